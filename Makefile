@@ -1,0 +1,61 @@
+# Every command of this project. `make` alone prints the list.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: help setup run test test-quick soak lint fix bench docs pins clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+$(VENV)/.run: requirements/run.txt pyproject.toml scripts/make-venv
+	@scripts/make-venv "$(PYTHON)" $(VENV) requirements/run.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@scripts/make-venv "$(PYTHON)" $(VENV) requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/.dev ## make the virtual environment with everything for development
+
+run: $(VENV)/.run ## start the registry on http://127.0.0.1:5000 with its data in ./data
+	@exec $(BIN)/moorage serve
+
+test: setup ## run the tests (installs the real clients they use where it may)
+	@scripts/install-test-components
+	$(BIN)/pytest -m "not long and not serial" -n $(JOBS) --dist loadgroup -q
+	$(BIN)/pytest -m "serial and not long"
+
+test-quick: setup ## run the tests that need no real component, under a minute
+	$(BIN)/pytest -m "not long" tests/unit tests/contract tests/property -n $(JOBS) -q
+
+soak: setup ## run the long tests (kill -9 storms, large images)
+	$(BIN)/pytest -m long
+
+lint: setup ## check style, types, import contracts and the generated pages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src tests bench
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/make_reference.py --check
+
+fix: setup ## format, and mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## measure against Debian's docker-registry; writes docs/benchmarks.md
+	@scripts/install-test-components
+	$(BIN)/python bench/run.py
+
+docs: setup ## write docs/reference from the code
+	$(BIN)/python scripts/make_reference.py
+
+pins: setup ## compile requirements/*.in into pinned, hashed *.txt
+	for name in run dev; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt; done
+
+clean: ## remove what the commands above made (not ./data)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

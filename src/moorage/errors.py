@@ -1,0 +1,191 @@
+"""Everything that can go wrong, as one tree. What each becomes on the wire stands in ``http/errors.py``.
+
+::
+
+    MoorageError
+    ├── Refused                     the caller's fault; the message is safe to show
+    │   ├── NameInvalid             a repository name outside the grammar
+    │   ├── TagInvalid              a tag outside the grammar
+    │   ├── DigestInvalid           a digest that does not parse, is not supported, or does not match
+    │   ├── SizeInvalid             a length that does not match what came
+    │   ├── RangeInvalid            a chunk that does not start where the upload ends
+    │   ├── NameUnknown             no such repository
+    │   ├── BlobUnknown             no such blob in the repository
+    │   ├── ManifestUnknown         no such manifest or tag in the repository
+    │   ├── UploadUnknown           no such upload session
+    │   ├── UploadInvalid           an upload request that makes no sense
+    │   │   └── UploadBusy          another request is writing to the same session
+    │   ├── ManifestInvalid         a manifest that cannot be accepted
+    │   │   └── ManifestTooLarge    … because of its size
+    │   ├── ReferencesUnknown       a manifest that names blobs or manifests that are not there
+    │   ├── ParameterInvalid        a query parameter or header outside its range
+    │   ├── Unauthorized            credentials are missing or wrong
+    │   ├── Denied                  the credentials do not allow it
+    │   ├── TooManyRequests         slow down
+    │   └── Unsupported             switched off, or not of this registry
+    ├── BackendError                ours; trying again may help
+    │   ├── StorageFull             no space is left where the bytes go
+    │   ├── StorageUnavailable      the storage did not answer, or answered nonsense
+    │   ├── StorageBusy             another writer has the object open (never leaves core)
+    │   └── PathUnknown             a storage path that does not exist (never leaves core)
+    └── ConfigurationError          the configuration cannot be used; carries every mistake
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+class MoorageError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class Refused(MoorageError):
+    """The caller's mistake. Its text goes to the caller as it is."""
+
+    def __init__(self, message: str, **detail: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail: Mapping[str, object] = detail
+
+
+class NameInvalid(Refused):
+    """A repository name outside the specification's grammar."""
+
+
+class TagInvalid(Refused):
+    """A tag outside the specification's grammar."""
+
+
+class DigestInvalid(Refused):
+    """A digest that does not parse, whose algorithm is not supported, or that is not the content's."""
+
+
+class SizeInvalid(Refused):
+    """The bytes that came are not as many as were announced."""
+
+
+class RangeInvalid(Refused):
+    """A chunk that does not start at the end of what the upload has."""
+
+    def __init__(self, message: str, *, offset_bytes: int) -> None:
+        super().__init__(message, offset=offset_bytes)
+        self.offset_bytes = offset_bytes
+
+
+class NameUnknown(Refused):
+    """The repository does not exist."""
+
+
+class BlobUnknown(Refused):
+    """The blob is not in the repository."""
+
+
+class ManifestUnknown(Refused):
+    """The manifest or tag is not in the repository."""
+
+
+class UploadUnknown(Refused):
+    """The upload session does not exist, or no longer."""
+
+
+class UploadInvalid(Refused):
+    """The request makes no sense for this upload session."""
+
+
+class UploadBusy(UploadInvalid):
+    """Another request is writing to the same session."""
+
+
+class ManifestInvalid(Refused):
+    """The manifest is malformed or breaks a rule of this registry."""
+
+
+class ManifestTooLarge(ManifestInvalid):
+    """The manifest has more bytes than ``validation.manifests.payloadsizelimit`` allows."""
+
+
+class ReferencesUnknown(Refused):
+    """The manifest refers to content that the repository does not have."""
+
+    def __init__(self, digests: Sequence[str]) -> None:
+        super().__init__("the manifest refers to content that is not in the repository", digests=list(digests))
+        self.digests = tuple(digests)
+
+
+class ParameterInvalid(Refused):
+    """A query parameter or header whose value is outside what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What a client should send instead: one ``WWW-Authenticate`` value."""
+
+    header: str
+
+
+class Unauthorized(Refused):
+    """Credentials are missing, wrong or expired."""
+
+    def __init__(self, message: str, *, challenge: Challenge, **detail: object) -> None:
+        super().__init__(message, **detail)
+        self.challenge = challenge
+
+
+class Denied(Refused):
+    """The credentials are good, and do not allow this."""
+
+
+class TooManyRequests(Refused):
+    """The caller has used up its share for now."""
+
+    def __init__(self, message: str, *, retry_after: timedelta) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unsupported(Refused):
+    """Switched off by the configuration, or nothing that this registry does."""
+
+
+class BackendError(MoorageError):
+    """Something under us failed. Trying again may help; the text is for the log, not for the caller."""
+
+
+class StorageFull(BackendError):
+    """No space (or no quota) is left where the bytes should go. Nothing of the request was made visible."""
+
+
+class StorageUnavailable(BackendError):
+    """The storage failed in a way that it should not have."""
+
+
+class StorageBusy(BackendError):
+    """Another writer has the object open."""
+
+
+class PathUnknown(BackendError):
+    """There is nothing at a storage path."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"nothing at {path}")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake in a configuration: where it is (``storage.s3.chunksize``) and what would be right."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class ConfigurationError(MoorageError):
+    """The configuration cannot be used. Carries every mistake, not only the first."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("; ".join(str(mistake) for mistake in mistakes))
+        self.mistakes = tuple(mistakes)

@@ -1,0 +1,1 @@
+"""The words of the field as values: names, digests, media types, manifests. Pure: no I/O, no clock."""

@@ -1,0 +1,45 @@
+"""The media types that mean something to a registry. All others are stored and returned just the same."""
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
+DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+
+IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+"""Manifests with a config and layers."""
+
+INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
+"""Manifests that list other manifests."""
+
+SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
+"""Refused: the format is from before content addressing (Docker 1.9) and no client needs it."""
+
+SAYS_NOTHING = frozenset({"", "application/json", "application/octet-stream"})
+"""Content types of a pushed manifest that do not tell what it is; the payload is asked instead."""
+
+_FOREIGN = frozenset(
+    {
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    }
+)
+
+
+def is_nondistributable(media_type: str) -> bool:
+    """Whether layers of this type may stay elsewhere, so that a registry need not have their bytes."""
+    return media_type in _FOREIGN
+
+
+def without_parameters(content_type: str) -> str:
+    """The media type of a ``Content-Type`` value, lower-case, its parameters dropped.
+
+    Source: distribution-spec § Pushing Manifests ("The registry SHOULD ignore parameters").
+    """
+    return content_type.partition(";")[0].strip().lower()

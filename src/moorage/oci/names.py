@@ -1,0 +1,87 @@
+"""Repository names, tags and references: parsed once at the edge, values from there on."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from moorage.errors import NameInvalid, TagInvalid
+from moorage.oci.digests import Digest
+
+NAME_LENGTH_LIMIT = 255
+"""Characters. GitLab and Distribution refuse more; so do most clients (host included)."""
+
+TAG_LENGTH_LIMIT = 128
+
+# One linear pass each: separators and alphanumerics never overlap, so there is nothing to backtrack into.
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RepositoryName:
+    """The name of a repository, such as ``group/app``. Ordered as its text is.
+
+    Source: distribution-spec § Pulling manifests, ``<name>``.
+    """
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read *text*.
+
+        Raises:
+            NameInvalid: it is outside the grammar or longer than 255 characters.
+        """
+        if len(text) > NAME_LENGTH_LIMIT:
+            msg = f"a repository name has at most {NAME_LENGTH_LIMIT} characters, this one {len(text)}"
+            raise NameInvalid(msg)
+        if _NAME.fullmatch(text) is None:
+            msg = "a repository name is lower-case letters and digits, joined by '.', '_', '__' or '-', in parts by '/'"
+            raise NameInvalid(msg, name=text)
+        return cls(text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tag:
+    """A tag, such as ``1.2-alpine``.
+
+    Source: distribution-spec § Pulling manifests, ``<tag-or-digest>``.
+    """
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read *text*.
+
+        Raises:
+            TagInvalid: it is outside the grammar.
+        """
+        if _TAG.fullmatch(text) is None:
+            msg = (
+                f"a tag is 1 to {TAG_LENGTH_LIMIT} letters, digits, '_', '.' or '-', and does not begin with '.' or '-'"
+            )
+            raise TagInvalid(msg, tag=text[: TAG_LENGTH_LIMIT + 1])
+        return cls(text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Reference = Tag | Digest
+"""What names a manifest in a repository."""
+
+
+def parse_reference(text: str) -> Reference:
+    """Read a tag or a digest: a digest if there is a colon, which no tag has.
+
+    Raises:
+        DigestInvalid: there is a colon and it is no digest.
+        TagInvalid: there is none and it is no tag.
+    """
+    return Digest.parse(text) if ":" in text else Tag.parse(text)

@@ -1,0 +1,1 @@
+"""Bytes under paths: one interface, one file a backend."""

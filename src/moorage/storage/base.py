@@ -1,0 +1,201 @@
+"""The interface to storage, and what every backend promises.
+
+Paths are absolute, ``/``-separated and name one object: ``/docker/registry/v2/…``. A driver never sees a name that a
+client chose without :func:`check_path` having been asked.
+
+Every method may raise :class:`~moorage.errors.StorageFull` (writes) and
+:class:`~moorage.errors.StorageUnavailable`; a backend maps every error of its vendor to these or to
+:class:`~moorage.errors.PathUnknown`, in one place.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from types import TracebackType
+from typing import Self
+
+from moorage.errors import StorageUnavailable
+
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._=+-]+)+", re.ASCII)
+
+
+class Capability(Enum):
+    """What not every backend can do."""
+
+    SENDFILE = auto()
+    """:meth:`Reader.fileno` gives a descriptor that the kernel can send from."""
+    SIGNED_URLS = auto()
+    """:meth:`StorageDriver.url_for` gives a URL that a client may fetch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What is at a path: its size, and when it last changed (UTC). A folder has size 0."""
+
+    size_bytes: int
+    modified_at: datetime
+    is_folder: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One name in a folder, without its path."""
+
+    name: str
+    is_folder: bool
+
+
+def check_path(path: str) -> str:
+    """Return *path* if it is well formed.
+
+    Raises:
+        StorageUnavailable: it is relative, has ``.`` or ``..`` or an empty part, or a character outside
+            ``A-Za-z0-9._=+-``. That is our own mistake, never a caller's: names are parsed long before.
+    """
+    if _PATH.fullmatch(path) is None:
+        msg = f"not a storage path: {path!r}"
+        raise StorageUnavailable(msg)
+    return path
+
+
+class Reader(ABC):
+    """An open object. It stays readable as it was opened, whatever happens to its path meanwhile."""
+
+    size_bytes: int
+
+    @abstractmethod
+    def fileno(self) -> int | None:
+        """A descriptor to send from, with no position of ours; None if there is none (see ``SENDFILE``)."""
+
+    @abstractmethod
+    def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from *start* up to and without *end* (None: to the last), in pieces of at most 1 MiB."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it. May be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+class Writer(ABC):
+    """An object being appended to. Only one writer may have a path open: see :meth:`StorageDriver.open_writer`.
+
+    What was written is there for the next ``open_writer(append=True)`` even if the writer is dropped without
+    :meth:`close`: a client that hangs up can resume.
+    """
+
+    size_bytes: int
+    """How many bytes the object has, those before this writer included."""
+
+    @abstractmethod
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Add *data* to the end.
+
+        Raises:
+            StorageFull: not all of it could be written; what could not is dropped, ``size_bytes`` tells.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Make what was written visible to :meth:`StorageDriver.stat` and let go. Not yet durable."""
+
+
+class StorageDriver(ABC):
+    """Objects under paths. All names of a folder are found by :meth:`list`; folders exist while they have objects."""
+
+    name: str
+    """As in the configuration: ``filesystem``, ``inmemory``, …"""
+    capabilities: frozenset[Capability] = frozenset()
+
+    @abstractmethod
+    async def stat(self, path: str) -> Stat:
+        """Size and time of the object or folder at *path*.
+
+        Raises:
+            PathUnknown: there is none.
+        """
+
+    @abstractmethod
+    async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
+        """The whole of a small object. More than *limit_bytes* is refused as :class:`StorageUnavailable`.
+
+        Raises:
+            PathUnknown: there is no object.
+        """
+
+    @abstractmethod
+    async def put(self, path: str, content: bytes) -> None:
+        """Write a small object whole: durable on return, and at every moment either the old or the new content.
+
+        Missing folders are made. On failure the old content stays and nothing else is left.
+        """
+
+    @abstractmethod
+    async def open(self, path: str) -> Reader:
+        """Open an object of any size for reading.
+
+        Raises:
+            PathUnknown: there is no object.
+        """
+
+    @abstractmethod
+    async def open_writer(self, path: str, *, append: bool = False) -> Writer:
+        """Open an object for writing from its end (*append*) or anew, and keep other writers out until it is closed.
+
+        Raises:
+            PathUnknown: *append*, and there is no object.
+            StorageBusy: another writer has it open, in this process or another.
+        """
+
+    @abstractmethod
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
+        """The names in a folder that sort after *after*, in byte order, at most *limit*.
+
+        Memory grows with *limit*, not with the folder. Names that :func:`check_path` refuses and temporary files of
+        the backend are left out.
+
+        Raises:
+            PathUnknown: there is no such folder.
+        """
+
+    @abstractmethod
+    async def move(self, source: str, target: str) -> None:
+        """Make the finished object at *source* the one at *target*: durable on return, atomic, replacing.
+
+        On a file system it is a rename, whatever the size.
+
+        Raises:
+            PathUnknown: there is no object at *source*.
+        """
+
+    @abstractmethod
+    async def delete(self, path: str) -> None:
+        """Remove the object, or the folder with all in it; durable on return.
+
+        A folder is gone at once for readers, even if removing its content takes longer.
+
+        Raises:
+            PathUnknown: there was nothing.
+        """
+
+    async def url_for(self, path: str, *, method: str, expires_s: int) -> str | None:
+        """A signed URL for a client to GET or HEAD the object directly; None without ``SIGNED_URLS``."""
+        del path, method, expires_s
+        return None
+
+    @abstractmethod
+    async def probe(self) -> None:
+        """Write, read and remove a small object: what the health check asks.
+
+        Raises:
+            StorageFull: there is no room for it.
+            StorageUnavailable: it could not be done.
+        """

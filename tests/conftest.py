@@ -1,0 +1,23 @@
+"""Fixtures that every folder of tests may use."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.daemon import Daemon
+
+
+@pytest.fixture(scope="session")
+def shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A two-worker daemon on its defaults, one for the whole session: tests use a repository name of their own."""
+    with Daemon(tmp_path_factory.mktemp("daemon"), workers=2) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def repository(request: pytest.FixtureRequest) -> str:
+    """A repository name that no other test uses, made from the test's name."""
+    node: str = request.node.nodeid.lower()
+    safe = "".join(c if c.isalnum() else "-" for c in Path(node).name)
+    return f"t/{'-'.join(part for part in safe.split('-') if part)[-120:]}"

@@ -1,0 +1,151 @@
+"""The installed daemon as its own process, for tests that need the real thing: sockets, workers, signals, disk."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+START_DEADLINE_S = 20.0
+STOP_DEADLINE_S = 20.0
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Daemon:
+    """One ``moorage serve`` process group on a free loopback port.
+
+    ``with Daemon(tmp_path) as daemon:`` starts it and waits until it answers; the end of the block stops it and
+    fails if it left a traceback in its log. *config* is the text of a configuration file; without it the daemon
+    runs on its defaults with ``--data``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        config: str | None = None,
+        workers: int = 1,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.url = f"http://{self.address}"
+        self.log_path = folder / "moorage.log"
+        self.config = config
+        self.workers = workers
+        self.args = list(args)
+        self.env = dict(env or {})
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Daemon":
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+        if kind is None:
+            assert "Traceback (most recent call last)" not in self.log, self.log[-4000:]
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start the process group; with *wait*, return only when ``GET /v2/`` answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "moorage", "serve"]
+        if self.config is not None:
+            path = self.folder / "config.yml"
+            path.write_text(self.config)
+            command.append(str(path))
+        command += ["--addr", self.address, "--data", str(self.data), "--workers", str(self.workers), *self.args]
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **self.env},
+                start_new_session=True,
+                cwd=self.folder,
+            )
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + START_DEADLINE_S
+        while time.monotonic() < deadline:
+            assert self.process is not None
+            if self.process.poll() is not None:
+                msg = f"the daemon ended with {self.process.returncode}:\n{self.log[-4000:]}"
+                raise RuntimeError(msg)
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/", timeout=2):
+                return
+            time.sleep(0.05)
+        msg = f"the daemon did not answer within {START_DEADLINE_S} s:\n{self.log[-4000:]}"
+        raise RuntimeError(msg)
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id, which is also its process group."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """The worker processes, the supervisor's children."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(word) for word in children.split()]
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def stop(self) -> int:
+        """SIGTERM, wait, and return the exit status; what will not go in time is killed and that is a failure."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            msg = f"the daemon did not stop within {STOP_DEADLINE_S} s of SIGTERM:\n{self.log[-4000:]}"
+            raise RuntimeError(msg) from None
+
+    def kill(self) -> None:
+        """SIGKILL to the supervisor and every worker at once: what a power cut does to processes."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(STOP_DEADLINE_S)
+
+    def rss_bytes(self) -> dict[int, int]:
+        """Peak resident memory (VmHWM) of each worker by process id."""
+        peaks = {}
+        for pid in self.worker_pids:
+            status = Path(f"/proc/{pid}/status").read_text()
+            found = re.search(r"VmHWM:\s+(\d+) kB", status)
+            assert found is not None
+            peaks[pid] = int(found.group(1)) * 1024
+        return peaks
+
+
+@contextlib.contextmanager
+def running(folder: Path, *, config: str | None = None, workers: int = 1) -> Iterator[Daemon]:
+    """A started :class:`Daemon`, stopped at the end of the block."""
+    with Daemon(folder, config=config, workers=workers) as daemon:
+        yield daemon

@@ -19,10 +19,13 @@
     │   │   └── ManifestTooLarge    … because of its size
     │   ├── ReferencesUnknown       a manifest that names blobs or manifests that are not there
     │   ├── ParameterInvalid        a query parameter or header outside its range
+    │   ├── TooManyTags             more tags in one request than are taken
+    │   ├── RangeNotSatisfiable     a Range of a blob that lies outside it
     │   ├── Unauthorized            credentials are missing or wrong
     │   ├── Denied                  the credentials do not allow it
     │   ├── TooManyRequests         slow down
-    │   └── Unsupported             switched off, or not of this registry
+    │   ├── RouteUnknown            a path that is none of this registry's
+    │   └── MethodNotAllowed        a method that the path does not have, or that is switched off
     ├── BackendError                ours; trying again may help
     │   ├── StorageFull             no space is left where the bytes go
     │   ├── StorageUnavailable      the storage did not answer, or answered nonsense
@@ -117,6 +120,18 @@ class ParameterInvalid(Refused):
     """A query parameter or header whose value is outside what is allowed."""
 
 
+class TooManyTags(Refused):
+    """More tags in one request than are taken."""
+
+
+class RangeNotSatisfiable(Refused):
+    """A Range that lies outside the blob."""
+
+    def __init__(self, message: str, *, size_bytes: int) -> None:
+        super().__init__(message, size=size_bytes)
+        self.size_bytes = size_bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """What a client should send instead: one ``WWW-Authenticate`` value."""
@@ -144,8 +159,16 @@ class TooManyRequests(Refused):
         self.retry_after = retry_after
 
 
-class Unsupported(Refused):
-    """Switched off by the configuration, or nothing that this registry does."""
+class RouteUnknown(Refused):
+    """The path is none of this registry's."""
+
+
+class MethodNotAllowed(Refused):
+    """The path does not have this method, or the configuration switched it off."""
+
+    def __init__(self, message: str, *, allowed: Sequence[str]) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
 
 
 class BackendError(MoorageError):

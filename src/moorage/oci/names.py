@@ -63,9 +63,7 @@ class Tag:
             TagInvalid: it is outside the grammar.
         """
         if _TAG.fullmatch(text) is None:
-            msg = (
-                f"a tag is 1 to {TAG_LENGTH_LIMIT} letters, digits, '_', '.' or '-', and does not begin with '.' or '-'"
-            )
+            msg = f"a tag is 1 to {TAG_LENGTH_LIMIT} letters, digits, '_', '.' or '-', and begins with none of '.-'"
             raise TagInvalid(msg, tag=text[: TAG_LENGTH_LIMIT + 1])
         return cls(text)
 

@@ -114,6 +114,8 @@ class StorageDriver(ABC):
     name: str
     """As in the configuration: ``filesystem``, ``inmemory``, …"""
     capabilities: frozenset[Capability] = frozenset()
+    chunk_min_bytes: int = 0
+    """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
 
     @abstractmethod
     async def stat(self, path: str) -> Stat:
@@ -132,10 +134,11 @@ class StorageDriver(ABC):
         """
 
     @abstractmethod
-    async def put(self, path: str, content: bytes) -> None:
+    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
         """Write a small object whole: durable on return, and at every moment either the old or the new content.
 
-        Missing folders are made. On failure the old content stays and nothing else is left.
+        Missing folders are made. On failure the old content stays and nothing else is left. With *durable* False a
+        power cut (not a crash of ours) may lose it: for notes that can be lost, at a tenth of the price.
         """
 
     @abstractmethod
@@ -177,8 +180,8 @@ class StorageDriver(ABC):
         """
 
     @abstractmethod
-    async def delete(self, path: str) -> None:
-        """Remove the object, or the folder with all in it; durable on return.
+    async def delete(self, path: str, *, durable: bool = True) -> None:
+        """Remove the object, or the folder with all in it; durable on return unless *durable* is False.
 
         A folder is gone at once for readers, even if removing its content takes longer.
 

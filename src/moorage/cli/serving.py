@@ -1,0 +1,85 @@
+"""``moorage serve``: configuration, warnings, processes, and what a newcomer types next."""
+
+import ipaddress
+from pathlib import Path
+
+from moorage import __version__
+from moorage.cli.configuration import find, read
+from moorage.config import Config, FilesystemDriver, defaults
+from moorage.server.supervisor import Supervisor
+from moorage.telemetry import Log, configure, get_log
+from moorage.wiring import log_settings
+
+DEFAULT_ADDR = "127.0.0.1:5000"
+DEFAULT_DATA = Path("data")
+
+
+def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: int) -> int:
+    """Start the registry and stay until it is stopped; return the exit status.
+
+    Raises:
+        ConfigurationError: the configuration cannot be used; with every mistake.
+    """
+    log = get_log("serve")
+    if find(path) is None:
+        config = defaults(str((data or DEFAULT_DATA).absolute()), addr or DEFAULT_ADDR)
+        configure(log_settings(config))
+    else:
+        loaded = read(path)
+        config = _overridden(loaded.config, addr, data)
+        configure(log_settings(config))
+        for warning in loaded.warnings:
+            log.warning(warning)
+        if loaded.not_implemented:
+            message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
+            log.warning(message)
+    _warn(log, config)
+    if isinstance(config.storage.driver, FilesystemDriver):
+        Path(config.storage.driver.rootdirectory).mkdir(parents=True, exist_ok=True)
+    else:
+        workers = 1  # Memory is not shared between processes.
+    return Supervisor(config, workers, lambda address: _welcome(log, config, address, workers)).run()
+
+
+def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
+    if addr is not None:
+        config = config.model_copy(update={"http": config.http.model_copy(update={"addr": addr})})
+    driver = config.storage.driver
+    if data is not None and isinstance(driver, FilesystemDriver):
+        driver = driver.model_copy(update={"rootdirectory": str(data.absolute())})
+        config = config.model_copy(update={"storage": config.storage.model_copy(update={"driver": driver})})
+    return config
+
+
+def _warn(log: Log, config: Config) -> None:
+    if config.auth is not None or config.http.net == "unix":
+        return
+    host = config.http.addr.rpartition(":")[0].strip("[]")
+    if host != "localhost" and not _is_loopback(host):
+        log.warning("no authentication is configured and the address is not loopback: anybody who reaches it can push")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _welcome(log: Log, config: Config, address: str, workers: int) -> None:
+    scheme = "https" if config.http.tls.certificate else "http"
+    driver = config.storage.driver
+    where = driver.rootdirectory if isinstance(driver, FilesystemDriver) else "memory, gone when this ends"
+    if config.log.formatter == "json":
+        message = f"listening on {address}{', tls' if scheme == 'https' else ''}"
+        log.info(message, data=where, workers=workers)
+        return
+    print(
+        f"Moorage {__version__} listens on {scheme}://{address} ({workers} worker{'s' if workers != 1 else ''})\n"
+        f"Its data is in {where}\n"
+        f"Now, in another terminal, with any image that you have:\n"
+        f"  docker tag IMAGE {address}/group/app:1\n"
+        f"  docker push {address}/group/app:1\n"
+        f"Ctrl-C stops it.",
+        flush=True,
+    )

@@ -1,0 +1,1 @@
+"""What a registry does; no HTTP, no SQL, no vendor."""

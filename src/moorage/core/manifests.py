@@ -1,0 +1,196 @@
+"""Manifests of a repository: get what the client can read, put what is whole, delete."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from moorage.core.blobs import Blobs
+from moorage.errors import (
+    DigestInvalid,
+    ManifestInvalid,
+    ManifestTooLarge,
+    ManifestUnknown,
+    NameUnknown,
+    ReferencesUnknown,
+)
+from moorage.metadata.base import Manifests as ManifestStore
+from moorage.metadata.base import Page
+from moorage.oci import mediatypes
+from moorage.oci.digests import Digest
+from moorage.oci.manifests import (
+    SIZE_LIMIT_BYTES,
+    Descriptor,
+    Kind,
+    Manifest,
+    ManifestReference,
+    StoredManifest,
+    parse,
+)
+from moorage.oci.names import Reference, RepositoryName, Tag
+
+DEFAULT_PLATFORM = ("linux", "amd64")
+"""What a client gets of a Docker manifest list that it cannot read. Source: content-negotiation.md; ADR 0006."""
+
+
+class Accepts(Protocol):
+    """What a client can read."""
+
+    def __call__(self, media_type: str) -> bool:
+        """Whether it asked for *media_type*, by name or by a wildcard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestRules:
+    """What a pushed manifest has to keep to (``validation.manifests``)."""
+
+    size_limit_bytes: int = SIZE_LIMIT_BYTES
+    reference_limit: int = 0
+    """How many descriptors a manifest may have; 0: any number."""
+    sparse: bool = False
+    """Whether blobs and children may be absent."""
+    require_children: bool = True
+    """Whether an index may only be pushed after what it lists."""
+    required_platforms: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    """With ``require_children``: ask only for children of these platforms; empty: for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What became of a pushed manifest."""
+
+    digest: Digest
+    subject: Digest | None
+
+
+class Manifests:
+    """The manifests of every repository."""
+
+    def __init__(self, store: ManifestStore, blobs: Blobs, rules: ManifestRules) -> None:
+        self._store = store
+        self._blobs = blobs
+        self.rules = rules
+
+    async def get(self, name: RepositoryName, reference: Reference, *, accepts: Accepts | None) -> StoredManifest:
+        """The manifest that *reference* names, as it was pushed.
+
+        *accepts* None: the client did not say, so anything but a Docker manifest list by tag.
+
+        Raises:
+            ManifestUnknown: there is none, or none that the client can read.
+            NameUnknown: there is no such repository.
+        """
+        stored = await self._store.find(name, reference)
+        kind = stored.media_type
+        if kind == mediatypes.DOCKER_LIST and isinstance(reference, Tag) and not (accepts and accepts(kind)):
+            return await self._default_child(name, stored)
+        if accepts is None or accepts(kind) or kind not in (mediatypes.OCI_MANIFEST, mediatypes.OCI_INDEX):
+            return stored
+        noun = "index" if kind == mediatypes.OCI_INDEX else "manifest"
+        msg = f"OCI {noun} found, but the Accept header does not name {kind}"
+        raise ManifestUnknown(msg, name=name.text, reference=str(reference))
+
+    async def put(
+        self,
+        name: RepositoryName,
+        reference: Reference,
+        payload: bytes,
+        *,
+        content_type: str,
+        tags: Sequence[Tag] = (),
+    ) -> Pushed:
+        """Store a manifest under its digest, and point the tag that *reference* is, and *tags*, to it.
+
+        Raises:
+            DigestInvalid: *reference* is a digest, and not that of *payload*.
+            ManifestInvalid: it is malformed, too large, or refers to too much. Nothing is written.
+            ReferencesUnknown: it refers to content that the repository does not have. Nothing is written.
+        """
+        self.check_size(len(payload))
+        digest = _digest(reference, payload)
+        manifest = parse(payload, content_type)
+        await self._check_references(name, manifest)
+        stored = StoredManifest(digest, manifest.media_type, payload)
+        wanted = [reference, *tags] if isinstance(reference, Tag) else tags
+        await self._store.put(name, stored, manifest, tags=list(dict.fromkeys(wanted)))
+        return Pushed(digest, None if manifest.subject is None else manifest.subject.digest)
+
+    async def delete(self, name: RepositoryName, reference: Reference) -> None:
+        """Remove a tag, or a manifest with every tag that points to it. Both take effect at once.
+
+        Raises:
+            ManifestUnknown: there is none.
+            NameUnknown: there is no such repository.
+        """
+        if isinstance(reference, Tag):
+            await self._store.untag(name, reference)
+        else:
+            await self._store.delete(name, reference)
+
+    async def referrers(
+        self, name: RepositoryName, subject: Digest, *, artifact_type: str | None, after: str, limit: int
+    ) -> Page[Descriptor]:
+        """Manifests whose subject is *subject*; see the store's promise."""
+        return await self._store.referrers(name, subject, artifact_type=artifact_type, after=after, limit=limit)
+
+    def check_size(self, size_bytes: int) -> None:
+        """Refuse a manifest of so many bytes, before they have come.
+
+        Raises:
+            ManifestTooLarge: there is a limit, and this is over it.
+        """
+        limit = self.rules.size_limit_bytes
+        if size_bytes > limit:
+            msg = f"the manifest is larger than the {limit} bytes that this registry accepts"
+            raise ManifestTooLarge(msg, reason="MANIFEST_SIZE_LIMIT", limit=limit)
+
+    async def _default_child(self, name: RepositoryName, stored: StoredManifest) -> StoredManifest:
+        for child in parse(stored.payload, stored.media_type).children:
+            if child.platform is not None and child.platform[:2] == DEFAULT_PLATFORM:
+                return await self._store.find(name, child.digest)
+        msg = "the manifest list has nothing for linux/amd64, and the Accept header does not name manifest lists"
+        raise ManifestUnknown(msg, name=name.text, accept=mediatypes.DOCKER_LIST)
+
+    async def _check_references(self, name: RepositoryName, manifest: Manifest) -> None:
+        limit = self.rules.reference_limit
+        if limit and len(manifest.references) > limit:
+            msg = f"the manifest has {len(manifest.references)} references, this registry accepts {limit}"
+            raise ManifestInvalid(msg, reason="MANIFEST_REFERENCE_LIMIT", limit=limit)
+        if self.rules.sparse or manifest.media_type not in mediatypes.IMAGES | mediatypes.INDEXES:
+            return
+        wanted = {reference.descriptor.digest: reference for reference in manifest.references}
+        missing = [
+            str(digest)
+            for digest, reference in wanted.items()
+            if self._is_required(reference) and not await self._is_there(name, reference)
+        ]
+        if missing:
+            raise ReferencesUnknown(missing)
+
+    def _is_required(self, reference: ManifestReference) -> bool:
+        if reference.kind is Kind.BLOB:
+            return True
+        platforms = self.rules.required_platforms
+        return self.rules.require_children and (not platforms or reference.descriptor.platform in platforms)
+
+    async def _is_there(self, name: RepositoryName, reference: ManifestReference) -> bool:
+        digest = reference.descriptor.digest
+        if reference.kind is not Kind.BLOB and await self._has_manifest(name, digest):
+            return True
+        return reference.kind is not Kind.MANIFEST and await self._blobs.has(name, digest)
+
+    async def _has_manifest(self, name: RepositoryName, digest: Digest) -> bool:
+        try:
+            await self._store.find(name, digest)
+        except (ManifestUnknown, NameUnknown):
+            return False
+        return True
+
+
+def _digest(reference: Reference, payload: bytes) -> Digest:
+    if isinstance(reference, Tag):
+        return Digest.of(payload)
+    digest = Digest.of(payload, reference.algorithm)
+    if digest != reference:
+        msg = "the manifest's digest is not the one in the URL"
+        raise DigestInvalid(msg, given=str(reference), computed=str(digest))
+    return digest

@@ -1,0 +1,276 @@
+"""Upload sessions: start, append, ask, commit, cancel, and purge what nobody finished.
+
+The session lives in storage alone (its folder, see ``storage/paths.py``), so any worker may take the next request and
+a restart loses nothing. What a worker keeps besides is the running hash of what passed through it. A session that
+continues in another worker is not hashed again chunk by chunk, but once, when it is committed.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from moorage.errors import (
+    BackendError,
+    DigestInvalid,
+    PathUnknown,
+    RangeInvalid,
+    StorageBusy,
+    UploadBusy,
+    UploadUnknown,
+)
+from moorage.metadata.base import Links
+from moorage.oci.digests import Algorithm, Digest, Hasher
+from moorage.oci.names import RepositoryName
+from moorage.storage import paths
+from moorage.storage.base import StorageDriver, Writer
+
+Chunks = AsyncIterator[bytes | bytearray]
+
+_HASHERS = 4096
+"""How many sessions a worker remembers the running hash of; a forgotten one is read again at its end."""
+
+_BUSY_PATIENCE_S = 5.0
+"""How long a request waits for another one of the same session: a client that lost its connection is back before the
+server has noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An upload session and how many bytes it has."""
+
+    id: str
+    offset_bytes: int
+
+
+class Uploads:
+    """The upload sessions of every repository."""
+
+    def __init__(
+        self, storage: StorageDriver, links: Links, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._storage = storage
+        self._links = links
+        self._now = now
+        self._hashers: OrderedDict[str, Hasher] = OrderedDict()
+
+    async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256") -> Session:
+        """Open a session whose bytes are going to be named by *algorithm* (end-4a, end-4c)."""
+        session = str(uuid.uuid4())
+        started_at = self._now().strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+        await self._storage.put(paths.upload_started_at(name, session), started_at, durable=False)
+        await self._storage.put(paths.upload_data(name, session), b"", durable=False)
+        self._remember(session, Hasher(algorithm))
+        return Session(session, 0)
+
+    async def status(self, name: RepositoryName, session: str) -> Session:
+        """How far a session is (end-13).
+
+        Raises:
+            UploadUnknown: there is no such session.
+        """
+        _check_id(session)
+        try:
+            stat = await self._storage.stat(paths.upload_data(name, session))
+        except PathUnknown:
+            raise _unknown(session) from None
+        return Session(session, stat.size_bytes)
+
+    async def append(self, name: RepositoryName, session: str, chunks: Chunks, *, start: int | None) -> Session:
+        """Add *chunks* to the end and return the new offset (end-5).
+
+        What was written before a failure stays, so that the client can resume.
+
+        *start* is the offset that the client believes it is at; None if it did not say.
+
+        Raises:
+            RangeInvalid: *start* is not the current offset. Nothing is written.
+            UploadUnknown: there is no such session.
+            UploadBusy: another request is writing to it.
+            StorageFull: no more room; what fitted stays.
+        """
+        async with self._writing(name, session) as writer:
+            _check_start(writer, start)
+            hasher = await self._write(session, writer, chunks)
+            if hasher is not None:
+                note = f"{hasher.size_bytes} {hasher.digest()}".encode()
+                await self._storage.put(paths.upload_digest(name, session), note, durable=False)
+            return Session(session, writer.size_bytes)
+
+    async def commit(
+        self, name: RepositoryName, session: str, digest: Digest, chunks: Chunks, *, start: int | None
+    ) -> None:
+        """Add *chunks*, compare with *digest*, and make the whole a blob of the repository (end-6).
+
+        On return the blob and its link are durable. The order, so that nothing half-written is ever visible: the
+        bytes are made durable, then moved to the blob's place, then linked, then the session is removed.
+
+        Raises:
+            DigestInvalid: the bytes have another digest. The session is removed.
+            RangeInvalid, UploadUnknown, UploadBusy, StorageFull: as for :meth:`append`.
+        """
+        async with self._writing(name, session) as writer:
+            _check_start(writer, start)
+            await self._write(session, writer, chunks)
+            actual = await self._digest(name, session, writer.size_bytes, digest.algorithm)
+            if actual != digest:
+                await self._remove(name, session)
+                msg = "the bytes that came have another digest"
+                raise DigestInvalid(msg, given=str(digest), computed=str(actual))
+            await self._storage.move(paths.upload_data(name, session), paths.blob(digest))
+            await self._links.link(name, digest)
+            await self._remove(name, session)
+
+    async def push(self, name: RepositoryName, digest: Digest, chunks: Chunks) -> None:
+        """Open a session and commit it in one go (end-4b). Nothing of it stays if that fails.
+
+        Raises:
+            DigestInvalid, StorageFull: as for :meth:`commit`.
+        """
+        session = await self.start(name, digest.algorithm)
+        try:
+            await self.commit(name, session.id, digest, chunks, start=None)
+        except BaseException:
+            # Nobody was told of the session, so nobody can resume it.
+            with contextlib.suppress(BackendError):
+                await self._remove(name, session.id)
+            raise
+
+    async def cancel(self, name: RepositoryName, session: str) -> None:
+        """Remove a session and its bytes (end-14).
+
+        Raises:
+            UploadUnknown: there is no such session.
+        """
+        await self.status(name, session)
+        await self._remove(name, session)
+
+    async def purge(self, name: RepositoryName, *, older_than: timedelta, dry_run: bool) -> list[str]:
+        """Remove the sessions of a repository that were started longer ago than *older_than*, and say which."""
+        try:
+            entries = await self._storage.list(paths.uploads(name))
+        except PathUnknown:
+            return []
+        limit = self._now() - older_than
+        old = [entry.name for entry in entries if await self._is_older(name, entry.name, limit)]
+        if not dry_run:
+            for session in old:
+                await self._remove(name, session)
+        return old
+
+    @contextlib.asynccontextmanager
+    async def _writing(self, name: RepositoryName, session: str) -> AsyncIterator[Writer]:
+        _check_id(session)
+        deadline = asyncio.get_running_loop().time() + _BUSY_PATIENCE_S
+        while True:
+            try:
+                writer = await self._storage.open_writer(paths.upload_data(name, session), append=True)
+                break
+            except PathUnknown:
+                raise _unknown(session) from None
+            except StorageBusy:
+                if asyncio.get_running_loop().time() > deadline:
+                    msg = "another request is writing to this upload; ask for its status and try again"
+                    raise UploadBusy(msg, session=session) from None
+                await asyncio.sleep(0.05)
+        try:
+            yield writer
+        finally:
+            await writer.close()
+
+    async def _write(self, session: str, writer: Writer, chunks: Chunks) -> Hasher | None:
+        """Write and hash; return the hasher if it has seen all of the session's bytes."""
+        hasher = self._hashers.get(session)
+        if hasher is None and writer.size_bytes == 0:
+            hasher = Hasher("sha256")
+        if hasher is not None and hasher.size_bytes != writer.size_bytes:
+            hasher = None  # Another worker had a part of it, or a part could not be written.
+        self._hashers.pop(session, None)
+        async for chunk in chunks:
+            if hasher is not None:
+                await _hash(hasher, chunk)
+            await writer.write(chunk)
+        if hasher is not None:
+            self._remember(session, hasher)
+        return hasher
+
+    async def _digest(self, name: RepositoryName, session: str, size_bytes: int, algorithm: Algorithm) -> Digest:
+        hasher = self._hashers.get(session)
+        if hasher is not None and hasher.size_bytes == size_bytes and hasher.algorithm == algorithm:
+            return hasher.digest()
+        noted = await self._noted_digest(name, session, size_bytes)
+        if noted is not None and noted.algorithm == algorithm:
+            return noted
+        return await self._read_again(name, session, algorithm)
+
+    async def _noted_digest(self, name: RepositoryName, session: str, size_bytes: int) -> Digest | None:
+        try:
+            note = await self._storage.get(paths.upload_digest(name, session))
+            offset, text = note.decode("ascii").split(" ")
+            return Digest.parse(text) if int(offset) == size_bytes else None
+        except (PathUnknown, DigestInvalid, ValueError):
+            return None
+
+    async def _read_again(self, name: RepositoryName, session: str, algorithm: Algorithm) -> Digest:
+        """Hash an upload from its beginning: the price of one that went through several workers."""
+        hasher = Hasher(algorithm)
+        with await self._storage.open(paths.upload_data(name, session)) as reader:
+            async for chunk in reader.chunks():
+                await _hash(hasher, chunk)
+        return hasher.digest()
+
+    async def _remove(self, name: RepositoryName, session: str) -> None:
+        self._hashers.pop(session, None)
+        with contextlib.suppress(PathUnknown):
+            # Not durable: a session that comes back after a power cut is purged like any that nobody finished.
+            await self._storage.delete(paths.upload(name, session), durable=False)
+
+    async def _is_older(self, name: RepositoryName, session: str, limit: datetime) -> bool:
+        """Whether a session was started before *limit*; one without a readable start by when it last changed."""
+        try:
+            text = (await self._storage.get(paths.upload_started_at(name, session))).decode("ascii").strip()
+            return datetime.fromisoformat(text).astimezone(UTC) < limit
+        except (PathUnknown, ValueError):
+            pass
+        try:
+            return (await self._storage.stat(paths.upload(name, session))).modified_at < limit
+        except PathUnknown:
+            return False
+
+    def _remember(self, session: str, hasher: Hasher) -> None:
+        self._hashers[session] = hasher
+        self._hashers.move_to_end(session)
+        if len(self._hashers) > _HASHERS:
+            self._hashers.popitem(last=False)
+
+
+_INLINE_BYTES = 128 << 10
+
+
+async def _hash(hasher: Hasher, chunk: bytes | bytearray) -> None:
+    if len(chunk) <= _INLINE_BYTES:
+        hasher.update(chunk)  # Less than a thread hop costs.
+    else:
+        await asyncio.to_thread(hasher.update, chunk)
+
+
+def _check_id(session: str) -> None:
+    try:
+        if str(uuid.UUID(session)) == session:
+            return
+    except ValueError:
+        pass
+    raise _unknown(session)
+
+
+def _check_start(writer: Writer, start: int | None) -> None:
+    if start is not None and start != writer.size_bytes:
+        msg = f"the upload has {writer.size_bytes} bytes, so the next chunk starts at {writer.size_bytes}"
+        raise RangeInvalid(msg, offset_bytes=writer.size_bytes)
+
+
+def _unknown(session: str) -> UploadUnknown:
+    return UploadUnknown("there is no such upload; start a new one with POST", session=session[:64])

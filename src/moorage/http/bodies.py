@@ -1,0 +1,163 @@
+"""Bytes in and out: request bodies in pieces that are worth a system call, files straight from the kernel."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11
+from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict
+
+from moorage.errors import BackendError, ManifestTooLarge, SizeInvalid
+from moorage.storage.base import Reader
+
+_PIECE_BYTES = 1 << 20
+"""What is gathered of an upload before it is hashed and written, while few uploads run."""
+
+_PIECE_MIN_BYTES = 64 << 10
+
+_GATHER_BUDGET_BYTES = 24 << 20
+"""What all uploads of a worker gather together."""
+
+_STALL_S = 300.0
+"""A body that brings nothing, or a client that takes nothing, for so long is given up."""
+
+_SEGMENT_BYTES = 8 << 20
+"""What goes out under one deadline: at least 28 KB/s, or the client is given up."""
+
+
+class ClientGone(Exception):
+    """The client hung up, or stalled, before its body was whole."""
+
+
+class Bodies:
+    """Request bodies of one worker, which share a budget of memory."""
+
+    def __init__(self) -> None:
+        self._active = 0
+
+    async def chunks(self, request: web.BaseRequest) -> AsyncIterator[bytearray]:
+        """The body in pieces of up to 1 MiB; smaller ones while many uploads share the memory.
+
+        What came before the client hung up is yielded before the error is raised, so that it can resume there.
+
+        Raises:
+            ClientGone: the client hung up or stalled.
+            SizeInvalid: the body's framing is broken.
+        """
+        await _continue(request)
+        self._active += 1
+        try:
+            gathered = bytearray()
+            failure: Exception | None = None
+            content = request.content
+            while failure is None and not content.at_eof():
+                try:
+                    async with asyncio.timeout(_STALL_S):
+                        gathered += await content.readany()
+                except (aiohttp.ClientError, HttpProcessingError, ConnectionError, TimeoutError) as exc:
+                    failure = exc
+                if len(gathered) >= self._piece_bytes():
+                    yield gathered
+                    gathered = bytearray()
+            if gathered:
+                yield gathered
+            if failure is not None:
+                raise _translated(failure) from failure
+        finally:
+            self._active -= 1
+
+    async def whole(self, request: web.BaseRequest, *, limit_bytes: int) -> bytes:
+        """A small body.
+
+        Raises:
+            ManifestTooLarge: it has more than *limit_bytes*; the rest is not read.
+            ClientGone, SizeInvalid: as for :meth:`chunks`.
+        """
+        body = bytearray()
+        async for chunk in self.chunks(request):
+            body += chunk
+            if len(body) > limit_bytes:
+                msg = f"the manifest is larger than the {limit_bytes} bytes that this registry accepts"
+                raise ManifestTooLarge(msg, reason="MANIFEST_SIZE_LIMIT", limit=limit_bytes)
+        return bytes(body)
+
+    def _piece_bytes(self) -> int:
+        return max(_PIECE_MIN_BYTES, min(_PIECE_BYTES, _GATHER_BUDGET_BYTES // self._active))
+
+
+class _Descriptor:
+    """What ``loop.sendfile`` wants of a file: binary, with a descriptor."""
+
+    mode = "rb"
+
+    def __init__(self, fileno: int) -> None:
+        self._fileno = fileno
+
+    def fileno(self) -> int:
+        return self._fileno
+
+
+async def send_file(
+    request: web.BaseRequest,
+    reader: Reader,
+    part: tuple[int, int],
+    *,
+    status: int,
+    headers: Mapping[str, str],
+) -> web.StreamResponse:
+    """Answer with the bytes of *reader* from the first of *part* up to and without the second."""
+    start, end = part
+    response = web.StreamResponse(status=status, headers=CIMultiDict(headers))
+    response.content_length = end - start
+    await response.prepare(request)
+    transport = request.transport
+    fileno = reader.fileno()
+    if transport is None:
+        raise ClientGone
+    try:
+        if fileno is not None and transport.get_extra_info("sslcontext") is None:
+            await _sendfile(transport, fileno, start, end)
+        else:
+            await _copy(response, reader, start, end)
+    except (OSError, BackendError) as exc:
+        # The head is out: the only way to say that the body is not whole is to cut the connection.
+        transport.abort()
+        raise ClientGone from exc
+    return response
+
+
+async def _sendfile(transport: asyncio.Transport, fileno: int, start: int, end: int) -> None:
+    loop = asyncio.get_running_loop()
+    file = _Descriptor(fileno)
+    while start < end:
+        count = min(_SEGMENT_BYTES, end - start)
+        async with asyncio.timeout(_STALL_S):
+            sent = await loop.sendfile(transport, file, start, count)  # type: ignore[arg-type]  # all it needs
+        if sent is not None and sent < count:
+            msg = "the file is shorter than it was"
+            raise ConnectionError(msg)
+        start += count
+
+
+async def _copy(response: web.StreamResponse, reader: Reader, start: int, end: int) -> None:
+    async for chunk in reader.chunks(start, end):
+        async with asyncio.timeout(_STALL_S):
+            await response.write(chunk)
+
+
+async def _continue(request: web.BaseRequest) -> None:
+    """Tell a client that waits for it (``Expect: 100-continue``) that its body is wanted."""
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version >= HttpVersion11:
+        writer = request.writer
+        await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        writer.output_size = 0
+
+
+def _translated(failure: Exception) -> Exception:
+    if isinstance(failure, HttpProcessingError | aiohttp.ClientPayloadError) and not isinstance(
+        failure, aiohttp.ClientConnectionError
+    ):
+        return SizeInvalid("the body is not framed as its headers say")
+    return ClientGone()

@@ -1,0 +1,52 @@
+"""The debug server: is this process able to do its work? (``http.debug.addr``)."""
+
+import asyncio
+import json
+import time
+
+from aiohttp import web
+
+from moorage.errors import BackendError, StorageFull
+from moorage.http.call import answer
+from moorage.storage.base import StorageDriver
+
+_FRESH_S = 2.0
+"""How long an answer stands, so that an eager load balancer does not wear out the disk."""
+
+_DEADLINE_S = 10.0
+
+
+class DebugApp:
+    """``GET /debug/health``: 200 with ``{}``; 200 and "degraded" without room; 503 where storage does not answer.
+
+    Without room the status stays 200, because pulls and deletes go on and no load balancer should stop them.
+
+    Source: GitLab features HLT-001, HLT-007.
+    """
+
+    def __init__(self, storage: StorageDriver) -> None:
+        self._storage = storage
+        self._lock = asyncio.Lock()
+        self._checked_at = float("-inf")
+        self._status, self._found = 200, {"": ""}
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        if request.method not in ("GET", "HEAD") or request.path != "/debug/health":
+            return answer(404)
+        async with self._lock:
+            if time.monotonic() - self._checked_at > _FRESH_S:
+                self._status, self._found = await self._check()
+                self._checked_at = time.monotonic()
+        return answer(self._status, {"Content-Type": "application/json"}, json.dumps(self._found).encode())
+
+    async def _check(self) -> tuple[int, dict[str, str]]:
+        name = f"storagedriver_{self._storage.name}"
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                await self._storage.probe()
+        except StorageFull:
+            return 200, {name: "degraded: no room left; pushes are refused, pulls and deletes go on"}
+        except (BackendError, TimeoutError) as exc:
+            return 503, {name: f"failed: {exc or 'no answer in time'}"}
+        return 200, {}

@@ -1,0 +1,95 @@
+"""What each error is on the wire: one table, class to status and code.
+
+On ``/v2/`` a 4xx carries only codes of the specification's list ("MUST be one of the following"); where GitLab has a
+more precise name for it, that is ``detail.reason``.
+
+Source: distribution-spec § Error Codes; ADR 0007.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from moorage import errors
+
+TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
+    errors.NameInvalid: (400, "NAME_INVALID"),
+    errors.TagInvalid: (400, "MANIFEST_INVALID"),
+    errors.DigestInvalid: (400, "DIGEST_INVALID"),
+    errors.SizeInvalid: (400, "SIZE_INVALID"),
+    errors.RangeInvalid: (416, "BLOB_UPLOAD_INVALID"),
+    errors.NameUnknown: (404, "NAME_UNKNOWN"),
+    errors.BlobUnknown: (404, "BLOB_UNKNOWN"),
+    errors.ManifestUnknown: (404, "MANIFEST_UNKNOWN"),
+    errors.UploadUnknown: (404, "BLOB_UPLOAD_UNKNOWN"),
+    errors.UploadInvalid: (400, "BLOB_UPLOAD_INVALID"),
+    errors.UploadBusy: (409, "BLOB_UPLOAD_INVALID"),
+    errors.ManifestInvalid: (400, "MANIFEST_INVALID"),
+    errors.ManifestTooLarge: (413, "MANIFEST_INVALID"),
+    errors.ReferencesUnknown: (400, "MANIFEST_BLOB_UNKNOWN"),
+    errors.ParameterInvalid: (400, "UNSUPPORTED"),
+    errors.TooManyTags: (414, "UNSUPPORTED"),
+    errors.RangeNotSatisfiable: (416, "SIZE_INVALID"),
+    errors.Unauthorized: (401, "UNAUTHORIZED"),
+    errors.Denied: (403, "DENIED"),
+    errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
+    errors.RouteUnknown: (404, "UNSUPPORTED"),
+    errors.MethodNotAllowed: (405, "UNSUPPORTED"),
+    errors.StorageFull: (507, "INSUFFICIENT_STORAGE"),
+    errors.StorageUnavailable: (503, "UNAVAILABLE"),
+    errors.StorageBusy: (503, "UNAVAILABLE"),
+    errors.PathUnknown: (500, "UNKNOWN"),
+}
+
+_RETRY_AFTER_S = {507: 60, 503: 5}
+
+_BACKEND_MESSAGES = {
+    507: "the registry has no room left for this; nothing of it was kept, try again when there is space",
+    503: "the registry cannot reach its storage now; try again",
+    500: "the registry made a mistake; its log has the request id",
+}
+
+
+def render(exc: errors.MoorageError) -> web.Response:
+    """The answer to a request that ended in *exc*."""
+    status, code = TABLE[type(exc)]
+    headers: CIMultiDict[str] = CIMultiDict()
+    match exc:
+        case errors.Unauthorized():
+            headers["WWW-Authenticate"] = exc.challenge.header
+        case errors.TooManyRequests():
+            headers["Retry-After"] = str(math.ceil(exc.retry_after.total_seconds()))
+        case errors.MethodNotAllowed():
+            headers["Allow"] = ", ".join(exc.allowed)
+        case errors.RangeNotSatisfiable():
+            headers["Content-Range"] = f"bytes */{exc.size_bytes}"
+    if status in _RETRY_AFTER_S:
+        headers["Retry-After"] = str(_RETRY_AFTER_S[status])
+    return respond(status, *_entries(exc, status, code), headers=headers)
+
+
+def respond(status: int, *entries: Mapping[str, object], headers: CIMultiDict[str] | None = None) -> web.Response:
+    """An answer with the specification's error body."""
+    body = json.dumps({"errors": entries}, separators=(",", ":")).encode()
+    headers = CIMultiDict() if headers is None else headers
+    headers["Content-Type"] = "application/json"
+    return web.Response(status=status, body=body, headers=headers)
+
+
+def entry(code: str, message: str, detail: object = None) -> Mapping[str, object]:
+    """One element of the error body."""
+    value: dict[str, object] = {"code": code, "message": message}
+    if detail:
+        value["detail"] = detail
+    return value
+
+
+def _entries(exc: errors.MoorageError, status: int, code: str) -> list[Mapping[str, object]]:
+    if isinstance(exc, errors.ReferencesUnknown):
+        return [entry(code, exc.message, digest) for digest in exc.digests]
+    if isinstance(exc, errors.Refused):
+        return [entry(code, exc.message, dict(exc.detail))]
+    return [entry(code, _BACKEND_MESSAGES[status])]

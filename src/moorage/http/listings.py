@@ -1,0 +1,106 @@
+"""Lists and the base: end-1, end-8, end-12 and the catalogue."""
+
+import json
+import sys
+
+from aiohttp import web
+
+from moorage import __version__
+from moorage.core.manifests import Manifests
+from moorage.core.repositories import Repositories
+from moorage.errors import ParameterInvalid
+from moorage.http.call import Call, answer
+from moorage.http.headers import next_link, page_size
+from moorage.oci.digests import Digest
+from moorage.oci.mediatypes import OCI_INDEX
+
+CATALOGUE_PAGE = 100
+CATALOGUE_LIMIT = 1000
+"""Source: GitLab features V2A-002."""
+
+REFERRERS_LIMIT = 1000
+
+_JSON = {"Content-Type": "application/json"}
+
+
+class ListingHandlers:
+    """Everything that answers with a list."""
+
+    def __init__(self, repositories: Repositories, manifests: Manifests, *, has_database: bool = False) -> None:
+        self._repositories = repositories
+        self._manifests = manifests
+        self._has_database = has_database
+
+    async def alive(self, call: Call) -> web.StreamResponse:
+        """``GET /``: for load balancers, no credentials needed."""
+        del call
+        return answer(200, {"Cache-Control": "no-cache"})
+
+    async def base(self, call: Call) -> web.StreamResponse:
+        """``GET /v2/``: this is a registry, and which (end-1)."""
+        del call
+        headers = {
+            **_JSON,
+            "Gitlab-Container-Registry-Version": __version__,
+            "Gitlab-Container-Registry-Features": "tag_delete",
+            "Gitlab-Container-Registry-Database-Enabled": str(self._has_database).lower(),
+        }
+        return answer(200, headers, b"{}")
+
+    async def catalogue(self, call: Call) -> web.StreamResponse:
+        """Repositories, by name (``/v2/_catalog``)."""
+        limit, last = _catalogue_limit(call), call.query.first("last") or ""
+        if limit == 0:
+            return answer(200, _JSON, b'{"repositories":[]}')
+        page = await self._repositories.list(after=last, limit=limit)
+        names = [name.text for name in page.items]
+        headers = dict(_JSON)
+        if page.more:
+            headers["Link"] = next_link(call.path, [("last", names[-1]), ("n", str(limit))])
+        return answer(200, headers, _dump({"repositories": names}))
+
+    async def tags(self, call: Call) -> web.StreamResponse:
+        """Tags of a repository, by name (end-8a, end-8b)."""
+        limit, last = page_size(call.query.all("n"), limit=sys.maxsize), call.query.first("last") or ""
+        page = await self._repositories.tags(call.name, after=last, limit=limit)
+        tags = [tag.text for tag in page.items]
+        headers = dict(_JSON)
+        if page.more and tags:
+            headers["Link"] = next_link(call.path, [("last", tags[-1]), ("n", str(limit))])
+        return answer(200, headers, _dump({"name": call.name.text, "tags": tags}))
+
+    async def referrers(self, call: Call) -> web.StreamResponse:
+        """Manifests that have this one as their subject, as an index (end-12a, end-12b)."""
+        subject = Digest.parse(call.target)
+        limit = page_size(call.query.all("n"), limit=REFERRERS_LIMIT)
+        artifact_type, last = call.query.first("artifactType") or None, call.query.first("last") or ""
+        page = await self._manifests.referrers(
+            call.name, subject, artifact_type=artifact_type, after=last, limit=limit or REFERRERS_LIMIT
+        )
+        headers = {"Content-Type": OCI_INDEX}
+        if artifact_type is not None:
+            headers["OCI-Filters-Applied"] = "artifactType"
+        if page.more:
+            following = [("last", str(page.items[-1].digest)), ("n", str(limit or REFERRERS_LIMIT))]
+            if artifact_type is not None:
+                following.append(("artifactType", artifact_type))
+            headers["Link"] = next_link(call.path, following)
+        manifests = [descriptor.to_json() for descriptor in page.items]
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+        return answer(200, headers, _dump(index))
+
+
+def _catalogue_limit(call: Call) -> int:
+    """The catalogue's page size; nonsense is the default, as GitLab has it, and too much is refused."""
+    text = call.query.first("n")
+    if text is None or not text.isascii() or not text.isdigit():
+        return CATALOGUE_PAGE
+    # The length first: turning a million digits into a number takes a while.
+    if len(text) > 20 or int(text) > CATALOGUE_LIMIT:  # noqa: PLR2004 - digits of the largest 64-bit number
+        msg = f"n must be no larger than {CATALOGUE_LIMIT}"
+        raise ParameterInvalid(msg, reason="PAGINATION_NUMBER_INVALID")
+    return int(text)
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

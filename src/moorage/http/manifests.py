@@ -1,0 +1,68 @@
+"""Manifests: end-3, end-7 and end-9."""
+
+from aiohttp import web
+
+from moorage.core.manifests import Manifests
+from moorage.errors import TooManyTags
+from moorage.http.bodies import Bodies
+from moorage.http.call import Call, answer
+from moorage.http.headers import Accepted, matches_etag
+from moorage.oci.mediatypes import without_parameters
+from moorage.oci.names import Tag, parse_reference
+
+TAG_LIMIT = 100
+"""Tags that one push by digest may carry. Source: distribution-spec § Pushing Manifests ("at least 10")."""
+
+
+class ManifestHandlers:
+    """``/v2/<name>/manifests/<reference>``."""
+
+    def __init__(self, manifests: Manifests, bodies: Bodies) -> None:
+        self._manifests = manifests
+        self._bodies = bodies
+
+    async def get(self, call: Call) -> web.StreamResponse:
+        """The manifest as it was pushed; HEAD the same without the body (end-3)."""
+        headers = call.request.headers
+        reference = parse_reference(call.target)
+        accepts = Accepted.parse(headers.getall("Accept", ()))
+        stored = await self._manifests.get(call.name, reference, accepts=accepts)
+        digest = str(stored.digest)
+        shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": stored.media_type}
+        if matches_etag(headers.get("If-None-Match"), digest):
+            return answer(304, shown)
+        return answer(200, shown, stored.payload)
+
+    async def put(self, call: Call) -> web.StreamResponse:
+        """Store a manifest, and tag it (end-7a, end-7b)."""
+        reference = parse_reference(call.target)
+        tags = [Tag.parse(text) for text in _tag_parameters(call)] if not isinstance(reference, Tag) else []
+        length = call.request.content_length
+        self._manifests.check_size(length or 0)
+        payload = await self._bodies.whole(call.request, limit_bytes=self._manifests.rules.size_limit_bytes)
+        content_type = without_parameters(call.headers.get("Content-Type", ""))
+        pushed = await self._manifests.put(call.name, reference, payload, content_type=content_type, tags=tags)
+        headers = {"Location": call.manifest_url(pushed.digest), "Docker-Content-Digest": str(pushed.digest)}
+        if pushed.subject is not None:
+            headers["OCI-Subject"] = str(pushed.subject)
+        if tags:
+            headers["OCI-Tag"] = ", ".join(dict.fromkeys(tag.text for tag in tags))
+        return answer(201, headers)
+
+    async def delete(self, call: Call) -> web.StreamResponse:
+        """Remove a tag, or a manifest with its tags (end-9)."""
+        await self._manifests.delete(call.name, parse_reference(call.target))
+        return answer(202)
+
+    async def options(self, call: Call) -> web.StreamResponse:
+        """Say what can be done; GitLab asks this way whether tags can be deleted."""
+        del call
+        return answer(200)
+
+
+def _tag_parameters(call: Call) -> list[str]:
+    texts = list(call.query.all("tag"))
+    if len(texts) > TAG_LIMIT:
+        msg = f"a push takes at most {TAG_LIMIT} tags"
+        raise TooManyTags(msg, tags=len(texts), limit=TAG_LIMIT)
+    return texts

@@ -1,0 +1,58 @@
+"""URLs of this registry as its clients see them: behind proxies, below a prefix, absolute or relative."""
+
+import re
+from collections.abc import Mapping
+
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName
+
+_HOST = re.compile(r"[A-Za-z0-9._~\[\]:%-]{1,255}", re.ASCII)
+_SCHEMES = ("http", "https")
+
+
+class Urls:
+    """Builds ``Location`` values.
+
+    Source: distribution-spec § Pushing blobs; GitLab features HTP-009.
+    """
+
+    def __init__(self, *, host: str = "", prefix: str = "/", relative: bool = False) -> None:
+        """*host* is ``http.host``, *prefix* ``http.prefix``, *relative* ``http.relativeurls``."""
+        self._host = host.rstrip("/")
+        self.prefix = prefix
+        self._relative = relative
+
+    def blob(self, headers: Mapping[str, str], scheme: str, name: RepositoryName, digest: Digest) -> str:
+        """Where a blob can be pulled."""
+        return f"{self._base(headers, scheme)}v2/{name}/blobs/{digest}"
+
+    def manifest(self, headers: Mapping[str, str], scheme: str, name: RepositoryName, digest: Digest) -> str:
+        """Where a manifest can be pulled."""
+        return f"{self._base(headers, scheme)}v2/{name}/manifests/{digest}"
+
+    def upload(self, headers: Mapping[str, str], scheme: str, name: RepositoryName, session: str) -> str:
+        """Where an upload goes on."""
+        return f"{self._base(headers, scheme)}v2/{name}/blobs/uploads/{session}"
+
+    def _base(self, headers: Mapping[str, str], scheme: str) -> str:
+        if self._relative:
+            return self.prefix
+        if self._host:
+            return f"{self._host}{self.prefix}"
+        host = headers.get("Host", "")
+        forwarded = _forwarded(headers.get("Forwarded", ""))
+        scheme = forwarded.get("proto") or _first(headers.get("X-Forwarded-Proto", "")) or scheme
+        host = forwarded.get("host") or _first(headers.get("X-Forwarded-Host", "")) or host
+        if scheme.lower() not in _SCHEMES or _HOST.fullmatch(host) is None:
+            return self.prefix  # Nonsense from outside is not repeated; a relative URL is always right.
+        return f"{scheme.lower()}://{host}{self.prefix}"
+
+
+def _first(value: str) -> str:
+    return value.partition(",")[0].strip()
+
+
+def _forwarded(value: str) -> dict[str, str]:
+    """The first element of a ``Forwarded`` header. Source: RFC 7239."""
+    pairs = (pair.partition("=") for pair in _first(value).split(";"))
+    return {key.strip().lower(): text.strip().strip('"') for key, _, text in pairs}

@@ -1,0 +1,1 @@
+"""What exists and who refers to what: one interface, one file a store."""

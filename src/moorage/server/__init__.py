@@ -1,0 +1,1 @@
+"""Processes and sockets: one supervisor, one worker a core, nothing shared between them but files."""

@@ -1,0 +1,73 @@
+"""aiohttp's low-level server with our manners: what is no HTTP gets the specification's error body and no traceback."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from moorage.http.errors import entry, respond
+from moorage.telemetry import get_log
+
+_log = get_log("http")
+
+_KEEPALIVE_S = 75.0
+"""How long a connection may be idle, or take to send a request's head."""
+
+_HEAD_LIMIT_BYTES = 64 << 10
+"""For the request line and for each header: tokens are long."""
+
+_READ_BUFFER_BYTES = 128 << 10
+"""What is read ahead of a request's body; twice that pauses the client."""
+
+
+class Connection(web.RequestHandler):
+    """One connection."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what could not be parsed, and close."""
+        del message
+        _log.warning("request is not HTTP", status=status, remote=request.remote, error=_first_line(exc))
+        if request.writer.output_size > 0:
+            msg = "the answer has begun"
+            raise ConnectionError(msg)
+        if status < 500:  # noqa: PLR2004 - the border between theirs and ours
+            body = entry("UNSUPPORTED", "the request is not well-formed HTTP/1.1")
+        else:
+            body = entry("UNKNOWN", "the registry made a mistake")
+        response = respond(status, body)
+        response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
+        response.force_close()
+        return response
+
+
+class ConnectionServer(web.Server):
+    """Makes a :class:`Connection` for each client."""
+
+    def __init__(self, handler: "web.RequestHandlerFactory") -> None:  # type: ignore[name-defined]  # typing only
+        super().__init__(handler)
+        self._handler = handler
+
+    def __call__(self) -> web.RequestHandler:
+        """A handler for the connection that just came in."""
+        return Connection(
+            self,
+            loop=self._loop,
+            keepalive_timeout=_KEEPALIVE_S,
+            access_log=None,
+            max_line_size=_HEAD_LIMIT_BYTES,
+            max_field_size=_HEAD_LIMIT_BYTES,
+            auto_decompress=False,
+            read_bufsize=_READ_BUFFER_BYTES,
+        )
+
+
+def _first_line(exc: BaseException | None) -> str:
+    lines: Sequence[str] = str(exc).splitlines() if exc is not None else ()
+    return lines[0][:200] if lines else ""

@@ -1,0 +1,210 @@
+"""The supervisor: binds the addresses, keeps the workers running, passes signals on. It serves nothing itself."""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from moorage.config import Config
+from moorage.errors import MoorageError
+from moorage.server import worker
+from moorage.server.address import Address
+from moorage.telemetry import configure, get_log
+from moorage.wiring import log_settings
+
+_log = get_log("supervisor")
+
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_CANNOT_START = 3
+"""A worker's exit status when trying again is of no use."""
+_QUICK_S = 5.0
+"""A worker that ends sooner is restarted ever more slowly."""
+_BACKOFF_LIMIT_S = 30.0
+_STOP_MARGIN_S = 5.0
+"""What workers get on top of ``http.draintimeout`` before they are killed."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A place for a worker, and the process that holds it now."""
+
+    number: int
+    pid: int = 0
+    started_at: float = 0.0
+    restart_at: float = 0.0
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Runs *count* workers of *config* until a signal ends it."""
+
+    config: Config
+    count: int
+    on_ready: Callable[[str], None]
+    """Called once, with the address, when every worker answers."""
+    _workers: list[_Worker] = field(default_factory=list)
+    _listeners: list[socket.socket] = field(default_factory=list)
+    _debug_listeners: list[socket.socket] = field(default_factory=list)
+    _lifeline: tuple[int, int] = (-1, -1)
+    _ready: tuple[int, int] = (-1, -1)
+
+    def run(self) -> int:
+        """Serve; return the exit status.
+
+        Raises:
+            ConfigurationError: the addresses cannot be bound.
+        """
+        http = self.config.http
+        self._listeners = Address(http.addr, is_unix=http.net == "unix").bind(self.count)
+        if http.debug.addr:
+            self._debug_listeners = Address(http.debug.addr).bind(self.count)
+        self._lifeline, self._ready = os.pipe(), os.pipe()
+        os.set_blocking(self._ready[0], False)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        self._workers = [_Worker(number) for number in range(self.count)]
+        for place in self._workers:
+            self._start(place)
+        return self._watch()
+
+    def _watch(self) -> int:
+        waiting = self.count
+        while True:
+            caught = signal.sigtimedwait(_SIGNALS, self._pause(waiting))
+            if waiting:
+                waiting -= self._announced()
+                if waiting <= 0:
+                    waiting = 0
+                    self.on_ready(_shown(self._listeners[0]))
+            if caught is not None and caught.si_signo != signal.SIGCHLD:
+                return self._stop(signal.Signals(caught.si_signo))
+            if self._reap():
+                self._stop(signal.SIGTERM)
+                return 1
+            now = time.monotonic()
+            for place in self._workers:
+                if place.pid == 0 and place.restart_at <= now:
+                    self._start(place)
+
+    def _pause(self, waiting: int) -> float:
+        if waiting:
+            return 0.01
+        due = [place.restart_at - time.monotonic() for place in self._workers if place.pid == 0]
+        return max(0.0, min([*due, 3600.0]))
+
+    def _announced(self) -> int:
+        with contextlib.suppress(BlockingIOError):
+            return len(os.read(self._ready[0], 1024))
+        return 0
+
+    def _start(self, place: _Worker) -> None:
+        sys.stdout.flush()
+        place.started_at, place.restart_at = time.monotonic(), 0.0
+        place.pid = os.fork()
+        if place.pid == 0:
+            os._exit(self._be_worker(place.number))
+
+    def _be_worker(self, number: int) -> int:
+        """What happens in the child."""
+        try:
+            for name in _SIGNALS:
+                signal.signal(name, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            os.close(self._lifeline[1])
+            self._close_others(number)
+            configure(log_settings(self.config))
+            station = worker.Station(
+                number=number,
+                listeners=_own(self._listeners, number),
+                debug_listeners=_own(self._debug_listeners, number),
+                lifeline=self._lifeline[0],
+                announce=lambda: _write_byte(self._ready[1]),
+            )
+            worker.run(self.config, station)
+        except MoorageError as exc:
+            _log.error("the worker cannot start", error=str(exc))
+            return _CANNOT_START
+        except KeyboardInterrupt:
+            return 0
+        except BaseException:  # noqa: BLE001 - whatever it is, the parent must see a status
+            _log.exception("the worker crashed")
+            return 1
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        return 0
+
+    def _close_others(self, number: int) -> None:
+        """Let go of the sockets of other workers: one that is held by nobody refuses, one that is held waits."""
+        for listeners in (self._listeners, self._debug_listeners):
+            for listener in listeners:
+                if listener not in _own(listeners, number):
+                    listener.close()
+
+    def _reap(self) -> bool:
+        """Note which workers have ended; whether one of them says that none can start."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return False
+            place = next((place for place in self._workers if place.pid == pid), None)
+            if place is None:
+                continue
+            place.pid = 0
+            code = os.waitstatus_to_exitcode(status)
+            if code == _CANNOT_START:
+                return True
+            quick = time.monotonic() - place.started_at < _QUICK_S
+            place.failures = place.failures + 1 if quick else 0
+            delay_s = min(0.1 * 2**place.failures, _BACKOFF_LIMIT_S) if quick else 0.0
+            place.restart_at = time.monotonic() + delay_s
+            _log.error("a worker ended; starting another", pid=pid, status=code, delay_s=delay_s)
+
+    def _stop(self, name: signal.Signals) -> int:
+        patience_s = self.config.http.draintimeout.total_seconds()
+        _log.info("stopping", quit_signal=name.name, http_drain_timeout_s=patience_s)
+        for listener in [*self._listeners, *self._debug_listeners]:
+            listener.close()
+        self._tell(name)
+        deadline = time.monotonic() + patience_s + _STOP_MARGIN_S
+        while any(place.pid for place in self._workers) and time.monotonic() < deadline:
+            caught = signal.sigtimedwait(_SIGNALS, 0.2)
+            if caught is not None and caught.si_signo == signal.SIGINT and name is not signal.SIGINT:
+                self._tell(signal.SIGKILL)  # Somebody at a terminal has lost patience.
+            self._reap()
+        self._tell(signal.SIGKILL)
+        if self.config.http.net == "unix":
+            with contextlib.suppress(OSError):
+                os.unlink(self.config.http.addr)  # noqa: PTH108 - one call
+        return 0
+
+    def _tell(self, name: signal.Signals) -> None:
+        for place in self._workers:
+            if place.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(place.pid, name)
+
+
+def _own(listeners: list[socket.socket], number: int) -> list[socket.socket]:
+    """A worker's own socket; a path has one for all."""
+    if not listeners:
+        return []
+    return [listeners[number] if len(listeners) > 1 else listeners[0]]
+
+
+def _write_byte(fileno: int) -> None:
+    os.write(fileno, b".")
+
+
+def _shown(listener: socket.socket) -> str:
+    if listener.family == socket.AF_UNIX:
+        return str(listener.getsockname())
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

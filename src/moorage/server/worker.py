@@ -1,0 +1,143 @@
+"""One worker: an event loop that serves its sockets until it is told to stop."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import random
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import aiofastnet
+import uvloop
+from aiohttp import web
+
+from moorage.config import Config
+from moorage.core.maintenance import purge_uploads
+from moorage.errors import BackendError
+from moorage.http.debug import DebugApp
+from moorage.server.connection import ConnectionServer
+from moorage.telemetry import get_log
+from moorage.wiring import Registry, build
+
+_log = get_log("worker")
+
+_PURGE_JITTER_LIMIT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """What the supervisor gives a worker."""
+
+    number: int
+    """From 0; the first one also does what only one has to do."""
+    listeners: Sequence[socket.socket]
+    debug_listeners: Sequence[socket.socket]
+    lifeline: int
+    """The reading end of a pipe that closes when the supervisor is gone."""
+    announce: Callable[[], None]
+    """To be called when requests are answered."""
+
+
+def run(config: Config, station: Station) -> None:
+    """Serve until SIGTERM (drain), SIGINT (stop at once), or the end of the supervisor (drain).
+
+    Raises:
+        ConfigurationError, StorageUnavailable: it cannot start.
+    """
+    with asyncio.Runner(loop_factory=aiofastnet.loop_factory(uvloop.new_event_loop)) as runner:
+        runner.run(_serve(config, station))
+
+
+async def _serve(config: Config, station: Station) -> None:
+    registry = build(config)
+    stop = _StopSignal(station.lifeline)
+    tls = tls_context(config)
+    async with contextlib.AsyncExitStack() as stack:
+        server = web.ServerRunner(ConnectionServer(registry.app), handle_signals=False, shutdown_timeout=0)
+        await server.setup()
+        for listener in station.listeners:
+            await web.SockSite(server, listener, ssl_context=tls).start()
+        debug = web.ServerRunner(ConnectionServer(DebugApp(registry.storage)), handle_signals=False, shutdown_timeout=0)
+        await debug.setup()
+        for listener in station.debug_listeners:
+            await web.SockSite(debug, listener).start()
+        stack.push_async_callback(debug.cleanup)
+        stack.push_async_callback(server.cleanup)
+        if station.number == 0:
+            task = asyncio.create_task(_purge(config, registry))
+            stack.callback(task.cancel)
+        gc.collect()
+        gc.freeze()  # What lives as long as the worker need not be looked at again.
+        station.announce()
+        drains = await stop.wait()
+        await _drain(server, config.http.draintimeout if drains else timedelta(0))
+    registry.app.close()
+    await registry.storage.close()
+
+
+class _StopSignal:
+    """Waits to be told to stop, and knows whether there is time to finish."""
+
+    def __init__(self, lifeline: int) -> None:
+        self._told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._tell, True)
+        loop.add_signal_handler(signal.SIGINT, self._tell, False)
+        loop.add_reader(lifeline, self._lost, lifeline)
+
+    async def wait(self) -> bool:
+        """Return when told; whether requests in flight may end."""
+        return await self._told
+
+    def _tell(self, drains: bool) -> None:  # noqa: FBT001 - add_signal_handler passes it on
+        if not self._told.done():
+            self._told.set_result(drains)
+
+    def _lost(self, lifeline: int) -> None:
+        if os.read(lifeline, 1) == b"":
+            asyncio.get_running_loop().remove_reader(lifeline)
+            _log.error("the supervisor is gone; draining")
+            self._tell(True)
+
+
+async def _drain(server: web.ServerRunner, patience: timedelta) -> None:
+    """Take no more connections, and give requests in flight *patience* to end. A second signal is not waited for."""
+    for site in list(server.sites):
+        await site.stop()
+    connections = server.server
+    if connections is None:
+        return
+    connections.pre_shutdown()
+    await connections.shutdown(patience.total_seconds())
+
+
+async def _purge(config: Config, registry: Registry) -> None:
+    rules = config.storage.maintenance.uploadpurging
+    if not rules.enabled or config.storage.maintenance.readonly.enabled:
+        return
+    interval_s = rules.interval.total_seconds()
+    # Nodes that are started together shall not all walk at the same time.
+    await asyncio.sleep(random.uniform(0, min(interval_s, _PURGE_JITTER_LIMIT_S)))  # noqa: S311 - jitter
+    while True:
+        try:
+            count = await purge_uploads(registry.storage, registry.uploads, age=rules.age, dry_run=rules.dryrun)
+            _log.info("upload purge done", uploads=count, dry_run=rules.dryrun)
+        except BackendError as exc:
+            _log.error("upload purge failed; it will be tried again", error=str(exc), interval_s=interval_s)
+        await asyncio.sleep(interval_s)
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """The TLS settings of the main address; None for plain HTTP."""
+    tls = config.http.tls
+    if not tls.certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls.minimumtls == "tls1.3" else ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context

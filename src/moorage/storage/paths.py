@@ -1,0 +1,127 @@
+"""Where things lie: Distribution's tree, drawn, and one function per kind of path.
+
+::
+
+    /docker/registry/v2
+    ├── blobs/<algorithm>/<first two of hex>/<hex>/data            every blob and, with link files, every manifest
+    └── repositories/<name>
+        ├── _layers/<algorithm>/<hex>/link                         the blob is in this repository
+        ├── _manifests
+        │   ├── revisions/<algorithm>/<hex>/link                   the manifest is in this repository
+        │   ├── revisions/<algorithm>/<hex>/contenttype          * its Content-Type, where the payload does not show it
+        │   ├── referrers/<algorithm>/<hex>/<algorithm>/<hex>    * descriptor of a manifest whose subject is the first
+        │   └── tags/<tag>
+        │       ├── current/link                                   what the tag points to
+        │       └── index/<algorithm>/<hex>/link                   what it ever pointed to
+        └── _uploads/<id>
+            ├── data                                               the bytes so far
+            ├── startedat                                          RFC 3339
+            └── digest                                           * "<bytes> <digest>" after each chunk
+
+``*`` is ours: Distribution reads only files called ``link`` there and passes over the rest. A link's content is the
+digest, without a newline.
+
+Source: distribution ``registry/storage/paths.go``; GitLab features STO-001 to STO-017.
+"""
+
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName, Tag
+
+ROOT = "/docker/registry/v2"
+REPOSITORIES = f"{ROOT}/repositories"
+BLOBS = f"{ROOT}/blobs"
+
+
+def blob(digest: Digest) -> str:
+    """The bytes of a blob or, in the link-file layout, of a manifest."""
+    return f"{BLOBS}/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}/data"
+
+
+def repository(name: RepositoryName) -> str:
+    """The folder of a repository."""
+    return f"{REPOSITORIES}/{name.text}"
+
+
+def layer_link(name: RepositoryName, digest: Digest) -> str:
+    """Says that a blob is in a repository."""
+    return f"{REPOSITORIES}/{name.text}/_layers/{digest.algorithm}/{digest.encoded}/link"
+
+
+def layer(name: RepositoryName, digest: Digest) -> str:
+    """The folder of :func:`layer_link`."""
+    return f"{REPOSITORIES}/{name.text}/_layers/{digest.algorithm}/{digest.encoded}"
+
+
+def manifests(name: RepositoryName) -> str:
+    """The folder whose being there makes a repository."""
+    return f"{REPOSITORIES}/{name.text}/_manifests"
+
+
+def revision(name: RepositoryName, digest: Digest) -> str:
+    """The folder of :func:`revision_link`."""
+    return f"{REPOSITORIES}/{name.text}/_manifests/revisions/{digest.algorithm}/{digest.encoded}"
+
+
+def revision_link(name: RepositoryName, digest: Digest) -> str:
+    """Says that a manifest is in a repository."""
+    return f"{REPOSITORIES}/{name.text}/_manifests/revisions/{digest.algorithm}/{digest.encoded}/link"
+
+
+def content_type(name: RepositoryName, digest: Digest) -> str:
+    """How a manifest was pushed, where its payload does not say."""
+    return f"{revision(name, digest)}/contenttype"
+
+
+def tags(name: RepositoryName) -> str:
+    """The folder of all tags."""
+    return f"{REPOSITORIES}/{name.text}/_manifests/tags"
+
+
+def tag(name: RepositoryName, tag_: Tag) -> str:
+    """The folder of one tag."""
+    return f"{REPOSITORIES}/{name.text}/_manifests/tags/{tag_.text}"
+
+
+def tag_link(name: RepositoryName, tag_: Tag) -> str:
+    """Says what a tag points to."""
+    return f"{REPOSITORIES}/{name.text}/_manifests/tags/{tag_.text}/current/link"
+
+
+def tag_index_link(name: RepositoryName, tag_: Tag, digest: Digest) -> str:
+    """Says that a tag once pointed to a manifest."""
+    return f"{tag(name, tag_)}/index/{digest.algorithm}/{digest.encoded}/link"
+
+
+def referrers(name: RepositoryName, subject: Digest) -> str:
+    """The folder of the manifests that have *subject* as their subject."""
+    return f"{manifests(name)}/referrers/{subject.algorithm}/{subject.encoded}"
+
+
+def referrer(name: RepositoryName, subject: Digest, digest: Digest) -> str:
+    """The descriptor of one of them."""
+    return f"{referrers(name, subject)}/{digest.algorithm}/{digest.encoded}"
+
+
+def uploads(name: RepositoryName) -> str:
+    """The folder of all upload sessions of a repository."""
+    return f"{REPOSITORIES}/{name.text}/_uploads"
+
+
+def upload(name: RepositoryName, session: str) -> str:
+    """The folder of one upload session."""
+    return f"{REPOSITORIES}/{name.text}/_uploads/{session}"
+
+
+def upload_data(name: RepositoryName, session: str) -> str:
+    """The bytes of an upload so far."""
+    return f"{upload(name, session)}/data"
+
+
+def upload_started_at(name: RepositoryName, session: str) -> str:
+    """When an upload was started."""
+    return f"{upload(name, session)}/startedat"
+
+
+def upload_digest(name: RepositoryName, session: str) -> str:
+    """What is known of the digest of the bytes so far."""
+    return f"{upload(name, session)}/digest"

@@ -1,0 +1,186 @@
+"""Log lines: their fields and format; and the access log, written without ceremony as it is on every path."""
+
+import asyncio
+import json
+import logging
+import os
+import random
+import re
+import select
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol, TextIO
+
+import structlog
+
+LEVELS = {"error": 40, "warn": 30, "info": 20, "debug": 10, "trace": 5}
+
+_FLUSH_S = 0.05
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """Where the log goes and how it looks (the ``log`` section)."""
+
+    level: str = "info"
+    formatter: str = "json"
+    output: str = "stdout"
+    fields: Mapping[str, object]
+    access_disabled: bool = False
+    access_formatter: str = "json"
+
+
+class Log(Protocol):
+    """What our code uses of a structlog logger."""
+
+    def debug(self, event: str, **fields: object) -> object:
+        """Say what happened, for somebody who looks for a mistake."""
+
+    def info(self, event: str, **fields: object) -> object:
+        """Say what happened."""
+
+    def warning(self, event: str, **fields: object) -> object:
+        """Say what somebody should look at."""
+
+    def error(self, event: str, **fields: object) -> object:
+        """Say what somebody must act on."""
+
+    def exception(self, event: str, **fields: object) -> object:
+        """As :meth:`error`, with the exception being handled."""
+
+
+def get_log(component: str) -> Log:
+    """The logger of one part of the program."""
+    log: Log = structlog.get_logger(component=component)
+    return log
+
+
+def configure(settings: LogSettings) -> None:
+    """Set up logging for this process, that of libraries included."""
+    stream = _stream(settings.output)
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.formatter == "json"
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    )
+    level = LEVELS[settings.level]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _with_fields(settings.fields),
+            *([structlog.processors.dict_tracebacks] if settings.formatter == "json" else []),
+            structlog.processors.EventRenamer("msg") if settings.formatter == "json" else _unchanged,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(stream=stream, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+
+
+def request_id(given: str | None) -> str:
+    """The id of a request: what a proxy in front *gave* it, if that is harmless, or a new one."""
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return f"{random.getrandbits(128):032x}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRecord:
+    """One request, for the access log."""
+
+    request_id: str
+    method: str
+    uri: str
+    host: str
+    status: int
+    duration_s: float
+    written_bytes: int
+    remote: str
+    user_agent: str
+    actor: str
+
+
+class AccessLog:
+    """One line a request, with the field names of GitLab's registry (LOG-002)."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        self._fileno = _stream(settings.output).fileno()
+        self._lines: list[bytes] = []
+        self._format = self._json if settings.access_formatter == "json" else self._text
+        self.is_enabled = not settings.access_disabled and LEVELS[settings.level] <= LEVELS["info"]
+        self._tail = "".join(
+            f",{json.dumps(str(key))}:{json.dumps(value, default=str)}" for key, value in settings.fields.items()
+        )
+
+    def write(self, record: AccessRecord) -> None:
+        """Write the line of one request, within a twentieth of a second."""
+        if not self._lines:
+            asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
+        self._lines.append(self._format(record).encode("utf-8", "backslashreplace"))
+
+    def flush(self) -> None:
+        """Write what has gathered, in pieces that other processes writing to the same pipe cannot cut."""
+        piece = bytearray()
+        for line in self._lines:
+            if piece and len(piece) + len(line) > select.PIPE_BUF:
+                os.write(self._fileno, piece)
+                piece.clear()
+            piece += line
+        self._lines.clear()
+        if piece:
+            os.write(self._fileno, piece)
+
+    def _json(self, record: AccessRecord) -> str:
+        quote = json.dumps
+        now = time.time()
+        return (
+            f'{{"time":"{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))}.{int(now % 1 * 1000):03d}Z",'
+            f'"level":"info","msg":"access","correlation_id":{quote(record.request_id)},'
+            f'"method":{quote(record.method)},"uri":{quote(record.uri)},"host":{quote(record.host)},'
+            f'"status":{record.status},"duration_ms":{record.duration_s * 1000:.3f},'
+            f'"written_bytes":{record.written_bytes},"remote_ip":{quote(record.remote)},'
+            f'"user_agent":{quote(record.user_agent)},"auth.user.name":{quote(record.actor)}{self._tail}}}\n'
+        )
+
+    def _text(self, record: AccessRecord) -> str:
+        moment = datetime.now(UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+        return (
+            f'{record.remote} - {record.actor or "-"} [{moment}] "{_plain(record.method)} {_plain(record.uri)} HTTP/1.1" '
+            f'{record.status} {record.written_bytes} "{_plain(record.user_agent)}" {record.duration_s * 1000:.1f}ms '
+            f"{record.request_id}\n"
+        )
+
+
+def _plain(text: str) -> str:
+    return text.translate(_UNSAFE) if not text.isprintable() or '"' in text else text
+
+
+_UNSAFE = {code: f"\\x{code:02x}" for code in [*range(32), 34, 92, 127]}
+
+
+def _stream(output: str) -> TextIO:
+    if output == "discard":
+        return open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123 - lives as long as the process
+    return sys.stderr if output == "stderr" else sys.stdout
+
+
+def _with_fields(fields: Mapping[str, object]) -> structlog.typing.Processor:
+    def add(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        for key, value in fields.items():
+            event.setdefault(key, value)
+        return event
+
+    return add
+
+
+def _unchanged(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return event

@@ -1,0 +1,129 @@
+"""Configuration in, running parts out: the only file that names concrete backends."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.auth.guards import ClosedGuard, Guard, OpenGuard, SillyGuard
+from moorage.config import Config, FilesystemDriver, HtpasswdAuth, InmemoryDriver, SillyAuth, TokenAuth
+from moorage.core.blobs import Blobs
+from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.repositories import Repositories
+from moorage.core.uploads import Uploads
+from moorage.errors import ConfigurationError, Mistake
+from moorage.http.app import App, Rules
+from moorage.http.blobs import BlobHandlers
+from moorage.http.bodies import Bodies
+from moorage.http.listings import ListingHandlers
+from moorage.http.manifests import ManifestHandlers
+from moorage.http.uploads import UploadHandlers
+from moorage.http.urls import Urls
+from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.payloads import PayloadCache
+from moorage.oci.manifests import SIZE_LIMIT_BYTES
+from moorage.storage import filesystem, memory
+from moorage.storage.base import Capability, StorageDriver
+from moorage.telemetry import AccessLog, LogSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The parts of one worker."""
+
+    app: App
+    storage: StorageDriver
+    uploads: Uploads
+
+
+def build(config: Config) -> Registry:
+    """Make the parts of a registry as *config* wants them.
+
+    Raises:
+        ConfigurationError: it asks for a backend that this version does not have.
+        StorageUnavailable: the storage cannot be used.
+    """
+    storage = storage_driver(config)
+    links = LayoutLinks(storage)
+    blobs = Blobs(storage, links, url_expires_s=_url_expires_s(config, storage))
+    manifests = Manifests(LayoutManifests(storage, PayloadCache()), blobs, manifest_rules(config))
+    uploads = Uploads(storage, links)
+    bodies = Bodies()
+    app = App(
+        blobs=BlobHandlers(blobs),
+        uploads=UploadHandlers(uploads, blobs, bodies, chunk_min_bytes=storage.chunk_min_bytes),
+        manifests=ManifestHandlers(manifests, bodies),
+        listings=ListingHandlers(Repositories(LayoutCatalogue(storage)), manifests),
+        guard=guard(config),
+        urls=Urls(host=config.http.host, prefix=config.http.prefix or "/", relative=config.http.relativeurls),
+        rules=Rules(
+            read_only=config.storage.maintenance.readonly.enabled,
+            can_delete=config.storage.delete.enabled,
+            headers=tuple((name, value) for name, values in config.http.headers.items() for value in values),
+        ),
+        access_log=AccessLog(log_settings(config)),
+    )
+    return Registry(app, storage, uploads)
+
+
+def storage_driver(config: Config) -> StorageDriver:
+    """The storage that *config* names.
+
+    Raises:
+        ConfigurationError: this version does not have that driver.
+    """
+    driver = config.storage.driver
+    if isinstance(driver, FilesystemDriver):
+        return filesystem.FilesystemDriver(Path(driver.rootdirectory))
+    if isinstance(driver, InmemoryDriver):
+        return memory.MemoryDriver()
+    msg = "this storage driver is accepted, not implemented yet; use filesystem"
+    raise ConfigurationError([Mistake("storage", msg)])
+
+
+def manifest_rules(config: Config) -> ManifestRules:
+    """What pushed manifests have to keep to."""
+    validation = config.validation
+    if validation.disabled:
+        return ManifestRules(sparse=validation.manifests.sparse)
+    manifests = validation.manifests
+    wanted = manifests.indexes.platforms
+    platforms = frozenset((item.os, item.architecture) for item in manifests.indexes.platformlist)
+    return ManifestRules(
+        size_limit_bytes=min(manifests.payloadsizelimit or SIZE_LIMIT_BYTES, SIZE_LIMIT_BYTES),
+        reference_limit=manifests.referencelimit,
+        sparse=manifests.sparse,
+        require_children=wanted != "none",
+        required_platforms=platforms if wanted == "list" else frozenset(),
+    )
+
+
+def guard(config: Config) -> Guard:
+    """What checks credentials. A scheme that is configured and not implemented lets nobody in."""
+    match config.auth:
+        case SillyAuth(realm=realm, service=service):
+            return SillyGuard(realm, service)
+        case TokenAuth(realm=realm, service=service):
+            return ClosedGuard(scheme="Bearer", realm=realm, service=service)
+        case HtpasswdAuth(realm=realm):
+            return ClosedGuard(scheme="Basic", realm=realm)
+        case _:
+            return OpenGuard()
+
+
+def log_settings(config: Config) -> LogSettings:
+    """How to log."""
+    log = config.log
+    return LogSettings(
+        level=log.level,
+        formatter=log.formatter,
+        output=log.output,
+        fields=log.fields,
+        access_disabled=log.accesslog.disabled,
+        access_formatter=log.accesslog.formatter,
+    )
+
+
+def _url_expires_s(config: Config, storage: StorageDriver) -> int | None:
+    redirect = config.storage.redirect
+    if redirect.disable or Capability.SIGNED_URLS not in storage.capabilities:
+        return None
+    return int(redirect.expirydelay.total_seconds())

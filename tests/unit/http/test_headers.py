@@ -1,0 +1,124 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage.errors import ParameterInvalid, RangeNotSatisfiable, Refused, UploadInvalid
+from moorage.http.headers import Accepted, byte_range, chunk_start, matches_etag, next_link, page_size
+
+DIGEST = "sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("value", "size", "expected"),
+    [
+        (None, 10, None),
+        ("bytes=0-0", 10, (0, 1)),
+        ("bytes=0-9", 10, (0, 10)),
+        ("bytes=5-", 10, (5, 10)),
+        ("bytes=5-99", 10, (5, 10)),
+        ("bytes=-3", 10, (7, 10)),
+        ("bytes=-99", 10, (0, 10)),
+        ("BYTES=1-2", 10, (1, 3)),
+        ("bytes=1-2,4-5", 10, None),
+        ("bytes=2-1", 10, None),
+        ("bytes=-", 10, None),
+        ("bytes=a-b", 10, None),
+        ("items=0-1", 10, None),
+        ("bytes=" + "9" * 400 + "-", 10, None),
+    ],
+)
+def test_one_range_is_read_and_what_is_none_is_passed_over(
+    value: str | None, size: int, expected: tuple[int, int] | None
+) -> None:
+    assert byte_range(value, size) == expected
+
+
+@pytest.mark.parametrize(("value", "size"), [("bytes=10-", 10), ("bytes=10-20", 10), ("bytes=-0", 10), ("bytes=0-", 0)])
+def test_a_range_outside_says_how_large_the_blob_is(value: str, size: int) -> None:
+    with pytest.raises(RangeNotSatisfiable) as caught:
+        byte_range(value, size)
+    assert caught.value.size_bytes == size
+
+
+@given(st.text(alphabet="bytes=0123456789-, "), st.integers(0, 1 << 40))
+def test_a_range_lies_within_the_blob_whatever_was_asked(value: str, size: int) -> None:
+    try:
+        part = byte_range(value, size)
+    except RangeNotSatisfiable:
+        return
+    assert part is None or 0 <= part[0] < part[1] <= size
+
+
+def test_a_chunk_says_where_it_starts() -> None:
+    assert chunk_start({}) is None
+    assert chunk_start({"Content-Range": "5-9", "Content-Length": "5"}) == 5
+    assert chunk_start({"Content-Range": "bytes 5-9/*", "Content-Length": "5"}) == 5
+    assert chunk_start({"Content-Range": "5-9"}) == 5
+
+
+@pytest.mark.parametrize("value", ["x", "5-", "-5", "9-5", "0-9", "5-9-", "٥-٩", "1" * 400 + "-2"])
+def test_a_chunk_that_contradicts_itself_is_refused(value: str) -> None:
+    with pytest.raises(UploadInvalid):
+        chunk_start({"Content-Range": value, "Content-Length": "5"})
+
+
+@pytest.mark.parametrize("value", [f'"{DIGEST}"', DIGEST, f'W/"{DIGEST}"', f'"x", "{DIGEST}"', "*"])
+def test_an_etag_matches_in_every_way_it_is_written(value: str) -> None:
+    assert matches_etag(value, DIGEST)
+
+
+@pytest.mark.parametrize("value", [None, "", '"x"', DIGEST[:-1]])
+def test_another_etag_does_not_match(value: str | None) -> None:
+    assert not matches_etag(value, DIGEST)
+
+
+def test_accept_is_what_was_named_in_any_header_with_any_parameter() -> None:
+    accepts = Accepted.parse(["a/b; q=0.5, C/D", "e/f"])
+    assert accepts is not None
+    assert accepts("a/b")
+    assert accepts("c/d")
+    assert accepts("e/f")
+    assert not accepts("x/y")
+
+
+@pytest.mark.parametrize("values", [[], [""], ["*/*"], ["application/json"], ["*/*;q=0.8, application/json"]])
+def test_a_client_that_names_nothing_in_particular_did_not_say(values: list[str]) -> None:
+    assert Accepted.parse(values) is None
+
+
+def test_a_wildcard_beside_a_type_accepts_all() -> None:
+    accepts = Accepted.parse(["a/b, */*"])
+    assert accepts is not None
+    assert accepts("x/y")
+
+
+@pytest.mark.parametrize("text", ["-1", "a", "1.5", "", " 1", "1001", "9" * 5000, "١"])
+def test_a_page_size_outside_its_range_is_refused(text: str) -> None:
+    with pytest.raises(ParameterInvalid) as caught:
+        page_size([text], limit=1000)
+    assert caught.value.detail["reason"] == "PAGINATION_NUMBER_INVALID"
+
+
+def test_a_page_size_inside_is_read() -> None:
+    assert [page_size(values, limit=1000) for values in ([], ["0"], ["1000"], ["5", "7"])] == [None, 0, 1000, 5]
+
+
+def test_a_link_escapes_what_a_client_sent() -> None:
+    assert next_link("/v2/a/tags/list", [("last", 'x">&'), ("n", "1")]) == (
+        '</v2/a/tags/list?last=x%22%3E%26&n=1>; rel="next"'
+    )
+
+
+@given(st.text())
+def test_no_header_value_raises_anything_but_our_errors(text: str) -> None:
+    Accepted.parse([text])
+    matches_etag(text, DIGEST)
+    for read in (
+        lambda: byte_range(text, 100),
+        lambda: chunk_start({"Content-Range": text}),
+        lambda: page_size([text], limit=9),
+    ):
+        try:
+            read()
+        except Refused as exc:
+            assert exc.message

@@ -1,0 +1,139 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage.errors import ManifestInvalid
+from moorage.oci import mediatypes
+from moorage.oci.digests import Digest
+from moorage.oci.manifests import Kind, media_type_of, parse
+
+DIGEST = str(Digest.of(b"x"))
+
+
+def descriptor(media_type: str = "application/x", **more: object) -> dict[str, object]:
+    return {"mediaType": media_type, "digest": DIGEST, "size": 1, **more}
+
+
+def image(**more: object) -> dict[str, Any]:
+    return {"schemaVersion": 2, "mediaType": mediatypes.OCI_MANIFEST, "config": descriptor(), "layers": [], **more}
+
+
+def index(**more: object) -> dict[str, Any]:
+    return {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": [], **more}
+
+
+def dump(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def test_an_image_refers_to_its_config_and_layers_as_blobs() -> None:
+    manifest = parse(dump(image(layers=[descriptor("application/l"), descriptor("application/m")])))
+    assert [ref.kind for ref in manifest.references] == [Kind.BLOB] * 3
+    assert [ref.descriptor.media_type for ref in manifest.references] == [
+        "application/x",
+        "application/l",
+        "application/m",
+    ]
+
+
+def test_nondistributable_layers_need_not_be_here() -> None:
+    foreign = descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip")
+    assert len(parse(dump(image(layers=[foreign]))).references) == 1
+
+
+def test_an_index_refers_to_manifests_and_to_what_its_type_does_not_tell() -> None:
+    manifest = parse(dump(index(manifests=[descriptor(mediatypes.OCI_MANIFEST), descriptor("application/layer")])))
+    assert [ref.kind for ref in manifest.references] == [Kind.MANIFEST, Kind.EITHER]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (image(artifactType="a/b"), "a/b"),
+        (image(), "application/x"),
+        (index(artifactType="a/b"), "a/b"),
+        (index(), ""),
+    ],
+)
+def test_the_artifact_type_is_the_field_or_for_images_the_config(value: dict[str, Any], expected: str) -> None:
+    assert parse(dump(value)).artifact_type == expected
+
+
+def test_a_subject_is_read_and_is_no_reference() -> None:
+    manifest = parse(dump(image(subject=descriptor(mediatypes.OCI_MANIFEST))))
+    assert manifest.subject is not None
+    assert len(manifest.references) == 1
+
+
+def test_the_type_comes_from_the_header_then_the_field_then_the_shape() -> None:
+    bare = {key: value for key, value in index().items() if key != "mediaType"}
+    assert parse(dump(bare), "application/x.custom").media_type == "application/x.custom"
+    assert parse(dump(index()), "application/json").media_type == mediatypes.OCI_INDEX
+    assert parse(dump(bare)).media_type == mediatypes.OCI_INDEX
+    assert media_type_of({"config": {}, "layers": []}) == mediatypes.OCI_MANIFEST
+    assert media_type_of({}) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "content_type", "says"),
+    [
+        (b"", "", "not JSON"),
+        (b"{", "", "not JSON"),
+        (b"\xff", "", "not JSON"),
+        (b"[]", "", "JSON object"),
+        (b"{}", "", "send its media type"),
+        (b'{"a":NaN}', "a/b", "NaN is not JSON"),
+        (b'{"a":' + b"9" * 5000 + b"}", "a/b", "not JSON"),
+        (b"[" * 100_000, "a/b", "nested too deep"),
+        (dump(image(schemaVersion=3)), "", "schemaVersion"),
+        (dump(image(config=None)), "", "config: a descriptor"),
+        (dump(image(layers={})), "", "layers: a list"),
+        (dump(image(layers=[1])), "", r"layers\[0\]: a descriptor"),
+        (dump(image(config=descriptor(size=-1))), "", "config.size"),
+        (dump(image(config=descriptor(size=True))), "", "config.size"),
+        (dump(image(config=descriptor(size="1"))), "", "config.size"),
+        (dump(image(config=descriptor(digest="md5:0"))), "", "config.digest"),
+        (dump(image(config=descriptor(digest=1))), "", "config.digest"),
+        (dump(image(config=descriptor(""))), "", "config.mediaType"),
+        (dump(image(annotations={"a": 1})), "", "annotations"),
+        (dump(image(artifactType=1)), "", "artifactType"),
+        (dump(image(subject=1)), "", "subject"),
+        (dump(image(manifests=[descriptor()])), "", "no 'manifests'"),
+        (dump(index(layers=[descriptor()])), "", "no 'layers'"),
+        (dump(image()), mediatypes.OCI_INDEX, "not the Content-Type"),
+        (b'{"schemaVersion":1}', "", "schema 1"),
+        (b'{"schemaVersion":1}', mediatypes.DOCKER_SCHEMA1_SIGNED, "schema 1"),
+    ],
+)
+def test_what_is_no_manifest_is_refused_and_told_why(payload: bytes, content_type: str, says: str) -> None:
+    with pytest.raises(ManifestInvalid, match=says):
+        parse(payload, content_type)
+
+
+def test_an_unknown_type_is_searched_for_what_it_refers_to_and_never_judged() -> None:
+    value = {"config": descriptor(), "layers": [descriptor(), 1, {"digest": "x"}], "blobs": {"a": 1}, "manifests": None}
+    manifest = parse(dump(value), "application/vnd.acme+json")
+    assert [ref.kind for ref in manifest.references] == [Kind.EITHER, Kind.EITHER]
+    assert manifest.media_type == "application/vnd.acme+json"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+FIELDS = ["schemaVersion", "mediaType", "config", "layers", "manifests", "subject", "artifactType", "annotations"]
+
+
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), json_values),
+    st.sampled_from(["", *mediatypes.IMAGES, *mediatypes.INDEXES]),
+)
+def test_any_json_object_is_read_or_refused(value: dict[str, Any], content_type: str) -> None:
+    try:
+        parse(dump(value), content_type)
+    except ManifestInvalid as exc:
+        assert exc.message

@@ -72,7 +72,7 @@ class RangeInvalid(Refused):
     """A chunk that does not start at the end of what the upload has."""
 
     def __init__(self, message: str, *, offset_bytes: int) -> None:
-        super().__init__(message, offset=offset_bytes)
+        super().__init__(message, reason="CONTENT_RANGE_INVALID", offset=offset_bytes)
         self.offset_bytes = offset_bytes
 
 

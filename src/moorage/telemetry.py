@@ -11,8 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Protocol, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 import structlog
 
@@ -93,8 +92,7 @@ def request_id(given: str | None) -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRecord:
+class AccessRecord(NamedTuple):
     """One request, for the access log."""
 
     request_id: str
@@ -115,6 +113,7 @@ class AccessLog:
     def __init__(self, settings: LogSettings) -> None:
         self._fileno = _stream(settings.output).fileno()
         self._lines: list[bytes] = []
+        self._now, self._now_text = 0, ""
         self._format = self._json if settings.access_formatter == "json" else self._text
         self.is_enabled = not settings.access_disabled and LEVELS[settings.level] <= LEVELS["info"]
         self._tail = "".join(
@@ -139,11 +138,16 @@ class AccessLog:
         if piece:
             os.write(self._fileno, piece)
 
+    def _second(self, now: int) -> str:
+        if now != self._now:
+            self._now, self._now_text = now, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+        return self._now_text
+
     def _json(self, record: AccessRecord) -> str:
         quote = json.dumps
         now = time.time()
         return (
-            f'{{"time":"{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))}.{int(now % 1 * 1000):03d}Z",'
+            f'{{"time":"{self._second(int(now))}.{int(now % 1 * 1000):03d}Z",'
             f'"level":"info","msg":"access","correlation_id":{quote(record.request_id)},'
             f'"method":{quote(record.method)},"uri":{quote(record.uri)},"host":{quote(record.host)},'
             f'"status":{record.status},"duration_ms":{record.duration_s * 1000:.3f},'
@@ -152,11 +156,11 @@ class AccessLog:
         )
 
     def _text(self, record: AccessRecord) -> str:
-        moment = datetime.now(UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+        moment = self._second(int(time.time()))
         return (
-            f'{record.remote} - {record.actor or "-"} [{moment}] "{_plain(record.method)} {_plain(record.uri)} HTTP/1.1" '
-            f'{record.status} {record.written_bytes} "{_plain(record.user_agent)}" {record.duration_s * 1000:.1f}ms '
-            f"{record.request_id}\n"
+            f"{record.remote} - {record.actor or '-'} [{moment}Z] "
+            f'"{_plain(record.method)} {_plain(record.uri)} HTTP/1.1" {record.status} {record.written_bytes} '
+            f'"{_plain(record.user_agent)}" {record.duration_s * 1000:.1f}ms {record.request_id}\n'
         )
 
 

@@ -1,7 +1,10 @@
 """Configuration in, running parts out: the only file that names concrete backends."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import re2
 
 from moorage.auth.guards import ClosedGuard, Guard, OpenGuard, SillyGuard
 from moorage.config import Config, FilesystemDriver, HtpasswdAuth, InmemoryDriver, SillyAuth, TokenAuth
@@ -15,6 +18,7 @@ from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import Bodies
 from moorage.http.listings import ListingHandlers
 from moorage.http.manifests import ManifestHandlers
+from moorage.http.states import UploadStates
 from moorage.http.uploads import UploadHandlers
 from moorage.http.urls import Urls
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
@@ -34,8 +38,8 @@ class Registry:
     uploads: Uploads
 
 
-def build(config: Config) -> Registry:
-    """Make the parts of a registry as *config* wants them.
+def build(config: Config, *, secret: bytes) -> Registry:
+    """Make the parts of a registry as *config* wants them; *secret* is the same in all workers.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
@@ -49,7 +53,7 @@ def build(config: Config) -> Registry:
     bodies = Bodies()
     app = App(
         blobs=BlobHandlers(blobs),
-        uploads=UploadHandlers(uploads, blobs, bodies, chunk_min_bytes=storage.chunk_min_bytes),
+        uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(secret), chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
         listings=ListingHandlers(Repositories(LayoutCatalogue(storage)), manifests),
         guard=guard(config),
@@ -57,7 +61,7 @@ def build(config: Config) -> Registry:
         rules=Rules(
             read_only=config.storage.maintenance.readonly.enabled,
             can_delete=config.storage.delete.enabled,
-            headers=tuple((name, value) for name, values in config.http.headers.items() for value in values),
+            headers={name: ", ".join(values) for name, values in config.http.headers.items()},
         ),
         access_log=AccessLog(log_settings(config)),
     )
@@ -87,7 +91,9 @@ def manifest_rules(config: Config) -> ManifestRules:
     manifests = validation.manifests
     wanted = manifests.indexes.platforms
     platforms = frozenset((item.os, item.architecture) for item in manifests.indexes.platformlist)
+    urls = manifests.urls
     return ManifestRules(
+        allows_url=_url_rule(urls.allow, urls.deny) if urls.allow or urls.deny else None,
         size_limit_bytes=min(manifests.payloadsizelimit or SIZE_LIMIT_BYTES, SIZE_LIMIT_BYTES),
         reference_limit=manifests.referencelimit,
         sparse=manifests.sparse,
@@ -120,6 +126,18 @@ def log_settings(config: Config) -> LogSettings:
         access_disabled=log.accesslog.disabled,
         access_formatter=log.accesslog.formatter,
     )
+
+
+def _url_rule(allow: Sequence[str], deny: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a URL matches one of *allow* (if there are any) and none of *deny*. RE2: no pattern can hang."""
+    allowed, denied = [re2.compile(text) for text in allow], [re2.compile(text) for text in deny]
+
+    def allows(url: str) -> bool:
+        if any(pattern.search(url) for pattern in denied):
+            return False
+        return not allowed or any(pattern.search(url) for pattern in allowed)
+
+    return allows
 
 
 def _url_expires_s(config: Config, storage: StorageDriver) -> int | None:

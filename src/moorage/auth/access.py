@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from moorage.oci.names import RepositoryName
 
@@ -17,8 +17,7 @@ class Action(StrEnum):
     ALL = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """One thing that a request wants: an action on a repository, or on the registry's catalogue."""
 
     kind: Literal["repository", "registry"]
@@ -28,7 +27,7 @@ class Access:
     @classmethod
     def repository(cls, name: RepositoryName, *actions: Action) -> "tuple[Access, ...]":
         """Access to one repository."""
-        return tuple(cls("repository", name.text, action) for action in actions)
+        return tuple([cls("repository", name.text, action) for action in actions])
 
 
 CATALOGUE = Access("registry", "catalog", Action.ALL)

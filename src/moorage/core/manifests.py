@@ -1,6 +1,6 @@
 """Manifests of a repository: get what the client can read, put what is whole, delete."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,6 +52,8 @@ class ManifestRules:
     """Whether an index may only be pushed after what it lists."""
     required_platforms: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     """With ``require_children``: ask only for children of these platforms; empty: for all."""
+    allows_url: Callable[[str], bool] | None = None
+    """Whether a layer may be fetched from a URL elsewhere; None: from any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Manifests:
         self.check_size(len(payload))
         digest = _digest(reference, payload)
         manifest = parse(payload, content_type)
+        self._check_urls(manifest)
         await self._check_references(name, manifest)
         stored = StoredManifest(digest, manifest.media_type, payload)
         wanted = [reference, *tags] if isinstance(reference, Tag) else tags
@@ -149,6 +152,15 @@ class Manifests:
                 return await self._store.find(name, child.digest)
         msg = "the manifest list has nothing for linux/amd64, and the Accept header does not name manifest lists"
         raise ManifestUnknown(msg, name=name.text, accept=mediatypes.DOCKER_LIST)
+
+    def _check_urls(self, manifest: Manifest) -> None:
+        if self.rules.allows_url is None:
+            return
+        for layer in manifest.elsewhere:
+            for url in layer.urls:
+                if not url.startswith(("http://", "https://")) or not self.rules.allows_url(url):
+                    msg = "this registry does not allow layers at that URL"
+                    raise ManifestInvalid(msg, digest=str(layer.digest), url=url[:200])
 
     async def _check_references(self, name: RepositoryName, manifest: Manifest) -> None:
         limit = self.rules.reference_limit

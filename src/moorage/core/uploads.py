@@ -44,6 +44,8 @@ class Session:
 
     id: str
     offset_bytes: int
+    digest: Digest | None = None
+    """The digest of these bytes; None if it is not known here."""
 
 
 class Uploads:
@@ -61,8 +63,10 @@ class Uploads:
         """Open a session whose bytes are going to be named by *algorithm* (end-4a, end-4c)."""
         session = str(uuid.uuid4())
         started_at = self._now().strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-        await self._storage.put(paths.upload_started_at(name, session), started_at, durable=False)
-        await self._storage.put(paths.upload_data(name, session), b"", durable=False)
+        for path, content in ((paths.upload_started_at, started_at), (paths.upload_data, b"")):
+            writer = await self._storage.open_writer(path(name, session))
+            await writer.write(content)
+            await writer.close()
         self._remember(session, Hasher(algorithm))
         return Session(session, 0)
 
@@ -95,15 +99,22 @@ class Uploads:
         async with self._writing(name, session) as writer:
             _check_start(writer, start)
             hasher = await self._write(session, writer, chunks)
-            if hasher is not None:
-                note = f"{hasher.size_bytes} {hasher.digest()}".encode()
-                await self._storage.put(paths.upload_digest(name, session), note, durable=False)
-            return Session(session, writer.size_bytes)
+            return Session(session, writer.size_bytes, None if hasher is None else hasher.digest())
 
     async def commit(
-        self, name: RepositoryName, session: str, digest: Digest, chunks: Chunks, *, start: int | None
+        self,
+        name: RepositoryName,
+        session: str,
+        digest: Digest,
+        chunks: Chunks,
+        *,
+        start: int | None,
+        known: Session | None = None,
     ) -> None:
         """Add *chunks*, compare with *digest*, and make the whole a blob of the repository (end-6).
+
+        *known* is what :meth:`append` returned last, here or in another worker; without it the bytes may have to be
+        read again.
 
         On return the blob and its link are durable. The order, so that nothing half-written is ever visible: the
         bytes are made durable, then moved to the blob's place, then linked, then the session is removed.
@@ -115,7 +126,9 @@ class Uploads:
         async with self._writing(name, session) as writer:
             _check_start(writer, start)
             await self._write(session, writer, chunks)
-            actual = await self._digest(name, session, writer.size_bytes, digest.algorithm)
+            actual = self._known_digest(session, writer.size_bytes, digest.algorithm, known)
+            if actual is None:
+                actual = await self._read_again(name, session, digest.algorithm)
             if actual != digest:
                 await self._remove(name, session)
                 msg = "the bytes that came have another digest"
@@ -197,22 +210,15 @@ class Uploads:
             self._remember(session, hasher)
         return hasher
 
-    async def _digest(self, name: RepositoryName, session: str, size_bytes: int, algorithm: Algorithm) -> Digest:
+    def _known_digest(
+        self, session: str, size_bytes: int, algorithm: Algorithm, known: Session | None
+    ) -> Digest | None:
         hasher = self._hashers.get(session)
         if hasher is not None and hasher.size_bytes == size_bytes and hasher.algorithm == algorithm:
             return hasher.digest()
-        noted = await self._noted_digest(name, session, size_bytes)
-        if noted is not None and noted.algorithm == algorithm:
-            return noted
-        return await self._read_again(name, session, algorithm)
-
-    async def _noted_digest(self, name: RepositoryName, session: str, size_bytes: int) -> Digest | None:
-        try:
-            note = await self._storage.get(paths.upload_digest(name, session))
-            offset, text = note.decode("ascii").split(" ")
-            return Digest.parse(text) if int(offset) == size_bytes else None
-        except (PathUnknown, DigestInvalid, ValueError):
-            return None
+        if known is not None and known.digest is not None and known.offset_bytes == size_bytes:
+            return known.digest if known.digest.algorithm == algorithm else None
+        return None
 
     async def _read_again(self, name: RepositoryName, session: str, algorithm: Algorithm) -> Digest:
         """Hash an upload from its beginning: the price of one that went through several workers."""

@@ -6,26 +6,27 @@ log. Nothing here knows what a manifest or a blob is.
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
 
 from aiohttp import web
+from aiohttp.http import HttpVersion10
 
 from moorage.auth.access import CATALOGUE, Access, Action
 from moorage.auth.guards import Guard
-from moorage.errors import MethodNotAllowed, MoorageError, Refused, RouteUnknown
+from moorage.errors import MethodNotAllowed, MoorageError, ParameterInvalid, Refused, RouteUnknown
 from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import ClientGone
-from moorage.http.call import Call, Query, answer
+from moorage.http.call import Call
 from moorage.http.errors import entry, render, respond
 from moorage.http.listings import ListingHandlers
 from moorage.http.manifests import ManifestHandlers
+from moorage.http.responses import Response
 from moorage.http.routes import Endpoint, match
 from moorage.http.uploads import UploadHandlers, mount_source
-from moorage.http.urls import Urls
+from moorage.http.urls import Urls, check_host
 from moorage.telemetry import AccessLog, AccessRecord, get_log, request_id
 
-Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+Handler = Callable[[Call], Awaitable[Response]]
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CLIENT_GONE = 499
@@ -40,7 +41,7 @@ class Rules:
 
     read_only: bool = False
     can_delete: bool = False
-    headers: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     """Added to every answer below ``/v2/`` (``http.headers``)."""
 
 
@@ -86,63 +87,68 @@ class App:
             Endpoint.REFERRERS: {"GET": listings.referrers, "HEAD": listings.referrers},  # end-12
             Endpoint.CATALOGUE: {"GET": listings.catalogue, "HEAD": listings.catalogue},
         }
+        self._allowed = {
+            endpoint: tuple(method for method in methods if self._is_on(method, endpoint))
+            for endpoint, methods in self._routes.items()
+        }
+        self._below_v2 = f"{urls.prefix}v2"
+        self._headers = {"X-Content-Type-Options": "nosniff"}
+        self._headers_below_v2 = {
+            **self._headers,
+            "Docker-Distribution-API-Version": "registry/2.0",
+            **rules.headers,
+        }
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def __call__(self, request: web.BaseRequest) -> Response:
         """Answer one request; whatever goes wrong, with a status and a body that say so."""
         started = time.perf_counter()
-        identity = request_id(request.headers.get("X-Request-Id"))
-        call, gone = None, False
+        call = self._call(request)
         try:
-            call = self._route(request)
             response = await self._answer(call)
         except ClientGone:
-            gone, response = True, answer(408)
+            response = Response(_CLIENT_GONE)
+            response.force_close()
         except MoorageError as exc:
             response = render(exc)
             if not isinstance(exc, Refused):
-                _log.error("request failed", correlation_id=identity, error=repr(exc), cause=repr(exc.__cause__))
+                _log.error("request failed", correlation_id=call.id, error=repr(exc), cause=repr(exc.__cause__))
         except Exception:  # noqa: BLE001 - the outermost: a mistake of ours must not take the worker down
-            _log.exception("request crashed", correlation_id=identity, method=request.method)
+            _log.exception("request crashed", correlation_id=call.id, method=request.method)
             response = respond(500, entry("UNKNOWN", "the registry made a mistake; its log has the request id"))
         if not response.prepared:
-            self._finish(response, call, identity)
-        if gone:
-            response.force_close()
+            call.finish(response)
         if self._access_log.is_enabled:
-            status = _CLIENT_GONE if gone else response.status
-            self._log_access(call, response, request=request, identity=identity, status=status, started=started)
+            self._log_access(call, response, time.perf_counter() - started)
         return response
 
     def close(self) -> None:
         """Write what is left of the access log."""
         self._access_log.flush()
 
-    def common_headers(self, *, below_v2: bool) -> list[tuple[str, str]]:
-        """What every answer carries besides its request id."""
-        headers = [("X-Content-Type-Options", "nosniff")]
-        if below_v2:
-            headers.append(("Docker-Distribution-API-Version", "registry/2.0"))
-            headers.extend(self._rules.headers)
-        return headers
-
-    def _route(self, request: web.BaseRequest) -> Call:
+    def _call(self, request: web.BaseRequest) -> Call:
         target = request.raw_path
         if not target.startswith("/"):  # The absolute form, which a proxy may send. Source: RFC 9112 § 3.2.2.
-            parts = urlsplit(target)
-            target = f"{parts.path or '/'}?{parts.query}"
+            target = "/" + target.partition("://")[2].partition("/")[2]
         path, _, query = target.partition("?")
-        return Call(request=request, path=path, query=Query.parse(query), target="", urls=self._urls)
+        common = self._headers_below_v2 if path.startswith(self._below_v2) else self._headers
+        identity = request_id(request.headers.get("X-Request-Id"))
+        return Call(request, identity, path, query, urls=self._urls, common={**common, "X-Request-Id": identity})
 
-    async def _answer(self, call: Call) -> web.StreamResponse:
-        handler, wanted = self._match(call)
+    async def _answer(self, call: Call) -> Response:
+        if call.request.version < HttpVersion10:
+            msg = "HTTP/0.9 is not spoken here"
+            raise ParameterInvalid(msg)
+        check_host(call.headers)
+        endpoint, handler = self._match(call)
+        wanted = _wanted(endpoint, call)
         if wanted is not None:
             call.grant = self._guard.check(call.headers, wanted)
         response = await handler(call)
         if call.request.method == "OPTIONS":
-            response.headers["Allow"] = ", ".join(self._allowed(Endpoint.MANIFEST))
+            response.headers["Allow"] = ", ".join(self._allowed[endpoint])
         return response
 
-    def _match(self, call: Call) -> tuple[Handler, Sequence[Access] | None]:
+    def _match(self, call: Call) -> tuple[Endpoint, Handler]:
         prefix, method = self._urls.prefix, call.request.method
         # "/" answers below the prefix and without it: a load balancer asks for the latter.
         below = call.path[len(prefix) :] if call.path.startswith(prefix) else ("" if call.path == "/" else None)
@@ -150,16 +156,13 @@ class App:
         if route is None:
             msg = "there is nothing at this path; the API is at /v2/"
             raise RouteUnknown(msg)
-        allowed = self._allowed(route.endpoint)
         handler = self._routes[route.endpoint].get(method)
+        allowed = self._allowed[route.endpoint]
         if handler is None or method not in allowed:
             msg = f"{method[:20]} is not possible here{self._why_not(method, handler)}"
             raise MethodNotAllowed(msg, allowed=allowed)
         call.repository, call.target = route.name, route.target
-        return handler, _wanted(route.endpoint, call)
-
-    def _allowed(self, endpoint: Endpoint) -> list[str]:
-        return [method for method in self._routes[endpoint] if self._is_on(method, endpoint)]
+        return route.endpoint, handler
 
     def _is_on(self, method: str, endpoint: Endpoint) -> bool:
         if method in _READS:
@@ -175,36 +178,20 @@ class App:
             return ": the registry is read-only for maintenance"
         return ": deleting is switched off (storage.delete.enabled)" if method == "DELETE" else ""
 
-    def _finish(self, response: web.StreamResponse, call: Call | None, identity: str) -> None:
-        headers = response.headers
-        headers["X-Request-Id"] = identity
-        below_v2 = call is None or call.path.startswith(f"{self._urls.prefix}v2")
-        for name, value in self.common_headers(below_v2=below_v2):
-            headers[name] = value
-
-    def _log_access(
-        self,
-        call: Call | None,
-        response: web.StreamResponse,
-        *,
-        request: web.BaseRequest,
-        identity: str,
-        status: int,
-        started: float,
-    ) -> None:
-        grant = getattr(call, "grant", None)
+    def _log_access(self, call: Call, response: Response, duration_s: float) -> None:
+        request, headers = call.request, call.headers
         self._access_log.write(
             AccessRecord(
-                request_id=identity,
+                request_id=call.id,
                 method=request.method,
                 uri=request.raw_path[:2048],
-                host=request.headers.get("Host", "")[:256],
-                status=status,
-                duration_s=time.perf_counter() - started,
-                written_bytes=response.content_length or 0,
+                host=headers.get("Host", "")[:256],
+                status=response.status,
+                duration_s=duration_s,
+                written_bytes=0 if request.method == "HEAD" else response.content_length,
                 remote=request.remote or "",
-                user_agent=request.headers.get("User-Agent", "")[:256],
-                actor="" if grant is None else grant.actor,
+                user_agent=headers.get("User-Agent", "")[:256],
+                actor=call.grant.actor,
             )
         )
 

@@ -1,11 +1,10 @@
 """Blobs: end-2 and end-10."""
 
-from aiohttp import web
-
 from moorage.core.blobs import Blobs, BlobUrl
 from moorage.http.bodies import send_file
-from moorage.http.call import Call, answer
+from moorage.http.call import Call
 from moorage.http.headers import byte_range, matches_etag
+from moorage.http.responses import Response
 from moorage.oci.digests import Digest
 
 _SMALL_BYTES = 32 << 10
@@ -18,20 +17,20 @@ class BlobHandlers:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
-    async def get(self, call: Call) -> web.StreamResponse:
+    async def get(self, call: Call) -> Response:
         """The blob, or the part of it that a Range asks for (end-2)."""
         digest = Digest.parse(call.target)
         request = call.request
         found = await self._blobs.open(call.name, digest, method=request.method)
         if isinstance(found, BlobUrl):
-            return answer(307, {"Location": found.url, "Docker-Content-Digest": str(digest)})
+            return Response(307, {"Location": found.url, "Docker-Content-Digest": str(digest)})
         with found.reader as reader:
             headers = _headers(digest)
-            if matches_etag(call.headers.get("If-None-Match"), str(digest)):
-                return answer(304, headers)
+            if matches_etag(request.headers.getall("If-None-Match", ()), str(digest)):
+                return Response(304, headers)
             size_bytes = reader.size_bytes
             if request.method == "HEAD":
-                return answer(200, {**headers, "Content-Length": str(size_bytes)})
+                return Response(200, headers, content_length=size_bytes)
             part, status = _requested_part(call, digest, size_bytes), 200
             if part is None:
                 part = 0, size_bytes
@@ -40,13 +39,15 @@ class BlobHandlers:
                 headers["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{size_bytes}"
             if part[1] - part[0] <= _SMALL_BYTES:
                 body = b"".join([chunk async for chunk in reader.chunks(*part)])
-                return answer(status, headers, body)
-            return await send_file(request, reader, part, status=status, headers=headers)
+                return Response(status, headers, body)
+            response = Response(status, headers, content_length=part[1] - part[0])
+            call.finish(response)
+            return await send_file(request, response, reader, part)
 
-    async def delete(self, call: Call) -> web.StreamResponse:
+    async def delete(self, call: Call) -> Response:
         """Take the blob out of the repository (end-10)."""
         await self._blobs.delete(call.name, Digest.parse(call.target))
-        return answer(202)
+        return Response(202)
 
 
 def _headers(digest: Digest) -> dict[str, str]:

@@ -1,15 +1,15 @@
 """Bytes in and out: request bodies in pieces that are worth a system call, files straight from the kernel."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import aiohttp
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDict
 
 from moorage.errors import BackendError, ManifestTooLarge, SizeInvalid
+from moorage.http.responses import Response
 from moorage.storage.base import Reader
 
 _PIECE_BYTES = 1 << 20
@@ -99,30 +99,25 @@ class _Descriptor:
         return self._fileno
 
 
-async def send_file(
-    request: web.BaseRequest,
-    reader: Reader,
-    part: tuple[int, int],
-    *,
-    status: int,
-    headers: Mapping[str, str],
-) -> web.StreamResponse:
-    """Answer with the bytes of *reader* from the first of *part* up to and without the second."""
+async def send_file(request: web.BaseRequest, response: Response, reader: Reader, part: tuple[int, int]) -> Response:
+    """Write the head of *response*, then the bytes of *reader* from the first of *part* up to and without the second.
+
+    Raises:
+        ClientGone: the client hung up or takes nothing any more, or the bytes cannot be read to their end. The
+            connection is cut: once the head is out, there is no other way to say that the body is not whole.
+    """
     start, end = part
-    response = web.StreamResponse(status=status, headers=CIMultiDict(headers))
-    response.content_length = end - start
-    await response.prepare(request)
     transport = request.transport
-    fileno = reader.fileno()
     if transport is None:
         raise ClientGone
+    fileno = reader.fileno()
     try:
+        await response.prepare(request)
         if fileno is not None and transport.get_extra_info("sslcontext") is None:
             await _sendfile(transport, fileno, start, end)
         else:
-            await _copy(response, reader, start, end)
+            await _copy(request, transport, reader, part)
     except (OSError, BackendError) as exc:
-        # The head is out: the only way to say that the body is not whole is to cut the connection.
         transport.abort()
         raise ClientGone from exc
     return response
@@ -141,10 +136,14 @@ async def _sendfile(transport: asyncio.Transport, fileno: int, start: int, end: 
         start += count
 
 
-async def _copy(response: web.StreamResponse, reader: Reader, start: int, end: int) -> None:
-    async for chunk in reader.chunks(start, end):
+async def _copy(request: web.BaseRequest, transport: asyncio.Transport, reader: Reader, part: tuple[int, int]) -> None:
+    async for chunk in reader.chunks(*part):
+        if transport.is_closing():
+            msg = "the client is gone"
+            raise ConnectionResetError(msg)
+        transport.write(chunk)
         async with asyncio.timeout(_STALL_S):
-            await response.write(chunk)
+            await request.writer.drain()
 
 
 async def _continue(request: web.BaseRequest) -> None:

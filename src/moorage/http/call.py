@@ -1,15 +1,15 @@
 """One request on its way through: what was parsed of it, and what its handler needs besides."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qs
 
 from aiohttp import web
-from multidict import CIMultiDict
 
-from moorage.auth.access import Grant
+from moorage.auth.access import EVERYTHING
 from moorage.errors import ParameterInvalid
+from moorage.http.responses import Response
 from moorage.http.urls import Urls
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
@@ -51,17 +51,37 @@ class Query:
 _NO_QUERY = Query({})
 
 
-@dataclass
 class Call:
-    """A request after routing and authorization. ``target`` is the last part of its path, not yet parsed."""
+    """A request on its way. What routing and authorization find out is added to it."""
 
-    request: web.BaseRequest
-    path: str
-    query: Query
-    target: str
-    urls: Urls
-    repository: RepositoryName | None = None
-    grant: Grant = field(init=False)
+    def __init__(
+        self, request: web.BaseRequest, identity: str, path: str, query: str, *, urls: Urls, common: Mapping[str, str]
+    ) -> None:
+        """*identity* is the request's id; *common* is what every answer to it carries."""
+        self.request = request
+        self.headers: Mapping[str, str] = request.headers
+        self.id = identity
+        self.path = path
+        self.target = ""
+        """The last part of the path, not yet parsed."""
+        self.repository: RepositoryName | None = None
+        self.grant = EVERYTHING
+        self._query = query
+        self._urls = urls
+        self._common = common
+
+    @cached_property
+    def query(self) -> Query:
+        """The query, parsed when somebody asks.
+
+        Raises:
+            ParameterInvalid: it has far too many parameters.
+        """
+        return Query.parse(self._query)
+
+    def finish(self, response: Response) -> None:
+        """Add what every answer carries; before its head is written."""
+        response.headers.update(self._common)
 
     @property
     def name(self) -> RepositoryName:
@@ -69,24 +89,14 @@ class Call:
         assert self.repository is not None, "the route has no repository"  # noqa: S101 - a route table's mistake
         return self.repository
 
-    @cached_property
-    def headers(self) -> Mapping[str, str]:
-        """The request's headers."""
-        return self.request.headers
-
     def blob_url(self, digest: Digest) -> str:
         """Where the client can pull a blob of this repository."""
-        return self.urls.blob(self.headers, self.request.scheme, self.name, digest)
+        return self._urls.blob(self.headers, self.request.scheme, self.name, digest)
 
     def manifest_url(self, digest: Digest) -> str:
         """Where the client can pull a manifest of this repository."""
-        return self.urls.manifest(self.headers, self.request.scheme, self.name, digest)
+        return self._urls.manifest(self.headers, self.request.scheme, self.name, digest)
 
     def upload_url(self, session: str) -> str:
         """Where the client can go on with an upload to this repository."""
-        return self.urls.upload(self.headers, self.request.scheme, self.name, session)
-
-
-def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> web.Response:
-    """A whole response, small enough to be held."""
-    return web.Response(status=status, headers=CIMultiDict(headers or {}), body=body)
+        return self._urls.upload(self.headers, self.request.scheme, self.name, session)

@@ -7,7 +7,7 @@ import time
 from aiohttp import web
 
 from moorage.errors import BackendError, StorageFull
-from moorage.http.call import answer
+from moorage.http.responses import Response
 from moorage.storage.base import StorageDriver
 
 _FRESH_S = 2.0
@@ -30,15 +30,15 @@ class DebugApp:
         self._checked_at = float("-inf")
         self._status, self._found = 200, {"": ""}
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def __call__(self, request: web.BaseRequest) -> Response:
         """Answer one request."""
         if request.method not in ("GET", "HEAD") or request.path != "/debug/health":
-            return answer(404)
+            return Response(404)
         async with self._lock:
             if time.monotonic() - self._checked_at > _FRESH_S:
                 self._status, self._found = await self._check()
                 self._checked_at = time.monotonic()
-        return answer(self._status, {"Content-Type": "application/json"}, json.dumps(self._found).encode())
+        return Response(self._status, {"Content-Type": "application/json"}, json.dumps(self._found).encode())
 
     async def _check(self) -> tuple[int, dict[str, str]]:
         name = f"storagedriver_{self._storage.name}"

@@ -10,10 +10,8 @@ import json
 import math
 from collections.abc import Mapping
 
-from aiohttp import web
-from multidict import CIMultiDict
-
 from moorage import errors
+from moorage.http.responses import Response
 
 TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.NameInvalid: (400, "NAME_INVALID"),
@@ -53,10 +51,10 @@ _BACKEND_MESSAGES = {
 }
 
 
-def render(exc: errors.MoorageError) -> web.Response:
+def render(exc: errors.MoorageError) -> Response:
     """The answer to a request that ended in *exc*."""
     status, code = TABLE[type(exc)]
-    headers: CIMultiDict[str] = CIMultiDict()
+    headers: dict[str, str] = {}
     match exc:
         case errors.Unauthorized():
             headers["WWW-Authenticate"] = exc.challenge.header
@@ -71,12 +69,10 @@ def render(exc: errors.MoorageError) -> web.Response:
     return respond(status, *_entries(exc, status, code), headers=headers)
 
 
-def respond(status: int, *entries: Mapping[str, object], headers: CIMultiDict[str] | None = None) -> web.Response:
+def respond(status: int, *entries: Mapping[str, object], headers: dict[str, str] | None = None) -> Response:
     """An answer with the specification's error body."""
     body = json.dumps({"errors": entries}, separators=(",", ":")).encode()
-    headers = CIMultiDict() if headers is None else headers
-    headers["Content-Type"] = "application/json"
-    return web.Response(status=status, body=body, headers=headers)
+    return Response(status, {"Content-Type": "application/json", **(headers or {})}, body)
 
 
 def entry(code: str, message: str, detail: object = None) -> Mapping[str, object]:

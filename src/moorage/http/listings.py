@@ -3,14 +3,13 @@
 import json
 import sys
 
-from aiohttp import web
-
 from moorage import __version__
 from moorage.core.manifests import Manifests
 from moorage.core.repositories import Repositories
 from moorage.errors import ParameterInvalid
-from moorage.http.call import Call, answer
+from moorage.http.call import Call
 from moorage.http.headers import next_link, page_size
+from moorage.http.responses import Response
 from moorage.oci.digests import Digest
 from moorage.oci.mediatypes import OCI_INDEX
 
@@ -31,12 +30,12 @@ class ListingHandlers:
         self._manifests = manifests
         self._has_database = has_database
 
-    async def alive(self, call: Call) -> web.StreamResponse:
+    async def alive(self, call: Call) -> Response:
         """``GET /``: for load balancers, no credentials needed."""
         del call
-        return answer(200, {"Cache-Control": "no-cache"})
+        return Response(200, {"Cache-Control": "no-cache"})
 
-    async def base(self, call: Call) -> web.StreamResponse:
+    async def base(self, call: Call) -> Response:
         """``GET /v2/``: this is a registry, and which (end-1)."""
         del call
         headers = {
@@ -45,21 +44,21 @@ class ListingHandlers:
             "Gitlab-Container-Registry-Features": "tag_delete",
             "Gitlab-Container-Registry-Database-Enabled": str(self._has_database).lower(),
         }
-        return answer(200, headers, b"{}")
+        return Response(200, headers, b"{}")
 
-    async def catalogue(self, call: Call) -> web.StreamResponse:
+    async def catalogue(self, call: Call) -> Response:
         """Repositories, by name (``/v2/_catalog``)."""
         limit, last = _catalogue_limit(call), call.query.first("last") or ""
         if limit == 0:
-            return answer(200, _JSON, b'{"repositories":[]}')
+            return Response(200, dict(_JSON), b'{"repositories":[]}')
         page = await self._repositories.list(after=last, limit=limit)
         names = [name.text for name in page.items]
         headers = dict(_JSON)
         if page.more:
             headers["Link"] = next_link(call.path, [("last", names[-1]), ("n", str(limit))])
-        return answer(200, headers, _dump({"repositories": names}))
+        return Response(200, headers, _dump({"repositories": names}))
 
-    async def tags(self, call: Call) -> web.StreamResponse:
+    async def tags(self, call: Call) -> Response:
         """Tags of a repository, by name (end-8a, end-8b)."""
         limit, last = page_size(call.query.all("n"), limit=sys.maxsize), call.query.first("last") or ""
         page = await self._repositories.tags(call.name, after=last, limit=limit)
@@ -67,9 +66,9 @@ class ListingHandlers:
         headers = dict(_JSON)
         if page.more and tags:
             headers["Link"] = next_link(call.path, [("last", tags[-1]), ("n", str(limit))])
-        return answer(200, headers, _dump({"name": call.name.text, "tags": tags}))
+        return Response(200, headers, _dump({"name": call.name.text, "tags": tags}))
 
-    async def referrers(self, call: Call) -> web.StreamResponse:
+    async def referrers(self, call: Call) -> Response:
         """Manifests that have this one as their subject, as an index (end-12a, end-12b)."""
         subject = Digest.parse(call.target)
         limit = page_size(call.query.all("n"), limit=REFERRERS_LIMIT)
@@ -87,7 +86,7 @@ class ListingHandlers:
             headers["Link"] = next_link(call.path, following)
         manifests = [descriptor.to_json() for descriptor in page.items]
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
-        return answer(200, headers, _dump(index))
+        return Response(200, headers, _dump(index))
 
 
 def _catalogue_limit(call: Call) -> int:

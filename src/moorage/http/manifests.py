@@ -1,12 +1,11 @@
 """Manifests: end-3, end-7 and end-9."""
 
-from aiohttp import web
-
 from moorage.core.manifests import Manifests
 from moorage.errors import TooManyTags
 from moorage.http.bodies import Bodies
-from moorage.http.call import Call, answer
+from moorage.http.call import Call
 from moorage.http.headers import Accepted, matches_etag
+from moorage.http.responses import Response
 from moorage.oci.mediatypes import without_parameters
 from moorage.oci.names import Tag, parse_reference
 
@@ -21,7 +20,7 @@ class ManifestHandlers:
         self._manifests = manifests
         self._bodies = bodies
 
-    async def get(self, call: Call) -> web.StreamResponse:
+    async def get(self, call: Call) -> Response:
         """The manifest as it was pushed; HEAD the same without the body (end-3)."""
         headers = call.request.headers
         reference = parse_reference(call.target)
@@ -29,11 +28,11 @@ class ManifestHandlers:
         stored = await self._manifests.get(call.name, reference, accepts=accepts)
         digest = str(stored.digest)
         shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": stored.media_type}
-        if matches_etag(headers.get("If-None-Match"), digest):
-            return answer(304, shown)
-        return answer(200, shown, stored.payload)
+        if matches_etag(headers.getall("If-None-Match", ()), digest):
+            return Response(304, shown)
+        return Response(200, shown, stored.payload)
 
-    async def put(self, call: Call) -> web.StreamResponse:
+    async def put(self, call: Call) -> Response:
         """Store a manifest, and tag it (end-7a, end-7b)."""
         reference = parse_reference(call.target)
         tags = [Tag.parse(text) for text in _tag_parameters(call)] if not isinstance(reference, Tag) else []
@@ -47,17 +46,17 @@ class ManifestHandlers:
             headers["OCI-Subject"] = str(pushed.subject)
         if tags:
             headers["OCI-Tag"] = ", ".join(dict.fromkeys(tag.text for tag in tags))
-        return answer(201, headers)
+        return Response(201, headers)
 
-    async def delete(self, call: Call) -> web.StreamResponse:
+    async def delete(self, call: Call) -> Response:
         """Remove a tag, or a manifest with its tags (end-9)."""
         await self._manifests.delete(call.name, parse_reference(call.target))
-        return answer(202)
+        return Response(202)
 
-    async def options(self, call: Call) -> web.StreamResponse:
+    async def options(self, call: Call) -> Response:
         """Say what can be done; GitLab asks this way whether tags can be deleted."""
         del call
-        return answer(200)
+        return Response(200)
 
 
 def _tag_parameters(call: Call) -> list[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from urllib.parse import unquote
 
 from moorage.errors import NameInvalid
@@ -40,6 +41,9 @@ class Route:
     target: str = ""
 
 
+_REMEMBERED_LENGTH = 512
+"""Longer paths are read anew each time: what is remembered must not grow with what strangers send."""
+
 _FIXED = {
     "": Route(Endpoint.ALIVE),
     "v2": Route(Endpoint.BASE),
@@ -54,6 +58,10 @@ def match(path: str) -> Route | None:
     Raises:
         NameInvalid: it is one of ours, for a repository whose name is outside the grammar.
     """
+    return _remembered(path) if len(path) <= _REMEMBERED_LENGTH else _match(path)
+
+
+def _match(path: str) -> Route | None:
     fixed = _FIXED.get(path)
     if fixed is not None:
         return fixed
@@ -69,6 +77,10 @@ def match(path: str) -> Route | None:
         msg = "the path has no repository name"
         raise NameInvalid(msg)
     return Route(endpoint, RepositoryName.parse(name), target)
+
+
+_remembered = lru_cache(maxsize=4096)(_match)
+"""The same few paths are asked for again and again."""
 
 
 def _split(path: str) -> tuple[Endpoint, str, str] | None:

@@ -1,14 +1,14 @@
 """Uploads: end-4 to end-6, end-11, end-13 and end-14."""
 
-from aiohttp import web
-
 from moorage.core.blobs import Blobs
 from moorage.core.uploads import Session, Uploads
 from moorage.errors import DigestInvalid, RangeInvalid
 from moorage.http.bodies import Bodies
-from moorage.http.call import Call, answer
+from moorage.http.call import Call
 from moorage.http.errors import render
 from moorage.http.headers import chunk_start
+from moorage.http.responses import Response
+from moorage.http.states import UploadStates
 from moorage.oci.digests import Digest, parse_algorithm
 from moorage.oci.names import RepositoryName
 
@@ -16,13 +16,16 @@ from moorage.oci.names import RepositoryName
 class UploadHandlers:
     """``/v2/<name>/blobs/uploads/`` and below."""
 
-    def __init__(self, uploads: Uploads, blobs: Blobs, bodies: Bodies, *, chunk_min_bytes: int = 0) -> None:
+    def __init__(
+        self, uploads: Uploads, blobs: Blobs, bodies: Bodies, states: UploadStates, *, chunk_min_bytes: int = 0
+    ) -> None:
         self._uploads = uploads
         self._blobs = blobs
         self._bodies = bodies
+        self._states = states
         self._chunk_min_bytes = chunk_min_bytes
 
-    async def start(self, call: Call) -> web.StreamResponse:
+    async def start(self, call: Call) -> Response:
         """Open a session (end-4a, end-4c), take a whole blob (end-4b), or mount one (end-11)."""
         mount, digest = call.query.first("mount"), call.query.first("digest")
         if mount is not None:
@@ -34,22 +37,22 @@ class UploadHandlers:
             await self._uploads.push(call.name, wanted, self._bodies.chunks(call.request))
             return _created(call, wanted)
         algorithm = parse_algorithm(call.query.first("digest-algorithm") or "sha256")
-        response = _accepted(call, await self._uploads.start(call.name, algorithm))
+        response = self._accepted(call, await self._uploads.start(call.name, algorithm))
         if self._chunk_min_bytes:
             response.headers["OCI-Chunk-Min-Length"] = str(self._chunk_min_bytes)
         return response
 
-    async def append(self, call: Call) -> web.StreamResponse:
+    async def append(self, call: Call) -> Response:
         """Take a chunk, or a stream of any length (end-5)."""
         start = chunk_start(call.headers)
         try:
             chunks = self._bodies.chunks(call.request)
             session = await self._uploads.append(call.name, call.target, chunks, start=start)
         except RangeInvalid as exc:
-            return _out_of_order(call, exc)
-        return _accepted(call, session)
+            return self._out_of_order(call, exc)
+        return self._accepted(call, session)
 
-    async def commit(self, call: Call) -> web.StreamResponse:
+    async def commit(self, call: Call) -> Response:
         """Take the last chunk, if any, and close the session (end-6)."""
         text = call.query.first("digest")
         if text is None:
@@ -58,20 +61,39 @@ class UploadHandlers:
         digest, start = Digest.parse(text), chunk_start(call.headers)
         try:
             chunks = self._bodies.chunks(call.request)
-            await self._uploads.commit(call.name, call.target, digest, chunks, start=start)
+            known = self._states.read(call.name, call.target, call.query.first("_state"))
+            await self._uploads.commit(call.name, call.target, digest, chunks, start=start, known=known)
         except RangeInvalid as exc:
-            return _out_of_order(call, exc)
+            return self._out_of_order(call, exc)
         return _created(call, digest)
 
-    async def status(self, call: Call) -> web.StreamResponse:
+    async def status(self, call: Call) -> Response:
         """Say how far a session is (end-13)."""
         session = await self._uploads.status(call.name, call.target)
-        return answer(204, _session_headers(call, session))
+        return Response(204, self._session_headers(call, session))
 
-    async def cancel(self, call: Call) -> web.StreamResponse:
+    async def cancel(self, call: Call) -> Response:
         """Drop a session (end-14)."""
         await self._uploads.cancel(call.name, call.target)
-        return answer(204)
+        return Response(204)
+
+    def _session_headers(self, call: Call, session: Session) -> dict[str, str]:
+        state = self._states.sign(call.name, session)
+        url = call.upload_url(session.id)
+        return {
+            "Location": f"{url}?_state={state}" if state else url,
+            "Range": f"0-{max(0, session.offset_bytes - 1)}",
+            "Docker-Upload-UUID": session.id,
+        }
+
+    def _accepted(self, call: Call, session: Session) -> Response:
+        return Response(202, self._session_headers(call, session))
+
+    def _out_of_order(self, call: Call, exc: RangeInvalid) -> Response:
+        response = render(exc)
+        # What the client needs to go on, without asking for the status first.
+        response.headers.update(self._session_headers(call, Session(call.target, exc.offset_bytes)))
+        return response
 
 
 def mount_source(call: Call) -> RepositoryName | None:
@@ -84,24 +106,5 @@ def mount_source(call: Call) -> RepositoryName | None:
     return RepositoryName.parse(text) if text else None
 
 
-def _session_headers(call: Call, session: Session) -> dict[str, str]:
-    return {
-        "Location": call.upload_url(session.id),
-        "Range": f"0-{max(0, session.offset_bytes - 1)}",
-        "Docker-Upload-UUID": session.id,
-    }
-
-
-def _accepted(call: Call, session: Session) -> web.Response:
-    return answer(202, {**_session_headers(call, session), "Content-Length": "0"})
-
-
-def _created(call: Call, digest: Digest) -> web.Response:
-    return answer(201, {"Location": call.blob_url(digest), "Docker-Content-Digest": str(digest), "Content-Length": "0"})
-
-
-def _out_of_order(call: Call, exc: RangeInvalid) -> web.Response:
-    response = render(exc)
-    # What the client needs to go on, without asking for the status first.
-    response.headers.update(_session_headers(call, Session(call.target, exc.offset_bytes)))
-    return response
+def _created(call: Call, digest: Digest) -> Response:
+    return Response(201, {"Location": call.blob_url(digest), "Docker-Content-Digest": str(digest)})

@@ -3,11 +3,26 @@
 import re
 from collections.abc import Mapping
 
+from moorage.errors import ParameterInvalid
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 
-_HOST = re.compile(r"[A-Za-z0-9._~\[\]:%-]{1,255}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._~\[\]:%-]{0,255}", re.ASCII)
 _SCHEMES = ("http", "https")
+
+
+def check_host(headers: Mapping[str, str]) -> None:
+    """Refuse a ``Host`` that is none: what is built from it goes back to clients.
+
+    Raises:
+        ParameterInvalid: it is there and malformed.
+
+    Source: RFC 9112 § 3.2.
+    """
+    host = headers.get("Host")
+    if host is not None and _HOST.fullmatch(host) is None:
+        msg = "the Host header is malformed"
+        raise ParameterInvalid(msg)
 
 
 class Urls:
@@ -43,7 +58,7 @@ class Urls:
         forwarded = _forwarded(headers.get("Forwarded", ""))
         scheme = forwarded.get("proto") or _first(headers.get("X-Forwarded-Proto", "")) or scheme
         host = forwarded.get("host") or _first(headers.get("X-Forwarded-Host", "")) or host
-        if scheme.lower() not in _SCHEMES or _HOST.fullmatch(host) is None:
+        if scheme.lower() not in _SCHEMES or not host or _HOST.fullmatch(host) is None:
             return self.prefix  # Nonsense from outside is not repeated; a relative URL is always right.
         return f"{scheme.lower()}://{host}{self.prefix}"
 

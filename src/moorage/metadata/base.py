@@ -15,8 +15,8 @@ from moorage.oci.names import Reference, RepositoryName, Tag
 
 Item = TypeVar("Item")
 
-REFERRERS_PAGE_BYTES = 4 << 20
-"""A page of referrers ends after about so many bytes of descriptors, whatever its limit."""
+REFERRERS_PAGE_BYTES = (4 << 20) - 1024
+"""A page of referrers has at most so many bytes of descriptors, so that it is no larger than a manifest may be."""
 
 
 @dataclass(frozen=True, slots=True)

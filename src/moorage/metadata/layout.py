@@ -7,6 +7,7 @@ what is pointed to is durable before what points, and a reader takes a link for 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
 
 from moorage.errors import (
     BlobUnknown,
@@ -124,10 +125,10 @@ class LayoutManifests(Manifests):
             descriptor = listed.get(text) or await self._referrer(name, subject, digest)
             if descriptor is None or artifact_type not in (None, descriptor.artifact_type):
                 continue
-            if len(found) == limit or size_bytes > REFERRERS_PAGE_BYTES:
+            size_bytes += len(json.dumps(descriptor.to_json())) + 1
+            if len(found) == limit or (found and size_bytes > REFERRERS_PAGE_BYTES):
                 return Page(found, more=True)
             found.append(descriptor)
-            size_bytes += sum(len(key) + len(value) for key, value in descriptor.annotations.items()) + 300
         return Page(found, more=False)
 
     async def _target(self, name: RepositoryName, tag: Tag) -> Digest | None:
@@ -286,6 +287,7 @@ async def _delete_if_there(storage: StorageDriver, path: str) -> None:
         return
 
 
+@lru_cache(maxsize=16384)
 def _parse_link(content: bytes) -> Digest | None:
     try:
         return Digest.parse(content.decode("ascii").strip())

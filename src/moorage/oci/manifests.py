@@ -5,6 +5,7 @@ the usual fields, so that what it refers to is known to garbage collection too.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -22,6 +23,9 @@ Source: distribution-spec § Pushing Manifests ("at least 4 megabytes").
 
 JSONObject = Mapping[str, object]
 
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}", re.ASCII)
+"""Source: RFC 6838 § 4.2."""
+
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
@@ -35,6 +39,7 @@ class Descriptor:
     size_bytes: int
     artifact_type: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    urls: tuple[str, ...] = ()
     platform: tuple[str, str] | None = None
     """Operating system and architecture, as in ``("linux", "amd64")``; None if the descriptor has none."""
 
@@ -78,6 +83,8 @@ class Manifest:
     annotations: Mapping[str, str]
     references: tuple[ManifestReference, ...]
     subject: Descriptor | None
+    elsewhere: tuple[Descriptor, ...] = ()
+    """Layers that may stay where their ``urls`` point."""
 
     @property
     def children(self) -> Iterator[Descriptor]:
@@ -98,10 +105,10 @@ def decode(payload: bytes) -> JSONObject:
     """The JSON object in *payload*.
 
     Raises:
-        ManifestInvalid: it is not JSON, or not an object, or nested too deep to read.
+        ManifestInvalid: it is not JSON, or not an object, has a key twice, or is nested too deep to read.
     """
     try:
-        value = json.loads(payload.decode("utf-8"), parse_constant=_no_constant)
+        value = json.loads(payload.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_without_twins)
     except (ValueError, RecursionError) as exc:
         reason = "nested too deep" if isinstance(exc, RecursionError) else str(exc)
         msg = f"the manifest is not JSON: {reason}"
@@ -138,6 +145,9 @@ def parse(payload: bytes, content_type: str = "") -> Manifest:
     if media_type is None:
         msg = "the manifest does not say what it is; send its media type as Content-Type"
         raise ManifestInvalid(msg)
+    if _MEDIA_TYPE.fullmatch(media_type) is None:
+        msg = "a media type is <type>/<subtype>"
+        raise ManifestInvalid(msg, mediaType=media_type[:200])
     if media_type in mediatypes.SCHEMA1 or shown in mediatypes.SCHEMA1:
         msg = "Docker image manifests of schema 1 are not supported; push with Docker 1.10 or newer, or any OCI client"
         raise ManifestInvalid(msg)
@@ -150,6 +160,15 @@ def parse(payload: bytes, content_type: str = "") -> Manifest:
     if media_type in mediatypes.INDEXES:
         return _index(value, media_type)
     return _other(value, media_type)
+
+
+def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object whose names are unique: of two equal ones, one reader takes the first and another the last."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        msg = "an object has a key twice"
+        raise ValueError(msg)
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -175,6 +194,7 @@ def _image(value: JSONObject, media_type: str) -> Manifest:
             if not mediatypes.is_nondistributable(blob.media_type)
         ),
         subject=_subject(value),
+        elsewhere=tuple(layer for layer in layers if mediatypes.is_nondistributable(layer.media_type)),
     )
 
 
@@ -253,6 +273,7 @@ def _descriptor(value: object, where: str) -> Descriptor:
         size_bytes=size,
         artifact_type=_text(value, "artifactType", where),
         annotations=_annotations(value, f"{where}.annotations"),
+        urls=_urls(value, where),
         platform=_platform(value),
     )
 
@@ -285,6 +306,16 @@ def _annotations(value: JSONObject, where: str) -> Mapping[str, str]:
         msg = f"{where}: a JSON object of strings is needed"
         raise ManifestInvalid(msg)
     return cast("Mapping[str, str]", annotations)
+
+
+def _urls(value: JSONObject, where: str) -> tuple[str, ...]:
+    urls = value.get("urls")
+    if urls is None:
+        return ()
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        msg = f"{where}.urls: a list of strings is needed"
+        raise ManifestInvalid(msg)
+    return tuple(urls)
 
 
 def _platform(value: JSONObject) -> tuple[str, str] | None:

@@ -1,10 +1,12 @@
 """aiohttp's low-level server with our manners: what is no HTTP gets the specification's error body and no traceback."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
 from aiohttp import web
 
 from moorage.http.errors import entry, respond
+from moorage.http.responses import Response
 from moorage.telemetry import get_log
 
 _log = get_log("http")
@@ -44,15 +46,14 @@ class Connection(web.RequestHandler):
         response = respond(status, body)
         response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
         response.force_close()
-        return response
+        return cast("web.StreamResponse", response)
 
 
 class ConnectionServer(web.Server):
     """Makes a :class:`Connection` for each client."""
 
-    def __init__(self, handler: "web.RequestHandlerFactory") -> None:  # type: ignore[name-defined]  # typing only
-        super().__init__(handler)
-        self._handler = handler
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Response]]) -> None:
+        super().__init__(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", handler))
 
     def __call__(self) -> web.RequestHandler:
         """A handler for the connection that just came in."""
@@ -60,7 +61,7 @@ class ConnectionServer(web.Server):
             self,
             loop=self._loop,
             keepalive_timeout=_KEEPALIVE_S,
-            access_log=None,
+            access_log=None,  # type: ignore[arg-type]  # documented to switch it off; ours is written in http/app
             max_line_size=_HEAD_LIMIT_BYTES,
             max_field_size=_HEAD_LIMIT_BYTES,
             auto_decompress=False,

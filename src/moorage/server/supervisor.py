@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -52,6 +53,8 @@ class Supervisor:
     _debug_listeners: list[socket.socket] = field(default_factory=list)
     _lifeline: tuple[int, int] = (-1, -1)
     _ready: tuple[int, int] = (-1, -1)
+    _stopping: bool = False
+    _secret: bytes = b""
 
     def run(self) -> int:
         """Serve; return the exit status.
@@ -63,6 +66,7 @@ class Supervisor:
         self._listeners = Address(http.addr, is_unix=http.net == "unix").bind(self.count)
         if http.debug.addr:
             self._debug_listeners = Address(http.debug.addr).bind(self.count)
+        self._secret = http.secret.encode() or secrets.token_bytes(32)
         self._lifeline, self._ready = os.pipe(), os.pipe()
         os.set_blocking(self._ready[0], False)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -121,6 +125,7 @@ class Supervisor:
                 number=number,
                 listeners=_own(self._listeners, number),
                 debug_listeners=_own(self._debug_listeners, number),
+                secret=self._secret,
                 lifeline=self._lifeline[0],
                 announce=lambda: _write_byte(self._ready[1]),
             )
@@ -158,6 +163,8 @@ class Supervisor:
             if place is None:
                 continue
             place.pid = 0
+            if self._stopping:
+                continue
             code = os.waitstatus_to_exitcode(status)
             if code == _CANNOT_START:
                 return True
@@ -169,6 +176,7 @@ class Supervisor:
 
     def _stop(self, name: signal.Signals) -> int:
         patience_s = self.config.http.draintimeout.total_seconds()
+        self._stopping = True
         _log.info("stopping", quit_signal=name.name, http_drain_timeout_s=patience_s)
         for listener in [*self._listeners, *self._debug_listeners]:
             listener.close()

@@ -26,6 +26,9 @@ from moorage.wiring import Registry, build
 
 _log = get_log("worker")
 
+_GC_THRESHOLD = 50_000
+"""A request makes some hundred objects and hardly a cycle: looking for cycles every 700 costs a good part of it."""
+
 _PURGE_JITTER_LIMIT_S = 3600.0
 
 
@@ -37,6 +40,8 @@ class Station:
     """From 0; the first one also does what only one has to do."""
     listeners: Sequence[socket.socket]
     debug_listeners: Sequence[socket.socket]
+    secret: bytes
+    """Signs the states of uploads; the same for all."""
     lifeline: int
     """The reading end of a pipe that closes when the supervisor is gone."""
     announce: Callable[[], None]
@@ -54,7 +59,7 @@ def run(config: Config, station: Station) -> None:
 
 
 async def _serve(config: Config, station: Station) -> None:
-    registry = build(config)
+    registry = build(config, secret=station.secret)
     stop = _StopSignal(station.lifeline)
     tls = tls_context(config)
     async with contextlib.AsyncExitStack() as stack:
@@ -73,6 +78,7 @@ async def _serve(config: Config, station: Station) -> None:
             stack.callback(task.cancel)
         gc.collect()
         gc.freeze()  # What lives as long as the worker need not be looked at again.
+        gc.set_threshold(_GC_THRESHOLD)
         station.announce()
         drains = await stop.wait()
         await _drain(server, config.http.draintimeout if drains else timedelta(0))

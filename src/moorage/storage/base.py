@@ -14,12 +14,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
 from moorage.errors import StorageUnavailable
 
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._=+-]+)+", re.ASCII)
+_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=+-]+", re.ASCII)
 
 
 class Capability(Enum):
@@ -48,6 +50,7 @@ class Entry:
     is_folder: bool
 
 
+@lru_cache(maxsize=8192)
 def check_path(path: str) -> str:
     """Return *path* if it is well formed.
 
@@ -59,6 +62,11 @@ def check_path(path: str) -> str:
         msg = f"not a storage path: {path!r}"
         raise StorageUnavailable(msg)
     return path
+
+
+def is_name(name: str) -> bool:
+    """Whether *name* may be one part of a path that :func:`check_path` takes."""
+    return _NAME.fullmatch(name) is not None
 
 
 class Reader(ABC):
@@ -109,7 +117,11 @@ class Writer(ABC):
 
 
 class StorageDriver(ABC):
-    """Objects under paths. All names of a folder are found by :meth:`list`; folders exist while they have objects."""
+    """Objects under paths. All names of a folder are found by :meth:`list`.
+
+    A folder exists while there are objects in it. When the last one has gone it may exist on, empty: to be rid of a
+    folder, :meth:`delete` the folder. A path is an object or a folder, never both.
+    """
 
     name: str
     """As in the configuration: ``filesystem``, ``inmemory``, …"""
@@ -173,7 +185,10 @@ class StorageDriver(ABC):
     async def move(self, source: str, target: str) -> None:
         """Make the finished object at *source* the one at *target*: durable on return, atomic, replacing.
 
-        On a file system it is a rename, whatever the size.
+        On a file system it is a rename, whatever the size. A writer may have *source* open, and does if somebody
+        else might add to it until then; it is closed afterwards, without another write.
+
+        If the bytes cannot be made durable *source* may be gone too: they cannot be trusted any more.
 
         Raises:
             PathUnknown: there is no object at *source*.
@@ -202,3 +217,6 @@ class StorageDriver(ABC):
             StorageFull: there is no room for it.
             StorageUnavailable: it could not be done.
         """
+
+    async def close(self) -> None:  # noqa: B027 - most backends have nothing to let go of
+        """Wait for what still runs, and let go of what is kept open. Nothing may be asked afterwards."""

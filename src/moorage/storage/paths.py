@@ -15,8 +15,7 @@
         │       └── index/<algorithm>/<hex>/link                   what it ever pointed to
         └── _uploads/<id>
             ├── data                                               the bytes so far
-            ├── startedat                                          RFC 3339
-            └── digest                                           * "<bytes> <digest>" after each chunk
+            └── startedat                                          RFC 3339
 
 ``*`` is ours: Distribution reads only files called ``link`` there and passes over the rest. A link's content is the
 digest, without a newline.
@@ -120,8 +119,3 @@ def upload_data(name: RepositoryName, session: str) -> str:
 def upload_started_at(name: RepositoryName, session: str) -> str:
     """When an upload was started."""
     return f"{upload(name, session)}/startedat"
-
-
-def upload_digest(name: RepositoryName, session: str) -> str:
-    """What is known of the digest of the bytes so far."""
-    return f"{upload(name, session)}/digest"

@@ -20,11 +20,9 @@ DIGEST = "sha256:" + "a" * 64
         ("bytes=-99", 10, (0, 10)),
         ("BYTES=1-2", 10, (1, 3)),
         ("bytes=1-2,4-5", 10, None),
-        ("bytes=2-1", 10, None),
         ("bytes=-", 10, None),
         ("bytes=a-b", 10, None),
         ("items=0-1", 10, None),
-        ("bytes=" + "9" * 400 + "-", 10, None),
     ],
 )
 def test_one_range_is_read_and_what_is_none_is_passed_over(
@@ -33,7 +31,7 @@ def test_one_range_is_read_and_what_is_none_is_passed_over(
     assert byte_range(value, size) == expected
 
 
-@pytest.mark.parametrize(("value", "size"), [("bytes=10-", 10), ("bytes=10-20", 10), ("bytes=-0", 10), ("bytes=0-", 0)])
+@pytest.mark.parametrize(("value", "size"), [("bytes=10-", 10), ("bytes=10-20", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=2-1", 10)])
 def test_a_range_outside_says_how_large_the_blob_is(value: str, size: int) -> None:
     with pytest.raises(RangeNotSatisfiable) as caught:
         byte_range(value, size)
@@ -64,12 +62,12 @@ def test_a_chunk_that_contradicts_itself_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize("value", [f'"{DIGEST}"', DIGEST, f'W/"{DIGEST}"', f'"x", "{DIGEST}"', "*"])
 def test_an_etag_matches_in_every_way_it_is_written(value: str) -> None:
-    assert matches_etag(value, DIGEST)
+    assert matches_etag([value] if value is not None else [], DIGEST)
 
 
 @pytest.mark.parametrize("value", [None, "", '"x"', DIGEST[:-1]])
 def test_another_etag_does_not_match(value: str | None) -> None:
-    assert not matches_etag(value, DIGEST)
+    assert not matches_etag([value] if value is not None else [], DIGEST)
 
 
 def test_accept_is_what_was_named_in_any_header_with_any_parameter() -> None:
@@ -112,7 +110,7 @@ def test_a_link_escapes_what_a_client_sent() -> None:
 @given(st.text())
 def test_no_header_value_raises_anything_but_our_errors(text: str) -> None:
     Accepted.parse([text])
-    matches_etag(text, DIGEST)
+    matches_etag([text], DIGEST)
     for read in (
         lambda: byte_range(text, 100),
         lambda: chunk_start({"Content-Range": text}),

@@ -1,0 +1,250 @@
+"""Single files for the file system driver: open ones, new ones, and what an error of the system becomes.
+
+Which of these calls happen in which order, and what is durable then, stands in ``filesystem.py``.
+"""
+# ruff: noqa: PTH108, PTH116 - system calls on strings are the hot path: a Path costs more than the call
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, Future
+from typing import ParamSpec, TypeVar
+
+from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageFull, StorageUnavailable
+from moorage.storage.base import Reader, Writer
+
+INLINE_BYTES = 64 << 10
+"""Up to here the call itself is cheaper than handing it to a thread (40 to 60 us of CPU)."""
+
+READ = os.O_RDONLY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_FILE_MODE = 0o666
+"""Less the umask, as Distribution has it; folders have 0777."""
+_PIECE_BYTES = 1 << 20
+_LOCK_ATTEMPTS = 8
+
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def as_storage_error(exc: OSError, path: str, *, must_exist: bool) -> BackendError:
+    """What an error of the system is in the interface's terms.
+
+    Args:
+        exc: the error.
+        path: the storage path that it was about.
+        must_exist: whether *path* names something to be found: a name that cannot be is then only unknown. Where
+            something should be made, it is a failure.
+    """
+    if must_exist and exc.errno in _NOT_THERE:
+        return PathUnknown(path)
+    reason = f"{path}: {exc.strerror or exc} ({errno.errorcode.get(exc.errno or 0, 'no number')})"
+    return StorageFull(reason) if exc.errno in _NO_ROOM else StorageUnavailable(reason)
+
+
+async def result_of(future: Future[_T]) -> _T:
+    """What a call in a thread returns.
+
+    A caller that is cancelled is held until the call is over, if it has begun: nothing changes behind the back of
+    whoever comes next, and a descriptor is not closed while it is used.
+    """
+    waiting = asyncio.wrap_future(future)
+    try:
+        return await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        future.cancel()
+        while not waiting.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([waiting])
+        raise
+
+
+def read_whole(target: str, limit_bytes: int) -> bytes:
+    """All bytes of a file; of one with more than *limit_bytes*, one more than that."""
+    with open(target, "rb", buffering=0) as file:  # noqa: PTH123 - as above
+        pieces = bytearray()
+        while len(pieces) <= limit_bytes and (piece := file.read(limit_bytes + 1 - len(pieces))):
+            pieces += piece
+        return bytes(pieces)
+
+
+def write_new(target: str, content: bytes, *, sync: bool) -> None:
+    """Make a file that is not there yet. On failure there is still none."""
+    fd = os.open(target, _NEW, _FILE_MODE)
+    try:
+        try:
+            _write_all(fd, content, 0)
+            if sync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        remove_quietly(target)
+        raise
+
+
+def remove_quietly(target: str) -> None:
+    """Remove a file after a failure, which is the one to be told of."""
+    with contextlib.suppress(OSError):
+        os.unlink(target)
+
+
+def open_to_write(target: str, path: str, pool: Executor, *, append: bool) -> Writer:
+    """Lock the file *target* and open it: from its end, or emptied or new.
+
+    Raises:
+        StorageBusy: somebody else has the lock.
+        OSError: what the system says; ENOENT with *append* if there is no file.
+    """
+    flags = os.O_WRONLY | os.O_CLOEXEC | (0 if append else os.O_CREAT)
+    for _ in range(_LOCK_ATTEMPTS):
+        file = OpenFile(os.open(target, flags, _FILE_MODE), pool)
+        try:
+            fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            opened = os.fstat(file.fd)
+            if _is_at(opened, target):
+                if not append:
+                    os.ftruncate(file.fd, 0)
+                return _FileWriter(file, path, opened.st_size if append else 0)
+        except BlockingIOError as exc:
+            file.close()
+            raise StorageBusy(path) from exc
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+    raise StorageBusy(path)
+
+
+class OpenFile:
+    """A descriptor that is closed once, and never while a call in a thread still uses it.
+
+    Its number would be given to the next file that is opened, and the call would write there. So :meth:`close` leaves
+    the closing to a running call, if there is one.
+    """
+
+    __slots__ = ("__weakref__", "_is_closing", "_pool", "_running", "fd")
+
+    def __init__(self, fd: int, pool: Executor) -> None:
+        self.fd = fd
+        self._pool = pool
+        self._running: Future[object] | None = None
+        self._is_closing = False
+
+    async def in_thread(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Call in a thread, as :func:`result_of` says."""
+        future = self._pool.submit(call, *args, **kwargs)
+        self._running = future  # type: ignore[assignment] # Future is invariant, and only asked whether it is done
+        return await result_of(future)
+
+    def close(self) -> None:
+        """Close now, or as soon as the running call is done."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        if self._running is None:
+            self._release()
+        else:
+            self._running.add_done_callback(lambda _: self._release())  # At once if it is done.
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _release(self) -> None:
+        fd, self.fd = self.fd, -1
+        with contextlib.suppress(OSError):  # What it could say of the bytes, the sync that makes them durable says.
+            os.close(fd)
+
+
+class FileReader(Reader):
+    """An open file."""
+
+    def __init__(self, file: OpenFile, path: str, size_bytes: int) -> None:
+        self._file = file
+        self._path = path
+        self.size_bytes = size_bytes
+
+    def fileno(self) -> int:
+        """See the interface; -1 once it is closed."""
+        return self._file.fd
+
+    async def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See the interface."""
+        end = self.size_bytes if end is None else min(end, self.size_bytes)
+        while start < end:
+            piece = await self._read(min(end - start, _PIECE_BYTES), start)
+            if not piece:
+                msg = f"{self._path}: ends at {start}, had {self.size_bytes} bytes"
+                raise StorageUnavailable(msg)
+            yield piece
+            start += len(piece)
+
+    def close(self) -> None:
+        """See the interface."""
+        self._file.close()
+
+    async def _read(self, wanted_bytes: int, start: int) -> bytes:
+        try:
+            if wanted_bytes <= INLINE_BYTES:
+                return os.pread(self._file.fd, wanted_bytes, start)
+            return await self._file.in_thread(os.pread, self._file.fd, wanted_bytes, start)
+        except OSError as exc:
+            raise as_storage_error(exc, self._path, must_exist=False) from exc
+
+
+class _FileWriter(Writer):
+    """A locked file that grows. It holds a piece whole or not at all, also if the caller is cancelled in the middle."""
+
+    def __init__(self, file: OpenFile, path: str, size_bytes: int) -> None:
+        self._file = file
+        self._path = path
+        self.size_bytes = size_bytes
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """See the interface."""
+        try:
+            if len(data) <= INLINE_BYTES:
+                self._append(data)
+            else:
+                await self._file.in_thread(self._append, data)
+        except OSError as exc:
+            raise as_storage_error(exc, self._path, must_exist=False) from exc
+
+    async def close(self) -> None:
+        """See the interface."""
+        self._file.close()
+
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
+        """Write *data*; on failure drop what of it was written."""
+        fd = self._file.fd
+        try:
+            written_bytes = _write_all(fd, data, self.size_bytes)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, self.size_bytes)
+            with contextlib.suppress(OSError):
+                self.size_bytes = os.fstat(fd).st_size
+            raise
+        self.size_bytes += written_bytes
+
+
+def _write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> int:
+    view = memoryview(data).cast("B")
+    done = 0
+    while done < len(view):
+        done += os.pwrite(fd, view[done:], offset + done)
+    return done
+
+
+def _is_at(opened: os.stat_result, target: str) -> bool:
+    """Whether a file is still the one of that name: it may have been moved or deleted before it was locked."""
+    try:
+        return os.path.samestat(opened, os.stat(target))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,277 @@
+"""Objects as files in a folder. Here is what reaches the disk when; what lies where stands in ``paths.py``.
+
+The system calls get strings, not :class:`~pathlib.Path`: building one costs more than most of the calls.
+"""
+# ruff: noqa: PTH104, PTH108, PTH116 - see above: system calls on strings are the hot path here
+
+import asyncio
+import errno
+import itertools
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from moorage.errors import PathUnknown, StorageFull, StorageUnavailable
+from moorage.storage.base import Capability, Entry, Reader, Stat, StorageDriver, Writer, check_path
+from moorage.storage.files import (
+    INLINE_BYTES,
+    READ,
+    FileReader,
+    OpenFile,
+    as_storage_error,
+    open_to_write,
+    read_whole,
+    remove_quietly,
+    result_of,
+    write_new,
+)
+from moorage.storage.folders import SettledFolders, in_folder, list_folder, remove_tree, sync_folder, temporary_in
+
+_INLINE_NAMES = 1000
+_PROBE_FREE_BYTES = 1 << 20
+_THREADS = 32
+"""They wait for the disk, they do not compute: the more wait together, the more of them share a journal commit."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class FilesystemDriver(StorageDriver):
+    """Objects as files below *root*.
+
+    What is durable, and in which order it is written:
+
+    * ``put`` writes a temporary file beside the target, syncs it, renames it over the target, then syncs the folder
+      and every folder above whose own entry might not be on the disk yet. Before the rename the old content is there,
+      after it the new; a crash leaves one of the two and at most a temporary that is never listed.
+    * ``move`` syncs the source's bytes, renames, and syncs the target's folders in the same way.
+    * ``delete`` takes the name away first (a folder gets a temporary name), syncs the folder it was in, and only then
+      removes what a deleted folder contained.
+    * ``open_writer`` and ``Writer.write`` sync nothing; ``move`` does.
+
+    If the last step, syncing a folder, fails, the change is visible but may not survive a power cut, and the caller
+    is told. If syncing the bytes fails in ``move``, the source is removed: the kernel drops what it could not write
+    and calls the next sync a success, so the bytes cannot be trusted again.
+
+    Reads of small objects are made at once, without a thread: they are answered from memory in microseconds. All that
+    writes or waits for the disk goes to a thread of its own pool, once for each operation. A caller that is cancelled
+    meanwhile is held until the operation is over, so it is done or not, and never done later.
+
+    *root*, and folders in it, may be symbolic links that an administrator made: they are followed. ``delete`` removes
+    a link, not what it points to. A temporary's name has a ``~``, which no path and no name in a list has.
+
+    Args:
+        root: the folder; made if it is missing.
+        fsync: False trades safety in a power cut for speed. A crash of ours still loses nothing.
+
+    Raises:
+        StorageUnavailable: *root* cannot be made.
+    """
+
+    name = "filesystem"
+    capabilities = frozenset({Capability.SENDFILE})
+
+    def __init__(self, root: Path, *, fsync: bool = True) -> None:
+        self._root = str(root.absolute()).rstrip("/")
+        self._fsync = fsync
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
+        self._settled = SettledFolders(self._root)
+        try:
+            self._make_root(root.absolute())
+        except OSError as exc:
+            raise as_storage_error(exc, str(root), must_exist=False) from exc
+
+    async def stat(self, path: str) -> Stat:
+        """See the interface."""
+        try:
+            found = os.stat(self._root + check_path(path))
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=True) from exc
+        is_folder = stat.S_ISDIR(found.st_mode)
+        return Stat(0 if is_folder else found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), is_folder)
+
+    async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
+        """See the interface."""
+        try:
+            fd = os.open(self._root + check_path(path), READ)
+            try:
+                content = os.read(fd, INLINE_BYTES)
+            finally:
+                os.close(fd)
+            if len(content) == INLINE_BYTES:
+                content = await self._run(read_whole, self._root + path, limit_bytes)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=True) from exc
+        if len(content) > limit_bytes:
+            msg = f"{path}: more than {limit_bytes} bytes"
+            raise StorageUnavailable(msg)
+        return content
+
+    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+        """See the interface."""
+        try:
+            await self._run(self._put, self._root + check_path(path), content, sync=durable and self._fsync)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=False) from exc
+
+    async def open(self, path: str) -> Reader:
+        """See the interface."""
+        try:
+            fd = os.open(self._root + check_path(path), READ)
+            file = OpenFile(fd, self._pool)
+            found = os.fstat(fd)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=True) from exc
+        if stat.S_ISDIR(found.st_mode):
+            file.close()
+            raise PathUnknown(path)
+        return FileReader(file, path, found.st_size)
+
+    async def open_writer(self, path: str, *, append: bool = False) -> Writer:
+        """See the interface."""
+        check_path(path)
+        if append:
+            return self._open_writer(path, append=True)  # Makes nothing, so waits for nothing.
+        # Nothing leaks if the caller is cancelled: an unused writer closes itself.
+        return await self._run(self._open_writer, path, append=False)
+
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
+        """See the interface."""
+        folder = self._root + check_path(path)
+        try:
+            found = list_folder(folder, after, limit, names_at_most=_INLINE_NAMES)
+            if found is None:
+                found = await self._run(list_folder, folder, after, limit) or []
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=True) from exc
+        return found
+
+    async def move(self, source: str, target: str) -> None:
+        """See the interface."""
+        try:
+            await self._run(self._move, check_path(source), check_path(target))
+        except OSError as exc:
+            raise as_storage_error(exc, target, must_exist=False) from exc
+
+    async def delete(self, path: str, *, durable: bool = True) -> None:
+        """See the interface."""
+        try:
+            await self._run(self._delete, check_path(path), sync=durable and self._fsync)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=False) from exc
+
+    async def probe(self) -> None:
+        """See the interface. Full is also what has less than 1 MiB left: the next upload would fail."""
+        try:
+            await self._run(self._probe)
+        except OSError as exc:
+            raise as_storage_error(exc, self._root, must_exist=False) from exc
+
+    async def close(self) -> None:
+        """See the interface."""
+        await asyncio.to_thread(self._pool.shutdown)
+        self._settled.close()
+
+    async def _run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await result_of(self._pool.submit(call, *args, **kwargs))
+
+    def _make_root(self, root: Path) -> None:
+        missing = list(itertools.takewhile(lambda folder: not folder.exists(), (root, *root.parents)))
+        root.mkdir(parents=True, exist_ok=True)
+        if self._fsync:
+            for folder in missing:
+                sync_folder(str(folder.parent))
+
+    def _put(self, target: str, content: bytes, *, sync: bool) -> None:
+        folder = target.rpartition("/")[0]
+
+        def replace() -> None:
+            temporary = temporary_in(folder)
+            write_new(temporary, content, sync=sync)
+            try:
+                os.rename(temporary, target)
+            except BaseException:
+                remove_quietly(temporary)
+                raise
+
+        is_new = in_folder(folder, replace)
+        if sync:
+            self._settled.settle(folder, is_new=is_new)
+
+    def _move(self, source: str, target: str) -> None:
+        folder = (self._root + target).rpartition("/")[0]
+        try:
+            self._sync_source(self._root + source)
+        except OSError as exc:
+            raise as_storage_error(exc, source, must_exist=True) from exc
+        try:
+            is_new = in_folder(folder, lambda: os.rename(self._root + source, self._root + target))
+        except FileNotFoundError as exc:
+            raise PathUnknown(source) from exc
+        if self._fsync:
+            self._settled.settle(folder, is_new=is_new)
+
+    def _sync_source(self, source: str) -> None:
+        fd = os.open(source, READ)
+        try:
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if self._fsync:
+                try:
+                    os.fsync(fd)
+                except OSError:
+                    remove_quietly(source)  # See the class: these bytes cannot be trusted again.
+                    raise
+        finally:
+            os.close(fd)
+
+    def _delete(self, path: str, *, sync: bool) -> None:
+        target = self._root + path
+        folder = target.rpartition("/")[0]
+        hidden = temporary_in(folder)
+        try:
+            is_folder = stat.S_ISDIR(os.lstat(target).st_mode)
+            if is_folder:
+                os.rename(target, hidden)
+            else:
+                os.unlink(target)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=True) from exc
+        if sync:
+            sync_folder(folder)
+        if is_folder:
+            remove_tree(hidden)
+
+    def _open_writer(self, path: str, *, append: bool) -> Writer:
+        target = self._root + path
+        try:
+            if append:
+                return open_to_write(target, path, self._pool, append=True)
+            opened: list[Writer] = []
+            in_folder(
+                target.rpartition("/")[0],
+                lambda: opened.append(open_to_write(target, path, self._pool, append=False)),
+            )
+            return opened[0]
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=append) from exc
+
+    def _probe(self) -> None:
+        room = os.statvfs(self._root or "/")
+        if room.f_bavail * room.f_frsize < _PROBE_FREE_BYTES:
+            msg = f"{self._root}: less than {_PROBE_FREE_BYTES} bytes left"
+            raise StorageFull(msg)
+        temporary, content = temporary_in(self._root), secrets.token_bytes(64)
+        write_new(temporary, content, sync=self._fsync)
+        try:
+            found = read_whole(temporary, len(content))
+        finally:
+            os.unlink(temporary)
+        if found != content:
+            msg = f"{self._root}: what was read is not what was written"
+            raise StorageUnavailable(msg)

@@ -1,0 +1,171 @@
+"""Folders for the file system driver: made, listed, removed, and when a name in one is on the disk."""
+# ruff: noqa: PTH103 - system calls on strings are the hot path: a Path costs more than the call
+
+import contextlib
+import errno
+import heapq
+import itertools
+import os
+import secrets
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from moorage.storage.base import Entry, is_name
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_ATTEMPTS = 8
+
+
+class SettledFolders:
+    """Makes names durable, and knows of some folders that their own, and those of all above them, already are.
+
+    A path alone tells too little to know that: another process may delete a folder and make it anew, and a file
+    system is quick to give the old number to the new one. So each folder known is held open: as long as it is, no
+    other one gets its number.
+
+    Args:
+        root: the folder at which durability is taken for granted.
+        limit: how many are held open; the one that was asked for longest ago goes first.
+    """
+
+    def __init__(self, root: str, *, limit: int = 256) -> None:
+        self._root = root
+        self._limit = limit
+        self._held: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def settle(self, folder: str, *, is_new: bool) -> None:
+        """Sync *folder*, in which a name has changed, and those above until one that is known.
+
+        That a folder was there before us says nothing: whoever made it may not have synced it yet, and may never.
+        So only those are known that were synced here, with all above them, and are still the same.
+
+        A folder made for its first object (*is_new*) is not kept: most never get a second one.
+        """
+        opened: list[tuple[str, int]] = []
+        try:
+            while not self._sync(folder, opened) and folder != self._root:
+                folder = folder.rpartition("/")[0]
+        except BaseException:
+            for _, fd in opened:
+                os.close(fd)
+            raise
+        if is_new and opened:
+            os.close(opened.pop(0)[1])
+        for path, fd in reversed(opened):
+            self._hold(path, fd)
+
+    def close(self) -> None:
+        """Let go of all folders."""
+        with self._lock:
+            while self._held:
+                os.close(self._held.popitem()[1])
+
+    def _sync(self, folder: str, opened: list[tuple[str, int]]) -> bool:
+        """Sync one folder, add it to *opened*, and say whether its own name is known to be durable."""
+        try:
+            fd = os.open(folder or "/", _FOLDER)  # The root of all is "" here, so that a path can follow it.
+        except FileNotFoundError:
+            return False  # Deleted meanwhile, and the object with it. What is above may still not be durable.
+        opened.append((folder, fd))
+        _sync_names(fd)
+        with self._lock:
+            held = self._held.get(folder)
+            if held is None:
+                return False
+            self._held.move_to_end(folder)
+            return os.path.samestat(os.fstat(held), os.fstat(fd))
+
+    def _hold(self, folder: str, fd: int) -> None:
+        with self._lock:
+            replaced = self._held.pop(folder, None)
+            self._held[folder] = fd
+            if replaced is None and len(self._held) > self._limit:
+                replaced = self._held.popitem(last=False)[1]
+        if replaced is not None:
+            os.close(replaced)
+
+
+def sync_folder(folder: str) -> None:
+    """Make the names in a folder durable; if it has gone itself, then that."""
+    while True:
+        try:
+            fd = os.open(folder or "/", _FOLDER)
+            break
+        except FileNotFoundError:
+            folder = folder.rpartition("/")[0]
+    try:
+        _sync_names(fd)
+    finally:
+        os.close(fd)
+
+
+def in_folder(folder: str, act: Callable[[], object]) -> bool:
+    """Do *act*, for which *folder* has to be there, and return whether that had to be made.
+
+    A folder may go at any moment, because another request deletes it. So it is made again, a few times.
+
+    Raises:
+        FileNotFoundError: *act* still does not find what it needs.
+        OSError: *act* or the making of the folder failed in another way.
+    """
+    is_new = False
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            act()
+            return is_new
+        # It "exists" for makedirs if it went between two of its calls. If a file has the name, act says so.
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            os.makedirs(folder, exist_ok=True)
+        is_new = True
+    act()
+    return is_new
+
+
+def list_folder(folder: str, after: str, limit: int | None, *, names_at_most: int | None = None) -> list[Entry] | None:
+    """The entries with a proper name, in order; None if the folder has more than *names_at_most* names."""
+    with os.scandir(folder) as scan:
+        found: Iterable[os.DirEntry[str]] = scan
+        if names_at_most is not None:
+            found = list(itertools.islice(scan, names_at_most + 1))
+            if len(found) > names_at_most:
+                return None
+        wanted = (entry for entry in found if entry.name > after and is_name(entry.name))
+        chosen = sorted(wanted, key=_name_of) if limit is None else heapq.nsmallest(limit, wanted, key=_name_of)
+        return [Entry(entry.name, entry.is_dir()) for entry in chosen]
+
+
+def temporary_in(folder: str) -> str:
+    """A name that is not taken, and that no storage path has."""
+    return f"{folder}/.~{secrets.token_hex(8)}"
+
+
+def remove_tree(folder: str) -> None:
+    """Remove a folder that nobody can ask for any more.
+
+    Whoever had found it before may just be making a file in it, so it may take more than one round.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            shutil.rmtree(folder)
+        except OSError as exc:
+            if exc.errno != errno.ENOTEMPTY:
+                raise
+        else:
+            return
+    shutil.rmtree(folder)
+
+
+def _sync_names(fd: int) -> None:
+    """Sync a folder. A file system that cannot (CIFS) is taken as it is."""
+    try:
+        os.fsync(fd)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
+
+
+def _name_of(entry: os.DirEntry[str]) -> str:
+    return entry.name

@@ -1,0 +1,373 @@
+"""The file system driver where it is more than the interface: threads, links, modes, foreign files, other processes."""
+
+import asyncio
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from contract.storage.conftest import open_files_below, temporaries_below
+from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
+from moorage.storage.base import Entry
+from moorage.storage.filesystem import FilesystemDriver
+
+MIB = 1 << 20
+
+
+def storage_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("storage")]
+
+
+async def test_small_reads_start_no_thread(driver: FilesystemDriver, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(60_000))
+    before = storage_threads()
+    await driver.stat("/a")
+    await driver.get("/a")
+    with await driver.open("/a") as reader:
+        assert len([piece async for piece in reader.chunks()]) == 1
+    writer = await driver.open_writer("/a", append=True)
+    await writer.write(b"a small piece")
+    await writer.close()
+    with pytest.raises(PathUnknown):
+        await driver.list("/a")
+    assert storage_threads() == before
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda driver: driver.put("/a/b/c", bytes(MIB)),
+        lambda driver: driver.move("/source", "/a/b/c"),
+        lambda driver: driver.delete("/folder"),
+        lambda driver: driver.open_writer("/a/b/c"),
+        lambda driver: driver.probe(),
+        lambda driver: driver.get("/large"),
+    ],
+    ids=["put", "move", "delete", "open_writer", "probe", "get"],
+)
+async def test_what_waits_for_the_disk_goes_to_a_thread_once(
+    operation: Callable[[FilesystemDriver], Awaitable[object]],
+    driver: FilesystemDriver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for path in ("/source", "/folder/one", "/folder/two"):
+        await driver.put(path, b"", durable=False)
+    await driver.put("/large", bytes(MIB), durable=False)
+    submitted: list[object] = []
+    submit = driver._pool.submit
+
+    def counted(*args: object, **kwargs: object) -> object:
+        submitted.append(args[0])
+        return submit(*args, **kwargs)  # type: ignore[arg-type] # what came is passed on
+
+    monkeypatch.setattr(driver._pool, "submit", counted)
+    await operation(driver)
+    assert len(submitted) == 1
+
+
+async def test_modes_are_those_of_the_umask(tmp_path: Path, driver: FilesystemDriver) -> None:
+    umask = os.umask(0o027)
+    try:
+        await driver.put("/a/b", b"")
+        await (await driver.open_writer("/a/c/d")).close()
+    finally:
+        os.umask(umask)
+    modes = {path.name: oct((tmp_path / path).stat().st_mode & 0o777) for path in map(Path, ("a", "a/b", "a/c/d"))}
+    assert modes == {"a": "0o750", "b": "0o640", "d": "0o640"}
+
+
+async def test_links_that_an_administrator_made_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk1").mkdir()
+    (tmp_path / "disk2").mkdir()
+    (tmp_path / "root").symlink_to(tmp_path / "disk1")
+    (tmp_path / "disk1" / "blobs").symlink_to(tmp_path / "disk2")
+    driver = FilesystemDriver(tmp_path / "root")
+    await driver.put("/blobs/a", b"content")
+    await driver.put("/uploads/b", b"other")
+    await driver.move("/uploads/b", "/blobs/b")
+    assert (tmp_path / "disk2" / "a").read_bytes() == b"content"
+    assert await driver.list("/blobs") == [Entry("a", is_folder=False), Entry("b", is_folder=False)]
+    assert (await driver.stat("/blobs")).is_folder
+    await driver.close()
+
+
+async def test_deleting_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "outside" / "folder").mkdir(parents=True)
+    (tmp_path / "outside" / "folder" / "kept").write_bytes(b"kept")
+    driver = FilesystemDriver(tmp_path / "root")
+    await driver.put("/a/object", b"")
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "outside" / "folder")
+    (tmp_path / "root" / "a" / "link").symlink_to(tmp_path / "outside" / "folder")
+    await driver.delete("/link")
+    await driver.delete("/a")
+    assert (tmp_path / "outside" / "folder" / "kept").read_bytes() == b"kept"
+    assert list((tmp_path / "root").iterdir()) == []
+    await driver.close()
+
+
+async def test_a_link_that_leads_nowhere_is_unknown_and_cannot_be_written_below(
+    driver: FilesystemDriver, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(PathUnknown):
+        await driver.get("/link")
+    with pytest.raises(StorageUnavailable, match="ENOENT"):
+        await driver.put("/link/below", b"")
+
+
+async def test_foreign_names_are_not_listed(driver: FilesystemDriver, tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    for name in (b"proper", b"with space", b"\xff\xfe", "\u00e4".encode(), b"new\nline", b".~0123456789abcdef", b"a~b"):
+        os.close(os.open(os.fsencode(tmp_path) + b"/f/" + name, os.O_CREAT))
+    assert await driver.list("/f") == [Entry("proper", is_folder=False)]
+
+
+async def test_memory_of_a_list_grows_with_its_limit(driver: FilesystemDriver, tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    for number in range(2_500):
+        (tmp_path / "f" / f"a-name-of-some-length-{number}").touch()
+    await driver.list("/f", limit=1)
+    tracemalloc.start()
+    try:
+        await driver.list("/f", limit=10)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1_000 * 500, "a name and its entry take some 300 bytes, and only the first 1000 are gathered"
+
+
+async def test_a_file_that_shrinks_under_its_reader_is_a_failure_not_an_end(
+    driver: FilesystemDriver, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(bytes(200_000))
+    with await driver.open("/a") as reader:
+        os.truncate(tmp_path / "a", 150_000)
+        with pytest.raises(StorageUnavailable, match="/a: ends at 150000, had 200000 bytes"):
+            [piece async for piece in reader.chunks()]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+async def test_a_piece_that_fits_in_part_is_cut_off_again(
+    driver: FilesystemDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    real, answers = os.pwrite, iter([3, 4])
+
+    def pwrite(fd: int, data: memoryview, offset: int) -> int:
+        size = next(answers, None)
+        if size is None:
+            raise OSError(number, "full")
+        return real(fd, data[:size], offset)
+
+    writer = await driver.open_writer("/a")
+    await writer.write(b"first")
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    with pytest.raises(StorageFull):
+        await writer.write(b"a second piece")
+    monkeypatch.undo()
+    assert writer.size_bytes == (tmp_path / "a").stat().st_size == 5
+    await writer.write(b" third")
+    await writer.close()
+    assert await driver.get("/a") == b"first third"
+
+
+async def test_a_piece_that_cannot_be_cut_off_is_counted(
+    driver: FilesystemDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    writer = await driver.open_writer("/a")
+    real, sizes = os.pwrite, iter([3])
+    # The second call finds no descriptor.
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd if (n := next(sizes, 0)) else -1, data[:n], at))
+    monkeypatch.setattr(os, "ftruncate", fail)
+    with pytest.raises(StorageUnavailable):
+        await writer.write(b"a piece")
+    monkeypatch.undo()
+    assert writer.size_bytes == (tmp_path / "a").stat().st_size == 3
+    await writer.close()
+
+
+class Stuck:
+    """Holds every ``os.pwrite`` of the driver's threads until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_in, self.may_go_on = threading.Event(), threading.Event()
+        real = os.pwrite
+
+        def pwrite(fd: int, data: memoryview, offset: int) -> int:
+            self.is_in.set()
+            self.may_go_on.wait()
+            return real(fd, data, offset)
+
+        monkeypatch.setattr(os, "pwrite", pwrite)
+
+
+async def test_a_cancelled_write_holds_its_caller_until_it_is_done(
+    driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = Stuck(monkeypatch)
+    writer = await driver.open_writer("/a")
+    task = asyncio.ensure_future(writer.write(bytes(MIB)))
+    await asyncio.to_thread(stuck.is_in.wait)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0.005)
+    assert not task.done()
+    with pytest.raises(StorageBusy):
+        await driver.open_writer("/a", append=True)
+    stuck.may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await writer.close()
+    assert (await driver.stat("/a")).size_bytes == writer.size_bytes == MIB
+
+
+async def test_a_writer_closed_under_a_write_closes_after_it(
+    driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stuck = Stuck(monkeypatch)
+    writer = await driver.open_writer("/a")
+    task = asyncio.ensure_future(writer.write(bytes(MIB)))
+    await asyncio.to_thread(stuck.is_in.wait)
+    await writer.close()
+    assert open_files_below(tmp_path) == [str(tmp_path / "a")]
+    stuck.may_go_on.set()
+    await task
+    assert (await driver.stat("/a")).size_bytes == MIB
+    await driver.close()
+    assert open_files_below(tmp_path) == []
+
+
+async def test_a_call_that_has_not_begun_is_dropped_when_its_caller_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = FilesystemDriver(tmp_path)
+    driver._pool._max_workers = 1
+    stuck = Stuck(monkeypatch)
+    first = asyncio.ensure_future(driver.put("/first", b"x"))
+    await asyncio.to_thread(stuck.is_in.wait)
+    second = asyncio.ensure_future(driver.put("/second", b"x"))
+    await asyncio.sleep(0)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    stuck.may_go_on.set()
+    await first
+    with pytest.raises(PathUnknown):
+        await driver.get("/second")
+    await driver.close()
+
+
+async def test_a_closed_writer_and_a_closed_reader_touch_no_other_file(driver: FilesystemDriver) -> None:
+    writer = await driver.open_writer("/a")
+    await writer.close()
+    with pytest.raises(StorageUnavailable, match="EBADF"):
+        await writer.write(b"x")
+    await driver.put("/a", b"content")
+    reader = await driver.open("/a")
+    reader.close()
+    assert reader.fileno() == -1
+    with pytest.raises(StorageUnavailable, match="EBADF"):
+        [piece async for piece in reader.chunks()]
+
+
+async def test_a_writer_of_another_process_keeps_ours_out(driver: FilesystemDriver, tmp_path: Path) -> None:
+    await driver.put("/a", b"content")
+    script = "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.flock(f, 2); print(flush=True); sys.stdin.read()"
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, tmp_path / "a", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout is not None
+    await other.stdout.readline()
+    with pytest.raises(StorageBusy):
+        await driver.open_writer("/a", append=True)
+    other.kill()
+    await other.communicate()
+    await (await driver.open_writer("/a", append=True)).close()
+
+
+async def test_a_process_killed_while_it_writes_leaves_whole_objects(tmp_path: Path) -> None:
+    script = """
+        import asyncio, pathlib, sys
+        from moorage.storage.filesystem import FilesystemDriver
+        async def main():
+            driver = FilesystemDriver(pathlib.Path(sys.argv[1]))
+            number = 0
+            while True:
+                number += 1
+                await driver.put(f"/put/{number % 7}/object", b"%08d" % number * 5_000)
+                writer = await driver.open_writer(f"/uploads/{number}/data")
+                await writer.write(b"%08d" % number * 20_000)
+                await driver.move(f"/uploads/{number}/data", f"/moved/{number % 7}/data")
+                await writer.close()
+                await driver.delete(f"/uploads/{number}")
+                if number == 8:
+                    print(flush=True)
+        asyncio.run(main())
+    """
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", textwrap.dedent(script), tmp_path, stdout=subprocess.PIPE
+    )
+    assert other.stdout is not None
+    await other.stdout.readline()
+    await asyncio.sleep(0.02)
+    other.kill()
+    await other.communicate()
+    driver = FilesystemDriver(tmp_path)
+    for top, name, repeats in (("put", "object", 5_000), ("moved", "data", 20_000)):
+        for entry in await driver.list(f"/{top}"):
+            assert [found.name for found in await driver.list(f"/{top}/{entry.name}")] in ([name], [])
+            content = await driver.get(f"/{top}/{entry.name}/{name}")
+            assert content == content[:8] * repeats
+    await driver.close()
+
+
+async def test_probe_says_that_there_is_no_room_before_there_is_none(
+    driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = os.statvfs("/")
+    full = os.statvfs_result((*room[:4], MIB // room.f_frsize - 1, *room[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    with pytest.raises(StorageFull, match="less than 1048576 bytes left"):
+        await driver.probe()
+
+
+async def test_probe_fails_where_the_root_is_gone(tmp_path: Path) -> None:
+    driver = FilesystemDriver(tmp_path / "root")
+    (tmp_path / "root").rmdir()
+    with pytest.raises(StorageUnavailable, match="root"):
+        await driver.probe()
+    await driver.close()
+
+
+async def test_probe_notices_bytes_that_come_back_changed(
+    driver: FilesystemDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: real(fd, bytes(len(data)), offset))
+    with pytest.raises(StorageUnavailable, match="what was read is not what was written"):
+        await driver.probe()
+    assert temporaries_below(tmp_path) == []
+
+
+def test_a_root_that_cannot_be_made_is_told_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageUnavailable, match=r"file/root.*ENOTDIR"):
+        FilesystemDriver(tmp_path / "file" / "root")
+
+
+async def test_the_root_of_all_can_be_the_root(tmp_path: Path) -> None:
+    driver = FilesystemDriver(Path("/"))
+    path = f"{tmp_path}/a"
+    await driver.put(path, b"content")
+    assert await driver.get(path) == b"content"
+    await driver.delete(path)
+    await driver.close()

@@ -1,0 +1,76 @@
+"""What a process and all its descendants used, from ``/proc``. Linux only."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+# Places in /proc/PID/stat after the name, which is dropped because it may hold spaces (proc(5), counted from 0).
+_PARENT, _SESSION = 1, 3
+_OWN_TIME_TO_REAPED_TIME = slice(11, 15)
+
+
+def cpu_s(root: int) -> float:
+    """Seconds of CPU (user and system) of *root* and its descendants: all their threads, and their ended children."""
+    stats = _stats()
+    ticks = sum(sum(map(int, stats[pid][_OWN_TIME_TO_REAPED_TIME])) for pid in _members(root, stats))
+    return ticks / TICKS_PER_S
+
+
+def peak_memory_bytes(root: int) -> int:
+    """The largest resident size that any one process of the tree has ever had (``VmHWM``)."""
+    return max((_peak_bytes(pid) for pid in tree(root)), default=0)
+
+
+def tree(root: int) -> list[int]:
+    """The processes that *root* leads: its descendants, and whoever is in its session."""
+    return _members(root, _stats())
+
+
+def stop(process: subprocess.Popen[bytes], *, patience_s: float) -> None:
+    """Ask the process to end; after *patience_s* kill it. Whatever it leaves behind in its session is killed too."""
+    process.terminate()
+    try:
+        process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pid in tree(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _stats() -> dict[int, list[str]]:
+    stats = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            text = (folder / "stat").read_text(errors="replace")
+        except OSError:
+            continue  # It ended meanwhile.
+        stats[int(folder.name)] = text[text.rindex(")") + 2 :].split()
+    return stats
+
+
+def _members(root: int, stats: dict[int, list[str]]) -> list[int]:
+    members = {root} & stats.keys()
+    # A child may have a lower number than its parent: repeat until nothing is added.
+    while True:
+        found = {
+            pid for pid, stat in stats.items() if int(stat[_PARENT]) in members or int(stat[_SESSION]) == root
+        } - members
+        if not found:
+            return sorted(members)
+        members |= found
+
+
+def _peak_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), 0)

@@ -1,0 +1,133 @@
+"""The report: the table for the terminal, and the page for the documentation."""
+
+import statistics
+from collections.abc import Sequence
+
+from figures import AtMost, Figure, Results, Series
+
+_INTRODUCTION = """\
+# Benchmarks
+
+This page is written by `{command}` from `bench/results/latest.json`; do not edit it.
+What falls short is explained in `bench/notes.md`, which is included at the end.
+
+Moorage {candidate_version} is compared with Debian's `docker-registry` {reference_version}.
+Both run on loopback in the same run, each with a fresh data folder on the same disk.
+They are measured in turn, and who is first changes with every round.
+"""
+
+_METHOD = """\
+## How it is measured
+
+- *CPU* is user and system time of the whole server: all its processes, threads and ended children.
+  The client's time does not count, but the client shares the cores.
+  The kernel's own threads, such as the one that writes dirty pages back, belong to nobody.
+- A cell shows the median of the rounds, and in brackets the least and the most.
+  A round for warming up goes before and is not counted.
+- *Times better* divides the medians; above 1 Moorage is the better one.
+- `docker-registry` has the configuration of its Debian package, without the password: its blob cache is on.
+  Moorage has no configuration file, and as many workers as there are cores, unless the table below says otherwise.
+  Both write their access log to a file.
+- Manifests are pulled over 16 connections: GET by `wrk`, HEAD by the client in `bench/load.py`
+  (`wrk` waits for the body that an answer to HEAD announces).
+  That client sends everything else as well; it drops the bodies it pulls inside the kernel.
+- Content is random with a fixed seed ({seed}).
+  What is pulled was read whole once before, and its digest checked.
+  What is pushed differs in every push, and lies in memory that has been touched.
+- Both servers call `fsync` on what they write before they answer 201 to the push, as they do by default.
+- *Worker memory* is the largest resident size of any one process of a fresh server (`VmHWM`), in one round.
+- *Start to first answer* goes from the start of the process to the first 200 on `/v2/`.
+"""
+
+
+def table(results: Results) -> str:
+    """The figures with their verdicts."""
+    head = ["work", "measure", results.reference, results.candidate, "times better", "target", "verdict"]
+    return _table(head, [_row(figure) for figure in results.figures])
+
+
+def others_table(results: Results) -> str:
+    """What was measured besides, without targets."""
+    head = ["work", "measure", results.reference, results.candidate, "times better"]
+    rows = [
+        [figure.title, other.unit, _cell(other.reference), _cell(other.candidate), _ratio(other)]
+        for figure in results.figures
+        for other in figure.others
+    ]
+    return _table(head, rows)
+
+
+def machine_table(results: Results) -> str:
+    """Where and when it ran."""
+    machine = results.machine
+    rows = [
+        ["date", results.date],
+        ["processor", f"{machine.cpu_model}, {machine.cores} cores"],
+        ["memory", f"{machine.memory_gib:.0f} GiB"],
+        ["kernel", machine.kernel],
+        ["file system", machine.file_system],
+        ["Python", machine.python],
+        ["workers of Moorage", str(results.candidate_workers)],
+        ["duration", f"{results.duration_s / 60:.1f} min"],
+    ]
+    return _table(["", ""], rows)
+
+
+def page(results: Results, notes: str) -> str:
+    """The documentation page. *notes* are Markdown; empty if there are none."""
+    introduction = _INTRODUCTION.format(
+        command=results.command,
+        candidate_version=results.candidate_version,
+        reference_version=results.reference_version,
+    )
+    met = sum(figure.is_met for figure in results.figures)
+    parts = [
+        introduction,
+        f"## Results\n\n{met} of {len(results.figures)} targets are met.\n",
+        table(results),
+        f"Measured at the same time, without targets:\n\n{others_table(results)}",
+        f"## The machine\n\n{machine_table(results)}",
+        _METHOD.format(seed=results.seed),
+        f"## Notes\n\n{notes.strip()}\n" if notes.strip() else "",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _row(figure: Figure) -> list[str]:
+    judged = figure.judged
+    verdict = "met" if figure.is_met else "not met"
+    return [
+        figure.title,
+        judged.unit,
+        _cell(judged.reference),
+        _cell(judged.candidate),
+        _ratio(judged),
+        f"≤ {figure.target.limit:g}" if isinstance(figure.target, AtMost) else f"≥ {figure.target.times:g}x",
+        verdict,
+    ]
+
+
+def _ratio(series: Series) -> str:
+    return "" if series.ratio is None else f"{series.ratio:.2f}x"
+
+
+def _cell(rounds: Sequence[float]) -> str:
+    if not rounds:
+        return ""
+    if len(rounds) == 1:
+        return _number(rounds[0])
+    return f"{_number(statistics.median(rounds))} ({_number(min(rounds))} to {_number(max(rounds))})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [_line(head, widths), _line(["-" * width for width in widths], widths)]
+    return "\n".join([*lines, *(_line(row, widths) for row in rows)]) + "\n"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"

@@ -1,0 +1,128 @@
+"""The stage that every work plays on: both servers, the content, how much of everything, and the stopwatch."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from content import GIB, MIB, Pool
+from figures import Series
+from load import Load
+from subjects import Daemon, Subject, running
+
+SETTLE_S = 0.1
+"""How long a server may go on after the last answer on the account of what it was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much is measured."""
+
+    rounds: int
+    load_s: int
+    """How long a load lasts that repeats small requests."""
+    large_bytes: int
+    """The size of the large blob."""
+    large_pulls: int
+    """How often it is pulled in a round: CPU time is counted in steps of 10 ms."""
+    crowd_bytes: int
+    """What each of the 100 clients of the memory work pushes."""
+    lone_bytes: int
+    """What the single client of the memory work pushes."""
+    free_bytes: int
+    """What has to be free on the disk."""
+
+
+FULL = Plan(
+    rounds=5,
+    load_s=3,
+    large_bytes=GIB,
+    large_pulls=4,
+    crowd_bytes=100 * MIB,
+    lone_bytes=4 * GIB,
+    free_bytes=30 * GIB,
+)
+QUICK = Plan(
+    rounds=3,
+    load_s=1,
+    large_bytes=256 * MIB,
+    large_pulls=2,
+    crowd_bytes=10 * MIB,
+    lone_bytes=256 * MIB,
+    free_bytes=8 * GIB,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One round of one server."""
+
+    count: int
+    cpu_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both servers, running."""
+
+    reference: Daemon
+    candidate: Daemon
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The samples of both servers."""
+
+    reference: Sequence[Sample]
+    candidate: Sequence[Sample]
+
+    def series(self, unit: str, value: Callable[[Sample], float], *, is_higher_better: bool = False) -> Series:
+        """One measure of each sample."""
+        reference, candidate = ([value(sample) for sample in side] for side in (self.reference, self.candidate))
+        return Series(unit, reference, candidate, is_higher_better)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a work needs to play."""
+
+    reference: Subject
+    candidate: Subject
+    scratch: Path
+    plan: Plan
+    pool: Pool
+    say: Callable[[str], None]
+
+    @contextlib.contextmanager
+    def pair(self) -> Iterator[Pair]:
+        """Start both servers with empty folders."""
+        with running(self.reference, self.scratch) as reference, running(self.candidate, self.scratch) as candidate:
+            yield Pair(reference, candidate)
+
+    def measure(self, title: str, pair: Pair, act: Callable[[Daemon, int], Load]) -> Rounds:
+        """Measure *act* (a server, the number of the round) on both in turn; who is first changes with each round.
+
+        Round 0 is only for warming up: it is not counted.
+        """
+        samples: Mapping[str, list[Sample]] = {"reference": [], "candidate": []}
+        order = [("reference", pair.reference), ("candidate", pair.candidate)]
+        for number in range(self.plan.rounds + 1):
+            self.say(f"{title}: {f'round {number} of {self.plan.rounds}' if number else 'warming up'}")
+            for side, daemon in order:
+                sample = _timed(daemon, act, number)
+                if number:
+                    samples[side].append(sample)
+            order.reverse()
+        return Rounds(samples["reference"], samples["candidate"])
+
+
+def _timed(daemon: Daemon, act: Callable[[Daemon, int], Load], number: int) -> Sample:
+    # Whoever wrote last pays for its own pages.
+    os.sync()
+    before_s = daemon.cpu_s()
+    load = act(daemon, number)
+    time.sleep(SETTLE_S)
+    return Sample(load.count, daemon.cpu_s() - before_s, load.wall_s)

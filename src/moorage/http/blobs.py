@@ -1,10 +1,10 @@
 """Blobs: end-2 and end-10."""
 
 from moorage.core.blobs import Blobs, BlobUrl
-from moorage.http.bodies import send_file
 from moorage.http.call import Call
 from moorage.http.headers import byte_range, matches_etag
 from moorage.http.responses import Response
+from moorage.http.sending import send_file
 from moorage.oci.digests import Digest
 
 _SMALL_BYTES = 32 << 10

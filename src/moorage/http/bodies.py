@@ -1,4 +1,4 @@
-"""Bytes in and out: request bodies in pieces that are worth a system call, files straight from the kernel."""
+"""Request bodies, in pieces that are worth a system call."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,9 +8,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
 
-from moorage.errors import BackendError, ManifestTooLarge, SizeInvalid
-from moorage.http.responses import Response
-from moorage.storage.base import Reader
+from moorage.errors import ManifestTooLarge, SizeInvalid
 
 _PIECE_BYTES = 1 << 20
 """What is gathered of an upload before it is hashed and written, while few uploads run."""
@@ -20,11 +18,8 @@ _PIECE_MIN_BYTES = 64 << 10
 _GATHER_BUDGET_BYTES = 24 << 20
 """What all uploads of a worker gather together."""
 
-_STALL_S = 300.0
+STALL_S = 300.0
 """A body that brings nothing, or a client that takes nothing, for so long is given up."""
-
-_SEGMENT_BYTES = 8 << 20
-"""What goes out under one deadline: at least 28 KB/s, or the client is given up."""
 
 
 class ClientGone(Exception):
@@ -53,8 +48,13 @@ class Bodies:
             failure: Exception | None = None
             content = request.content
             while failure is None and not content.at_eof():
+                if request.transport is None:
+                    # Lost before this request had begun: aiohttp tells the reader only of what happens later.
+                    gathered += content.read_nowait()
+                    failure = ConnectionResetError()
+                    break
                 try:
-                    async with asyncio.timeout(_STALL_S):
+                    async with asyncio.timeout(STALL_S):
                         gathered += await content.readany()
                 except (aiohttp.ClientError, HttpProcessingError, ConnectionError, TimeoutError) as exc:
                     failure = exc
@@ -85,65 +85,6 @@ class Bodies:
 
     def _piece_bytes(self) -> int:
         return max(_PIECE_MIN_BYTES, min(_PIECE_BYTES, _GATHER_BUDGET_BYTES // self._active))
-
-
-class _Descriptor:
-    """What ``loop.sendfile`` wants of a file: binary, with a descriptor."""
-
-    mode = "rb"
-
-    def __init__(self, fileno: int) -> None:
-        self._fileno = fileno
-
-    def fileno(self) -> int:
-        return self._fileno
-
-
-async def send_file(request: web.BaseRequest, response: Response, reader: Reader, part: tuple[int, int]) -> Response:
-    """Write the head of *response*, then the bytes of *reader* from the first of *part* up to and without the second.
-
-    Raises:
-        ClientGone: the client hung up or takes nothing any more, or the bytes cannot be read to their end. The
-            connection is cut: once the head is out, there is no other way to say that the body is not whole.
-    """
-    start, end = part
-    transport = request.transport
-    if transport is None:
-        raise ClientGone
-    fileno = reader.fileno()
-    try:
-        await response.prepare(request)
-        if fileno is not None and transport.get_extra_info("sslcontext") is None:
-            await _sendfile(transport, fileno, start, end)
-        else:
-            await _copy(request, transport, reader, part)
-    except (OSError, BackendError) as exc:
-        transport.abort()
-        raise ClientGone from exc
-    return response
-
-
-async def _sendfile(transport: asyncio.Transport, fileno: int, start: int, end: int) -> None:
-    loop = asyncio.get_running_loop()
-    file = _Descriptor(fileno)
-    while start < end:
-        count = min(_SEGMENT_BYTES, end - start)
-        async with asyncio.timeout(_STALL_S):
-            sent = await loop.sendfile(transport, file, start, count)  # type: ignore[arg-type]  # all it needs
-        if sent is not None and sent < count:
-            msg = "the file is shorter than it was"
-            raise ConnectionError(msg)
-        start += count
-
-
-async def _copy(request: web.BaseRequest, transport: asyncio.Transport, reader: Reader, part: tuple[int, int]) -> None:
-    async for chunk in reader.chunks(*part):
-        if transport.is_closing():
-            msg = "the client is gone"
-            raise ConnectionResetError(msg)
-        transport.write(chunk)
-        async with asyncio.timeout(_STALL_S):
-            await request.writer.drain()
 
 
 async def _continue(request: web.BaseRequest) -> None:

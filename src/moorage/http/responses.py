@@ -56,17 +56,26 @@ class Response:
         """
         if self._sent:
             return
-        self._sent = True
-        if self.keep_alive is None:
-            self.keep_alive = request.keep_alive
         transport = request.transport
         if transport is None or transport.is_closing():
             msg = "the client is gone"
             raise ConnectionResetError(msg)
-        head = self._head(request)
+        head = self.take_head(request)
         transport.write(head + self.body if self.body and request.method != "HEAD" else head)
-        request.writer.output_size += len(head)  # aiohttp asks it whether an answer has begun.
         await request.writer.drain()
+
+    def take_head(self, request: web.BaseRequest) -> bytes:
+        """The head, for whoever writes it to the connection now; afterwards nothing can be changed any more.
+
+        Raises:
+            ValueError: a header would break out of its line.
+        """
+        self._sent = True
+        if self.keep_alive is None:
+            self.keep_alive = request.keep_alive
+        head = self._head(request)
+        request.writer.output_size += len(head)  # aiohttp asks it whether an answer has begun.
+        return head
 
     async def write_eof(self) -> None:
         """Nothing is left to write."""

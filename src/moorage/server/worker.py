@@ -12,15 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import aiofastnet
 import uvloop
 from aiohttp import web
 
 from moorage.config import Config
 from moorage.core.maintenance import purge_uploads
 from moorage.errors import BackendError
+from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
-from moorage.server.connection import ConnectionServer
 from moorage.telemetry import get_log
 from moorage.wiring import Registry, build
 
@@ -54,7 +53,7 @@ def run(config: Config, station: Station) -> None:
     Raises:
         ConfigurationError, StorageUnavailable: it cannot start.
     """
-    with asyncio.Runner(loop_factory=aiofastnet.loop_factory(uvloop.new_event_loop)) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, station))
 
 

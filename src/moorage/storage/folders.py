@@ -64,11 +64,11 @@ class SettledFolders:
                 os.close(self._held.popitem()[1])
 
     def _sync(self, folder: str, opened: list[tuple[str, int]]) -> bool:
-        """Sync one folder, add it to *opened*, and say whether its own name is known to be durable."""
+        """Sync one folder, add it to *opened*, and say whether that is enough: its own name is known to be durable."""
         try:
             fd = os.open(folder or "/", _FOLDER)  # The root of all is "" here, so that a path can follow it.
         except FileNotFoundError:
-            return False  # Deleted meanwhile, and the object with it. What is above may still not be durable.
+            return True  # Deleted meanwhile, and the object with it.
         opened.append((folder, fd))
         _sync_names(fd)
         with self._lock:

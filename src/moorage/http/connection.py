@@ -1,5 +1,6 @@
 """aiohttp's low-level server with our manners: what is no HTTP gets the specification's error body and no traceback."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
@@ -24,7 +25,21 @@ _READ_BUFFER_BYTES = 128 << 10
 class Connection(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ()
+    __slots__ = ("on_lost",)
+
+    on_lost: Callable[[], None] | None
+    """Whom to tell that the client is gone, while its socket is used past aiohttp (``http/sending``)."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.on_lost = None
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End, and tell whoever waits for the socket."""
+        super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
 
     def handle_error(
         self,

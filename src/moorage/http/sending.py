@@ -1,0 +1,133 @@
+"""Files to clients, by the kernel: the bytes never enter this process.
+
+The event loop has no ``sendfile``, so for the length of one answer the connection's socket is used directly, through
+a duplicate that the loop may watch. The loop keeps the original: it still notices when the client hangs up.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+
+from aiohttp import web
+
+from moorage.errors import BackendError
+from moorage.http.bodies import STALL_S, ClientGone
+from moorage.http.connection import Connection
+from moorage.http.responses import Response
+from moorage.storage.base import Reader
+
+_TURN_BYTES = 4 << 20
+"""After so many bytes to one client that takes them at once, let others have the event loop."""
+
+
+async def send_file(request: web.BaseRequest, response: Response, reader: Reader, part: tuple[int, int]) -> Response:
+    """Write the head of *response*, then the bytes of *reader* from the first of *part* up to and without the second.
+
+    Raises:
+        ClientGone: the client hung up or takes nothing any more, or the bytes cannot be read to their end. The
+            connection is cut: once the head is out, there is no other way to say that the body is not whole.
+    """
+    transport, connection, fileno = request.transport, request.protocol, reader.fileno()
+    if transport is None:
+        raise ClientGone
+    try:
+        if fileno is None or transport.get_extra_info("sslcontext") is not None:
+            await response.prepare(request)
+            await _copy(request, transport, reader, part)
+        else:
+            await _flushed(transport)
+            with _Lane(transport, connection) as lane:
+                await lane.send(response.take_head(request))
+                await lane.send_file(fileno, *part)
+    except (OSError, BackendError) as exc:
+        transport.abort()
+        raise ClientGone from exc
+    return response
+
+
+class _Lane:
+    """The socket of a connection, used past its transport."""
+
+    def __init__(self, transport: asyncio.Transport, connection: asyncio.BaseProtocol) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._connection = connection
+        self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+
+    def __enter__(self) -> "_Lane":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    async def send(self, data: bytes) -> None:
+        """Send a head; the kernel keeps it until the first bytes of the file, so that both go in one segment."""
+        while data:
+            try:
+                data = data[self._socket.send(data, socket.MSG_MORE) :]
+            except BlockingIOError:
+                await self._writable()
+
+    async def send_file(self, fileno: int, start: int, end: int) -> None:
+        """Send a part of a file."""
+        turn_ends = start + _TURN_BYTES
+        while start < end:
+            try:
+                sent = os.sendfile(self._socket.fileno(), fileno, start, end - start)
+            except BlockingIOError:
+                await self._writable()
+                continue
+            if not sent:
+                msg = "the file is shorter than it was"
+                raise OSError(msg)
+            start += sent
+            if start >= turn_ends:
+                turn_ends = start + _TURN_BYTES
+                await asyncio.sleep(0)
+
+    async def _writable(self) -> None:
+        if self._transport.is_closing():
+            raise ConnectionResetError
+        ready: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_writer(self._socket.fileno(), _settle(ready, None))
+        if isinstance(self._connection, Connection):
+            self._connection.on_lost = _settle(ready, ConnectionResetError())
+        try:
+            async with asyncio.timeout(STALL_S):
+                await ready
+        finally:
+            self._loop.remove_writer(self._socket.fileno())
+            if isinstance(self._connection, Connection):
+                self._connection.on_lost = None
+
+
+def _settle(ready: "asyncio.Future[None]", failure: Exception | None) -> Callable[[], None]:
+    def settle() -> None:
+        if ready.done():
+            return
+        if failure is None:
+            ready.set_result(None)
+        else:
+            ready.set_exception(failure)
+
+    return settle
+
+
+async def _flushed(transport: asyncio.Transport) -> None:
+    """Wait until the transport has sent what it was given before: answers must not overtake one another."""
+    async with asyncio.timeout(STALL_S):
+        while transport.get_write_buffer_size():
+            if transport.is_closing():
+                raise ConnectionResetError
+            await asyncio.sleep(0.001)
+
+
+async def _copy(request: web.BaseRequest, transport: asyncio.Transport, reader: Reader, part: tuple[int, int]) -> None:
+    """Where the kernel cannot send (TLS, object storage): through this process, a piece at a time."""
+    async for chunk in reader.chunks(*part):
+        if transport.is_closing():
+            raise ConnectionResetError
+        transport.write(chunk)
+        async with asyncio.timeout(STALL_S):
+            await request.writer.drain()

@@ -13,7 +13,7 @@ from moorage.oci.names import RepositoryName, Tag, parse_reference
 component = st.from_regex(r"\A[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*\Z").filter(lambda text: len(text) < 60)
 name = st.lists(component, min_size=1, max_size=4).map("/".join)
 tag = st.from_regex(r"\A[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
-digest = st.builds(lambda content, algorithm: Digest.of(content, algorithm), st.binary(), st.sampled_from(ALGORITHMS))
+digest = st.builds(Digest.of, st.binary(), st.sampled_from(ALGORITHMS))
 
 
 @given(name)

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 START_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 20.0
@@ -53,7 +54,7 @@ class Daemon:
         self.env = dict(env or {})
         self.process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "Daemon":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -19,6 +19,7 @@ from moorage.errors import (
     PathUnknown,
     RangeInvalid,
     StorageBusy,
+    StorageFull,
     UploadBusy,
     UploadUnknown,
 )
@@ -86,7 +87,7 @@ class Uploads:
     async def append(self, name: RepositoryName, session: str, chunks: Chunks, *, start: int | None) -> Session:
         """Add *chunks* to the end and return the new offset (end-5).
 
-        What was written before a failure stays, so that the client can resume.
+        What was written before the client hung up stays, so that it can resume.
 
         *start* is the offset that the client believes it is at; None if it did not say.
 
@@ -94,7 +95,7 @@ class Uploads:
             RangeInvalid: *start* is not the current offset. Nothing is written.
             UploadUnknown: there is no such session.
             UploadBusy: another request is writing to it.
-            StorageFull: no more room; what fitted stays.
+            StorageFull: no more room; the session is as it was before.
         """
         async with self._writing(name, session) as writer:
             _check_start(writer, start)
@@ -195,7 +196,18 @@ class Uploads:
             await writer.close()
 
     async def _write(self, session: str, writer: Writer, chunks: Chunks) -> Hasher | None:
-        """Write and hash; return the hasher if it has seen all of the session's bytes."""
+        """Write and hash; return the hasher if it has seen all of the session's bytes.
+
+        Without room nothing of the request is kept: whatever a refused push left would be the last room of others.
+        """
+        start_bytes = writer.size_bytes
+        try:
+            return await self._write_all(session, writer, chunks)
+        except StorageFull:
+            await writer.truncate(start_bytes)
+            raise
+
+    async def _write_all(self, session: str, writer: Writer, chunks: Chunks) -> Hasher | None:
         hasher = self._hashers.get(session)
         if hasher is None and writer.size_bytes == 0:
             hasher = Hasher("sha256")
@@ -203,9 +215,7 @@ class Uploads:
             hasher = None  # Another worker had a part of it, or a part could not be written.
         self._hashers.pop(session, None)
         async for chunk in chunks:
-            if hasher is not None:
-                await _hash(hasher, chunk)
-            await writer.write(chunk)
+            await writer.write(chunk, observer=None if hasher is None else hasher.update)
         if hasher is not None:
             self._remember(session, hasher)
         return hasher
@@ -225,7 +235,7 @@ class Uploads:
         hasher = Hasher(algorithm)
         with await self._storage.open(paths.upload_data(name, session)) as reader:
             async for chunk in reader.chunks():
-                await _hash(hasher, chunk)
+                await asyncio.to_thread(hasher.update, chunk)
         return hasher.digest()
 
     async def _remove(self, name: RepositoryName, session: str) -> None:
@@ -251,16 +261,6 @@ class Uploads:
         self._hashers.move_to_end(session)
         if len(self._hashers) > _HASHERS:
             self._hashers.popitem(last=False)
-
-
-_INLINE_BYTES = 128 << 10
-
-
-async def _hash(hasher: Hasher, chunk: bytes | bytearray) -> None:
-    if len(chunk) <= _INLINE_BYTES:
-        hasher.update(chunk)  # Less than a thread hop costs.
-    else:
-        await asyncio.to_thread(hasher.update, chunk)
 
 
 def _check_id(session: str) -> None:

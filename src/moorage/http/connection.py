@@ -41,6 +41,14 @@ class Connection(web.RequestHandler):
         if self.on_lost is not None:
             self.on_lost()
 
+    def retire(self) -> bool:
+        """Take no more requests: close now if none is being answered, else after it. Whether one is."""
+        if self._current_request is None:
+            self.force_close()
+            return False
+        self.keep_alive(False)
+        return True
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -69,6 +77,15 @@ class ConnectionServer(web.Server):
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Response]]) -> None:
         super().__init__(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", handler))
+
+    @property
+    def connections(self) -> list[Connection]:  # type: ignore[override]  # all of them are ours
+        """The connections there are."""
+        return cast("list[Connection]", super().connections)
+
+    def retire(self) -> int:
+        """Have every connection take no more requests; how many are still answering one."""
+        return sum(connection.retire() for connection in self.connections)
 
     def __call__(self) -> web.RequestHandler:
         """A handler for the connection that just came in."""

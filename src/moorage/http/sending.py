@@ -8,6 +8,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from typing import Self
 
 from aiohttp import web
 
@@ -55,7 +56,7 @@ class _Lane:
         self._connection = connection
         self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
 
-    def __enter__(self) -> "_Lane":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

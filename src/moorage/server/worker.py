@@ -25,6 +25,10 @@ from moorage.wiring import Registry, build
 
 _log = get_log("worker")
 
+_DRAIN_TICK_S = 0.05
+_CUT_S = 0.5
+"""What handlers get to let go of their files when their time is up."""
+
 _GC_THRESHOLD = 50_000
 """A request makes some hundred objects and hardly a cycle: looking for cycles every 700 costs a good part of it."""
 
@@ -62,11 +66,14 @@ async def _serve(config: Config, station: Station) -> None:
     stop = _StopSignal(station.lifeline)
     tls = tls_context(config)
     async with contextlib.AsyncExitStack() as stack:
-        server = web.ServerRunner(ConnectionServer(registry.app), handle_signals=False, shutdown_timeout=0)
+        connections = ConnectionServer(registry.app)
+        server = web.ServerRunner(connections, handle_signals=False, shutdown_timeout=_CUT_S)
         await server.setup()
         for listener in station.listeners:
             await web.SockSite(server, listener, ssl_context=tls).start()
-        debug = web.ServerRunner(ConnectionServer(DebugApp(registry.storage)), handle_signals=False, shutdown_timeout=0)
+        debug = web.ServerRunner(
+            ConnectionServer(DebugApp(registry.storage)), handle_signals=False, shutdown_timeout=_CUT_S
+        )
         await debug.setup()
         for listener in station.debug_listeners:
             await web.SockSite(debug, listener).start()
@@ -80,7 +87,7 @@ async def _serve(config: Config, station: Station) -> None:
         gc.set_threshold(_GC_THRESHOLD)
         station.announce()
         drains = await stop.wait()
-        await _drain(server, config.http.draintimeout if drains else timedelta(0))
+        await _drain(server, connections, config.http.draintimeout if drains else timedelta(0))
     registry.app.close()
     await registry.storage.close()
 
@@ -110,15 +117,16 @@ class _StopSignal:
             self._tell(True)
 
 
-async def _drain(server: web.ServerRunner, patience: timedelta) -> None:
-    """Take no more connections, and give requests in flight *patience* to end. A second signal is not waited for."""
+async def _drain(server: web.ServerRunner, connections: ConnectionServer, patience: timedelta) -> None:
+    """Take no more connections, and give requests in flight *patience* to end; idle connections are closed."""
     for site in list(server.sites):
         await site.stop()
-    connections = server.server
-    if connections is None:
-        return
-    connections.pre_shutdown()
-    await connections.shutdown(patience.total_seconds())
+    # Not aiohttp's own way: from the first moment it drops the rest of every body that is still coming in.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience.total_seconds()):
+            while connections.retire():  # noqa: ASYNC110 - there are as many ends as connections
+                await asyncio.sleep(_DRAIN_TICK_S)
+    await connections.shutdown(_CUT_S)
 
 
 async def _purge(config: Config, registry: Registry) -> None:

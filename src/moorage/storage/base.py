@@ -10,7 +10,7 @@ Every method may raise :class:`~moorage.errors.StorageFull` (writes) and
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -93,6 +93,10 @@ class Reader(ABC):
         self.close()
 
 
+Observer = Callable[[bytes | bytearray | memoryview], object]
+"""Sees bytes that pass by, such as :meth:`~moorage.oci.digests.Hasher.update`."""
+
+
 class Writer(ABC):
     """An object being appended to. Only one writer may have a path open: see :meth:`StorageDriver.open_writer`.
 
@@ -104,12 +108,16 @@ class Writer(ABC):
     """How many bytes the object has, those before this writer included."""
 
     @abstractmethod
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Add *data* to the end.
+    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
+        """Add *data* to the end, after *observer* has seen it, where the work is done: in the same thread.
 
         Raises:
             StorageFull: not all of it could be written; what could not is dropped, ``size_bytes`` tells.
         """
+
+    @abstractmethod
+    async def truncate(self, size_bytes: int) -> None:
+        """Cut the object back to its first *size_bytes*, and give the room back."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from moorage.storage.base import Entry, is_name
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_ATTEMPTS = 8
+_ATTEMPTS = 64
+"""More than anybody deletes a folder while something is put into it; enough to end if that was not the reason."""
 
 
 class SettledFolders:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
-from moorage.storage.base import Entry, Reader, Stat, StorageDriver, Writer, check_path
+from moorage.storage.base import Entry, Observer, Reader, Stat, StorageDriver, Writer, check_path
 
 _PIECE_BYTES = 1 << 20
 _PROBE_BYTES = 64
@@ -220,10 +220,12 @@ class _MemoryWriter(Writer):
         self.size_bytes = len(target.content)
         self.is_closed = False
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
+    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
         if self.is_closed:
             msg = "the writer is closed"
             raise StorageUnavailable(msg)
+        if observer is not None:
+            observer(data)
         piece = memoryview(data).cast("B")
         self._driver.take_room(len(piece))
         if isinstance(self._target.content, bytes):
@@ -231,6 +233,12 @@ class _MemoryWriter(Writer):
         self._target.content += piece
         self._target.modified_at = self._now()
         self.size_bytes += len(piece)
+
+    async def truncate(self, size_bytes: int) -> None:
+        self._driver.take_room(size_bytes - self.size_bytes)
+        self._target.content = self._target.content[:size_bytes]
+        self._target.modified_at = self._now()
+        self.size_bytes = size_bytes
 
     async def close(self) -> None:
         self.is_closed = True

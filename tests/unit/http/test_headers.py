@@ -31,7 +31,9 @@ def test_one_range_is_read_and_what_is_none_is_passed_over(
     assert byte_range(value, size) == expected
 
 
-@pytest.mark.parametrize(("value", "size"), [("bytes=10-", 10), ("bytes=10-20", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=2-1", 10)])
+@pytest.mark.parametrize(
+    ("value", "size"), [("bytes=10-", 10), ("bytes=10-20", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=2-1", 10)]
+)
 def test_a_range_outside_says_how_large_the_blob_is(value: str, size: int) -> None:
     with pytest.raises(RangeNotSatisfiable) as caught:
         byte_range(value, size)

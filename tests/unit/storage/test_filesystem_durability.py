@@ -134,11 +134,13 @@ async def test_who_finds_a_folder_that_its_maker_has_not_synced_syncs_it(
 
     disk.before = stop_the_maker
     maker = asyncio.ensure_future(driver.put("/a/b/maker", b""))
-    await asyncio.to_thread(is_made.wait)
-    await other.put("/a/b/finder", b"")
-    assert disk.lost("/a/b/finder") == []
-    may_go_on.set()
-    await maker
+    try:
+        await asyncio.to_thread(is_made.wait)
+        await other.put("/a/b/finder", b"")
+        assert disk.lost("/a/b/finder") == []
+    finally:
+        may_go_on.set()
+        await maker
     if is_other_process:
         await other.close()
 

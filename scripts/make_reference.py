@@ -1,0 +1,326 @@
+"""Write ``docs/reference`` from the code; with ``--check``, write nothing and fail if a page is not what it would be.
+
+What only a person can say (what a query parameter means) stands here, and is compared with the code: a parameter that
+the code has and this file lacks, or the reverse, ends the script.
+"""
+
+import ast
+import inspect
+import itertools
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from moorage import config, errors, wiring
+from moorage.cli.app import app as cli
+from moorage.config.schema import tree
+from moorage.http import errors as http_errors
+from moorage.http import routes
+from moorage.http.app import App
+from moorage.http.debug import DebugApp
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+SOURCE = ROOT / "src" / "moorage"
+WRITTEN_BY = "<!-- Written from the code by `make docs`; changes here are lost. -->"
+
+PARAMETERS: Mapping[str, str] = {
+    "_state": "what the registry adds to the URL of an upload for itself; follow the `Location` of the answer before",
+    "artifactType": "list only referrers of this artifact type; `OCI-Filters-Applied` says that it was done",
+    "digest": "of the whole blob: closes an upload, or takes a whole blob in one `POST`",
+    "digest-algorithm": "`sha256` or `sha512`: which digest the upload will be closed with",
+    "from": "the repository to mount from; without it, wherever the blob is",
+    "last": "list what comes after this; `Link` in an answer has it for the next page",
+    "mount": "the digest of a blob that another repository has, to be put into this one",
+    "n": "how many to list at most",
+    "tag": "a tag for a manifest that is pushed by digest; may be there several times",
+}
+"""What each query parameter means."""
+
+Row = Sequence[str]
+Command = TyperCommand | TyperGroup
+_SCHEMA = tree()
+
+
+def configuration_page() -> str:
+    """Every key of ``config.yml``."""
+    lines = [
+        "# Configuration",
+        "",
+        "The keys of `config.yml`, which is a file as Distribution and the GitLab registry read it.",
+        "[Configure](../how-to/configure.md) says how to use and to check it.",
+        "",
+        "A key that is **not there yet** is accepted, so that an existing file can be used as it is; if it asks for",
+        "something, a warning at the start names it.",
+        "`version` always has to be given, everything else may be left out, except what is marked as needed.",
+        "In a variable's name `_0` stands for the first item of a list, and `<NAME>` for a name of your choice.",
+        "`auth: none` and `storage: inmemory` have no keys of their own; without `storage` nothing starts.",
+    ]
+    sections: dict[str, list[config.KeyDescription]] = {}
+    for key in config.describe():
+        sections.setdefault(key.path.rpartition(".")[0] or "At the top", []).append(key)
+    for section, keys in sections.items():
+        is_there = any(key.is_implemented for key in keys)
+        lines += ["", f"## {section}", "", *([] if is_there else ["**Not there yet.**", ""])]
+        head = ("key, and its variable", "type", "default", "what it is")
+        lines += _table(head, (_key_row(key, mark=is_there) for key in keys))
+    return _page(lines)
+
+
+def cli_page() -> str:
+    """Every command with its arguments and options."""
+    lines = ["# Command line", "", "`python -m moorage` is the same as `moorage`."]
+    for name, command in _commands("moorage", cast("Command", typer.main.get_command(cli))):
+        lines += ["", f"## {name}", "", _sentence(command.help or ""), "", "```text", _usage(name, command), "```", ""]
+        lines += _table(("argument or option", "what it is"), _parameters(command))
+    lines += ["", "The status is 0 if all went well, 1 after a mistake that is printed as `error: …`, 2 for a command"]
+    lines += ["line that makes no sense."]
+    return _page(lines)
+
+
+def api_page() -> str:
+    """Every endpoint, with the methods and query parameters that its handlers take."""
+    documented = _endpoint_docstrings()
+    lines = [
+        "# API",
+        "",
+        "The endpoints of the OCI distribution specification 1.1 (its numbers in parentheses), and a few more.",
+        "`<name>` is a repository, `<reference>` a tag or a digest, `<id>` an upload session.",
+        "Paths are below `http.prefix` if that is set.",
+    ]
+    for endpoint, methods in _routes().items():
+        lines += ["", f"## {documented[endpoint.name]}", ""]
+        lines += _table(
+            ("method", "what it does", "query"),
+            (
+                (" ".join(f"`{name}`" for name in names), _first_line(handler), _shown_parameters(handler))
+                for handler, names in _by_handler(methods)
+            ),
+        )
+    lines += ["", "## Query parameters", ""]
+    lines += _table(("parameter", "what it means"), ((f"`{name}`", text) for name, text in PARAMETERS.items()))
+    lines += [
+        "",
+        "## The debug address",
+        "",
+        "On `http.debug.addr`, without credentials, and only there:",
+        _first_line(DebugApp),
+        "",
+        "## Every answer",
+        "",
+        "`X-Request-Id` is the request's own if it is harmless, else a new one; it is the `correlation_id` of the log.",
+        "Below `/v2/` there is also `Docker-Distribution-API-Version: registry/2.0` and what `http.headers` names.",
+        "Methods that write answer 405 in read-only mode, and so does `DELETE` of blobs, manifests and tags unless",
+        "`storage.delete.enabled` is set.",
+        "[Errors](errors.md) lists what an answer may be besides.",
+    ]
+    return _page(lines)
+
+
+def errors_page() -> str:
+    """Every error with its status and code."""
+    rows = sorted(http_errors.TABLE.items(), key=lambda item: (item[1], item[0].__name__))
+    lines = [
+        "# Errors",
+        "",
+        "An error is answered with a status and a body as the specification has it:",
+        "",
+        "```json",
+        '{"errors": [{"code": "BLOB_UNKNOWN", "message": "the blob is not in the repository",',
+        '             "detail": {"digest": "sha256:…"}}]}',
+        "```",
+        "",
+        "The code says what kind of mistake it was, the message says it in words, and the detail has the values.",
+        "Below `/v2/` a 4xx has only codes of the specification.",
+        "",
+    ]
+    lines += _table(
+        ("status", "code", "what it means", "class"),
+        ((str(status), f"`{code}`", _summary(kind), f"`{kind.__name__}`") for kind, (status, code) in rows),
+    )
+    reasons = ", ".join(f"`{reason}`" for reason in _reasons())
+    lines += [
+        "",
+        "What is no HTTP is answered with 400 `UNSUPPORTED`.",
+        "A mistake of ours is 500 `UNKNOWN`, and the log has more under the request's id.",
+        "A client that hangs up in the middle is 499 in the access log.",
+        "",
+        "507 and 503 come with `Retry-After`, 429 with the time that the caller has to wait, 401 with",
+        "`WWW-Authenticate`, 405 with `Allow`, and 416 with where to go on from.",
+        "",
+        f"Where GitLab's registry has a code of its own for a case, `detail.reason` has it: {reasons}.",
+    ]
+    return _page(lines)
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "configuration.md": configuration_page,
+    "cli.md": cli_page,
+    "api.md": api_page,
+    "errors.md": errors_page,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write or check; return the exit status."""
+    stale = []
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name, make in PAGES.items():
+        path, text = REFERENCE / name, make()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in arguments:
+            path.write_text(text, encoding="utf-8")
+            print(f"written: docs/reference/{name}")
+    if stale and "--check" in arguments:
+        print(f"stale: {', '.join(f'docs/reference/{name}' for name in stale)}; run: make docs", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _commands(name: str, command: Command) -> Iterator[tuple[str, Command]]:
+    yield name, command
+    if isinstance(command, TyperGroup):
+        for sub, found in sorted(command.commands.items()):
+            if isinstance(found, TyperGroup | TyperCommand):
+                yield from _commands(f"{name} {sub}", found)
+
+
+def _usage(name: str, command: Command) -> str:
+    arguments = [str(found.metavar) for found in command.params if isinstance(found, TyperArgument)]
+    return " ".join([name, "[OPTIONS]", *arguments, *(["COMMAND …"] if isinstance(command, TyperGroup) else [])])
+
+
+def _parameters(command: Command) -> Iterator[Row]:
+    for found in command.params:
+        if isinstance(found, TyperArgument):
+            yield f"`{str(found.metavar).strip('[]')}`", _sentence(found.help or "")
+        elif isinstance(found, TyperOption):
+            names = ", ".join(f"`{name}`" for name in sorted(found.opts, key=len, reverse=True))
+            value = "" if found.is_flag else f" `{found.metavar or 'NUMBER'}`"
+            bounds = "" if found.min is None else f" From {found.min} to {found.max}."
+            yield f"{names}{value}", _sentence(found.help or "") + bounds
+    yield "`--help`, `-h`", "Print what this page says."
+
+
+def _routes() -> Mapping[routes.Endpoint, Mapping[str, Callable[..., object]]]:
+    with tempfile.TemporaryDirectory() as folder:
+        app: App = wiring.build(config.defaults(folder, "127.0.0.1:0"), secret=b"").app
+        return app._routes  # noqa: SLF001 - the table is nobody's business but the reference page's
+
+
+def _endpoint_docstrings() -> Mapping[str, str]:
+    """The strings below the members of ``Endpoint``: Python keeps them in the source only."""
+    body = cast("ast.ClassDef", ast.parse(inspect.getsource(routes.Endpoint)).body[0]).body
+    found = {}
+    for member, following in itertools.pairwise(body):
+        if isinstance(member, ast.Assign) and isinstance(member.targets[0], ast.Name):
+            text = following.value if isinstance(following, ast.Expr) else None
+            assert isinstance(text, ast.Constant), f"{member.targets[0].id} has no docstring"  # noqa: S101 - for us
+            found[member.targets[0].id] = str(text.value).replace("``", "`")
+    return found
+
+
+def _by_handler(methods: Mapping[str, Callable[..., object]]) -> Iterator[tuple[Callable[..., object], list[str]]]:
+    for handler in dict.fromkeys(methods.values()):
+        yield handler, [name for name, other in methods.items() if other == handler]
+
+
+def _shown_parameters(handler: Callable[..., object]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(_parameters_of(handler)))
+
+
+def _parameters_of(handler: Callable[..., object]) -> set[str]:
+    """The query parameters that a handler asks for, itself or in the functions of its module that it calls."""
+    source = inspect.getsource(handler)
+    called = set(re.findall(r"\b(\w+)\(", source))
+    functions = inspect.getmembers(inspect.getmodule(handler), inspect.isfunction)
+    source += "".join(inspect.getsource(function) for name, function in functions if name in called)
+    return set(re.findall(r"query\.(?:first|all)\(\"([\w-]+)\"\)", source))
+
+
+def _check_parameters() -> None:
+    found = {name for methods in _routes().values() for handler in methods.values() for name in _parameters_of(handler)}
+    if found != set(PARAMETERS):
+        sys.exit(f"PARAMETERS in {Path(__file__).name} differs from the code: {sorted(found ^ set(PARAMETERS))}")
+
+
+def _reasons() -> list[str]:
+    texts = (path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py"))
+    return sorted({reason for text in texts for reason in re.findall(r'reason="([A-Z_]+)"', text)})
+
+
+def _key_row(key: config.KeyDescription, *, mark: bool) -> Row:
+    bounds, is_needed = _limits(key.path)
+    missing = "**Not there yet.** " if mark and not key.is_implemented else ""
+    default = "(needed)" if is_needed else f"`{key.default}`" if key.default else ""
+    about = " ".join(filter(None, [_sentence(key.description), bounds]))
+    return f"`{key.path}`<br>`{key.variable}`", key.type, default, missing + about
+
+
+def _limits(path: str) -> tuple[str, bool]:
+    """What a key's value must keep to, in words, and whether there has to be one."""
+    node = _SCHEMA
+    for part in path.replace("[]", ".[]").split("."):
+        below = {"[]": node.items, "<name>": node.values}.get(part) or (node.children or {}).get(part)
+        assert below is not None, path  # noqa: S101 - describe() and tree() tell of the same keys
+        node = below
+    if node.field is None:
+        return "", False
+    words = [f"{word} {_number(limit)}" for word, limit in _constraints(node.field.metadata)]
+    return f"{', '.join(words).capitalize()}." if words else "", node.field.is_required()
+
+
+def _constraints(metadata: Iterable[object]) -> Iterator[tuple[str, object]]:
+    """The bounds among what pydantic knows of a field."""
+    for name, word in (("gt", "more than"), ("ge", "at least"), ("le", "at most"), ("multiple_of", "a multiple of")):
+        for item in metadata:
+            limit = getattr(item, name, None)
+            if limit is not None:
+                yield word, limit
+
+
+def _number(limit: object) -> str:
+    return config.format_duration(limit) if isinstance(limit, timedelta) else str(limit)
+
+
+def _summary(kind: type[errors.MoorageError]) -> str:
+    return _plain(inspect.getdoc(kind) or "")
+
+
+def _first_line(thing: Callable[..., object]) -> str:
+    return _plain((inspect.getdoc(thing) or "").split("\n\n")[0])
+
+
+def _plain(text: str) -> str:
+    """A docstring as Markdown, on one line."""
+    text = re.sub(r":\w+:`~?(?:\w+\.)*(\w+)`", r"`\1`", text)
+    return " ".join(text.replace("``", "`").split())
+
+
+def _sentence(text: str) -> str:
+    text = _plain(text)
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _table(head: Row, rows: Iterable[Row]) -> list[str]:
+    cells = [[cell.replace("\\|", "|").replace("|", "\\|") for cell in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells)]
+
+
+def _page(lines: Iterable[str]) -> str:
+    text = "\n".join([WRITTEN_BY, "", *lines])
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    _check_parameters()
+    sys.exit(main(sys.argv[1:]))

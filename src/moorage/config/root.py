@@ -1,0 +1,47 @@
+"""The whole configuration."""
+
+from typing import Literal
+
+from moorage.config.backends import GC, Database, Redis
+from moorage.config.features import (
+    Auth,
+    Catalog,
+    Compatibility,
+    Health,
+    Middleware,
+    Notifications,
+    Policy,
+    Proxy,
+    RateLimiter,
+    Validation,
+)
+from moorage.config.section import Section, later, now
+from moorage.config.serving import HTTP, Log, Profiling, Reporting
+from moorage.config.storage import Storage
+
+
+class Config(Section):
+    """What ``config.yml`` and the environment say."""
+
+    version: Literal["0.1"] = now("0.1", "The format's version.")
+    log: Log = now(Log, "What is logged, how and where.")
+    loglevel: Literal["", "error", "warn", "info", "debug", "trace"] = now("", "Old name of `log.level`.")
+    http: HTTP = now(HTTP, "Where and how to serve.")
+    storage: Storage = now(Storage, "Where the bytes are.")
+    auth: Auth | None = now(None, "Who may do what: `none`, `silly`, `token` or `htpasswd`; absent: as `none`.")
+    validation: Validation = now(Validation, "What pushed content must be like.")
+    database: Database = later(Database, "Metadata in PostgreSQL.")
+    redis: Redis = later(Redis, "Shared caches.")
+    gc: GC = later(GC, "Online garbage collection.")
+    health: Health = later(Health, "Checks that take this registry out of service.")
+    notifications: Notifications = later(Notifications, "Webhooks.")
+    rate_limiter: RateLimiter = later(RateLimiter, "Limits for each client.")
+    middleware: dict[str, list[Middleware]] = later(
+        {}, "Storage middleware: cloudfront, googlecdn, redirect, urlcache."
+    )
+    reporting: Reporting = later(Reporting, "Error reports.")
+    profiling: Profiling = later(Profiling, "Profiles.")
+    policy: Policy = later(Policy, "What content is taken.")
+    proxy: Proxy = later(Proxy, "Pull-through cache.")
+    catalog: Catalog = later(Catalog, "The catalogue.")
+    compatibility: Compatibility = later(Compatibility, "Old formats.")

@@ -1,0 +1,67 @@
+"""Every driver, made anew for each test, and what has to be true of it afterwards.
+
+A new backend joins by one more entry in ``MAKERS``; what it cannot do it leaves out of its capabilities.
+"""
+
+import os
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from moorage.storage.base import StorageDriver
+from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.memory import MemoryDriver
+
+ROOM_BYTES = 200_000
+"""How much fits into one object of a ``cramped`` driver, and as little more as makes no difference."""
+
+MAKERS: dict[str, Callable[[Path], StorageDriver]] = {
+    "filesystem": FilesystemDriver,
+    "inmemory": lambda _: MemoryDriver(),
+}
+
+
+@pytest.fixture(params=MAKERS)
+async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageDriver]:
+    """A driver with nothing in it. It fails the test that leaves a temporary or an open file behind."""
+    made = MAKERS[request.param](tmp_path)
+    yield made
+    await made.close()
+    assert temporaries_below(tmp_path) == []
+    assert open_files_below(tmp_path) == []
+
+
+@pytest.fixture(params=MAKERS)
+def cramped(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorageDriver]:
+    """A driver with room for little. The kernel itself cuts the file system's short."""
+    if request.param == "inmemory":
+        yield MemoryDriver(limit_bytes=ROOM_BYTES)
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES, hard))
+    try:
+        yield MAKERS[request.param](tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert temporaries_below(tmp_path) == []
+    assert open_files_below(tmp_path) == []
+
+
+def temporaries_below(folder: Path) -> list[Path]:
+    """What a driver made there for itself."""
+    return [path for path in folder.rglob("*") if path.name.startswith(".")]
+
+
+def open_files_below(folder: Path) -> list[str]:
+    """What this process has open there, deleted files too."""
+    found = []
+    for fd in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(fd)  # noqa: PTH115 - not a path: it may be "pipe:[1]"
+        except FileNotFoundError:  # The one that iterdir itself had.
+            continue
+        if target.startswith(f"{folder}/"):
+            found.append(target)
+    return found

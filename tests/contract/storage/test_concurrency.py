@@ -1,0 +1,126 @@
+"""Several at once: readers see the old or the new, and nobody is in another's way."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from moorage.errors import PathUnknown, StorageBusy
+from moorage.storage.base import StorageDriver
+
+SIZE_BYTES = 100_000
+"""More than one read of any driver."""
+
+
+def version(number: int) -> bytes:
+    return number.to_bytes(2, "big") * (SIZE_BYTES // 2)
+
+
+async def test_a_reader_sees_one_version_whole_while_it_is_replaced(driver: StorageDriver) -> None:
+    await driver.put("/a/b", version(0))
+    seen: set[bytes] = set()
+    is_over = asyncio.Event()
+
+    async def look() -> None:
+        while not is_over.is_set():
+            seen.add(await driver.get("/a/b"))
+            with await driver.open("/a/b") as reader:
+                seen.add(b"".join([piece async for piece in reader.chunks()]))
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(look())
+        group.create_task(look())
+        for number in range(1, 20):
+            await driver.put("/a/b", version(number), durable=number % 3 == 0)
+            await driver.put("/next", version(number + 1000), durable=False)
+            await driver.move("/next", "/a/b")
+            await asyncio.sleep(0)
+        is_over.set()
+    versions = {version(number) for number in range(20)} | {version(number + 1000) for number in range(1, 20)}
+    assert seen <= versions
+    assert len(seen) > 1
+
+
+async def test_of_concurrent_puts_one_wins_whole(driver: StorageDriver) -> None:
+    await asyncio.gather(*(driver.put("/new/folder/a", version(number)) for number in range(20)))
+    assert await driver.get("/new/folder/a") in {version(number) for number in range(20)}
+    assert len(await driver.list("/new/folder")) == 1
+
+
+async def test_concurrent_puts_share_the_folders_that_they_make(driver: StorageDriver) -> None:
+    paths = [f"/new/{number % 3}/{number % 5}/{number}" for number in range(30)]
+    await asyncio.gather(*(driver.put(path, path.encode()) for path in paths))
+    assert [await driver.get(path) for path in paths] == [path.encode() for path in paths]
+
+
+async def test_of_concurrent_moves_of_one_object_one_wins(driver: StorageDriver) -> None:
+    await driver.put("/source", b"content")
+    outcomes = await asyncio.gather(
+        *(driver.move("/source", f"/target/{number}") for number in range(5)), return_exceptions=True
+    )
+    won = [number for number, outcome in enumerate(outcomes) if outcome is None]
+    assert len(won) == 1
+    assert all(isinstance(outcome, PathUnknown) for number, outcome in enumerate(outcomes) if number != won[0])
+    assert await driver.get(f"/target/{won[0]}") == b"content"
+
+
+async def test_of_concurrent_deletions_one_wins(driver: StorageDriver) -> None:
+    await driver.put("/a/b", b"")
+    outcomes = await asyncio.gather(*(driver.delete("/a") for _ in range(5)), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", *["PathUnknown"] * 4]
+
+
+async def test_puts_succeed_while_their_folder_is_being_deleted(driver: StorageDriver) -> None:
+    async def put_all(own: int) -> None:
+        for number in range(20):
+            await driver.put(f"/a/b/{own}-{number}", b"x", durable=number % 2 == 0)
+
+    async def delete_all() -> None:
+        for _ in range(20):
+            with contextlib.suppress(PathUnknown):
+                await driver.delete("/a", durable=False)
+            await asyncio.sleep(0.001)
+
+    await asyncio.gather(put_all(1), put_all(2), delete_all(), delete_all())
+    await driver.put("/a/b/last", b"x")
+    assert await driver.get("/a/b/last") == b"x"
+
+
+async def test_of_concurrent_writers_one_has_the_object(driver: StorageDriver) -> None:
+    outcomes = await asyncio.gather(*(driver.open_writer("/u/data") for _ in range(8)), return_exceptions=True)
+    writers = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    assert len(writers) == 1
+    assert all(isinstance(outcome, StorageBusy) for outcome in outcomes if isinstance(outcome, BaseException))
+    await writers[0].write(b"content")
+    await writers[0].close()
+    assert await driver.get("/u/data") == b"content"
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 5])
+async def test_a_put_whose_caller_gave_up_is_done_or_not(driver: StorageDriver, turns: int) -> None:
+    await driver.put("/a", version(1))
+    task = asyncio.ensure_future(driver.put("/a", version(2)))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    found = await driver.get("/a")
+    assert found in {version(1), version(2)}
+    await asyncio.sleep(0.02)
+    assert await driver.get("/a") == found, "nothing is done behind the back of who comes next"
+
+
+async def test_a_write_whose_caller_gave_up_is_done_or_not(driver: StorageDriver) -> None:
+    writer = await driver.open_writer("/u/data")
+    await writer.write(b"first")
+    task = asyncio.ensure_future(writer.write(bytes(1 << 20)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    await writer.close()
+    assert (await driver.stat("/u/data")).size_bytes in {5, 5 + (1 << 20)}
+    again = await driver.open_writer("/u/data", append=True)
+    await again.write(b"last")
+    await again.close()
+    assert (await driver.get("/u/data")).endswith(b"last")

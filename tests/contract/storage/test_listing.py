@@ -1,0 +1,73 @@
+"""Listing: order, pages, and what is not shown."""
+
+import contextlib
+import random
+
+import pytest
+
+from moorage.errors import PathUnknown
+from moorage.storage.base import Entry, StorageDriver
+
+NAMES = ("-", ".hidden", "0", "A", "Z", "_", "a", "a-b", "a.b", "a_b", "aa", "b", "lost+found", "v1=")
+
+
+@pytest.fixture
+async def filled(driver: StorageDriver) -> StorageDriver:
+    names = list(NAMES)
+    random.Random(3).shuffle(names)
+    for name in names:
+        await driver.put(f"/f/{name}", b"", durable=False)
+    # What the fixture of the driver takes for a temporary.
+    await driver.delete("/f/.hidden")
+    return driver
+
+
+def expected(after: str = "") -> list[str]:
+    return sorted((name for name in NAMES if name != ".hidden" and name > after), key=str.encode)
+
+
+async def listed(driver: StorageDriver, after: str = "", limit: int | None = None) -> list[str]:
+    return [entry.name for entry in await driver.list("/f", after=after, limit=limit)]
+
+
+async def test_names_come_in_byte_order(filled: StorageDriver) -> None:
+    assert await listed(filled) == expected()
+
+
+@pytest.mark.parametrize("after", ["", "!", "-", "A", "a", "a-b", "a-zzz", "v1=", "z", "\N{EURO SIGN}"])
+async def test_names_come_after_a_name_that_need_not_be_there(filled: StorageDriver, after: str) -> None:
+    assert await listed(filled, after) == expected(after)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 12, 13, 14, 1000])
+async def test_names_come_up_to_the_limit(filled: StorageDriver, limit: int) -> None:
+    assert await listed(filled, limit=limit) == expected()[:limit]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 5])
+async def test_pages_together_are_the_whole(filled: StorageDriver, limit: int) -> None:
+    found: list[str] = []
+    while page := await listed(filled, found[-1] if found else "", limit):
+        found += page
+    assert found == expected()
+
+
+async def test_entries_tell_folders_from_objects_and_show_only_one_level(driver: StorageDriver) -> None:
+    await driver.put("/f/object", b"")
+    await driver.put("/f/folder/below/deep", b"")
+    assert await driver.list("/f") == [Entry("folder", is_folder=True), Entry("object", is_folder=False)]
+
+
+async def test_a_large_folder_is_listed_as_a_small_one(driver: StorageDriver) -> None:
+    names = sorted(f"{number:x}" for number in range(1_200))
+    for name in names:
+        await driver.put(f"/f/{name}", b"", durable=False)
+    assert await listed(driver) == names
+    assert await listed(driver, after="400", limit=3) == [name for name in names if name > "400"][:3]
+
+
+async def test_a_folder_whose_last_object_went_is_empty_or_gone(driver: StorageDriver) -> None:
+    await driver.put("/f/only", b"")
+    await driver.delete("/f/only")
+    with contextlib.suppress(PathUnknown):
+        assert await driver.list("/f") == []

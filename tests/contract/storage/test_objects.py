@@ -1,0 +1,257 @@
+"""Small objects: stat, get, put, move, delete, probe."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from moorage.errors import PathUnknown, StorageFull, StorageUnavailable
+from moorage.storage.base import Stat, StorageDriver
+
+MISSING = ("/none", "/a/none", "/a/b/none", "/a/b/c/below-an-object")
+
+HOSTILE = (
+    "",
+    "/",
+    "//",
+    "relative",
+    "/a/",
+    "/a//b",
+    "/.",
+    "/..",
+    "/../etc/passwd",
+    "/a/../../etc/passwd",
+    "/a/./b",
+    "/a/..",
+    "/a\x00b",
+    "/a\nb",
+    "/a\n",
+    "/a b",
+    "/a\\b",
+    "/a~b",
+    "/%2e%2e/a",
+    "/\N{LATIN SMALL LETTER A WITH DIAERESIS}",
+    "/\N{FULLWIDTH FULL STOP}\N{FULLWIDTH FULL STOP}/a",
+    "/\udcff",
+)
+
+
+async def names_below(driver: StorageDriver, folder: str) -> list[str]:
+    return [entry.name for entry in await driver.list(folder)]
+
+
+async def test_what_was_put_is_what_one_gets(driver: StorageDriver) -> None:
+    await driver.put("/a/b/c", b"content")
+    assert await driver.get("/a/b/c") == b"content"
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_put_replaces(driver: StorageDriver, durable: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    await driver.put("/a/b", b"the old and longer content")
+    await driver.put("/a/b", b"new", durable=durable)
+    assert await driver.get("/a/b") == b"new"
+    assert await names_below(driver, "/a") == ["b"]
+
+
+async def test_an_object_may_be_empty(driver: StorageDriver) -> None:
+    await driver.put("/a/empty", b"")
+    assert await driver.get("/a/empty") == b""
+    assert (await driver.stat("/a/empty")).size_bytes == 0
+
+
+@pytest.mark.parametrize("size_bytes", [65_535, 65_536, 65_537, 1 << 20, 4 << 20])
+async def test_an_object_is_got_whole_whatever_its_size(driver: StorageDriver, size_bytes: int) -> None:
+    content = bytes(range(256)) * (size_bytes // 256 + 1)
+    await driver.put("/a", content[:size_bytes])
+    assert await driver.get("/a") == content[:size_bytes]
+
+
+@pytest.mark.parametrize(("size_bytes", "limit_bytes"), [(11, 10), (65_536, 65_535), (65_537, 65_536), (200_000, 10)])
+async def test_an_object_above_the_limit_is_refused(driver: StorageDriver, size_bytes: int, limit_bytes: int) -> None:
+    await driver.put("/a", bytes(size_bytes))
+    with pytest.raises(StorageUnavailable, match=f"/a: more than {limit_bytes} bytes"):
+        await driver.get("/a", limit_bytes=limit_bytes)
+
+
+async def test_an_object_at_the_limit_is_got(driver: StorageDriver) -> None:
+    await driver.put("/a", bytes(70_000))
+    assert len(await driver.get("/a", limit_bytes=70_000)) == 70_000
+
+
+async def test_stat_tells_size_and_time(driver: StorageDriver) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    await driver.put("/a/b", b"12345")
+    stat = await driver.stat("/a/b")
+    assert (stat.size_bytes, stat.is_folder) == (5, False)
+    assert before <= stat.modified_at <= datetime.now(UTC) + timedelta(seconds=1)
+    assert stat.modified_at.tzinfo is UTC
+
+
+async def test_stat_of_a_folder_says_so_and_has_no_size(driver: StorageDriver) -> None:
+    await driver.put("/a/b/c", b"12345")
+    stat = await driver.stat("/a")
+    assert stat == Stat(0, stat.modified_at, is_folder=True)
+
+
+@pytest.mark.parametrize("path", MISSING)
+async def test_a_path_that_is_not_there_is_unknown_to_all_that_look(driver: StorageDriver, path: str) -> None:
+    await driver.put("/a/b/c", b"")
+    for attempt in (
+        driver.stat(path),
+        driver.get(path),
+        driver.open(path),
+        driver.open_writer(path, append=True),
+        driver.list(path),
+        driver.move(path, "/target"),
+        driver.delete(path),
+    ):
+        with pytest.raises(PathUnknown) as caught:
+            await attempt
+        assert caught.value.path == path
+    with pytest.raises(PathUnknown):
+        await driver.stat("/target")
+
+
+async def test_a_folder_is_no_object(driver: StorageDriver) -> None:
+    await driver.put("/a/b", b"")
+    for attempt in (
+        driver.get("/a"),
+        driver.open("/a"),
+        driver.open_writer("/a", append=True),
+        driver.move("/a", "/target"),
+    ):
+        with pytest.raises(PathUnknown):
+            await attempt
+
+
+async def test_an_object_is_no_folder(driver: StorageDriver) -> None:
+    await driver.put("/a/b", b"")
+    with pytest.raises(PathUnknown):
+        await driver.list("/a/b")
+
+
+async def test_an_object_cannot_take_the_place_of_a_folder(driver: StorageDriver) -> None:
+    await driver.put("/a/b", b"old")
+    await driver.put("/c", b"")
+    for attempt in (driver.put("/a", b""), driver.open_writer("/a"), driver.move("/c", "/a")):
+        with pytest.raises(StorageUnavailable, match="/a"):
+            await attempt
+    assert await driver.get("/a/b") == b"old"
+    assert await driver.get("/c") == b""
+
+
+async def test_an_object_cannot_be_put_below_another(driver: StorageDriver) -> None:
+    await driver.put("/a", b"old")
+    await driver.put("/c", b"")
+    for attempt in (driver.put("/a/b", b""), driver.open_writer("/a/b/c"), driver.move("/c", "/a/b")):
+        with pytest.raises(StorageUnavailable, match="/a/b"):
+            await attempt
+    assert await driver.get("/a") == b"old"
+    assert await driver.get("/c") == b""
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+async def test_a_path_outside_the_grammar_never_reaches_the_storage(driver: StorageDriver, path: str) -> None:
+    await driver.put("/a/b", b"old")
+    for attempt in (
+        driver.stat(path),
+        driver.get(path),
+        driver.put(path, b"new"),
+        driver.open(path),
+        driver.open_writer(path),
+        driver.open_writer(path, append=True),
+        driver.list(path),
+        driver.move(path, "/target"),
+        driver.move("/a/b", path),
+        driver.delete(path),
+    ):
+        with pytest.raises(StorageUnavailable, match="not a storage path"):
+            await attempt
+    assert await driver.get("/a/b") == b"old"
+
+
+async def test_a_name_longer_than_any_backend_has_is_unknown_and_cannot_be_made(driver: StorageDriver) -> None:
+    path = f"/a/{'n' * 300}"
+    for attempt in (driver.stat(path), driver.get(path), driver.open(path), driver.list(path), driver.delete(path)):
+        with pytest.raises(PathUnknown):
+            await attempt
+
+
+async def test_move_makes_the_source_the_target(driver: StorageDriver) -> None:
+    await driver.put("/from/here", b"content")
+    await driver.move("/from/here", "/to/a/new/place")
+    assert await driver.get("/to/a/new/place") == b"content"
+    with pytest.raises(PathUnknown):
+        await driver.stat("/from/here")
+
+
+async def test_move_replaces(driver: StorageDriver) -> None:
+    await driver.put("/source", b"new")
+    await driver.put("/target", b"the old content")
+    await driver.move("/source", "/target")
+    assert await driver.get("/target") == b"new"
+    with pytest.raises(PathUnknown):
+        await driver.get("/source")
+
+
+async def test_move_onto_itself_changes_nothing(driver: StorageDriver) -> None:
+    await driver.put("/a", b"content")
+    await driver.move("/a", "/a")
+    assert await driver.get("/a") == b"content"
+
+
+async def test_a_deleted_object_is_gone(driver: StorageDriver) -> None:
+    await driver.put("/a/b", b"")
+    await driver.put("/a/c", b"")
+    await driver.delete("/a/b")
+    with pytest.raises(PathUnknown):
+        await driver.get("/a/b")
+    with pytest.raises(PathUnknown):
+        await driver.delete("/a/b")
+    assert await names_below(driver, "/a") == ["c"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_deleted_folder_is_gone_with_all_in_it(
+    driver: StorageDriver,
+    durable: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    for path in ("/a/b/c", "/a/b/d/e/f", "/a/bb"):
+        await driver.put(path, b"x")
+    await driver.delete("/a/b", durable=durable)
+    for path in ("/a/b", "/a/b/c", "/a/b/d/e/f"):
+        with pytest.raises(PathUnknown):
+            await driver.stat(path)
+    assert await names_below(driver, "/a") == ["bb"]
+
+
+async def test_what_was_deleted_can_be_made_again(driver: StorageDriver) -> None:
+    await driver.put("/a/b/c", b"old")
+    await driver.delete("/a")
+    await driver.put("/a/b/d", b"new")
+    assert await names_below(driver, "/a/b") == ["d"]
+
+
+async def test_probe_leaves_nothing(driver: StorageDriver) -> None:
+    await driver.put("/a", b"")
+    await driver.probe()
+    await driver.delete("/a")
+
+
+async def test_a_put_without_room_leaves_the_old_content(cramped: StorageDriver) -> None:
+    await cramped.put("/a/b", b"old")
+    with pytest.raises(StorageFull):
+        await cramped.put("/a/b", bytes(300_000))
+    with pytest.raises(StorageFull):
+        await cramped.put("/a/new", bytes(300_000))
+    assert await cramped.get("/a/b") == b"old"
+    assert await names_below(cramped, "/a") == ["b"]
+    await cramped.close()
+
+
+async def test_what_is_deleted_or_replaced_makes_room(cramped: StorageDriver) -> None:
+    for _ in range(3):
+        await cramped.put("/a/b", bytes(90_000))
+        await cramped.put("/a/c", bytes(90_000))
+        await cramped.move("/a/c", "/a/b")
+        await cramped.delete("/a")
+    await cramped.close()

@@ -1,0 +1,59 @@
+"""A registry with deletion on, and the clients, for the whole folder."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.settings import config_for
+from e2e.wire import Wire
+from support.clients import Buildah, Containerd, Docker, Podman, Skopeo
+from support.components import need
+from support.daemon import Daemon
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A two-worker daemon that allows deletion: tests use a repository name of their own."""
+    folder = tmp_path_factory.mktemp("registry")
+    with Daemon(folder, config=config_for(folder), workers=2) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def wire(registry: Daemon) -> Wire:
+    """A client that opens a connection for each request, so that both workers are asked."""
+    return Wire(registry.address)
+
+
+@pytest.fixture
+def skopeo(tmp_path_factory: pytest.TempPathFactory) -> Skopeo:
+    need("skopeo")
+    return Skopeo(tmp_path_factory.mktemp("skopeo"))
+
+
+@pytest.fixture
+def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
+    need("buildah", root=True)
+    with Buildah(tmp_path_factory.mktemp("buildah")) as client:
+        yield client
+
+
+@pytest.fixture
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+    need("podman", root=True)
+    with Podman(tmp_path_factory.mktemp("podman")) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
+    need("dockerd", "docker", "containerd", root=True)
+    with Docker(tmp_path_factory.mktemp("docker")) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containerd]:
+    need("containerd", "ctr", root=True)
+    with Containerd(tmp_path_factory.mktemp("containerd")) as client:
+        yield client

@@ -1,0 +1,220 @@
+"""A full disk under the data folder: pushes are refused with 507, the rest goes on, and space is all it needs."""
+
+import contextlib
+import json
+import os
+import random
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from e2e.images import build_image, write_layout
+from e2e.settings import config_for
+from e2e.wire import PUSH_STYLES, PushStyle, Wire, eventually, sha256
+from support.clients import Skopeo, attempt, run
+from support.components import need
+from support.daemon import Daemon, free_port
+
+MIB = 1 << 20
+DISK_BYTES = 48 * MIB
+SLACK_BYTES = 128 << 10
+"""What may be taken by folders and small files of a refused push."""
+
+
+@dataclass
+class SmallDisk:
+    """A disk of 48 MiB under a daemon's data folder."""
+
+    path: Path
+
+    @property
+    def free_bytes(self) -> int:
+        state = os.statvfs(self.path)
+        return state.f_bavail * state.f_frsize
+
+    @property
+    def filler(self) -> Path:
+        return self.path / "filler"
+
+    def fill(self, *, leave_bytes: int = 0) -> None:
+        """Take all but *leave_bytes* of what is free; with 0, truly the last block."""
+        piece = b"\xa5" * (64 << 10)
+        with self.filler.open("ab", buffering=0) as file:
+            for _ in range(10):
+                with contextlib.suppress(OSError):
+                    while self.free_bytes > leave_bytes:
+                        file.write(piece[: max(4096, min(len(piece), self.free_bytes - leave_bytes))])
+                # ext4 reserves a little more than it takes, and gives that back when it writes.
+                os.fsync(file.fileno())
+                if self.free_bytes <= leave_bytes:
+                    return
+        pytest.fail(f"the disk cannot be filled: {self.free_bytes} bytes are free")
+
+    def make_room(self) -> None:
+        self.filler.unlink()
+
+
+@dataclass
+class Place:
+    """A daemon on a small disk, and where its health is told."""
+
+    daemon: Daemon
+    disk: SmallDisk
+    wire: Wire
+    debug: str
+
+    def health(self) -> tuple[int, dict[str, object]]:
+        """Status and body of the health report."""
+        try:
+            with urllib.request.urlopen(f"http://{self.debug}/debug/health", timeout=5) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def is_degraded(self) -> bool:
+        status, told = self.health()
+        return status == 200 and any("storage" in name and "degraded" in str(text) for name, text in told.items())
+
+
+def mount(kind: str, data: Path, *, image: Path) -> None:
+    """Put a file system of 48 MiB at *data*."""
+    options: tuple[str | Path, ...] = ("-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs")
+    if kind == "ext4":
+        with image.open("wb") as file:
+            file.truncate(DISK_BYTES)
+        # No journal and no reserve: what statvfs calls free is what a writer gets.
+        run("mkfs.ext4", "-q", "-O", "^has_journal", "-m", "0", "-N", "4096", image)
+        options = ("-o", "loop", image)
+    status, output = attempt("mount", *options, data)
+    if status != 0:
+        # A container's root may not mount.
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"cannot mount {kind}: {output}")
+
+
+@pytest.fixture(params=["tmpfs", "ext4"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    need("mount", "mkfs.ext4", root=True)
+    data = tmp_path / "data"
+    data.mkdir()
+    mount(request.param, data, image=tmp_path / "disk")
+    try:
+        debug = f"127.0.0.1:{free_port()}"
+        health = {"storagedriver": {"enabled": True, "interval": "500ms", "threshold": 1}}
+        config = config_for(tmp_path, http={"debug": {"addr": debug}}, health=health)
+        with Daemon(tmp_path, config=config, workers=2) as daemon:
+            yield Place(daemon, SmallDisk(data), Wire(daemon.address), debug)
+    finally:
+        run("umount", data)
+
+
+def refused(place: Place, repository: str, content: bytes, style: PushStyle) -> None:
+    """A push that finds no room answers 507 with an error body."""
+    answer = place.wire.try_blob(repository, content, style)
+    assert answer.status == 507, (style, answer.status, answer.body)
+    assert answer.codes
+    assert place.wire.blob(repository, sha256(content)).status == 404
+
+
+@pytest.mark.parametrize("style", PUSH_STYLES)
+def test_a_blob_that_does_not_fit_is_refused_and_leaves_its_room_to_others(
+    style: PushStyle, place: Place, repository: str
+) -> None:
+    small = random.Random("small").randbytes(100_000)
+    place.disk.fill(leave_bytes=6 * MIB)
+    large = random.Random(f"large {style}").randbytes(9 * MIB)
+    for _ in range(3):
+        refused(place, repository, large, style)
+    if style != "chunked":
+        # Chunks that were acknowledged stay for a resume; a push refused in its only request leaves nothing.
+        eventually("the refused bytes are gone", lambda: place.disk.free_bytes >= 6 * MIB - SLACK_BYTES)
+        place.wire.push_blob(repository, small)
+    place.disk.make_room()
+    place.wire.push_blob(repository, large, style)
+    assert place.wire.blob(repository, sha256(large)).body == large
+
+
+def test_a_chunked_upload_refused_for_room_keeps_its_chunks_and_goes_on_when_there_is_room(
+    place: Place, repository: str
+) -> None:
+    content = random.Random("chunks").randbytes(8 * MIB)
+    place.disk.fill(leave_bytes=4 * MIB)
+    answer = place.wire.patch(place.wire.start_upload(repository), content[: 2 * MIB], 0)
+    assert answer.status == 202
+    location = answer.location
+    full = place.wire.patch(location, content[2 * MIB :], 2 * MIB)
+    assert full.status == 507, (full.status, full.body)
+    assert full.codes
+    status = place.wire.request("GET", location)
+    assert status.status == 204
+    assert status.offset >= 2 * MIB
+    place.disk.make_room()
+    answer = place.wire.patch(status.location, content[status.offset :], status.offset)
+    assert answer.status == 202, (answer.status, answer.body)
+    assert place.wire.finish(answer.location, sha256(content)).status == 201
+    assert place.wire.blob(repository, sha256(content)).body == content
+
+
+def test_on_a_full_disk_manifests_are_refused_whole(place: Place, repository: str) -> None:
+    first, second = build_image(f"{repository}/1", layers=1), build_image(f"{repository}/2", layers=1)
+    place.wire.push_image(repository, "v1", first)
+    for blob in second.blobs:
+        place.wire.push_blob(repository, blob.content)
+    place.disk.fill()
+    for reference in ("v1", "v2", second.manifest.digest):
+        answer = place.wire.put_manifest(repository, reference, second.manifest)
+        assert answer.status == 507, (reference, answer.status, answer.body)
+        assert answer.codes
+    assert place.wire.manifest(repository, "v1").body == first.manifest.content
+    assert place.wire.manifest(repository, "v2").status == 404
+    assert place.wire.tags(repository) == ["v1"]
+    place.disk.make_room()
+    assert place.wire.put_manifest(repository, "v2", second.manifest).status == 201
+    assert place.wire.manifest(repository, "v2").body == second.manifest.content
+
+
+def test_on_a_full_disk_pulls_and_deletes_go_on(place: Place, repository: str) -> None:
+    images = {tag: build_image(f"{repository}/{tag}") for tag in ("kept", "untagged", "deleted")}
+    for tag, image in images.items():
+        place.wire.push_image(repository, tag, image)
+    spare = place.wire.push_blob(repository, b"spare")
+    place.disk.fill()
+    for tag, image in images.items():
+        assert place.wire.manifest(repository, tag).body == image.manifest.content
+        for blob in image.blobs:
+            assert place.wire.blob(repository, blob.digest).body == blob.content
+    assert place.wire.delete(repository, "manifests", "untagged").status == 202
+    assert place.wire.delete(repository, "manifests", images["deleted"].manifest.digest).status == 202
+    assert place.wire.delete(repository, "blobs", spare).status == 202
+    assert place.wire.tags(repository) == ["kept"]
+    assert place.wire.manifest(repository, images["deleted"].manifest.digest).status == 404
+    assert place.wire.blob(repository, spare).status == 404
+
+
+def test_health_says_degraded_while_the_disk_is_full_and_pulls_are_not_stopped(place: Place, repository: str) -> None:
+    image = build_image(repository)
+    place.wire.push_image(repository, "v1", image)
+    assert place.health() == (200, {})
+    place.disk.fill()
+    eventually("health says degraded", place.is_degraded, within_s=30, every_s=0.2)
+    assert place.wire.manifest(repository, "v1").status == 200
+    place.disk.make_room()
+    eventually("health is good again", lambda: place.health() == (200, {}), within_s=30, every_s=0.2)
+    place.wire.push_image(repository, "v2", build_image(f"{repository}/2"))
+
+
+def test_a_client_is_told_of_the_full_disk(place: Place, repository: str, skopeo: Skopeo, tmp_path: Path) -> None:
+    place.disk.fill(leave_bytes=MIB)
+    image = build_image(repository, layers=1, layer_bytes=4 * MIB)
+    source = f"oci:{write_layout(tmp_path / 'source', {'v1': image})}:v1"
+    target = f"docker://{place.daemon.address}/{repository}:v1"
+    status, output = skopeo.attempt("copy", *skopeo.plain, "--preserve-digests", source, target)
+    assert status != 0
+    assert "507" in output or "no space" in output.lower(), output
+    place.disk.make_room()
+    skopeo.copy(source, target)
+    assert place.wire.manifest(repository, "v1").body == image.manifest.content

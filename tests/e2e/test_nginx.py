@@ -1,0 +1,191 @@
+"""The documented site for nginx: TLS by a private authority, URLs with the external scheme and port, large bodies."""
+
+import random
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from e2e.images import Blob, build_image, build_index, image_of, layout_digests, write_layout
+from e2e.settings import config_for
+from e2e.wire import OCTETS, Wire, eventually, sha256
+from support.clients import Background, Skopeo, run
+from support.components import need
+from support.daemon import Daemon, free_port
+
+SITE = Path(__file__).parents[2] / "docs" / "how-to" / "nginx" / "moorage.conf"
+MIB = 1 << 20
+OCTET_STREAM = "application/octet-stream"
+
+_MAIN = """\
+daemon off;
+master_process on;
+worker_processes 1;
+pid {folder}/pid;
+error_log {folder}/log;
+events {{ worker_connections 256; }}
+http {{
+    access_log {folder}/access.log;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+}}
+"""
+
+
+@dataclass
+class Front:
+    """nginx in front of a daemon, and the authority that signed its certificate."""
+
+    daemon: Daemon
+    folder: Path
+    port: int
+    plain_port: int
+
+    @property
+    def address(self) -> str:
+        return f"localhost:{self.port}"
+
+    @property
+    def wire(self) -> Wire:
+        """A client that trusts the authority and comes through nginx."""
+        return Wire(self.address, tls=ssl.create_default_context(cafile=self.folder / "ca" / "ca.crt"))
+
+
+def make_certificates(folder: Path) -> None:
+    """An authority, and a certificate of it for localhost."""
+    authority = folder / "ca"
+    authority.mkdir()
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    subject = ("-subj", "/CN=Moorage test authority")
+    made = ("-keyout", folder / "ca.key", "-out", authority / "ca.crt")
+    # "openssl req -x509" marks it as an authority by itself.
+    run("openssl", "req", "-x509", *key, *subject, *made)
+    run("openssl", "req", *key, "-subj", "/CN=localhost", "-keyout", folder / "tls.key", "-out", folder / "tls.csr")
+    (folder / "extensions").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
+    signer = ("-CA", authority / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", "2")
+    request = ("-req", "-in", folder / "tls.csr", "-extfile", folder / "extensions")
+    run("openssl", "x509", *request, *signer, "-out", folder / "tls.crt")
+
+
+def site_for(front: Front) -> str:
+    """The documented file, with what its head says to change."""
+    text = SITE.read_text()
+    changes = {
+        "https://registry.example.com": f"https://{front.address}",
+        "server_name registry.example.com": "server_name localhost",
+        "/etc/nginx/tls/registry.crt;": f"{front.folder / 'tls.crt'};",
+        "/etc/nginx/tls/registry.key;": f"{front.folder / 'tls.key'};",
+        "server 127.0.0.1:5000;": f"server {front.daemon.address};",
+        "listen 443 ": f"listen 127.0.0.1:{front.port} ",
+        "listen 80;": f"listen 127.0.0.1:{front.plain_port};",
+    }
+    for old, new in changes.items():
+        assert old in text, f"{SITE} no longer has {old!r}"
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    need("nginx", "openssl")
+    folder = tmp_path_factory.mktemp("nginx")
+    make_certificates(folder)
+    with Daemon(folder / "daemon", config=config_for(folder / "daemon"), workers=2) as daemon:
+        front = Front(daemon, folder, free_port(), free_port())
+        (folder / "site.conf").write_text(site_for(front))
+        (folder / "nginx.conf").write_text(_MAIN.format(folder=folder))
+        nginx = Background(folder, ["nginx", "-p", folder, "-c", folder / "nginx.conf"])
+        probe: list[str | Path] = [
+            "openssl",
+            "s_client",
+            "-connect",
+            f"127.0.0.1:{front.port}",
+            "-CAfile",
+            folder / "ca" / "ca.crt",
+        ]
+        nginx.start(probe)
+        try:
+            yield front
+        finally:
+            nginx.stop()
+        assert "[alert]" not in nginx.log
+        assert "[emerg]" not in nginx.log
+
+
+def test_an_image_goes_in_and_out_over_tls(front: Front, repository: str, skopeo: Skopeo, tmp_path: Path) -> None:
+    index = build_index(repository)
+    source = write_layout(tmp_path / "source", {"v1": index})
+    there = f"docker://{front.address}/{repository}:v1"
+    authority = str(front.folder / "ca")
+    skopeo("copy", "--all", "--preserve-digests", "--dest-cert-dir", authority, f"oci:{source}:v1", there)
+    skopeo("copy", "--all", "--preserve-digests", "--src-cert-dir", authority, there, f"oci:{tmp_path / 'back'}:v1")
+    assert layout_digests(tmp_path / "back") == {part.digest for part in index.parts}
+
+
+def test_a_client_that_does_not_know_the_authority_is_refused(front: Front, skopeo: Skopeo) -> None:
+    status, output = skopeo.attempt("list-tags", f"docker://{front.address}/any")
+    assert status != 0
+    assert "unknown authority" in output
+
+
+def test_locations_are_https_with_the_external_port(front: Front, repository: str) -> None:
+    content = random.Random(repository).randbytes(3 * MIB)
+    pieces = (content[at : at + MIB] for at in range(0, len(content), MIB))
+    started = front.wire.request("POST", f"/v2/{repository}/blobs/uploads/")
+    patched = front.wire.request("PATCH", started.location, pieces, OCTETS)
+    finished = front.wire.finish(patched.location, sha256(content))
+    tagged = front.wire.put_manifest(repository, "v1", image_of(Blob(content, OCTET_STREAM), []).manifest)
+    assert [answer.status for answer in (started, patched, finished, tagged)] == [202, 202, 201, 201]
+    for answer in (started, patched, finished, tagged):
+        parts = urlsplit(answer.headers["location"])
+        assert (parts.scheme, parts.netloc) == ("https", front.address)
+    assert front.wire.request("GET", finished.location).body == content
+
+
+def test_the_links_of_lists_lead_back_through_the_proxy(front: Front, repository: str) -> None:
+    image = build_image(repository, layers=0)
+    for tag in ("v0", "v1"):
+        front.wire.push_image(repository, tag, image)
+    answer = front.wire.request("GET", f"/v2/{repository}/tags/list?n=1")
+    assert answer.json()["tags"] == ["v0"]
+    parts = urlsplit(answer.headers["link"].partition(">")[0].removeprefix("<"))
+    # A relative link is as good.
+    assert (parts.scheme, parts.netloc) in {("https", front.address), ("", "")}
+    assert front.wire.request("GET", f"{parts.path}?{parts.query}").json()["tags"] == ["v1"]
+
+
+def test_plain_http_is_sent_to_https(front: Front) -> None:
+    answer = Wire(f"localhost:{front.plain_port}").request("GET", "/v2/any/tags/list?n=1")
+    assert answer.status == 308
+    assert answer.headers["location"] == f"https://{front.address}/v2/any/tags/list?n=1"
+
+
+def test_a_large_body_goes_through_as_it_comes(front: Front, repository: str) -> None:
+    content = random.Random(repository).randbytes(32 * MIB)
+    location = front.wire.start_upload(repository)
+    uploads = front.daemon.data / "docker/registry/v2/repositories" / repository / "_uploads"
+
+    def arrived() -> bool:
+        return sum(path.stat().st_size for path in uploads.glob("*/data")) > MIB
+
+    with front.wire as wire:
+        connection = wire.connection()
+        connection.putrequest("PATCH", location)
+        connection.putheader("Content-Type", OCTET_STREAM)
+        connection.putheader("Content-Length", str(len(content)))
+        connection.endheaders(content[: 16 * MIB])
+        eventually("the registry has bytes before nginx has all", arrived)
+        connection.send(content[16 * MIB :])
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 202
+    status = front.wire.request("GET", location)
+    assert status.offset == len(content)
+    assert front.wire.finish(status.location, sha256(content)).status == 201

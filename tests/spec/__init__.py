@@ -1,0 +1,1 @@
+"""What the specification says, clause by clause, over HTTP against the real daemon."""

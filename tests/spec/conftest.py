@@ -1,0 +1,40 @@
+"""Fixtures of the specification's tests: a client whose every response is checked, and daemons with a configuration."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from spec.expect import holds_for_every_response
+from support.daemon import Daemon
+from support.registry_client import RegistryClient
+
+Configured = Callable[..., Daemon]
+
+
+@pytest.fixture
+def registry(shared_daemon: Daemon) -> Iterator[RegistryClient]:
+    """A client of the shared daemon."""
+    with RegistryClient(shared_daemon.address, observe=holds_for_every_response) as client:
+        yield client
+
+
+@pytest.fixture(scope="class")
+def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Configured]:
+    """Start daemons: ``configured("http: {relativeurls: true}")``. They stop at the end of the test class.
+
+    *storage* is the inside of the storage section beside the driver; *folder* that of an earlier daemon, whose
+    content is then there.
+    """
+    with ExitStack() as stack:
+
+        def start(
+            sections: str = "", *, storage: str = "delete: {enabled: true}", folder: Path | None = None
+        ) -> Daemon:
+            place = folder or tmp_path_factory.mktemp("configured")
+            driver = f"filesystem: {{rootdirectory: '{place / 'data'}'}}"
+            config = f"version: 0.1\nstorage: {{{driver}, {storage}}}\n{sections}\n"
+            return stack.enter_context(Daemon(place, config=config))
+
+        yield start

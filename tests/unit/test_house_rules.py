@@ -1,0 +1,180 @@
+"""What this project asks of its own files and a linter cannot say (see docs/explanation/style.md)."""
+
+import inspect
+import io
+import re
+import textwrap
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from moorage import config, errors
+from moorage.cli.app import app
+from moorage.http import errors as http_errors
+from moorage.http.routes import Endpoint
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+FILE_LINE_LIMIT = 400
+BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+NEVER_ANSWERED = {errors.MoorageError, errors.Refused, errors.BackendError, errors.ConfigurationError}
+"""Parents that nobody raises, and what stops the start instead of being an answer."""
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "changelog.d" / "README.md", *sorted(DOCS.rglob("*.md"))]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+CODE = [path for folder in ("src", "tests", "scripts", "bench") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+_YAML = re.compile(r"(?<!<!-- mistakes -->\n)^ *```yaml\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+_TODO = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!.*#\d)")
+_FRAGMENT = re.compile(r"\d+\.(?:added|changed|deprecated|removed|fixed|security)\.md")
+
+
+def named(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named(SOURCES))
+def test_a_file_is_a_page_that_can_be_read(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= FILE_LINE_LIMIT
+
+
+def test_modules_are_named_for_what_is_in_them() -> None:
+    names = {part for path in SOURCES for part in path.relative_to(ROOT / "src").with_suffix("").parts}
+    assert not names & BANNED_NAMES
+
+
+def test_base_modules_have_siblings() -> None:
+    lonely = [path for path in SOURCES if path.name == "base.py" and len(list(path.parent.glob("[!_]*.py"))) == 1]
+    assert lonely == []
+
+
+def comments_of(path: Path) -> Iterator[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+    return (token.string for token in tokens if token.type == tokenize.COMMENT)
+
+
+def test_what_is_left_to_do_has_a_number() -> None:
+    assert [f"{path.name}: {text}" for path in CODE for text in comments_of(path) if _TODO.search(text)] == []
+
+
+def descendants(kind: type[errors.MoorageError]) -> set[type[errors.MoorageError]]:
+    return {kind}.union(*(descendants(child) for child in kind.__subclasses__()))
+
+
+def test_every_error_has_a_status_and_a_code() -> None:
+    ours = {kind for kind in descendants(errors.MoorageError) if kind.__module__ == errors.__name__}
+    assert ours - NEVER_ANSWERED == set(http_errors.TABLE)
+
+
+def test_every_error_is_in_the_drawing_of_the_tree() -> None:
+    drawn = set(re.findall(r"─ (\w+)", inspect.getdoc(errors) or "")) | {errors.MoorageError.__name__}
+    assert drawn == {kind.__name__ for kind in descendants(errors.MoorageError) if kind.__module__ == errors.__name__}
+
+
+def test_every_status_and_code_is_in_the_reference() -> None:
+    page = (REFERENCE / "errors.md").read_text()
+    for kind, (status, code) in http_errors.TABLE.items():
+        (row,) = [line for line in page.splitlines() if line.endswith(f"`{kind.__name__}` |")]
+        assert row.startswith(f"| {status} | `{code}` |")
+
+
+def test_every_configuration_key_is_in_the_reference() -> None:
+    page = (REFERENCE / "configuration.md").read_text()
+    fields = config.describe()
+    assert fields
+    assert [field.path for field in fields if f"`{field.path}`" not in page] == []
+    assert [field.variable for field in fields if f"`{field.variable}`" not in page] == []
+
+
+def commands(name: str, command: object) -> Iterator[tuple[str, TyperCommand | TyperGroup]]:
+    assert isinstance(command, TyperCommand | TyperGroup)
+    yield name, command
+    if isinstance(command, TyperGroup):
+        for sub, found in command.commands.items():
+            yield from commands(f"{name} {sub}", found)
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    sections = dict(
+        re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", (REFERENCE / "cli.md").read_text(), re.MULTILINE | re.DOTALL)
+    )
+    for name, command in commands("moorage", typer.main.get_command(app)):
+        options = [option for found in command.params if isinstance(found, TyperOption) for option in found.opts]
+        assert [option for option in options if f"`{option}`" not in sections[name]] == [], name
+
+
+def test_every_endpoint_is_in_the_reference() -> None:
+    page = (REFERENCE / "api.md").read_text()
+    documented = re.findall(r'^    """(``/.*)"""$', inspect.getsource(Endpoint), re.MULTILINE)
+    assert len(documented) == len(Endpoint)
+    assert [text for text in documented if f"## {text.replace('``', '`')}\n" not in page] == []
+
+
+def anchors_of(page: Path) -> set[str]:
+    headings = _HEADING.findall(_FENCED.sub("", page.read_text()))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named(PAGES))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in _LINK.findall(_FENCED.sub("", page.read_text())):
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors_of(target), link
+
+
+def test_every_page_can_be_found_from_the_index() -> None:
+    linked = {(DOCS / link.partition("#")[0]).resolve() for link in _LINK.findall((DOCS / "README.md").read_text())}
+    pages = {page for page in DOCS.rglob("*.md") if page.parent != DOCS / "adr" and page != DOCS / "README.md"}
+    assert pages - linked == set()
+
+
+def test_the_readme_begins_with_running_and_testing() -> None:
+    first_block = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
+    assert [line.split("#")[0].strip() for line in first_block.splitlines()] == ["make run", "make test"]
+
+
+def test_the_configurations_in_the_pages_are_good() -> None:
+    samples = [(page, text) for page in PAGES for text in _YAML.findall(page.read_text())]
+    assert len(samples) > 5
+    for page, sample in samples:
+        text = textwrap.dedent(sample)
+        given = yaml.safe_load(text)
+        whole = {"version": "0.1", **given, "storage": {"inmemory": None, **given.get("storage", {})}}
+        if "filesystem" in whole["storage"]:
+            del whole["storage"]["inmemory"]
+        loaded = config.load(yaml.safe_dump(whole), {})
+        assert (page.name, loaded.warnings, loaded.not_implemented) == (page.name, (), ()), text
+
+
+def test_the_mistakes_that_a_page_shows_are_those_that_are_found() -> None:
+    page = (DOCS / "how-to" / "configure.md").read_text()
+    (sample,) = re.findall(r"^<!-- mistakes -->\n```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (said,) = re.findall(r"^<!-- says -->\n```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    with pytest.raises(errors.ConfigurationError) as raised:
+        config.load(sample, {})
+    assert said.splitlines() == [f"error: {mistake}" for mistake in raised.value.mistakes]
+
+
+def test_every_documented_make_target_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    texts = [*PAGES, ROOT / ".ci" / "run"]
+    assert {name for page in texts for name in re.findall(r"\bmake ([a-z][a-z-]*)`", page.read_text())} <= targets
+
+
+def test_changelog_fragments_are_one_sentence_each() -> None:
+    fragments = [path for path in (ROOT / "changelog.d").iterdir() if path.name != "README.md"]
+    assert [path.name for path in fragments if not _FRAGMENT.fullmatch(path.name)] == []
+    assert [path.name for path in fragments if not re.fullmatch(r"[A-Z`][^\n]*\.\n", path.read_text())] == []

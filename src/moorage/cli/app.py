@@ -33,6 +33,10 @@ ConfigFile = Annotated[
         show_default=False,
     ),
 ]
+CheckedFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="[CONFIG]", help="The file; else REGISTRY_CONFIGURATION_PATH.", show_default=False),
+]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -84,7 +88,7 @@ def version(*, as_json: AsJSON = False) -> None:
 
 @config_app.command()
 def check(
-    config: ConfigFile = None,
+    config: CheckedFile = None,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on unknown keys too.")] = False,
     as_json: AsJSON = False,

@@ -6,6 +6,7 @@ from pathlib import Path
 from moorage import __version__
 from moorage.cli.configuration import find, read
 from moorage.config import Config, FilesystemDriver, defaults
+from moorage.errors import ConfigurationError, Mistake
 from moorage.server.supervisor import Supervisor
 from moorage.telemetry import Log, configure, get_log
 from moorage.wiring import log_settings
@@ -33,6 +34,7 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         if loaded.not_implemented:
             message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
             log.warning(message)
+    _refuse(config)
     _warn(log, config)
     if isinstance(config.storage.driver, FilesystemDriver):
         Path(config.storage.driver.rootdirectory).mkdir(parents=True, exist_ok=True)
@@ -49,6 +51,31 @@ def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
         driver = driver.model_copy(update={"rootdirectory": str(data.absolute())})
         config = config.model_copy(update={"storage": config.storage.model_copy(update={"driver": driver})})
     return config
+
+
+def _refuse(config: Config) -> None:
+    """Do not start where what is not implemented yet would let somebody in, or hide images that are there.
+
+    Raises:
+        ConfigurationError: with what would be right.
+    """
+    mistakes, tls, driver = [], config.http.tls, config.storage.driver
+    if tls.clientcas:
+        message = "client certificates are not checked yet; let a proxy in front do it, or take the key out"
+        mistakes.append(Mistake("http.tls.clientcas", message))
+    if tls.letsencrypt.hosts or tls.letsencrypt.cachefile:
+        message = "not implemented yet; give http.tls.certificate and http.tls.key, or let a proxy in front speak TLS"
+        mistakes.append(Mistake("http.tls.letsencrypt", message))
+    if not driver.is_implemented:
+        message = "accepted, not implemented yet; use storage.filesystem"
+        mistakes.append(Mistake(f"storage.{config.storage.name}", message))
+    if isinstance(driver, FilesystemDriver):
+        lock = Path(driver.rootdirectory) / "docker/registry/lockfiles/database-in-use"
+        if lock.exists():
+            message = "its metadata is in a database, which is not supported yet; served without, it would look empty"
+            mistakes.append(Mistake("storage.filesystem.rootdirectory", message))
+    if mistakes:
+        raise ConfigurationError(mistakes)
 
 
 def _warn(log: Log, config: Config) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from moorage.config import Config
 from moorage.errors import MoorageError
@@ -66,7 +67,7 @@ class Supervisor:
         self._listeners = Address(http.addr, is_unix=http.net == "unix").bind(self.count)
         if http.debug.addr:
             self._debug_listeners = Address(http.debug.addr).bind(self.count)
-        self._secret = http.secret.encode() or secrets.token_bytes(32)
+        self._secret = _upload_key(http.secret)
         self._lifeline, self._ready = os.pipe(), os.pipe()
         os.set_blocking(self._ready[0], False)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -198,6 +199,18 @@ class Supervisor:
             if place.pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(place.pid, name)
+
+
+def _upload_key(secret: str) -> bytes:
+    """The key of upload states: the configured one with this boot's, so that a power cut makes all states void.
+
+    A state vouches for bytes that were written and not yet synced, and these may be gone after a power cut.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    except OSError:
+        boot = secrets.token_bytes(32)
+    return secret.encode() + b"\0" + boot if secret else secrets.token_bytes(32)
 
 
 def _own(listeners: list[socket.socket], number: int) -> list[socket.socket]:

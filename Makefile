@@ -26,8 +26,8 @@ run: $(VENV)/.run ## start the registry on http://127.0.0.1:5000 with its data i
 
 test: setup ## run the tests (installs the real clients they use where it may)
 	@scripts/install-test-components
+	$(BIN)/pytest -m "serial and not long" -q
 	$(BIN)/pytest -m "not long and not serial" -n $(JOBS) --dist loadgroup -q
-	$(BIN)/pytest -m "serial and not long"
 
 test-quick: setup ## run the tests that need no real component, under a minute
 	$(BIN)/pytest -m "not long" tests/unit tests/contract tests/property -n $(JOBS) -q

@@ -136,7 +136,7 @@ class Uploads:
                 raise DigestInvalid(msg, given=str(digest), computed=str(actual))
             await self._storage.move(paths.upload_data(name, session), paths.blob(digest))
             await self._links.link(name, digest)
-            await self._remove(name, session)
+            await self._remove_committed(name, session)
 
     async def push(self, name: RepositoryName, digest: Digest, chunks: Chunks) -> None:
         """Open a session and commit it in one go (end-4b). Nothing of it stays if that fails.
@@ -237,6 +237,12 @@ class Uploads:
             async for chunk in reader.chunks():
                 await asyncio.to_thread(hasher.update, chunk)
         return hasher.digest()
+
+    async def _remove_committed(self, name: RepositoryName, session: str) -> None:
+        """Remove what is left of a session whose bytes are a blob now, which is cheaper than to look first."""
+        with contextlib.suppress(PathUnknown):
+            await self._storage.delete(paths.upload_started_at(name, session), durable=False)
+        await self._remove(name, session)
 
     async def _remove(self, name: RepositoryName, session: str) -> None:
         self._hashers.pop(session, None)

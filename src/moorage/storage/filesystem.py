@@ -34,7 +34,7 @@ from moorage.storage.folders import (
     SettledFolders,
     in_folder,
     list_folder,
-    remove_nearly_empty,
+    remove_small,
     remove_tree,
     sync_folder,
     temporary_in,
@@ -170,7 +170,7 @@ class FilesystemDriver(StorageDriver):
         """See the interface."""
         try:
             sync = durable and self._fsync
-            if not sync and remove_nearly_empty(self._root + check_path(path)):
+            if not sync and remove_small(self._root + check_path(path)):
                 return
             await self._run(self._delete, check_path(path), sync=sync)
         except OSError as exc:

@@ -8,6 +8,7 @@ import itertools
 import os
 import secrets
 import shutil
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -173,16 +174,19 @@ def _name_of(entry: os.DirEntry[str]) -> str:
     return entry.name
 
 
-def remove_nearly_empty(target: str) -> bool:
-    """Remove a folder that holds at most one small file, without a thread; False if it is more or something else."""
+def remove_small(target: str) -> bool:
+    """Remove an empty folder or a small file, without a thread; False if it is something else.
+
+    That a folder is empty is found out by removing it: to list one first may have to wait for the disk.
+    """
     try:
-        with os.scandir(target) as entries:
-            found = list(itertools.islice(entries, 2))
-        if len(found) > 1 or any(entry.stat(follow_symlinks=False).st_size > _SMALL_BYTES for entry in found):
+        found = os.lstat(target)
+        if stat.S_ISDIR(found.st_mode):
+            os.rmdir(target)
+        elif found.st_size <= _SMALL_BYTES:
+            os.unlink(target)
+        else:
             return False
-        for entry in found:
-            os.unlink(entry.path)
-        os.rmdir(target)
     except OSError:
         return False  # The thorough way finds out what it is.
     return True

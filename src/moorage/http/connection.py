@@ -8,7 +8,7 @@ from aiohttp import web
 
 from moorage.http.errors import entry, respond
 from moorage.http.responses import Response
-from moorage.telemetry import get_log
+from moorage.telemetry import get_log, request_id
 
 _log = get_log("http")
 
@@ -58,7 +58,9 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer what could not be parsed, and close."""
         del message
-        _log.warning("request is not HTTP", status=status, remote=request.remote, error=_first_line(exc))
+        identity = request_id(None)
+        fields = {"correlation_id": identity, "status": status, "remote": request.remote, "error": _first_line(exc)}
+        _log.info("request is not HTTP", **fields)
         if request.writer.output_size > 0:
             msg = "the answer has begun"
             raise ConnectionError(msg)
@@ -68,6 +70,7 @@ class Connection(web.RequestHandler):
             body = entry("UNKNOWN", "the registry made a mistake")
         response = respond(status, body)
         response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
+        response.headers["X-Request-Id"] = identity
         response.force_close()
         return cast("web.StreamResponse", response)
 

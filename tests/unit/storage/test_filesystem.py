@@ -35,6 +35,7 @@ async def test_small_reads_and_session_folders_start_no_thread(driver: Filesyste
     await writer.write(b"a small piece")
     await writer.close()
     await (await driver.open_writer("/session/data")).close()
+    await driver.delete("/session/data", durable=False)
     await driver.delete("/session", durable=False)
     with pytest.raises(PathUnknown):
         await driver.list("/a")

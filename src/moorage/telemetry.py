@@ -111,7 +111,8 @@ class AccessLog:
     """One line a request, with the field names of GitLab's registry (LOG-002)."""
 
     def __init__(self, settings: LogSettings) -> None:
-        self._fileno = _stream(settings.output).fileno()
+        # Kept: a descriptor outlives its file only as the number of somebody else's.
+        self._stream = _stream(settings.output)
         self._lines: list[bytes] = []
         self._now, self._now_text = 0, ""
         self._format = self._json if settings.access_formatter == "json" else self._text
@@ -131,12 +132,17 @@ class AccessLog:
         piece = bytearray()
         for line in self._lines:
             if piece and len(piece) + len(line) > select.PIPE_BUF:
-                os.write(self._fileno, piece)
+                self._write_out(piece)
                 piece.clear()
             piece += line
         self._lines.clear()
         if piece:
-            os.write(self._fileno, piece)
+            self._write_out(piece)
+
+    def _write_out(self, piece: bytearray) -> None:
+        fileno, rest = self._stream.fileno(), memoryview(piece)
+        while rest:
+            rest = rest[os.write(fileno, rest) :]
 
     def _second(self, now: int) -> str:
         if now != self._now:
@@ -165,10 +171,13 @@ class AccessLog:
 
 
 def _plain(text: str) -> str:
-    return text.translate(_UNSAFE) if not text.isprintable() or '"' in text else text
-
-
-_UNSAFE = {code: f"\\x{code:02x}" for code in [*range(32), 34, 92, 127]}
+    """Text on one line of a terminal: what could break out of the line, or forge one, is escaped."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    return "".join(
+        char if char.isprintable() and char not in '"\\' else char.encode("unicode_escape").decode().replace('"', '\\"')
+        for char in text
+    )
 
 
 def _stream(output: str) -> TextIO:

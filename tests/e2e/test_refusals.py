@@ -35,6 +35,7 @@ BASE = "version: 0.1\nstorage: filesystem\n"
         (BASE + "http: {tls: {letsencrypt: {hosts: [a.example], email: a@b.example}}}\n", "http.tls.letsencrypt"),
         ("version: 0.1\nstorage: {s3: {region: r, bucket: b}}\n", "storage"),
         (BASE + "http: {addr: nonsense, draintimeout: soon}\n", "http.draintimeout"),
+        (BASE + "http: {tls: {certificate: absent.pem, key: absent.pem}}\n", "http.tls.certificate"),
         ("", "version"),
     ],
 )

@@ -8,6 +8,7 @@ from moorage.cli.configuration import find, read
 from moorage.config import Config, FilesystemDriver, defaults
 from moorage.errors import ConfigurationError, Mistake
 from moorage.server.supervisor import Supervisor
+from moorage.server.worker import tls_context
 from moorage.telemetry import Log, configure, get_log
 from moorage.wiring import log_settings
 
@@ -37,7 +38,7 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
     _refuse(config)
     _warn(log, config)
     if isinstance(config.storage.driver, FilesystemDriver):
-        Path(config.storage.driver.rootdirectory).mkdir(parents=True, exist_ok=True)
+        _make_root(Path(config.storage.driver.rootdirectory))
     else:
         workers = 1  # Memory is not shared between processes.
     return Supervisor(config, workers, lambda address: _welcome(log, config, address, workers)).run()
@@ -69,6 +70,10 @@ def _refuse(config: Config) -> None:
     if not driver.is_implemented:
         message = "accepted, not implemented yet; use storage.filesystem"
         mistakes.append(Mistake(f"storage.{config.storage.name}", message))
+    try:
+        tls_context(config)
+    except ConfigurationError as exc:
+        mistakes += exc.mistakes
     if isinstance(driver, FilesystemDriver):
         lock = Path(driver.rootdirectory) / "docker/registry/lockfiles/database-in-use"
         if lock.exists():
@@ -76,6 +81,14 @@ def _refuse(config: Config) -> None:
             mistakes.append(Mistake("storage.filesystem.rootdirectory", message))
     if mistakes:
         raise ConfigurationError(mistakes)
+
+
+def _make_root(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        message = f"{root} cannot be used as a folder: {exc.strerror}"
+        raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)]) from exc
 
 
 def _warn(log: Log, config: Config) -> None:

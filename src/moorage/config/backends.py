@@ -1,7 +1,9 @@
 """``database``, ``redis`` and ``gc``."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
 
 from moorage.config.section import Count, Duration, Flag, Secret, Section, SignedDuration, Text, Whole, later
 
@@ -42,10 +44,21 @@ class DatabaseMetrics(Section):
     leaseduration: Duration = later(timedelta(seconds=30), "How long one node counts for all.")
 
 
+def _enabled(value: object) -> object:
+    # Also in quotes, as GitLab; 1 is no truth value, though it equals one.
+    found = {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+    if not isinstance(found, bool) and found != "prefer":
+        msg = "true, false or prefer is needed"
+        raise ValueError(msg)
+    return found
+
+
 class Database(Section):
     """``database``"""
 
-    enabled: bool | Literal["prefer"] = later(False, "Whether metadata lives in the database: true, false or prefer.")
+    enabled: Annotated[Literal[False, True, "prefer"], BeforeValidator(_enabled)] = later(
+        False, "Whether metadata lives in the database: true, false or prefer."
+    )
     host: Text = later("", "PostgreSQL's host.")
     port: Whole = later(0, "Its port.")
     user: Text = later("", "Its user.")
@@ -72,6 +85,9 @@ class RedisTLS(Section):
 
     enabled: Flag = later(False, "Whether to speak TLS.")
     insecure: Flag = later(False, "Whether to trust any certificate.")
+    certificate: Text = later("", "Distribution: PEM file of the client's certificate.")
+    key: Text = later("", "Distribution: PEM file of its private key.")
+    rootcas: list[Text] = later([], "Distribution: PEM files of trusted authorities.")
 
 
 class RedisPool(Section):
@@ -89,7 +105,6 @@ class RedisConnection(Section):
 
     enabled: Flag = later(False, "Whether it is used.")
     addr: Text = later("", "host:port; several, comma-separated, for Sentinel (with `mainname`) or Cluster.")
-    addrs: list[Text] = later([], "Distribution's list of the same.")
     mainname: Text = later("", "Sentinel's name of the main server.")
     sentinelusername: Text = later("", "Sentinel's user.")
     sentinelpassword: Secret = later("", "Sentinel's password.")
@@ -110,6 +125,29 @@ class Redis(RedisConnection):
     ratelimiter: RedisConnection = later(RedisConnection, "For rate limits.")
     loadbalancing: RedisConnection = later(RedisConnection, "For following writes.")
     options: dict[str, object] = later({}, "Distribution v3's options.", repr=False)
+    addrs: list[Text] = later([], "Distribution's list of addresses.")
+    mastername: Text = later("", "Distribution's `mainname`.")
+    clientname: Text = later("", "Distribution: this client's name.")
+    protocol: Count = later(0, "Distribution: version of the protocol.")
+    poolsize: Count = later(0, "Distribution's `pool.size`.")
+    poolfifo: Flag = later(False, "Distribution: whether the connection that waited longest is used first.")
+    pooltimeout: SignedDuration = later(timedelta(0), "Distribution: how long to wait for a connection.")
+    minidleconns: Count = later(0, "Distribution: idle connections at least.")
+    maxidleconns: Count = later(0, "Distribution: idle connections at most.")
+    maxactiveconns: Count = later(0, "Distribution: connections at most.")
+    connmaxidletime: SignedDuration = later(timedelta(0), "Distribution's `pool.idletimeout`.")
+    connmaxlifetime: SignedDuration = later(timedelta(0), "Distribution's `pool.maxlifetime`.")
+    maxretries: Whole = later(0, "Distribution: tries after the first; -1: none.")
+    minretrybackoff: SignedDuration = later(timedelta(0), "Distribution: the shortest pause between tries.")
+    maxretrybackoff: SignedDuration = later(timedelta(0), "Distribution: the longest.")
+    contexttimeoutenabled: Flag = later(False, "Distribution: whether a request's deadline counts, too.")
+    maxredirects: Whole = later(0, "Distribution: redirects followed in a cluster.")
+    readonly: Flag = later(False, "Distribution: whether replicas are read.")
+    routebylatency: Flag = later(False, "Distribution: whether the nearest replica is read.")
+    routerandomly: Flag = later(False, "Distribution: whether any replica is read.")
+    disableidentity: Flag = later(False, "Distribution: whether the client does not name its library.")
+    identitysuffix: Text = later("", "Distribution: added to the library's name.")
+    unstableresp3: Flag = later(False, "Distribution: whether unfinished parts of protocol 3 are used.")
 
 
 class GCBlobs(Section):

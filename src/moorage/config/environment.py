@@ -7,27 +7,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
-from moorage.config.schema import Node
+from moorage.config.documents import NotYAML, read_document
+from moorage.config.schema import Node, shown, variable_part
+from moorage.config.section import WHOLE_WORDS
 from moorage.errors import Mistake
 
 PREFIX = "REGISTRY_"
 _NOT_KEYS = frozenset({"REGISTRY_CONFIGURATION_PATH"})
 _FLAG_PREFIX = "REGISTRY_FF_"
+_PART = re.compile(rf"(?:{'|'.join(sorted(WHOLE_WORDS, key=len, reverse=True))})(?=_|$)|[^_]+")
+_INDEX = re.compile(r"\d{1,6}", re.ASCII)
 
-_WHOLE_WORDS = frozenset(
-    """
-    AZURE_V2 S3_V2 CREDENTIALS_TYPE TENANT_ID CLIENT_ID DEFAULT_CREDENTIALS CLIENT_SECRET SHARED_KEY MAX_RETRIES
-    RETRY_TRY_TIMEOUT RETRY_DELAY MAX_RETRY_DELAY DEBUG_LOG DEBUG_LOG_EVENTS API_POOL_INITIAL_INTERVAL
-    API_POOL_MAX_INTERVAL API_POOL_MAX_ELAPSED_TIME CHECKSUM_ALGORITHM CHECKSUM_DISABLED STORAGE_CLASS
-    REDUCED_REDUNDANCY BUCKET_OWNER_FULL_CONTROL PRIVATE_KEY_ID PRIVATE_KEY CLIENT_EMAIL AUTH_URI TOKEN_URI
-    AUTH_PROVIDER_X509_CERT_URL CLIENT_X509_CERT_URL PROJECT_ID MIN_URL_VALIDITY DEFAULT_URL_VALIDITY DRY_RUN
-    """.split()  # noqa: SIM905 - a list of words reads better than thirty strings
-)
-"""Names with underscores, which are not taken apart."""
-
-_PART = re.compile(rf"(?:{'|'.join(sorted(_WHOLE_WORDS, key=len, reverse=True))})(?=_|$)|[^_]+")
+_Rank = tuple[tuple[bool, int, str], ...]
 
 
 class Overrides:
@@ -38,68 +29,84 @@ class Overrides:
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
 
-    def apply(self, data: dict[str, Any], environ: Mapping[str, str]) -> None:
-        """Override *data*, by the names of the variables in their order: the general before the particular."""
-        for name in sorted(environ):
-            if not name.upper().startswith(PREFIX) or name in _NOT_KEYS or name.startswith(_FLAG_PREFIX):
+    def apply(self, data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+        """*data* with the values of *environ*, by the variables' names: the general before the particular."""
+        names = [name for name in environ if name[: len(PREFIX)].upper() == PREFIX and not _is_no_key(name.upper())]
+        for name in sorted(names, key=_rank):
+            parts = split(name[len(PREFIX) :])
+            if not _leads_somewhere(self._schema, parts):
+                self.warnings.append(f"ignoring unrecognized environment variable {shown(name)}")
                 continue
             try:
-                value = yaml.safe_load(environ[name])
-            except yaml.YAMLError:
-                self.mistakes.append(Mistake(name, "the value is not YAML"))
-                continue
-            parts = split(name[len(PREFIX) :])
-            if not parts or not self._put(data, self._schema, parts, value):
-                self.warnings.append(f"ignoring unrecognized environment variable {name}")
+                value = read_document(environ[name])
+                data = self._with(data, self._schema, parts, value=value)
+            except NotYAML as exc:
+                self.mistakes.append(Mistake(shown(name), f"the value is not YAML: {exc}; does it need quotes?"))
+            except IndexError as exc:
+                self.mistakes.append(Mistake(shown(name), str(exc)))
+        return data
 
-    def _put(self, data: dict[str, Any], node: Node, parts: list[str], value: object) -> bool:
-        """Put *value* where *parts* lead; whether they lead anywhere."""
-        found = self._child(node, parts[0])
-        if found is None:
-            return False
+    def _with(self, given: Any, node: Node, parts: list[str], *, value: object) -> Any:  # noqa: ANN401 - YAML's values
+        """A copy of *given* with *value* where *parts* lead. An alias may stand elsewhere too: nothing is changed."""
+        if not parts:
+            return value
+        if given is None:
+            given = [] if node.items is not None else {}
+        elif isinstance(given, str) and node.takes_name:
+            given = {given: {}}
+        if node.items is not None and isinstance(given, list):
+            index = int(parts[0])
+            if index > len(given):
+                msg = f"there are {len(given)} items before it; the next one is number {len(given)}"
+                raise IndexError(msg)
+            item = given[index] if index < len(given) else None
+            return [*given[:index], self._with(item, node.items, parts[1:], value=value), *given[index + 1 :]]
+        found = _child(node, parts[0])
+        if found is None or not isinstance(given, dict):
+            return given  # Not what belongs here: a mistake that is found with the others.
         key, child = found
-        if len(parts) == 1:
-            data[key] = value
-            return True
-        if child.items is not None:
-            return self._put_item(data, key, child.items, parts=parts[1:], value=value)
-        if child.children is None and child.values is None:
-            return False
-        if not isinstance(data.get(key), dict):
-            # A bare word is a section without values: `storage: filesystem`.
-            data[key] = {data[key]: {}} if isinstance(data.get(key), str) and child.children else {}
-        below: dict[str, Any] = data[key]
-        return self._put(below, child, parts[1:], value)
-
-    def _put_item(self, data: dict[str, Any], key: str, items: Node, *, parts: list[str], value: object) -> bool:
-        listed = data[key] if isinstance(data.get(key), list) else []
-        if not parts[0].isascii() or not parts[0].isdigit() or len(parts[0]) > 6 or int(parts[0]) > len(listed):  # noqa: PLR2004 - digits of a sane index
-            return False
-        index = int(parts[0])
-        listed = [*listed, *([{}] if index == len(listed) else [])]
-        if len(parts) == 1:
-            listed[index] = value
-        else:
-            item = dict(listed[index]) if isinstance(listed[index], dict) else {}
-            if not self._put(item, items, parts[1:], value):
-                return False
-            listed[index] = item
-        data[key] = listed
-        return True
-
-    @staticmethod
-    def _child(node: Node, part: str) -> tuple[str, Node] | None:
-        if node.children is not None:
-            for key, child in node.children.items():
-                # A key with an underscore goes by its field's name: rate_limiter by RATELIMITER.
-                if part.upper() in (key.upper(), key.replace("_", "").upper()):
-                    return key, child
-            return None
-        if node.values is not None:
-            return part.lower(), node.values
-        return None
+        key = next((there for there in given if str(there).upper() == key.upper()), key) if node.is_open else key
+        return {**given, key: self._with(given.get(key), child, parts[1:], value=value)}
 
 
 def split(text: str) -> list[str]:
-    """The parts of a variable's name: ``STORAGE_S3_V2_BUCKET`` is storage, s3_v2, bucket."""
-    return _PART.findall(text.upper())
+    """The parts of a variable's name: ``STORAGE_S3_V2_BUCKET`` is storage, s3_v2, bucket; none if one is empty."""
+    parts: list[str] = _PART.findall(text.upper())
+    return parts if "_".join(parts) == text.upper() else []
+
+
+def _is_no_key(name: str) -> bool:
+    return name in _NOT_KEYS or name.startswith(_FLAG_PREFIX)
+
+
+def _rank(name: str) -> tuple[_Rank, str]:
+    """The order of names, with the indexes of lists as numbers: item 10 comes after item 9."""
+    parts = split(name[len(PREFIX) :])
+    return tuple((False, int(part), "") if _INDEX.fullmatch(part) else (True, 0, part) for part in parts), name
+
+
+def _leads_somewhere(node: Node, parts: list[str]) -> bool:
+    if not parts:
+        return False
+    for part in parts:
+        if node.items is not None:
+            if not _INDEX.fullmatch(part):
+                return False
+            node = node.items
+            continue
+        found = _child(node, part)
+        if found is None:
+            return False
+        node = found[1]
+    return True
+
+
+def _child(node: Node, part: str) -> tuple[str, Node] | None:
+    if node.is_free:
+        return part.lower(), node
+    if node.values is not None:
+        return part.lower(), node.values
+    for key, child in (node.children or {}).items():
+        if part in (key.upper(), variable_part(key), child.go_name.upper()):
+            return key, child
+    return None

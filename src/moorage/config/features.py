@@ -5,9 +5,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from moorage.config.section import Count, Duration, Flag, Pattern, Secret, Section, Text, Whole, later, now
-
-Required = Annotated[Text, Field(min_length=1)]
+from moorage.config.section import (
+    Count,
+    Duration,
+    Flag,
+    Lower,
+    Pattern,
+    Required,
+    Secret,
+    Section,
+    SignedDuration,
+    Text,
+    Whole,
+    later,
+    now,
+)
 
 
 class NoAuth(Section):
@@ -67,7 +79,9 @@ class Platform(Section):
 class Indexes(Section):
     """``validation.manifests.indexes``"""
 
-    platforms: Literal["all", "none", "list"] = now("all", "Whose images must be there when an index is pushed.")
+    platforms: Annotated[Literal["all", "none", "list"], Lower] = now(
+        "all", "Whose images must be there when an index is pushed."
+    )
     platformlist: list[Platform] = now([], "For `list`: these.")
 
 
@@ -118,7 +132,7 @@ class HTTPHealth(Section):
     """``health.http[]``"""
 
     uri: Text = later("", "Asked with HEAD.")
-    headers: dict[str, list[Text]] = later({}, "Sent with it.")
+    headers: dict[str, list[Text]] = later({}, "Sent with it.", repr=False)
     statuscode: Whole = later(200, "The status of health.")
     timeout: Duration = later(timedelta(0), "Deadline.")
     interval: Duration = later(timedelta(seconds=10), "How often.")
@@ -139,9 +153,9 @@ class Health(Section):
 
     storagedriver: StorageHealth = later(StorageHealth, "Storage.")
     database: DatabaseHealth = later(DatabaseHealth, "Database.")
-    file: list[FileHealth] = later([], "Files that say no.")
-    http: list[HTTPHealth] = later([], "URLs that must answer.")
-    tcp: list[TCPHealth] = later([], "Addresses that must accept.")
+    file: list[FileHealth] = later([], "Files that say no.", go_name="FileCheckers")
+    http: list[HTTPHealth] = later([], "URLs that must answer.", go_name="HTTPCheckers")
+    tcp: list[TCPHealth] = later([], "Addresses that must accept.", go_name="TCPCheckers")
 
 
 class Events(Section):
@@ -162,7 +176,7 @@ class Endpoint(Section):
 
     name: Text = later("", "For the log.")
     disabled: Flag = later(False, "Whether nothing is sent.")
-    url: Text = later("", "Where to.")
+    url: Secret = later("", "Where to.")
     headers: dict[str, list[Text]] = later({}, "Sent along.", repr=False)
     timeout: Duration = later(timedelta(seconds=1), "Deadline of one try.")
     threshold: Count = later(0, "Old; see maxretries.")
@@ -178,7 +192,7 @@ class Notifications(Section):
     """``notifications``"""
 
     fanouttimeout: Duration = later(timedelta(seconds=15), "How long to wait for all endpoints at the end.")
-    events: Events = later(Events, "What events say.")
+    events: Events = later(Events, "What events say.", go_name="EventConfig")
     endpoints: list[Endpoint] = later([], "Who is told.")
 
 
@@ -199,7 +213,9 @@ class LimiterLimit(Section):
 class LimiterAction(Section):
     """``rate_limiter.limiters[].action``"""
 
-    warn_threshold: Annotated[float, Field(ge=0, le=1)] = later(0.0, "Share of the limit from which to warn.")
+    warn_threshold: Annotated[float, Field(ge=0, le=1, strict=True)] = later(
+        0.0, "Share of the limit from which to warn."
+    )
     warn_action: Text = later("", "none or log.")
     hard_action: Text = later("", "none, log or block.")
 
@@ -243,14 +259,22 @@ class Policy(Section):
     repository: RepositoryPolicy = later(RepositoryPolicy, "Of repositories.")
 
 
+class ProxyExec(Section):
+    """``proxy.exec``"""
+
+    command: Text = later("", "The command.")
+    lifetime: SignedDuration = later(timedelta(0), "How long what it said is good.")
+
+
 class Proxy(Section):
     """``proxy``: Distribution's pull-through cache."""
 
-    remoteurl: Text = later("", "The registry behind.")
+    remoteurl: Secret = later("", "The registry behind.")
     username: Text = later("", "User there.")
     password: Secret = later("", "Password there.")
-    ttl: Duration = later(timedelta(hours=168), "How long content stays.")
-    exec: dict[str, object] = later({}, "A command that knows the credentials.", repr=False)
+    ttl: SignedDuration = later(timedelta(hours=168), "How long content stays.")
+    cachewritetimeout: Duration = later(timedelta(0), "Deadline of keeping a copy.")
+    exec: ProxyExec = later(ProxyExec, "A command that knows the credentials.")
 
 
 class Catalog(Section):
@@ -259,11 +283,17 @@ class Catalog(Section):
     maxentries: Whole = later(1000, "Distribution: entries of a page.")
 
 
+class Tags(Section):
+    """``tags``"""
+
+    maxtags: Count = later(1000, "Distribution: tags of a page.")
+
+
 class Schema1(Section):
     """``compatibility.schema1``"""
 
     enabled: Flag = later(False, "Docker manifests of schema 1 are always refused.")
-    signingkeyfile: Text = later("", "Distribution's key for them.")
+    signingkeyfile: Text = later("", "Distribution's key for them.", go_name="TrustKey")
 
 
 class Compatibility(Section):

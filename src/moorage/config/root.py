@@ -1,6 +1,6 @@
 """The whole configuration."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from moorage.config.backends import GC, Database, Redis
 from moorage.config.features import (
@@ -13,9 +13,10 @@ from moorage.config.features import (
     Policy,
     Proxy,
     RateLimiter,
+    Tags,
     Validation,
 )
-from moorage.config.section import Section, later, now
+from moorage.config.section import Lower, Section, later, now
 from moorage.config.serving import HTTP, Log, Profiling, Reporting
 from moorage.config.storage import Storage
 
@@ -25,7 +26,9 @@ class Config(Section):
 
     version: Literal["0.1"] = now("0.1", "The format's version.")
     log: Log = now(Log, "What is logged, how and where.")
-    loglevel: Literal["", "error", "warn", "info", "debug", "trace"] = now("", "Old name of `log.level`.")
+    loglevel: Annotated[Literal["", "error", "warn", "info", "debug", "trace"], Lower] = now(
+        "", "Old name of `log.level`."
+    )
     http: HTTP = now(HTTP, "Where and how to serve.")
     storage: Storage = now(Storage, "Where the bytes are.")
     auth: Auth | None = now(None, "Who may do what: `none`, `silly`, `token` or `htpasswd`; absent: as `none`.")
@@ -44,4 +47,5 @@ class Config(Section):
     policy: Policy = later(Policy, "What content is taken.")
     proxy: Proxy = later(Proxy, "Pull-through cache.")
     catalog: Catalog = later(Catalog, "The catalogue.")
+    tags: Tags = later(Tags, "Tags.")
     compatibility: Compatibility = later(Compatibility, "Old formats.")

@@ -13,8 +13,10 @@ from pydantic_core import PydanticUndefined
 from moorage.config.durations import format_duration
 from moorage.config.features import AUTHS
 from moorage.config.root import Config
-from moorage.config.section import Section
+from moorage.config.section import WHOLE_WORDS, Section
 from moorage.config.storage import DRIVERS, Storage
+
+_SHOWN_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,33 @@ class Node:
     field: FieldInfo | None = None
     default: object = None
     model: type[Section] | None = None
+    takes_text: bool = False
+    """Whether a bare number or truth value is meant as it was written."""
+    takes_name: bool = False
+    """Whether a bare word is the name of a section without keys, as in ``storage: inmemory``."""
+    is_free: bool = False
+    """Whether anything may stand here."""
 
     @property
     def is_implemented(self) -> bool:
         """Whether the feature exists."""
         if self.model is not None and not self.model.is_implemented:
             return False
+        return self._extra("implemented") is not False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is a mapping that takes any key."""
+        return self.values is not None or self.is_free
+
+    @property
+    def go_name(self) -> str:
+        """The name in Go's struct, where variables go by another one than the file; else empty."""
+        return str(self._extra("go_name") or "")
+
+    def _extra(self, name: str) -> object:
         extra = self.field.json_schema_extra if self.field is not None else None
-        return not isinstance(extra, dict) or extra.get("implemented") is not False
+        return extra.get(name) if isinstance(extra, dict) else None
 
 
 def tree() -> Node:
@@ -45,28 +66,44 @@ def tree() -> Node:
     root = _node(Config, None)
     children = dict(root.children or {})
     storage = dict(children["storage"].children or {})
-    del storage["driver"], storage["name"]
     storage |= {name: _node(model, None) for name, model in DRIVERS.items()}
-    children["storage"] = Node(children=storage, field=Config.model_fields["storage"])
+    children["storage"] = Node(children=storage, field=Config.model_fields["storage"], takes_name=True)
     auths = {name: _node(model, None) for name, model in AUTHS.items()}
-    children["auth"] = Node(children=auths, field=Config.model_fields["auth"])
+    children["auth"] = Node(children=auths, field=Config.model_fields["auth"], takes_name=True)
     return Node(children=children)
+
+
+def shown(name: str) -> str:
+    """A name as it can be printed: without control characters and what is no Unicode, and not too long."""
+    text = name if name.isprintable() else name.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
+
+
+def variable_part(key: str) -> str:
+    """A key in a variable's name: ``S3_V2``, but ``LOGONLY``, since an underscore separates."""
+    return key.upper() if key.upper() in WHOLE_WORDS else key.upper().replace("_", "")
 
 
 def _node(annotation: Any, field: FieldInfo | None) -> Node:  # noqa: ANN401 - a type, of any kind
     default = _default(field)
     if isinstance(annotation, type) and issubclass(annotation, Section):
         fields = annotation.model_fields
-        children = {name: _node(_bare(info.annotation), info) for name, info in fields.items() if name != "driver"}
-        if annotation is Storage:
-            children["driver"] = Node()
+        is_plain = annotation is not Storage
+        children = {
+            info.alias or name: _node(_bare(info.annotation), info)
+            for name, info in fields.items()
+            if is_plain or name not in ("driver", "name")
+        }
         return Node(children=children, field=field, model=annotation)
+    if annotation is object:
+        return Node(field=field, default=default, is_free=True)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is list:
+    if origin in (list, tuple):
         return Node(items=_node(_bare(arguments[0]), None), field=field, default=default)
     if origin is dict:
         return Node(values=_node(_bare(arguments[1]), None), field=field, default=default)
-    return Node(field=field, default=default)
+    is_text = annotation is str or (origin is typing.Literal and all(isinstance(word, str) for word in arguments))
+    return Node(field=field, default=default, takes_text=is_text)
 
 
 def _bare(annotation: Any) -> Any:  # noqa: ANN401 - a type, of any kind
@@ -110,18 +147,23 @@ def _described(node: Node, path: str, *, implemented: bool) -> Iterator[KeyDescr
             yield from _described(child, f"{path}.{name}" if path else name, implemented=implemented)
         return
     for below, suffix in ((node.items, "[]"), (node.values, ".<name>")):
-        if below is not None and below.children is not None:
+        if below is not None and _has_sections(below):
             yield from _described(below, path + suffix, implemented=implemented)
             return
+    parts = path.replace("[]", ".0").split(".")
     yield KeyDescription(
         path=path,
-        variable="REGISTRY_"
-        + path.replace(".", "_").replace("[]", "_0").upper().replace("RATE_LIMITER", "RATELIMITER"),
+        variable="_".join(["REGISTRY", *map(variable_part, parts)]),
         type=_type_text(node),
-        default=_shown(node.default),
+        default=_shown_default(node.default),
         description=(node.field.description if node.field is not None else None) or "",
         is_implemented=implemented,
     )
+
+
+def _has_sections(node: Node) -> bool:
+    below = node.items or node.values
+    return node.children is not None or (below is not None and _has_sections(below))
 
 
 def _type_text(node: Node) -> str:
@@ -131,12 +173,13 @@ def _type_text(node: Node) -> str:
         return "mapping"
     annotation = _bare(node.field.annotation) if node.field is not None else str
     if typing.get_origin(annotation) is typing.Literal:
-        return " \\| ".join(str(value) or "(empty)" for value in typing.get_args(annotation))
+        words = (str(value).lower() if isinstance(value, bool) else value for value in typing.get_args(annotation))
+        return " \\| ".join(word or "(empty)" for word in words)
     names = {bool: "true or false", int: "whole number", str: "text", timedelta: "duration", float: "number"}
     return names.get(annotation, "text")
 
 
-def _shown(default: object) -> str:
+def _shown_default(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     if isinstance(default, timedelta):

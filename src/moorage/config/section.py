@@ -1,5 +1,6 @@
 """What every section of the configuration is made of."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar
 
@@ -7,6 +8,20 @@ import re2
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from moorage.config.durations import parse_duration
+
+WHOLE_WORDS = frozenset(
+    """
+    AZURE_V2 S3_V2 CREDENTIALS_TYPE TENANT_ID CLIENT_ID DEFAULT_CREDENTIALS CLIENT_SECRET SHARED_KEY MAX_RETRIES
+    RETRY_TRY_TIMEOUT RETRY_DELAY MAX_RETRY_DELAY DEBUG_LOG DEBUG_LOG_EVENTS API_POOL_INITIAL_INTERVAL
+    API_POOL_MAX_INTERVAL API_POOL_MAX_ELAPSED_TIME CHECKSUM_ALGORITHM CHECKSUM_DISABLED STORAGE_CLASS
+    REDUCED_REDUNDANCY BUCKET_OWNER_FULL_CONTROL PRIVATE_KEY_ID PRIVATE_KEY CLIENT_EMAIL AUTH_URI TOKEN_URI
+    AUTH_PROVIDER_X509_CERT_URL CLIENT_X509_CERT_URL PROJECT_ID MIN_URL_VALIDITY DEFAULT_URL_VALIDITY DRY_RUN
+    """.split()  # noqa: SIM905 - a list of words reads better than thirty strings
+)
+"""Words of variables' names with underscores, which are not taken apart. Source: features CFP-009."""
+
+
+_DIGITS = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 
 
 class Section(BaseModel):
@@ -26,20 +41,22 @@ def now(default: Any, description: str, **more: Any) -> Any:  # noqa: ANN401 - a
 
 
 def later(default: Any, description: str, **more: Any) -> Any:  # noqa: ANN401 - as pydantic's Field
-    """A key that is accepted and whose feature does not exist yet."""
+    """A key that is accepted and whose feature does not exist yet; *go_name* as in ``Node.go_name``."""
     return _field(default, description, implemented=False, **more)
 
 
-def _field(default: Any, description: str, *, implemented: bool, **more: Any) -> Any:  # noqa: ANN401 - as above
-    extra: dict[str, JsonValue] = {"implemented": implemented}
+def _field(
+    default: Any,  # noqa: ANN401 - as above
+    description: str,
+    *,
+    implemented: bool,
+    go_name: str = "",
+    **more: Any,  # noqa: ANN401 - as above
+) -> Any:  # noqa: ANN401 - as above
+    extra: dict[str, JsonValue] = {"implemented": implemented, "go_name": go_name}
     if isinstance(default, type) and issubclass(default, Section):
         return Field(default_factory=default, description=description, json_schema_extra=extra, **more)
     return Field(default, description=description, json_schema_extra=extra, **more)
-
-
-def _text(value: object) -> object:
-    # As Go's yaml: a number where text is wanted is the text that was written, near enough.
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _flag(value: object) -> object:
@@ -54,6 +71,19 @@ def _whole(value: object) -> object:
         msg = "a whole number is needed"
         raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError
     return value
+
+
+def _driver_flag(value: object) -> object:
+    # Go reads a driver's parameters from text, too.
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _driver_whole(value: object) -> object:
+    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _pattern(value: str) -> str:
@@ -72,12 +102,30 @@ def _not_negative(value: timedelta) -> timedelta:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_text)]
+Text = str
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+
+
+def _with_unit(value: object) -> object:
+    if isinstance(value, int) and value:
+        msg = f"a duration with its unit is needed, such as {value}s or {value}h"
+        raise ValueError(msg)
+    return value
+
+
 SignedDuration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_not_negative)]
-Pattern = Annotated[str, BeforeValidator(_text), AfterValidator(_pattern)]
-Secret = Annotated[str, BeforeValidator(_text), Field(repr=False)]
+UnitDuration = Annotated[Duration, BeforeValidator(_with_unit)]
+"""As Go's registries read it here: a bare number, which elsewhere is nanoseconds, is refused."""
+Pattern = Annotated[str, AfterValidator(_pattern)]
+DriverFlag = Annotated[Flag, BeforeValidator(_driver_flag)]
+"""A driver's parameter may be in quotes."""
+DriverWhole = Annotated[Whole, BeforeValidator(_driver_whole)]
+DriverCount = Annotated[Count, BeforeValidator(_driver_whole)]
+Lower = BeforeValidator(_lower)
+"""For words whose case does not matter."""
+Required = Annotated[Text, Field(min_length=1)]
+Secret = Annotated[str, Field(repr=False)]
 """Text that must not be shown."""

@@ -1,29 +1,73 @@
 """``log``, ``http``, ``reporting`` and ``profiling``."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
-from moorage.config.section import Duration, Flag, Secret, Section, Text, later, now
+from moorage.config.section import Duration, Flag, Lower, Secret, Section, Text, later, now
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class AccessLog(Section):
     """``log.accesslog``"""
 
     disabled: Flag = now(False, "Whether to write no line for each request.")
-    formatter: Literal["json", "text"] = now("json", "How these lines look.")
+    formatter: Annotated[Literal["json", "text"], Lower] = now("json", "How these lines look.")
+
+
+class SMTP(Section):
+    """``log.hooks[].options.smtp``"""
+
+    addr: Text = later("", "The mail server.")
+    username: Text = later("", "User there.")
+    password: Secret = later("", "Password there.")
+    insecure: Flag = later(False, "Whether to trust any certificate.")
+
+
+class MailOptions(Section):
+    """``log.hooks[].options``"""
+
+    smtp: SMTP = later(SMTP, "The mail server.")
+    # "from" is no name in Python; the file and the schema have the alias.
+    sender: Text = later("", "The sender.", alias="from")
+    to: list[Text] = later([], "Who gets mail.")
+
+
+class LogHook(Section):
+    """``log.hooks[]``"""
+
+    disabled: Flag = later(False, "Whether it is left out.")
+    type: Text = later("", "mail.")
+    levels: list[Text] = later([], "Of lines that are mailed.")
+    options: MailOptions = later(MailOptions, "To whom and how.", go_name="MailOptions")
 
 
 class Log(Section):
     """``log``"""
 
     accesslog: AccessLog = now(AccessLog, "A line for each request.")
-    level: Literal["error", "warn", "info", "debug", "trace"] = now("info", "The least important lines to write.")
-    formatter: Literal["json", "text"] = now("json", "How lines look.")
-    output: Literal["stdout", "stderr", "discard"] = now("stdout", "Where lines go.")
+    level: Annotated[Literal["error", "warn", "info", "debug", "trace"], Lower] = now(
+        "info", "The least important lines to write."
+    )
+    formatter: Annotated[Literal["json", "text"], Lower] = now("json", "How lines look.")
+    output: Annotated[Literal["stdout", "stderr", "discard"], Lower] = now("stdout", "Where lines go.")
     fields: dict[str, object] = now({}, "Added to every line.")
-    hooks: list[object] = later([], "Distribution's mail hooks.")
+    reportcaller: Flag = later(False, "Distribution: whether lines say which code wrote them.")
+    hooks: list[LogHook] = later([], "Distribution's mail hooks.")
+
+
+ClientAuth = Literal[
+    "",
+    "request-client-cert",
+    "require-any-client-cert",
+    "verify-client-cert-if-given",
+    "require-and-verify-client-cert",
+]
+MinimumTLS = Literal["", "tls1.0", "tls1.1", "tls1.2", "tls1.3"]
 
 
 class LetsEncrypt(Section):
@@ -41,8 +85,8 @@ class TLS(Section):
     certificate: Text = now("", "PEM file of the certificate and its chain; with `key`, HTTPS is served.")
     key: Text = now("", "PEM file of the certificate's private key.")
     clientcas: list[Text] = later([], "PEM files of authorities; given, clients need a certificate of theirs.")
-    clientauth: Text = later("", "Distribution: how client certificates are checked.")
-    minimumtls: Literal["", "tls1.0", "tls1.1", "tls1.2", "tls1.3"] = now("", "The oldest version; at least tls1.2.")
+    clientauth: ClientAuth = later("", "Distribution: how client certificates are checked.")
+    minimumtls: MinimumTLS = now("", "The oldest version; at least tls1.2.")
     ciphersuites: list[Text] = later([], "Cipher suites of TLS 1.2 and older, by Go's names.")
     letsencrypt: LetsEncrypt = later(LetsEncrypt, "Certificates from Let's Encrypt.")
 
@@ -54,7 +98,7 @@ class DebugTLS(Section):
     certificate: Text = later("", "Else that of `http.tls`.")
     key: Text = later("", "Else that of `http.tls`.")
     clientcas: list[Text] = later([], "Else those of `http.tls`.")
-    minimumtls: Text = later("", "Else that of `http.tls`.")
+    minimumtls: MinimumTLS = later("", "Else that of `http.tls`.")
 
 
 class Prometheus(Section):
@@ -100,7 +144,8 @@ def _prefix(value: str) -> str:
 
 def _url(value: str) -> str:
     scheme, found, rest = value.partition("://")
-    if value and (not found or scheme not in ("http", "https") or not rest.partition("/")[0]):
+    is_web = found and scheme in ("http", "https") and rest.partition("/")[0]
+    if value and not (is_web and value.isprintable() and " " not in value):
         msg = "must be a URL, such as https://registry.example.com"
         raise ValueError(msg)
     return value
@@ -109,15 +154,15 @@ def _url(value: str) -> str:
 def _header_values(value: object) -> object:
     if not isinstance(value, dict):
         return value
-    return {str(name): tuple(_listed(values)) for name, values in value.items()}
-
-
-def _listed(values: object) -> list[str]:
-    found = [str(item) for item in (values if isinstance(values, list) else [values])]
-    if any("\r" in item or "\n" in item for item in found):
-        msg = "a header's value has no line break"
-        raise ValueError(msg)
-    return found
+    listed = {str(name): values if isinstance(values, list) else [values] for name, values in value.items()}
+    for name, values in listed.items():
+        if not _TOKEN.fullmatch(name):
+            msg = "a header's name has letters, digits and hyphens only"
+            raise ValueError(msg)
+        if any(isinstance(item, str) and _CONTROL.search(item) for item in values):
+            msg = "a header's value has no line break or control character"
+            raise ValueError(msg)
+    return {name: values for name, values in listed.items() if values}
 
 
 class HTTP(Section):
@@ -147,10 +192,28 @@ class Sentry(Section):
     environment: Text = later("", "The name of this installation there.")
 
 
+class Bugsnag(Section):
+    """``reporting.bugsnag``"""
+
+    apikey: Secret = later("", "Distribution v2: the key.")
+    releasestage: Text = later("", "Distribution v2: the name of this installation there.")
+    endpoint: Text = later("", "Distribution v2: another server.")
+
+
+class NewRelic(Section):
+    """``reporting.newrelic``"""
+
+    licensekey: Secret = later("", "Distribution v2: the key.")
+    name: Text = later("", "Distribution v2: the name of this installation there.")
+    verbose: Flag = later(False, "Distribution v2: whether to log more.")
+
+
 class Reporting(Section):
     """``reporting``"""
 
     sentry: Sentry = later(Sentry, "Errors to Sentry.")
+    bugsnag: Bugsnag = later(Bugsnag, "Errors to Bugsnag.")
+    newrelic: NewRelic = later(NewRelic, "Figures to New Relic.")
 
 
 class Stackdriver(Section):

@@ -1,21 +1,42 @@
 """``storage``: one driver, and what is common to all."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from moorage.config.section import Count, Duration, Flag, Pattern, Secret, Section, Text, Whole, later, now
+from moorage.config.section import (
+    Count,
+    DriverCount,
+    DriverFlag,
+    DriverWhole,
+    Duration,
+    Flag,
+    Pattern,
+    Required,
+    Secret,
+    Section,
+    Text,
+    UnitDuration,
+    Whole,
+    later,
+    now,
+)
 
 MIB = 1 << 20
+
+
+def _at_least_25(value: int) -> int:
+    # Source: ``GetLimitFromParameter`` in both registries: too little is raised, not refused.
+    return max(value, 25)
 
 
 class FilesystemDriver(Section):
     """``storage.filesystem``: files in a folder."""
 
     rootdirectory: Text = now("/var/lib/registry", "The folder.")
-    maxthreads: Annotated[Whole, Field(ge=25)] = now(
-        100, "Accepted for compatibility; the threads are not limited by it."
+    maxthreads: Annotated[DriverWhole, AfterValidator(_at_least_25)] = now(
+        100, "Accepted for compatibility; the threads are not limited by it. Less than 25 counts as 25."
     )
 
 
@@ -28,36 +49,45 @@ class S3Driver(Section):
 
     is_implemented = False
 
-    region: Text = later("", "The bucket's region.")
-    bucket: Text = later("", "An existing bucket, without a path.")
+    region: Text = later("", "The bucket's region; needed unless there is a `regionendpoint`.")
+    bucket: Required = later(..., "An existing bucket, without a path.")
     accesskey: Secret = later("", "Empty: the environment's credentials.")
     secretkey: Secret = later("", "Empty: the environment's credentials.")
     sessiontoken: Secret = later("", "A temporary credential's token.")
     regionendpoint: Text = later("", "Another service's URL, such as MinIO's.")
-    forcepathstyle: Flag | None = later(None, "Distribution's name of `pathstyle`.")
-    pathstyle: Flag | None = later(None, "Whether the bucket is in the path; true with `regionendpoint`.")
-    accelerate: Flag = later(False, "Distribution: transfer acceleration.")
-    usedualstack: Flag = later(False, "Distribution: IPv6 endpoints.")
-    encrypt: Flag = later(False, "Whether the service encrypts objects.")
+    forcepathstyle: DriverFlag | None = later(None, "Distribution's name of `pathstyle`.")
+    pathstyle: DriverFlag | None = later(None, "Whether the bucket is in the path; true with `regionendpoint`.")
+    accelerate: DriverFlag = later(False, "Distribution: transfer acceleration.")
+    usefipsendpoint: DriverFlag = later(False, "Distribution: endpoints with approved cryptography.")
+    redirectendpoint: Text = later("", "Distribution: the host of signed URLs.")
+    usedualstack: DriverFlag = later(False, "Distribution: IPv6 endpoints.")
+    encrypt: DriverFlag = later(False, "Whether the service encrypts objects.")
     keyid: Text = later("", "The KMS key.")
-    secure: Flag = later(True, "Whether to speak HTTPS.")
-    skipverify: Flag = later(False, "Whether to trust any certificate.")
-    v4auth: Flag = later(True, "Signature version 4.")
-    chunksize: Annotated[Whole, Field(ge=5 * MIB, le=2560 * MIB)] = later(10 * MIB, "Bytes of a part.")
-    multipartcopychunksize: Annotated[Whole, Field(ge=5 * MIB)] = later(32 * MIB, "Bytes of a part when copying.")
-    multipartcopymaxconcurrency: Annotated[Whole, Field(ge=1)] = later(100, "Parts copied at once.")
-    multipartcopythresholdsize: Count = later(32 * MIB, "Objects up to so many bytes are copied in one go.")
+    secure: DriverFlag = later(True, "Whether to speak HTTPS.")
+    skipverify: DriverFlag = later(False, "Whether to trust any certificate.")
+    v4auth: DriverFlag = later(True, "Signature version 4.")
+    chunksize: Annotated[DriverWhole, Field(ge=5 * MIB, le=2560 * MIB)] = later(10 * MIB, "Bytes of a part.")
+    multipartcopychunksize: Annotated[DriverWhole, Field(ge=5 * MIB)] = later(32 * MIB, "Bytes of a part when copying.")
+    multipartcopymaxconcurrency: Annotated[DriverWhole, Field(ge=1)] = later(100, "Parts copied at once.")
+    multipartcopythresholdsize: DriverCount = later(32 * MIB, "Objects up to so many bytes are copied in one go.")
     rootdirectory: Text = later("", "Prefix of all objects.")
     storageclass: Text = later("STANDARD", "Storage class of new objects.")
     objectacl: Text = later("private", "Access list of new objects.")
-    objectownership: Flag = later(False, "Whether the bucket's owner owns objects, so that no access list is sent.")
-    maxrequestspersecond: Count = later(350, "Limit of requests; 0: none.")
-    maxretries: Count = later(5, "Tries after the first.")
-    parallelwalk: Flag = later(False, "Whether to list in parallel.")
+    objectownership: DriverFlag = later(False, "Whether the bucket's owner owns objects; no access list is sent.")
+    maxrequestspersecond: DriverCount = later(350, "Limit of requests; 0: none.")
+    maxretries: DriverCount = later(5, "Tries after the first.")
+    parallelwalk: DriverFlag = later(False, "Whether to list in parallel.")
     loglevel: Text = later("logoff", "What the vendor's library logs.")
     useragent: Text = later("", "Sent to the service.")
-    checksum_disabled: Flag = later(False, "s3_v2: whether to send no checksums.")
+    checksum_disabled: DriverFlag = later(False, "s3_v2: whether to send no checksums.")
     checksum_algorithm: Text = later("CRC64NVME", "s3_v2: which checksum.")
+
+    @model_validator(mode="after")
+    def _has_region(self) -> Self:
+        if not self.region and not self.regionendpoint:
+            msg = "region is needed unless regionendpoint is given"
+            raise ValueError(msg)
+        return self
 
 
 class GCSDriver(Section):
@@ -65,15 +95,17 @@ class GCSDriver(Section):
 
     is_implemented = False
 
-    bucket: Text = later("", "The bucket.")
+    bucket: Required = later(..., "The bucket.")
     keyfile: Text = later("", "JSON file of the service account's key.")
     credentials: dict[str, object] = later({}, "The same, inline.", repr=False)
     rootdirectory: Text = later("", "Prefix of all objects.")
-    chunksize: Annotated[Whole, Field(multiple_of=256 * 1024)] = later(5242880, "Bytes of a part.")
-    maxconcurrency: Annotated[Whole, Field(ge=25)] = later(50, "Requests at once.")
-    parallelwalk: Flag = later(False, "Whether to list in parallel.")
+    chunksize: Annotated[DriverWhole, Field(multiple_of=256 * 1024)] = later(5242880, "Bytes of a part.")
+    maxconcurrency: Annotated[DriverWhole, AfterValidator(_at_least_25)] = later(
+        50, "Requests at once; less than 25 counts as 25."
+    )
+    parallelwalk: DriverFlag = later(False, "Whether to list in parallel.")
     useragent: Text = later("", "Sent to the service.")
-    debug_log: Flag = later(False, "Whether the vendor's library logs.")
+    debug_log: DriverFlag = later(False, "Whether the vendor's library logs.")
 
 
 class AzureDriver(Section):
@@ -81,9 +113,11 @@ class AzureDriver(Section):
 
     is_implemented = False
 
-    accountname: Text = later("", "The storage account.")
+    accountname: Required = later(..., "The storage account.")
     accountkey: Secret = later("", "Its key.")
-    container: Text = later("", "The container.")
+    container: Required = later(..., "The container.")
+    connectionstring: Secret = later("", "Distribution: all of it in one.")
+    skipverify: DriverFlag = later(False, "Distribution: whether to trust any certificate.")
     credentials_type: Text = later("shared_key", "shared_key, client_secret or default_credentials.")
     credentials: dict[str, object] = later({}, "Distribution: the kind of credentials and their values.", repr=False)
     tenant_id: Text = later("", "For client_secret.")
@@ -92,16 +126,16 @@ class AzureDriver(Section):
     realm: Text = later("core.windows.net", "The service's domain.")
     serviceurl: Text = later("", "The whole URL instead.")
     rootdirectory: Text = later("", "Prefix of all objects.")
-    trimlegacyrootprefix: Flag | None = later(None, "Whether objects have no extra slash in front.")
-    legacyrootprefix: Flag | None = later(None, "Whether objects have an extra slash in front.")
-    max_retries: Count = later(3, "Tries after the first.")
+    trimlegacyrootprefix: DriverFlag | None = later(None, "Whether objects have no extra slash in front.")
+    legacyrootprefix: DriverFlag | None = later(None, "Whether objects have an extra slash in front.")
+    max_retries: DriverCount = later(3, "Tries after the first.")
     retry_try_timeout: Duration = later(timedelta(0), "Deadline of one try; 0: none.")
     retry_delay: Duration = later(timedelta(seconds=4), "Pause before the second try.")
     max_retry_delay: Duration = later(timedelta(seconds=60), "The longest pause.")
     api_pool_initial_interval: Duration = later(timedelta(milliseconds=100), "First pause when waiting for a copy.")
     api_pool_max_interval: Duration = later(timedelta(seconds=1), "The longest such pause.")
     api_pool_max_elapsed_time: Duration = later(timedelta(seconds=5), "How long to wait in all.")
-    debug_log: Flag = later(False, "Whether the vendor's library logs.")
+    debug_log: DriverFlag = later(False, "Whether the vendor's library logs.")
     debug_log_events: list[Text] = later([], "What of.")
 
 
@@ -121,11 +155,11 @@ DRIVERS: dict[str, type[Section]] = {
 
 
 class UploadPurging(Section):
-    """``storage.maintenance.uploadpurging``; if it is given, all four are needed."""
+    """``storage.maintenance.uploadpurging``; if it is given and enabled, all the others are needed."""
 
     enabled: Flag = now(True, "Whether upload sessions that nobody finished are removed.")
-    age: Duration = now(timedelta(hours=168), "How old they are then.")
-    interval: Annotated[Duration, Field(gt=timedelta(0))] = now(timedelta(hours=24), "How often to look.")
+    age: UnitDuration = now(timedelta(hours=168), "How old they are then.")
+    interval: Annotated[UnitDuration, Field(gt=timedelta(0))] = now(timedelta(hours=24), "How often to look.")
     dryrun: Flag = now(False, "Whether only to log what would be removed.")
 
 
@@ -160,7 +194,7 @@ class Redirect(Section):
     """``storage.redirect``"""
 
     disable: Flag = now(False, "Whether blobs always go through this process, never by signed URLs.")
-    expirydelay: Duration = now(timedelta(minutes=20), "How long signed URLs are good.")
+    expirydelay: UnitDuration = now(timedelta(minutes=20), "How long signed URLs are good.")
     exceptions: list[Pattern] = later([], "Repositories whose blobs go through this process.")
 
 

@@ -63,11 +63,12 @@ class Uploads:
     async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256") -> Session:
         """Open a session whose bytes are going to be named by *algorithm* (end-4a, end-4c)."""
         session = str(uuid.uuid4())
-        started_at = self._now().strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-        for path, content in ((paths.upload_started_at, started_at), (paths.upload_data, b"")):
-            writer = await self._storage.open_writer(path(name, session))
-            await writer.write(content)
-            await writer.close()
+        try:
+            await self._make(name, session)
+        except BackendError:
+            with contextlib.suppress(BackendError):
+                await self._remove(name, session)
+            raise
         self._remember(session, Hasher(algorithm))
         return Session(session, 0)
 
@@ -174,6 +175,15 @@ class Uploads:
             for session in old:
                 await self._remove(name, session)
         return old
+
+    async def _make(self, name: RepositoryName, session: str) -> None:
+        started_at = self._now().strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+        for path, content in ((paths.upload_started_at, started_at), (paths.upload_data, b"")):
+            writer = await self._storage.open_writer(path(name, session))
+            try:
+                await writer.write(content)
+            finally:
+                await writer.close()
 
     @contextlib.asynccontextmanager
     async def _writing(self, name: RepositoryName, session: str) -> AsyncIterator[Writer]:

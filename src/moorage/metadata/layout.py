@@ -176,7 +176,9 @@ class LayoutManifests(Manifests):
             except PathUnknown:
                 continue
             for entry in entries:
-                yield Digest(algorithm, entry.name)
+                digest = _parse_link(f"{algorithm}:{entry.name}".encode())
+                if digest is not None:
+                    yield digest
 
     async def _referrer(self, name: RepositoryName, subject: Digest, digest: Digest) -> Descriptor | None:
         try:

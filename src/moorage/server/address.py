@@ -26,7 +26,7 @@ class Address:
             ConfigurationError: it has no port.
         """
         host, colon, port = self.text.rpartition(":")
-        if not colon or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest port
+        if not colon or not port.isdecimal() or not port.isascii() or int(port) > 65535:  # noqa: PLR2004 - the largest
             msg = f"{self.text!r} is no address; write host:port, such as 127.0.0.1:5000"
             raise ConfigurationError([Mistake("http.addr", msg)])
         return host.strip("[]"), int(port)
@@ -39,6 +39,9 @@ class Address:
         """
         try:
             return [_bind_unix(self.text)] if self.is_unix else _bind_tcp(*self.host_and_port, count)
+        except UnicodeError:
+            msg = f"{self.text!r} is no address; write host:port, such as 127.0.0.1:5000"
+            raise ConfigurationError([Mistake("http.addr", msg)]) from None
         except OSError as exc:
             msg = f"cannot listen on {self.text}: {exc.strerror or exc}; is another registry running there?"
             raise ConfigurationError([Mistake("http.addr", msg)]) from exc
@@ -91,7 +94,11 @@ def _bind_unix(path: str) -> socket.socket:
         if stat.S_ISSOCK(Path(path).stat().st_mode):
             Path(path).unlink()  # What a killed server left; a living one would be asked by its administrator.
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    try:
+        listener.bind(path)
+    except OSError:
+        listener.close()
+        raise
     listener.listen(_BACKLOG)
     listener.setblocking(False)
     return listener

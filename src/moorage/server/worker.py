@@ -17,7 +17,7 @@ from aiohttp import web
 
 from moorage.config import Config
 from moorage.core.maintenance import purge_uploads
-from moorage.errors import BackendError
+from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
 from moorage.telemetry import get_log
@@ -146,11 +146,19 @@ async def _purge(config: Config, registry: Registry) -> None:
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:
-    """The TLS settings of the main address; None for plain HTTP."""
+    """The TLS settings of the main address; None for plain HTTP.
+
+    Raises:
+        ConfigurationError: the certificate or its key cannot be read, or they are not a pair.
+    """
     tls = config.http.tls
     if not tls.certificate:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls.minimumtls == "tls1.3" else ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(tls.certificate, tls.key)
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+    except OSError as exc:  # ssl.SSLError is one
+        msg = f"cannot be used: {exc.strerror or exc}"
+        raise ConfigurationError([Mistake("http.tls.certificate", msg)]) from exc
     return context

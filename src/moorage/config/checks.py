@@ -1,0 +1,65 @@
+"""What one key cannot say of itself: keys that need each other."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from moorage.config.root import Config
+from moorage.errors import Mistake
+
+_PURGING_KEYS = ("age", "interval", "dryrun")
+_LARGEST_PORT = 65535
+
+
+def before(given: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Mistakes of the keys as they were given, which defaults would hide."""
+    yield from _check_version(given.get("version"))
+    storage = given.get("storage")
+    maintenance = storage.get("maintenance") if isinstance(storage, dict) else None
+    if isinstance(maintenance, dict):
+        yield from _check_purging(maintenance.get("uploadpurging"))
+        readonly = maintenance.get("readonly")
+        if isinstance(readonly, dict) and "enabled" not in readonly:
+            yield Mistake("storage.maintenance.readonly.enabled", "true or false is needed")
+
+
+def after(config: Config) -> Iterator[Mistake]:
+    """Mistakes of keys that are right, each for itself."""
+    http, tls = config.http, config.http.tls
+    addresses = {"http.debug.addr": http.debug.addr} if http.debug.addr else {}
+    if http.net != "unix":
+        addresses["http.addr"] = http.addr
+    for path, address in addresses.items():
+        if not _is_address(address):
+            yield Mistake(path, f"{address[:60]!r} is no address; write host:port, such as 127.0.0.1:5000")
+    if bool(tls.certificate) != bool(tls.key):
+        missing, other = ("key", "certificate") if tls.certificate else ("certificate", "key")
+        yield Mistake(f"http.tls.{missing}", f"is needed with http.tls.{other}")
+    if tls.certificate and tls.letsencrypt.cachefile:
+        yield Mistake("http.tls.letsencrypt", "cannot specify both certificate and Let's Encrypt")
+
+
+def _check_version(version: object) -> Iterator[Mistake]:
+    if version is None:
+        yield Mistake("version", "is needed; write version: 0.1")
+    elif not isinstance(version, str) or version.split(".")[:2] != ["0", "1"]:
+        yield Mistake("version", "unsupported version; the only one is 0.1")
+
+
+def _check_purging(purging: object) -> Iterator[Mistake]:
+    # Source: ``startUploadPurger`` in GitLab handlers/app.go: what is off needs nothing else.
+    if not isinstance(purging, dict) or purging.get("enabled") is False:
+        return
+    for key in _PURGING_KEYS:
+        if key not in purging:
+            yield Mistake(f"storage.maintenance.uploadpurging.{key}", "is needed if uploadpurging is given")
+
+
+def _is_address(text: str) -> bool:
+    _, colon, port = text.rpartition(":")
+    return (
+        bool(colon)
+        and port.isascii()
+        and port.isdigit()
+        and len(port) <= len(str(_LARGEST_PORT))
+        and (int(port) <= _LARGEST_PORT)
+    )

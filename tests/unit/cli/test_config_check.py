@@ -1,0 +1,108 @@
+"""``moorage config check`` as its own process: what it prints, and its status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GOOD = "version: 0.1\nstorage: inmemory\n"
+ODD = f"{GOOD}htpp: {{addr: ':1'}}\nredis: {{addr: 'localhost:6379'}}\n"
+BAD = "storage: inmemory\nhttp: {prefix: registry}\n"
+
+
+def check(*args: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "moorage", "config", "check", *args]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={**clean, **environ})
+    assert "Traceback" not in found.stderr + found.stdout
+    return found
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_a_good_file_is_good(config: Path) -> None:
+    found = check(str(config))
+    assert (found.returncode, found.stdout, found.stderr) == (0, "the configuration is good\n", "")
+
+
+def test_the_file_may_be_named_by_a_variable_and_other_variables_count(config: Path) -> None:
+    found = check(REGISTRY_CONFIGURATION_PATH=str(config), REGISTRY_HTTP_PREFIX="registry", REGISTRY_BOGUS="1")
+    assert found.returncode == 1
+    assert found.stderr == "error: http.prefix: must begin and end with a slash, such as /registry/\n"
+
+
+def test_every_mistake_is_printed(config: Path) -> None:
+    config.write_text(BAD)
+    found = check(str(config))
+    assert found.returncode == 1
+    assert found.stderr.splitlines() == [
+        "error: version: is needed; write version: 0.1",
+        "error: http.prefix: must begin and end with a slash, such as /registry/",
+    ]
+    assert found.stdout == "the configuration cannot be used\n"
+
+
+def test_warnings_do_not_fail_unless_strict(config: Path) -> None:
+    config.write_text(ODD)
+    found = check(str(config))
+    assert found.returncode == 0
+    assert found.stdout.splitlines() == [
+        "warning: htpp: unknown key, ignored; did you mean http?",
+        "warning: accepted, not implemented yet: redis",
+        "the configuration is good",
+    ]
+    strict = check("--strict", str(config))
+    assert (strict.returncode, strict.stdout.splitlines()[-1]) == (1, "the configuration cannot be used")
+
+
+def test_json_is_for_scripts(config: Path) -> None:
+    config.write_text(ODD)
+    found = check("--json", str(config))
+    said: dict[str, Any] = json.loads(found.stdout)
+    assert (found.returncode, said["ok"], said["mistakes"]) == (0, True, [])
+    assert (said["unknown"], said["not_implemented"]) == (["htpp"], ["redis"])
+    assert said["warnings"] == ["htpp: unknown key, ignored; did you mean http?"]
+    config.write_text(BAD)
+    found = check("--json", str(config))
+    said = json.loads(found.stdout)
+    assert (found.returncode, said["ok"], found.stderr) == (1, False, "")
+    assert [mistake["path"] for mistake in said["mistakes"]] == ["version", "http.prefix"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file or directory"), (b"version: \xff", "it is not UTF-8 text")],
+)
+def test_a_file_that_cannot_be_read_is_a_mistake(config: Path, content: bytes | None, reason: str) -> None:
+    config.unlink()
+    if content is not None:
+        config.write_bytes(content)
+    found = check(str(config))
+    assert (found.returncode, found.stderr) == (1, f"error: cannot read {config}: {reason}\n")
+
+
+def test_a_folder_is_a_mistake(tmp_path: Path) -> None:
+    found = check(str(tmp_path))
+    assert (found.returncode, found.stderr) == (1, f"error: cannot read {tmp_path}: Is a directory\n")
+
+
+def test_no_file_at_all_is_a_mistake() -> None:
+    found = check()
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: configuration path unspecified")
+
+
+def test_what_cannot_be_printed_is_written_out(config: Path) -> None:
+    config.write_text(f'{GOOD}"\\e[31m": 1\n')
+    found = check(str(config), **{"REGISTRY_\udcff": "1", "PYTHONIOENCODING": "ascii:strict"})
+    assert found.returncode == 0
+    assert "warning: \\x1b[31m: unknown key, ignored" in found.stdout

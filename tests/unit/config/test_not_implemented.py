@@ -1,0 +1,103 @@
+"""What was asked for and does not exist yet is named, and nothing else."""
+
+import pytest
+
+from moorage.config import describe, load
+from unit.config.reading import read, written
+
+S3 = "storage: {s3: {region: r, bucket: b}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", ()),
+        ("database: {enabled: false, host: db, password: p}", ()),
+        ("database: {enabled: 'false'}", ()),
+        ("database: {host: db}", ()),
+        ("database: {enabled: true}", ("database",)),
+        ("database: {enabled: 'true'}", ("database",)),
+        ("database: {enabled: prefer, host: db, pool: {maxopen: 5}}", ("database",)),
+        ("redis: {}", ()),
+        ("redis: {addr: ''}", ()),
+        ("redis: {addr: 'localhost:6379'}", ("redis",)),
+        ("redis: {addrs: ['localhost:6379']}", ("redis",)),
+        ("redis: {cache: {enabled: false, addr: 'localhost:6379'}}", ()),
+        ("redis: {cache: {enabled: true, addr: 'localhost:6379'}}", ("redis",)),
+        ("redis: {tls: {enabled: false}, pool: {size: 10}}", ()),
+        ("gc: {disabled: true, maxbackoff: 1h}", ()),
+        ("gc: {disabled: false, maxbackoff: 24h, reviewafter: 1440m}", ()),
+        ("gc: {maxbackoff: 1h}", ("gc",)),
+        ("gc: {blobs: {disabled: true, interval: 1h}}", ()),
+        ("gc: {blobs: {interval: 1h}}", ("gc",)),
+        ("health: {storagedriver: {enabled: false, interval: 1s, threshold: 3}}", ()),
+        ("health: {storagedriver: {interval: 1s}}", ()),
+        ("health: {storagedriver: {enabled: true}}", ("health",)),
+        ("health: {file: [], http: [], tcp: []}", ()),
+        ("health: {file: [{file: /down}]}", ("health",)),
+        ("notifications: {endpoints: []}", ()),
+        ("notifications: {events: {includereferences: true}}", ()),
+        ("notifications: {endpoints: [{disabled: true, url: 'http://a'}]}", ()),
+        ("notifications: {endpoints: [{disabled: true}, {url: 'http://a'}]}", ("notifications",)),
+        ("rate_limiter: {enabled: false, limiters: [{name: a}]}", ()),
+        ("rate_limiter: {enabled: true, limiters: [{name: a}]}", ("rate_limiter",)),
+        ("middleware: {storage: []}", ()),
+        ("middleware: {storage: [{name: cloudfront, disabled: true}]}", ()),
+        ("middleware: {storage: [{name: cloudfront, options: {}}]}", ("middleware",)),
+        ("reporting: {sentry: {enabled: false, dsn: 'https://a@b/1'}}", ()),
+        ("reporting: {sentry: {enabled: true}}", ("reporting",)),
+        ("reporting: {bugsnag: {apikey: k}}", ("reporting",)),
+        ("profiling: {stackdriver: {enabled: true}}", ("profiling",)),
+        ("policy: {repository: {classes: [image]}}", ("policy",)),
+        ("proxy: {ttl: 1h}", ()),
+        ("proxy: {remoteurl: 'https://registry-1.docker.io'}", ("proxy",)),
+        ("catalog: {maxentries: 1000}", ()),
+        ("catalog: {maxentries: 5}", ("catalog",)),
+        ("compatibility: {schema1: {enabled: false, signingkeyfile: /k}}", ()),
+        ("compatibility: {schema1: {enabled: true}}", ("compatibility",)),
+        ("http: {tls: {certificate: /c, key: /k, minimumtls: tls1.3}}", ()),
+        ("http: {tls: {clientcas: []}}", ()),
+        ("http: {tls: {clientcas: [/ca]}}", ("http.tls.clientcas",)),
+        ("http: {tls: {letsencrypt: {cachefile: '', hosts: []}}}", ()),
+        ("http: {tls: {letsencrypt: {cachefile: /c}}}", ("http.tls.letsencrypt",)),
+        ("http: {debug: {addr: ':1'}}", ()),
+        ("http: {debug: {prometheus: {enabled: false, path: /m}}}", ()),
+        (
+            "http: {debug: {prometheus: {enabled: true}, pprof: {enabled: true}}}",
+            ("http.debug.prometheus", "http.debug.pprof"),
+        ),
+        ("http: {http2: {disabled: true}}", ()),
+        ("http: {http2: {disabled: false}}", ()),
+        ("http: {h2c: {enabled: true}}", ("http.h2c",)),
+        ("log: {hooks: [{type: mail, disabled: true}]}", ()),
+        ("log: {hooks: [{type: mail}]}", ("log.hooks",)),
+        ("log: {reportcaller: true}", ("log.reportcaller",)),
+        ("auth: none", ()),
+        ("auth: {silly: {realm: r, service: s}}", ()),
+        ("auth: {token: {realm: r, service: s, issuer: i}}", ("auth.token",)),
+        ("auth: {htpasswd: {realm: r, path: p}}", ("auth.htpasswd",)),
+        (S3, ("storage.s3",)),
+        ("storage: {gcs: {bucket: b}}", ("storage.gcs",)),
+        ("storage: {azure_v2: {accountname: a, container: c}}", ("storage.azure_v2",)),
+        ("storage: {inmemory: , cache: {blobdescriptor: redis}, tag: {concurrencylimit: 8}}", ()),
+        ("storage: {inmemory: , redirect: {disable: true, expirydelay: 5m}}", ()),
+        ("storage: {inmemory: , redirect: {exceptions: ['^a$']}}", ("storage.redirect.exceptions",)),
+        ("validation: {disabled: true, manifests: {referencelimit: 5}}", ()),
+    ],
+)
+def test_what_is_asked_for_and_missing_is_named(text: str, named: tuple[str, ...]) -> None:
+    assert read(text).not_implemented == named
+
+
+def test_variables_ask_too() -> None:
+    assert read("", REGISTRY_REDIS_ADDR="localhost:6379").not_implemented == ("redis",)
+    assert read("redis: {addr: a}", REGISTRY_REDIS_ADDR="").not_implemented == ()
+
+
+def test_defaults_written_out_ask_for_nothing() -> None:
+    plain = ("true or false", "whole number", "duration", "text")
+    for key in describe():
+        if key.is_implemented or not key.default or key.type not in plain or key.path.startswith("storage."):
+            continue
+        loaded = load(written(key.path, None), {key.variable: key.default})
+        assert [name for name in loaded.not_implemented if not name.startswith("auth.")] == [], key.path

@@ -1,0 +1,109 @@
+"""A storage that fails at one call, or from one call on, around a real one."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from enum import Enum, auto
+from typing import TypeVar
+
+from moorage.errors import BackendError, StorageUnavailable
+from moorage.storage.base import Entry, Observer, Reader, Stat, StorageDriver, Writer
+
+_T = TypeVar("_T")
+
+
+class Break(Enum):
+    """How a call fails."""
+
+    ONCE = auto()
+    """One call does nothing and fails; the next ones work."""
+    ONCE_LATE = auto()
+    """One call does its work, and the answer is lost."""
+    FOR_GOOD = auto()
+    """From that call on all fail: to whoever looks at the storage afterwards, the process has died."""
+
+
+class BreakingDriver(StorageDriver):
+    """Passes everything on, notes it in ``calls``, and breaks at the call with the number ``at`` (from 1)."""
+
+    name = "breaking"
+
+    def __init__(
+        self, inner: StorageDriver, *, at: int = 0, how: Break = Break.ONCE, error: type[BackendError] | None = None
+    ) -> None:
+        self.inner = inner
+        self.calls: list[str] = []
+        self._at = at
+        self._how = how
+        self._error = error or StorageUnavailable
+
+    async def stat(self, path: str) -> Stat:
+        return await self.call("stat", path, lambda: self.inner.stat(path))
+
+    async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
+        return await self.call("get", path, lambda: self.inner.get(path, limit_bytes=limit_bytes))
+
+    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+        await self.call("put", path, lambda: self.inner.put(path, content, durable=durable))
+
+    async def open(self, path: str) -> Reader:
+        return await self.call("open", path, lambda: self.inner.open(path))
+
+    async def open_writer(self, path: str, *, append: bool = False) -> Writer:
+        writer = await self.call("open_writer", path, lambda: self.inner.open_writer(path, append=append))
+        return _BreakingWriter(self, writer, path)
+
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
+        return await self.call("list", path, lambda: self.inner.list(path, after=after, limit=limit))
+
+    async def move(self, source: str, target: str) -> None:
+        await self.call("move", source, lambda: self.inner.move(source, target))
+
+    async def delete(self, path: str, *, durable: bool = True) -> None:
+        await self.call("delete", path, lambda: self.inner.delete(path, durable=durable))
+
+    async def probe(self) -> None:
+        await self.call("probe", "", self.inner.probe)
+
+    async def call(self, what: str, path: str, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Note a call and pass it on, or break."""
+        self.calls.append(f"{what} {path}")
+        number = len(self.calls)
+        is_due = number == self._at or (self._how is Break.FOR_GOOD and 0 < self._at <= number)
+        if is_due and self._how is not Break.ONCE_LATE:
+            msg = f"broken at {self.calls[-1]}"
+            raise self._error(msg)
+        done = await work()
+        if is_due:
+            msg = f"broken after {self.calls[-1]}"
+            raise self._error(msg)
+        return done
+
+
+class _BreakingWriter(Writer):
+    def __init__(self, driver: BreakingDriver, inner: Writer, path: str) -> None:
+        self._driver = driver
+        self._inner = inner
+        self._path = path
+
+    @property
+    def size_bytes(self) -> int:  # type: ignore[override]  # it is the other writer's
+        return self._inner.size_bytes
+
+    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
+        await self._driver.call("write", self._path, lambda: self._inner.write(data, observer=observer))
+
+    async def truncate(self, size_bytes: int) -> None:
+        await self._driver.call("truncate", self._path, lambda: self._inner.truncate(size_bytes))
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+async def every_path(storage: StorageDriver, folder: str = "/docker") -> AsyncIterator[str]:
+    """The path of every object below *folder*."""
+    for entry in await storage.list(folder):
+        path = f"{folder}/{entry.name}"
+        if entry.is_folder:
+            async for below in every_path(storage, path):
+                yield below
+        else:
+            yield path

@@ -1,0 +1,111 @@
+"""Sessions that nobody finished are purged by their age."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from moorage.core.maintenance import purge_uploads
+from moorage.core.uploads import Uploads
+from moorage.errors import UploadUnknown
+from moorage.metadata.layout import LayoutLinks
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName
+from moorage.storage import paths
+from moorage.storage.memory import MemoryDriver
+from unit.core.sending import NAME, sending
+
+WEEK = timedelta(days=7)
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2024, 2, 28, 23, 59, 59, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def storage(clock: Clock) -> MemoryDriver:
+    return MemoryDriver(now=clock)
+
+
+@pytest.fixture
+def uploads(clock: Clock, storage: MemoryDriver) -> Uploads:
+    return Uploads(storage, LayoutLinks(storage), now=clock)
+
+
+async def test_only_sessions_older_than_the_age_are_removed(clock: Clock, uploads: Uploads) -> None:
+    old = await uploads.start(NAME)
+    clock.time += timedelta(days=1)
+    young = await uploads.start(NAME)
+    clock.time += timedelta(days=6)
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=False) == [], "a week is not more than a week"
+    clock.time += timedelta(seconds=1)
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=False) == [old.id]
+    with pytest.raises(UploadUnknown):
+        await uploads.status(NAME, old.id)
+    assert (await uploads.status(NAME, young.id)).offset_bytes == 0
+
+
+async def test_a_dry_run_says_the_same_and_removes_nothing(clock: Clock, uploads: Uploads) -> None:
+    old = await uploads.start(NAME)
+    clock.time += WEEK * 2
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == [old.id]
+    assert (await uploads.status(NAME, old.id)).id == old.id
+
+
+async def test_age_counts_from_the_start_however_busy_the_session_is(clock: Clock, uploads: Uploads) -> None:
+    session = await uploads.start(NAME)
+    clock.time += WEEK * 2
+    await uploads.append(NAME, session.id, sending(b"still alive"), start=0)
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == [session.id]
+
+
+@pytest.mark.parametrize("content", [b"", b"yesterday", b"\xff\xfe", b"2024-13-41T00:00:00Z", None])
+async def test_a_session_without_a_readable_start_counts_from_its_last_change(
+    content: bytes | None, clock: Clock, storage: MemoryDriver, uploads: Uploads
+) -> None:
+    session = await uploads.start(NAME)
+    path = paths.upload_started_at(NAME, session.id)
+    if content is None:
+        await storage.delete(path)
+    else:
+        await storage.put(path, content)
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == []
+    clock.time += WEEK * 2
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=False) == [session.id]
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-02-20T00:00:00Z", "2024-02-20T05:30:00+05:30", "2024-02-20T00:00:00.123456789Z"]
+)
+async def test_starts_that_another_registry_wrote_are_understood(
+    text: str, storage: MemoryDriver, uploads: Uploads
+) -> None:
+    session = await uploads.start(NAME)
+    await storage.put(paths.upload_started_at(NAME, session.id), text.encode())
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == [session.id]
+    assert await uploads.purge(NAME, older_than=timedelta(days=9), dry_run=True) == []
+
+
+async def test_every_repository_is_looked_at(clock: Clock, storage: MemoryDriver, uploads: Uploads) -> None:
+    names = [RepositoryName(text) for text in ("a", "a/b", "a-b", "c/d/e")]
+    for name in names:
+        await uploads.start(name)
+    await uploads.push(NAME, Digest.of(b"x"), sending(b"x"))
+    clock.time += WEEK * 2
+    assert await purge_uploads(storage, uploads, age=WEEK, dry_run=True) == len(names)
+    assert await purge_uploads(storage, uploads, age=WEEK, dry_run=False) == len(names)
+    assert await purge_uploads(storage, uploads, age=WEEK, dry_run=False) == 0
+
+
+async def test_a_repository_without_uploads_has_nothing_to_purge(uploads: Uploads) -> None:
+    assert await uploads.purge(RepositoryName("never/seen"), older_than=WEEK, dry_run=False) == []

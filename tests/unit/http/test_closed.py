@@ -1,0 +1,106 @@
+"""Once authentication is configured nothing passes without it: every endpoint and method of the route table."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from moorage.config.load import load
+from moorage.http.app import App
+from moorage.http.connection import ConnectionServer
+from moorage.http.routes import Endpoint
+from moorage.wiring import build
+
+REALM = "https://auth.example/token"
+AUTH = {
+    "token": f"token: {{realm: '{REALM}', service: reg, issuer: me, rootcertbundle: /dev/null}}",
+    "htpasswd": f"htpasswd: {{realm: '{REALM}', path: /dev/null}}",
+    "silly": f"silly: {{realm: '{REALM}', service: reg}}",
+}
+DIGEST = "sha256:" + "a" * 64
+PATHS = {
+    Endpoint.ALIVE: "/",
+    Endpoint.BASE: "/v2/",
+    Endpoint.CATALOGUE: "/v2/_catalog",
+    Endpoint.BLOB: f"/v2/g/app/blobs/{DIGEST}",
+    Endpoint.MANIFEST: "/v2/g/app/manifests/latest",
+    Endpoint.UPLOADS: f"/v2/g/app/blobs/uploads/?mount={DIGEST}&from=other",
+    Endpoint.UPLOAD: "/v2/g/app/blobs/uploads/00000000-0000-0000-0000-000000000001",
+    Endpoint.TAGS: "/v2/g/app/tags/list",
+    Endpoint.REFERRERS: f"/v2/g/app/referrers/{DIGEST}",
+}
+
+
+def closed(scheme: str) -> App:
+    """A registry with authentication, where everything is switched on."""
+    storage = "inmemory: {}, delete: {enabled: true}"
+    text = f"version: 0.1\nstorage: {{{storage}}}\nauth: {{{AUTH[scheme]}}}\nlog: {{accesslog: {{disabled: true}}}}\n"
+    return build(load(text, {}).config, secret=b"x").app
+
+
+@pytest.fixture(params=sorted(AUTH))
+async def served(request: pytest.FixtureRequest) -> AsyncIterator[tuple[App, tuple[str, int]]]:
+    app = closed(request.param)
+    server = ConnectionServer(app)
+    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    yield app, listening.sockets[0].getsockname()
+    listening.close()
+    await server.shutdown(0)
+
+
+async def ask(address: tuple[str, int], method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+    writer.close()
+    status, *headers = head.decode().split("\r\n")
+    return int(status.split(" ")[1]), dict(line.split(": ", 1) for line in headers), body
+
+
+async def test_every_endpoint_and_method_asks_for_credentials(served: tuple[App, tuple[str, int]]) -> None:
+    app, address = served
+    assert set(PATHS) == set(app._routes) == set(Endpoint)
+    for endpoint, methods in app._routes.items():
+        for method in methods:
+            status, headers, body = await ask(address, method, PATHS[endpoint])
+            if endpoint is Endpoint.ALIVE:
+                assert status == 200
+                assert body == b""
+                continue
+            where = f"{method} {PATHS[endpoint]}"
+            assert status == 401, where
+            assert REALM in headers["WWW-Authenticate"], where
+            assert headers["Docker-Distribution-API-Version"] == "registry/2.0", where
+            if method != "HEAD":
+                assert [error["code"] for error in json.loads(body)["errors"]] == ["UNAUTHORIZED"], where
+
+
+SCOPES: list[tuple[str, Endpoint, str]] = [
+    ("GET", Endpoint.CATALOGUE, "registry:catalog:*"),
+    ("HEAD", Endpoint.BLOB, "repository:g/app:pull"),
+    ("DELETE", Endpoint.BLOB, "repository:g/app:delete"),
+    ("GET", Endpoint.MANIFEST, "repository:g/app:pull"),
+    ("PUT", Endpoint.MANIFEST, "repository:g/app:pull,push"),
+    ("DELETE", Endpoint.MANIFEST, "repository:g/app:delete"),
+    ("POST", Endpoint.UPLOADS, "repository:g/app:pull,push repository:other:pull"),
+    ("PATCH", Endpoint.UPLOAD, "repository:g/app:pull,push"),
+    ("GET", Endpoint.UPLOAD, "repository:g/app:pull,push"),
+    ("DELETE", Endpoint.UPLOAD, "repository:g/app:pull,push"),
+    ("GET", Endpoint.TAGS, "repository:g/app:pull"),
+    ("GET", Endpoint.REFERRERS, "repository:g/app:pull"),
+]
+
+
+@pytest.mark.parametrize("served", ["token"], indirect=True)
+@pytest.mark.parametrize(("method", "endpoint", "scope"), SCOPES)
+async def test_the_challenge_names_what_the_request_needs(
+    method: str, endpoint: Endpoint, scope: str, served: tuple[App, tuple[str, int]]
+) -> None:
+    _, headers, _ = await ask(served[1], method, PATHS[endpoint])
+    assert headers["WWW-Authenticate"] == f'Bearer realm="{REALM}",service="reg",scope="{scope}"'
+
+
+async def test_a_path_that_is_none_of_ours_says_nothing_of_what_is_here(served: tuple[App, tuple[str, int]]) -> None:
+    status, headers, _ = await ask(served[1], "GET", "/v2/g/app/other")
+    assert (status, "WWW-Authenticate" in headers) == (404, False)

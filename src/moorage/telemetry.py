@@ -174,10 +174,11 @@ def _plain(text: str) -> str:
     """Text on one line of a terminal: what could break out of the line, or forge one, is escaped."""
     if text.isprintable() and '"' not in text and "\\" not in text:
         return text
-    return "".join(
-        char if char.isprintable() and char not in '"\\' else char.encode("unicode_escape").decode().replace('"', '\\"')
-        for char in text
-    )
+    return "".join(char if char.isprintable() and char not in '"\\' else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return f"\\x{ord(char):02x}" if char in '"\\' else char.encode("unicode_escape").decode("ascii")
 
 
 def _stream(output: str) -> TextIO:

@@ -84,6 +84,7 @@ async def test_a_line_of_text_is_one_line_without_quotes_or_ascii_controls_from_
     assert line.endswith(b"\n")
     assert not any(byte < 32 or byte == 127 for byte in line[:-1])
     assert line.count(b'"') == 4
+    assert line.decode("utf-8")[:-1].isprintable()
 
 
 @pytest.mark.parametrize("formatter", ["json", "text"])
@@ -91,11 +92,16 @@ async def test_lines_that_fit_are_written_in_pieces_that_nobody_can_cut(
     formatter: str, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pieces: list[bytes] = []
+
+    def kept(_fileno: int, data: memoryview) -> int:
+        pieces.append(bytes(data))
+        return len(data)
+
     log = AccessLog(settings(formatter))
     for number in range(200):
         log.write(record(uri="/v2/" + "x" * (number * 7 % 1500), request_id=f"id{number}"))
     with monkeypatch.context() as patch:
-        patch.setattr("os.write", lambda _fileno, data: pieces.append(bytes(data)))
+        patch.setattr("os.write", kept)
         log.flush()
     assert all(len(piece) <= select.PIPE_BUF and piece.endswith(b"\n") for piece in pieces)
     assert len(pieces) < 100, "lines are gathered"

@@ -15,7 +15,7 @@ _PIECE_BYTES = 1 << 20
 
 _PIECE_MIN_BYTES = 64 << 10
 
-_GATHER_BUDGET_BYTES = 24 << 20
+_GATHER_BUDGET_BYTES = 12 << 20
 """What all uploads of a worker gather together."""
 
 STALL_S = 300.0

@@ -56,7 +56,7 @@ class Blobs:
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
         """Whether the blob is in the repository and can be read."""
-        return await self._links.has(name, digest) and await self._is_stored(digest)
+        return await self._links.has(name, digest) and await self._storage.exists(paths.blob(digest))
 
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
         """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there.
@@ -65,7 +65,7 @@ class Blobs:
         """
         if source is not None and not await self._links.has(source, digest):
             return False
-        if not await self._is_stored(digest):
+        if not await self._storage.exists(paths.blob(digest)):
             return False
         await self._links.link(name, digest)
         return True
@@ -77,13 +77,6 @@ class Blobs:
             BlobUnknown: it was not there.
         """
         await self._links.unlink(name, digest)
-
-    async def _is_stored(self, digest: Digest) -> bool:
-        try:
-            await self._storage.stat(paths.blob(digest))
-        except PathUnknown:
-            return False
-        return True
 
 
 def _unknown(digest: Digest) -> BlobUnknown:

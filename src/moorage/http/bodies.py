@@ -1,14 +1,14 @@
 """Request bodies, in pieces that are worth a system call."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
 
-from moorage.errors import ManifestTooLarge, SizeInvalid
+from moorage.errors import SizeInvalid
 
 _PIECE_BYTES = 1 << 20
 """What is gathered of an upload before it is hashed and written, while few uploads run."""
@@ -68,19 +68,16 @@ class Bodies:
         finally:
             self._active -= 1
 
-    async def whole(self, request: web.BaseRequest, *, limit_bytes: int) -> bytes:
-        """A small body.
+    async def whole(self, request: web.BaseRequest, *, check_size: Callable[[int], None]) -> bytes:
+        """A small body. *check_size* is asked about the bytes so far and ends it by raising; the rest is not read.
 
         Raises:
-            ManifestTooLarge: it has more than *limit_bytes*; the rest is not read.
             ClientGone, SizeInvalid: as for :meth:`chunks`.
         """
         body = bytearray()
         async for chunk in self.chunks(request):
             body += chunk
-            if len(body) > limit_bytes:
-                msg = f"the manifest is larger than the {limit_bytes} bytes that this registry accepts"
-                raise ManifestTooLarge(msg, reason="MANIFEST_SIZE_LIMIT", limit=limit_bytes)
+            check_size(len(body))
         return bytes(body)
 
     def _piece_bytes(self) -> int:

@@ -36,9 +36,9 @@ class ManifestHandlers:
         """Store a manifest, and tag it (end-7a, end-7b)."""
         reference = parse_reference(call.target)
         tags = [Tag.parse(text) for text in _tag_parameters(call)] if not isinstance(reference, Tag) else []
-        length = call.request.content_length
-        self._manifests.check_size(length or 0)
-        payload = await self._bodies.whole(call.request, limit_bytes=self._manifests.rules.size_limit_bytes)
+        check_size = self._manifests.check_size
+        check_size(call.request.content_length or 0)
+        payload = await self._bodies.whole(call.request, check_size=check_size)
         content_type = without_parameters(call.headers.get("Content-Type", ""))
         pushed = await self._manifests.put(call.name, reference, payload, content_type=content_type, tags=tags)
         headers = {"Location": call.manifest_url(pushed.digest), "Docker-Content-Digest": str(pushed.digest)}

@@ -219,8 +219,8 @@ class LayoutManifests(Manifests):
         return found
 
     async def _unknown(self, name: RepositoryName, reference: Reference) -> ManifestUnknown | NameUnknown:
-        if not await _exists(self._storage, paths.manifests(name)):
-            return NameUnknown("there is no such repository", name=name.text)
+        if not await self._storage.exists(paths.manifests(name)):
+            return _no_repository(name)
         if isinstance(reference, Tag):
             return ManifestUnknown("the repository has no such tag", name=name.text, tag=reference.text)
         return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))
@@ -235,7 +235,7 @@ class LayoutCatalogue(Catalogue):
     async def repositories(self, *, after: str, limit: int) -> Page[RepositoryName]:
         found: list[RepositoryName] = []
         async for name in repository_folders(self._storage, after=after):
-            if not await _exists(self._storage, paths.manifests(name)):
+            if not await self._storage.exists(paths.manifests(name)):
                 continue
             if len(found) == limit:
                 return Page(found, more=True)
@@ -249,9 +249,8 @@ class LayoutCatalogue(Catalogue):
             try:
                 entries = await self._storage.list(paths.tags(name), after=after, limit=batch)
             except PathUnknown:
-                if not await _exists(self._storage, paths.manifests(name)):
-                    msg = "there is no such repository"
-                    raise NameUnknown(msg, name=name.text) from None
+                if not await self._storage.exists(paths.manifests(name)):
+                    raise _no_repository(name) from None
                 entries = []
             for number, entry in enumerate(entries):
                 # A tag whose link is not there yet is half-written, or already half removed.
@@ -266,20 +265,16 @@ class LayoutCatalogue(Catalogue):
             after = entries[-1].name
 
 
+def _no_repository(name: RepositoryName) -> NameUnknown:
+    return NameUnknown("there is no such repository", name=name.text)
+
+
 async def _is_linked(storage: StorageDriver, path: str) -> bool:
     try:
         # An empty link is what a crash leaves of Distribution, which writes in place.
         return (await storage.stat(path)).size_bytes > 0
     except PathUnknown:
         return False
-
-
-async def _exists(storage: StorageDriver, path: str) -> bool:
-    try:
-        await storage.stat(path)
-    except PathUnknown:
-        return False
-    return True
 
 
 async def _delete_if_there(storage: StorageDriver, path: str) -> None:

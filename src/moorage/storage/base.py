@@ -18,7 +18,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
-from moorage.errors import StorageUnavailable
+from moorage.errors import PathUnknown, StorageUnavailable
 
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._=+-]+)+", re.ASCII)
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=+-]+", re.ASCII)
@@ -144,6 +144,14 @@ class StorageDriver(ABC):
         Raises:
             PathUnknown: there is none.
         """
+
+    async def exists(self, path: str) -> bool:
+        """Whether there is an object or a folder at *path*."""
+        try:
+            await self.stat(path)
+        except PathUnknown:
+            return False
+        return True
 
     @abstractmethod
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:

@@ -66,9 +66,10 @@ class FilesystemDriver(StorageDriver):
     is told. If syncing the bytes fails in ``move``, the source is removed: the kernel drops what it could not write
     and calls the next sync a success, so the bytes cannot be trusted again.
 
-    Reads of small objects are made at once, without a thread: they are answered from memory in microseconds. All that
-    writes or waits for the disk goes to a thread of its own pool, once for each operation. A caller that is cancelled
-    meanwhile is held until the operation is over, so it is done or not, and never done later.
+    What is answered from memory in microseconds is done at once, without a thread: reads of small objects, opening a
+    writer, small pieces written without a sync, and removing an empty folder or a small file that need not be durable.
+    All else that writes or waits for the disk goes to a thread of its own pool, once for each operation. A caller that
+    is cancelled meanwhile is held until the operation is over, so it is done or not, and never done later.
 
     *root*, and folders in it, may be symbolic links that an administrator made: they are followed. ``delete`` removes
     a link, not what it points to. A temporary's name has a ``~``, which no path and no name in a list has.
@@ -141,12 +142,21 @@ class FilesystemDriver(StorageDriver):
         return FileReader(file, path, found.st_size)
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
-        """See the interface."""
-        check_path(path)
-        if append:
-            return self._open_writer(path, append=True)  # Makes nothing, so waits for nothing.
-        # Makes folders and an empty file and syncs nothing: as cheap as a thread would be.
-        return self._open_writer(path, append=False)
+        """See the interface. Without a thread: it makes folders and an empty file at most, and syncs nothing."""
+        target = self._root + check_path(path)
+        opened: list[Writer] = []
+
+        def open_it() -> None:
+            opened.append(open_to_write(target, path, self._pool, append=append))
+
+        try:
+            if append:
+                open_it()
+            else:
+                in_folder(target.rpartition("/")[0], open_it)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=append) from exc
+        return opened[0]
 
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
         """See the interface."""
@@ -257,20 +267,6 @@ class FilesystemDriver(StorageDriver):
             sync_folder(folder)
         if is_folder:
             remove_tree(hidden)
-
-    def _open_writer(self, path: str, *, append: bool) -> Writer:
-        target = self._root + path
-        try:
-            if append:
-                return open_to_write(target, path, self._pool, append=True)
-            opened: list[Writer] = []
-            in_folder(
-                target.rpartition("/")[0],
-                lambda: opened.append(open_to_write(target, path, self._pool, append=False)),
-            )
-            return opened[0]
-        except OSError as exc:
-            raise as_storage_error(exc, path, must_exist=append) from exc
 
     def _probe(self) -> None:
         room = os.statvfs(self._root or "/")

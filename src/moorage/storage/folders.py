@@ -161,19 +161,6 @@ def remove_tree(folder: str) -> None:
     shutil.rmtree(folder)
 
 
-def _sync_names(fd: int) -> None:
-    """Sync a folder. A file system that cannot (CIFS) is taken as it is."""
-    try:
-        os.fsync(fd)
-    except OSError as exc:
-        if exc.errno != errno.EINVAL:
-            raise
-
-
-def _name_of(entry: os.DirEntry[str]) -> str:
-    return entry.name
-
-
 def remove_small(target: str) -> bool:
     """Remove an empty folder or a small file, without a thread; False if it is something else.
 
@@ -190,3 +177,16 @@ def remove_small(target: str) -> bool:
     except OSError:
         return False  # The thorough way finds out what it is.
     return True
+
+
+def _sync_names(fd: int) -> None:
+    """Sync a folder. A file system that cannot (CIFS) is taken as it is."""
+    try:
+        os.fsync(fd)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
+
+
+def _name_of(entry: os.DirEntry[str]) -> str:
+    return entry.name

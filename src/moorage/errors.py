@@ -30,7 +30,9 @@
     │   ├── StorageFull             no space is left where the bytes go
     │   ├── StorageUnavailable      the storage did not answer, or answered nonsense
     │   ├── StorageBusy             another writer has the object open (never leaves core)
-    │   └── PathUnknown             a storage path that does not exist (never leaves core)
+    │   ├── PathUnknown             a storage path that does not exist (never leaves core)
+    │   ├── DatabaseUnavailable     the database did not answer, or not in time
+    │   └── DatabaseConflict        a constraint of the database forbids it (never leaves core)
     └── ConfigurationError          the configuration cannot be used; carries every mistake
 """
 
@@ -193,6 +195,14 @@ class PathUnknown(BackendError):
     def __init__(self, path: str) -> None:
         super().__init__(f"nothing at {path}")
         self.path = path
+
+
+class DatabaseUnavailable(BackendError):
+    """The database did not answer, not in time, or cannot be written to now. What was asked for may not have happened."""
+
+
+class DatabaseConflict(BackendError):
+    """A constraint of the database forbids a change: something else happened first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,13 +40,15 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.StorageUnavailable: (503, "UNAVAILABLE"),
     errors.StorageBusy: (503, "UNAVAILABLE"),
     errors.PathUnknown: (500, "UNKNOWN"),
+    errors.DatabaseUnavailable: (503, "UNAVAILABLE"),
+    errors.DatabaseConflict: (503, "UNAVAILABLE"),
 }
 
 _RETRY_AFTER_S = {507: 60, 503: 5}
 
 _BACKEND_MESSAGES = {
     507: "the registry has no room left for this; nothing of it was kept, try again when there is space",
-    503: "the registry cannot reach its storage now; try again",
+    503: "the registry cannot reach its storage or database now; try again",
     500: "the registry made a mistake; its log has the request id",
 }
 

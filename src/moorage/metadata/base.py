@@ -5,9 +5,10 @@ change or the state after it; a change is visible to every other process as soon
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from datetime import datetime
+from typing import ClassVar, Generic, TypeVar
 
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
@@ -27,19 +28,41 @@ class Page(Generic[Item]):
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who changes something, in which request, and why: what the journal says of a change."""
+
+    actor: str = ""
+    """Empty: nobody in particular, as nobody had to say who he is."""
+    request_id: str = ""
+    reason: str = ""
+
+
 class Links(ABC):
     """Which blobs are in which repository. A blob is visible in a repository only through a link."""
+
+    @abstractmethod
+    async def expect(self, digest: Digest) -> None:
+        """Note that a blob's bytes are about to be where blobs are, so that a crash leaves nothing unknown there."""
 
     @abstractmethod
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
         """Whether the repository has the blob."""
 
     @abstractmethod
-    async def link(self, name: RepositoryName, digest: Digest) -> None:
-        """Put a blob, whose bytes are in storage and durable, into the repository."""
+    async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
+        """Those of *digests* that the repository does not have as blobs that can be read."""
 
     @abstractmethod
-    async def unlink(self, name: RepositoryName, digest: Digest) -> None:
+    async def link(self, name: RepositoryName, digest: Digest, *, size_bytes: int) -> None:
+        """Put a blob, whose *size_bytes* bytes are in storage and durable, into the repository."""
+
+    @abstractmethod
+    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
+        """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there."""
+
+    @abstractmethod
+    async def unlink(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         """Take a blob out of the repository; its bytes stay.
 
         Raises:
@@ -49,6 +72,9 @@ class Links(ABC):
 
 class Manifests(ABC):
     """The manifests and tags of each repository."""
+
+    keeps_configurations: ClassVar[bool]
+    """Whether :meth:`put` wants the bytes of an image's configuration."""
 
     @abstractmethod
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
@@ -64,16 +90,29 @@ class Manifests(ABC):
         """
 
     @abstractmethod
+    async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
+        """Those of *digests* that the repository does not have as manifests that can be read."""
+
+    @abstractmethod
     async def put(
-        self, name: RepositoryName, stored: StoredManifest, manifest: Manifest, *, tags: Sequence[Tag]
+        self,
+        name: RepositoryName,
+        stored: StoredManifest,
+        manifest: Manifest,
+        *,
+        tags: Sequence[Tag],
+        cause: Cause,
+        configuration: bytes | None = None,
     ) -> None:
         """Store a manifest (checked by the caller), list it among its subject's referrers, then point *tags* to it.
+
+        *configuration*: that of an image, if it is small; see :attr:`keeps_configurations`.
 
         A failure in between leaves at most a manifest without some of its tags.
         """
 
     @abstractmethod
-    async def delete(self, name: RepositoryName, digest: Digest) -> None:
+    async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         """Remove a manifest, every tag that points to it, and its place among its subject's referrers.
 
         Raises:
@@ -82,7 +121,7 @@ class Manifests(ABC):
         """
 
     @abstractmethod
-    async def untag(self, name: RepositoryName, tag: Tag) -> None:
+    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
         """Remove a tag; the manifest stays.
 
         Raises:
@@ -114,3 +153,44 @@ class Catalogue(ABC):
         Raises:
             NameUnknown: there is no such repository.
         """
+
+
+class Pulls(ABC):
+    """How often, and when last, something was pulled: noted off the request's path, written in batches."""
+
+    @abstractmethod
+    def note(self, name: RepositoryName, reference: Reference, digest: Digest) -> None:
+        """Remember one pull of the manifest *digest* by *reference*. Never waits."""
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Write what was noted. A process that is killed loses what it noted since the last time."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSession:
+    """An upload session that was started and not ended."""
+
+    name: RepositoryName
+    id: str
+    started_at: datetime
+
+
+class Sessions(ABC):
+    """Which upload sessions there are, so that old ones are found without walking through storage."""
+
+    @abstractmethod
+    def note(self, name: RepositoryName, session: str) -> None:
+        """Remember that a session is in use. Never waits; known to others after the next :meth:`flush`."""
+
+    @abstractmethod
+    def forget(self, session: str) -> None:
+        """A session has ended."""
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Write what was noted and forgotten."""
+
+    @abstractmethod
+    async def stale(self, *, before: datetime, limit: int) -> Sequence[UploadSession]:
+        """Sessions that were started earlier than *before*, oldest first."""

@@ -1,0 +1,1 @@
+"""Metadata in a database: the same store over SQLite and PostgreSQL."""

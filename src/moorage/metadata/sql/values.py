@@ -1,0 +1,19 @@
+"""The field's values as columns keep them."""
+
+from moorage.oci.digests import Algorithm, Digest
+
+_CODES: dict[str, bytes] = {"sha256": b"\x01", "sha512": b"\x02"}
+_ALGORITHMS: dict[int, Algorithm] = {1: "sha256", 2: "sha512"}
+
+
+def digest_key(digest: Digest) -> bytes:
+    """A digest as a column keeps it: a byte for its algorithm, then its own bytes.
+
+    The order of keys is that of the digests' texts. Source: GitLab features MDB-001.
+    """
+    return _CODES[digest.algorithm] + bytes.fromhex(digest.encoded)
+
+
+def digest_of(key: bytes) -> Digest:
+    """The digest in a column."""
+    return Digest(_ALGORITHMS[key[0]], key[1:].hex())

@@ -1,0 +1,112 @@
+"""The interface to a database: named queries in, rows out. SQLite and PostgreSQL keep the same promises.
+
+A database promises: what a transaction wrote is durable when its block has ended without an error, and nothing of it
+is there if it has not; a reader sees whole transactions only; every wait has a deadline.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+Dialect = Literal["sqlite", "postgres"]
+
+Value = None | int | str | bytes | datetime | Sequence[int] | Sequence[str] | Sequence[bytes]
+"""What goes into a query; a sequence only where the query says ``= ANY($n)``. Moments are UTC."""
+
+Row = Sequence[Any]
+"""What comes out, by position. A moment is a ``datetime`` or a number: read it with :func:`moment`."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Query(NamedTuple):
+    """A statement under its name, with parameters ``$1``, ``$2`` …, in the words of each dialect."""
+
+    name: str
+    sqlite: str
+    postgres: str
+
+
+class Session(ABC):
+    """Where statements run: inside one transaction, or each on its own.
+
+    Every method raises:
+        DatabaseUnavailable: the database did not answer, or not in time. Trying again may help.
+        StorageFull: it has no room left. Nothing of the transaction is kept.
+        DatabaseConflict: a constraint forbids it.
+    """
+
+    @abstractmethod
+    async def all(self, query: Query, *args: Value) -> Sequence[Row]:
+        """Every row of the result."""
+
+    @abstractmethod
+    async def first(self, query: Query, *args: Value) -> Row | None:
+        """The first row of the result; None if there is none."""
+
+    @abstractmethod
+    async def run_many(self, query: Query, rows: Iterable[Sequence[Value]]) -> None:
+        """Run a statement once for each of *rows*, in one go."""
+
+
+class Database(ABC):
+    """One database, as one process uses it."""
+
+    dialect: Dialect
+
+    @abstractmethod
+    async def all(
+        self, query: Query, *args: Value, repository: str | None = None, heavy: bool = False
+    ) -> Sequence[Row]:
+        """Every row of a reading query.
+
+        *repository*: a replica may answer, if it has seen the last write to that repository; None: the primary does.
+        *heavy*: it may take longer than a moment, so others get the event loop meanwhile.
+        """
+
+    @abstractmethod
+    async def first(self, query: Query, *args: Value, repository: str | None = None) -> Row | None:
+        """The first row of a reading query; None if there is none. *repository* as for :meth:`all`."""
+
+    @abstractmethod
+    async def write(self, query: Query, *args: Value, repository: str | None = None) -> Sequence[Row]:
+        """Run one statement as a transaction of its own, and return what it gives back (``RETURNING``).
+
+        *repository*: reads that name it see this write from now on, on every node.
+        """
+
+    @abstractmethod
+    def transaction(self, *, repository: str | None = None) -> AbstractAsyncContextManager[Session]:
+        """A transaction: kept when the block ends, undone when it raises. *repository* as for :meth:`write`.
+
+        Inside, await nothing but the session: a transaction keeps others waiting. A block is never run twice.
+        """
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Ask whether the database answers and can be written to.
+
+        Raises:
+            DatabaseUnavailable: it does not, or cannot.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of every connection."""
+
+
+def moment(value: datetime | int) -> datetime:
+    """A moment from a row, in UTC: SQLite keeps microseconds since 1970, PostgreSQL its own type."""
+    return value if isinstance(value, datetime) else _EPOCH + timedelta(microseconds=value)
+
+
+def maybe_moment(value: datetime | int | None) -> datetime | None:
+    """As :func:`moment`, where there may be none."""
+    return None if value is None else moment(value)
+
+
+def microseconds(value: datetime) -> int:
+    """A moment as SQLite keeps it."""
+    return (value - _EPOCH) // timedelta(microseconds=1)

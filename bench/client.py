@@ -4,7 +4,7 @@ import hashlib
 import http.client
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import load
@@ -41,10 +41,10 @@ def push(blobs: Iterable[Blob], *, until: float | None = None) -> Script:
     count = 0
     for blob in blobs:
         answer = yield request("POST", f"/v2/{REPOSITORY}/blobs/uploads/", "Content-Length: 0")
-        where = _location(expect(answer, 202).header("Location"))
+        where = local_part(expect(answer, 202).header("Location"))
         headers = (f"Content-Length: {blob.size_bytes}", "Content-Type: application/octet-stream")
         answer = yield request("PATCH", where, *headers, body=blob.pieces())
-        where = _location(expect(answer, 202).header("Location"))
+        where = local_part(expect(answer, 202).header("Location"))
         where += f"{'&' if '?' in where else '?'}digest={blob.digest}"
         expect((yield request("PUT", where, "Content-Length: 0")), 201)
         count += 1
@@ -81,6 +81,52 @@ def pull(
     return count
 
 
+def timed(asked: Sequence[tuple[str, str]], latencies_s: Mapping[str, list[float]], *, until: float) -> Script:
+    """GET each path in turn, over and over, and note how long every answer took. Counts requests.
+
+    Args:
+        asked: what each request is noted as, and its path.
+        latencies_s: where it is noted.
+        until: send none after this time of the monotonic clock.
+    """
+    prepared = [(label, request("GET", path)) for label, path in asked]
+    count = 0
+    while time.monotonic() < until:
+        label, following = prepared[count % len(prepared)]
+        began = time.perf_counter()
+        answer = yield following
+        latencies_s[label].append(time.perf_counter() - began)
+        expect(answer, 200)
+        count += 1
+    return count
+
+
+def ask(
+    daemon: Daemon, method: str, path: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
+    """Send one request on a connection of its own; the status and the body of its answer."""
+    connection = http.client.HTTPConnection(*daemon.address, timeout=load.STALL_S)
+    try:
+        connection.request(method, path, body, dict(headers or {}))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def expect_answer(daemon: Daemon, method: str, path: str, status: int) -> bytes:
+    """Send a request without a body, and return the body of its answer.
+
+    Raises:
+        LoadError: its status is another.
+    """
+    found, body = ask(daemon, method, path)
+    if found != status:
+        msg = f"{method} {path}: {status} was expected, not {found}: {body.decode(errors='replace')}"
+        raise LoadError(msg)
+    return body
+
+
 def prepare_blobs(daemon: Daemon, blobs: Sequence[Blob]) -> None:
     """Push *blobs*, and pull each once whole: that proves the content, and its pages are in memory from then on.
 
@@ -94,21 +140,16 @@ def prepare_blobs(daemon: Daemon, blobs: Sequence[Blob]) -> None:
             raise LoadError(msg)
 
 
-def prepare_manifest(daemon: Daemon, payload: bytes) -> None:
-    """Push a manifest under the tag.
+def prepare_manifest(daemon: Daemon, payload: bytes, *, tag: str = TAG) -> None:
+    """Push a manifest under *tag*.
 
     Raises:
         LoadError: it was refused.
     """
-    connection = http.client.HTTPConnection(*daemon.address, timeout=load.STALL_S)
-    try:
-        connection.request("PUT", manifest_path(TAG), payload, {"Content-Type": MANIFEST_TYPE})
-        answer = connection.getresponse()
-        if answer.status != 201:
-            msg = f"{daemon.subject.name} refused the manifest: {answer.read().decode(errors='replace')}"
-            raise LoadError(msg)
-    finally:
-        connection.close()
+    status, body = ask(daemon, "PUT", manifest_path(tag), payload, headers={"Content-Type": MANIFEST_TYPE})
+    if status != 201:
+        msg = f"{daemon.subject.name} refused the manifest: {body.decode(errors='replace')}"
+        raise LoadError(msg)
 
 
 def digest_of(payload: bytes) -> str:
@@ -127,13 +168,14 @@ def image_manifest(config: Blob, layers: Sequence[Blob]) -> bytes:
     return json.dumps(value, indent=3).encode()
 
 
-def _descriptor(media_type: str, blob: Blob) -> dict[str, object]:
-    return {"mediaType": media_type, "size": blob.size_bytes, "digest": blob.digest}
-
-
-def _location(url: str) -> str:
+def local_part(url: str) -> str:
+    """The path and query of *url*."""
     parts = urlsplit(url)
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _descriptor(media_type: str, blob: Blob) -> dict[str, object]:
+    return {"mediaType": media_type, "size": blob.size_bytes, "digest": blob.digest}
 
 
 def _pulled_digest(daemon: Daemon, path: str) -> str:

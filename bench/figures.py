@@ -1,5 +1,6 @@
 """What comes out: figures with their rounds, targets and verdicts, and what the machine was. Pure values."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ class AtMost:
     """The candidate is to stay at or below a limit, whatever the reference does."""
 
     limit: float
+
+
+Target = TimesBetter | AtMost
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,11 @@ class Figure:
     work: str
     title: str
     judged: Series
-    target: TimesBetter | AtMost
+    store: str = ""
+    """Where the candidate's metadata was; empty: where it is by default."""
+    against: str = ""
+    """Who the reference is, if not the reference of the whole run."""
+    target: Target
     others: Sequence[Series] = ()
     """Measured at the same time, without a target."""
 
@@ -88,6 +96,11 @@ class Results:
     candidate_workers: int
     duration_s: float
     figures: Sequence[Figure] = field(default_factory=list)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The least of *values* that a *share* of them does not exceed."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def to_json(results: Results) -> bytes:

@@ -11,10 +11,12 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 Address = tuple[str, int]
+Latencies = Mapping[str, Sequence[float]]
+"""Seconds from request to answer, by what was asked."""
 
 STALL_S = 120
 """The longest that no connection may make progress."""
@@ -37,6 +39,7 @@ class Load:
 
     count: int
     wall_s: float
+    latencies_s: Latencies = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,19 @@ def cpu_s(root: int) -> float:
 
 def peak_memory_bytes(root: int) -> int:
     """The largest resident size that any one process of the tree has ever had (``VmHWM``)."""
-    return max((_peak_bytes(pid) for pid in tree(root)), default=0)
+    return max((_bytes(pid, "VmHWM") for pid in tree(root)), default=0)
+
+
+def memory_bytes(root: int) -> int:
+    """The largest resident size that any one process of the tree has (``VmRSS``)."""
+    return max((_bytes(pid, "VmRSS") for pid in tree(root)), default=0)
+
+
+def forget_peak(root: int) -> None:
+    """Let the peaks of :func:`peak_memory_bytes` begin anew at what each process has now (proc(5), clear_refs)."""
+    for pid in tree(root):
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def tree(root: int) -> list[int]:
@@ -68,9 +80,9 @@ def _members(root: int, stats: dict[int, list[str]]) -> list[int]:
         members |= found
 
 
-def _peak_bytes(pid: int) -> int:
+def _bytes(pid: int, field: str) -> int:
     try:
         lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), 0)
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(f"{field}:")), 0)

@@ -42,15 +42,15 @@ _METHOD = """\
 
 def table(results: Results) -> str:
     """The figures with their verdicts."""
-    head = ["work", "measure", results.reference, results.candidate, "times better", "target", "verdict"]
+    head = ["work", "store", "measure", results.reference, results.candidate, "times better", "target", "verdict"]
     return _table(head, [_row(figure) for figure in results.figures])
 
 
 def others_table(results: Results) -> str:
     """What was measured besides, without targets."""
-    head = ["work", "measure", results.reference, results.candidate, "times better"]
+    head = ["work", "store", "measure", results.reference, results.candidate, "times better"]
     rows = [
-        [figure.title, other.unit, _cell(other.reference), _cell(other.candidate), _ratio(other)]
+        [figure.title, figure.store, other.unit, _reference(figure, other), _cell(other.candidate), _ratio(other)]
         for figure in results.figures
         for other in figure.others
     ]
@@ -98,13 +98,19 @@ def _row(figure: Figure) -> list[str]:
     verdict = "met" if figure.is_met else "not met"
     return [
         figure.title,
+        figure.store,
         judged.unit,
-        _cell(judged.reference),
+        _reference(figure, judged),
         _cell(judged.candidate),
         _ratio(judged),
         f"≤ {figure.target.limit:g}" if isinstance(figure.target, AtMost) else f"≥ {figure.target.times:g}x",
         verdict,
     ]
+
+
+def _reference(figure: Figure, series: Series) -> str:
+    cell = _cell(series.reference)
+    return f"{figure.against}: {cell}" if cell and figure.against else cell
 
 
 def _ratio(series: Series) -> str:

@@ -17,20 +17,26 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import change_works
+import list_works
 import machine
+import postgres
 import report
 from content import GIB, SEED, Pool
 from figures import Figure, Results, from_json, to_json
 from load import LoadError
 from stage import FULL, QUICK, Stage
-from subjects import DockerRegistry, Moorage, Subject
-from works import WORKS
+from subjects import DockerRegistry, Moorage, MoorageOnLayout, MoorageOnPostgres, Subject
+from works import WORKS as PULL_AND_PUSH_WORKS
 
 BENCH = Path(__file__).resolve().parent
 LATEST = BENCH / "results" / "latest.json"
 SCRATCH_RESULTS = BENCH / "results" / "scratch.json"
 NOTES = BENCH / "notes.md"
 PAGE = BENCH.parent / "docs" / "benchmarks.md"
+
+WORKS = {**PULL_AND_PUSH_WORKS, **list_works.WORKS, **change_works.WORKS}
+POSTGRES_SETTINGS = {"shared_buffers": "256MB"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,7 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.report:
         _write_page(from_json(LATEST.read_bytes()))
         return 0
-    if missing := [name for name in ("docker-registry", "wrk") if shutil.which(name) is None]:
+    missing = [name for name in ("docker-registry", "wrk") if shutil.which(name) is None]
+    missing += [] if postgres.programs() else ["postgresql"]
+    if missing:
         print(f"not installed: {', '.join(missing)} (scripts/install-test-components installs them)", file=sys.stderr)
         return 1
     # Whoever ends this run ends the servers and removes their folders too: SystemExit passes through every "finally".
@@ -90,8 +98,12 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Results:
     began = time.monotonic()
     reference = DockerRegistry()
-    candidate: Subject = DockerRegistry("docker-registry again") if options.null else Moorage(options.workers)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=options.scratch) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="run-", dir=options.scratch) as folder,
+        postgres.serving(Path(folder), POSTGRES_SETTINGS) as server,
+    ):
+        stores = [] if options.null else _stores(options.workers, server)
+        candidate = stores[0] if stores else DockerRegistry("docker-registry again")
         stage = Stage(
             reference=reference,
             candidate=candidate,
@@ -99,6 +111,7 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Results:
             plan=QUICK if options.quick else FULL,
             pool=Pool(),
             say=_say,
+            stores=stores,
         )
         figures: list[Figure] = []
         for name in options.only or WORKS:
@@ -118,6 +131,10 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Results:
         duration_s=time.monotonic() - began,
         figures=figures,
     )
+
+
+def _stores(workers: int, server: postgres.Postgres) -> list[Subject]:
+    return [Moorage(workers), MoorageOnLayout(workers), MoorageOnPostgres(workers, server)]
 
 
 def _print(results: Results) -> None:

@@ -3,14 +3,16 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from content import GIB, MIB, Pool
 from figures import Series
-from load import Load
+from load import Latencies, Load
 from subjects import Daemon, Subject, running
+
+Act = Callable[[Daemon, int], Load]
 
 SETTLE_S = 0.1
 """How long a server may go on after the last answer on the account of what it was asked."""
@@ -31,6 +33,16 @@ class Plan:
     """What each of the 100 clients of the memory work pushes."""
     lone_bytes: int
     """What the single client of the memory work pushes."""
+    list_s: int
+    """How long a load lasts that repeats pages of lists."""
+    tags: int
+    """Tags of the large repository."""
+    repositories: int
+    """Repositories in the large catalogue."""
+    sized_tags: int
+    """Tags of the repository whose size is asked for."""
+    deleted_tags: int
+    """Tags that are deleted at once."""
     free_bytes: int
     """What has to be free on the disk."""
 
@@ -42,6 +54,11 @@ FULL = Plan(
     large_pulls=4,
     crowd_bytes=100 * MIB,
     lone_bytes=4 * GIB,
+    list_s=2,
+    tags=100_000,
+    repositories=100_000,
+    sized_tags=10_000,
+    deleted_tags=26_788,
     free_bytes=30 * GIB,
 )
 QUICK = Plan(
@@ -51,6 +68,11 @@ QUICK = Plan(
     large_pulls=2,
     crowd_bytes=10 * MIB,
     lone_bytes=256 * MIB,
+    list_s=1,
+    tags=10_000,
+    repositories=10_000,
+    sized_tags=1000,
+    deleted_tags=2000,
     free_bytes=8 * GIB,
 )
 
@@ -62,6 +84,8 @@ class Sample:
     count: int
     cpu_s: float
     wall_s: float
+    latencies_s: Latencies
+    database_cpu_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +119,19 @@ class Stage:
     plan: Plan
     pool: Pool
     say: Callable[[str], None]
+    stores: Sequence[Subject] = ()
+    """The candidate on every store that it can use, the default one first; empty if it is not Moorage."""
+
+    @property
+    def databases(self) -> Sequence[Subject]:
+        """The candidate on every database."""
+        return [subject for subject in self.stores if subject.store != "layout"]
+
+    @contextlib.contextmanager
+    def running(self, *subjects: Subject) -> Iterator[list[Daemon]]:
+        """Start *subjects*, each with an empty folder."""
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(running(subject, self.scratch)) for subject in subjects]
 
     @contextlib.contextmanager
     def pair(self) -> Iterator[Pair]:
@@ -102,27 +139,32 @@ class Stage:
         with running(self.reference, self.scratch) as reference, running(self.candidate, self.scratch) as candidate:
             yield Pair(reference, candidate)
 
-    def measure(self, title: str, pair: Pair, act: Callable[[Daemon, int], Load]) -> Rounds:
-        """Measure *act* (a server, the number of the round) on both in turn; who is first changes with each round.
+    def measure(self, title: str, pair: Pair, act: Act) -> Rounds:
+        """Measure *act* on both servers; see :meth:`samples`."""
+        return Rounds(*self.samples(title, [pair.reference, pair.candidate], act))
+
+    def samples(self, title: str, daemons: Sequence[Daemon], act: Act) -> list[list[Sample]]:
+        """Measure *act* (a server, the number of the round) on each in turn; who is first changes with each round.
 
         Round 0 is only for warming up: it is not counted.
         """
-        samples: Mapping[str, list[Sample]] = {"reference": [], "candidate": []}
-        order = [("reference", pair.reference), ("candidate", pair.candidate)]
+        samples: list[list[Sample]] = [[] for _ in daemons]
+        order = list(range(len(daemons)))
         for number in range(self.plan.rounds + 1):
             self.say(f"{title}: {f'round {number} of {self.plan.rounds}' if number else 'warming up'}")
-            for side, daemon in order:
-                sample = _timed(daemon, act, number)
+            for side in order:
+                sample = _timed(daemons[side], act, number)
                 if number:
                     samples[side].append(sample)
             order.reverse()
-        return Rounds(samples["reference"], samples["candidate"])
+        return samples
 
 
-def _timed(daemon: Daemon, act: Callable[[Daemon, int], Load], number: int) -> Sample:
+def _timed(daemon: Daemon, act: Act, number: int) -> Sample:
     # Whoever wrote last pays for its own pages.
     os.sync()
-    before_s = daemon.cpu_s()
+    before_s, database_before_s = daemon.cpu_s(), daemon.database_cpu_s()
     load = act(daemon, number)
     time.sleep(SETTLE_S)
-    return Sample(load.count, daemon.cpu_s() - before_s, load.wall_s)
+    cpu_s, database_cpu_s = daemon.cpu_s() - before_s, daemon.database_cpu_s() - database_before_s
+    return Sample(load.count, cpu_s, load.wall_s, load.latencies_s, database_cpu_s)

@@ -11,17 +11,20 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import processes
 from load import Address, LoadError
+from postgres import PASSWORD, USER, Postgres
+from seeding import PostgresSink, Sink, SqliteSink
 
 START_S = 30
 STOP_S = 20
 POLL_S = 0.001
 
+_MOORAGE = (sys.executable, "-m", "moorage")
 _PROBE = b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
@@ -29,6 +32,10 @@ class Subject(ABC):
     """A server that can be started on an address with a data folder."""
 
     name: str
+    store: str = ""
+    """Where its metadata is, if there is a choice."""
+    database: Postgres | None = None
+    """The database server that works for it."""
 
     @property
     @abstractmethod
@@ -38,6 +45,13 @@ class Subject(ABC):
     @abstractmethod
     def command(self, address: Address, folder: Path) -> list[str]:
         """The command that serves *folder* in the foreground. Files it needs are written into *folder*."""
+
+    def prepare(self, folder: Path) -> None:  # noqa: B027 - most have nothing to do
+        """Do what has to be done once before *folder* is served."""
+
+    def sink(self, folder: Path) -> Sink:
+        """Where rows of metadata can be written, once it serves *folder*."""
+        raise NotImplementedError
 
 
 class DockerRegistry(Subject):
@@ -75,10 +89,12 @@ class DockerRegistry(Subject):
 
 
 class Moorage(Subject):
-    """Moorage of this tree, without a configuration file."""
+    """Moorage of this tree, without a configuration file: its metadata is in SQLite, beside the data."""
+
+    name = "moorage"
+    store = "SQLite"
 
     def __init__(self, workers: int) -> None:
-        self.name = "moorage"
         self._workers = workers
 
     @property
@@ -89,7 +105,88 @@ class Moorage(Subject):
     def command(self, address: Address, folder: Path) -> list[str]:
         """Serve with what ``moorage serve`` does by itself."""
         where = ["--addr", f"{address[0]}:{address[1]}", "--data", str(folder / "data")]
-        return [sys.executable, "-m", "moorage", "serve", *where, "--workers", str(self._workers)]
+        return [*_MOORAGE, "serve", *where, "--workers", str(self._workers)]
+
+    def sink(self, folder: Path) -> Sink:
+        """The file that ``moorage serve`` makes."""
+        return SqliteSink(folder / "data" / "moorage.db")
+
+
+class _Configured(Moorage):
+    """Moorage with a configuration file."""
+
+    def command(self, address: Address, folder: Path) -> list[str]:
+        """Serve with a configuration file written into *folder*."""
+        serve, *options = super().command(address, folder)[len(_MOORAGE) :]
+        return [*_MOORAGE, serve, str(self._write(folder)), *options]
+
+    def _database(self, folder: Path) -> Mapping[str, object] | None:
+        raise NotImplementedError
+
+    def _write(self, folder: Path) -> Path:
+        storage = {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}}
+        configuration: dict[str, object] = {"version": "0.1", "storage": storage}
+        database = self._database(folder)
+        if database is not None:
+            configuration["database"] = database
+        path = folder / "config.yml"
+        path.write_text(json.dumps(configuration, indent=2))  # JSON is YAML too.
+        return path
+
+
+class MoorageOnLayout(_Configured):
+    """Moorage with its metadata in Distribution's layout: a configuration without a database."""
+
+    store = "layout"
+
+    def _database(self, folder: Path) -> Mapping[str, object] | None:
+        del folder
+        return None
+
+
+class MoorageOnPostgres(_Configured):
+    """Moorage with its metadata in a database of *server*, one for each folder."""
+
+    store = "PostgreSQL"
+
+    def __init__(self, workers: int, server: Postgres, *, port: int | None = None) -> None:
+        """*port*: where the server is reached, if not where it listens."""
+        super().__init__(workers)
+        self.database: Postgres = server
+        self._port = port or server.port
+
+    def prepare(self, folder: Path) -> None:
+        """Make the folder's database and its schema.
+
+        Raises:
+            LoadError: the migrations failed.
+        """
+        self.database.make(_database_name(folder))
+        command = [*_MOORAGE, "database", "migrate", "up", str(self._write(folder))]
+        ended = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=_environment(), check=False)
+        if ended.returncode:
+            msg = f"{command!r}:\n{ended.stdout}{ended.stderr}"
+            raise LoadError(msg)
+
+    def sink(self, folder: Path) -> Sink:
+        """The folder's database."""
+        return PostgresSink(self.database.url(_database_name(folder)))
+
+    def _database(self, folder: Path) -> Mapping[str, object] | None:
+        return {
+            "enabled": True,
+            "host": "127.0.0.1",
+            "port": self._port,
+            "user": USER,
+            "password": PASSWORD,
+            "dbname": _database_name(folder),
+            "sslmode": "disable",
+            "preparedstatements": True,
+        }
+
+
+def _database_name(folder: Path) -> str:
+    return folder.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +196,28 @@ class Daemon:
     subject: Subject
     process: subprocess.Popen[bytes]
     address: Address
+    folder: Path
     start_s: float
 
     def cpu_s(self) -> float:
         """Seconds of CPU that the server and all its processes have used up to now."""
         return processes.cpu_s(self.process.pid)
 
+    def database_cpu_s(self) -> float:
+        """The same of the database server that works for it; 0 if there is none."""
+        return self.subject.database.cpu_s() if self.subject.database else 0.0
+
     def peak_memory_bytes(self) -> int:
         """The largest resident size that one of its processes has had."""
         return processes.peak_memory_bytes(self.process.pid)
+
+    def memory_bytes(self) -> int:
+        """The largest resident size that one of its processes has."""
+        return processes.memory_bytes(self.process.pid)
+
+    def sink(self) -> Sink:
+        """Where rows of metadata can be written."""
+        return self.subject.sink(self.folder)
 
 
 @contextlib.contextmanager
@@ -121,21 +231,25 @@ def running(subject: Subject, scratch: Path) -> Iterator[Daemon]:
     try:
         (folder / "data").mkdir()
         address = ("127.0.0.1", _free_port())
+        subject.prepare(folder)
         command = subject.command(address, folder)
-        # Settings of the caller's shell are not those under test.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
         with (folder / "log").open("wb") as log:
             began = time.perf_counter()
             process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
+                command, stdout=log, stderr=log, cwd=folder, env=_environment(), start_new_session=True
             )
         try:
             _wait_for_answer(process, address, folder / "log")
-            yield Daemon(subject, process, address, time.perf_counter() - began)
+            yield Daemon(subject, process, address, folder, time.perf_counter() - began)
         finally:
             processes.stop(process, patience_s=STOP_S)
     finally:
         shutil.rmtree(folder)
+
+
+def _environment() -> dict[str, str]:
+    # Settings of the caller's shell are not those under test.
+    return {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
 
 
 def _free_port() -> int:

@@ -1,5 +1,6 @@
-"""What is measured: one function a work, each giving its figures."""
+"""What is measured of pulls, pushes, memory and the start: one function a work, each giving its figures."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,7 +9,7 @@ import load
 from content import GIB, KIB, MIB, Blob
 from figures import AtMost, Figure, Series, TimesBetter
 from load import Load
-from stage import Rounds, Sample, Stage
+from stage import Pair, Rounds, Sample, Stage
 from subjects import Daemon, running
 
 CONNECTIONS = 16
@@ -22,6 +23,11 @@ PUSHES_PER_S = 6000
 """More than any server here manages: so many blobs are ready for a round."""
 
 CROWD = 100
+
+CPU_LIMIT_US = 200
+"""What a manifest may cost Moorage itself, with its metadata in PostgreSQL."""
+
+DEFAULT_STORE = "SQLite"
 
 START_LIMIT_MS = 1000
 MEMORY_LIMIT_MIB = 150
@@ -44,21 +50,21 @@ def manifests(stage: Stage) -> list[Figure]:
         return lambda daemon, _: _repeat(stage, daemon, [[path]] * CONNECTIONS, client.ACCEPT, method="HEAD")
 
     kinds = [
-        ("GET manifest by tag", get(by_tag)),
         ("HEAD manifest by tag", head(by_tag)),
         ("GET manifest by digest", get(by_digest)),
         ("HEAD manifest by digest", head(by_digest)),
     ]
-    with stage.pair() as pair:
-        for daemon in (pair.reference, pair.candidate):
+    size = f"({len(payload) / 1000:.1f} kB)"
+    with stage.running(stage.reference, stage.candidate, *stage.stores[1:]) as daemons:
+        for daemon in daemons:
             client.prepare_blobs(daemon, blobs)
             client.prepare_manifest(daemon, payload)
-        return [
-            _per_request(
-                "manifests", f"{title} ({len(payload) / 1000:.1f} kB)", stage.measure(title, pair, act), times=15
-            )
-            for title, act in kinds
-        ]
+        title = "GET manifest by tag"
+        found = _by_store(f"{title} {size}", daemons, stage.samples(title, daemons, get(by_tag)))
+        for title, act in kinds:
+            rounds = stage.measure(title, Pair(*daemons[:2]), act)
+            found.append(_per_request("manifests", f"{title} {size}", rounds, times=15))
+        return found
 
 
 def pull_small(stage: Stage) -> list[Figure]:
@@ -123,11 +129,19 @@ def push_small(stage: Stage) -> list[Figure]:
         until = time.monotonic() + stage.plan.load_s
         return load.run(daemon.address, [client.push(shared, until=until) for _ in range(PUSH_CONNECTIONS)])
 
-    with stage.pair() as pair:
-        rounds = stage.measure(title, pair, act)
-    pushes = rounds.series("pushes/s", _rate, is_higher_better=True)
-    cpu = rounds.series("CPU µs/push", _cpu_us)
-    return [Figure(work="push-small", title=title, judged=pushes, target=TimesBetter(5), others=[cpu])]
+    with stage.running(stage.reference, stage.candidate, *stage.stores[1:]) as daemons:
+        peer, *ours = stage.samples(title, daemons, act)
+    found = []
+    for daemon, samples in zip(daemons[1:], ours, strict=True):
+        rounds = Rounds(peer, samples)
+        judged = rounds.series("pushes/s", _rate, is_higher_better=True)
+        others = [rounds.series("CPU µs/push", _cpu_us), *_database_cpu(daemon, samples, "push")]
+        store = daemon.subject.store
+        figure = Figure(
+            work="push-small", title=title, store=store, judged=judged, target=TimesBetter(5), others=others
+        )
+        found.append(figure)
+    return found
 
 
 def memory(stage: Stage) -> list[Figure]:
@@ -150,7 +164,8 @@ def start(stage: Stage) -> list[Figure]:
                     times_ms[subject.name].append(1000 * daemon.start_s)
     series = Series("ms", times_ms[stage.reference.name], times_ms[stage.candidate.name])
     title = "start to first answer"
-    return [Figure(work="start", title=title, judged=series, target=AtMost(START_LIMIT_MS))]
+    target = AtMost(START_LIMIT_MS)
+    return [Figure(work="start", title=title, store=DEFAULT_STORE, judged=series, target=target)]
 
 
 WORKS: Mapping[str, Callable[[Stage], list[Figure]]] = {
@@ -162,6 +177,31 @@ WORKS: Mapping[str, Callable[[Stage], list[Figure]]] = {
     "memory": memory,
     "start": start,
 }
+
+
+def _by_store(title: str, daemons: Sequence[Daemon], sides: Sequence[Sequence[Sample]]) -> list[Figure]:
+    """The figures of a manifest by its tag; the reference is the first of *daemons*."""
+    found = []
+    by_store = {daemon.subject.store: samples for daemon, samples in zip(daemons, sides, strict=True)}
+    for daemon, samples in zip(daemons[1:], sides[1:], strict=True):
+        store, rounds = daemon.subject.store, Rounds(sides[0], samples)
+        figure = _per_request("manifests", title, rounds, times=15, store=store)
+        if store == "PostgreSQL":
+            others = [*figure.others, *_database_cpu(daemon, samples, "request")]
+            figure = dataclasses.replace(figure, target=AtMost(CPU_LIMIT_US), others=others)
+        found.append(figure)
+    if "layout" in by_store:
+        judged = Rounds(by_store["layout"], by_store["SQLite"]).series("CPU µs/request", _cpu_us)
+        target = TimesBetter(1)
+        compared = Figure(work="manifests", title=title, store="SQLite", against="layout", judged=judged, target=target)
+        found.append(compared)
+    return found
+
+
+def _database_cpu(daemon: Daemon, samples: Sequence[Sample], what: str) -> list[Series]:
+    if daemon.subject.database is None:
+        return []
+    return [Series(f"CPU µs/{what} of PostgreSQL", [], [1e6 * each.database_cpu_s / each.count for each in samples])]
 
 
 def _repeat(stage: Stage, daemon: Daemon, paths: Sequence[Sequence[str]], *headers: str, method: str = "GET") -> Load:
@@ -182,20 +222,23 @@ def _peak_memory(stage: Stage, title: str, clients: int, size_bytes: int) -> Fig
         Series("MiB/s", [], [clients * size_bytes / MIB / done.wall_s], is_higher_better=True),
     ]
     judged = Series("MiB at most", [], [peak_mib])
-    return Figure(work="memory", title=title, judged=judged, target=AtMost(MEMORY_LIMIT_MIB), others=others)
+    target = AtMost(MEMORY_LIMIT_MIB)
+    return Figure(work="memory", title=title, store=DEFAULT_STORE, judged=judged, target=target, others=others)
 
 
-def _per_request(work: str, title: str, rounds: Rounds, *, times: float) -> Figure:
+def _per_request(work: str, title: str, rounds: Rounds, *, times: float, store: str = DEFAULT_STORE) -> Figure:
     rate = rounds.series("requests/s", _rate, is_higher_better=True)
     judged = rounds.series("CPU µs/request", _cpu_us)
-    return Figure(work=work, title=title, judged=judged, target=TimesBetter(times), others=[rate])
+    target = TimesBetter(times)
+    return Figure(work=work, title=title, store=store, judged=judged, target=target, others=[rate])
 
 
 def _per_gib(work: str, title: str, rounds: Rounds, *, size_bytes: int, times: float) -> Figure:
     gib = size_bytes / GIB
     wall = rounds.series("s/GiB", lambda sample: sample.wall_s / sample.count / gib)
     judged = rounds.series("CPU s/GiB", lambda sample: sample.cpu_s / sample.count / gib)
-    return Figure(work=work, title=title, judged=judged, target=TimesBetter(times), others=[wall])
+    target = TimesBetter(times)
+    return Figure(work=work, title=title, store=DEFAULT_STORE, judged=judged, target=target, others=[wall])
 
 
 def _rate(sample: Sample) -> float:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support.daemon import Daemon
+from support.postgres import Postgres
 
 # The machine may be busy with other tests: how long an example takes says nothing.
 settings.register_profile("moorage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -18,6 +19,13 @@ def shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A two-worker daemon on its defaults, one for the whole session: tests use a repository name of their own."""
     with Daemon(tmp_path_factory.mktemp("daemon"), workers=2) as daemon:
         yield daemon
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for the whole session, started when first asked for: tests make a database of their own in it."""
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture

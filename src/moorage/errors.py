@@ -6,6 +6,7 @@
     ├── Refused                     the caller's fault; the message is safe to show
     │   ├── NameInvalid             a repository name outside the grammar
     │   ├── TagInvalid              a tag outside the grammar
+    │   │   └── PathTagInvalid      … in a path of GitLab's API
     │   ├── DigestInvalid           a digest that does not parse, is not supported, or does not match
     │   ├── SizeInvalid             a length that does not match what came
     │   ├── RangeInvalid            a chunk that does not start where the upload ends
@@ -20,6 +21,20 @@
     │   ├── ReferencesUnknown       a manifest that names blobs or manifests that are not there
     │   ├── ParameterInvalid        a query parameter or header outside its range
     │   ├── TooManyTags             more tags in one request than are taken
+    │   ├── RequestUnknown          a request that changed nothing, so that nothing can be taken back
+    │   ├── UndoConflict            something was changed since by somebody else
+    │   ├── AlreadyUndone           everything is as it was before
+    │   ├── ContentGone             garbage collection took what should come back
+    │   ├── BodyTooLarge            a request body larger than is taken
+    │   ├── ContentTypeInvalid      a request body that is not said to be JSON
+    │   ├── TagUnknown              no such tag in the repository, for GitLab's API
+    │   ├── QueryValueInvalid       a query parameter of GitLab's API outside what is allowed
+    │   ├── QueryTypeInvalid        a query parameter of GitLab's API that is not of its type
+    │   ├── BodyNotJSON             a request body that is no JSON object of the expected form
+    │   ├── BodyValueInvalid        a value in a request body outside what is allowed
+    │   ├── BodyTypeInvalid         a value in a request body that is missing or malformed
+    │   ├── RenameConflict          a new name for a repository that is taken
+    │   ├── TooManyRepositories     more repositories than can be renamed at once
     │   ├── RangeNotSatisfiable     a Range of a blob that lies outside it
     │   ├── Unauthorized            credentials are missing or wrong
     │   ├── Denied                  the credentials do not allow it
@@ -60,6 +75,10 @@ class NameInvalid(Refused):
 
 class TagInvalid(Refused):
     """A tag outside the specification's grammar."""
+
+
+class PathTagInvalid(TagInvalid):
+    """A tag outside the specification's grammar, in a path of GitLab's API."""
 
 
 class DigestInvalid(Refused):
@@ -124,6 +143,62 @@ class ParameterInvalid(Refused):
 
 class TooManyTags(Refused):
     """More tags in one request than are taken."""
+
+
+class RequestUnknown(Refused):
+    """The journal has no change by this request."""
+
+
+class UndoConflict(Refused):
+    """What should be taken back was changed since by somebody else. Nothing was changed."""
+
+
+class AlreadyUndone(Refused):
+    """Everything is as it was before the request that should be taken back."""
+
+
+class ContentGone(Refused):
+    """Garbage collection took what should come back. Nothing was changed."""
+
+
+class BodyTooLarge(Refused):
+    """The request's body has more bytes than are taken here."""
+
+
+class ContentTypeInvalid(Refused):
+    """The request's body is not declared as JSON."""
+
+
+class TagUnknown(Refused):
+    """The tag is not in the repository. For GitLab's API, which tells it from a manifest that is not there."""
+
+
+class QueryValueInvalid(Refused):
+    """A query parameter of GitLab's API whose value is outside what is allowed."""
+
+
+class QueryTypeInvalid(Refused):
+    """A query parameter of GitLab's API whose value is not of its type."""
+
+
+class BodyNotJSON(Refused):
+    """The request's body is no JSON object of the expected form."""
+
+
+class BodyValueInvalid(Refused):
+    """A value in the request's body is outside what is allowed."""
+
+
+class BodyTypeInvalid(Refused):
+    """A value in the request's body is missing or malformed."""
+
+
+class RenameConflict(Refused):
+    """The new name of a repository is taken, or about to be. Nothing was changed."""
+
+
+class TooManyRepositories(Refused):
+    """More repositories than can be renamed at once. Nothing was changed."""
 
 
 class RangeNotSatisfiable(Refused):

@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from moorage import __version__
+from moorage.cli.background import background_app
 from moorage.cli.configuration import read
+from moorage.cli.database import database_app
 from moorage.config import Loaded
 from moorage.errors import ConfigurationError, Mistake
 
@@ -24,6 +26,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at a configuration file.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
+app.add_typer(database_app, name="database")
+app.add_typer(background_app, name="background-migrate")
 
 ConfigFile = Annotated[
     Path | None,

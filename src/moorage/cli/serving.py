@@ -4,13 +4,15 @@ import ipaddress
 from pathlib import Path
 
 from moorage import __version__
+from moorage.cli.choosing import choose
 from moorage.cli.configuration import find, read
 from moorage.config import Config, FilesystemDriver, defaults
 from moorage.errors import ConfigurationError, Mistake
 from moorage.server.supervisor import Supervisor
 from moorage.server.worker import tls_context
 from moorage.telemetry import Log, configure, get_log
-from moorage.wiring import log_settings
+from moorage.metadata.sql.starting import prepare
+from moorage.wiring.registry import log_settings
 
 DEFAULT_ADDR = "127.0.0.1:5000"
 DEFAULT_DATA = Path("data")
@@ -41,7 +43,8 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         _make_root(Path(config.storage.driver.rootdirectory))
     else:
         workers = 1  # Memory is not shared between processes.
-    return Supervisor(config, workers, lambda address: _welcome(log, config, address, workers)).run()
+    store = choose(config, prepare)
+    return Supervisor(config, store, workers, lambda address: _welcome(log, config, address, workers)).run()
 
 
 def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
@@ -74,11 +77,6 @@ def _refuse(config: Config) -> None:
         tls_context(config)
     except ConfigurationError as exc:
         mistakes += exc.mistakes
-    if isinstance(driver, FilesystemDriver):
-        lock = Path(driver.rootdirectory) / "docker/registry/lockfiles/database-in-use"
-        if lock.exists():
-            message = "its metadata is in a database, which is not supported yet; served without, it would look empty"
-            mistakes.append(Mistake("storage.filesystem.rootdirectory", message))
     if mistakes:
         raise ConfigurationError(mistakes)
 

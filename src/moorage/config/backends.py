@@ -3,37 +3,37 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
-from moorage.config.section import Count, Duration, Flag, Secret, Section, SignedDuration, Text, Whole, later
+from moorage.config.section import Count, Duration, Flag, Secret, Section, SignedDuration, Text, Whole, later, now
 
 
 class DatabasePool(Section):
     """``database.pool``"""
 
-    maxidle: Whole = later(0, "Idle connections kept; 0: none.")
-    maxopen: Count = later(0, "Connections at most; 0: any number.")
-    maxlifetime: Duration = later(timedelta(0), "Age at which a connection is closed; 0: never.")
-    maxidletime: Duration = later(timedelta(0), "Idle time after which a connection is closed; 0: never.")
+    maxidle: Whole = now(0, "Idle connections kept; 0: none; left out: as many as are open.")
+    maxopen: Count = now(0, "Connections of a worker at most; 0: 10.")
+    maxlifetime: Duration = now(timedelta(0), "Age at which a connection is closed; 0: never.")
+    maxidletime: Duration = now(timedelta(0), "Idle time after which a connection is closed; 0: never.")
 
 
 class BackgroundMigrations(Section):
     """``database.backgroundmigrations``"""
 
-    enabled: Flag = later(False, "Whether to run them while serving.")
-    maxjobretries: Count = later(0, "Tries of a failed job; 0: 5.")
-    jobinterval: Duration = later(timedelta(minutes=1), "Pause between jobs.")
+    enabled: Flag = now(False, "Whether to run them while serving; it needs no `REGISTRY_FF_BBM` beside it.")
+    maxjobretries: Count = now(0, "Tries of a failed job; 0: 5.")
+    jobinterval: Duration = now(timedelta(minutes=1), "Pause between jobs.")
 
 
 class LoadBalancing(Section):
     """``database.loadbalancing``"""
 
-    enabled: Flag = later(False, "Whether reads go to replicas.")
-    hosts: list[Text] = later([], "The replicas.")
-    nameserver: Text = later("localhost", "DNS server that knows them.")
-    port: Whole = later(8600, "Its port.")
-    record: Text = later("", "The SRV record; takes precedence over `hosts`.")
-    replicacheckinterval: Duration = later(timedelta(minutes=1), "How often their lag is checked.")
+    enabled: Flag = now(False, "Whether reads go to replicas. Needs `redis.loadbalancing`.")
+    hosts: list[Text] = now([], "The replicas.")
+    nameserver: Text = now("localhost", "DNS server that knows them.")
+    port: Whole = now(8600, "Its port.")
+    record: Text = now("", "The SRV record; takes precedence over `hosts`.")
+    replicacheckinterval: Duration = now(timedelta(minutes=1), "How often their lag is checked.")
 
 
 class DatabaseMetrics(Section):
@@ -53,77 +53,88 @@ def _enabled(value: object) -> object:
     return found
 
 
+def _file_name(value: str) -> str:
+    if value.startswith((":", "file:")):
+        msg = "the path of a file is needed; every process opens it for itself, so it cannot be in memory"
+        raise ValueError(msg)
+    return value
+
+
 class Database(Section):
     """``database``"""
 
-    enabled: Annotated[Literal[False, True, "prefer"], BeforeValidator(_enabled)] = later(
-        False, "Whether metadata lives in the database: true, false or prefer."
+    enabled: Annotated[Literal[False, True, "prefer"], BeforeValidator(_enabled)] = now(
+        False,
+        "Whether metadata lives in the database: true, false or prefer (unless storage has images as link files). "
+        "Lock files in storage keep the two from being mixed unless `REGISTRY_FF_ENFORCE_LOCKFILES` is `false`; "
+        "GitLab checks them only where it is `true`.",
     )
-    host: Text = later("", "PostgreSQL's host.")
-    port: Whole = later(0, "Its port.")
-    user: Text = later("", "Its user.")
-    password: Secret = later("", "The user's password.")
-    dbname: Text = later("", "The database.")
-    sslmode: Literal["", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = later("", "As libpq's.")
-    sslcert: Text = later("", "The client's certificate.")
-    sslkey: Text = later("", "The client's key.")
-    sslrootcert: Text = later("", "The authority's certificate.")
-    connecttimeout: Duration = later(timedelta(0), "Deadline of connecting; 0: none.")
-    draintimeout: Duration = later(timedelta(0), "Deadline of closing at the end; 0: none.")
-    preparedstatements: Flag = later(
-        False, "Whether to prepare statements; not behind PgBouncer's transaction pooling."
-    )
-    primary: Text = later("", "Host for migrations and imports, past a pooler.")
-    pool: DatabasePool = later(DatabasePool, "Connections.")
-    backgroundmigrations: BackgroundMigrations = later(BackgroundMigrations, "Large migrations while serving.")
-    loadbalancing: LoadBalancing = later(LoadBalancing, "Replicas.")
+    sqlite: Annotated[Text, AfterValidator(_file_name)] = now("", "Path of an SQLite file instead of PostgreSQL.")
+    host: Text = now("", "PostgreSQL's host.")
+    port: Whole = now(0, "Its port.")
+    user: Text = now("", "Its user.")
+    password: Secret = now("", "The user's password.")
+    dbname: Text = now("", "The database.")
+    sslmode: Literal["", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = now("", "As libpq's.")
+    sslcert: Text = now("", "The client's certificate.")
+    sslkey: Text = now("", "The client's key.")
+    sslrootcert: Text = now("", "The authority's certificate.")
+    connecttimeout: Duration = now(timedelta(0), "Deadline of connecting; 0: none.")
+    draintimeout: Duration = now(timedelta(0), "Deadline of closing at the end; 0: none.")
+    preparedstatements: Flag = now(False, "Whether to prepare statements; not behind PgBouncer's transaction pooling.")
+    primary: Text = now("", "Host for migrations and imports, past a pooler.")
+    pool: DatabasePool = now(DatabasePool, "Connections.")
+    backgroundmigrations: BackgroundMigrations = now(BackgroundMigrations, "Large migrations while serving.")
+    loadbalancing: LoadBalancing = now(LoadBalancing, "Replicas.")
     metrics: DatabaseMetrics = later(DatabaseMetrics, "Row counts.")
 
 
 class RedisTLS(Section):
     """``redis.tls``"""
 
-    enabled: Flag = later(False, "Whether to speak TLS.")
-    insecure: Flag = later(False, "Whether to trust any certificate.")
-    certificate: Text = later("", "Distribution: PEM file of the client's certificate.")
-    key: Text = later("", "Distribution: PEM file of its private key.")
-    rootcas: list[Text] = later([], "Distribution: PEM files of trusted authorities.")
+    enabled: Flag = now(False, "Whether to speak TLS.")
+    insecure: Flag = now(False, "Whether to trust any certificate.")
+    certificate: Text = now("", "Distribution: PEM file of the client's certificate.")
+    key: Text = now("", "Distribution: PEM file of its private key.")
+    rootcas: list[Text] = now([], "Distribution: PEM files of trusted authorities.")
 
 
 class RedisPool(Section):
     """``redis.pool``"""
 
-    size: Count = later(10, "Connections at most.")
-    maxlifetime: Duration = later(timedelta(0), "Age at which a connection is closed; 0: never.")
-    idletimeout: Duration = later(timedelta(0), "Idle time after which a connection is closed; 0: never.")
-    maxidle: Count = later(0, "Distribution's old name.")
-    maxactive: Count = later(0, "Distribution's old name.")
+    size: Count = now(10, "Connections at most.")
+    maxlifetime: Duration = now(timedelta(0), "Age at which a connection is closed; 0: never.")
+    idletimeout: Duration = now(timedelta(0), "Idle time after which a connection is closed; 0: never.")
+    maxidle: Count = now(0, "Distribution's old name.")
+    maxactive: Count = now(0, "Distribution's old name.")
 
 
 class RedisConnection(Section):
     """One Redis: ``redis.cache``, ``redis.ratelimiter``, ``redis.loadbalancing``."""
 
-    enabled: Flag = later(False, "Whether it is used.")
-    addr: Text = later("", "host:port; several, comma-separated, for Sentinel (with `mainname`) or Cluster.")
-    mainname: Text = later("", "Sentinel's name of the main server.")
-    sentinelusername: Text = later("", "Sentinel's user.")
-    sentinelpassword: Secret = later("", "Sentinel's password.")
-    username: Text = later("", "The user.")
-    password: Secret = later("", "The user's password.")
-    db: Count = later(0, "The database's number.")
-    dialtimeout: Duration = later(timedelta(0), "Deadline of connecting.")
-    readtimeout: SignedDuration = later(timedelta(0), "Deadline of an answer.")
-    writetimeout: SignedDuration = later(timedelta(0), "Deadline of a command.")
-    tls: RedisTLS = later(RedisTLS, "TLS.")
-    pool: RedisPool = later(RedisPool, "Connections.")
+    enabled: Flag = now(False, "Whether it is used.")
+    addr: Text = now("", "host:port; several, comma-separated, for Sentinel (with `mainname`) or Cluster.")
+    mainname: Text = now("", "Sentinel's name of the main server.")
+    sentinelusername: Text = now("", "Sentinel's user.")
+    sentinelpassword: Secret = now("", "Sentinel's password.")
+    username: Text = now("", "The user.")
+    password: Secret = now("", "The user's password.")
+    db: Count = now(0, "The database's number.")
+    dialtimeout: Duration = now(timedelta(0), "Deadline of connecting.")
+    readtimeout: SignedDuration = now(timedelta(0), "Deadline of an answer.")
+    writetimeout: SignedDuration = now(timedelta(0), "Deadline of a command.")
+    tls: RedisTLS = now(RedisTLS, "TLS.")
+    pool: RedisPool = now(RedisPool, "Connections.")
 
 
 class Redis(RedisConnection):
     """``redis``: the connection for blob descriptors, and those for other uses below it."""
 
+    later_keys = frozenset(RedisConnection.model_fields)
+
     cache: RedisConnection = later(RedisConnection, "For the repository cache.")
     ratelimiter: RedisConnection = later(RedisConnection, "For rate limits.")
-    loadbalancing: RedisConnection = later(RedisConnection, "For following writes.")
+    loadbalancing: RedisConnection = now(RedisConnection, "For following writes.")
     options: dict[str, object] = later({}, "Distribution v3's options.", repr=False)
     addrs: list[Text] = later([], "Distribution's list of addresses.")
     mastername: Text = later("", "Distribution's `mainname`.")

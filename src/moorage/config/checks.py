@@ -3,11 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from moorage.config.backends import Database, RedisConnection
 from moorage.config.root import Config
 from moorage.errors import Mistake
 
 _PURGING_KEYS = ("age", "interval", "dryrun")
 _LARGEST_PORT = 65535
+_POSTGRES_KEYS = (
+    *("host", "port", "user", "password", "dbname", "sslmode", "sslcert", "sslkey", "sslrootcert", "primary"),
+    "preparedstatements",
+)
+"""Keys of ``database`` that say something of PostgreSQL only."""
 
 
 def before(given: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -36,6 +42,10 @@ def after(config: Config) -> Iterator[Mistake]:
         yield Mistake(f"http.tls.{missing}", f"is needed with http.tls.{other}")
     if tls.certificate and tls.letsencrypt.cachefile:
         yield Mistake("http.tls.letsencrypt", "cannot specify both certificate and Let's Encrypt")
+    if config.database.enabled is not False:
+        yield from _check_database(config.database)
+        if config.database.loadbalancing.enabled:
+            yield from _check_load_balancing(config.redis.loadbalancing)
 
 
 def _check_version(version: object) -> Iterator[Mistake]:
@@ -52,6 +62,31 @@ def _check_purging(purging: object) -> Iterator[Mistake]:
     for key in _PURGING_KEYS:
         if key not in purging:
             yield Mistake(f"storage.maintenance.uploadpurging.{key}", "is needed if uploadpurging is given")
+
+
+def _check_database(database: Database) -> Iterator[Mistake]:
+    given = [name for name in _POSTGRES_KEYS if getattr(database, name)]
+    if database.loadbalancing.enabled:
+        given.append("loadbalancing.enabled")
+    if database.sqlite:
+        for name in given:
+            message = "belongs to PostgreSQL and database.sqlite names another database; take one of the two out"
+            yield Mistake(f"database.{name}", message)
+        return
+    for name in ("host", "dbname"):
+        if not getattr(database, name):
+            message = f"is needed with database.enabled: {str(database.enabled).lower()}, unless database.sqlite is set"
+            yield Mistake(f"database.{name}", message)
+    if not 0 <= database.port <= _LARGEST_PORT:
+        yield Mistake("database.port", f"a port from 1 to {_LARGEST_PORT} is needed, or 0 for PostgreSQL's own")
+
+
+def _check_load_balancing(redis: RedisConnection) -> Iterator[Mistake]:
+    # Source: features CFD-013. Which replica has seen a write is known to every node only through Redis.
+    if not redis.enabled:
+        yield Mistake("redis.loadbalancing.enabled", "true is needed with database.loadbalancing.enabled")
+    elif not redis.addr:
+        yield Mistake("redis.loadbalancing.addr", "is needed with database.loadbalancing.enabled")
 
 
 def _is_address(text: str) -> bool:

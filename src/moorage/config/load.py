@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,9 @@ from moorage.config.schema import Node, shown, tree
 from moorage.config.section import Section
 from moorage.config.storage import DRIVERS, FilesystemDriver, Storage
 from moorage.errors import ConfigurationError, Mistake
+
+SQLITE_NAME = "moorage.db"
+"""The database's file in the storage folder, where nothing was configured."""
 
 _COMMON_STORAGE_KEYS = frozenset(Storage.model_fields) - {"driver", "name"}
 _NULL_MATTERS = frozenset({"storage", "storage.maintenance", "auth"})
@@ -62,9 +66,13 @@ def load(text: str, environ: Mapping[str, str]) -> Loaded:
 
 def defaults(root_directory: str, addr: str) -> Config:
     """What ``moorage serve`` uses without a file."""
-    text = {"formatter": "text", "accesslog": {"formatter": "text"}}
-    storage = {"driver": FilesystemDriver(rootdirectory=root_directory), "delete": {"enabled": True}}
-    return Config.model_validate({"log": text, "http": {"addr": addr, "draintimeout": "5s"}, "storage": storage})
+    given = {
+        "log": {"formatter": "text", "accesslog": {"formatter": "text"}},
+        "http": {"addr": addr, "draintimeout": "5s"},
+        "storage": {"driver": FilesystemDriver(rootdirectory=root_directory), "delete": {"enabled": True}},
+        "database": {"enabled": "prefer", "sqlite": str(PurePath(root_directory, SQLITE_NAME))},
+    }
+    return Config.model_validate(given)
 
 
 @cache

@@ -3,7 +3,7 @@
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -38,11 +38,13 @@ class Node:
     """Whether a bare word is the name of a section without keys, as in ``storage: inmemory``."""
     is_free: bool = False
     """Whether anything may stand here."""
+    is_later: bool = False
+    """Whether the feature does not exist yet here, though it does elsewhere."""
 
     @property
     def is_implemented(self) -> bool:
         """Whether the feature exists."""
-        if self.model is not None and not self.model.is_implemented:
+        if self.is_later or (self.model is not None and not self.model.is_implemented):
             return False
         return self._extra("implemented") is not False
 
@@ -90,7 +92,7 @@ def _node(annotation: Any, field: FieldInfo | None) -> Node:  # noqa: ANN401 - a
         fields = annotation.model_fields
         is_plain = annotation is not Storage
         children = {
-            info.alias or name: _node(_bare(info.annotation), info)
+            info.alias or name: replace(_node(_bare(info.annotation), info), is_later=name in annotation.later_keys)
             for name, info in fields.items()
             if is_plain or name not in ("driver", "name")
         }

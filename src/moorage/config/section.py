@@ -31,6 +31,8 @@ class Section(BaseModel):
     # errors: it may be a secret.
     is_implemented: ClassVar[bool] = True
     """Whether there is such a driver or scheme yet, whatever its keys."""
+    later_keys: ClassVar[frozenset[str]] = frozenset()
+    """Inherited keys whose feature does not exist yet here, though it does where they come from."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, protected_namespaces=())
 

@@ -1,9 +1,10 @@
 """Blobs of a repository: find, read, mount, take out."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from moorage.errors import BlobUnknown, PathUnknown
-from moorage.metadata.base import Links
+from moorage.metadata.base import Cause, Links
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
@@ -54,29 +55,32 @@ class Blobs:
         except PathUnknown:
             raise _unknown(digest) from None
 
-    async def has(self, name: RepositoryName, digest: Digest) -> bool:
-        """Whether the blob is in the repository and can be read."""
-        return await self._links.has(name, digest) and await self._storage.exists(paths.blob(digest))
+    async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
+        """Those of *digests* that the repository does not have as blobs."""
+        return await self._links.missing(name, digests)
+
+    async def content(self, digest: Digest, *, limit_bytes: int) -> bytes | None:
+        """The bytes of a blob; None if they are not in storage, or too many."""
+        try:
+            stat = await self._storage.stat(paths.blob(digest))
+            return await self._storage.get(paths.blob(digest)) if stat.size_bytes <= limit_bytes else None
+        except PathUnknown:
+            return None
 
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
         """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there.
 
         Source: distribution-spec § Mounting a blob from another repository (end-11).
         """
-        if source is not None and not await self._links.has(source, digest):
-            return False
-        if not await self._storage.exists(paths.blob(digest)):
-            return False
-        await self._links.link(name, digest)
-        return True
+        return await self._links.mount(name, digest, source=source)
 
-    async def delete(self, name: RepositoryName, digest: Digest) -> None:
+    async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         """Take a blob out of the repository, at once. Its bytes stay for the others until garbage collection.
 
         Raises:
             BlobUnknown: it was not there.
         """
-        await self._links.unlink(name, digest)
+        await self._links.unlink(name, digest, cause=cause)
 
 
 def _unknown(digest: Digest) -> BlobUnknown:

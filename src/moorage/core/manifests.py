@@ -13,8 +13,8 @@ from moorage.errors import (
     NameUnknown,
     ReferencesUnknown,
 )
+from moorage.metadata.base import Cause, Page, Pulls
 from moorage.metadata.base import Manifests as ManifestStore
-from moorage.metadata.base import Page
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import (
@@ -30,6 +30,9 @@ from moorage.oci.names import Reference, RepositoryName, Tag
 
 DEFAULT_PLATFORM = ("linux", "amd64")
 """What a client gets of a Docker manifest list that it cannot read. Source: content-negotiation.md; ADR 0006."""
+
+CONFIGURATION_LIMIT_BYTES = 256 << 10
+"""Larger configurations are not kept with their manifests. Source: GitLab, ``dbConfigSizeLimit``."""
 
 
 class Accepts(Protocol):
@@ -67,9 +70,13 @@ class Pushed:
 class Manifests:
     """The manifests of every repository."""
 
-    def __init__(self, store: ManifestStore, blobs: Blobs, rules: ManifestRules) -> None:
+    def __init__(
+        self, store: ManifestStore, blobs: Blobs, rules: ManifestRules, *, pulls: Pulls | None = None
+    ) -> None:
+        """*pulls*: where pulls are counted; None: nowhere."""
         self._store = store
         self._blobs = blobs
+        self._pulls = pulls
         self.rules = rules
 
     async def get(self, name: RepositoryName, reference: Reference, *, accepts: Accepts | None) -> StoredManifest:
@@ -98,6 +105,7 @@ class Manifests:
         payload: bytes,
         *,
         content_type: str,
+        cause: Cause,
         tags: Sequence[Tag] = (),
     ) -> Pushed:
         """Store a manifest under its digest, and point the tag that *reference* is, and *tags*, to it.
@@ -114,10 +122,17 @@ class Manifests:
         await self._check_references(name, manifest)
         stored = StoredManifest(digest, manifest.media_type, payload)
         wanted = [reference, *tags] if isinstance(reference, Tag) else tags
-        await self._store.put(name, stored, manifest, tags=list(dict.fromkeys(wanted)))
+        configuration = await self._configuration(manifest)
+        unique = list(dict.fromkeys(wanted))
+        await self._store.put(name, stored, manifest, tags=unique, cause=cause, configuration=configuration)
         return Pushed(digest, None if manifest.subject is None else manifest.subject.digest)
 
-    async def delete(self, name: RepositoryName, reference: Reference) -> None:
+    def note_pull(self, name: RepositoryName, reference: Reference, digest: Digest) -> None:
+        """Count a pull of the manifest *digest* by *reference*."""
+        if self._pulls is not None:
+            self._pulls.note(name, reference, digest)
+
+    async def delete(self, name: RepositoryName, reference: Reference, *, cause: Cause) -> None:
         """Remove a tag, or a manifest with every tag that points to it. Both take effect at once.
 
         Raises:
@@ -125,9 +140,9 @@ class Manifests:
             NameUnknown: there is no such repository.
         """
         if isinstance(reference, Tag):
-            await self._store.untag(name, reference)
+            await self._store.untag(name, reference, cause=cause)
         else:
-            await self._store.delete(name, reference)
+            await self._store.delete(name, reference, cause=cause)
 
     async def referrers(
         self, name: RepositoryName, subject: Digest, *, artifact_type: str | None, after: str, limit: int
@@ -169,14 +184,19 @@ class Manifests:
             raise ManifestInvalid(msg, reason="MANIFEST_REFERENCE_LIMIT", limit=limit)
         if self.rules.sparse or manifest.media_type not in mediatypes.IMAGES | mediatypes.INDEXES:
             return
-        wanted = {reference.descriptor.digest: reference for reference in manifest.references}
-        missing = [
-            str(digest)
-            for digest, reference in wanted.items()
-            if self._is_required(reference) and not await self._is_there(name, reference)
-        ]
+        wanted = {
+            reference.descriptor.digest: reference.kind
+            for reference in manifest.references
+            if self._is_required(reference)
+        }
+        manifests = [digest for digest, kind in wanted.items() if kind is not Kind.BLOB]
+        missing = await self._store.missing(name, manifests)
+        # What may be either is looked for among blobs, too.
+        either = {digest for digest in missing if wanted[digest] is Kind.EITHER}
+        blobs = [digest for digest, kind in wanted.items() if kind is Kind.BLOB or digest in either]
+        missing = (missing - either) | await self._blobs.missing(name, blobs)
         if missing:
-            raise ReferencesUnknown(missing)
+            raise ReferencesUnknown([str(digest) for digest in wanted if digest in missing])
 
     def _is_required(self, reference: ManifestReference) -> bool:
         if reference.kind is Kind.BLOB:
@@ -184,18 +204,12 @@ class Manifests:
         platforms = self.rules.required_platforms
         return self.rules.require_children and (not platforms or reference.descriptor.platform in platforms)
 
-    async def _is_there(self, name: RepositoryName, reference: ManifestReference) -> bool:
-        digest = reference.descriptor.digest
-        if reference.kind is not Kind.BLOB and await self._has_manifest(name, digest):
-            return True
-        return reference.kind is not Kind.MANIFEST and await self._blobs.has(name, digest)
-
-    async def _has_manifest(self, name: RepositoryName, digest: Digest) -> bool:
-        try:
-            await self._store.find(name, digest)
-        except (ManifestUnknown, NameUnknown):
-            return False
-        return True
+    async def _configuration(self, manifest: Manifest) -> bytes | None:
+        config = manifest.config
+        if not self._store.keeps_configurations or config is None or config.size_bytes > CONFIGURATION_LIMIT_BYTES:
+            return None
+        # The descriptor may lie about the size.
+        return await self._blobs.content(config.digest, limit_bytes=CONFIGURATION_LIMIT_BYTES)
 
 
 def _digest(reference: Reference, payload: bytes) -> Digest:

@@ -23,7 +23,7 @@ from moorage.errors import (
     UploadBusy,
     UploadUnknown,
 )
-from moorage.metadata.base import Links
+from moorage.metadata.base import Links, Sessions, UploadSession
 from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
@@ -53,10 +53,17 @@ class Uploads:
     """The upload sessions of every repository."""
 
     def __init__(
-        self, storage: StorageDriver, links: Links, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        storage: StorageDriver,
+        links: Links,
+        *,
+        sessions: Sessions | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """*sessions*: where sessions are listed; None: in storage alone."""
         self._storage = storage
         self._links = links
+        self._sessions = sessions
         self._now = now
         self._hashers: OrderedDict[str, Hasher] = OrderedDict()
 
@@ -70,6 +77,8 @@ class Uploads:
                 await self._remove(name, session)
             raise
         self._remember(session, Hasher(algorithm))
+        if self._sessions is not None:
+            self._sessions.note(name, session)
         return Session(session, 0)
 
     async def status(self, name: RepositoryName, session: str) -> Session:
@@ -118,8 +127,9 @@ class Uploads:
         *known* is what :meth:`append` returned last, here or in another worker; without it the bytes may have to be
         read again.
 
-        On return the blob and its link are durable. The order, so that nothing half-written is ever visible: the
-        bytes are made durable, then moved to the blob's place, then linked, then the session is removed.
+        On return the blob and its link are durable. The order, so that nothing half-written is ever visible and
+        nothing unknown is ever left: what is about to come is noted, the bytes are made durable, then moved to the
+        blob's place, then linked, then the session is removed.
 
         Raises:
             DigestInvalid: the bytes have another digest. The session is removed.
@@ -135,8 +145,9 @@ class Uploads:
                 await self._remove(name, session)
                 msg = "the bytes that came have another digest"
                 raise DigestInvalid(msg, given=str(digest), computed=str(actual))
+            await self._links.expect(digest)
             await self._storage.move(paths.upload_data(name, session), paths.blob(digest))
-            await self._links.link(name, digest)
+            await self._links.link(name, digest, size_bytes=writer.size_bytes)
             await self._remove_committed(name, session)
 
     async def push(self, name: RepositoryName, digest: Digest, chunks: Chunks) -> None:
@@ -162,6 +173,20 @@ class Uploads:
         """
         await self.status(name, session)
         await self._remove(name, session)
+
+    async def purge_listed(self, *, older_than: timedelta, dry_run: bool, limit: int) -> list[UploadSession]:
+        """Remove at most *limit* of the listed sessions that were started longer ago than *older_than*, and say which.
+
+        The oldest first, without a walk through storage; empty where sessions are not listed.
+        """
+        if self._sessions is None:
+            return []
+        old = list(await self._sessions.stale(before=self._now() - older_than, limit=limit))
+        if not dry_run:
+            for session in old:
+                await self._remove(session.name, session.id)
+            await self._sessions.flush()
+        return old
 
     async def purge(self, name: RepositoryName, *, older_than: timedelta, dry_run: bool) -> list[str]:
         """Remove the sessions of a repository that were started longer ago than *older_than*, and say which."""
@@ -256,6 +281,8 @@ class Uploads:
 
     async def _remove(self, name: RepositoryName, session: str) -> None:
         self._hashers.pop(session, None)
+        if self._sessions is not None:
+            self._sessions.forget(session)
         with contextlib.suppress(PathUnknown):
             # Not durable: a session that comes back after a power cut is purged like any that nobody finished.
             await self._storage.delete(paths.upload(name, session), durable=False)

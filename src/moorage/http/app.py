@@ -18,10 +18,17 @@ from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import ClientGone
 from moorage.http.call import Call
 from moorage.http.errors import entry, render, respond
+from moorage.http.gitlab_v1 import GITLAB, GitLabHandlers, routes_without_database
+from moorage.http.gitlab_v1 import wanted as gitlab_wanted
 from moorage.http.listings import ListingHandlers
 from moorage.http.manifests import ManifestHandlers
+from moorage.http.moorage_v1 import MOORAGE, MoorageHandlers
+from moorage.http.moorage_v1 import routes_without_database as moorage_without_database
+from moorage.http.moorage_v1 import wanted as moorage_wanted
 from moorage.http.responses import Response
 from moorage.http.routes import Endpoint, match
+from moorage.http.routes_moorage import match as match_moorage
+from moorage.http.routes_v1 import match as match_gitlab
 from moorage.http.uploads import UploadHandlers, mount_source
 from moorage.http.urls import Urls, check_host
 from moorage.telemetry import AccessLog, AccessRecord, get_log, request_id
@@ -48,13 +55,15 @@ class Rules:
 class App:
     """Answers requests. One a worker; call it with a request."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each group of handlers
         self,
         *,
         blobs: BlobHandlers,
         uploads: UploadHandlers,
         manifests: ManifestHandlers,
         listings: ListingHandlers,
+        gitlab: GitLabHandlers | None = None,
+        moorage: MoorageHandlers | None = None,
         guard: Guard,
         urls: Urls,
         rules: Rules,
@@ -86,6 +95,8 @@ class App:
             Endpoint.TAGS: {"GET": listings.tags, "HEAD": listings.tags},  # end-8
             Endpoint.REFERRERS: {"GET": listings.referrers, "HEAD": listings.referrers},  # end-12
             Endpoint.CATALOGUE: {"GET": listings.catalogue, "HEAD": listings.catalogue},
+            **(routes_without_database() if gitlab is None else gitlab.routes),
+            **(moorage_without_database() if moorage is None else moorage.routes),
         }
         self._allowed = {
             endpoint: tuple(method for method in methods if self._is_on(method, endpoint))
@@ -152,7 +163,7 @@ class App:
         prefix, method = self._urls.prefix, call.request.method
         # "/" answers below the prefix and without it: a load balancer asks for the latter.
         below = call.path[len(prefix) :] if call.path.startswith(prefix) else ("" if call.path == "/" else None)
-        route = None if below is None else match(below)
+        route = None if below is None else match(below) or match_gitlab(below) or match_moorage(below)
         if route is None:
             msg = "there is nothing at this path; the API is at /v2/"
             raise RouteUnknown(msg)
@@ -169,14 +180,15 @@ class App:
             return True
         if self._rules.read_only:
             return False
-        return method != "DELETE" or endpoint is Endpoint.UPLOAD or self._rules.can_delete
+        deletes = method == "DELETE" or endpoint is Endpoint.MOORAGE_TAGS_DELETE
+        return not deletes or endpoint is Endpoint.UPLOAD or self._rules.can_delete
 
     def _why_not(self, method: str, handler: Handler | None) -> str:
         if handler is None:
             return ""
         if self._rules.read_only:
             return ": the registry is read-only for maintenance"
-        return ": deleting is switched off (storage.delete.enabled)" if method == "DELETE" else ""
+        return ": deleting is switched off (storage.delete.enabled)" if method in ("DELETE", "POST") else ""
 
     def _log_access(self, call: Call, response: Response, duration_s: float) -> None:
         request, headers = call.request, call.headers
@@ -216,6 +228,10 @@ def _wanted(endpoint: Endpoint, call: Call) -> Sequence[Access] | None:
         return ()
     if endpoint is Endpoint.CATALOGUE:
         return (CATALOGUE,)
+    if endpoint in GITLAB:
+        return gitlab_wanted(endpoint, call)
+    if endpoint in MOORAGE:
+        return moorage_wanted(endpoint, call)
     actions = _ACTIONS[call.request.method]
     if endpoint is Endpoint.UPLOAD and call.request.method in ("GET", "HEAD", "DELETE"):
         actions = (Action.PULL, Action.PUSH)  # Asking for and cancelling an upload are parts of pushing.

@@ -46,7 +46,7 @@ class BlobHandlers:
 
     async def delete(self, call: Call) -> Response:
         """Take the blob out of the repository (end-10)."""
-        await self._blobs.delete(call.name, Digest.parse(call.target))
+        await self._blobs.delete(call.name, Digest.parse(call.target), cause=call.cause)
         return Response(202)
 
 

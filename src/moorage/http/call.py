@@ -11,10 +11,14 @@ from moorage.auth.access import EVERYTHING
 from moorage.errors import ParameterInvalid
 from moorage.http.responses import Response
 from moorage.http.urls import Urls
+from moorage.metadata.base import Cause
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 
 _FIELD_LIMIT = 1000
+
+_REASON_LIMIT = 500
+"""Characters of the header ``Moorage-Reason``, in which a client may say why it changes something."""
 
 
 @dataclass(slots=True)
@@ -82,6 +86,16 @@ class Call:
     def finish(self, response: Response) -> None:
         """Add what every answer carries; before its head is written."""
         response.headers.update(self._common)
+
+    @property
+    def cause(self) -> Cause:
+        """Who changes something by this request, and why, for the journal."""
+        reason = self.headers.get("Moorage-Reason", "")
+        return Cause(actor=self.grant.actor, request_id=self.id, reason=reason[:_REASON_LIMIT] or self._doing)
+
+    @property
+    def _doing(self) -> str:
+        return f"{self.request.method} {self.path}"[:_REASON_LIMIT]
 
     @property
     def name(self) -> RepositoryName:

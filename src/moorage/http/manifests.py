@@ -30,6 +30,8 @@ class ManifestHandlers:
         shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": stored.media_type}
         if matches_etag(headers.getall("If-None-Match", ()), digest):
             return Response(304, shown)
+        if call.request.method == "GET":
+            self._manifests.note_pull(call.name, reference, stored.digest)
         return Response(200, shown, stored.payload)
 
     async def put(self, call: Call) -> Response:
@@ -40,7 +42,9 @@ class ManifestHandlers:
         check_size(call.request.content_length or 0)
         payload = await self._bodies.whole(call.request, check_size=check_size)
         content_type = without_parameters(call.headers.get("Content-Type", ""))
-        pushed = await self._manifests.put(call.name, reference, payload, content_type=content_type, tags=tags)
+        pushed = await self._manifests.put(
+            call.name, reference, payload, content_type=content_type, tags=tags, cause=call.cause
+        )
         headers = {"Location": call.manifest_url(pushed.digest), "Docker-Content-Digest": str(pushed.digest)}
         if pushed.subject is not None:
             headers["OCI-Subject"] = str(pushed.subject)
@@ -50,7 +54,7 @@ class ManifestHandlers:
 
     async def delete(self, call: Call) -> Response:
         """Remove a tag, or a manifest with its tags (end-9)."""
-        await self._manifests.delete(call.name, parse_reference(call.target))
+        await self._manifests.delete(call.name, parse_reference(call.target), cause=call.cause)
         return Response(202)
 
     async def options(self, call: Call) -> Response:

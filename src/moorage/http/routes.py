@@ -30,6 +30,34 @@ class Endpoint(Enum):
     """``/v2/<name>/tags/list`` (end-8)"""
     REFERRERS = auto()
     """``/v2/<name>/referrers/<digest>`` (end-12)"""
+    GITLAB_BASE = auto()
+    """``/gitlab/v1/``"""
+    GITLAB_REPOSITORY = auto()
+    """``/gitlab/v1/repositories/<name>/``"""
+    GITLAB_TAG = auto()
+    """``/gitlab/v1/repositories/<name>/tags/detail/<tag>/``"""
+    GITLAB_TAGS = auto()
+    """``/gitlab/v1/repositories/<name>/tags/list/``"""
+    GITLAB_REPOSITORIES = auto()
+    """``/gitlab/v1/repository-paths/<name>/repositories/list/``"""
+    GITLAB_STATISTICS = auto()
+    """``/gitlab/v1/statistics/``"""
+    GITLAB_UNSLASHED = auto()
+    """``/gitlab/v1/…`` without the slash at its end"""
+    MOORAGE_OPENAPI = auto()
+    """``/moorage/v1/openapi.json``"""
+    MOORAGE_HISTORY = auto()
+    """``/moorage/v1/history``"""
+    MOORAGE_REQUEST = auto()
+    """``/moorage/v1/request``"""
+    MOORAGE_REQUEST_UNDO = auto()
+    """``/moorage/v1/request/undo``"""
+    MOORAGE_TAG = auto()
+    """``/moorage/v1/tag``"""
+    MOORAGE_TAG_UNDO = auto()
+    """``/moorage/v1/tag/undo``"""
+    MOORAGE_TAGS_DELETE = auto()
+    """``/moorage/v1/tags/delete``"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ class Sessions(ABC):
 
     @abstractmethod
     def note(self, name: RepositoryName, session: str) -> None:
-        """Remember that a session is in use. Never waits; known to others after the next :meth:`flush`."""
+        """Remember a session that was started. Never waits; known to others after the next :meth:`flush`."""
 
     @abstractmethod
     def forget(self, session: str) -> None:

@@ -6,8 +6,9 @@ what is pointed to is durable before what points, and a reader takes a link for 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from functools import lru_cache
+from typing import ClassVar
 
 from moorage.errors import (
     BlobUnknown,
@@ -17,13 +18,14 @@ from moorage.errors import (
     NameUnknown,
     PathUnknown,
 )
-from moorage.metadata.base import REFERRERS_PAGE_BYTES, Catalogue, Links, Manifests, Page
+from moorage.metadata.base import REFERRERS_PAGE_BYTES, Catalogue, Cause, Links, Manifests, Page
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci.digests import ALGORITHMS, Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, decode, media_type_of, parse
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.locks import FilesystemClaim
 from moorage.storage.walk import repository_folders
 
 _BREATH = 256
@@ -38,26 +40,51 @@ class LayoutLinks(Links):
     def __init__(self, storage: StorageDriver) -> None:
         self._storage = storage
 
+    async def expect(self, digest: Digest) -> None:
+        """Nothing to note it in: offline garbage collection finds by listing what a crash leaves."""
+
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
         return await _is_linked(self._storage, paths.layer_link(name, digest))
 
-    async def link(self, name: RepositoryName, digest: Digest) -> None:
+    async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
+        return {digest for digest in digests if not await self._can_be_read(name, digest)}
+
+    async def link(self, name: RepositoryName, digest: Digest, *, size_bytes: int) -> None:
+        del size_bytes
         await self._storage.put(paths.layer_link(name, digest), str(digest).encode())
 
-    async def unlink(self, name: RepositoryName, digest: Digest) -> None:
+    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
+        if source is not None and not await self.has(source, digest):
+            return False
+        if not await self._storage.exists(paths.blob(digest)):
+            return False
+        await self._storage.put(paths.layer_link(name, digest), str(digest).encode())
+        return True
+
+    async def unlink(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
+        del cause
         try:
             await self._storage.delete(paths.layer(name, digest))
         except PathUnknown:
             msg = "the blob is not in the repository"
             raise BlobUnknown(msg, digest=str(digest)) from None
 
+    async def _can_be_read(self, name: RepositoryName, digest: Digest) -> bool:
+        return await self.has(name, digest) and await self._storage.exists(paths.blob(digest))
+
 
 class LayoutManifests(Manifests):
     """``_manifests/revisions``, ``_manifests/tags`` and ``_manifests/referrers``."""
 
-    def __init__(self, storage: StorageDriver, payloads: PayloadCache) -> None:
+    keeps_configurations: ClassVar[bool] = False
+
+    def __init__(
+        self, storage: StorageDriver, payloads: PayloadCache, *, claim: FilesystemClaim | None = None
+    ) -> None:
+        """*claim*: to be held before the first manifest; None: it is held already."""
         self._storage = storage
         self._payloads = payloads
+        self._claim = claim
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
         return await _is_linked(self._storage, paths.revision_link(name, digest))
@@ -73,9 +100,22 @@ class LayoutManifests(Manifests):
                 return StoredManifest(digest, media_type, payload.content)
         raise await self._unknown(name, reference)
 
+    async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
+        return {digest for digest in digests if not await self._can_be_read(name, digest)}
+
     async def put(
-        self, name: RepositoryName, stored: StoredManifest, manifest: Manifest, *, tags: Sequence[Tag]
+        self,
+        name: RepositoryName,
+        stored: StoredManifest,
+        manifest: Manifest,
+        *,
+        tags: Sequence[Tag],
+        cause: Cause,
+        configuration: bytes | None = None,
     ) -> None:
+        del cause, configuration
+        if self._claim is not None:
+            await self._claim.hold()
         digest, link = stored.digest, str(stored.digest).encode()
         await self._storage.put(paths.blob(digest), stored.payload)
         if not _payload_of(stored.payload).is_declared:
@@ -83,13 +123,16 @@ class LayoutManifests(Manifests):
         if manifest.subject is not None:
             descriptor = _descriptor(stored, manifest)
             path = paths.referrer(name, manifest.subject.digest, digest)
-            await self._storage.put(path, json.dumps(descriptor.to_json()).encode())
+            # Not escaped: so it is no larger than the manifest, which is what can be read again.
+            text = json.dumps(descriptor.to_json(), ensure_ascii=False, separators=(",", ":"))
+            await self._storage.put(path, text.encode("utf-8", "surrogatepass"))
         await self._storage.put(paths.revision_link(name, digest), link)
         for tag in tags:
             await self._storage.put(paths.tag_index_link(name, tag, digest), link)
             await self._storage.put(paths.tag_link(name, tag), link)
 
-    async def delete(self, name: RepositoryName, digest: Digest) -> None:
+    async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
+        del cause
         if not await self.has(name, digest):
             raise await self._unknown(name, digest)
         async for tag, target in self._tags(name):
@@ -101,7 +144,8 @@ class LayoutManifests(Manifests):
         if subject is not None:
             await _delete_if_there(self._storage, paths.referrer(name, subject, digest))
 
-    async def untag(self, name: RepositoryName, tag: Tag) -> None:
+    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
+        del cause
         if await self._target(name, tag) is not None:
             try:
                 await self._storage.delete(paths.tag(name, tag))
@@ -130,6 +174,9 @@ class LayoutManifests(Manifests):
                 return Page(found, more=True)
             found.append(descriptor)
         return Page(found, more=False)
+
+    async def _can_be_read(self, name: RepositoryName, digest: Digest) -> bool:
+        return await self.has(name, digest) and await self._payload(digest) is not None
 
     async def _target(self, name: RepositoryName, tag: Tag) -> Digest | None:
         try:

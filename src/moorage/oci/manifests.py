@@ -23,6 +23,8 @@ Source: distribution-spec § Pushing Manifests ("at least 4 megabytes").
 
 JSONObject = Mapping[str, object]
 
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}", re.ASCII)
 """Source: RFC 6838 § 4.2."""
 
@@ -85,6 +87,8 @@ class Manifest:
     subject: Descriptor | None
     elsewhere: tuple[Descriptor, ...] = ()
     """Layers that may stay where their ``urls`` point."""
+    config: Descriptor | None = None
+    """An image's configuration; it is among the references, too, unless it may stay elsewhere."""
 
     @property
     def children(self) -> Iterator[Descriptor]:
@@ -99,6 +103,11 @@ class StoredManifest:
     digest: Digest
     media_type: str
     payload: bytes
+
+
+def is_unwritable(text: str) -> bool:
+    """Whether *text* holds what JSON can escape and what is no character, or one that no database takes."""
+    return _UNWRITABLE.search(text) is not None
 
 
 def decode(payload: bytes) -> JSONObject:
@@ -195,6 +204,7 @@ def _image(value: JSONObject, media_type: str) -> Manifest:
         ),
         subject=_subject(value),
         elsewhere=tuple(layer for layer in layers if mediatypes.is_nondistributable(layer.media_type)),
+        config=config,
     )
 
 
@@ -253,7 +263,7 @@ def _descriptor(value: object, where: str) -> Descriptor:
         msg = f"{where}: a descriptor is a JSON object"
         raise ManifestInvalid(msg)
     media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
-    if not isinstance(media_type, str) or not media_type:
+    if not isinstance(media_type, str) or not media_type or is_unwritable(media_type):
         msg = f"{where}.mediaType: a media type is needed"
         raise ManifestInvalid(msg)
     if not isinstance(digest, str):
@@ -292,8 +302,8 @@ def _text(value: JSONObject, name: str, where: str = "") -> str:
     text = value.get(name)
     if text is None:
         return ""
-    if not isinstance(text, str):
-        msg = f"{where}{'.' if where else ''}{name}: a string is needed"
+    if not isinstance(text, str) or is_unwritable(text):
+        msg = f"{where}{'.' if where else ''}{name}: a string of characters is needed"
         raise ManifestInvalid(msg)
     return text
 

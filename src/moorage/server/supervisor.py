@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moorage.config import Config
+from moorage.config.stores import Store
 from moorage.errors import MoorageError
 from moorage.server import worker
 from moorage.server.address import Address
 from moorage.telemetry import configure, get_log
-from moorage.wiring import log_settings
+from moorage.wiring.registry import log_settings
 
 _log = get_log("supervisor")
 
@@ -46,6 +47,7 @@ class Supervisor:
     """Runs *count* workers of *config* until a signal ends it."""
 
     config: Config
+    store: Store
     count: int
     on_ready: Callable[[str], None]
     """Called once, with the address, when every worker answers."""
@@ -123,6 +125,7 @@ class Supervisor:
             self._close_others(number)
             configure(log_settings(self.config))
             station = worker.Station(
+                store=self.store,
                 number=number,
                 listeners=_own(self._listeners, number),
                 debug_listeners=_own(self._debug_listeners, number),

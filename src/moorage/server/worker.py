@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,12 +16,13 @@ import uvloop
 from aiohttp import web
 
 from moorage.config import Config
-from moorage.core.maintenance import purge_uploads
+from moorage.config.stores import Store
+from moorage.core.maintenance import purge_listed_uploads, purge_uploads
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
 from moorage.telemetry import get_log
-from moorage.wiring import Registry, build
+from moorage.wiring.registry import Registry, build
 
 _log = get_log("worker")
 
@@ -34,10 +35,15 @@ _GC_THRESHOLD = 50_000
 
 _PURGE_JITTER_LIMIT_S = 3600.0
 
+_FLUSH_S = 1.0
+"""How often pulls and uploads are noted in the database."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
     """What the supervisor gives a worker."""
+
+    store: Store
 
     number: int
     """From 0; the first one also does what only one has to do."""
@@ -62,7 +68,7 @@ def run(config: Config, station: Station) -> None:
 
 
 async def _serve(config: Config, station: Station) -> None:
-    registry = build(config, secret=station.secret)
+    registry = await build(config, station.store, secret=station.secret)
     stop = _StopSignal(station.lifeline)
     tls = tls_context(config)
     async with contextlib.AsyncExitStack() as stack:
@@ -82,14 +88,16 @@ async def _serve(config: Config, station: Station) -> None:
         if station.number == 0:
             task = asyncio.create_task(_purge(config, registry))
             stack.callback(task.cancel)
+        flushing = asyncio.create_task(_flush(registry.metadata.flushes))
+        stack.callback(flushing.cancel)
         gc.collect()
         gc.freeze()  # What lives as long as the worker need not be looked at again.
         gc.set_threshold(_GC_THRESHOLD)
         station.announce()
         drains = await stop.wait()
         await _drain(server, connections, config.http.draintimeout if drains else timedelta(0))
-    registry.app.close()
-    await registry.storage.close()
+    await _flush_once(registry.metadata.flushes)
+    await registry.close()
 
 
 class _StopSignal:
@@ -136,13 +144,33 @@ async def _purge(config: Config, registry: Registry) -> None:
     interval_s = rules.interval.total_seconds()
     # Nodes that are started together shall not all walk at the same time.
     await asyncio.sleep(random.uniform(0, min(interval_s, _PURGE_JITTER_LIMIT_S)))  # noqa: S311 - jitter
+    lists_sessions, is_first = registry.metadata.sessions is not None, True
     while True:
         try:
-            count = await purge_uploads(registry.storage, registry.uploads, age=rules.age, dry_run=rules.dryrun)
+            count = 0
+            if lists_sessions:
+                count = await purge_listed_uploads(registry.uploads, age=rules.age, dry_run=rules.dryrun)
+            if is_first or not lists_sessions:
+                count += await purge_uploads(registry.storage, registry.uploads, age=rules.age, dry_run=rules.dryrun)
+                is_first = False
             _log.info("upload purge done", uploads=count, dry_run=rules.dryrun)
         except BackendError as exc:
             _log.error("upload purge failed; it will be tried again", error=str(exc), interval_s=interval_s)
         await asyncio.sleep(interval_s)
+
+
+async def _flush(flushes: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    while flushes:
+        await asyncio.sleep(_FLUSH_S)
+        await _flush_once(flushes)
+
+
+async def _flush_once(flushes: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    for flush in flushes:
+        try:
+            await flush()
+        except BackendError as exc:
+            _log.warning("pulls and uploads could not be noted; trying again later", error=str(exc))
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:

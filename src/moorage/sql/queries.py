@@ -32,7 +32,9 @@ def _read(package: str, file_name: str) -> dict[str, str]:
     if not path.is_file():
         return {}
     parts = _NAME.split(path.read_text(encoding="utf-8"))
-    return {name: _COMMENT.sub("", text).strip().rstrip(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    return {
+        name: _COMMENT.sub("", text).strip().rstrip(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
 
 
 def _for_sqlite(text: str) -> str:

@@ -17,6 +17,8 @@
             ├── data                                               the bytes so far
             └── startedat                                          RFC 3339
 
+    /docker/registry/lockfiles/{filesystem,database}-in-use        where the metadata is (GitLab's; see locks.py)
+
 ``*`` is ours: Distribution reads only files called ``link`` there and passes over the rest. A link's content is the
 digest, without a newline.
 
@@ -29,6 +31,12 @@ from moorage.oci.names import RepositoryName, Tag
 ROOT = "/docker/registry/v2"
 REPOSITORIES = f"{ROOT}/repositories"
 BLOBS = f"{ROOT}/blobs"
+LOCK_FILES = "/docker/registry/lockfiles"
+
+
+def lock_file(name: str) -> str:
+    """Says where the metadata of this storage is: see ``locks.py``."""
+    return f"{LOCK_FILES}/{name}"
 
 
 def blob(digest: Digest) -> str:

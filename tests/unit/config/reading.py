@@ -22,6 +22,7 @@ REQUIRED: dict[str, dict[str, str]] = {
     "auth.token": {"realm": "r", "service": "s", "issuer": "i"},
     "auth.htpasswd": {"realm": "r", "path": "/p"},
     "http.tls": {"certificate": "/c.pem", "key": "/k.pem"},
+    "database": {"host": "db", "dbname": "registry"},
 }
 """What the keys of a section need beside them."""
 

@@ -159,6 +159,11 @@ def test_without_a_file_newcomers_get_text_and_may_delete() -> None:
     assert config.http.draintimeout == timedelta(seconds=5)
 
 
+def test_without_a_file_there_is_a_database_beside_the_data_unless_there_are_link_files() -> None:
+    database = defaults("/data", "127.0.0.1:5000").database
+    assert (database.enabled, database.sqlite) == ("prefer", "/data/moorage.db")
+
+
 @pytest.mark.parametrize(
     ("text", "level"),
     [
@@ -188,7 +193,7 @@ def test_a_negative_review_delay_stays_negative() -> None:
     ("given", "expected"), [("true", True), ("false", False), ("'true'", True), ("prefer", "prefer")]
 )
 def test_the_database_is_on_off_or_preferred(given: str, expected: object) -> None:
-    assert read(f"database: {{enabled: {given}}}").config.database.enabled == expected
+    assert read(f"database: {{enabled: {given}, sqlite: m.db}}").config.database.enabled == expected
 
 
 def test_a_configuration_does_not_change() -> None:

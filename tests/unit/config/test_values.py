@@ -78,6 +78,50 @@ def test_a_value_that_is_not_right_is_refused(text: str, mistakes: dict[str, str
     assert mistakes_of(text) == mistakes
 
 
+BOTH = "belongs to PostgreSQL and database.sqlite names another database; take one of the two out"
+IN_MEMORY = "the path of a file is needed; every process opens it for itself, so it cannot be in memory"
+BALANCED = "database: {enabled: true, host: db, dbname: r, loadbalancing: {enabled: true, hosts: [a]}}\n"
+BALANCER = "\nredis: {loadbalancing: {enabled: true, addr: 'a:1'}}"
+LOST = "is needed with database.enabled: {}, unless database.sqlite is set"
+TRUE = "true is needed with database.loadbalancing.enabled"
+
+
+@pytest.mark.parametrize(
+    ("text", "mistakes"),
+    [
+        ("database: {enabled: true}", {f"database.{name}": LOST.format("true") for name in ("host", "dbname")}),
+        ("database: {enabled: prefer, host: db}", {"database.dbname": LOST.format("prefer")}),
+        ("database: {enabled: false, sqlite: m.db, host: db}", {}),
+        ("database: {enabled: true, sqlite: m.db}", {}),
+        ("database: {enabled: true, sqlite: m.db, pool: {maxopen: 5}, connecttimeout: 5s}", {}),
+        (
+            "database: {enabled: prefer, sqlite: m.db, host: db, sslmode: require, preparedstatements: true}",
+            {"database.host": BOTH, "database.sslmode": BOTH, "database.preparedstatements": BOTH},
+        ),
+        ("database: {enabled: true, sqlite: ':memory:'}", {"database.sqlite": IN_MEMORY}),
+        ("database: {enabled: true, sqlite: 'file:m.db?mode=memory'}", {"database.sqlite": IN_MEMORY}),
+        (
+            "database: {enabled: true, host: db, dbname: r, port: 65536}",
+            {"database.port": "a port from 1 to 65535 is needed, or 0 for PostgreSQL's own"},
+        ),
+        (BALANCED, {"redis.loadbalancing.enabled": TRUE}),
+        (BALANCED + "redis: {addr: 'a:1', loadbalancing: {addr: 'a:1'}}", {"redis.loadbalancing.enabled": TRUE}),
+        (
+            BALANCED + "redis: {addr: 'a:1', loadbalancing: {enabled: true}}",
+            {"redis.loadbalancing.addr": "is needed with database.loadbalancing.enabled"},
+        ),
+        (BALANCED + BALANCER, {}),
+        ("database: {enabled: false, loadbalancing: {enabled: true}}", {}),
+        (
+            "database: {enabled: true, sqlite: m.db, loadbalancing: {enabled: true}}" + BALANCER,
+            {"database.loadbalancing.enabled": BOTH},
+        ),
+    ],
+)
+def test_a_database_is_named_once_and_whole(text: str, mistakes: dict[str, str]) -> None:
+    assert mistakes_of(text) == mistakes
+
+
 @pytest.mark.parametrize(
     ("redirect", "mistakes"),
     [

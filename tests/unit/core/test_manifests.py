@@ -9,6 +9,7 @@ from moorage.core.blobs import Blobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.errors import DigestInvalid, ManifestInvalid, ManifestTooLarge, ManifestUnknown, ReferencesUnknown
 from moorage.http.headers import Accepted
+from moorage.metadata.base import Cause
 from moorage.metadata.layout import LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci import mediatypes
@@ -47,7 +48,7 @@ def child(digest: Digest, platform: str = "", media_type: str = mediatypes.OCI_M
 
 
 async def push(manifests: Manifests, payload: bytes, reference: Tag | Digest = LATEST) -> Digest:
-    return (await manifests.put(NAME, reference, payload, content_type="")).digest
+    return (await manifests.put(NAME, reference, payload, content_type="", cause=Cause())).digest
 
 
 OCI, DOCKER, OCI_INDEX, LIST = (

@@ -10,7 +10,8 @@ from moorage.config.load import load
 from moorage.http.app import App
 from moorage.http.connection import ConnectionServer
 from moorage.http.routes import Endpoint
-from moorage.wiring import build
+from moorage.config.stores import LayoutStore
+from moorage.wiring.registry import build
 
 REALM = "https://auth.example/token"
 AUTH = {
@@ -36,7 +37,7 @@ def closed(scheme: str) -> App:
     """A registry with authentication, where everything is switched on."""
     storage = "inmemory: {}, delete: {enabled: true}"
     text = f"version: 0.1\nstorage: {{{storage}}}\nauth: {{{AUTH[scheme]}}}\nlog: {{accesslog: {{disabled: true}}}}\n"
-    return build(load(text, {}).config, secret=b"x").app
+    return asyncio.run(build(load(text, {}).config, LayoutStore(), secret=b"x")).app
 
 
 @pytest.fixture(params=sorted(AUTH))

@@ -6,6 +6,7 @@ import pytest
 
 from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown
 from moorage.metadata import layout
+from moorage.metadata.base import Cause
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci import mediatypes
@@ -16,6 +17,7 @@ from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
 
 NAME = RepositoryName("group/app")
+NOBODY = Cause()
 LATEST = Tag("latest")
 SUBJECT = Digest.of(b"a subject that need not be here")
 
@@ -46,7 +48,7 @@ async def push(
     """Store a manifest as the service would."""
     manifest = parse(payload, content_type)
     stored = StoredManifest(Digest.of(payload, algorithm), manifest.media_type, payload)
-    await manifests.put(NAME, stored, manifest, tags=tags)
+    await manifests.put(NAME, stored, manifest, tags=tags, cause=NOBODY)
     return stored.digest
 
 
@@ -80,7 +82,7 @@ class TestHalfWrittenTags:
         with pytest.raises(ManifestUnknown, match="no such tag"):
             await manifests.find(NAME, half)
         with pytest.raises(ManifestUnknown, match="no such tag"):
-            await manifests.untag(NAME, half)
+            await manifests.untag(NAME, half, cause=NOBODY)
 
     @pytest.mark.parametrize("content", [b"sha256:short", b"\xff", b"latest", b"sha256:" + b"A" * 64])
     async def test_a_link_with_nonsense_leads_nowhere(
@@ -119,7 +121,7 @@ class TestRemovedByDistribution:
             with pytest.raises(ManifestUnknown):
                 await manifests.find(NAME, reference)
         with pytest.raises(ManifestUnknown):
-            await manifests.delete(NAME, digest)
+            await manifests.delete(NAME, digest, cause=NOBODY)
 
     async def test_it_is_no_referrer_any_more(self, storage: MemoryDriver, manifests: LayoutManifests) -> None:
         kept, gone = [await push(manifests, image(n, subject=SUBJECT)) for n in range(2)]
@@ -191,7 +193,7 @@ class TestReferrers:
 
     async def test_a_deleted_one_is_gone_and_its_subject_may_be_pushed_later(self, manifests: LayoutManifests) -> None:
         digest = await push(manifests, image(1, subject=SUBJECT))
-        await manifests.delete(NAME, digest)
+        await manifests.delete(NAME, digest, cause=NOBODY)
         assert await referring(manifests) == [[]]
 
     async def test_a_description_that_cannot_be_read_is_passed_over(
@@ -237,7 +239,7 @@ class TestDelete:
     ) -> None:
         first = await push(manifests, image(1), Tag("a"), Tag("b"))
         second = await push(manifests, image(2), Tag("b"), Tag("c"))
-        await manifests.delete(NAME, first)
+        await manifests.delete(NAME, first, cause=NOBODY)
         assert [tag.text for tag in (await LayoutCatalogue(storage).tags(NAME, after="", limit=None)).items] == [
             "b",
             "c",
@@ -249,14 +251,14 @@ class TestDelete:
     ) -> None:
         monkeypatch.setattr(layout, "_BATCH", 4)
         digest = await push(manifests, image(1), *(Tag(f"t{n}") for n in range(13)))
-        await manifests.delete(NAME, digest)
+        await manifests.delete(NAME, digest, cause=NOBODY)
         assert (await LayoutCatalogue(storage).tags(NAME, after="", limit=None)).items == []
 
     async def test_a_repository_without_manifests_stays_one(
         self, storage: MemoryDriver, manifests: LayoutManifests
     ) -> None:
         digest = await push(manifests, image(1), LATEST)
-        await manifests.delete(NAME, digest)
+        await manifests.delete(NAME, digest, cause=NOBODY)
         assert (await LayoutCatalogue(storage).repositories(after="", limit=10)).items == [NAME]
         with pytest.raises(ManifestUnknown):
             await manifests.find(NAME, digest)
@@ -265,24 +267,24 @@ class TestDelete:
         self, storage: MemoryDriver, manifests: LayoutManifests
     ) -> None:
         with pytest.raises(NameUnknown):
-            await manifests.delete(NAME, SUBJECT)
+            await manifests.delete(NAME, SUBJECT, cause=NOBODY)
         with pytest.raises(NameUnknown):
             await LayoutCatalogue(storage).tags(NAME, after="", limit=None)
-        await LayoutLinks(storage).link(NAME, SUBJECT)
+        await LayoutLinks(storage).link(NAME, SUBJECT, size_bytes=1)
         with pytest.raises(NameUnknown):  # Blobs alone do not make a repository.
-            await manifests.untag(NAME, LATEST)
+            await manifests.untag(NAME, LATEST, cause=NOBODY)
         await push(manifests, image(1))
         with pytest.raises(ManifestUnknown):
-            await manifests.untag(NAME, LATEST)
+            await manifests.untag(NAME, LATEST, cause=NOBODY)
 
 
 async def test_a_link_is_there_until_it_is_taken_out(storage: MemoryDriver) -> None:
     links = LayoutLinks(storage)
     assert not await links.has(NAME, SUBJECT)
-    await links.link(NAME, SUBJECT)
-    await links.link(NAME, SUBJECT)
+    await links.link(NAME, SUBJECT, size_bytes=1)
+    await links.link(NAME, SUBJECT, size_bytes=1)
     assert await links.has(NAME, SUBJECT)
     assert not await links.has(RepositoryName("group"), SUBJECT)
-    await links.unlink(NAME, SUBJECT)
+    await links.unlink(NAME, SUBJECT, cause=NOBODY)
     with pytest.raises(BlobUnknown):
-        await links.unlink(NAME, SUBJECT)
+        await links.unlink(NAME, SUBJECT, cause=NOBODY)

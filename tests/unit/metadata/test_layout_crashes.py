@@ -6,6 +6,7 @@ import json
 import pytest
 
 from moorage.errors import BackendError, ManifestUnknown, NameUnknown
+from moorage.metadata.base import Cause
 from moorage.metadata.layout import LayoutCatalogue, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci import mediatypes
@@ -17,6 +18,7 @@ from moorage.storage.memory import MemoryDriver
 from unit.core.breaking import Break, BreakingDriver
 
 NAME = RepositoryName("group/app")
+NOBODY = Cause()
 TAGS = Tag("a"), Tag("b")
 SUBJECT = Digest.of(b"subject")
 
@@ -41,7 +43,7 @@ def over(storage: StorageDriver) -> LayoutManifests:
 async def put(manifests: LayoutManifests, content: bytes) -> Digest:
     manifest = parse(content, mediatypes.DOCKER_MANIFEST)
     stored = StoredManifest(Digest.of(content), manifest.media_type, content)
-    await manifests.put(NAME, stored, manifest, tags=TAGS)
+    await manifests.put(NAME, stored, manifest, tags=TAGS, cause=NOBODY)
     return stored.digest
 
 
@@ -112,10 +114,10 @@ async def test_a_removal_that_breaks_can_be_tried_again(how: Break) -> None:
         digest = await put(over(memory), NEW)
         storage = BreakingDriver(memory, at=at, how=how)
         with contextlib.suppress(BackendError):
-            await over(storage).delete(NAME, digest)
+            await over(storage).delete(NAME, digest, cause=NOBODY)
         await check_whole(memory)
         with contextlib.suppress(ManifestUnknown):
-            await over(memory).delete(NAME, digest)
+            await over(memory).delete(NAME, digest, cause=NOBODY)
         assert [await found(memory, reference) for reference in (digest, *TAGS)] == [None, None, None]
         page = await over(memory).referrers(NAME, SUBJECT, artifact_type=None, after="", limit=10)
         assert page.items == []

@@ -236,3 +236,113 @@ BEGIN
 END $$;
 CREATE TRIGGER gc_track_repository_blob AFTER DELETE OR UPDATE OF deleted_at ON repository_blobs
     FOR EACH ROW EXECUTE FUNCTION gc_track_repository_blob_v1();
+
+-- What a push does, in one round trip each. Functions carry a version, so that old and new code can share a database.
+
+CREATE FUNCTION ensure_repository_v1(p_path text, p_now timestamptz) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_id bigint;
+    v_namespace text := split_part(p_path, '/', 1);
+BEGIN
+    LOOP
+        SELECT id INTO v_id FROM repositories WHERE path = p_path;
+        EXIT WHEN FOUND;
+        INSERT INTO top_level_namespaces (name, created_at) VALUES (v_namespace, p_now) ON CONFLICT DO NOTHING;
+        INSERT INTO repositories (top_level_namespace_id, path, created_at)
+            SELECT id, p_path, p_now FROM top_level_namespaces WHERE name = v_namespace
+            ON CONFLICT DO NOTHING RETURNING id INTO v_id;
+        EXIT WHEN FOUND;
+    END LOOP;
+    RETURN v_id;
+END $$;
+
+-- p_size null: only a blob that is known is linked. Returns whether it was linked.
+CREATE FUNCTION link_blob_v1(p_path text, p_digest bytea, p_size bigint, p_now timestamptz) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_blob bigint;
+BEGIN
+    IF p_size IS NOT NULL THEN
+        INSERT INTO blobs (digest, size, created_at) VALUES (p_digest, p_size, p_now) ON CONFLICT DO NOTHING;
+    END IF;
+    SELECT id INTO v_blob FROM blobs WHERE digest = p_digest FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO repository_blobs (repository_id, blob_id, created_at)
+        VALUES (ensure_repository_v1(p_path, p_now), v_blob, p_now)
+        ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL;
+    RETURN true;
+END $$;
+
+CREATE FUNCTION point_tag_v1(p_repository bigint, p_path text, p_tag text, p_manifest bigint, p_digest bytea,
+    p_now timestamptz, p_request_id text, p_actor text, p_reason text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_from bytea;
+    v_id bigint;
+BEGIN
+    LOOP
+        SELECT t.id, m.digest INTO v_id, v_from FROM tags t JOIN manifests m ON m.id = t.manifest_id
+            WHERE t.repository_id = p_repository AND t.name = p_tag FOR UPDATE OF t;
+        EXIT WHEN FOUND;
+        INSERT INTO tags (repository_id, name, manifest_id, created_at, published_at)
+            VALUES (p_repository, p_tag, p_manifest, p_now, p_now) ON CONFLICT DO NOTHING RETURNING id INTO v_id;
+        EXIT WHEN FOUND;
+    END LOOP;
+    IF v_from = p_digest THEN
+        RETURN;
+    END IF;
+    IF v_from IS NOT NULL THEN
+        UPDATE tags SET manifest_id = p_manifest, updated_at = p_now, published_at = p_now WHERE id = v_id;
+    END IF;
+    INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, tag, from_digest, to_digest)
+        VALUES (p_now, p_request_id, p_actor, p_reason, CASE WHEN v_from IS NULL THEN 'tag_create' ELSE 'tag_move' END,
+            p_repository, p_path, p_tag, v_from, p_digest);
+    UPDATE repositories SET last_published_at = p_now WHERE id = p_repository;
+END $$;
+
+CREATE FUNCTION put_manifest_v1(p_path text, p_digest bytea, p_media_type text, p_artifact_type text, p_payload bytea,
+    p_total_size bigint, p_config bytea, p_config_media_type text, p_config_payload bytea, p_subject bytea,
+    p_annotations text, p_blobs bytea[], p_children bytea[], p_tags text[], p_now timestamptz, p_request_id text,
+    p_actor text, p_reason text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_repository bigint := ensure_repository_v1(p_path, p_now);
+    v_manifest bigint;
+    v_deleted_at timestamptz;
+    v_action text;
+    v_tag text;
+BEGIN
+    UPDATE repositories SET populated_at = p_now WHERE id = v_repository AND populated_at IS NULL;
+    LOOP
+        SELECT id, deleted_at INTO v_manifest, v_deleted_at FROM manifests
+            WHERE repository_id = v_repository AND digest = p_digest FOR NO KEY UPDATE;
+        IF FOUND THEN
+            v_action := CASE WHEN v_deleted_at IS NULL THEN NULL ELSE 'manifest_restore' END;
+            UPDATE manifests SET deleted_at = NULL, media_type = p_media_type WHERE id = v_manifest;
+            EXIT;
+        END IF;
+        INSERT INTO manifests (repository_id, digest, media_type, artifact_type, payload, size, total_size,
+                config_blob_id, config_media_type, config_payload, subject_digest, annotations, created_at)
+            SELECT v_repository, p_digest, p_media_type, p_artifact_type, p_payload, length(p_payload), p_total_size,
+                (SELECT id FROM blobs WHERE digest = p_config), p_config_media_type, p_config_payload, p_subject,
+                p_annotations, p_now
+            ON CONFLICT DO NOTHING RETURNING id INTO v_manifest;
+        v_action := 'manifest_create';
+        EXIT WHEN FOUND;
+    END LOOP;
+    INSERT INTO layers (manifest_id, blob_id) SELECT v_manifest, id FROM blobs WHERE digest = ANY (p_blobs)
+        ON CONFLICT DO NOTHING;
+    IF cardinality(p_children) > 0 THEN
+        INSERT INTO manifest_references (parent_id, child_id)
+            SELECT v_manifest, id FROM manifests
+            WHERE repository_id = v_repository AND digest = ANY (p_children) AND id <> v_manifest
+            ON CONFLICT DO NOTHING;
+    END IF;
+    IF v_action IS NOT NULL THEN
+        INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, to_digest)
+            VALUES (p_now, p_request_id, p_actor, p_reason, v_action, v_repository, p_path, p_digest);
+    END IF;
+    FOREACH v_tag IN ARRAY p_tags LOOP
+        PERFORM point_tag_v1(v_repository, p_path, v_tag, v_manifest, p_digest, p_now, p_request_id, p_actor, p_reason);
+    END LOOP;
+END $$;

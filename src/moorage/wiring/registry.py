@@ -1,4 +1,4 @@
-"""Configuration in, running parts out: the only file that names concrete backends."""
+"""One worker's registry, put together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import re2
 
 from moorage.auth.guards import ClosedGuard, Guard, OpenGuard, SillyGuard
 from moorage.config import Config, FilesystemDriver, HtpasswdAuth, InmemoryDriver, SillyAuth, TokenAuth
+from moorage.config.stores import Store
 from moorage.core.blobs import Blobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
@@ -21,12 +22,11 @@ from moorage.http.manifests import ManifestHandlers
 from moorage.http.states import UploadStates
 from moorage.http.uploads import UploadHandlers
 from moorage.http.urls import Urls
-from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
-from moorage.metadata.payloads import PayloadCache
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.storage import filesystem, memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.telemetry import AccessLog, LogSettings
+from moorage.wiring.metadata import Metadata, open_metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +36,37 @@ class Registry:
     app: App
     storage: StorageDriver
     uploads: Uploads
+    metadata: Metadata
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        self.app.close()
+        if self.metadata.database is not None:
+            await self.metadata.database.close()
+        await self.storage.close()
 
 
-def build(config: Config, *, secret: bytes) -> Registry:
-    """Make the parts of a registry as *config* wants them; *secret* is the same in all workers.
+async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
+    """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
         StorageUnavailable: the storage cannot be used.
+        DatabaseUnavailable: the database cannot be used.
     """
     storage = storage_driver(config)
-    links = LayoutLinks(storage)
-    blobs = Blobs(storage, links, url_expires_s=_url_expires_s(config, storage))
-    manifests = Manifests(LayoutManifests(storage, PayloadCache()), blobs, manifest_rules(config))
-    uploads = Uploads(storage, links)
+    metadata = await open_metadata(config, store, storage)
+    blobs = Blobs(storage, metadata.links, url_expires_s=_url_expires_s(config, storage))
+    manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls)
+    uploads = Uploads(storage, metadata.links, sessions=metadata.sessions)
     bodies = Bodies()
     app = App(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(secret), chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
-        listings=ListingHandlers(Repositories(LayoutCatalogue(storage)), manifests),
+        listings=ListingHandlers(
+            Repositories(metadata.catalogue), manifests, has_database=metadata.database is not None
+        ),
         guard=guard(config),
         urls=Urls(host=config.http.host, prefix=config.http.prefix or "/", relative=config.http.relativeurls),
         rules=Rules(
@@ -65,7 +76,7 @@ def build(config: Config, *, secret: bytes) -> Registry:
         ),
         access_log=AccessLog(log_settings(config)),
     )
-    return Registry(app, storage, uploads)
+    return Registry(app, storage, uploads, metadata)
 
 
 def storage_driver(config: Config) -> StorageDriver:

@@ -1,0 +1,120 @@
+"""What ``moorage background-migrate`` does, and how the answers look."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Self, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+
+from moorage.cli.migrating import locate, print_table
+from moorage.metadata.sql import background, background_runner
+from moorage.metadata.sql.background_runner import Reports
+from moorage.metadata.sql.migrations.chains import refused
+from moorage.metadata.sql.migrator import database
+from moorage.sql.base import Database
+
+_ATTEMPTS_LIMIT = 10
+
+_T = TypeVar("_T")
+
+
+def status(config: Path | None, data: Path | None, *, as_json: bool) -> None:
+    """Print all background migrations."""
+    found = _with_database(config, data, background.progress)
+    if as_json:
+        print(json.dumps({"migrations": [_as_json(item) for item in found]}, indent=2))
+        return
+    rows = [(item.migration.name, item.migration.status.name.lower(), f"{item.done:.1%}") for item in found]
+    print_table(("Batched Background Migration", "Status", "Done"), rows)
+
+
+def pause(config: Path | None, data: Path | None, *, as_json: bool) -> None:
+    """Pause what is at work."""
+    _print_names(_with_database(config, data, background.pause), "paused", as_json=as_json)
+
+
+def resume(config: Path | None, data: Path | None, *, as_json: bool) -> None:
+    """Go on with what was paused."""
+    _print_names(_with_database(config, data, background.resume), "resumed", as_json=as_json)
+
+
+def run(config: Path | None, data: Path | None, *, attempt_limit: int, as_json: bool) -> None:
+    """Run everything to its end, with a bar for each on a terminal.
+
+    Raises:
+        ConfigurationError: not 1 to 10 attempts.
+        MigrationFailed: one could not be finished.
+    """
+    if not 1 <= attempt_limit <= _ATTEMPTS_LIMIT:
+        msg = "limit must be greater than 0 and less than 10"
+        raise refused(msg)
+    with _Bars() as bars:
+        finished = _with_database(
+            config,
+            data,
+            lambda found: background_runner.run_all(found, attempt_limit=attempt_limit, reports=bars),
+        )
+    print(json.dumps({"finished": finished}) if as_json else f"OK: finished {finished} background migration(s)")
+
+
+class _Bars(Reports):
+    """Shows on standard error how a run goes, if that is a terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[status]}"),
+        )
+        self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._bars.stop()
+
+    def progressed(self, found: Sequence[background.Progress]) -> None:
+        for item in found:
+            name = item.migration.name
+            if name not in self._tasks:
+                self._tasks[name] = self._bars.add_task(name, total=1.0, status="")
+            self._bars.update(self._tasks[name], completed=item.done, status=item.migration.status.name.lower())
+
+    def waits(self, pause: timedelta) -> None:
+        self._console.print(f"another worker is at it; asking again in {pause.total_seconds():.0f}s")
+
+
+def _with_database(config: Path | None, data: Path | None, do: Callable[[Database], Awaitable[_T]]) -> _T:
+    async def main() -> _T:
+        async with database(locate(config, data)) as found:
+            return await do(found)
+
+    return asyncio.run(main())
+
+
+def _print_names(names: Sequence[str], done: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"migrations": names}))
+    else:
+        print("\n".join(f"{done}: {name}" for name in names) or f"nothing to be {done}")
+
+
+def _as_json(item: background.Progress) -> dict[str, object]:
+    migration = item.migration
+    return {
+        "name": migration.name,
+        "status": migration.status.name.lower(),
+        "done": round(item.done, 4),
+        "finished_jobs": item.finished_jobs,
+        "failed_jobs": item.failed_jobs,
+        "failure": None if migration.failure is None else migration.failure.name.lower(),
+    }

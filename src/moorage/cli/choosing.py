@@ -1,0 +1,200 @@
+"""Which metadata store a start uses: by the configuration, the lock files in storage, and what there is already.
+
+Decided once, before there are workers. What each refusal means to a person, and what to do, is in
+``docs/how-to/switch-to-the-database.md``; why two nodes cannot get past each other, in ``storage/locks.py``.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.config import Config, FilesystemDriver
+from moorage.config.backends import Database
+from moorage.config.load import SQLITE_NAME
+from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
+from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown
+from moorage.oci.names import RepositoryName
+from moorage.storage import locks, paths
+from moorage.storage.base import StorageDriver
+from moorage.storage.locks import Lock, Locks
+from moorage.storage.walk import repository_folders
+from moorage.telemetry import get_log
+from moorage.wiring.registry import storage_driver
+
+ENFORCEMENT_VARIABLE = "REGISTRY_FF_ENFORCE_LOCKFILES"
+
+_log = get_log("serve")
+
+Prepare = Callable[[Database, DatabaseStore], Awaitable[bool]]
+"""Makes a database ready to be used, and returns whether it holds images; it closes what it opens.
+
+Raises:
+    ConfigurationError: it cannot be used.
+"""
+
+
+def choose(config: Config, prepare: Prepare) -> Store:
+    """Decide where the metadata is, and note it in storage. Nothing stays open.
+
+    Raises:
+        ConfigurationError: what is configured would hide images or mix two stores, or cannot be used.
+        StorageUnavailable: storage cannot be read.
+    """
+    return asyncio.run(_choose(config, prepare))
+
+
+async def _choose(config: Config, prepare: Prepare) -> Store:
+    storage = storage_driver(config)
+    try:
+        return await Choosing(
+            storage=storage,
+            database=config.database,
+            prepare=prepare,
+            enforces=os.environ.get(ENFORCEMENT_VARIABLE) != "false",
+            usual_sqlite=_usual_sqlite(config),
+        ).store()
+    finally:
+        await storage.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choosing:
+    """What a choice is made from."""
+
+    storage: StorageDriver
+    database: Database
+    prepare: Prepare
+    enforces: bool = True
+    """Whether lock files decide, and are written; if not, what they would refuse is a warning."""
+    usual_sqlite: Path | None = None
+    """Where a start without a configuration keeps its database."""
+
+    async def store(self) -> Store:
+        """See :func:`choose`."""
+        found = await locks.read(self.storage)
+        if found.filesystem and found.database:
+            self._object(_BOTH)
+        if self.database.enabled is False:
+            if found.database:
+                self._object(self._in_database())
+            return await self._layout(found)
+        if found.filesystem:
+            if self.database.enabled == "prefer" and self.enforces:
+                _log.warning(_FALLING_BACK, because=f"{_shown(Lock.FILESYSTEM)} is there")
+                return await self._layout(found)
+            self._object(_in_link_files(f"storage has {_shown(Lock.FILESYSTEM)}"))
+        return await self._in_use(found)
+
+    async def _layout(self, found: Locks) -> Store:
+        if not self.enforces:
+            return LayoutStore()
+        if not found.filesystem and await _first_repository(self.storage) is None:
+            if await _has_blobs(self.storage):
+                _log.warning("storage holds blobs and no images: is their metadata in a database?")
+            return LayoutStore(must_claim=True)
+        try:
+            await locks.write(self.storage, Lock.FILESYSTEM)
+        except BackendError as exc:
+            # Whoever can only read may serve what there is.
+            _log.warning("storage cannot be marked as used without a database", error=str(exc))
+        if (await locks.read(self.storage)).database:
+            self._object(_BOTH)
+        return LayoutStore()
+
+    async def _in_use(self, found: Locks) -> Store:
+        """The database, unless it would hide images that it does not hold."""
+        store = SqliteStore(Path(self.database.sqlite)) if self.database.sqlite else PostgresStore()
+        is_new = isinstance(store, SqliteStore) and not store.path.exists()
+        has_blobs = await _has_blobs(self.storage)
+        if is_new and found.database and has_blobs:
+            self._object(_lost(self.database.sqlite))
+        first = None if found.database else await _first_repository(self.storage)
+        has_images = not is_new and await self.prepare(self.database, store)
+        if first is not None and not has_images:
+            because = f"storage holds images as link files, {first} for one, and the database holds none"
+            if self.database.enabled == "prefer":
+                _log.warning(_FALLING_BACK, because=because)
+                return await self._layout(found)
+            self._object(_in_link_files(because))
+        elif has_blobs and not has_images:
+            _log.warning("storage holds blobs and the database no images: is it the right database?")
+        if is_new:
+            await self.prepare(self.database, store)
+        await self._take()
+        return store
+
+    async def _take(self) -> None:
+        if not self.enforces:
+            return
+        try:
+            await locks.write(self.storage, Lock.DATABASE)
+        except BackendError as exc:
+            message = f"{_shown(Lock.DATABASE)}, which has to be there beside a database, cannot be written: {exc}"
+            raise ConfigurationError([Mistake("storage", message)]) from exc
+        if (await locks.read(self.storage)).filesystem:
+            self._object(_BOTH)
+
+    def _object(self, mistake: Mistake) -> None:
+        """Refuse; only warn where lock files do not decide."""
+        if self.enforces:
+            raise ConfigurationError([mistake])
+        _log.warning(f"not refused, as {ENFORCEMENT_VARIABLE} is false", mistake=str(mistake))
+
+    def _in_database(self) -> Mistake:
+        usual = self.usual_sqlite
+        name = f"database.sqlite: {usual}" if usual is not None and usual.exists() else _NAMES
+        return Mistake(
+            "database.enabled",
+            f"storage has {_shown(Lock.DATABASE)}: its images are in a database, and without it the registry would "
+            f"look empty; set database.enabled: true and {name}",
+        )
+
+
+def _shown(lock: Lock) -> str:
+    return lock.path.lstrip("/")
+
+
+_NAMES = "name the database by database.sqlite or by database.host and database.dbname"
+_FALLING_BACK = "database.enabled is prefer, and images are in link files: serving them without the database"
+_BOTH = Mistake(
+    "storage",
+    f"both {_shown(Lock.FILESYSTEM)} and {_shown(Lock.DATABASE)} are there, so images may be in link files and in a "
+    "database; stop every registry on this storage, see which of the two has the images, and remove the other's file",
+)
+
+
+def _in_link_files(because: str) -> Mistake:
+    return Mistake(
+        "database.enabled",
+        f"{because}: with the database the registry would look empty; set database.enabled: false, or prefer, to go "
+        "on serving the images from link files",
+    )
+
+
+def _lost(path: str) -> Mistake:
+    return Mistake(
+        "database.sqlite",
+        f"storage has {_shown(Lock.DATABASE)} and there is no {path}: a new database would look empty; bring the file "
+        f"back, or {_NAMES}; to begin anew, remove the lock file",
+    )
+
+
+def _usual_sqlite(config: Config) -> Path | None:
+    driver = config.storage.driver
+    return Path(driver.rootdirectory) / SQLITE_NAME if isinstance(driver, FilesystemDriver) else None
+
+
+async def _first_repository(storage: StorageDriver) -> RepositoryName | None:
+    async for name in repository_folders(storage):
+        if await storage.exists(paths.manifests(name)):
+            return name
+    return None
+
+
+async def _has_blobs(storage: StorageDriver) -> bool:
+    try:
+        return bool(await storage.list(paths.BLOBS, limit=1))
+    except PathUnknown:
+        return False

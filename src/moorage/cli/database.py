@@ -1,0 +1,106 @@
+"""``moorage database migrate``: what it takes; what it does is in ``migrating``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+database_app = typer.Typer(help="Manage the metadata database.", no_args_is_help=True, rich_markup_mode=None)
+migrate_app = typer.Typer(help="Manage the schema's migrations.", no_args_is_help=True, rich_markup_mode=None)
+database_app.add_typer(migrate_app, name="migrate")
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[CONFIG]",
+        help="The file; else REGISTRY_CONFIGURATION_PATH; else the SQLite database in --data.",
+        show_default=False,
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Without CONFIG: where `moorage serve` keeps its data; else ./data."),
+]
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-d", help="Only say what would be done.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", "-n", help="So many pre-deployment migrations at most; alone: no post-deployment ones."),
+]
+PostLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--post-deploy-limit", "-p", help="So many post-deployment migrations at most; alone: no pre-deployment ones."
+    ),
+]
+SkipPost = Annotated[
+    bool,
+    typer.Option(
+        "--skip-post-deployment",
+        "-s",
+        envvar="SKIP_POST_DEPLOYMENT_MIGRATIONS",
+        help="Leave post-deployment migrations out.",
+    ),
+]
+
+
+@migrate_app.command()
+def up(
+    config: ConfigFile = None,
+    *,
+    dry_run: DryRun = False,
+    limit: Limit = None,
+    post_deploy_limit: PostLimit = None,
+    skip_post_deployment: SkipPost = False,
+    data: Data = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Apply what is pending."""
+    from moorage.cli import migrating  # noqa: PLC0415 - other commands need not wait for the database's imports
+
+    wish = migrating.wish(limit, post_deploy_limit, skip_post=skip_post_deployment)
+    migrating.up(migrating.locate(config, data), wish, dry_run=dry_run, as_json=as_json)
+
+
+@migrate_app.command()
+def down(
+    config: ConfigFile = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")] = False,
+    dry_run: DryRun = False,
+    limit: Limit = None,
+    post_deploy_limit: PostLimit = None,
+    data: Data = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Undo migrations, without limits all of them: then every table goes, with what is in it."""
+    from moorage.cli import migrating  # noqa: PLC0415 - as above
+
+    wish = migrating.wish(limit, post_deploy_limit, skip_post=False)
+    migrating.down(migrating.locate(config, data), wish, force=force, dry_run=dry_run, as_json=as_json)
+
+
+@migrate_app.command()
+def status(
+    config: ConfigFile = None,
+    *,
+    up_to_date: Annotated[
+        bool, typer.Option("--up-to-date", "-u", help="Print only true or false: whether all are applied.")
+    ] = False,
+    skip_post_deployment: SkipPost = False,
+    data: Data = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Print which migrations there are, and when each was applied."""
+    from moorage.cli import migrating  # noqa: PLC0415 - as above
+
+    where = migrating.locate(config, data)
+    migrating.status(where, only_whether=up_to_date, skip_post=skip_post_deployment, as_json=as_json)
+
+
+@migrate_app.command()
+def version(config: ConfigFile = None, *, data: Data = None, as_json: AsJSON = False) -> None:
+    """Print the last migration that was applied, of each kind."""
+    from moorage.cli import migrating  # noqa: PLC0415 - as above
+
+    migrating.version(migrating.locate(config, data), as_json=as_json)

@@ -1,0 +1,196 @@
+"""What ``moorage database migrate`` does: which database is meant, and how the answers look. Words: GitLab's."""
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from moorage.cli.configuration import find, read
+from moorage.config.load import SQLITE_NAME
+from moorage.metadata.sql import migrator
+from moorage.metadata.sql.migrations.chains import CHAINS, Applied, Phase, Step, refused
+from moorage.metadata.sql.migrations.plan import Wish
+from moorage.metadata.sql.migrator import Report, Where
+from moorage.metadata.sql.starting import postgres_settings
+
+PHASES: tuple[Phase, Phase] = ("pre-deployment", "post-deployment")
+
+_DEFAULT_DATA = Path("data")
+_QUESTION = "Preparing to apply the above down migrations. Are you sure? [y/N] "
+_YES = re.compile(r"y(es)?", re.IGNORECASE)
+_WIDTH = 160
+
+
+def locate(config: Path | None, data: Path | None) -> Where:
+    """The database that is meant.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if find(config) is None:
+        return (data or _DEFAULT_DATA).absolute() / SQLITE_NAME
+    if data is not None:
+        msg = "--data is for use without a configuration: there, database.sqlite names the file"
+        raise refused(msg)
+    section = read(config).config.database
+    if section.sqlite:
+        return Path(section.sqlite).absolute()
+    if not section.host and not section.dbname:
+        msg = "the configuration names no database: there is nothing to migrate"
+        raise refused(msg)
+    return postgres_settings(section)
+
+
+def wish(pre: int | None, post: int | None, *, skip_post: bool) -> Wish:
+    """What the limits ask for: one alone leaves the other kind out. Source: features CLI-004.
+
+    Raises:
+        ConfigurationError: a limit below 1.
+    """
+    if any(limit is not None and limit < 1 for limit in (pre, post)):
+        msg = "both pre and post migration limits must be greater than or equal to 1"
+        raise refused(msg)
+    only_pre, only_post = post is None and pre is not None, pre is None and post is not None
+    return Wish(
+        pre=0 if only_post else pre,
+        post=0 if only_pre or skip_post else post,
+        never_post=skip_post,
+    )
+
+
+def up(where: Where, wanted: Wish, *, dry_run: bool, as_json: bool) -> None:
+    """Apply migrations and say which."""
+
+    def announce(plan: Sequence[Step]) -> None:
+        if not as_json:
+            _print_plan(plan, PHASES)
+
+    if dry_run:
+        plan = asyncio.run(migrator.planned_up(where, wanted))
+        announce(plan)
+        report = Report(steps=plan)
+    else:
+        report = asyncio.run(migrator.up(where, wanted, announce=announce))
+    if as_json:
+        _print_report(report, dry_run=dry_run)
+    elif not dry_run:
+        pre, post = (_count(report.steps, phase) for phase in PHASES)
+        print(
+            f"OK: applied {pre} pre-deployment migration(s), {post} post-deployment migration(s) "
+            f"and {report.background} background migration(s) in {report.seconds:.3f}s"
+        )
+
+
+def down(where: Where, wanted: Wish, *, force: bool, dry_run: bool, as_json: bool) -> None:
+    """Say which migrations will be undone, ask, and undo them."""
+    if as_json and not force and not dry_run:
+        msg = "--json asks no question: give --force or --dry-run with it"
+        raise refused(msg)
+    plan = asyncio.run(migrator.planned_down(where, wanted))
+    if not as_json:
+        _print_plan(plan, PHASES[::-1])
+    if dry_run or not plan or not (force or _is_sure()):
+        if as_json:
+            _print_report(Report(steps=plan), dry_run=dry_run)
+        return
+    report = asyncio.run(migrator.down(where, plan))
+    if as_json:
+        _print_report(report, dry_run=False)
+        return
+    for phase in PHASES[::-1]:
+        if count := _count(report.steps, phase):
+            print(f"OK: applied {count} {phase} migration(s) in {report.seconds:.3f}s")
+
+
+def status(where: Where, *, only_whether: bool, skip_post: bool, as_json: bool) -> None:
+    """Print all migrations, or only whether all are applied."""
+    phases = PHASES[:1] if skip_post else PHASES
+    history = asyncio.run(migrator.history(where))
+    there = {(row.phase, row.name): row for row in history}
+    known = [(step.phase, step.migration.name) for step in CHAINS.steps() if step.phase in phases]
+    is_current = all(key in there for key in known)
+    if only_whether:
+        print(json.dumps({"up_to_date": is_current}) if as_json else str(is_current).lower())
+        return
+    found = {phase: _rows(phase, known, there) for phase in phases}
+    if as_json:
+        print(json.dumps({"up_to_date": is_current, "migrations": _as_json(found)}, indent=2))
+        return
+    for phase, rows in found.items():
+        print(phase)
+        print_table(("Migration", "Applied"), [(name + mark, when) for name, mark, when in rows])
+
+
+def version(where: Where, *, as_json: bool) -> None:
+    """Print the last migration of each chain."""
+    history = asyncio.run(migrator.history(where))
+    found = {phase: max((row.name for row in history if row.phase == phase), default=None) for phase in PHASES}
+    if as_json:
+        print(json.dumps(found))
+        return
+    for phase, name in found.items():
+        print(f"{phase}:{name or 'Unknown'}")
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in a frame, whole even where the terminal is narrow."""
+    table = Table(*head, box=box.ASCII)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(width=_WIDTH, highlight=False, markup=False, soft_wrap=True)
+    console.print(table, soft_wrap=True)
+
+
+def _rows(
+    phase: Phase, known: Sequence[tuple[Phase, str]], there: dict[tuple[Phase, str], Applied]
+) -> Sequence[tuple[str, str, str]]:
+    names = {name for kind, name in [*known, *there] if kind == phase}
+    return [
+        (name, "" if (phase, name) in known else " (unknown)", _when(there.get((phase, name))))
+        for name in sorted(names)
+    ]
+
+
+def _when(row: Applied | None) -> str:
+    return "" if row is None else row.applied_at.isoformat(" ", "milliseconds")
+
+
+def _as_json(found: dict[Phase, Sequence[tuple[str, str, str]]]) -> Sequence[dict[str, object]]:
+    return [
+        {"phase": phase, "name": name, "applied_at": when.replace(" ", "T") or None, "is_known": not mark}
+        for phase, rows in found.items()
+        for name, mark, when in rows
+    ]
+
+
+def _print_plan(plan: Sequence[Step], phases: Sequence[Phase]) -> None:
+    for phase in phases:
+        names = [step.migration.name for step in plan if step.phase == phase]
+        if names:
+            print(f"{phase}:", *names, sep="\n", flush=True)
+
+
+def _print_report(report: Report, *, dry_run: bool) -> None:
+    names = {phase: [step.migration.name for step in report.steps if step.phase == phase] for phase in PHASES}
+    more = {"background": report.background, "seconds": round(report.seconds, 3), "dry_run": dry_run}
+    print(json.dumps({**names, **more}))
+
+
+def _count(steps: Sequence[Step], phase: Phase) -> int:
+    return sum(step.phase == phase for step in steps)
+
+
+def _is_sure() -> bool:
+    print(_QUESTION, end="", flush=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        print()
+        msg = "there is nobody to answer: give --force to go on without a question"
+        raise refused(msg)
+    return _YES.fullmatch(answer.strip()) is not None

@@ -1,0 +1,77 @@
+"""Giving repositories other names, so that two who want the same name do not both get it."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from moorage.errors import BackendError, DatabaseUnavailable, RenameConflict
+from moorage.metadata.base import Cause
+from moorage.metadata.details import Renames as RenameStore
+from moorage.oci.names import RepositoryName
+from moorage.sql.leases import Leases
+from moorage.telemetry import get_log
+
+REPOSITORIES_LIMIT = 1000
+"""Repositories that one rename moves at most. Source: GitLab features V1A-024."""
+
+RESERVED = timedelta(seconds=60)
+"""How long a name is kept for who asked for it. Source: GitLab features V1A-025."""
+
+DURATION_LIMIT_S = 5.0
+"""How long a rename may take at most. Source: GitLab features V1A-026."""
+
+_log = get_log("renames")
+
+
+class Renames:
+    """Reserves names and gives them."""
+
+    def __init__(self, store: RenameStore, leases: Leases) -> None:
+        self._store = store
+        self._leases = leases
+
+    async def reserve(self, name: RepositoryName, target: RepositoryName) -> datetime:
+        """See whether :meth:`rename` would do it, and keep *target* for *name*; return until when.
+
+        Raises: as :meth:`rename` does.
+        """
+        await self._store.check(name, target, limit=REPOSITORIES_LIMIT)
+        return await self._take(name, target)
+
+    async def rename(self, name: RepositoryName, target: RepositoryName, *, cause: Cause) -> None:
+        """Let *name* and the repositories below it be *target* and below; all of them or none.
+
+        Raises:
+            NameUnknown: there is no such repository, and none below it.
+            NameInvalid: a repository below would get a name that is too long. Nothing is changed.
+            TooManyRepositories: they are more than can be renamed at once. Nothing is changed.
+            RenameConflict: there is something at *target* or below it, or it is kept for another. Nothing is changed.
+            DatabaseUnavailable: it took too long; it may have happened all the same.
+        """
+        await self._store.check(name, target, limit=REPOSITORIES_LIMIT)
+        ends_at = await self._take(name, target)
+        left_s = (ends_at - datetime.now(UTC)).total_seconds()
+        try:
+            async with asyncio.timeout(min(DURATION_LIMIT_S, left_s)):
+                count = await self._store.rename(name, target, limit=REPOSITORIES_LIMIT, cause=cause)
+        except TimeoutError:
+            msg = "renaming took too long"
+            raise DatabaseUnavailable(msg) from None
+        _log.info("renamed", correlation_id=cause.request_id, origin=name.text, target=target.text, repositories=count)
+        await self._release(name, target)
+
+    async def _take(self, name: RepositoryName, target: RepositoryName) -> datetime:
+        ends_at = await self._leases.take(_lease(target), name.text, RESERVED)
+        if ends_at is None:
+            msg = "the new name is kept for another repository that is being renamed"
+            raise RenameConflict(msg, path=target.text)
+        return ends_at
+
+    async def _release(self, name: RepositoryName, target: RepositoryName) -> None:
+        try:
+            await self._leases.release(_lease(target), name.text)
+        except BackendError as exc:  # The rename is done; the lease ends by itself.
+            _log.warning("a lease was not given back", target=target.text, error=repr(exc))
+
+
+def _lease(target: RepositoryName) -> str:
+    return f"rename:{target.text}"

@@ -1,0 +1,115 @@
+"""How much repositories need: measured, remembered while nothing changes, estimated where measuring takes too long."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from moorage.errors import DatabaseUnavailable
+from moorage.metadata.details import Sizes as SizeStore
+from moorage.oci.names import RepositoryName
+
+DEADLINE_S = 5.0
+"""How long measuring a repository with all below it may take."""
+
+REMEMBERED_S = 300.0
+"""How long a size is given again without measuring, if nothing changed. Source: GitLab features V1A-008."""
+
+GIVEN_UP_S = 24 * 3600.0
+"""How long a repository that took too long is estimated without another try. Source: GitLab features V1A-008."""
+
+_REMEMBERED_LIMIT = 1024
+
+Value = TypeVar("Value")
+
+
+class Precision(Enum):
+    """What a size counts."""
+
+    DEFAULT = "default"
+    """Layers that tagged manifests need."""
+    UNTAGGED = "untagged"
+    """Everything that is there: an upper bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much a repository needs."""
+
+    size_bytes: int
+    precision: Precision
+
+
+class Sizes:
+    """Answers how much repositories need. What it remembers is this process's own."""
+
+    def __init__(
+        self, store: SizeStore, *, deadline_s: float = DEADLINE_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """*clock* tells seconds."""
+        self._store = store
+        self._deadline_s = deadline_s
+        self._clock = clock
+        self._sizes = _Remembered[tuple[int, Size]](clock, REMEMBERED_S)
+        self._given_up = _Remembered[bool](clock, GIVEN_UP_S)
+
+    async def of(self, name: RepositoryName, *, with_descendants: bool) -> Size:
+        """The size of a repository, or of it and all below it.
+
+        A top-level repository with all below it is estimated if measuring takes longer than the deadline.
+
+        Raises:
+            DatabaseUnavailable: it takes too long, and the repository is not a top-level one.
+        """
+        key = (name.text, with_descendants)
+        last_change = await self._store.last_change(name, with_descendants=with_descendants)
+        remembered = self._sizes.get(key)
+        if remembered is not None and remembered[0] == last_change:
+            return remembered[1]
+        size = await self._size(name, with_descendants=with_descendants)
+        self._sizes.put(key, (last_change, size))
+        return size
+
+    async def _size(self, name: RepositoryName, *, with_descendants: bool) -> Size:
+        key = (name.text, with_descendants)
+        can_estimate = with_descendants and "/" not in name.text
+        if can_estimate and self._given_up.get(key):
+            return Size(await self._store.estimate(name), Precision.UNTAGGED)
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                measured = await self._store.measure(name, with_descendants=with_descendants)
+        except TimeoutError:
+            if not can_estimate:
+                msg = "measuring the repository takes too long"
+                raise DatabaseUnavailable(msg) from None
+            self._given_up.put(key, value=True)
+            return Size(await self._store.estimate(name), Precision.UNTAGGED)
+        return Size(measured, Precision.DEFAULT)
+
+
+class _Remembered(Generic[Value]):
+    """A few values, each for a while; the oldest go first."""
+
+    def __init__(self, clock: Callable[[], float], duration_s: float) -> None:
+        self._clock = clock
+        self._duration_s = duration_s
+        self._values: OrderedDict[tuple[str, bool], tuple[float, Value]] = OrderedDict()
+
+    def get(self, key: tuple[str, bool]) -> Value | None:
+        found = self._values.get(key)
+        if found is None:
+            return None
+        ends_at, value = found
+        if self._clock() >= ends_at:
+            del self._values[key]
+            return None
+        return value
+
+    def put(self, key: tuple[str, bool], value: Value) -> None:
+        self._values[key] = (self._clock() + self._duration_s, value)
+        self._values.move_to_end(key)
+        if len(self._values) > _REMEMBERED_LIMIT:
+            self._values.popitem(last=False)

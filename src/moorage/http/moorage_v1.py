@@ -1,0 +1,191 @@
+"""This registry's own API, ``/moorage/v1/``: history, undo, and the removal of many tags.
+
+It is there with a metadata database only; without one, 404 says so. What each method takes and answers is said in
+``moorage_v1_openapi.py``.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from pydantic import BaseModel
+
+from moorage import __version__
+from moorage.auth.access import Access, Action
+from moorage.auth.guards import Guard
+from moorage.core.history import History, Selection
+from moorage.errors import BodyTooLarge, ContentTypeInvalid, RouteUnknown
+from moorage.http import moorage_v1_answers as answers
+from moorage.http import moorage_v1_asked as asked
+from moorage.http.bodies import Bodies
+from moorage.http.call import Call
+from moorage.http.headers import next_link
+from moorage.http.moorage_v1_openapi import OPERATIONS, document
+from moorage.http.responses import Response
+from moorage.http.routes import Endpoint
+from moorage.metadata.base import Cause, Page
+from moorage.metadata.history import AsOf, Entry, Expected, Filter, Steps, Target
+from moorage.oci.mediatypes import without_parameters
+from moorage.oci.names import RepositoryName
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+MOORAGE = frozenset(operation.endpoint for operation in OPERATIONS)
+
+_JSON = {"Content-Type": "application/json"}
+_EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+class MoorageHandlers:
+    """Everything below ``/moorage/v1/``."""
+
+    def __init__(self, history: History, bodies: Bodies, guard: Guard, *, prefix: str = "/") -> None:
+        """*guard* is asked again where the repositories are only known once the journal has been read."""
+        self._history = history
+        self._bodies = bodies
+        self._guard = guard
+        self._document = document(version=__version__, prefix=prefix)
+
+    @property
+    def routes(self) -> Mapping[Endpoint, Mapping[str, Handler]]:
+        """The handler of each endpoint and method."""
+        return {
+            Endpoint.MOORAGE_OPENAPI: {"GET": self.openapi},
+            Endpoint.MOORAGE_HISTORY: {"GET": self.history},
+            Endpoint.MOORAGE_REQUEST: {"GET": self.request},
+            Endpoint.MOORAGE_REQUEST_UNDO: {"POST": self.undo_request},
+            Endpoint.MOORAGE_TAG: {"GET": self.tag},
+            Endpoint.MOORAGE_TAG_UNDO: {"POST": self.undo_tag},
+            Endpoint.MOORAGE_TAGS_DELETE: {"POST": self.delete_tags},
+        }
+
+    async def openapi(self, call: Call) -> Response:
+        """The description of this API."""
+        asked.parse_query(asked.NoQuery, call.query)
+        return Response(200, dict(_JSON), self._document)
+
+    async def history(self, call: Call) -> Response:
+        """What was done in a repository, newest first."""
+        query = asked.parse_query(asked.HistoryQuery, call.query)
+        wanted = Filter(
+            repository=query.repository,
+            tag=query.tag,
+            request_id=query.request,
+            since=query.since,
+            until=query.until,
+        )
+        page = await self._history.entries(wanted, before=query.last, limit=query.n)
+        return _page(call, page)
+
+    async def request(self, call: Call) -> Response:
+        """What one request did, newest first."""
+        query = asked.parse_query(asked.RequestQuery, call.query)
+        await self._check_touched(call, query.id, Action.PULL)
+        page = await self._history.entries(Filter(request_id=query.id), before=query.last, limit=query.n)
+        return _page(call, page)
+
+    async def tag(self, call: Call) -> Response:
+        """What a tag is, or was at a time."""
+        query = asked.parse_query(asked.TagQuery, call.query)
+        state = await self._history.tag(query.repository, query.tag, at=query.at)
+        return _answer(answers.tag(query.repository, query.tag, state, at=query.at))
+
+    async def undo_tag(self, call: Call) -> Response:
+        """Take a tag back."""
+        query = asked.parse_query(asked.TagUndoQuery, call.query)
+        body = await self._body(call, asked.TagUndo)
+        expected = Expected(body.expected) if "expected" in body.model_fields_set else None
+        outcome = await self._history.undo_tag(
+            query.repository, query.tag, _target(body), expected=expected, cause=_cause(call), dry_run=body.dry_run
+        )
+        return _answer(answers.undo(outcome, request_id=call.id, dry_run=body.dry_run))
+
+    async def undo_request(self, call: Call) -> Response:
+        """Take back everything that one request did."""
+        query = asked.parse_query(asked.RequestUndoQuery, call.query)
+        body = await self._body(call, asked.RequestUndo)
+        await self._check_touched(call, query.id, Action.PULL, Action.PUSH, Action.DELETE)
+        outcome = await self._history.undo_request(
+            query.id, cause=_cause(call), partial=body.partial, dry_run=body.dry_run
+        )
+        return _answer(answers.undo(outcome, request_id=call.id, dry_run=body.dry_run))
+
+    async def delete_tags(self, call: Call) -> Response:
+        """Delete many tags."""
+        query = asked.parse_query(asked.TagsDeleteQuery, call.query)
+        body = await self._body(call, asked.TagsDelete)
+        selection = Selection(
+            tags=body.tags,
+            matching=body.matching or "",
+            keep_matching=body.keep_matching,
+            keep_newest=body.keep_newest,
+        )
+        removal = await self._history.delete_tags(
+            query.repository, selection, cause=call.cause, limit=body.limit, dry_run=body.dry_run
+        )
+        return _answer(answers.removal(removal, request_id=call.id, dry_run=body.dry_run))
+
+    async def _check_touched(self, call: Call, request_id: str, *actions: Action) -> None:
+        names = await self._history.touched(request_id)
+        wanted = [access for name in names for access in Access.repository(name, *actions)]
+        call.grant = self._guard.check(call.headers, wanted)
+
+    async def _body(self, call: Call, model: type[asked.Model]) -> asked.Model:
+        # A page in somebody's browser can send a form or plain text here without being asked; JSON it cannot.
+        if without_parameters(call.headers.get("Content-Type", "")) != "application/json":
+            msg = "the body is JSON: send Content-Type: application/json"
+            raise ContentTypeInvalid(msg)
+        _check_size(call.request.content_length or 0)
+        return asked.parse_body(model, await self._bodies.whole(call.request, check_size=_check_size))
+
+
+def routes_without_database() -> Mapping[Endpoint, Mapping[str, Handler]]:
+    """What :attr:`MoorageHandlers.routes` is where there is no metadata database: 404 for all."""
+    return {endpoint: dict.fromkeys(_EVERY_METHOD, _absent) for endpoint in MOORAGE}
+
+
+def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access]:
+    """What a request needs to be allowed, as far as its query tells."""
+    text = call.query.first("repository")
+    if text is None or endpoint in (Endpoint.MOORAGE_REQUEST, Endpoint.MOORAGE_REQUEST_UNDO):
+        return ()
+    name = RepositoryName.parse(text)
+    if endpoint is Endpoint.MOORAGE_TAG_UNDO:
+        return Access.repository(name, Action.PULL, Action.PUSH, Action.DELETE)
+    if endpoint is Endpoint.MOORAGE_TAGS_DELETE:
+        return Access.repository(name, Action.DELETE)
+    return Access.repository(name, Action.PULL)
+
+
+async def _absent(call: Call) -> Response:
+    del call
+    msg = "history and undo need the metadata database, and this registry keeps its metadata in link files"
+    raise RouteUnknown(msg)
+
+
+def _target(body: asked.TagUndo) -> Target:
+    if body.to is not None:
+        return body.to
+    return Steps(body.steps or 1) if body.at is None else AsOf(body.at)
+
+
+def _cause(call: Call) -> Cause:
+    """The cause of an undo, which knows by itself what it does: only the caller's own reason is added."""
+    reason = call.cause.reason if "Moorage-Reason" in call.headers else ""
+    return Cause(call.grant.actor, call.id, reason)
+
+
+def _check_size(size_bytes: int) -> None:
+    if size_bytes > asked.BODY_LIMIT_BYTES:
+        msg = f"the body is larger than {asked.BODY_LIMIT_BYTES} bytes"
+        raise BodyTooLarge(msg, limit=asked.BODY_LIMIT_BYTES)
+
+
+def _page(call: Call, page: Page[Entry]) -> Response:
+    response = _answer(answers.HistoryOut(entries=[answers.entry(found) for found in page.items]))
+    if page.more:
+        kept = [(name, values[0]) for name, values in call.query.values.items() if name != "last"]
+        response.headers["Link"] = next_link(call.path, [*kept, ("last", str(page.items[-1].id))])
+    return response
+
+
+def _answer(model: BaseModel) -> Response:
+    return Response(200, dict(_JSON), model.model_dump_json().encode())

@@ -1,0 +1,34 @@
+"""Paths of this registry's own API, ``/moorage/v1/``: all fixed; repositories, tags and requests are in the query.
+
+Source: ADR 0012.
+"""
+
+from moorage.errors import RouteUnknown
+from moorage.http.routes import Endpoint, Route
+
+BASE = "moorage/"
+
+PATHS = {
+    "moorage/v1/openapi.json": Endpoint.MOORAGE_OPENAPI,
+    "moorage/v1/history": Endpoint.MOORAGE_HISTORY,
+    "moorage/v1/request": Endpoint.MOORAGE_REQUEST,
+    "moorage/v1/request/undo": Endpoint.MOORAGE_REQUEST_UNDO,
+    "moorage/v1/tag": Endpoint.MOORAGE_TAG,
+    "moorage/v1/tag/undo": Endpoint.MOORAGE_TAG_UNDO,
+    "moorage/v1/tags/delete": Endpoint.MOORAGE_TAGS_DELETE,
+}
+
+
+def match(path: str) -> Route | None:
+    """What *path* (below the prefix, without a leading slash or a query) names; None if it is not below ``/moorage/``.
+
+    Raises:
+        RouteUnknown: it is, and there is no such path.
+    """
+    if not path.startswith(BASE):
+        return None
+    endpoint = PATHS.get(path)
+    if endpoint is None:
+        msg = "there is nothing at this path; with a metadata database, /moorage/v1/openapi.json says what there is"
+        raise RouteUnknown(msg)
+    return Route(endpoint)

@@ -1,0 +1,55 @@
+"""Paths of GitLab's API, ``/gitlab/v1/``: every canonical one ends with a slash."""
+
+from urllib.parse import unquote
+
+from moorage.http.routes import Endpoint, Route
+from moorage.oci.names import RepositoryName
+
+_FIXED = {
+    "gitlab/v1/": Endpoint.GITLAB_BASE,
+    "gitlab/v1/statistics/": Endpoint.GITLAB_STATISTICS,
+}
+_REPOSITORIES = "gitlab/v1/repositories/"
+_PATHS = "gitlab/v1/repository-paths/"
+
+
+def match(path: str) -> Route | None:
+    """What *path* (below the prefix, without a leading slash or a query) names; None if nothing of this API.
+
+    Raises:
+        NameInvalid: it is one of this API, for a repository whose name is outside the grammar.
+    """
+    if not path.startswith("gitlab/v1"):
+        return None
+    if "%" in path:
+        path = unquote(path, errors="replace")
+    route = _match(path if path.endswith("/") else f"{path}/")
+    if route is None or path.endswith("/"):
+        return route
+    return Route(Endpoint.GITLAB_UNSLASHED)
+
+
+def _match(path: str) -> Route | None:
+    fixed = _FIXED.get(path)
+    if fixed is not None:
+        return Route(fixed)
+    found = _split(path)
+    if found is None:
+        return None
+    endpoint, name, target = found
+    return Route(endpoint, RepositoryName.parse(name), target)
+
+
+def _split(path: str) -> tuple[Endpoint, str, str] | None:
+    """The endpoint, the repository and the tag in *path*, read from its end: a repository's name may hold any word."""
+    if path.startswith(_PATHS) and path.endswith("/repositories/list/"):
+        return Endpoint.GITLAB_REPOSITORIES, path[len(_PATHS) : -len("/repositories/list/")], ""
+    if not path.startswith(_REPOSITORIES) or len(path) == len(_REPOSITORIES):
+        return None
+    rest = path[len(_REPOSITORIES) : -1]
+    before, _, last = rest.rpartition("/")
+    if before.endswith("/tags") and last == "list":
+        return Endpoint.GITLAB_TAGS, before.removesuffix("/tags"), ""
+    if before.endswith("/tags/detail"):
+        return Endpoint.GITLAB_TAG, before.removesuffix("/tags/detail"), last
+    return Endpoint.GITLAB_REPOSITORY, rest, ""

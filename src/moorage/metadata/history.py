@@ -1,0 +1,265 @@
+"""The interface to history: what the journal says, what a tag was, and taking back what was done.
+
+Only stores with a database have it. What counts for an undo is what is so now, not how it came to be so: a tag that is
+where a request left it can be taken back to where that request found it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from moorage.metadata.base import Cause, Page
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName, Tag
+
+Kind = Literal["tag", "manifest", "blob", "repository"]
+"""What can be changed, and taken back."""
+
+KINDS: tuple[Kind, ...] = ("tag", "manifest", "blob", "repository")
+
+SHOWN_LIMIT = 100
+"""So many changes, conflicts or names an answer shows of a large piece of work; it counts the rest."""
+
+
+class Action(StrEnum):
+    """What a row of the journal says was done."""
+
+    TAG_CREATE = "tag_create"
+    TAG_MOVE = "tag_move"
+    TAG_DELETE = "tag_delete"
+    MANIFEST_CREATE = "manifest_create"
+    MANIFEST_DELETE = "manifest_delete"
+    MANIFEST_RESTORE = "manifest_restore"
+    BLOB_DELETE = "blob_delete"
+    BLOB_RESTORE = "blob_restore"
+    REPOSITORY_RENAME = "repository_rename"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """Whether what a change took away can come back."""
+
+    is_restorable: bool
+    until: datetime | None = None
+    """Garbage collection may take it from then on; None: nothing is scheduled to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One change, as the journal has it."""
+
+    id: int
+    """Later changes of the same thing have higher ones."""
+    at: datetime
+    cause: Cause
+    action: Action
+    repository: RepositoryName
+    """Its name at that time."""
+    tag: Tag | None
+    before: Digest | None
+    after: Digest | None
+    renamed: tuple[str, str] | None = None
+    """The old and the new name of a repository."""
+    fate: Fate | None = None
+    """None: the change took nothing away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which entries are asked for. Either a repository or a request, or both."""
+
+    repository: RepositoryName | None = None
+    tag: Tag | None = None
+    """Only with a repository."""
+    request_id: str | None = None
+    since: datetime | None = None
+    """At or after this moment."""
+    until: datetime | None = None
+    """Before this moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagState:
+    """What a tag is, or was at some time."""
+
+    digest: Digest | None
+    """None: there is, or was, no such tag."""
+    is_pullable: bool
+    """Whether the manifest can be pulled now, by its digest."""
+    fate: Fate | None
+    """Whether the manifest can be had again; None without a digest."""
+    changed: Entry | None
+    """The change that made it so; None if the journal does not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Where a tag was, so many of its changes ago."""
+
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """Where a tag was at a time."""
+
+    at: datetime
+
+
+Target = Steps | AsOf | Digest
+"""Where a tag shall be taken back to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the caller believes a tag to be now; None: that there is no such tag."""
+
+    digest: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that was changed: what it was (None: not there), and what it is."""
+
+    repository: str
+    kind: Kind
+    name: str
+    """A tag, a digest, or empty for the repository itself."""
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One thing that cannot be taken back."""
+
+    repository: str
+    kind: Kind
+    name: str
+    reason: Literal["changed", "in use", "gone"]
+    message: str
+    now: str | None = None
+    """What it is now, where that is what stands in the way."""
+
+    def to_json(self) -> Mapping[str, str | None]:
+        """As the detail of an error has it."""
+        return {
+            "repository": self.repository,
+            "kind": self.kind,
+            "name": self.name,
+            "reason": self.reason,
+            "message": self.message,
+            "now": self.now,
+        }
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an undo did, or would do."""
+
+    counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    changes: list[Change] = field(default_factory=list)
+    """The first of them."""
+    already: int = 0
+    """How many things were as they should be before it began."""
+    left: list[Obstacle] = field(default_factory=list)
+    """The first of those that were left as they are."""
+    left_count: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many things were changed."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Published:
+    """A tag, and when it was last pointed to something."""
+
+    at: datetime
+    tag: Tag
+
+
+class History(ABC):
+    """The journal, and what can be done with it."""
+
+    @abstractmethod
+    async def entries(self, wanted: Filter, *, before: int | None, limit: int) -> Page[Entry]:
+        """Entries, newest first, those with a lower id than *before* (None: all), at most *limit*.
+
+        Raises:
+            NameUnknown: there is no such repository.
+        """
+
+    @abstractmethod
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> TagState:
+        """What a tag was at a time; None: what it is now.
+
+        Raises:
+            NameUnknown: there is no such repository.
+        """
+
+    @abstractmethod
+    async def touched(self, request_id: str) -> Sequence[RepositoryName]:
+        """The repositories that a request changed something in.
+
+        Raises:
+            RequestUnknown: it changed nothing, or there was no such request.
+        """
+
+    @abstractmethod
+    async def undo_tag(
+        self,
+        name: RepositoryName,
+        tag: Tag,
+        target: Target,
+        *,
+        expected: Expected | None,
+        cause: Cause,
+        dry_run: bool = False,
+    ) -> Outcome:
+        """Take a tag back to *target*, with the manifest that it needs, in one transaction.
+
+        *expected* None: whatever the tag is when its turn comes. *dry_run*: everything but keeping it.
+
+        Raises:
+            NameUnknown, ManifestUnknown: there is no such repository; the journal has no such change or digest.
+            UndoConflict: the tag is not what the caller expected. Nothing is changed.
+            ContentGone: garbage collection took the manifest. Nothing is changed.
+        """
+
+    @abstractmethod
+    async def undo_request(
+        self, request_id: str, *, cause: Cause, partial: bool = False, dry_run: bool = False
+    ) -> Outcome:
+        """Take back everything that a request did, in one transaction.
+
+        *partial*: what cannot be taken back stays as it is, and the outcome lists it.
+
+        Raises:
+            RequestUnknown: it changed nothing, or there was no such request.
+            AlreadyUndone: everything is as it was before the request.
+            UndoConflict: somebody changed some of it since. Nothing is changed.
+            ContentGone: garbage collection took some of it. Nothing is changed.
+        """
+
+    @abstractmethod
+    async def published(self, name: RepositoryName, *, after: Published | None, limit: int) -> Sequence[Published]:
+        """Tags of a repository, the last published first, those after *after*, at most *limit*.
+
+        Raises:
+            NameUnknown: there is no such repository.
+        """
+
+    @abstractmethod
+    async def delete_tags(
+        self, name: RepositoryName, tags: Sequence[Tag], *, cause: Cause, dry_run: bool = False
+    ) -> Sequence[Tag]:
+        """Remove tags, at most a thousand, in one transaction; return those that were there.
+
+        Raises:
+            NameUnknown: there is no such repository.
+        """

@@ -1,0 +1,212 @@
+"""History in a database: the journal as it is read, and the transactions that take something back."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from moorage.errors import DatabaseConflict, NameUnknown, RequestUnknown, UndoConflict
+from moorage.metadata.base import Cause, Page
+from moorage.metadata.history import (
+    Action,
+    Entry,
+    Expected,
+    Fate,
+    Filter,
+    History,
+    Outcome,
+    Published,
+    TagState,
+    Target,
+)
+from moorage.metadata.sql.changes import QUERIES, Place, Work
+from moorage.metadata.sql.undo import EVER, digest_at, reason_of, repository_id, settle, undo_request, undo_tag
+from moorage.metadata.sql.values import digest_of
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName, Tag
+from moorage.sql.base import Database, Row, Session, maybe_moment, moment
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_NEWEST = (1 << 63) - 1
+_TOOK_MANIFEST = frozenset({Action.TAG_MOVE, Action.TAG_DELETE, Action.MANIFEST_DELETE})
+
+
+class _Rehearsed(Exception):
+    """The end of a dry run: the transaction is not kept."""
+
+
+class SqlHistory(History):
+    """The journal of a database."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def entries(self, wanted: Filter, *, before: int | None, limit: int) -> Page[Entry]:
+        place_id = None if wanted.repository is None else await self._repository_id(wanted.repository)
+        bounds = (before or _NEWEST, wanted.since or _NEVER, wanted.until or EVER, limit + 1)
+        tag = None if wanted.tag is None else wanted.tag.text
+        # Most of a long history may lie outside of the times asked for.
+        heavy = wanted.since is not None or wanted.until is not None
+        if wanted.request_id is not None:
+            args = (place_id, *bounds, wanted.request_id, tag)
+            rows = await self._database.all(QUERIES["entries_of_request"], *args, heavy=heavy)
+        elif tag is not None:
+            rows = await self._database.all(QUERIES["entries_of_tag"], place_id, *bounds, tag, heavy=heavy)
+        else:
+            rows = await self._database.all(QUERIES["entries_of_repository"], place_id, *bounds, heavy=heavy)
+        return Page(await self._with_fates(rows[:limit]), more=len(rows) > limit)
+
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> TagState:
+        place_id = await self._repository_id(name)
+        if at is None:
+            row = await self._database.first(QUERIES["tag_now"], place_id, tag.text)
+            key = None if row is None else bytes(row[0])
+        else:
+            key = await digest_at(self._database, Place(place_id, name.text), tag, at)
+        last = await self._database.all(QUERIES["last_change_of_tag"], place_id, tag.text, at or EVER, 0)
+        changes = await self._with_fates(last)
+        fates = await self._manifest_fates(place_id, [] if key is None else [key])
+        is_live, fate = fates.get(key or b"", (False, Fate(is_restorable=False)))
+        return TagState(
+            digest=None if key is None else digest_of(key),
+            is_pullable=is_live,
+            fate=None if key is None else fate,
+            changed=changes[0] if changes else None,
+        )
+
+    async def touched(self, request_id: str) -> Sequence[RepositoryName]:
+        rows = await self._database.all(QUERIES["repositories_of_request"], request_id)
+        if not rows:
+            msg = "no change was made by a request of this id"
+            raise RequestUnknown(msg, request=request_id)
+        return [RepositoryName(row[0]) for row in rows]
+
+    async def undo_tag(
+        self,
+        name: RepositoryName,
+        tag: Tag,
+        target: Target,
+        *,
+        expected: Expected | None,
+        cause: Cause,
+        dry_run: bool = False,
+    ) -> Outcome:
+        async with self._undoing(name, dry_run=dry_run) as session:
+            place = Place(await repository_id(session, name), name.text)
+            said = await reason_of(session, place, tag, target)
+            work = Work(session, _said(cause, said), self._clock())
+            await undo_tag(work, place, tag, target, expected=expected)
+            if dry_run:
+                raise _Rehearsed
+        return work.outcome
+
+    async def undo_request(
+        self, request_id: str, *, cause: Cause, partial: bool = False, dry_run: bool = False
+    ) -> Outcome:
+        names = await self.touched(request_id)
+        async with self._undoing(names[0], dry_run=dry_run) as session:
+            work = Work(session, _said(cause, f"undo of {request_id}"), self._clock())
+            await undo_request(work, request_id)
+            settle(work, partial=partial)
+            if dry_run:
+                raise _Rehearsed
+        return work.outcome
+
+    async def published(self, name: RepositoryName, *, after: Published | None, limit: int) -> Sequence[Published]:
+        place_id = await self._repository_id(name)
+        if after is None:
+            rows = await self._database.all(QUERIES["published"], place_id, limit)
+        else:
+            rows = await self._database.all(QUERIES["published_after"], place_id, limit, after.at, after.tag.text)
+        return [Published(moment(row[0]), Tag(row[1])) for row in rows]
+
+    async def delete_tags(
+        self, name: RepositoryName, tags: Sequence[Tag], *, cause: Cause, dry_run: bool = False
+    ) -> Sequence[Tag]:
+        texts, now = [tag.text for tag in tags], self._clock()
+        async with self._undoing(name, dry_run=dry_run) as session:
+            place_id = await repository_id(session, name)
+            await session.all(QUERIES["lock_tags"], place_id, texts)
+            rows = await session.all(QUERIES["delete_tags"], place_id, texts)
+            if dry_run:
+                raise _Rehearsed
+            common = (now, cause.actor, cause.request_id, cause.reason, Action.TAG_DELETE.value, place_id, name.text)
+            entries = [(*common, text, bytes(digest), None, None) for text, digest in rows]
+            await session.run_many(QUERIES["add_entry"], entries)
+        return [Tag(row[0]) for row in rows]
+
+    @contextlib.asynccontextmanager
+    async def _undoing(self, name: RepositoryName, *, dry_run: bool) -> AsyncIterator[Session]:
+        with contextlib.ExitStack() as stack:
+            if dry_run:
+                stack.enter_context(contextlib.suppress(_Rehearsed))
+            try:
+                async with self._database.transaction(repository=name.text) as session:
+                    yield session
+            except DatabaseConflict as exc:
+                msg = "somebody is changing the same things right now; look at them again"
+                raise UndoConflict(msg) from exc
+
+    async def _repository_id(self, name: RepositoryName) -> int:
+        row = await self._database.first(QUERIES["repository_id"], name.text)
+        if row is None:
+            msg = "repository name not known to registry"
+            raise NameUnknown(msg, name=name.text)
+        return int(row[0])
+
+    async def _with_fates(self, rows: Sequence[Row]) -> list[Entry]:
+        manifests: dict[int, set[bytes]] = {}
+        blobs: dict[int, set[bytes]] = {}
+        for row in rows:
+            action = Action(row[5])
+            if row[9] is not None and action in _TOOK_MANIFEST:
+                manifests.setdefault(row[6], set()).add(bytes(row[9]))
+            elif action is Action.BLOB_DELETE:
+                blobs.setdefault(row[6], set()).add(bytes(row[9]))
+        fates: dict[tuple[int, str, bytes], Fate] = {}
+        for place_id, keys in manifests.items():
+            found = await self._manifest_fates(place_id, sorted(keys))
+            fates |= {(place_id, "manifest", key): fate for key, (_, fate) in found.items()}
+        for place_id, keys in blobs.items():
+            for key, _, until in await self._database.all(QUERIES["blob_fates"], place_id, sorted(keys)):
+                fates[place_id, "blob", bytes(key)] = Fate(is_restorable=True, until=maybe_moment(until))
+        return [_entry(row, fates) for row in rows]
+
+    async def _manifest_fates(self, place_id: int, keys: Sequence[bytes]) -> Mapping[bytes, tuple[bool, Fate]]:
+        if not keys:
+            return {}
+        rows = await self._database.all(QUERIES["manifest_fates"], place_id, keys)
+        return {
+            bytes(key): (bool(is_live), Fate(is_restorable=True, until=maybe_moment(until)))
+            for key, is_live, until in rows
+        }
+
+
+def _said(cause: Cause, what: str) -> Cause:
+    """The cause of an undo: what it takes back, and why."""
+    return Cause(cause.actor, cause.request_id, f"{what}: {cause.reason}" if cause.reason else what)
+
+
+def _entry(row: Row, fates: Mapping[tuple[int, str, bytes], Fate]) -> Entry:
+    row_id, at, actor, request_id, reason, said, place_id, path, tag, before, after, detail = row
+    action, fate, names = Action(said), None, json.loads(detail) if detail else {}
+    if action in _TOOK_MANIFEST or action is Action.BLOB_DELETE:
+        kind = "blob" if action is Action.BLOB_DELETE else "manifest"
+        fate = fates.get((place_id, kind, bytes(before)), Fate(is_restorable=False))
+    return Entry(
+        id=row_id,
+        at=moment(at),
+        cause=Cause(actor, request_id, reason),
+        action=action,
+        repository=RepositoryName(path),
+        tag=None if tag is None else Tag(tag),
+        before=_digest(before),
+        after=_digest(after),
+        renamed=(names["from"], names["to"]) if action is Action.REPOSITORY_RENAME else None,
+        fate=fate,
+    )
+
+
+def _digest(key: bytes | None) -> Digest | None:
+    return None if key is None else digest_of(bytes(key))

@@ -1,0 +1,162 @@
+-- History and undo. journal rows are read newest first; identity is the repository's id, so that a rename keeps them.
+
+-- repository_id --
+SELECT id FROM repositories WHERE path = $1;
+
+-- repository_path --
+SELECT path FROM repositories WHERE id = $1;
+
+-- entries_of_repository --
+SELECT id, at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest, detail
+FROM journal WHERE repository_id = $1 AND id < $2 AND at >= $3 AND at < $4
+ORDER BY id DESC LIMIT $5;
+
+-- entries_of_tag --
+SELECT id, at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest, detail
+FROM journal WHERE repository_id = $1 AND tag = $6 AND id < $2 AND at >= $3 AND at < $4
+ORDER BY id DESC LIMIT $5;
+
+-- entries_of_request --
+SELECT id, at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest, detail
+FROM journal WHERE request_id = $6 AND ($1::bigint IS NULL OR repository_id = $1::bigint) AND id < $2
+    AND at >= $3 AND at < $4 AND ($7::text IS NULL OR tag = $7::text)
+ORDER BY id DESC LIMIT $5;
+
+-- Where a manifest that is not deleted is tagged or part of an index, nothing is going to take it.
+-- manifest_fates --
+SELECT m.digest, m.deleted_at IS NULL,
+    CASE WHEN m.deleted_at IS NULL AND (EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
+            OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = m.id))
+        THEN NULL ELSE q.review_after END
+FROM manifests m LEFT JOIN gc_manifest_review_queue q ON q.manifest_id = m.id
+WHERE m.repository_id = $1 AND m.digest = ANY($2);
+
+-- blob_fates --
+SELECT b.digest, rb.deleted_at IS NULL, CASE WHEN rb.deleted_at IS NULL THEN NULL ELSE q.review_after END
+FROM blobs b CROSS JOIN repository_blobs rb LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
+WHERE b.digest = ANY($2) AND rb.repository_id = $1 AND rb.blob_id = b.id;
+
+-- tag_now --
+SELECT m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = $1 AND t.name = $2;
+
+-- last_change_of_tag --
+SELECT id, at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest, detail
+FROM journal WHERE repository_id = $1 AND tag = $2 AND at <= $3 ORDER BY id DESC LIMIT 1 OFFSET $4;
+
+-- next_change_of_tag --
+SELECT from_digest FROM journal WHERE repository_id = $1 AND tag = $2 AND at > $3 ORDER BY id LIMIT 1;
+
+-- removal_of_tag_target --
+SELECT at, action FROM journal WHERE repository_id = $1 AND tag = $2 AND from_digest = $3 ORDER BY id DESC LIMIT 1;
+
+-- review_delay --
+SELECT value FROM gc_review_after_defaults WHERE event = $1;
+
+-- repositories_of_request --
+SELECT DISTINCT coalesce(r.path, j.repository) FROM journal j LEFT JOIN repositories r ON r.id = j.repository_id
+WHERE j.request_id = $1 ORDER BY 1;
+
+-- The last published first.
+-- published --
+SELECT published_at, name FROM tags WHERE repository_id = $1
+ORDER BY published_at DESC, name DESC LIMIT $2;
+
+-- published_after --
+SELECT published_at, name FROM tags WHERE repository_id = $1 AND (published_at, name) < ($3, $4)
+ORDER BY published_at DESC, name DESC LIMIT $2;
+
+-- delete_tags --
+DELETE FROM tags WHERE repository_id = $1 AND name = ANY($2)
+RETURNING name, (SELECT m.digest FROM manifests m WHERE m.id = tags.manifest_id);
+
+-- add_entry --
+INSERT INTO journal (at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest,
+    detail)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+
+-- newest_of_request --
+SELECT max(id) FROM journal WHERE request_id = $1;
+
+-- What one request changed, newest first, of some kinds.
+-- steps --
+SELECT id, repository_id, tag, from_digest, to_digest, detail FROM journal
+WHERE request_id = $1 AND id < $2 AND action = ANY($3) ORDER BY id DESC LIMIT $4;
+
+-- What it changed more than once: such a thing counts once, from its first row's "from" to its last row's "to".
+-- repeated --
+SELECT ends.repository_id, ends.kind, ends.tag, ends.digest, ends.last_id, first.from_digest, first.detail
+FROM (SELECT repository_id, kind, tag, digest, min(id) AS first_id, max(id) AS last_id
+    FROM (SELECT id, repository_id, substr(action, 1, 3) AS kind, tag,
+            CASE WHEN tag IS NULL THEN coalesce(from_digest, to_digest) END AS digest
+        FROM journal WHERE request_id = $1) AS changes
+    GROUP BY repository_id, kind, tag, digest HAVING count(*) > 1) AS ends
+JOIN journal first ON first.id = ends.first_id;
+
+-- tags_now --
+SELECT t.name, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
+WHERE t.repository_id = $1 AND t.name = ANY($2);
+
+-- lock_tags --
+SELECT id FROM tags WHERE repository_id = $1 AND name = ANY($2);
+
+-- lock_manifests --
+SELECT digest, id, deleted_at IS NULL FROM manifests WHERE repository_id = $1 AND digest = ANY($2);
+
+-- lock_blobs --
+SELECT b.digest, b.id, rb.deleted_at IS NULL FROM blobs b CROSS JOIN repository_blobs rb
+WHERE b.digest = ANY($2) AND rb.repository_id = $1 AND rb.blob_id = b.id;
+
+-- lock_repository --
+SELECT path FROM repositories WHERE id = $1;
+
+-- add_tag --
+INSERT INTO tags (repository_id, name, manifest_id, created_at, published_at) VALUES ($1, $2, $3, $4, $4);
+
+-- move_tag --
+UPDATE tags SET manifest_id = $3, updated_at = $4, published_at = $4 WHERE repository_id = $1 AND name = $2;
+
+-- drop_tag --
+DELETE FROM tags WHERE repository_id = $1 AND name = $2;
+
+-- restore_manifests --
+UPDATE manifests SET deleted_at = NULL WHERE id = ANY($1) AND deleted_at IS NOT NULL RETURNING digest;
+
+-- deleted_children --
+SELECT DISTINCT c.id FROM manifest_references r JOIN manifests c ON c.id = r.child_id
+WHERE r.parent_id = ANY($1) AND c.deleted_at IS NOT NULL;
+
+-- restore_blobs_of_manifests --
+UPDATE repository_blobs SET deleted_at = NULL WHERE repository_id = $1 AND deleted_at IS NOT NULL AND blob_id IN (
+    SELECT blob_id FROM layers WHERE manifest_id = ANY($2)
+    UNION SELECT config_blob_id FROM manifests WHERE id = ANY($2) AND config_blob_id IS NOT NULL)
+RETURNING (SELECT b.digest FROM blobs b WHERE b.id = repository_blobs.blob_id);
+
+-- restore_blobs --
+UPDATE repository_blobs SET deleted_at = NULL WHERE repository_id = $1 AND blob_id = ANY($2);
+
+-- remove_blobs --
+UPDATE repository_blobs SET deleted_at = $3 WHERE repository_id = $1 AND blob_id = ANY($2);
+
+-- remove_manifests --
+UPDATE manifests SET deleted_at = $2 WHERE id = ANY($1);
+
+-- tags_of_manifests --
+SELECT manifest_id, min(name) FROM tags WHERE manifest_id = ANY($1) GROUP BY manifest_id;
+
+-- parents_of_manifests --
+SELECT r.child_id, p.id, p.digest FROM manifest_references r JOIN manifests p ON p.id = r.parent_id
+WHERE r.child_id = ANY($1) AND p.deleted_at IS NULL;
+
+-- manifests_of_blobs --
+SELECT l.blob_id, m.digest FROM layers l JOIN manifests m ON m.id = l.manifest_id
+WHERE l.blob_id = ANY($2) AND m.repository_id = $1 AND m.deleted_at IS NULL
+UNION SELECT m.config_blob_id, m.digest FROM manifests m
+WHERE m.config_blob_id = ANY($2) AND m.repository_id = $1 AND m.deleted_at IS NULL;
+
+-- add_namespace --
+INSERT INTO top_level_namespaces (name, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- rename_repository --
+UPDATE repositories SET path = $2, updated_at = $4,
+    top_level_namespace_id = (SELECT id FROM top_level_namespaces WHERE name = $3)
+WHERE id = $1;

@@ -1,0 +1,171 @@
+"""Manifests and tags of each repository."""
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from moorage.errors import DigestInvalid, ManifestUnknown, NameUnknown
+from moorage.metadata.base import REFERRERS_PAGE_BYTES, Cause, Manifests, Page
+from moorage.metadata.sql.putting import NewManifest, put_step_by_step
+from moorage.metadata.sql.recording import QUERIES, journal_row, now, written
+from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.oci.digests import Digest
+from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
+from moorage.oci.names import Reference, RepositoryName, Tag
+from moorage.sql.base import Database
+
+
+class SqlManifests(Manifests):
+    """``manifests``, ``layers``, ``manifest_references`` and ``tags``.
+
+    A deleted manifest stays, with what it refers to, until garbage collection takes it: so it can come back.
+    """
+
+    keeps_configurations: ClassVar[bool] = True
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def has(self, name: RepositoryName, digest: Digest) -> bool:
+        row = await self._database.first(QUERIES["has_manifest"], name.text, digest_key(digest), repository=name.text)
+        return row is not None
+
+    async def find(self, name: RepositoryName, reference: Reference) -> StoredManifest:
+        path = name.text
+        if isinstance(reference, Tag):
+            row = await self._database.first(QUERIES["manifest_by_tag"], path, reference.text, repository=path)
+        else:
+            row = await self._database.first(
+                QUERIES["manifest_by_digest"], path, digest_key(reference), repository=path
+            )
+        if row is None:
+            raise await self._unknown(name, reference)
+        return StoredManifest(digest_of(row[0]), row[1], row[2])
+
+    async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
+        if not digests:
+            return set()
+        keys = [digest_key(digest) for digest in digests]
+        rows = await self._database.all(QUERIES["known_manifests"], name.text, keys)
+        return set(digests) - {digest_of(row[0]) for row in rows}
+
+    async def put(
+        self,
+        name: RepositoryName,
+        stored: StoredManifest,
+        manifest: Manifest,
+        *,
+        tags: Sequence[Tag],
+        cause: Cause,
+        configuration: bytes | None = None,
+    ) -> None:
+        new = NewManifest.of(stored, manifest, configuration)
+        names, at = sorted(tag.text for tag in tags), now()  # Sorted: two pushes never wait for each other.
+        if self._database.dialect == "postgres":
+            reason, request_id, actor = written(cause)
+            await self._database.write(
+                QUERIES["put_manifest"],
+                *(name.text, *new.arguments(), names, at, request_id, actor, reason),
+                repository=name.text,
+            )
+            return
+        async with self._database.transaction(repository=name.text) as session:
+            await put_step_by_step(session, name, new, tags=names, at=at, cause=cause)
+
+    async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
+        at, key = now(), digest_key(digest)
+        async with self._database.transaction(repository=name.text) as session:
+            row = await session.first(QUERIES["delete_manifest"], name.text, key, at)
+            if row is not None:
+                manifest_id, repository_id = row
+                gone = await session.all(QUERIES["delete_tags_of_manifest"], manifest_id)
+                entries = [
+                    journal_row(name, action, repository_id=repository_id, cause=cause, at=at, tag=tag, from_key=key)
+                    for action, tag in [
+                        *[("tag_delete", item[0]) for item in gone],
+                        ("manifest_delete", None),
+                    ]
+                ]
+                await session.run_many(QUERIES["write_journal"], entries)
+        if row is None:
+            raise await self._unknown(name, digest)
+
+    async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
+        at: datetime = now()
+        async with self._database.transaction(repository=name.text) as session:
+            row = await session.first(QUERIES["delete_tag"], name.text, tag.text)
+            if row is not None:
+                repository_id, manifest_id = row
+                target = await session.first(QUERIES["digest_of_manifest"], manifest_id)
+                from_key = None if target is None else target[0]
+                entry = journal_row(
+                    name,
+                    "tag_delete",
+                    repository_id=repository_id,
+                    cause=cause,
+                    at=at,
+                    tag=tag.text,
+                    from_key=from_key,
+                )
+                await session.all(QUERIES["write_journal"], *entry)
+        if row is None:
+            raise await self._unknown(name, tag)
+
+    async def referrers(
+        self, name: RepositoryName, subject: Digest, *, artifact_type: str | None, after: str, limit: int
+    ) -> Page[Descriptor]:
+        if artifact_type is not None and is_unwritable(artifact_type):
+            return Page([], more=False)
+        arguments = (digest_key(subject), _key_after(after), artifact_type, limit + 1, REFERRERS_PAGE_BYTES)
+        rows = await self._database.all(QUERIES["referrers"], name.text, *arguments, repository=name.text)
+        found: list[Descriptor] = []
+        size_bytes = 0
+        for key, media_type, size, kind, annotations, _ in rows:
+            descriptor = Descriptor(
+                media_type=media_type,
+                digest=digest_of(key),
+                size_bytes=size,
+                artifact_type=kind,
+                annotations=json.loads(annotations),
+            )
+            size_bytes += len(json.dumps(descriptor.to_json())) + 1
+            if len(found) == limit or (found and size_bytes > REFERRERS_PAGE_BYTES):
+                return Page(found, more=True)
+            found.append(descriptor)
+        return Page(found, more=bool(rows) and rows[0][-1] > len(found))
+
+    async def _unknown(self, name: RepositoryName, reference: Reference) -> ManifestUnknown | NameUnknown:
+        if await self._database.first(QUERIES["is_populated"], name.text, repository=name.text) is None:
+            return NameUnknown("there is no such repository", name=name.text)
+        if isinstance(reference, Tag):
+            return ManifestUnknown("the repository has no such tag", name=name.text, tag=reference.text)
+        return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))
+
+
+def _key_after(text: str) -> bytes:
+    """The largest key that does not come after the digest *text*, which may be cut short or nonsense."""
+    try:
+        return digest_key(Digest.parse(text))
+    except DigestInvalid:
+        pass
+    for prefix, code in (("sha512:", b"\x02"), ("sha256:", b"\x01")):
+        if text > prefix:
+            rest = text.removeprefix(prefix) if text.startswith(prefix) else "g"
+            return code + _hexadecimal_before(rest)
+    return b""
+
+
+def _hexadecimal_before(text: str) -> bytes:
+    """Of texts of hexadecimal digits, in bytes, one that none greater than *text* comes before."""
+    digits = 64
+    known = ""
+    for char in text[: 2 * digits]:
+        if char in "0123456789abcdef":
+            known += char
+            continue
+        # What follows here is greater than every digit (fill with f), or less than any digit that comes up to it.
+        smaller = [digit for digit in "0123456789abcdef" if digit < char]
+        known += smaller[-1] + "f" * (2 * digits) if smaller else ""
+        break
+    return bytes.fromhex(known[: 2 * digits].ljust(2 * digits, "0"))

@@ -1,0 +1,184 @@
+"""Migrations of a PostgreSQL database: over the host past any pooler, one migrator at a time on all nodes."""
+
+import asyncio
+import contextlib
+import dataclasses
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, pool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from moorage.errors import DatabaseUnavailable
+from moorage.metadata.sql.migrations.alembic import Steps
+from moorage.metadata.sql.migrations.chains import Applied, Chains, Direction, MigrationFailed, Step, refused
+from moorage.sql.postgres_connect import Connector, PostgresSettings
+from moorage.sql.postgres_errors import VENDOR_ERRORS
+
+_LOCK = 0x6D6F_6F72_6167_65  # "moorage"
+"""The advisory lock that the migrator holds."""
+_LOCK_PAUSE_S = 0.2
+_LOCK_NOT_AVAILABLE = "55P03"
+_SCRIPT_DEADLINE = timedelta(days=7)
+
+_TAKE = text("SELECT pg_try_advisory_lock(:key)")
+_RELEASE = text("SELECT pg_advisory_unlock(:key)")
+_OTHERS = text("SELECT to_regclass('schema_migrations') IS NOT NULL AND to_regclass('moorage_migrations') IS NULL")
+_HAS_NOTES = text("SELECT to_regclass('moorage_migrations') IS NOT NULL")
+
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a migrator waits for others."""
+
+    migrator: timedelta = timedelta(minutes=1)
+    """For another migrator to end."""
+    table_lock: timedelta = timedelta(seconds=5)
+    """For a lock on a table, in one attempt: while it waits, whoever comes after it to the same table waits too."""
+    attempts: int = 12
+    """How often it asks for such a lock."""
+    pause: timedelta = timedelta(seconds=5)
+    """Between attempts, more or less."""
+
+
+class PostgresMigrator:
+    """Takes steps on one connection."""
+
+    def __init__(self, connection: AsyncConnection, chains: Chains, patience: Patience) -> None:
+        self._connection = connection
+        self._chains = chains
+        self._patience = patience
+
+    async def history(self) -> Sequence[Applied]:
+        """What was applied."""
+        return await self._run(Steps.history)
+
+    async def take(self, step: Step, direction: Direction) -> bool:
+        """Apply or undo one migration, again while a table is locked by others; False: it was done already.
+
+        Raises:
+            MigrationFailed: it cannot be done. What was before it is kept.
+        """
+        name = f"{step.phase} migration {step.migration.name}"
+        for attempt in range(1, self._patience.attempts + 1):
+            try:
+                return await self._run(lambda steps: steps.take(step, direction))
+            except (DBAPIError, *VENDOR_ERRORS) as exc:
+                if _sqlstate(exc) != _LOCK_NOT_AVAILABLE:
+                    msg = f"{name} failed, and nothing of it was kept: {_said(exc)}"
+                    raise MigrationFailed(msg) from exc
+            if attempt < self._patience.attempts:
+                await asyncio.sleep(self._patience.pause.total_seconds() * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+        msg = f"{name} was not applied: a table that it changes was locked by others all the time; try again"
+        raise MigrationFailed(msg)
+
+    async def prepare(self) -> None:
+        """Make the tables that say what was applied; bound how long a statement waits for a lock."""
+        milliseconds = int(self._patience.table_lock.total_seconds() * 1000)
+        async with self._connection.begin():
+            await self._connection.execute(text(f"SET lock_timeout = {milliseconds}"))
+            await self._connection.execute(text("SET statement_timeout = 0"))
+            await self._connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
+            is_gitlabs = (await self._connection.execute(_OTHERS)).scalar_one()
+        if is_gitlabs:
+            msg = (
+                "the database belongs to GitLab's registry (it has its table schema_migrations): Moorage needs a "
+                "database of its own"
+            )
+            raise refused(msg)
+        await self._run(Steps.prepare)
+
+    async def _run(self, function: Callable[[Steps], _T]) -> _T:
+        return await self._connection.run_sync(lambda sync: function(_steps(sync, self._chains)))
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    settings: PostgresSettings, chains: Chains, patience: Patience | None = None
+) -> AsyncIterator[PostgresMigrator]:
+    """A migrator, while no other one is at work on any node.
+
+    Raises:
+        DatabaseUnavailable: no connection, or it was lost.
+        MigrationFailed: another migrator does not end.
+        ConfigurationError: it is GitLab's database.
+    """
+    patience = patience or Patience()
+    async with _connected(settings) as connection:
+        await _lock(connection, patience.migrator)
+        migrator = PostgresMigrator(connection, chains, patience)
+        try:
+            await migrator.prepare()
+            yield migrator
+        finally:
+            # Closing would give the lock back too, but not before the server has noticed.
+            with contextlib.suppress(DBAPIError, *VENDOR_ERRORS):
+                async with connection.begin():
+                    await connection.execute(_RELEASE, {"key": _LOCK})
+
+
+async def read_history(settings: PostgresSettings, chains: Chains) -> Sequence[Applied]:
+    """What was applied, without a lock and without a change.
+
+    Raises:
+        DatabaseUnavailable: no connection, or it was lost.
+    """
+    async with _connected(settings) as connection:
+        async with connection.begin():
+            if not (await connection.execute(_HAS_NOTES)).scalar_one():
+                return []
+        return await PostgresMigrator(connection, chains, Patience()).history()
+
+
+@contextlib.asynccontextmanager
+async def _connected(settings: PostgresSettings) -> AsyncIterator[AsyncConnection]:
+    wanted = dataclasses.replace(settings.of_primary(), statement_deadline=_SCRIPT_DEADLINE)
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=Connector(wanted).connect, poolclass=pool.NullPool
+    )
+    try:
+        async with engine.connect() as connection:
+            yield connection
+    except (DBAPIError, *VENDOR_ERRORS) as exc:
+        msg = f"PostgreSQL: {_said(exc)}"
+        raise DatabaseUnavailable(msg) from exc
+    finally:
+        await engine.dispose()
+
+
+async def _lock(connection: AsyncConnection, patience: timedelta) -> None:
+    try:
+        async with asyncio.timeout(patience.total_seconds()):
+            while True:
+                async with connection.begin():
+                    if (await connection.execute(_TAKE, {"key": _LOCK})).scalar_one():
+                        return
+                await asyncio.sleep(_LOCK_PAUSE_S)
+    except TimeoutError as exc:
+        msg = "another process is migrating this database; try again when it has ended"
+        raise MigrationFailed(msg) from exc
+
+
+def _steps(connection: Connection, chains: Chains) -> Steps:
+    def run(script: str) -> None:
+        # The driver's own way: SQLAlchemy would prepare it, and only single statements can be.
+        connection.execute(text("SELECT 1"))  # begins the transaction, or none in autocommit
+        dbapi: Any = connection.connection.dbapi_connection
+        dbapi.run_async(lambda raw: raw.execute(script))
+
+    return Steps(connection, chains, run)
+
+
+def _sqlstate(exc: BaseException) -> str | None:
+    return getattr(exc.orig if isinstance(exc, DBAPIError) else exc, "sqlstate", None)
+
+
+def _said(exc: BaseException) -> str:
+    """What the server said, without SQLAlchemy's wrapping."""
+    cause = exc.orig.__cause__ if isinstance(exc, DBAPIError) and exc.orig is not None else exc
+    return " ".join(str(cause or exc).split())

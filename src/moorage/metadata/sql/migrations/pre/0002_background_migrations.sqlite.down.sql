@@ -1,0 +1,2 @@
+DROP TABLE batched_background_migration_jobs;
+DROP TABLE batched_background_migrations;

@@ -1,0 +1,112 @@
+"""A manifest on its way into the database. For PostgreSQL the same is the function ``put_manifest_v1``."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from moorage.metadata.base import Cause
+from moorage.metadata.sql.recording import QUERIES, journal_row, repository_id
+from moorage.metadata.sql.values import digest_key
+from moorage.oci import mediatypes
+from moorage.oci.manifests import Kind, Manifest, StoredManifest
+from moorage.oci.names import RepositoryName
+from moorage.sql.base import Session, Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewManifest:
+    """The columns of a manifest, and the digests of what it refers to."""
+
+    digest: bytes
+    media_type: str
+    artifact_type: str
+    payload: bytes
+    total_size: int
+    config: bytes | None
+    config_media_type: str | None
+    config_payload: bytes | None
+    subject: bytes | None
+    annotations: str | None
+    blobs: list[bytes]
+    """All but the configuration."""
+    children: list[bytes]
+
+    @classmethod
+    def of(cls, stored: StoredManifest, manifest: Manifest, configuration: bytes | None) -> Self:
+        """What is to be written of a manifest that was checked."""
+        config, subject = manifest.config, manifest.subject
+        blobs = {digest_key(ref.descriptor.digest) for ref in manifest.references if ref.kind is not Kind.MANIFEST}
+        children = {digest_key(ref.descriptor.digest) for ref in manifest.references if ref.kind is not Kind.BLOB}
+        config_key = None if config is None else digest_key(config.digest)
+        return cls(
+            digest=digest_key(stored.digest),
+            media_type=stored.media_type,
+            artifact_type=manifest.artifact_type,
+            payload=stored.payload,
+            total_size=_total_size(stored, manifest),
+            config=config_key,
+            config_media_type=None if config is None else config.media_type,
+            config_payload=configuration,
+            subject=None if subject is None else digest_key(subject.digest),
+            annotations=None if subject is None else json.dumps(dict(manifest.annotations)),
+            blobs=sorted(key for key in blobs if key != config_key),
+            children=sorted(children),
+        )
+
+    def arguments(self) -> tuple[Value, ...]:
+        """The columns and lists, in the order of ``put_manifest_v1``."""
+        columns = (self.digest, self.media_type, self.artifact_type, self.payload, self.total_size)
+        config = (self.config, self.config_media_type, self.config_payload)
+        return (*columns, *config, self.subject, self.annotations, self.blobs, self.children)
+
+
+async def put_step_by_step(
+    session: Session, name: RepositoryName, new: NewManifest, *, tags: list[str], at: datetime, cause: Cause
+) -> None:
+    """Write a manifest and point *tags* to it, in a transaction that no other runs beside (SQLite)."""
+    repository = await repository_id(session, name, at, populate=True)
+    row = await session.first(QUERIES["stored_manifest"], repository, new.digest)
+    if row is None:
+        action: str | None = "manifest_create"
+        columns = new.arguments()[:10]
+        row = await session.first(QUERIES["add_manifest"], repository, *columns, at)
+        assert row is not None  # noqa: S101 - INSERT … RETURNING gives the row
+    else:
+        action = None if row[1] is None else "manifest_restore"
+        await session.all(QUERIES["revive_manifest"], row[0], new.media_type)
+    manifest: int = row[0]
+    if new.blobs:
+        await session.all(QUERIES["add_layers"], manifest, new.blobs)
+    if new.children:
+        await session.all(QUERIES["add_references"], manifest, repository, new.children)
+    if action is not None:
+        entry = journal_row(name, action, repository_id=repository, cause=cause, at=at, to_key=new.digest)
+        await session.all(QUERIES["write_journal"], *entry)
+    is_published = False
+    for tag in tags:
+        row = await session.first(QUERIES["tag_target"], repository, tag)
+        if row is not None and row[1] == new.digest:
+            continue
+        if row is None:
+            action, before = "tag_create", None
+            await session.all(QUERIES["add_tag"], repository, tag, manifest, at)
+        else:
+            action, before = "tag_move", row[1]
+            await session.all(QUERIES["move_tag"], row[0], manifest, at)
+        is_published = True
+        entry = journal_row(
+            name, action, repository_id=repository, cause=cause, at=at, tag=tag, from_key=before, to_key=new.digest
+        )
+        await session.all(QUERIES["write_journal"], *entry)
+    if is_published:
+        await session.all(QUERIES["publish_repository"], repository, at)
+
+
+def _total_size(stored: StoredManifest, manifest: Manifest) -> int:
+    """Bytes of an image: its manifest, configuration and layers; 0 for anything else, as GitLab has it."""
+    if manifest.media_type not in mediatypes.IMAGES or manifest.config is None:
+        return 0
+    references = [ref.descriptor for ref in manifest.references if ref.descriptor.digest != manifest.config.digest]
+    layers = sum(descriptor.size_bytes for descriptor in (*references, *manifest.elsewhere))
+    return len(stored.payload) + manifest.config.size_bytes + layers

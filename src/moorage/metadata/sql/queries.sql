@@ -1,0 +1,97 @@
+-- Links, manifests, tags and lists. Parameters in the order of what they narrow: repository first.
+
+-- has_blob --
+SELECT 1 FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+WHERE r.path = $1 AND b.digest = $2 AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+
+-- CROSS JOIN fixes SQLite's order: a repository may have very many blobs, and a few are asked for.
+-- known_blobs --
+SELECT b.digest FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+WHERE r.path = $1 AND b.digest = ANY($2) AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+
+-- known_blob --
+SELECT id FROM blobs WHERE digest = $1;
+
+-- unlink_blob --
+UPDATE repository_blobs SET deleted_at = $3
+WHERE repository_id = (SELECT id FROM repositories WHERE path = $1)
+    AND blob_id = (SELECT id FROM blobs WHERE digest = $2) AND deleted_at IS NULL
+RETURNING repository_id;
+
+-- has_manifest --
+SELECT 1 FROM repositories r JOIN manifests m ON m.repository_id = r.id
+WHERE r.path = $1 AND m.digest = $2 AND m.deleted_at IS NULL;
+
+-- known_manifests --
+SELECT m.digest FROM repositories r CROSS JOIN manifests m
+WHERE r.path = $1 AND m.repository_id = r.id AND m.digest = ANY($2) AND m.deleted_at IS NULL;
+
+-- manifest_by_digest --
+SELECT m.digest, m.media_type, m.payload FROM repositories r JOIN manifests m ON m.repository_id = r.id
+WHERE r.path = $1 AND m.digest = $2 AND m.deleted_at IS NULL;
+
+-- manifest_by_tag --
+SELECT m.digest, m.media_type, m.payload
+FROM repositories r JOIN tags t ON t.repository_id = r.id JOIN manifests m ON m.id = t.manifest_id
+WHERE r.path = $1 AND t.name = $2 AND m.deleted_at IS NULL;
+
+-- is_populated --
+SELECT 1 FROM repositories WHERE path = $1 AND populated_at IS NOT NULL;
+
+-- delete_manifest --
+UPDATE manifests SET deleted_at = $3
+WHERE repository_id = (SELECT id FROM repositories WHERE path = $1) AND digest = $2 AND deleted_at IS NULL
+RETURNING id, repository_id;
+
+-- delete_tags_of_manifest --
+DELETE FROM tags WHERE manifest_id = $1 RETURNING name;
+
+-- delete_tag --
+DELETE FROM tags WHERE repository_id = (SELECT id FROM repositories WHERE path = $1) AND name = $2
+RETURNING repository_id, manifest_id;
+
+-- digest_of_manifest --
+SELECT digest FROM manifests WHERE id = $1;
+
+-- write_journal --
+INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, tag, from_digest, to_digest)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+
+-- Of the next $5, those before which there is room on the page; and how many the next were.
+-- referrers --
+SELECT digest, media_type, size, artifact_type, annotations, total FROM (
+    SELECT digest, media_type, size, artifact_type, annotations, count(*) OVER () AS total,
+        sum(length(annotations)) OVER (ORDER BY digest) - length(annotations) AS before
+    FROM (
+        SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations
+        FROM repositories r JOIN manifests m ON m.repository_id = r.id
+        WHERE r.path = $1 AND m.subject_digest = $2 AND m.digest > $3 AND m.deleted_at IS NULL
+            AND ($4::text IS NULL OR m.artifact_type = $4::text)
+        ORDER BY m.digest LIMIT $5
+    ) AS following
+) AS measured WHERE before <= $6 ORDER BY digest;
+
+-- repositories --
+SELECT path FROM repositories WHERE populated_at IS NOT NULL AND path > $1 ORDER BY path LIMIT $2;
+
+-- tags --
+SELECT t.name FROM repositories r JOIN tags t ON t.repository_id = r.id
+WHERE r.path = $1 AND t.name > $2 ORDER BY t.name LIMIT $3;
+
+-- note_pulls --
+INSERT INTO pull_facts (repository_id, tag, digest, pulls, last_pulled_at)
+SELECT r.id, $2, $3, $4, $5 FROM repositories r WHERE r.path = $1
+ON CONFLICT (repository_id, digest, tag) DO UPDATE SET
+    pulls = pull_facts.pulls + excluded.pulls,
+    last_pulled_at = CASE WHEN excluded.last_pulled_at > pull_facts.last_pulled_at
+        THEN excluded.last_pulled_at ELSE pull_facts.last_pulled_at END;
+
+-- note_upload --
+INSERT INTO uploads (id, repository, started_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING;
+
+-- forget_upload --
+DELETE FROM uploads WHERE id = $1;
+
+-- stale_uploads --
+SELECT id, repository, started_at FROM uploads WHERE started_at < $1 ORDER BY started_at LIMIT $2;
+

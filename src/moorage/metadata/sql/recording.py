@@ -1,0 +1,56 @@
+"""What every change needs: the queries, the moment, a row of the journal, and a repository's row."""
+
+from datetime import UTC, datetime
+
+from moorage.metadata.base import Cause
+from moorage.oci.names import RepositoryName
+from moorage.sql.base import Session
+from moorage.sql.queries import load_queries
+
+QUERIES = load_queries("moorage.metadata.sql")
+
+
+def now() -> datetime:
+    """The moment, as rows keep it."""
+    return datetime.now(UTC)
+
+
+def written(cause: Cause) -> tuple[str, str, str]:
+    """A cause's reason, request and actor as text that any database takes: headers may hold anything."""
+    texts = (cause.reason, cause.request_id, cause.actor)
+    reason, request_id, actor = (text.replace("\0", "").encode("utf-8", "replace").decode() for text in texts)
+    return reason, request_id, actor
+
+
+def journal_row(
+    name: RepositoryName,
+    action: str,
+    *,
+    repository_id: int,
+    cause: Cause,
+    at: datetime,
+    tag: str | None = None,
+    from_key: bytes | None = None,
+    to_key: bytes | None = None,
+) -> tuple[datetime, str, str, str, str, int, str, str | None, bytes | None, bytes | None]:
+    """The arguments of ``write_journal``."""
+    reason, request_id, actor = written(cause)
+    return (at, request_id, actor, reason, action, repository_id, name.text, tag, from_key, to_key)
+
+
+async def repository_id(session: Session, name: RepositoryName, at: datetime, *, populate: bool = False) -> int:
+    """The id of a repository, which is made if it is not there; with *populate* it has had a manifest from now on.
+
+    For SQLite, whose transactions are serial; PostgreSQL has a function for it.
+    """
+    row = await session.first(QUERIES["repository"], name.text)
+    if row is None:
+        namespace = name.text.partition("/")[0]
+        await session.all(QUERIES["add_namespace"], namespace, at)
+        row = await session.first(QUERIES["add_repository"], namespace, name.text, at)
+        assert row is not None  # noqa: S101 - INSERT … RETURNING gives the row
+        row = (row[0], None)
+    if populate and row[1] is None:
+        await session.all(QUERIES["populate_repository"], row[0], at)
+    identity: int = row[0]
+    return identity

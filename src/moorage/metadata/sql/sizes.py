@@ -1,0 +1,28 @@
+"""How much the images of repositories need, from the database."""
+
+from moorage.metadata.details import Sizes
+from moorage.oci.names import RepositoryName
+from moorage.sql.base import Database
+from moorage.sql.queries import load_queries
+
+_QUERIES = load_queries("moorage.metadata.sql", "sizes")
+
+
+class SqlSizes(Sizes):
+    """Sums over rows, beside the event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def measure(self, name: RepositoryName, *, with_descendants: bool) -> int:
+        return await self._number("size_with_descendants" if with_descendants else "size", name)
+
+    async def estimate(self, name: RepositoryName) -> int:
+        return await self._number("estimated_size", name)
+
+    async def last_change(self, name: RepositoryName, *, with_descendants: bool) -> int:
+        return await self._number("last_change_with_descendants" if with_descendants else "last_change", name)
+
+    async def _number(self, query: str, name: RepositoryName) -> int:
+        rows = await self._database.all(_QUERIES[query], name.text, repository=name.text, heavy=True)
+        return int(rows[0][0])  # PostgreSQL sums into its decimal type.

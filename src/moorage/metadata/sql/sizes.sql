@@ -1,0 +1,38 @@
+-- How much repositories need. Ranges of paths as in details.sql.
+
+-- size --
+WITH RECURSIVE reachable (id) AS (
+    SELECT m.id FROM repositories r CROSS JOIN tags t CROSS JOIN manifests m
+    WHERE r.path = $1 AND t.repository_id = r.id AND m.id = t.manifest_id AND m.deleted_at IS NULL
+    UNION
+    SELECT m.id FROM reachable CROSS JOIN manifest_references mr CROSS JOIN manifests m
+    WHERE mr.parent_id = reachable.id AND m.id = mr.child_id AND m.deleted_at IS NULL
+)
+SELECT coalesce(sum(b.size), 0) FROM blobs b
+WHERE b.id IN (SELECT l.blob_id FROM reachable CROSS JOIN layers l WHERE l.manifest_id = reachable.id);
+
+-- size_with_descendants --
+WITH RECURSIVE reachable (id) AS (
+    SELECT m.id FROM repositories r CROSS JOIN tags t CROSS JOIN manifests m
+    WHERE (r.path = $1 OR (r.path >= $1 || '/' AND r.path < $1 || '0'))
+        AND t.repository_id = r.id AND m.id = t.manifest_id AND m.deleted_at IS NULL
+    UNION
+    SELECT m.id FROM reachable CROSS JOIN manifest_references mr CROSS JOIN manifests m
+    WHERE mr.parent_id = reachable.id AND m.id = mr.child_id AND m.deleted_at IS NULL
+)
+SELECT coalesce(sum(b.size), 0) FROM blobs b
+WHERE b.id IN (SELECT l.blob_id FROM reachable CROSS JOIN layers l WHERE l.manifest_id = reachable.id);
+
+-- estimated_size --
+SELECT coalesce(sum(b.size), 0) FROM blobs b WHERE b.id IN (
+    SELECT rb.blob_id FROM repositories r CROSS JOIN repository_blobs rb
+    WHERE (r.path = $1 OR (r.path >= $1 || '/' AND r.path < $1 || '0'))
+        AND rb.repository_id = r.id AND rb.deleted_at IS NULL
+);
+
+-- last_change --
+SELECT coalesce(max(j.id), 0) FROM repositories r JOIN journal j ON j.repository_id = r.id WHERE r.path = $1;
+
+-- last_change_with_descendants --
+SELECT coalesce(max((SELECT max(j.id) FROM journal j WHERE j.repository_id = r.id)), 0) FROM repositories r
+WHERE r.path = $1 OR (r.path >= $1 || '/' AND r.path < $1 || '0');

@@ -1,0 +1,97 @@
+"""A client for Redis, from the configuration: one server, Sentinel or Cluster, as GitLab tells them apart."""
+
+import ssl
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
+from redis.backoff import NoBackoff
+
+from moorage.config.backends import RedisConnection, RedisTLS
+
+RedisClient = Redis | RedisCluster
+
+_PORT = 6379
+_CONNECT_S = 5.0
+_ANSWER_S = 3.0
+
+
+def open_redis(settings: RedisConnection, *, connections: int) -> RedisClient:
+    """A client with at most *connections* to a server. It connects when it is first used.
+
+    Several addresses are Sentinels if ``mainname`` is given, else nodes of a cluster.
+    """
+    addresses = [_address(part) for part in settings.addr.split(",") if part.strip()]
+    common: dict[str, Any] = {
+        "max_connections": connections,
+        # A connection that has gone stale is replaced once; waiting longer is the caller's decision.
+        "retry": Retry(NoBackoff(), 1),
+        **_timeouts(settings),
+        **_tls(settings.tls),
+    }
+    login: dict[str, Any] = {"username": settings.username or None, "password": settings.password or None}
+    if settings.mainname:
+        return _behind_sentinels(settings, addresses, common, common | login | {"db": settings.db})
+    if len(addresses) > 1:
+        return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in addresses], **common, **login)
+    host, port = addresses[0]
+    return Redis(host=host, port=port, db=settings.db, **common, **login)
+
+
+async def close_redis(client: RedisClient) -> None:
+    """Let go of every connection, those to Sentinels too."""
+    await client.aclose()
+    if isinstance(client, Redis) and isinstance(client.connection_pool, SentinelConnectionPool):
+        for sentinel in client.connection_pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
+def _behind_sentinels(
+    settings: RedisConnection,
+    addresses: Sequence[tuple[str, int]],
+    to_sentinels: Mapping[str, object],
+    to_server: Mapping[str, object],
+) -> RedisClient:
+    login = {"username": settings.sentinelusername or None, "password": settings.sentinelpassword or None}
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]  # the library has no types there
+        addresses, sentinel_kwargs={**to_sentinels, **login}, **to_server
+    )
+    client: RedisClient = sentinel.master_for(settings.mainname)
+    return client
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.strip().rpartition(":")
+    if not colon or port.endswith("]"):
+        return text.strip().strip("[]"), _PORT
+    return host.strip("[]") or "localhost", int(port)
+
+
+def _timeouts(settings: RedisConnection) -> Mapping[str, float | None]:
+    # The library has one deadline for an answer and for a command that does not go out.
+    answer = max(settings.readtimeout, settings.writetimeout)
+    if answer == timedelta(0):
+        answer = min(settings.readtimeout, settings.writetimeout)
+    connect_s = settings.dialtimeout.total_seconds() or _CONNECT_S
+    if answer < timedelta(0):
+        return {"socket_connect_timeout": connect_s, "socket_timeout": None}
+    return {"socket_connect_timeout": connect_s, "socket_timeout": answer.total_seconds() or _ANSWER_S}
+
+
+def _tls(tls: RedisTLS) -> Mapping[str, object]:
+    if not tls.enabled:
+        return {}
+    authorities = "\n".join(Path(path).read_text(encoding="utf-8") for path in tls.rootcas)
+    return {
+        "ssl": True,
+        "ssl_cert_reqs": ssl.CERT_NONE if tls.insecure else ssl.CERT_REQUIRED,
+        "ssl_check_hostname": not tls.insecure,
+        "ssl_certfile": tls.certificate or None,
+        "ssl_keyfile": tls.key or None,
+        "ssl_ca_data": authorities or None,
+    }

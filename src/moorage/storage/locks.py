@@ -1,0 +1,99 @@
+"""Lock files in storage: they say where the metadata of its images is, so that nobody serves it from elsewhere.
+
+Nobody serves before its own lock is there and the other one was not found afterwards. So of two that start at once, at
+least one sees the other. No start takes a lock back: a third process may have relied on it meanwhile.
+
+Source: GitLab ``registry/storage/locks.go``; features IMP-019 to IMP-023.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from moorage.errors import PathUnknown, StorageUnavailable
+from moorage.storage import paths
+from moorage.storage.base import StorageDriver
+
+_CONTENT = b'{"version":1}'
+
+
+class Lock(Enum):
+    """What a lock file says; its value is the file's name."""
+
+    FILESYSTEM = "filesystem-in-use"
+    """The metadata is in link files beside the blobs."""
+    DATABASE = "database-in-use"
+    """The metadata is in a database."""
+
+    @property
+    def path(self) -> str:
+        """Where it lies in storage."""
+        return paths.lock_file(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Locks:
+    """Which of the two are there."""
+
+    filesystem: bool
+    database: bool
+
+
+async def read(storage: StorageDriver) -> Locks:
+    """Which lock files are there.
+
+    Raises:
+        StorageUnavailable: that cannot be found out.
+    """
+    return Locks(await _is_there(storage, Lock.FILESYSTEM), await _is_there(storage, Lock.DATABASE))
+
+
+async def write(storage: StorageDriver, lock: Lock) -> None:
+    """Write a lock file unless it is there; durable on return. Afterwards look for the other one.
+
+    Raises:
+        StorageFull, StorageUnavailable: it could not be written.
+    """
+    if not await _is_there(storage, lock):
+        await storage.put(lock.path, _CONTENT)
+
+
+async def remove(storage: StorageDriver, lock: Lock) -> None:
+    """Remove a lock file if it is there; durable on return. Only while nobody serves the storage.
+
+    Raises:
+        StorageUnavailable: it could not be removed.
+    """
+    try:
+        await storage.delete(lock.path)
+    except PathUnknown:
+        return
+
+
+class FilesystemClaim:
+    """Writes ``filesystem-in-use`` when a registry that started without images is about to have its first one."""
+
+    def __init__(self, storage: StorageDriver) -> None:
+        self._storage = storage
+        self._is_held = False
+
+    async def hold(self) -> None:
+        """Make sure of the lock; from the second time on at no cost.
+
+        Raises:
+            StorageFull: there is no room for it.
+            StorageUnavailable: it could not be written, or the images of this storage are in a database by now.
+        """
+        if self._is_held:
+            return
+        await write(self._storage, Lock.FILESYSTEM)
+        if await _is_there(self._storage, Lock.DATABASE):
+            msg = "another registry has begun to use this storage with a database; restart this one"
+            raise StorageUnavailable(msg)
+        self._is_held = True
+
+
+async def _is_there(storage: StorageDriver, lock: Lock) -> bool:
+    try:
+        return not (await storage.stat(lock.path)).is_folder
+    except PathUnknown:
+        return False

@@ -1,0 +1,1 @@
+"""Configuration in, running parts out: the only package that names concrete backends."""

@@ -1,0 +1,90 @@
+"""The metadata store that a start has chosen, opened."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from moorage.config import Config
+from moorage.config.stores import LayoutStore, PostgresStore, SqliteStore, Store
+from moorage.metadata.base import Catalogue, Links, Manifests, Pulls, Sessions
+from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.payloads import PayloadCache
+from moorage.metadata.sql.catalogue import SqlCatalogue
+from moorage.metadata.sql.links import SqlLinks
+from moorage.metadata.sql.manifests import SqlManifests
+from moorage.metadata.sql.pulls import SqlPulls
+from moorage.metadata.sql.sessions import SqlSessions
+from moorage.metadata.sql.starting import postgres_settings
+from moorage.sql.base import Database
+from moorage.sql.discovery import Address
+from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.replicas import open_replicated
+from moorage.sql.sqlite import SqliteDatabase
+from moorage.storage.base import StorageDriver
+from moorage.storage.locks import FilesystemClaim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """One store, as its ports; what only a database has is None for the layout."""
+
+    links: Links
+    manifests: Manifests
+    catalogue: Catalogue
+    database: Database | None = None
+    pulls: Pulls | None = None
+    sessions: Sessions | None = None
+    flushes: tuple[Callable[[], Awaitable[None]], ...] = field(default=())
+    """What is to be written from time to time, and at the end."""
+
+
+async def open_metadata(config: Config, store: Store, storage: StorageDriver) -> Metadata:
+    """Open the store; a PostgreSQL server need not be there yet.
+
+    Raises:
+        DatabaseUnavailable: the SQLite file cannot be used.
+    """
+    match store:
+        case LayoutStore(must_claim=must_claim):
+            claim = FilesystemClaim(storage) if must_claim else None
+            return Metadata(
+                links=LayoutLinks(storage),
+                manifests=LayoutManifests(storage, PayloadCache(), claim=claim),
+                catalogue=LayoutCatalogue(storage),
+            )
+        case SqliteStore(path=path):
+            return _over(await SqliteDatabase.open(path))
+        case PostgresStore():
+            return _over(await _postgres(config))
+
+
+async def _postgres(config: Config) -> Database:
+    settings = postgres_settings(config.database)
+    primary = await PostgresDatabase.open(settings)
+    if not config.database.loadbalancing.enabled:
+        return primary
+
+    async def connect(address: Address) -> Database:
+        replica = dataclasses.replace(settings, host=address.host, port=address.port, is_writable=False)
+        return await PostgresDatabase.open(replica)
+
+    return await open_replicated(
+        primary,
+        connect,
+        balancing=config.database.loadbalancing,
+        port=settings.port,
+        redis=config.redis.loadbalancing,
+    )
+
+
+def _over(database: Database) -> Metadata:
+    pulls, sessions = SqlPulls(database), SqlSessions(database)
+    return Metadata(
+        links=SqlLinks(database),
+        manifests=SqlManifests(database),
+        catalogue=SqlCatalogue(database),
+        database=database,
+        pulls=pulls,
+        sessions=sessions,
+        flushes=(pulls.flush, sessions.flush),
+    )

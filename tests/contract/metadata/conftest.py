@@ -1,0 +1,62 @@
+"""Each test gets a store with nothing in it; ``other`` is a second process's view of the same."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from contract.metadata.stores import (
+    KINDS,
+    SQL_KINDS,
+    Open,
+    OpenSql,
+    SqlStore,
+    Store,
+    layout_opener,
+    postgres_opener,
+    sqlite_opener,
+)
+
+
+def sql_opener(request: pytest.FixtureRequest, folder: Path) -> OpenSql:
+    """The database that the test was parametrised with."""
+    if request.param == "postgres":
+        # Asked for only here: where PostgreSQL cannot be had, the others are tested all the same.
+        return postgres_opener(request.getfixturevalue("postgres"))
+    return sqlite_opener(folder)
+
+
+@pytest.fixture(params=KINDS)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    if request.param in SQL_KINDS:
+        return sql_opener(request, tmp_path)
+    return layout_opener(request.param, tmp_path)
+
+
+@pytest.fixture(params=SQL_KINDS)
+def open_sql(request: pytest.FixtureRequest, tmp_path: Path) -> OpenSql:
+    return sql_opener(request, tmp_path)
+
+
+@pytest.fixture
+async def store(open_store: Open) -> AsyncIterator[Store]:
+    async with open_store() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def other(open_store: Open) -> AsyncIterator[Store]:
+    async with open_store() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def sql(open_sql: OpenSql) -> AsyncIterator[SqlStore]:
+    async with open_sql() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def other_sql(open_sql: OpenSql) -> AsyncIterator[SqlStore]:
+    async with open_sql() as opened:
+        yield opened

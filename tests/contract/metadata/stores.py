@@ -1,0 +1,155 @@
+"""Every metadata store, opened on a place that others may open too, and queries that look below the SQL ones."""
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Protocol
+
+from moorage.metadata.base import Catalogue, Links, Manifests, Pulls, Sessions
+from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.payloads import PayloadCache
+from moorage.metadata.sql.catalogue import SqlCatalogue
+from moorage.metadata.sql.links import SqlLinks
+from moorage.metadata.sql.manifests import SqlManifests
+from moorage.metadata.sql.pulls import SqlPulls
+from moorage.metadata.sql.sessions import SqlSessions
+from moorage.sql.base import Database, Query, Row, Value
+from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.postgres_connect import PostgresSettings
+from moorage.sql.sqlite import SqliteDatabase
+from moorage.storage.base import StorageDriver
+from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.memory import MemoryDriver
+from support.postgres import Postgres, migrated
+
+SQL_KINDS = ("sqlite", "postgres")
+KINDS = ("layout-inmemory", "layout-filesystem", *SQL_KINDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """One process's view of the metadata."""
+
+    storage: StorageDriver
+    """Where the bytes of blobs are; the SQL stores never look there."""
+    links: Links
+    manifests: Manifests
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlStore(Store):
+    """The same, in a database."""
+
+    pulls: Pulls
+    sessions: Sessions
+    database: Database
+
+    async def rows(self, text: str, *args: Value) -> Sequence[Row]:
+        """What a query in portable SQL gives."""
+        return await self.database.all(query(text), *args)
+
+
+class Open(Protocol):
+    """Opens a store on the place it was made for, any number of times at once."""
+
+    def __call__(self) -> AbstractAsyncContextManager[Store]: ...
+
+
+class OpenSql(Protocol):
+    """As :class:`Open`, for a database."""
+
+    def __call__(self) -> AbstractAsyncContextManager[SqlStore]: ...
+
+
+def query(text: str) -> Query:
+    """A query in the words that both dialects share."""
+    return Query("test", text.replace("$", "?"), text)
+
+
+def layout_opener(kind: str, folder: Path) -> Open:
+    """Link files in memory, or in *folder*."""
+    memory = MemoryDriver()
+
+    @contextlib.asynccontextmanager
+    async def open_() -> AsyncIterator[Store]:
+        storage = memory if kind == "layout-inmemory" else FilesystemDriver(folder, fsync=False)
+        yield Store(
+            storage=storage,
+            links=LayoutLinks(storage),
+            manifests=LayoutManifests(storage, PayloadCache()),
+            catalogue=LayoutCatalogue(storage),
+        )
+        if storage is not memory:
+            await storage.close()
+
+    return open_
+
+
+def sqlite_opener(folder: Path) -> OpenSql:
+    """A SQLite file in *folder*."""
+    path = folder / "moorage.sqlite"
+    connection = sqlite3.connect(path)
+    for script in _migrations("sqlite"):
+        connection.executescript(script)
+    connection.close()
+
+    @contextlib.asynccontextmanager
+    async def open_() -> AsyncIterator[SqlStore]:
+        database = await SqliteDatabase.open(path)
+        try:
+            yield sql_store(database)
+        finally:
+            await database.close()
+
+    return open_
+
+
+def postgres_opener(postgres: Postgres, dbname: str = "") -> OpenSql:
+    """A database of its own in *postgres*, or the one called *dbname*."""
+    settings = postgres_settings(postgres, dbname or migrated(postgres))
+
+    @contextlib.asynccontextmanager
+    async def open_() -> AsyncIterator[SqlStore]:
+        database = await PostgresDatabase.open(settings)
+        try:
+            yield sql_store(database)
+        finally:
+            await database.close()
+
+    return open_
+
+
+def postgres_settings(postgres: Postgres, dbname: str) -> PostgresSettings:
+    """How to reach a database of *postgres*."""
+    return PostgresSettings(
+        host=postgres.host,
+        port=postgres.port,
+        user=postgres.user,
+        password=postgres.password,
+        dbname=dbname,
+        sslmode="disable",
+    )
+
+
+def sql_store(database: Database) -> SqlStore:
+    """A store over an open database."""
+    return SqlStore(
+        storage=MemoryDriver(),
+        links=SqlLinks(database),
+        manifests=SqlManifests(database),
+        catalogue=SqlCatalogue(database),
+        pulls=SqlPulls(database),
+        sessions=SqlSessions(database),
+        database=database,
+    )
+
+
+def _migrations(dialect: str) -> list[str]:
+    folder = files("moorage") / "metadata" / "sql" / "migrations" / "pre"
+    found = [entry for entry in folder.iterdir() if entry.name.endswith(f".{dialect}.sql")]
+    return [entry.read_text(encoding="utf-8") for entry in sorted(found, key=lambda entry: entry.name)]

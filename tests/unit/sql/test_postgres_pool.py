@@ -1,0 +1,159 @@
+"""Connections to a real PostgreSQL: how many, for how long, and who waits for them."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+
+from moorage.errors import DatabaseUnavailable
+from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.postgres_connect import PoolLimits, PostgresSettings
+from support.postgres import Postgres, opened
+from unit.sql.statements import SLEEP, backend, count, put, q
+
+
+async def connections(database: PostgresDatabase) -> int:
+    row = await database.first(q("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"))
+    assert row is not None
+    return int(row[0])
+
+
+async def test_no_more_than_the_limit_are_open_and_who_comes_later_waits(postgres: Postgres) -> None:
+    async with opened(postgres, pool=PoolLimits(max_open=3)) as database:
+        started = time.monotonic()
+        tasks = [asyncio.create_task(database.all(SLEEP, 50)) for _ in range(12)]
+        await asyncio.sleep(0.04)
+        assert database.pool_stats.opened == 3
+        assert database.pool_stats.waiting == 9
+        await asyncio.gather(*tasks)
+        assert time.monotonic() - started >= 0.2
+        assert await connections(database) == 3
+
+
+async def test_without_a_limit_there_is_one(postgres: Postgres) -> None:
+    async with opened(postgres, pool=PoolLimits(max_open=0)) as database:
+        await asyncio.gather(*(database.all(SLEEP, 10) for _ in range(50)))
+        assert database.pool_stats.opened == database.pool_stats.open_bound == 10
+
+
+async def test_who_waits_for_too_long_is_told_so(postgres: Postgres) -> None:
+    limits = PoolLimits(max_open=1)
+    async with opened(postgres, pool=limits, queue_deadline=timedelta(seconds=0.1)) as database:
+        holder = asyncio.create_task(database.all(SLEEP, 400))
+        await asyncio.sleep(0.05)
+        with pytest.raises(DatabaseUnavailable, match="all 1 connections"):
+            await database.ping()
+        await holder
+        await database.ping()
+
+
+async def test_a_caller_that_went_away_while_it_waited_does_not_hold_up_the_rest(postgres: Postgres) -> None:
+    async with opened(postgres, pool=PoolLimits(max_open=1)) as database:
+        holder = asyncio.create_task(database.all(SLEEP, 200))
+        await asyncio.sleep(0.05)
+        gone = [asyncio.create_task(count(database)) for _ in range(3)]
+        stays = asyncio.create_task(count(database))
+        await asyncio.sleep(0.05)
+        for task in gone:
+            task.cancel()
+        await holder
+        assert await stays == 0
+        assert [type(outcome) for outcome in await asyncio.gather(*gone, return_exceptions=True)] == [
+            asyncio.CancelledError
+        ] * 3
+
+
+async def test_a_connection_handed_to_a_caller_that_just_went_away_goes_to_the_next(postgres: Postgres) -> None:
+    async with opened(postgres, pool=PoolLimits(max_open=1)) as database:
+        pool = database._pool
+        link = await pool.acquire()
+        first, second = (asyncio.create_task(pool.acquire()) for _ in range(2))
+        await asyncio.sleep(0)
+        pool.give_back(link)
+        first.cancel()
+        assert await asyncio.wait_for(second, 1) is link
+        pool.give_back(link)
+
+
+async def test_unused_connections_beyond_the_limit_are_closed(postgres: Postgres) -> None:
+    async with opened(postgres, pool=PoolLimits(max_open=5, max_idle=2)) as database:
+        await asyncio.gather(*(database.all(SLEEP, 20) for _ in range(5)))
+        assert database.pool_stats.opened == database.pool_stats.idle == 2
+    async with opened(postgres, pool=PoolLimits(max_open=5, max_idle=0)) as database:
+        assert await backend(database) != await backend(database)
+        assert database.pool_stats.opened == 0
+
+
+async def test_a_connection_unused_for_long_is_closed(postgres: Postgres) -> None:
+    async with opened(postgres, pool=PoolLimits(max_idle_time=timedelta(seconds=0.2))) as database:
+        await asyncio.gather(*(database.all(SLEEP, 20) for _ in range(3)))
+        assert database.pool_stats.opened == 3
+        before = await backend(database)
+        for _ in range(6):
+            await asyncio.sleep(0.08)
+            assert await backend(database) == before, "the one in use stays"
+        assert database.pool_stats.opened == 1
+        await asyncio.sleep(0.5)
+        assert database.pool_stats.opened == 0
+        await database.ping()
+
+
+async def test_an_old_connection_is_closed_once_it_is_not_in_use(postgres: Postgres) -> None:
+    async with opened(postgres, pool=PoolLimits(max_lifetime=timedelta(seconds=0.3))) as database:
+        before = await backend(database)
+        async with database.transaction() as session:
+            assert await session.first(q("SELECT pg_backend_pid()")) == (before,)
+            await asyncio.sleep(0.4)
+            assert await session.first(q("SELECT pg_backend_pid()")) == (before,)
+        assert await backend(database) != before
+        await asyncio.sleep(0.7)
+        assert database.pool_stats.opened == 0
+
+
+async def test_closing_waits_for_what_runs_and_then_no_longer(postgres: Postgres) -> None:
+    async with opened(postgres) as database:
+        write = asyncio.create_task(put(database, "a"))
+        await asyncio.sleep(0)
+        await database.close()
+        await write
+        with pytest.raises(DatabaseUnavailable, match="closed"):
+            await database.ping()
+    async with opened(postgres, drain_timeout=timedelta(seconds=0.1)) as database:
+        slow = asyncio.create_task(database.all(SLEEP, 5_000))
+        await asyncio.sleep(0.1)
+        started = time.monotonic()
+        await database.close()
+        with pytest.raises(DatabaseUnavailable):
+            await slow
+        assert time.monotonic() - started < 2
+
+
+async def test_opening_needs_no_server() -> None:
+    database = await PostgresDatabase.open(PostgresSettings(host="127.0.0.1", port=1, user="u", dbname="d"))
+    with pytest.raises(DatabaseUnavailable, match=r"127\.0\.0\.1:1: "):
+        await database.ping()
+    await database.close()
+
+
+async def test_a_failed_attempt_is_told_to_all_that_wait_for_it() -> None:
+    settings = PostgresSettings(host="127.0.0.1", port=1, user="u", dbname="d", pool=PoolLimits(max_open=1))
+    database = await PostgresDatabase.open(settings)
+    started = time.monotonic()
+    outcomes = await asyncio.gather(*(database.ping() for _ in range(50)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {DatabaseUnavailable}
+    assert time.monotonic() - started < 1
+    await database.close()
+
+
+async def test_a_silent_host_is_given_up_in_time() -> None:
+    server = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(5), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = PostgresSettings(
+        host="127.0.0.1", port=port, user="u", dbname="d", connect_timeout=timedelta(seconds=0.2)
+    )
+    database = await PostgresDatabase.open(settings)
+    with pytest.raises(DatabaseUnavailable, match="in time"):
+        await database.ping()
+    await database.close()
+    server.close()

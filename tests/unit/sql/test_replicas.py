@@ -1,0 +1,398 @@
+"""Read replicas: a real primary, real standbys, a real Redis; what a node writes, every node reads."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from moorage.config.backends import LoadBalancing, RedisConnection
+from moorage.errors import ConfigurationError, DatabaseUnavailable
+from moorage.sql.base import Database, Query
+from moorage.sql.discovery import Address, FixedHosts
+from moorage.sql.positions import PositionStore
+from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.postgres_connect import PostgresSettings
+from moorage.sql.quarantine import Quarantine
+from moorage.sql.replicas import ReplicatedDatabase, open_replicated, replica_set
+from support import replicas as standbys
+from support.daemon import free_port
+from support.postgres import Postgres, settings_for
+from support.redis import Redis
+
+PUT = Query("put", "", "INSERT INTO things VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+GET = Query("get", "", "SELECT value, pg_is_in_recovery() FROM things WHERE name = $1")
+SLOW = Query("slow", "", "SELECT pg_is_in_recovery() FROM pg_sleep(1.2)")
+PRIMARY, REPLICA = False, True
+"""Where a read was answered: whether the server was in recovery."""
+
+_SCHEMA = "CREATE TABLE things (name text PRIMARY KEY, value bigint)"
+
+
+@dataclass
+class Site:
+    primary: Postgres
+    standby: Postgres
+    redis: Redis
+    dbname: str
+
+    @property
+    def settings(self) -> PostgresSettings:
+        return settings_for(self.primary, self.dbname)
+
+    @contextlib.asynccontextmanager
+    async def node(
+        self,
+        *,
+        settings: PostgresSettings | None = None,
+        hosts: Sequence[str] = ("127.0.0.2",),
+        redis: str | None = None,
+        quarantine: Quarantine | None = None,
+    ) -> AsyncIterator[ReplicatedDatabase]:
+        """One process that uses them. It refreshes only when it must, and then soon."""
+        chosen = settings or self.settings
+        primary = await PostgresDatabase.open(chosen)
+
+        async def connect(address: Address) -> Database:
+            return await PostgresDatabase.open(replace(chosen, host=address.host, port=address.port, is_writable=False))
+
+        directory = FixedHosts([Address(host, self.standby.port) for host in hosts])
+        database = ReplicatedDatabase(
+            primary,
+            replica_set(primary, connect, directory, quarantine=quarantine),
+            PositionStore.open(RedisConnection(enabled=True, addr=redis or self.redis.address)),
+            period=timedelta(minutes=30),
+            refresh_pause_s=0.1,
+            jitter=lambda: 0.0,
+        )
+        await database.start()
+        try:
+            yield database
+        finally:
+            await database.close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with standbys.primary_server() as primary, Redis() as redis:
+        dbname = primary.create_database()
+        primary.psql(_SCHEMA, dbname)
+        with standbys.standby_server(primary) as standby:
+            yield Site(primary, standby, redis, dbname)
+
+
+@pytest.fixture(autouse=True)
+def level(site: Site) -> None:
+    """Every test begins with a standby that has everything."""
+    standbys.wait_level(site.primary, site.standby)
+
+
+async def put(node: Database, repository: str, value: int) -> None:
+    await node.write(PUT, repository, value, repository=repository)
+
+
+async def get(node: Database, repository: str) -> tuple[int | None, bool]:
+    """The value, and where it was read."""
+    row = await node.first(GET, repository, repository=repository)
+    return (None, PRIMARY) if row is None else (row[0], row[1])
+
+
+async def wait_until(is_so: Callable[[], bool], limit_s: float = 10.0) -> None:
+    async with asyncio.timeout(limit_s):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
+async def wait_for_replica(node: Database, repository: str, limit_s: float = 10.0) -> None:
+    async with asyncio.timeout(limit_s):
+        while (await get(node, repository))[1] is not REPLICA:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_read_that_names_its_repository_goes_to_a_replica(site: Site, repository: str) -> None:
+    async with site.node() as node:
+        await put(node, repository, 1)
+        standbys.wait_level(site.primary, site.standby)
+        assert await get(node, repository) == (1, REPLICA)
+        assert await node.all(GET, repository, repository=repository, heavy=True) == [(1, REPLICA)]
+
+
+async def test_a_read_that_names_none_goes_to_the_primary(site: Site, repository: str) -> None:
+    async with site.node() as node:
+        await put(node, repository, 1)
+        standbys.wait_level(site.primary, site.standby)
+        assert await node.first(GET, repository) == (1, PRIMARY)
+
+
+async def test_a_write_is_seen_on_another_node_although_the_replica_is_behind(site: Site, repository: str) -> None:
+    other = f"{repository}/other"
+    async with site.node() as writer, site.node() as reader:
+        await put(writer, other, 1)
+        await put(writer, repository, 1)
+        standbys.wait_level(site.primary, site.standby)
+        standbys.pause(site.standby)
+        try:
+            await put(writer, repository, 2)
+            assert await get(reader, repository) == (2, PRIMARY)
+            async with writer.transaction(repository=repository) as session:
+                await session.all(PUT, repository, 3)
+            assert await get(reader, repository) == (3, PRIMARY)
+            assert await get(reader, other) == (1, REPLICA)
+        finally:
+            standbys.resume(site.standby)
+        standbys.wait_level(site.primary, site.standby)
+        assert await get(reader, repository) == (3, REPLICA)
+
+
+async def test_what_was_undone_sends_nobody_to_the_primary(site: Site, repository: str) -> None:
+    async with site.node() as node:
+        await put(node, repository, 1)
+        standbys.wait_level(site.primary, site.standby)
+        standbys.pause(site.standby)
+        try:
+            with pytest.raises(KeyError):  # noqa: PT012 - the block as a whole fails
+                async with node.transaction(repository=repository) as session:
+                    await session.all(PUT, repository, 2)
+                    raise KeyError
+            assert await get(node, repository) == (1, REPLICA)
+        finally:
+            standbys.resume(site.standby)
+
+
+async def test_what_redis_has_forgotten_is_covered_by_the_last_refresh(site: Site, repository: str) -> None:
+    async with site.node() as writer:
+        await put(writer, repository, 1)
+        standbys.wait_level(site.primary, site.standby)
+        standbys.pause(site.standby)
+        try:
+            await put(writer, repository, 2)
+            site.redis.cli("FLUSHALL")
+            async with site.node() as reader:
+                assert await get(reader, repository) == (2, PRIMARY)
+        finally:
+            standbys.resume(site.standby)
+
+
+async def test_every_acknowledged_write_is_read_on_the_other_node(site: Site, repository: str) -> None:
+    standbys.delay(site.standby, 15)
+    numbers = count()
+
+    async def push_then_pull(writer: Database, reader: Database) -> None:
+        for number in range(40):
+            name = f"{repository}/{next(numbers)}"
+            await put(writer, name, number)
+            await asyncio.sleep(0.001 * (number % 30))
+            assert (await get(reader, name))[0] == number
+
+    try:
+        async with site.node() as one, site.node() as other:
+            await asyncio.gather(*(push_then_pull(*pair) for pair in [(one, other), (other, one)] * 3))
+            assert one.reads["replica"] > 0
+            assert one.reads["behind"] > 0
+    finally:
+        standbys.delay(site.standby, 0)
+
+
+async def test_a_read_costs_one_question_to_redis_and_hardly_any_to_the_replica(site: Site, repository: str) -> None:
+    async with site.node() as node:
+        for number in range(20):
+            await put(node, f"{repository}/{number}", number)
+        standbys.wait_level(site.primary, site.standby)
+        asked, called = standbys.statements(site.standby, "pg_last_wal_replay_lsn"), site.redis.calls("mget")
+        began = time.monotonic()
+        for number in range(100):
+            assert await get(node, f"{repository}/{number % 20}") == (number % 20, REPLICA)
+        seconds = time.monotonic() - began
+        assert site.redis.calls("mget") - called == 100
+        questions = standbys.statements(site.standby, "pg_last_wal_replay_lsn") - asked
+        assert questions <= 2 + seconds
+
+
+async def test_many_reads_at_once_share_one_question(site: Site, repository: str) -> None:
+    async with site.node() as node:
+        await put(node, repository, 1)
+        standbys.wait_level(site.primary, site.standby)
+        await asyncio.sleep(1.1)  # what is known of the replica is too old
+        asked = standbys.statements(site.standby, "pg_last_wal_replay_lsn")
+        answers = await asyncio.gather(*(get(node, repository) for _ in range(20)))
+        assert set(answers) == {(1, REPLICA)}
+        assert standbys.statements(site.standby, "pg_last_wal_replay_lsn") - asked <= 2
+
+
+async def test_a_killed_replica_costs_no_read_and_comes_back(site: Site, repository: str) -> None:
+    quarantine = Quarantine(lambda: 0.0)
+    async with site.node() as node, site.node(quarantine=quarantine) as patient:
+        await put(node, repository, 1)
+        standbys.wait_level(site.primary, site.standby)
+        await wait_for_replica(node, repository)
+        site.standby.kill()
+        try:
+            for _ in range(20):
+                assert await get(node, repository) == (1, PRIMARY)
+            await patient.replicas.refresh(limit_s=1)
+            assert patient.replicas.replicas == []
+        finally:
+            site.standby.start()
+        await patient.replicas.refresh(limit_s=1)
+        assert await get(patient, repository) == (1, REPLICA)
+
+
+async def test_a_replica_that_never_answers_is_left_alone_after_three_attempts(site: Site, repository: str) -> None:
+    clock = [0.0]
+    quarantine = Quarantine(lambda: clock[0])
+    async with site.node(quarantine=quarantine) as node:
+        await put(node, repository, 1)
+        site.standby.kill()
+        try:
+            for _ in range(3):
+                await node.replicas.refresh(limit_s=1)
+        finally:
+            site.standby.start()
+        standbys.wait_level(site.primary, site.standby)
+        await node.replicas.refresh(limit_s=1)
+        assert await get(node, repository) == (1, PRIMARY)
+        clock[0] += 300
+        await node.replicas.refresh(limit_s=1)
+        assert await get(node, repository) == (1, REPLICA)
+
+
+async def test_a_frozen_replica_costs_no_read(site: Site, repository: str) -> None:
+    async with site.node() as node:
+        await put(node, repository, 1)
+        standbys.wait_level(site.primary, site.standby)
+        await wait_for_replica(node, repository)
+        standbys.freeze(site.standby)
+        try:
+            began = time.monotonic()
+            assert await get(node, repository) == (1, PRIMARY)
+            assert time.monotonic() - began < 5, "the read that found out"
+            began = time.monotonic()
+            for _ in range(20):
+                assert await get(node, repository) == (1, PRIMARY)
+            assert time.monotonic() - began < 1, "those after it"
+        finally:
+            standbys.thaw(site.standby)
+        await wait_for_replica(node, repository)
+
+
+async def test_a_read_that_takes_too_long_on_a_replica_is_done_on_the_primary(site: Site, repository: str) -> None:
+    async with site.node() as node:
+        assert await node.first(SLOW, repository=repository) == (PRIMARY,)
+        assert node.reads["repeated"] == 1
+        await wait_until(lambda: not any(replica.is_suspect for replica in node.replicas.replicas))
+        assert await node.all(SLOW, repository=repository, heavy=True) == [(REPLICA,)]
+
+
+async def test_without_redis_writes_go_on_and_reads_are_right(site: Site, repository: str) -> None:
+    async with site.node() as writer, site.node() as reader:
+        await put(writer, repository, 1)
+        standbys.wait_level(site.primary, site.standby)
+        await wait_for_replica(reader, repository)
+        standbys.pause(site.standby)
+        site.redis.kill()
+        try:
+            await put(writer, repository, 2)
+            assert await get(writer, repository) == (2, PRIMARY)
+            assert await get(reader, repository) == (2, PRIMARY)
+            site.redis.start()
+            for _ in range(50):
+                assert await get(reader, repository) == (2, PRIMARY), "Redis was empty, and is told late"
+                await asyncio.sleep(0.01)
+        finally:
+            standbys.resume(site.standby)
+        await wait_for_replica(reader, repository)
+        await wait_for_replica(writer, repository)
+        assert await get(reader, repository) == (2, REPLICA)
+
+
+async def test_a_node_cut_off_from_redis_waits_for_the_replicas(site: Site, repository: str) -> None:
+    async with site.node(redis=f"127.0.0.1:{free_port()}") as writer, site.node() as reader:
+        await writer.write(PUT, repository, 1)
+        standbys.wait_level(site.primary, site.standby)
+        await wait_for_replica(reader, repository)
+        standbys.delay(site.standby, 300)
+        try:
+            await put(writer, repository, 2)
+            assert await get(reader, repository) == (2, REPLICA)
+        finally:
+            standbys.delay(site.standby, 0)
+
+
+async def test_a_write_does_not_wait_long_for_a_replica_that_stands_still(site: Site, repository: str) -> None:
+    async with site.node(redis=f"127.0.0.1:{free_port()}") as writer:
+        standbys.pause(site.standby)
+        try:
+            began = time.monotonic()
+            await put(writer, repository, 1)
+            assert 0.9 < time.monotonic() - began < 4
+        finally:
+            standbys.resume(site.standby)
+
+
+async def test_a_server_of_another_cluster_is_no_replica(site: Site, repository: str) -> None:
+    with (
+        standbys.primary_server() as stranger,
+        standbys.standby_server(stranger, "127.0.0.3") as strange_standby,
+    ):
+        stranger.create_database(site.dbname)
+        stranger.psql(_SCHEMA, site.dbname)
+        settings = replace(site.settings, user="postgres", password="")
+        del settings
+        stranger.psql(f"ALTER USER {stranger.user} PASSWORD '{site.primary.password}'")
+        standbys.wait_level(stranger, strange_standby)
+        async with site.node(hosts=[f"127.0.0.3:{strange_standby.port}", f"127.0.0.1:{site.primary.port}"]) as node:
+            await put(node, repository, 1)
+            assert [replica.refusal for replica in node.replicas.replicas] == [
+                "it belongs to another database cluster",
+                "it is no standby",
+            ]
+            assert await get(node, repository) == (1, PRIMARY)
+
+
+async def test_nothing_is_lost_when_no_replica_is_there_at_the_start(site: Site, repository: str) -> None:
+    site.standby.kill()
+    try:
+        async with site.node(hosts=["127.0.0.2", "127.0.0.77"]) as node:
+            await put(node, repository, 1)
+            assert await get(node, repository) == (1, PRIMARY)
+    finally:
+        site.standby.start()
+
+
+async def test_load_balancing_without_redis_or_replicas_stops_the_start(site: Site) -> None:
+    primary = await PostgresDatabase.open(site.settings)
+
+    async def connect(address: Address) -> Database:
+        raise AssertionError(address)
+
+    with pytest.raises(ConfigurationError) as caught:
+        await open_replicated(primary, connect, balancing=LoadBalancing(enabled=True), port=1, redis=RedisConnection())
+    assert [mistake.path for mistake in caught.value.mistakes] == ["redis.loadbalancing", "database.loadbalancing"]
+    await primary.close()
+
+
+async def test_a_configuration_is_all_that_it_takes(site: Site, repository: str) -> None:
+    settings = site.settings
+    primary = await PostgresDatabase.open(settings)
+
+    async def connect(address: Address) -> Database:
+        return await PostgresDatabase.open(replace(settings, host=address.host, port=address.port, is_writable=False))
+
+    node = await open_replicated(
+        primary,
+        connect,
+        balancing=LoadBalancing(enabled=True, hosts=["127.0.0.2"]),
+        port=site.primary.port,
+        redis=RedisConnection(enabled=True, addr=site.redis.address),
+    )
+    await put(node, repository, 1)
+    standbys.wait_level(site.primary, site.standby)
+    assert await get(node, repository) == (1, REPLICA)
+    await node.ping()
+    await node.close()
+    with pytest.raises(DatabaseUnavailable):
+        await get(node, repository)

@@ -22,6 +22,7 @@ WARMING = 10
 """Until every statement is prepared on the connection."""
 PUSH_LIMIT = 3
 PULL_LIMIT = 1
+DELETES = 3
 DELETE_LIMIT_S = 10
 
 
@@ -56,7 +57,7 @@ def deletes(stage: Stage) -> list[Figure]:
     """All tags of a repository, deleted by one call. A round has a repository of its own."""
     count = stage.plan.deleted_tags
     title = f"delete {count:,} tags by one call"
-    rounds = range(stage.plan.rounds)
+    rounds = range(DELETES)
     repositories = [Images(path=f"group/app{number}", tags=count, shared_layers=3, pool=50) for number in rounds]
     found = []
     for subject in stage.databases:

@@ -94,6 +94,8 @@ class Results:
     reference_version: str
     candidate_version: str
     candidate_workers: int
+    database_version: str = ""
+    """Of PostgreSQL."""
     duration_s: float
     figures: Sequence[Figure] = field(default_factory=list)
 

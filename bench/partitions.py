@@ -1,11 +1,13 @@
 """Whether partitions pay on PostgreSQL: the same questions to the same rows, in one table and in many.
 
 ``python bench/partitions.py`` seeds a PostgreSQL of its own, asks every variant in turn, and prints Markdown tables
-and the plans. ``--manifests`` and ``--journal`` make it smaller. What came out is in ``docs/adr/0014-partitioning.md``.
+and the plans. Times are CPU of the process that serves the connection, so that they mean the same on a busy machine.
+``--manifests`` and ``--journal`` make it smaller. What came out is in ``docs/adr/0014-partitioning.md``.
 """
 
 import argparse
 import asyncio
+import signal
 import statistics
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path
 import asyncpg
 
 import postgres
+import processes
 from partition_cases import CASES, JOURNAL_CASES, Case
 from partition_tables import (
     COMMON,
@@ -41,9 +44,13 @@ SETTINGS = {
     "fsync": "off",
     "autovacuum": "off",
     "jit": "off",
+    # What a statement costs is the CPU of its one process.
+    "max_parallel_workers_per_gather": "0",
+    "max_parallel_maintenance_workers": "0",
 }
 PASSES = 3
 """The variants are asked in turn, so often: what else the machine does meets them all."""
+WARMING = 8
 
 
 @dataclass(slots=True)
@@ -103,28 +110,28 @@ class Experiment:
         """Ask every case of every variant, with prepared statements and without."""
         for case in cases:
             for prepared in (True, False):
-                times_us: dict[str, list[float]] = {variant: [] for variant in self._variants}
+                cpu_us: dict[str, list[float]] = {variant: [] for variant in self._variants}
                 for _ in range(PASSES):
                     for variant in self._variants:
-                        times_us[variant] += await self._times_us(case, variant, prepared=prepared)
+                        cpu_us[variant].append(await self._cpu_us(case, variant, prepared=prepared))
                 for variant in self._variants:
                     title = f"{case.title}, µs" + ("" if prepared else ", unprepared")
-                    self.table.put(title, variant, f"{statistics.median(times_us[variant]):.0f}")
+                    self.table.put(title, variant, f"{statistics.median(cpu_us[variant]):.0f}")
             if case.explained:
                 await self._explain(case)
 
-    async def _times_us(self, case: Case, variant: str, *, prepared: bool) -> list[float]:
+    async def _cpu_us(self, case: Case, variant: str, *, prepared: bool) -> float:
         connection = await self.connect(variant, prepared=prepared)
-        times_us = []
-        for number in range(case.calls + 8):
-            arguments = case.arguments(number)
-            began = time.perf_counter()
-            await connection.fetch(case.text(variant), *arguments)
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
+        before_s = 0.0
+        for number in range(case.calls + WARMING):
             # The first calls read the catalogue and settle on a plan.
-            if number >= 8 or case.calls < 20:
-                times_us.append(1e6 * (time.perf_counter() - began))
+            if number == WARMING:
+                before_s = processes.precise_cpu_s(backend)
+            await connection.fetch(case.text(variant), *case.arguments(number))
+        cpu_us = 1e6 * (processes.precise_cpu_s(backend) - before_s) / case.calls
         await connection.close()
-        return times_us
+        return cpu_us
 
     async def _explain(self, case: Case) -> None:
         for variant in self._variants:
@@ -136,20 +143,21 @@ class Experiment:
             for _ in range(2):
                 rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) EXECUTE asked ({values})")
                 lines = [row[0] for row in rows]
-            self.plans.append(f"{case.title}, {variant}, generic plan:\n" + "\n".join(lines))
+            self.plans.append(f"{case.title}, {variant}, generic plan:\n" + "\n".join(_without_unused(lines)))
             await connection.close()
 
     async def timed(self, title: str, variant: str, *texts: str) -> None:
-        """Run statements once, after a checkpoint; note how long they took and how much they logged."""
+        """Run statements once, after a checkpoint; note how much CPU they took and how much they logged."""
         connection = await self.connect(variant)
         await connection.execute("CHECKPOINT")
         start = await connection.fetchval("SELECT pg_current_wal_insert_lsn()::text")
-        began = time.perf_counter()
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
+        before_s = processes.precise_cpu_s(backend)
         for text in texts:
             await connection.execute(text)
-        took_ms = 1e3 * (time.perf_counter() - began)
+        cpu_ms = 1e3 * (processes.precise_cpu_s(backend) - before_s)
         wal = await connection.fetchval("SELECT (pg_current_wal_insert_lsn() - $1::text::pg_lsn) / 2^20", start)
-        self.table.put(title, variant, f"{took_ms:.0f} ms, {wal:.0f} MiB of WAL")
+        self.table.put(title, variant, f"{cpu_ms:.0f} ms, {wal:.0f} MiB of WAL")
         await connection.close()
 
     async def memory(self, cases: Sequence[Case]) -> None:
@@ -205,6 +213,21 @@ async def _journal(server: postgres.Postgres, rows: int) -> Experiment:
     return experiment
 
 
+def _without_unused(lines: Sequence[str]) -> list[str]:
+    """A plan without the parts that were never executed; a line says how many there were."""
+    kept: list[str] = []
+    unused = 0
+    unused_depth = 0
+    for line in lines:
+        depth = len(line) - len(line.lstrip())
+        if "(never executed)" in line:
+            unused, unused_depth = unused + 1, depth
+        elif not unused_depth or depth <= unused_depth:
+            unused_depth = 0
+            kept.append(line)
+    return [*kept, f"({unused} parts of the plan were never executed)"] if unused else kept
+
+
 def _literal(value: object) -> str:
     return f"'\\x{value.hex()}'" if isinstance(value, bytes) else f"'{value}'"
 
@@ -222,6 +245,8 @@ def main() -> int:
     parser.add_argument("--scratch", type=Path, default=Path(__file__).resolve().parent / "scratch")
     options = parser.parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
+    # Whoever ends this run ends the server and removes its folder too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with (
         tempfile.TemporaryDirectory(prefix="partitions-", dir=options.scratch) as folder,
         postgres.serving(Path(folder), SETTINGS) as server,

@@ -62,6 +62,15 @@ def programs() -> Path | None:
     return homes[-1].parent if homes else None
 
 
+def version() -> str:
+    """What the installed PostgreSQL calls itself; empty if there is none."""
+    home = programs()
+    if home is None:
+        return ""
+    ended = subprocess.run([home / "postgres", "--version"], capture_output=True, text=True, check=True)
+    return ended.stdout.split()[2]
+
+
 @contextlib.contextmanager
 def serving(scratch: Path, settings: Mapping[str, str] | None = None) -> Iterator[Postgres]:
     """Start a fresh PostgreSQL under *scratch* with *settings* besides the defaults; stop and remove it on the way out.

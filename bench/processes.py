@@ -20,6 +20,11 @@ def cpu_s(root: int) -> float:
     return ticks / TICKS_PER_S
 
 
+def precise_cpu_s(pid: int) -> float:
+    """Seconds of CPU of one process with one thread, to the nanosecond (``/proc/PID/schedstat``)."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def peak_memory_bytes(root: int) -> int:
     """The largest resident size that any one process of the tree has ever had (``VmHWM``)."""
     return max((_bytes(pid, "VmHWM") for pid in tree(root)), default=0)

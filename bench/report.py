@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from figures import AtMost, Figure, Results, Series
+from list_works import CONNECTIONS, FIRST_PAGES
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -26,8 +27,14 @@ _METHOD = """\
   A round for warming up goes before and is not counted.
 - *Times better* divides the medians; above 1 Moorage is the better one.
 - `docker-registry` has the configuration of its Debian package, without the password: its blob cache is on.
-  Moorage has no configuration file, and as many workers as there are cores, unless the table below says otherwise.
+  Moorage has as many workers as there are cores, unless the table below says otherwise.
   Both write their access log to a file.
+- *Store* is where Moorage keeps its metadata.
+  SQLite is what it takes by itself, without a configuration file.
+  *layout* is Distribution's layout in storage, by a configuration without a database.
+  PostgreSQL {database_version} runs on the same machine, with `shared_buffers = 256MB` and else its defaults.
+  It syncs each commit.
+  Its CPU is counted only where a measure says so.
 - Manifests are pulled over 16 connections: GET by `wrk`, HEAD by the client in `bench/load.py`
   (`wrk` waits for the body that an answer to HEAD announces).
   That client sends everything else as well; it drops the bodies it pulls inside the kernel.
@@ -35,7 +42,16 @@ _METHOD = """\
   What is pulled was read whole once before, and its digest checked.
   What is pushed differs in every push, and lies in memory that has been touched.
 - Both servers call `fsync` on what they write before they answer 201 to the push, as they do by default.
+- Large repositories and catalogues are written into the database, and into docker-registry's folder, by
+  `bench/seeding.py`: only metadata, no blobs.
+  Each tag has a manifest of its own.
+- Pages of lists are asked for at random places over {list_connections} connections.
+  Each asks again as soon as it has its answer.
+  A p99 is that of one round.
+- *Round trips* are counted on the wire, by a relay between Moorage (one worker) and PostgreSQL:
+  how often bytes to PostgreSQL followed bytes from it.
 - *Worker memory* is the largest resident size of any one process of a fresh server (`VmHWM`), in one round.
+  While a list is paged through it is what that adds to what the worker had after the first {first_pages} pages.
 - *Start to first answer* goes from the start of the process to the first 200 on `/v2/`.
 """
 
@@ -87,7 +103,12 @@ def page(results: Results, notes: str) -> str:
         table(results),
         f"Measured at the same time, without targets:\n\n{others_table(results)}",
         f"## The machine\n\n{machine_table(results)}",
-        _METHOD.format(seed=results.seed),
+        _METHOD.format(
+            seed=results.seed,
+            database_version=results.database_version,
+            list_connections=CONNECTIONS,
+            first_pages=FIRST_PAGES,
+        ),
         f"## Notes\n\n{notes.strip()}\n" if notes.strip() else "",
     ]
     return "\n".join(part for part in parts if part)

@@ -128,6 +128,7 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Results:
         reference_version=reference.version,
         candidate_version=candidate.version,
         candidate_workers=options.workers,
+        database_version=postgres.version(),
         duration_s=time.monotonic() - began,
         figures=figures,
     )

@@ -273,7 +273,7 @@ class PathUnknown(BackendError):
 
 
 class DatabaseUnavailable(BackendError):
-    """The database did not answer, not in time, or cannot be written to now. What was asked for may not have happened."""
+    """The database did not answer, not in time, or cannot be written to now. Nobody knows if it happened."""
 
 
 class DatabaseConflict(BackendError):

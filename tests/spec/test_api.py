@@ -27,7 +27,7 @@ class TestDeterminingSupport:
         headers = registry.base().headers
         assert headers["Gitlab-Container-Registry-Version"][0].isdigit()
         assert "tag_delete" in headers.tokens("Gitlab-Container-Registry-Features")
-        assert headers["Gitlab-Container-Registry-Database-Enabled"] == "false"
+        assert headers["Gitlab-Container-Registry-Database-Enabled"] == "true"
 
 
 class TestVersionHeader:

@@ -149,7 +149,7 @@ def said(text: str) -> Query:
 
 TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'",
-    "postgres": "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i', 'p')"
+    "postgres": "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 'S'"
     " UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
 }
 """What there is besides rows."""

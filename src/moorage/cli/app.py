@@ -13,6 +13,7 @@ from moorage import __version__
 from moorage.cli.background import background_app
 from moorage.cli.configuration import read
 from moorage.cli.database import database_app
+from moorage.cli.history import tag_app, undo_request
 from moorage.config import Loaded
 from moorage.errors import ConfigurationError, Mistake
 
@@ -26,6 +27,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at a configuration file.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
+app.add_typer(tag_app, name="tag")
+app.command("undo")(undo_request)
 app.add_typer(database_app, name="database")
 app.add_typer(background_app, name="background-migrate")
 

@@ -70,8 +70,10 @@ class Database(Section):
         "GitLab checks them only where it is `true`.",
     )
     sqlite: Annotated[Text, AfterValidator(_file_name)] = now("", "Path of an SQLite file instead of PostgreSQL.")
-    host: Text = now("", "PostgreSQL's host.")
-    port: Whole = now(0, "Its port.")
+    host: Text = now(
+        "", "PostgreSQL's host; several, with commas between them, are tried in turn until one takes writes."
+    )
+    port: Whole = now(0, "Its port; 0: 5432.")
     user: Text = now("", "Its user.")
     password: Secret = now("", "The user's password.")
     dbname: Text = now("", "The database.")
@@ -79,8 +81,8 @@ class Database(Section):
     sslcert: Text = now("", "The client's certificate.")
     sslkey: Text = now("", "The client's key.")
     sslrootcert: Text = now("", "The authority's certificate.")
-    connecttimeout: Duration = now(timedelta(0), "Deadline of connecting; 0: none.")
-    draintimeout: Duration = now(timedelta(0), "Deadline of closing at the end; 0: none.")
+    connecttimeout: Duration = now(timedelta(0), "Deadline of connecting, for each host; 0: 10s.")
+    draintimeout: Duration = now(timedelta(0), "Deadline of closing at the end; 0: 10s.")
     preparedstatements: Flag = now(False, "Whether to prepare statements; not behind PgBouncer's transaction pooling.")
     primary: Text = now("", "Host for migrations and imports, past a pooler.")
     pool: DatabasePool = now(DatabasePool, "Connections.")

@@ -113,10 +113,19 @@ class History:
             ParameterInvalid: a pattern is malformed. Nothing is removed.
         """
         removal = Removal()
-        if selection.tags is not None:
-            source = _each(dict.fromkeys(selection.tags))
-        else:
+        if selection.tags is None:
             source = self._matching(name, selection, removal)
+        else:
+            source = _each(dict.fromkeys(selection.tags))
+
+        async def delete(batch: Sequence[Tag]) -> None:
+            found = batch
+            if selection.tags is not None or not dry_run:
+                found = await self._store.delete_tags(name, batch, cause=cause, dry_run=dry_run)
+            removal.deleted += len(found)
+            removal.unknown += len(batch) - len(found)
+            removal.sample += sorted(found)[: SHOWN_LIMIT - len(removal.sample)]
+
         batch: list[Tag] = []
         taken = 0
         async for tag in source:
@@ -126,18 +135,10 @@ class History:
             batch.append(tag)
             taken += 1
             if len(batch) == BATCH:
-                await self._delete(name, batch, removal, cause=cause, dry_run=dry_run)
+                await delete(batch)
                 batch = []
-        await self._delete(name, batch, removal, cause=cause, dry_run=dry_run)
+        await delete(batch)  # Also an empty one, which tells whether there is such a repository.
         return removal
-
-    async def _delete(
-        self, name: RepositoryName, batch: Sequence[Tag], removal: Removal, *, cause: Cause, dry_run: bool
-    ) -> None:
-        deleted = await self._store.delete_tags(name, batch, cause=cause, dry_run=dry_run)
-        removal.deleted += len(deleted)
-        removal.unknown += len(batch) - len(deleted)
-        removal.sample += sorted(deleted)[: SHOWN_LIMIT - len(removal.sample)]
 
     async def _matching(self, name: RepositoryName, selection: Selection, removal: Removal) -> AsyncIterator[Tag]:
         is_meant = _pattern(selection.matching)

@@ -10,7 +10,6 @@ from moorage.errors import (
     ManifestInvalid,
     ManifestTooLarge,
     ManifestUnknown,
-    NameUnknown,
     ReferencesUnknown,
 )
 from moorage.metadata.base import Cause, Page, Pulls
@@ -70,9 +69,7 @@ class Pushed:
 class Manifests:
     """The manifests of every repository."""
 
-    def __init__(
-        self, store: ManifestStore, blobs: Blobs, rules: ManifestRules, *, pulls: Pulls | None = None
-    ) -> None:
+    def __init__(self, store: ManifestStore, blobs: Blobs, rules: ManifestRules, *, pulls: Pulls | None = None) -> None:
         """*pulls*: where pulls are counted; None: nowhere."""
         self._store = store
         self._blobs = blobs

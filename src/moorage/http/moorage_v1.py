@@ -180,7 +180,7 @@ def _check_size(size_bytes: int) -> None:
 
 
 def _page(call: Call, page: Page[Entry]) -> Response:
-    response = _answer(answers.HistoryOut(entries=[answers.entry(found) for found in page.items]))
+    response = _answer(answers.HistoryPage(entries=[answers.entry(found) for found in page.items]))
     if page.more:
         kept = [(name, values[0]) for name, values in call.query.values.items() if name != "last"]
         response.headers["Link"] = next_link(call.path, [*kept, ("last", str(page.items[-1].id))])

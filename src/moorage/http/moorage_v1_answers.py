@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from moorage.core.history import Removal
-from moorage.metadata.history import Action, Entry, Kind, Outcome, TagState
+from moorage.metadata import history
+from moorage.metadata.history import Action, Kind, Outcome
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 
@@ -34,7 +35,7 @@ class Renamed(BaseModel):
     after: str
 
 
-class EntryOut(BaseModel):
+class Entry(BaseModel):
     """One change."""
 
     id: int
@@ -52,13 +53,13 @@ class EntryOut(BaseModel):
     restorable_until: RestorableUntil
 
 
-class HistoryOut(BaseModel):
+class HistoryPage(BaseModel):
     """A page of history, newest first. `Link` leads to the next."""
 
-    entries: list[EntryOut]
+    entries: list[Entry]
 
 
-class TagOut(BaseModel):
+class TagState(BaseModel):
     """What a tag is, or was."""
 
     repository: str
@@ -68,10 +69,10 @@ class TagOut(BaseModel):
     pullable: bool = Field(description="Whether the manifest can be pulled now, by its digest.")
     restorable: Restorable
     restorable_until: RestorableUntil
-    changed: EntryOut | None = Field(description="The change that made it so; null: from before there was a journal.")
+    changed: Entry | None = Field(description="The change that made it so; null: from before there was a journal.")
 
 
-class ChangeOut(BaseModel):
+class Change(BaseModel):
     """One thing that was changed."""
 
     repository: str
@@ -81,7 +82,7 @@ class ChangeOut(BaseModel):
     after: str | None
 
 
-class ObstacleOut(BaseModel):
+class Obstacle(BaseModel):
     """One thing that was left as it is."""
 
     repository: str
@@ -92,7 +93,7 @@ class ObstacleOut(BaseModel):
     now: str | None
 
 
-class CountsOut(BaseModel):
+class Counts(BaseModel):
     """How many things were changed."""
 
     tag: int
@@ -101,19 +102,19 @@ class CountsOut(BaseModel):
     repository: int
 
 
-class UndoOut(BaseModel):
+class Undone(BaseModel):
     """What an undo did, or would do."""
 
     request_id: str = Field(description="Takes this undo back.")
     dry_run: bool
-    counts: CountsOut
+    counts: Counts
     already: int = Field(description="How many things were as they should be before it began.")
-    changes: list[ChangeOut] = Field(description="The first of the changes.")
+    changes: list[Change] = Field(description="The first of the changes.")
     left_count: int = Field(description="How many things were left as they are, with `partial`.")
-    left: list[ObstacleOut] = Field(description="The first of them.")
+    left: list[Obstacle] = Field(description="The first of them.")
 
 
-class TagsDeleteOut(BaseModel):
+class TagsDeleted(BaseModel):
     """What a removal of tags did, or would do."""
 
     request_id: str = Field(description="Brings all of them back by `request/undo`.")
@@ -125,9 +126,9 @@ class TagsDeleteOut(BaseModel):
     sample: list[str] = Field(description="The first of the deleted tags.")
 
 
-def entry(found: Entry) -> EntryOut:
+def entry(found: history.Entry) -> Entry:
     """An entry of the journal, as it is shown."""
-    return EntryOut(
+    return Entry(
         id=found.id,
         at=found.at,
         actor=found.cause.actor,
@@ -144,9 +145,9 @@ def entry(found: Entry) -> EntryOut:
     )
 
 
-def tag(name: RepositoryName, asked: Tag, state: TagState, *, at: datetime | None) -> TagOut:
+def tag(name: RepositoryName, asked: Tag, state: history.TagState, *, at: datetime | None) -> TagState:
     """The state of a tag, as it is shown."""
-    return TagOut(
+    return TagState(
         repository=name.text,
         tag=asked.text,
         at=at,
@@ -158,22 +159,22 @@ def tag(name: RepositoryName, asked: Tag, state: TagState, *, at: datetime | Non
     )
 
 
-def undo(outcome: Outcome, *, request_id: str, dry_run: bool) -> UndoOut:
+def undo(outcome: Outcome, *, request_id: str, dry_run: bool) -> Undone:
     """The outcome of an undo, as it is shown."""
-    return UndoOut(
+    return Undone(
         request_id=request_id,
         dry_run=dry_run,
-        counts=CountsOut(**outcome.counts),
+        counts=Counts(**outcome.counts),
         already=outcome.already,
-        changes=[ChangeOut.model_validate(change, from_attributes=True) for change in outcome.changes],
+        changes=[Change.model_validate(change, from_attributes=True) for change in outcome.changes],
         left_count=outcome.left_count,
-        left=[ObstacleOut.model_validate(obstacle, from_attributes=True) for obstacle in outcome.left],
+        left=[Obstacle.model_validate(obstacle, from_attributes=True) for obstacle in outcome.left],
     )
 
 
-def removal(found: Removal, *, request_id: str, dry_run: bool) -> TagsDeleteOut:
+def removal(found: Removal, *, request_id: str, dry_run: bool) -> TagsDeleted:
     """What became of tags that were to be deleted, as it is shown."""
-    return TagsDeleteOut(
+    return TagsDeleted(
         request_id=request_id,
         dry_run=dry_run,
         deleted=found.deleted,

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PlainValidator,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -71,23 +72,26 @@ def read_moment(text: object) -> datetime:
 
 
 def _number(value: object) -> object:
-    """Digits of a query as a number; a number of a body as it is."""
-    if isinstance(value, str):
-        if _DIGITS.fullmatch(value) is None:
-            msg = "must be a whole number"
-            raise ValueError(msg)
-        return int(value)
-    return value
+    """Digits of a query as a number."""
+    if not isinstance(value, str) or _DIGITS.fullmatch(value) is None:
+        msg = "must be a whole number"
+        raise ValueError(msg)
+    return int(value)
 
 
-def _parsed(parse: Any) -> BeforeValidator:  # noqa: ANN401 - RepositoryName.parse, Tag.parse, Digest.parse
+def _whole(value: object) -> object:
+    """A number of a body; ``1.0`` is whole for JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _parsed(parse: Any) -> PlainValidator:  # noqa: ANN401 - RepositoryName.parse, Tag.parse, Digest.parse
     def read(value: object) -> object:
         if not isinstance(value, str):
             msg = "must be a string"
             raise ValueError(msg)  # noqa: TRY004 - what pydantic turns into its own error
         return parse(value)
 
-    return BeforeValidator(read)
+    return PlainValidator(read)
 
 
 RepositoryText = Annotated[
@@ -100,8 +104,8 @@ DigestText = Annotated[Digest, _parsed(Digest.parse), WithJsonSchema({"type": "s
 RequestText = Annotated[str, Field(pattern=_REQUEST)]
 Moment = Annotated[datetime, BeforeValidator(read_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Pattern = Annotated[str, Field(max_length=PATTERN_LENGTH_LIMIT, json_schema_extra={"format": "re2"})]
-PageSize = Annotated[int, BeforeValidator(_number), Field(ge=1, le=PAGE_LIMIT)]
-EntryId = Annotated[int, BeforeValidator(_number), Field(ge=1, le=_LARGEST)]
+PageSize = Annotated[int, Field(ge=1, le=PAGE_LIMIT), BeforeValidator(_number)]
+EntryId = Annotated[int, Field(ge=1, le=_LARGEST), BeforeValidator(_number)]
 
 
 class _NotNull:
@@ -196,7 +200,7 @@ class TagUndo(Asked):
 
     to: Given[DigestText] = Field(None, description="To this manifest.")
     at: Given[Moment] = Field(None, description="To what it was at this time.")
-    steps: Given[Annotated[int, Field(ge=1, le=STEPS_LIMIT)]] = Field(
+    steps: Given[Annotated[int, Field(ge=1, le=STEPS_LIMIT), BeforeValidator(_whole)]] = Field(
         None, description="To what it was before so many of its last changes."
     )
     expected: DigestText | None = Field(
@@ -232,10 +236,10 @@ class TagsDelete(Asked):
     tags: Given[Annotated[list[TagText], Field(max_length=TAGS_LIMIT)]] = Field(None, description="These tags.")
     matching: Given[Pattern] = Field(None, description="Tags that this RE2 pattern matches as a whole.")
     keep_matching: Given[Pattern] = Field(None, description="Of those, keep what this RE2 pattern matches as a whole.")
-    keep_newest: Annotated[int, Field(ge=0, le=_LARGEST)] = Field(
+    keep_newest: Annotated[int, Field(ge=0, le=_LARGEST), BeforeValidator(_whole)] = Field(
         default=0, description="Of what is left, keep so many that were last pushed."
     )
-    limit: Given[Annotated[int, Field(ge=1, le=_LARGEST)]] = Field(
+    limit: Given[Annotated[int, Field(ge=1, le=_LARGEST), BeforeValidator(_whole)]] = Field(
         None, description="Delete at most so many; `more` in the answer says whether there may be others."
     )
     dry_run: bool = Field(False, description="Say what would be done, and do nothing.")

@@ -63,7 +63,7 @@ OPERATIONS: Sequence[Operation] = (
         "by which request, and whether what it took away can come back.",
         access="pull on the repository",
         query=asked.HistoryQuery,
-        answer=answers.HistoryOut,
+        answer=answers.HistoryPage,
         refusals=(errors.NameUnknown, errors.TagInvalid),
     ),
     Operation(
@@ -74,7 +74,7 @@ OPERATIONS: Sequence[Operation] = (
         description="The same entries, of all repositories that the request changed something in.",
         access="pull on every repository that the request changed",
         query=asked.RequestQuery,
-        answer=answers.HistoryOut,
+        answer=answers.HistoryPage,
         refusals=(errors.RequestUnknown,),
     ),
     Operation(
@@ -85,7 +85,7 @@ OPERATIONS: Sequence[Operation] = (
         description="The digest to pull, and whether its manifest is still there or can come back.",
         access="pull on the repository",
         query=asked.TagQuery,
-        answer=answers.TagOut,
+        answer=answers.TagState,
         refusals=(errors.NameUnknown, errors.TagInvalid),
     ),
     Operation(
@@ -98,7 +98,7 @@ OPERATIONS: Sequence[Operation] = (
         access="push and delete on the repository",
         query=asked.TagUndoQuery,
         body=asked.TagUndo,
-        answer=answers.UndoOut,
+        answer=answers.Undone,
         refusals=(errors.NameUnknown, errors.ManifestUnknown, *_DIGEST, *_UNDO),
     ),
     Operation(
@@ -111,7 +111,7 @@ OPERATIONS: Sequence[Operation] = (
         access="push and delete on every repository that the request changed",
         query=asked.RequestUndoQuery,
         body=asked.RequestUndo,
-        answer=answers.UndoOut,
+        answer=answers.Undone,
         refusals=(errors.RequestUnknown, errors.AlreadyUndone, *_UNDO),
     ),
     Operation(
@@ -124,7 +124,7 @@ OPERATIONS: Sequence[Operation] = (
         access="delete on the repository",
         query=asked.TagsDeleteQuery,
         body=asked.TagsDelete,
-        answer=answers.TagsDeleteOut,
+        answer=answers.TagsDeleted,
         refusals=(errors.NameUnknown, errors.TagInvalid, *_BODY),
     ),
 )
@@ -215,7 +215,7 @@ def _answer(operation: Operation) -> JSON:
             "schema": {"type": "string"},
         }
     }
-    if operation.answer is answers.HistoryOut:
+    if operation.answer is answers.HistoryPage:
         headers["Link"] = {"description": 'The next page, as `rel="next"`.', "schema": {"type": "string"}}
     return {"description": operation.summary, "headers": headers, "content": _content(schema)}
 
@@ -255,7 +255,10 @@ def _schemas() -> Mapping[str, object]:
         *((model, "serialization") for model in sorted(outputs, key=lambda model: model.__name__)),
     ]
     _, found = models_json_schema(wanted, ref_template=_path("{model}"))
-    return {name: _tidy(schema) for name, schema in found["$defs"].items()}
+    schemas: Mapping[str, JSON] = _tidy(found["$defs"])
+    # pydantic also describes the classes that a string is read into.
+    text, roots = json.dumps(schemas), {model.__name__ for model, _ in wanted}
+    return {name: schema for name, schema in schemas.items() if name in roots or f'"{_path(name)}"' in text}
 
 
 def _tidy(value: Any) -> Any:  # noqa: ANN401 - a part of a JSON document

@@ -78,9 +78,7 @@ class LayoutManifests(Manifests):
 
     keeps_configurations: ClassVar[bool] = False
 
-    def __init__(
-        self, storage: StorageDriver, payloads: PayloadCache, *, claim: FilesystemClaim | None = None
-    ) -> None:
+    def __init__(self, storage: StorageDriver, payloads: PayloadCache, *, claim: FilesystemClaim | None = None) -> None:
         """*claim*: to be held before the first manifest; None: it is held already."""
         self._storage = storage
         self._payloads = payloads

@@ -86,8 +86,8 @@ async def _serve(config: Config, station: Station) -> None:
         stack.push_async_callback(debug.cleanup)
         stack.push_async_callback(server.cleanup)
         if station.number == 0:
-            task = asyncio.create_task(_purge(config, registry))
-            stack.callback(task.cancel)
+            for chore in (_purge(config, registry), *[chore() for chore in registry.metadata.chores]):
+                stack.callback(asyncio.create_task(chore).cancel)
         flushing = asyncio.create_task(_flush(registry.metadata.flushes))
         stack.callback(flushing.cancel)
         gc.collect()

@@ -17,7 +17,7 @@ from moorage.telemetry import get_log
 Connect = Callable[[Address], Awaitable[Database]]
 """Opens the database of a replica. The server need not be up."""
 
-BELIEVED_S = 1.0
+BELIEVED_S = 0.25
 """How long an answer about a replica's position counts. It only grows, unless the server behind the address changes."""
 
 _QUERIES = load_queries("moorage.sql", "replicas")

@@ -1,14 +1,16 @@
 """The metadata store that a start has chosen, opened."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.metadata.base import Catalogue, Links, Manifests, Pulls, Sessions
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
+from moorage.metadata.sql.background_runner import run_background_migrations
 from moorage.metadata.sql.catalogue import SqlCatalogue
 from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
@@ -36,6 +38,8 @@ class Metadata:
     sessions: Sessions | None = None
     flushes: tuple[Callable[[], Awaitable[None]], ...] = field(default=())
     """What is to be written from time to time, and at the end."""
+    chores: tuple[Callable[[], Coroutine[None, None, None]], ...] = field(default=())
+    """What one worker of a node does for as long as it lives."""
 
 
 async def open_metadata(config: Config, store: Store, storage: StorageDriver) -> Metadata:
@@ -53,9 +57,9 @@ async def open_metadata(config: Config, store: Store, storage: StorageDriver) ->
                 catalogue=LayoutCatalogue(storage),
             )
         case SqliteStore(path=path):
-            return _over(await SqliteDatabase.open(path))
+            return _over(await SqliteDatabase.open(path), config)
         case PostgresStore():
-            return _over(await _postgres(config))
+            return _over(await _postgres(config), config)
 
 
 async def _postgres(config: Config) -> Database:
@@ -77,7 +81,8 @@ async def _postgres(config: Config) -> Database:
     )
 
 
-def _over(database: Database) -> Metadata:
+def _over(database: Database, config: Config) -> Metadata:
+    migrating = config.database.backgroundmigrations
     pulls, sessions = SqlPulls(database), SqlSessions(database)
     return Metadata(
         links=SqlLinks(database),
@@ -87,4 +92,5 @@ def _over(database: Database) -> Metadata:
         pulls=pulls,
         sessions=sessions,
         flushes=(pulls.flush, sessions.flush),
+        chores=(partial(run_background_migrations, database, migrating),) if migrating.enabled else (),
     )

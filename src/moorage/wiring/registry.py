@@ -26,6 +26,7 @@ from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.storage import filesystem, memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.telemetry import AccessLog, LogSettings
+from moorage.wiring.apis import gitlab_handlers, moorage_handlers
 from moorage.wiring.metadata import Metadata, open_metadata
 
 
@@ -59,16 +60,17 @@ async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
     blobs = Blobs(storage, metadata.links, url_expires_s=_url_expires_s(config, storage))
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls)
     uploads = Uploads(storage, metadata.links, sessions=metadata.sessions)
-    bodies = Bodies()
+    bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
+    database = metadata.database
     app = App(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(secret), chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
-        listings=ListingHandlers(
-            Repositories(metadata.catalogue), manifests, has_database=metadata.database is not None
-        ),
-        guard=guard(config),
-        urls=Urls(host=config.http.host, prefix=config.http.prefix or "/", relative=config.http.relativeurls),
+        listings=ListingHandlers(Repositories(metadata.catalogue), manifests, has_database=database is not None),
+        gitlab=None if database is None else gitlab_handlers(database, bodies, door),
+        moorage=None if database is None else moorage_handlers(database, bodies, door, prefix=prefix),
+        guard=door,
+        urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=Rules(
             read_only=config.storage.maintenance.readonly.enabled,
             can_delete=config.storage.delete.enabled,

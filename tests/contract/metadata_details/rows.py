@@ -88,7 +88,8 @@ class Rows:
         return identity
 
     async def index(self, repository: int, seed: str, *children: int, **columns: Value) -> int:
-        return await self.manifest(repository, seed, children=children, media_type=mediatypes.OCI_INDEX, **columns)
+        manifest: Any = self.manifest  # Its other columns are of any type.
+        return int(await manifest(repository, seed, children=children, media_type=mediatypes.OCI_INDEX, **columns))
 
     async def tag(
         self, repository: int, name: str, manifest: int, *, created: float = 0, updated: float | None = None
@@ -116,9 +117,9 @@ class Rows:
 
     async def paths(self) -> dict[int, str]:
         """The path of every repository."""
-        return dict(await self.all("SELECT id, path FROM repositories"))  # type: ignore[arg-type] # two columns
+        return dict(await self.all("SELECT id, path FROM repositories"))
 
-    async def all(self, text: str, *args: Value) -> Sequence[Sequence[Any]]:
+    async def all(self, text: str, *args: Value) -> list[tuple[Any, ...]]:
         """What a query in portable SQL gives."""
         return [tuple(row) for row in await self.database.all(query(text), *args)]
 

@@ -154,18 +154,21 @@ async def test_walking_forward_and_backward_meets_every_tag_once(
     tags=st.dictionaries(
         st.from_regex(r"[A-Za-c_][A-Za-c._-]{0,3}", fullmatch=True), st.integers(0, 2), min_size=1, max_size=12
     ),
-    limit=st.integers(1, 13),
-    sort=st.sampled_from(SORTS),
-    containing=st.sampled_from(["", "_", ".", "-", "a", "A", "a_", "%"]),
+    selection=st.builds(
+        TagSelection,
+        limit=st.integers(1, 13),
+        order=st.sampled_from(Order),
+        descending=st.booleans(),
+        containing=st.sampled_from(["", "_", ".", "-", "a", "A", "a_", "%"]),
+    ),
 )
 async def test_pages_of_any_tags_and_sizes_make_the_whole_list(
-    rows: Rows, details: SqlDetails, tags: dict[str, int], limit: int, sort: tuple[Order, bool], containing: str
+    rows: Rows, details: SqlDetails, tags: dict[str, int], selection: TagSelection
 ) -> None:
     path = f"any/r{len(await rows.paths())}"
     await fill(rows, list(tags.items()), path)
-    selection = TagSelection(limit=limit, order=sort[0], descending=sort[1], containing=containing)
-    fitting = [tag for tag in tags.items() if containing in tag[0]]
-    expected = in_order(fitting, sort[0], descending=sort[1])
+    fitting = [tag for tag in tags.items() if selection.containing in tag[0]]
+    expected = in_order(fitting, selection.order, descending=selection.descending)
     for walk in (forward, backward):
         pages = await walk(details, selection, RepositoryName(path))
         assert [name for page in pages for name in page] == expected
@@ -206,8 +209,8 @@ async def test_a_list_by_time_may_go_on_from_a_tag_without_its_moment(rows: Rows
     assert names(await details.tags(APP, selection)) == ["a"]
     with pytest.raises(TagUnknown):
         await details.tags(APP, TagSelection(limit=9, order=Order.PUBLISHED_AT, after=Place("never")))
+    nowhere = RepositoryName("never/seen")
     with pytest.raises(NameUnknown):
-        nowhere = RepositoryName("never/seen")
         await details.tags(nowhere, TagSelection(limit=9, order=Order.PUBLISHED_AT, after=Place("never")))
 
 

@@ -18,7 +18,7 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("database: {enabled: true, host: db, dbname: r}", ()),
         ("database: {enabled: true, sqlite: /data/moorage.db}", ()),
         (
-            "database: {enabled: prefer, host: a, dbname: b, pool: {maxopen: 5}, backgroundmigrations: {enabled: true}}",
+            "database: {enabled: prefer, host: a, dbname: b, backgroundmigrations: {enabled: true}}",
             (),
         ),
         ("database: {enabled: true, sqlite: m.db, metrics: {enabled: true}}", ("database.metrics",)),

@@ -33,16 +33,17 @@ PATHS = {
 }
 
 
-def closed(scheme: str) -> App:
+async def closed(scheme: str) -> App:
     """A registry with authentication, where everything is switched on."""
     storage = "inmemory: {}, delete: {enabled: true}"
     text = f"version: 0.1\nstorage: {{{storage}}}\nauth: {{{AUTH[scheme]}}}\nlog: {{accesslog: {{disabled: true}}}}\n"
-    return asyncio.run(build(load(text, {}).config, LayoutStore(), secret=b"x")).app
+    registry = await build(load(text, {}).config, LayoutStore(), secret=b"x")
+    return registry.app
 
 
 @pytest.fixture(params=sorted(AUTH))
 async def served(request: pytest.FixtureRequest) -> AsyncIterator[tuple[App, tuple[str, int]]]:
-    app = closed(request.param)
+    app = await closed(request.param)
     server = ConnectionServer(app)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     yield app, listening.sockets[0].getsockname()

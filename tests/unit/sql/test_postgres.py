@@ -15,9 +15,15 @@ from support.postgres import Postgres, migrated, opened
 from unit.sql.statements import COUNT, GET, NOON, PUT, SLEEP, backend, count, locks, put, q, running
 
 
+@pytest.fixture(scope="module")
+def dbname(postgres: Postgres) -> str:
+    return migrated(postgres)
+
+
 @pytest.fixture(params=[True, False], ids=["prepared", "unprepared"])
-async def database(postgres: Postgres, request: pytest.FixtureRequest) -> AsyncIterator[PostgresDatabase]:
-    async with opened(postgres, prepared_statements=request.param) as database:
+async def database(postgres: Postgres, dbname: str, request: pytest.FixtureRequest) -> AsyncIterator[PostgresDatabase]:
+    async with opened(postgres, dbname, prepared_statements=request.param) as database:
+        await database.write(q("DELETE FROM leases"))
         yield database
 
 

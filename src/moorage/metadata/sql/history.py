@@ -127,6 +127,8 @@ class SqlHistory(History):
         texts, now = [tag.text for tag in tags], self._clock()
         async with self._undoing(name, dry_run=dry_run) as session:
             place_id = await repository_id(session, name)
+            if not texts:
+                return []
             await session.all(QUERIES["lock_tags"], place_id, texts)
             rows = await session.all(QUERIES["delete_tags"], place_id, texts)
             if dry_run:

@@ -22,6 +22,7 @@ _LOCK = 0x6D6F_6F72_6167_65  # "moorage"
 """The advisory lock that the migrator holds."""
 _LOCK_PAUSE_S = 0.2
 _LOCK_NOT_AVAILABLE = "55P03"
+_LOST = ("08", "57P")
 _SCRIPT_DEADLINE = timedelta(days=7)
 
 _TAKE = text("SELECT pg_try_advisory_lock(:key)")
@@ -53,6 +54,8 @@ class PostgresMigrator:
         self._connection = connection
         self._chains = chains
         self._patience = patience
+        self._fault: BaseException | None = None
+        """What went wrong in a script: what goes wrong while it is undone hides it."""
 
     async def history(self) -> Sequence[Applied]:
         """What was applied."""
@@ -66,12 +69,12 @@ class PostgresMigrator:
         """
         name = f"{step.phase} migration {step.migration.name}"
         for attempt in range(1, self._patience.attempts + 1):
+            self._fault = None
             try:
                 return await self._run(lambda steps: steps.take(step, direction))
             except (DBAPIError, *VENDOR_ERRORS) as exc:
-                if _sqlstate(exc) != _LOCK_NOT_AVAILABLE:
-                    msg = f"{name} failed, and nothing of it was kept: {_said(exc)}"
-                    raise MigrationFailed(msg) from exc
+                if _sqlstate(self._fault or exc) != _LOCK_NOT_AVAILABLE:
+                    raise MigrationFailed(_failed(name, self._fault or exc)) from exc
             if attempt < self._patience.attempts:
                 await asyncio.sleep(self._patience.pause.total_seconds() * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         msg = f"{name} was not applied: a table that it changes was locked by others all the time; try again"
@@ -94,7 +97,10 @@ class PostgresMigrator:
         await self._run(Steps.prepare)
 
     async def _run(self, function: Callable[[Steps], _T]) -> _T:
-        return await self._connection.run_sync(lambda sync: function(_steps(sync, self._chains)))
+        return await self._connection.run_sync(lambda sync: function(_steps(sync, self._chains, self._note)))
+
+    def _note(self, fault: BaseException) -> None:
+        self._fault = fault
 
 
 @contextlib.asynccontextmanager
@@ -164,14 +170,27 @@ async def _lock(connection: AsyncConnection, patience: timedelta) -> None:
         raise MigrationFailed(msg) from exc
 
 
-def _steps(connection: Connection, chains: Chains) -> Steps:
+def _steps(connection: Connection, chains: Chains, note: Callable[[BaseException], None]) -> Steps:
     def run(script: str) -> None:
         # The driver's own way: SQLAlchemy would prepare it, and only single statements can be.
         connection.execute(text("SELECT 1"))  # begins the transaction, or none in autocommit
         dbapi: Any = connection.connection.dbapi_connection
-        dbapi.run_async(lambda raw: raw.execute(script))
+        try:
+            dbapi.run_async(lambda raw: raw.execute(script))
+        except VENDOR_ERRORS as exc:
+            note(exc)
+            raise
 
     return Steps(connection, chains, run)
+
+
+def _failed(name: str, exc: BaseException) -> str:
+    code = _sqlstate(exc)
+    if code is None or code.startswith(_LOST):
+        return (
+            f"{name}: the connection was lost, and 'moorage database migrate status' says what is there: {_said(exc)}"
+        )
+    return f"{name} failed, and nothing of it was kept: {_said(exc)}"
 
 
 def _sqlstate(exc: BaseException) -> str | None:

@@ -1,0 +1,342 @@
+"""``moorage tag history``, ``moorage tag undo``, ``moorage tag delete`` and ``moorage undo``: history of a registry."""
+
+import contextlib
+import json
+import re
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from moorage.cli.remote import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
+
+tag_app = typer.Typer(help="History of tags; undo; deleting many.", no_args_is_help=True, rich_markup_mode=None)
+
+_AGO = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_PAGE_LIMIT = 1000
+_DELETE_STEP = 2000
+"""Tags that one request deletes, so that there is progress to be seen."""
+_WIDE = 240
+
+
+@contextlib.contextmanager
+def reported() -> Iterator[None]:
+    """Turn what went wrong into a message and a status: 1, or 3 where somebody changed something since."""
+    try:
+        yield
+    except CommandFailed as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        conflicts = exc.detail.get("conflicts", [])
+        for conflict in conflicts:
+            print(f"  {_named(conflict)}: {conflict['message']}", file=sys.stderr)
+        if (left := exc.detail.get("count", 0) - len(conflicts)) > 0:
+            print(f"  and {left} more", file=sys.stderr)
+        if conflicts:
+            print("nothing was changed; --partial undoes the rest", file=sys.stderr)
+        raise typer.Exit(exc.status) from None
+
+
+Place = Annotated[str, typer.Argument(metavar="REPO[:TAG]", help="The repository, or one tag of it.")]
+TagPlace = Annotated[str, typer.Argument(metavar="REPO:TAG", help="The tag.")]
+RegistryURL = Annotated[
+    str, typer.Option("--registry", metavar="URL", envvar=REGISTRY_VARIABLE, help="Where the registry is.")
+]
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the journal.")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="A time such as 2026-11-23T15:00, in UTC unless it says otherwise, or 2h ago: 2h."
+    ),
+]
+
+
+@tag_app.command()
+@reported()
+def history(
+    place: Place,
+    *,
+    at: At = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only changes since this time.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only changes before this time.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many changes.")] = 20,
+    registry: RegistryURL = DEFAULT_REGISTRY,
+    as_json: AsJSON = False,
+) -> None:
+    """Show what was done in a repository or to a tag, newest first; with --at, print the digest that a tag had then."""
+    remote = Remote(registry)
+    repository, tag = split(place)
+    if at is not None:
+        _show_at(remote, repository, tag, at=at, as_json=as_json)
+        return
+    query = {"repository": repository, "tag": tag, "since": _time(since), "until": _time(until)}
+    entries = list(_entries(remote, query, limit))
+    if as_json:
+        print(json.dumps({"entries": entries}, indent=2))
+    elif entries:
+        _print_entries(entries)
+    else:
+        print("nothing was changed")
+
+
+@tag_app.command()
+@reported()
+def undo(  # noqa: PLR0913 - one argument an option
+    place: TagPlace,
+    *,
+    to: Annotated[str | None, typer.Option(metavar="DIGEST", help="Back to this manifest.")] = None,
+    at: At = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Back so many changes.")] = None,
+    expect: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="Only if the tag is this now; else what it is when asked.")
+    ] = None,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    registry: RegistryURL = DEFAULT_REGISTRY,
+    as_json: AsJSON = False,
+) -> None:
+    """Take a tag back: to before its last change, or to what --to, --at or --steps says."""
+    remote = Remote(registry, reason=reason)
+    repository, tag = _tag_of(place)
+    target = {"to": to, "at": _time(at), "steps": steps}
+    body = {name: value for name, value in target.items() if value is not None} | {"dry_run": dry_run}
+    if expect is None:
+        expect = remote.get("tag", repository=repository, tag=tag).value["digest"]
+    answer = remote.post("tag/undo", {**body, "expected": expect}, repository=repository, tag=tag)
+    _print_undo(answer.value, as_json=as_json)
+
+
+@tag_app.command()
+@reported()
+def delete(  # noqa: PLR0913 - one argument an option
+    repository: Annotated[str, typer.Argument(metavar="REPO", help="The repository.")],
+    tags: Annotated[list[str] | None, typer.Argument(metavar="[TAG]...", help="The tags to delete.")] = None,
+    *,
+    matching: Annotated[
+        str | None, typer.Option(metavar="RE2", help="Delete the tags that this pattern matches as a whole.")
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option(metavar="RE2", help="Of those, keep what this pattern matches as a whole.")
+    ] = None,
+    keep_newest: Annotated[int, typer.Option(min=0, help="Of what is left, keep so many that were last pushed.")] = 0,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    registry: RegistryURL = DEFAULT_REGISTRY,
+    as_json: AsJSON = False,
+) -> None:
+    """Delete tags, by name or by pattern. Their manifests stay until garbage collection: before it, undo works."""
+    remote = Remote(registry, reason=reason)
+    if bool(tags) == (matching is not None):
+        msg = "give tags, or --matching with a pattern"
+        raise typer.BadParameter(msg)
+    if tags and (keep is not None or keep_newest):
+        msg = "--keep and --keep-newest go with --matching"
+        raise typer.BadParameter(msg)
+    pattern = {"matching": matching, "keep_matching": keep, "keep_newest": keep_newest}
+    selection = {"tags": tags} if tags else {name: value for name, value in pattern.items() if value is not None}
+    if dry_run:
+        found = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository).value
+    else:
+        found = _delete(remote, repository, selection)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    print(f"{found['deleted']} {'would be ' if dry_run else ''}deleted, {found['kept']} kept")
+    if found["unknown"]:
+        print(f"{found['unknown']} of the names are no tags")
+    if found["deleted"] and not dry_run:
+        print(f"undo with: moorage undo {found['request_id']}")
+
+
+@reported()
+def undo_request(
+    request: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="The request, as the history shows it.")],
+    *,
+    partial: Annotated[bool, typer.Option("--partial", help="Leave what was changed since, undo the rest.")] = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    registry: RegistryURL = DEFAULT_REGISTRY,
+    as_json: AsJSON = False,
+) -> None:
+    """Take back everything that one request did."""
+    remote = Remote(registry, reason=reason)
+    answer = remote.post("request/undo", {"partial": partial, "dry_run": dry_run}, id=request)
+    _print_undo(answer.value, as_json=as_json)
+
+
+def split(place: str) -> tuple[str, str | None]:
+    """A repository and the tag behind the colon, if there is one."""
+    repository, _, tag = place.partition(":")
+    return repository, tag or None
+
+
+def read_time(text: str, now: datetime) -> datetime:
+    """A time: ISO 8601, in UTC unless it says otherwise, or how long ago (``2h``, ``3d``).
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    ago = _AGO.fullmatch(text)
+    try:
+        if ago is not None:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        msg = f"{text} is no time; give one such as 2026-11-23T15:00, or 2h for two hours ago"
+        raise typer.BadParameter(msg) from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _time(text: str | None) -> str | None:
+    return None if text is None else read_time(text, datetime.now(UTC)).isoformat()
+
+
+def _tag_of(place: str) -> tuple[str, str]:
+    repository, tag = split(place)
+    if tag is None:
+        msg = f"{place} names no tag; give REPO:TAG"
+        raise typer.BadParameter(msg)
+    return repository, tag
+
+
+def _show_at(remote: Remote, repository: str, tag: str | None, *, at: str, as_json: bool) -> None:
+    if tag is None:
+        msg = "--at is about one tag; give REPO:TAG"
+        raise typer.BadParameter(msg)
+    state = remote.get("tag", repository=repository, tag=tag, at=_time(at)).value
+    if as_json:
+        print(json.dumps(state, indent=2))
+    elif state["digest"] is None:
+        msg = f"there was no tag {tag} then"
+        raise CommandFailed(msg)
+    elif not state["pullable"]:
+        way = f"moorage tag undo {repository}:{tag} --at {at} brings it back" if state["restorable"] else "it is gone"
+        msg = f"the tag was {state['digest']}, which cannot be pulled now: {way}"
+        raise CommandFailed(msg)
+    else:
+        print(state["digest"])
+
+
+def _entries(remote: Remote, query: Mapping[str, str | None], limit: int) -> Iterator[Mapping[str, Any]]:
+    last: int | None = None
+    while limit > 0:
+        size = min(limit, _PAGE_LIMIT)
+        page: list[Mapping[str, Any]] = remote.get("history", n=size, last=last, **query).value["entries"]
+        yield from page
+        if len(page) < size:
+            return
+        limit, last = limit - size, page[-1]["id"]
+
+
+def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> dict[str, Any]:
+    """Delete in steps that share a request id, and show how far it is."""
+    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
+    from rich.progress import Progress  # noqa: PLC0415 - as above
+
+    request_id = uuid.uuid4().hex
+    names: list[str] | None = selection.get("tags")
+    total = len(names) if names is not None else _count(remote, repository, selection)
+    sums: dict[str, Any] = {"request_id": request_id, "dry_run": False, "deleted": 0, "kept": 0, "unknown": 0}
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("deleting", total=total)
+        for body in _steps(selection, total):
+            found = remote.post("tags/delete", body, request_id=request_id, repository=repository).value
+            sums["deleted"] += found["deleted"]
+            sums["unknown"] += found["unknown"]
+            sums["kept"] = found["kept"]
+            progress.update(task, completed=sums["deleted"] + sums["unknown"])
+            if names is None and not found["more"]:
+                break
+    return sums
+
+
+def _count(remote: Remote, repository: str, selection: Mapping[str, Any]) -> int:
+    found = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository).value
+    return int(found["deleted"])
+
+
+def _steps(selection: Mapping[str, Any], total: int) -> Iterator[Mapping[str, Any]]:
+    names = selection.get("tags")
+    if names is None:
+        # One more than the count needs: tags may be pushed meanwhile.
+        yield from ({**selection, "limit": _DELETE_STEP} for _ in range(total // _DELETE_STEP + 2))
+        return
+    for start in range(0, total, _DELETE_STEP):
+        yield {"tags": names[start : start + _DELETE_STEP]}
+
+
+def _print_undo(found: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for change in found["changes"]:
+        print(f"{_named(change)}: {_short(change['before'])} -> {_short(change['after'])}")
+    total = sum(found["counts"].values())
+    if total > len(found["changes"]):
+        print(f"and {total - len(found['changes'])} more")
+    for left in found["left"]:
+        print(f"left as it is: {_named(left)}: {left['message']}")
+    counts = ", ".join(f"{count} {kind}{'s' if count != 1 else ''}" for kind, count in _counted(found["counts"]))
+    if not total:
+        print("it is so already")
+    elif found["dry_run"]:
+        print(f"would be changed: {counts}")
+    else:
+        print(f"changed: {counts}\nundo with: moorage undo {found['request_id']}")
+
+
+def _counted(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
+    plural = {"repository": "repository name"}
+    return [(plural.get(kind, kind), count) for kind, count in counts.items() if count]
+
+
+def _print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("TIME (UTC)", "ACTION", "TAG", "FROM", "TO", "WHO", "REQUEST", "CAN COME BACK"):
+        table.add_column(name, overflow="fold")
+    for entry in entries:
+        names = entry["renamed"] or entry
+        table.add_row(
+            entry["at"][:19].replace("T", " "),
+            entry["action"].replace("_", " "),
+            entry["tag"] or "",
+            _short(names["before"]),
+            _short(names["after"]),
+            entry["actor"],
+            entry["request_id"],
+            _fate(entry),
+        )
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table)
+
+
+def _fate(entry: Mapping[str, Any]) -> str:
+    if entry["restorable"] is None:
+        return ""
+    if not entry["restorable"]:
+        return "no, it is gone"
+    until = entry["restorable_until"]
+    return "yes" if until is None else f"until {until[:19].replace('T', ' ')}"
+
+
+def _named(thing: Mapping[str, str]) -> str:
+    kind, name, repository = thing["kind"], thing["name"], thing["repository"]
+    return {"tag": f"{repository}:{name}", "repository": repository}.get(kind, f"{repository}@{_short(name)}")
+
+
+def _short(value: str | None) -> str:
+    """A digest, short enough for a line; a name as it is."""
+    if value is None:
+        return "-"
+    algorithm, colon, encoded = value.partition(":")
+    return f"{algorithm}:{encoded[:12]}" if colon else value

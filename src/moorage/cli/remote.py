@@ -1,0 +1,109 @@
+"""Talking to a running registry over HTTP, for commands that ask it to do something."""
+
+import http.client
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moorage.errors import MoorageError
+
+DEFAULT_REGISTRY = "http://127.0.0.1:5000"
+REGISTRY_VARIABLE = "MOORAGE_REGISTRY"
+
+_DEADLINE_S = 120.0
+_CONFLICTS = frozenset({409, 410, 412})
+
+
+class CommandFailed(MoorageError):
+    """The registry refused, or could not be asked. The text says what, and what to do about it."""
+
+    def __init__(self, message: str, *, status: int = 1, detail: Mapping[str, Any] | None = None) -> None:
+        """*status* is the exit status: 3 where something was changed since."""
+        super().__init__(message)
+        self.status = status
+        self.detail = detail or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the registry answered."""
+
+    value: Mapping[str, Any]
+    request_id: str
+
+
+class Remote:
+    """A registry at a URL, such as ``http://127.0.0.1:5000``; below a prefix if it has one."""
+
+    def __init__(self, url: str, *, reason: str | None = None) -> None:
+        """*reason*: why what is asked for is asked for, for the journal.
+
+        Raises:
+            CommandFailed: the URL is none.
+        """
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            msg = f"{url} is no URL of a registry; give one such as {DEFAULT_REGISTRY}"
+            raise CommandFailed(msg)
+        self.url = url.rstrip("/")
+        # Credentials will go here, once registries ask for them.
+        self._headers = {"Accept": "application/json"}
+        if reason:
+            self._headers["Moorage-Reason"] = reason.encode().decode("latin-1")
+
+    def get(self, path: str, **query: str | int | None) -> Answer:
+        """Ask. What is None in *query* is left out.
+
+        Raises:
+            CommandFailed: the registry refused, or could not be asked.
+        """
+        return self._ask(self._request("GET", path, query))
+
+    def post(
+        self, path: str, body: Mapping[str, Any], *, request_id: str | None = None, **query: str | int | None
+    ) -> Answer:
+        """Have something done; *request_id* is the one to do it under, where several requests belong together.
+
+        Raises:
+            CommandFailed: the registry refused, or could not be asked.
+        """
+        request = self._request("POST", path, query)
+        request.data = json.dumps(body).encode()
+        request.add_header("Content-Type", "application/json")
+        if request_id is not None:
+            request.add_header("X-Request-Id", request_id)
+        return self._ask(request)
+
+    def _request(self, method: str, path: str, query: Mapping[str, str | int | None]) -> urllib.request.Request:
+        given = {name: value for name, value in query.items() if value is not None}
+        url = f"{self.url}/moorage/v1/{path}?{urllib.parse.urlencode(given)}"
+        return urllib.request.Request(url, headers=self._headers, method=method)  # noqa: S310 - http or https only
+
+    def _ask(self, request: urllib.request.Request) -> Answer:
+        try:
+            with urllib.request.urlopen(request, timeout=_DEADLINE_S) as response:  # noqa: S310 - as above
+                return Answer(json.loads(response.read()), response.headers.get("X-Request-Id", ""))
+        except urllib.error.HTTPError as exc:
+            with exc:
+                raise self._refused(exc.code, exc.read()) from None
+        except (OSError, http.client.HTTPException) as exc:
+            why = exc.reason if isinstance(exc, urllib.error.URLError) else exc
+            msg = f"cannot ask the registry at {self.url}: {why}; is it running? --registry or {REGISTRY_VARIABLE} "
+            msg += "say where it is"
+            raise CommandFailed(msg) from None
+        except ValueError:
+            msg = f"what answers at {self.url} is no Moorage registry"
+            raise CommandFailed(msg) from None
+
+    def _refused(self, code: int, body: bytes) -> CommandFailed:
+        try:
+            error = json.loads(body)["errors"][0]
+            message, detail = str(error["message"]), error.get("detail")
+        except (ValueError, LookupError, TypeError):
+            return CommandFailed(f"what answers at {self.url} is no Moorage registry (it said {code})")
+        known = detail if isinstance(detail, dict) else {}
+        return CommandFailed(message, status=3 if code in _CONFLICTS else 1, detail=known)

@@ -1,0 +1,29 @@
+"""The APIs that need a metadata database."""
+
+from moorage.auth.guards import Guard
+from moorage.core.details import Details
+from moorage.core.history import History
+from moorage.core.renames import Renames
+from moorage.core.sizes import Sizes
+from moorage.http.bodies import Bodies
+from moorage.http.gitlab_v1 import GitLabHandlers
+from moorage.http.gitlab_v1_renames import RenameHandler
+from moorage.http.moorage_v1 import MoorageHandlers
+from moorage.metadata.sql.details import SqlDetails
+from moorage.metadata.sql.history import SqlHistory
+from moorage.metadata.sql.renames import SqlRenames
+from moorage.metadata.sql.sizes import SqlSizes
+from moorage.sql.base import Database
+from moorage.sql.leases import Leases
+
+
+def gitlab_handlers(database: Database, bodies: Bodies, guard: Guard) -> GitLabHandlers:
+    """``/gitlab/v1/``."""
+    details = Details(SqlDetails(database), Sizes(SqlSizes(database)))
+    renames = Renames(SqlRenames(database), Leases(database))
+    return GitLabHandlers(details, RenameHandler(renames, bodies, guard))
+
+
+def moorage_handlers(database: Database, bodies: Bodies, guard: Guard, *, prefix: str) -> MoorageHandlers:
+    """``/moorage/v1/``."""
+    return MoorageHandlers(History(SqlHistory(database)), bodies, guard, prefix=prefix)

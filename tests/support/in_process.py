@@ -1,0 +1,146 @@
+"""A registry over SQLite in this process: its own thread and event loop, a loopback port, storage in memory.
+
+For what has to look at, or reach into, the database beside the registry. Real processes are in ``support/daemon.py``.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Coroutine
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from moorage.auth.guards import Guard, OpenGuard
+from moorage.core.blobs import Blobs
+from moorage.core.details import Details
+from moorage.core.history import History
+from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.renames import Renames
+from moorage.core.repositories import Repositories
+from moorage.core.sizes import Sizes
+from moorage.core.uploads import Uploads
+from moorage.http.app import App, Rules
+from moorage.http.blobs import BlobHandlers
+from moorage.http.bodies import Bodies
+from moorage.http.connection import ConnectionServer
+from moorage.http.gitlab_v1 import GitLabHandlers
+from moorage.http.gitlab_v1_renames import RenameHandler
+from moorage.http.listings import ListingHandlers
+from moorage.http.manifests import ManifestHandlers
+from moorage.http.moorage_v1 import MoorageHandlers
+from moorage.http.states import UploadStates
+from moorage.http.uploads import UploadHandlers
+from moorage.http.urls import Urls
+from moorage.metadata.base import Catalogue, Links
+from moorage.metadata.base import Manifests as ManifestStore
+from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.payloads import PayloadCache
+from moorage.metadata.sql.catalogue import SqlCatalogue
+from moorage.metadata.sql.details import SqlDetails
+from moorage.metadata.sql.history import SqlHistory
+from moorage.metadata.sql.links import SqlLinks
+from moorage.metadata.sql.manifests import SqlManifests
+from moorage.metadata.sql.renames import SqlRenames
+from moorage.metadata.sql.sizes import SqlSizes
+from moorage.sql.leases import Leases
+from moorage.sql.sqlite import SqliteDatabase
+from moorage.storage.memory import MemoryDriver
+from moorage.telemetry import AccessLog, LogSettings
+
+T = TypeVar("T")
+DEADLINE_S = 30.0
+
+
+class InProcess:
+    """``with InProcess(folder) as registry:`` serves at ``registry.address``; without *folder* it has no database."""
+
+    def __init__(self, folder: Path | None, *, rules: Rules | None = None, guard: Guard | None = None) -> None:
+        self.path = None if folder is None else folder / "moorage.sqlite"
+        self.address = ""
+        self._rules = rules or Rules(can_delete=True)
+        self._guard = guard or OpenGuard()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="registry")
+        self._database: SqliteDatabase | None = None
+
+    def __enter__(self) -> Self:
+        if self.path is not None:
+            with sqlite3.connect(self.path) as connection:
+                for script in schema():
+                    connection.executescript(script)
+            connection.close()
+        self._thread.start()
+        self._run(self._start())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self._run(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(DEADLINE_S)
+        self._loop.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    def execute(self, statement: str, *args: object) -> list[Any]:
+        """Run SQL beside the registry."""
+        assert self.path is not None
+        connection = sqlite3.connect(self.path, timeout=DEADLINE_S)
+        try:
+            with connection:
+                return connection.execute(statement, args).fetchall()
+        finally:
+            connection.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
+
+    async def _start(self) -> None:
+        storage, bodies = MemoryDriver(), Bodies()
+        links: Links = LayoutLinks(storage)
+        store: ManifestStore = LayoutManifests(storage, PayloadCache())
+        catalogue: Catalogue = LayoutCatalogue(storage)
+        moorage, gitlab = None, None
+        if self.path is not None:
+            self._database = await SqliteDatabase.open(self.path)
+            links, store = SqlLinks(self._database), SqlManifests(self._database)
+            catalogue = SqlCatalogue(self._database)
+            moorage = MoorageHandlers(History(SqlHistory(self._database)), bodies, self._guard)
+            details = Details(SqlDetails(self._database), Sizes(SqlSizes(self._database)))
+            renames = Renames(SqlRenames(self._database), Leases(self._database))
+            gitlab = GitLabHandlers(details, RenameHandler(renames, bodies, self._guard))
+        blobs, uploads = Blobs(storage, links), Uploads(storage, links)
+        manifests = Manifests(store, blobs, ManifestRules())
+        self.app = App(
+            blobs=BlobHandlers(blobs),
+            uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(b"secret"), chunk_min_bytes=0),
+            manifests=ManifestHandlers(manifests, bodies),
+            listings=ListingHandlers(Repositories(catalogue), manifests),
+            gitlab=gitlab,
+            moorage=moorage,
+            guard=self._guard,
+            urls=Urls(),
+            rules=self._rules,
+            access_log=AccessLog(LogSettings(fields={}, access_disabled=True)),
+        )
+        self._server = ConnectionServer(self.app)
+        self._listening = await asyncio.get_running_loop().create_server(self._server, "127.0.0.1", 0)
+        host, port = self._listening.sockets[0].getsockname()
+        self.address = f"{host}:{port}"
+
+    async def _stop(self) -> None:
+        self._listening.close()
+        await self._server.shutdown(0)
+        self.app.close()
+        if self._database is not None:
+            await self._database.close()
+
+
+def schema() -> list[str]:
+    """The scripts that make the database's tables."""
+    folder = files("moorage") / "metadata" / "sql" / "migrations" / "pre"
+    found = [entry for entry in folder.iterdir() if entry.name.endswith(".sqlite.sql")]
+    return [entry.read_text(encoding="utf-8") for entry in sorted(found, key=lambda entry: entry.name)]

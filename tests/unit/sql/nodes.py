@@ -1,0 +1,93 @@
+"""Nodes over a primary, standbys and a Redis, and what the tests of read replicas write and read there."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from moorage.config.backends import RedisConnection
+from moorage.sql.base import Database, Query
+from moorage.sql.discovery import Address, FixedHosts
+from moorage.sql.positions import PositionStore
+from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.postgres_connect import PostgresSettings
+from moorage.sql.quarantine import Quarantine
+from moorage.sql.replicas import ReplicatedDatabase, replica_set
+from support.postgres import Postgres, settings_for
+from support.redis import Redis
+
+PUT = Query("put", "", "INSERT INTO things VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+GET = Query("get", "", "SELECT value, pg_is_in_recovery() FROM things WHERE name = $1")
+SLOW = Query("slow", "", "SELECT pg_is_in_recovery() FROM pg_sleep(1.2)")
+PRIMARY, REPLICA = False, True
+"""Where a read was answered: whether the server was in recovery."""
+
+SCHEMA = "CREATE TABLE things (name text PRIMARY KEY, value bigint)"
+
+
+@dataclass
+class Site:
+    """A primary, a standby on its port, a Redis, and a database with the table."""
+
+    primary: Postgres
+    standby: Postgres
+    redis: Redis
+    dbname: str
+
+    @property
+    def settings(self) -> PostgresSettings:
+        return settings_for(self.primary, self.dbname)
+
+    @contextlib.asynccontextmanager
+    async def node(
+        self,
+        *,
+        settings: PostgresSettings | None = None,
+        hosts: Sequence[str] = ("127.0.0.2",),
+        redis: str | None = None,
+        quarantine: Quarantine | None = None,
+    ) -> AsyncIterator[ReplicatedDatabase]:
+        """One process that uses them. It refreshes only when it must, and then soon."""
+        chosen = settings or self.settings
+        primary = await PostgresDatabase.open(chosen)
+
+        async def connect(address: Address) -> Database:
+            return await PostgresDatabase.open(replace(chosen, host=address.host, port=address.port, is_writable=False))
+
+        directory = FixedHosts([Address(host, self.standby.port) for host in hosts])
+        database = ReplicatedDatabase(
+            primary,
+            replica_set(primary, connect, directory, quarantine=quarantine),
+            PositionStore.open(RedisConnection(enabled=True, addr=redis or self.redis.address)),
+            period=timedelta(minutes=30),
+            refresh_pause_s=0.1,
+            jitter=lambda: 0.0,
+        )
+        await database.start()
+        try:
+            yield database
+        finally:
+            await database.close()
+
+
+async def put(node: Database, repository: str, value: int) -> None:
+    await node.write(PUT, repository, value, repository=repository)
+
+
+async def get(node: Database, repository: str) -> tuple[int | None, bool]:
+    """The value, and where it was read."""
+    row = await node.first(GET, repository, repository=repository)
+    return (None, PRIMARY) if row is None else (row[0], row[1])
+
+
+async def wait_until(is_so: Callable[[], bool], limit_s: float = 10.0) -> None:
+    async with asyncio.timeout(limit_s):
+        while not is_so():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def wait_for_replica(node: Database, repository: str, limit_s: float = 10.0) -> None:
+    async with asyncio.timeout(limit_s):
+        while (await get(node, repository))[1] is not REPLICA:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.02)

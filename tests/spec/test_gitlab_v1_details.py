@@ -166,7 +166,7 @@ class TestTagDetails:
         gitlab.set_moments("tag/app", "latest", 0, 1)
         config = made.blobs[0]
         found = gitlab.json("repositories/tag/app/tags/detail/latest/")
-        assert found["image"].pop("size_bytes") == len(config.body) + layer_bytes(made)
+        assert found["image"].pop("size_bytes") == len(made.manifest.body) + len(config.body) + layer_bytes(made)
         assert found == {
             "repository": "tag/app",
             "name": "latest",

@@ -17,7 +17,7 @@ from moorage.metadata.sql import migrator
 from moorage.metadata.sql.migrations.chains import CHAINS, Applied, Phase, Step, refused
 from moorage.metadata.sql.migrations.plan import Wish
 from moorage.metadata.sql.migrator import Report, Where
-from moorage.metadata.sql.starting import postgres_settings
+from moorage.wiring.postgres import postgres_settings
 
 PHASES: tuple[Phase, Phase] = ("pre-deployment", "post-deployment")
 

@@ -8,11 +8,11 @@ from moorage.cli.choosing import choose
 from moorage.cli.configuration import find, read
 from moorage.config import Config, FilesystemDriver, defaults
 from moorage.errors import ConfigurationError, Mistake
-from moorage.metadata.sql.starting import prepare
 from moorage.server.supervisor import Supervisor
 from moorage.server.worker import tls_context
 from moorage.telemetry import Log, configure, get_log
 from moorage.wiring.registry import log_settings
+from moorage.wiring.starting import prepare
 
 DEFAULT_ADDR = "127.0.0.1:5000"
 DEFAULT_DATA = Path("data")

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from moorage.config.backends import RedisConnection
 from moorage.errors import DatabaseUnavailable
-from moorage.sql.redis_client import RedisClient, close_redis, open_redis
+from moorage.sql.redis_client import answer_deadline_s, close_redis, open_redis
 
 KEPT = timedelta(hours=1)
 """How long a position stays in Redis. Source: features MDB-044."""
@@ -53,16 +53,13 @@ class Position(NamedTuple):
 class PositionStore:
     """The last position of each repository, in Redis."""
 
-    def __init__(self, client: RedisClient, *, connections: int = _DEFAULT_CONNECTIONS) -> None:
-        self._client = client
+    def __init__(self, settings: RedisConnection) -> None:
+        """Make the client of ``redis.loadbalancing``. It connects when it is first used."""
+        connections = settings.pool.size or _DEFAULT_CONNECTIONS
+        self._client = open_redis(settings, connections=connections)
+        self._answer_s = answer_deadline_s(settings)
         # The library's pools raise when they are used up; a moment's wait is better.
         self._turns = asyncio.Semaphore(connections)
-
-    @classmethod
-    def open(cls, settings: RedisConnection) -> "PositionStore":
-        """A store on ``redis.loadbalancing``. It connects when it is first used."""
-        connections = settings.pool.size or _DEFAULT_CONNECTIONS
-        return cls(open_redis(settings, connections=connections), connections=connections)
 
     async def find(self, repository: str, *, limit_s: float) -> Position | None:
         """Where *repository* was last written; None if that is longer ago than :data:`KEPT`.
@@ -106,7 +103,7 @@ class PositionStore:
     @asynccontextmanager
     async def _turn(self, limit_s: float) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(limit_s), self._turns:
+            async with asyncio.timeout(min(limit_s, self._answer_s)), self._turns:
                 yield
         except (RedisError, OSError) as exc:  # TimeoutError is an OSError
             msg = f"redis.loadbalancing: {exc or type(exc).__name__}"

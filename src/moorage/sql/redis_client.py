@@ -1,8 +1,8 @@
 """A client for Redis, from the configuration: one server, Sentinel or Cluster, as GitLab tells them apart."""
 
+import math
 import ssl
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ _ANSWER_S = 3.0
 
 
 def open_redis(settings: RedisConnection, *, connections: int) -> RedisClient:
-    """A client with at most *connections* to a server. It connects when it is first used.
+    """A client with at most *connections* to a server. It connects when it is first used, and waits without limit.
 
     Several addresses are Sentinels if ``mainname`` is given, else nodes of a cluster.
     """
@@ -31,7 +31,10 @@ def open_redis(settings: RedisConnection, *, connections: int) -> RedisClient:
         "max_connections": connections,
         # A connection that has gone stale is replaced once; waiting longer is the caller's decision.
         "retry": Retry(NoBackoff(), 1),
-        **_timeouts(settings),
+        "socket_connect_timeout": settings.dialtimeout.total_seconds() or _CONNECT_S,
+        # The library's own deadline for an answer swallows a cancellation now and then (asyncio.wait_for before
+        # Python 3.12 does), and costs a task for each command. The caller brings one, see answer_deadline_s.
+        "socket_timeout": None,
         **_tls(settings.tls),
     }
     login: dict[str, Any] = {"username": settings.username or None, "password": settings.password or None}
@@ -41,6 +44,12 @@ def open_redis(settings: RedisConnection, *, connections: int) -> RedisClient:
         return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in addresses], **common, **login)
     host, port = addresses[0]
     return Redis(host=host, port=port, db=settings.db, **common, **login)
+
+
+def answer_deadline_s(settings: RedisConnection) -> float:
+    """How long to wait for an answer, in seconds: the shorter of ``readtimeout`` and ``writetimeout``."""
+    given = [each.total_seconds() for each in (settings.readtimeout, settings.writetimeout)]
+    return min((each or _ANSWER_S) if each >= 0 else math.inf for each in given)
 
 
 async def close_redis(client: RedisClient) -> None:
@@ -70,17 +79,6 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or port.endswith("]"):
         return text.strip().strip("[]"), _PORT
     return host.strip("[]") or "localhost", int(port)
-
-
-def _timeouts(settings: RedisConnection) -> Mapping[str, float | None]:
-    # The library has one deadline for an answer and for a command that does not go out.
-    answer = max(settings.readtimeout, settings.writetimeout)
-    if answer == timedelta(0):
-        answer = min(settings.readtimeout, settings.writetimeout)
-    connect_s = settings.dialtimeout.total_seconds() or _CONNECT_S
-    if answer < timedelta(0):
-        return {"socket_connect_timeout": connect_s, "socket_timeout": None}
-    return {"socket_connect_timeout": connect_s, "socket_timeout": answer.total_seconds() or _ANSWER_S}
 
 
 def _tls(tls: RedisTLS) -> Mapping[str, object]:

@@ -228,7 +228,7 @@ async def open_replicated(
     if mistakes:
         raise ConfigurationError(mistakes)
     replicas = replica_set(primary, connect, directory_of(balancing, port=port))
-    database = ReplicatedDatabase(primary, replicas, PositionStore.open(redis), period=balancing.replicacheckinterval)
+    database = ReplicatedDatabase(primary, replicas, PositionStore(redis), period=balancing.replicacheckinterval)
     await database.start()
     return database
 

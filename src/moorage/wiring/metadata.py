@@ -1,6 +1,5 @@
 """The metadata store that a start has chosen, opened."""
 
-import dataclasses
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,11 +15,7 @@ from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
 from moorage.metadata.sql.pulls import SqlPulls
 from moorage.metadata.sql.sessions import SqlSessions
-from moorage.metadata.sql.starting import postgres_settings
 from moorage.sql.base import Database
-from moorage.sql.discovery import Address
-from moorage.sql.postgres import PostgresDatabase
-from moorage.sql.replicas import open_replicated
 from moorage.sql.sqlite import SqliteDatabase
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import FilesystemClaim
@@ -59,26 +54,9 @@ async def open_metadata(config: Config, store: Store, storage: StorageDriver) ->
         case SqliteStore(path=path):
             return _over(await SqliteDatabase.open(path), config)
         case PostgresStore():
-            return _over(await _postgres(config), config)
+            from moorage.wiring.postgres import open_postgres  # noqa: PLC0415 - a start on SQLite need not wait for it
 
-
-async def _postgres(config: Config) -> Database:
-    settings = postgres_settings(config.database)
-    primary = await PostgresDatabase.open(settings)
-    if not config.database.loadbalancing.enabled:
-        return primary
-
-    async def connect(address: Address) -> Database:
-        replica = dataclasses.replace(settings, host=address.host, port=address.port, is_writable=False)
-        return await PostgresDatabase.open(replica)
-
-    return await open_replicated(
-        primary,
-        connect,
-        balancing=config.database.loadbalancing,
-        port=settings.port,
-        redis=config.redis.loadbalancing,
-    )
+            return _over(await open_postgres(config), config)
 
 
 def _over(database: Database, config: Config) -> Metadata:

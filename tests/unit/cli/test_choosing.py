@@ -15,12 +15,12 @@ from moorage.config import defaults, load
 from moorage.config.backends import Database
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import ConfigurationError, StorageUnavailable
-from moorage.metadata.sql.starting import prepare
 from moorage.storage import locks
 from moorage.storage.base import Stat, StorageDriver
 from moorage.storage.filesystem import FilesystemDriver
 from moorage.storage.locks import FilesystemClaim, Lock, Locks
 from moorage.storage.memory import MemoryDriver
+from moorage.wiring.starting import prepare
 
 LINK = "/docker/registry/v2/repositories/group/app/_manifests/tags/1/current/link"
 BLOB = f"/docker/registry/v2/blobs/sha256/00/{'0' * 64}/data"

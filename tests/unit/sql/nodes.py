@@ -59,7 +59,7 @@ class Site:
         database = ReplicatedDatabase(
             primary,
             replica_set(primary, connect, directory, quarantine=quarantine),
-            PositionStore.open(RedisConnection(enabled=True, addr=redis or self.redis.address)),
+            PositionStore(RedisConnection(enabled=True, addr=redis or self.redis.address)),
             period=timedelta(minutes=30),
             refresh_pause_s=0.1,
             jitter=lambda: 0.0,

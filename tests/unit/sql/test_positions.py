@@ -22,7 +22,7 @@ def redis() -> Iterator[Redis]:
 
 @pytest.fixture
 async def store(redis: Redis) -> AsyncIterator[PositionStore]:
-    store = PositionStore.open(RedisConnection(enabled=True, addr=redis.address))
+    store = PositionStore(RedisConnection(enabled=True, addr=redis.address))
     yield store
     await store.close()
 
@@ -70,7 +70,7 @@ async def test_nonsense_is_no_position(redis: Redis, store: PositionStore, repos
 
 
 async def test_nobody_there_is_an_error_of_ours() -> None:
-    store = PositionStore.open(RedisConnection(enabled=True, addr=f"127.0.0.1:{free_port()}"))
+    store = PositionStore(RedisConnection(enabled=True, addr=f"127.0.0.1:{free_port()}"))
     for attempt in (
         store.find("a", limit_s=LIMIT_S),
         store.raise_to("a", Position(1, 1), limit_s=LIMIT_S),
@@ -92,11 +92,11 @@ async def test_no_answer_in_time_is_an_error_of_ours(redis: Redis, store: Positi
 
 async def test_a_server_with_a_password_lets_only_those_in_who_know_it() -> None:
     with Redis(password="open sesame") as redis:
-        wrong = PositionStore.open(RedisConnection(enabled=True, addr=redis.address))
+        wrong = PositionStore(RedisConnection(enabled=True, addr=redis.address))
         with pytest.raises(DatabaseUnavailable):
             await wrong.ping(limit_s=LIMIT_S)
         await wrong.close()
-        right = PositionStore.open(RedisConnection(enabled=True, addr=redis.address, password=redis.password, db=3))
+        right = PositionStore(RedisConnection(enabled=True, addr=redis.address, password=redis.password, db=3))
         await right.raise_to("a", Position(7, 1), limit_s=LIMIT_S)
         assert redis.cli("-n", "3", "DBSIZE") == "2"
         await right.close()
@@ -104,7 +104,7 @@ async def test_a_server_with_a_password_lets_only_those_in_who_know_it() -> None
 
 async def test_a_sentinel_is_asked_where_the_server_is() -> None:
     with Redis(password="secret") as redis, watched("main", redis) as sentinel:
-        store = PositionStore.open(
+        store = PositionStore(
             RedisConnection(enabled=True, addr=sentinel.address, mainname="main", password=redis.password)
         )
         await store.raise_to("a/b", Position(77, 1), limit_s=LIMIT_S)
@@ -115,7 +115,7 @@ async def test_a_sentinel_is_asked_where_the_server_is() -> None:
 
 async def test_a_cluster_keeps_each_repository_where_it_belongs() -> None:
     with cluster() as nodes:
-        store = PositionStore.open(RedisConnection(enabled=True, addr=",".join(node.address for node in nodes[:2])))
+        store = PositionStore(RedisConnection(enabled=True, addr=",".join(node.address for node in nodes[:2])))
         for number in range(20):
             await store.raise_to(f"r{number}", Position(number + 1, 1), limit_s=LIMIT_S)
         found = [await store.find(f"r{number}", limit_s=LIMIT_S) for number in range(20)]

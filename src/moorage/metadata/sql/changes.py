@@ -37,13 +37,6 @@ class TagStep:
     now: bytes | None
     wanted: bytes | None
 
-    @property
-    def action(self) -> Action:
-        """What the journal calls it."""
-        if self.wanted is None:
-            return Action.TAG_DELETE
-        return Action.TAG_CREATE if self.now is None else Action.TAG_MOVE
-
 
 class Work:
     """The changes of one transaction: makes them, journals them, counts them, and notes what stands in their way."""
@@ -82,21 +75,28 @@ class Work:
     async def set_tags(self, place: Place, steps: Sequence[TagStep]) -> None:
         """Point tags to what they shall be, and restore the manifests that they need."""
         ids = await self._live(place, {step.wanted for step in steps if step.wanted is not None})
-        fit = [step for step in steps if step.wanted is None or step.wanted in ids]
+        created: list[tuple[str, int]] = []
+        moved: list[tuple[str, int]] = []
+        dropped: list[str] = []
         for step in steps:
-            if step.wanted is not None and step.wanted not in ids:
+            if step.wanted is None:
+                dropped.append(step.name)
+            elif step.wanted not in ids:
                 self.obstruct(_gone(place, "tag", step.name, step.wanted))
-        created, moved = Action.TAG_CREATE, Action.TAG_MOVE
-        rows = [(step.action, (place.id, step.name, ids.get(step.wanted or b""), self._now)) for step in fit]
-        await self._run(QUERIES["add_tag"], [values for action, values in rows if action is created])
-        await self._run(QUERIES["move_tag"], [values for action, values in rows if action is moved])
-        dropped = [(place.id, step.name) for step in fit if step.wanted is None]
-        await self._run(QUERIES["drop_tag"], dropped)
-        await self._journal(
-            [self._entry(place, step.action, tag=step.name, before=step.now, after=step.wanted) for step in fit]
-        )
-        for step in fit:
+                continue
+            else:
+                (created if step.now is None else moved).append((step.name, ids[step.wanted]))
             self._count("tag", place, step.name, (_maybe_text(step.now), _maybe_text(step.wanted)))
+        await self._point(place, created, QUERIES["add_tags"])
+        await self._point(place, moved, QUERIES["move_tags"])
+        await self.drop_tags(place, dropped)
+
+    async def drop_tags(self, place: Place, names: Sequence[str]) -> Sequence[str]:
+        """Delete tags that are locked; return those that were there."""
+        if not names:
+            return []
+        await self.session.all(QUERIES["journal_dropped"], place.id, names, *self._why(place))
+        return [row[0] for row in await self.session.all(QUERIES["drop_tags"], place.id, names)]
 
     async def restore_manifests(self, place: Place, digests: Collection[bytes]) -> None:
         """Let manifests be seen again, with what they need."""
@@ -171,6 +171,15 @@ class Work:
         await self._journal([self._entry(renamed, Action.REPOSITORY_RENAME, detail=detail)])
         self._count("repository", renamed, "", (now, before))
 
+    async def _point(self, place: Place, tags: Sequence[tuple[str, int]], query: Query) -> None:
+        if tags:
+            listed = json.dumps(tags)
+            await self.session.all(QUERIES["journal_pointed"], place.id, listed, *self._why(place))
+            await self.session.all(query, place.id, listed, self._now)
+
+    def _why(self, place: Place) -> Sequence[Value]:
+        return place.path, self._now, self._cause.actor, self._cause.request_id, self._cause.reason
+
     async def _live(self, place: Place, digests: Collection[bytes]) -> Mapping[bytes, int]:
         """The ids of manifests, none of them deleted any more; those that are gone are missing."""
         if not digests:
@@ -210,18 +219,14 @@ class Work:
             self._count(kind, place, _text(digest), (_text(digest), None))
 
     async def _journal(self, rows: Sequence[Sequence[Value]]) -> None:
-        await self._run(QUERIES["add_entry"], rows)
-
-    async def _run(self, query: Query, rows: Sequence[Sequence[Value]]) -> None:
         if rows:
-            await self.session.run_many(query, rows)
+            await self.session.run_many(QUERIES["add_entry"], rows)
 
     def _entry(
         self,
         place: Place,
         action: Action,
         *,
-        tag: str | None = None,
         before: bytes | None = None,
         after: bytes | None = None,
         detail: str | None = None,
@@ -229,7 +234,7 @@ class Work:
         who = self._cause
         return (
             *(self._now, who.actor, who.request_id, who.reason, action.value),
-            *(place.id, place.path, tag, before, after, detail),
+            *(place.id, place.path, None, before, after, detail),
         )
 
     def _count(self, kind: Kind, place: Place, name: str, states: tuple[str | None, str | None]) -> None:

@@ -14,3 +14,22 @@ WHERE b.digest = ANY($2) AND rb.repository_id = $1 ORDER BY b.id FOR NO KEY UPDA
 
 -- lock_repository --
 SELECT path FROM repositories WHERE id = $1 FOR NO KEY UPDATE;
+
+-- Tags and the ids of manifests they shall point to, as one JSON text: a batch is one statement.
+
+-- journal_pointed --
+INSERT INTO journal (repository_id, repository, at, actor, request_id, reason, action, tag, from_digest, to_digest)
+SELECT $1, $3, $4, $5, $6, $7, CASE WHEN t.id IS NULL THEN 'tag_create' ELSE 'tag_move' END, p.value ->> 0, f.digest,
+    m.digest
+FROM jsonb_array_elements($2::text::jsonb) AS p (value)
+JOIN manifests m ON m.id = (p.value ->> 1)::bigint
+LEFT JOIN tags t ON t.repository_id = $1 AND t.name = p.value ->> 0
+LEFT JOIN manifests f ON f.id = t.manifest_id;
+
+-- add_tags --
+INSERT INTO tags (repository_id, name, manifest_id, created_at, published_at)
+SELECT $1, p.value ->> 0, (p.value ->> 1)::bigint, $3, $3 FROM jsonb_array_elements($2::text::jsonb) AS p (value);
+
+-- move_tags --
+UPDATE tags SET manifest_id = (p.value ->> 1)::bigint, updated_at = $3, published_at = $3
+FROM jsonb_array_elements($2::text::jsonb) AS p (value) WHERE tags.repository_id = $1 AND tags.name = p.value ->> 0;

@@ -124,19 +124,16 @@ class SqlHistory(History):
     async def delete_tags(
         self, name: RepositoryName, tags: Sequence[Tag], *, cause: Cause, dry_run: bool = False
     ) -> Sequence[Tag]:
-        texts, now = [tag.text for tag in tags], self._clock()
+        texts = [tag.text for tag in tags]
+        found: Sequence[str] = []
         async with self._undoing(name, dry_run=dry_run) as session:
-            place_id = await repository_id(session, name)
-            if not texts:
-                return []
-            await session.all(QUERIES["lock_tags"], place_id, texts)
-            rows = await session.all(QUERIES["delete_tags"], place_id, texts)
+            place = Place(await repository_id(session, name), name.text)
+            if texts:
+                await session.all(QUERIES["lock_tags"], place.id, texts)
+                found = await Work(session, cause, self._clock()).drop_tags(place, texts)
             if dry_run:
                 raise _Rehearsed
-            common = (now, cause.actor, cause.request_id, cause.reason, Action.TAG_DELETE.value, place_id, name.text)
-            entries = [(*common, text, bytes(digest), None, None) for text, digest in rows]
-            await session.run_many(QUERIES["add_entry"], entries)
-        return [Tag(row[0]) for row in rows]
+        return [Tag(text) for text in found]
 
     @contextlib.asynccontextmanager
     async def _undoing(self, name: RepositoryName, *, dry_run: bool) -> AsyncIterator[Session]:

@@ -65,10 +65,6 @@ ORDER BY published_at DESC, name DESC LIMIT $2;
 SELECT published_at, name FROM tags WHERE repository_id = $1 AND (published_at, name) < ($3, $4)
 ORDER BY published_at DESC, name DESC LIMIT $2;
 
--- delete_tags --
-DELETE FROM tags WHERE repository_id = $1 AND name = ANY($2)
-RETURNING name, (SELECT m.digest FROM manifests m WHERE m.id = tags.manifest_id);
-
 -- add_entry --
 INSERT INTO journal (at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest,
     detail)
@@ -109,14 +105,14 @@ WHERE b.digest = ANY($2) AND rb.repository_id = $1 AND rb.blob_id = b.id;
 -- lock_repository --
 SELECT path FROM repositories WHERE id = $1;
 
--- add_tag --
-INSERT INTO tags (repository_id, name, manifest_id, created_at, published_at) VALUES ($1, $2, $3, $4, $4);
+-- Tags that are about to be deleted; they are locked.
+-- journal_dropped --
+INSERT INTO journal (repository_id, repository, at, actor, request_id, reason, action, tag, from_digest)
+SELECT $1, $3, $4, $5, $6, $7, 'tag_delete', t.name, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
+WHERE t.repository_id = $1 AND t.name = ANY($2);
 
--- move_tag --
-UPDATE tags SET manifest_id = $3, updated_at = $4, published_at = $4 WHERE repository_id = $1 AND name = $2;
-
--- drop_tag --
-DELETE FROM tags WHERE repository_id = $1 AND name = $2;
+-- drop_tags --
+DELETE FROM tags WHERE repository_id = $1 AND name = ANY($2) RETURNING name;
 
 -- restore_manifests --
 UPDATE manifests SET deleted_at = NULL WHERE id = ANY($1) AND deleted_at IS NOT NULL RETURNING digest;

@@ -172,7 +172,7 @@ def at_work(where: Where, postgres: Callable[[], Postgres]) -> bool:
         return int(found) > 1  # one of them is the question itself
     if not where.exists():
         return False
-    connection = sqlite3.connect(where, isolation_level=None, timeout=0)
+    connection, count = sqlite3.connect(where, isolation_level=None, timeout=0), 0
     try:
         (count,) = connection.execute("SELECT count(*) FROM moorage_migrations").fetchone()
         connection.execute("BEGIN IMMEDIATE")
@@ -192,9 +192,11 @@ async def test_a_crash_in_the_middle_of_a_migration_leaves_what_was_before_it(
         text = f"CREATE TABLE more (id integer);\nCREATE TABLE slow (n integer);\n{SLOW[dialect]}"
         (folder / f"0003_more.{dialect}.sql").write_text(text)
     with start(MIGRATE, as_argument(where), str(tmp_path / "chains")) as child:
-        wait_for(lambda: child.poll() is not None or at_work(where, lambda: request.getfixturevalue("postgres")))
-        assert child.poll() is None, child.stderr and child.stderr.read()
-        child.kill()
+        try:
+            wait_for(lambda: child.poll() is not None or at_work(where, lambda: request.getfixturevalue("postgres")))
+            assert child.poll() is None, child.stderr and child.stderr.read()
+        finally:
+            child.kill()
     if not isinstance(where, Path):
         # The server notices that a client is gone only when it has something to say to it.
         terminate = (

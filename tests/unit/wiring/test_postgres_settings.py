@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from moorage.config.backends import Database
-from moorage.metadata.sql.starting import postgres_settings
 from moorage.sql.postgres_connect import PoolLimits, PostgresSettings
+from moorage.wiring.postgres import postgres_settings
 
 PASSWORD = "a secret"
 

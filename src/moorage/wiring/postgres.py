@@ -1,0 +1,79 @@
+"""PostgreSQL, with its replicas if there are any. Imported where it is used: a start on SQLite need not wait for it."""
+
+import dataclasses
+
+from moorage.config import Config
+from moorage.config.backends import Database as DatabaseConfig
+from moorage.metadata.sql.images import has_images
+from moorage.metadata.sql.schema import check
+from moorage.sql.base import Database
+from moorage.sql.discovery import Address
+from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.postgres_check import check_server
+from moorage.sql.postgres_connect import PoolLimits, PostgresSettings
+from moorage.sql.replicas import open_replicated
+
+_PORT = 5432
+
+
+async def open_postgres(config: Config) -> Database:
+    """Open the database that the section ``database`` names; the server need not be there yet."""
+    settings = postgres_settings(config.database)
+    primary = await PostgresDatabase.open(settings)
+    if not config.database.loadbalancing.enabled:
+        return primary
+
+    async def connect(address: Address) -> Database:
+        replica = dataclasses.replace(settings, host=address.host, port=address.port, is_writable=False)
+        return await PostgresDatabase.open(replica)
+
+    return await open_replicated(
+        primary,
+        connect,
+        balancing=config.database.loadbalancing,
+        port=settings.port,
+        redis=config.redis.loadbalancing,
+    )
+
+
+def postgres_settings(config: DatabaseConfig) -> PostgresSettings:
+    """The connection that the section ``database`` describes."""
+    return PostgresSettings(
+        host=config.host,
+        port=config.port or _PORT,
+        user=config.user,
+        password=config.password,
+        dbname=config.dbname,
+        sslmode=config.sslmode or "prefer",
+        sslcert=config.sslcert,
+        sslkey=config.sslkey,
+        sslrootcert=config.sslrootcert,
+        connect_timeout=config.connecttimeout,
+        drain_timeout=config.draintimeout,
+        prepared_statements=config.preparedstatements,
+        primary=config.primary,
+        pool=PoolLimits(
+            max_open=config.pool.maxopen,
+            # Not given is not 0: then what is open stays open.
+            max_idle=max(config.pool.maxidle, 0) if "maxidle" in config.pool.model_fields_set else None,
+            max_lifetime=config.pool.maxlifetime,
+            max_idle_time=config.pool.maxidletime,
+        ),
+    )
+
+
+async def prepare_postgres(config: DatabaseConfig) -> bool:
+    """Check the server and the schema, which is not changed; return whether there are images.
+
+    Raises:
+        ConfigurationError: it cannot be used; with what would help.
+        DatabaseUnavailable: it does not answer.
+    """
+    settings = postgres_settings(config)
+    await check_server(settings)
+    database = await PostgresDatabase.open(settings)
+    try:
+        (await check(database)).refuse()
+        return await has_images(database)
+    finally:
+        await database.close()

@@ -1,0 +1,39 @@
+"""Before a database is used: the right server, the right schema, and whether it holds images."""
+
+from moorage.config.backends import Database as DatabaseConfig
+from moorage.config.stores import DatabaseStore, SqliteStore
+from moorage.errors import BackendError, ConfigurationError, Mistake
+from moorage.metadata.sql.images import has_images
+from moorage.metadata.sql.schema import migrate_sqlite
+from moorage.sql.sqlite import SqliteDatabase
+
+
+async def prepare(config: DatabaseConfig, store: DatabaseStore) -> bool:
+    """Make a database ready to be used, and return whether it holds images. What is opened is closed again.
+
+    An SQLite file is made and migrated; of a PostgreSQL database nothing is changed.
+
+    Raises:
+        ConfigurationError: it cannot be reached or used; with what would help.
+    """
+    try:
+        if isinstance(store, SqliteStore):
+            return await _prepare_sqlite(store)
+        from moorage.wiring.postgres import prepare_postgres  # noqa: PLC0415 - a start on SQLite need not wait for it
+
+        return await prepare_postgres(config)
+    except BackendError as exc:
+        path = "database.sqlite" if isinstance(store, SqliteStore) else "database.host"
+        raise ConfigurationError([Mistake(path, f"cannot be used: {exc}")]) from exc
+
+
+async def _prepare_sqlite(store: SqliteStore) -> bool:
+    if not store.path.parent.is_dir():
+        message = f"there is no folder {store.path.parent}; make it, or name a file elsewhere"
+        raise ConfigurationError([Mistake("database.sqlite", message)])
+    migrate_sqlite(store.path)
+    database = await SqliteDatabase.open(store.path)
+    try:
+        return await has_images(database)
+    finally:
+        await database.close()

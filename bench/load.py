@@ -2,7 +2,7 @@
 
 The client is light on purpose, because it shares the machine's cores with what it measures: bodies are sent from
 memory that is there already, and bodies that come are dropped by the kernel, uncopied (MSG_TRUNC). It knows only
-the HTTP that the two servers speak: keep-alive and Content-Length.
+the HTTP that the two servers speak: keep-alive, Content-Length, and chunks around JSON.
 """
 
 import itertools
@@ -23,7 +23,11 @@ STALL_S = 120
 
 SEND_BUFFER_BYTES = 512 << 10
 DROP_BYTES = 4 << 20
+_RECEIVE_BYTES = 64 << 10
 
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\r\n", re.IGNORECASE)
+_CHUNKS_END = b"\r\n0\r\n\r\n"
+"""The end of the last chunk. JSON holds no bare line ends, so it is nothing else."""
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _WRK_COUNT = re.compile(r"(\d+) requests in ([\d.]+)(us|ms|s|m)\b")
 _WRK_UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
@@ -176,6 +180,7 @@ class _Connection:
         self._head = b""
         self._left_bytes = 0
         self._is_bodiless = False
+        self._chunked_tail: bytes | None = None
 
     def go_on(self) -> None:
         """Do what can be done without waiting."""
@@ -229,19 +234,31 @@ class _Connection:
             if self._left_bytes:
                 self._drop()
                 return
-            data = self._socket.recv(64 << 10)
+            data = self._socket.recv(_RECEIVE_BYTES)
         except BlockingIOError:
             return
         if not data:
             msg = f"the server hung up: {self._head.decode('latin-1')}"
             raise LoadError(msg)
+        if self._chunked_tail is not None:
+            self._take_chunks(data)
+            return
         self._head += data
         end = self._head.find(b"\r\n\r\n")
-        if end >= 0:
+        if end >= 0 and _CHUNKED.search(self._head, 0, end + 2):
+            self._head, rest = self._head[: end + 2], self._head[end + 2 :]
+            self._take_chunks(rest)
+        elif end >= 0:
             came = len(self._head) - end - 4
             self._left_bytes = self._body_bytes(self._head[: end + 2]) - came
             if self._left_bytes <= 0:
                 self._finish()
+
+    def _take_chunks(self, data: bytes) -> None:
+        self._chunked_tail = ((self._chunked_tail or b"") + data)[-len(_CHUNKS_END) :]
+        if self._chunked_tail == _CHUNKS_END:
+            self._chunked_tail = None
+            self._finish()
 
     def _drop(self) -> None:
         length = min(self._left_bytes, DROP_BYTES)

@@ -140,7 +140,7 @@ class PostgresSink(Sink):
 
     async def _fill(self, tables: Iterable[tuple[str, Iterator[Row]]]) -> None:
         # Rows are consistent by construction: neither triggers nor foreign keys are asked.
-        settings = {"session_replication_role": "replica", "synchronous_commit": "off"}
+        settings = {"session_replication_role": "replica"}
         connection = await asyncpg.connect(self._url, command_timeout=600, server_settings=settings)
         try:
             for table, rows in tables:

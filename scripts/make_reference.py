@@ -5,6 +5,7 @@ the code has and this file lacks, or the reverse, ends the script.
 """
 
 import ast
+import asyncio
 import inspect
 import itertools
 import re
@@ -12,37 +13,58 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import cast
 
 import typer
+from schema_reference import schema_lines
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from moorage import config, errors, wiring
+from moorage import config, errors
 from moorage.cli.app import app as cli
 from moorage.config.schema import tree
+from moorage.config.stores import SqliteStore
 from moorage.http import errors as http_errors
 from moorage.http import routes
-from moorage.http.app import App
 from moorage.http.debug import DebugApp
+from moorage.http.moorage_v1_asked import Asked
+from moorage.http.moorage_v1_openapi import OPERATIONS
+from moorage.wiring.registry import build
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 SOURCE = ROOT / "src" / "moorage"
 WRITTEN_BY = "<!-- Written from the code by `make docs`; changes here are lost. -->"
 
-PARAMETERS: Mapping[str, str] = {
-    "_state": "what the registry adds to the URL of an upload for itself; follow the `Location` of the answer before",
-    "artifactType": "list only referrers of this artifact type; `OCI-Filters-Applied` says that it was done",
-    "digest": "of the whole blob: closes an upload, or takes a whole blob in one `POST`",
-    "digest-algorithm": "`sha256` or `sha512`: which digest the upload will be closed with",
-    "from": "the repository to mount from; without it, wherever the blob is",
-    "last": "list what comes after this; `Link` in an answer has it for the next page",
-    "mount": "the digest of a blob that another repository has, to be put into this one",
-    "n": "how many to list at most",
-    "tag": "a tag for a manifest that is pushed by digest; may be there several times",
+PARAMETERS: Mapping[str, Mapping[str, str]] = {
+    "/v2/": {
+        "_state": "what the registry adds to the URL of an upload for itself; follow the `Location` of the last answer",
+        "artifactType": "list only referrers of this artifact type; `OCI-Filters-Applied` says that it was done",
+        "digest": "of the whole blob: closes an upload, or takes a whole blob in one `POST`",
+        "digest-algorithm": "`sha256` or `sha512`: which digest the upload will be closed with",
+        "from": "the repository to mount from; without it, wherever the blob is",
+        "last": "list what comes after this; `Link` in an answer has it for the next page",
+        "mount": "the digest of a blob that another repository has, to be put into this one",
+        "n": "how many to list at most",
+        "tag": "a tag for a manifest that is pushed by digest; may be there several times",
+    },
+    "/gitlab/v1/": {
+        "before": "list what comes before this; not together with `last`; `Link` has it for the previous page",
+        "dry_run": "`true`: change nothing, and reserve the new name for a minute",
+        "last": "list what comes after this; `Link` in an answer has it for the next page",
+        "n": "how many to list at most, from 1 to 1000; 100 without it",
+        "name": "list only tags that have this in their name; not together with `name_exact`",
+        "name_exact": "list only the tag of this name",
+        "referrer_type": "list only referrers of these artifact types, separated by commas",
+        "referrers": "`true`: with each tag, the manifests that refer to its manifest",
+        "size": "`self`: with the repository's size in bytes; `self_with_descendants`: with that of those below it too",
+        "sort": "`name` or `published_at`, with `-` in front from the end",
+    },
 }
-"""What each query parameter means."""
+"""What each query parameter means, for each API. ``/moorage/v1/`` says it in the code, for its OpenAPI document."""
+
+_OPERATIONS = {(operation.endpoint, operation.method): operation for operation in OPERATIONS}
 
 Row = Sequence[str]
 Command = TyperCommand | TyperGroup
@@ -94,18 +116,28 @@ def api_page() -> str:
         "The endpoints of the OCI distribution specification 1.1 (its numbers in parentheses), and a few more.",
         "`<name>` is a repository, `<reference>` a tag or a digest, `<id>` an upload session.",
         "Paths are below `http.prefix` if that is set.",
+        "",
+        "`/gitlab/v1/` is the GitLab registry's own API, and `/moorage/v1/` is ours:",
+        "[History and undo](../how-to/history-and-undo.md) shows how to use it, and it describes itself in",
+        "`/moorage/v1/openapi.json`.",
+        "Both need a metadata database, and answer 404 without one.",
     ]
     for endpoint, methods in _routes().items():
         lines += ["", f"## {documented[endpoint.name]}", ""]
         lines += _table(
             ("method", "what it does", "query"),
             (
-                (" ".join(f"`{name}`" for name in names), _first_line(handler), _shown_parameters(handler))
+                (" ".join(f"`{name}`" for name in names), _first_line(handler), _shown_parameters(endpoint, handler))
                 for handler, names in _by_handler(methods)
             ),
         )
-    lines += ["", "## Query parameters", ""]
-    lines += _table(("parameter", "what it means"), ((f"`{name}`", text) for name, text in PARAMETERS.items()))
+        if endpoint is routes.Endpoint.GITLAB_REPOSITORY:
+            lines += ["", 'The body of `PATCH` is JSON, `{"name": "…"}` or `{"namespace": "…"}`.']
+        for method in methods:
+            lines += _asked_lines(endpoint, method)
+    for path, parameters in PARAMETERS.items():
+        lines += ["", f"## Query parameters below {path}", ""]
+        lines += _table(("parameter", "what it means"), ((f"`{name}`", text) for name, text in parameters.items()))
     lines += [
         "",
         "## The debug address",
@@ -118,7 +150,9 @@ def api_page() -> str:
         "`X-Request-Id` is the request's own if it is harmless, else a new one; it is the `correlation_id` of the log.",
         "Below `/v2/` there is also `Docker-Distribution-API-Version: registry/2.0` and what `http.headers` names.",
         "Methods that write answer 405 in read-only mode, and so does `DELETE` of blobs, manifests and tags unless",
-        "`storage.delete.enabled` is set.",
+        "`storage.delete.enabled` is set; the same goes for `POST` to `/moorage/v1/tags/delete`.",
+        "",
+        "With a metadata database, `Moorage-Reason` in a request that changes something says why, for the journal.",
         "[Errors](errors.md) lists what an answer may be besides.",
     ]
     return _page(lines)
@@ -160,11 +194,17 @@ def errors_page() -> str:
     return _page(lines)
 
 
+def schema_page() -> str:
+    """Every table of the metadata database."""
+    return _page(schema_lines())
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "cli.md": cli_page,
     "api.md": api_page,
     "errors.md": errors_page,
+    "schema.md": schema_page,
 }
 
 
@@ -211,10 +251,19 @@ def _parameters(command: Command) -> Iterator[Row]:
     yield "`--help`, `-h`", "Print what this page says."
 
 
+@cache
 def _routes() -> Mapping[routes.Endpoint, Mapping[str, Callable[..., object]]]:
     with tempfile.TemporaryDirectory() as folder:
-        app: App = wiring.build(config.defaults(folder, "127.0.0.1:0"), secret=b"").app
-        return app._routes  # noqa: SLF001 - the table is nobody's business but the reference page's
+        return asyncio.run(_routes_of(Path(folder)))
+
+
+async def _routes_of(folder: Path) -> Mapping[routes.Endpoint, Mapping[str, Callable[..., object]]]:
+    settings = config.defaults(str(folder), "127.0.0.1:0")
+    registry = await build(settings, SqliteStore(folder / "moorage.db"), secret=b"")
+    try:
+        return registry.app._routes  # noqa: SLF001 - the table is nobody's business but the reference page's
+    finally:
+        await registry.close()
 
 
 def _endpoint_docstrings() -> Mapping[str, str]:
@@ -234,8 +283,27 @@ def _by_handler(methods: Mapping[str, Callable[..., object]]) -> Iterator[tuple[
         yield handler, [name for name, other in methods.items() if other == handler]
 
 
-def _shown_parameters(handler: Callable[..., object]) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(_parameters_of(handler)))
+def _shown_parameters(endpoint: routes.Endpoint, handler: Callable[..., object]) -> str:
+    operations = [operation for (place, _), operation in _OPERATIONS.items() if place is endpoint]
+    names = {name for operation in operations for name in operation.query.model_fields} or _parameters_of(handler)
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def _asked_lines(endpoint: routes.Endpoint, method: str) -> list[str]:
+    """What a method of our own API takes: its query and its body."""
+    operation = _OPERATIONS.get((endpoint, method))
+    if operation is None:
+        return []
+    lines = ["", operation.description, f"Needs {operation.access}, once authentication is configured."]
+    takes = [("query", operation.query)] + ([] if operation.body is None else [("body", operation.body)])
+    rows = [row for place, model in takes for row in _model_rows(place, model)]
+    return [*lines, "", *(_table(("where", "name", "what it means"), rows) if rows else [])]
+
+
+def _model_rows(place: str, model: type[Asked]) -> Iterator[Row]:
+    for name, field in model.model_fields.items():
+        needed = " Needed." if field.is_required() else ""
+        yield place, f"`{name}`", f"{_sentence(field.description or '')}{needed}"
 
 
 def _parameters_of(handler: Callable[..., object]) -> set[str]:
@@ -248,9 +316,15 @@ def _parameters_of(handler: Callable[..., object]) -> set[str]:
 
 
 def _check_parameters() -> None:
-    found = {name for methods in _routes().values() for handler in methods.values() for name in _parameters_of(handler)}
-    if found != set(PARAMETERS):
-        sys.exit(f"PARAMETERS in {Path(__file__).name} differs from the code: {sorted(found ^ set(PARAMETERS))}")
+    documented = _endpoint_docstrings()
+    found: dict[str, set[str]] = {path: set() for path in PARAMETERS}
+    for endpoint, methods in _routes().items():
+        path = next((path for path in PARAMETERS if documented[endpoint.name].startswith(f"`{path}")), None)
+        for handler in methods.values() if path is not None else ():
+            found[path] |= _parameters_of(handler)
+    for path, names in found.items():
+        if names != set(PARAMETERS[path]):
+            sys.exit(f"PARAMETERS[{path!r}] differs from the code: {sorted(names ^ set(PARAMETERS[path]))}")
 
 
 def _reasons() -> list[str]:

@@ -5,7 +5,6 @@ replayed at the end: it alone tells what every tag points to.
 """
 
 import asyncio
-import tempfile
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -20,7 +19,16 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 
 from contract.metadata.journal import assert_chains
 from contract.metadata.pushing import NOBODY, push, push_blob
-from contract.metadata.stores import Open, OpenSql, SqlStore, Store, layout_opener, postgres_opener, sqlite_opener
+from contract.metadata.stores import (
+    Open,
+    OpenSql,
+    SqlStore,
+    Store,
+    layout_opener,
+    postgres_opener,
+    quick_folder,
+    sqlite_opener,
+)
 from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown, Refused
 from moorage.metadata.base import Page
 from moorage.oci.digests import Algorithm, Digest
@@ -80,7 +88,7 @@ class Registry(RuleBasedStateMachine):
         self.ever: set[Digest] = set()
         self.touched = NAMES[0]
         self.views: list[tuple[Store, Store]] = []
-        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = self.stack.enter_context(quick_folder())
         for open_ in [opener(folder) for opener in self.openers]:
             pair = [self.run(self.stack.enter_async_context(open_())) for _ in range(2)]
             self.views.append((pair[0], pair[1]))

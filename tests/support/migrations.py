@@ -15,7 +15,6 @@ from moorage.sql.base import Database, Query, Row, Value
 from moorage.sql.postgres import PostgresDatabase
 from moorage.sql.postgres_connect import PostgresSettings
 from moorage.sql.sqlite import SqliteDatabase
-from support.postgres import Postgres
 
 TESTS = Path(__file__).parents[1]
 
@@ -75,17 +74,6 @@ def with_more(chains: Chains, *migrations: Migration, post: Sequence[Migration] 
     return Chains(
         Chain("pre-deployment", chains.pre.folder, (*chains.pre.migrations, *migrations)),
         Chain("post-deployment", chains.post.folder, (*chains.post.migrations, *post)),
-    )
-
-
-def settings_of(postgres: Postgres, dbname: str) -> PostgresSettings:
-    return PostgresSettings(
-        host=postgres.host,
-        port=postgres.port,
-        user=postgres.user,
-        password=postgres.password,
-        dbname=dbname,
-        sslmode="disable",
     )
 
 

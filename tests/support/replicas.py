@@ -18,12 +18,12 @@ def primary_server() -> Postgres:
     return Postgres(hba=[_LOOPBACK], settings={"log_statement": "all", "wal_keep_size": "256MB"})
 
 
-def standby_server(primary: Postgres, host: str = "127.0.0.2") -> Postgres:
-    """A standby of *primary* on another loopback address. ``with`` copies the primary and starts it."""
+def standby_server(primary: Postgres, host: str = "127.0.0.2", *more: str) -> Postgres:
+    """A standby of *primary* on another loopback address, or several. ``with`` copies the primary and starts it."""
     standby = Postgres(
         standby_of=primary,
         hba=[_LOOPBACK],
-        settings={"listen_addresses": host, "log_statement": "all", "wal_keep_size": "256MB"},
+        settings={"listen_addresses": ",".join([host, *more]), "log_statement": "all", "wal_keep_size": "256MB"},
     )
     standby.host = host
     standby.port = primary.port

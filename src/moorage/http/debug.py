@@ -8,6 +8,7 @@ from aiohttp import web
 
 from moorage.errors import BackendError, StorageFull
 from moorage.http.responses import Response
+from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 
 _FRESH_S = 2.0
@@ -17,15 +18,16 @@ _DEADLINE_S = 10.0
 
 
 class DebugApp:
-    """``GET /debug/health``: 200 with ``{}``; 200 and "degraded" without room; 503 where storage does not answer.
+    """``GET /debug/health``: 200 with ``{}``; 200 and "degraded" without room; 503 where storage or the database does not answer.
 
     Without room the status stays 200, because pulls and deletes go on and no load balancer should stop them.
 
     Source: GitLab features HLT-001, HLT-007.
     """
 
-    def __init__(self, storage: StorageDriver) -> None:
+    def __init__(self, storage: StorageDriver, database: Database | None = None) -> None:
         self._storage = storage
+        self._database = database
         self._lock = asyncio.Lock()
         self._checked_at = float("-inf")
         self._status, self._found = 200, {"": ""}
@@ -41,12 +43,16 @@ class DebugApp:
         return Response(self._status, {"Content-Type": "application/json"}, json.dumps(self._found).encode())
 
     async def _check(self) -> tuple[int, dict[str, str]]:
-        name = f"storagedriver_{self._storage.name}"
-        try:
-            async with asyncio.timeout(_DEADLINE_S):
-                await self._storage.probe()
-        except StorageFull:
-            return 200, {name: "degraded: no room left; pushes are refused, pulls and deletes go on"}
-        except (BackendError, TimeoutError) as exc:
-            return 503, {name: f"failed: {exc or 'no answer in time'}"}
-        return 200, {}
+        parts = {f"storagedriver_{self._storage.name}": self._storage.probe}
+        if self._database is not None:
+            parts[f"database_{self._database.dialect}"] = self._database.ping
+        status, found = 200, {}
+        for name, ask in parts.items():
+            try:
+                async with asyncio.timeout(_DEADLINE_S):
+                    await ask()
+            except StorageFull:
+                found[name] = "degraded: no room left; pushes are refused, pulls and deletes go on"
+            except (BackendError, TimeoutError) as exc:
+                status, found[name] = 503, f"failed: {exc or 'no answer in time'}"
+        return status, found

@@ -93,8 +93,9 @@ class MoorageHandlers:
         query = asked.parse_query(asked.TagUndoQuery, call.query)
         body = await self._body(call, asked.TagUndo)
         expected = Expected(body.expected) if "expected" in body.model_fields_set else None
+        cause = _cause(call, is_undo=True)
         outcome = await self._history.undo_tag(
-            query.repository, query.tag, _target(body), expected=expected, cause=_cause(call), dry_run=body.dry_run
+            query.repository, query.tag, _target(body), expected=expected, cause=cause, dry_run=body.dry_run
         )
         return _answer(answers.undo(outcome, request_id=call.id, dry_run=body.dry_run))
 
@@ -104,7 +105,7 @@ class MoorageHandlers:
         body = await self._body(call, asked.RequestUndo)
         await self._check_touched(call, query.id, Action.PULL, Action.PUSH, Action.DELETE)
         outcome = await self._history.undo_request(
-            query.id, cause=_cause(call), partial=body.partial, dry_run=body.dry_run
+            query.id, cause=_cause(call, is_undo=True), partial=body.partial, dry_run=body.dry_run
         )
         return _answer(answers.undo(outcome, request_id=call.id, dry_run=body.dry_run))
 
@@ -119,7 +120,7 @@ class MoorageHandlers:
             keep_newest=body.keep_newest,
         )
         removal = await self._history.delete_tags(
-            query.repository, selection, cause=call.cause, limit=body.limit, dry_run=body.dry_run
+            query.repository, selection, cause=_cause(call, is_undo=False), limit=body.limit, dry_run=body.dry_run
         )
         return _answer(answers.removal(removal, request_id=call.id, dry_run=body.dry_run))
 
@@ -167,10 +168,12 @@ def _target(body: asked.TagUndo) -> Target:
     return Steps(body.steps or 1) if body.at is None else AsOf(body.at)
 
 
-def _cause(call: Call) -> Cause:
-    """The cause of an undo, which knows by itself what it does: only the caller's own reason is added."""
-    reason = call.cause.reason if "Moorage-Reason" in call.headers else ""
-    return Cause(call.grant.actor, call.id, reason)
+def _cause(call: Call, *, is_undo: bool) -> Cause:
+    """Who does it, and why; an undo knows by itself what it does, so that only the caller's own reason is added."""
+    has_reason = "Moorage-Reason" in call.headers
+    reason = "" if is_undo and not has_reason else call.cause.reason
+    # What is no UTF-8 came through as surrogates, which no database takes.
+    return Cause(call.grant.actor, call.id, reason.encode("utf-8", "replace").decode())
 
 
 def _check_size(size_bytes: int) -> None:

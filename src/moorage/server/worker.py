@@ -78,7 +78,9 @@ async def _serve(config: Config, station: Station) -> None:
         for listener in station.listeners:
             await web.SockSite(server, listener, ssl_context=tls).start()
         debug = web.ServerRunner(
-            ConnectionServer(DebugApp(registry.storage)), handle_signals=False, shutdown_timeout=_CUT_S
+            ConnectionServer(DebugApp(registry.storage, registry.metadata.database)),
+            handle_signals=False,
+            shutdown_timeout=_CUT_S,
         )
         await debug.setup()
         for listener in station.debug_listeners:

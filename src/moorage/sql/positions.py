@@ -40,6 +40,10 @@ return 1
 """
 
 
+class PositionLate(DatabaseUnavailable):
+    """Redis is slow, or gone."""
+
+
 class Position(NamedTuple):
     """A place in PostgreSQL's log."""
 
@@ -65,7 +69,8 @@ class PositionStore:
         """Where *repository* was last written; None if that is longer ago than :data:`KEPT`.
 
         Raises:
-            DatabaseUnavailable: Redis did not answer within *limit_s* seconds, or answered nonsense.
+            PositionLate: Redis did not answer within *limit_s* seconds.
+            DatabaseUnavailable: it takes no connection, or answered nonsense.
         """
         lsn_key, timeline_key = keys_of(repository)
         async with self._turn(limit_s):
@@ -105,8 +110,11 @@ class PositionStore:
         try:
             async with asyncio.timeout(min(limit_s, self._answer_s)), self._turns:
                 yield
-        except (RedisError, OSError) as exc:  # TimeoutError is an OSError
-            msg = f"redis.loadbalancing: {exc or type(exc).__name__}"
+        except TimeoutError as exc:
+            msg = f"redis.loadbalancing: no answer within {limit_s} s"
+            raise PositionLate(msg) from exc
+        except (RedisError, OSError) as exc:
+            msg = f"redis.loadbalancing: {str(exc) or type(exc).__name__}"
             raise DatabaseUnavailable(msg) from exc
 
 

@@ -11,7 +11,7 @@ from moorage.sql.replica import Connect, PrimaryState, Replica
 from moorage.telemetry import get_log
 
 CHECK_S = 0.1
-"""How long a read waits to learn how far a replica is, and how long a probe may take."""
+"""How long a read may take to find a replica that is far enough, and how long a probe may take."""
 PROBE_PAUSE_S = 1.0
 """Between two probes of one replica."""
 
@@ -80,16 +80,16 @@ class ReplicaSet:
         self._next = (self._next + 1) % len(found)
         return found[self._next :] + found[: self._next]
 
-    async def having(self, lsn: int) -> Replica | None:
+    async def having(self, lsn: int, *, limit_s: float) -> Replica | None:
         """A replica that has replayed the log up to *lsn*: the next in turn if it can be, at the cost of one question.
 
-        None: none that is known to; the one in turn may have been too slow to say.
+        None: none that is known to; the one in turn may not have said so within *limit_s* seconds.
         """
         replicas = self.usable()
         if replicas:
             first = replicas[0]
             try:
-                if await first.ask(lsn, limit_s=CHECK_S):
+                if await first.ask(lsn, limit_s=limit_s):
                     return first
             except DatabaseUnavailable as exc:
                 self.suspect(first, exc)

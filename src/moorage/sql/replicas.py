@@ -17,7 +17,7 @@ from moorage.config.backends import LoadBalancing, RedisConnection
 from moorage.errors import BackendError, ConfigurationError, DatabaseUnavailable, Mistake
 from moorage.sql.base import Database, Query, Row, Session, Value
 from moorage.sql.discovery import Directory, directory_of
-from moorage.sql.positions import Position, PositionStore
+from moorage.sql.positions import Position, PositionLate, PositionStore
 from moorage.sql.quarantine import Quarantine
 from moorage.sql.recording import Recorder
 from moorage.sql.replica import Connect, Replica, primary_position, primary_state
@@ -40,6 +40,10 @@ _REFRESH_PERIOD_MAX = timedelta(minutes=30)
 _REFRESH_PERIOD = timedelta(minutes=1)
 _TICK_S = 1.0
 """How often what failed is tried again, unless something calls for it at once."""
+_LEAST_S = 0.02
+"""What a replica has to answer, however long Redis took."""
+_LATE = 3
+"""After so many late answers in a row Redis is taken to be gone, as it is at once if it takes no connection."""
 _CATCH_UP_S = 1.0
 """How long a write waits for the replicas if its position cannot be recorded."""
 
@@ -72,6 +76,7 @@ class ReplicatedDatabase(Database):
         self._period_s = min(period or _REFRESH_PERIOD, _REFRESH_PERIOD_MAX).total_seconds()
         self._pause_s = refresh_pause_s
         self._jitter = jitter
+        self._late = 0
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -137,17 +142,23 @@ class ReplicatedDatabase(Database):
             return None, "not recorded"
         if not self.replicas.replicas:
             return None, "no replica"
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + CHECK_S
         try:
             written = await self._positions.find(repository, limit_s=CHECK_S)
         except DatabaseUnavailable as exc:
-            self._distrust(str(exc))
+            self._late = self._late + 1 if isinstance(exc, PositionLate) else _LATE
+            if self._late >= _LATE:
+                self._distrust(str(exc))
             return None, "no position"
+        self._late = 0
         if written is not None:
             self._note_timeline(written)
         floor = self.replicas.floor()
         if floor is None:
             return None, "not refreshed"
-        replica = await self.replicas.having(max(floor.lsn, written.lsn if written else 0))
+        lsn = max(floor.lsn, written.lsn if written else 0)
+        replica = await self.replicas.having(lsn, limit_s=max(_LEAST_S, deadline - clock()))
         return replica, "behind" if replica is None else "replica"
 
     async def _follow_up(self, repository: str) -> None:

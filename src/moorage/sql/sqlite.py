@@ -7,13 +7,16 @@ share one fsync. Between processes the file's own lock decides.
 
 import asyncio
 import contextlib
+import copy
+import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from moorage.errors import BackendError, DatabaseConflict, DatabaseUnavailable, StorageFull
 from moorage.sql.base import Database, Query, Row, Session, Value, microseconds
@@ -22,17 +25,23 @@ sqlite3.register_adapter(datetime, microseconds)
 
 _TURN_DEADLINE_S = 10.0
 """How long a transaction waits for those before it, and for other processes."""
+_COMMIT_DEADLINE_S = 30.0
+"""How long a transaction waits for the disk."""
 _BUSY_PAUSE_S = 0.001
 _GROUP_LIMIT = 64
 """Transactions that one commit makes durable at most."""
 _MANY = 500
 """After so many statements in a row, let others have the event loop."""
 _CACHE_KIB = 16 * 1024
+_PLACES_LIMIT = 1024
+"""Items of a list that get a parameter each; there are builds of SQLite that take 32,766 in all."""
+_CLOSED = "the database is closed"
 
 _UNAVAILABLE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_INTERRUPT,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_CANTOPEN,
@@ -64,31 +73,31 @@ class SqliteDatabase(Database):
             DatabaseUnavailable: it cannot be opened, or is no database.
             StorageFull: there is no room for it.
         """
-        with _translated():
+        try:
             return cls(path)
+        except sqlite3.Error as exc:
+            _fail(exc)
 
     async def all(
         self, query: Query, *args: Value, repository: str | None = None, heavy: bool = False
     ) -> Sequence[Row]:
         del repository
         if not heavy:
-            return _run(self._reader, query, args).fetchall()
+            return _all(self._reader, query, args)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._heavy_thread, _all, self._heavy, query, args)
 
     async def first(self, query: Query, *args: Value, repository: str | None = None) -> Row | None:
         del repository
-        return _first(_run(self._reader, query, args))
+        return _first(self._reader, query, args)
 
     async def write(self, query: Query, *args: Value, repository: str | None = None) -> Sequence[Row]:
         async with self.transaction(repository=repository) as session:
             return await session.all(query, *args)
 
-    @contextlib.asynccontextmanager
-    async def transaction(self, *, repository: str | None = None) -> AsyncIterator[Session]:
+    def transaction(self, *, repository: str | None = None) -> AbstractAsyncContextManager[Session]:
         del repository
-        async with self._writer.turn() as session:
-            yield session
+        return self._writer.turn()
 
     async def ping(self) -> None:
         async with self.transaction():
@@ -96,7 +105,8 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         await self._writer.close()
-        self._heavy_thread.shutdown()
+        self._heavy.interrupt()
+        await asyncio.to_thread(self._heavy_thread.shutdown)
         for connection in (self._reader, self._heavy):
             connection.close()
 
@@ -104,12 +114,27 @@ class SqliteDatabase(Database):
 class _Turn:
     """One transaction that waits for its turn, has it, or has had it."""
 
+    __slots__ = ("durable", "finished", "granted")
+
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.granted: asyncio.Future[None] = loop.create_future()
         self.finished: asyncio.Future[bool] = loop.create_future()
         """Whether what it wrote shall be kept."""
         self.durable: asyncio.Future[None] = loop.create_future()
+
+    def settle(self, exc: Exception | None) -> None:
+        """Tell whoever waits, if somebody does, how it went."""
+        for future in (self.granted, self.durable):
+            if future.done():
+                continue
+            if exc is None:
+                future.set_result(None)
+            else:
+                again = copy.copy(exc)  # Each is raised in a task of its own.
+                again.__cause__ = exc
+                future.set_exception(again)
+                future.exception()  # Seen: whoever waited may be gone.
 
 
 class _Writer:
@@ -120,83 +145,96 @@ class _Writer:
         self._session = _SqliteSession(connection)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._turns: asyncio.Queue[_Turn | None] = asyncio.Queue()
+        self._group: list[_Turn] = []
+        """Those that the next commit makes durable."""
+        self._is_closed = False
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[Session]:
         """A transaction's turn; the end of the block waits until it is durable."""
-        if self._task.done():
-            msg = "the database is closed"
-            raise DatabaseUnavailable(msg)
+        if self._is_closed:
+            raise DatabaseUnavailable(_CLOSED)
         turn = _Turn()
         self._turns.put_nowait(turn)
+        is_kept = False
         try:
-            async with asyncio.timeout(_TURN_DEADLINE_S):
-                await turn.granted
-        except TimeoutError:
-            turn.finished.set_result(False)
-            msg = "the database was busy for too long"
-            raise DatabaseUnavailable(msg) from None
-        except BaseException:
-            turn.finished.set_result(False)
-            raise
-        try:
+            await _granted(turn)
             yield self._session
-        except BaseException:
-            turn.finished.set_result(False)
-            raise
-        turn.finished.set_result(True)
-        # Shielded: whoever waits may be cancelled, the commit goes on for the others.
-        await asyncio.shield(turn.durable)
+            is_kept = True
+        finally:
+            if not turn.finished.done():
+                turn.finished.set_result(is_kept)
+        # Whoever waits here may be cancelled; the commit goes on for the others.
+        await turn.durable
 
     async def close(self) -> None:
-        """Finish what has its turn, and let go of the connection."""
-        self._turns.put_nowait(None)
-        await self._task
+        """Finish what has its turn or waits for it, and let go of the connection."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._turns.put_nowait(None)
+        await asyncio.shield(self._task)
         self._thread.shutdown()
         self._connection.close()
 
     async def _work(self) -> None:
-        while True:
-            turn = await self._turns.get()
-            if turn is None:
-                return
-            if turn.granted.cancelled():
-                continue
-            group: list[_Turn] = [turn]
-            is_last = False
-            try:
-                await self._begin()
-                is_last = await self._gather(group)
-                await self._commit()
-            except (BackendError, sqlite3.Error) as exc:
-                self._undo()
-                _settle(group, exc)
-            else:
-                _settle(group, None)
-            if is_last:
-                return
+        is_last = False
+        try:
+            while not is_last:
+                is_last = await self._serve()
+        finally:
+            # Also if this task was stopped: nobody waits for what does not come.
+            self._is_closed = True
+            left = [self._turns.get_nowait() for _ in range(self._turns.qsize())]
+            for turn in (*self._group, *left):
+                if turn is not None:
+                    turn.settle(DatabaseUnavailable(_CLOSED))
 
-    async def _gather(self, group: list[_Turn]) -> bool:
+    async def _serve(self) -> bool:
+        """Commit the next transactions; whether they were the last."""
+        turn = await self._turns.get()
+        if turn is None:
+            return True
+        if turn.granted.done():
+            return False
+        self._group = [turn]
+        is_last = False
+        failure: Exception | None = None
+        try:
+            await self._begin()
+            is_last = await self._gather()
+            await self._commit()
+        except (BackendError, sqlite3.Error) as exc:
+            failure = exc
+            self._undo()
+        group, self._group = self._group, []
+        for turn in group:
+            turn.settle(failure)
+        # Who was told may come with more at once, and share the next commit; and other processes have a moment.
+        await asyncio.sleep(0)
+        return is_last
+
+    async def _gather(self) -> bool:
         """Let those that wait write, one after the other; whether the end of all turns came among them."""
         while True:
-            await self._give(group[-1])
-            if len(group) >= _GROUP_LIMIT or self._turns.empty():
+            await self._give(self._group[-1])
+            if len(self._group) >= _GROUP_LIMIT or self._turns.empty():
                 return False
             turn = self._turns.get_nowait()
             if turn is None:
                 return True
-            group.append(turn)
+            self._group.append(turn)
 
     async def _give(self, turn: _Turn) -> None:
-        if turn.granted.cancelled():
+        if turn.granted.done():  # It waits no more.
             return
         self._execute("SAVEPOINT turn")
         turn.granted.set_result(None)
-        if not await turn.finished:
-            if not self._connection.in_transaction:  # Without room SQLite undoes everything by itself.
-                msg = "a transaction that this one shared a commit with had no room"
-                raise DatabaseUnavailable(msg)
+        is_kept = await turn.finished
+        if not self._connection.in_transaction:  # Without room SQLite may undo everything by itself.
+            msg = "a transaction that this one shared a commit with had no room"
+            raise DatabaseUnavailable(msg)
+        if not is_kept:
             self._execute("ROLLBACK TO turn")
         self._execute("RELEASE turn")
 
@@ -204,26 +242,43 @@ class _Writer:
         deadline = asyncio.get_running_loop().time() + _TURN_DEADLINE_S
         while True:
             try:
-                self._execute("BEGIN IMMEDIATE")
-            except DatabaseUnavailable:
-                # Another process is writing.
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(_BUSY_PAUSE_S)
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as exc:
+                # Busy: another process is writing.
+                if _code(exc) != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > deadline:
+                    _fail(exc)
             else:
                 return
+            await asyncio.sleep(_BUSY_PAUSE_S)
 
     async def _commit(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._execute, "COMMIT")
+        commit = asyncio.get_running_loop().run_in_executor(self._thread, self._execute, "COMMIT")
+        done, _ = await asyncio.wait([commit], timeout=_COMMIT_DEADLINE_S)
+        if not done:
+            slow = DatabaseUnavailable("the disk did not take a commit in time")
+            for turn in self._group:
+                turn.settle(slow)
+        await commit
 
     def _undo(self) -> None:
-        with contextlib.suppress(BackendError):
+        with contextlib.suppress(BackendError, sqlite3.Error):
             if self._connection.in_transaction:
                 self._execute("ROLLBACK")
 
     def _execute(self, statement: str) -> None:
-        with _translated():
+        try:
             self._connection.execute(statement)
+        except sqlite3.Error as exc:
+            _fail(exc)
+
+
+async def _granted(turn: _Turn) -> None:
+    try:
+        async with asyncio.timeout(_TURN_DEADLINE_S):
+            await turn.granted
+    except TimeoutError:
+        msg = "the database was busy for too long"
+        raise DatabaseUnavailable(msg) from None
 
 
 class _SqliteSession(Session):
@@ -233,92 +288,113 @@ class _SqliteSession(Session):
         self._connection = connection
 
     async def all(self, query: Query, *args: Value) -> Sequence[Row]:
-        return _all(self._connection, query, args)
+        return _all(self._inside(), query, args)
 
     async def first(self, query: Query, *args: Value) -> Row | None:
-        return _first(_run(self._connection, query, args))
+        return _first(self._inside(), query, args)
 
     async def run_many(self, query: Query, rows: Iterable[Sequence[Value]]) -> None:
         left = iter(rows)
         while batch := list(islice(left, _MANY)):
-            with _translated():
-                self._connection.executemany(query.sqlite, batch)
-            await asyncio.sleep(0)
+            try:
+                self._inside().executemany(query.sqlite, batch)
+            except sqlite3.Error as exc:
+                _fail(exc)
+            if len(batch) == _MANY:
+                await asyncio.sleep(0)
 
-
-def _settle(group: Sequence[_Turn], exc: Exception | None) -> None:
-    for turn in group:
-        for future in (turn.granted, turn.durable):
-            if future.done():
-                continue
-            if exc is None:
-                future.set_result(None)
-            else:
-                future.set_exception(exc)
-                future.exception()  # Seen: whoever waited may be gone.
+    def _inside(self) -> sqlite3.Connection:
+        """The connection, if its transaction was not undone: outside of one a statement would be kept for itself."""
+        if not self._connection.in_transaction:
+            msg = "the transaction is over"
+            raise DatabaseUnavailable(msg)
+        return self._connection
 
 
 def _connect(path: Path, *settings: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        _set_up(connection, settings)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: sqlite3.Connection, settings: Sequence[str]) -> None:
     deadline_ms = int(_TURN_DEADLINE_S * 1000)
     connection.execute(f"PRAGMA busy_timeout = {deadline_ms}")  # Two processes may make the file at the same time.
-    connection.execute("PRAGMA journal_mode = wal")
+    (mode,) = connection.execute("PRAGMA journal_mode = wal").fetchone()
+    if mode != "wal":
+        msg = f"the database cannot be used: there is no write-ahead log where it is, only {mode}"
+        raise DatabaseUnavailable(msg)
     connection.execute("PRAGMA busy_timeout = 0")
     for setting in ("PRAGMA foreign_keys = on", f"PRAGMA cache_size = -{_CACHE_KIB}", *settings):
         connection.execute(setting)
-    return connection
+    connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
+
+
+def _all(connection: sqlite3.Connection, query: Query, args: tuple[Value, ...]) -> Sequence[Row]:
+    try:
+        return _run(connection, query, args).fetchall()
+    except sqlite3.Error as exc:
+        _fail(exc)
+
+
+def _first(connection: sqlite3.Connection, query: Query, args: tuple[Value, ...]) -> Row | None:
+    """The first row; the rest is not read, so that no reader holds a snapshot."""
+    try:
+        cursor = _run(connection, query, args)
+        row: Row | None = cursor.fetchone()
+        cursor.close()
+    except sqlite3.Error as exc:
+        _fail(exc)
+    return row
 
 
 def _run(connection: sqlite3.Connection, query: Query, args: tuple[Value, ...]) -> sqlite3.Cursor:
     text = query.sqlite
     if "= ANY(" in text:
         text, args = _expanded(text, args)
-    try:
-        return connection.execute(text, args)
-    except sqlite3.Error as exc:
-        raise _translate(exc) from exc
-
-
-def _all(connection: sqlite3.Connection, query: Query, args: tuple[Value, ...]) -> Sequence[Row]:
-    with _translated():
-        return _run(connection, query, args).fetchall()
-
-
-def _first(cursor: sqlite3.Cursor) -> Row | None:
-    """The first row; the rest is not read, so that no reader holds a snapshot."""
-    with _translated():
-        row: Row | None = cursor.fetchone()
-        cursor.close()
-    return row
+    return connection.execute(text, args)
 
 
 def _expanded(text: str, args: tuple[Value, ...]) -> tuple[str, tuple[Value, ...]]:
-    """``= ANY(?n)``, which SQLite does not have, as ``IN (…)``: a list's items come after the other arguments."""
+    """``= ANY(?n)``, which SQLite does not have, as ``IN (…)``.
+
+    However long lists are, few different statements come of it: each is prepared once and kept.
+    """
     flat: list[Value] = list(args)
     for number, value in enumerate(args, 1):
-        if isinstance(value, (list, tuple)):
-            flat[number - 1] = None
-            places = ", ".join(f"?{len(flat) + index}" for index in range(1, len(value) + 1))
-            text = text.replace(f"= ANY(?{number})", f"IN ({places})")
-            flat += value
+        if not isinstance(value, (list, tuple)):
+            continue
+        if value and len(value) <= _PLACES_LIMIT:
+            more = [*value[1:], *[value[-1]] * ((1 << (len(value) - 1).bit_length()) - len(value))]
+            words = ", ".join(f"?{index}" for index in (number, *range(len(flat) + 1, len(flat) + len(more) + 1)))
+            flat[number - 1] = value[0]
+            flat += more
+        else:
+            is_binary = value and isinstance(value[0], bytes)
+            item = "from_hex(value)" if is_binary else "value"
+            flat[number - 1] = json.dumps([each.hex() for each in value] if is_binary else value)
+            words = f"SELECT {item} FROM json_each(?{number})"  # noqa: S608 - nothing of what is asked for
+        text = text.replace(f"= ANY(?{number})", f"IN ({words})")
     return text, tuple(flat)
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as exc:
-        raise _translate(exc) from exc
+def _code(exc: sqlite3.Error) -> int:
+    return getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
-def _translate(exc: sqlite3.Error) -> Exception:
-    """SQLite's error as one of ours; one that is a mistake in our statements stays what it is."""
-    code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+def _fail(exc: sqlite3.Error) -> NoReturn:
+    """Raise SQLite's error as one of ours; one that is a mistake in our statements stays what it is."""
+    code = _code(exc)
     if code == sqlite3.SQLITE_FULL:
-        return StorageFull(f"no room for the database: {exc}")
+        msg = f"no room for the database: {exc}"
+        raise StorageFull(msg) from exc
     if code == sqlite3.SQLITE_CONSTRAINT:
-        return DatabaseConflict(str(exc))
+        raise DatabaseConflict(str(exc)) from exc
     if code in _UNAVAILABLE:
-        return DatabaseUnavailable(f"the database cannot be used: {exc}")
-    return exc
+        msg = f"the database cannot be used: {exc}"
+        raise DatabaseUnavailable(msg) from exc
+    raise exc

@@ -1,6 +1,6 @@
 """Each test gets a store with nothing in it; ``other`` is a second process's view of the same."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from contract.metadata.stores import (
     Store,
     layout_opener,
     postgres_opener,
+    quick_folder,
     sqlite_opener,
 )
 
@@ -26,16 +27,22 @@ def sql_opener(request: pytest.FixtureRequest, folder: Path) -> OpenSql:
     return sqlite_opener(folder)
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with quick_folder() as path:
+        yield path
+
+
 @pytest.fixture(params=KINDS)
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+def open_store(request: pytest.FixtureRequest, folder: Path) -> Open:
     if request.param in SQL_KINDS:
-        return sql_opener(request, tmp_path)
-    return layout_opener(request.param, tmp_path)
+        return sql_opener(request, folder)
+    return layout_opener(request.param, folder)
 
 
 @pytest.fixture(params=SQL_KINDS)
-def open_sql(request: pytest.FixtureRequest, tmp_path: Path) -> OpenSql:
-    return sql_opener(request, tmp_path)
+def open_sql(request: pytest.FixtureRequest, folder: Path) -> OpenSql:
+    return sql_opener(request, folder)
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """Every metadata store, opened on a place that others may open too, and queries that look below the SQL ones."""
 
 import contextlib
+import re
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +31,17 @@ from support.postgres import Postgres, migrated
 
 SQL_KINDS = ("sqlite", "postgres")
 KINDS = ("layout-inmemory", "layout-filesystem", *SQL_KINDS)
+
+_SQLITE_SCRIPT = re.compile(r"\d+_\w+\.sqlite\.sql")
+"""Not those that go back (``.down.sql``)."""
+
+
+@contextlib.contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A new folder, in memory where there is a place for that: what is durable is tested elsewhere."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="moorage-", dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +106,8 @@ def layout_opener(kind: str, folder: Path) -> Open:
 
 def sqlite_opener(folder: Path) -> OpenSql:
     """A SQLite file in *folder*."""
-    path = folder / "moorage.sqlite"
-    connection = sqlite3.connect(path)
-    for script in _migrations("sqlite"):
-        connection.executescript(script)
-    connection.close()
+    path = folder / "moorage.db"
+    path.write_bytes(_sqlite_template())
 
     @contextlib.asynccontextmanager
     async def open_() -> AsyncIterator[SqlStore]:
@@ -149,7 +160,12 @@ def sql_store(database: Database) -> SqlStore:
     )
 
 
-def _migrations(dialect: str) -> list[str]:
+@lru_cache
+def _sqlite_template() -> bytes:
+    """An SQLite file with the whole schema and nothing in it."""
     folder = files("moorage") / "metadata" / "sql" / "migrations" / "pre"
-    found = [entry for entry in folder.iterdir() if entry.name.endswith(f".{dialect}.sql")]
-    return [entry.read_text(encoding="utf-8") for entry in sorted(found, key=lambda entry: entry.name)]
+    scripts = [entry for entry in folder.iterdir() if _SQLITE_SCRIPT.fullmatch(entry.name)]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for script in sorted(scripts, key=lambda entry: entry.name):
+            connection.executescript(script.read_text(encoding="utf-8"))
+        return connection.serialize()

@@ -5,12 +5,15 @@ import json
 
 import pytest
 
+from contract.metadata.pushing import push
+from contract.metadata.stores import sql_store
 from contract.metadata_details.rows import Rows
 from moorage.errors import NameInvalid, NameUnknown, RenameConflict, TooManyRepositories
 from moorage.metadata.base import Cause
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database
+from support.images import artifact
 
 CAUSE = Cause("ada", "request-1", "moved house")
 OLD, NEW = RepositoryName("group/old"), RepositoryName("group/new")
@@ -69,9 +72,9 @@ async def test_a_rename_is_an_update(rows: Rows, renames: SqlRenames) -> None:
 async def test_a_top_level_repository_takes_its_namespace_along(rows: Rows, renames: SqlRenames) -> None:
     await rows.repository("old")
     await rows.repository("old/below")
-    await rename(renames, "old", "new")
+    await rename(renames, "old", "young")
     text = "SELECT r.path, n.name FROM repositories r JOIN top_level_namespaces n ON n.id = r.top_level_namespace_id"
-    assert sorted(await rows.all(text)) == [("new", "new"), ("new/below", "new")]
+    assert sorted(await rows.all(text)) == [("young", "young"), ("young/below", "young")]
 
 
 @pytest.mark.parametrize("target", ["group/old/deeper", "group/shallow", "group/a/b/c"])
@@ -159,3 +162,25 @@ async def test_two_renames_that_overlap_come_one_after_the_other(
     # The second of them finds nothing at the old name, or takes what the first has left.
     assert found in (["group/x", "group/x/b", "group/x/b/c"], ["group/x", "group/y", "group/y/c"])
     assert [type(outcome) for outcome in outcomes if not isinstance(outcome, int)] in ([], [NameUnknown])
+
+
+async def test_no_push_is_lost_while_names_change(rows: Rows, renames: SqlRenames, other: Database) -> None:
+    store = sql_store(other)
+    old = await rows.repository("group/old")
+    names = [f"t{number}" for number in range(30)]
+
+    async def push_all() -> None:
+        for tag in names:
+            await push(store, artifact(tag, None, artifact_type="a/thing").manifest, tag, name=OLD)
+
+    async def rename_twice() -> None:
+        for source, target in (("group/old", "group/new"), ("group/new", "group/newer")):
+            await asyncio.sleep(0.02)
+            await rename(renames, source, target)
+
+    await asyncio.gather(push_all(), rename_twice())
+    assert (await rows.paths())[old] == "group/newer"
+    text = "SELECT r.path, t.name FROM repositories r JOIN tags t ON t.repository_id = r.id"
+    found = await rows.all(text)
+    assert sorted(name for _, name in found) == sorted(names)
+    assert {path for path, _ in found} <= {"group/newer", "group/old"}

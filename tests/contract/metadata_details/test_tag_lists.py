@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -231,3 +232,17 @@ async def test_a_filter_is_taken_letter_for_letter(
 ) -> None:
     await fill(rows, [(name, 0) for name in HOSTILE])
     assert names(await details.tags(APP, TagSelection(limit=99, containing=containing))) == expected
+
+
+@pytest.mark.parametrize(
+    "moment", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)]
+)
+@pytest.mark.parametrize("name", ["", "a", "b\U0001f600", "~~", "%_'\"\\"])
+async def test_a_place_may_be_any_moment_and_any_text(
+    rows: Rows, details: SqlDetails, moment: datetime, name: str
+) -> None:
+    await fill(rows, [("a", 1), ("b", 2)])
+    page = await details.tags(APP, TagSelection(limit=9, order=Order.PUBLISHED_AT, after=Place(name, moment)))
+    assert names(page) == (["a", "b"] if moment.year == 1 else [])
+    page = await details.tags(APP, TagSelection(limit=9, after=Place(name)))
+    assert names(page) == [tag for tag in "ab" if tag > name]

@@ -1,14 +1,16 @@
 """A repository with a past: pushes, deletes and undoes, each by a request of its own."""
 
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from contract.metadata.pushing import NAME, push, tag_names
 from contract.metadata.stores import SqlStore, query
+from moorage.errors import Refused
 from moorage.metadata.base import Cause
 from moorage.metadata.history import Entry, Expected, Filter, Outcome, Steps, Target
 from moorage.metadata.sql.history import SqlHistory
+from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
@@ -73,10 +75,10 @@ class Past:
         found = Filter(**{"repository": NAME, **wanted})
         return (await self.history.entries(found, before=before, limit=limit)).items
 
-    async def changes(self, **wanted: object) -> list[tuple[str, str | None, Digest | None, Digest | None]]:
+    async def changes(self, **wanted: Any) -> list[tuple[str, str, Digest | None, Digest | None]]:  # noqa: ANN401 - as above
         """What was done, oldest first."""
         entries = await self.entries(**wanted)
-        return [(entry.action, entry.tag and entry.tag.text, entry.before, entry.after) for entry in entries][::-1]
+        return [(entry.action, str(entry.tag or ""), entry.before, entry.after) for entry in reversed(entries)]
 
     async def collect(self, manifest: Digest) -> None:
         """What garbage collection does to a manifest whose time has come."""
@@ -86,17 +88,16 @@ class Past:
         return self.store.database.transaction()
 
     async def rename(self, before: str, after: str, request: str) -> None:
-        """What a rename does."""
-        async with self.transaction() as session:
-            row = await session.first(query("SELECT id FROM repositories WHERE path = $1"), before)
-            assert row is not None
-            await session.all(query("UPDATE repositories SET path = $2 WHERE id = $1"), row[0], after)
-            entry = query(
-                "INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, detail) "
-                "VALUES ($1, $2, '', '', 'repository_rename', $3, $4, $5)"
-            )
-            detail = f'{{"from": "{before}", "to": "{after}"}}'
-            await session.all(entry, datetime.now(UTC), request, row[0], before, detail)
+        names = RepositoryName(before), RepositoryName(after)
+        await SqlRenames(self.store.database).rename(*names, limit=10, cause=self.cause(request))
+
+
+def conflicts_of(refused: Refused) -> list[dict[str, str | None]]:
+    """What a refused undo says that stands in its way."""
+    found = refused.detail["conflicts"]
+    assert isinstance(found, list)
+    assert refused.detail["count"] == len(found)
+    return found
 
 
 def content(seed: object) -> Content:

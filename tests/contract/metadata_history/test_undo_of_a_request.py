@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from contract.metadata.journal import assert_chains
-from contract.metadata.pushing import NAME, OTHER, push_blob, push_image
+from contract.metadata.pushing import NAME, OTHER, push, push_blob, push_image
 from contract.metadata.stores import query
-from contract.metadata_history.past import Past, digest
+from contract.metadata_history.past import Past, conflicts_of, digest
 from moorage.errors import AlreadyUndone, ContentGone, RequestUnknown, UndoConflict
+from moorage.metadata.history import Fate
 from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
@@ -27,6 +28,15 @@ async def test_a_deleted_manifest_comes_back_with_all_its_tags(past: Past) -> No
     await assert_chains(past.store)
     assert {entry.cause.reason for entry in await past.entries(request_id="mended")} == {"undo of oops"}
     assert {entry.cause.actor for entry in await past.entries(request_id="mended")} == {"ada"}
+
+
+async def test_tags_that_come_back_are_as_new_as_they_were(past: Past) -> None:
+    manifests = [await past.push(seed, f"{seed}1", f"{seed}2") for seed in "zay"]
+    before = await past.history.published(NAME, after=None, limit=10)
+    for manifest in manifests:
+        await past.delete(manifest, "oops")
+    await past.undo("oops")
+    assert await past.history.published(NAME, after=None, limit=10) == before
 
 
 async def test_a_push_is_taken_back_with_its_manifest_and_its_tags(past: Past) -> None:
@@ -74,7 +84,7 @@ async def test_what_somebody_changed_since_is_listed_and_nothing_is_done(past: P
     newer = await past.push("b", "2")
     with pytest.raises(UndoConflict) as raised:
         await past.undo("oops")
-    (conflict,) = raised.value.detail["conflicts"]  # type: ignore[misc] # a list, for JSON
+    (conflict,) = conflicts_of(raised.value)
     assert (conflict["name"], conflict["reason"], conflict["now"]) == ("2", "changed", str(newer))
     assert (await past.tags(), await past.has(manifest)) == (["2"], False)
     await assert_chains(past.store)
@@ -118,14 +128,12 @@ async def test_a_manifest_that_something_else_uses_now_is_not_taken_away(past: P
     await past.push("a", "mine")
     with pytest.raises(UndoConflict, match="1 thing") as raised:
         await past.undo("push")
-    (conflict,) = raised.value.detail["conflicts"]  # type: ignore[misc] # a list, for JSON
+    (conflict,) = conflicts_of(raised.value)
     assert (conflict["reason"], conflict["message"]) == ("in use", "the tag mine uses it")
     assert await past.tags() == ["1", "mine"]
 
 
 async def test_a_manifest_that_an_index_lists_is_not_taken_away(past: Past) -> None:
-    from contract.metadata.pushing import push  # noqa: PLC0415
-
     child = await past.push("child", "1", request="push")
     await push(past.store, index([{"mediaType": "a/b", "digest": str(child), "size": 1}]), "all")
     with pytest.raises(UndoConflict):
@@ -139,7 +147,7 @@ async def test_what_garbage_collection_took_cannot_come_back(past: Past) -> None
     await past.collect(manifest)
     with pytest.raises(ContentGone, match="garbage collection has taken 2 things"):
         await past.undo("oops")
-    assert (await past.entries(request_id="oops"))[0].fate is not None
+    assert {entry.fate for entry in await past.entries(request_id="oops")} == {Fate(is_restorable=False)}
 
 
 async def test_an_image_comes_back_with_the_blobs_it_needs(past: Past) -> None:
@@ -157,8 +165,6 @@ async def test_an_image_comes_back_with_the_blobs_it_needs(past: Past) -> None:
 
 
 async def test_an_index_comes_back_with_what_it_lists(past: Past) -> None:
-    from contract.metadata.pushing import push  # noqa: PLC0415
-
     children = [await past.push(seed) for seed in ("amd64", "arm64")]
     listed = index([{"mediaType": "a/b", "digest": str(child), "size": 1} for child in children])
     manifest = await push(past.store, listed, "1")
@@ -207,7 +213,7 @@ async def test_a_name_that_is_taken_now_is_in_the_way(past: Past) -> None:
     await past.push("b", "1")
     with pytest.raises(UndoConflict) as raised:
         await past.undo("rename")
-    (conflict,) = raised.value.detail["conflicts"]  # type: ignore[misc] # a list, for JSON
+    (conflict,) = conflicts_of(raised.value)
     assert conflict["message"] == "another repository is called group/app now"
 
 
@@ -256,7 +262,9 @@ async def test_a_request_larger_than_a_batch_is_undone_whole(past: Past) -> None
     manifest = await past.push("a", "keep")
     names = sorted(f"v{number}" for number in range(2345))
     row = await past.store.rows("SELECT repository_id, id FROM manifests WHERE digest = $1", digest_key(manifest))
-    insert = query("INSERT INTO tags (repository_id, name, manifest_id, created_at, published_at) VALUES ($1,$2,$3,$4,$4)")
+    insert = query(
+        "INSERT INTO tags (repository_id, name, manifest_id, created_at, published_at) VALUES ($1, $2, $3, $4, $4)"
+    )
     async with past.transaction() as session:
         await session.run_many(insert, [(row[0][0], name, row[0][1], datetime.now(UTC)) for name in names])
     for start in range(0, len(names), 1000):

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Never, Protocol
 
-from moorage.errors import BackendError
 from moorage.metadata.sql.background import (
     JOBS,
     KEYSET_STRATEGY,
@@ -37,7 +36,7 @@ from moorage.metadata.sql.background import (
 from moorage.metadata.sql.migrations.chains import MigrationFailed
 from moorage.sql.base import Database, Query, Row
 from moorage.sql.leases import Leases
-from moorage.telemetry import get_log
+from moorage.telemetry import Log, get_log
 
 _log = get_log("background migrations")
 
@@ -112,11 +111,13 @@ class Runner:
         jobs: JobRegistry = JOBS,
         attempt_limit: int = _DEFAULT_ATTEMPTS,
         job_deadline: timedelta = _JOB_DEADLINE,
+        log: Log | None = None,
     ) -> None:
         self._database = database
         self._jobs = jobs
         self._attempt_limit = attempt_limit
         self._job_deadline = job_deadline
+        self._log = log
         self._leases = Leases(database)
         self._holder = secrets.token_hex(8)
         self.last_error = ""
@@ -158,7 +159,8 @@ class Runner:
         job = await self._next_job(migration)
         if job is None:
             await self._database.write(QUERIES["finish_migration"], migration.id, datetime.now(UTC))
-            _log.info("background migration finished", migration=migration.name)
+            if self._log:
+                self._log.info("background migration finished", migration=migration.name)
             return Outcome.ENDED
         if job.attempts >= self._attempt_limit:
             return await self._fail(migration, FailureCode.MAX_JOB_RETRY)
@@ -182,7 +184,8 @@ class Runner:
 
     async def _fail(self, migration: BackgroundMigration, code: FailureCode) -> Outcome:
         await self._database.write(QUERIES["fail_migration"], migration.id, int(code), datetime.now(UTC))
-        _log.error("background migration failed", migration=migration.name, reason=code.name.lower())
+        if self._log:
+            self._log.error("background migration failed", migration=migration.name, reason=code.name.lower())
         return Outcome.ENDED
 
     async def _next_job(self, migration: BackgroundMigration) -> _Job | None:
@@ -247,14 +250,9 @@ class Runner:
     async def _note_failure(self, migration: BackgroundMigration, job: _Job, attempt: int, exc: Exception) -> None:
         self.last_error = str(exc) or type(exc).__name__
         await self._database.write(QUERIES["fail_job"], job.id, attempt, datetime.now(UTC))
-        _log.error(
-            "background migration's job failed",
-            migration=migration.name,
-            first=job.first,
-            last=job.last,
-            attempt=attempt,
-            error=self.last_error,
-        )
+        if self._log:
+            where = {"migration": migration.name, "first": job.first, "last": job.last}
+            self._log.error("background migration's job failed", **where, attempt=attempt, error=self.last_error)
 
 
 async def run_background_migrations(
@@ -268,7 +266,7 @@ async def run_background_migrations(
 
     Between jobs it waits for ``jobinterval``, and longer and longer while there is nothing to do.
     """
-    runner = Runner(database, jobs=jobs, attempt_limit=settings.maxjobretries or _DEFAULT_ATTEMPTS)
+    runner = Runner(database, jobs=jobs, attempt_limit=settings.maxjobretries or _DEFAULT_ATTEMPTS, log=_log)
     interval_s = settings.jobinterval.total_seconds()
     pause_s = interval_s
     await asyncio.sleep(random.uniform(0, start_jitter.total_seconds()))  # noqa: S311 - jitter
@@ -336,8 +334,8 @@ async def _look(runner: Runner) -> Outcome | None:
             return Outcome.THROTTLED if await runner.is_throttled() else await runner.step()
         finally:
             await runner.end_turn()
-    except BackendError as exc:
-        _log.error("background migrations wait", error=str(exc))
+    except Exception as exc:  # noqa: BLE001 - pushes and pulls go on, whatever is wrong here
+        _log.error("background migrations wait", error=str(exc) or type(exc).__name__)
         return None
 
 

@@ -74,17 +74,13 @@ class SqlDetails(Details):
 
     async def tags(self, name: RepositoryName, selection: TagSelection) -> TagPage:
         walk = await self._walk(name, selection)
-        rows = await self._database.all(
-            _LISTS[f"tags_by_{walk.kind}"], *walk.args, selection.limit + 1, repository=name.text
-        )
+        rows = await self._listed("tags", walk, selection.limit + 1)
         if not rows:
             await self.repository(name)
         entries = [_entry(row) for row in rows[: selection.limit]]
         has_more, has_other = len(rows) > selection.limit, False
         if entries and (selection.after is not None or selection.before is not None):
-            back = walk.turned(entries[0])
-            found = await self._database.first(_LISTS[f"more_by_{back.kind}"], *back.args, repository=name.text)
-            has_other = found is not None
+            has_other = bool(await self._listed("more", walk.turned(entries[0])))
         if selection.before is not None:
             return TagPage(entries[::-1], has_before=has_more, has_after=has_other)
         return TagPage(entries, has_before=has_other, has_after=has_more)
@@ -111,6 +107,10 @@ class SqlDetails(Details):
             found[digest_of(subject)].append(Referrer(artifact_type, digest_of(digest)))
         return found
 
+    async def _listed(self, what: str, walk: "_Walk", *more: Value) -> Sequence[Row]:
+        query = _LISTS[f"{what}_by_{walk.kind}"]
+        return await self._database.all(query, *walk.args, *more, repository=walk.path, heavy=walk.is_filtered)
+
     async def _walk(self, name: RepositoryName, selection: TagSelection) -> "_Walk":
         is_down = selection.descending is not (selection.before is not None)
         place = selection.before or selection.after or _ENDS[is_down]
@@ -129,9 +129,15 @@ class _Walk:
 
     def __init__(self, name: RepositoryName, selection: TagSelection, place: Place, *, is_down: bool) -> None:
         self._name = name
+        self.path = name.text
         self._selection = selection
         self._place = place
         self._is_down = is_down
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it may read through all tags, as little fits."""
+        return bool(self._selection.containing)
 
     @property
     def kind(self) -> str:
@@ -145,7 +151,7 @@ class _Walk:
         place: list[Value] = [self._place.name]
         if self._selection.order is Order.PUBLISHED_AT:
             place.insert(0, self._place.published_at)
-        return [self._name.text, *place, self._selection.containing]
+        return [self.path, *place, self._selection.containing]
 
     def turned(self, entry: TagEntry) -> "_Walk":
         """The other way, from *entry* on."""

@@ -26,9 +26,13 @@ JOIN manifests m ON m.id = (p.value ->> 1)::bigint
 LEFT JOIN tags t ON t.repository_id = $1 AND t.name = p.value ->> 0
 LEFT JOIN manifests f ON f.id = t.manifest_id;
 
+-- A tag that comes back counts as published when it was, so that "the newest" are the same as before.
 -- add_tags --
 INSERT INTO tags (repository_id, name, manifest_id, created_at, published_at)
-SELECT $1, p.value ->> 0, (p.value ->> 1)::bigint, $3, $3 FROM jsonb_array_elements($2::text::jsonb) AS p (value);
+SELECT $1, p.value ->> 0, m.id, $3, coalesce((SELECT j.at FROM journal j
+    WHERE j.repository_id = $1 AND j.tag = p.value ->> 0 AND j.to_digest = m.digest AND j.at < $3
+    ORDER BY j.id DESC LIMIT 1), $3)
+FROM jsonb_array_elements($2::text::jsonb) AS p (value) JOIN manifests m ON m.id = (p.value ->> 1)::bigint;
 
 -- move_tags --
 UPDATE tags SET manifest_id = (p.value ->> 1)::bigint, updated_at = $3, published_at = $3

@@ -1,9 +1,9 @@
--- How much repositories need. Ranges of paths as in details.sql.
+-- How much repositories need. Ranges of paths as in details.sql. What a tag points to is never deleted, as deleting a
+-- manifest removes its tags; what an index refers to may be.
 
 -- size --
 WITH RECURSIVE reachable (id) AS (
-    SELECT m.id FROM repositories r CROSS JOIN tags t CROSS JOIN manifests m
-    WHERE r.path = $1 AND t.repository_id = r.id AND m.id = t.manifest_id AND m.deleted_at IS NULL
+    SELECT t.manifest_id FROM repositories r CROSS JOIN tags t WHERE r.path = $1 AND t.repository_id = r.id
     UNION
     SELECT m.id FROM reachable CROSS JOIN manifest_references mr CROSS JOIN manifests m
     WHERE mr.parent_id = reachable.id AND m.id = mr.child_id AND m.deleted_at IS NULL
@@ -13,9 +13,8 @@ WHERE b.id IN (SELECT l.blob_id FROM reachable CROSS JOIN layers l WHERE l.manif
 
 -- size_with_descendants --
 WITH RECURSIVE reachable (id) AS (
-    SELECT m.id FROM repositories r CROSS JOIN tags t CROSS JOIN manifests m
-    WHERE (r.path = $1 OR (r.path >= $1 || '/' AND r.path < $1 || '0'))
-        AND t.repository_id = r.id AND m.id = t.manifest_id AND m.deleted_at IS NULL
+    SELECT t.manifest_id FROM repositories r CROSS JOIN tags t
+    WHERE (r.path = $1 OR (r.path >= $1 || '/' AND r.path < $1 || '0')) AND t.repository_id = r.id
     UNION
     SELECT m.id FROM reachable CROSS JOIN manifest_references mr CROSS JOIN manifests m
     WHERE mr.parent_id = reachable.id AND m.id = mr.child_id AND m.deleted_at IS NULL

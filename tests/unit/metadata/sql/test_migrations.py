@@ -25,9 +25,7 @@ from support.migrations import (
     knowing,
     names,
     rows,
-    settings_of,
     start,
-    three_and_one,
     wait_for,
     with_more,
     write,
@@ -41,20 +39,6 @@ SLOW = {
     "INSERT INTO slow SELECT count(*) FROM c;\n",
     "postgres": "SELECT pg_sleep(120);\n",
 }
-
-
-@pytest.fixture(params=DIALECTS)
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return tmp_path / "moorage.db"
-    postgres: Postgres = request.getfixturevalue("postgres")
-    return settings_of(postgres, postgres.create_database())
-
-
-@pytest.fixture
-def chains(tmp_path: Path) -> Chains:
-    return three_and_one(tmp_path / "chains")
 
 
 def named(steps: Sequence[Step]) -> list[str]:

@@ -16,8 +16,9 @@ from moorage.metadata.sql.migrations.plan import Wish
 from moorage.metadata.sql.migrations.postgres import Patience
 from moorage.sql.postgres_connect import PostgresSettings
 from support.daemon import free_port
-from support.migrations import knowing, names, rows, settings_of, three_and_one, with_more, write
-from support.postgres import Postgres
+from support.migrations import knowing, names, rows, with_more, write
+from support.postgres import Postgres, settings_for
+from unit.sql.test_postgres_pgbouncer import pooler as pooler
 
 HASTY = Patience(
     migrator=timedelta(seconds=0.5),
@@ -25,16 +26,12 @@ HASTY = Patience(
     attempts=3,
     pause=timedelta(milliseconds=20),
 )
+QUICK = "DROP INDEX CONCURRENTLY IF EXISTS quick;\n-- next --\nCREATE INDEX CONCURRENTLY quick ON words (length);\n"
 
 
 @pytest.fixture
 def where(postgres: Postgres) -> PostgresSettings:
-    return settings_of(postgres, postgres.create_database())
-
-
-@pytest.fixture
-def chains(tmp_path: Path) -> Chains:
-    return three_and_one(tmp_path / "chains")
+    return settings_for(postgres, postgres.create_database())
 
 
 async def connect(where: PostgresSettings) -> asyncpg.Connection:
@@ -59,10 +56,7 @@ async def test_a_script_with_functions_and_odd_characters_runs_as_it_is(
 @pytest.fixture
 def concurrent(chains: Chains) -> Chains:
     """An index that is made while others write."""
-    script = (
-        "DROP INDEX CONCURRENTLY IF EXISTS quick;\n-- next --\nCREATE INDEX CONCURRENTLY quick ON words (length);\n"
-    )
-    write(Path(str(chains.post.folder)), "0002_quick", script, "DROP INDEX CONCURRENTLY quick;\n")
+    write(Path(str(chains.post.folder)), "0002_quick", QUICK, "DROP INDEX CONCURRENTLY quick;\n")
     return with_more(chains, post=[Migration("0002_quick", oldest_code=1, in_transaction=False)])
 
 
@@ -78,13 +72,11 @@ async def test_an_index_can_be_made_outside_a_transaction(where: PostgresSetting
 async def test_one_outside_a_transaction_that_fails_is_run_again_from_its_beginning(
     where: PostgresSettings, concurrent: Chains
 ) -> None:
-    path = Path(str(concurrent.post.folder), "0002_quick.postgres.sql")
-    good = path.read_text()
-    path.write_text(good + "-- next --\nSELECT nonsense;\n")
-    with pytest.raises(MigrationFailed, match="0002_quick failed.*nonsense"):
+    write(Path(str(concurrent.post.folder)), "0002_quick", f"{QUICK}-- next --\nSELECT nonsense;\n")
+    with pytest.raises(MigrationFailed, match=r"0002_quick failed.*nonsense"):
         await migrator.up(where, Wish(), chains=concurrent)
     assert len(await migrator.history(where, concurrent)) == 4
-    path.write_text(good)
+    write(Path(str(concurrent.post.folder)), "0002_quick", QUICK)
     assert len((await migrator.up(where, Wish(), chains=concurrent)).steps) == 1
 
 
@@ -126,6 +118,17 @@ async def test_migrations_go_to_the_primary_host(where: PostgresSettings, chains
     assert len(await migrator.history(pooler, chains)) == 4
 
 
+async def test_migrations_come_through_a_pooler_and_leave_no_lock_behind(
+    where: PostgresSettings, concurrent: Chains, pooler: int
+) -> None:
+    behind = dataclasses.replace(where, port=pooler)
+    assert len((await migrator.up(behind, Wish(), chains=concurrent)).steps) == 5
+    assert await rows(where, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
+    assert await rows(behind, "SELECT current_setting('lock_timeout')") == [("0",)]
+    await migrator.down(behind, await migrator.planned_down(behind, Wish(), concurrent), chains=concurrent)
+    assert await names(where) == set()
+
+
 async def test_a_server_that_is_away_is_said_to_be(where: PostgresSettings, chains: Chains) -> None:
     away = dataclasses.replace(where, port=free_port())
     with pytest.raises(DatabaseUnavailable, match="no connection to PostgreSQL"):
@@ -139,7 +142,7 @@ async def test_a_connection_that_is_lost_leaves_what_was_before(
 ) -> None:
     lost = "CREATE TABLE more (id integer);\nSELECT pg_terminate_backend(pg_backend_pid());\n"
     write(Path(str(chains.pre.folder)), "0003_more", lost)
-    with pytest.raises(MigrationFailed, match="0003_more: the connection was lost, and .*: terminating connection"):
+    with pytest.raises(MigrationFailed, match=r"0003_more: the connection was lost, and .*: terminating connection"):
         await migrator.up(where, Wish(), chains=chains)
     assert [row.name for row in await migrator.history(where, chains)] == ["0001_words", "0002_lengths"]
     assert "more" not in await names(where)

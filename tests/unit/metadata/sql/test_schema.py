@@ -10,23 +10,9 @@ from moorage.metadata.sql.migrations.chains import Chains, Migration
 from moorage.metadata.sql.migrations.plan import Wish, plan_up
 from moorage.metadata.sql.migrator import Where
 from moorage.metadata.sql.schema import SchemaState, check, migrate_sqlite
-from support.migrations import DIALECTS, knowing, rows, run, settings_of, three_and_one, using, with_more, write
-from support.postgres import Postgres
+from support.migrations import knowing, rows, run, using, with_more, write
 
 TOO_OLD = "there are pending database migrations, use the 'moorage database migrate up' command to check and apply them"
-
-
-@pytest.fixture(params=DIALECTS)
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
-    if request.param == "sqlite":
-        return tmp_path / "moorage.db"
-    postgres: Postgres = request.getfixturevalue("postgres")
-    return settings_of(postgres, postgres.create_database())
-
-
-@pytest.fixture
-def chains(tmp_path: Path) -> Chains:
-    return three_and_one(tmp_path / "chains")
 
 
 async def state(where: Where, chains: Chains) -> SchemaState:

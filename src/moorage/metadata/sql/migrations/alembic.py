@@ -3,9 +3,9 @@
 A step and the notes that it was done (Alembic's version, and our row with the time) are one transaction.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from alembic.script.base import Script
@@ -32,12 +32,23 @@ _FORGET = "DELETE FROM moorage_migrations WHERE phase = :phase AND name = :name"
 
 
 class Steps:
-    """Applies and undoes migrations on *connection*; *run* runs a text of many statements on it."""
+    """Applies and undoes migrations on *connection*; *run* runs a text of many statements on it.
 
-    def __init__(self, connection: Connection, chains: Chains, run: Callable[[str], None]) -> None:
+    *settings*: of the server, by their name, for the time of a migration.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        chains: Chains,
+        run: Callable[[str], None],
+        *,
+        settings: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._connection = connection
         self._chains = chains
         self._run = run
+        self._settings = settings
         self._dialect: Dialect = "sqlite" if connection.dialect.name == "sqlite" else "postgres"
 
     def prepare(self) -> None:
@@ -66,15 +77,20 @@ class Steps:
             self._run_one_by_one(script)
             script = ""
         with self._connection.begin():
+            for name, value in self._settings.items():
+                self._run(f"SET LOCAL {name} = {value}")
             return self._in_transaction(chain, step.migration, direction, script)
 
     def _run_one_by_one(self, script: str) -> None:
         connection = self._connection.execution_options(isolation_level="AUTOCOMMIT")
         try:
-            for statement in script.split(_NEXT):
+            settings = [f"SET {name} = {value}" for name, value in self._settings.items()]
+            for statement in [*settings, *script.split(_NEXT)]:
                 with connection.begin():
                     self._run(statement)
         finally:
+            with connection.begin():
+                self._run("".join(f"RESET {name};" for name in self._settings))
             connection.execution_options(isolation_level="READ COMMITTED")
 
     def _in_transaction(self, chain: Chain, migration: Migration, direction: Direction, script: str) -> bool:

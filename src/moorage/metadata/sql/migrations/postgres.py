@@ -25,8 +25,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _LOST = ("08", "57P")
 _SCRIPT_DEADLINE = timedelta(days=7)
 
-_TAKE = text("SELECT pg_try_advisory_lock(:key)")
-_RELEASE = text("SELECT pg_advisory_unlock(:key)")
+_TAKE = text("SELECT pg_try_advisory_xact_lock(:key)")
 _OTHERS = text("SELECT to_regclass('schema_migrations') IS NOT NULL AND to_regclass('moorage_migrations') IS NULL")
 _HAS_NOTES = text("SELECT to_regclass('moorage_migrations') IS NOT NULL")
 
@@ -81,12 +80,12 @@ class PostgresMigrator:
         raise MigrationFailed(msg)
 
     async def prepare(self) -> None:
-        """Make the tables that say what was applied; bound how long a statement waits for a lock."""
-        milliseconds = int(self._patience.table_lock.total_seconds() * 1000)
+        """Make the tables that say what was applied.
+
+        Raises:
+            ConfigurationError: it is GitLab's database.
+        """
         async with self._connection.begin():
-            await self._connection.execute(text(f"SET lock_timeout = {milliseconds}"))
-            await self._connection.execute(text("SET statement_timeout = 0"))
-            await self._connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
             is_gitlabs = (await self._connection.execute(_OTHERS)).scalar_one()
         if is_gitlabs:
             msg = (
@@ -97,7 +96,16 @@ class PostgresMigrator:
         await self._run(Steps.prepare)
 
     async def _run(self, function: Callable[[Steps], _T]) -> _T:
-        return await self._connection.run_sync(lambda sync: function(_steps(sync, self._chains, self._note)))
+        return await self._connection.run_sync(lambda sync: function(self._steps(sync)))
+
+    def _steps(self, connection: Connection) -> Steps:
+        milliseconds = int(self._patience.table_lock.total_seconds() * 1000)
+        return Steps(
+            connection,
+            self._chains,
+            lambda script: _run_script(connection, script, self._note),
+            settings={"lock_timeout": milliseconds, "statement_timeout": 0},
+        )
 
     def _note(self, fault: BaseException) -> None:
         self._fault = fault
@@ -115,17 +123,10 @@ async def opened(
         ConfigurationError: it is GitLab's database.
     """
     patience = patience or Patience()
-    async with _connected(settings) as connection:
-        await _lock(connection, patience.migrator)
+    async with _connected(settings) as guard, _locked(guard, patience.migrator), _connected(settings) as connection:
         migrator = PostgresMigrator(connection, chains, patience)
-        try:
-            await migrator.prepare()
-            yield migrator
-        finally:
-            # Closing would give the lock back too, but not before the server has noticed.
-            with contextlib.suppress(DBAPIError, *VENDOR_ERRORS):
-                async with connection.begin():
-                    await connection.execute(_RELEASE, {"key": _LOCK})
+        await migrator.prepare()
+        yield migrator
 
 
 async def read_history(settings: PostgresSettings, chains: Chains) -> Sequence[Applied]:
@@ -157,31 +158,33 @@ async def _connected(settings: PostgresSettings) -> AsyncIterator[AsyncConnectio
         await engine.dispose()
 
 
-async def _lock(connection: AsyncConnection, patience: timedelta) -> None:
-    try:
-        async with asyncio.timeout(patience.total_seconds()):
-            while True:
-                async with connection.begin():
-                    if (await connection.execute(_TAKE, {"key": _LOCK})).scalar_one():
-                        return
-                await asyncio.sleep(_LOCK_PAUSE_S)
-    except TimeoutError as exc:
-        msg = "another process is migrating this database; try again when it has ended"
-        raise MigrationFailed(msg) from exc
+@contextlib.asynccontextmanager
+async def _locked(guard: AsyncConnection, patience: timedelta) -> AsyncIterator[None]:
+    """Be the only migrator, as long as a transaction of *guard* that does nothing else.
 
-
-def _steps(connection: Connection, chains: Chains, note: Callable[[BaseException], None]) -> Steps:
-    def run(script: str) -> None:
-        # The driver's own way: SQLAlchemy would prepare it, and only single statements can be.
-        connection.execute(text("SELECT 1"))  # begins the transaction, or none in autocommit
-        dbapi: Any = connection.connection.dbapi_connection
+    Not for a session: a pooler would give that to others. It holds nothing up, as it has not looked at any table.
+    """
+    async with guard.begin():
+        await guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         try:
-            dbapi.run_async(lambda raw: raw.execute(script))
-        except VENDOR_ERRORS as exc:
-            note(exc)
-            raise
+            async with asyncio.timeout(patience.total_seconds()):
+                while not (await guard.execute(_TAKE, {"key": _LOCK})).scalar_one():
+                    await asyncio.sleep(_LOCK_PAUSE_S)
+        except TimeoutError as exc:
+            msg = "another process is migrating this database; try again when it has ended"
+            raise MigrationFailed(msg) from exc
+        yield
 
-    return Steps(connection, chains, run)
+
+def _run_script(connection: Connection, script: str, note: Callable[[BaseException], None]) -> None:
+    # The driver's own way: SQLAlchemy would prepare it, and only single statements can be.
+    connection.execute(text("SELECT 1"))  # begins the transaction, or none in autocommit
+    dbapi: Any = connection.connection.dbapi_connection
+    try:
+        dbapi.run_async(lambda raw: raw.execute(script))
+    except VENDOR_ERRORS as exc:
+        note(exc)
+        raise
 
 
 def _failed(name: str, exc: BaseException) -> str:

@@ -1,0 +1,204 @@
+"""``moorage tag`` and ``moorage undo`` as processes, against a registry: what they print, and their status."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import typer
+
+from moorage.cli.history import read_time, split
+from moorage.cli.remote import CommandFailed, Remote
+from support.images import image, push_blobs
+from support.in_process import InProcess
+from support.registry_client import RegistryClient
+
+REPOSITORY = "group/app"
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Shell:
+    """A user at a prompt, with a registry."""
+
+    def __init__(self, registry: InProcess, client: RegistryClient) -> None:
+        self.registry = registry
+        self.client = client
+
+    def run(self, *args: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
+        """Run ``moorage`` and check its status."""
+        command = [sys.executable, "-m", "moorage", *args]
+        environ = {**os.environ, "MOORAGE_REGISTRY": self.registry.url, "NO_PROXY": "127.0.0.1"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
+        assert done.returncode == status, done
+        assert "Traceback" not in done.stderr + done.stdout
+        return done
+
+    def push(self, *tags: str, seed: str = "a", request: str | None = None) -> str:
+        made = image(seed)
+        push_blobs(self.client, REPOSITORY, made.blobs)
+        for tag in tags:
+            headers = {"Content-Type": made.manifest.media_type, **({"X-Request-Id": request} if request else {})}
+            path = f"/v2/{REPOSITORY}/manifests/{tag}"
+            assert self.client.request("PUT", path, body=made.manifest.body, headers=headers).status == 201
+        return made.digest
+
+    def tags(self) -> object:
+        return self.client.request("GET", f"/v2/{REPOSITORY}/tags/list").json()["tags"]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    with InProcess(tmp_path) as registry, RegistryClient(registry.address) as client:
+        yield Shell(registry, client)
+
+
+def test_the_history_of_a_tag_is_a_table(shell: Shell) -> None:
+    first, second = shell.push("1", request="one"), shell.push("1", seed="b", request="two")
+    lines = shell.run("tag", "history", f"{REPOSITORY}:1").stdout.splitlines()
+    assert lines[0].split() == ["TIME", "(UTC)", "ACTION", "TAG", "FROM", "TO", "WHO", "REQUEST", "CAN", "COME", "BACK"]
+    assert [line.split("  ")[1].strip() for line in lines[1:]] == ["tag move", "tag create"]
+    assert f"{first[:19]}  {second[:19]}" in lines[1]
+    assert "two" in lines[1]
+    assert re.search(r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", lines[1])
+
+
+def test_the_history_of_a_repository_has_everything_and_may_be_json(shell: Shell) -> None:
+    shell.push("1", "2")
+    found = json.loads(shell.run("tag", "history", REPOSITORY, "--json").stdout)["entries"]
+    assert [entry["action"] for entry in found] == ["tag_create", "tag_create", "manifest_create"]
+    assert len(json.loads(shell.run("tag", "history", REPOSITORY, "--json", "-n", "2").stdout)["entries"]) == 2
+    assert shell.run("tag", "history", REPOSITORY, "--until", "1h").stdout == "nothing was changed\n"
+
+
+def test_the_digest_that_a_tag_had_at_a_time_can_be_pulled(shell: Shell) -> None:
+    first = shell.push("1")
+    at = datetime.now(UTC).isoformat()
+    shell.push("1", seed="b")
+    assert shell.run("tag", "history", f"{REPOSITORY}:1", "--at", at).stdout == f"{first}\n"
+    shell.client.request("DELETE", f"/v2/{REPOSITORY}/manifests/{first}")
+    said = shell.run("tag", "history", f"{REPOSITORY}:1", "--at", at, status=1).stderr
+    assert f"moorage tag undo {REPOSITORY}:1 --at {at} brings it back" in said
+    said = shell.run("tag", "history", f"{REPOSITORY}:1", "--at", "1d", status=1).stderr
+    assert said == "error: there was no tag 1 then\n"
+
+
+def test_a_tag_is_taken_back_and_the_next_step_is_named(shell: Shell) -> None:
+    first, second = shell.push("1"), shell.push("1", seed="b")
+    said = shell.run("tag", "undo", f"{REPOSITORY}:1", "--reason", "zurück").stdout.splitlines()
+    assert said[0] == f"{REPOSITORY}:1: {second[:19]} -> {first[:19]}"
+    assert said[1] == "changed: 1 tag"
+    found = re.fullmatch(r"undo with: moorage undo (\S+)", said[2])
+    assert found is not None
+    shell.run("undo", found[1])
+    tag = json.loads(shell.run("tag", "history", f"{REPOSITORY}:1", "--json").stdout)["entries"]
+    assert tag[0]["after"] == second
+    assert tag[1]["reason"].endswith(": zurück")
+
+
+def test_a_tag_is_only_taken_back_if_it_is_what_was_expected(shell: Shell) -> None:
+    first, second = shell.push("1"), shell.push("1", seed="b")
+    said = shell.run("tag", "undo", f"{REPOSITORY}:1", "--expect", first, status=3).stderr
+    assert said == f"error: somebody changed the tag since: it points to {second} now\n"
+    assert shell.run("tag", "undo", f"{REPOSITORY}:1", "--to", second).stdout == "it is so already\n"
+
+
+def test_a_dry_run_of_an_undo_does_nothing(shell: Shell) -> None:
+    shell.push("1")
+    assert shell.run("tag", "undo", f"{REPOSITORY}:1", "--dry-run").stdout.endswith("would be changed: 1 tag\n")
+    assert shell.tags() == ["1"]
+
+
+def test_tags_are_deleted_and_come_back(shell: Shell) -> None:
+    shell.push("1.0", "1.1", "2.0", "latest")
+    said = shell.run("tag", "delete", REPOSITORY, "--matching", r"\d+\..*", "--keep", "2.*", "--dry-run").stdout
+    assert said == "2 would be deleted, 0 kept\n"
+    said = shell.run("tag", "delete", REPOSITORY, "--matching", r"\d+\..*", "--keep-newest", "1").stdout
+    assert said.startswith("2 deleted, 1 kept\nundo with: moorage undo ")
+    assert shell.tags() == ["2.0", "latest"]
+    assert shell.run("undo", said.split()[-1]).stdout.splitlines()[-2] == "changed: 2 tags"
+    found = json.loads(shell.run("tag", "delete", REPOSITORY, "2.0", "none", "--json").stdout)
+    assert (found["deleted"], found["unknown"]) == (1, 1)
+    assert shell.tags() == ["1.0", "1.1", "latest"]
+
+
+def test_more_tags_than_one_step_are_deleted_by_one_request(shell: Shell) -> None:
+    shell.push("seed")
+    ((repository_id, manifest_id),) = shell.registry.execute("SELECT repository_id, id FROM manifests")
+    shell.registry.execute(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4321) "
+        "INSERT INTO tags (repository_id, name, manifest_id, created_at, published_at) "
+        "SELECT ?, 'v' || i, ?, i, i FROM n",
+        repository_id,
+        manifest_id,
+    )
+    said = shell.run("tag", "delete", REPOSITORY, "--matching", "v.*").stdout
+    assert said.startswith("4321 deleted, 0 kept\n")
+    assert shell.run("undo", said.split()[-1]).stdout.splitlines()[-2:][0] == "changed: 4321 tags"
+
+
+def test_what_somebody_changed_since_is_listed(shell: Shell) -> None:
+    digest = shell.push("1", "2")
+    headers = {"X-Request-Id": "oops"}
+    assert shell.client.request("DELETE", f"/v2/{REPOSITORY}/manifests/{digest}", headers=headers).status == 202
+    newer = shell.push("2", seed="b")
+    said = shell.run("undo", "oops", status=3).stderr.splitlines()
+    assert said[0] == "error: 1 thing cannot be taken back, as somebody changed or uses them since"
+    assert said[1] == f"  {REPOSITORY}:2: it was moved since and points to {newer}"
+    assert said[2] == "nothing was changed; --partial undoes the rest"
+    said = shell.run("undo", "oops", "--partial").stdout.splitlines()
+    assert f"left as it is: {REPOSITORY}:2: it was moved since and points to {newer}" in said
+    assert shell.run("undo", "oops", status=3).stderr.startswith("error: ")
+
+
+def test_what_is_wrong_is_said_in_one_line(shell: Shell) -> None:
+    assert shell.run("undo", "never", status=1).stderr == "error: no change was made by a request of this id\n"
+    said = shell.run("tag", "history", "never", status=1).stderr
+    assert said == "error: repository name not known to registry\n"
+    assert "names no tag" in shell.run("tag", "undo", REPOSITORY, status=2).stderr
+    assert "give tags, or --matching" in shell.run("tag", "delete", REPOSITORY, status=2).stderr
+    assert "go with --matching" in shell.run("tag", "delete", REPOSITORY, "1", "--keep", "x", status=2).stderr
+    assert "is no time" in shell.run("tag", "history", f"{REPOSITORY}:1", "--at", "soon", status=2).stderr
+
+
+def test_a_registry_that_is_not_there(shell: Shell) -> None:
+    said = shell.run("undo", "x", "--registry", "http://127.0.0.1:9", status=1).stderr
+    assert said.startswith("error: cannot ask the registry at http://127.0.0.1:9: ")
+    assert said.endswith("--registry or MOORAGE_REGISTRY say where it is\n")
+    said = shell.run("undo", "x", "--registry", "ftp://x", status=1).stderr
+    assert said == "error: ftp://x is no URL of a registry; give one such as http://127.0.0.1:5000\n"
+
+
+def test_a_registry_without_a_database_says_so() -> None:
+    with InProcess(None) as registry, pytest.raises(CommandFailed, match="need the metadata database"):
+        Remote(registry.url).get("history", repository="a")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2h", NOW - timedelta(hours=2)),
+        ("30s", NOW - timedelta(seconds=30)),
+        ("3w", NOW - timedelta(weeks=3)),
+        ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC)),
+        ("2026-11-01T10:00", datetime(2026, 11, 1, 10, tzinfo=UTC)),
+        ("2026-11-01T10:00+02:00", datetime(2026, 11, 1, 8, tzinfo=UTC)),
+        ("2026-11-01T10:00:00.5Z", datetime(2026, 11, 1, 10, 0, 0, 500_000, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_a_moment_or_how_long_ago(text: str, expected: datetime) -> None:
+    assert read_time(text, NOW) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2", "h", "2y", "999999w", "2026-13-01"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        read_time(text, NOW)
+
+
+def test_a_place_is_a_repository_and_maybe_a_tag() -> None:
+    assert (split("group/app"), split("group/app:1")) == (("group/app", None), ("group/app", "1"))

@@ -242,13 +242,25 @@ def _usage(name: str, command: Command) -> str:
 def _parameters(command: Command) -> Iterator[Row]:
     for found in command.params:
         if isinstance(found, TyperArgument):
-            yield f"`{str(found.metavar).strip('[]')}`", _sentence(found.help or "")
+            # An argument that may be left out stands in brackets; REPO[:TAG] has some of its own.
+            name = re.sub(r"^\[(\w+)\]", r"\1", str(found.metavar))
+            yield f"`{name}`", _sentence(found.help or "")
         elif isinstance(found, TyperOption):
             names = ", ".join(f"`{name}`" for name in sorted(found.opts, key=len, reverse=True))
             value = "" if found.is_flag else f" `{found.metavar or 'NUMBER'}`"
-            bounds = "" if found.min is None else f" From {found.min} to {found.max}."
-            yield f"{names}{value}", _sentence(found.help or "") + bounds
+            yield f"{names}{value}", _sentence(found.help or "") + _bounds(found) + _variable(found)
     yield "`--help`, `-h`", "Print what this page says."
+
+
+def _bounds(option: TyperOption) -> str:
+    if option.min is None:
+        return ""
+    return f" From {option.min} to {option.max}." if option.max is not None else f" At least {option.min}."
+
+
+def _variable(option: TyperOption) -> str:
+    default = f", else `{option.default}`" if option.envvar and isinstance(option.default, str) else ""
+    return f" If not given: `{option.envvar}` of the environment{default}." if option.envvar else ""
 
 
 @cache

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from moorage.http.moorage_v1_openapi import OPERATIONS
 from moorage.http.routes import Endpoint
 from moorage.http.routes_moorage import PATHS
-from support.images import push_image
+from support.images import image, push_image
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
 
@@ -34,7 +34,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     with InProcess(tmp_path_factory.mktemp("served")) as registry, RegistryClient(registry.address) as client:
         for name in NAMES:
             for request, tag in zip(REQUESTS, ["1.0", "latest", "latest", "2.0"], strict=True):
-                made = push_image(client, name)
+                made = push_image(client, name, made=image(f"{name} {request}"))
                 headers = {"Content-Type": made.manifest.media_type, "X-Request-Id": request}
                 body = made.manifest.body
                 assert client.request("PUT", f"/v2/{name}/manifests/{tag}", body=body, headers=headers).status == 201
@@ -89,11 +89,9 @@ def test_every_request_is_answered_as_the_document_says(
     answered_as_described(whole, operation, mode, served)
 
 
-@pytest.mark.parametrize(("operation", "mode"), SENT)
-def test_so_is_every_request_about_what_is_there(
-    operation: str, mode: GenerationMode, narrowed: OpenApiSchema, served: InProcess
-) -> None:
-    answered_as_described(narrowed, operation, mode, served)
+@pytest.mark.parametrize("operation", [operation.id for operation in OPERATIONS])
+def test_so_is_every_request_about_what_is_there(operation: str, narrowed: OpenApiSchema, served: InProcess) -> None:
+    answered_as_described(narrowed, operation, GenerationMode.POSITIVE, served)
 
 
 def answered_as_described(schema: OpenApiSchema, operation: str, mode: GenerationMode, served: InProcess) -> None:

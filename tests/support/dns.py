@@ -40,12 +40,11 @@ class Nameserver:
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError):
+        with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError):
             while True:
                 size = int.from_bytes(await reader.readexactly(2), "big")
                 answer = self._answer(dns.message.from_wire(await reader.readexactly(size))).to_wire()
                 writer.write(len(answer).to_bytes(2, "big") + answer)
-        writer.close()
 
     def _answer(self, query: dns.message.Message) -> dns.message.Message:
         answer = dns.message.make_response(query)

@@ -27,10 +27,13 @@ from moorage.metadata.sql import migrator
 from moorage.metadata.sql.migrations.plan import Wish
 from support.migrations import located, three_and_one
 where, folder = located(sys.argv[1]), Path(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
 report = asyncio.run(migrator.up(where, Wish(), chains=three_and_one(folder)))
 print(json.dumps([step.migration.name for step in report.steps]))
 """
-"""A process that migrates: its arguments are :func:`as_argument` and a folder for :func:`three_and_one`."""
+"""A process that migrates when it is told to: its arguments are :func:`as_argument` and a folder for
+:func:`three_and_one`."""
 
 
 def write(folder: Path, name: str, up: str, down: str | None = None) -> None:
@@ -93,11 +96,24 @@ def start(code: str, *args: str) -> "subprocess.Popen[str]":
     """A process that runs *code* with what tests can import."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *args],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(TESTS)},
     )
+
+
+def ready(child: "subprocess.Popen[str]") -> None:
+    """Wait until it has imported everything."""
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+
+
+def go(child: "subprocess.Popen[str]") -> None:
+    assert child.stdin is not None
+    child.stdin.write("go\n")
+    child.stdin.flush()
 
 
 def wait_for(claim: Callable[[], bool], deadline_s: float = 60.0) -> None:

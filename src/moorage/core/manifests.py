@@ -1,6 +1,6 @@
 """Manifests of a repository: get what the client can read, put what is whole, delete."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -116,12 +116,18 @@ class Manifests:
         digest = _digest(reference, payload)
         manifest = parse(payload, content_type)
         self._check_urls(manifest)
-        await self._check_references(name, manifest)
+        required = await self._check_references(name, manifest)
         stored = StoredManifest(digest, manifest.media_type, payload)
         wanted = [reference, *tags] if isinstance(reference, Tag) else tags
-        configuration = await self._configuration(manifest)
-        unique = list(dict.fromkeys(wanted))
-        await self._store.put(name, stored, manifest, tags=unique, cause=cause, configuration=configuration)
+        await self._store.put(
+            name,
+            stored,
+            manifest,
+            tags=list(dict.fromkeys(wanted)),
+            cause=cause,
+            required=required,
+            configuration=await self._configuration(name, manifest, required),
+        )
         return Pushed(digest, None if manifest.subject is None else manifest.subject.digest)
 
     def note_pull(self, name: RepositoryName, reference: Reference, digest: Digest) -> None:
@@ -174,13 +180,19 @@ class Manifests:
                     msg = "this registry does not allow layers at that URL"
                     raise ManifestInvalid(msg, digest=str(layer.digest), url=url[:200])
 
-    async def _check_references(self, name: RepositoryName, manifest: Manifest) -> None:
+    async def _check_references(self, name: RepositoryName, manifest: Manifest) -> Collection[Digest]:
+        """What the manifest needs, all of which is there.
+
+        Raises:
+            ReferencesUnknown: not all of it.
+            ManifestInvalid: it refers to more than is taken.
+        """
         limit = self.rules.reference_limit
         if limit and len(manifest.references) > limit:
             msg = f"the manifest has {len(manifest.references)} references, this registry accepts {limit}"
             raise ManifestInvalid(msg, reason="MANIFEST_REFERENCE_LIMIT", limit=limit)
         if self.rules.sparse or manifest.media_type not in mediatypes.IMAGES | mediatypes.INDEXES:
-            return
+            return ()
         wanted = {
             reference.descriptor.digest: reference.kind
             for reference in manifest.references
@@ -194,6 +206,7 @@ class Manifests:
         missing = (missing - either) | await self._blobs.missing(name, blobs)
         if missing:
             raise ReferencesUnknown([str(digest) for digest in wanted if digest in missing])
+        return wanted
 
     def _is_required(self, reference: ManifestReference) -> bool:
         if reference.kind is Kind.BLOB:
@@ -201,9 +214,12 @@ class Manifests:
         platforms = self.rules.required_platforms
         return self.rules.require_children and (not platforms or reference.descriptor.platform in platforms)
 
-    async def _configuration(self, manifest: Manifest) -> bytes | None:
+    async def _configuration(self, name: RepositoryName, manifest: Manifest, seen: Collection[Digest]) -> bytes | None:
         config = manifest.config
         if not self._store.keeps_configurations or config is None or config.size_bytes > CONFIGURATION_LIMIT_BYTES:
+            return None
+        # Only what the repository has: with sparse manifests a stranger could name another's.
+        if config.digest not in seen and await self._blobs.missing(name, [config.digest]):
             return None
         # The descriptor may lie about the size.
         return await self._blobs.content(config.digest, limit_bytes=CONFIGURATION_LIMIT_BYTES)

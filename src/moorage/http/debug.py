@@ -18,9 +18,10 @@ _DEADLINE_S = 10.0
 
 
 class DebugApp:
-    """``GET /debug/health``: 200 with ``{}``; 200 and "degraded" without room; 503 where storage or the database does not answer.
+    """``GET /debug/health``: 200 with ``{}``; 200 and "degraded" without room; 503 where something does not answer.
 
-    Without room the status stays 200, because pulls and deletes go on and no load balancer should stop them.
+    Asked are storage and, if there is one, the database. Without room the status stays 200, because pulls and deletes
+    go on and no load balancer should stop them.
 
     Source: GitLab features HLT-001, HLT-007.
     """

@@ -102,13 +102,19 @@ class Manifests(ABC):
         *,
         tags: Sequence[Tag],
         cause: Cause,
+        required: Collection[Digest] = (),
         configuration: bytes | None = None,
     ) -> None:
         """Store a manifest (checked by the caller), list it among its subject's referrers, then point *tags* to it.
 
+        *required*: blobs and manifests that the caller has seen in the repository; a store with transactions looks
+        again, so that what went in between, or a rename, does not leave an image that cannot be pulled.
         *configuration*: that of an image, if it is small; see :attr:`keeps_configurations`.
 
         A failure in between leaves at most a manifest without some of its tags.
+
+        Raises:
+            ReferencesUnknown: something *required* is not there any more. Nothing is written.
         """
 
     @abstractmethod
@@ -160,7 +166,7 @@ class Pulls(ABC):
 
     @abstractmethod
     def note(self, name: RepositoryName, reference: Reference, digest: Digest) -> None:
-        """Remember one pull of the manifest *digest* by *reference*. Never waits."""
+        """Remember one pull of the manifest *digest* by *reference*. Never waits; its time is that of the flush."""
 
     @abstractmethod
     async def flush(self) -> None:

@@ -109,9 +109,10 @@ class LayoutManifests(Manifests):
         *,
         tags: Sequence[Tag],
         cause: Cause,
+        required: Collection[Digest] = (),
         configuration: bytes | None = None,
     ) -> None:
-        del cause, configuration
+        del cause, required, configuration
         if self._claim is not None:
             await self._claim.hold()
         digest, link = stored.digest, str(stored.digest).encode()

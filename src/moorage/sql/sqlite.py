@@ -36,6 +36,7 @@ _CACHE_KIB = 16 * 1024
 _PLACES_LIMIT = 1024
 """Items of a list that get a parameter each; there are builds of SQLite that take 32,766 in all."""
 _CLOSED = "the database is closed"
+_NO_LOG = "the database cannot be used: there can be no write-ahead log where it is"
 
 _UNAVAILABLE = frozenset(
     {
@@ -105,8 +106,11 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         await self._writer.close()
-        self._heavy.interrupt()
-        await asyncio.to_thread(self._heavy_thread.shutdown)
+        with contextlib.suppress(sqlite3.ProgrammingError):  # It was closed before.
+            self._heavy.interrupt()
+            await asyncio.to_thread(self._heavy_thread.shutdown)
+            # Or else an interruption that met no statement keeps the log from being brought into the file.
+            self._heavy.execute("SELECT 1").close()
         for connection in (self._reader, self._heavy):
             connection.close()
 
@@ -119,8 +123,7 @@ class _Turn:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.granted: asyncio.Future[None] = loop.create_future()
-        self.finished: asyncio.Future[bool] = loop.create_future()
-        """Whether what it wrote shall be kept."""
+        self.finished: asyncio.Future[bool] = loop.create_future()  # Whether what it wrote shall be kept.
         self.durable: asyncio.Future[None] = loop.create_future()
 
     def settle(self, exc: Exception | None) -> None:
@@ -130,11 +133,11 @@ class _Turn:
                 continue
             if exc is None:
                 future.set_result(None)
-            else:
-                again = copy.copy(exc)  # Each is raised in a task of its own.
-                again.__cause__ = exc
-                future.set_exception(again)
-                future.exception()  # Seen: whoever waited may be gone.
+                continue
+            again = copy.copy(exc)  # Each is raised in a task of its own.
+            again.__cause__ = exc
+            future.set_exception(again)
+            future.exception()  # Seen: whoever waited may be gone.
 
 
 class _Writer:
@@ -145,8 +148,7 @@ class _Writer:
         self._session = _SqliteSession(connection)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._turns: asyncio.Queue[_Turn | None] = asyncio.Queue()
-        self._group: list[_Turn] = []
-        """Those that the next commit makes durable."""
+        self._group: list[_Turn] = []  # Those that the next commit makes durable.
         self._is_closed = False
         self._task = asyncio.get_running_loop().create_task(self._work())
 
@@ -207,9 +209,9 @@ class _Writer:
         except (BackendError, sqlite3.Error) as exc:
             failure = exc
             self._undo()
-        group, self._group = self._group, []
-        for turn in group:
+        for turn in self._group:
             turn.settle(failure)
+        self._group = []
         # Who was told may come with more at once, and share the next commit; and other processes have a moment.
         await asyncio.sleep(0)
         return is_last
@@ -243,8 +245,7 @@ class _Writer:
         while True:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as exc:
-                # Busy: another process is writing.
+            except sqlite3.Error as exc:  # Busy: another process is writing.
                 if _code(exc) != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > deadline:
                     _fail(exc)
             else:
@@ -326,8 +327,7 @@ def _set_up(connection: sqlite3.Connection, settings: Sequence[str]) -> None:
     connection.execute(f"PRAGMA busy_timeout = {deadline_ms}")  # Two processes may make the file at the same time.
     (mode,) = connection.execute("PRAGMA journal_mode = wal").fetchone()
     if mode != "wal":
-        msg = f"the database cannot be used: there is no write-ahead log where it is, only {mode}"
-        raise DatabaseUnavailable(msg)
+        raise DatabaseUnavailable(_NO_LOG)
     connection.execute("PRAGMA busy_timeout = 0")
     for setting in ("PRAGMA foreign_keys = on", f"PRAGMA cache_size = -{_CACHE_KIB}", *settings):
         connection.execute(setting)

@@ -36,6 +36,14 @@ _SQLITE_SCRIPT = re.compile(r"\d+_\w+\.sqlite\.sql")
 """Not those that go back (``.down.sql``)."""
 
 
+_EMPTY = """
+SET client_min_messages = error;
+SET lock_timeout = '10s';
+TRUNCATE top_level_namespaces, blobs, uploads, leases, journal, gc_blob_review_queue RESTART IDENTITY CASCADE;
+"""
+"""All else that there is of a registry depends on these. Waits for nobody: no test leaves a transaction behind."""
+
+
 @contextlib.contextmanager
 def quick_folder() -> Iterator[Path]:
     """A new folder, in memory where there is a place for that: what is durable is tested elsewhere."""
@@ -120,9 +128,11 @@ def sqlite_opener(folder: Path) -> OpenSql:
     return open_
 
 
-def postgres_opener(postgres: Postgres, dbname: str = "") -> OpenSql:
-    """A database of its own in *postgres*, or the one called *dbname*."""
-    settings = postgres_settings(postgres, dbname or migrated(postgres))
+def postgres_opener(postgres: Postgres) -> OpenSql:
+    """A database in *postgres* with nothing in it. There is one for all tests, as a new one for each takes longer."""
+    dbname = _database_of(postgres)
+    postgres.psql(_EMPTY, dbname)
+    settings = postgres_settings(postgres, dbname)
 
     @contextlib.asynccontextmanager
     async def open_() -> AsyncIterator[SqlStore]:
@@ -158,6 +168,11 @@ def sql_store(database: Database) -> SqlStore:
         sessions=SqlSessions(database),
         database=database,
     )
+
+
+@lru_cache
+def _database_of(postgres: Postgres) -> str:
+    return migrated(postgres)
 
 
 @lru_cache

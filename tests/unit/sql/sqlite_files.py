@@ -5,7 +5,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeVar
@@ -53,15 +53,12 @@ async def put(session: Session, number: int) -> None:
     await session.all(PUT, number)
 
 
-@contextlib.contextmanager
-def traced(database: SqliteDatabase, trace: Callable[[str], object]) -> Iterator[None]:
-    """Tells *trace* every statement of the writer, in the thread that runs it."""
-    connection = writer(database)
-    connection.set_trace_callback(trace)
-    try:
-        yield
-    finally:
-        connection.set_trace_callback(None)
+def trace(database: SqliteDatabase, callback: Callable[[str], object]) -> None:
+    """Tell *callback* every statement of the writer from now on, in the thread that runs it.
+
+    Not while a commit runs: sqlite3 would wait for it, and keep its callback from running.
+    """
+    writer(database).set_trace_callback(callback)
 
 
 def count_up(path: Path, pipe: Connection, clients: int, rounds: int) -> None:

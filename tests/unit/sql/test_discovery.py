@@ -1,6 +1,7 @@
 """Where the replicas are, asked of a real nameserver over TCP."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -90,8 +91,8 @@ async def test_no_nameserver_is_an_error_of_ours() -> None:
 
 async def test_a_nameserver_that_says_nothing_is_not_waited_for() -> None:
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+        with contextlib.closing(writer):
+            await reader.read()
 
     server = await asyncio.start_server(swallow, "127.0.0.1", 0)
     async with server:

@@ -1,13 +1,16 @@
 """Positions in a real Redis: one server, behind a Sentinel, in a cluster."""
 
 import hashlib
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from moorage.config.backends import RedisConnection
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.positions import Position, PositionStore, format_lsn, keys_of, parse_lsn
+from support.components import need
 from support.daemon import free_port
 from support.redis import Redis, cluster, watched
 
@@ -100,6 +103,43 @@ async def test_a_server_with_a_password_lets_only_those_in_who_know_it() -> None
         await right.raise_to("a", Position(7, 1), limit_s=LIMIT_S)
         assert redis.cli("-n", "3", "DBSIZE") == "2"
         await right.close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that is its own authority, with ``tls.key`` beside it."""
+    need("openssl")
+    path = tmp_path_factory.mktemp("tls") / "tls.crt"
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
+    made = ("-keyout", str(path.with_suffix(".key")), "-out", str(path))
+    subprocess.run(["openssl", "req", "-x509", *kind, *subject, *made], check=True, capture_output=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("trust", "works"), [({}, False), ({"insecure": True}, True), ({"rootcas": ["it"]}, True)], ids=str
+)
+async def test_over_tls_only_a_trusted_server_is_told(
+    certificate: Path,
+    trust: dict[str, object],
+    works: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    if "rootcas" in trust:
+        trust = {"rootcas": [str(certificate)]}
+    port, files = (
+        free_port(),
+        ("--tls-cert-file", str(certificate), "--tls-key-file", str(certificate.with_suffix(".key"))),
+    )
+    with Redis("--tls-port", str(port), *files, "--tls-auth-clients", "no"):
+        settings = {"enabled": True, "addr": f"127.0.0.1:{port}", "tls": {"enabled": True} | trust}
+        store = PositionStore(RedisConnection.model_validate(settings))
+        if works:
+            await store.ping(limit_s=LIMIT_S)
+        else:
+            with pytest.raises(DatabaseUnavailable, match="certificate"):
+                await store.ping(limit_s=LIMIT_S)
+        await store.close()
 
 
 async def test_a_sentinel_is_asked_where_the_server_is() -> None:

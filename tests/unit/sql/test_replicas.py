@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -285,8 +286,8 @@ async def test_a_write_whose_recording_was_given_up_is_recorded_later(site: Site
 
 async def test_reads_go_to_the_replicas_in_turn(site: Site, repository: str) -> None:
     async with site.node(hosts=ADDRESSES) as node:
-        asked = [await node.first(WHERE, repository=repository) for _ in range(10)]
-        assert sorted(asked) == [(ADDRESSES[0],)] * 5 + [(ADDRESSES[1],)] * 5
+        rows = [await node.first(WHERE, repository=repository) for _ in range(10)]
+        assert Counter(str(row and row[0]) for row in rows) == dict.fromkeys(ADDRESSES, 5)
 
 
 async def test_a_replica_that_lags_too_far_is_left_alone_until_it_has_caught_up(

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import resource
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -13,8 +14,9 @@ import pytest
 
 from moorage.errors import BackendError, DatabaseConflict, DatabaseUnavailable, StorageFull
 from moorage.sql import sqlite
+from moorage.sql.base import Query
 from moorage.sql.sqlite import SqliteDatabase
-from unit.sql.sqlite_files import PUT, PUT_LARGE, ids, opened, put, q, traced, writer
+from unit.sql.sqlite_files import PUT, PUT_LARGE, ids, opened, put, q, trace, writer
 
 LARGE = 1 << 20
 
@@ -29,16 +31,22 @@ class SlowDisk:
     """Every commit waits for :meth:`go_on`, in the thread that runs it."""
 
     def __init__(self) -> None:
+        self.commits = 0
         self.begun = threading.Event()
         self._may_go_on = threading.Event()
 
     def __call__(self, statement: str) -> None:
         if statement == "COMMIT":
+            self.commits += 1
             self.begun.set()
             self._may_go_on.wait(20)
 
     def go_on(self) -> None:
+        self.begun.clear()
         self._may_go_on.set()
+
+    def stop(self) -> None:
+        self._may_go_on.clear()
 
     async def is_asked(self) -> None:
         assert await asyncio.to_thread(self.begun.wait, 20)
@@ -47,9 +55,9 @@ class SlowDisk:
 @pytest.fixture
 def slow_disk(database: SqliteDatabase) -> Iterator[SlowDisk]:
     disk = SlowDisk()
-    with traced(database, disk):
-        yield disk
-        disk.go_on()
+    trace(database, disk)
+    yield disk
+    disk.go_on()
 
 
 async def is_healthy(database: SqliteDatabase, number: int = 999_999) -> bool:
@@ -67,31 +75,28 @@ async def outcomes(*attempts: object) -> list[str]:
 
 async def test_transactions_that_come_together_share_commits(database: SqliteDatabase) -> None:
     statements: list[str] = []
-    with traced(database, statements.append):
-        await asyncio.gather(*(database.write(PUT, number) for number in range(640)))
+    trace(database, statements.append)
+    await asyncio.gather(*(database.write(PUT, number) for number in range(640)))
     assert await ids(database) == list(range(640))
     assert statements.count("COMMIT") <= 640 / 64 + 2
     statements.clear()
-    with traced(database, statements.append):
-        for number in range(1000, 1010):
-            await database.write(PUT, number)
+    for number in range(1000, 1010):
+        await database.write(PUT, number)
     assert statements.count("COMMIT") == 10, "what was acknowledged does not wait for others to come"
 
 
 async def test_those_that_come_while_one_is_committed_share_the_next(
     database: SqliteDatabase, slow_disk: SlowDisk
 ) -> None:
-    statements: list[str] = []
     first = asyncio.create_task(database.write(PUT, 0))
     await slow_disk.is_asked()
     others = [asyncio.create_task(database.write(PUT, number)) for number in range(1, 40)]
     await asyncio.sleep(0.05)
     assert not any(task.done() for task in (first, *others))
     assert await ids(database) == [], "readers see nothing before it is durable"
-    writer(database).set_trace_callback(statements.append)
     slow_disk.go_on()
     await asyncio.gather(first, *others)
-    assert statements.count("COMMIT") == 1
+    assert slow_disk.commits == 2
     assert await ids(database) == list(range(40))
 
 
@@ -128,9 +133,7 @@ async def test_a_mistake_in_a_statement_surfaces_and_stops_nobody(database: Sqli
 
 
 @pytest.mark.parametrize("statement", ["COMMIT", "ROLLBACK", "RELEASE turn", "SAVEPOINT turn"])
-async def test_a_transaction_that_ends_itself_does_not_end_the_writer(
-    database: SqliteDatabase, statement: str
-) -> None:
+async def test_a_transaction_that_ends_itself_does_not_end_the_writer(database: SqliteDatabase, statement: str) -> None:
     said = await outcomes(database.write(PUT, 1), database.write(q(statement)), database.write(PUT, 2))
     assert all(word == "ok" for word in said) or statement != "SAVEPOINT turn"
     assert await is_healthy(database)
@@ -159,7 +162,7 @@ async def test_no_room_is_said_and_nothing_of_the_transaction_is_kept(database: 
 
 @pytest.mark.parametrize("query", [PUT_LARGE, MANY_ROWS], ids=["a row", "many rows"])
 async def test_those_that_share_a_commit_with_one_without_room_are_told_the_truth(
-    database: SqliteDatabase, query: sqlite.Query
+    database: SqliteDatabase, query: Query
 ) -> None:
     await put_rows(database, 1)
     limit_pages(database)
@@ -170,7 +173,9 @@ async def test_those_that_share_a_commit_with_one_without_room_are_told_the_trut
             await session.all(query, *((100, LARGE) if query is PUT_LARGE else (str(list(range(100, 1100))),)))
 
     numbers = (2, 3, 4, 5)
-    said = await outcomes(*(database.write(PUT, n) for n in (2, 3)), too_large(), *(database.write(PUT, n) for n in (4, 5)))
+    said = await outcomes(
+        *(database.write(PUT, n) for n in (2, 3)), too_large(), *(database.write(PUT, n) for n in (4, 5))
+    )
     assert said.pop(2) == "StorageFull"
     assert set(said) <= {"ok", "DatabaseUnavailable"}
     assert await ids(database) == [1, *(n for n, word in zip(numbers, said, strict=True) if word == "ok")]
@@ -251,11 +256,10 @@ async def test_a_caller_that_goes_away(database: SqliteDatabase, slow_disk: Slow
         second.cancel()
         await asyncio.sleep(0)
     else:
-        slow_disk.begun.clear()
         slow_disk.go_on()
         await first
+        slow_disk.stop()
         if moment == "during the commit":
-            slow_disk._may_go_on.clear()
             await slow_disk.is_asked()
         await asyncio.sleep(0.01)
         second.cancel()
@@ -265,54 +269,60 @@ async def test_a_caller_that_goes_away(database: SqliteDatabase, slow_disk: Slow
     assert await is_healthy(database)
 
 
+class Clients:
+    """Transactions of every fate, and what is known of each afterwards."""
+
+    def __init__(self, database: SqliteDatabase, chance: random.Random) -> None:
+        self.kept: set[int] = set()
+        self.undone: set[int] = set()
+        self._database = database
+        self._chance = chance
+
+    async def transact(self, number: int) -> None:
+        fate = self._chance.choice(("write", "write", "write", "fail", "conflict"))
+        pauses = self._chance.choice((0, 0, 1, 3))
+        is_over = False
+        try:
+            async with self._database.transaction() as session:
+                await put(session, number)
+                for _ in range(pauses):
+                    await asyncio.sleep(0)
+                if fate != "write":
+                    await session.all(PUT if fate == "conflict" else q("SELEKT $1"), number)
+                is_over = True
+        except (sqlite3.OperationalError, DatabaseConflict):
+            self.undone.add(number)
+        except asyncio.CancelledError:
+            if not is_over:
+                self.undone.add(number)
+            raise
+        else:
+            self.kept.add(number)
+
+    async def hang_up(self, task: "asyncio.Task[None]") -> None:
+        for _ in range(self._chance.randrange(120)):
+            await asyncio.sleep(0)
+        task.cancel()
+
+
 @pytest.mark.parametrize("seed", range(40))
 async def test_callers_that_go_away_in_any_order(database: SqliteDatabase, seed: int) -> None:
     """Acknowledged: there. Rolled back: not there. The writer goes on."""
     chance = random.Random(seed)
-    kept: set[int] = set()
-    undone: set[int] = set()
-
-    async def transact(number: int) -> None:
-        fate = chance.choice(("write", "write", "write", "fail", "conflict"))
-        pauses = chance.choice((0, 0, 1, 3))
-        is_over = False
-        try:
-            async with database.transaction() as session:
-                await put(session, number)
-                for _ in range(pauses):
-                    await asyncio.sleep(0)
-                if fate == "fail":
-                    raise KeyError
-                if fate == "conflict":
-                    await put(session, number)
-                is_over = True
-        except (KeyError, DatabaseConflict):
-            undone.add(number)
-        except asyncio.CancelledError:
-            if not is_over:
-                undone.add(number)
-            raise
-        else:
-            kept.add(number)
-
-    async def hang_up(task: asyncio.Task[None], passes: int) -> None:
-        for _ in range(passes):
-            await asyncio.sleep(0)
-        task.cancel()
+    clients = Clients(database, chance)
 
     def drag(statement: str) -> None:
         if statement == "COMMIT":
             time.sleep(chance.choice((0, 0.001, 0.003)))
 
-    with traced(database, drag):
-        tasks = [asyncio.create_task(transact(number)) for number in range(60)]
-        canceling = [hang_up(task, chance.randrange(120)) for task in chance.sample(tasks, 30)]
-        async with asyncio.timeout(20):
-            await asyncio.gather(*canceling)
-            await asyncio.gather(*tasks, return_exceptions=True)
+    trace(database, drag)
+    tasks = [asyncio.create_task(clients.transact(number)) for number in range(60)]
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(clients.hang_up(task) for task in chance.sample(tasks, 30)))
+        await asyncio.gather(*tasks, return_exceptions=True)
     found = set(await ids(database))
-    assert kept <= found
-    assert not undone & found
+    assert clients.kept <= found
+    assert not clients.undone & found
     assert await is_healthy(database)
 
 
@@ -360,5 +370,3 @@ def limit_pages(database: SqliteDatabase) -> None:
 
 def lift_limit(database: SqliteDatabase) -> None:
     writer(database).execute("PRAGMA max_page_count = 1000000")
-
-

@@ -90,9 +90,10 @@ async def test_processes_that_write_at_once_lose_no_update(database: SqliteDatab
         pipe.send("go")
     longest = []
     for pipe in pipes:
-        errors, wait = await told(pipe)  # type: ignore[misc]  # what count_up sends
-        assert errors == []
-        longest.append(wait)
+        said = await told(pipe)
+        assert isinstance(said, tuple)
+        assert said[0] == []
+        longest.append(said[1])
     assert await database.first(q("SELECT owner FROM t")) == (str(3 * 10 * 20),)
     assert max(longest) < 9, "nobody is left waiting while others write one transaction after the other"
 
@@ -173,27 +174,31 @@ async def test_what_was_acknowledged_survives_the_death_of_every_process(others:
 
 
 @pytest.fixture
-def locked() -> Iterator[Path]:
-    """A folder, which the test takes rights from, where nobody is kept out by those above it."""
+def folder() -> Iterator[Path]:
+    """One that nobody is kept out of by those above it."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        yield folder
-        folder.chmod(0o755)
+        yield Path(name)
+        Path(name).chmod(0o755)
 
 
-async def test_a_new_file_in_a_folder_that_may_only_be_read_is_an_error(locked: Path, others: Others) -> None:
-    locked.chmod(0o555)
-    others.path = locked / "t.sqlite"
+def lock(folder: Path) -> None:
+    """Leave everybody the right to read only."""
+    for file in folder.iterdir():
+        file.chmod(0o444)
+    folder.chmod(0o555)
+
+
+async def test_a_new_file_in_a_folder_that_may_only_be_read_is_an_error(folder: Path, others: Others) -> None:
+    lock(folder)
+    others.path = folder / "t.sqlite"
     assert await told(others.start(open_as_nobody, _NOBODY)[1]) == ["open: unable to open database file"]
 
 
-async def test_a_file_that_may_only_be_read_says_so_and_at_once(locked: Path, others: Others) -> None:
-    others.path = locked / "t.sqlite"
+async def test_a_file_that_may_only_be_read_says_so_and_at_once(folder: Path, others: Others) -> None:
+    others.path = folder / "t.sqlite"
     async with opened(others.path) as database:
         await database.write(PUT, 1)
-        for file in locked.iterdir():
-            file.chmod(0o444)
-        locked.chmod(0o555)
+        lock(folder)
         begun = time.monotonic()
         said = await told(others.start(open_as_nobody, _NOBODY)[1])
         assert said == ["open: done", "read: done", "write: attempt to write a readonly database"]

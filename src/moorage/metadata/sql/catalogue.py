@@ -1,5 +1,7 @@
 """Lists of repositories and tags, read from indexes."""
 
+import asyncio
+
 from moorage.errors import NameUnknown
 from moorage.metadata.base import Catalogue, Page
 from moorage.metadata.sql.recording import QUERIES
@@ -31,6 +33,7 @@ class SqlCatalogue(Catalogue):
             if len(rows) < batch:
                 break
             after = rows[-1][0]
+            await asyncio.sleep(0)  # SQLite's answers come without a wait, and others have requests too.
         if not found:
             await self._check_there(name)
         return Page(found, more=False)

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import ClassVar
 
-from moorage.errors import DigestInvalid, ManifestUnknown, NameUnknown
+from moorage.errors import DigestInvalid, ManifestUnknown, NameUnknown, ReferencesUnknown
 from moorage.metadata.base import REFERRERS_PAGE_BYTES, Cause, Manifests, Page
-from moorage.metadata.sql.putting import NewManifest, put_step_by_step
+from moorage.metadata.sql.putting import NewManifest, missing_of, put_step_by_step
 from moorage.metadata.sql.recording import QUERIES, journal_row, now, written
 from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci.digests import Digest
@@ -58,58 +57,62 @@ class SqlManifests(Manifests):
         *,
         tags: Sequence[Tag],
         cause: Cause,
+        required: Collection[Digest] = (),
         configuration: bytes | None = None,
     ) -> None:
         new = NewManifest.of(stored, manifest, configuration)
+        needed = [digest_key(digest) for digest in required]
         names, at = sorted(tag.text for tag in tags), now()  # Sorted: two pushes never wait for each other.
         if self._database.dialect == "postgres":
             reason, request_id, actor = written(cause)
-            await self._database.write(
+            rows = await self._database.write(
                 QUERIES["put_manifest"],
-                *(name.text, *new.arguments(), names, at, request_id, actor, reason),
+                *(name.text, *new.arguments(), names, needed, at, request_id, actor, reason),
                 repository=name.text,
             )
-            return
-        async with self._database.transaction(repository=name.text) as session:
-            await put_step_by_step(session, name, new, tags=names, at=at, cause=cause)
+            missing = [digest_of(key) for key in rows[0][0]]
+        else:
+            async with self._database.transaction(repository=name.text) as session:
+                missing = await missing_of(session, name, needed)
+                if not missing:
+                    await put_step_by_step(session, name, new, tags=names, at=at, cause=cause)
+        if missing:
+            raise ReferencesUnknown([str(digest) for digest in missing])
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key = now(), digest_key(digest)
         async with self._database.transaction(repository=name.text) as session:
-            row = await session.first(QUERIES["delete_manifest"], name.text, key, at)
-            if row is not None:
-                manifest_id, repository_id = row
-                gone = await session.all(QUERIES["delete_tags_of_manifest"], manifest_id)
+            repository = await session.first(QUERIES["lock_repository"], name.text)
+            row = repository and await session.first(QUERIES["delete_manifest"], repository[0], key, at)
+            if repository and row:
+                gone = [item[0] for item in await session.all(QUERIES["delete_tags_of_manifest"], row[0])]
+                changes = [*[("tag_delete", tag) for tag in gone], ("manifest_delete", None)]
                 entries = [
-                    journal_row(name, action, repository_id=repository_id, cause=cause, at=at, tag=tag, from_key=key)
-                    for action, tag in [
-                        *[("tag_delete", item[0]) for item in gone],
-                        ("manifest_delete", None),
-                    ]
+                    journal_row(name, action, repository_id=repository[0], cause=cause, at=at, tag=tag, from_key=key)
+                    for action, tag in changes
                 ]
                 await session.run_many(QUERIES["write_journal"], entries)
-        if row is None:
+        if not row:
             raise await self._unknown(name, digest)
 
     async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
-        at: datetime = now()
+        at = now()
         async with self._database.transaction(repository=name.text) as session:
-            row = await session.first(QUERIES["delete_tag"], name.text, tag.text)
-            if row is not None:
-                repository_id, manifest_id = row
-                target = await session.first(QUERIES["digest_of_manifest"], manifest_id)
-                from_key = None if target is None else target[0]
+            repository = await session.first(QUERIES["lock_repository"], name.text)
+            row = repository and await session.first(QUERIES["delete_tag"], repository[0], tag.text)
+            if repository and row:
+                target = await session.first(QUERIES["digest_of_manifest"], row[0])
                 entry = journal_row(
                     name,
                     "tag_delete",
-                    repository_id=repository_id,
+                    repository_id=repository[0],
                     cause=cause,
                     at=at,
                     tag=tag.text,
-                    from_key=from_key,
+                    from_key=None if target is None else target[0],
                 )
                 await session.all(QUERIES["write_journal"], *entry)
-        if row is None:
+        if not row:
             raise await self._unknown(name, tag)
 
     async def referrers(

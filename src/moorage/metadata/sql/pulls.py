@@ -1,16 +1,14 @@
 """How often, and when last, something was pulled; gathered in memory, written in batches."""
 
-from datetime import datetime
-
 from moorage.metadata.base import Pulls
 from moorage.metadata.sql.recording import QUERIES, now
-from moorage.metadata.sql.values import digest_key
+from moorage.metadata.sql.values import encoded_key
 from moorage.oci.digests import Digest
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.sql.base import Database
 
 _LIMIT = 50_000
-"""Different pulls between two flushes; more are not remembered, as memory must stay bounded."""
+"""Different pulls between two flushes; more are not counted, as memory must stay bounded."""
 
 
 class SqlPulls(Pulls):
@@ -18,27 +16,28 @@ class SqlPulls(Pulls):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._noted: dict[tuple[str, str, Digest], tuple[int, datetime]] = {}
+        self._noted: dict[tuple[str, str, str], int] = {}
 
     def note(self, name: RepositoryName, reference: Reference, digest: Digest) -> None:
-        key = (name.text, reference.text if isinstance(reference, Tag) else "", digest)
-        known = self._noted.get(key)
-        if known is not None or len(self._noted) < _LIMIT:
-            self._noted[key] = ((known[0] if known else 0) + 1, now())
+        # Texts only, and no clock: this is on the path of every pull.
+        key = (name.text, reference.text if isinstance(reference, Tag) else "", digest.encoded)
+        count = self._noted.get(key, 0)
+        if count or len(self._noted) < _LIMIT:
+            self._noted[key] = count + 1
 
     async def flush(self) -> None:
         if not self._noted:
             return
-        noted, self._noted = self._noted, {}
+        noted, self._noted, at = self._noted, {}, now()
         # Sorted: two processes that write the same rows never wait for each other.
-        rows = [
-            (path, tag, digest_key(digest), count, last) for (path, tag, digest), (count, last) in sorted(noted.items())
-        ]
+        rows = [(path, tag, encoded_key(encoded), count, at) for (path, tag, encoded), count in sorted(noted.items())]
+        is_written = False
         try:
             async with self._database.transaction() as session:
                 await session.run_many(QUERIES["note_pulls"], rows)
+                is_written = True
         except BaseException:
-            for key, (count, last) in self._noted.items():
-                noted[key] = (noted.get(key, (0, last))[0] + count, last)
-            self._noted = noted
+            if not is_written:  # Once it is, nobody knows whether it is kept: better one too few than one twice.
+                for key, count in noted.items():
+                    self._noted[key] = self._noted.get(key, 0) + count
             raise

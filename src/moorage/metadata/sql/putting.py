@@ -7,8 +7,9 @@ from typing import Self
 
 from moorage.metadata.base import Cause
 from moorage.metadata.sql.recording import QUERIES, journal_row, repository_id
-from moorage.metadata.sql.values import digest_key
+from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci import mediatypes
+from moorage.oci.digests import Digest
 from moorage.oci.manifests import Kind, Manifest, StoredManifest
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Session, Value
@@ -59,6 +60,17 @@ class NewManifest:
         columns = (self.digest, self.media_type, self.artifact_type, self.payload, self.total_size)
         config = (self.config, self.config_media_type, self.config_payload)
         return (*columns, *config, self.subject, self.annotations, self.blobs, self.children)
+
+
+async def missing_of(session: Session, name: RepositoryName, needed: list[bytes]) -> list[Digest]:
+    """Those of *needed* that are neither blobs nor manifests of the repository."""
+    if not needed:
+        return []
+    found = {row[0] for row in await session.all(QUERIES["known_blobs"], name.text, needed)}
+    rest = [key for key in needed if key not in found]
+    if rest:
+        found |= {row[0] for row in await session.all(QUERIES["known_manifests"], name.text, rest)}
+    return [digest_of(key) for key in rest if key not in found]
 
 
 async def put_step_by_step(

@@ -39,16 +39,13 @@ WHERE r.path = $1 AND t.name = $2 AND m.deleted_at IS NULL;
 SELECT 1 FROM repositories WHERE path = $1 AND populated_at IS NOT NULL;
 
 -- delete_manifest --
-UPDATE manifests SET deleted_at = $3
-WHERE repository_id = (SELECT id FROM repositories WHERE path = $1) AND digest = $2 AND deleted_at IS NULL
-RETURNING id, repository_id;
+UPDATE manifests SET deleted_at = $3 WHERE repository_id = $1 AND digest = $2 AND deleted_at IS NULL RETURNING id;
 
 -- delete_tags_of_manifest --
 DELETE FROM tags WHERE manifest_id = $1 RETURNING name;
 
 -- delete_tag --
-DELETE FROM tags WHERE repository_id = (SELECT id FROM repositories WHERE path = $1) AND name = $2
-RETURNING repository_id, manifest_id;
+DELETE FROM tags WHERE repository_id = $1 AND name = $2 RETURNING manifest_id;
 
 -- digest_of_manifest --
 SELECT digest FROM manifests WHERE id = $1;
@@ -64,8 +61,8 @@ SELECT digest, media_type, size, artifact_type, annotations, total FROM (
         sum(length(annotations)) OVER (ORDER BY digest) - length(annotations) AS before
     FROM (
         SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations
-        FROM repositories r JOIN manifests m ON m.repository_id = r.id
-        WHERE r.path = $1 AND m.subject_digest = $2 AND m.digest > $3 AND m.deleted_at IS NULL
+        FROM manifests m
+        WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.subject_digest = $2 AND m.digest > $3 AND m.deleted_at IS NULL
             AND ($4::text IS NULL OR m.artifact_type = $4::text)
         ORDER BY m.digest LIMIT $5
     ) AS following
@@ -74,9 +71,10 @@ SELECT digest, media_type, size, artifact_type, annotations, total FROM (
 -- repositories --
 SELECT path FROM repositories WHERE populated_at IS NOT NULL AND path > $1 ORDER BY path LIMIT $2;
 
+-- A subselect, not a join: PostgreSQL then walks the index in order and stops after the page.
 -- tags --
-SELECT t.name FROM repositories r JOIN tags t ON t.repository_id = r.id
-WHERE r.path = $1 AND t.name > $2 ORDER BY t.name LIMIT $3;
+SELECT name FROM tags
+WHERE repository_id = (SELECT id FROM repositories WHERE path = $1) AND name > $2 ORDER BY name LIMIT $3;
 
 -- note_pulls --
 INSERT INTO pull_facts (repository_id, tag, digest, pulls, last_pulled_at)

@@ -6,6 +6,9 @@ SELECT $1, CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER) + value
 FROM gc_review_after_defaults WHERE event = 'blob_upload'
 ON CONFLICT (digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event;
 
+-- lock_repository --
+SELECT id FROM repositories WHERE path = $1;
+
 -- repository --
 SELECT id, populated_at FROM repositories WHERE path = $1;
 

@@ -34,9 +34,10 @@ class SqlSessions(Sessions):
         forgotten, self._forgotten = self._forgotten, set()
         try:
             async with self._database.transaction() as transaction:
-                rows = [(session, name, at) for session, (name, at) in noted.items()]
+                # Sorted: two processes that write the same rows never wait for each other.
+                rows = [(session, name, at) for session, (name, at) in sorted(noted.items())]
                 await transaction.run_many(QUERIES["note_upload"], rows)
-                await transaction.run_many(QUERIES["forget_upload"], [(session,) for session in forgotten])
+                await transaction.run_many(QUERIES["forget_upload"], [(session,) for session in sorted(forgotten)])
         except BaseException:
             self._noted = noted | self._noted
             self._forgotten |= forgotten

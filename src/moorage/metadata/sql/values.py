@@ -3,6 +3,7 @@
 from moorage.oci.digests import Algorithm, Digest
 
 _CODES: dict[str, bytes] = {"sha256": b"\x01", "sha512": b"\x02"}
+_SHA256_LENGTH = 64
 _ALGORITHMS: dict[int, Algorithm] = {1: "sha256", 2: "sha512"}
 
 
@@ -12,6 +13,11 @@ def digest_key(digest: Digest) -> bytes:
     The order of keys is that of the digests' texts. Source: GitLab features MDB-001.
     """
     return _CODES[digest.algorithm] + bytes.fromhex(digest.encoded)
+
+
+def encoded_key(encoded: str) -> bytes:
+    """As :func:`digest_key`, for a digest whose algorithm shows in its length."""
+    return _CODES["sha256" if len(encoded) == _SHA256_LENGTH else "sha512"] + bytes.fromhex(encoded)
 
 
 def digest_of(key: bytes) -> Digest:

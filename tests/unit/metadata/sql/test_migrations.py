@@ -22,8 +22,10 @@ from support.migrations import (
     MIGRATE,
     TABLES,
     as_argument,
+    go,
     knowing,
     names,
+    ready,
     rows,
     start,
     wait_for,
@@ -39,6 +41,13 @@ SLOW = {
     "INSERT INTO slow SELECT count(*) FROM c;\n",
     "postgres": "SELECT pg_sleep(120);\n",
 }
+"""Written so that the database is at work while it is being done."""
+PAUSE = {
+    "sqlite": "SELECT count(*) FROM (WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 5000000) "
+    "SELECT n FROM c)",
+    "postgres": "SELECT pg_sleep(0.5)",
+}
+"""Long enough for all of them to be in the middle of it, if nothing keeps them from that."""
 
 
 def named(steps: Sequence[Step]) -> list[str]:
@@ -177,6 +186,8 @@ async def test_a_crash_in_the_middle_of_a_migration_leaves_what_was_before_it(
         (folder / f"0003_more.{dialect}.sql").write_text(text)
     with start(MIGRATE, as_argument(where), str(tmp_path / "chains")) as child:
         try:
+            ready(child)
+            go(child)
             wait_for(lambda: child.poll() is not None or at_work(where, lambda: request.getfixturevalue("postgres")))
             assert child.poll() is None, child.stderr and child.stderr.read()
         finally:
@@ -193,10 +204,16 @@ async def test_a_crash_in_the_middle_of_a_migration_leaves_what_was_before_it(
     assert named((await migrator.up(where, Wish(), chains=chains)).steps) == ["0003_more", "0001_index"]
 
 
-async def test_two_migrators_at_once_apply_each_migration_once(where: Where, chains: Chains, tmp_path: Path) -> None:
-    children = [start(MIGRATE, as_argument(where), str(tmp_path / "chains")) for _ in range(2)]
+async def test_migrators_at_once_apply_each_migration_once(where: Where, chains: Chains, tmp_path: Path) -> None:
+    for dialect, pause in PAUSE.items():
+        path = tmp_path / "chains" / "pre" / f"0001_words.{dialect}.sql"
+        path.write_text(f"{pause};\n{path.read_text()}")
+    children = [start(MIGRATE, as_argument(where), str(tmp_path / "chains")) for _ in range(3)]
+    for tell in (ready, go):
+        for child in children:
+            tell(child)
     said = [child.communicate(timeout=100) for child in children]
-    assert [(child.returncode, error) for child, (_, error) in zip(children, said, strict=True)] == [(0, ""), (0, "")]
+    assert [(child.returncode, error) for child, (_, error) in zip(children, said, strict=True)] == [(0, "")] * 3
     assert sorted(name for out, _ in said for name in json.loads(out)) == sorted(ALL)
     assert await applied(where, chains) == ALL
 
@@ -264,10 +281,14 @@ def test_processes_that_start_at_once_make_one_database(chains: Chains, tmp_path
     code = (
         "import sys; from pathlib import Path; from moorage.metadata.sql.schema import migrate_sqlite\n"
         "from support.migrations import three_and_one\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
         "print(len(migrate_sqlite(Path(sys.argv[1]), three_and_one(Path(sys.argv[2])))))"
     )
     path = tmp_path / "moorage.db"
     children = [start(code, str(path), str(tmp_path / "chains")) for _ in range(4)]
+    for tell in (ready, go):
+        for child in children:
+            tell(child)
     said = [child.communicate(timeout=100) for child in children]
     assert [error for _, error in said] == ["", "", "", ""]
     assert sorted(int(out) for out, _ in said) == [0, 0, 0, 4]

@@ -112,6 +112,15 @@ async def test_only_one_migrator_is_at_work(where: PostgresSettings, chains: Cha
         assert await found.history() == []
 
 
+async def test_a_lock_that_is_lost_takes_nothing_with_it(where: PostgresSettings, chains: Chains) -> None:
+    async with migrations.opened(where, chains, HASTY) as found:
+        other = await connect(where)
+        await other.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        await other.close()
+        assert await found.take(chains.steps()[0], "up")
+    assert [row.name for row in await migrator.history(where, chains)] == ["0001_words"]
+
+
 async def test_migrations_go_to_the_primary_host(where: PostgresSettings, chains: Chains) -> None:
     pooler = dataclasses.replace(where, host=f"127.0.0.1:{free_port()}", primary=f"{where.host}:{where.port}")
     assert len((await migrator.up(pooler, Wish(), chains=chains)).steps) == 4

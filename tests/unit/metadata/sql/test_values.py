@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.values import digest_key, digest_of, encoded_key
 from moorage.oci.digests import Digest
 
 
@@ -18,6 +18,7 @@ def digests(count: int) -> list[Digest]:
 def test_a_digest_comes_back_from_its_key() -> None:
     for digest in digests(50):
         assert digest_of(digest_key(digest)) == digest
+        assert encoded_key(digest.encoded) == digest_key(digest)
 
 
 def test_a_key_is_a_byte_for_the_algorithm_and_the_digest_s_own_bytes() -> None:

@@ -99,16 +99,16 @@ class PostgresMigrator:
         return await self._connection.run_sync(lambda sync: function(self._steps(sync)))
 
     def _steps(self, connection: Connection) -> Steps:
-        milliseconds = int(self._patience.table_lock.total_seconds() * 1000)
-        return Steps(
-            connection,
-            self._chains,
-            lambda script: _run_script(connection, script, self._note),
-            settings={"lock_timeout": milliseconds, "statement_timeout": 0},
-        )
+        def run(script: str) -> None:
+            try:
+                _run_script(connection, script)
+            except VENDOR_ERRORS as exc:
+                self._fault = exc
+                raise
 
-    def _note(self, fault: BaseException) -> None:
-        self._fault = fault
+        milliseconds = int(self._patience.table_lock.total_seconds() * 1000)
+        settings = {"lock_timeout": milliseconds, "statement_timeout": 0}
+        return Steps(connection, self._chains, run, settings=settings)
 
 
 @contextlib.asynccontextmanager
@@ -162,29 +162,36 @@ async def _connected(settings: PostgresSettings) -> AsyncIterator[AsyncConnectio
 async def _locked(guard: AsyncConnection, patience: timedelta) -> AsyncIterator[None]:
     """Be the only migrator, as long as a transaction of *guard* that does nothing else.
 
-    Not for a session: a pooler would give that to others. It holds nothing up, as it has not looked at any table.
+    Not for a session: a pooler would give that to others. An index that is made concurrently does not wait for it, as
+    it has no snapshot: what the driver left open of its last question is closed by a statement without parameters.
     """
-    async with guard.begin():
-        await guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        try:
-            async with asyncio.timeout(patience.total_seconds()):
-                while not (await guard.execute(_TAKE, {"key": _LOCK})).scalar_one():
-                    await asyncio.sleep(_LOCK_PAUSE_S)
-        except TimeoutError as exc:
-            msg = "another process is migrating this database; try again when it has ended"
-            raise MigrationFailed(msg) from exc
+    transaction = await guard.begin()
+    await _take(guard, patience)
+    await guard.run_sync(_run_script, "SET LOCAL idle_in_transaction_session_timeout = 0")
+    try:
         yield
+    finally:
+        with contextlib.suppress(DBAPIError, *VENDOR_ERRORS):  # what was migrated is kept without it, too
+            await transaction.rollback()
 
 
-def _run_script(connection: Connection, script: str, note: Callable[[BaseException], None]) -> None:
+async def _take(guard: AsyncConnection, patience: timedelta) -> None:
+    try:
+        async with asyncio.timeout(patience.total_seconds()):
+            while True:
+                if (await guard.execute(_TAKE, {"key": _LOCK})).scalar_one():
+                    return
+                await asyncio.sleep(_LOCK_PAUSE_S)
+    except TimeoutError as exc:
+        msg = "another process is migrating this database; try again when it has ended"
+        raise MigrationFailed(msg) from exc
+
+
+def _run_script(connection: Connection, script: str) -> None:
     # The driver's own way: SQLAlchemy would prepare it, and only single statements can be.
     connection.execute(text("SELECT 1"))  # begins the transaction, or none in autocommit
     dbapi: Any = connection.connection.dbapi_connection
-    try:
-        dbapi.run_async(lambda raw: raw.execute(script))
-    except VENDOR_ERRORS as exc:
-        note(exc)
-        raise
+    dbapi.run_async(lambda raw: raw.execute(script))
 
 
 def _failed(name: str, exc: BaseException) -> str:

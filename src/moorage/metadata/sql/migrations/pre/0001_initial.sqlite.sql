@@ -40,23 +40,23 @@ CREATE TABLE repository_blobs (
 CREATE INDEX repository_blobs_by_blob ON repository_blobs (blob_id);
 
 -- size: bytes of the payload; total_size: with what an image's descriptors say of its configuration and layers.
--- annotations: only with a subject, for lists of referrers.
+-- annotations: only with a subject, for lists of referrers. What may be large comes last: the rest is read without it.
 CREATE TABLE manifests (
     id INTEGER PRIMARY KEY,
     repository_id INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
     digest BLOB NOT NULL,
     media_type TEXT NOT NULL,
     artifact_type TEXT NOT NULL,
-    payload BLOB NOT NULL,
     size INTEGER NOT NULL,
     total_size INTEGER NOT NULL,
     config_blob_id INTEGER REFERENCES blobs (id),
     config_media_type TEXT,
-    config_payload BLOB,
     subject_digest BLOB,
-    annotations TEXT,
     created_at INTEGER NOT NULL,
     deleted_at INTEGER,
+    payload BLOB NOT NULL,
+    config_payload BLOB,
+    annotations TEXT,
     UNIQUE (repository_id, digest)
 );
 CREATE INDEX manifests_by_subject ON manifests (repository_id, subject_digest, digest) WHERE subject_digest IS NOT NULL;

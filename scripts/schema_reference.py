@@ -34,7 +34,7 @@ _TRIGGER = re.compile(
     re.DOTALL,
 )
 _FUNCTION = re.compile(
-    r"CREATE (?:OR REPLACE )?FUNCTION (\w+)\((.*?)\) RETURNS (\w+)\s+LANGUAGE.*?\$\$(.*)\$\$;", re.DOTALL
+    r"CREATE (?:OR REPLACE )?FUNCTION (\w+)\((.*?)\) RETURNS ([\w\[\]]+)\s+LANGUAGE.*?\$\$(.*)\$\$;", re.DOTALL
 )
 _IGNORED = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM|ANALYZE|SELECT|SET|DO) ")
 _COLUMN = re.compile(r"(\w+) ([\w()]+(?:\[\])?(?: COLLATE \"C\")?)(?: (.*))?", re.DOTALL)

@@ -70,7 +70,12 @@ def defaults(root_directory: str, addr: str) -> Config:
         "log": {"formatter": "text", "accesslog": {"formatter": "text"}},
         "http": {"addr": addr, "draintimeout": "5s"},
         "storage": {"driver": FilesystemDriver(rootdirectory=root_directory), "delete": {"enabled": True}},
-        "database": {"enabled": "prefer", "sqlite": str(PurePath(root_directory, SQLITE_NAME))},
+        "database": {
+            "enabled": "prefer",
+            "sqlite": str(PurePath(root_directory, SQLITE_NAME)),
+            # Nobody has to know of them where there is one file and one machine.
+            "backgroundmigrations": {"enabled": True},
+        },
     }
     return Config.model_validate(given)
 

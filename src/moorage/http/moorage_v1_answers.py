@@ -59,6 +59,13 @@ class HistoryPage(BaseModel):
     entries: list[Entry]
 
 
+class Pulls(BaseModel):
+    """How often something was pulled. A node tells of its pulls within seconds."""
+
+    count: int
+    last_at: Shown | None = Field(description="When it was pulled last; null: never.")
+
+
 class TagState(BaseModel):
     """What a tag is, or was."""
 
@@ -70,6 +77,8 @@ class TagState(BaseModel):
     restorable: Restorable
     restorable_until: RestorableUntil
     changed: Entry | None = Field(description="The change that made it so; null: from before there was a journal.")
+    pulls: Pulls = Field(description="By this tag, whatever it pointed to.")
+    manifest_pulls: Pulls = Field(description="Of the manifest, by any tag and by its digest.")
 
 
 class Change(BaseModel):
@@ -156,6 +165,8 @@ def tag(name: RepositoryName, asked: Tag, state: history.TagState, *, at: dateti
         restorable=None if state.fate is None else state.fate.is_restorable,
         restorable_until=None if state.fate is None else state.fate.until,
         changed=None if state.changed is None else entry(state.changed),
+        pulls=Pulls.model_validate(state.pulls, from_attributes=True),
+        manifest_pulls=Pulls.model_validate(state.manifest_pulls, from_attributes=True),
     )
 
 

@@ -81,6 +81,14 @@ class Filter:
     """Before this moment."""
 
 
+@dataclass(frozen=True, slots=True)
+class PullFacts:
+    """How often something was pulled, and when last (None: never); behind by what was not flushed yet."""
+
+    count: int = 0
+    last_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagState:
     """What a tag is, or was at some time."""
@@ -93,6 +101,10 @@ class TagState:
     """Whether the manifest can be had again; None without a digest."""
     changed: Entry | None
     """The change that made it so; None if the journal does not have it."""
+    pulls: PullFacts = PullFacts()
+    """By this tag, whatever it pointed to."""
+    manifest_pulls: PullFacts = PullFacts()
+    """Of the manifest, by any tag and by its digest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from contract.metadata.pushing import NAME, NEVER, push_blob
 from contract.metadata.stores import query
 from contract.metadata_history.past import Past
 from moorage.errors import NameUnknown
-from moorage.metadata.history import Entry, Fate, Filter, Published
-from moorage.oci.names import RepositoryName, Tag
+from moorage.metadata.history import Entry, Fate, Filter, Published, PullFacts
+from moorage.metadata.sql.pulls import SqlPulls
+from moorage.oci.digests import Digest
+from moorage.oci.names import Reference, RepositoryName, Tag
 
 
 async def test_every_change_is_there_newest_first_with_who_when_and_why(past: Past) -> None:
@@ -161,3 +163,23 @@ async def test_tags_are_listed_by_publication_whatever_the_page(past: Past) -> N
             found += page
             last = page[-1]
         assert found == whole
+
+
+async def test_a_tag_tells_how_often_it_and_its_manifest_were_pulled(past: Past) -> None:
+    first, second = await past.push("a", "1"), await past.push("b", "2")
+    await past.push("a", "2")
+    pulls = SqlPulls(past.store.database)
+    tagged: list[tuple[Reference, Digest]] = [
+        (Tag("1"), first),
+        (Tag("1"), first),
+        (Tag("2"), second),
+        (Tag("2"), first),
+    ]
+    for reference, digest in [*tagged, (first, first)]:
+        pulls.note(NAME, reference, digest)
+    await pulls.flush()
+    state = await past.history.tag(NAME, Tag("2"), at=None)
+    assert (state.digest, state.pulls.count, state.manifest_pulls.count) == (first, 2, 4)
+    assert state.pulls.last_at is not None
+    nowhere = await past.history.tag(NAME, Tag("3"), at=None)
+    assert (nowhere.pulls, nowhere.manifest_pulls) == (PullFacts(), PullFacts())

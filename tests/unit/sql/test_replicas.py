@@ -108,14 +108,14 @@ async def test_what_redis_has_forgotten_is_covered_by_the_last_refresh(site: Sit
 
 
 async def test_every_acknowledged_write_is_read_on_the_other_node(site: Site, repository: str) -> None:
-    standbys.delay(site.standby, 15)
+    standbys.delay(site.standby, 40)
     numbers = count()
 
     async def push_then_pull(writer: Database, reader: Database) -> None:
         for number in range(40):
             name = f"{repository}/{next(numbers)}"
             await put(writer, name, number)
-            await asyncio.sleep(0.001 * (number % 30))
+            await asyncio.sleep(0.002 * number)
             assert (await get(reader, name))[0] == number
 
     try:
@@ -146,6 +146,7 @@ async def test_many_reads_at_once_share_one_question(site: Site, repository: str
     async with site.node() as node:
         await put(node, repository, 1)
         standbys.wait_level(site.primary, site.standby)
+        await asyncio.gather(*(get(node, repository) for _ in range(20)))  # makes the connections
         await asyncio.sleep(0.5)  # what is known of the replica is too old
         asked = standbys.statements(site.standby, "pg_last_wal_replay_lsn")
         answers = await asyncio.gather(*(get(node, repository) for _ in range(20)))

@@ -15,6 +15,7 @@ from moorage.metadata.history import (
     Filter,
     History,
     Outcome,
+    PullFacts,
     Published,
     TagState,
     Target,
@@ -73,6 +74,8 @@ class SqlHistory(History):
             is_pullable=is_live,
             fate=None if key is None else fate,
             changed=changes[0] if changes else None,
+            pulls=await self._pulls("pulls_by_tag", place_id, tag.text),
+            manifest_pulls=PullFacts() if key is None else await self._pulls("pulls_of_manifest", place_id, key),
         )
 
     async def touched(self, request_id: str) -> Sequence[RepositoryName]:
@@ -153,6 +156,10 @@ class SqlHistory(History):
             msg = "repository name not known to registry"
             raise NameUnknown(msg, name=name.text)
         return int(row[0])
+
+    async def _pulls(self, query: str, place_id: int, what: str | bytes) -> PullFacts:
+        row = await self._database.first(QUERIES[query], place_id, what)
+        return PullFacts() if row is None else PullFacts(int(row[0]), maybe_moment(row[1]))
 
     async def _with_fates(self, rows: Sequence[Row]) -> list[Entry]:
         manifests: dict[int, set[bytes]] = {}

@@ -39,6 +39,12 @@ WHERE b.digest = ANY($2) AND rb.repository_id = $1 AND rb.blob_id = b.id;
 -- tag_now --
 SELECT m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = $1 AND t.name = $2;
 
+-- pulls_by_tag --
+SELECT coalesce(sum(pulls), 0)::bigint, max(last_pulled_at) FROM pull_facts WHERE repository_id = $1 AND tag = $2;
+
+-- pulls_of_manifest --
+SELECT coalesce(sum(pulls), 0)::bigint, max(last_pulled_at) FROM pull_facts WHERE repository_id = $1 AND digest = $2;
+
 -- last_change_of_tag --
 SELECT id, at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest, detail
 FROM journal WHERE repository_id = $1 AND tag = $2 AND at <= $3 ORDER BY id DESC LIMIT 1 OFFSET $4;

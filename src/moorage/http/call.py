@@ -90,12 +90,10 @@ class Call:
     @property
     def cause(self) -> Cause:
         """Who changes something by this request, and why, for the journal."""
-        reason = self.headers.get("Moorage-Reason", "")
-        return Cause(actor=self.grant.actor, request_id=self.id, reason=reason[:_REASON_LIMIT] or self._doing)
-
-    @property
-    def _doing(self) -> str:
-        return f"{self.request.method} {self.path}"[:_REASON_LIMIT]
+        said = self.headers.get("Moorage-Reason") or f"{self.request.method} {self.path}"
+        # A header may hold bytes that are no text.
+        reason = said[:_REASON_LIMIT].encode("utf-8", "replace").decode()
+        return Cause(actor=self.grant.actor, request_id=self.id, reason=reason)
 
     @property
     def name(self) -> RepositoryName:

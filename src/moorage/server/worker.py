@@ -91,7 +91,7 @@ async def _serve(config: Config, station: Station) -> None:
             for chore in (_purge(config, registry), *[chore() for chore in registry.metadata.chores]):
                 stack.callback(asyncio.create_task(chore).cancel)
         flushing = asyncio.create_task(_flush(registry.metadata.flushes))
-        stack.callback(flushing.cancel)
+        stack.push_async_callback(_ended, flushing)
         gc.collect()
         gc.freeze()  # What lives as long as the worker need not be looked at again.
         gc.set_threshold(_GC_THRESHOLD)
@@ -165,6 +165,12 @@ async def _flush(flushes: Sequence[Callable[[], Awaitable[None]]]) -> None:
     while flushes:
         await asyncio.sleep(_FLUSH_S)
         await _flush_once(flushes)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Stop a task, and wait until it has put back what it had in hand."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def _flush_once(flushes: Sequence[Callable[[], Awaitable[None]]]) -> None:

@@ -84,6 +84,12 @@ class Database(ABC):
         Inside, await nothing but the session: a transaction keeps others waiting. A block is never run twice.
         """
 
+    async def announce(self, repositories: Iterable[str]) -> None:  # noqa: B027 - most databases have no replicas
+        """As *repository* of :meth:`transaction`, after one that wrote to several.
+
+        Where there are no replicas there is nothing to do.
+        """
+
     @abstractmethod
     async def ping(self) -> None:
         """Ask whether the database answers and can be written to.

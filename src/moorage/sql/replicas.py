@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -106,6 +106,11 @@ class ReplicatedDatabase(Database):
         if repository is not None:
             await self._follow_up(repository)
 
+    async def announce(self, repositories: Iterable[str]) -> None:
+        names = list(repositories)
+        if names:
+            await self._follow_up(*names)
+
     async def ping(self) -> None:
         await self.primary.ping()
 
@@ -161,10 +166,11 @@ class ReplicatedDatabase(Database):
         replica = await self.replicas.having(lsn, limit_s=max(_LEAST_S, deadline - clock()))
         return replica, "behind" if replica is None else "replica"
 
-    async def _follow_up(self, repository: str) -> None:
+    async def _follow_up(self, *repositories: str) -> None:
         position = await self._recorder.position()
         self._note_timeline(position)
-        if not await self._recorder.record(repository, position):
+        recorded = [await self._recorder.record(repository, position) for repository in repositories]
+        if not all(recorded):
             self._distrust("the position of a write could not be recorded")
             # Other nodes may still reach Redis, and know nothing of this write: it is safe when all replicas have it.
             await self.replicas.wait_for(position.lsn, limit_s=_CATCH_UP_S)

@@ -78,6 +78,25 @@ async def test_a_write_is_seen_on_another_node_although_the_replica_is_behind(si
         assert await get(reader, repository) == (3, REPLICA)
 
 
+async def test_a_write_to_several_repositories_is_seen_under_each_name(site: Site, repository: str) -> None:
+    names = [f"{repository}/{n}" for n in range(3)]
+    async with site.node() as writer, site.node() as reader:
+        for name in names:
+            await put(writer, name, 1)
+        standbys.wait_level(site.primary, site.standby)
+        standbys.pause(site.standby)
+        try:
+            async with writer.transaction(repository=names[0]) as session:
+                for name in names:
+                    await session.all(PUT, name, 2)
+            await writer.announce(names[1:2])
+            assert await get(reader, names[0]) == (2, PRIMARY)
+            assert await get(reader, names[1]) == (2, PRIMARY)
+            assert await get(reader, names[2]) == (1, REPLICA)
+        finally:
+            standbys.resume(site.standby)
+
+
 async def test_what_was_undone_sends_nobody_to_the_primary(site: Site, repository: str) -> None:
     async with site.node() as node:
         await put(node, repository, 1)

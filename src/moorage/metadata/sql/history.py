@@ -15,8 +15,8 @@ from moorage.metadata.history import (
     Filter,
     History,
     Outcome,
-    PullFacts,
     Published,
+    PullFacts,
     TagState,
     Target,
 )
@@ -114,6 +114,7 @@ class SqlHistory(History):
             settle(work, partial=partial)
             if dry_run:
                 raise _Rehearsed
+        await self._database.announce(name.text for name in names[1:])
         return work.outcome
 
     async def published(self, name: RepositoryName, *, after: Published | None, limit: int) -> Sequence[Published]:

@@ -39,6 +39,10 @@ class SqlRenames(Renames):
                 await _move(session, rows, name, target, cause=cause)
         except DatabaseConflict as exc:
             raise _taken(target) from exc
+        # The old names as well: a replica that is behind would still have them.
+        paths = [row[1] for row in rows]
+        moved = [f"{target.text}{path[len(name.text) :]}" for path in paths]
+        await self._database.announce([*paths, *moved])
         return len(rows)
 
 

@@ -77,8 +77,11 @@ class PostgresDatabase(Database):
         try:
             yield session
             await session.commit()
-        except BaseException:
-            await self._pool.give_back_after(link, session.fault, cleanup="ROLLBACK")
+        except BaseException as exc:
+            fault = session.fault
+            if fault is None and isinstance(exc, Exception):
+                fault = Fault(exc)  # Not the connection's: no statement is on its way.
+            await self._pool.give_back_after(link, fault, cleanup="ROLLBACK")
             raise
         self._pool.give_back(link)
 

@@ -16,8 +16,6 @@ from moorage.sql.postgres_errors import VENDOR_ERRORS, Fault, diagnose
 
 _SETTLE_DEADLINE_S = 2.0
 """How long a statement that nobody waits for any more may take to be cancelled."""
-_NOTHING = "SELECT"
-"""A statement that does nothing: it waits for the end of what still runs, and ends what was begun with it."""
 
 
 class Link:
@@ -135,29 +133,39 @@ class Pool:
     async def give_back_after(self, link: Link, fault: Fault | None, *, cleanup: str | None = None) -> None:
         """Let others use a connection on which something failed, or was given up, if it can be used again.
 
-        A statement that still runs is cancelled on the server, then *cleanup* is run.
+        *cleanup* is run first. One whose statement was given up is closed, after the server was told to cancel it: the
+        answer that is still on its way must never be taken for that of the next statement.
         """
         if fault is not None and fault.is_lost:
             self._distrust(link)
             return
         if fault is not None and fault.is_outdated:
             link.statements.clear()
-        if fault is not None and fault.is_answered and cleanup is None:
+        if fault is None or not fault.is_answered:
+            await self._close_given_up(link, fault)
+            return
+        if cleanup is None:
             self.give_back(link)
             return
         try:
-            await link.connection.execute(cleanup or _NOTHING, timeout=_SETTLE_DEADLINE_S)
+            await link.connection.execute(cleanup, timeout=_SETTLE_DEADLINE_S)
         except VENDOR_ERRORS:
-            # After a deadline that was missed, a second silence says that the server is not there.
-            if fault is None:
-                self._drop(link)
-            else:
-                self._distrust(link)
+            self._distrust(link)
         except BaseException:
             self._drop(link)
             raise
         else:
             self.give_back(link)
+
+    async def _close_given_up(self, link: Link, fault: Fault | None) -> None:
+        try:
+            await link.connection.close(timeout=_SETTLE_DEADLINE_S)
+        except VENDOR_ERRORS:
+            if fault is not None:
+                # After a deadline that was missed, a second silence says that the server is not there.
+                self._distrust(link)
+        finally:
+            self._drop(link)
 
     async def close(self, drain_deadline_s: float) -> None:
         """Close what is unused, wait for what is in use, then cut it off."""

@@ -20,6 +20,7 @@ from typing import NoReturn, Self
 
 from moorage.errors import BackendError, DatabaseConflict, DatabaseUnavailable, StorageFull
 from moorage.sql.base import Database, Query, Row, Session, Value, microseconds
+from moorage.sql.write_ahead import switch_on
 
 sqlite3.register_adapter(datetime, microseconds)
 
@@ -36,8 +37,6 @@ _CACHE_KIB = 16 * 1024
 _PLACES_LIMIT = 1024
 """Items of a list that get a parameter each; there are builds of SQLite that take 32,766 in all."""
 _CLOSED = "the database is closed"
-_NO_LOG = "the database cannot be used: there can be no write-ahead log where it is"
-
 _UNAVAILABLE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -323,12 +322,7 @@ def _connect(path: Path, *settings: str) -> sqlite3.Connection:
 
 
 def _set_up(connection: sqlite3.Connection, settings: Sequence[str]) -> None:
-    deadline_ms = int(_TURN_DEADLINE_S * 1000)
-    connection.execute(f"PRAGMA busy_timeout = {deadline_ms}")  # Two processes may make the file at the same time.
-    (mode,) = connection.execute("PRAGMA journal_mode = wal").fetchone()
-    if mode != "wal":
-        raise DatabaseUnavailable(_NO_LOG)
-    connection.execute("PRAGMA busy_timeout = 0")
+    switch_on(connection, deadline_s=_TURN_DEADLINE_S)  # Two processes may make the file at the same time.
     for setting in ("PRAGMA foreign_keys = on", f"PRAGMA cache_size = -{_CACHE_KIB}", *settings):
         connection.execute(setting)
     connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)

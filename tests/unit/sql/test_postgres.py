@@ -1,6 +1,7 @@
 """PostgresDatabase against a real PostgreSQL: statements, transactions, deadlines, callers that go away."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -85,9 +86,10 @@ async def test_a_mistake_in_a_statement_stays_what_it_is(database: PostgresDatab
         await database.all(q("SELEKT 1"))
     with pytest.raises(asyncpg.DataError):
         await database.all(SLEEP, "soon")
+    assert await backend(database) == before
     with pytest.raises(asyncpg.InterfaceError):
         await database.all(GET)
-    assert await backend(database) == before
+    await put(database, "a")
 
 
 async def test_a_schema_that_changes_meanwhile_does_no_harm(postgres: Postgres) -> None:
@@ -136,7 +138,27 @@ async def test_a_statement_of_a_caller_that_went_away_is_cancelled(database: Pos
         with pytest.raises(asyncio.CancelledError):
             await task
     assert await running(database) == []
-    assert database.pool_stats.opened == 1, "the connection is used again"
+    assert database.pool_stats.opened == 1, "those that were given up are closed"
+
+
+async def test_nobody_gets_the_answer_of_a_statement_that_was_given_up(postgres: Postgres, dbname: str) -> None:
+    source = random.Random(7)
+    echo = q("SELECT $1::text, pg_sleep($2 / 1000000.0)")
+
+    async def ask(database: PostgresDatabase, number: int) -> None:
+        patience_s = source.choice((0.0, 0.0005, 0.001, 0.002, 1.0))
+        try:
+            async with asyncio.timeout(patience_s):
+                row = await database.first(echo, str(number), source.randrange(2000))
+        except TimeoutError:
+            return
+        assert row is not None
+        assert row[0] == str(number)
+
+    async with opened(postgres, dbname, pool=PoolLimits(max_open=3)) as database:
+        for start in range(0, 600, 6):
+            await asyncio.gather(*(ask(database, start + n) for n in range(6)))
+        assert await running(database) == []
 
 
 @pytest.mark.parametrize("steps", range(0, 24, 2))

@@ -1,6 +1,7 @@
 """Connections to a real PostgreSQL: how many, for how long, and who waits for them."""
 
 import asyncio
+import socket
 import time
 from datetime import timedelta
 
@@ -156,13 +157,12 @@ async def test_a_failed_attempt_is_told_to_all_that_wait_for_it() -> None:
 
 
 async def test_a_silent_host_is_given_up_in_time() -> None:
-    server = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(5), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    settings = PostgresSettings(
-        host="127.0.0.1", port=port, user="u", dbname="d", connect_timeout=timedelta(seconds=0.2)
-    )
-    database = await PostgresDatabase.open(settings)
-    with pytest.raises(DatabaseUnavailable, match="in time"):
-        await database.ping()
-    await database.close()
-    server.close()
+    with socket.create_server(("127.0.0.1", 0)) as server:  # The kernel takes connections; nobody answers.
+        port = server.getsockname()[1]
+        settings = PostgresSettings(
+            host="127.0.0.1", port=port, user="u", dbname="d", connect_timeout=timedelta(seconds=0.2)
+        )
+        database = await PostgresDatabase.open(settings)
+        with pytest.raises(DatabaseUnavailable, match="in time"):
+            await database.ping()
+        await database.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from moorage.errors import DatabaseUnavailable
 from moorage.metadata.sql.migrations.chains import Applied, Chains, MigrationFailed, Step, bookkeeping, refused
 from moorage.sql.base import microseconds, moment
+from moorage.sql.write_ahead import switch_on
 
 if TYPE_CHECKING:
     from moorage.metadata.sql.migrations.alembic import Steps
@@ -142,7 +143,7 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
             connection.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
-            connection.execute("PRAGMA journal_mode = wal")
+            switch_on(connection, deadline_s=_WAIT_MS / 1000)
             connection.execute("PRAGMA synchronous = full")
             yield connection
     except sqlite3.Error as exc:

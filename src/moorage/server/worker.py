@@ -35,8 +35,8 @@ _GC_THRESHOLD = 50_000
 
 _PURGE_JITTER_LIMIT_S = 3600.0
 
-_FLUSH_S = 1.0
-"""How often pulls and uploads are noted in the database."""
+_FLUSH_S = 5.0
+"""How often pulls and uploads are noted in the database: seldom, as every write makes SQLite's readers forget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

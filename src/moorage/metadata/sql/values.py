@@ -1,5 +1,7 @@
 """The field's values as columns keep them."""
 
+from functools import lru_cache
+
 from moorage.oci.digests import Algorithm, Digest
 
 _CODES: dict[str, bytes] = {"sha256": b"\x01", "sha512": b"\x02"}
@@ -20,6 +22,7 @@ def encoded_key(encoded: str) -> bytes:
     return _CODES["sha256" if len(encoded) == _SHA256_LENGTH else "sha512"] + bytes.fromhex(encoded)
 
 
+@lru_cache(maxsize=16384)
 def digest_of(key: bytes) -> Digest:
-    """The digest in a column."""
+    """The digest in a column. The same few are asked for again and again."""
     return Digest(_ALGORITHMS[key[0]], key[1:].hex())

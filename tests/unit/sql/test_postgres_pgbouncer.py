@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from moorage.sql.postgres_connect import PoolLimits, PostgresSettings
 from support.components import need
 from support.daemon import free_port
 from support.postgres import SYSTEM_USER, Postgres, migrated, settings_for
-from unit.sql.statements import BACKEND, COUNT, END_OTHERS, GET, NOON, PUT, SLEEP, count, put, q, running
+from unit.sql.statements import BACKEND, COUNT, END_OTHERS, GET, NOON, PUT, SLEEP, count, put, running
 
 COMMAND = "/usr/sbin/pgbouncer"
 SERVER_CONNECTIONS = 2
@@ -142,13 +141,4 @@ async def test_a_server_connection_lost_behind_the_pooler_is_survived(
             await session.all(PUT, "c", "me", NOON)
     assert await count(database) == 1
     await put(database, "d")
-    await database.close()
-
-
-async def test_prepared_statements_are_what_it_cannot_do(settings: PostgresSettings) -> None:
-    # What the documentation warns of. A newer PgBouncer can; then this test says so.
-    database = await PostgresDatabase.open(replace(settings, prepared_statements=True))
-    calls = [database.first(q(f"SELECT {n % 5}")) for n in range(50)]
-    outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    assert any(isinstance(outcome, Exception) for outcome in outcomes)
     await database.close()

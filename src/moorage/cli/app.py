@@ -14,6 +14,7 @@ from moorage.cli.background import background_app
 from moorage.cli.configuration import read
 from moorage.cli.database import database_app
 from moorage.cli.history import tag_app, undo_request
+from moorage.cli.options import AsJSON
 from moorage.config import Loaded
 from moorage.errors import ConfigurationError, Mistake
 
@@ -44,7 +45,6 @@ CheckedFile = Annotated[
     Path | None,
     typer.Argument(metavar="[CONFIG]", help="The file; else REGISTRY_CONFIGURATION_PATH.", show_default=False),
 ]
-AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer passes it on

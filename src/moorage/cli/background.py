@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from moorage.cli.database import AsJSON, ConfigFile, Data
+from moorage.cli.database import ConfigFile, Data
+from moorage.cli.options import AsJSON
 
 background_app = typer.Typer(help="Manage batched background migrations.", no_args_is_help=True, rich_markup_mode=None)
 

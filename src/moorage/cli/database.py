@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from moorage.cli.options import AsJSON
+
 database_app = typer.Typer(help="Manage the metadata database.", no_args_is_help=True, rich_markup_mode=None)
 migrate_app = typer.Typer(help="Manage the schema's migrations.", no_args_is_help=True, rich_markup_mode=None)
 database_app.add_typer(migrate_app, name="migrate")
@@ -21,7 +23,6 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="Without CONFIG: where `moorage serve` keeps its data; else ./data."),
 ]
-AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-d", help="Only say what would be done.")]
 Limit = Annotated[
     int | None,

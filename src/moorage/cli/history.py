@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from moorage.cli.options import AsJSON
 from moorage.cli.remote import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
 
 tag_app = typer.Typer(help="History of tags; undo; deleting many.", no_args_is_help=True, rich_markup_mode=None)
@@ -45,7 +46,6 @@ TagPlace = Annotated[str, typer.Argument(metavar="REPO:TAG", help="The tag.")]
 RegistryURL = Annotated[
     str, typer.Option("--registry", metavar="URL", envvar=REGISTRY_VARIABLE, help="Where the registry is.")
 ]
-AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the journal.")]
 At = Annotated[

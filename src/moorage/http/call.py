@@ -91,9 +91,7 @@ class Call:
     def cause(self) -> Cause:
         """Who changes something by this request, and why, for the journal."""
         said = self.headers.get("Moorage-Reason") or f"{self.request.method} {self.path}"
-        # A header may hold bytes that are no text.
-        reason = said[:_REASON_LIMIT].encode("utf-8", "replace").decode()
-        return Cause(actor=self.grant.actor, request_id=self.id, reason=reason)
+        return Cause(actor=self.grant.actor, request_id=self.id, reason=said[:_REASON_LIMIT])
 
     @property
     def name(self) -> RepositoryName:

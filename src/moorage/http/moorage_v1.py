@@ -172,8 +172,7 @@ def _cause(call: Call, *, is_undo: bool) -> Cause:
     """Who does it, and why; an undo knows by itself what it does, so that only the caller's own reason is added."""
     has_reason = "Moorage-Reason" in call.headers
     reason = "" if is_undo and not has_reason else call.cause.reason
-    # What is no UTF-8 came through as surrogates, which no database takes.
-    return Cause(call.grant.actor, call.id, reason.encode("utf-8", "replace").decode())
+    return Cause(call.grant.actor, call.id, reason)
 
 
 def _check_size(size_bytes: int) -> None:

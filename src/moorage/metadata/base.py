@@ -37,6 +37,12 @@ class Cause:
     request_id: str = ""
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        """Keep only what any database takes as text: what comes from headers may hold anything."""
+        for name in ("actor", "request_id", "reason"):
+            text: str = getattr(self, name)
+            object.__setattr__(self, name, text.replace("\0", "").encode("utf-8", "replace").decode())
+
 
 class Links(ABC):
     """Which blobs are in which repository. A blob is visible in a repository only through a link."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 from moorage.errors import DigestInvalid, ManifestUnknown, NameUnknown, ReferencesUnknown
 from moorage.metadata.base import REFERRERS_PAGE_BYTES, Cause, Manifests, Page
 from moorage.metadata.sql.putting import NewManifest, missing_of, put_step_by_step
-from moorage.metadata.sql.recording import QUERIES, journal_row, now, written
+from moorage.metadata.sql.recording import QUERIES, journal_row, now
 from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
@@ -64,10 +64,9 @@ class SqlManifests(Manifests):
         needed = [digest_key(digest) for digest in required]
         names, at = sorted(tag.text for tag in tags), now()  # Sorted: two pushes never wait for each other.
         if self._database.dialect == "postgres":
-            reason, request_id, actor = written(cause)
             rows = await self._database.write(
                 QUERIES["put_manifest"],
-                *(name.text, *new.arguments(), names, needed, at, request_id, actor, reason),
+                *(name.text, *new.arguments(), names, needed, at, cause.request_id, cause.actor, cause.reason),
                 repository=name.text,
             )
             missing = [digest_of(key) for key in rows[0][0]]

@@ -62,8 +62,8 @@ SELECT digest, media_type, size, artifact_type, annotations, total FROM (
     FROM (
         SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations
         FROM manifests m
-        WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.subject_digest = $2 AND m.digest > $3 AND m.deleted_at IS NULL
-            AND ($4::text IS NULL OR m.artifact_type = $4::text)
+        WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.subject_digest = $2
+            AND m.digest > $3 AND m.deleted_at IS NULL AND ($4::text IS NULL OR m.artifact_type = $4::text)
         ORDER BY m.digest LIMIT $5
     ) AS following
 ) AS measured WHERE before <= $6 ORDER BY digest;

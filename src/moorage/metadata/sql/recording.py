@@ -15,13 +15,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def written(cause: Cause) -> tuple[str, str, str]:
-    """A cause's reason, request and actor as text that any database takes: headers may hold anything."""
-    texts = (cause.reason, cause.request_id, cause.actor)
-    reason, request_id, actor = (text.replace("\0", "").encode("utf-8", "replace").decode() for text in texts)
-    return reason, request_id, actor
-
-
 def journal_row(
     name: RepositoryName,
     action: str,
@@ -34,8 +27,8 @@ def journal_row(
     to_key: bytes | None = None,
 ) -> tuple[datetime, str, str, str, str, int, str, str | None, bytes | None, bytes | None]:
     """The arguments of ``write_journal``."""
-    reason, request_id, actor = written(cause)
-    return (at, request_id, actor, reason, action, repository_id, name.text, tag, from_key, to_key)
+    who = (cause.request_id, cause.actor, cause.reason)
+    return (at, *who, action, repository_id, name.text, tag, from_key, to_key)
 
 
 async def repository_id(session: Session, name: RepositoryName, at: datetime, *, populate: bool = False) -> int:

@@ -1,0 +1,7 @@
+"""Options that several commands take."""
+
+from typing import Annotated
+
+import typer
+
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

@@ -44,6 +44,7 @@
     ├── BackendError                ours; trying again may help
     │   ├── StorageFull             no space is left where the bytes go
     │   ├── StorageUnavailable      the storage did not answer, or answered nonsense
+    │   ├── BeingRemoved            garbage collection is removing what is being pushed, at this moment
     │   ├── StorageBusy             another writer has the object open (never leaves core)
     │   ├── PathUnknown             a storage path that does not exist (never leaves core)
     │   ├── DatabaseUnavailable     the database did not answer, or not in time
@@ -258,6 +259,10 @@ class StorageFull(BackendError):
 
 class StorageUnavailable(BackendError):
     """The storage failed in a way that it should not have."""
+
+
+class BeingRemoved(BackendError):
+    """Garbage collection is removing the bytes of a blob that is being pushed, and has not finished in time."""
 
 
 class StorageBusy(BackendError):

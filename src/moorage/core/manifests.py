@@ -76,16 +76,22 @@ class Manifests:
         self._pulls = pulls
         self.rules = rules
 
-    async def get(self, name: RepositoryName, reference: Reference, *, accepts: Accepts | None) -> StoredManifest:
+    async def get(
+        self, name: RepositoryName, reference: Reference, *, accepts: Accepts | None, promises: bool = False
+    ) -> StoredManifest:
         """The manifest that *reference* names, as it was pushed.
 
-        *accepts* None: the client did not say, so anything but a Docker manifest list by tag.
+        *accepts* None: the client did not say, so anything but a Docker manifest list by tag. *promises*: whether the
+        client may rely on the manifest being there, as it does not fetch it.
 
         Raises:
             ManifestUnknown: there is none, or none that the client can read.
             NameUnknown: there is no such repository.
         """
-        stored = await self._store.find(name, reference)
+        if promises and not isinstance(reference, Tag):
+            stored = await self._store.promise(name, reference)
+        else:
+            stored = await self._store.find(name, reference)
         kind = stored.media_type
         if kind == mediatypes.DOCKER_LIST and isinstance(reference, Tag) and not (accepts and accepts(kind)):
             return await self._default_child(name, stored)

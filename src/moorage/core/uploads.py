@@ -20,10 +20,11 @@ from moorage.errors import (
     RangeInvalid,
     StorageBusy,
     StorageFull,
+    StorageUnavailable,
     UploadBusy,
     UploadUnknown,
 )
-from moorage.metadata.base import Links, Sessions, UploadSession
+from moorage.metadata.base import Expectation, Links, Sessions, UploadSession
 from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
@@ -145,9 +146,10 @@ class Uploads:
                 await self._remove(name, session)
                 msg = "the bytes that came have another digest"
                 raise DigestInvalid(msg, given=str(digest), computed=str(actual))
-            await self._links.expect(digest)
+            expectation = await self._links.expect(digest)
             await self._storage.move(paths.upload_data(name, session), paths.blob(digest))
-            await self._links.link(name, digest, size_bytes=writer.size_bytes)
+            while not await self._links.link(name, digest, expectation, size_bytes=writer.size_bytes):
+                expectation = await self._expect_again(digest)
             await self._remove_committed(name, session)
 
     async def push(self, name: RepositoryName, digest: Digest, chunks: Chunks) -> None:
@@ -200,6 +202,20 @@ class Uploads:
             for session in old:
                 await self._remove(name, session)
         return old
+
+    async def _expect_again(self, digest: Digest) -> Expectation:
+        """Expect a blob whose bytes have their place already, and that garbage collection has come to meanwhile.
+
+        That takes a move that lasts longer than the review delay.
+
+        Raises:
+            StorageUnavailable: it has removed them. The client has to push again.
+        """
+        expectation = await self._links.expect(digest)
+        if not await self._storage.exists(paths.blob(digest)):
+            msg = "garbage collection removed the blob before it was in the repository: gc.reviewafter is too short"
+            raise StorageUnavailable(msg)
+        return expectation
 
     async def _make(self, name: RepositoryName, session: str) -> None:
         started_at = self._now().strftime("%Y-%m-%dT%H:%M:%SZ").encode()

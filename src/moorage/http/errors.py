@@ -53,6 +53,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.MethodNotAllowed: (405, "UNSUPPORTED"),
     errors.StorageFull: (507, "INSUFFICIENT_STORAGE"),
     errors.StorageUnavailable: (503, "UNAVAILABLE"),
+    errors.BeingRemoved: (503, "UNAVAILABLE"),
     errors.StorageBusy: (503, "UNAVAILABLE"),
     errors.PathUnknown: (500, "UNKNOWN"),
     errors.DatabaseUnavailable: (503, "UNAVAILABLE"),

@@ -25,7 +25,8 @@ class ManifestHandlers:
         headers = call.request.headers
         reference = parse_reference(call.target)
         accepts = Accepted.parse(headers.getall("Accept", ()))
-        stored = await self._manifests.get(call.name, reference, accepts=accepts)
+        promises = call.request.method == "HEAD"
+        stored = await self._manifests.get(call.name, reference, accepts=accepts, promises=promises)
         digest = str(stored.digest)
         shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": stored.media_type}
         if matches_etag(headers.getall("If-None-Match", ()), digest):

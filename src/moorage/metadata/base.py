@@ -44,24 +44,48 @@ class Cause:
             object.__setattr__(self, name, text.replace("\0", "").encode("utf-8", "replace").decode())
 
 
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What :meth:`Links.expect` noted: good until garbage collection has dealt with it."""
+
+    token: int = 0
+
+
 class Links(ABC):
     """Which blobs are in which repository. A blob is visible in a repository only through a link."""
 
     @abstractmethod
-    async def expect(self, digest: Digest) -> None:
-        """Note that a blob's bytes are about to be where blobs are, so that a crash leaves nothing unknown there."""
+    async def expect(self, digest: Digest) -> Expectation:
+        """Note that a blob's bytes are about to be where blobs are, so that a crash leaves nothing unknown there.
+
+        Waits, not for long, if garbage collection is removing the same digest at this moment.
+
+        Raises:
+            BeingRemoved: it still is.
+        """
 
     @abstractmethod
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
         """Whether the repository has the blob."""
 
     @abstractmethod
+    async def promise(self, name: RepositoryName, digest: Digest) -> bool:
+        """As :meth:`has`, for somebody who may rely on the answer and push a manifest that names the blob.
+
+        What is promised stays for half of the review delay at least, whatever else happens to it.
+        """
+
+    @abstractmethod
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
         """Those of *digests* that the repository does not have as blobs that can be read."""
 
     @abstractmethod
-    async def link(self, name: RepositoryName, digest: Digest, *, size_bytes: int) -> None:
-        """Put a blob, whose *size_bytes* bytes are in storage and durable, into the repository."""
+    async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
+        """Put a blob, whose *size_bytes* bytes are in storage and durable, into the repository.
+
+        False, and nothing is done, if the *expectation* has lapsed, so that garbage collection may have removed the
+        bytes since: expect it again, and see whether they are there.
+        """
 
     @abstractmethod
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
@@ -93,6 +117,13 @@ class Manifests(ABC):
         Raises:
             ManifestUnknown: there is none.
             NameUnknown: there is no such repository.
+        """
+
+    @abstractmethod
+    async def promise(self, name: RepositoryName, digest: Digest) -> StoredManifest:
+        """As :meth:`find`, for somebody who may rely on the answer and push an index that lists the manifest.
+
+        What is promised stays for half of the review delay at least, unless somebody deletes it.
         """
 
     @abstractmethod

@@ -18,7 +18,7 @@ from moorage.errors import (
     NameUnknown,
     PathUnknown,
 )
-from moorage.metadata.base import REFERRERS_PAGE_BYTES, Catalogue, Cause, Links, Manifests, Page
+from moorage.metadata.base import REFERRERS_PAGE_BYTES, Catalogue, Cause, Expectation, Links, Manifests, Page
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci.digests import ALGORITHMS, Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, decode, media_type_of, parse
@@ -40,18 +40,24 @@ class LayoutLinks(Links):
     def __init__(self, storage: StorageDriver) -> None:
         self._storage = storage
 
-    async def expect(self, digest: Digest) -> None:
+    async def expect(self, digest: Digest) -> Expectation:
         """Nothing to note it in: offline garbage collection finds by listing what a crash leaves."""
+        del digest
+        return Expectation()
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
         return await _is_linked(self._storage, paths.layer_link(name, digest))
 
+    async def promise(self, name: RepositoryName, digest: Digest) -> bool:
+        return await self.has(name, digest)  # Nothing is collected while this store is written to.
+
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
         return {digest for digest in digests if not await self._can_be_read(name, digest)}
 
-    async def link(self, name: RepositoryName, digest: Digest, *, size_bytes: int) -> None:
-        del size_bytes
+    async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
+        del expectation, size_bytes
         await self._storage.put(paths.layer_link(name, digest), str(digest).encode())
+        return True
 
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
         if source is not None and not await self.has(source, digest):
@@ -97,6 +103,9 @@ class LayoutManifests(Manifests):
                 )
                 return StoredManifest(digest, media_type, payload.content)
         raise await self._unknown(name, reference)
+
+    async def promise(self, name: RepositoryName, digest: Digest) -> StoredManifest:
+        return await self.find(name, digest)  # As for blobs.
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
         return {digest for digest in digests if not await self._can_be_read(name, digest)}

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import json
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
@@ -326,6 +327,7 @@ def _set_up(connection: sqlite3.Connection, settings: Sequence[str]) -> None:
     for setting in ("PRAGMA foreign_keys = on", f"PRAGMA cache_size = -{_CACHE_KIB}", *settings):
         connection.execute(setting)
     connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
+    connection.create_function("now_us", 0, lambda: time.time_ns() // 1000)
 
 
 def _all(connection: sqlite3.Connection, query: Query, args: tuple[Value, ...]) -> Sequence[Row]:

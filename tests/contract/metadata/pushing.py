@@ -28,9 +28,9 @@ async def push_blob(
 ) -> Digest:
     """Put a blob's bytes into storage, then the blob into a repository."""
     digest = Digest.of(content, algorithm)
-    await store.links.expect(digest)
+    expectation = await store.links.expect(digest)
     await store.storage.put(paths.blob(digest), content)
-    await store.links.link(name, digest, size_bytes=len(content))
+    assert await store.links.link(name, digest, expectation, size_bytes=len(content))
     return digest
 
 

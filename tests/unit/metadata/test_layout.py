@@ -6,7 +6,7 @@ import pytest
 
 from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown
 from moorage.metadata import layout
-from moorage.metadata.base import Cause
+from moorage.metadata.base import Cause, Expectation
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci import mediatypes
@@ -270,7 +270,7 @@ class TestDelete:
             await manifests.delete(NAME, SUBJECT, cause=NOBODY)
         with pytest.raises(NameUnknown):
             await LayoutCatalogue(storage).tags(NAME, after="", limit=None)
-        await LayoutLinks(storage).link(NAME, SUBJECT, size_bytes=1)
+        await LayoutLinks(storage).link(NAME, SUBJECT, Expectation(), size_bytes=1)
         with pytest.raises(NameUnknown):  # Blobs alone do not make a repository.
             await manifests.untag(NAME, LATEST, cause=NOBODY)
         await push(manifests, image(1))
@@ -281,8 +281,8 @@ class TestDelete:
 async def test_a_link_is_there_until_it_is_taken_out(storage: MemoryDriver) -> None:
     links = LayoutLinks(storage)
     assert not await links.has(NAME, SUBJECT)
-    await links.link(NAME, SUBJECT, size_bytes=1)
-    await links.link(NAME, SUBJECT, size_bytes=1)
+    await links.link(NAME, SUBJECT, Expectation(), size_bytes=1)
+    await links.link(NAME, SUBJECT, Expectation(), size_bytes=1)
     assert await links.has(NAME, SUBJECT)
     assert not await links.has(RepositoryName("group"), SUBJECT)
     await links.unlink(NAME, SUBJECT, cause=NOBODY)

@@ -1,10 +1,12 @@
 """Which blobs are in which repository."""
 
+import asyncio
+import secrets
 from collections.abc import Collection
 from datetime import datetime
 
-from moorage.errors import BlobUnknown
-from moorage.metadata.base import Cause, Links
+from moorage.errors import BeingRemoved, BlobUnknown
+from moorage.metadata.base import Cause, Expectation, Links
 from moorage.metadata.sql.recording import QUERIES, journal_row, now, repository_id
 from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci.digests import Digest
@@ -12,18 +14,42 @@ from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database
 
 
+_REMOVAL_PATIENCE_S = 10.0
+"""How long a push waits for garbage collection to be done with the same digest."""
+_REMOVAL_PAUSE_S = 0.05
+_TOKEN_BITS = 62
+
+
 class SqlLinks(Links):
     """``blobs`` and ``repository_blobs``. Whether the bytes are in storage is garbage collection's business."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, puts_off: bool = True) -> None:
+        """*puts_off*: whether a promise may put off a review; not where nothing is written."""
         self._database = database
+        self._puts_off = puts_off
 
-    async def expect(self, digest: Digest) -> None:
-        await self._database.write(QUERIES["expect_blob"], digest_key(digest))
+    async def expect(self, digest: Digest) -> Expectation:
+        deadline = asyncio.get_running_loop().time() + _REMOVAL_PATIENCE_S
+        while True:
+            expectation = await self._expect(digest)
+            if expectation is not None:
+                return expectation
+            if asyncio.get_running_loop().time() > deadline:
+                msg = f"garbage collection is removing {digest} right now"
+                raise BeingRemoved(msg)
+            await asyncio.sleep(_REMOVAL_PAUSE_S)
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
         row = await self._database.first(QUERIES["has_blob"], name.text, digest_key(digest), repository=name.text)
         return row is not None
+
+    async def promise(self, name: RepositoryName, digest: Digest) -> bool:
+        key = digest_key(digest)
+        row = await self._database.first(QUERIES["asked_blob"], name.text, key, repository=name.text)
+        if row is None or not row[0] or not self._puts_off:
+            return row is not None
+        # Nothing to put off: it is claimed or gone, or was found to be needed and left the queue.
+        return bool(await self._database.write(QUERIES["put_off_blob"], key)) or await self._is_settled(name, key)
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
         if not digests:
@@ -32,18 +58,17 @@ class SqlLinks(Links):
         rows = await self._database.all(QUERIES["known_blobs"], name.text, keys)
         return set(digests) - {digest_of(row[0]) for row in rows}
 
-    async def link(self, name: RepositoryName, digest: Digest, *, size_bytes: int) -> None:
-        await self._link(name, digest, size_bytes, now())
+    async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
+        return await self._link(name, digest, expectation, size_bytes, now())
 
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
         if source is not None:
             row = await self._database.first(QUERIES["has_blob"], source.text, digest_key(digest))
         else:
             row = await self._database.first(QUERIES["known_blob"], digest_key(digest))
-        if row is None:
-            return False
-        await self.expect(digest)  # It may be waiting for garbage collection: from now on it is wanted again.
-        return await self._link(name, digest, None, now())
+        # It may be waiting for garbage collection: from now on it is wanted again, unless that is at it already.
+        expectation = None if row is None else await self._expect(digest)
+        return expectation is not None and await self._link(name, digest, expectation, None, now())
 
     async def unlink(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key = now(), digest_key(digest)
@@ -56,15 +81,30 @@ class SqlLinks(Links):
             msg = "the blob is not in the repository"
             raise BlobUnknown(msg, digest=str(digest))
 
-    async def _link(self, name: RepositoryName, digest: Digest, size_bytes: int | None, at: datetime) -> bool:
+    async def _expect(self, digest: Digest) -> Expectation | None:
+        """As :meth:`expect`, without waiting: None while the digest is being removed."""
+        token = secrets.randbits(_TOKEN_BITS)
+        rows = await self._database.write(QUERIES["expect_blob"], digest_key(digest), token)
+        return Expectation(rows[0][0]) if rows else None
+
+    async def _is_settled(self, name: RepositoryName, key: bytes) -> bool:
+        """Whether the primary has the blob, and no review of it."""
+        row = await self._database.first(QUERIES["asked_blob"], name.text, key)
+        return row is not None and row[0] is None
+
+    async def _link(
+        self, name: RepositoryName, digest: Digest, expectation: Expectation, size_bytes: int | None, at: datetime
+    ) -> bool:
         """Link a blob; with *size_bytes* None only one that is known. Whether it is linked now."""
-        key = digest_key(digest)
+        key, token = digest_key(digest), expectation.token
         if self._database.dialect == "postgres":
             rows = await self._database.write(
-                QUERIES["link_blob"], name.text, key, size_bytes, at, repository=name.text
+                QUERIES["link_blob"], name.text, key, size_bytes, token, at, repository=name.text
             )
             return bool(rows[0][0])
         async with self._database.transaction(repository=name.text) as session:
+            if await session.first(QUERIES["renew_expected"], key, token) is None:
+                return False
             if size_bytes is not None:
                 await session.all(QUERIES["add_blob"], key, size_bytes, at)
             elif await session.first(QUERIES["known_blob"], key) is None:

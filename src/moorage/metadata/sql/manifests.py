@@ -23,8 +23,10 @@ class SqlManifests(Manifests):
 
     keeps_configurations: ClassVar[bool] = True
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, puts_off: bool = True) -> None:
+        """*puts_off*: whether a promise may put off a review; not where nothing is written."""
         self._database = database
+        self._puts_off = puts_off
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
         row = await self._database.first(QUERIES["has_manifest"], name.text, digest_key(digest), repository=name.text)
@@ -40,6 +42,17 @@ class SqlManifests(Manifests):
             )
         if row is None:
             raise await self._unknown(name, reference)
+        return StoredManifest(digest_of(row[0]), row[1], row[2])
+
+    async def promise(self, name: RepositoryName, digest: Digest) -> StoredManifest:
+        path = name.text
+        row = await self._database.first(QUERIES["asked_manifest"], path, digest_key(digest), repository=path)
+        if row is not None and row[4] and self._puts_off:
+            # Waits for a review that has it. If there is nothing to put off after it, the manifest has gone or is needed.
+            if not await self._database.write(QUERIES["put_off_manifest"], row[3]):
+                row = await self._database.first(QUERIES["asked_manifest"], path, digest_key(digest))
+        if row is None:
+            raise await self._unknown(name, digest)
         return StoredManifest(digest_of(row[0]), row[1], row[2])
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
@@ -74,7 +87,7 @@ class SqlManifests(Manifests):
             async with self._database.transaction(repository=name.text) as session:
                 missing = await missing_of(session, name, needed)
                 if not missing:
-                    await put_step_by_step(session, name, new, tags=names, at=at, cause=cause)
+                    await put_step_by_step(session, name, new, tags=names, required=needed, at=at, cause=cause)
         if missing:
             raise ReferencesUnknown([str(digest) for digest in missing])
 

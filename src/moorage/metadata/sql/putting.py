@@ -1,6 +1,7 @@
-"""A manifest on its way into the database. For PostgreSQL the same is the function ``put_manifest_v1``."""
+"""A manifest on its way into the database. For PostgreSQL the same is the function ``put_manifest_v2``."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -55,8 +56,13 @@ class NewManifest:
             children=sorted(children),
         )
 
+    @property
+    def needs(self) -> set[bytes]:
+        """Everything that it refers to, but its subject."""
+        return {*self.blobs, *self.children, *(() if self.config is None else (self.config,))}
+
     def arguments(self) -> tuple[Value, ...]:
-        """The columns and lists, in the order of ``put_manifest_v1``."""
+        """The columns and lists, in the order of ``put_manifest_v2``."""
         columns = (self.digest, self.media_type, self.artifact_type, self.payload, self.total_size)
         config = (self.config, self.config_media_type, self.config_payload)
         return (*columns, *config, self.subject, self.annotations, self.blobs, self.children)
@@ -74,7 +80,14 @@ async def missing_of(session: Session, name: RepositoryName, needed: list[bytes]
 
 
 async def put_step_by_step(
-    session: Session, name: RepositoryName, new: NewManifest, *, tags: list[str], at: datetime, cause: Cause
+    session: Session,
+    name: RepositoryName,
+    new: NewManifest,
+    *,
+    tags: list[str],
+    required: Collection[bytes],
+    at: datetime,
+    cause: Cause,
 ) -> None:
     """Write a manifest and point *tags* to it, in a transaction that no other runs beside (SQLite)."""
     repository = await repository_id(session, name, at, populate=True)
@@ -86,12 +99,16 @@ async def put_step_by_step(
         assert row is not None  # noqa: S101 - INSERT … RETURNING gives the row
     else:
         action = None if row[1] is None else "manifest_restore"
-        await session.all(QUERIES["revive_manifest"], row[0], new.media_type)
+        await session.all(QUERIES["revive_manifest"], row[0], new.media_type, new.config)
     manifest: int = row[0]
     if new.blobs:
         await session.all(QUERIES["add_layers"], manifest, new.blobs)
     if new.children:
         await session.all(QUERIES["add_references"], manifest, repository, new.children)
+    # What was not required may be absent; it is needed all the same once it comes.
+    if loose := new.needs - {*required, new.digest}:
+        await session.all(QUERIES["forget_sparse"], manifest)
+        await session.run_many(QUERIES["add_sparse"], [(key, repository, manifest) for key in sorted(loose)])
     if action is not None:
         entry = journal_row(name, action, repository_id=repository, cause=cause, at=at, to_key=new.digest)
         await session.all(QUERIES["write_journal"], *entry)

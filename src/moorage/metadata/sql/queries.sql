@@ -2,15 +2,17 @@
 
 -- has_blob --
 SELECT 1 FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
-WHERE r.path = $1 AND b.digest = $2 AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+WHERE r.path = $1 AND b.digest = $2 AND b.missing_since IS NULL
+    AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
 
 -- CROSS JOIN fixes SQLite's order: a repository may have very many blobs, and a few are asked for.
 -- known_blobs --
 SELECT b.digest FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
-WHERE r.path = $1 AND b.digest = ANY($2) AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+WHERE r.path = $1 AND b.digest = ANY($2) AND b.missing_since IS NULL
+    AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
 
 -- known_blob --
-SELECT id FROM blobs WHERE digest = $1;
+SELECT id FROM blobs WHERE digest = $1 AND missing_since IS NULL;
 
 -- unlink_blob --
 UPDATE repository_blobs SET deleted_at = $3

@@ -1,10 +1,20 @@
 -- What SQLite does step by step, inside one transaction, where PostgreSQL has a function.
 
+-- No row: garbage collection is removing the bytes of this digest right now.
 -- expect_blob --
-INSERT INTO gc_blob_review_queue (digest, review_after, event)
-SELECT $1, CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER) + value, event
-FROM gc_review_after_defaults WHERE event = 'blob_upload'
-ON CONFLICT (digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event;
+INSERT INTO gc_blob_review_queue (digest, review_after, event, life)
+SELECT $1, now_us() + value, event, $2 FROM gc_review_after_defaults WHERE event = 'blob_upload'
+ON CONFLICT (digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event,
+    review_count = 0, last_error = NULL, claimed_by = NULL, claimed_until = NULL
+WHERE claimed_until IS NULL OR claimed_until <= now_us()
+RETURNING life;
+
+-- No row: it is not the row that expecting the blob made, or garbage collection has claimed it.
+-- renew_expected --
+UPDATE gc_blob_review_queue SET event = 'blob_upload',
+    review_after = now_us() + (SELECT value FROM gc_review_after_defaults WHERE event = 'blob_upload')
+WHERE digest = $1 AND life = $2 AND (claimed_until IS NULL OR claimed_until <= now_us())
+RETURNING life;
 
 -- lock_repository --
 SELECT id FROM repositories WHERE path = $1;
@@ -26,17 +36,20 @@ UPDATE repositories SET populated_at = $2 WHERE id = $1;
 UPDATE repositories SET last_published_at = $2 WHERE id = $1;
 
 -- add_blob --
-INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
+ON CONFLICT (digest) DO UPDATE SET missing_since = NULL WHERE missing_since IS NOT NULL;
 
 -- add_link --
 INSERT INTO repository_blobs (repository_id, blob_id, created_at) SELECT $1, id, $3 FROM blobs WHERE digest = $2
-ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL;
+ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL WHERE deleted_at IS NOT NULL;
 
 -- stored_manifest --
 SELECT id, deleted_at FROM manifests WHERE repository_id = $1 AND digest = $2;
 
 -- revive_manifest --
-UPDATE manifests SET deleted_at = NULL, media_type = $2 WHERE id = $1;
+UPDATE manifests SET deleted_at = NULL, media_type = $2,
+    config_blob_id = coalesce(config_blob_id, (SELECT id FROM blobs WHERE digest = $3))
+WHERE id = $1;
 
 -- add_manifest --
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, payload, size, total_size, config_blob_id,
@@ -51,6 +64,15 @@ INSERT INTO layers (manifest_id, blob_id) SELECT $1, id FROM blobs WHERE digest 
 INSERT INTO manifest_references (parent_id, child_id)
 SELECT $1, id FROM manifests WHERE repository_id = $2 AND digest = ANY($3) AND id <> $1 ON CONFLICT DO NOTHING;
 
+-- forget_sparse --
+DELETE FROM sparse_references WHERE manifest_id = $1;
+
+-- add_sparse --
+INSERT INTO sparse_references (digest, repository_id, manifest_id) SELECT $1, $2, $3
+WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = $1)
+    AND NOT EXISTS (SELECT 1 FROM manifests WHERE repository_id = $2 AND digest = $1)
+ON CONFLICT DO NOTHING;
+
 -- tag_target --
 SELECT t.id, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = $1 AND t.name = $2;
 
@@ -59,3 +81,30 @@ INSERT INTO tags (repository_id, name, manifest_id, created_at, published_at) VA
 
 -- move_tag --
 UPDATE tags SET manifest_id = $2, updated_at = $3, published_at = $3 WHERE id = $1;
+
+-- The last column: whether its review comes so soon that the answer is only good if the review is put off.
+-- asked_blob --
+SELECT q.review_after < now_us() + d.value / 2
+FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
+LEFT JOIN gc_review_after_defaults d ON d.event = 'blob_upload'
+WHERE r.path = $1 AND b.digest = $2 AND b.missing_since IS NULL
+    AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+
+-- No row: garbage collection has it, or has had it.
+-- put_off_blob --
+UPDATE gc_blob_review_queue
+SET review_after = now_us() + (SELECT value FROM gc_review_after_defaults WHERE event = 'blob_upload')
+WHERE digest = $1 AND (claimed_until IS NULL OR claimed_until <= now_us()) RETURNING digest;
+
+-- asked_manifest --
+SELECT m.digest, m.media_type, m.payload, m.id, q.review_after < now_us() + d.value / 2
+FROM repositories r JOIN manifests m ON m.repository_id = r.id
+LEFT JOIN gc_manifest_review_queue q ON q.manifest_id = m.id
+LEFT JOIN gc_review_after_defaults d ON d.event = 'manifest_upload'
+WHERE r.path = $1 AND m.digest = $2 AND m.deleted_at IS NULL;
+
+-- put_off_manifest --
+UPDATE gc_manifest_review_queue
+SET review_after = now_us() + (SELECT value FROM gc_review_after_defaults WHERE event = 'manifest_upload')
+WHERE manifest_id = $1 RETURNING manifest_id;

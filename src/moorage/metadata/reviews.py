@@ -1,0 +1,124 @@
+"""The interface to reviews: what online garbage collection asks of a database.
+
+Every change that may leave something unused puts it into a queue, in the same transaction; a review finds out whether
+anything needs it. Only stores with a database have this. The protocol, and what happens when somebody pushes, mounts
+or asks meanwhile, is in ADR 0016.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from moorage.oci.digests import Digest
+
+CLAIM = timedelta(seconds=60)
+"""How long a claim on blobs lasts if it is not prolonged."""
+CLAIM_MARGIN = timedelta(seconds=20)
+"""What must be left of a claim when bytes are removed: more than any deadline of a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One blob that a collector has claimed: nobody else touches its bytes until the claim ends."""
+
+    digest: Digest
+    event: str
+    """What put it into the queue."""
+    attempts: int
+    """How often it was reviewed and could not be settled."""
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What became of claimed blobs. Those that are in none of these are not claimed any more."""
+
+    needed: Sequence[Digest] = ()
+    """Something refers to them: they stay."""
+    unneeded: Sequence[tuple[Digest, int | None]] = ()
+    """Nobody can see them any more, and their bytes are to be removed. With their size, where a row had it."""
+    busy: Sequence[Digest] = ()
+    """Somebody is changing something about them right now, or has since they were claimed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A manifest that nothing needed, and that is gone."""
+
+    repository: str
+    digest: Digest
+    media_type: str
+    size_bytes: int
+    event: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestsReviewed:
+    """What one round of manifest reviews did."""
+
+    due: int = 0
+    """How many were looked at."""
+    needed: int = 0
+    dropped: Sequence[Dropped] = ()
+
+
+class BlobReviews(ABC):
+    """Reviews of blobs, for one collector. Rows go first and bytes second: the queue remembers the bytes until then.
+
+    claim → judge → (bytes removed) → finish; needed ones are forgotten, others put off.
+    """
+
+    @abstractmethod
+    async def claim(self, *, limit: int) -> Sequence[Review]:
+        """Claim what is due, for :data:`CLAIM`; the longest waiting first. Others claim other ones meanwhile."""
+
+    @abstractmethod
+    async def judge(self, digests: Collection[Digest]) -> Judged:
+        """Find out what of the claimed ones is needed, and remove the rows of the rest, links in repositories too.
+
+        From then on they can only come back by being pushed, and a push waits for the claim to end.
+        """
+
+    @abstractmethod
+    async def prolong(self, digests: Collection[Digest]) -> Collection[Digest]:
+        """Claim for :data:`CLAIM` from now on; return those that are still claimed."""
+
+    @abstractmethod
+    async def finish(self, digests: Collection[Digest]) -> None:
+        """Their bytes are gone: forget them."""
+
+    @abstractmethod
+    async def forget(self, digests: Collection[Digest]) -> None:
+        """They are needed: no more reviews, unless something happened to them since they were claimed."""
+
+    @abstractmethod
+    async def put_off(self, digests: Collection[Digest], *, delay: timedelta, error: str | None) -> None:
+        """Let go of them, and look again after *delay*. *error*: why, if that was a failed attempt."""
+
+    @abstractmethod
+    async def next_at(self) -> datetime | None:
+        """When the next review is due; None: the queue is empty."""
+
+
+class ManifestReviews(ABC):
+    """Reviews of manifests: rows only, so each round is one transaction."""
+
+    @abstractmethod
+    async def review(self, *, limit: int) -> ManifestsReviewed:
+        """Look at what is due, the longest waiting first; drop what nothing needs, forget the rest.
+
+        What went with a dropped one is in the queues afterwards: what it listed, its layers, what hangs on it.
+        """
+
+    @abstractmethod
+    async def next_at(self) -> datetime | None:
+        """When the next review is due; None: the queue is empty."""
+
+
+class ReviewDelay(ABC):
+    """How long after an event something is reviewed."""
+
+    @abstractmethod
+    async def set(self, delay: timedelta) -> bool:
+        """Make it *delay* after every event from now on; whether that is a change."""

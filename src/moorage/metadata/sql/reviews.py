@@ -1,0 +1,153 @@
+"""Reviews of what may be unused, over the queues of the database."""
+
+import secrets
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from moorage.metadata.reviews import (
+    CLAIM,
+    CLAIM_MARGIN,
+    BlobReviews,
+    Dropped,
+    Judged,
+    ManifestReviews,
+    ManifestsReviewed,
+    Review,
+    ReviewDelay,
+)
+from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.oci.digests import Digest
+from moorage.sql.base import Database, Query, Session, maybe_moment, moment
+from moorage.sql.queries import load_queries
+
+QUERIES = load_queries("moorage.metadata.sql", "reviews")
+
+BUSY_DELAY = timedelta(seconds=5)
+"""After which what somebody else held is looked at again."""
+
+
+class SqlBlobReviews(BlobReviews):
+    """``gc_blob_review_queue``, for one collector.
+
+    A claim is a lease in the row and not a lock: no transaction stays open while bytes are removed, and expecting,
+    linking and asking for a blob see the lease wherever they are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._holder = secrets.token_hex(8)
+
+    async def claim(self, *, limit: int) -> Sequence[Review]:
+        async with self._database.transaction() as session:
+            now = await _now(session)
+            rows = await session.all(QUERIES["due_blobs"], now, limit)
+            if rows:
+                await session.all(QUERIES["claim_blobs"], [row[0] for row in rows], self._holder, now + CLAIM)
+        return [Review(digest_of(bytes(row[0])), row[1], row[2], moment(row[3])) for row in rows]
+
+    async def judge(self, digests: Collection[Digest]) -> Judged:
+        keys = _keys(digests)
+        async with self._database.transaction() as session:
+            locked = {row[0] for row in await session.all(QUERIES["lock_blobs"], keys)}
+            least = await _now(session) + CLAIM_MARGIN
+            claimed = await session.all(QUERIES["claimed_blobs"], keys, self._holder, least)
+            free = [row for row in claimed if row[3] and (row[1] is None or row[1] in locked)]
+            needed = await _ids(session, "needed_blobs", sorted(row[1] for row in free if row[1] is not None))
+            dropped = [row[1] for row in free if row[1] is not None and row[1] not in needed]
+            if dropped:
+                await session.all(QUERIES["drop_blobs"], sorted(dropped))
+        kept = {row[0] for row in claimed} - {row[0] for row in free}
+        return Judged(
+            needed=[digest_of(bytes(key)) for key, row_id, *_ in free if row_id in needed],
+            unneeded=[(digest_of(bytes(key)), size) for key, row_id, size, _ in free if row_id not in needed],
+            busy=[digest_of(bytes(key)) for key in sorted(kept)],
+        )
+
+    async def prolong(self, digests: Collection[Digest]) -> Collection[Digest]:
+        async with self._database.transaction() as session:
+            now = await _now(session)
+            rows = await session.all(QUERIES["prolong_blobs"], _keys(digests), self._holder, now + CLAIM, now)
+        return {digest_of(bytes(row[0])) for row in rows}
+
+    async def finish(self, digests: Collection[Digest]) -> None:
+        await self._database.write(QUERIES["finish_blobs"], _keys(digests), self._holder)
+
+    async def forget(self, digests: Collection[Digest]) -> None:
+        async with self._database.transaction() as session:
+            await session.all(QUERIES["forget_blobs"], _keys(digests), self._holder)
+            # What something happened to meanwhile stays, for its own time.
+            await self._let_go(session, digests, await _now(session), attempts=0, error=None)
+
+    async def put_off(self, digests: Collection[Digest], *, delay: timedelta, error: str | None) -> None:
+        async with self._database.transaction() as session:
+            at = await _now(session) + delay
+            await self._let_go(session, digests, at, attempts=0 if error is None else 1, error=error)
+
+    async def next_at(self) -> datetime | None:
+        return await _next(self._database, QUERIES["next_blob"])
+
+    async def _let_go(
+        self, session: Session, digests: Collection[Digest], at: datetime, *, attempts: int, error: str | None
+    ) -> None:
+        await session.all(QUERIES["put_off_blobs"], _keys(digests), self._holder, at, attempts, error)
+
+
+class SqlManifestReviews(ManifestReviews):
+    """``gc_manifest_review_queue``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def review(self, *, limit: int) -> ManifestsReviewed:
+        async with self._database.transaction() as session:
+            now = await _now(session)
+            due = {row[0]: row[1] for row in await session.all(QUERIES["due_manifests"], now, limit)}
+            if not due:
+                return ManifestsReviewed()
+            locked = await _ids(session, "lock_manifests", sorted(due))
+            needed = await _ids(session, "needed_manifests", sorted(locked))
+            # Forgotten before others are dropped: what hangs on those gets into the queue again by that.
+            await session.all(QUERIES["forget_manifests"], sorted(needed))
+            await session.all(
+                QUERIES["put_off_manifests"], sorted(due.keys() - locked), now + BUSY_DELAY, 0, None
+            )
+            rows = await session.all(QUERIES["drop_manifests"], sorted(locked - needed))
+        dropped = [
+            Dropped(
+                repository=path or "", digest=digest_of(bytes(key)), media_type=kind, size_bytes=size, event=due[row_id]
+            )
+            for row_id, key, kind, size, path in rows
+        ]
+        return ManifestsReviewed(due=len(due), needed=len(needed), dropped=dropped)
+
+    async def next_at(self) -> datetime | None:
+        return await _next(self._database, QUERIES["next_manifest"])
+
+
+class SqlReviewDelay(ReviewDelay):
+    """``gc_review_after_defaults``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def set(self, delay: timedelta) -> bool:
+        return bool(await self._database.write(QUERIES["set_delay"], delay // timedelta(microseconds=1)))
+
+
+async def _now(session: Session) -> datetime:
+    row = await session.first(QUERIES["now"])
+    assert row is not None  # noqa: S101 - a SELECT without a table has a row
+    return moment(row[0])
+
+
+async def _ids(session: Session, query: str, ids: Sequence[int]) -> set[int]:
+    return {row[0] for row in await session.all(QUERIES[query], ids)} if ids else set()
+
+
+async def _next(database: Database, query: Query) -> datetime | None:
+    row = await database.first(query)
+    return None if row is None else maybe_moment(row[0])
+
+
+def _keys(digests: Collection[Digest]) -> list[bytes]:
+    return sorted(digest_key(digest) for digest in digests)

@@ -1,0 +1,89 @@
+-- Online garbage collection: what may be unused waits in a queue, and a review finds out. See ADR 0016.
+-- Moments come from the database's own clock, as nodes differ.
+
+-- due_blobs --
+SELECT digest, event, review_count, review_after FROM gc_blob_review_queue
+WHERE review_after <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) ORDER BY review_after LIMIT $2;
+
+-- Whatever happens to a claimed blob moves review_after away from claimed_until.
+-- claim_blobs --
+UPDATE gc_blob_review_queue SET claimed_by = $2, claimed_until = $3, review_after = $3 WHERE digest = ANY($1);
+
+-- Locked first: what was committed before the locks were had is seen by the statements after this one alone.
+-- lock_blobs --
+SELECT id FROM blobs WHERE digest = ANY($1);
+
+-- What of the claimed digests is a blob, and whether nothing has happened to it since. Those that are not returned are
+-- not claimed any more, or not for long enough.
+-- claimed_blobs --
+SELECT q.digest, b.id, b.size, q.review_after = q.claimed_until
+FROM gc_blob_review_queue q LEFT JOIN blobs b ON b.digest = q.digest
+WHERE q.digest = ANY($1) AND q.claimed_by = $2 AND q.claimed_until > $3;
+
+-- Whatever a row of a manifest refers to is needed, deleted or not: as long as it is there it can come back.
+-- needed_blobs --
+SELECT b.id FROM blobs b WHERE b.id = ANY($1) AND (
+    EXISTS (SELECT 1 FROM layers l WHERE l.blob_id = b.id)
+    OR EXISTS (SELECT 1 FROM manifests m WHERE m.config_blob_id = b.id)
+    OR EXISTS (SELECT 1 FROM sparse_references s
+        JOIN repository_blobs rb ON rb.repository_id = s.repository_id AND rb.blob_id = b.id
+        WHERE s.digest = b.digest));
+
+-- drop_blobs --
+DELETE FROM blobs WHERE id = ANY($1);
+
+-- The bytes are gone.
+-- finish_blobs --
+DELETE FROM gc_blob_review_queue WHERE digest = ANY($1) AND claimed_by = $2 RETURNING digest;
+
+-- Needed, and nothing has happened to it since it was claimed.
+-- forget_blobs --
+DELETE FROM gc_blob_review_queue WHERE digest = ANY($1) AND claimed_by = $2 AND review_after = claimed_until;
+
+-- put_off_blobs --
+UPDATE gc_blob_review_queue SET claimed_by = NULL, claimed_until = NULL, review_count = review_count + $4,
+    last_error = coalesce($5, last_error),
+    review_after = CASE WHEN review_after = claimed_until THEN $3 ELSE review_after END
+WHERE digest = ANY($1) AND claimed_by = $2;
+
+-- prolong_blobs --
+UPDATE gc_blob_review_queue SET claimed_until = $3,
+    review_after = CASE WHEN review_after = claimed_until THEN $3 ELSE review_after END
+WHERE digest = ANY($1) AND claimed_by = $2 AND claimed_until > $4 RETURNING digest;
+
+-- due_manifests --
+SELECT manifest_id, event, review_count, review_after FROM gc_manifest_review_queue
+WHERE review_after <= $1 ORDER BY review_after LIMIT $2;
+
+-- lock_manifests --
+SELECT id FROM manifests WHERE id = ANY($1);
+
+-- A manifest stays for a tag, for an index that lists it, and for its subject, unless it was itself deleted.
+-- needed_manifests --
+SELECT m.id FROM manifests m WHERE m.id = ANY($1) AND (
+    EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
+    OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = m.id)
+    OR EXISTS (SELECT 1 FROM sparse_references s WHERE s.digest = m.digest AND s.repository_id = m.repository_id)
+    OR (m.deleted_at IS NULL AND EXISTS (SELECT 1 FROM manifests s
+        WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest)));
+
+-- forget_manifests --
+DELETE FROM gc_manifest_review_queue WHERE manifest_id = ANY($1);
+
+-- drop_manifests --
+DELETE FROM manifests WHERE id = ANY($1)
+RETURNING id, digest, media_type, size, (SELECT r.path FROM repositories r WHERE r.id = manifests.repository_id);
+
+-- put_off_manifests --
+UPDATE gc_manifest_review_queue SET review_after = $2, review_count = review_count + $3,
+    last_error = coalesce($4, last_error)
+WHERE manifest_id = ANY($1);
+
+-- next_blob --
+SELECT min(review_after) FROM gc_blob_review_queue;
+
+-- next_manifest --
+SELECT min(review_after) FROM gc_manifest_review_queue;
+
+-- set_delay --
+UPDATE gc_review_after_defaults SET value = $1 WHERE value <> $1 RETURNING event;

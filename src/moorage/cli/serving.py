@@ -1,6 +1,7 @@
 """``moorage serve``: configuration, warnings, processes, and what a newcomer types next."""
 
 import ipaddress
+from functools import partial
 from pathlib import Path
 
 from moorage import __version__
@@ -39,12 +40,14 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
             log.warning(message)
     _refuse(config)
     _warn(log, config)
+    is_shared = isinstance(config.storage.driver, FilesystemDriver)
     if isinstance(config.storage.driver, FilesystemDriver):
         _make_root(Path(config.storage.driver.rootdirectory))
     else:
         workers = 1  # Memory is not shared between processes.
     store = choose(config, prepare)
-    return Supervisor(config, store, workers, lambda address: _welcome(log, config, address, workers)).run()
+    on_ready = partial(_welcome, log, config, workers=workers)
+    return Supervisor(config, store, workers, on_ready, is_shared=is_shared).run()
 
 
 def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
@@ -104,7 +107,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _welcome(log: Log, config: Config, address: str, workers: int) -> None:
+def _welcome(log: Log, config: Config, address: str, *, workers: int) -> None:
     scheme = "https" if config.http.tls.certificate else "http"
     driver = config.storage.driver
     where = driver.rootdirectory if isinstance(driver, FilesystemDriver) else "memory, gone when this ends"

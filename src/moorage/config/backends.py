@@ -166,26 +166,34 @@ class Redis(RedisConnection):
 class GCBlobs(Section):
     """``gc.blobs``"""
 
-    disabled: Flag = later(False, "Whether blobs are not collected.")
-    interval: Duration = later(timedelta(seconds=5), "Pause between reviews.")
-    storagetimeout: Duration = later(timedelta(seconds=5), "Deadline of removing one from storage.")
+    disabled: Flag = now(False, "Whether blobs are not collected.")
+    interval: Duration = now(timedelta(seconds=5), "Pause after a round of reviews that left nothing waiting.")
+    storagetimeout: Duration = now(
+        timedelta(seconds=5), "After so long the removal of a round's blobs from storage counts as slow, in the log."
+    )
 
 
 class GCManifests(Section):
     """``gc.manifests``"""
 
-    disabled: Flag = later(False, "Whether manifests are not collected.")
-    interval: Duration = later(timedelta(seconds=5), "Pause between reviews.")
+    disabled: Flag = now(False, "Whether manifests are not collected: then those without a tag stay, too.")
+    interval: Duration = now(timedelta(seconds=5), "Pause after a round of reviews that left nothing waiting.")
 
 
 class GC(Section):
-    """``gc``: online garbage collection."""
+    """``gc``: online garbage collection, with a metadata database."""
 
-    disabled: Flag = later(False, "Whether it is off.")
-    noidlebackoff: Flag = later(False, "Whether to look as often when there is nothing to do.")
-    maxbackoff: Duration = later(timedelta(hours=24), "The longest pause.")
-    errorcooldownperiod: Duration = later(timedelta(0), "How long to go slow after an error.")
-    transactiontimeout: Duration = later(timedelta(seconds=10), "Deadline of one review.")
-    reviewafter: SignedDuration = later(timedelta(hours=24), "How long something stays before review; -1: not at all.")
-    blobs: GCBlobs = later(GCBlobs, "Blobs.")
-    manifests: GCManifests = later(GCManifests, "Manifests.")
+    disabled: Flag = now(False, "Whether this node does not collect.")
+    noidlebackoff: Flag = now(False, "Whether to look as often when there is nothing to do.")
+    maxbackoff: Duration = now(timedelta(hours=24), "The longest pause while there is nothing to do.")
+    errorcooldownperiod: Duration = now(
+        timedelta(0), "For so long after an error, pauses are not made short again when there is work."
+    )
+    transactiontimeout: Duration = now(timedelta(seconds=10), "Deadline of each step in the database.")
+    reviewafter: SignedDuration = now(
+        timedelta(hours=24),
+        "How long something stays after it was last needed, on all nodes: the time for an undo, and for a slow push; "
+        "-1: no delay.",
+    )
+    blobs: GCBlobs = now(GCBlobs, "Blobs.")
+    manifests: GCManifests = now(GCManifests, "Manifests.")

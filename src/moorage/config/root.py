@@ -35,7 +35,7 @@ class Config(Section):
     validation: Validation = now(Validation, "What pushed content must be like.")
     database: Database = now(Database, "Metadata in SQLite or PostgreSQL.")
     redis: Redis = now(Redis, "Shared caches.")
-    gc: GC = later(GC, "Online garbage collection.")
+    gc: GC = now(GC, "Online garbage collection.")
     health: Health = later(Health, "Checks that take this registry out of service.")
     notifications: Notifications = later(Notifications, "Webhooks.")
     rate_limiter: RateLimiter = later(RateLimiter, "Limits for each client.")

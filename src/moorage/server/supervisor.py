@@ -51,6 +51,8 @@ class Supervisor:
     count: int
     on_ready: Callable[[str], None]
     """Called once, with the address, when every worker answers."""
+    is_shared: bool = True
+    """Whether processes share storage: then one of its own keeps house."""
     _workers: list[_Worker] = field(default_factory=list)
     _listeners: list[socket.socket] = field(default_factory=list)
     _debug_listeners: list[socket.socket] = field(default_factory=list)
@@ -87,6 +89,8 @@ class Supervisor:
                 if waiting <= 0:
                     waiting = 0
                     self.on_ready(_shown(self._listeners[0]))
+                    if self.is_shared:  # Not before: it has nothing to do with the first answer.
+                        self._workers.append(_Worker(worker.HOUSEKEEPER))
             if caught is not None and caught.si_signo != signal.SIGCHLD:
                 return self._stop(signal.Signals(caught.si_signo))
             if self._reap():
@@ -218,7 +222,7 @@ def _upload_key(secret: str) -> bytes:
 
 def _own(listeners: list[socket.socket], number: int) -> list[socket.socket]:
     """A worker's own socket; a path has one for all."""
-    if not listeners:
+    if not listeners or number == worker.HOUSEKEEPER:
         return []
     return [listeners[number] if len(listeners) > 1 else listeners[0]]
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import random
 import signal
 import socket
 import ssl
@@ -17,12 +16,12 @@ from aiohttp import web
 
 from moorage.config import Config
 from moorage.config.stores import Store
-from moorage.core.maintenance import purge_listed_uploads, purge_uploads
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
+from moorage.server.chores import housekeeping
 from moorage.telemetry import get_log
-from moorage.wiring.registry import Registry, build
+from moorage.wiring.registry import build
 
 _log = get_log("worker")
 
@@ -33,7 +32,8 @@ _CUT_S = 0.5
 _GC_THRESHOLD = 50_000
 """A request makes some hundred objects and hardly a cycle: looking for cycles every 700 costs a good part of it."""
 
-_PURGE_JITTER_LIMIT_S = 3600.0
+HOUSEKEEPER = -1
+_HOUSEKEEPER_NICENESS = 10
 
 _FLUSH_S = 5.0
 """How often pulls and uploads are noted in the database: seldom, as every write makes SQLite's readers forget."""
@@ -46,7 +46,7 @@ class Station:
     store: Store
 
     number: int
-    """From 0; the first one also does what only one has to do."""
+    """From 0; :data:`HOUSEKEEPER` serves nothing and does what only one process of a node has to do."""
     listeners: Sequence[socket.socket]
     debug_listeners: Sequence[socket.socket]
     secret: bytes
@@ -63,8 +63,20 @@ def run(config: Config, station: Station) -> None:
     Raises:
         ConfigurationError, StorageUnavailable: it cannot start.
     """
+    work = _keep_house if station.number == HOUSEKEEPER else _serve
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config, station))
+        runner.run(work(config, station))
+
+
+async def _keep_house(config: Config, station: Station) -> None:
+    """Do what is to be done from time to time, in a process of its own: nobody who pulls or pushes waits for it."""
+    os.nice(_HOUSEKEEPER_NICENESS)
+    registry = await build(config, station.store, secret=station.secret)
+    stop = _StopSignal(station.lifeline)
+    async with housekeeping(config, registry):
+        await stop.wait()
+    await _flush_once(registry.metadata.flushes)
+    await registry.close()
 
 
 async def _serve(config: Config, station: Station) -> None:
@@ -87,9 +99,8 @@ async def _serve(config: Config, station: Station) -> None:
             await web.SockSite(debug, listener).start()
         stack.push_async_callback(debug.cleanup)
         stack.push_async_callback(server.cleanup)
-        if station.number == 0:
-            for chore in (_purge(config, registry), *[chore() for chore in registry.metadata.chores]):
-                stack.callback(asyncio.create_task(chore).cancel)
+        if station.number == 0 and not registry.storage.is_shared:
+            await stack.enter_async_context(housekeeping(config, registry))
         flushing = asyncio.create_task(_flush(registry.metadata.flushes))
         stack.push_async_callback(_ended, flushing)
         gc.collect()
@@ -137,28 +148,6 @@ async def _drain(server: web.ServerRunner, connections: ConnectionServer, patien
             while connections.retire():  # noqa: ASYNC110 - there are as many ends as connections
                 await asyncio.sleep(_DRAIN_TICK_S)
     await connections.shutdown(_CUT_S)
-
-
-async def _purge(config: Config, registry: Registry) -> None:
-    rules = config.storage.maintenance.uploadpurging
-    if not rules.enabled or config.storage.maintenance.readonly.enabled:
-        return
-    interval_s = rules.interval.total_seconds()
-    # Nodes that are started together shall not all walk at the same time.
-    await asyncio.sleep(random.uniform(0, min(interval_s, _PURGE_JITTER_LIMIT_S)))  # noqa: S311 - jitter
-    lists_sessions, is_first = registry.metadata.sessions is not None, True
-    while True:
-        try:
-            count = 0
-            if lists_sessions:
-                count = await purge_listed_uploads(registry.uploads, age=rules.age, dry_run=rules.dryrun)
-            if is_first or not lists_sessions:
-                count += await purge_uploads(registry.storage, registry.uploads, age=rules.age, dry_run=rules.dryrun)
-                is_first = False
-            _log.info("upload purge done", uploads=count, dry_run=rules.dryrun)
-        except BackendError as exc:
-            _log.error("upload purge failed; it will be tried again", error=str(exc), interval_s=interval_s)
-        await asyncio.sleep(interval_s)
 
 
 async def _flush(flushes: Sequence[Callable[[], Awaitable[None]]]) -> None:

@@ -9,8 +9,9 @@ Every method may raise :class:`~moorage.errors.StorageFull` (writes) and
 """
 
 import re
+import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -18,7 +19,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
-from moorage.errors import PathUnknown, StorageUnavailable
+from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._=+-]+)+", re.ASCII)
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=+-]+", re.ASCII)
@@ -67,6 +68,16 @@ def check_path(path: str) -> str:
 def is_name(name: str) -> bool:
     """Whether *name* may be one part of a path that :func:`check_path` takes."""
     return _NAME.fullmatch(name) is not None
+
+
+def clock() -> float:
+    """Seconds of the machine's own clock; those in which it slept count too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def too_late(path: str) -> StorageUnavailable:
+    """Why something was not removed any more; see :meth:`StorageDriver.remove`."""
+    return StorageUnavailable(f"{path}: storage was too slow to remove it in time")
 
 
 class Reader(ABC):
@@ -134,6 +145,8 @@ class StorageDriver(ABC):
     name: str
     """As in the configuration: ``filesystem``, ``inmemory``, …"""
     capabilities: frozenset[Capability] = frozenset()
+    is_shared: bool = True
+    """Whether other processes see the same objects."""
     chunk_min_bytes: int = 0
     """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
 
@@ -219,6 +232,24 @@ class StorageDriver(ABC):
         Raises:
             PathUnknown: there was nothing.
         """
+
+    async def remove(self, paths: Sequence[str], *, until: float) -> Mapping[str, BackendError]:
+        """Remove many objects, and the folders that have nothing left in them because of it; durable on return.
+
+        One that is not there is as good as removed. Return what could not be removed, with the reason: the others are
+        gone. From the time *until* on, by :func:`clock`, nothing more is removed, whatever is left by then.
+        """
+        failures: dict[str, BackendError] = {}
+        for path in paths:
+            try:
+                if clock() >= until:
+                    raise too_late(path)
+                await self.delete(path)
+            except PathUnknown:
+                continue
+            except BackendError as exc:
+                failures[path] = exc
+        return failures
 
     async def url_for(self, path: str, *, method: str, expires_s: int) -> str | None:
         """A signed URL for a client to GET or HEAD the object directly; None without ``SIGNED_URLS``."""

@@ -10,14 +10,24 @@ import itertools
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from moorage.errors import PathUnknown, StorageFull, StorageUnavailable
-from moorage.storage.base import Capability, Entry, Reader, Stat, StorageDriver, Writer, check_path
+from moorage.errors import BackendError, PathUnknown, StorageFull, StorageUnavailable
+from moorage.storage.base import (
+    Capability,
+    Entry,
+    Reader,
+    Stat,
+    StorageDriver,
+    Writer,
+    check_path,
+    clock,
+    too_late,
+)
 from moorage.storage.files import (
     INLINE_BYTES,
     READ,
@@ -36,6 +46,7 @@ from moorage.storage.folders import (
     list_folder,
     remove_small,
     remove_tree,
+    remove_with_folder,
     sync_folder,
     temporary_in,
 )
@@ -186,6 +197,10 @@ class FilesystemDriver(StorageDriver):
         except OSError as exc:
             raise as_storage_error(exc, path, must_exist=False) from exc
 
+    async def remove(self, paths: Sequence[str], *, until: float) -> Mapping[str, BackendError]:
+        """See the interface. One thread for all, and one sync for each folder in which a name has gone."""
+        return await self._run(self._remove, [check_path(path) for path in paths], until)
+
     async def probe(self) -> None:
         """See the interface. Full is also what has less than 1 MiB left: the next upload would fail."""
         try:
@@ -267,6 +282,25 @@ class FilesystemDriver(StorageDriver):
             sync_folder(folder)
         if is_folder:
             remove_tree(hidden)
+
+    def _remove(self, paths: Sequence[str], until: float) -> Mapping[str, BackendError]:
+        failures: dict[str, BackendError] = {}
+        changed: dict[str, list[str]] = {}
+        for path in paths:
+            try:
+                if clock() >= until:
+                    raise too_late(path)
+                changed.setdefault(remove_with_folder(self._root + path), []).append(path)
+            except StorageUnavailable as exc:
+                failures[path] = exc
+            except OSError as exc:
+                failures[path] = as_storage_error(exc, path, must_exist=False)
+        for folder, removed in changed.items() if self._fsync else ():
+            try:
+                sync_folder(folder)
+            except OSError as exc:
+                failures |= {path: as_storage_error(exc, path, must_exist=False) for path in removed}
+        return failures
 
     def _probe(self) -> None:
         room = os.statvfs(self._root or "/")

@@ -179,6 +179,22 @@ def remove_small(target: str) -> bool:
     return True
 
 
+def remove_with_folder(target: str) -> str:
+    """Remove a file that may be there, then its folder if nothing else is in it; return the folder that changed.
+
+    Raises:
+        OSError: the file is still there.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.unlink(target)
+    folder = target.rpartition("/")[0]
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return folder  # There is more in it, or it went before.
+    return folder.rpartition("/")[0]
+
+
 def _sync_names(fd: int) -> None:
     """Sync a folder. A file system that cannot (CIFS) is taken as it is."""
     try:

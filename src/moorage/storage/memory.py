@@ -49,6 +49,7 @@ class MemoryDriver(StorageDriver):
     """
 
     name = "inmemory"
+    is_shared = False
 
     def __init__(
         self, *, limit_bytes: int | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)

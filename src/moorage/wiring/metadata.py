@@ -62,9 +62,10 @@ async def open_metadata(config: Config, store: Store, storage: StorageDriver) ->
 def _over(database: Database, config: Config) -> Metadata:
     migrating = config.database.backgroundmigrations
     pulls, sessions = SqlPulls(database), SqlSessions(database)
+    puts_off = not config.storage.maintenance.readonly.enabled
     return Metadata(
-        links=SqlLinks(database),
-        manifests=SqlManifests(database),
+        links=SqlLinks(database, puts_off=puts_off),
+        manifests=SqlManifests(database, puts_off=puts_off),
         catalogue=SqlCatalogue(database),
         database=database,
         pulls=pulls,

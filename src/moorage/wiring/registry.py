@@ -1,6 +1,6 @@
 """One worker's registry, put together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from moorage.storage import filesystem, memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.telemetry import AccessLog, LogSettings
 from moorage.wiring.apis import gitlab_handlers, moorage_handlers
+from moorage.wiring.collection import agents
 from moorage.wiring.metadata import Metadata, open_metadata
 
 
@@ -38,6 +39,8 @@ class Registry:
     storage: StorageDriver
     uploads: Uploads
     metadata: Metadata
+    chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    """What one process of a node does for as long as it lives."""
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -78,7 +81,8 @@ async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
         ),
         access_log=AccessLog(log_settings(config)),
     )
-    return Registry(app, storage, uploads, metadata)
+    collecting = () if database is None else agents(config, database, storage)
+    return Registry(app, storage, uploads, metadata, (*metadata.chores, *collecting))
 
 
 def storage_driver(config: Config) -> StorageDriver:

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import Collection
-from datetime import datetime
 
 from moorage.errors import BeingRemoved, BlobUnknown
 from moorage.metadata.base import Cause, Expectation, Links
@@ -12,7 +11,6 @@ from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database
-
 
 _REMOVAL_PATIENCE_S = 10.0
 """How long a push waits for garbage collection to be done with the same digest."""
@@ -59,7 +57,7 @@ class SqlLinks(Links):
         return set(digests) - {digest_of(row[0]) for row in rows}
 
     async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
-        return await self._link(name, digest, expectation, size_bytes, now())
+        return await self._link(name, digest, expectation, size_bytes=size_bytes)
 
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
         if source is not None:
@@ -68,7 +66,7 @@ class SqlLinks(Links):
             row = await self._database.first(QUERIES["known_blob"], digest_key(digest))
         # It may be waiting for garbage collection: from now on it is wanted again, unless that is at it already.
         expectation = None if row is None else await self._expect(digest)
-        return expectation is not None and await self._link(name, digest, expectation, None, now())
+        return expectation is not None and await self._link(name, digest, expectation, size_bytes=None)
 
     async def unlink(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key = now(), digest_key(digest)
@@ -93,10 +91,10 @@ class SqlLinks(Links):
         return row is not None and row[0] is None
 
     async def _link(
-        self, name: RepositoryName, digest: Digest, expectation: Expectation, size_bytes: int | None, at: datetime
+        self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int | None
     ) -> bool:
         """Link a blob; with *size_bytes* None only one that is known. Whether it is linked now."""
-        key, token = digest_key(digest), expectation.token
+        key, token, at = digest_key(digest), expectation.token, now()
         if self._database.dialect == "postgres":
             rows = await self._database.write(
                 QUERIES["link_blob"], name.text, key, size_bytes, token, at, repository=name.text

@@ -48,9 +48,9 @@ class SqlManifests(Manifests):
         path = name.text
         row = await self._database.first(QUERIES["asked_manifest"], path, digest_key(digest), repository=path)
         if row is not None and row[4] and self._puts_off:
-            # Waits for a review that has it. If there is nothing to put off after it, the manifest has gone or is needed.
-            if not await self._database.write(QUERIES["put_off_manifest"], row[3]):
-                row = await self._database.first(QUERIES["asked_manifest"], path, digest_key(digest))
+            # It waits for a review that has the row. If there is nothing to put off, it has gone, or is needed.
+            await self._database.write(QUERIES["put_off_manifest"], row[3])
+            row = await self._database.first(QUERIES["asked_manifest"], path, digest_key(digest))
         if row is None:
             raise await self._unknown(name, digest)
         return StoredManifest(digest_of(row[0]), row[1], row[2])

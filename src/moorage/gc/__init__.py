@@ -1,0 +1,1 @@
+"""Garbage collection: finding what nothing needs, and removing it. No HTTP, no SQL, no vendor."""

@@ -1,0 +1,179 @@
+"""Online garbage collection: one round of reviews of blobs, and one of manifests.
+
+Rows first, bytes second: a blob that nothing needs is taken out of the database, from which moment nobody can see or
+use it; then its bytes are removed; then the queue forgets them. A crash in between leaves bytes that the queue still
+knows of, as a crashed push does, and the next review removes them. See ADR 0016.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from moorage.errors import BackendError, DatabaseUnavailable
+from moorage.metadata.reviews import CLAIM, CLAIM_MARGIN, BlobReviews, ManifestReviews, ManifestsReviewed, Review
+from moorage.oci.digests import Digest
+from moorage.storage import paths
+from moorage.storage.base import StorageDriver, clock
+from moorage.telemetry import get_log
+
+BLOB_BATCH = 100
+MANIFEST_BATCH = 50
+"""Manifests in one round: each brings its layers into the queue, in the same transaction."""
+
+_FIRST_DELAY = timedelta(minutes=5)
+_LONGEST_DELAY = timedelta(hours=24)
+"""After a failed attempt the next one waits for five minutes, and twice as long each time. Source: features OGC-008."""
+_BUSY_DELAY = timedelta(seconds=5)
+_PROLONG_S = 15.0
+
+_log = get_log("registry.gc")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """A blob whose bytes are gone."""
+
+    digest: Digest
+    size_bytes: int
+    """0: nobody knew its size, as no push of it was ever finished."""
+    event: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobsReviewed:
+    """What one round of blob reviews did."""
+
+    due: int = 0
+    """How many were looked at."""
+    needed: int = 0
+    removed: Sequence[Removed] = ()
+    failed: int = 0
+    """How many could not be removed and were put off."""
+
+    @property
+    def removed_bytes(self) -> int:
+        """How many bytes were given back."""
+        return sum(blob.size_bytes for blob in self.removed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long a step of a round may take."""
+
+    transaction: timedelta = timedelta(seconds=10)
+    storage: timedelta = timedelta(seconds=5)
+    """After so long storage counts as slow; whoever removes is waited for all the same."""
+
+
+class BlobCollector:
+    """Reviews blobs. Any number may be at it, in any number of processes."""
+
+    def __init__(self, reviews: BlobReviews, storage: StorageDriver, deadlines: Deadlines) -> None:
+        self._reviews = reviews
+        self._storage = storage
+        self._deadlines = deadlines
+
+    async def round(self, *, limit: int = BLOB_BATCH) -> BlobsReviewed:
+        """Review at most *limit* blobs that are due.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer in time. What was claimed is due again in a minute.
+        """
+        claimed_at = clock()
+        claims = {review.digest: review for review in await self._in_time(self._reviews.claim(limit=limit))}
+        if not claims:
+            return BlobsReviewed()
+        judged = await self._in_time(self._reviews.judge(claims))
+        if judged.needed:
+            await self._in_time(self._reviews.forget(judged.needed))
+        if judged.busy:
+            await self._in_time(self._reviews.put_off(judged.busy, delay=_BUSY_DELAY, error=None))
+        sizes = dict(judged.unneeded)
+        failures = await self._remove(sizes, until=claimed_at + (CLAIM - CLAIM_MARGIN).total_seconds())
+        gone = [digest for digest in sizes if digest not in failures]
+        if gone:
+            await self._in_time(self._reviews.finish(gone))
+        await self._put_off(claims, failures)
+        removed = [Removed(digest=digest, size_bytes=sizes[digest] or 0, event=claims[digest].event) for digest in gone]
+        for blob in removed:
+            _log.info("blob removed", digest=str(blob.digest), size_bytes=blob.size_bytes, gc_event=blob.event)
+        return BlobsReviewed(due=len(claims), needed=len(judged.needed), removed=removed, failed=len(failures))
+
+    async def _remove(self, digests: Collection[Digest], *, until: float) -> Mapping[Digest, BackendError]:
+        """Remove the bytes; those that could not be, with the reason.
+
+        A removal that hangs is waited for, and its claim prolonged: as long as it may still happen, no push of the
+        same digest may begin.
+        """
+        if not digests:
+            return {}
+        by_path = {paths.blob(digest): digest for digest in digests}
+        removing = asyncio.ensure_future(self._storage.remove(list(by_path), until=until))
+        slow_s = self._deadlines.storage.total_seconds()
+        try:
+            while not (await asyncio.wait([removing], timeout=min(slow_s, _PROLONG_S)))[0]:
+                _log.warning("storage is slow to remove blobs", blobs=len(by_path))
+                await self._in_time(self._reviews.prolong(digests))
+        except BaseException:
+            await asyncio.wait([removing])  # What is under way cannot be called back.
+            raise
+        return {by_path[path]: failure for path, failure in removing.result().items()}
+
+    async def _put_off(self, claims: Mapping[Digest, Review], failures: Mapping[Digest, BackendError]) -> None:
+        for digest, failure in failures.items():
+            attempts = claims[digest].attempts
+            delay = min(_FIRST_DELAY * 2 ** min(attempts, 16), _LONGEST_DELAY)
+            _log.error(
+                "blob could not be removed; it will be tried again",
+                digest=str(digest),
+                error=str(failure),
+                review_count=attempts + 1,
+                delay_s=delay.total_seconds(),
+            )
+            await self._in_time(self._reviews.put_off([digest], delay=delay, error=str(failure)))
+
+    async def _in_time(self, step: Awaitable[_T]) -> _T:
+        return await in_time(step, self._deadlines.transaction)
+
+
+class ManifestCollector:
+    """Reviews manifests. Any number may be at it, in any number of processes."""
+
+    def __init__(self, reviews: ManifestReviews, deadlines: Deadlines) -> None:
+        self._reviews = reviews
+        self._deadlines = deadlines
+
+    async def round(self, *, limit: int = MANIFEST_BATCH) -> ManifestsReviewed:
+        """Review at most *limit* manifests that are due.
+
+        Raises:
+            DatabaseUnavailable: the database did not answer in time. Nothing was changed.
+        """
+        found = await in_time(self._reviews.review(limit=limit), self._deadlines.transaction)
+        for manifest in found.dropped:
+            _log.info(
+                "manifest removed",
+                repository=manifest.repository,
+                digest=str(manifest.digest),
+                media_type=manifest.media_type,
+                gc_event=manifest.event,
+            )
+        return found
+
+
+async def in_time(step: Awaitable[_T], deadline: timedelta) -> _T:
+    """Do a step of the database.
+
+    Raises:
+        DatabaseUnavailable: it took longer than *deadline*.
+    """
+    try:
+        async with asyncio.timeout(deadline.total_seconds()):
+            return await step
+    except TimeoutError as exc:
+        msg = f"the database did not answer within {deadline.total_seconds():g} s (gc.transactiontimeout)"
+        raise DatabaseUnavailable(msg) from exc

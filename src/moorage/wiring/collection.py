@@ -1,0 +1,62 @@
+"""Online garbage collection, put together."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from functools import partial
+
+from moorage.config import Config
+from moorage.gc.agent import Agent, Observer, Pace, set_review_delay
+from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
+from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
+from moorage.sql.base import Database
+from moorage.storage.base import StorageDriver
+from moorage.telemetry import get_log
+
+_log = get_log("registry.gc")
+
+
+def agents(
+    config: Config, database: Database, storage: StorageDriver, observer: Observer | None = None
+) -> Sequence[Callable[[], Coroutine[None, None, None]]]:
+    """What goes on for as long as a node lives; nothing where it is switched off or nothing may be written."""
+    gc = config.gc
+    if config.storage.maintenance.readonly.enabled:
+        return ()
+    if gc.disabled:
+        _log.warning("garbage collection is disabled")
+        return ()
+    found: list[Callable[[], Coroutine[None, None, None]]] = [
+        partial(set_review_delay, SqlReviewDelay(database), gc.reviewafter)
+    ]
+    # Nothing new can be due earlier than that, so nobody need look more often.
+    longest = min(gc.maxbackoff, max(gc.reviewafter, timedelta(0)))
+
+    def pace(interval: timedelta) -> Pace:
+        return Pace(interval=interval, longest=longest, grows=not gc.noidlebackoff, cooldown=gc.errorcooldownperiod)
+
+    if not gc.blobs.disabled:
+        blobs = SqlBlobReviews(database)
+        agent = Agent(
+            "blob",
+            BlobCollector(blobs, storage, deadlines(config)),
+            blobs.next_at,
+            pace(gc.blobs.interval),
+            observer=observer,
+        )
+        found.append(agent.run)
+    if not gc.manifests.disabled:
+        manifests = SqlManifestReviews(database)
+        agent = Agent(
+            "manifest",
+            ManifestCollector(manifests, deadlines(config)),
+            manifests.next_at,
+            pace(gc.manifests.interval),
+            observer=observer,
+        )
+        found.append(agent.run)
+    return found
+
+
+def deadlines(config: Config) -> Deadlines:
+    """How long a step of a round may take."""
+    return Deadlines(transaction=config.gc.transactiontimeout, storage=config.gc.blobs.storagetimeout)

@@ -29,12 +29,12 @@ _INDEX = re.compile(
     re.DOTALL,
 )
 _TRIGGER = re.compile(
-    r"CREATE TRIGGER (\w+) ((?:BEFORE|AFTER) .*?) ON (\w+)(?: WHEN (.*?))?"
+    r"CREATE TRIGGER (\w+) ((?:BEFORE|AFTER) .*?) ON (\w+)(?:\s+WHEN (.*?))?"
     r"\s+(?:BEGIN\b(.*)|(?:REFERENCING .*?)?FOR EACH (ROW|STATEMENT)(?: WHEN \((.*?)\))? EXECUTE FUNCTION (\w+)\(\));",
     re.DOTALL,
 )
 _FUNCTION = re.compile(
-    r"CREATE (?:OR REPLACE )?FUNCTION (\w+)\((.*?)\) RETURNS ([\w\[\]]+)\s+LANGUAGE.*?\$\$(.*)\$\$;", re.DOTALL
+    r"CREATE (?:OR REPLACE )?FUNCTION (\w+)\((.*?)\)\s+RETURNS ([\w\[\]]+)\s+LANGUAGE.*?\$\$(.*)\$\$;", re.DOTALL
 )
 _IGNORED = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM|ANALYZE|SELECT|SET|DO) ")
 _COLUMN = re.compile(r"(\w+) ([\w()]+(?:\[\])?(?: COLLATE \"C\")?)(?: (.*))?", re.DOTALL)

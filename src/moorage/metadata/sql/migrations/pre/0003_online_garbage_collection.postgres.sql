@@ -1,16 +1,18 @@
 -- Online garbage collection: who works on which blob, what sparse manifests wait for, whose bytes are missing.
 
--- missing_since: its bytes were found missing or damaged then; as good as not there until it is pushed again.
+-- Its bytes were found missing or damaged then; as good as not there until it is pushed again.
 ALTER TABLE blobs ADD COLUMN missing_since timestamptz;
 CREATE INDEX blobs_missing ON blobs (id) WHERE missing_since IS NOT NULL;
 
--- life: another number for each time that the row comes to be, so that a push can tell whether the row that it made
--- was there all the time. claimed_by removes the blob until claimed_until. last_error: why the last try failed.
-ALTER TABLE gc_blob_review_queue
-    ADD COLUMN life bigint NOT NULL DEFAULT 0,
-    ADD COLUMN claimed_by text,
-    ADD COLUMN claimed_until timestamptz,
-    ADD COLUMN last_error text;
+-- Another number for each time that the row comes to be: a push can tell whether its own was there all the time.
+ALTER TABLE gc_blob_review_queue ADD COLUMN life bigint NOT NULL DEFAULT 0;
+-- Who is removing the blob.
+ALTER TABLE gc_blob_review_queue ADD COLUMN claimed_by text;
+-- Until when nobody else touches its bytes.
+ALTER TABLE gc_blob_review_queue ADD COLUMN claimed_until timestamptz;
+-- Why the last attempt failed.
+ALTER TABLE gc_blob_review_queue ADD COLUMN last_error text;
+-- Why the last attempt failed.
 ALTER TABLE gc_manifest_review_queue ADD COLUMN last_error text;
 
 -- What a manifest names and the registry did not have when it was pushed: blobs and manifests that may come later.
@@ -58,6 +60,10 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+
+-- Code that does not ask whether garbage collection is at it cannot use the database any more.
+DROP FUNCTION link_blob_v1;
+DROP FUNCTION put_manifest_v1;
 
 -- p_size null: only a blob that is known is linked. p_life: as expecting the blob gave it; if that row is not there any
 -- more, or is claimed, the bytes may be gone. Returns whether it was linked.

@@ -1,15 +1,18 @@
 -- Online garbage collection: who works on which blob, what sparse manifests wait for, whose bytes are missing.
 
--- missing_since: its bytes were found missing or damaged then; as good as not there until it is pushed again.
+-- Its bytes were found missing or damaged then; as good as not there until it is pushed again.
 ALTER TABLE blobs ADD COLUMN missing_since INTEGER;
 CREATE INDEX blobs_missing ON blobs (id) WHERE missing_since IS NOT NULL;
 
--- life: another number for each time that the row comes to be, so that a push can tell whether the row that it made
--- was there all the time. claimed_by removes the blob until claimed_until. last_error: why the last try failed.
+-- Another number for each time that the row comes to be: a push can tell whether its own was there all the time.
 ALTER TABLE gc_blob_review_queue ADD COLUMN life INTEGER NOT NULL DEFAULT 0;
+-- Who is removing the blob.
 ALTER TABLE gc_blob_review_queue ADD COLUMN claimed_by TEXT;
+-- Until when nobody else touches its bytes.
 ALTER TABLE gc_blob_review_queue ADD COLUMN claimed_until INTEGER;
+-- Why the last attempt failed.
 ALTER TABLE gc_blob_review_queue ADD COLUMN last_error TEXT;
+-- Why the last attempt failed.
 ALTER TABLE gc_manifest_review_queue ADD COLUMN last_error TEXT;
 
 -- What a manifest names and the registry did not have when it was pushed: blobs and manifests that may come later.

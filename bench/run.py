@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import change_works
+import gc_works
 import list_works
 import machine
 import postgres
@@ -35,7 +36,7 @@ SCRATCH_RESULTS = BENCH / "results" / "scratch.json"
 NOTES = BENCH / "notes.md"
 PAGE = BENCH.parent / "docs" / "benchmarks.md"
 
-WORKS = {**PULL_AND_PUSH_WORKS, **list_works.WORKS, **change_works.WORKS}
+WORKS = {**PULL_AND_PUSH_WORKS, **list_works.WORKS, **change_works.WORKS, **gc_works.WORKS}
 POSTGRES_SETTINGS = {"shared_buffers": "256MB"}
 
 

@@ -6,6 +6,7 @@ PostgreSQL, where it would take longer than all the rest.
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import hashlib
 import itertools
@@ -50,6 +51,14 @@ TABLES: dict[str, tuple[str, ...]] = {
     "tags": ("id", "repository_id", "name", "manifest_id", "created_at", "published_at"),
 }  # fmt: skip
 """In the order in which foreign keys want them."""
+_MORE_TABLES: dict[str, tuple[str, ...]] = {
+    "gc_blob_review_queue": ("digest", "review_after", "event", "created_at"),
+}
+_COLUMNS = TABLES | _MORE_TABLES
+_MOMENTS = ("_at", "_after")
+_DEAD_MARK = b"dead blob "
+# Those that were just pushed wait too; they are not due.
+_WAITING = "SELECT count(*) FROM gc_blob_review_queue WHERE event = 'layer_delete'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +115,10 @@ class Sink(ABC):
     def fill(self, tables: Iterable[tuple[str, Iterator[Row]]]) -> None:
         """Add rows to each table in turn, and leave the database as one that has been at rest for a while."""
 
+    @abstractmethod
+    def waiting_blobs(self) -> int:
+        """How many blobs wait for garbage collection."""
+
 
 class SqliteSink(Sink):
     """A SQLite file with the schema; a daemon may have it open."""
@@ -119,7 +132,7 @@ class SqliteSink(Sink):
             connection.execute("PRAGMA synchronous = off")
             connection.execute("BEGIN IMMEDIATE")
             for table, rows in tables:
-                columns = TABLES[table]
+                columns = _COLUMNS[table]
                 places = ", ".join("?" * len(columns))
                 text = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - our own names
                 connection.executemany(text, rows)
@@ -127,6 +140,10 @@ class SqliteSink(Sink):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             connection.close()
+
+    def waiting_blobs(self) -> int:  # noqa: D102 - see the base
+        with contextlib.closing(sqlite3.connect(self._path, timeout=60)) as connection:
+            return int(connection.execute(_WAITING).fetchone()[0])
 
 
 class PostgresSink(Sink):
@@ -144,8 +161,8 @@ class PostgresSink(Sink):
         connection = await asyncpg.connect(self._url, command_timeout=600, server_settings=settings)
         try:
             for table, rows in tables:
-                columns = TABLES[table]
-                moments = [place for place, column in enumerate(columns) if column.endswith("_at")]
+                columns = _COLUMNS[table]
+                moments = [place for place, column in enumerate(columns) if column.endswith(_MOMENTS)]
                 converted = (_with_moments(row, moments) for row in rows)
                 while records := list(itertools.islice(converted, _COPY_ROWS)):
                     await connection.copy_records_to_table(table, records=records, columns=columns)
@@ -153,6 +170,16 @@ class PostgresSink(Sink):
                     text = f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"  # noqa: S608
                     await connection.fetchval(text)
             await connection.execute("VACUUM (ANALYZE)")
+        finally:
+            await connection.close()
+
+    def waiting_blobs(self) -> int:  # noqa: D102 - see the base
+        return asyncio.run(self._waiting())
+
+    async def _waiting(self) -> int:
+        connection = await asyncpg.connect(self._url, command_timeout=600)
+        try:
+            return int(await connection.fetchval(_WAITING))
         finally:
             await connection.close()
 
@@ -172,6 +199,44 @@ def seed(sink: Sink, repositories: Sequence[Images]) -> float:
     }
     sink.fill((table, rows[table]) for table in TABLES)
     return time.monotonic() - began
+
+
+def seed_dead_blobs(sink: Sink, root: Path, count: int, size_bytes: int) -> float:
+    """Write blobs that nothing needs, as files below *root* and as rows that are due; return the seconds it took."""
+    began = time.monotonic()
+    blobs = f"{root}/docker/registry/v2/blobs/sha256"
+    digests = []
+    for number in range(count):
+        content = (_DEAD_MARK + str(number).encode()).ljust(size_bytes, b".")
+        digest = hashlib.sha256(content).hexdigest()
+        folder = f"{blobs}/{digest[:2]}/{digest}"
+        os.makedirs(folder)  # noqa: PTH103 - as below
+        with open(f"{folder}/data", "wb") as file:  # noqa: PTH123 - pathlib takes as long as the kernel
+            file.write(content)
+        digests.append(digest)
+    place = Images(path="group/dead", tags=0)
+    sink.fill(
+        [
+            ("top_level_namespaces", iter([(FIRST_ID, "dead", _START_US)])),
+            ("repositories", iter([(FIRST_ID, FIRST_ID, place.path, _START_US, _START_US, _START_US)])),
+            ("blobs", ((FIRST_ID + n, _key(digest), size_bytes, _START_US) for n, digest in enumerate(digests))),
+            ("repository_blobs", ((FIRST_ID, FIRST_ID + number, _START_US) for number in range(count))),
+            (
+                "gc_blob_review_queue",
+                ((_key(digest), _moment(n), "layer_delete", _START_US) for n, digest in enumerate(sorted(digests))),
+            ),
+        ]
+    )
+    os.sync()
+    return time.monotonic() - began
+
+
+def dead_blob_files(root: Path) -> Iterator[Path]:
+    """Those of :func:`seed_dead_blobs` that are still there."""
+    for path in root.glob("docker/registry/v2/blobs/sha256/*/*/data"):
+        with path.open("rb") as file:
+            if file.read(len(_DEAD_MARK)) == _DEAD_MARK:
+                yield path
 
 
 def write_tag_folders(root: Path, images: Images) -> float:

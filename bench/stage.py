@@ -43,6 +43,8 @@ class Plan:
     """Tags of the repository whose size is asked for."""
     deleted_tags: int
     """Tags that are deleted at once."""
+    dead_blobs: int
+    """Blobs that garbage collection has to remove."""
     free_bytes: int
     """What has to be free on the disk."""
 
@@ -59,6 +61,7 @@ FULL = Plan(
     repositories=100_000,
     sized_tags=10_000,
     deleted_tags=26_788,
+    dead_blobs=100_000,
     free_bytes=30 * GIB,
 )
 QUICK = Plan(
@@ -73,6 +76,7 @@ QUICK = Plan(
     repositories=10_000,
     sized_tags=1000,
     deleted_tags=2000,
+    dead_blobs=20_000,
     free_bytes=8 * GIB,
 )
 

@@ -18,8 +18,9 @@ from moorage.storage import paths
 from moorage.storage.base import StorageDriver, clock
 from moorage.telemetry import get_log
 
-BLOB_BATCH = 100
-MANIFEST_BATCH = 50
+BLOB_BATCH = 500
+"""Blobs in one round: so many share the syncs of a round."""
+MANIFEST_BATCH = 100
 """Manifests in one round: each brings its layers into the queue, in the same transaction."""
 
 _FIRST_DELAY = timedelta(minutes=5)

@@ -6,7 +6,7 @@ For what has to look at, or reach into, the database beside the registry. Real p
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from moorage.core.renames import Renames
 from moorage.core.repositories import Repositories
 from moorage.core.sizes import Sizes
 from moorage.core.uploads import Uploads
+from moorage.errors import BackendError, StorageUnavailable
 from moorage.gc.collection import Collection, Collector
 from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
 from moorage.http.app import App, Rules
@@ -50,8 +51,10 @@ from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.metadata.sql.sizes import SqlSizes
+from moorage.oci.digests import Digest
 from moorage.sql.leases import Leases
 from moorage.sql.sqlite import SqliteDatabase
+from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
 from moorage.telemetry import AccessLog, LogSettings
 
@@ -75,7 +78,7 @@ class InProcess:
         self._rules = rules or Rules(can_delete=True)
         self._guard = guard or OpenGuard()
         self._collects = collects
-        self.storage = MemoryDriver()
+        self.storage = _Storage()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="registry")
         self._database: SqliteDatabase | None = None
@@ -109,6 +112,14 @@ class InProcess:
                 return connection.execute(statement, args).fetchall()
         finally:
             connection.close()
+
+    def break_removal(self, error: str) -> None:
+        """From now on no blob can be removed from storage."""
+        self.storage.removal_error = error
+
+    def has_bytes(self, digest: str) -> bool:
+        """Whether storage has a blob."""
+        return self._run(self.storage.exists(paths.blob(Digest.parse(digest))))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
@@ -164,6 +175,17 @@ class InProcess:
         self.app.close()
         if self._database is not None:
             await self._database.close()
+
+
+class _Storage(MemoryDriver):
+    """Memory from which nothing can be removed once a test says so."""
+
+    removal_error = ""
+
+    async def remove(self, paths: Sequence[str], *, until: float) -> Mapping[str, BackendError]:
+        if self.removal_error:
+            return {path: StorageUnavailable(self.removal_error) for path in paths}
+        return await super().remove(paths, until=until)
 
 
 def schema() -> list[str]:

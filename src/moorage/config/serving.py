@@ -101,11 +101,18 @@ class DebugTLS(Section):
     minimumtls: MinimumTLS = later("", "Else that of `http.tls`.")
 
 
+def _metrics_path(value: str) -> str:
+    if not value.startswith("/") or value == "/debug/health":
+        msg = "a path that begins with a slash is needed, such as /metrics; /debug/health is taken"
+        raise ValueError(msg)
+    return value
+
+
 class Prometheus(Section):
     """``http.debug.prometheus``"""
 
-    enabled: Flag = later(False, "Whether the debug server has metrics.")
-    path: Text = later("/metrics", "Where it has them.")
+    enabled: Flag = now(False, "Whether the debug server has metrics, for Prometheus.")
+    path: Annotated[Text, AfterValidator(_metrics_path)] = now("/metrics", "Where it has them.")
 
 
 class Pprof(Section):
@@ -119,7 +126,7 @@ class Debug(Section):
 
     addr: Text = now("", "Where the debug server (`/debug/health`) listens; empty: nowhere.")
     tls: DebugTLS = later(DebugTLS, "HTTPS for the debug server.")
-    prometheus: Prometheus = later(Prometheus, "Metrics.")
+    prometheus: Prometheus = now(Prometheus, "Metrics.")
     pprof: Pprof = later(Pprof, "Profiles.")
 
 

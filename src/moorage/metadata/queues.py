@@ -80,7 +80,7 @@ class Queues(ABC):
 
     @abstractmethod
     async def state(self, queue: Queue) -> QueueState:
-        """How a queue is now. Reads all of it once: a tenth of a second for a million reviews."""
+        """How a queue is now. Reads all of it once: half a second for a million reviews."""
 
     @abstractmethod
     async def due(self, queue: Queue) -> int:

@@ -93,13 +93,15 @@ WITH unneeded AS MATERIALIZED (
     SELECT id, at, 1 AS step FROM unneeded
     UNION ALL
     SELECT id, max(at), 2 FROM further WHERE id NOT IN (SELECT id FROM unneeded) GROUP BY id
-), held AS (
-    SELECT l.blob_id, g.at, g.step FROM going g JOIN layers l ON l.manifest_id = g.id
-    UNION ALL
-    SELECT m.config_blob_id, g.at, g.step FROM going g JOIN manifests m ON m.id = g.id
-    WHERE m.config_blob_id IS NOT NULL
+), held AS MATERIALIZED (
+    SELECT blob_id, max(at) AS at, max(step) AS step FROM (
+        SELECT l.blob_id, g.at, g.step FROM going g JOIN layers l ON l.manifest_id = g.id
+        UNION ALL
+        SELECT m.config_blob_id, g.at, g.step FROM going g JOIN manifests m ON m.id = g.id
+        WHERE m.config_blob_id IS NOT NULL
+    ) AS each GROUP BY blob_id
 ), freed AS (
-    SELECT b.size AS size, max(h.at) AS at, max(h.step) AS step FROM held h JOIN blobs b ON b.id = h.blob_id
+    SELECT b.size AS size, h.at AS at, h.step AS step FROM held h JOIN blobs b ON b.id = h.blob_id
     WHERE NOT EXISTS (SELECT 1 FROM layers l
             WHERE l.blob_id = b.id AND l.manifest_id NOT IN (SELECT id FROM going))
         AND NOT EXISTS (SELECT 1 FROM manifests m
@@ -107,7 +109,6 @@ WITH unneeded AS MATERIALIZED (
         AND NOT EXISTS (SELECT 1 FROM sparse_references s
             JOIN repository_blobs rb ON rb.repository_id = s.repository_id AND rb.blob_id = b.id
             WHERE s.digest = b.digest)
-    GROUP BY b.id, b.size
 ), shown AS (
     SELECT size,
         at <= CASE step WHEN 1 THEN $2::timestamptz ELSE $7::timestamptz END AS first, at <= CASE step WHEN 1 THEN $3::timestamptz ELSE $8::timestamptz END AS second,

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 from moorage.config.section import Duration, Flag, Lower, Secret, Section, Text, later, now
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_METRICS_PATH = "/metrics"
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -102,6 +103,8 @@ class DebugTLS(Section):
 
 
 def _metrics_path(value: str) -> str:
+    if not value:
+        return _METRICS_PATH
     if not value.startswith("/") or value == "/debug/health":
         msg = "a path that begins with a slash is needed, such as /metrics; /debug/health is taken"
         raise ValueError(msg)
@@ -112,7 +115,7 @@ class Prometheus(Section):
     """``http.debug.prometheus``"""
 
     enabled: Flag = now(False, "Whether the debug server has metrics, for Prometheus.")
-    path: Annotated[Text, AfterValidator(_metrics_path)] = now("/metrics", "Where it has them.")
+    path: Annotated[Text, AfterValidator(_metrics_path)] = now(_METRICS_PATH, "Where it has them.")
 
 
 class Pprof(Section):

@@ -9,9 +9,11 @@ from moorage.gc.agent import Agent, Observer, Pace, set_review_delay
 from moorage.gc.collection import Collection, Collector
 from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.queues import Queue
+from moorage.metadata.rows import RowCounts
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
+from moorage.metadata.sql.rows import SqlRowCounts
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 from moorage.telemetry import get_log
@@ -77,6 +79,11 @@ def collection(
         collectors=collectors,
         observer=observer,
     )
+
+
+def row_counts(database: Database) -> RowCounts:
+    """What is counted for metrics."""
+    return SqlRowCounts(database)
 
 
 def deadlines(config: Config) -> Deadlines:

@@ -160,8 +160,8 @@ def test_a_worker_that_died_takes_nothing_out_of_the_metrics(tmp_path: Path) -> 
         assert one.client.request("DELETE", f"/v2/{REPOSITORY}/manifests/1").status == 202
         one.moorage("run", "--give-up-undo")
         before = scrape(port)
-        soon(lambda: len(one.daemon.worker_pids) == 3, "the housekeeper is not there")
-        for pid in one.daemon.worker_pids:
+        soon(lambda: len(one.daemon.keeper_pids) == 1, "the keeper is not there")
+        for pid in (*one.daemon.worker_pids, *one.daemon.keeper_pids):
             os.kill(pid, 9)
         one.daemon.wait_ready()
         soon(lambda: answers(port), "the metrics are gone")

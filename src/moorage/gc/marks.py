@@ -84,7 +84,7 @@ class Marks:
         last = 0
         query = "SELECT id, name FROM repositories WHERE id > ? ORDER BY id LIMIT ?"
         while rows := self._db.execute(query, (last, _PAGE)).fetchall():
-            for last, name in rows:  # noqa: B007 - the last one is where the next page begins
+            for last, name in rows:
                 yield Repository(last, RepositoryName(name))
 
     def count_repositories(self) -> int:

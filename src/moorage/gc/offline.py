@@ -56,8 +56,8 @@ async def collect_offline(storage: StorageDriver, options: OfflineOptions, repor
 async def _refuse_database(storage: StorageDriver) -> None:
     if (await locks.read(storage)).database:
         _log.error(
-            "this filesystem is managed by the metadata database, and offline garbage collection is no longer possible, "
-            "if you are not using the database anymore, remove the file at the lock_path in this log message",
+            "this filesystem is managed by the metadata database, and offline garbage collection is no longer "
+            "possible, if you are not using the database anymore, remove the file at the lock_path in this log message",
             lock_path=Lock.DATABASE.path,
         )
         msg = "database managed filesystem, cannot continue"

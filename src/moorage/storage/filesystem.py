@@ -2,7 +2,7 @@
 
 The system calls get strings, not :class:`~pathlib.Path`: building one costs more than most of the calls.
 """
-# ruff: noqa: PTH104, PTH108, PTH116 - see above: system calls on strings are the hot path here
+# ruff: noqa: PTH104, PTH108 - see above: system calls on strings are the hot path here
 
 import asyncio
 import errno

@@ -34,6 +34,9 @@ _FIRST_READ_BYTES = 16 << 10
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
+_check = check_path.__wrapped__
+"""Without its cache, which is for paths that come again; of many at once each comes once."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -91,7 +94,7 @@ def stat_each(root: str, paths: Sequence[str]) -> list[Stat | None]:
     found: list[Stat | None] = []
     for path in paths:
         try:
-            found.append(stat_of(root + check_path(path)))
+            found.append(stat_of(root + _check(path)))
         except OSError as exc:
             error = as_storage_error(exc, path, must_exist=True)
             if not isinstance(error, PathUnknown):
@@ -105,7 +108,7 @@ def get_each(root: str, paths: Sequence[str], use: Callable[[int, bytes], _T], l
     found: list[_T | None] = []
     for number, path in enumerate(paths):
         try:
-            fd = os.open(root + check_path(path), READ)
+            fd = os.open(root + _check(path), READ)
             try:
                 content = os.read(fd, _FIRST_READ_BYTES)
             finally:
@@ -131,7 +134,7 @@ def delete_each(root: str, paths: Sequence[str]) -> int:
     for folder, group in groupby(paths, key=lambda path: path.rpartition("/")[0]):
         for path in group:
             try:
-                os.unlink(root + check_path(path))
+                os.unlink(root + _check(path))
                 count += 1
             except FileNotFoundError:
                 continue  # What an end in the middle left of it is a folder, perhaps.

@@ -61,9 +61,7 @@ async def test_another_collection_keeps_one_out(storage: StorageDriver, app: Wri
     assert (await collect(storage)).manifests_deleted == 1
 
 
-async def test_what_a_killed_registry_leaves_is_no_obstacle_and_is_removed(
-    storage: StorageDriver, app: Writer
-) -> None:
+async def test_what_a_killed_registry_leaves_is_no_obstacle_and_is_removed(storage: StorageDriver, app: Writer) -> None:
     await app.image("gone")
     await storage.put(paths.lock_file("writing-0123456789abcdef"), b"somebody process 1")
     await storage.put(paths.lock_file("collecting-0123456789abcdef"), b"")

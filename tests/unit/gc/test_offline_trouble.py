@@ -108,9 +108,7 @@ async def test_nothing_goes_while_a_manifest_cannot_be_read(
     assert (line["repository"], line["digest"]) == (APP.text, str(damaged.digest))
 
 
-async def test_told_so_a_run_goes_on_and_keeps_the_damaged_manifest_itself(
-    storage: StorageDriver, app: Writer
-) -> None:
+async def test_told_so_a_run_goes_on_and_keeps_the_damaged_manifest_itself(storage: StorageDriver, app: Writer) -> None:
     damaged = await app.image("damaged")
     path = paths.blob(damaged.digest)
     await storage.put(path, b"not JSON")
@@ -181,4 +179,3 @@ async def test_names_that_need_care_are_repositories_too(storage: StorageDriver)
 
 def invalid_links(logged: list[Any]) -> list[tuple[str, str]]:
     return [(line["path"], line["reason"]) for line in logged if line["event"] == "invalid link file"]
-

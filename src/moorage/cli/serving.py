@@ -1,6 +1,9 @@
 """``moorage serve``: configuration, warnings, processes, and what a newcomer types next."""
 
+import asyncio
+import contextlib
 import ipaddress
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,11 +11,13 @@ from moorage import __version__
 from moorage.cli.choosing import choose
 from moorage.cli.configuration import find, read
 from moorage.config import Config, FilesystemDriver, defaults
-from moorage.errors import ConfigurationError, Mistake
+from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.server.supervisor import Supervisor
 from moorage.server.worker import tls_context
+from moorage.storage.atwork import Announcement, AtWork, Work, others_at_work
+from moorage.storage.base import StorageDriver
 from moorage.telemetry import Log, configure, get_log
-from moorage.wiring.registry import log_settings
+from moorage.wiring.registry import log_settings, storage_driver
 from moorage.wiring.starting import prepare
 
 DEFAULT_ADDR = "127.0.0.1:5000"
@@ -47,7 +52,8 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         workers = 1  # Memory is not shared between processes.
     store = choose(config, prepare)
     on_ready = partial(_welcome, log, config, workers=workers)
-    return Supervisor(config, store, workers, on_ready, is_shared=is_shared).run()
+    with _announced(log, config):
+        return Supervisor(config, store, workers, on_ready, is_shared=is_shared).run()
 
 
 def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
@@ -90,6 +96,42 @@ def _make_root(root: Path) -> None:
     except OSError as exc:
         message = f"{root} cannot be used as a folder: {exc.strerror}"
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)]) from exc
+
+
+@contextlib.contextmanager
+def _announced(log: Log, config: Config) -> Iterator[None]:
+    """Keep offline garbage collection out while the registry takes pushes; the workers inherit the file that does it.
+
+    Raises:
+        ConfigurationError: a collection is under way, which a push could lose its blobs to.
+    """
+    if config.storage.maintenance.readonly.enabled or not isinstance(config.storage.driver, FilesystemDriver):
+        yield
+        return
+    storage = storage_driver(config)
+    announcement, collectors = asyncio.run(_announce(log, storage))
+    try:
+        if collectors:
+            message = (
+                f"garbage is being collected in this storage by {', '.join(map(str, collectors))}; start when it has "
+                "ended, or in read-only mode: storage.maintenance.readonly.enabled: true"
+            )
+            raise ConfigurationError([Mistake("storage", message)])
+        yield
+    finally:
+        if announcement is not None:
+            with contextlib.suppress(BackendError):
+                asyncio.run(announcement.close())
+
+
+async def _announce(log: Log, storage: StorageDriver) -> tuple[Announcement | None, list[AtWork]]:
+    try:
+        announcement = await Announcement.make(storage, Work.WRITING)
+        return announcement, await others_at_work(storage, Work.COLLECTING)
+    except BackendError as exc:
+        # Whoever cannot write there cannot take pushes either, and may serve what there is.
+        log.warning("storage cannot be marked as being written to", error=str(exc))
+        return None, []
 
 
 def _warn(log: Log, config: Config) -> None:

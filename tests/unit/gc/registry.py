@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from moorage.gc.offline import collect_offline
 from moorage.gc.offline_run import OfflineOptions, Silence, Totals
-from moorage.metadata.base import Cause
+from moorage.metadata.base import Cause, Expectation
 from moorage.metadata.layout import LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci import mediatypes
@@ -66,7 +66,7 @@ class Writer:
         content = text.encode()
         digest = Digest.of(content, algorithm)
         await self.storage.put(paths.blob(digest), content)
-        await LayoutLinks(self.storage).link(self.name, digest, size_bytes=len(content))
+        await LayoutLinks(self.storage).link(self.name, digest, Expectation(), size_bytes=len(content))
         return digest
 
     async def image(

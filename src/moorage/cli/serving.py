@@ -8,8 +8,9 @@ from moorage.cli.choosing import choose
 from moorage.cli.configuration import find, read
 from moorage.config import Config, FilesystemDriver, defaults
 from moorage.errors import ConfigurationError, Mistake
+from moorage.server.https import open_debug_tls, open_tls
 from moorage.server.supervisor import Supervisor
-from moorage.server.worker import tls_context
+from moorage.server.tls import ServerTLS
 from moorage.telemetry import Log, configure, get_log
 from moorage.wiring.registry import log_settings
 from moorage.wiring.starting import prepare
@@ -37,14 +38,22 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         if loaded.not_implemented:
             message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
             log.warning(message)
-    _refuse(config)
+    tls, debug_tls = _examine(config)
     _warn(log, config)
     if isinstance(config.storage.driver, FilesystemDriver):
         _make_root(Path(config.storage.driver.rootdirectory))
     else:
         workers = 1  # Memory is not shared between processes.
     store = choose(config, prepare)
-    return Supervisor(config, store, workers, lambda address: _welcome(log, config, address, workers)).run()
+    supervisor = Supervisor(
+        config=config,
+        store=store,
+        count=workers,
+        tls=tls,
+        debug_tls=debug_tls,
+        on_ready=lambda address: _welcome(log, config, address, workers),
+    )
+    return supervisor.run()
 
 
 def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
@@ -57,28 +66,25 @@ def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
     return config
 
 
-def _refuse(config: Config) -> None:
-    """Do not start where what is not implemented yet would let somebody in, or hide images that are there.
+def _examine(config: Config) -> tuple[ServerTLS | None, ServerTLS | None]:
+    """HTTPS of both addresses; and do not start where what is not implemented yet would hide images that are there.
 
     Raises:
         ConfigurationError: with what would be right.
     """
-    mistakes, tls, driver = [], config.http.tls, config.storage.driver
-    if tls.clientcas:
-        message = "client certificates are not checked yet; let a proxy in front do it, or take the key out"
-        mistakes.append(Mistake("http.tls.clientcas", message))
-    if tls.letsencrypt.hosts or tls.letsencrypt.cachefile:
-        message = "not implemented yet; give http.tls.certificate and http.tls.key, or let a proxy in front speak TLS"
-        mistakes.append(Mistake("http.tls.letsencrypt", message))
+    mistakes, opened, driver = [], [], config.storage.driver
     if not driver.is_implemented:
         message = "accepted, not implemented yet; use storage.filesystem"
         mistakes.append(Mistake(f"storage.{config.storage.name}", message))
-    try:
-        tls_context(config)
-    except ConfigurationError as exc:
-        mistakes += exc.mistakes
+    for open_one in (open_tls, open_debug_tls):
+        try:
+            opened.append(open_one(config))
+        except ConfigurationError as exc:
+            mistakes += [mistake for mistake in exc.mistakes if mistake not in mistakes]
     if mistakes:
         raise ConfigurationError(mistakes)
+    tls, debug_tls = opened
+    return tls, debug_tls
 
 
 def _make_root(root: Path) -> None:
@@ -105,7 +111,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _welcome(log: Log, config: Config, address: str, workers: int) -> None:
-    scheme = "https" if config.http.tls.certificate else "http"
+    scheme = "https" if config.http.tls.is_on else "http"
     driver = config.storage.driver
     where = driver.rootdirectory if isinstance(driver, FilesystemDriver) else "memory, gone when this ends"
     if config.log.formatter == "json":

@@ -66,9 +66,9 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("compatibility: {schema1: {enabled: true}}", ("compatibility",)),
         ("http: {tls: {certificate: /c, key: /k, minimumtls: tls1.3}}", ()),
         ("http: {tls: {clientcas: []}}", ()),
-        ("http: {tls: {clientcas: [/ca]}}", ("http.tls.clientcas",)),
+        ("http: {tls: {certificate: /c, key: /k, clientcas: [/ca]}}", ()),
         ("http: {tls: {letsencrypt: {cachefile: '', hosts: []}}}", ()),
-        ("http: {tls: {letsencrypt: {cachefile: /c}}}", ("http.tls.letsencrypt",)),
+        ("http: {tls: {letsencrypt: {cachefile: /c, hosts: [a.example.com]}}}", ()),
         ("http: {debug: {addr: ':1'}}", ()),
         ("http: {debug: {prometheus: {enabled: false, path: /m}}}", ()),
         (

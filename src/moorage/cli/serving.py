@@ -1,6 +1,6 @@
 """``moorage serve``: configuration, warnings, processes, and what a newcomer types next."""
 
-import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from moorage import __version__
@@ -11,6 +11,7 @@ from moorage.errors import ConfigurationError, Mistake
 from moorage.server.supervisor import Supervisor
 from moorage.server.worker import tls_context
 from moorage.telemetry import Log, configure, get_log
+from moorage.wiring.guards import concerns
 from moorage.wiring.registry import log_settings
 from moorage.wiring.starting import prepare
 
@@ -37,8 +38,8 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         if loaded.not_implemented:
             message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
             log.warning(message)
-    _refuse(config)
-    _warn(log, config)
+    for concern in _refuse(config):
+        log.warning(concern)
     if isinstance(config.storage.driver, FilesystemDriver):
         _make_root(Path(config.storage.driver.rootdirectory))
     else:
@@ -57,13 +58,15 @@ def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
     return config
 
 
-def _refuse(config: Config) -> None:
-    """Do not start where what is not implemented yet would let somebody in, or hide images that are there.
+def _refuse(config: Config) -> Sequence[str]:
+    """Do not start where what cannot be used would let somebody in, or hide images that are there.
+
+    Return what somebody should look at all the same.
 
     Raises:
         ConfigurationError: with what would be right.
     """
-    mistakes, tls, driver = [], config.http.tls, config.storage.driver
+    mistakes, tls, driver, found = [], config.http.tls, config.storage.driver, list[str]()
     if tls.clientcas:
         message = "client certificates are not checked yet; let a proxy in front do it, or take the key out"
         mistakes.append(Mistake("http.tls.clientcas", message))
@@ -77,8 +80,13 @@ def _refuse(config: Config) -> None:
         tls_context(config)
     except ConfigurationError as exc:
         mistakes += exc.mistakes
+    try:
+        found += concerns(config)
+    except ConfigurationError as exc:
+        mistakes += exc.mistakes
     if mistakes:
         raise ConfigurationError(mistakes)
+    return found
 
 
 def _make_root(root: Path) -> None:
@@ -87,21 +95,6 @@ def _make_root(root: Path) -> None:
     except OSError as exc:
         message = f"{root} cannot be used as a folder: {exc.strerror}"
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)]) from exc
-
-
-def _warn(log: Log, config: Config) -> None:
-    if config.auth is not None or config.http.net == "unix":
-        return
-    host = config.http.addr.rpartition(":")[0].strip("[]")
-    if host != "localhost" and not _is_loopback(host):
-        log.warning("no authentication is configured and the address is not loopback: anybody who reaches it can push")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _welcome(log: Log, config: Config, address: str, workers: int) -> None:

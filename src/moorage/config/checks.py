@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moorage.config.backends import Database, RedisConnection
+from moorage.config.features import TokenAuth
 from moorage.config.root import Config
 from moorage.errors import Mistake
 
@@ -42,10 +43,19 @@ def after(config: Config) -> Iterator[Mistake]:
         yield Mistake(f"http.tls.{missing}", f"is needed with http.tls.{other}")
     if tls.certificate and tls.letsencrypt.cachefile:
         yield Mistake("http.tls.letsencrypt", "cannot specify both certificate and Let's Encrypt")
+    if isinstance(config.auth, TokenAuth):
+        yield from _check_token(config.auth)
     if config.database.enabled is not False:
         yield from _check_database(config.database)
         if config.database.loadbalancing.enabled:
             yield from _check_load_balancing(config.redis.loadbalancing)
+
+
+def _check_token(auth: TokenAuth) -> Iterator[Mistake]:
+    if not auth.rootcertbundle and not auth.jwks:
+        yield Mistake("auth.token.rootcertbundle", "is needed, or auth.token.jwks: tokens are trusted by it")
+    if auth.autoredirectpath and not auth.autoredirectpath.startswith("/"):
+        yield Mistake("auth.token.autoredirectpath", "a path that begins with / is needed")
 
 
 def _check_version(version: object) -> Iterator[Mistake]:

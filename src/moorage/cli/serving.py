@@ -1,6 +1,5 @@
 """``moorage serve``: configuration, warnings, processes, and what a newcomer types next."""
 
-import ipaddress
 from pathlib import Path
 
 from moorage import __version__
@@ -12,6 +11,7 @@ from moorage.server.https import open_debug_tls, open_tls
 from moorage.server.supervisor import Supervisor
 from moorage.server.tls import ServerTLS
 from moorage.telemetry import Log, configure, get_log
+from moorage.wiring.guards import concerns
 from moorage.wiring.registry import log_settings
 from moorage.wiring.starting import prepare
 
@@ -38,8 +38,7 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         if loaded.not_implemented:
             message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
             log.warning(message)
-    tls, debug_tls = _examine(config)
-    _warn(log, config)
+    tls, debug_tls = _open(config)
     if isinstance(config.storage.driver, FilesystemDriver):
         _make_root(Path(config.storage.driver.rootdirectory))
     else:
@@ -66,11 +65,11 @@ def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
     return config
 
 
-def _examine(config: Config) -> tuple[ServerTLS | None, ServerTLS | None]:
-    """HTTPS of both addresses; and do not start where what is not implemented yet would hide images that are there.
+def _open(config: Config) -> tuple[ServerTLS | None, ServerTLS | None]:
+    """HTTPS of both addresses; what somebody should look at is logged.
 
     Raises:
-        ConfigurationError: with what would be right.
+        ConfigurationError: something cannot be used that would let somebody in, or would hide images that are there.
     """
     mistakes, opened, driver = [], [], config.storage.driver
     if not driver.is_implemented:
@@ -81,6 +80,11 @@ def _examine(config: Config) -> tuple[ServerTLS | None, ServerTLS | None]:
             opened.append(open_one(config))
         except ConfigurationError as exc:
             mistakes += [mistake for mistake in exc.mistakes if mistake not in mistakes]
+    try:
+        for concern in concerns(config):
+            get_log("serve").warning(concern)
+    except ConfigurationError as exc:
+        mistakes += exc.mistakes
     if mistakes:
         raise ConfigurationError(mistakes)
     tls, debug_tls = opened
@@ -93,21 +97,6 @@ def _make_root(root: Path) -> None:
     except OSError as exc:
         message = f"{root} cannot be used as a folder: {exc.strerror}"
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)]) from exc
-
-
-def _warn(log: Log, config: Config) -> None:
-    if config.auth is not None or config.http.net == "unix":
-        return
-    host = config.http.addr.rpartition(":")[0].strip("[]")
-    if host != "localhost" and not _is_loopback(host):
-        log.warning("no authentication is configured and the address is not loopback: anybody who reaches it can push")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _welcome(log: Log, config: Config, address: str, workers: int) -> None:

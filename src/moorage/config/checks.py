@@ -5,6 +5,7 @@ from typing import Any
 
 from moorage.config.backends import Database, RedisConnection
 from moorage.config.ciphers import TLS13_NAMES
+from moorage.config.features import TokenAuth
 from moorage.config.root import Config
 from moorage.config.serving import TLS, DebugTLS
 from moorage.errors import Mistake
@@ -42,6 +43,8 @@ def after(config: Config) -> Iterator[Mistake]:
     yield from _check_tls(tls)
     if http.debug.tls.enabled:
         yield from _check_debug_tls(http.debug.tls, tls)
+    if isinstance(config.auth, TokenAuth):
+        yield from _check_token(config.auth)
     if config.database.enabled is not False:
         yield from _check_database(config.database)
         if config.database.loadbalancing.enabled:
@@ -82,6 +85,13 @@ def _check_pair(path: str, certificate: str, key: str) -> Iterator[Mistake]:
     if bool(certificate) != bool(key):
         missing, other = ("key", "certificate") if certificate else ("certificate", "key")
         yield Mistake(f"{path}.{missing}", f"is needed with {path}.{other}")
+
+
+def _check_token(auth: TokenAuth) -> Iterator[Mistake]:
+    if not auth.rootcertbundle and not auth.jwks:
+        yield Mistake("auth.token.rootcertbundle", "is needed, or auth.token.jwks: tokens are trusted by it")
+    if auth.autoredirectpath and not auth.autoredirectpath.startswith("/"):
+        yield Mistake("auth.token.autoredirectpath", "a path that begins with / is needed")
 
 
 def _check_version(version: object) -> Iterator[Mistake]:

@@ -12,7 +12,7 @@ from moorage import __version__
 from moorage.auth.access import Access, Action
 from moorage.auth.guards import Guard
 from moorage.core.history import History, Selection
-from moorage.errors import BodyTooLarge, ContentTypeInvalid, RouteUnknown
+from moorage.errors import BodyTooLarge, ContentTypeInvalid, RequestUnknown, RouteUnknown
 from moorage.http import moorage_v1_answers as answers
 from moorage.http import moorage_v1_asked as asked
 from moorage.http.bodies import Bodies
@@ -124,10 +124,26 @@ class MoorageHandlers:
         )
         return _answer(answers.removal(removal, request_id=call.id, dry_run=body.dry_run))
 
-    async def _check_touched(self, call: Call, request_id: str, *actions: Action) -> None:
-        names = await self._history.touched(request_id)
+    async def _check_touched(self, call: Call, request_id: str, *actions: Action) -> Sequence[RepositoryName]:
+        """The repositories that a request changed, once it is known that the credentials allow *actions* on all.
+
+        Raises:
+            RequestUnknown: there are none, or not all may be seen: who may not see them learns nothing of them.
+            Unauthorized: all may be seen, but not so changed.
+        """
+        is_limited = call.grant.accesses is not None
+        try:
+            names = await self._history.touched(request_id)
+        except RequestUnknown:
+            if is_limited:
+                raise _unseen(request_id) from None
+            raise
+        seen = [access for name in names for access in Access.repository(name, Action.PULL)]
+        if not call.grant.allows(seen):
+            raise _unseen(request_id)
         wanted = [access for name in names for access in Access.repository(name, *actions)]
-        call.grant = self._guard.check(call.headers, wanted)
+        self._guard.require(call, call.grant, wanted)
+        return names
 
     async def _body(self, call: Call, model: type[asked.Model]) -> asked.Model:
         # A page in somebody's browser can send a form or plain text here without being asked; JSON it cannot.
@@ -146,14 +162,22 @@ def routes_without_database() -> Mapping[Endpoint, Mapping[str, Handler]]:
 def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access]:
     """What a request needs to be allowed, as far as its query tells."""
     text = call.query.first("repository")
-    if text is None or endpoint in (Endpoint.MOORAGE_REQUEST, Endpoint.MOORAGE_REQUEST_UNDO):
+    if text is None:
         return ()
     name = RepositoryName.parse(text)
-    if endpoint is Endpoint.MOORAGE_TAG_UNDO:
+    if endpoint in (Endpoint.MOORAGE_TAG_UNDO, Endpoint.MOORAGE_REQUEST_UNDO):
         return Access.repository(name, Action.PULL, Action.PUSH, Action.DELETE)
     if endpoint is Endpoint.MOORAGE_TAGS_DELETE:
         return Access.repository(name, Action.DELETE)
     return Access.repository(name, Action.PULL)
+
+
+def _unseen(request_id: str) -> RequestUnknown:
+    msg = (
+        "no change was made by a request of this id, or it also changed repositories that the credentials do not allow "
+        "to see; a token for its repository is asked for with ?repository="
+    )
+    return RequestUnknown(msg, request=request_id)
 
 
 async def _absent(call: Call) -> Response:

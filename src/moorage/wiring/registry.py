@@ -6,8 +6,7 @@ from pathlib import Path
 
 import re2
 
-from moorage.auth.guards import ClosedGuard, Guard, OpenGuard, SillyGuard
-from moorage.config import Config, FilesystemDriver, HtpasswdAuth, InmemoryDriver, SillyAuth, TokenAuth
+from moorage.config import Config, FilesystemDriver, InmemoryDriver
 from moorage.config.stores import Store
 from moorage.core.blobs import Blobs
 from moorage.core.manifests import ManifestRules, Manifests
@@ -27,6 +26,7 @@ from moorage.storage import filesystem, memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.telemetry import AccessLog, LogSettings
 from moorage.wiring.apis import gitlab_handlers, moorage_handlers
+from moorage.wiring.guards import guard
 from moorage.wiring.metadata import Metadata, open_metadata
 
 
@@ -113,19 +113,6 @@ def manifest_rules(config: Config) -> ManifestRules:
         require_children=wanted != "none",
         required_platforms=platforms if wanted == "list" else frozenset(),
     )
-
-
-def guard(config: Config) -> Guard:
-    """What checks credentials. A scheme that is configured and not implemented lets nobody in."""
-    match config.auth:
-        case SillyAuth(realm=realm, service=service):
-            return SillyGuard(realm, service)
-        case TokenAuth(realm=realm, service=service):
-            return ClosedGuard(scheme="Bearer", realm=realm, service=service)
-        case HtpasswdAuth(realm=realm):
-            return ClosedGuard(scheme="Basic", realm=realm)
-        case _:
-            return OpenGuard()
 
 
 def log_settings(config: Config) -> LogSettings:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moorage.config import Config, FilesystemDriver
+from moorage.config import Config, FilesystemDriver, HtpasswdAuth
 from moorage.config.environment import split
 from unit.config.reading import mistakes_of, read
 
@@ -96,7 +96,7 @@ def test_a_bare_word_becomes_a_section_when_a_variable_goes_below_it() -> None:
 
 def test_a_scheme_can_be_chosen_by_variables_alone() -> None:
     loaded = read("", REGISTRY_AUTH="htpasswd", REGISTRY_AUTH_HTPASSWD_REALM="r", REGISTRY_AUTH_HTPASSWD_PATH="/p")
-    assert loaded.not_implemented == ("auth.htpasswd",)
+    assert loaded.config.auth == HtpasswdAuth(realm="r", path="/p")
 
 
 def test_values_are_yaml() -> None:

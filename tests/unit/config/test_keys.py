@@ -29,6 +29,8 @@ SAMPLES: dict[str, object] = {
     "notifications.endpoints[].headers": _HEADERS,
     "rate_limiter.limiters[].action.warn_threshold": 0.5,
     "storage.gcs.chunksize": 1 << 20,
+    "auth.token.signingalgorithms": ["RS256", "EdDSA"],
+    "auth.token.autoredirectpath": "/token",
     **{f"{driver}.{name}": 6 << 20 for driver in _S3 for name in ("chunksize", "multipartcopychunksize")},
 }
 """Values for keys that do not take any of their type."""

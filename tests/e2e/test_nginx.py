@@ -1,9 +1,13 @@
 """The documented site for nginx: TLS by a private authority, URLs with the external scheme and port, large bodies."""
 
+import json
 import random
+import re
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,8 +21,10 @@ from support.authority import Authority
 from support.clients import Background, Skopeo
 from support.components import need
 from support.daemon import Daemon, free_port
+from support.token_server import SERVICE, TokenServer
 
 SITE = Path(__file__).parents[2] / "docs" / "how-to" / "nginx" / "moorage.conf"
+TOKEN_PAGE = SITE.parents[1] / "token-server.md"
 MIB = 1 << 20
 OCTET_STREAM = "application/octet-stream"
 
@@ -87,6 +93,22 @@ def site_for(front: Front) -> str:
     return text
 
 
+@contextmanager
+def started(front: Front) -> Iterator[None]:
+    """nginx with the site in the folder of *front*."""
+    folder = front.folder
+    (folder / "nginx.conf").write_text(_MAIN.format(folder=folder))
+    nginx = Background(folder, ["nginx", "-p", folder, "-c", folder / "nginx.conf"])
+    authority = ("-CAfile", folder / "ca" / "ca.crt")
+    nginx.start(["openssl", "s_client", "-connect", f"127.0.0.1:{front.port}", *authority])
+    try:
+        yield
+    finally:
+        nginx.stop()
+    assert "[alert]" not in nginx.log
+    assert "[emerg]" not in nginx.log
+
+
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     need("nginx", "openssl")
@@ -95,23 +117,8 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     with Daemon(folder / "daemon", config=config_for(folder / "daemon"), workers=2) as daemon:
         front = Front(daemon, folder, free_port(), free_port())
         (folder / "site.conf").write_text(site_for(front))
-        (folder / "nginx.conf").write_text(_MAIN.format(folder=folder))
-        nginx = Background(folder, ["nginx", "-p", folder, "-c", folder / "nginx.conf"])
-        probe: list[str | Path] = [
-            "openssl",
-            "s_client",
-            "-connect",
-            f"127.0.0.1:{front.port}",
-            "-CAfile",
-            folder / "ca" / "ca.crt",
-        ]
-        nginx.start(probe)
-        try:
+        with started(front):
             yield front
-        finally:
-            nginx.stop()
-        assert "[alert]" not in nginx.log
-        assert "[emerg]" not in nginx.log
 
 
 def test_an_image_goes_in_and_out_over_tls(front: Front, repository: str, skopeo: Skopeo, tmp_path: Path) -> None:
@@ -188,6 +195,31 @@ def test_what_a_client_claims_to_be_forwarded_does_not_count(front: Front, repos
     }
     answer = front.wire.request("POST", f"/v2/{repository}/blobs/uploads/", headers=claims)
     assert urlsplit(answer.headers["location"])[:2] == ("https", front.address)
+
+
+def test_the_token_server_is_reached_beside_the_registry(tmp_path: Path) -> None:
+    need("nginx", "openssl")
+    (piece,) = re.findall(r"^<!-- nginx -->\n```nginx\n(.*?)^```$", TOKEN_PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "front").mkdir()
+    make_certificates(tmp_path / "front")
+    with (
+        TokenServer(tmp_path / "tokens", {"rules": []}, {"ada": "secret"}) as tokens,
+        Daemon(tmp_path / "daemon", config=config_for(tmp_path / "daemon")) as daemon,
+    ):
+        front = Front(daemon, tmp_path / "front", free_port(), free_port())
+        location = piece.replace("http://127.0.0.1:5001", f"http://{tokens.address}")
+        site = site_for(front).replace("    location / {", f"{location}\n    location / {{")
+        (front.folder / "site.conf").write_text(site)
+        with started(front):
+            credentials = {"Authorization": "Basic " + b64encode(b"ada:secret").decode()}
+            answer = front.wire.request("GET", f"/auth/token?service={SERVICE}", headers=credentials)
+            assert answer.status == 200
+            assert answer.json()["token"]
+            claimed = {"Authorization": "Basic " + b64encode(b"ada:wrong").decode(), "X-Forwarded-For": "192.0.2.1"}
+            assert front.wire.request("GET", f"/auth/token?service={SERVICE}", headers=claimed).status == 401
+            assert front.wire.request("GET", "/v2/").status == 200
+        (wrong,) = [line for line in tokens.log.splitlines() if "wrong password" in line]
+        assert json.loads(wrong)["remote"] == "127.0.0.1"  # And not what the client claims.
 
 
 def test_plain_http_is_sent_to_https(front: Front) -> None:

@@ -15,6 +15,7 @@ from moorage.cli.configuration import read
 from moorage.cli.database import database_app
 from moorage.cli.history import tag_app, undo_request
 from moorage.cli.options import AsJSON
+from moorage.cli.token import token_app
 from moorage.config import Loaded
 from moorage.errors import ConfigurationError, Mistake
 
@@ -31,6 +32,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(tag_app, name="tag")
 app.command("undo")(undo_request)
 app.add_typer(database_app, name="database")
+app.add_typer(token_app, name="token")
 app.add_typer(background_app, name="background-migrate")
 
 ConfigFile = Annotated[

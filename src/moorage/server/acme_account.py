@@ -20,7 +20,7 @@ from josepy.jwa import ES256, ES384, RS256, JWASignature
 from josepy.jwk import JWK, JWKEC, JWKRSA
 
 from moorage import __version__
-from moorage.server.issued_files import write_private
+from moorage.server.whole_files import write_whole
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
@@ -103,7 +103,7 @@ class _Network(client.ClientNetwork):
 def _read_key(path: Path) -> tuple[JWK, JWASignature]:
     if not path.exists():
         fresh = generate_private_key(SECP256R1())
-        write_private(path, fresh.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+        write_whole(path, fresh.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError) as exc:

@@ -13,7 +13,6 @@ It is laid out as Go's autocert does in Distribution and GitLab's registry, so t
 import contextlib
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,27 +66,3 @@ class IssuedFiles:
             yield lock
         finally:
             os.close(lock)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a file as a whole, readable for its owner only, and on the disk before it has its name.
-
-    Raises:
-        OSError: it cannot be written; then the old one is as it was.
-    """
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(descriptor)
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -23,7 +23,8 @@ from josepy import errors as jose_errors
 
 from moorage.config.serving import LetsEncrypt
 from moorage.server.acme_account import TLSALPN01, Account, NotIssued, open_account
-from moorage.server.issued_files import IssuedFiles, write_private
+from moorage.server.issued_files import IssuedFiles
+from moorage.server.whole_files import write_whole
 from moorage.telemetry import get_log
 
 _log = get_log("letsencrypt")
@@ -124,7 +125,7 @@ def issue(account: Account, files: IssuedFiles, host: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             files.check(host).unlink(missing_ok=True)
-    write_private(files.certificate(host), _pem(key) + done.fullchain_pem.encode())
+    write_whole(files.certificate(host), _pem(key) + done.fullchain_pem.encode())
 
 
 def one_line(exc: BaseException) -> str:
@@ -147,7 +148,7 @@ def _refusals(exc: acme_errors.ValidationError) -> Iterator[str]:
 def _answer(account: Account, files: IssuedFiles, host: str, challenges: Sequence[messages.ChallengeBody]) -> None:
     for body in challenges:
         if isinstance(body.chall, TLSALPN01):
-            write_private(files.check(host), _check_certificate(host, body.chall.validation(account.key)))
+            write_whole(files.check(host), _check_certificate(host, body.chall.validation(account.key)))
             account.client.answer_challenge(body, body.chall.response(account.key))
             return
     offered = ", ".join(str(body.chall.to_partial_json().get("type")) for body in challenges) or "nothing"

@@ -18,10 +18,12 @@ _OTHERS = 0o007
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A certificate and the name of the file with its key, which fit together."""
+    """A certificate whose key fits."""
 
     leaf: x509.Certificate
     key_path: Path
+    is_open_to_others: bool
+    """Whether the key's file can be used by every user of the machine."""
 
     def warnings(self, now: datetime) -> Iterator[str]:
         """What should be said of it, though it can be used."""
@@ -29,7 +31,7 @@ class Pair:
             yield f"the certificate has expired on {self.leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
         if self.leaf.not_valid_before_utc > now:
             yield f"the certificate is not valid before {self.leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-        if self.key_path.stat().st_mode & _OTHERS:
+        if self.is_open_to_others:
             yield f"every user of this machine can use {self.key_path}; take that away with chmod o= {self.key_path}"
 
 
@@ -42,11 +44,12 @@ def read_pair(path: str, certificate: Path, key: Path) -> Pair:
     mistakes: list[Mistake] = []
     leaf, rest = _chain(f"{path}.certificate", certificate, mistakes)
     private = _private_key(f"{path}.key", key, mistakes)
+    is_open_to_others = _is_open(key)
     if leaf is not None and private is not None:
         mistakes += _mismatch(path, (leaf, rest), private, (certificate, key))
     if mistakes or leaf is None:
         raise ConfigurationError(mistakes)
-    return Pair(leaf, key)
+    return Pair(leaf, key, is_open_to_others)
 
 
 def check_authorities(path: str, files: tuple[Path, ...]) -> None:
@@ -119,6 +122,13 @@ def _mismatch(
         return
     message = f"{key} is not the key of the certificate in {certificate} ({leaf.subject.rfc4514_string()[:120]})"
     yield Mistake(f"{path}.key", message)
+
+
+def _is_open(key: Path) -> bool:
+    try:
+        return bool(key.stat().st_mode & _OTHERS)
+    except OSError:  # It is being replaced.
+        return False
 
 
 def _spki(key: PublicKeyTypes) -> bytes:

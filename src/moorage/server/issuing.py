@@ -22,7 +22,9 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from josepy import errors as jose_errors
 
 from moorage.config.serving import LetsEncrypt
+from moorage.errors import ConfigurationError
 from moorage.server.acme_account import TLSALPN01, Account, NotIssued, open_account
+from moorage.server.certificates import read_pair
 from moorage.server.issued_files import IssuedFiles
 from moorage.server.whole_files import write_whole
 from moorage.telemetry import get_log
@@ -65,7 +67,11 @@ class Issuing(threading.Thread):
     def run(self) -> None:
         """Look, get what is due, wait, and so on."""
         while not self._ended.is_set():
-            pause = self._turn()
+            try:
+                pause = self._turn()
+            except Exception:  # noqa: BLE001 - the outermost: a mistake of ours must not end all renewals
+                _log.exception("looking after certificates crashed; it will be tried again")
+                pause = _LONGEST_PAUSE
             self._ended.wait(pause.total_seconds() * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - jitter
 
     def stop(self) -> None:
@@ -93,11 +99,11 @@ class Issuing(threading.Thread):
 
 
 def is_due(path: Path, host: str, now: datetime | None = None) -> bool:
-    """Whether the certificate of a host is missing, somebody else's, or has used up two thirds of its life."""
+    """Whether the certificate of a host is missing, of no use, or has used up two thirds of its life."""
     try:
-        leaf = x509.load_pem_x509_certificate(path.read_bytes())
+        leaf = read_pair("", path, path).leaf
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (OSError, ValueError, x509.ExtensionNotFound):
+    except (ConfigurationError, ValueError, x509.ExtensionNotFound):
         return True
     begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     return host not in names.get_values_for_type(x509.DNSName) or (now or datetime.now(UTC)) > end - (end - begin) / 3

@@ -159,6 +159,26 @@ async def test_new_files_that_cannot_be_used_leave_the_old_ones_and_are_logged_o
         assert (await server.connect()).serial == first
 
 
+@on_uvloop
+async def test_a_link_that_leads_elsewhere_is_a_new_certificate(authority: Authority, tmp_path: Path) -> None:
+    # As Kubernetes changes a secret, and certbot its "live" folder.
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        made = authority.certify(name, "127.0.0.1", into=tmp_path / name)
+        made.certificate.rename(tmp_path / name / "tls.crt")
+        made.key.rename(tmp_path / name / "tls.key")
+    (tmp_path / "now").symlink_to("first")
+    linked = Certified(tmp_path / "now" / "tls.crt", tmp_path / "now" / "tls.key")
+    tls = FileTLS(TERMS, linked.certificate, linked.key)
+    async with serving(tls, authority) as server:
+        assert (await server.connect()).serial == linked.serial
+        (tmp_path / "next").symlink_to("second")
+        (tmp_path / "next").rename(tmp_path / "now")
+        tls.refresh()
+        tls.refresh()
+        assert (await server.connect()).serial == linked.serial
+
+
 def test_a_worker_that_starts_late_takes_what_is_there_at_once(authority: Authority, pair: Certified) -> None:
     tls = FileTLS(TERMS, pair.certificate, pair.key)
     before = tls.context.current

@@ -81,7 +81,7 @@ def issued(tmp_path: Path) -> Iterator[Issued]:
 def test_each_host_has_a_certificate_that_all_workers_show(issued: Issued) -> None:
     with issued.pebble:
         issued.start()
-        eventually("both have a certificate", issued.have_all)
+        eventually("both have a certificate", issued.have_all, within_s=60)
         serials = {host: issued.shown(host) for host in HOSTS}
         assert len(set(serials.values())) == 2
         for _ in range(8):
@@ -93,7 +93,7 @@ def test_each_host_has_a_certificate_that_all_workers_show(issued: Issued) -> No
 def test_what_is_kept_is_for_the_owner_only_and_laid_out_as_the_peers_do(issued: Issued) -> None:
     with issued.pebble:
         issued.start()
-        eventually("both have a certificate", issued.have_all)
+        eventually("both have a certificate", issued.have_all, within_s=60)
     kept = {path.name: stat.S_IMODE(path.stat().st_mode) for path in issued.cache.iterdir()}
     assert kept == dict.fromkeys(["acme_account+key", *HOSTS, "moorage.lock"], 0o600)
     assert stat.S_IMODE(issued.cache.stat().st_mode) == 0o700
@@ -104,7 +104,7 @@ def test_what_is_kept_is_for_the_owner_only_and_laid_out_as_the_peers_do(issued:
 def test_a_restart_shows_what_is_there_without_asking_the_authority(issued: Issued) -> None:
     with issued.pebble:
         issued.start()
-        eventually("both have a certificate", issued.have_all)
+        eventually("both have a certificate", issued.have_all, within_s=60)
         serials = {host: issued.shown(host) for host in HOSTS}
         issued.daemon.stop()
         asked = issued.pebble.log.count("/order-plz")
@@ -121,7 +121,7 @@ def test_a_certificate_that_is_nearly_used_up_is_renewed_while_it_is_shown(issue
     issued.configure()
     with issued.pebble:
         issued.start()
-        eventually("the new one is shown", lambda: issued.shown(HOSTS[0]) is not None)
+        eventually("the new one is shown", lambda: issued.shown(HOSTS[0]) is not None, within_s=60)
     leaf = x509.load_pem_x509_certificate((issued.cache / HOSTS[0]).read_bytes())
     assert leaf.not_valid_after_utc > datetime.now(UTC) + timedelta(days=30)
 

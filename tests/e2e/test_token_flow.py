@@ -18,7 +18,7 @@ from e2e.settings import config_for
 from e2e.test_docker import load
 from e2e.wire import Wire, eventually
 from support.authority import Authority
-from support.clients import Buildah, Docker, Podman, Skopeo
+from support.clients import Buildah, Containerd, Docker, Podman, Skopeo
 from support.components import need
 from support.daemon import Daemon, free_port
 from support.namespaces import ADDRESS, Namespace
@@ -130,6 +130,25 @@ def test_podman_and_buildah_log_in_push_and_pull(site: Site, podman: Podman, bui
     status, said = podman.attempt("login", *common, "--username", "ada", "--password", "wrong", site.registry.address)
     assert status != 0
     assert "invalid username/password" in said
+
+
+def test_containerd_pushes_and_pulls_by_oauth2(
+    site: Site, containerd: Containerd, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    source = write_layout(tmp_path / "source", {"v1": build_image("containerd", layers=2)})
+    name, folder = site.name("team/containerd"), ("--dest-cert-dir", site.cert_dir)
+    skopeo("copy", *folder, "--dest-creds", ADA, f"oci:{source}:v1", f"docker://{name}")
+    hosts = tmp_path / "hosts" / site.registry.address
+    hosts.mkdir(parents=True)
+    (hosts / "hosts.toml").write_text(
+        f'server = "{site.registry.url}"\n[host."{site.registry.url}"]\nca = "{site.cert_dir / "ca.crt"}"\n'
+    )
+    common = ("--hosts-dir", hosts.parent)
+    containerd("images", "pull", "--snapshotter", "native", *common, "--user", READER, name)
+    containerd("images", "tag", name, f"{name}-again")
+    containerd("images", "push", *common, "--user", ADA, f"{name}-again")
+    lines = [json.loads(line) for line in site.tokens.log.splitlines() if '"client": "containerd-client"' in line]
+    assert {(line["user"], line["by"]) for line in lines} == {("ada", "password"), ("reader", "password")}
 
 
 def test_skopeo_mounts_from_a_repository_that_the_user_can_read(site: Site, skopeo: Skopeo, tmp_path: Path) -> None:
@@ -258,6 +277,7 @@ def test_docker_logs_in_pushes_mounts_and_pulls_with_a_refresh_token(docker_site
     docker("rmi", first, second)
     docker("pull", "--quiet", second)
     assert docker("image", "inspect", "--format", "{{.Id}}", second) == made
+    assert '"by": "refresh_token"' in docker_site.tokens.log
     docker("logout", address)
     status, said = docker.attempt("pull", second)
     assert status != 0

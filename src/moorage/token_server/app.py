@@ -135,7 +135,7 @@ class TokenApp:
         except ScopeInvalid as exc:
             raise ParameterInvalid(str(exc)) from None
         user = (await self._guard.check(call, ())).actor if "Authorization" in call.headers else None
-        issued = self._issued(call, user, asked)
+        issued = self._issued(call, user, asked, by="nothing" if user is None else "basic")
         answer: dict[str, object] = {"token": issued.token, **_common(issued)}
         if asked.wants_refresh and user is not None:
             answer["refresh_token"] = self._refresh_token(user)
@@ -151,18 +151,18 @@ class TokenApp:
         except ScopeInvalid as exc:
             raise _OAuthRefused(400, "invalid_scope", str(exc)) from None
         asked = _Asked(scopes, form.get("client_id", ""), form.get("access_type") == "offline")
-        refresh_token = ""
-        match form.get("grant_type"):
+        refresh_token, grant_type = "", form.get("grant_type", "")
+        match grant_type:
             case "password":
                 user = await self._by_password(call, form)
                 refresh_token = self._refresh_token(user) if asked.wants_refresh else ""
             case "refresh_token":
                 refresh_token = form.get("refresh_token", "")
                 user = self._by_refresh(refresh_token)
-            case other:
-                msg = f"grant_type {str(other or '')[:40]!r} is not known here; there are password and refresh_token"
+            case _:
+                msg = f"grant_type {grant_type[:40]!r} is not known here; there are password and refresh_token"
                 raise _OAuthRefused(400, "unsupported_grant_type", msg)
-        issued = self._issued(call, user, asked)
+        issued = self._issued(call, user, asked, by=grant_type)
         answer: dict[str, object] = {**_common(issued), "scope": " ".join(map(str, issued.granted))}
         if refresh_token:
             answer["refresh_token"] = refresh_token
@@ -204,12 +204,13 @@ class TokenApp:
             raise _OAuthRefused(401, "invalid_grant", str(exc)) from None
         return user
 
-    def _issued(self, call: Call, user: str | None, asked: _Asked) -> Issued:
+    def _issued(self, call: Call, user: str | None, asked: _Asked, *, by: str) -> Issued:
         issued = self._issuer.issue(user, asked.scopes, self._now())
         _log.info(
             "token",
             correlation_id=call.id,
             user=user or "",
+            by=by,
             client=asked.client[:_CLIENT_LIMIT],
             remote=call.address,
             asked=_listed(asked.scopes),

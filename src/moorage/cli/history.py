@@ -147,6 +147,8 @@ def delete(  # noqa: PLR0913 - one argument an option
         print(json.dumps(found, indent=2))
         return
     print(f"{found['deleted']} {'would be ' if dry_run else ''}deleted, {found['kept']} kept")
+    if found["protected"]:
+        print(f"{found['protected']} are protected and stay")
     if found["unknown"]:
         print(f"{found['unknown']} of the names are no tags")
     if found["deleted"] and not dry_run:
@@ -241,15 +243,19 @@ def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> di
     request_id = uuid.uuid4().hex
     names: list[str] | None = selection.get("tags")
     total = len(names) if names is not None else _count(remote, repository, selection)
-    sums: dict[str, Any] = {"request_id": request_id, "dry_run": False, "deleted": 0, "kept": 0, "unknown": 0}
+    sums: dict[str, Any] = {"request_id": request_id, "dry_run": False}
+    sums |= dict.fromkeys(("deleted", "kept", "protected", "unknown"), 0)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("deleting", total=total)
         for body in _steps(selection, total):
             found = remote.post("tags/delete", body, request_id=request_id, repository=repository).value
             sums["deleted"] += found["deleted"]
             sums["unknown"] += found["unknown"]
+            # Each step by pattern meets those that stay anew.
             sums["kept"] = found["kept"]
-            progress.update(task, completed=sums["deleted"] + sums["unknown"])
+            sums["protected"] = found["protected"] + (sums["protected"] if names is not None else 0)
+            done = sums["deleted"] + sums["unknown"] + (sums["protected"] if names is not None else 0)
+            progress.update(task, completed=done)
             if names is None and not found["more"]:
                 break
     return sums

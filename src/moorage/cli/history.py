@@ -159,6 +159,9 @@ def delete(  # noqa: PLR0913 - one argument an option
 def undo_request(
     request: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="The request, as the history shows it.")],
     *,
+    repository: Annotated[
+        str | None, typer.Option(metavar="REPO", help="Its repository, where a token for it has to be asked for.")
+    ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Leave what was changed since, undo the rest.")] = False,
     dry_run: DryRun = False,
     reason: Reason = None,
@@ -167,7 +170,7 @@ def undo_request(
 ) -> None:
     """Take back everything that one request did."""
     remote = Remote(registry, reason=reason)
-    answer = remote.post("request/undo", {"partial": partial, "dry_run": dry_run}, id=request)
+    answer = remote.post("request/undo", {"partial": partial, "dry_run": dry_run}, id=request, repository=repository)
     _print_undo(answer.value, as_json=as_json)
 
 

@@ -72,6 +72,18 @@ class Protection:
         _check(tag, self.deny_delete, "protection")
         _check(tag, self.immutable, "immutability")
 
+    def keeps(self, tag: Tag) -> bool:
+        """Whether :meth:`check_delete` would refuse it.
+
+        Raises:
+            PatternRefused: as :meth:`check_push` does.
+        """
+        try:
+            self.check_delete(tag)
+        except Protected:
+            return True
+        return False
+
     def check_change(self, tag: Tag) -> None:
         """Refuse whatever may move, make or delete a tag, such as an undo.
 

@@ -4,6 +4,7 @@ It is there with a metadata database only; without one, 404 says so. What each m
 ``moorage_v1_openapi.py``.
 """
 
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pydantic import BaseModel
@@ -92,6 +93,7 @@ class MoorageHandlers:
         """Take a tag back."""
         query = asked.parse_query(asked.TagUndoQuery, call.query)
         body = await self._body(call, asked.TagUndo)
+        call.grant.protection(query.repository).check_change(query.tag)
         expected = Expected(body.expected) if "expected" in body.model_fields_set else None
         cause = _cause(call, is_undo=True)
         outcome = await self._history.undo_tag(
@@ -103,7 +105,8 @@ class MoorageHandlers:
         """Take back everything that one request did."""
         query = asked.parse_query(asked.RequestUndoQuery, call.query)
         body = await self._body(call, asked.RequestUndo)
-        await self._check_touched(call, query.id, Action.PULL, Action.PUSH, Action.DELETE)
+        names = await self._check_touched(call, query.id, Action.PULL, Action.PUSH, Action.DELETE)
+        await self._check_unprotected(call, query.id, names)
         outcome = await self._history.undo_request(
             query.id, cause=_cause(call, is_undo=True), partial=body.partial, dry_run=body.dry_run
         )
@@ -119,8 +122,14 @@ class MoorageHandlers:
             keep_matching=body.keep_matching,
             keep_newest=body.keep_newest,
         )
+        protection = call.grant.protection(query.repository)
         removal = await self._history.delete_tags(
-            query.repository, selection, cause=_cause(call, is_undo=False), limit=body.limit, dry_run=body.dry_run
+            query.repository,
+            selection,
+            cause=_cause(call, is_undo=False),
+            is_protected=protection.keeps,
+            limit=body.limit,
+            dry_run=body.dry_run,
         )
         return _answer(answers.removal(removal, request_id=call.id, dry_run=body.dry_run))
 
@@ -144,6 +153,26 @@ class MoorageHandlers:
         wanted = [access for name in names for access in Access.repository(name, *actions)]
         self._guard.require(call, call.grant, wanted)
         return names
+
+    async def _check_unprotected(self, call: Call, request_id: str, names: Sequence[RepositoryName]) -> None:
+        """See that a request changed no tag that the credentials may not change now, whichever repository has it.
+
+        What an image needs goes away only if nothing uses it, so that tags are all there is to see.
+
+        Raises:
+            Protected: it did.
+            PatternRefused: a pattern of the token cannot be used.
+        """
+        protections = [call.grant.protections[name.text] for name in names if name.text in call.grant.protections]
+        last: int | None = None
+        while protections:
+            page = await self._history.entries(Filter(request_id=request_id), before=last, limit=asked.PAGE_LIMIT)
+            tags = {entry.tag for entry in page.items if entry.tag is not None}
+            for protection, tag in itertools.product(protections, tags):
+                protection.check_change(tag)
+            if not page.more:
+                return
+            last = page.items[-1].id
 
     async def _body(self, call: Call, model: type[asked.Model]) -> asked.Model:
         # A page in somebody's browser can send a form or plain text here without being asked; JSON it cannot.

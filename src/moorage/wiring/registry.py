@@ -62,9 +62,10 @@ async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
     uploads = Uploads(storage, metadata.links, sessions=metadata.sessions)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
+    states = UploadStates(secret, shared=config.http.secret)
     app = App(
         blobs=BlobHandlers(blobs),
-        uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(secret), chunk_min_bytes=storage.chunk_min_bytes),
+        uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
         listings=ListingHandlers(Repositories(metadata.catalogue), manifests, has_database=database is not None),
         gitlab=None if database is None else gitlab_handlers(database, bodies, door),

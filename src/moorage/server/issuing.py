@@ -131,7 +131,10 @@ def issue(account: Account, files: IssuedFiles, host: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             files.check(host).unlink(missing_ok=True)
-    write_whole(files.certificate(host), _pem(key) + done.fullchain_pem.encode())
+    # Written anew: autocert takes a file with anything besides, be it an empty line, for damaged.
+    chain = x509.load_pem_x509_certificates(done.fullchain_pem.encode())
+    content = _pem(key) + b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
+    write_whole(files.certificate(host), content)
 
 
 def one_line(exc: BaseException) -> str:

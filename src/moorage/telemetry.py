@@ -105,6 +105,9 @@ class AccessRecord(NamedTuple):
     remote: str
     user_agent: str
     actor: str
+    actor_type: str = ""
+    projects: Mapping[str, str] = {}
+    """The GitLab project of each repository that the credentials are for."""
 
 
 class AccessLog:
@@ -152,19 +155,24 @@ class AccessLog:
     def _json(self, record: AccessRecord) -> str:
         quote = json.dumps
         now = time.time()
+        who = f'"auth.user.name":{quote(record.actor)}'
+        if record.actor_type:
+            who += f',"auth.user.type":{quote(record.actor_type)}'
+        if record.projects:
+            who += f',"auth.project_paths":{quote(list(dict.fromkeys(record.projects.values())))}'
         return (
             f'{{"time":"{self._second(int(now))}.{int(now % 1 * 1000):03d}Z",'
             f'"level":"info","msg":"access","correlation_id":{quote(record.request_id)},'
             f'"method":{quote(record.method)},"uri":{quote(record.uri)},"host":{quote(record.host)},'
             f'"status":{record.status},"duration_ms":{record.duration_s * 1000:.3f},'
             f'"written_bytes":{record.written_bytes},"remote_ip":{quote(record.remote)},'
-            f'"user_agent":{quote(record.user_agent)},"auth.user.name":{quote(record.actor)}{self._tail}}}\n'
+            f'"user_agent":{quote(record.user_agent)},{who}{self._tail}}}\n'
         )
 
     def _text(self, record: AccessRecord) -> str:
         moment = self._second(int(time.time()))
         return (
-            f"{record.remote} - {record.actor or '-'} [{moment}Z] "
+            f"{record.remote} - {_plain(record.actor) or '-'} [{moment}Z] "
             f'"{_plain(record.method)} {_plain(record.uri)} HTTP/1.1" {record.status} {record.written_bytes} '
             f'"{_plain(record.user_agent)}" {record.duration_s * 1000:.1f}ms {record.request_id}\n'
         )

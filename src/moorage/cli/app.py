@@ -16,6 +16,7 @@ from moorage.cli.database import database_app
 from moorage.cli.garbage_collect import garbage_collect
 from moorage.cli.history import tag_app, undo_request
 from moorage.cli.options import AsJSON
+from moorage.cli.token import token_app
 from moorage.config import Loaded
 from moorage.errors import ConfigurationError, Mistake
 
@@ -33,6 +34,7 @@ app.add_typer(tag_app, name="tag")
 app.command("undo")(undo_request)
 app.command("garbage-collect")(garbage_collect)
 app.add_typer(database_app, name="database")
+app.add_typer(token_app, name="token")
 app.add_typer(background_app, name="background-migrate")
 
 ConfigFile = Annotated[

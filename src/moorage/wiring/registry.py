@@ -6,8 +6,7 @@ from pathlib import Path
 
 import re2
 
-from moorage.auth.guards import ClosedGuard, Guard, OpenGuard, SillyGuard
-from moorage.config import Config, FilesystemDriver, HtpasswdAuth, InmemoryDriver, SillyAuth, TokenAuth
+from moorage.config import Config, FilesystemDriver, InmemoryDriver
 from moorage.config.stores import Store
 from moorage.core.blobs import Blobs
 from moorage.core.manifests import ManifestRules, Manifests
@@ -28,6 +27,7 @@ from moorage.storage.base import Capability, StorageDriver
 from moorage.telemetry import AccessLog, LogSettings
 from moorage.wiring.apis import gitlab_handlers, moorage_handlers
 from moorage.wiring.collection import agents
+from moorage.wiring.guards import guard
 from moorage.wiring.metadata import Metadata, open_metadata
 
 
@@ -65,9 +65,10 @@ async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
     uploads = Uploads(storage, metadata.links, sessions=metadata.sessions)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
+    states = UploadStates(secret, shared=config.http.secret)
     app = App(
         blobs=BlobHandlers(blobs),
-        uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(secret), chunk_min_bytes=storage.chunk_min_bytes),
+        uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
         listings=ListingHandlers(Repositories(metadata.catalogue), manifests, has_database=database is not None),
         gitlab=None if database is None else gitlab_handlers(database, bodies, door),
@@ -117,19 +118,6 @@ def manifest_rules(config: Config) -> ManifestRules:
         require_children=wanted != "none",
         required_platforms=platforms if wanted == "list" else frozenset(),
     )
-
-
-def guard(config: Config) -> Guard:
-    """What checks credentials. A scheme that is configured and not implemented lets nobody in."""
-    match config.auth:
-        case SillyAuth(realm=realm, service=service):
-            return SillyGuard(realm, service)
-        case TokenAuth(realm=realm, service=service):
-            return ClosedGuard(scheme="Bearer", realm=realm, service=service)
-        case HtpasswdAuth(realm=realm):
-            return ClosedGuard(scheme="Basic", realm=realm)
-        case _:
-            return OpenGuard()
 
 
 def log_settings(config: Config) -> LogSettings:

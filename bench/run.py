@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import auth_works
 import change_works
 import list_works
 import machine
@@ -35,7 +36,7 @@ SCRATCH_RESULTS = BENCH / "results" / "scratch.json"
 NOTES = BENCH / "notes.md"
 PAGE = BENCH.parent / "docs" / "benchmarks.md"
 
-WORKS = {**PULL_AND_PUSH_WORKS, **list_works.WORKS, **change_works.WORKS}
+WORKS = {**PULL_AND_PUSH_WORKS, **list_works.WORKS, **change_works.WORKS, **auth_works.WORKS}
 POSTGRES_SETTINGS = {"shared_buffers": "256MB"}
 
 
@@ -112,6 +113,7 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Results:
             pool=Pool(),
             say=_say,
             stores=stores,
+            workers=options.workers,
         )
         figures: list[Figure] = []
         for name in options.only or WORKS:

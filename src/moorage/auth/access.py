@@ -52,6 +52,13 @@ class Grant:
     protections: Mapping[str, Protection] = field(default_factory=dict)
     """What is forbidden nevertheless, by the repository's name."""
 
+    project_paths: tuple[str, ...] = field(init=False)
+    """Each of those projects once."""
+
+    def __post_init__(self) -> None:
+        """Make what is written for each request once."""
+        object.__setattr__(self, "project_paths", tuple(dict.fromkeys(self.projects.values())))
+
     def allows(self, wanted: Iterable[Access]) -> bool:
         """Whether all of *wanted* is allowed."""
         return self.accesses is None or next(self.lacks(wanted), None) is None

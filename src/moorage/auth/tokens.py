@@ -36,7 +36,8 @@ _ACTIONS = {action.value: action for action in Action}
 _AUDIENCES_LIMIT = 10
 """Source: GitLab's registry, ``registry/auth/token/types.go``."""
 
-_Time = Annotated[int | float, Field(allow_inf_nan=False)]
+_IN_ORDER = Field(union_mode="left_to_right")
+_Time = Annotated[int | Annotated[float, Field(allow_inf_nan=False)], _IN_ORDER]
 
 
 class InvalidToken(Exception):
@@ -79,7 +80,7 @@ class Claims(_Part):
     """What a token says. Moments are in seconds since 1970."""
 
     iss: str
-    aud: str | Annotated[list[str], Field(max_length=_AUDIENCES_LIMIT)]
+    aud: Annotated[str | Annotated[list[str], Field(max_length=_AUDIENCES_LIMIT)], _IN_ORDER]
     exp: _Time
     nbf: _Time | None = None
     iat: _Time | None = None

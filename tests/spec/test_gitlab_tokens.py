@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from spec.expect import errors_of, holds_for_every_response
+from spec.wire import exchange, head
 from support import images
 from support.in_process import InProcess
 from support.registry_client import RegistryClient, Response
@@ -195,3 +196,30 @@ def test_the_internal_tokens_of_gitlab_open_what_it_asks_for(registry: InProcess
     statistics = gitlab_token([], access=[{"type": "registry", "name": "statistics", "actions": ["*"]}])
     assert ask(registry, statistics, target="/gitlab/v1/statistics/").status == 200
     assert ask(registry, statistics, target="/v2/_catalog").status == 401
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"Bearer",
+        b"Bearer ",
+        b"Bearer \xff\xfe",
+        b"Bearer " + b"." * 1000,
+        b"\xc3\xa9",
+        b"Basic \xff",
+        b"Bearer a.b.c, Bearer d",
+        b"Bearer " + base64.b64encode(b"[" * 3000) + b".a.b",
+        b"Bearer\te30.e30.",
+        b"Bearer " + b"a" * 60000,
+    ],
+)
+def test_whatever_bytes_come_as_credentials_the_answer_is_a_challenge(registry: InProcess, value: bytes) -> None:
+    request = (
+        head("GET", f"/v2/{NAME}/manifests/latest", "Connection: close")[:-2] + b"Authorization: " + value + b"\r\n\r\n"
+    )
+    response = exchange(registry.address, request)
+    assert response is not None
+    assert response.status == 401, response
+    assert response.headers["WWW-Authenticate"].isascii()
+    assert errors_of(response)

@@ -17,6 +17,8 @@ class Action(StrEnum):
     DELETE = "delete"
     ALL = "*"
 
+    __hash__ = str.__hash__  # An enumeration's own is a function of Python, and this is asked for in every request.
+
 
 class Access(NamedTuple):
     """One thing that a request wants: an action on a repository, or on the registry's catalogue."""

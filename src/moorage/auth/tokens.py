@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import RSAKey
+from joserfc.registry import check_crit_header
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moorage.auth.access import Access, Action, Grant
@@ -232,7 +233,10 @@ def grant_of(claims: Claims) -> Grant:
         if entry.type not in ("repository", "registry"):
             continue
         kind = cast('Literal["repository", "registry"]', entry.type)
-        accesses.update(Access(kind, entry.name, _ACTIONS[name]) for name in entry.actions or () if name in _ACTIONS)
+        for name in entry.actions or ():
+            action = _ACTIONS.get(name)
+            if action is not None:
+                accesses.add(Access(kind, entry.name, action))
         if kind == "repository" and entry.meta is not None:
             if entry.meta.project_path:
                 projects.setdefault(entry.name, entry.meta.project_path)
@@ -287,6 +291,10 @@ class _Registry(jws.JWSRegistry):
     def __init__(self, algorithms: Collection[str]) -> None:
         super().__init__(algorithms=algorithms, strict_check_header=False)
         self._known = algorithms
+
+    def check_header(self, header: dict[str, Any]) -> None:
+        """See that nothing is critical that is not known; what is used of the rest is looked at where it is used."""
+        check_crit_header(self.header_registry, header)
 
     def get_alg(self, name: str) -> Any:  # noqa: ANN401 - as joserfc has it
         if not isinstance(name, str) or name not in self._known:

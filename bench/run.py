@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import auth_works
 import change_works
 import gc_works
 import list_works
@@ -36,7 +37,13 @@ SCRATCH_RESULTS = BENCH / "results" / "scratch.json"
 NOTES = BENCH / "notes.md"
 PAGE = BENCH.parent / "docs" / "benchmarks.md"
 
-WORKS = {**PULL_AND_PUSH_WORKS, **list_works.WORKS, **change_works.WORKS, **gc_works.WORKS}
+WORKS = {
+    **PULL_AND_PUSH_WORKS,
+    **list_works.WORKS,
+    **change_works.WORKS,
+    **gc_works.WORKS,
+    **auth_works.WORKS,
+}
 POSTGRES_SETTINGS = {"shared_buffers": "256MB"}
 
 
@@ -113,6 +120,7 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Results:
             pool=Pool(),
             say=_say,
             stores=stores,
+            workers=options.workers,
         )
         figures: list[Figure] = []
         for name in options.only or WORKS:

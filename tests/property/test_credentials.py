@@ -22,7 +22,7 @@ from support.tokens import Issuer, Visitor, claims, signed
 ISSUER = Issuer(Path(tempfile.mkdtemp(prefix="moorage-")))
 GUARD = ISSUER.guard()
 KEY = ISSUER.signing
-GOOD = ISSUER.token(("group/app", "pull"))
+GOOD = ISSUER.token(("group/app", "pull"), lifetime_s=10**6)
 PULL = Access.repository(RepositoryName("group/app"), Action.PULL)
 
 JSON = st.recursive(

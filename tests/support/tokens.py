@@ -48,9 +48,13 @@ class Visitor:
     id: str = "request"
 
 
-@cache
 def rsa_key(name: str = "gitlab", bits: int = 2048) -> rsa.RSAPrivateKey:
     """The same key for the same name, as making one takes long."""
+    return _rsa_key(name, bits)
+
+
+@cache
+def _rsa_key(name: str, bits: int) -> rsa.RSAPrivateKey:
     del name
     return rsa.generate_private_key(65537, bits)
 

@@ -17,6 +17,8 @@ class Action(StrEnum):
     DELETE = "delete"
     ALL = "*"
 
+    __hash__ = str.__hash__  # An enumeration's own is a function of Python, and this is asked for in every request.
+
 
 class Access(NamedTuple):
     """One thing that a request wants: an action on a repository, or on the registry's catalogue."""
@@ -51,6 +53,13 @@ class Grant:
     """The GitLab project of each repository, by names."""
     protections: Mapping[str, Protection] = field(default_factory=dict)
     """What is forbidden nevertheless, by the repository's name."""
+
+    project_paths: tuple[str, ...] = field(init=False)
+    """Each of those projects once."""
+
+    def __post_init__(self) -> None:
+        """Make what is written for each request once."""
+        object.__setattr__(self, "project_paths", tuple(dict.fromkeys(self.projects.values())))
 
     def allows(self, wanted: Iterable[Access]) -> bool:
         """Whether all of *wanted* is allowed."""

@@ -127,9 +127,14 @@ class PasswordGuard(Guard):
             lane = self._lanes[self._failures.is_suspect(caller.address)]
             task = asyncio.create_task(lane.run(lambda: users.matches(*given, check=self._check)))
             self._checking[name] = task
-            task.add_done_callback(lambda _: self._checking.pop(name, None))
+            task.add_done_callback(lambda done: self._end(name, done))
         # A client that hangs up must not take the answer away from the others.
         return await asyncio.shield(task)
+
+    def _end(self, name: bytes, task: asyncio.Task[bool]) -> None:
+        del self._checking[name]
+        if not task.cancelled():
+            task.exception()  # Seen, also where every client has hung up.
 
     async def _fail(self, caller: Caller, user: str) -> None:
         address = caller.address

@@ -24,8 +24,6 @@ _OPTIONS.log_errors = False
 _OPTIONS.max_mem = 1 << 20
 """A pattern that needs more is refused."""
 
-_KINDS = {"protection": "TAG_PROTECTION_PATTERN_INVALID", "immutability": "TAG_IMMUTABILITY_PATTERN_INVALID"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
@@ -129,10 +127,15 @@ def _compiled(pattern: str, kind: str) -> Any:  # noqa: ANN401 - re2 has no type
         if len(pattern.encode()) <= PATTERN_LENGTH_LIMIT:
             return re2.compile(pattern, _OPTIONS)
     except (re2.error, UnicodeEncodeError) as exc:
-        msg = f"a tag {kind} pattern of the token is not RE2: {exc}"
-        raise PatternRefused(msg, reason=_KINDS[kind]) from None
-    msg = f"a tag {kind} pattern of the token is longer than {PATTERN_LENGTH_LIMIT} bytes"
-    raise PatternRefused(msg, reason=_KINDS[kind])
+        raise _unusable(kind, f"is not RE2: {exc}") from None
+    raise _unusable(kind, f"is longer than {PATTERN_LENGTH_LIMIT} bytes")
+
+
+def _unusable(kind: str, why: str) -> PatternRefused:
+    msg = f"a tag {kind} pattern of the token {why}"
+    if kind == "immutability":
+        return PatternRefused(msg, reason="TAG_IMMUTABILITY_PATTERN_INVALID")
+    return PatternRefused(msg, reason="TAG_PROTECTION_PATTERN_INVALID")
 
 
 def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import RSAKey
+from joserfc.registry import check_crit_header
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moorage.auth.access import Access, Action, Grant
@@ -36,7 +37,8 @@ _ACTIONS = {action.value: action for action in Action}
 _AUDIENCES_LIMIT = 10
 """Source: GitLab's registry, ``registry/auth/token/types.go``."""
 
-_Time = Annotated[int | float, Field(allow_inf_nan=False)]
+_IN_ORDER = Field(union_mode="left_to_right")
+_Time = Annotated[int | Annotated[float, Field(allow_inf_nan=False)], _IN_ORDER]
 
 
 class InvalidToken(Exception):
@@ -79,7 +81,7 @@ class Claims(_Part):
     """What a token says. Moments are in seconds since 1970."""
 
     iss: str
-    aud: str | Annotated[list[str], Field(max_length=_AUDIENCES_LIMIT)]
+    aud: Annotated[str | Annotated[list[str], Field(max_length=_AUDIENCES_LIMIT)], _IN_ORDER]
     exp: _Time
     nbf: _Time | None = None
     iat: _Time | None = None
@@ -231,7 +233,10 @@ def grant_of(claims: Claims) -> Grant:
         if entry.type not in ("repository", "registry"):
             continue
         kind = cast('Literal["repository", "registry"]', entry.type)
-        accesses.update(Access(kind, entry.name, _ACTIONS[name]) for name in entry.actions or () if name in _ACTIONS)
+        for name in entry.actions or ():
+            action = _ACTIONS.get(name)
+            if action is not None:
+                accesses.add(Access(kind, entry.name, action))
         if kind == "repository" and entry.meta is not None:
             if entry.meta.project_path:
                 projects.setdefault(entry.name, entry.meta.project_path)
@@ -286,6 +291,10 @@ class _Registry(jws.JWSRegistry):
     def __init__(self, algorithms: Collection[str]) -> None:
         super().__init__(algorithms=algorithms, strict_check_header=False)
         self._known = algorithms
+
+    def check_header(self, header: dict[str, Any]) -> None:
+        """See that nothing is critical that is not known; what is used of the rest is looked at where it is used."""
+        check_crit_header(self.header_registry, header)
 
     def get_alg(self, name: str) -> Any:  # noqa: ANN401 - as joserfc has it
         if not isinstance(name, str) or name not in self._known:

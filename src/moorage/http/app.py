@@ -211,7 +211,7 @@ class App:
                 user_agent=headers.get("User-Agent", "")[:256],
                 actor=call.grant.actor,
                 actor_type=call.grant.actor_type,
-                projects=call.grant.projects,
+                projects=call.grant.project_paths,
             )
         )
 

@@ -201,6 +201,20 @@ class TestGuessing:
         assert await second == "ada"
         assert len(world.checks) == 1
 
+    async def test_a_crowd_that_hangs_up_leaves_nothing_behind(self, world: World) -> None:
+        gate = threading.Event()
+        world.gates = {f"guess {number}".encode(): gate for number in range(100)}
+        tasks = [asyncio.create_task(world.ask(basic("ada", f"guess {number}"), GUESSING)) for number in range(100)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        gate.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while world.guard._checking:  # noqa: ASYNC110 - checks end by themselves
+            await asyncio.sleep(0.01)
+        assert [lane.waiting for lane in world.guard._lanes.values()] == [0, 0]
+        assert await world.ask(basic("ada", "secret"), GUESSING) == "ada"
+
     async def test_no_log_line_holds_a_password(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
         await world.refused(basic("ada", "hunter2"), GUESSING)
         written = capsys.readouterr().out

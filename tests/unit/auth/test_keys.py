@@ -278,3 +278,19 @@ def test_any_header_leads_to_a_trusted_key_or_is_refused(header: dict[str, Any])
         assert found(TRUSTING_ROOT, **header) in (id_of(ROOT), id_of(CURVE))
     except UntrustedKey as exc:
         assert str(exc)
+
+
+@given(
+    at=st.integers(0, len(LEAF.public_bytes(Encoding.DER)) - 1),
+    byte=st.integers(0, 255),
+    length=st.integers(0, 3),
+)
+def test_a_certificate_that_was_changed_anywhere_is_refused(at: int, byte: int, length: int) -> None:
+    der = LEAF.public_bytes(Encoding.DER)
+    changed = der[:at] + bytes([byte]) + der[at + length :]
+    try:
+        trusted = TRUSTING_ROOT.find({"x5c": [base64.b64encode(changed).decode()]}, time.time())
+    except UntrustedKey:
+        return
+    assert changed == der
+    assert key_id(trusted.key) == id_of(CURVE)

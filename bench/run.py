@@ -20,6 +20,7 @@ from pathlib import Path
 import change_works
 import list_works
 import machine
+import offline_works
 import postgres
 import report
 from content import GIB, SEED, Pool
@@ -35,7 +36,7 @@ SCRATCH_RESULTS = BENCH / "results" / "scratch.json"
 NOTES = BENCH / "notes.md"
 PAGE = BENCH.parent / "docs" / "benchmarks.md"
 
-WORKS = {**PULL_AND_PUSH_WORKS, **list_works.WORKS, **change_works.WORKS}
+WORKS = {**PULL_AND_PUSH_WORKS, **list_works.WORKS, **change_works.WORKS, **offline_works.WORKS}
 POSTGRES_SETTINGS = {"shared_buffers": "256MB"}
 
 

@@ -22,6 +22,7 @@ import change_works
 import gc_works
 import list_works
 import machine
+import offline_works
 import postgres
 import report
 from content import GIB, SEED, Pool
@@ -42,6 +43,7 @@ WORKS = {
     **list_works.WORKS,
     **change_works.WORKS,
     **gc_works.WORKS,
+    **offline_works.WORKS,
     **auth_works.WORKS,
 }
 POSTGRES_SETTINGS = {"shared_buffers": "256MB"}

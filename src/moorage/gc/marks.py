@@ -100,19 +100,11 @@ class Marks:
         return self._count("SELECT count(*) FROM marks")
 
     def unmarked(self, digests: Iterable[Digest]) -> list[Digest]:
-        """Those of *digests* that nobody marked, in their order."""
-        find = self._db.cursor().execute
-        query = "SELECT 1 FROM marks WHERE digest = ?"
-        return [digest for digest in digests if find(query, (_key(digest),)).fetchone() is None]
-
-    def unmarked_among(self, digests: Sequence[Digest]) -> list[Digest]:
-        """As :meth:`unmarked`, for neighbours in order: what lies between the first and the last is read once."""
-        if not digests:
-            return []
+        """Those of *digests*, a thousand at most, that nobody marked, in their order."""
         left = {_key(digest): digest for digest in digests}
-        query = "SELECT digest FROM marks WHERE digest BETWEEN ? AND ?"
-        for (key,) in self._db.execute(query, (_key(digests[0]), _key(digests[-1]))):
-            left.pop(key, None)
+        query = f"SELECT digest FROM marks WHERE digest IN ({','.join('?' * len(left))})"  # noqa: S608 - question marks
+        for (key,) in self._db.execute(query, list(left)):
+            del left[key]
         return list(left.values())
 
     def add_manifests(self, repository: Repository, digests: Iterable[Digest]) -> None:

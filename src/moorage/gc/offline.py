@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, closing
 from moorage.errors import MoorageError
 from moorage.gc.marks import Marks
 from moorage.gc.offline_marking import mark_repository
-from moorage.gc.offline_run import OfflineOptions, Reports, Run, Totals, in_parallel
+from moorage.gc.offline_run import OfflineOptions, Reports, Run, Totals, algorithms_in, in_parallel
 from moorage.gc.offline_sweeping import find_dead_blobs, remove_blobs, unlink
 from moorage.storage import locks, paths
 from moorage.storage.atwork import Announcement, Work, others_at_work
@@ -44,7 +44,8 @@ async def collect_offline(storage: StorageDriver, options: OfflineOptions, repor
             stack.push_async_callback(announcement.close)
             await _refuse_company(storage, announcement)
         marks = stack.enter_context(closing(Marks()))
-        run = Run(storage=storage, marks=marks, options=options, log=_log, reports=reports)
+        algorithms = await algorithms_in(storage)
+        run = Run(storage=storage, marks=marks, options=options, log=_log, reports=reports, algorithms=algorithms)
         if not await _find_repositories(run):
             return run.totals
         await _mark(run)

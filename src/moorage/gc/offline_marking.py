@@ -47,10 +47,10 @@ async def mark_repository(run: Run, repository: Repository) -> None:
         async for entries in pages_of(run.storage, paths.tags(name)):
             for batch in batched(entries):
                 await _mark_tagged(run, repository, [Tag(entry.name) for entry in batch])
-    async for digests in digests_in(run.storage, paths.revisions(name)):
+    async for digests in digests_in(run, paths.revisions(name)):
         await _mark_manifests(run, repository, digests)
     if run.has_grace:
-        async for digests in digests_in(run.storage, paths.layers(name), at_a_time=LINKS_BATCH):
+        async for digests in digests_in(run, paths.layers(name), at_a_time=LINKS_BATCH):
             await _mark_young_layers(run, repository, digests)
     if run.options.delete_untagged:
         run.totals.manifests_to_delete += run.marks.settle(repository)

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from moorage.errors import DigestInvalid, PathUnknown
 from moorage.gc.marks import Marks
-from moorage.oci.digests import ALGORITHMS, Digest
+from moorage.oci.digests import ALGORITHMS, Algorithm, Digest
+from moorage.storage import paths
 from moorage.storage.base import Entry, Stat, StorageDriver
 from moorage.telemetry import Log
 
@@ -102,6 +103,8 @@ class Run:
     options: OfflineOptions
     log: Log
     reports: Reports
+    algorithms: Sequence[Algorithm] = ALGORITHMS
+    """Those that storage has blobs of: of others nothing can be alive, and nothing is worth looking for."""
     totals: Totals = field(default_factory=Totals)
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -114,12 +117,12 @@ class Run:
         """Whether somebody may just be about to need it."""
         return self.has_grace and found is not None and found.modified_at > self.began_at - self.options.grace
 
-    async def old(self, paths: Sequence[str]) -> list[str]:
-        """Those of *paths* that are not young, as they are now; all of them if their age does not matter."""
+    async def old(self, objects: Sequence[str]) -> list[str]:
+        """Those of some paths that are not young, as they are now; all of them if their age does not matter."""
         if not self.has_grace:
-            return list(paths)
-        found = await self.storage.stat_each(paths)
-        return [path for path, stat in zip(paths, found, strict=True) if not self.is_young(stat)]
+            return list(objects)
+        found = await self.storage.stat_each(objects)
+        return [path for path, stat in zip(objects, found, strict=True) if not self.is_young(stat)]
 
 
 async def in_parallel(items: Iterable[_T], work: Callable[[_T], Awaitable[object]], *, limit: int = PARALLEL) -> None:
@@ -152,12 +155,17 @@ async def pages_of(storage: StorageDriver, folder: str) -> AsyncIterator[Sequenc
         last = entries[-1].name
 
 
-async def digests_in(storage: StorageDriver, folder: str, *, at_a_time: int = BATCH) -> AsyncIterator[Sequence[Digest]]:
+async def digests_in(run: Run, folder: str, *, at_a_time: int = BATCH) -> AsyncIterator[Sequence[Digest]]:
     """The digests that are named by what lies in a folder, ``<algorithm>/<hex>``; other names are not ours."""
-    for algorithm in ALGORITHMS:
-        async for entries in pages_of(storage, f"{folder}/{algorithm}"):
+    for algorithm in run.algorithms:
+        async for entries in pages_of(run.storage, f"{folder}/{algorithm}"):
             for batch in batched(entries, at_a_time):
                 yield [digest for entry in batch if (digest := parsed(f"{algorithm}:{entry.name}")) is not None]
+
+
+async def algorithms_in(storage: StorageDriver) -> list[Algorithm]:
+    """The algorithms that storage has blobs of."""
+    return [algorithm for algorithm in ALGORITHMS if await storage.exists(f"{paths.BLOBS}/{algorithm}")]
 
 
 def batched(items: Iterable[_T], size: int = BATCH) -> Iterator[Sequence[_T]]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from moorage.gc.marks import DeadBlob, Repository
 from moorage.gc.offline_run import LINKS_BATCH, Run, batched, digests_in, in_parallel, pages_of, parsed
-from moorage.oci.digests import ALGORITHMS, Algorithm, Digest
+from moorage.oci.digests import Algorithm, Digest
 from moorage.oci.names import Tag
 from moorage.storage import paths
 
@@ -18,7 +18,7 @@ _DELETE_PARALLEL = 4
 async def find_dead_blobs(run: Run) -> None:
     """Note every blob that nobody marked."""
     folders: list[tuple[Algorithm, str]] = []
-    for algorithm in ALGORITHMS:
+    for algorithm in run.algorithms:
         async for entries in pages_of(run.storage, f"{paths.BLOBS}/{algorithm}"):
             folders += [(algorithm, entry.name) for entry in entries]
     run.reports.begins("mark", "folders of blobs", len(folders))
@@ -30,7 +30,7 @@ async def find_dead_blobs(run: Run) -> None:
                 found = [parsed(f"{algorithm}:{entry.name}") for entry in batch if entry.name.startswith(prefix)]
                 digests = [digest for digest in found if digest is not None]
                 run.totals.blobs += len(digests)
-                await _note_dead(run, run.marks.unmarked_among(digests))
+                await _note_dead(run, run.marks.unmarked(digests))
         run.reports.advanced()
 
     await in_parallel(folders, look)
@@ -43,7 +43,7 @@ async def unlink(run: Run, repository: Repository) -> None:
         await _remove(run, repository, _tag_index_links(run, repository))
         await _remove(run, repository, _referrers(run, repository))
         await _remove_revisions(run, repository)
-    async for digests in digests_in(run.storage, paths.layers(name), at_a_time=LINKS_BATCH):
+    async for digests in digests_in(run, paths.layers(name), at_a_time=LINKS_BATCH):
         links = [paths.layer_link(name, digest) for digest in run.marks.unmarked(digests)]
         count = await run.storage.delete_each(await run.old(links))
         run.totals.layer_links_deleted += count
@@ -59,8 +59,7 @@ async def remove_blobs(run: Run) -> None:
         count = await run.storage.delete_each(going)
         run.totals.blobs_deleted += count
         run.totals.freed_bytes += sum(sizes[path] for path in going)
-        for blob in blobs:
-            run.log.debug("blob deleted", stage="sweep", digest=str(blob.digest), size_bytes=blob.size_bytes)
+        run.log.debug("blobs deleted", stage="sweep", digests=[str(blob.digest) for blob in blobs])
         run.reports.advanced(len(blobs))
 
     await in_parallel(run.marks.dead(at_a_time=LINKS_BATCH), remove, limit=_DELETE_PARALLEL)
@@ -86,15 +85,15 @@ async def _tag_index_links(run: Run, repository: Repository) -> AsyncIterator[tu
     async for entries in pages_of(run.storage, paths.tags(repository.name)):
         for entry in entries:
             tag = Tag(entry.name)
-            async for digests in digests_in(run.storage, paths.tag_index(repository.name, tag)):
+            async for digests in digests_in(run, paths.tag_index(repository.name, tag)):
                 for digest in digests:
                     yield paths.tag_index_link(repository.name, tag, digest), digest
 
 
 async def _referrers(run: Run, repository: Repository) -> AsyncIterator[tuple[str, Digest]]:
-    async for subjects in digests_in(run.storage, paths.subjects(repository.name)):
+    async for subjects in digests_in(run, paths.subjects(repository.name)):
         for subject in subjects:
-            async for digests in digests_in(run.storage, paths.referrers(repository.name, subject)):
+            async for digests in digests_in(run, paths.referrers(repository.name, subject)):
                 for digest in digests:
                     yield paths.referrer(repository.name, subject, digest), digest
 
@@ -127,5 +126,4 @@ async def _remove_revisions(run: Run, repository: Repository) -> None:
         await run.storage.delete_each([paths.content_type(name, digest) for digest in going])
         count = await run.storage.delete_each([paths.revision_link(name, digest) for digest in going])
         run.totals.manifests_deleted += count
-        for digest in going:
-            run.log.debug("manifest deleted", stage="sweep", repository=name.text, digest=str(digest))
+        run.log.debug("manifests deleted", stage="sweep", repository=name.text, digests=[str(item) for item in going])

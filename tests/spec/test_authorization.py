@@ -109,6 +109,9 @@ TABLE: dict[tuple[Endpoint, str], list[Line]] = {
     (Endpoint.MOORAGE_TAGS_DELETE, "POST"): [
         Line(f"{M1}/tags/delete?repository={NAME}", (DELETE,), body=b'{"tags": ["nothing"]}')
     ],
+    (Endpoint.MOORAGE_GC_STATUS, "GET"): [Line(f"{M1}/gc/status", CATALOGUE)],
+    (Endpoint.MOORAGE_GC_RUN, "POST"): [Line(f"{M1}/gc/run", CATALOGUE, body=b"{}")],
+    (Endpoint.MOORAGE_GC_EXPLAIN, "GET"): [Line(f"{M1}/gc/explain?repository={NAME}&digest={ABSENT}", (PULL,))],
 }
 
 TOKENS: dict[str, tuple[Access, ...]] = {

@@ -10,6 +10,7 @@ from moorage.config.ciphers import check_suites
 from moorage.config.section import Duration, Flag, Lower, Secret, Section, Text, later, now
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_METRICS_PATH = "/metrics"
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+", re.ASCII | re.IGNORECASE
@@ -143,11 +144,20 @@ class DebugTLS(Section):
     minimumtls: MinimumTLS = now("", "Else that of `http.tls`.")
 
 
+def _metrics_path(value: str) -> str:
+    if not value:
+        return _METRICS_PATH
+    if not value.startswith("/") or value == "/debug/health":
+        msg = "a path that begins with a slash is needed, such as /metrics; /debug/health is taken"
+        raise ValueError(msg)
+    return value
+
+
 class Prometheus(Section):
     """``http.debug.prometheus``"""
 
-    enabled: Flag = later(False, "Whether the debug server has metrics.")
-    path: Text = later("/metrics", "Where it has them.")
+    enabled: Flag = now(False, "Whether the debug server has metrics, for Prometheus.")
+    path: Annotated[Text, AfterValidator(_metrics_path)] = now(_METRICS_PATH, "Where it has them.")
 
 
 class Pprof(Section):
@@ -161,7 +171,7 @@ class Debug(Section):
 
     addr: Text = now("", "Where the debug server (`/debug/health`) listens; empty: nowhere.")
     tls: DebugTLS = now(DebugTLS, "HTTPS for the debug server.")
-    prometheus: Prometheus = later(Prometheus, "Metrics.")
+    prometheus: Prometheus = now(Prometheus, "Metrics.")
     pprof: Pprof = later(Pprof, "Profiles.")
 
 

@@ -1,4 +1,4 @@
-"""This registry's own API, ``/moorage/v1/``: history, undo, and the removal of many tags.
+"""This registry's own API, ``/moorage/v1/``: history, undo, the removal of many tags, and garbage collection.
 
 It is there with a metadata database only; without one, 404 says so. What each method takes and answers is said in
 ``moorage_v1_openapi.py``.
@@ -10,12 +10,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pydantic import BaseModel
 
 from moorage import __version__
-from moorage.auth.access import Access, Action
+from moorage.auth.access import CATALOGUE, Access, Action
 from moorage.auth.guards import Guard
 from moorage.core.history import History, Selection
-from moorage.errors import BodyTooLarge, ContentTypeInvalid, RequestUnknown, RouteUnknown
+from moorage.errors import (
+    BodyTooLarge,
+    ContentTypeInvalid,
+    ManifestUnknown,
+    MethodNotAllowed,
+    RequestUnknown,
+    RouteUnknown,
+)
+from moorage.gc.collection import Collection
 from moorage.http import moorage_v1_answers as answers
 from moorage.http import moorage_v1_asked as asked
+from moorage.http import moorage_v1_collection as shown
 from moorage.http.bodies import Bodies
 from moorage.http.call import Call
 from moorage.http.headers import next_link
@@ -32,15 +41,20 @@ Handler = Callable[[Call], Awaitable[Response]]
 MOORAGE = frozenset(operation.endpoint for operation in OPERATIONS)
 
 _JSON = {"Content-Type": "application/json"}
+_CATALOGUED = frozenset({Endpoint.MOORAGE_GC_STATUS, Endpoint.MOORAGE_GC_RUN})
+"""What concerns all repositories at once."""
 _EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class MoorageHandlers:
     """Everything below ``/moorage/v1/``."""
 
-    def __init__(self, history: History, bodies: Bodies, guard: Guard, *, prefix: str = "/") -> None:
+    def __init__(
+        self, history: History, collection: Collection, bodies: Bodies, guard: Guard, *, prefix: str = "/"
+    ) -> None:
         """*guard* is asked again where the repositories are only known once the journal has been read."""
         self._history = history
+        self._collection = collection
         self._bodies = bodies
         self._guard = guard
         self._document = document(version=__version__, prefix=prefix)
@@ -56,6 +70,9 @@ class MoorageHandlers:
             Endpoint.MOORAGE_TAG: {"GET": self.tag},
             Endpoint.MOORAGE_TAG_UNDO: {"POST": self.undo_tag},
             Endpoint.MOORAGE_TAGS_DELETE: {"POST": self.delete_tags},
+            Endpoint.MOORAGE_GC_STATUS: {"GET": self.collection_status},
+            Endpoint.MOORAGE_GC_RUN: {"POST": self.run_collection},
+            Endpoint.MOORAGE_GC_EXPLAIN: {"GET": self.explain_collection},
         }
 
     async def openapi(self, call: Call) -> Response:
@@ -133,6 +150,30 @@ class MoorageHandlers:
         )
         return _answer(answers.removal(removal, request_id=call.id, dry_run=body.dry_run))
 
+    async def collection_status(self, call: Call) -> Response:
+        """How garbage collection stands."""
+        asked.parse_query(asked.NoQuery, call.query)
+        return _answer(shown.status(await self._collection.status()))
+
+    async def run_collection(self, call: Call) -> Response:
+        """Collect what is due now."""
+        asked.parse_query(asked.NoQuery, call.query)
+        body = await self._body(call, shown.CollectionRun)
+        if not self._collection.collectors:
+            msg = "this node does not collect garbage (gc.disabled, or gc.blobs.disabled and gc.manifests.disabled)"
+            raise MethodNotAllowed(msg, allowed=())
+        return _answer(shown.ran(await self._collection.run(gives_up_undo=body.give_up_undo)))
+
+    async def explain_collection(self, call: Call) -> Response:
+        """Why something stays, or when it goes."""
+        query = asked.parse_query(shown.ExplainQuery, call.query)
+        found = await self._collection.explain(query.repository, query.digest)
+        if not found:
+            msg = "the repository has no manifest and no blob of this digest, and nothing of it that could come back"
+            raise ManifestUnknown(msg, digest=str(query.digest))
+        collected = list(self._collection.collectors)
+        return _answer(shown.explanations(query.repository, query.digest, found, collected=collected))
+
     async def _check_touched(self, call: Call, request_id: str, *actions: Action) -> Sequence[RepositoryName]:
         """The repositories that a request changed, once it is known that the credentials allow *actions* on all.
 
@@ -190,6 +231,8 @@ def routes_without_database() -> Mapping[Endpoint, Mapping[str, Handler]]:
 
 def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access]:
     """What a request needs to be allowed, as far as its query tells."""
+    if endpoint in _CATALOGUED:
+        return (CATALOGUE,)
     text = call.query.first("repository")
     if text is None:
         return ()
@@ -211,7 +254,8 @@ def _unseen(request_id: str) -> RequestUnknown:
 
 async def _absent(call: Call) -> Response:
     del call
-    msg = "history and undo need the metadata database, and this registry keeps its metadata in link files"
+    msg = "history, undo and online garbage collection need the metadata database, and this registry keeps its "
+    msg += "metadata in link files"
     raise RouteUnknown(msg)
 
 

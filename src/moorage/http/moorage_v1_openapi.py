@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from moorage import errors
 from moorage.http import moorage_v1_answers as answers
 from moorage.http import moorage_v1_asked as asked
+from moorage.http import moorage_v1_collection as collection
 from moorage.http.errors import TABLE
 from moorage.http.routes import Endpoint
 from moorage.http.routes_moorage import PATHS
@@ -45,6 +46,7 @@ _BODY = (errors.SizeInvalid, errors.BodyTooLarge, errors.ContentTypeInvalid, err
 _PROTECTED = (errors.Protected, errors.PatternRefused)
 _UNDO = (errors.UndoConflict, errors.ContentGone, *_PROTECTED, *_BODY)
 _DIGEST = (errors.DigestInvalid, errors.TagInvalid)
+_ALL = "everything on the catalogue (`registry:catalog:*`)"
 
 OPERATIONS: Sequence[Operation] = (
     Operation(
@@ -128,6 +130,40 @@ OPERATIONS: Sequence[Operation] = (
         answer=answers.TagsDeleted,
         refusals=(errors.NameUnknown, errors.TagInvalid, errors.PatternRefused, *_BODY),
     ),
+    Operation(
+        endpoint=Endpoint.MOORAGE_GC_STATUS,
+        method="GET",
+        id="collectionStatus",
+        summary="How garbage collection stands",
+        description="Both review queues: how much waits, how fast it goes, what failed, and how much will be given "
+        "back by when. It reads the queues, so it is not for asking every second: metrics are.",
+        access=_ALL,
+        answer=collection.CollectionStatus,
+    ),
+    Operation(
+        endpoint=Endpoint.MOORAGE_GC_RUN,
+        method="POST",
+        id="runCollection",
+        summary="Collect what is due now",
+        description="Reviews what is due for about two seconds, and says what it did and what is left: ask again until "
+        "nothing is left. The node's own collector goes on beside it.",
+        access=_ALL,
+        body=collection.CollectionRun,
+        answer=collection.CollectionRan,
+        refusals=_BODY,
+    ),
+    Operation(
+        endpoint=Endpoint.MOORAGE_GC_EXPLAIN,
+        method="GET",
+        id="explainCollection",
+        summary="Why something stays, or when it goes",
+        description="Which tags and manifests of the repository need a manifest or a blob, whether another repository "
+        "does, or since when nothing does and when it goes.",
+        access="pull on the repository",
+        query=collection.ExplainQuery,
+        answer=collection.ExplanationsAnswer,
+        refusals=(errors.NameUnknown, errors.ManifestUnknown, errors.DigestInvalid),
+    ),
 )
 
 _ALWAYS = (
@@ -178,7 +214,7 @@ def document(*, version: str, prefix: str) -> bytes:
         "info": {
             "title": "Moorage",
             "version": version,
-            "description": "History of a container registry, and how to take back what was done.",
+            "description": "History of a container registry, how to take back what was done, and garbage collection.",
         },
         "servers": [{"url": prefix.rstrip("/") or "/"}],
         "paths": _paths(),

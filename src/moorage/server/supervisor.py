@@ -3,11 +3,13 @@
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,6 +66,7 @@ class Supervisor:
     _ready: tuple[int, int] = (-1, -1)
     _stopping: bool = False
     _secret: bytes = b""
+    _metrics: Path | None = None
 
     def run(self) -> int:
         """Serve; return the exit status.
@@ -80,9 +83,27 @@ class Supervisor:
         os.set_blocking(self._ready[0], False)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._workers = [_Worker(number) for number in range(self.count)]
-        for place in self._workers:
-            self._start(place)
-        return self._watch()
+        with self._counting():
+            for place in self._workers:
+                self._start(place)
+            return self._watch()
+
+    @contextlib.contextmanager
+    def _counting(self) -> Iterator[None]:
+        """A private folder for metrics while the node runs, if anybody can ask for them."""
+        debug = self.config.http.debug
+        if not (debug.prometheus.enabled and debug.addr):
+            yield
+            return
+        try:
+            self._metrics = Path(tempfile.mkdtemp(prefix="moorage-metrics-"))
+        except OSError as exc:
+            _log.error("there is no folder to count in, so there are no metrics", error=str(exc))
+        try:
+            yield
+        finally:
+            if self._metrics is not None:
+                shutil.rmtree(self._metrics, ignore_errors=True)
 
     def _watch(self) -> int:
         waiting = self.count
@@ -143,6 +164,7 @@ class Supervisor:
                 secret=self._secret,
                 lifeline=self._lifeline[0],
                 announce=lambda: _write_byte(self._ready[1]),
+                metrics=self._metrics,
             )
             worker.run(self.config, station)
         except MoorageError as exc:

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import uvloop
 from aiohttp import web
@@ -17,12 +18,14 @@ from aiohttp import web
 from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.errors import BackendError
+from moorage.gc.agent import Observer
 from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
 from moorage.server.chores import housekeeping
 from moorage.server.tls import CHECK_S, ServerTLS
 from moorage.telemetry import get_log
-from moorage.wiring.registry import build
+from moorage.wiring.collection import row_counts
+from moorage.wiring.registry import Registry, build
 
 _log = get_log("worker")
 
@@ -60,6 +63,8 @@ class Station:
     """The reading end of a pipe that closes when the supervisor is gone."""
     announce: Callable[[], None]
     """To be called when requests are answered."""
+    metrics: Path | None = None
+    """The folder in which the node's processes count; None: metrics are off."""
 
 
 def run(config: Config, station: Station) -> None:
@@ -77,7 +82,7 @@ async def _keep_house(config: Config, station: Station) -> None:
     """Do what is to be done from time to time, in a process of its own: nobody who pulls or pushes waits for it."""
     os.nice(_HOUSEKEEPER_NICENESS)
     stop = _StopSignal(station.lifeline)
-    registry = await build(config, station.store, secret=station.secret)
+    registry = await build(config, station.store, secret=station.secret, observer=_observer(station))
     async with housekeeping(config, registry):
         await stop.wait()
     await _flush_once(registry.metadata.flushes)
@@ -86,7 +91,7 @@ async def _keep_house(config: Config, station: Station) -> None:
 
 async def _serve(config: Config, station: Station) -> None:
     stop = _StopSignal(station.lifeline)
-    registry = await build(config, station.store, secret=station.secret)
+    registry = await build(config, station.store, secret=station.secret, observer=_observer(station))
     tls, debug_tls = station.tls, station.debug_tls
     kept_fresh = [part for part in (tls, debug_tls) if part is not None]
     for part in kept_fresh:
@@ -98,7 +103,7 @@ async def _serve(config: Config, station: Station) -> None:
         for listener in station.listeners:
             await web.SockSite(server, listener, ssl_context=_context(tls)).start()
         debug = web.ServerRunner(
-            ConnectionServer(DebugApp(registry.storage, registry.metadata.database)),
+            ConnectionServer(_debug_app(config, registry, station)),
             handle_signals=False,
             shutdown_timeout=_CUT_S,
         )
@@ -122,6 +127,32 @@ async def _serve(config: Config, station: Station) -> None:
         await _drain(server, connections, config.http.draintimeout if drains else timedelta(0))
     await _flush_once(registry.metadata.flushes)
     await registry.close()
+
+
+def _observer(station: Station) -> Observer | None:
+    """What counts for metrics, if they are on."""
+    if station.metrics is None:
+        return None
+    from moorage.gc.metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
+    from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
+
+    try:
+        return CollectionMetrics(count_in(station.metrics, station.number))
+    except OSError as exc:
+        _log.error("there is no room to count in: this process is missing in the metrics", error=str(exc))
+        return None
+
+
+def _debug_app(config: Config, registry: Registry, station: Station) -> DebugApp:
+    storage, database = registry.storage, registry.metadata.database
+    if station.metrics is None:
+        return DebugApp(storage, database)
+    from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
+
+    counts = config.database.metrics
+    rows = row_counts(database) if database is not None and counts.enabled else None
+    exposition = Exposition(station.metrics, rows=rows, interval=counts.interval)
+    return DebugApp(storage, database, metrics=exposition, metrics_path=config.http.debug.prometheus.path)
 
 
 class _StopSignal:

@@ -13,6 +13,7 @@ from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.uploads import Uploads
 from moorage.errors import ConfigurationError, Mistake
+from moorage.gc.agent import Observer
 from moorage.http.app import App, Rules
 from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import Bodies
@@ -26,7 +27,7 @@ from moorage.storage import filesystem, memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.telemetry import AccessLog, LogSettings
 from moorage.wiring.apis import gitlab_handlers, moorage_handlers
-from moorage.wiring.collection import agents
+from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
 from moorage.wiring.metadata import Metadata, open_metadata
 
@@ -50,8 +51,10 @@ class Registry:
         await self.storage.close()
 
 
-async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
+async def build(config: Config, store: Store, *, secret: bytes, observer: Observer | None = None) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
+
+    *observer*: is told what garbage collection does.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
@@ -66,13 +69,17 @@ async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
     states = UploadStates(secret, shared=config.http.secret)
+    moorage = None
+    if database is not None:
+        collected = collection(config, database, storage, observer)
+        moorage = moorage_handlers(database, collected, bodies, door, prefix=prefix)
     app = App(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
         listings=ListingHandlers(Repositories(metadata.catalogue), manifests, has_database=database is not None),
         gitlab=None if database is None else gitlab_handlers(database, bodies, door),
-        moorage=None if database is None else moorage_handlers(database, bodies, door, prefix=prefix),
+        moorage=moorage,
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=Rules(
@@ -82,7 +89,7 @@ async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
         ),
         access_log=AccessLog(log_settings(config)),
     )
-    collecting = () if database is None else agents(config, database, storage)
+    collecting = () if database is None else agents(config, database, storage, observer)
     return Registry(app, storage, uploads, metadata, (*metadata.chores, *collecting))
 
 

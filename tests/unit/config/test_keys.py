@@ -20,6 +20,7 @@ SAMPLES: dict[str, object] = {
     "http.addr": "127.0.0.1:5001",
     "http.debug.addr": "127.0.0.1:5002",
     "http.host": "https://registry.example.com",
+    "http.debug.prometheus.path": "/metrics/here",
     "http.prefix": "/registry/",
     "http.tls.ciphersuites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"],
     "http.tls.letsencrypt.hosts": ["registry.example.com", "images.example.com"],

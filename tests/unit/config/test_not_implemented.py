@@ -21,7 +21,11 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
             "database: {enabled: prefer, host: a, dbname: b, backgroundmigrations: {enabled: true}}",
             (),
         ),
-        ("database: {enabled: true, sqlite: m.db, metrics: {enabled: true}}", ("database.metrics",)),
+        ("database: {enabled: true, sqlite: m.db, metrics: {enabled: true}}", ()),
+        (
+            "database: {enabled: true, sqlite: m.db, metrics: {enabled: true, leaseduration: 1m}}",
+            ("database.metrics.leaseduration",),
+        ),
         ("database: {enabled: true, sqlite: m.db, metrics: {interval: 1s}}", ()),
         ("database: {enabled: false, metrics: {enabled: true}}", ()),
         ("redis: {}", ()),
@@ -73,7 +77,7 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("http: {debug: {prometheus: {enabled: false, path: /m}}}", ()),
         (
             "http: {debug: {prometheus: {enabled: true}, pprof: {enabled: true}}}",
-            ("http.debug.prometheus", "http.debug.pprof"),
+            ("http.debug.pprof",),
         ),
         ("http: {http2: {disabled: true}}", ()),
         ("http: {http2: {disabled: false}}", ()),

@@ -49,8 +49,9 @@ _METHOD = """\
 - Pages of lists are asked for at random places over {list_connections} connections.
   Each asks again as soon as it has its answer.
   A p99 is that of one round.
-- Garbage is collected from folders in Distribution's layout that `bench/offline_works.py` writes: {collected_repositories} repositories
-  of {collected_manifests} manifests, each with {collected_blobs} blobs of its own, every fifth manifest untagged.
+- Garbage is collected from folders in Distribution's layout that `bench/offline_works.py` writes:
+  {collected_repositories} repositories of {collected_manifests} manifests with {collected_blobs} blobs each.
+  All blobs differ, and every fifth manifest is untagged.
   Each command gets a fresh folder in every round, which is in the kernel's cache; no round is for warming up.
   Both log warnings only; the time and the CPU are those of the whole process, its start included.
 - *Round trips* are counted on the wire, by a relay between Moorage (one worker) and PostgreSQL:

@@ -71,7 +71,7 @@ ITEMS = st.lists(
 
 @settings(deadline=None)
 @given(items=ITEMS, orphans=st.integers(0, 3), delete_untagged=st.booleans())
-def test_what_is_reachable_stays_and_the_rest_goes(items: list[Item], orphans: int, delete_untagged: bool) -> None:
+def test_what_is_reachable_stays_and_the_rest_goes(items: list[Item], orphans: int, *, delete_untagged: bool) -> None:
     asyncio.run(check(items, orphans, delete_untagged=delete_untagged))
 
 

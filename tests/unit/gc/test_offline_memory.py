@@ -22,7 +22,7 @@ LAYERS = 5
 PAGE = 200
 """Names of a folder that are held together; many more in earnest, so that a registry would have to be larger here."""
 SLACK_BYTES = 2 << 20
-"""The digests of the larger registry, in a set, would be some 4 MB; batches that are full only here take their share."""
+"""The digests of the larger registry, in a set, would be some 4 MB. What is more are batches that are full."""
 
 
 async def seed(storage: StorageDriver, manifests: int) -> None:

@@ -1,5 +1,6 @@
 """Broken links, damaged manifests, storage that is not what it should be."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ from moorage.oci.names import Tag
 from moorage.storage import locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock
-from unit.gc.registry import APP, Writer, all_paths, collect, digests_in
+from unit.gc.registry import APP, UNTAGGED, Writer, all_paths, collect, digests_in
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "cut": lambda payload: payload[:-1],
     "another": lambda payload: payload.replace(b"layer", b"Layer"),
     "empty": lambda _: b"",
@@ -56,15 +57,15 @@ async def test_a_revision_link_with_nonsense_in_it_keeps_what_its_path_says(
     assert invalid_links(logged) == [(path, "is no digest")]
 
 
-@pytest.mark.parametrize("delete_untagged", [False, True])
+@pytest.mark.parametrize("options", [OfflineOptions(), UNTAGGED])
 async def test_a_revision_link_that_names_another_manifest_keeps_both(
-    delete_untagged: bool, storage: StorageDriver, app: Writer
+    options: OfflineOptions, storage: StorageDriver, app: Writer
 ) -> None:
     """Distribution serves the one that the link names, Moorage the one that the path names."""
     image, pointed = await app.image("image", tags=["1"]), await app.image("pointed")
     await storage.delete(paths.revision(APP, pointed.digest))
     await storage.put(paths.revision_link(APP, image.digest), str(pointed.digest).encode())
-    totals = await collect(storage, OfflineOptions(delete_untagged=delete_untagged))
+    totals = await collect(storage, options)
     assert await digests_in(storage) == image.all | pointed.all
     assert totals.links_invalid == 1
 
@@ -90,17 +91,15 @@ async def test_a_manifest_without_its_payload_keeps_nothing_and_is_reported(
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-@pytest.mark.parametrize("delete_untagged", [False, True])
-@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("options", [OfflineOptions(), UNTAGGED, OfflineOptions(dry_run=True)])
 async def test_nothing_goes_while_a_manifest_cannot_be_read(
-    how: str, delete_untagged: bool, dry_run: bool, storage: StorageDriver, app: Writer
+    how: str, options: OfflineOptions, storage: StorageDriver, app: Writer
 ) -> None:
     damaged = await app.image("damaged")
     await app.blob("orphan")
     path = paths.blob(damaged.digest)
     await storage.put(path, DAMAGE[how](await storage.get(path)))
     before = await all_paths(storage)
-    options = OfflineOptions(delete_untagged=delete_untagged, dry_run=dry_run)
     with structlog.testing.capture_logs() as logged, pytest.raises(CollectionRefused, match="--ignore-damaged"):
         await collect(storage, options)
     assert await all_paths(storage) == before

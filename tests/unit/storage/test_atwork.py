@@ -52,7 +52,7 @@ async def test_a_process_that_was_forked_goes_on_holding_what_its_parent_held(tm
     await announcement._writer.close()  # As if the parent had been killed: its descriptor is gone, the file stays.
     assert len(await others_at_work(storage, Work.WRITING)) == 1
     os.write(tell, b".")
-    os.waitpid(child, 0)
+    await asyncio.to_thread(os.waitpid, child, 0)
     assert await others_at_work(storage, Work.WRITING) == []
     os.close(told)
     os.close(tell)

@@ -11,6 +11,7 @@ import typer
 
 from moorage import __version__
 from moorage.cli.background import background_app
+from moorage.cli.check import check as check_registry
 from moorage.cli.configuration import read
 from moorage.cli.database import database_app
 from moorage.cli.history import tag_app, undo_request
@@ -30,6 +31,7 @@ config_app = typer.Typer(help="Look at a configuration file.", no_args_is_help=T
 app.add_typer(config_app, name="config")
 app.add_typer(tag_app, name="tag")
 app.command("undo")(undo_request)
+app.command("check")(check_registry)
 app.add_typer(database_app, name="database")
 app.add_typer(background_app, name="background-migrate")
 

@@ -26,6 +26,7 @@ async def check(parts: Sequence[Part], progress: Progress) -> None:
     begin = names.index(state.phase) if state.phase in names else 0
     for part in parts[begin:]:
         position = state.position if part.name == state.phase else ""
+        progress.moved(0.0)
         await progress.reached(part.name, position)
         await progress.save()
         await part.run(progress, position)

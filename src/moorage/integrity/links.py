@@ -54,6 +54,7 @@ class LinkCheck:
     async def run(self, progress: Progress, position: str) -> None:
         """Check all of it; *position* is always the beginning."""
         del position
+        progress.hold()
         with References() as references:
             async for name in repository_folders(self._storage):
                 async for finding in self._repository(name, progress, references):

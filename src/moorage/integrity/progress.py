@@ -77,7 +77,7 @@ class Report:
 
 
 class Progress:
-    """What a check has found and how far it is. It is saved now and then, and always as it was at one position."""
+    """What a check has found and how far it is; saved now and then, so that it can go on after it was ended."""
 
     def __init__(
         self, storage: StorageDriver, state: State, watcher: Watcher | None = None, report: Report | None = None
@@ -86,7 +86,7 @@ class Progress:
         self._storage = storage
         self._watcher = watcher
         self._report = report
-        self._settled: bytes | None = None
+        self._is_settled = True
         self._saved_at = time.monotonic()
 
     @property
@@ -105,18 +105,24 @@ class Progress:
         if self._watcher is not None:
             self._watcher.moved(self.state.phase, share, self.tally)
 
+    def hold(self) -> None:
+        """What is found from now on counts when the next position is reached, and not before."""
+        self._is_settled = False
+
     async def reached(self, phase: str, position: str = "") -> None:
-        """All before this position is counted. Saved, if it is time to."""
+        """All before this position is counted. It is saved if that was not done for a while."""
         self.state.phase, self.state.position = phase, position
+        self._is_settled = True
         if time.monotonic() - self._saved_at >= SAVE_INTERVAL_S:
             await self.save()
-        else:
-            self._settled = None if self._settled is None else self._frozen()
 
     async def save(self) -> None:
-        """Write how far it is."""
-        self._settled = self._frozen()
-        await self._storage.put(paths.CHECK, self._settled)
+        """Write how far it is; in the middle of something, what was saved before it stays."""
+        if not self._is_settled:
+            return
+        if self._report is not None:
+            self.state.report_bytes = self._report.settle()
+        await self._storage.put(paths.CHECK, _STATE.dump_json(self.state))
         self._saved_at = time.monotonic()
 
     async def finish(self) -> None:
@@ -127,11 +133,6 @@ class Progress:
             await self._storage.delete(paths.CHECK)
         except PathUnknown:
             return
-
-    def _frozen(self) -> bytes:
-        if self._report is not None:
-            self.state.report_bytes = self._report.settle()
-        return _STATE.dump_json(self.state)
 
 
 async def unfinished(storage: StorageDriver) -> State | None:

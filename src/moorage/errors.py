@@ -48,6 +48,7 @@
     │   ├── StorageBusy             another writer has the object open (never leaves core)
     │   ├── PathUnknown             a storage path that does not exist (never leaves core)
     │   ├── DatabaseUnavailable     the database did not answer, or not in time
+    │   │   └── DatabaseContended   somebody else holds what was needed, and nothing was changed
     │   └── DatabaseConflict        a constraint of the database forbids it (never leaves core)
     └── ConfigurationError          the configuration cannot be used; carries every mistake
 """
@@ -279,6 +280,10 @@ class PathUnknown(BackendError):
 
 class DatabaseUnavailable(BackendError):
     """The database did not answer, not in time, or cannot be written to now. Nobody knows if it happened."""
+
+
+class DatabaseContended(DatabaseUnavailable):
+    """Somebody else holds what was needed, and did not let go of it in time. Nothing was changed."""
 
 
 class DatabaseConflict(BackendError):

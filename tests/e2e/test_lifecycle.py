@@ -239,3 +239,24 @@ def test_read_only_refuses_every_write_and_serves_pulls(tmp_path: Path) -> None:
         assert wire.blob("t/ro", image.layers[0].digest).body == image.layers[0].content
         assert wire.tags("t/ro") == ["v1"]
         assert wire.catalogue() == ["t/ro"]
+
+
+def test_a_process_of_its_own_keeps_house_and_is_replaced_when_it_is_killed(tmp_path: Path) -> None:
+    with Daemon(tmp_path, config=config_for(tmp_path), workers=2) as daemon:
+        eventually("somebody keeps house", lambda: len(daemon.keeper_pids) == 1)
+        (killed,) = daemon.keeper_pids
+        assert killed not in daemon.worker_pids
+        assert os.getpriority(os.PRIO_PROCESS, killed) > os.getpriority(os.PRIO_PROCESS, daemon.worker_pids[0])
+        os.kill(killed, signal.SIGKILL)
+        eventually("somebody else does", lambda: daemon.keeper_pids not in ([], [killed]))
+        (keeper,) = daemon.keeper_pids
+        os.kill(daemon.pid, signal.SIGTERM)
+        assert exit_status(daemon) == 0
+        assert not Path(f"/proc/{keeper}").exists()
+
+
+def test_a_stop_at_any_moment_of_the_start_leaves_one_database_file(tmp_path: Path) -> None:
+    for pause_s in (0.0, 0.05, 0.1, 0.2, 0.4):
+        with Daemon(tmp_path, workers=2) as daemon:
+            time.sleep(pause_s)  # The keeper is at some point of its own start.
+        assert [path.name for path in daemon.data.glob("moorage.db*")] == ["moorage.db"], pause_s

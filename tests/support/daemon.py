@@ -106,7 +106,16 @@ class Daemon:
 
     @property
     def worker_pids(self) -> list[int]:
-        """The worker processes, the supervisor's children."""
+        """The processes that serve; the one that keeps house is another child of the supervisor."""
+        return [pid for pid in self._children if _name_of(pid).startswith("moorage-worker")]
+
+    @property
+    def keeper_pids(self) -> list[int]:
+        """The process that does what goes on beside serving; none while it has not begun."""
+        return [pid for pid in self._children if _name_of(pid) == "moorage-keeper"]
+
+    @property
+    def _children(self) -> list[int]:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
         return [int(word) for word in children.split()]
 
@@ -150,3 +159,9 @@ def running(folder: Path, *, config: str | None = None, workers: int = 1) -> Ite
     """A started :class:`Daemon`, stopped at the end of the block."""
     with Daemon(folder, config=config, workers=workers) as daemon:
         yield daemon
+
+
+def _name_of(pid: int) -> str:
+    with contextlib.suppress(OSError):  # It has just gone.
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""

@@ -21,7 +21,9 @@ from moorage.telemetry import get_log
 Worker = Literal["blob", "manifest"]
 Round = BlobsReviewed | ManifestsReviewed
 
-START_JITTER = timedelta(seconds=59)
+_START_JITTER = timedelta(seconds=59)
+"""Nodes that start together shall not all look at the same moment. Shorter where they look more often anyway."""
+_START_INTERVALS = 12
 _GROWTH = 1.5
 _SPREAD = 0.33
 _SHORTEST_S = 0.001
@@ -73,9 +75,10 @@ class Agent:
         self._pause_s = pace.interval.total_seconds()
         self._cool_at = float("-inf")
 
-    async def run(self, *, start_jitter: timedelta = START_JITTER) -> Never:
+    async def run(self) -> Never:
         """Review for as long as the task lives."""
-        await asyncio.sleep(random.uniform(0, start_jitter.total_seconds()))  # noqa: S311 - jitter
+        jitter = min(_START_JITTER, self._pace.interval * _START_INTERVALS)
+        await asyncio.sleep(random.uniform(0, jitter.total_seconds()))  # noqa: S311 - jitter
         while True:
             pause_s = await self.step()
             if self._observer is not None:
@@ -114,11 +117,8 @@ class Agent:
         return min(self._pause_s, max(due_s, interval_s))
 
 
-async def set_review_delay(
-    store: ReviewDelay, delay: timedelta, *, start_jitter: timedelta = START_JITTER, retry: timedelta = START_JITTER
-) -> None:
+async def set_review_delay(store: ReviewDelay, delay: timedelta, *, retry: timedelta) -> None:
     """Make ``gc.reviewafter`` hold; negative: no delay. Tried until the database takes it. Source: OGC-011."""
-    await asyncio.sleep(random.uniform(0, start_jitter.total_seconds()))  # noqa: S311 - jitter
     while True:
         try:
             if await store.set(max(delay, timedelta(0))):

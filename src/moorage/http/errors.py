@@ -57,6 +57,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.StorageBusy: (503, "UNAVAILABLE"),
     errors.PathUnknown: (500, "UNKNOWN"),
     errors.DatabaseUnavailable: (503, "UNAVAILABLE"),
+    errors.DatabaseContended: (503, "UNAVAILABLE"),
     errors.DatabaseConflict: (503, "UNAVAILABLE"),
 }
 

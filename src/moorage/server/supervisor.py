@@ -122,9 +122,10 @@ class Supervisor:
     def _be_worker(self, number: int) -> int:
         """What happens in the child."""
         try:
+            # They stay blocked until there is somebody to take them: a start that is cut off would not close its files.
             for name in _SIGNALS:
                 signal.signal(name, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            _name_process(number)
             os.close(self._lifeline[1])
             self._close_others(number)
             configure(log_settings(self.config))
@@ -225,6 +226,13 @@ def _own(listeners: list[socket.socket], number: int) -> list[socket.socket]:
     if not listeners or number == worker.HOUSEKEEPER:
         return []
     return [listeners[number] if len(listeners) > 1 else listeners[0]]
+
+
+def _name_process(number: int) -> None:
+    """Call a process, in the lists of ``ps`` and ``top``, what it is."""
+    name = "moorage-keeper" if number == worker.HOUSEKEEPER else f"moorage-worker{number}"
+    with contextlib.suppress(OSError):  # Not everywhere is Linux.
+        Path("/proc/self/comm").write_text(name, encoding="ascii")
 
 
 def _write_byte(fileno: int) -> None:

@@ -71,8 +71,8 @@ def run(config: Config, station: Station) -> None:
 async def _keep_house(config: Config, station: Station) -> None:
     """Do what is to be done from time to time, in a process of its own: nobody who pulls or pushes waits for it."""
     os.nice(_HOUSEKEEPER_NICENESS)
-    registry = await build(config, station.store, secret=station.secret)
     stop = _StopSignal(station.lifeline)
+    registry = await build(config, station.store, secret=station.secret)
     async with housekeeping(config, registry):
         await stop.wait()
     await _flush_once(registry.metadata.flushes)
@@ -80,8 +80,8 @@ async def _keep_house(config: Config, station: Station) -> None:
 
 
 async def _serve(config: Config, station: Station) -> None:
-    registry = await build(config, station.store, secret=station.secret)
     stop = _StopSignal(station.lifeline)
+    registry = await build(config, station.store, secret=station.secret)
     tls = tls_context(config)
     async with contextlib.AsyncExitStack() as stack:
         connections = ConnectionServer(registry.app)
@@ -122,6 +122,7 @@ class _StopSignal:
         loop.add_signal_handler(signal.SIGTERM, self._tell, True)
         loop.add_signal_handler(signal.SIGINT, self._tell, False)
         loop.add_reader(lifeline, self._lost, lifeline)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
 
     async def wait(self) -> bool:
         """Return when told; whether requests in flight may end."""

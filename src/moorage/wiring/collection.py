@@ -26,7 +26,7 @@ def agents(
         _log.warning("garbage collection is disabled")
         return ()
     found: list[Callable[[], Coroutine[None, None, None]]] = [
-        partial(set_review_delay, SqlReviewDelay(database), gc.reviewafter)
+        partial(set_review_delay, SqlReviewDelay(database), gc.reviewafter, retry=gc.manifests.interval)
     ]
     # Nothing new can be due earlier than that, so nobody need look more often.
     longest = min(gc.maxbackoff, max(gc.reviewafter, timedelta(0)))

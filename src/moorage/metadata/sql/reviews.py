@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from moorage.errors import DatabaseContended
 from moorage.metadata.reviews import (
     CLAIM,
     CLAIM_MARGIN,
@@ -46,10 +47,15 @@ class SqlBlobReviews(BlobReviews):
         return [Review(digest_of(bytes(row[0])), row[1], row[2], moment(row[3])) for row in rows]
 
     async def judge(self, digests: Collection[Digest]) -> Judged:
-        keys = _keys(digests)
+        try:
+            return await self._judge(_keys(digests))
+        except DatabaseContended:
+            return Judged(busy=list(digests))
+
+    async def _judge(self, keys: Sequence[bytes]) -> Judged:
         async with self._database.transaction() as session:
-            locked = {row[0] for row in await session.all(QUERIES["lock_blobs"], keys)}
             least = await _now(session) + CLAIM_MARGIN
+            locked = {row[0] for row in await session.all(QUERIES["lock_blobs"], keys)}
             claimed = await session.all(QUERIES["claimed_blobs"], keys, self._holder, least)
             free = [row for row in claimed if row[3] and (row[1] is None or row[1] in locked)]
             needed = await _ids(session, "needed_blobs", sorted(row[1] for row in free if row[1] is not None))
@@ -99,6 +105,12 @@ class SqlManifestReviews(ManifestReviews):
         self._database = database
 
     async def review(self, *, limit: int) -> ManifestsReviewed:
+        try:
+            return await self._review(limit)
+        except DatabaseContended:
+            return ManifestsReviewed()  # Nothing was changed; it is due as before.
+
+    async def _review(self, limit: int) -> ManifestsReviewed:
         async with self._database.transaction() as session:
             now = await _now(session)
             due = {row[0]: row[1] for row in await session.all(QUERIES["due_manifests"], now, limit)}

@@ -11,6 +11,7 @@ import typer
 
 from moorage import __version__
 from moorage.cli.background import background_app
+from moorage.cli.check import check as check_registry
 from moorage.cli.collection import gc_app
 from moorage.cli.configuration import read
 from moorage.cli.database import database_app
@@ -35,6 +36,7 @@ app.add_typer(tag_app, name="tag")
 app.command("undo")(undo_request)
 app.command("garbage-collect")(garbage_collect)
 app.add_typer(gc_app, name="gc")
+app.command("check")(check_registry)
 app.add_typer(database_app, name="database")
 app.add_typer(token_app, name="token")
 app.add_typer(background_app, name="background-migrate")

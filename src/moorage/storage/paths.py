@@ -19,12 +19,16 @@
 
     /docker/registry/lockfiles/{filesystem,database}-in-use        where the metadata is (GitLab's; see locks.py)
     /docker/registry/lockfiles/{writing,collecting}-<random>     * who is at work, held open (see atwork.py)
+    /docker/registry/quarantine/<algorithm>/<hex>/data-<moment>  * bytes that are not what their digest says
+    /docker/registry/moorage/check.json                          * how far an unfinished check is
 
 ``*`` is ours: Distribution reads only files called ``link`` there and passes over the rest. A link's content is the
 digest, without a newline.
 
 Source: distribution ``registry/storage/paths.go``; GitLab features STO-001 to STO-017.
 """
+
+from datetime import datetime
 
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
@@ -33,6 +37,9 @@ ROOT = "/docker/registry/v2"
 REPOSITORIES = f"{ROOT}/repositories"
 BLOBS = f"{ROOT}/blobs"
 LOCK_FILES = "/docker/registry/lockfiles"
+QUARANTINE = "/docker/registry/quarantine"
+CHECK = "/docker/registry/moorage/check.json"
+"""How far an unfinished ``moorage check`` is."""
 
 
 def lock_file(name: str) -> str:
@@ -43,6 +50,11 @@ def lock_file(name: str) -> str:
 def blob(digest: Digest) -> str:
     """The bytes of a blob or, in the link-file layout, of a manifest."""
     return f"{BLOBS}/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}/data"
+
+
+def quarantined(digest: Digest, moment: datetime) -> str:
+    """Where bytes lie that were found to be wrong: beside the tree, so that nobody is ever served from there."""
+    return f"{QUARANTINE}/{digest.algorithm}/{digest.encoded}/data-{moment.strftime('%Y%m%dT%H%M%S.%fZ')}"
 
 
 def repository(name: RepositoryName) -> str:

@@ -1,6 +1,8 @@
 """``moorage garbage-collect`` and the daemon: who keeps whom out, read-only mode, kill -9, output and exit status."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import time
@@ -91,6 +93,24 @@ def test_a_person_gets_a_summary_on_standard_output_and_the_log_beside_it(daemon
     } <= set(mark)
     assert (mark["stage"], mark["driver"], mark["dry_run"]) == ("mark", "filesystem", False)
     assert "would be freed" in run(config, "-m", "-d").stdout
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is(daemon: Daemon, config: Path) -> None:
+    with daemon:
+        fill(daemon)
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        command(config, "-m"), stdout=subprocess.DEVNULL, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # So ends a terminal that nobody has open any more.
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert process.wait() == 0
+    for text in ("mark: repositories", "mark: folders of blobs", "sweep: repositories", "sweep: blobs", "/s", "0:00"):
+        assert text.encode() in shown
 
 
 def test_a_registry_that_takes_pushes_keeps_a_collection_out_until_it_ends_or_is_killed(

@@ -38,7 +38,7 @@ def collect(path: Path | None, options: OfflineOptions, *, debug_server: str | N
     Raises:
         ConfigurationError: the configuration cannot be used.
         CollectionRefused: it would not be safe.
-        StorageFull, StorageUnavailable: storage failed.
+        StorageFull, StorageUnavailable, NotesFull: storage, or the disk of the temporary file, failed.
     """
     config = read(path).config
     if config.database.enabled is True:

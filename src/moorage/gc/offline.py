@@ -6,6 +6,7 @@ anything is deleted; see ``offline_marking.py`` for what stays, and ``offline_sw
 Source: GitLab features FGC-001 to FGC-011; ``docs/adr/0017-offline-garbage-collection.md``.
 """
 
+import sqlite3
 import time
 from contextlib import AsyncExitStack, closing
 
@@ -28,6 +29,10 @@ class CollectionRefused(MoorageError):
     """A collection that would not be safe. Nothing was deleted."""
 
 
+class NotesFull(MoorageError):
+    """The temporary file of a collection cannot be written. What was deleted until then is gone."""
+
+
 async def collect_offline(storage: StorageDriver, options: OfflineOptions, reports: Reports) -> Totals:
     """Collect garbage and return what was done.
 
@@ -36,7 +41,16 @@ async def collect_offline(storage: StorageDriver, options: OfflineOptions, repor
     Raises:
         CollectionRefused: the images are in a database, somebody else is at work, or manifests cannot be read.
         StorageFull, StorageUnavailable: storage failed. What was deleted until then is gone.
+        NotesFull: there is no room for the temporary file.
     """
+    try:
+        return await _collect(storage, options, reports)
+    except sqlite3.Error as exc:
+        msg = f"the notes of the collection do not fit; give them room by TMPDIR or SQLITE_TMPDIR: {exc}"
+        raise NotesFull(msg) from exc
+
+
+async def _collect(storage: StorageDriver, options: OfflineOptions, reports: Reports) -> Totals:
     await _refuse_database(storage)
     async with AsyncExitStack() as stack:
         if not options.dry_run and not options.force:

@@ -9,6 +9,7 @@ processes that are forked afterwards hold the file too, until the last of them i
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
-from moorage.errors import PathUnknown, StorageBusy
+from moorage.errors import PathUnknown, StorageBusy, StorageFull
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver, Writer
 
@@ -65,7 +66,8 @@ class Announcement:
                 writer = await storage.open_writer(path)
             except StorageBusy:
                 continue  # Somebody looked at it before it was locked, and takes it for left over.
-            await writer.write(f"{socket.gethostname()} process {os.getpid()}".encode())
+            with contextlib.suppress(StorageFull):  # Who it is can be left unsaid: room may be what is to be made.
+                await writer.write(f"{socket.gethostname()} process {os.getpid()}".encode())
             return cls(storage, path, writer)
 
     async def close(self) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import structlog
 
-from moorage.gc.offline import CollectionRefused
+from moorage.gc import offline
+from moorage.gc.marks import Marks
+from moorage.gc.offline import CollectionRefused, NotesFull
 from moorage.gc.offline_run import OfflineOptions
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
@@ -165,6 +167,23 @@ async def test_the_log_has_gitlabs_fields(storage: StorageDriver, app: Writer) -
     assert (mark["blobs_marked"], mark["blobs_to_delete"], mark["manifests_to_delete"]) == (len(kept.all), 3, 1)
     assert mark["storage_use_estimate_bytes"] > 0
     assert all(line["duration_s"] >= 0 for line in ends.values())
+
+
+async def test_without_room_for_its_notes_it_says_which_disk_is_meant(
+    storage: StorageDriver, app: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cramped(Marks):
+        def __init__(self) -> None:
+            super().__init__()
+            self._db.execute("PRAGMA max_page_count = 16")
+
+    monkeypatch.setattr(offline, "Marks", Cramped)
+    for number in range(200):
+        await app.image(f"{number}")
+    before = await all_paths(storage)
+    with pytest.raises(NotesFull, match="SQLITE_TMPDIR"):
+        await collect(storage)
+    assert await all_paths(storage) == before
 
 
 async def test_names_that_need_care_are_repositories_too(storage: StorageDriver) -> None:

@@ -1,7 +1,7 @@
 """Clients that push, pull, move and remove, as real ones do, and hold the registry to what it told them."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from moorage.core.blobs import BlobFile, Blobs
 from moorage.core.history import History, Selection
@@ -97,7 +97,7 @@ class Client:
     actor: Actor
     ledger: Ledger
     services: Services
-    requests: dict[str, Touched] = field(default_factory=dict)
+    requests: dict[str, Touched]
 
     def cause(self, keys: Collection[Key] = (), tags: Sequence[tuple[RepositoryName, Tag]] = ()) -> Cause:
         """The cause of a new request, which is about to do these things."""
@@ -220,7 +220,8 @@ class Client:
         for name, text in touched.tags:
             self._unsettle(name, [Tag(text)])
         cause = self.cause(touched.keys, [(name, Tag(text)) for name, text in touched.tags])
-        with self.ledger.removing(touched.keys):
+        places = {key.name for key in touched.keys if key.kind == "manifest"}
+        with self.ledger.removing(touched.keys), self.ledger.shaking(places):
             await self.services.history.undo_request(request_id, cause=cause, partial=False, dry_run=False)
 
     async def look(self, name: RepositoryName, tag: Tag) -> None:
@@ -250,6 +251,8 @@ class Client:
 
     def _settle(self, tags: dict[tuple[RepositoryName, str], Digest | None], since: Stamp) -> None:
         for (name, text), digest in tags.items():
+            if self.ledger.is_shaken(name, since):
+                continue
             if digest is None or not self.ledger.is_removed(Key(name, "manifest", digest), since):
                 self.ledger.tags[(name, text)] = digest
 

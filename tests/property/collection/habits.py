@@ -19,8 +19,8 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "head_blob": 2,
     "mount": 3,
     "retag": 3,
-    "untag": 6,
-    "delete_tags": 3,
+    "untag": 8,
+    "delete_tags": 5,
     "delete_manifest": 3,
     "delete_blob": 2,
     "undo_tag": 3,
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass
 class Habits:
-    """One client's life."""
+    """One client's life. *weights* may change while it lives."""
 
     client: Client
     scheduler: Scheduler

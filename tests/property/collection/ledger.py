@@ -51,6 +51,8 @@ class Ledger:
         self._promised: dict[Key, float] = {}
         self._removing: Counter[Key] = Counter()
         self._removed: dict[Key, int] = defaultdict(int)
+        self._shaking: Counter[RepositoryName] = Counter()
+        self._shaken: dict[RepositoryName, int] = defaultdict(int)
 
     def clock(self) -> float:
         """Seconds; time can be made to pass."""
@@ -83,6 +85,23 @@ class Ledger:
     def removed_since(self, number: int) -> set[Key]:
         """What somebody may have removed by name since the event of that number."""
         return {key for key, at in self._removed.items() if at > number}
+
+    def is_shaken(self, name: RepositoryName, since: Stamp) -> bool:
+        """Whether any tag of a repository may have come back after *since*."""
+        return bool(self._shaking[name]) or self._shaken[name] > since.number
+
+    @contextlib.contextmanager
+    def shaking(self, names: Collection[RepositoryName]) -> Iterator[None]:
+        """Somebody brings tags back that went with a manifest, whosever they are."""
+        for name in names:
+            self._shaking[name] += 1
+            self.tags |= {place: UNKNOWN for place in self.tags if place[0] == name}
+        try:
+            yield
+        finally:
+            for name in names:
+                self._shaking[name] -= 1
+                self._shaken[name] = self.stamp().number
 
     @contextlib.contextmanager
     def removing(self, keys: Collection[Key]) -> Iterator[None]:

@@ -17,7 +17,7 @@ from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Database, Query
 from moorage.storage.base import StorageDriver
 from moorage.storage.memory import MemoryDriver
-from property.collection.clients import Client, Services
+from property.collection.clients import Client, Services, Touched
 from property.collection.gated import GatedDatabase, GatedStorage
 from property.collection.gates import Actor, Scheduler, Violation
 from property.collection.habits import WEIGHTS, Habits
@@ -58,7 +58,7 @@ class Plan:
     failing: float = 0.02
     quiet_every: int = 250
     """Steps after which all come to rest, and everything is looked at."""
-    passing: float = 0.012
+    passing: float = 0.03
     """The chance, at each step, that time passes."""
     weights: Mapping[str, int] = field(default_factory=lambda: WEIGHTS)
 
@@ -77,7 +77,8 @@ class Simulation:
         self._database = GatedDatabase(database, self.scheduler)
         self._gated = GatedStorage(self._storage, self.scheduler, failing=plan.failing)
         self._services = Services.over(database, self._storage)
-        self._numbers = iter(range(1 << 30))
+        self._requests: dict[str, dict[str, Touched]] = {}
+        self._weights = dict(plan.weights)
         self._last: tuple[Snapshot, int] | None = None
 
     async def run(self) -> None:
@@ -111,10 +112,11 @@ class Simulation:
             self._staff()
             await self.scheduler.settle()
             if self._rng.random() < self.plan.passing:
-                await self._let_time_pass(self._rng.choice([0.05, 0.2, 0.45, 0.6, 1.1]) * DELAY_S)
+                await self._let_time_pass(self._rng.choice([0.05, 0.2, 0.45, 0.6, 1.1, 1.1]) * DELAY_S)
             if self.scheduler.steps >= next_quiet:
                 await self._rest()
                 await self._look()
+                self._change_habits()
                 next_quiet = self.scheduler.steps + self.plan.quiet_every
         await self._rest()
         await self._look()
@@ -122,20 +124,26 @@ class Simulation:
         await self._drain()
 
     def _staff(self) -> None:
-        """Start a process for each that was killed."""
-        for kind, wanted in (
-            ("client", self.plan.clients),
-            ("blobs", self.plan.collectors),
-            ("manifests", self.plan.collectors),
+        """Start a process for each that was killed; a client's has the same tags, and can undo what that did."""
+        alive = {actor.name for actor in self.scheduler.actors if not actor.is_dead}
+        for kind, wanted, work in (
+            ("client", self.plan.clients, self._client),
+            ("blobs", self.plan.collectors, self._blobs),
+            ("manifests", self.plan.collectors, self._manifests),
         ):
-            have = sum(actor.name.startswith(kind) and not actor.is_dead for actor in self.scheduler.actors)
-            for _ in range(wanted - have):
-                work = {"client": self._client, "blobs": self._blobs, "manifests": self._manifests}[kind]
-                self.scheduler.start(f"{kind}{next(self._numbers)}", work)
+            for name in (f"{kind}{number}" for number in range(wanted)):
+                if name not in alive:
+                    self.scheduler.start(name, work)
+
+    def _change_habits(self) -> None:
+        """Let all clients do more of some things and nothing of others for a while: so rare things meet, too."""
+        wanted = {what: weight * self._rng.choice([0, 1, 1, 4]) for what, weight in self.plan.weights.items()}
+        self._weights |= wanted if any(wanted.values()) else self.plan.weights
 
     async def _client(self, actor: Actor) -> None:
-        client = Client(actor, self.ledger, Services.over(self._database, self._gated))
-        await Habits(client, self.scheduler, self.plan.weights).live()
+        requests = self._requests.setdefault(actor.name, {})
+        client = Client(actor, self.ledger, Services.over(self._database, self._gated), requests)
+        await Habits(client, self.scheduler, self._weights).live()
 
     async def _blobs(self, actor: Actor) -> None:
         collector = BlobCollector(SqlBlobReviews(self._database), self._gated, _PATIENT)

@@ -20,6 +20,8 @@ class Row:
     digest: Digest
     is_deleted: bool
     subject: Digest | None
+    created_at: object
+    """With it a row is told from a later one that has the same id."""
 
     @property
     def key(self) -> tuple[Digest, int]:
@@ -104,13 +106,17 @@ class Snapshot:
         *is_removed*: whether somebody removed the manifest by name meanwhile.
         """
         for found, row in before.manifests.items():
-            if found not in self.manifests and not is_removed(self.repositories[row.repository], row.digest):
+            if not self._has_still(found, before) and not is_removed(self.repositories[row.repository], row.digest):
                 kept = {keeper for keeper in before.keepers(found) if keeper[0] == "manifest"}
-                if any(by in self.manifests and not before.is_cycle(found, by) for _, by in kept):
+                if any(self._has_still(by, before) and not before.is_cycle(found, by) for _, by in kept):
                     yield f"the manifest {row.digest} in {self.repositories[row.repository]} went before what kept it"
         for blob, digest in before.blobs.items():
-            if blob not in self.blobs and any(user in self.manifests for user in before.users(blob)):
+            if blob not in self.blobs and any(self._has_still(user, before) for user in before.users(blob)):
                 yield f"the blob {digest} went before what kept it"
+
+    def _has_still(self, manifest: int, before: "Snapshot") -> bool:
+        row = self.manifests.get(manifest)
+        return row is not None and row.created_at == before.manifests[manifest].created_at
 
     def is_cycle(self, manifest: int, keeper: int) -> bool:
         """Whether an index lists what it refers to as its subject: then it does not keep itself."""
@@ -160,9 +166,9 @@ async def take(database: Database, storage: StorageDriver) -> Snapshot:
         return digest_of(bytes(value))
 
     manifests = {
-        int(i): Row(int(repository), digest(key), bool(gone), None if subject is None else digest(subject))  # type: ignore[call-overload]
-        for i, repository, key, gone, subject in await rows(
-            "SELECT id, repository_id, digest, deleted_at IS NOT NULL, subject_digest FROM manifests"
+        int(i): Row(int(repository), digest(key), bool(gone), None if subject is None else digest(subject), at)  # type: ignore[call-overload]
+        for i, repository, key, gone, subject, at in await rows(
+            "SELECT id, repository_id, digest, deleted_at IS NOT NULL, subject_digest, created_at FROM manifests"
         )
     }
     uses = "SELECT manifest_id, blob_id FROM layers UNION SELECT id, config_blob_id FROM manifests WHERE config_blob_id > 0"

@@ -16,6 +16,9 @@ DEADLINE_S = 60.0
 """Nobody is away for longer: every wait of the product has a shorter deadline, and the machine may be busy."""
 _PROBE_S = 0.002
 _TRACE = 600
+_PACES = (1.0, 1.0, 1.0, 0.05)
+"""Some are slow for a while: what others do meanwhile is what goes wrong."""
+_NEW_PACES = 0.02
 
 
 class Crashed(BaseException):
@@ -34,6 +37,8 @@ class Actor:
     rng: random.Random
     is_dead: bool = False
     open_transactions: int = 0
+    pace: float = 1.0
+    """How often it gets its turn, compared with the others."""
     parked: list["Parked"] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
@@ -115,7 +120,10 @@ class Scheduler:
         choice = [each for actor in self.actors for each in actor.parked if not (only_busy and each.label == "idle")]
         if not choice:
             return False
-        parked = self.rng.choice(choice)
+        if self.rng.random() < _NEW_PACES:
+            for actor in self.actors:
+                actor.pace = self.rng.choice(_PACES)
+        (parked,) = self.rng.choices(choice, [each.actor.pace for each in choice])
         self.steps += 1
         parked.actor.parked.remove(parked)
         if parked.label != "idle" and self.rng.random() < crash:

@@ -15,6 +15,7 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "push_index": 8,
     "push_referrer": 6,
     "push_sparse": 5,
+    "push_late": 4,
     "push_blob": 3,
     "head_blob": 2,
     "mount": 3,
@@ -28,6 +29,7 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "look": 3,
 }
 _RETRIES = 3
+_LATE = 20
 
 T = TypeVar("T")
 
@@ -64,6 +66,15 @@ class Habits:
 
     async def push_sparse(self) -> None:
         await self.client.put(SPARSE, self._one((*IMAGES, *INDEXES, *REFERRERS)), self._tags())
+
+    async def push_late(self) -> None:
+        """Bring the blobs, then do something else for so long that they may be gone when the manifest comes."""
+        name, item = self._repository(), self._one(IMAGES)
+        for content in item.blobs:
+            await self.client.push_blob(name, content, in_chunks=False)
+        for _ in range(self.client.actor.rng.randrange(_LATE)):
+            await self.scheduler.gate("waits")
+        await self.client.put(name, item, self._tags())
 
     async def push_blob(self) -> None:
         await self.client.push_blob(self._repository(), self._one(BLOBS), in_chunks=self._chance(0.4))

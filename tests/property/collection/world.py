@@ -32,14 +32,13 @@ def blob_digest(content: Content) -> Digest:
     return Digest.parse(content.digest)
 
 
-_LAYERS = [blob(number, 24) for number in range(5)]
+_LAYERS = [blob(number, 24) for number in range(6)]
 _CONFIGS = [config(number) for number in range(2)]
 
 
 def _image(number: int) -> Item:
     configuration = _CONFIGS[number % 2]
-    layers = [_LAYERS[number % 5], _LAYERS[(number * 2 + 1) % 5]]
-    layers = layers[:1] if layers[0] is layers[1] else layers
+    layers = [_LAYERS[number], _LAYERS[4 + number % 2]]
     return Item(image_manifest(configuration, layers, annotations={"n": str(number)}), (configuration, *layers))
 
 

@@ -17,10 +17,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import auth_works
 import change_works
 import gc_works
 import list_works
 import machine
+import offline_works
 import postgres
 import report
 from content import GIB, SEED, Pool
@@ -36,7 +38,14 @@ SCRATCH_RESULTS = BENCH / "results" / "scratch.json"
 NOTES = BENCH / "notes.md"
 PAGE = BENCH.parent / "docs" / "benchmarks.md"
 
-WORKS = {**PULL_AND_PUSH_WORKS, **list_works.WORKS, **change_works.WORKS, **gc_works.WORKS}
+WORKS = {
+    **PULL_AND_PUSH_WORKS,
+    **list_works.WORKS,
+    **change_works.WORKS,
+    **gc_works.WORKS,
+    **offline_works.WORKS,
+    **auth_works.WORKS,
+}
 POSTGRES_SETTINGS = {"shared_buffers": "256MB"}
 
 
@@ -113,6 +122,7 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Results:
             pool=Pool(),
             say=_say,
             stores=stores,
+            workers=options.workers,
         )
         figures: list[Figure] = []
         for name in options.only or WORKS:

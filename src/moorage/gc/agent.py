@@ -11,14 +11,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Never, Protocol
+from typing import Never, Protocol
 
 from moorage.errors import BackendError
 from moorage.gc.online import BLOB_BATCH, MANIFEST_BATCH, BlobCollector, BlobsReviewed, ManifestCollector
+from moorage.metadata.queues import Queue
 from moorage.metadata.reviews import ManifestsReviewed, ReviewDelay
 from moorage.telemetry import get_log
 
-Worker = Literal["blob", "manifest"]
 Round = BlobsReviewed | ManifestsReviewed
 
 _START_JITTER = timedelta(seconds=59)
@@ -47,10 +47,10 @@ class Pace:
 class Observer(Protocol):
     """Is told what happens, for metrics."""
 
-    def ran(self, worker: Worker, found: Round | None, duration_s: float) -> None:
+    def ran(self, worker: Queue, found: Round | None, duration_s: float) -> None:
         """A round has ended; *found* None: by an error."""
 
-    def sleeps(self, worker: Worker, duration_s: float) -> None:
+    def sleeps(self, worker: Queue, duration_s: float) -> None:
         """The next round comes after so long."""
 
 
@@ -59,7 +59,7 @@ class Agent:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: Queue,
         work: BlobCollector | ManifestCollector,
         next_at: Callable[[], Awaitable[datetime | None]],
         pace: Pace,

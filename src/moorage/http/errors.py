@@ -48,6 +48,10 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.RangeNotSatisfiable: (416, "SIZE_INVALID"),
     errors.Unauthorized: (401, "UNAUTHORIZED"),
     errors.Denied: (403, "DENIED"),
+    errors.Protected: (401, "DENIED"),
+    errors.PatternRefused: (400, "UNSUPPORTED"),
+    errors.ProjectUnknown: (400, "UNKNOWN_PROJECT_PATH_CLAIM"),
+    errors.ProjectMismatch: (400, "MISMATCH_PROJECT_PATH_CLAIM"),
     errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
     errors.RouteUnknown: (404, "UNSUPPORTED"),
     errors.MethodNotAllowed: (405, "UNSUPPORTED"),
@@ -57,6 +61,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.StorageBusy: (503, "UNAVAILABLE"),
     errors.PathUnknown: (500, "UNKNOWN"),
     errors.DatabaseUnavailable: (503, "UNAVAILABLE"),
+    errors.DatabaseContended: (503, "UNAVAILABLE"),
     errors.DatabaseConflict: (503, "UNAVAILABLE"),
 }
 

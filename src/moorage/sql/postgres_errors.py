@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from moorage.errors import DatabaseConflict, DatabaseUnavailable, StorageFull
+from moorage.errors import DatabaseConflict, DatabaseContended, DatabaseUnavailable, StorageFull
 
 VENDOR_ERRORS: Final = (
     asyncpg.PostgresError,
@@ -23,6 +23,7 @@ _PRIVILEGE = "42501"
 _READ_ONLY = "25006"
 _COLLISIONS = frozenset({"40001", "40P01"})
 """A serialization failure, a deadlock."""
+_LOCK_TIMEOUT = "55P03"
 _ENDED = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 """The server ends the connection: shutdown or terminated, crash, not up yet, idle for too long."""
 
@@ -66,15 +67,18 @@ def _diagnose_code(exc: Exception, code: str) -> Fault:
         return Fault(DatabaseConflict(str(exc)))
     if code == _DISK_FULL:
         return Fault(StorageFull(f"no room for the database: {exc}"))
-    if code in _COLLISIONS or code == _READ_ONLY:
-        return Fault(_unavailable(exc), is_lost=code == _READ_ONLY, is_undone=True)
+    if code in _COLLISIONS or code == _LOCK_TIMEOUT:
+        return Fault(DatabaseContended(_text(exc, code)), is_undone=True)
+    if code == _READ_ONLY:
+        return Fault(_unavailable(exc), is_lost=True, is_undone=True)
     if code.startswith(_OUR_MISTAKES) and code != _PRIVILEGE:
         return Fault(exc)
     return Fault(_unavailable(exc), is_lost=code in _ENDED or code.startswith(_CONNECTION))
 
 
 def _unavailable(exc: Exception) -> DatabaseUnavailable:
-    code = getattr(exc, "sqlstate", None)
-    return DatabaseUnavailable(
-        f"PostgreSQL: {str(exc) or type(exc).__name__}" + (f" (SQLSTATE {code})" if code else "")
-    )
+    return DatabaseUnavailable(_text(exc, getattr(exc, "sqlstate", None)))
+
+
+def _text(exc: Exception, code: str | None) -> str:
+    return f"PostgreSQL: {str(exc) or type(exc).__name__}" + (f" (SQLSTATE {code})" if code else "")

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import re2
 
-from moorage.auth.guards import ClosedGuard, Guard, OpenGuard, SillyGuard
-from moorage.config import Config, FilesystemDriver, HtpasswdAuth, InmemoryDriver, SillyAuth, TokenAuth
+from moorage.config import Config, FilesystemDriver, InmemoryDriver
 from moorage.config.stores import Store
 from moorage.core.blobs import Blobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.uploads import Uploads
 from moorage.errors import ConfigurationError, Mistake
+from moorage.gc.agent import Observer
 from moorage.http.app import App, Rules
 from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import Bodies
@@ -27,7 +27,8 @@ from moorage.storage import filesystem, memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.telemetry import AccessLog, LogSettings
 from moorage.wiring.apis import gitlab_handlers, moorage_handlers
-from moorage.wiring.collection import agents
+from moorage.wiring.collection import agents, collection
+from moorage.wiring.guards import guard
 from moorage.wiring.metadata import Metadata, open_metadata
 
 
@@ -50,8 +51,10 @@ class Registry:
         await self.storage.close()
 
 
-async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
+async def build(config: Config, store: Store, *, secret: bytes, observer: Observer | None = None) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
+
+    *observer*: is told what garbage collection does.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
@@ -65,13 +68,18 @@ async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
     uploads = Uploads(storage, metadata.links, sessions=metadata.sessions)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
+    states = UploadStates(secret, shared=config.http.secret)
+    moorage = None
+    if database is not None:
+        collected = collection(config, database, storage, observer)
+        moorage = moorage_handlers(database, collected, bodies, door, prefix=prefix)
     app = App(
         blobs=BlobHandlers(blobs),
-        uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(secret), chunk_min_bytes=storage.chunk_min_bytes),
+        uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
         listings=ListingHandlers(Repositories(metadata.catalogue), manifests, has_database=database is not None),
         gitlab=None if database is None else gitlab_handlers(database, bodies, door),
-        moorage=None if database is None else moorage_handlers(database, bodies, door, prefix=prefix),
+        moorage=moorage,
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=Rules(
@@ -81,7 +89,7 @@ async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
         ),
         access_log=AccessLog(log_settings(config)),
     )
-    collecting = () if database is None else agents(config, database, storage)
+    collecting = () if database is None else agents(config, database, storage, observer)
     return Registry(app, storage, uploads, metadata, (*metadata.chores, *collecting))
 
 
@@ -117,19 +125,6 @@ def manifest_rules(config: Config) -> ManifestRules:
         require_children=wanted != "none",
         required_platforms=platforms if wanted == "list" else frozenset(),
     )
-
-
-def guard(config: Config) -> Guard:
-    """What checks credentials. A scheme that is configured and not implemented lets nobody in."""
-    match config.auth:
-        case SillyAuth(realm=realm, service=service):
-            return SillyGuard(realm, service)
-        case TokenAuth(realm=realm, service=service):
-            return ClosedGuard(scheme="Bearer", realm=realm, service=service)
-        case HtpasswdAuth(realm=realm):
-            return ClosedGuard(scheme="Basic", realm=realm)
-        case _:
-            return OpenGuard()
 
 
 def log_settings(config: Config) -> LogSettings:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from moorage.errors import DatabaseConflict, DatabaseUnavailable
+from moorage.errors import DatabaseConflict, DatabaseContended, DatabaseUnavailable
 from moorage.sql.postgres import PostgresDatabase
 from moorage.sql.postgres_connect import PoolLimits
 from support.postgres import Postgres, migrated, opened
@@ -225,4 +225,4 @@ async def test_a_deadlocked_write_is_sent_again_and_a_transaction_is_told(postgr
                     await asyncio.sleep(0.05)
 
         outcomes = await asyncio.gather(transaction("a", "b"), transaction("b", "a"), return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes if outcome is not None] == [DatabaseUnavailable]
+        assert [type(outcome) for outcome in outcomes if outcome is not None] == [DatabaseContended]

@@ -10,7 +10,7 @@ ORDER BY id FOR NO KEY UPDATE;
 
 -- lock_blobs --
 SELECT b.digest, b.id, rb.deleted_at IS NULL FROM blobs b JOIN repository_blobs rb ON rb.blob_id = b.id
-WHERE b.digest = ANY($2) AND rb.repository_id = $1 ORDER BY b.id FOR NO KEY UPDATE OF rb FOR KEY SHARE OF b;
+WHERE b.digest = ANY($2) AND rb.repository_id = $1 ORDER BY b.id FOR KEY SHARE OF b FOR NO KEY UPDATE OF rb;
 
 -- lock_repository --
 SELECT path FROM repositories WHERE id = $1 FOR NO KEY UPDATE;

@@ -1,7 +1,9 @@
--- Lock, then look; and never wait while something is held: what somebody else holds is left for the next time.
+-- Lock, then look; and hardly ever wait while something is held: what somebody else holds is left for the next time.
 
+-- A collector gives up before PostgreSQL looks for a deadlock (deadlock_timeout, a second): so it never is a client that
+-- has to give way.
 -- now --
-SELECT now();
+SELECT now(), set_config('lock_timeout', '500ms', true);
 
 -- due_blobs --
 SELECT digest, event, review_count, review_after FROM gc_blob_review_queue

@@ -87,3 +87,9 @@ SELECT min(review_after) FROM gc_manifest_review_queue;
 
 -- set_delay --
 UPDATE gc_review_after_defaults SET value = $1 WHERE value <> $1 RETURNING event;
+
+-- note_progress --
+INSERT INTO gc_progress (hour, queue, reviewed, removed, removed_bytes, failed) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (hour, queue) DO UPDATE SET reviewed = gc_progress.reviewed + excluded.reviewed,
+    removed = gc_progress.removed + excluded.removed,
+    removed_bytes = gc_progress.removed_bytes + excluded.removed_bytes, failed = gc_progress.failed + excluded.failed;

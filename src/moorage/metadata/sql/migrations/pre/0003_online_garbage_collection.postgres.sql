@@ -72,9 +72,8 @@ RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     v_blob bigint;
 BEGIN
-    UPDATE gc_blob_review_queue SET review_after = gc_review_after_v1('blob_upload'), event = 'blob_upload'
-        WHERE digest = p_digest AND life = p_life AND (claimed_until IS NULL OR claimed_until <= now());
-    IF NOT FOUND THEN
+    IF NOT EXISTS (SELECT 1 FROM gc_blob_review_queue
+            WHERE digest = p_digest AND life = p_life AND (claimed_until IS NULL OR claimed_until <= now())) THEN
         RETURN false;
     END IF;
     IF p_size IS NOT NULL THEN
@@ -89,6 +88,12 @@ BEGIN
         VALUES (ensure_repository_v1(p_path, p_now), v_blob, p_now)
         ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL
             WHERE repository_blobs.deleted_at IS NOT NULL;
+    -- Last, as triggers come to the queue last: whoever holds a row of it waits for nothing else.
+    UPDATE gc_blob_review_queue SET review_after = gc_review_after_v1('blob_upload'), event = 'blob_upload'
+        WHERE digest = p_digest AND life = p_life AND (claimed_until IS NULL OR claimed_until <= now());
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'garbage collection came between' USING ERRCODE = 'serialization_failure';
+    END IF;
     RETURN true;
 END $$;
 

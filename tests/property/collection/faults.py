@@ -90,7 +90,7 @@ def _finish_first() -> Iterator[None]:
 
     async def wrong(self: SqlBlobReviews, digests: Collection[Digest]) -> Judged:
         judged = await judge(self, digests)
-        await self.finish([digest for digest, _ in judged.unneeded])
+        await self.finish({digest: size or 0 for digest, size in judged.unneeded})
         return judged
 
     with patch.object(SqlBlobReviews, "judge", wrong):
@@ -105,9 +105,9 @@ def _bytes_first() -> Iterator[None]:
     text = "DELETE FROM blobs WHERE digest = ANY({}1)"
     by_digest = Query(drop.name, text.format("?"), text.format("$"))
 
-    async def wrong(self: SqlBlobReviews, digests: Collection[Digest]) -> None:
-        await self._database.write(by_digest, reviews._keys(digests))
-        await finish(self, digests)
+    async def wrong(self: SqlBlobReviews, removed: Mapping[Digest, int]) -> None:
+        await self._database.write(by_digest, reviews._keys(removed))
+        await finish(self, removed)
 
     with (
         patch.dict(_REVIEWS, {"drop_blobs": keep}),  # type: ignore[arg-type]
@@ -130,7 +130,7 @@ async def _drop_first(self: SqlManifestReviews, *, limit: int) -> ManifestsRevie
         Dropped(repository=row[4], digest=digest_of(bytes(row[1])), media_type=row[2], size_bytes=row[3], event="")
         for row in rows
     ]
-    return ManifestsReviewed(due=len(due), needed=len(needed), dropped=dropped)
+    return ManifestsReviewed(due=len(due), needed=[due[row_id] for row_id in needed], dropped=dropped)
 
 
 @contextlib.contextmanager

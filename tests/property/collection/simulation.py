@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import structlog
 
-from moorage.errors import MoorageError
+from moorage.errors import DatabaseContended, MoorageError
 from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.oci.names import RepositoryName, Tag
@@ -149,7 +149,10 @@ class Simulation:
         collector = BlobCollector(SqlBlobReviews(self._database), self._gated, _PATIENT)
         while True:
             await self.scheduler.gate("idle")
-            found = await collector.round(limit=actor.rng.randint(1, 5))
+            try:
+                found = await collector.round(limit=actor.rng.randint(1, 5))
+            except DatabaseContended:
+                continue  # It gave way.
             for blob in found.removed:
                 self.scheduler.note(actor.name, f"removed {blob.digest}")
 
@@ -157,7 +160,10 @@ class Simulation:
         collector = ManifestCollector(SqlManifestReviews(self._database), _PATIENT)
         while True:
             await self.scheduler.gate("idle")
-            found = await collector.round(limit=actor.rng.randint(1, 5))
+            try:
+                found = await collector.round(limit=actor.rng.randint(1, 5))
+            except DatabaseContended:
+                continue
             for manifest in found.dropped:
                 self.scheduler.note(actor.name, f"dropped {manifest.repository} {manifest.digest}")
 

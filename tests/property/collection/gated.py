@@ -1,7 +1,7 @@
 """A database and a storage with a gate before and after everything that they do."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 from moorage.errors import BackendError, StorageUnavailable
 from moorage.sql.base import Database, Query, Row, Session, Value
@@ -94,8 +94,11 @@ class GatedStorage(StorageDriver):
 
     name = "gated"
 
-    def __init__(self, inner: StorageDriver, scheduler: Scheduler, *, failing: float) -> None:
-        """*failing*: the chance that something that changes it fails."""
+    def __init__(
+        self, inner: StorageDriver, scheduler: Scheduler, *, failing: float, on_move: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """*failing*: the chance that something that changes it fails. *on_move*: is told what got to where."""
+        self._on_move = on_move
         self._inner = inner
         self._scheduler = scheduler
         self._failing = failing
@@ -139,6 +142,7 @@ class GatedStorage(StorageDriver):
     async def move(self, source: str, target: str) -> None:
         async with self._change("move"):
             await self._inner.move(source, target)
+            await self._on_move(target)
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         await self._scheduler.gate("delete")

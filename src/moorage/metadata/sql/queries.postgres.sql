@@ -31,7 +31,8 @@ WHERE r.path = $1 AND b.digest = $2 AND b.missing_since IS NULL
 -- No row: garbage collection has it, or has had it.
 -- put_off_blob --
 UPDATE gc_blob_review_queue SET review_after = gc_review_after_v1('blob_upload')
-WHERE digest = $1 AND (claimed_until IS NULL OR claimed_until <= now()) RETURNING digest;
+WHERE digest = $1 AND (claimed_until IS NULL OR claimed_until <= now())
+    AND EXISTS (SELECT 1 FROM blobs WHERE digest = $1) RETURNING digest;
 
 -- asked_manifest --
 SELECT m.digest, m.media_type, m.payload, m.id,

@@ -95,7 +95,8 @@ WHERE r.path = $1 AND b.digest = $2 AND b.missing_since IS NULL
 -- put_off_blob --
 UPDATE gc_blob_review_queue
 SET review_after = now_us() + (SELECT value FROM gc_review_after_defaults WHERE event = 'blob_upload')
-WHERE digest = $1 AND (claimed_until IS NULL OR claimed_until <= now_us()) RETURNING digest;
+WHERE digest = $1 AND (claimed_until IS NULL OR claimed_until <= now_us())
+    AND EXISTS (SELECT 1 FROM blobs WHERE digest = $1) RETURNING digest;
 
 -- asked_manifest --
 SELECT m.digest, m.media_type, m.payload, m.id, q.review_after < now_us() + d.value / 2

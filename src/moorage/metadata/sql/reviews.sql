@@ -5,9 +5,11 @@
 SELECT digest, event, review_count, review_after FROM gc_blob_review_queue
 WHERE review_after <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) ORDER BY review_after LIMIT $2;
 
--- Whatever happens to a claimed blob moves review_after away from claimed_until.
+-- Whatever happens to a claimed blob moves review_after away from claimed_until. Who expected it before has to do so
+-- again, also if this claim ends without an end of the row: the bytes may have gone by then.
 -- claim_blobs --
-UPDATE gc_blob_review_queue SET claimed_by = $2, claimed_until = $3, review_after = $3 WHERE digest = ANY($1);
+UPDATE gc_blob_review_queue SET claimed_by = $2, claimed_until = $3, review_after = $3, life = life + 1
+WHERE digest = ANY($1);
 
 -- Locked first: what was committed before the locks were had is seen by the statements after this one alone.
 -- lock_blobs --

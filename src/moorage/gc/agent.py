@@ -1,8 +1,10 @@
 """The loop around rounds of reviews: quickly through a backlog, at no cost while there is nothing to do.
 
-How long it pauses depends on what the last round found. A full one: as long as it has computed, so that it takes half of a
-processor at most, and a quarter of the time that it has waited, so that others come to the disk. Anything less: ``interval``. Nothing: longer each time, up to ``maxbackoff``, but never past
-the next review that is due. Source: GitLab features OGC-002, OGC-003.
+How long it pauses depends on what the last round found. A full one: as long as it has computed, so that it takes half
+of a processor at most, and a quarter of the time that it has waited, so that others come to the disk. Anything less:
+``interval``. Nothing: longer each time, up to ``maxbackoff``, but never past the next review that is due.
+
+Source: GitLab features OGC-002, OGC-003.
 """
 
 import asyncio

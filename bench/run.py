@@ -52,15 +52,10 @@ POSTGRES_SETTINGS = {"shared_buffers": "256MB"}
 
 def main(arguments: Sequence[str]) -> int:
     """Run with command-line *arguments*; the exit status says whether all could be measured."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     if options.report:
         _write_page(from_json(LATEST.read_bytes()))
         return 0
-    if options.keep and (not options.only or options.quick or options.null):
-        print(
-            "--keep is for whole measurements of some works: give --only, without --quick and --null", file=sys.stderr
-        )
-        return 1
     missing = [name for name in ("docker-registry", "wrk") if shutil.which(name) is None]
     missing += [] if postgres.programs() else ["postgresql"]
     if missing:
@@ -98,6 +93,14 @@ def main(arguments: Sequence[str]) -> int:
         _write_page(results)
     _print(results)
     return 0
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.keep and (not options.only or options.quick or options.null):
+        parser.error("--keep is for whole measurements of some works: give --only, without --quick and --null")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

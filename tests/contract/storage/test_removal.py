@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import StorageUnavailable
-from moorage.storage import folders
 from moorage.storage.base import StorageDriver, clock
 from moorage.storage.filesystem import FilesystemDriver
 
@@ -78,7 +77,7 @@ async def test_what_is_not_durable_is_not_acknowledged(tmp_path: Path, monkeypat
     def fail(fd: int) -> None:
         raise OSError(5, os.strerror(5))
 
-    monkeypatch.setattr(folders.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     assert set(await driver.remove([A], until=LATER)) == {A}
     monkeypatch.undo()
     assert await driver.remove([A], until=LATER) == {}
@@ -98,10 +97,10 @@ async def test_the_folder_is_synced_though_the_file_had_gone_before(
     fsync = os.fsync
 
     def note(fd: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
         fsync(fd)
 
-    monkeypatch.setattr(folders.os, "fsync", note)
+    monkeypatch.setattr(os, "fsync", note)
     assert await driver.remove([A], until=LATER) == {}
     assert synced == [str(data.parent.parent)]
     await driver.close()

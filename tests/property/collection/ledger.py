@@ -48,7 +48,7 @@ class Ledger:
         """*delay_s*: with one that is shorter than the margin nothing is promised for any time."""
         self._delay_s = delay_s
         self.offset_s = 0.0
-        self.tags: dict[TagKey, Digest | None | Unknown] = {}
+        self.tags: dict[TagKey, Digest | Unknown | None] = {}
         self._number = 0
         self._promised: dict[Key, float] = {}
         self._removing: Counter[Key] = Counter()

@@ -16,7 +16,7 @@ from moorage.metadata.reviews import ReviewDelay
 from moorage.metadata.sql import links
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.storage import paths
-from moorage.storage.base import StorageDriver
+from moorage.storage.base import StorageDriver, clock
 from moorage.storage.memory import MemoryDriver
 
 Removal = Callable[[], Awaitable[object]]
@@ -35,7 +35,7 @@ class Troubled(MemoryDriver):
         if self.trouble is not None:
             await self.trouble()
         failures = await super().remove([path for path in paths if path not in self.failing], until=until)
-        return failures | {path: StorageUnavailable("the disk is away") for path in paths if path in self.failing}
+        return {**failures, **{path: StorageUnavailable("the disk is away") for path in paths if path in self.failing}}
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_nothing_is_removed_when_the_claim_is_nearly_over(
     store: SqlStore, storage: Troubled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = await push_blob(store, b"a")
-    late = online.clock() - 41
+    late = clock() - 41
     monkeypatch.setattr(online, "clock", lambda: late)  # It began 41 seconds ago.
     found = await collector(store, storage).round()
     assert (list(found.removed), len(found.failed)) == ([], 1)
@@ -154,8 +154,6 @@ async def test_a_database_that_hangs_ends_the_round(store: SqlStore, storage: Tr
         with pytest.raises(DatabaseUnavailable, match=r"gc\.transactiontimeout"):
             await ManifestCollector(SqlManifestReviews(store.database), Deadlines(transaction=short)).round()
     assert len((await collector(store, storage).round()).removed) == 1
-
-
 
 
 def agent(store: SqlStore, storage: StorageDriver, pace: Pace) -> Agent:

@@ -9,6 +9,7 @@ from contract.metadata.pushing import NAME, NOBODY, OTHER, push, push_blob, push
 from contract.metadata.stores import SqlStore, query
 from moorage.errors import BeingRemoved, ManifestUnknown
 from moorage.metadata.sql import links
+from moorage.metadata.sql.recording import QUERIES
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
@@ -29,9 +30,10 @@ async def pass_(store: SqlStore, by: timedelta, *tables: str) -> None:
     amount = by // timedelta(microseconds=1)
     step = "$1" if store.database.dialect == "sqlite" else "$1 * interval '1 microsecond'"
     for table in tables or ("gc_blob_review_queue", "gc_manifest_review_queue"):
-        await store.database.write(query(f"UPDATE {table} SET review_after = review_after - {step}"), amount)
+        text = f"UPDATE {table} SET review_after = review_after - {step}"  # noqa: S608 - our tables
+        await store.database.write(query(text), amount)
     if not tables:
-        claims = f"UPDATE gc_blob_review_queue SET claimed_until = claimed_until - {step}"
+        claims = f"UPDATE gc_blob_review_queue SET claimed_until = claimed_until - {step}"  # noqa: S608 - as above
         await store.database.write(query(claims), amount)
 
 
@@ -250,14 +252,14 @@ async def test_a_promise_puts_off_nothing_whose_row_has_gone(sql: SqlStore) -> N
     """Between the question and putting off, a collector took the row and failed to remove the bytes."""
     await push_blob(sql, BODY)
     await pass_(sql, DELAY)
-    asked = await sql.database.first(links.QUERIES["asked_blob"], NAME.text, b"\x01" + bytes.fromhex(DIGEST.encoded))
+    asked = await sql.database.first(QUERIES["asked_blob"], NAME.text, b"\x01" + bytes.fromhex(DIGEST.encoded))
     assert asked is not None
     reviews = SqlBlobReviews(sql.database)
     await reviews.claim(limit=10)
     await reviews.judge([DIGEST])
     await reviews.put_off([DIGEST], delay=timedelta(minutes=5), error="no")
     key = b"\x01" + bytes.fromhex(DIGEST.encoded)
-    assert not await sql.database.write(links.QUERIES["put_off_blob"], key)
+    assert not await sql.database.write(QUERIES["put_off_blob"], key)
 
 
 async def test_what_is_needed_can_be_promised_though_no_review_waits(sql: SqlStore) -> None:
@@ -345,7 +347,7 @@ async def test_what_comes_while_a_sparse_manifest_is_pushed_stays(sql: SqlStore,
     async with other_sql.database.transaction() as session:
         await session.all(query("SELECT digest FROM sparse_references FOR UPDATE"))
         again = asyncio.create_task(push(sql, content, "v1"))
-        while not (await sql.rows("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))[0][0]:
+        while not (await sql.rows("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))[0][0]:  # noqa: ASYNC110 - it waits in another process
             await asyncio.sleep(0.01)
         digest = await push_blob(sql, late.body)
     await again

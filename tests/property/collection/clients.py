@@ -1,5 +1,6 @@
 """Clients that push, pull, move and remove, as real ones do, and hold the registry to what it told them."""
 
+import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 
@@ -126,7 +127,8 @@ class Client:
             found = await self.services.blobs.open(name, digest, method="HEAD")
         except BlobUnknown:
             if was_held and self.ledger.holds(key):
-                raise Violation(f"{key} was promised, and HEAD does not find it") from None
+                msg = f"{key} was promised, and HEAD does not find it"
+                raise Violation(msg) from None
             return False
         assert isinstance(found, BlobFile)
         found.reader.close()
@@ -141,7 +143,8 @@ class Client:
             await self.services.manifests(name).get(name, item.digest, accepts=accept_all, promises=True)
         except (ManifestUnknown, NameUnknown):
             if was_held and self.ledger.holds(key):
-                raise Violation(f"{key} was promised, and HEAD does not find it") from None
+                msg = f"{key} was promised, and HEAD does not find it"
+                raise Violation(msg) from None
             return False
         self.ledger.promise(key, since, share=0.5)
         return True
@@ -175,7 +178,8 @@ class Client:
         except ReferencesUnknown as exc:
             missed = {each for each in held if str(each.digest) in exc.digests and self.ledger.holds(each)}
             if missed:
-                raise Violation(f"{key} was refused for what was promised: {missed}") from None
+                msg = f"{key} was refused for what was promised: {missed}"
+                raise Violation(msg) from None
             self._settle(before, since)
             raise
         self.ledger.promise(key, since)
@@ -229,13 +233,12 @@ class Client:
         key, since = (name, tag.text), self.ledger.stamp()
         known = self.ledger.tags.get(key)
         found: Digest | None = None
-        try:
+        with contextlib.suppress(ManifestUnknown, NameUnknown):
             found = Digest.of(await self.services.manifest(name, tag))
-        except (ManifestUnknown, NameUnknown):
-            pass
         now = self.ledger.tags.get(key)
         if now == known and now is not UNKNOWN and found != now:
-            raise Violation(f"{key} is {found} and was told to be {known}")
+            msg = f"{key} is {found} and was told to be {known}"
+            raise Violation(msg)
         if now is UNKNOWN or key not in self.ledger.tags:
             self._settle({key: found}, since)
 

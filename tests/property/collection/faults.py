@@ -53,7 +53,7 @@ class Fault:
                 text = query.sqlite if database.dialect == "sqlite" else query.postgres
                 changed = text.replace(right, wrong)
                 assert changed != text, (name, text)
-                stack.enter_context(patch.dict(texts, {name: Query(name, changed, changed)}))  # type: ignore[arg-type]
+                stack.enter_context(patch.dict(texts, {name: Query(name, changed, changed)}))
             if database.dialect == "postgres":
                 for name, (right, wrong) in self.functions.items():
                     await _change_function(database, name, right, wrong)
@@ -72,7 +72,7 @@ async def _change_function(database: Database, name: str, right: str, wrong: str
 
 
 async def _change_trigger(database: Database, name: str, change: Change | None) -> None:
-    (row,) = await database.all(_query(f"SELECT sql FROM sqlite_master WHERE name = '{name}'"))
+    (row,) = await database.all(_query("SELECT sql FROM sqlite_master WHERE name = ?"), name)
     await database.write(_query(f"DROP TRIGGER {name}"))
     if change is not None:
         changed = row[0].replace(*change)
@@ -110,7 +110,7 @@ def _bytes_first() -> Iterator[None]:
         await finish(self, removed)
 
     with (
-        patch.dict(_REVIEWS, {"drop_blobs": keep}),  # type: ignore[arg-type]
+        patch.dict(_REVIEWS, {"drop_blobs": keep}),
         patch.object(SqlBlobReviews, "finish", wrong),
     ):
         yield
@@ -201,12 +201,14 @@ FAULTS: Final[Sequence[Fault]] = (
     Fault(
         name="link without the row",
         what="A push does not look whether what it expected was collected since.",
-        functions={"link_blob_v2": ("IF NOT FOUND THEN\n        RETURN false;", "IF false THEN\n        RETURN false;")},
+        functions={
+            "link_blob_v2": ("IF NOT FOUND THEN\n        RETURN false;", "IF false THEN\n        RETURN false;")
+        },
         code=lambda: patch.dict(
-            _OTHERS,  # type: ignore[arg-type]
+            _OTHERS,
             {"renew_expected": Query("renew_expected", "SELECT ?2 WHERE ?1 IS NOT NULL", "")},
             weights=_BLOBS,
-    ),
+        ),
     ),
     Fault(
         name="expect during a claim",

@@ -157,7 +157,8 @@ class Scheduler:
                 if await self._count_waiting() >= len(away) and is_anyone_here:
                     return
             if time.monotonic() > deadline:
-                raise Violation(f"never came back: {[actor.name for actor in away]}")
+                msg = f"never came back: {[actor.name for actor in away]}"
+                raise Violation(msg)
             self._arrived.clear()
             try:
                 async with asyncio.timeout(_PROBE_S if self._count_waiting is not None else 1):

@@ -46,14 +46,18 @@ class Habits:
         """Do one thing after the other, until the process is killed."""
         while True:
             await self.scheduler.gate("idle")
-            (what,) = self.client.actor.rng.choices(list(self.weights), list(self.weights.values()))
-            self.scheduler.note(self.client.actor.name, f"begins {what}")
-            outcome = "done"
-            try:
-                await getattr(self, what)()
-            except REFUSALS as exc:
-                outcome = f"{type(exc).__name__}: {exc}"
-            self.scheduler.note(self.client.actor.name, f"ends {what}: {outcome}")
+            await self.act()
+
+    async def act(self) -> None:
+        """Do one thing; being refused is a part of life."""
+        (what,) = self.client.actor.rng.choices(list(self.weights), list(self.weights.values()))
+        self.scheduler.note(self.client.actor.name, f"begins {what}")
+        outcome = "done"
+        try:
+            await getattr(self, what)()
+        except REFUSALS as exc:
+            outcome = f"{type(exc).__name__}: {exc}"
+        self.scheduler.note(self.client.actor.name, f"ends {what}: {outcome}")
 
     async def push_image(self) -> None:
         await self._push(self._repository(), self._one(IMAGES), self._tags())

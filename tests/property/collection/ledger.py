@@ -44,9 +44,11 @@ TagKey = tuple[RepositoryName, str]
 class Ledger:
     """Promises, until when they hold, and what voids them: that somebody removes the thing by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, delay_s: float = DELAY_S) -> None:
+        """*delay_s*: with one that is shorter than the margin nothing is promised for any time."""
+        self._delay_s = delay_s
         self.offset_s = 0.0
-        self.tags: dict[TagKey, Digest | None | Unknown] = {}
+        self.tags: dict[TagKey, Digest | Unknown | None] = {}
         self._number = 0
         self._promised: dict[Key, float] = {}
         self._removing: Counter[Key] = Counter()
@@ -67,7 +69,7 @@ class Ledger:
         """What was asked for at *since* was acknowledged: it stays for *share* of the delay from then on."""
         if self.is_removed(key, since):
             return
-        until = since.at + share * DELAY_S
+        until = since.at + share * self._delay_s
         self._promised[key] = max(until, self._promised.get(key, 0.0))
 
     def holds(self, key: Key) -> bool:

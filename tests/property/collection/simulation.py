@@ -17,13 +17,12 @@ from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Database, Query
-from moorage.storage.base import StorageDriver
 from moorage.storage.memory import MemoryDriver
 from property.collection.clients import Client, Services, Touched
 from property.collection.gated import GatedDatabase, GatedStorage
 from property.collection.gates import Actor, Scheduler, Violation
 from property.collection.habits import WEIGHTS, Habits
-from property.collection.ledger import DELAY_S, UNKNOWN, Key, Ledger
+from property.collection.ledger import DELAY_S, Key, Ledger, Unknown
 from property.collection.snapshots import Snapshot, take
 from property.collection.world import CONTENTS, ITEMS
 
@@ -33,7 +32,7 @@ _PATIENT: Final = Deadlines(transaction=timedelta(minutes=10), storage=timedelta
 _DRAIN_ROUNDS = 60
 _GIVING_WAY_S = 10.0
 _WAKING_S = 0.5
-_QUIET: Final = structlog.make_filtering_bound_logger(50)(None, [], {})
+_QUIET: Final = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(50))
 
 _SET_DELAY: Final = "UPDATE gc_review_after_defaults SET value = $1"
 _PASS: Final = {
@@ -44,7 +43,7 @@ _PASS_CLAIMS: Final = {
     "sqlite": "UPDATE gc_blob_review_queue SET claimed_until = claimed_until - $1",
     "postgres": "UPDATE gc_blob_review_queue SET claimed_until = claimed_until - $1 * interval '1 microsecond'",
 }
-_KNOWN: Final = "SELECT count(*) FROM gc_blob_review_queue WHERE digest = $1"
+_KNOWN: Final = "SELECT claimed_until IS NULL FROM gc_blob_review_queue WHERE digest = $1"
 _WAITING: Final = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
@@ -174,10 +173,10 @@ class Simulation:
                 self.scheduler.note(actor.name, f"dropped {manifest.repository} {manifest.digest}")
 
     async def _note_late(self, path: str) -> None:
-        """A push that took longer than the delay may be killed when nobody knows of its bytes any more: see ADR 0016."""
+        """A push that came to its move later than the delay, and is not finished, leaves bytes that nobody knows."""
         encoded = path.split("/")[-2]
-        (row,) = await self._plain.all(_query(_KNOWN), b"\x01" + bytes.fromhex(encoded))
-        if not row[0]:
+        row = await self._plain.first(_query(_KNOWN), b"\x01" + bytes.fromhex(encoded))
+        if row is None or not row[0]:
             self._late.add(encoded)
 
     async def _let_time_pass(self, seconds: float) -> None:
@@ -204,7 +203,8 @@ class Simulation:
             # A collector gives way soon; clients would wait until PostgreSQL ends one of them, after a second.
             patience = _WAKING_S if all(name.startswith("client") for name in busy) else _GIVING_WAY_S
             if time.monotonic() > began + patience:
-                raise Violation(f"these wait for each other: {busy}")
+                msg = f"these wait for each other: {busy}"
+                raise Violation(msg)
             await asyncio.sleep(0.05)
             await self.scheduler.settle()
 
@@ -221,7 +221,7 @@ class Simulation:
         for key in self.ledger.held():
             faults += [fault async for fault in self._pull(key)]
         for (name, text), target in self.ledger.tags.items():
-            if isinstance(target, type(UNKNOWN)):
+            if isinstance(target, Unknown):
                 continue
             try:
                 found = await self._services.manifest(name, Tag(text))

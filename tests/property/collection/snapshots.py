@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from moorage.errors import PathUnknown
 from moorage.metadata.sql.values import digest_of
@@ -162,37 +163,37 @@ class Snapshot:
 async def take(database: Database, storage: StorageDriver) -> Snapshot:
     """Look at everything. Nobody may be at work."""
 
-    async def rows(text: str) -> list[tuple[object, ...]]:
+    async def rows(text: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await database.all(Query("snapshot", text, text))]
 
-    def digest(value: object) -> Digest:
-        assert isinstance(value, (bytes, memoryview))
+    def digest(value: bytes) -> Digest:
         return digest_of(bytes(value))
 
     manifests = {
-        int(i): Row(int(repository), digest(key), bool(gone), None if subject is None else digest(subject), at)  # type: ignore[call-overload]
+        i: Row(repository, digest(key), bool(gone), None if subject is None else digest(subject), at)
         for i, repository, key, gone, subject, at in await rows(
             "SELECT id, repository_id, digest, deleted_at IS NOT NULL, subject_digest, created_at FROM manifests"
         )
     }
-    uses = "SELECT manifest_id, blob_id FROM layers UNION SELECT id, config_blob_id FROM manifests WHERE config_blob_id > 0"
+    layers = "SELECT manifest_id, blob_id FROM layers"
+    uses = f"{layers} UNION SELECT id, config_blob_id FROM manifests WHERE config_blob_id > 0"  # noqa: S608 - both ours
     return Snapshot(
-        repositories=dict(await rows("SELECT id, path FROM repositories")),  # type: ignore[arg-type]
+        repositories=dict(await rows("SELECT id, path FROM repositories")),
         manifests=manifests,
-        tags={(a, b): c for a, b, c in await rows("SELECT repository_id, name, manifest_id FROM tags")},  # type: ignore[misc]
-        blobs={i: digest(key) for i, key in await rows("SELECT id, digest FROM blobs")},  # type: ignore[misc]
+        tags={(a, b): c for a, b, c in await rows("SELECT repository_id, name, manifest_id FROM tags")},
+        blobs={i: digest(key) for i, key in await rows("SELECT id, digest FROM blobs")},
         links={
             (a, b): bool(gone)
             for a, b, gone in await rows("SELECT repository_id, blob_id, deleted_at IS NOT NULL FROM repository_blobs")
-        },  # type: ignore[misc]
-        uses=frozenset(await rows(uses)),  # type: ignore[arg-type]
-        lists=frozenset(await rows("SELECT parent_id, child_id FROM manifest_references")),  # type: ignore[arg-type]
+        },
+        uses=frozenset(await rows(uses)),
+        lists=frozenset(await rows("SELECT parent_id, child_id FROM manifest_references")),
         sparse=frozenset(
             (digest(key), a, b)
             for key, a, b in await rows("SELECT digest, repository_id, manifest_id FROM sparse_references")
-        ),  # type: ignore[arg-type]
+        ),
         blob_reviews=frozenset(digest(row[0]) for row in await rows("SELECT digest FROM gc_blob_review_queue")),
-        manifest_reviews=frozenset(row[0] for row in await rows("SELECT manifest_id FROM gc_manifest_review_queue")),  # type: ignore[misc]
+        manifest_reviews=frozenset(row[0] for row in await rows("SELECT manifest_id FROM gc_manifest_review_queue")),
         bytes=await stored(storage),
     )
 

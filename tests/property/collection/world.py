@@ -43,8 +43,9 @@ def _image(number: int) -> Item:
 
 
 def _index(*children: Item, subject: Item | None = None) -> Item:
-    extra = {} if subject is None else {"subject": subject.content.descriptor()}
-    return Item(index([child.content for child in children], **extra), children=children, subject=subject)
+    described = None if subject is None else subject.content.descriptor()
+    content = index([child.content for child in children], subject=described)
+    return Item(content, children=children, subject=subject)
 
 
 def _referrer(seed: str, subject: Item) -> Item:

@@ -44,19 +44,22 @@ class SmallDisk:
     def fill(self, *, leave_bytes: int = 0) -> None:
         """Take all but *leave_bytes* of what is free; with 0, truly the last block."""
         piece = b"\xa5" * (64 << 10)
-        with self.filler.open("ab", buffering=0) as file:
-            for _ in range(10):
-                with contextlib.suppress(OSError):
-                    while self.free_bytes > leave_bytes:
-                        file.write(piece[: max(4096, min(len(piece), self.free_bytes - leave_bytes))])
-                # ext4 reserves a little more than it takes, and gives that back when it writes.
-                os.fsync(file.fileno())
-                if self.free_bytes <= leave_bytes:
-                    return
+        # The last blocks may not be enough for a file that is scattered already: a new one gets them.
+        for filler in (self.filler, self.path / "filler-rest"):
+            with filler.open("ab", buffering=0) as file:
+                for _ in range(10):
+                    with contextlib.suppress(OSError):
+                        while self.free_bytes > leave_bytes:
+                            file.write(piece[: max(1024, min(len(piece), self.free_bytes - leave_bytes))])
+                    # ext4 reserves a little more than it takes, and gives that back when it writes.
+                    os.fsync(file.fileno())
+                    if self.free_bytes <= leave_bytes:
+                        return
         pytest.fail(f"the disk cannot be filled: {self.free_bytes} bytes are free")
 
     def make_room(self) -> None:
         self.filler.unlink()
+        (self.path / "filler-rest").unlink(missing_ok=True)
 
 
 @dataclass

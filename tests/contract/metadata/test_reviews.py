@@ -337,10 +337,9 @@ async def test_what_a_sparse_manifest_named_stays_when_it_comes(sql: SqlStore) -
     assert digest in {each.digest for each in await reviews.claim(limit=10)}
 
 
+@pytest.mark.parametrize("open_sql", ["postgres"], indirect=True)  # SQLite's transactions are serial.
 async def test_what_comes_while_a_sparse_manifest_is_pushed_stays(sql: SqlStore, other_sql: SqlStore) -> None:
-    """PostgreSQL: a blob that is linked after the layers were written, and before what is absent is."""
-    if sql.database.dialect == "sqlite":
-        pytest.skip("transactions are serial")
+    """A blob that is linked after the layers were written, and before what is absent is."""
     late = blob("just now", 20)
     content = image_manifest(config("absent"), [late])
     await push(sql, content, "v1")

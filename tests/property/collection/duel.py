@@ -1,5 +1,6 @@
 """One meeting, played step by step: a manifest is pushed while a collector is about to drop a blob that it names."""
 
+import contextlib
 import random
 from datetime import timedelta
 
@@ -39,12 +40,9 @@ async def duel(database: Database) -> None:
 
     async def push(_: Actor) -> None:
         services, body = Services.over(gated, storage), image.content.body
-        try:
-            await services.strict.put(
-                name, Tag("v1"), body, content_type=image.content.media_type, cause=Cause(request_id="r")
-            )
-        except ReferencesUnknown:
-            pass  # The collector came first.
+        kind = image.content.media_type
+        with contextlib.suppress(ReferencesUnknown):  # The collector came first.
+            await services.strict.put(name, Tag("v1"), body, content_type=kind, cause=Cause(request_id="r"))
 
     try:
         pusher = scheduler.start("client", push)

@@ -105,6 +105,7 @@ def page(results: Results, notes: str) -> str:
     met = sum(figure.is_met for figure in results.figures)
     parts = [
         introduction,
+        _later(results),
         f"## Results\n\n{met} of {len(results.figures)} targets are met.\n",
         table(results),
         f"Measured at the same time, without targets:\n\n{others_table(results)}",
@@ -121,6 +122,13 @@ def page(results: Results, notes: str) -> str:
         f"## Notes\n\n{notes.strip()}\n" if notes.strip() else "",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _later(results: Results) -> str:
+    """Which of the figures are from later runs, on the same machine."""
+    return "".join(
+        f"On {item.date} `{item.command}` measured by themselves: {', '.join(item.works)}.\n" for item in results.later
+    )
 
 
 def _row(figure: Figure) -> list[str]:

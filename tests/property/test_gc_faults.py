@@ -1,5 +1,7 @@
 """Whether the simulator would find out: faults are planted in the collector, and each is found."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -7,17 +9,18 @@ import pytest
 from contract.metadata.stores import postgres_settings, quick_folder, sqlite_opener
 from moorage.sql.base import Database
 from moorage.sql.postgres import PostgresDatabase
+from property.collection.duel import duel
 from property.collection.faults import FAULTS, Fault
 from property.collection.gates import Violation
 from property.collection.simulation import Plan, Simulation
 from support.postgres import Postgres, migrated
 
-RUNS = 12
+RUNS = 30
 STEPS = 4000
 
 
 async def is_found(fault: Fault, database: Database, seed: int) -> bool:
-    plan = Plan(seed=seed, steps=STEPS, crash=0.01, passing=0.06, quiet_every=120, weights=fault.weights)
+    plan = Plan(seed=seed, steps=STEPS, crash=0.01, passing=fault.passing, quiet_every=120, weights=fault.weights)
     async with fault.planted(database):
         try:
             await Simulation(plan, database).run()
@@ -44,10 +47,26 @@ async def test_a_planted_fault_is_found_on_sqlite(fault: Fault) -> None:
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if "sqlite" not in fault.on], ids=lambda fault: fault.name)
 async def test_a_planted_fault_is_found_on_postgresql(fault: Fault, postgres: Postgres) -> None:
     for seed in range(RUNS):
-        database = await PostgresDatabase.open(postgres_settings(postgres, migrated(postgres)))
-        try:
+        async with _new_database(postgres) as database:
+            if fault.is_met:
+                async with fault.planted(database):
+                    with pytest.raises(Violation):
+                        await duel(database)
+                return
             if await is_found(fault, database, seed):
                 return
-        finally:
-            await database.close()
     pytest.fail(f"not found in {RUNS} runs of {STEPS} steps: {fault.what}")
+
+
+async def test_the_meeting_ends_well_without_a_fault(postgres: Postgres) -> None:
+    async with _new_database(postgres) as database:
+        await duel(database)
+
+
+@contextlib.asynccontextmanager
+async def _new_database(postgres: Postgres) -> AsyncIterator[Database]:
+    database = await PostgresDatabase.open(postgres_settings(postgres, migrated(postgres)))
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -112,11 +112,11 @@ class Client:
         if in_chunks:
             session = await self.services.uploads.start(name)
             middle = len(content.body) // 2
-            known = await self.services.uploads.append(name, session.id, _chunks(content.body[:middle]), start=0)
-            rest = _chunks(content.body[middle:])
+            known = await self.services.uploads.append(name, session.id, chunks(content.body[:middle]), start=0)
+            rest = chunks(content.body[middle:])
             await self.services.uploads.commit(name, session.id, digest, rest, start=middle, known=known)
         else:
-            await self.services.uploads.push(name, digest, _chunks(content.body))
+            await self.services.uploads.push(name, digest, chunks(content.body))
         self.ledger.promise(Key(name, "blob", digest), since)
 
     async def has_blob(self, name: RepositoryName, digest: Digest) -> bool:
@@ -260,5 +260,5 @@ class Client:
                 self.ledger.tags[(name, text)] = digest
 
 
-async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+async def chunks(body: bytes) -> AsyncIterator[bytes]:
     yield body

@@ -42,6 +42,10 @@ class Fault:
     """Changes in our code."""
     weights: Mapping[str, int] = field(default_factory=lambda: WEIGHTS)
     """What clients do, where it takes a rare meeting to find it."""
+    passing: float = 0.06
+    """The chance, at each step, that time passes."""
+    is_met: bool = False
+    """Whether it is the one meeting that is played step by step that finds it."""
 
     @contextlib.asynccontextmanager
     async def planted(self, database: Database) -> AsyncIterator[None]:
@@ -144,7 +148,8 @@ def _no_end_of_claims() -> Iterator[None]:
         yield
 
 
-_PUTS: Final = {"push_late": 12, "untag": 2, "delete_tags": 4, "delete_manifest": 6}
+_LATE: Final = {"push_late": 12, "untag": 2, "delete_tags": 4, "delete_manifest": 6}
+_SPARSE: Final = {"push_sparse": 10, "push_blob": 12, "untag": 2, "delete_manifest": 1}
 _INDEXES: Final = {"push_index": 12, "push_image": 4, "untag": 8, "delete_tags": 8}
 _BLOBS: Final = {"push_blob": 10, "mount": 2, "head_blob": 2}
 _NO_LAYERS: Final = ("l.blob_id = b.id", "l.blob_id = -b.id")
@@ -154,7 +159,7 @@ FAULTS: Final[Sequence[Fault]] = (
         what="Blobs are judged without their rows being locked.",
         on=["postgres"],
         queries={"lock_blobs": ("FOR UPDATE SKIP LOCKED", "")},
-        weights=_PUTS,
+        is_met=True,
     ),
     Fault(name="layers forgotten", what="Layers do not keep blobs.", queries={"needed_blobs": _NO_LAYERS}),
     Fault(
@@ -166,6 +171,7 @@ FAULTS: Final[Sequence[Fault]] = (
         name="sparse blobs forgotten",
         what="A sparse manifest does not keep the blobs that came after it.",
         queries={"needed_blobs": ("s.digest = b.digest", "s.repository_id = -b.id")},
+        weights=_SPARSE,
     ),
     Fault(
         name="indexes forgotten",
@@ -181,6 +187,7 @@ FAULTS: Final[Sequence[Fault]] = (
         name="sparse children forgotten",
         what="A sparse index does not keep the manifests that came after it.",
         queries={"needed_manifests": ("s.digest = m.digest", "s.repository_id = -m.id")},
+        weights={"push_sparse": 10, "push_late": 4, "push_blob": 4, "untag": 4},
     ),
     Fault(
         name="drop before forget",
@@ -208,6 +215,7 @@ FAULTS: Final[Sequence[Fault]] = (
             _OTHERS,
             {"renew_expected": Query("renew_expected", "SELECT ?2 WHERE ?1 IS NOT NULL", "")},
             weights=_BLOBS,
+            passing=0.15,
         ),
     ),
     Fault(
@@ -228,6 +236,7 @@ FAULTS: Final[Sequence[Fault]] = (
         name="HEAD of a blob promises nothing",
         what="HEAD of a blob does not put its review off.",
         code=lambda: patch.object(SqlLinks, "promise", SqlLinks.has),
+        weights=_LATE,
     ),
     Fault(
         name="HEAD of a manifest promises nothing",
@@ -246,7 +255,7 @@ FAULTS: Final[Sequence[Fault]] = (
         what="A manifest does not hold the rows that it refers to before it looks whether they are there.",
         on=["postgres"],
         functions={"put_manifest_v2": ("ORDER BY id FOR KEY SHARE", "ORDER BY id")},
-        weights=_PUTS,
+        is_met=True,
     ),
     Fault(
         name="referrers are not told",
@@ -270,5 +279,6 @@ FAULTS: Final[Sequence[Fault]] = (
         name="claims without end",
         what="A collector goes on removing when its claim has ended.",
         code=_no_end_of_claims,
+        weights=_BLOBS,
     ),
 )

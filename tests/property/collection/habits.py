@@ -72,10 +72,11 @@ class Habits:
         await self.client.put(SPARSE, self._one((*IMAGES, *INDEXES, *REFERRERS)), self._tags())
 
     async def push_late(self) -> None:
-        """Bring the blobs, then do something else for so long that they may be gone when the manifest comes."""
+        """Bring what is not there, then do something else for so long that it may be gone when the manifest comes."""
         name, item = self._repository(), self._one(IMAGES)
         for content in item.blobs:
-            await self.client.push_blob(name, content, in_chunks=False)
+            if not await self.client.has_blob(name, blob_digest(content)):
+                await self.client.push_blob(name, content, in_chunks=False)
         for _ in range(self.client.actor.rng.randrange(_LATE)):
             await self.scheduler.gate("waits")
         await self.client.put(name, item, self._tags())

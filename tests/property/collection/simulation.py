@@ -75,7 +75,7 @@ class Simulation:
         self.ledger = Ledger()
         self._rng = random.Random(plan.seed)
         self._plain = database
-        count = None if database.dialect == "sqlite" else self._count_waiting
+        count = None if database.dialect == "sqlite" else lambda: count_waiting(database)
         self.scheduler = Scheduler(self._rng, count)
         self._storage = MemoryDriver()
         self._database = GatedDatabase(database, self.scheduler)
@@ -272,10 +272,12 @@ class Simulation:
         with contextlib.suppress(Exception):
             await self.scheduler.settle()
 
-    async def _count_waiting(self) -> int:
-        row = await self._plain.first(_query(_WAITING))
-        assert row is not None
-        return int(row[0])
+
+async def count_waiting(database: Database) -> int:
+    """How many sessions wait for a lock (PostgreSQL)."""
+    row = await database.first(_query(_WAITING))
+    assert row is not None
+    return int(row[0])
 
 
 def _query(text: str) -> Query:

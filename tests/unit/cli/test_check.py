@@ -78,7 +78,7 @@ class TestForPeople:
         looked, *lines, last = capsys.readouterr().out.splitlines()
         assert looked.startswith("looked at")
         rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-        assert rows == [
+        assert [rows[0], *rows[2:]] == [
             ["Difference", "Count", "Bytes", "Repaired", "What it is"],
             ["digest-differs", "2", "4.0 KiB", "0", Kind.DIGEST_DIFFERS.meaning],
             ["tag-dangling", "1", "0 B", "0", Kind.TAG_DANGLING.meaning],

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import auth_works
 import change_works
+import check_works
 import gc_works
 import list_works
 import machine
@@ -45,6 +46,7 @@ WORKS = {
     **change_works.WORKS,
     **gc_works.WORKS,
     **offline_works.WORKS,
+    **check_works.WORKS,
     **auth_works.WORKS,
 }
 POSTGRES_SETTINGS = {"shared_buffers": "256MB"}

@@ -27,7 +27,8 @@ from moorage.config import Config, FilesystemDriver
 from moorage.gc.offline import CollectionRefused, collect_offline
 from moorage.gc.offline_run import OfflineOptions, Reports, Totals
 from moorage.telemetry import configure, get_log
-from moorage.wiring.registry import log_settings, storage_driver
+from moorage.wiring.registry import log_settings
+from moorage.wiring.storage import storage_driver
 
 _log = get_log("garbagecollect")
 

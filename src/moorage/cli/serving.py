@@ -18,8 +18,9 @@ from moorage.storage.atwork import Announcement, AtWork, Work, others_at_work
 from moorage.storage.base import StorageDriver
 from moorage.telemetry import Log, configure, get_log
 from moorage.wiring.guards import concerns
-from moorage.wiring.registry import log_settings, storage_driver
+from moorage.wiring.registry import log_settings
 from moorage.wiring.starting import prepare
+from moorage.wiring.storage import storage_driver
 
 DEFAULT_ADDR = "127.0.0.1:5000"
 DEFAULT_DATA = Path("data")

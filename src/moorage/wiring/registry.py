@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import re2
 
-from moorage.config import Config, FilesystemDriver, InmemoryDriver
+from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.core.blobs import Blobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.uploads import Uploads
-from moorage.errors import ConfigurationError, Mistake
 from moorage.gc.agent import Observer
 from moorage.http.app import App, Rules
 from moorage.http.blobs import BlobHandlers
@@ -23,13 +21,13 @@ from moorage.http.states import UploadStates
 from moorage.http.uploads import UploadHandlers
 from moorage.http.urls import Urls
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
-from moorage.storage import filesystem, memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.telemetry import AccessLog, LogSettings
 from moorage.wiring.apis import gitlab_handlers, moorage_handlers
 from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
 from moorage.wiring.metadata import Metadata, open_metadata
+from moorage.wiring.storage import storage_driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +89,6 @@ async def build(config: Config, store: Store, *, secret: bytes, observer: Observ
     )
     collecting = () if database is None else agents(config, database, storage, observer)
     return Registry(app, storage, uploads, metadata, (*metadata.chores, *collecting))
-
-
-def storage_driver(config: Config) -> StorageDriver:
-    """The storage that *config* names.
-
-    Raises:
-        ConfigurationError: this version does not have that driver.
-    """
-    driver = config.storage.driver
-    if isinstance(driver, FilesystemDriver):
-        return filesystem.FilesystemDriver(Path(driver.rootdirectory))
-    if isinstance(driver, InmemoryDriver):
-        return memory.MemoryDriver()
-    msg = "this storage driver is accepted, not implemented yet; use filesystem"
-    raise ConfigurationError([Mistake("storage", msg)])
 
 
 def manifest_rules(config: Config) -> ManifestRules:

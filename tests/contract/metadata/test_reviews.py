@@ -374,3 +374,32 @@ async def test_an_undo_gives_everything_its_delay_back(sql: SqlStore) -> None:
     await pass_(sql, DELAY)
     await push(sql, made.manifest, "v1")
     assert (await SqlManifestReviews(sql.database).review(limit=10)).due == 0
+
+
+async def test_an_index_that_lists_its_own_subject_goes_with_it_once_neither_has_a_tag(sql: SqlStore) -> None:
+    listed = image("listed")
+    await push_image(sql, listed, "v1")
+    both = index([listed.manifest], subject=listed.manifest.descriptor())
+    await push(sql, both)
+    reviews = SqlManifestReviews(sql.database)
+    await pass_(sql, DELAY)
+    assert (await reviews.review(limit=10)).dropped == []  # It hangs on its subject, which has a tag.
+    await sql.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
+    dropped: list[Digest] = []
+    for _ in range(4):
+        await pass_(sql, DELAY)
+        dropped += [each.digest for each in (await reviews.review(limit=10)).dropped]
+    assert dropped == [Digest.parse(both.digest), Digest.parse(listed.manifest.digest)]
+
+
+async def test_an_index_that_lists_its_own_subject_stays_while_somebody_may_want_that_back(sql: SqlStore) -> None:
+    listed = image("listed")
+    await push_image(sql, listed, "v1")
+    both = index([listed.manifest], subject=listed.manifest.descriptor())
+    await push(sql, both)
+    reviews = SqlManifestReviews(sql.database)
+    await pass_(sql, DELAY - timedelta(hours=1))
+    await sql.manifests.untag(NAME, Tag("v1"), cause=NOBODY)  # It can be taken back for a day.
+    await pass_(sql, timedelta(hours=2))
+    assert (await reviews.review(limit=10)).dropped == []
+    assert await sql.manifests.has(NAME, Digest.parse(both.digest))

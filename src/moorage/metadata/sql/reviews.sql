@@ -67,7 +67,16 @@ SELECT m.id FROM manifests m WHERE m.id = ANY($1) AND (
     OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = m.id)
     OR EXISTS (SELECT 1 FROM sparse_references s WHERE s.digest = m.digest AND s.repository_id = m.repository_id)
     OR (m.deleted_at IS NULL AND EXISTS (SELECT 1 FROM manifests s
-        WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest)));
+        WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest
+            -- Unless the subject is there only because this index lists it, and nobody is about to look at it.
+            AND (NOT EXISTS (SELECT 1 FROM manifest_references r WHERE r.parent_id = m.id AND r.child_id = s.id)
+                OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = s.id)
+                OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = s.id AND r.parent_id <> m.id)
+                OR EXISTS (SELECT 1 FROM sparse_references p
+                    WHERE p.digest = s.digest AND p.repository_id = s.repository_id)
+                OR EXISTS (SELECT 1 FROM manifests o
+                    WHERE o.repository_id = s.repository_id AND o.digest = s.subject_digest)
+                OR EXISTS (SELECT 1 FROM gc_manifest_review_queue q WHERE q.manifest_id = s.id)))));
 
 -- forget_manifests --
 DELETE FROM gc_manifest_review_queue WHERE manifest_id = ANY($1);

@@ -1,8 +1,6 @@
 """``moorage check`` beside a daemon that serves: damage on the disk is found, taken away, and healed by a push."""
 
 import hashlib
-import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from e2e.databases import sqlite_config
+from e2e.databases import postgres_config, sqlite_config
 from e2e.images import Image, build_image, write_layout
 from e2e.settings import config_for
 from e2e.wire import Wire, eventually, sha256
 from support.checking import checked, command, differences, run
 from support.clients import Skopeo
 from support.daemon import Daemon
+from support.postgres import Postgres, migrated
 
 REPOSITORY = "group/app"
 VERIFIES = "--verify-digests"
@@ -89,15 +88,19 @@ class Site:
 @pytest.fixture(params=["sqlite", "layout"])
 def site(request: pytest.FixtureRequest, skopeo: Skopeo, tmp_path: Path) -> Iterator[Site]:
     config = sqlite_config(tmp_path) if request.param == "sqlite" else config_for(tmp_path)
+    if request.param == "postgres":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        config = postgres_config(tmp_path, postgres, migrated(postgres), secret="shared")
     image = build_image("checked", layers=3)
     source = write_layout(tmp_path / "source", {"v1": image})
     with Daemon(tmp_path, config=config, workers=2) as daemon:
-        made = Site(daemon, skopeo, image, source, request.param == "sqlite")
+        made = Site(daemon, skopeo, image, source, request.param != "layout")
         made.push()
         made.assert_whole()
         yield made
 
 
+@pytest.mark.parametrize("site", ["sqlite", "postgres", "layout"], indirect=True)
 def test_damaged_bytes_are_found_then_quarantined_and_never_served_and_a_push_heals(site: Site) -> None:
     damaged = site.flip(site.layer)
     assert checked(site.config, status=0)["hashed_bytes"] == 0, "the size is right: only reading it shows"
@@ -159,10 +162,12 @@ def test_a_check_that_is_killed_goes_on_and_finds_what_one_in_one_go_does(site: 
     # Twelve seconds at least, of which the first have to be done before it can go on anywhere but at its beginning.
     slow = subprocess.Popen(command(VERIFIES, "--rate", "256KiB", site.config), stdout=subprocess.DEVNULL)
     saved = site.root / "moorage/check.json"
-    eventually("it has noted how far it is", saved.exists, within_s=30)
-    assert slow.poll() is None
-    os.kill(slow.pid, signal.SIGKILL)
-    slow.wait()
+    try:
+        eventually("it has noted how far it is", saved.exists, within_s=30)
+        assert slow.poll() is None
+    finally:
+        slow.kill()
+        slow.wait()
     position = saved.read_text()
     refused = run("--resume", site.config, status=2)
     assert "--verify-digests" in refused.stderr

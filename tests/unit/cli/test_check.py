@@ -168,6 +168,27 @@ class TestStatus:
         assert checking.run(config, None, Wanted(repairs=True)) == NOT_DONE
         assert "its images are in link files" in capsys.readouterr().err
 
+    def test_is_2_for_a_schema_that_is_too_old(
+        self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "empty.db"
+        path.touch()
+        sqlite = {"database": {"enabled": True, "sqlite": str(path)}}
+        config.write_text(json.dumps(json.loads(config.read_text()) | sqlite))
+        assert checking.run(config, None, Wanted(repairs=True)) == NOT_DONE
+        assert "pending database migrations" in capsys.readouterr().err
+
+    def test_is_2_for_a_server_that_does_not_answer(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        nowhere = {"enabled": True, "host": "127.0.0.1", "port": 1, "dbname": "registry", "connecttimeout": "1s"}
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"database": nowhere}))
+        assert checking.run(config, None, Wanted()) == NOT_DONE
+        assert capsys.readouterr().err.startswith("error: ")
+
+    def test_is_2_for_a_database_that_is_not_named(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"database": {"enabled": True}}))
+        assert checking.run(config, None, Wanted()) == NOT_DONE
+        assert "database" in capsys.readouterr().err
+
     def test_is_2_for_an_option_that_says_nothing(self, config: Path) -> None:
         runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
         for rate in ("fast", "0", "-1", "5 parsecs"):

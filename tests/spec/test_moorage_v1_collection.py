@@ -1,7 +1,7 @@
 """``/moorage/v1/gc/``: how garbage collection stands, a run now, and why something stays."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from moorage.auth.access import CATALOGUE, Access, Grant
-from moorage.auth.guards import Guard, SillyGuard
+from moorage.auth.guards import Caller, Guard, SillyGuard
 from moorage.http.app import Rules
 from spec.expect import holds_for_every_response, refused
 from support.images import Image, image, missing_digest, push_image
@@ -255,10 +255,13 @@ class Recording(Guard):
     def __init__(self) -> None:
         self.wanted: list[Access] = []
 
-    def check(self, headers: Mapping[str, str], wanted: Sequence[Access]) -> Grant:
-        del headers
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
+        del caller, useful
         self.wanted += wanted
         return Grant("ada", None)
+
+    def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:
+        del caller, grant, wanted
 
 
 class TestAccess:

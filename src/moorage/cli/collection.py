@@ -41,7 +41,8 @@ def run(
         bool,
         typer.Option(
             "--give-up-undo",
-            help="Do not wait for the review delay of what was deleted or lost its tags: it cannot come back then.",
+            help="Do not wait for the review delay of what was deleted or lost its tags: it cannot come back then, and "
+            "a push under way that relies on an old layer may have to be repeated.",
         ),
     ] = False,
     registry: RegistryURL = DEFAULT_REGISTRY,

@@ -4,6 +4,7 @@ It is there with a metadata database only; without one, 404 says so. What each m
 ``moorage_v1_openapi.py``.
 """
 
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pydantic import BaseModel
@@ -12,7 +13,14 @@ from moorage import __version__
 from moorage.auth.access import CATALOGUE, Access, Action
 from moorage.auth.guards import Guard
 from moorage.core.history import History, Selection
-from moorage.errors import BodyTooLarge, ContentTypeInvalid, ManifestUnknown, MethodNotAllowed, RouteUnknown
+from moorage.errors import (
+    BodyTooLarge,
+    ContentTypeInvalid,
+    ManifestUnknown,
+    MethodNotAllowed,
+    RequestUnknown,
+    RouteUnknown,
+)
 from moorage.gc.collection import Collection
 from moorage.http import moorage_v1_answers as answers
 from moorage.http import moorage_v1_asked as asked
@@ -102,6 +110,7 @@ class MoorageHandlers:
         """Take a tag back."""
         query = asked.parse_query(asked.TagUndoQuery, call.query)
         body = await self._body(call, asked.TagUndo)
+        call.grant.protection(query.repository).check_change(query.tag)
         expected = Expected(body.expected) if "expected" in body.model_fields_set else None
         cause = _cause(call, is_undo=True)
         outcome = await self._history.undo_tag(
@@ -113,7 +122,8 @@ class MoorageHandlers:
         """Take back everything that one request did."""
         query = asked.parse_query(asked.RequestUndoQuery, call.query)
         body = await self._body(call, asked.RequestUndo)
-        await self._check_touched(call, query.id, Action.PULL, Action.PUSH, Action.DELETE)
+        names = await self._check_touched(call, query.id, Action.PULL, Action.PUSH, Action.DELETE)
+        await self._check_unprotected(call, query.id, names)
         outcome = await self._history.undo_request(
             query.id, cause=_cause(call, is_undo=True), partial=body.partial, dry_run=body.dry_run
         )
@@ -129,8 +139,14 @@ class MoorageHandlers:
             keep_matching=body.keep_matching,
             keep_newest=body.keep_newest,
         )
+        protection = call.grant.protection(query.repository)
         removal = await self._history.delete_tags(
-            query.repository, selection, cause=_cause(call, is_undo=False), limit=body.limit, dry_run=body.dry_run
+            query.repository,
+            selection,
+            cause=_cause(call, is_undo=False),
+            is_protected=protection.keeps,
+            limit=body.limit,
+            dry_run=body.dry_run,
         )
         return _answer(answers.removal(removal, request_id=call.id, dry_run=body.dry_run))
 
@@ -158,10 +174,46 @@ class MoorageHandlers:
         collected = list(self._collection.collectors)
         return _answer(shown.explanations(query.repository, query.digest, found, collected=collected))
 
-    async def _check_touched(self, call: Call, request_id: str, *actions: Action) -> None:
-        names = await self._history.touched(request_id)
+    async def _check_touched(self, call: Call, request_id: str, *actions: Action) -> Sequence[RepositoryName]:
+        """The repositories that a request changed, once it is known that the credentials allow *actions* on all.
+
+        Raises:
+            RequestUnknown: there are none, or not all may be seen: who may not see them learns nothing of them.
+            Unauthorized: all may be seen, but not so changed.
+        """
+        is_limited = call.grant.accesses is not None
+        try:
+            names = await self._history.touched(request_id)
+        except RequestUnknown:
+            if is_limited:
+                raise _unseen(request_id) from None
+            raise
+        seen = [access for name in names for access in Access.repository(name, Action.PULL)]
+        if not call.grant.allows(seen):
+            raise _unseen(request_id)
         wanted = [access for name in names for access in Access.repository(name, *actions)]
-        call.grant = self._guard.check(call.headers, wanted)
+        self._guard.require(call, call.grant, wanted)
+        return names
+
+    async def _check_unprotected(self, call: Call, request_id: str, names: Sequence[RepositoryName]) -> None:
+        """See that a request changed no tag that the credentials may not change now, whichever repository has it.
+
+        What an image needs goes away only if nothing uses it, so that tags are all there is to see.
+
+        Raises:
+            Protected: it did.
+            PatternRefused: a pattern of the token cannot be used.
+        """
+        protections = [call.grant.protections[name.text] for name in names if name.text in call.grant.protections]
+        last: int | None = None
+        while protections:
+            page = await self._history.entries(Filter(request_id=request_id), before=last, limit=asked.PAGE_LIMIT)
+            tags = {entry.tag for entry in page.items if entry.tag is not None}
+            for protection, tag in itertools.product(protections, tags):
+                protection.check_change(tag)
+            if not page.more:
+                return
+            last = page.items[-1].id
 
     async def _body(self, call: Call, model: type[asked.Model]) -> asked.Model:
         # A page in somebody's browser can send a form or plain text here without being asked; JSON it cannot.
@@ -182,14 +234,22 @@ def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access]:
     if endpoint in _CATALOGUED:
         return (CATALOGUE,)
     text = call.query.first("repository")
-    if text is None or endpoint in (Endpoint.MOORAGE_REQUEST, Endpoint.MOORAGE_REQUEST_UNDO):
+    if text is None:
         return ()
     name = RepositoryName.parse(text)
-    if endpoint is Endpoint.MOORAGE_TAG_UNDO:
+    if endpoint in (Endpoint.MOORAGE_TAG_UNDO, Endpoint.MOORAGE_REQUEST_UNDO):
         return Access.repository(name, Action.PULL, Action.PUSH, Action.DELETE)
     if endpoint is Endpoint.MOORAGE_TAGS_DELETE:
         return Access.repository(name, Action.DELETE)
     return Access.repository(name, Action.PULL)
+
+
+def _unseen(request_id: str) -> RequestUnknown:
+    msg = (
+        "no change was made by a request of this id, or it also changed repositories that the credentials do not allow "
+        "to see; a token for its repository is asked for with ?repository="
+    )
+    return RequestUnknown(msg, request=request_id)
 
 
 async def _absent(call: Call) -> Response:

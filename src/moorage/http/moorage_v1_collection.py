@@ -27,7 +27,8 @@ class CollectionRun(Asked):
     give_up_undo: bool = Field(
         False,
         description="Do not wait for the review delay of what was deleted or lost its tags: it cannot come back then. "
-        "What was pushed lately keeps its delay, so that no push fails.",
+        "What was pushed lately keeps its delay. A push under way that leaves out an old layer, as the registry said "
+        "that it has it, may be refused and has to be repeated.",
     )
 
 

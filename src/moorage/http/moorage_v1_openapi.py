@@ -43,7 +43,8 @@ class Operation:
 
 
 _BODY = (errors.SizeInvalid, errors.BodyTooLarge, errors.ContentTypeInvalid, errors.MethodNotAllowed)
-_UNDO = (errors.UndoConflict, errors.ContentGone, *_BODY)
+_PROTECTED = (errors.Protected, errors.PatternRefused)
+_UNDO = (errors.UndoConflict, errors.ContentGone, *_PROTECTED, *_BODY)
 _DIGEST = (errors.DigestInvalid, errors.TagInvalid)
 _ALL = "everything on the catalogue (`registry:catalog:*`)"
 
@@ -122,12 +123,12 @@ OPERATIONS: Sequence[Operation] = (
         id="deleteTags",
         summary="Delete many tags",
         description="By name or by pattern. Their manifests stay until garbage collection finds that nothing uses "
-        "them; before that, the request can be taken back.",
+        "them; before that, the request can be taken back. Tags that are protected or immutable stay.",
         access="delete on the repository",
         query=asked.TagsDeleteQuery,
         body=asked.TagsDelete,
         answer=answers.TagsDeleted,
-        refusals=(errors.NameUnknown, errors.TagInvalid, *_BODY),
+        refusals=(errors.NameUnknown, errors.TagInvalid, errors.PatternRefused, *_BODY),
     ),
     Operation(
         endpoint=Endpoint.MOORAGE_GC_STATUS,

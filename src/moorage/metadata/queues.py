@@ -102,6 +102,6 @@ class Queues(ABC):
     async def hurry(self, queue: Queue, *, limit: int) -> int:
         """Make at most *limit* reviews due now that wait only so that somebody may change their mind; say how many.
 
-        Not those of what was pushed, mounted or asked for lately, as a push in progress may be about to need it; nor
-        those that failed.
+        Not those of what was pushed or mounted lately, nor those that failed. What HEAD has promised is not spared: a
+        push that relied on it is refused, and has to be repeated.
         """

@@ -18,6 +18,7 @@ from moorage.config.stores import Store
 from moorage.errors import MoorageError
 from moorage.server import worker
 from moorage.server.address import Address
+from moorage.server.tls import ServerTLS
 from moorage.telemetry import configure, get_log
 from moorage.wiring.registry import log_settings
 
@@ -44,13 +45,16 @@ class _Worker:
     failures: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Supervisor:
     """Runs *count* workers of *config* until a signal ends it."""
 
     config: Config
     store: Store
     count: int
+    tls: ServerTLS | None
+    """HTTPS of the main address, read before the workers are forked; None for plain HTTP."""
+    debug_tls: ServerTLS | None
     on_ready: Callable[[str], None]
     """Called once, with the address, when every worker answers."""
     is_shared: bool = True
@@ -155,6 +159,8 @@ class Supervisor:
                 number=number,
                 listeners=_own(self._listeners, number),
                 debug_listeners=_own(self._debug_listeners, number),
+                tls=self.tls,
+                debug_tls=self.debug_tls,
                 secret=self._secret,
                 lifeline=self._lifeline[0],
                 announce=lambda: _write_byte(self._ready[1]),

@@ -18,12 +18,17 @@
             └── startedat                                          RFC 3339
 
     /docker/registry/lockfiles/{filesystem,database}-in-use        where the metadata is (GitLab's; see locks.py)
+    /docker/registry/lockfiles/{writing,collecting}-<random>     * who is at work, held open (see atwork.py)
+    /docker/registry/quarantine/<algorithm>/<hex>/data-<moment>  * bytes that are not what their digest says
+    /docker/registry/moorage/check.json                          * how far an unfinished check is
 
 ``*`` is ours: Distribution reads only files called ``link`` there and passes over the rest. A link's content is the
 digest, without a newline.
 
 Source: distribution ``registry/storage/paths.go``; GitLab features STO-001 to STO-017.
 """
+
+from datetime import datetime
 
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
@@ -32,6 +37,9 @@ ROOT = "/docker/registry/v2"
 REPOSITORIES = f"{ROOT}/repositories"
 BLOBS = f"{ROOT}/blobs"
 LOCK_FILES = "/docker/registry/lockfiles"
+QUARANTINE = "/docker/registry/quarantine"
+CHECK = "/docker/registry/moorage/check.json"
+"""How far an unfinished ``moorage check`` is."""
 
 
 def lock_file(name: str) -> str:
@@ -44,9 +52,19 @@ def blob(digest: Digest) -> str:
     return f"{BLOBS}/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}/data"
 
 
+def quarantined(digest: Digest, moment: datetime) -> str:
+    """Where bytes lie that were found to be wrong: beside the tree, so that nobody is ever served from there."""
+    return f"{QUARANTINE}/{digest.algorithm}/{digest.encoded}/data-{moment.strftime('%Y%m%dT%H%M%S.%fZ')}"
+
+
 def repository(name: RepositoryName) -> str:
     """The folder of a repository."""
     return f"{REPOSITORIES}/{name.text}"
+
+
+def layers(name: RepositoryName) -> str:
+    """The folder of all :func:`layer`."""
+    return f"{REPOSITORIES}/{name.text}/_layers"
 
 
 def layer_link(name: RepositoryName, digest: Digest) -> str:
@@ -62,6 +80,11 @@ def layer(name: RepositoryName, digest: Digest) -> str:
 def manifests(name: RepositoryName) -> str:
     """The folder whose being there makes a repository."""
     return f"{REPOSITORIES}/{name.text}/_manifests"
+
+
+def revisions(name: RepositoryName) -> str:
+    """The folder of all :func:`revision`."""
+    return f"{REPOSITORIES}/{name.text}/_manifests/revisions"
 
 
 def revision(name: RepositoryName, digest: Digest) -> str:
@@ -94,9 +117,19 @@ def tag_link(name: RepositoryName, tag_: Tag) -> str:
     return f"{REPOSITORIES}/{name.text}/_manifests/tags/{tag_.text}/current/link"
 
 
+def tag_index(name: RepositoryName, tag_: Tag) -> str:
+    """The folder of what a tag ever pointed to."""
+    return f"{tag(name, tag_)}/index"
+
+
 def tag_index_link(name: RepositoryName, tag_: Tag, digest: Digest) -> str:
     """Says that a tag once pointed to a manifest."""
     return f"{tag(name, tag_)}/index/{digest.algorithm}/{digest.encoded}/link"
+
+
+def subjects(name: RepositoryName) -> str:
+    """The folder of all :func:`referrers`."""
+    return f"{manifests(name)}/referrers"
 
 
 def referrers(name: RepositoryName, subject: Digest) -> str:

@@ -126,6 +126,7 @@ class SqlManifestReviews(ManifestReviews):
             needed = await _ids(session, "needed_manifests", sorted(locked))
             # Forgotten before others are dropped: what hangs on those gets into the queue again by that.
             await session.all(QUERIES["forget_manifests"], sorted(needed))
+            await session.all(QUERIES["review_circles"], sorted(needed))
             await session.all(QUERIES["put_off_manifests"], sorted(due.keys() - locked), now + BUSY_DELAY, 0, None)
             rows = await session.all(QUERIES["drop_manifests"], sorted(locked - needed))
             await _note(session, "manifest", kept=len(needed), removed=len(rows))

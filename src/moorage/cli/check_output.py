@@ -1,0 +1,125 @@
+"""How a check looks: bars while it runs, and what it has found."""
+
+import json
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from moorage.cli.tables import print_table
+from moorage.integrity.findings import Count, Finding, Tally
+from moorage.integrity.progress import State, as_json
+
+_SHOWN = 20
+"""Differences that people are shown one by one."""
+_JSON_SHOWN = 1000
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+class Bars:
+    """Shows on standard error how a check goes on, if that is a terminal. A :class:`~.progress.Watcher`."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[said]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._phase = ""
+        self._task = self._progress.add_task("", total=1.0, said="", visible=False)
+        self._hashed_bytes = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._progress.stop()
+
+    def moved(self, phase: str, share: float, tally: Tally) -> None:
+        """See :class:`~moorage.integrity.progress.Watcher`."""
+        if phase != self._phase:
+            self._phase = phase
+            self._progress.reset(self._task, description=phase, visible=True)
+        differences = sum(count.number for count in tally.differences.values())
+        done = f"{tally.blobs:,} blobs, {shown_bytes(tally.stored_bytes)}"
+        elapsed_s = self._progress.tasks[0].elapsed or 0
+        if tally.hashed_bytes and phase == "blobs" and elapsed_s:
+            done += f", {shown_bytes(int((tally.hashed_bytes - self._hashed_bytes) / elapsed_s))}/s"
+        if tally.manifests:
+            done += f", {tally.manifests:,} manifests"
+        if differences:
+            done += f", {differences:,} differences"
+        self._progress.update(self._task, completed=share, said=done)
+
+
+def print_json(state: State, *, seconds: float, repairs: bool) -> None:
+    """Print what was found, for scripts."""
+    tally = state.tally
+    found = {
+        "ok": not tally.differences,
+        "store": state.store,
+        "verified_digests": state.verifies,
+        "repaired": repairs,
+        "started_at": state.started_at.isoformat(),
+        "seconds": round(seconds, 3),
+        "blobs": tally.blobs,
+        "bytes": tally.stored_bytes,
+        "hashed_bytes": tally.hashed_bytes,
+        "manifests": tally.manifests,
+        "differences": {
+            kind.value: {"count": count.number, "bytes": count.size_bytes, "repaired": count.repaired}
+            for kind, count in tally.differences.items()
+        },
+        "notes": {
+            note.value: {"count": count.number, "bytes": count.size_bytes} for note, count in tally.notes.items()
+        },
+        "first": [as_json(finding) for finding in tally.first[:_JSON_SHOWN]],
+    }
+    print(json.dumps(found, indent=2))
+
+
+def print_people(state: State, *, seconds: float, repairs: bool) -> None:
+    """Print what was found."""
+    tally = state.tally
+    hashed = f", hashed {shown_bytes(tally.hashed_bytes)}" if state.verifies else ""
+    looked = f"{tally.blobs:,} blobs ({shown_bytes(tally.stored_bytes)}) and {tally.manifests:,} manifests"
+    print(f"looked at {looked}{hashed} in {seconds:.1f} s")
+    for note, count in tally.notes.items():
+        print(f"{count.number:,} ({shown_bytes(count.size_bytes)}): {note.meaning}")
+    if not tally.differences:
+        print("no differences")
+        return
+    rows = [(kind.value, *_counted(count), kind.meaning) for kind, count in tally.differences.items()]
+    print_table(("Difference", "Count", "Bytes", "Repaired", "What it is"), rows)
+    for finding in tally.first[:_SHOWN]:
+        print(_line(finding))
+    rest = sum(count.number for count in tally.differences.values()) - min(len(tally.first), _SHOWN)
+    if rest:
+        print(f"and {rest:,} more: --report FILE writes all of them")
+    if not repairs:
+        print("nothing was changed: --repair repairs what can be repaired without losing anything")
+
+
+def shown_bytes(size_bytes: int) -> str:
+    """A number of bytes for people."""
+    size, unit = float(size_bytes), 0
+    while size >= 1024 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - binary units
+        size, unit = size / 1024, unit + 1
+    return f"{size_bytes} B" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
+
+
+def _counted(count: Count) -> tuple[str, str, str]:
+    return f"{count.number:,}", shown_bytes(count.size_bytes), f"{count.repaired:,}"
+
+
+def _line(finding: Finding) -> str:
+    where = f" in {finding.repository}" if finding.repository else ""
+    detail = f": {finding.detail}" if finding.detail else ""
+    repair = f" -> {finding.repair}" if finding.repair else ""
+    return f"{finding.kind.value}: {finding.subject}{where} ({shown_bytes(finding.size_bytes)}){detail}{repair}"

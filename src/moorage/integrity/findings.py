@@ -1,0 +1,118 @@
+"""What a check can find, and the count of it."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+FIRST_FINDINGS = 1000
+"""So many differences are kept; all of them are counted, and go to the report file if there is one."""
+
+
+class Kind(Enum):
+    """A kind of difference between what is known and what is there. The value is its name for scripts."""
+
+    BYTES_MISSING = "bytes-missing"
+    SIZE_DIFFERS = "size-differs"
+    DIGEST_DIFFERS = "digest-differs"
+    UNREADABLE = "unreadable"
+    BYTES_UNKNOWN = "bytes-unknown"
+    MARKED_IN_VAIN = "marked-in-vain"
+    BLOB_UNREVIEWED = "blob-unreviewed"
+    FOREIGN = "foreign"
+    MANIFEST_DAMAGED = "manifest-damaged"
+    MANIFEST_INCOMPLETE = "manifest-incomplete"
+    MANIFEST_UNREVIEWED = "manifest-unreviewed"
+    LINK_INVALID = "link-invalid"
+    LAYER_DANGLING = "layer-dangling"
+    REVISION_DANGLING = "revision-dangling"
+    TAG_DANGLING = "tag-dangling"
+
+    @property
+    def meaning(self) -> str:
+        """What it is, for people."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Kind.BYTES_MISSING: "blobs whose bytes are not in storage",
+    Kind.SIZE_DIFFERS: "blobs whose bytes are more or fewer than the database says",
+    Kind.DIGEST_DIFFERS: "blobs whose bytes are damaged: they have another digest",
+    Kind.UNREADABLE: "objects that storage cannot read",
+    Kind.BYTES_UNKNOWN: "bytes that the database does not know",
+    Kind.MARKED_IN_VAIN: "blobs marked as missing whose bytes are right",
+    Kind.BLOB_UNREVIEWED: "unused blobs that garbage collection does not know of",
+    Kind.FOREIGN: "files among the blobs that are none",
+    Kind.MANIFEST_DAMAGED: "manifests whose payload is damaged",
+    Kind.MANIFEST_INCOMPLETE: "manifests that need more than is noted of them",
+    Kind.MANIFEST_UNREVIEWED: "unused manifests that garbage collection does not know of",
+    Kind.LINK_INVALID: "link files that are empty or hold something else than their digest",
+    Kind.LAYER_DANGLING: "links to blobs whose bytes are not in storage",
+    Kind.REVISION_DANGLING: "links to manifests whose bytes are not in storage",
+    Kind.TAG_DANGLING: "tags that point to a manifest that is not in their repository",
+}
+
+
+class Note(Enum):
+    """What is counted and is no difference."""
+
+    AWAITING_REVIEW = "awaiting-review"
+    UNREFERENCED = "unreferenced"
+
+    @property
+    def meaning(self) -> str:
+        """What it is, for people."""
+        if self is Note.AWAITING_REVIEW:
+            return "bytes that are being pushed, or that garbage collection is going to remove"
+        return "bytes that nothing refers to: garbage collection would free them"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One difference."""
+
+    kind: Kind
+    subject: str
+    """A digest, or a path in storage, or a tag: what the kind is about."""
+    size_bytes: int = 0
+    """How many bytes it is about, as storage has them, or else as the metadata says."""
+    repository: str = ""
+    detail: str = ""
+    repair: str = ""
+    """What a repair did about it; empty: nothing."""
+
+
+@dataclass(slots=True)
+class Count:
+    """How often, and how many bytes."""
+
+    number: int = 0
+    size_bytes: int = 0
+    repaired: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a check has looked at and found so far."""
+
+    blobs: int = 0
+    stored_bytes: int = 0
+    """Of the blobs that were looked at."""
+    hashed_bytes: int = 0
+    manifests: int = 0
+    differences: dict[Kind, Count] = field(default_factory=dict)
+    notes: dict[Note, Count] = field(default_factory=dict)
+    first: list[Finding] = field(default_factory=list)
+
+    def add(self, finding: Finding) -> None:
+        """Count a difference."""
+        count = self.differences.setdefault(finding.kind, Count())
+        count.number += 1
+        count.size_bytes += finding.size_bytes
+        count.repaired += bool(finding.repair)
+        if len(self.first) < FIRST_FINDINGS:
+            self.first.append(finding)
+
+    def note(self, note: Note, size_bytes: int) -> None:
+        """Count something that is no difference."""
+        count = self.notes.setdefault(note, Count())
+        count.number += 1
+        count.size_bytes += size_bytes

@@ -1,0 +1,194 @@
+"""The second part of a check where metadata is in link files: where each link leads, and what no link leads to.
+
+Nothing that points is removed, also by a repair: a link that leads nowhere is answered as "not there", and a push may
+bring back what it leads to.
+
+It is done in one go: an unfinished one begins anew, as it reads small files only.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from moorage.errors import BackendError, DigestInvalid, ManifestInvalid, PathUnknown, TagInvalid
+from moorage.integrity.findings import Finding, Kind, Note
+from moorage.integrity.progress import Progress
+from moorage.integrity.quarantine import Quarantine
+from moorage.integrity.references import References, named_in
+from moorage.integrity.walking import Stored, share_of, stat_of, stored_blobs
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName, Tag
+from moorage.storage import paths
+from moorage.storage.base import Entry, Stat, StorageDriver
+from moorage.storage.walk import repository_folders
+
+PHASE = "links"
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A link file as it was read: another one if it is written again with the same content."""
+
+    content: bytes
+    stat: Stat
+
+    @property
+    def target(self) -> Digest | None:
+        try:
+            return Digest.parse(self.content.decode("ascii").strip())
+        except (DigestInvalid, UnicodeDecodeError):
+            return None
+
+
+class LinkCheck:
+    """Reads every link of every repository."""
+
+    name = PHASE
+
+    def __init__(self, storage: StorageDriver, quarantine: Quarantine | None) -> None:
+        """*quarantine*: None: nothing is changed."""
+        self._storage = storage
+        self._quarantine = quarantine
+
+    async def run(self, progress: Progress, position: str) -> None:
+        """Check all of it; *position* is always the beginning."""
+        del position
+        progress.hold()
+        with References() as references:
+            async for name in repository_folders(self._storage):
+                async for finding in self._repository(name, progress, references):
+                    progress.found(finding)
+                progress.moved(0.0)
+            await self._count_unreferenced(progress, references)
+
+    async def _repository(
+        self, name: RepositoryName, progress: Progress, references: References
+    ) -> AsyncIterator[Finding]:
+        async for finding in self._manifests(name, progress, references):
+            yield finding
+        folder = f"{paths.repository(name)}/_layers"
+        async for path, digest in self._digests(folder):
+            if digest is None:
+                yield _finding(Kind.LINK_INVALID, path, name, detail="its folder is not named by a digest")
+            elif kind := await self._odd(path, digest, Kind.LAYER_DANGLING):
+                yield _finding(kind, path if kind is Kind.LINK_INVALID else str(digest), name)
+        async for finding in self._tags(name):
+            yield finding
+
+    async def _manifests(
+        self, name: RepositoryName, progress: Progress, references: References
+    ) -> AsyncIterator[Finding]:
+        async for path, digest in self._digests(f"{paths.manifests(name)}/revisions"):
+            if digest is None:
+                yield _finding(Kind.LINK_INVALID, path, name, detail="its folder is not named by a digest")
+                continue
+            progress.tally.manifests += 1
+            references.add(digest)
+            if kind := await self._odd(path, digest, Kind.REVISION_DANGLING):
+                yield _finding(kind, path if kind is Kind.LINK_INVALID else str(digest), name)
+            elif finding := await self._payload(name, digest, references):
+                yield finding
+
+    async def _payload(self, name: RepositoryName, digest: Digest, references: References) -> Finding | None:
+        try:
+            seen = await stat_of(self._storage, digest)
+            payload = await self._storage.get(paths.blob(digest))
+        except PathUnknown:
+            return None  # It was deleted meanwhile: a manifest that is not there was reported before.
+        except BackendError as exc:
+            return _finding(Kind.UNREADABLE, str(digest), name, detail=str(exc))
+        actual = Digest.of(payload, digest.algorithm)
+        if actual == digest:
+            try:
+                for named in named_in(payload):
+                    references.add(named)
+            except ManifestInvalid as exc:
+                return _finding(Kind.MANIFEST_DAMAGED, str(digest), name, len(payload), detail=exc.message)
+            return None
+        if seen is None or await stat_of(self._storage, digest) != seen:
+            return None
+        target = None if self._quarantine is None else await self._quarantine.take(digest, seen)
+        repair = "" if target is None else f"moved to {target}: a push brings it back"
+        detail = f"the payload is {actual}"
+        return _finding(Kind.MANIFEST_DAMAGED, str(digest), name, len(payload), detail=detail, repair=repair)
+
+    async def _odd(self, path: str, digest: Digest, dangling: Kind) -> Kind | None:
+        """What is wrong with a link to a blob. What it leads to is there before it is, so it is read twice."""
+        link = await self._link(path)
+        if link is None:
+            return None
+        try:
+            kind = Kind.LINK_INVALID if link.target != digest else None
+            kind = kind or (dangling if await stat_of(self._storage, digest) is None else None)
+        except BackendError:
+            return None  # The walk over the blobs has reported it.
+        return kind if kind is not None and await self._link(path) == link else None
+
+    async def _tags(self, name: RepositoryName) -> AsyncIterator[Finding]:
+        async for entry in self._entries(paths.tags(name)):
+            try:
+                tag = Tag.parse(entry.name)
+            except TagInvalid:
+                yield _finding(Kind.LINK_INVALID, f"{paths.tags(name)}/{entry.name}", name, detail="no tag's name")
+                continue
+            path = paths.tag_link(name, tag)
+            link = await self._link(path)
+            if link is None:
+                continue  # Half written or half removed: there is no such tag.
+            target, finding = link.target, None
+            if target is None:
+                finding = _finding(Kind.LINK_INVALID, path, name)
+            elif await self._link(paths.revision_link(name, target)) is None:
+                finding = _finding(Kind.TAG_DANGLING, tag.text, name, detail=f"it points to {target}")
+            if finding is not None and await self._link(path) == link:
+                yield finding
+
+    async def _count_unreferenced(self, progress: Progress, references: References) -> None:
+        try:
+            async for found in stored_blobs(self._storage):
+                if isinstance(found, Stored) and not references.has(found.digest):
+                    progress.tally.note(Note.UNREFERENCED, found.stat.size_bytes)
+                progress.moved(share_of(found.place))
+        except PathUnknown:
+            return
+
+    async def _digests(self, folder: str) -> AsyncIterator[tuple[str, Digest | None]]:
+        """The link files below a folder, and what they are named by; None: by no digest."""
+        async for algorithm in self._entries(folder):
+            async for entry in self._entries(f"{folder}/{algorithm.name}"):
+                path = f"{folder}/{algorithm.name}/{entry.name}"
+                try:
+                    digest = Digest.parse(f"{algorithm.name}:{entry.name}")
+                except DigestInvalid:
+                    yield path, None
+                    continue
+                yield f"{path}/link", digest
+
+    async def _entries(self, folder: str) -> AsyncIterator[Entry]:
+        last = ""
+        while True:
+            try:
+                entries = await self._storage.list(folder, after=last, limit=_PAGE)
+            except PathUnknown:
+                return
+            for entry in entries:
+                yield entry
+            if len(entries) < _PAGE:
+                return
+            last = entries[-1].name
+
+    async def _link(self, path: str) -> _Link | None:
+        try:
+            stat = await self._storage.stat(path)
+            return _Link(await self._storage.get(path), stat)
+        except PathUnknown:
+            return None
+
+
+def _finding(
+    kind: Kind, subject: str, name: RepositoryName, size_bytes: int = 0, *, detail: str = "", repair: str = ""
+) -> Finding:
+    return Finding(
+        kind=kind, subject=subject, size_bytes=size_bytes, repository=name.text, detail=detail, repair=repair
+    )

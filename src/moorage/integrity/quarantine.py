@@ -1,0 +1,47 @@
+"""Moving bytes that are not what their digest says out of the way: kept for whoever wants to look, never served."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from moorage.errors import PathUnknown
+from moorage.integrity.hashing import Hashing
+from moorage.integrity.sightings import read
+from moorage.integrity.walking import stat_of
+from moorage.oci.digests import Digest
+from moorage.storage import paths
+from moorage.storage.base import Stat, StorageDriver
+
+
+class Quarantine:
+    """Takes blobs away from where blobs lie."""
+
+    def __init__(
+        self, storage: StorageDriver, hashing: Hashing, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._storage = storage
+        self._hashing = hashing
+        self._now = now
+
+    async def take(self, digest: Digest, seen: Stat) -> str | None:
+        """Move the bytes that were seen to be wrong away, and return where they are.
+
+        None: somebody has pushed the blob since, and what lies there now stays there. A push may come between the
+        look and the move: then it is the right bytes that were moved, and they go back.
+        """
+        if await stat_of(self._storage, digest) != seen:
+            return None
+        path, target = paths.blob(digest), paths.quarantined(digest, self._now())
+        try:
+            await self._storage.move(path, target)
+        except PathUnknown:
+            return None
+        if await self._storage.stat(target) == seen:
+            return target
+        if await self._hashing.digest(target, digest.algorithm) != digest:
+            return target
+        await self._storage.move(target, path)
+        return None
+
+    async def is_right(self, digest: Digest) -> bool:
+        """Whether the bytes that are in their place now are what their digest says."""
+        return await read(self._hashing, digest) == digest

@@ -1,0 +1,167 @@
+"""A walk through the blobs in storage, in the order of their digests."""
+
+import re
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from moorage.errors import BackendError, DigestInvalid, PathUnknown
+from moorage.oci.digests import ALGORITHMS, Digest
+from moorage.storage import paths
+from moorage.storage.base import Entry, Stat, StorageDriver
+
+_PAGE = 10_000
+"""Names that are asked for at once: what a folder of a very large registry has fits in a few pages."""
+_PREFIX = re.compile(r"[0-9a-f]{2}")
+_SHARE_DIGITS = 6
+
+Place = tuple[str, ...]
+"""Where a walk is: the parts of a path below ``blobs``. Their order is that of the walk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Bytes that lie where blobs do."""
+
+    digest: Digest
+    stat: Stat
+
+    @property
+    def place(self) -> Place:
+        """See :data:`Place`."""
+        return place_of(self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A file or folder among the blobs that is none."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A folder whose names, or a blob whose size, storage does not tell."""
+
+    place: Place
+    reason: str
+    digest: Digest | None = None
+
+
+def place_of(digest: Digest) -> Place:
+    """Where a digest comes in the walk."""
+    return digest.algorithm, digest.encoded[:2], digest.encoded
+
+
+def is_prefix(name: str) -> bool:
+    """Whether a folder of an algorithm has blobs in it by its name."""
+    return _PREFIX.fullmatch(name) is not None
+
+
+def is_digest(place: Place) -> bool:
+    """Whether it is the place of a digest."""
+    try:
+        return place_of(Digest.parse(f"{place[0]}:{place[-1]}")) == place
+    except DigestInvalid:
+        return False
+
+
+def share_of(place: Place) -> float:
+    """How much of all digests comes before a place: they are spread evenly, and nearly all are SHA-256."""
+    if place[0] != "sha256":
+        return 1.0
+    try:
+        return float(int(place[-1][:_SHARE_DIGITS], 16) / 16 ** len(place[-1][:_SHARE_DIGITS]))
+    except ValueError:
+        return 0.0
+
+
+def path_at(place: Place) -> str:
+    """The storage path of a place."""
+    return "/".join((paths.BLOBS, *place))
+
+
+async def stored_blobs(
+    storage: StorageDriver, *, after: Place = ()
+) -> AsyncGenerator[Stored | Foreign | Unreadable, None]:
+    """Everything that lies among the blobs and comes after *after*. Memory grows with nothing but a page of names.
+
+    Raises:
+        PathUnknown: there is no folder of blobs.
+    """
+    for entry in await storage.list(paths.BLOBS):
+        place = (entry.name,)
+        if entry.is_folder and entry.name in ALGORITHMS:
+            if place >= after[:1]:
+                async for found in _of_algorithm(storage, entry.name, after):
+                    yield found
+        elif place > after:
+            yield Foreign(place)
+
+
+async def stat_of(storage: StorageDriver, digest: Digest) -> Stat | None:
+    """Size and time of a blob's bytes; None if there are none.
+
+    Raises:
+        StorageUnavailable: that cannot be found out.
+    """
+    try:
+        found = await storage.stat(paths.blob(digest))
+    except PathUnknown:
+        return None
+    return None if found.is_folder else found
+
+
+async def _of_algorithm(
+    storage: StorageDriver, algorithm: str, after: Place
+) -> AsyncGenerator[Stored | Foreign | Unreadable, None]:
+    try:
+        entries = await _entries(storage, (algorithm,), limit=None)
+    except BackendError as exc:
+        yield Unreadable((algorithm,), str(exc))
+        return
+    for entry in entries:
+        place = (algorithm, entry.name)
+        if entry.is_folder and is_prefix(entry.name):
+            if place >= after[:2]:
+                async for found in _of_prefix(storage, place, after):
+                    yield found
+        elif place > after:
+            yield Foreign(place)
+
+
+async def _of_prefix(
+    storage: StorageDriver, folder: Place, after: Place
+) -> AsyncGenerator[Stored | Foreign | Unreadable, None]:
+    last = after[2] if after[:2] == folder and len(after) > len(folder) else ""
+    while True:
+        try:
+            entries = await _entries(storage, folder, after=last)
+        except BackendError as exc:
+            yield Unreadable(folder, str(exc))
+            return
+        for entry in entries:
+            found = await _blob(storage, (*folder, entry.name), entry)
+            if found is not None:
+                yield found
+        if len(entries) < _PAGE:
+            return
+        last = entries[-1].name
+
+
+async def _blob(storage: StorageDriver, place: Place, entry: Entry) -> Stored | Foreign | Unreadable | None:
+    if not entry.is_folder or not is_digest(place):
+        return Foreign(place)
+    digest = Digest.parse(f"{place[0]}:{place[2]}")
+    try:
+        stat = await stat_of(storage, digest)
+    except BackendError as exc:
+        return Unreadable(place, str(exc), digest)
+    # An empty folder is what is left of a blob: nothing that anybody could be served.
+    return None if stat is None else Stored(digest, stat)
+
+
+async def _entries(storage: StorageDriver, folder: Place, *, after: str = "", limit: int | None = _PAGE) -> list[Entry]:
+    try:
+        return await storage.list(path_at(folder), after=after, limit=limit)
+    except PathUnknown:
+        return []  # It went while we were on our way.

@@ -15,7 +15,7 @@ _ROLES = {
     "awaited": "named it before it was there",
 }
 _EVENTS = {
-    "blob_upload": "it was pushed, mounted or asked for",
+    "blob_upload": "it was pushed, mounted or brought back",
     "blob_delete": "it was taken out of a repository",
     "manifest_upload": "it was pushed or brought back",
     "manifest_delete": "it was deleted, or what it hung on or was the configuration of",

@@ -99,10 +99,12 @@ class Client:
     ledger: Ledger
     services: Services
     requests: dict[str, Touched]
+    life: str = ""
+    """Tells its requests from those of a process of the same name that was killed before it."""
 
     def cause(self, keys: Collection[Key] = (), tags: Sequence[tuple[RepositoryName, Tag]] = ()) -> Cause:
         """The cause of a new request, which is about to do these things."""
-        request_id = f"{self.actor.name}-{len(self.requests)}"
+        request_id = f"{self.actor.name}{self.life}-{len(self.requests)}"
         self.requests[request_id] = Touched(keys, [(name, tag.text) for name, tag in tags])
         return Cause(actor=self.actor.name, request_id=request_id)
 
@@ -231,11 +233,13 @@ class Client:
     async def look(self, name: RepositoryName, tag: Tag) -> None:
         """Find out what one of its tags is."""
         key, since = (name, tag.text), self.ledger.stamp()
-        known = self.ledger.tags.get(key)
+        # Whoever was killed before may have left it anywhere.
+        untold = UNKNOWN if self.life else None
+        known = self.ledger.tags.get(key, untold)
         found: Digest | None = None
         with contextlib.suppress(ManifestUnknown, NameUnknown):
             found = Digest.of(await self.services.manifest(name, tag))
-        now = self.ledger.tags.get(key)
+        now = self.ledger.tags.get(key, untold)
         if now == known and now is not UNKNOWN and found != now:
             msg = f"{key} is {found} and was told to be {known}"
             raise Violation(msg)

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,11 +29,23 @@ DELAY = timedelta(seconds=2)
 _DRAINED_S = 60.0
 
 
-async def behave(name: str, seed: str, database: Database, storage: StorageDriver, *, ledger: Ledger) -> None:
+_ALONE = {what: weight for what, weight in WEIGHTS.items() if what != "delete_manifest"}
+"""Of a process that does not see the others' ledgers: who deletes a manifest takes their tags with it."""
+
+
+async def behave(
+    name: str,
+    seed: str,
+    database: Database,
+    storage: StorageDriver,
+    *,
+    ledger: Ledger,
+    weights: Mapping[str, int] = WEIGHTS,
+) -> None:
     """Be a client, for ever."""
     actor = Actor(name, random.Random(seed))
-    client = Client(actor, ledger, Services.over(database, storage), {})
-    habits = Habits(client, Scheduler(actor.rng, None), WEIGHTS)
+    client = Client(actor, ledger, Services.over(database, storage), {}, life=f"/{seed}")
+    habits = Habits(client, Scheduler(actor.rng, None), weights)
     while True:
         await habits.act()
 
@@ -70,7 +82,7 @@ async def main(folder: Path, kind: str, seed: str) -> None:
     storage = FilesystemDriver(folder / "blobs", fsync=False)
     if kind == "collector":
         await collect(database, storage, random.Random(seed))
-    await behave(kind, seed, database, storage, ledger=Ledger(delay_s=0))
+    await behave(kind, seed, database, storage, ledger=Ledger(delay_s=0), weights=_ALONE)
 
 
 if __name__ == "__main__":

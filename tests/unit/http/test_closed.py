@@ -47,6 +47,9 @@ PATHS = {
     Endpoint.MOORAGE_TAG: "/moorage/v1/tag?repository=g/app&tag=latest",
     Endpoint.MOORAGE_TAG_UNDO: "/moorage/v1/tag/undo?repository=g/app&tag=latest",
     Endpoint.MOORAGE_TAGS_DELETE: "/moorage/v1/tags/delete?repository=g/app",
+    Endpoint.MOORAGE_GC_STATUS: "/moorage/v1/gc/status",
+    Endpoint.MOORAGE_GC_RUN: "/moorage/v1/gc/run",
+    Endpoint.MOORAGE_GC_EXPLAIN: "/moorage/v1/gc/explain?repository=g/app&digest=sha256:" + "0" * 64,
 }
 
 

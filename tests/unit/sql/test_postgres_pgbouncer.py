@@ -88,8 +88,11 @@ async def test_statements_find_their_way_over_any_connection(settings: PostgresS
     await asyncio.gather(*(put(database, f"n{n}") for n in range(100)))
     rows = await asyncio.gather(*(database.first(GET, f"n{n}") for n in range(100)))
     assert rows == [("me", NOON)] * 100
-    backends = await asyncio.gather(*(database.first(BACKEND) for _ in range(50)))
-    assert len({row[0] for row in backends if row is not None}) == SERVER_CONNECTIONS
+    backends: set[int] = set()
+    for _ in range(20):  # One connection may be enough for many, where the others are busy.
+        rows = await asyncio.gather(*(database.first(BACKEND) for _ in range(50)))
+        backends |= {row[0] for row in rows if row is not None}
+    assert len(backends) == SERVER_CONNECTIONS
     assert await count(database) == 100
     await database.close()
 

@@ -55,7 +55,9 @@ async def test_processes_that_are_killed_on_sqlite_leave_nothing_wrong() -> None
             await SqlReviewDelay(store.database).set(DELAY)
             kinds = ["client0", "client1", "client2", "collector", "collector"]
             deadline = asyncio.get_running_loop().time() + CROWD_S
-            await asyncio.gather(*[_killed_again_and_again(folder, kind, rng, deadline) for kind in kinds])
+            async with asyncio.TaskGroup() as group:
+                for kind in kinds:
+                    group.create_task(_killed_again_and_again(folder, kind, rng, deadline))
             storage = FilesystemDriver(folder / "blobs", fsync=False)
             assert await afterwards(store.database, storage) == []
             await storage.close()
@@ -73,10 +75,13 @@ async def _killed_again_and_again(folder: Path, kind: str, rng: random.Random, d
         )
         assert process.stderr is not None
         life_s = 1.0 + rng.expovariate(1 / LIFE_S)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(life_s):
-                errors = await process.stderr.read()
-                await process.wait()
-                raise AssertionError(errors.decode()[-4000:])
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(life_s):
+                    errors = await process.stderr.read()
+                    await process.wait()
+                    raise AssertionError(errors.decode()[-4000:])
+        finally:  # Also where another of the crowd has found a fault.
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGKILL)
+            await process.wait()

@@ -83,6 +83,8 @@ async def _run(path: Path | None, data: Path | None, wanted: Wanted) -> State:
         parts = check_parts(storage, database, hashing, verifies=state.verifies, repairs=wanted.repairs)
         async with _saved_at_the_end(progress):
             await check(parts, progress)
+        if progress.unsaved:
+            print(f"warning: --resume could not have gone on with this check: {progress.unsaved}", file=sys.stderr)
         return state
 
 

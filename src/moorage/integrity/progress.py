@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from moorage.errors import PathUnknown, StorageUnavailable
+from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 from moorage.integrity.findings import Finding, Tally
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
@@ -83,6 +83,8 @@ class Progress:
         self, storage: StorageDriver, state: State, watcher: Watcher | None = None, report: Report | None = None
     ) -> None:
         self.state = state
+        self.unsaved = ""
+        """Why it could not be saved how far it is; then it goes on all the same."""
         self._storage = storage
         self._watcher = watcher
         self._report = report
@@ -122,8 +124,11 @@ class Progress:
             return
         if self._report is not None:
             self.state.report_bytes = self._report.settle()
-        await self._storage.put(paths.CHECK, _STATE.dump_json(self.state))
         self._saved_at = time.monotonic()
+        try:
+            await self._storage.put(paths.CHECK, _STATE.dump_json(self.state))
+        except BackendError as exc:
+            self.unsaved = str(exc)
 
     async def finish(self) -> None:
         """It has come to its end: there is nothing to go on with."""
@@ -133,6 +138,8 @@ class Progress:
             await self._storage.delete(paths.CHECK)
         except PathUnknown:
             return
+        except BackendError as exc:
+            self.unsaved = str(exc)
 
 
 async def unfinished(storage: StorageDriver) -> State | None:

@@ -1,0 +1,1 @@
+"""What a check finds, over every store and driver."""

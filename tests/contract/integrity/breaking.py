@@ -1,0 +1,69 @@
+"""A storage that fails, or in which somebody else is quicker, in the middle of a check."""
+
+from collections.abc import Awaitable, Callable
+
+from moorage.errors import StorageUnavailable
+from moorage.storage.base import Entry, Reader, Stat, StorageDriver, Writer
+
+Hook = Callable[[str, str], Awaitable[None]]
+"""Told of the call and its path."""
+
+
+async def _nothing(_call: str, _path: str) -> None:
+    return
+
+
+class WatchedStorage(StorageDriver):
+    """Passes everything on to *inner*, after *before* and before *after*; what is in *broken* cannot be read."""
+
+    def __init__(self, inner: StorageDriver) -> None:
+        self.inner = inner
+        self.name = inner.name
+        self.capabilities = inner.capabilities
+        self.before: Hook = _nothing
+        self.after: Hook = _nothing
+        self.broken: set[tuple[str, str]] = set()
+        """Calls and paths that fail."""
+
+    async def stat(self, path: str) -> Stat:
+        await self._begin("stat", path)
+        found = await self.inner.stat(path)
+        await self.after("stat", path)
+        return found
+
+    async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
+        await self._begin("get", path)
+        return await self.inner.get(path, limit_bytes=limit_bytes)
+
+    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+        await self._begin("put", path)
+        await self.inner.put(path, content, durable=durable)
+
+    async def open(self, path: str) -> Reader:
+        await self._begin("open", path)
+        return await self.inner.open(path)
+
+    async def open_writer(self, path: str, *, append: bool = False) -> Writer:
+        return await self.inner.open_writer(path, append=append)
+
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
+        await self._begin("list", path)
+        return await self.inner.list(path, after=after, limit=limit)
+
+    async def move(self, source: str, target: str) -> None:
+        await self._begin("move", source)
+        await self.inner.move(source, target)
+        await self.after("move", source)
+
+    async def delete(self, path: str, *, durable: bool = True) -> None:
+        await self._begin("delete", path)
+        await self.inner.delete(path, durable=durable)
+
+    async def probe(self) -> None:
+        await self.inner.probe()
+
+    async def _begin(self, call: str, path: str) -> None:
+        await self.before(call, path)
+        if (call, path) in self.broken:
+            msg = f"{path}: Input/output error (EIO)"
+            raise StorageUnavailable(msg)

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
 
@@ -81,8 +81,17 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """Works that were measured again, or for the first time, after the whole run."""
+
+    date: str
+    command: str
+    works: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """A whole run."""
+    """A whole run, and what was measured after it."""
 
     date: str
     command: str
@@ -98,6 +107,17 @@ class Results:
     """Of PostgreSQL."""
     duration_s: float
     figures: Sequence[Figure] = field(default_factory=list)
+    later: Sequence[Later] = field(default_factory=list)
+
+    def with_later(self, run: "Results") -> "Results":
+        """With the figures of *run* in the place of those of the same works."""
+        works = list(dict.fromkeys(figure.work for figure in run.figures))
+        kept = [figure for figure in self.figures if figure.work not in works]
+        earlier = [
+            replace(item, works=left) for item in self.later if (left := [w for w in item.works if w not in works])
+        ]
+        later = [*earlier, Later(date=run.date, command=run.command, works=works)]
+        return replace(self, figures=[*kept, *run.figures], later=later)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

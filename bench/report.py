@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from figures import AtMost, Figure, Results, Series
 from list_works import CONNECTIONS, FIRST_PAGES
+from offline_works import BLOBS, MANIFESTS, REPOSITORIES
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -48,6 +49,11 @@ _METHOD = """\
 - Pages of lists are asked for at random places over {list_connections} connections.
   Each asks again as soon as it has its answer.
   A p99 is that of one round.
+- Garbage is collected from folders in Distribution's layout that `bench/offline_works.py` writes:
+  {collected_repositories} repositories of {collected_manifests} manifests with {collected_blobs} blobs each.
+  All blobs differ, and every fifth manifest is untagged.
+  Each command gets a fresh folder in every round, which is in the kernel's cache; no round is for warming up.
+  Both log warnings only; the time and the CPU are those of the whole process, its start included.
 - *Round trips* are counted on the wire, by a relay between Moorage (one worker) and PostgreSQL:
   how often bytes to PostgreSQL followed bytes from it.
 - *Worker memory* is the largest resident size of any one process of a fresh server (`VmHWM`), in one round.
@@ -99,6 +105,7 @@ def page(results: Results, notes: str) -> str:
     met = sum(figure.is_met for figure in results.figures)
     parts = [
         introduction,
+        _later(results),
         f"## Results\n\n{met} of {len(results.figures)} targets are met.\n",
         table(results),
         f"Measured at the same time, without targets:\n\n{others_table(results)}",
@@ -108,10 +115,20 @@ def page(results: Results, notes: str) -> str:
             database_version=results.database_version,
             list_connections=CONNECTIONS,
             first_pages=FIRST_PAGES,
+            collected_repositories=REPOSITORIES,
+            collected_manifests=MANIFESTS,
+            collected_blobs=BLOBS,
         ),
         f"## Notes\n\n{notes.strip()}\n" if notes.strip() else "",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _later(results: Results) -> str:
+    """Which of the figures are from later runs, on the same machine."""
+    return "".join(
+        f"On {item.date} `{item.command}` measured by themselves: {', '.join(item.works)}.\n" for item in results.later
+    )
 
 
 def _row(figure: Figure) -> list[str]:

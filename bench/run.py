@@ -1,7 +1,8 @@
 """Measures Moorage against Debian's docker-registry, over HTTP, and writes the report. ``--help`` lists the options.
 
 A full run writes ``bench/results/latest.json`` and ``docs/benchmarks.md``. Any other run (quick, or of some works
-only, or of docker-registry against itself) writes ``bench/results/scratch.json`` and leaves those two alone.
+only, or of docker-registry against itself) writes ``bench/results/scratch.json`` and leaves those two alone; with
+``--keep`` the figures of some works replace those of the last full run, and the page says so.
 """
 
 import argparse
@@ -17,10 +18,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import auth_works
 import change_works
+import check_works
 import gc_works
 import list_works
 import machine
+import offline_works
 import postgres
 import report
 from content import GIB, SEED, Pool
@@ -36,13 +40,21 @@ SCRATCH_RESULTS = BENCH / "results" / "scratch.json"
 NOTES = BENCH / "notes.md"
 PAGE = BENCH.parent / "docs" / "benchmarks.md"
 
-WORKS = {**PULL_AND_PUSH_WORKS, **list_works.WORKS, **change_works.WORKS, **gc_works.WORKS}
+WORKS = {
+    **PULL_AND_PUSH_WORKS,
+    **list_works.WORKS,
+    **change_works.WORKS,
+    **gc_works.WORKS,
+    **offline_works.WORKS,
+    **check_works.WORKS,
+    **auth_works.WORKS,
+}
 POSTGRES_SETTINGS = {"shared_buffers": "256MB"}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run with command-line *arguments*; the exit status says whether all could be measured."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     if options.report:
         _write_page(from_json(LATEST.read_bytes()))
         return 0
@@ -72,7 +84,11 @@ def main(arguments: Sequence[str]) -> int:
         print(failure, file=sys.stderr)
         return 1
     _say("")
-    if options.quick or options.only or options.null:
+    if options.keep:
+        whole = from_json(LATEST.read_bytes()).with_later(results)
+        LATEST.write_bytes(to_json(whole))
+        _write_page(whole)
+    elif options.quick or options.only or options.null:
         SCRATCH_RESULTS.write_bytes(to_json(results))
     else:
         LATEST.write_bytes(to_json(results))
@@ -81,10 +97,19 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.keep and (not options.only or options.quick or options.null):
+        parser.error("--keep is for whole measurements of some works: give --only, without --quick and --null")
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="smaller sizes and shorter loads")
     parser.add_argument("--only", action="append", choices=WORKS, help="measure this work only (may be repeated)")
+    parser.add_argument("--keep", action="store_true", help="with --only: put it into the page of the last full run")
     parser.add_argument("--null", action="store_true", help="docker-registry against itself: what noise alone gives")
     parser.add_argument(
         "--workers", type=int, default=len(os.sched_getaffinity(0)), help="of Moorage (default: one per core)"
@@ -113,6 +138,7 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Results:
             pool=Pool(),
             say=_say,
             stores=stores,
+            workers=options.workers,
         )
         figures: list[Figure] = []
         for name in options.only or WORKS:

@@ -125,6 +125,8 @@ class Stage:
     say: Callable[[str], None]
     stores: Sequence[Subject] = ()
     """The candidate on every store that it can use, the default one first; empty if it is not Moorage."""
+    workers: int = 1
+    """Of the candidate, where a work starts one of its own."""
 
     @property
     def databases(self) -> Sequence[Subject]:

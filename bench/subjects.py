@@ -270,6 +270,7 @@ def _answers(address: Address) -> bool:
     try:
         with socket.create_connection(address, timeout=START_S) as connection:
             connection.sendall(_PROBE)
-            return connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+            # One that asks for credentials answers as well.
+            return connection.recv(4096).startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 401 "))
     except OSError:
         return False

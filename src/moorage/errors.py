@@ -38,6 +38,10 @@
     │   ├── RangeNotSatisfiable     a Range of a blob that lies outside it
     │   ├── Unauthorized            credentials are missing or wrong
     │   ├── Denied                  the credentials do not allow it
+    │   ├── Protected               a tag that the credentials may not change, or nobody may
+    │   ├── PatternRefused          a token's pattern of protected tags that cannot be used
+    │   ├── ProjectUnknown          a token that does not say which project a repository is of
+    │   ├── ProjectMismatch         a token for a project with another path
     │   ├── TooManyRequests         slow down
     │   ├── RouteUnknown            a path that is none of this registry's
     │   └── MethodNotAllowed        a method that the path does not have, or that is switched off
@@ -228,6 +232,22 @@ class Unauthorized(Refused):
 
 class Denied(Refused):
     """The credentials are good, and do not allow this."""
+
+
+class Protected(Refused):
+    """A tag is protected from these credentials, or immutable for everybody; others would say the same."""
+
+
+class PatternRefused(Refused):
+    """A pattern of protected or immutable tags in the token cannot be used, or there are too many."""
+
+
+class ProjectUnknown(Refused):
+    """The token does not say which project the repository belongs to."""
+
+
+class ProjectMismatch(Refused):
+    """The token says that the repository belongs to a project with another path."""
 
 
 class TooManyRequests(Refused):

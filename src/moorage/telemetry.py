@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Protocol, TextIO
 
 import structlog
@@ -105,6 +106,9 @@ class AccessRecord(NamedTuple):
     remote: str
     user_agent: str
     actor: str
+    actor_type: str = ""
+    projects: tuple[str, ...] = ()
+    """The GitLab projects that the credentials are for."""
 
 
 class AccessLog:
@@ -152,22 +156,34 @@ class AccessLog:
     def _json(self, record: AccessRecord) -> str:
         quote = json.dumps
         now = time.time()
+        who = _who(record.actor, record.actor_type, record.projects)
         return (
             f'{{"time":"{self._second(int(now))}.{int(now % 1 * 1000):03d}Z",'
             f'"level":"info","msg":"access","correlation_id":{quote(record.request_id)},'
             f'"method":{quote(record.method)},"uri":{quote(record.uri)},"host":{quote(record.host)},'
             f'"status":{record.status},"duration_ms":{record.duration_s * 1000:.3f},'
             f'"written_bytes":{record.written_bytes},"remote_ip":{quote(record.remote)},'
-            f'"user_agent":{quote(record.user_agent)},"auth.user.name":{quote(record.actor)}{self._tail}}}\n'
+            f'"user_agent":{quote(record.user_agent)},{who}{self._tail}}}\n'
         )
 
     def _text(self, record: AccessRecord) -> str:
         moment = self._second(int(time.time()))
         return (
-            f"{record.remote} - {record.actor or '-'} [{moment}Z] "
+            f"{record.remote} - {_plain(record.actor) or '-'} [{moment}Z] "
             f'"{_plain(record.method)} {_plain(record.uri)} HTTP/1.1" {record.status} {record.written_bytes} '
             f'"{_plain(record.user_agent)}" {record.duration_s * 1000:.1f}ms {record.request_id}\n'
         )
+
+
+@lru_cache(maxsize=1024)
+def _who(actor: str, actor_type: str, projects: tuple[str, ...]) -> str:
+    """The same few people ask again and again."""
+    fields: dict[str, object] = {"auth.user.name": actor}
+    if actor_type:
+        fields["auth.user.type"] = actor_type
+    if projects:
+        fields["auth.project_paths"] = projects
+    return json.dumps(fields, separators=(",", ":"))[1:-1]
 
 
 def _plain(text: str) -> str:

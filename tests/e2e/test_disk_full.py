@@ -16,6 +16,7 @@ from e2e.images import build_image, write_layout
 from e2e.settings import config_for
 from e2e.wire import PUSH_STYLES, PushStyle, Wire, eventually, sha256
 from support.clients import Skopeo, attempt, run
+from support.collecting import collected
 from support.components import need
 from support.daemon import Daemon, free_port
 
@@ -43,19 +44,22 @@ class SmallDisk:
     def fill(self, *, leave_bytes: int = 0) -> None:
         """Take all but *leave_bytes* of what is free; with 0, truly the last block."""
         piece = b"\xa5" * (64 << 10)
-        with self.filler.open("ab", buffering=0) as file:
-            for _ in range(10):
-                with contextlib.suppress(OSError):
-                    while self.free_bytes > leave_bytes:
-                        file.write(piece[: max(4096, min(len(piece), self.free_bytes - leave_bytes))])
-                # ext4 reserves a little more than it takes, and gives that back when it writes.
-                os.fsync(file.fileno())
-                if self.free_bytes <= leave_bytes:
-                    return
+        # The last blocks may not be enough for a file that is scattered already: a new one gets them.
+        for filler in (self.filler, self.path / "filler-rest"):
+            with filler.open("ab", buffering=0) as file:
+                for _ in range(10):
+                    with contextlib.suppress(OSError):
+                        while self.free_bytes > leave_bytes:
+                            file.write(piece[: max(1024, min(len(piece), self.free_bytes - leave_bytes))])
+                    # ext4 reserves a little more than it takes, and gives that back when it writes.
+                    os.fsync(file.fileno())
+                    if self.free_bytes <= leave_bytes:
+                        return
         pytest.fail(f"the disk cannot be filled: {self.free_bytes} bytes are free")
 
     def make_room(self) -> None:
         self.filler.unlink()
+        (self.path / "filler-rest").unlink(missing_ok=True)
 
 
 @dataclass
@@ -218,3 +222,19 @@ def test_a_client_is_told_of_the_full_disk(place: Place, repository: str, skopeo
     place.disk.make_room()
     skopeo.copy(source, target)
     assert place.wire.manifest(repository, "v1").body == image.manifest.content
+
+
+def test_on_a_full_disk_the_registry_starts_and_garbage_can_be_collected(place: Place, repository: str) -> None:
+    image = build_image("kept", layers=1)
+    place.wire.push_image(repository, "1", image)
+    place.wire.push_blob(repository, random.Random("garbage").randbytes(4 * MIB))
+    place.disk.fill()
+    place.daemon.stop()
+    place.daemon.start()
+    assert place.wire.manifest(repository, "1").body == image.manifest.content
+    place.daemon.stop()
+    said = collected(place.daemon.folder / "config.yml", "-m")
+    assert (said["blobs_deleted"], said["freed_bytes"]) == (1, 4 * MIB)
+    place.daemon.start()
+    place.wire.push_blob(repository, random.Random("more").randbytes(2 * MIB))
+    assert place.wire.manifest(repository, "1").body == image.manifest.content

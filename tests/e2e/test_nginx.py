@@ -1,8 +1,13 @@
 """The documented site for nginx: TLS by a private authority, URLs with the external scheme and port, large bodies."""
 
+import json
 import random
+import re
+import socket
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,11 +17,14 @@ import pytest
 from e2e.images import Blob, build_image, build_index, image_of, layout_digests, write_layout
 from e2e.settings import config_for
 from e2e.wire import OCTETS, Wire, eventually, sha256
-from support.clients import Background, Skopeo, run
+from support.authority import Authority
+from support.clients import Background, Skopeo
 from support.components import need
 from support.daemon import Daemon, free_port
+from support.token_server import SERVICE, TokenServer
 
 SITE = Path(__file__).parents[2] / "docs" / "how-to" / "nginx" / "moorage.conf"
+TOKEN_PAGE = SITE.parents[1] / "token-server.md"
 MIB = 1 << 20
 OCTET_STREAM = "application/octet-stream"
 
@@ -58,20 +66,13 @@ class Front:
         return Wire(self.address, tls=ssl.create_default_context(cafile=self.folder / "ca" / "ca.crt"))
 
 
-def make_certificates(folder: Path) -> None:
-    """An authority, and a certificate of it for localhost."""
-    authority = folder / "ca"
-    authority.mkdir()
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    subject = ("-subj", "/CN=Moorage test authority")
-    made = ("-keyout", folder / "ca.key", "-out", authority / "ca.crt")
-    # "openssl req -x509" marks it as an authority by itself.
-    run("openssl", "req", "-x509", *key, *subject, *made)
-    run("openssl", "req", *key, "-subj", "/CN=localhost", "-keyout", folder / "tls.key", "-out", folder / "tls.csr")
-    (folder / "extensions").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
-    signer = ("-CA", authority / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", "2")
-    request = ("-req", "-in", folder / "tls.csr", "-extfile", folder / "extensions")
-    run("openssl", "x509", *request, *signer, "-out", folder / "tls.crt")
+def make_certificates(folder: Path) -> Authority:
+    """An authority, and a wildcard certificate of it that is also for localhost."""
+    authority = Authority(folder / "ca")
+    made = authority.certify("tls", "localhost", "127.0.0.1", "*.gitlab.example.com")
+    made.certificate.rename(folder / "tls.crt")
+    made.key.rename(folder / "tls.key")
+    return authority
 
 
 def site_for(front: Front) -> str:
@@ -92,6 +93,22 @@ def site_for(front: Front) -> str:
     return text
 
 
+@contextmanager
+def started(front: Front) -> Iterator[None]:
+    """nginx with the site in the folder of *front*."""
+    folder = front.folder
+    (folder / "nginx.conf").write_text(_MAIN.format(folder=folder))
+    nginx = Background(folder, ["nginx", "-p", folder, "-c", folder / "nginx.conf"])
+    authority = ("-CAfile", folder / "ca" / "ca.crt")
+    nginx.start(["openssl", "s_client", "-connect", f"127.0.0.1:{front.port}", *authority])
+    try:
+        yield
+    finally:
+        nginx.stop()
+    assert "[alert]" not in nginx.log
+    assert "[emerg]" not in nginx.log
+
+
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     need("nginx", "openssl")
@@ -100,23 +117,8 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     with Daemon(folder / "daemon", config=config_for(folder / "daemon"), workers=2) as daemon:
         front = Front(daemon, folder, free_port(), free_port())
         (folder / "site.conf").write_text(site_for(front))
-        (folder / "nginx.conf").write_text(_MAIN.format(folder=folder))
-        nginx = Background(folder, ["nginx", "-p", folder, "-c", folder / "nginx.conf"])
-        probe: list[str | Path] = [
-            "openssl",
-            "s_client",
-            "-connect",
-            f"127.0.0.1:{front.port}",
-            "-CAfile",
-            folder / "ca" / "ca.crt",
-        ]
-        nginx.start(probe)
-        try:
+        with started(front):
             yield front
-        finally:
-            nginx.stop()
-        assert "[alert]" not in nginx.log
-        assert "[emerg]" not in nginx.log
 
 
 def test_an_image_goes_in_and_out_over_tls(front: Front, repository: str, skopeo: Skopeo, tmp_path: Path) -> None:
@@ -159,6 +161,65 @@ def test_the_links_of_lists_lead_back_through_the_proxy(front: Front, repository
     # A relative link is as good.
     assert (parts.scheme, parts.netloc) in {("https", front.address), ("", "")}
     assert front.wire.request("GET", f"{parts.path}?{parts.query}").json()["tags"] == ["v1"]
+
+
+def test_a_wildcard_certificate_is_good_for_the_registrys_name_and_not_for_one_below_it(front: Front) -> None:
+    trusted = ssl.create_default_context(cafile=front.folder / "ca" / "ca.crt")
+    with socket.create_connection(("127.0.0.1", front.port), timeout=10) as plain:
+        trusted.wrap_socket(plain, server_hostname="registry.gitlab.example.com").close()
+    with (
+        socket.create_connection(("127.0.0.1", front.port), timeout=10) as plain,
+        pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"),
+    ):
+        trusted.wrap_socket(plain, server_hostname="a.registry.gitlab.example.com")
+
+
+@pytest.mark.parametrize("host", ["registry.gitlab.example.com", "gitlab.example.com:5050", "[2001:db8::1]:5050"])
+def test_locations_have_the_name_and_port_that_the_client_used_whatever_nginx_listens_on(
+    front: Front, repository: str, host: str
+) -> None:
+    answer = front.wire.request("POST", f"/v2/{repository}/blobs/uploads/", headers={"Host": host})
+    assert answer.headers["location"].startswith(f"https://{host}/v2/{repository}/blobs/uploads/")
+
+
+def test_a_token_of_many_repositories_goes_through(front: Front) -> None:
+    answer = front.wire.request("GET", "/v2/", headers={"Authorization": f"Bearer {'x' * 60_000}"})
+    assert answer.status == 200
+
+
+def test_what_a_client_claims_to_be_forwarded_does_not_count(front: Front, repository: str) -> None:
+    claims = {
+        "Forwarded": "host=evil.example;proto=http",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "http",
+    }
+    answer = front.wire.request("POST", f"/v2/{repository}/blobs/uploads/", headers=claims)
+    assert urlsplit(answer.headers["location"])[:2] == ("https", front.address)
+
+
+def test_the_token_server_is_reached_beside_the_registry(tmp_path: Path) -> None:
+    need("nginx", "openssl")
+    (piece,) = re.findall(r"^<!-- nginx -->\n```nginx\n(.*?)^```$", TOKEN_PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "front").mkdir()
+    make_certificates(tmp_path / "front")
+    with (
+        TokenServer(tmp_path / "tokens", {"rules": []}, {"ada": "secret"}) as tokens,
+        Daemon(tmp_path / "daemon", config=config_for(tmp_path / "daemon")) as daemon,
+    ):
+        front = Front(daemon, tmp_path / "front", free_port(), free_port())
+        location = piece.replace("http://127.0.0.1:5001", f"http://{tokens.address}")
+        site = site_for(front).replace("    location / {", f"{location}\n    location / {{")
+        (front.folder / "site.conf").write_text(site)
+        with started(front):
+            credentials = {"Authorization": "Basic " + b64encode(b"ada:secret").decode()}
+            answer = front.wire.request("GET", f"/auth/token?service={SERVICE}", headers=credentials)
+            assert answer.status == 200
+            assert answer.json()["token"]
+            claimed = {"Authorization": "Basic " + b64encode(b"ada:wrong").decode(), "X-Forwarded-For": "192.0.2.1"}
+            assert front.wire.request("GET", f"/auth/token?service={SERVICE}", headers=claimed).status == 401
+            assert front.wire.request("GET", "/v2/").status == 200
+        (wrong,) = [line for line in tokens.log.splitlines() if "wrong password" in line]
+        assert json.loads(wrong)["remote"] == "127.0.0.1"  # And not what the client claims.
 
 
 def test_plain_http_is_sent_to_https(front: Front) -> None:

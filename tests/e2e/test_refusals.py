@@ -31,8 +31,15 @@ BASE = "version: 0.1\nstorage: filesystem\n"
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        (BASE + "http: {tls: {certificate: c.pem, key: k.pem, clientcas: [ca.pem]}}\n", "http.tls.clientcas"),
-        (BASE + "http: {tls: {letsencrypt: {hosts: [a.example], email: a@b.example}}}\n", "http.tls.letsencrypt"),
+        (
+            BASE + "http: {tls: {certificate: c.pem, key: k.pem, clientcas: [ca.pem]}}\n",
+            "http.tls.clientcas[0]: cannot",
+        ),
+        (BASE + "http: {tls: {letsencrypt: {hosts: [a.example]}}}\n", "http.tls.letsencrypt.cachefile"),
+        (
+            BASE + "http: {tls: {letsencrypt: {cachefile: /proc/no, hosts: [a.example]}}}\n",
+            "cachefile: /proc/no cannot",
+        ),
         ("version: 0.1\nstorage: {s3: {region: r, bucket: b}}\n", "storage"),
         (BASE + "http: {addr: nonsense, draintimeout: soon}\n", "http.draintimeout"),
         (BASE + "http: {tls: {certificate: absent.pem, key: absent.pem}}\n", "http.tls.certificate"),

@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from moorage.auth.guards import SillyGuard
+from moorage.auth.tokens import Meta
 from moorage.http.app import Rules
 from spec.gitlab_v1 import GitLab, refusal, url
 from support import images
-from support.registry_client import RegistryClient
+from support.registry_client import RegistryClient, Response
+from support.tokens import Access, Issuer
 
 
 @pytest.fixture(scope="module")
@@ -251,20 +253,42 @@ class TestAccess:
         assert guarded.client.request("GET", "/gitlab/v1/repositories/a/b").status == 301
 
     def test_a_move_wants_to_push_to_where_it_goes(self, tmp_path_factory: pytest.TempPathFactory) -> None:
-        """The guard lets in whoever has a header; what it was asked stands in its record."""
-        asked: list[str] = []
+        issuer = Issuer(tmp_path_factory.mktemp("issuer"))
+        own = (("a/b", "pull,push"), ("a/b/*", "pull"))
+        with GitLab(tmp_path_factory.mktemp("moving"), guard=issuer.guard()) as made:
 
-        class Recording(SillyGuard):
-            def check(self, headers, wanted):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - as its parent
-                asked.append(" ".join(f"{access.name}:{access.action}" for access in wanted))
-                return super().check(headers, wanted)
+            def move(*access: Access) -> Response:
+                with RegistryClient(made.registry.address, headers=issuer.bearer(*access)) as client:
+                    body = json.dumps({"namespace": "a/there"}).encode()
+                    return client.request("PATCH", url("repositories/a/b/", {}), body=body)
 
-        with GitLab(tmp_path_factory.mktemp("moving"), guard=Recording("realm", "service")) as made:
-            headers = {"Authorization": "Bearer anything"}
+            response = move(*own)
+            assert response.status == 401
+            scope = 'scope="repository:a/b:pull,push repository:a/b/*:pull repository:a/there/*:push"'
+            assert scope in response.headers["WWW-Authenticate"]
+            assert move(*own, ("a/there/*", "push")).status == 404  # There is no such repository.
+
+    @pytest.mark.parametrize(
+        ("meta", "code"),
+        [
+            (None, "UNKNOWN_PROJECT_PATH_CLAIM"),
+            (Meta(), "UNKNOWN_PROJECT_PATH_CLAIM"),
+            (Meta(project_path="a"), "MISMATCH_PROJECT_PATH_CLAIM"),
+            (Meta(project_path="a/b/c"), "MISMATCH_PROJECT_PATH_CLAIM"),
+            (Meta(project_path="a/b"), "NAME_UNKNOWN"),
+        ],
+    )
+    def test_a_rename_is_for_tokens_of_that_very_project(
+        self, tmp_path_factory: pytest.TempPathFactory, meta: Meta | None, code: str
+    ) -> None:
+        """V1A-023; with the right claim, the repository that is not there is all that is left to say."""
+        issuer = Issuer(tmp_path_factory.mktemp("issuer"))
+        with GitLab(tmp_path_factory.mktemp("project"), guard=issuer.guard()) as made:
+            own = (("a/b", "pull,push"), ("a/b/*", "pull"))
+            headers = issuer.bearer(*own, meta={"a/b": meta, "a/b/*": Meta(project_path="a/b")})
             with RegistryClient(made.registry.address, headers=headers) as client:
-                body = json.dumps({"namespace": "a/there"}).encode()
-                assert client.request("PATCH", url("repositories/a/b/", {}), body=body).status == 404
-        assert asked == ["a/b:pull a/b:push a/b/*:pull", "a/b:pull a/b:push a/b/*:pull a/there/*:push"]
+                response = client.request("PATCH", url("repositories/a/b/", {}), body=b'{"name": "c"}')
+            assert refusal(response)[1] == code
 
 
 def add_repositories(gitlab: GitLab, group: str, count: int) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from moorage.auth.access import Access, Grant
-from moorage.auth.guards import Guard, SillyGuard
+from moorage.auth.access import Access, Action, Grant
+from moorage.auth.guards import Caller, Guard, SillyGuard
 from moorage.errors import Challenge, Unauthorized
 from moorage.http.app import Rules
 from spec.expect import holds_for_every_response, refused
@@ -335,13 +335,18 @@ class ScopedGuard(Guard):
         self.allowed: set[str] = {"mine", "theirs"}
         self.wanted: list[Access] = []
 
-    def check(self, headers: Mapping[str, str], wanted: Sequence[Access]) -> Grant:
-        del headers
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
+        every = [(name, action) for name in self.allowed for action in Action]
+        grant = Grant("ada", frozenset(Access("repository", name, action) for name, action in every))
+        self.require(caller, grant, [*wanted, *useful])
+        return grant
+
+    def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:
+        del caller
         self.wanted += wanted
-        if any(access.name not in self.allowed for access in wanted):
+        if not grant.allows(wanted):
             msg = "no"
             raise Unauthorized(msg, challenge=Challenge("Basic"))
-        return Grant("ada", None)
 
 
 class TestAccess:
@@ -374,8 +379,10 @@ class TestAccess:
         for name in ("mine", "theirs"):
             api.push("1", name=name, request="both")
         guard.allowed = {"mine"}
-        refused(api.send("request/undo", id="both"), 401, "UNAUTHORIZED")
-        refused(api.request("GET", target("request", {"id": "both"})), 401, "UNAUTHORIZED")
+        # Who may not see all of it is told the same as of a request that never was.
+        for request in ("both", "never"):
+            refused(api.send("request/undo", id=request), 404, "REQUEST_UNKNOWN")
+            refused(api.request("GET", target("request", {"id": request})), 404, "REQUEST_UNKNOWN")
         assert api.ask("history", repository="mine", request="both")["entries"][0]["actor"] == "ada"
         guard.allowed, guard.wanted = {"mine", "theirs"}, []
         api.done("request/undo", id="both")

@@ -22,6 +22,7 @@ from support.registry_client import RegistryClient
 NAMES = ["group/app", "group/other"]
 TAGS = ["1.0", "2.0", "latest"]
 REQUESTS = ["push-1", "push-2", "move", "delete"]
+DIGESTS = [image(f"group/app {REQUESTS[0]}").digest, image(f"group/app {REQUESTS[0]}").blobs[0].digest]
 SEED = 20261123
 BOUNDS = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -30,8 +31,9 @@ schemathesis.openapi.format("re2", st.sampled_from(["1.*", "[0-9.]+", "latest|2\
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
-    """A registry with two repositories that have a past."""
-    with InProcess(tmp_path_factory.mktemp("served")) as registry, RegistryClient(registry.address) as client:
+    """A registry with two repositories that have a past, which stays: no manifest is collected."""
+    folder = tmp_path_factory.mktemp("served")
+    with InProcess(folder, collects=["blob"]) as registry, RegistryClient(registry.address) as client:
         for name in NAMES:
             for request, tag in zip(REQUESTS, ["1.0", "latest", "latest", "2.0"], strict=True):
                 made = push_image(client, name, made=image(f"{name} {request}"))
@@ -64,7 +66,7 @@ def whole(served: InProcess) -> OpenApiSchema:
 def narrowed(served: InProcess) -> OpenApiSchema:
     """With repositories, tags and requests that are there."""
     document = copy.deepcopy(served_document(served))
-    known = {"repository": NAMES, "tag": TAGS, "id": REQUESTS, "request": REQUESTS}
+    known = {"repository": NAMES, "tag": TAGS, "id": REQUESTS, "request": REQUESTS, "digest": DIGESTS}
     for methods in document["paths"].values():
         for operation in methods.values():
             for parameter in operation["parameters"]:

@@ -145,9 +145,15 @@ class _Store:
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         shutil.rmtree(self.runroot, ignore_errors=True)
 
-    def __call__(self, *words: str | Path) -> str:
+    def __call__(self, *words: str | Path, given: bytes | None = None) -> str:
+        return run(*self._whole(words), env=self.env, given=given).strip()
+
+    def attempt(self, *words: str | Path, given: bytes | None = None) -> tuple[int, str]:
+        return attempt(*self._whole(words), env=self.env, given=given)
+
+    def _whole(self, words: Sequence[str | Path]) -> list[str | Path]:
         places = ("--root", self.folder / "root", "--runroot", self.runroot, "--storage-driver", "vfs")
-        return run(self.command[0], *places, *self.command[1:], *words, env=self.env).strip()
+        return [self.command[0], *places, *self.command[1:], *words]
 
 
 class Buildah(_Store):
@@ -175,7 +181,8 @@ class Podman(_Store):
 class Docker:
     """A docker daemon of its own (root), and the client that speaks to it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, within: Sequence[str] = ()) -> None:
+        """*within* is put before the daemon's command, to run it in a namespace."""
         self.folder = folder
         self.sockets = scratch_folder()
         self.host = f"unix://{self.sockets / 'docker.sock'}"
@@ -186,7 +193,7 @@ class Docker:
             *("--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"),
             *("--insecure-registry", "127.0.0.0/8"),
         ]
-        self.server = Background(folder, ["dockerd", *options])
+        self.server = Background(folder, [*within, "dockerd", *options])
 
     def __enter__(self) -> Self:
         (self.folder / "client").mkdir(parents=True)
@@ -200,6 +207,9 @@ class Docker:
 
     def __call__(self, *words: str | Path, given: bytes | None = None) -> str:
         return run("docker", *words, env=self.env, given=given).strip()
+
+    def attempt(self, *words: str | Path, given: bytes | None = None) -> tuple[int, str]:
+        return attempt("docker", *words, env=self.env, given=given)
 
 
 class Containerd:

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -30,7 +31,8 @@ class Daemon:
 
     ``with Daemon(tmp_path) as daemon:`` starts it and waits until it answers; the end of the block stops it and
     fails if it left a traceback in its log. *config* is the text of a configuration file; without it the daemon
-    runs on its defaults with ``--data``.
+    runs on its defaults with ``--data``. *tls* is what a client needs where it speaks HTTPS;
+    *within* is put before its command, to run it in a namespace.
     """
 
     def __init__(
@@ -41,12 +43,16 @@ class Daemon:
         workers: int = 1,
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+        within: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
-        self.url = f"http://{self.address}"
+        self.tls = tls
+        self.within = within
+        self.url = f"{'http' if tls is None else 'https'}://{self.address}"
         self.log_path = folder / "moorage.log"
         self.config = config
         self.workers = workers
@@ -66,7 +72,7 @@ class Daemon:
     def start(self, *, wait: bool = True) -> None:
         """Start the process group; with *wait*, return only when ``GET /v2/`` answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "moorage", "serve"]
+        command = [*self.within, sys.executable, "-m", "moorage", "serve"]
         if self.config is not None:
             path = self.folder / "config.yml"
             path.write_text(self.config)
@@ -92,7 +98,7 @@ class Daemon:
             if self.process.poll() is not None:
                 msg = f"the daemon ended with {self.process.returncode}:\n{self.log[-4000:]}"
                 raise RuntimeError(msg)
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/", timeout=2):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/", timeout=2, context=self.tls):
                 return
             time.sleep(0.05)
         msg = f"the daemon did not answer within {START_DEADLINE_S} s:\n{self.log[-4000:]}"
@@ -142,6 +148,11 @@ class Daemon:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_DEADLINE_S)
+
+    def kill_worker(self, pid: int) -> None:
+        """SIGKILL to one worker."""
+        assert pid in self.worker_pids
+        os.kill(pid, signal.SIGKILL)
 
     def rss_bytes(self) -> dict[int, int]:
         """Peak resident memory (VmHWM) of each worker by process id."""

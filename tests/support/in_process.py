@@ -6,7 +6,7 @@ For what has to look at, or reach into, the database beside the registry. Real p
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,9 @@ from moorage.core.renames import Renames
 from moorage.core.repositories import Repositories
 from moorage.core.sizes import Sizes
 from moorage.core.uploads import Uploads
+from moorage.errors import BackendError, StorageUnavailable
+from moorage.gc.collection import Collection, Collector
+from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
 from moorage.http.app import App, Rules
 from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import Bodies
@@ -37,15 +40,21 @@ from moorage.metadata.base import Catalogue, Links
 from moorage.metadata.base import Manifests as ManifestStore
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
+from moorage.metadata.queues import QUEUES, Queue
 from moorage.metadata.sql.catalogue import SqlCatalogue
 from moorage.metadata.sql.details import SqlDetails
+from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
+from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.renames import SqlRenames
+from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.metadata.sql.sizes import SqlSizes
+from moorage.oci.digests import Digest
 from moorage.sql.leases import Leases
 from moorage.sql.sqlite import SqliteDatabase
+from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
 from moorage.telemetry import AccessLog, LogSettings
 
@@ -56,11 +65,20 @@ DEADLINE_S = 30.0
 class InProcess:
     """``with InProcess(folder) as registry:`` serves at ``registry.address``; without *folder* it has no database."""
 
-    def __init__(self, folder: Path | None, *, rules: Rules | None = None, guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        rules: Rules | None = None,
+        guard: Guard | None = None,
+        collects: Sequence[Queue] = QUEUES,
+    ) -> None:
         self.path = None if folder is None else folder / "moorage.sqlite"
         self.address = ""
         self._rules = rules or Rules(can_delete=True)
         self._guard = guard or OpenGuard()
+        self._collects = collects
+        self.storage = _Storage()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="registry")
         self._database: SqliteDatabase | None = None
@@ -95,11 +113,19 @@ class InProcess:
         finally:
             connection.close()
 
+    def break_removal(self, error: str) -> None:
+        """From now on no blob can be removed from storage."""
+        self.storage.removal_error = error
+
+    def has_bytes(self, digest: str) -> bool:
+        """Whether storage has a blob."""
+        return self._run(self.storage.exists(paths.blob(Digest.parse(digest))))
+
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
 
     async def _start(self) -> None:
-        storage, bodies = MemoryDriver(), Bodies()
+        storage, bodies = self.storage, Bodies()
         links: Links = LayoutLinks(storage)
         store: ManifestStore = LayoutManifests(storage, PayloadCache())
         catalogue: Catalogue = LayoutCatalogue(storage)
@@ -108,7 +134,8 @@ class InProcess:
             self._database = await SqliteDatabase.open(self.path)
             links, store = SqlLinks(self._database), SqlManifests(self._database)
             catalogue = SqlCatalogue(self._database)
-            moorage = MoorageHandlers(History(SqlHistory(self._database)), bodies, self._guard)
+            history = History(SqlHistory(self._database))
+            moorage = MoorageHandlers(history, self._collection(self._database), bodies, self._guard)
             details = Details(SqlDetails(self._database), Sizes(SqlSizes(self._database)))
             renames = Renames(SqlRenames(self._database), Leases(self._database))
             gitlab = GitLabHandlers(details, RenameHandler(renames, bodies, self._guard))
@@ -131,12 +158,34 @@ class InProcess:
         host, port = self._listening.sockets[0].getsockname()
         self.address = f"{host}:{port}"
 
+    def _collection(self, database: SqliteDatabase) -> Collection:
+        collectors: dict[Queue, Collector] = {
+            "manifest": ManifestCollector(SqlManifestReviews(database), Deadlines()),
+            "blob": BlobCollector(SqlBlobReviews(database), self.storage, Deadlines()),
+        }
+        return Collection(
+            queues=SqlQueues(database),
+            explanations=SqlExplanations(database),
+            collectors={queue: collectors[queue] for queue in self._collects},
+        )
+
     async def _stop(self) -> None:
         self._listening.close()
         await self._server.shutdown(0)
         self.app.close()
         if self._database is not None:
             await self._database.close()
+
+
+class _Storage(MemoryDriver):
+    """Memory from which nothing can be removed once a test says so."""
+
+    removal_error = ""
+
+    async def remove(self, paths: Sequence[str], *, until: float) -> Mapping[str, BackendError]:
+        if self.removal_error:
+            return {path: StorageUnavailable(self.removal_error) for path in paths}
+        return await super().remove(paths, until=until)
 
 
 def schema() -> list[str]:

@@ -1,10 +1,11 @@
 """What a request wants, and what its credentials allow: pure decisions, used by every route."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from moorage.auth.protections import UNPROTECTED, Protection
 from moorage.oci.names import RepositoryName
 
 
@@ -15,6 +16,8 @@ class Action(StrEnum):
     PUSH = "push"
     DELETE = "delete"
     ALL = "*"
+
+    __hash__ = str.__hash__  # An enumeration's own is a function of Python, and this is asked for in every request.
 
 
 class Access(NamedTuple):
@@ -33,24 +36,47 @@ class Access(NamedTuple):
 CATALOGUE = Access("registry", "catalog", Action.ALL)
 
 
+STATISTICS = Access("registry", "statistics", Action.ALL)
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What a request's credentials allow."""
 
     actor: str
-    """Who it is, for the log; empty: nobody in particular."""
+    """Who it is, for the log and the journal; empty: nobody in particular."""
     accesses: frozenset[Access] | None
-    """What is allowed; None: everything, because no authentication is configured."""
+    """What is allowed; None: everything, because nothing limits it."""
+    actor_type: str = ""
+    """By what kind of credentials; empty: not known."""
+    projects: Mapping[str, str] = field(default_factory=dict)
+    """The GitLab project of each repository, by names."""
+    protections: Mapping[str, Protection] = field(default_factory=dict)
+    """What is forbidden nevertheless, by the repository's name."""
+
+    project_paths: tuple[str, ...] = field(init=False)
+    """Each of those projects once."""
+
+    def __post_init__(self) -> None:
+        """Make what is written for each request once."""
+        object.__setattr__(self, "project_paths", tuple(dict.fromkeys(self.projects.values())))
 
     def allows(self, wanted: Iterable[Access]) -> bool:
         """Whether all of *wanted* is allowed."""
-        if self.accesses is None:
-            return True
-        return all(self._allows_one(access) for access in wanted)
+        return self.accesses is None or next(self.lacks(wanted), None) is None
 
-    def _allows_one(self, wanted: Access) -> bool:
-        accesses = self.accesses or frozenset()
-        return wanted in accesses or Access(wanted.kind, wanted.name, Action.ALL) in accesses
+    def lacks(self, wanted: Iterable[Access]) -> Iterator[Access]:
+        """What of *wanted* is not allowed."""
+        accesses = self.accesses
+        if accesses is None:
+            return
+        for access in wanted:
+            if access not in accesses and Access(access.kind, access.name, Action.ALL) not in accesses:
+                yield access
+
+    def protection(self, name: RepositoryName) -> Protection:
+        """What is forbidden in a repository nevertheless."""
+        return self.protections.get(name.text, UNPROTECTED)
 
 
 EVERYTHING = Grant(actor="", accesses=None)

@@ -12,10 +12,13 @@ import typer
 from moorage import __version__
 from moorage.cli.background import background_app
 from moorage.cli.check import check as check_registry
+from moorage.cli.collection import gc_app
 from moorage.cli.configuration import read
 from moorage.cli.database import database_app
+from moorage.cli.garbage_collect import garbage_collect
 from moorage.cli.history import tag_app, undo_request
 from moorage.cli.options import AsJSON
+from moorage.cli.token import token_app
 from moorage.config import Loaded
 from moorage.errors import ConfigurationError, Mistake
 
@@ -31,8 +34,11 @@ config_app = typer.Typer(help="Look at a configuration file.", no_args_is_help=T
 app.add_typer(config_app, name="config")
 app.add_typer(tag_app, name="tag")
 app.command("undo")(undo_request)
+app.command("garbage-collect")(garbage_collect)
+app.add_typer(gc_app, name="gc")
 app.command("check")(check_registry)
 app.add_typer(database_app, name="database")
+app.add_typer(token_app, name="token")
 app.add_typer(background_app, name="background-migrate")
 
 ConfigFile = Annotated[

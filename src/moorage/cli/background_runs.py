@@ -10,7 +10,8 @@ from typing import Self, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from moorage.cli.migrating import locate, print_table
+from moorage.cli.migrating import locate
+from moorage.cli.tables import print_table
 from moorage.metadata.sql import background, background_runner
 from moorage.metadata.sql.background_runner import Reports
 from moorage.metadata.sql.migrations.chains import refused

@@ -6,7 +6,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from moorage.cli.migrating import print_table
+from moorage.cli.tables import print_table
 from moorage.integrity.findings import Count, Finding, Tally
 from moorage.integrity.progress import State, as_json
 

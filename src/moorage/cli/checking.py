@@ -11,18 +11,16 @@ from pathlib import Path
 
 from moorage.cli.check_output import Bars, print_json, print_people
 from moorage.cli.configuration import find, read
-from moorage.cli.migrating import locate
 from moorage.config import Config, FilesystemDriver, InmemoryDriver, defaults
+from moorage.config.load import SQLITE_NAME
 from moorage.errors import ConfigurationError, Mistake, MoorageError
 from moorage.integrity.checking import check
 from moorage.integrity.hashing import Hashing, Pace
 from moorage.integrity.progress import Progress, Report, State, new_state, unfinished
-from moorage.metadata.sql import migrator
-from moorage.metadata.sql.migrator import Where
 from moorage.storage import locks
 from moorage.storage.base import StorageDriver
-from moorage.wiring.checking import check_parts
-from moorage.wiring.registry import storage_driver
+from moorage.wiring.checking import Where, check_parts, open_database
+from moorage.wiring.storage import storage_driver
 
 NO_DIFFERENCES, DIFFERENCES, NOT_DONE = 0, 1, 2
 """Statuses."""
@@ -68,7 +66,7 @@ async def _run(path: Path | None, data: Path | None, wanted: Wanted) -> State:
         storage = _storage(config)
         stack.push_async_callback(storage.close)
         where = await _where(path, data, config, storage)
-        database = None if where is None else await stack.enter_async_context(migrator.database(where))
+        database = None if where is None else await stack.enter_async_context(open_database(where))
         hashing = Hashing(storage, threads=len(os.sched_getaffinity(0)), pace=Pace(wanted.bytes_per_s))
         stack.callback(hashing.close)
         state = await _state(storage, "layout" if database is None else "database", wanted)
@@ -133,13 +131,25 @@ async def _where(path: Path | None, data: Path | None, config: Config, storage: 
     if found.filesystem:
         message = "storage says that its images are in link files; set database.enabled: false to check them"
         raise ConfigurationError([Mistake("database.enabled", message)])
-    where = locate(path, data)
+    where = _located(path, data, config)
     if isinstance(where, Path) and not where.exists():
         if section.enabled == "prefer" and not found.database:
             return None
         message = f"there is no {where}"
         raise ConfigurationError([Mistake("database.sqlite", message)])
     return where
+
+
+def _located(path: Path | None, data: Path | None, config: Config) -> Where:
+    if find(path) is None:
+        return (data or _DEFAULT_DATA).absolute() / SQLITE_NAME
+    section = config.database
+    if section.sqlite:
+        return Path(section.sqlite).absolute()
+    if not section.host and not section.dbname:
+        message = "it names no database: sqlite names a file, host and dbname one of a PostgreSQL server"
+        raise ConfigurationError([Mistake("database", message)])
+    return section
 
 
 async def _state(storage: StorageDriver, store: str, wanted: Wanted) -> State:

@@ -21,7 +21,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock, Locks
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
-from moorage.wiring.registry import storage_driver
+from moorage.wiring.storage import storage_driver
 
 ENFORCEMENT_VARIABLE = "REGISTRY_FF_ENFORCE_LOCKFILES"
 

@@ -147,6 +147,8 @@ def delete(  # noqa: PLR0913 - one argument an option
         print(json.dumps(found, indent=2))
         return
     print(f"{found['deleted']} {'would be ' if dry_run else ''}deleted, {found['kept']} kept")
+    if found["protected"]:
+        print(f"{found['protected']} are protected and stay")
     if found["unknown"]:
         print(f"{found['unknown']} of the names are no tags")
     if found["deleted"] and not dry_run:
@@ -157,6 +159,9 @@ def delete(  # noqa: PLR0913 - one argument an option
 def undo_request(
     request: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="The request, as the history shows it.")],
     *,
+    repository: Annotated[
+        str | None, typer.Option(metavar="REPO", help="Its repository, where a token for it has to be asked for.")
+    ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Leave what was changed since, undo the rest.")] = False,
     dry_run: DryRun = False,
     reason: Reason = None,
@@ -165,7 +170,7 @@ def undo_request(
 ) -> None:
     """Take back everything that one request did."""
     remote = Remote(registry, reason=reason)
-    answer = remote.post("request/undo", {"partial": partial, "dry_run": dry_run}, id=request)
+    answer = remote.post("request/undo", {"partial": partial, "dry_run": dry_run}, id=request, repository=repository)
     _print_undo(answer.value, as_json=as_json)
 
 
@@ -241,15 +246,19 @@ def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> di
     request_id = uuid.uuid4().hex
     names: list[str] | None = selection.get("tags")
     total = len(names) if names is not None else _count(remote, repository, selection)
-    sums: dict[str, Any] = {"request_id": request_id, "dry_run": False, "deleted": 0, "kept": 0, "unknown": 0}
+    sums: dict[str, Any] = {"request_id": request_id, "dry_run": False}
+    sums |= dict.fromkeys(("deleted", "kept", "protected", "unknown"), 0)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("deleting", total=total)
         for body in _steps(selection, total):
             found = remote.post("tags/delete", body, request_id=request_id, repository=repository).value
             sums["deleted"] += found["deleted"]
             sums["unknown"] += found["unknown"]
+            # Each step by pattern meets those that stay anew.
             sums["kept"] = found["kept"]
-            progress.update(task, completed=sums["deleted"] + sums["unknown"])
+            sums["protected"] = found["protected"] + (sums["protected"] if names is not None else 0)
+            done = sums["deleted"] + sums["unknown"] + (sums["protected"] if names is not None else 0)
+            progress.update(task, completed=done)
             if names is None and not found["more"]:
                 break
     return sums

@@ -7,11 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from moorage.cli.configuration import find, read
+from moorage.cli.tables import print_table
 from moorage.config.load import SQLITE_NAME
 from moorage.metadata.sql import migrator
 from moorage.metadata.sql.migrations.chains import CHAINS, Applied, Phase, Step, refused
@@ -24,7 +21,6 @@ PHASES: tuple[Phase, Phase] = ("pre-deployment", "post-deployment")
 _DEFAULT_DATA = Path("data")
 _QUESTION = "Preparing to apply the above down migrations. Are you sure? [y/N] "
 _YES = re.compile(r"y(es)?", re.IGNORECASE)
-_WIDTH = 160
 
 
 def locate(config: Path | None, data: Path | None) -> Where:
@@ -136,15 +132,6 @@ def version(where: Where, *, as_json: bool) -> None:
         return
     for phase, name in found.items():
         print(f"{phase}:{name or 'Unknown'}")
-
-
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in a frame, whole even where the terminal is narrow."""
-    table = Table(*head, box=box.ASCII)
-    for row in rows:
-        table.add_row(*row)
-    console = Console(width=_WIDTH, highlight=False, markup=False, soft_wrap=True)
-    console.print(table, soft_wrap=True)
 
 
 def _rows(

@@ -2,13 +2,17 @@
 
 import http.client
 import json
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from email.message import Message
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
+from moorage.cli.credentials import Credentials, NotLoggedIn
 from moorage.errors import MoorageError
 
 DEFAULT_REGISTRY = "http://127.0.0.1:5000"
@@ -36,11 +40,17 @@ class Answer:
     request_id: str
 
 
+class _Received(NamedTuple):
+    status: int
+    headers: Message
+    body: bytes
+
+
 class Remote:
     """A registry at a URL, such as ``http://127.0.0.1:5000``; below a prefix if it has one."""
 
-    def __init__(self, url: str, *, reason: str | None = None) -> None:
-        """*reason*: why what is asked for is asked for, for the journal.
+    def __init__(self, url: str, *, reason: str | None = None, environ: Mapping[str, str] = os.environ) -> None:
+        """*reason*: why what is asked for is asked for, for the journal. Credentials come from *environ*.
 
         Raises:
             CommandFailed: the URL is none.
@@ -50,7 +60,7 @@ class Remote:
             msg = f"{url} is no URL of a registry; give one such as {DEFAULT_REGISTRY}"
             raise CommandFailed(msg)
         self.url = url.rstrip("/")
-        # Credentials will go here, once registries ask for them.
+        self._credentials = Credentials.of(environ)
         self._headers = {"Accept": "application/json"}
         if reason:
             self._headers["Moorage-Reason"] = reason.encode().decode("latin-1")
@@ -84,19 +94,35 @@ class Remote:
         return urllib.request.Request(url, headers=self._headers, method=method)  # noqa: S310 - http or https only
 
     def _ask(self, request: urllib.request.Request) -> Answer:
+        received = self._send(request)
+        if received.status == HTTPStatus.UNAUTHORIZED:
+            try:
+                if self._credentials.answer(self.url, received.headers.get_all("WWW-Authenticate", [])):
+                    received = self._send(request)
+            except NotLoggedIn as exc:
+                raise CommandFailed(str(exc)) from None
+        if received.status != HTTPStatus.OK:
+            raise self._refused(received.status, received.body)
         try:
-            with urllib.request.urlopen(request, timeout=_DEADLINE_S) as response:  # noqa: S310 - as above
-                return Answer(json.loads(response.read()), response.headers.get("X-Request-Id", ""))
+            return Answer(json.loads(received.body), received.headers.get("X-Request-Id", ""))
+        except ValueError:
+            msg = f"what answers at {self.url} is no Moorage registry"
+            raise CommandFailed(msg) from None
+
+    def _send(self, request: urllib.request.Request) -> _Received:
+        if self._credentials.header:
+            # Not to where a redirect leads.
+            request.add_unredirected_header("Authorization", self._credentials.header)
+        try:
+            with urllib.request.urlopen(request, timeout=_DEADLINE_S) as response:  # noqa: S310 - http or https only
+                return _Received(response.status, response.headers, response.read())
         except urllib.error.HTTPError as exc:
             with exc:
-                raise self._refused(exc.code, exc.read()) from None
+                return _Received(exc.code, exc.headers, exc.read())
         except (OSError, http.client.HTTPException) as exc:
             why = exc.reason if isinstance(exc, urllib.error.URLError) else exc
             msg = f"cannot ask the registry at {self.url}: {why}; is it running? --registry or {REGISTRY_VARIABLE} "
             msg += "say where it is"
-            raise CommandFailed(msg) from None
-        except ValueError:
-            msg = f"what answers at {self.url} is no Moorage registry"
             raise CommandFailed(msg) from None
 
     def _refused(self, code: int, body: bytes) -> CommandFailed:

@@ -1,6 +1,8 @@
 """``moorage serve``: configuration, warnings, processes, and what a newcomer types next."""
 
-import ipaddress
+import asyncio
+import contextlib
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,12 +10,17 @@ from moorage import __version__
 from moorage.cli.choosing import choose
 from moorage.cli.configuration import find, read
 from moorage.config import Config, FilesystemDriver, defaults
-from moorage.errors import ConfigurationError, Mistake
+from moorage.errors import BackendError, ConfigurationError, Mistake
+from moorage.server.https import open_debug_tls, open_tls
 from moorage.server.supervisor import Supervisor
-from moorage.server.worker import tls_context
+from moorage.server.tls import ServerTLS
+from moorage.storage.atwork import Announcement, AtWork, Work, others_at_work
+from moorage.storage.base import StorageDriver
 from moorage.telemetry import Log, configure, get_log
+from moorage.wiring.guards import concerns
 from moorage.wiring.registry import log_settings
 from moorage.wiring.starting import prepare
+from moorage.wiring.storage import storage_driver
 
 DEFAULT_ADDR = "127.0.0.1:5000"
 DEFAULT_DATA = Path("data")
@@ -38,16 +45,24 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         if loaded.not_implemented:
             message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
             log.warning(message)
-    _refuse(config)
-    _warn(log, config)
+    tls, debug_tls = _open(config)
     is_shared = isinstance(config.storage.driver, FilesystemDriver)
     if isinstance(config.storage.driver, FilesystemDriver):
         _make_root(Path(config.storage.driver.rootdirectory))
     else:
         workers = 1  # Memory is not shared between processes.
     store = choose(config, prepare)
-    on_ready = partial(_welcome, log, config, workers=workers)
-    return Supervisor(config, store, workers, on_ready, is_shared=is_shared).run()
+    supervisor = Supervisor(
+        config=config,
+        store=store,
+        count=workers,
+        tls=tls,
+        debug_tls=debug_tls,
+        on_ready=partial(_welcome, log, config, workers=workers),
+        is_shared=is_shared,
+    )
+    with _announced(log, config):
+        return supervisor.run()
 
 
 def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
@@ -60,28 +75,30 @@ def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
     return config
 
 
-def _refuse(config: Config) -> None:
-    """Do not start where what is not implemented yet would let somebody in, or hide images that are there.
+def _open(config: Config) -> tuple[ServerTLS | None, ServerTLS | None]:
+    """HTTPS of both addresses; what somebody should look at is logged.
 
     Raises:
-        ConfigurationError: with what would be right.
+        ConfigurationError: something cannot be used that would let somebody in, or would hide images that are there.
     """
-    mistakes, tls, driver = [], config.http.tls, config.storage.driver
-    if tls.clientcas:
-        message = "client certificates are not checked yet; let a proxy in front do it, or take the key out"
-        mistakes.append(Mistake("http.tls.clientcas", message))
-    if tls.letsencrypt.hosts or tls.letsencrypt.cachefile:
-        message = "not implemented yet; give http.tls.certificate and http.tls.key, or let a proxy in front speak TLS"
-        mistakes.append(Mistake("http.tls.letsencrypt", message))
+    mistakes, opened, driver = [], [], config.storage.driver
     if not driver.is_implemented:
         message = "accepted, not implemented yet; use storage.filesystem"
         mistakes.append(Mistake(f"storage.{config.storage.name}", message))
+    for open_one in (open_tls, open_debug_tls):
+        try:
+            opened.append(open_one(config))
+        except ConfigurationError as exc:
+            mistakes += [mistake for mistake in exc.mistakes if mistake not in mistakes]
     try:
-        tls_context(config)
+        for concern in concerns(config):
+            get_log("serve").warning(concern)
     except ConfigurationError as exc:
         mistakes += exc.mistakes
     if mistakes:
         raise ConfigurationError(mistakes)
+    tls, debug_tls = opened
+    return tls, debug_tls
 
 
 def _make_root(root: Path) -> None:
@@ -92,23 +109,44 @@ def _make_root(root: Path) -> None:
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)]) from exc
 
 
-def _warn(log: Log, config: Config) -> None:
-    if config.auth is not None or config.http.net == "unix":
+@contextlib.contextmanager
+def _announced(log: Log, config: Config) -> Iterator[None]:
+    """Keep offline garbage collection out while the registry takes pushes; the workers inherit the file that does it.
+
+    Raises:
+        ConfigurationError: a collection is under way, which a push could lose its blobs to.
+    """
+    if config.storage.maintenance.readonly.enabled or not isinstance(config.storage.driver, FilesystemDriver):
+        yield
         return
-    host = config.http.addr.rpartition(":")[0].strip("[]")
-    if host != "localhost" and not _is_loopback(host):
-        log.warning("no authentication is configured and the address is not loopback: anybody who reaches it can push")
-
-
-def _is_loopback(host: str) -> bool:
+    storage = storage_driver(config)
+    announcement, collectors = asyncio.run(_announce(log, storage))
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        if collectors:
+            message = (
+                f"garbage is being collected in this storage by {', '.join(map(str, collectors))}; start when it has "
+                "ended, or in read-only mode: storage.maintenance.readonly.enabled: true"
+            )
+            raise ConfigurationError([Mistake("storage", message)])
+        yield
+    finally:
+        if announcement is not None:
+            with contextlib.suppress(BackendError):
+                asyncio.run(announcement.close())
+
+
+async def _announce(log: Log, storage: StorageDriver) -> tuple[Announcement | None, list[AtWork]]:
+    try:
+        announcement = await Announcement.make(storage, Work.WRITING)
+        return announcement, await others_at_work(storage, Work.COLLECTING)
+    except BackendError as exc:
+        # Whoever cannot write there cannot take pushes either, and may serve what there is.
+        log.warning("storage cannot be marked as being written to", error=str(exc))
+        return None, []
 
 
 def _welcome(log: Log, config: Config, address: str, *, workers: int) -> None:
-    scheme = "https" if config.http.tls.certificate else "http"
+    scheme = "https" if config.http.tls.is_on else "http"
     driver = config.storage.driver
     where = driver.rootdirectory if isinstance(driver, FilesystemDriver) else "memory, gone when this ends"
     if config.log.formatter == "json":

@@ -39,8 +39,10 @@ class LoadBalancing(Section):
 class DatabaseMetrics(Section):
     """``database.metrics``"""
 
-    enabled: Flag = later(False, "Whether row counts become metrics.")
-    interval: Duration = later(timedelta(seconds=10), "How often to count.")
+    enabled: Flag = now(
+        False, "Whether row counts are among the metrics; of each node the same, as each counts for itself."
+    )
+    interval: Duration = now(timedelta(seconds=10), "How long a count stands before a scrape counts again; 0: 10s.")
     leaseduration: Duration = later(timedelta(seconds=30), "How long one node counts for all.")
 
 
@@ -88,7 +90,7 @@ class Database(Section):
     pool: DatabasePool = now(DatabasePool, "Connections.")
     backgroundmigrations: BackgroundMigrations = now(BackgroundMigrations, "Large migrations while serving.")
     loadbalancing: LoadBalancing = now(LoadBalancing, "Replicas.")
-    metrics: DatabaseMetrics = later(DatabaseMetrics, "Row counts.")
+    metrics: DatabaseMetrics = now(DatabaseMetrics, "Row counts.")
 
 
 class RedisTLS(Section):

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moorage.config.backends import Database, RedisConnection
+from moorage.config.ciphers import TLS13_NAMES
+from moorage.config.features import TokenAuth
 from moorage.config.root import Config
+from moorage.config.serving import TLS, DebugTLS
 from moorage.errors import Mistake
 
 _PURGING_KEYS = ("age", "interval", "dryrun")
@@ -37,15 +40,58 @@ def after(config: Config) -> Iterator[Mistake]:
     for path, address in addresses.items():
         if not _is_address(address):
             yield Mistake(path, f"{address[:60]!r} is no address; write host:port, such as 127.0.0.1:5000")
-    if bool(tls.certificate) != bool(tls.key):
-        missing, other = ("key", "certificate") if tls.certificate else ("certificate", "key")
-        yield Mistake(f"http.tls.{missing}", f"is needed with http.tls.{other}")
-    if tls.certificate and tls.letsencrypt.cachefile:
-        yield Mistake("http.tls.letsencrypt", "cannot specify both certificate and Let's Encrypt")
+    yield from _check_tls(tls)
+    if http.debug.tls.enabled:
+        yield from _check_debug_tls(http.debug.tls, tls)
+    if isinstance(config.auth, TokenAuth):
+        yield from _check_token(config.auth)
     if config.database.enabled is not False:
         yield from _check_database(config.database)
         if config.database.loadbalancing.enabled:
             yield from _check_load_balancing(config.redis.loadbalancing)
+
+
+def _check_tls(tls: TLS) -> Iterator[Mistake]:
+    issued = tls.letsencrypt
+    yield from _check_pair("http.tls", tls.certificate, tls.key)
+    if tls.certificate and issued.cachefile:
+        yield Mistake("http.tls.letsencrypt", "cannot specify both certificate and Let's Encrypt")
+    if issued.cachefile and not issued.hosts:
+        yield Mistake("http.tls.letsencrypt.hosts", "is needed with http.tls.letsencrypt.cachefile")
+    if issued.hosts and not tls.is_on:
+        yield Mistake("http.tls.letsencrypt.cachefile", "is needed with http.tls.letsencrypt.hosts; it names a folder")
+    if tls.clientauth and not tls.clientcas:
+        yield Mistake("http.tls.clientcas", "is needed with http.tls.clientauth")
+    if tls.clientcas and not tls.is_on:
+        # Distribution serves plain HTTP then, to everybody.
+        yield Mistake("http.tls.certificate", "is needed with http.tls.clientcas")
+    if tls.clientcas and issued.cachefile and tls.clientauth != "verify-client-cert-if-given":
+        message = (
+            "the authority's check comes without a client certificate; take verify-client-cert-if-given, or a proxy"
+        )
+        yield Mistake("http.tls.clientauth", message)
+    if tls.ciphersuites and tls.minimumtls != "tls1.3" and TLS13_NAMES.issuperset(tls.ciphersuites):
+        message = "names suites of TLS 1.3 only, which are always on; add some of TLS 1.2, or set minimumtls: tls1.3"
+        yield Mistake("http.tls.ciphersuites", message)
+
+
+def _check_debug_tls(debug: DebugTLS, tls: TLS) -> Iterator[Mistake]:
+    yield from _check_pair("http.debug.tls", debug.certificate, debug.key)
+    if not debug.certificate and not debug.key and not tls.certificate:
+        yield Mistake("http.debug.tls.certificate", "is needed with http.debug.tls.enabled, here or in http.tls")
+
+
+def _check_pair(path: str, certificate: str, key: str) -> Iterator[Mistake]:
+    if bool(certificate) != bool(key):
+        missing, other = ("key", "certificate") if certificate else ("certificate", "key")
+        yield Mistake(f"{path}.{missing}", f"is needed with {path}.{other}")
+
+
+def _check_token(auth: TokenAuth) -> Iterator[Mistake]:
+    if not auth.rootcertbundle and not auth.jwks:
+        yield Mistake("auth.token.rootcertbundle", "is needed, or auth.token.jwks: tokens are trusted by it")
+    if auth.autoredirectpath and not auth.autoredirectpath.startswith("/"):
+        yield Mistake("auth.token.autoredirectpath", "a path that begins with / is needed")
 
 
 def _check_version(version: object) -> Iterator[Mistake]:

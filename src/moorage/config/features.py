@@ -33,28 +33,27 @@ class SillyAuth(Section):
     service: Required = now(..., "The service's name there.")
 
 
+SigningAlgorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+
+
 class TokenAuth(Section):
-    """``auth.token``: nobody gets in until this version has it."""
+    """``auth.token``: a token that an issuer, such as GitLab, has signed."""
 
-    is_implemented = False
-
-    realm: Required = later(..., "URL of the token endpoint.")
-    service: Required = later(..., "This service's name there.")
-    issuer: Required = later(..., "Who signs the tokens.")
-    rootcertbundle: Text = later("", "PEM bundle of trusted certificates.")
-    jwks: Text = later("", "Distribution: JSON file of trusted keys.")
-    signingalgorithms: list[Text] = later([], "Distribution: accepted algorithms.")
-    autoredirect: Flag = later(False, "Whether the realm is on the request's host.")
-    autoredirectpath: Text = later("", "Distribution: its path there.")
+    realm: Required = now(..., "URL of the token endpoint.")
+    service: Required = now(..., "This service's name there; tokens have it as `aud`.")
+    issuer: Required = now(..., "Who signs the tokens; they have it as `iss`.")
+    rootcertbundle: Text = now("", "PEM file of trusted certificates, read again when it changes.")
+    jwks: Text = now("", "Distribution: JSON file of trusted keys, read again when it changes.")
+    signingalgorithms: list[SigningAlgorithm] = now([], "Distribution: accepted algorithms; empty: all.")
+    autoredirect: Flag = now(False, "Whether the realm is on the host that the client has asked, by HTTPS.")
+    autoredirectpath: Text = now("", "Distribution: its path there; empty: `/auth/token`.")
 
 
 class HtpasswdAuth(Section):
-    """``auth.htpasswd``: nobody gets in until this version has it."""
+    """``auth.htpasswd``: users with passwords, in a file."""
 
-    is_implemented = False
-
-    realm: Required = later(..., "Name of the realm.")
-    path: Required = later(..., "The password file.")
+    realm: Required = now(..., "Name of the realm.")
+    path: Required = now(..., "The file, as `htpasswd -B` writes it; read again when it changes.")
 
 
 Auth = NoAuth | SillyAuth | TokenAuth | HtpasswdAuth

@@ -8,13 +8,13 @@ from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from moorage.config.activity import not_implemented
 from moorage.config.checks import after, before
 from moorage.config.documents import NotYAML, Written, plain, read_document
 from moorage.config.environment import Overrides
 from moorage.config.features import AUTHS
+from moorage.config.messages import mistakes_of
 from moorage.config.root import Config
 from moorage.config.schema import Node, shown, tree
 from moorage.config.section import Section
@@ -31,16 +31,6 @@ _NEAR = 0.7
 """How much alike two words are if one may be meant by the other."""
 _HINTED_PLACES = 8
 """A key that is known in more places than this is no hint at where it belongs."""
-_MESSAGES = {
-    "missing": "is needed",
-    "list_type": "a list is needed",
-    "dict_type": "a mapping is needed",
-    "model_type": "a mapping is needed",
-    "model_attributes_type": "a mapping is needed",
-    "string_type": "text is needed",
-    "string_too_short": "must not be empty",
-    "float_type": "a number is needed",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +195,8 @@ class _Reading:
             return None
 
     def _note(self, exc: ValidationError, path: str, renamed: Mapping[str, str]) -> None:
-        for error in exc.errors(include_url=False, include_context=True, include_input=False):
-            where = _path(path, error["loc"])
-            self.mistakes.append(Mistake(renamed.get(where, where), _message(error)))
+        for found in mistakes_of(exc, path):
+            self.mistakes.append(Mistake(renamed.get(found.path, found.path), found.message))
 
 
 def _no_storage() -> Mistake:
@@ -233,19 +222,3 @@ def _places(node: Node, path: str) -> Iterator[tuple[str, Node]]:
         where = f"{path}.{name}" if path else name
         yield where, child
         yield from _places(child, where)
-
-
-def _path(prefix: str, parts: tuple[int | str, ...]) -> str:
-    text = prefix
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{shown(part)}"
-    return text.lstrip(".")
-
-
-def _message(error: ErrorDetails) -> str:
-    context = error.get("ctx", {})
-    if error["type"] == "value_error":
-        return str(context.get("error", "is wrong"))
-    if isinstance(context.get("gt"), str):  # A timedelta, as Python writes it.
-        return "a duration of more than 0 is needed"
-    return _MESSAGES.get(error["type"]) or error["msg"].replace("Input should", "should")

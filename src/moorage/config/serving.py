@@ -6,10 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
+from moorage.config.ciphers import check_suites
 from moorage.config.section import Duration, Flag, Lower, Secret, Section, Text, later, now
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_METRICS_PATH = "/metrics"
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+", re.ASCII | re.IGNORECASE
+)
 
 
 class AccessLog(Section):
@@ -60,81 +65,6 @@ class Log(Section):
     hooks: list[LogHook] = later([], "Distribution's mail hooks.")
 
 
-ClientAuth = Literal[
-    "",
-    "request-client-cert",
-    "require-any-client-cert",
-    "verify-client-cert-if-given",
-    "require-and-verify-client-cert",
-]
-MinimumTLS = Literal["", "tls1.0", "tls1.1", "tls1.2", "tls1.3"]
-
-
-class LetsEncrypt(Section):
-    """``http.tls.letsencrypt``"""
-
-    cachefile: Text = later("", "Where certificates are kept.")
-    email: Text = later("", "Whom the authority may write to.")
-    hosts: list[Text] = later([], "Hosts to get certificates for.")
-    directoryurl: Text = later("", "Another authority's ACME directory.")
-
-
-class TLS(Section):
-    """``http.tls``"""
-
-    certificate: Text = now("", "PEM file of the certificate and its chain; with `key`, HTTPS is served.")
-    key: Text = now("", "PEM file of the certificate's private key.")
-    clientcas: list[Text] = later([], "PEM files of authorities; given, clients need a certificate of theirs.")
-    clientauth: ClientAuth = later("", "Distribution: how client certificates are checked.")
-    minimumtls: MinimumTLS = now("", "The oldest version; at least tls1.2.")
-    ciphersuites: list[Text] = later([], "Cipher suites of TLS 1.2 and older, by Go's names.")
-    letsencrypt: LetsEncrypt = later(LetsEncrypt, "Certificates from Let's Encrypt.")
-
-
-class DebugTLS(Section):
-    """``http.debug.tls``"""
-
-    enabled: Flag = later(False, "Whether the debug server speaks HTTPS.")
-    certificate: Text = later("", "Else that of `http.tls`.")
-    key: Text = later("", "Else that of `http.tls`.")
-    clientcas: list[Text] = later([], "Else those of `http.tls`.")
-    minimumtls: MinimumTLS = later("", "Else that of `http.tls`.")
-
-
-class Prometheus(Section):
-    """``http.debug.prometheus``"""
-
-    enabled: Flag = later(False, "Whether the debug server has metrics.")
-    path: Text = later("/metrics", "Where it has them.")
-
-
-class Pprof(Section):
-    """``http.debug.pprof``"""
-
-    enabled: Flag = later(False, "Whether the debug server has profiles.")
-
-
-class Debug(Section):
-    """``http.debug``"""
-
-    addr: Text = now("", "Where the debug server (`/debug/health`) listens; empty: nowhere.")
-    tls: DebugTLS = later(DebugTLS, "HTTPS for the debug server.")
-    prometheus: Prometheus = later(Prometheus, "Metrics.")
-    pprof: Pprof = later(Pprof, "Profiles.")
-
-
-class HTTP2(Section):
-    """``http.http2``"""
-
-    disabled: Flag = later(False, "Whether to refuse HTTP/2; it is never spoken, a proxy in front gives it.")
-
-
-class H2C(Section):
-    """``http.h2c``"""
-
-    enabled: Flag = later(False, "Whether to speak HTTP/2 without TLS.")
-
-
 def _prefix(value: str) -> str:
     if value and not (value.startswith("/") and value.endswith("/")):
         msg = "must begin and end with a slash, such as /registry/"
@@ -149,6 +79,112 @@ def _url(value: str) -> str:
         msg = "must be a URL, such as https://registry.example.com"
         raise ValueError(msg)
     return value
+
+
+ClientAuth = Literal["", "verify-client-cert-if-given", "require-and-verify-client-cert"]
+MinimumTLS = Literal["", "tls1.2", "tls1.3"]
+
+
+def _client_auth(value: object) -> object:
+    if value in ("request-client-cert", "require-any-client-cert"):
+        msg = f"{value} takes any certificate unchecked, which proves nothing; take require-and-verify-client-cert"
+        raise ValueError(msg)
+    return value
+
+
+def _host_name(value: str) -> str:
+    # Source: RFC 8737: the check is made by name, so an address or a wildcard cannot be had by it.
+    if _HOST_NAME.fullmatch(value) is None or not value.rpartition(".")[2].strip("0123456789"):
+        msg = f"{value[:60]!r} must be a host's full name, such as registry.example.com; no wildcard, port or address"
+        raise ValueError(msg)
+    return value.lower()
+
+
+class LetsEncrypt(Section):
+    """``http.tls.letsencrypt``"""
+
+    cachefile: Text = now("", "The folder where the account's key and the certificates are kept; the switch of it all.")
+    email: Text = now("", "Whom the authority may write to.")
+    hosts: list[Annotated[Text, AfterValidator(_host_name)]] = now(
+        [], "Hosts to get certificates for; their port 443 must lead here."
+    )
+    directoryurl: Annotated[Text, AfterValidator(_url)] = now("", "Another authority's ACME directory.")
+
+
+class TLS(Section):
+    """``http.tls``"""
+
+    certificate: Text = now(
+        "", "PEM file of the certificate and its chain; with `key`, HTTPS is served. Read on change."
+    )
+    key: Text = now("", "PEM file of the certificate's private key. Read on change.")
+    clientcas: list[Text] = now([], "PEM files of authorities; given, clients need a certificate of theirs.")
+    clientauth: Annotated[ClientAuth, BeforeValidator(_client_auth)] = now(
+        "", "Distribution: whether clients must have a certificate; empty: with `clientcas` they must."
+    )
+    minimumtls: MinimumTLS = now("", "The oldest version; empty is tls1.2.")
+    ciphersuites: Annotated[list[Text], AfterValidator(check_suites)] = now(
+        [], "Cipher suites of TLS 1.2, by Go's names; empty: the six of forward secrecy. Those of TLS 1.3 are fixed."
+    )
+    letsencrypt: LetsEncrypt = now(LetsEncrypt, "Certificates from Let's Encrypt, or another authority with ACME.")
+
+    @property
+    def is_on(self) -> bool:
+        """Whether HTTPS is served."""
+        return bool(self.certificate or self.letsencrypt.cachefile)
+
+
+class DebugTLS(Section):
+    """``http.debug.tls``"""
+
+    enabled: Flag = now(False, "Whether the debug server speaks HTTPS.")
+    certificate: Text = now("", "Else that of `http.tls`.")
+    key: Text = now("", "Else that of `http.tls`.")
+    clientcas: list[Text] = now([], "Else those of `http.tls`.")
+    minimumtls: MinimumTLS = now("", "Else that of `http.tls`.")
+
+
+def _metrics_path(value: str) -> str:
+    if not value:
+        return _METRICS_PATH
+    if not value.startswith("/") or value == "/debug/health":
+        msg = "a path that begins with a slash is needed, such as /metrics; /debug/health is taken"
+        raise ValueError(msg)
+    return value
+
+
+class Prometheus(Section):
+    """``http.debug.prometheus``"""
+
+    enabled: Flag = now(False, "Whether the debug server has metrics, for Prometheus.")
+    path: Annotated[Text, AfterValidator(_metrics_path)] = now(_METRICS_PATH, "Where it has them.")
+
+
+class Pprof(Section):
+    """``http.debug.pprof``"""
+
+    enabled: Flag = later(False, "Whether the debug server has profiles.")
+
+
+class Debug(Section):
+    """``http.debug``"""
+
+    addr: Text = now("", "Where the debug server (`/debug/health`) listens; empty: nowhere.")
+    tls: DebugTLS = now(DebugTLS, "HTTPS for the debug server.")
+    prometheus: Prometheus = now(Prometheus, "Metrics.")
+    pprof: Pprof = later(Pprof, "Profiles.")
+
+
+class HTTP2(Section):
+    """``http.http2``"""
+
+    disabled: Flag = later(False, "Whether to refuse HTTP/2; it is never spoken, a proxy in front gives it.")
+
+
+class H2C(Section):
+    """``http.h2c``"""
+
+    enabled: Flag = later(False, "Whether to speak HTTP/2 without TLS.")
 
 
 def _header_values(value: object) -> object:

@@ -52,6 +52,8 @@ class Removal:
     """With a dry run: how many would be."""
     kept: int = 0
     """How many matched and were kept by ``keep_newest``."""
+    protected: int = 0
+    """How many were meant and are protected."""
     unknown: int = 0
     """How many of the names given were no tags."""
     more: bool = False
@@ -101,12 +103,14 @@ class History:
         selection: Selection,
         *,
         cause: Cause,
+        is_protected: Callable[[Tag], bool] = lambda _: False,
         limit: int | None = None,
         dry_run: bool = False,
     ) -> Removal:
         """Remove tags, in batches that are each kept by themselves; their manifests stay.
 
-        *limit*: at most so many. Undoing the request brings all of them back.
+        *is_protected* tells which tags stay all the same. *limit*: at most so many. Undoing the request brings all of
+        them back.
 
         Raises:
             NameUnknown: there is no such repository.
@@ -114,9 +118,12 @@ class History:
         """
         removal = Removal()
         if selection.tags is None:
-            source = self._matching(name, selection, removal)
+            source = self._matching(name, selection, removal, is_protected)
         else:
-            source = _each(dict.fromkeys(selection.tags))
+            named = list(dict.fromkeys(selection.tags))
+            free = [tag for tag in named if not is_protected(tag)]
+            removal.protected = len(named) - len(free)
+            source = _each(free)
 
         async def delete(batch: Sequence[Tag]) -> None:
             found = batch
@@ -140,13 +147,18 @@ class History:
         await delete(batch)  # Also an empty one, which tells whether there is such a repository.
         return removal
 
-    async def _matching(self, name: RepositoryName, selection: Selection, removal: Removal) -> AsyncIterator[Tag]:
+    async def _matching(
+        self, name: RepositoryName, selection: Selection, removal: Removal, is_protected: Callable[[Tag], bool]
+    ) -> AsyncIterator[Tag]:
         is_meant = _pattern(selection.matching)
         is_kept = None if selection.keep_matching is None else _pattern(selection.keep_matching)
         last: Published | None = None
         while page := await self._store.published(name, after=last, limit=BATCH):
             for found in page:
                 if not is_meant(found.tag.text) or (is_kept is not None and is_kept(found.tag.text)):
+                    continue
+                if is_protected(found.tag):
+                    removal.protected += 1
                     continue
                 if removal.kept < selection.keep_newest:
                     removal.kept += 1

@@ -4,12 +4,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from moorage.auth.protections import UNPROTECTED, Protection
 from moorage.core.blobs import Blobs
 from moorage.errors import (
     DigestInvalid,
     ManifestInvalid,
     ManifestTooLarge,
     ManifestUnknown,
+    NameUnknown,
     ReferencesUnknown,
 )
 from moorage.metadata.base import Cause, Page, Pulls
@@ -110,10 +112,14 @@ class Manifests:
         content_type: str,
         cause: Cause,
         tags: Sequence[Tag] = (),
+        protection: Protection = UNPROTECTED,
     ) -> Pushed:
         """Store a manifest under its digest, and point the tag that *reference* is, and *tags*, to it.
 
+        *protection*: of it, immutable tags are looked at here; the others the caller has checked.
+
         Raises:
+            Protected: a tag is there and immutable. Nothing is written.
             DigestInvalid: *reference* is a digest, and not that of *payload*.
             ManifestInvalid: it is malformed, too large, or refers to too much. Nothing is written.
             ReferencesUnknown: it refers to content that the repository does not have. Nothing is written.
@@ -124,15 +130,13 @@ class Manifests:
         self._check_urls(manifest)
         required = await self._check_references(name, manifest)
         stored = StoredManifest(digest, manifest.media_type, payload)
-        wanted = [reference, *tags] if isinstance(reference, Tag) else tags
+        configuration = await self._configuration(name, manifest, required)
+        wanted = list(dict.fromkeys([reference, *tags] if isinstance(reference, Tag) else tags))
+        for tag in wanted if protection.immutable else ():
+            if await self._has_tag(name, tag):
+                protection.check_overwrite(tag)
         await self._store.put(
-            name,
-            stored,
-            manifest,
-            tags=list(dict.fromkeys(wanted)),
-            cause=cause,
-            required=required,
-            configuration=await self._configuration(name, manifest, required),
+            name, stored, manifest, tags=wanted, cause=cause, required=required, configuration=configuration
         )
         return Pushed(digest, None if manifest.subject is None else manifest.subject.digest)
 
@@ -169,6 +173,13 @@ class Manifests:
         if size_bytes > limit:
             msg = f"the manifest is larger than the {limit} bytes that this registry accepts"
             raise ManifestTooLarge(msg, reason="MANIFEST_SIZE_LIMIT", limit=limit)
+
+    async def _has_tag(self, name: RepositoryName, tag: Tag) -> bool:
+        try:
+            await self._store.find(name, tag)
+        except (ManifestUnknown, NameUnknown):
+            return False
+        return True
 
     async def _default_child(self, name: RepositoryName, stored: StoredManifest) -> StoredManifest:
         for child in parse(stored.payload, stored.media_type).children:

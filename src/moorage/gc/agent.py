@@ -1,8 +1,10 @@
 """The loop around rounds of reviews: quickly through a backlog, at no cost while there is nothing to do.
 
-How long it pauses depends on what the last round found. A full one: as long as it took, so that pulls and pushes have
-the other half of the time. Anything less: ``interval``. Nothing: longer each time, up to ``maxbackoff``, but never past
-the next review that is due. Source: GitLab features OGC-002, OGC-003.
+How long it pauses depends on what the last round found. A full one: as long as it has computed, so that it takes half
+of a processor at most, and a quarter of the time that it has waited, so that others come to the disk. Anything less:
+``interval``. Nothing: longer each time, up to ``maxbackoff``, but never past the next review that is due.
+
+Source: GitLab features OGC-002, OGC-003.
 """
 
 import asyncio
@@ -11,14 +13,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Never, Protocol
+from typing import Never, Protocol
 
 from moorage.errors import BackendError
 from moorage.gc.online import BLOB_BATCH, MANIFEST_BATCH, BlobCollector, BlobsReviewed, ManifestCollector
+from moorage.metadata.queues import Queue
 from moorage.metadata.reviews import ManifestsReviewed, ReviewDelay
 from moorage.telemetry import get_log
 
-Worker = Literal["blob", "manifest"]
 Round = BlobsReviewed | ManifestsReviewed
 
 _START_JITTER = timedelta(seconds=59)
@@ -27,6 +29,7 @@ _START_INTERVALS = 12
 _GROWTH = 1.5
 _SPREAD = 0.33
 _SHORTEST_S = 0.001
+_SHARE_OF_WAITING = 0.25
 
 _log = get_log("registry.gc")
 
@@ -47,10 +50,10 @@ class Pace:
 class Observer(Protocol):
     """Is told what happens, for metrics."""
 
-    def ran(self, worker: Worker, found: Round | None, duration_s: float) -> None:
+    def ran(self, worker: Queue, found: Round | None, duration_s: float) -> None:
         """A round has ended; *found* None: by an error."""
 
-    def sleeps(self, worker: Worker, duration_s: float) -> None:
+    def sleeps(self, worker: Queue, duration_s: float) -> None:
         """The next round comes after so long."""
 
 
@@ -59,7 +62,7 @@ class Agent:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: Queue,
         work: BlobCollector | ManifestCollector,
         next_at: Callable[[], Awaitable[datetime | None]],
         pace: Pace,
@@ -87,7 +90,7 @@ class Agent:
 
     async def step(self) -> float:
         """Do a round, and say how many seconds to pause."""
-        began = time.monotonic()
+        began, computed_s = time.monotonic(), time.process_time()
         found: Round | None
         try:
             found = await self._work.round(limit=self._batch)
@@ -99,7 +102,7 @@ class Agent:
         if self._observer is not None:
             self._observer.ran(self._worker, found, duration_s)
         if found is not None and found.due == self._batch:
-            return max(duration_s, _SHORTEST_S)
+            return max(time.process_time() - computed_s, duration_s * _SHARE_OF_WAITING, _SHORTEST_S)
         return self._pause(found, next_at) * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 - jitter
 
     def _pause(self, found: Round | None, next_at: datetime | None) -> float:

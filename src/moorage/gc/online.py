@@ -50,10 +50,17 @@ class BlobsReviewed:
 
     due: int = 0
     """How many were looked at."""
-    needed: int = 0
+    needed: Sequence[str] = ()
+    """What had put those into the queue that something needs."""
     removed: Sequence[Removed] = ()
-    failed: int = 0
-    """How many could not be removed and were put off."""
+    failed: Sequence[str] = ()
+    """What had put those into the queue that could not be removed and were put off."""
+    dropped: int = 0
+    """How many rows of blobs were removed."""
+    judging_s: float = 0.0
+    """How long finding out and removing rows took."""
+    removing_s: float = 0.0
+    """How long removing bytes took."""
 
     @property
     def removed_bytes(self) -> int:
@@ -88,21 +95,32 @@ class BlobCollector:
         claims = {review.digest: review for review in await self._in_time(self._reviews.claim(limit=limit))}
         if not claims:
             return BlobsReviewed()
+        judging_at = clock()
         judged = await self._in_time(self._reviews.judge(claims))
+        judged_at = clock()
         if judged.needed:
             await self._in_time(self._reviews.forget(judged.needed))
         if judged.busy:
             await self._in_time(self._reviews.put_off(judged.busy, delay=_BUSY_DELAY, error=None))
-        sizes = dict(judged.unneeded)
+        sizes, removing_at = dict(judged.unneeded), clock()
         failures = await self._remove(sizes, until=claimed_at + (CLAIM - CLAIM_MARGIN).total_seconds())
-        gone = [digest for digest in sizes if digest not in failures]
+        removed_at = clock()
+        gone = {digest: size or 0 for digest, size in sizes.items() if digest not in failures}
         if gone:
             await self._in_time(self._reviews.finish(gone))
         await self._put_off(claims, failures)
-        removed = [Removed(digest=digest, size_bytes=sizes[digest] or 0, event=claims[digest].event) for digest in gone]
+        removed = [Removed(digest=digest, size_bytes=gone[digest], event=claims[digest].event) for digest in gone]
         for blob in removed:
             _log.info("blob removed", digest=str(blob.digest), size_bytes=blob.size_bytes, gc_event=blob.event)
-        return BlobsReviewed(due=len(claims), needed=len(judged.needed), removed=removed, failed=len(failures))
+        return BlobsReviewed(
+            due=len(claims),
+            needed=[claims[digest].event for digest in judged.needed],
+            removed=removed,
+            failed=[claims[digest].event for digest in failures],
+            dropped=sum(size is not None for size in sizes.values()),
+            judging_s=judged_at - judging_at,
+            removing_s=removed_at - removing_at,
+        )
 
     async def _remove(self, digests: Collection[Digest], *, until: float) -> Mapping[Digest, BackendError]:
         """Remove the bytes; those that could not be, with the reason.

@@ -5,7 +5,7 @@ log. Nothing here knows what a manifest or a blob is.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -132,6 +132,11 @@ class App:
             self._log_access(call, response, time.perf_counter() - started)
         return response
 
+    @property
+    def operations(self) -> Iterator[tuple[Endpoint, str]]:
+        """Every endpoint with each method that it has."""
+        return ((endpoint, method) for endpoint, methods in self._routes.items() for method in methods)
+
     def close(self) -> None:
         """Write what is left of the access log."""
         self._access_log.flush()
@@ -153,7 +158,8 @@ class App:
         endpoint, handler = self._match(call)
         wanted = _wanted(endpoint, call)
         if wanted is not None:
-            call.grant = self._guard.check(call.headers, wanted)
+            useful = _useful(call) if endpoint is Endpoint.UPLOADS else ()
+            call.grant = await self._guard.check(call, wanted, useful=useful)
         response = await handler(call)
         if call.request.method == "OPTIONS":
             response.headers["Allow"] = ", ".join(self._allowed[endpoint])
@@ -204,6 +210,8 @@ class App:
                 remote=request.remote or "",
                 user_agent=headers.get("User-Agent", "")[:256],
                 actor=call.grant.actor,
+                actor_type=call.grant.actor_type,
+                projects=call.grant.project_paths,
             )
         )
 
@@ -235,9 +243,10 @@ def _wanted(endpoint: Endpoint, call: Call) -> Sequence[Access] | None:
     actions = _ACTIONS[call.request.method]
     if endpoint is Endpoint.UPLOAD and call.request.method in ("GET", "HEAD", "DELETE"):
         actions = (Action.PULL, Action.PUSH)  # Asking for and cancelling an upload are parts of pushing.
-    wanted = Access.repository(call.name, *actions)
-    if endpoint is Endpoint.UPLOADS and call.query.first("mount") is not None:
-        source = mount_source(call)
-        if source is not None and source != call.name:
-            wanted += Access.repository(source, Action.PULL)
-    return wanted
+    return Access.repository(call.name, *actions)
+
+
+def _useful(call: Call) -> Sequence[Access]:
+    """What a mount can use besides: without it, it is an ordinary upload."""
+    source = mount_source(call) if call.query.first("mount") is not None else None
+    return () if source is None or source == call.name else Access.repository(source, Action.PULL)

@@ -17,6 +17,9 @@ from moorage.oci.names import RepositoryName
 
 _FIELD_LIMIT = 1000
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_ADDRESS_LIMIT = 45
+
 _REASON_LIMIT = 500
 """Characters of the header ``Moorage-Reason``, in which a client may say why it changes something."""
 
@@ -82,6 +85,16 @@ class Call:
             ParameterInvalid: it has far too many parameters.
         """
         return Query.parse(self._query)
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from: the other end, or what a proxy on this machine says of it."""
+        remote = self.request.remote or ""
+        if remote and remote not in _LOOPBACK:
+            return remote
+        # The last one: the proxy has added it, while the client may have sent any before.
+        forwarded = self.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        return forwarded[:_ADDRESS_LIMIT] or remote
 
     def finish(self, response: Response) -> None:
         """Add what every answer carries; before its head is written."""

@@ -1,8 +1,9 @@
-"""The debug server: is this process able to do its work? (``http.debug.addr``)."""
+"""The debug server: is this process able to do its work, and what has the node done? (``http.debug.addr``)."""
 
 import asyncio
 import json
 import time
+from typing import Protocol
 
 from aiohttp import web
 
@@ -17,25 +18,50 @@ _FRESH_S = 2.0
 _DEADLINE_S = 10.0
 
 
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics(Protocol):
+    """What Prometheus is told."""
+
+    async def text(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+
+
 class DebugApp:
     """``GET /debug/health``: 200 with ``{}``; 200 and "degraded" without room; 503 where something does not answer.
 
     Asked are storage and, if there is one, the database. Without room the status stays 200, because pulls and deletes
     go on and no load balancer should stop them.
 
-    Source: GitLab features HLT-001, HLT-007.
+    ``GET`` of ``http.debug.prometheus.path``: the node's metrics, where they are on.
+
+    Source: GitLab features HLT-001, HLT-004, HLT-007.
     """
 
-    def __init__(self, storage: StorageDriver, database: Database | None = None) -> None:
+    def __init__(
+        self,
+        storage: StorageDriver,
+        database: Database | None = None,
+        *,
+        metrics: Metrics | None = None,
+        metrics_path: str = "",
+    ) -> None:
         self._storage = storage
         self._database = database
+        self._metrics = metrics
+        self._metrics_path = metrics_path
         self._lock = asyncio.Lock()
         self._checked_at = float("-inf")
         self._status, self._found = 200, {"": ""}
 
     async def __call__(self, request: web.BaseRequest) -> Response:
         """Answer one request."""
-        if request.method not in ("GET", "HEAD") or request.path != "/debug/health":
+        if request.method not in ("GET", "HEAD"):
+            return Response(404)
+        if self._metrics is not None and request.path == self._metrics_path:
+            return Response(200, {"Content-Type": _METRICS_TYPE}, await self._metrics.text())
+        if request.path != "/debug/health":
             return Response(404)
         async with self._lock:
             if time.monotonic() - self._checked_at > _FRESH_S:

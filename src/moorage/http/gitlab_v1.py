@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from moorage import __version__
-from moorage.auth.access import Access, Action
+from moorage.auth.access import STATISTICS, Access, Action
 from moorage.core.details import Details, Extent
 from moorage.errors import PathTagInvalid, QueryValueInvalid, TagInvalid, TagUnknown
 from moorage.http import gitlab_v1_parameters as parameters
@@ -28,8 +28,6 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 GITLAB = frozenset(endpoint for endpoint in Endpoint if endpoint.name.startswith("GITLAB_"))
 """The endpoints of this API."""
-
-STATISTICS = Access("registry", "statistics", Action.ALL)
 
 _VERSION = {"Gitlab-Container-Registry-Version": __version__}
 

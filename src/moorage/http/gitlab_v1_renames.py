@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from moorage.auth.access import Access, Action
 from moorage.auth.guards import Guard
 from moorage.core.renames import Renames
-from moorage.errors import BodyNotJSON, BodyTooLarge, BodyTypeInvalid, BodyValueInvalid, NameInvalid, QueryTypeInvalid
+from moorage.errors import (
+    BodyNotJSON,
+    BodyTooLarge,
+    BodyTypeInvalid,
+    BodyValueInvalid,
+    NameInvalid,
+    ProjectMismatch,
+    ProjectUnknown,
+    QueryTypeInvalid,
+)
 from moorage.http.bodies import Bodies
 from moorage.http.call import Call
 from moorage.http.gitlab_v1_shapes import moment
@@ -35,6 +44,7 @@ class RenameHandler:
 
     async def rename(self, call: Call) -> Response:
         """Give a repository and all below it another name or another namespace; with `dry_run`, only reserve it."""
+        _check_project(call)
         is_dry = _is_dry(call.query.first("dry_run"))
         wish = _wish(await self._bodies.whole(call.request, check_size=_check_size))
         target = _target(call.name, wish)
@@ -43,7 +53,7 @@ class RenameHandler:
             access = Access.repository(call.name, Action.PULL, Action.PUSH)
             below = Access("repository", f"{call.name}/*", Action.PULL)
             there = Access("repository", f"{wish.namespace}/*", Action.PUSH)
-            call.grant = self._guard.check(call.headers, (*access, below, there))
+            self._guard.require(call, call.grant, (*access, below, there))
         if is_dry:
             ends_at = await self._renames.reserve(call.name, target)
             body = json.dumps({"ttl": moment(ends_at)}, separators=(",", ":")).encode()
@@ -58,6 +68,25 @@ class _Wish:
 
     name: str
     namespace: str
+
+
+def _check_project(call: Call) -> None:
+    """See that a token is for the project that is to be renamed, not for one above or below it.
+
+    Raises:
+        ProjectUnknown, ProjectMismatch: it is not.
+
+    Source: GitLab features V1A-023.
+    """
+    if call.grant.accesses is None:
+        return
+    name, project = call.name.text, call.grant.projects.get(call.name.text)
+    if project is None:
+        msg = "the token's access to the repository has no meta.project_path claim"
+        raise ProjectUnknown(msg, path=name)
+    if project != name:
+        msg = "the token's meta.project_path claim is not the path of the repository"
+        raise ProjectMismatch(msg, path=name, project_path=project)
 
 
 def _is_dry(text: str | None) -> bool:

@@ -39,12 +39,21 @@ class ManifestHandlers:
         """Store a manifest, and tag it (end-7a, end-7b)."""
         reference = parse_reference(call.target)
         tags = [Tag.parse(text) for text in _tag_parameters(call)] if not isinstance(reference, Tag) else []
+        protection = call.grant.protection(call.name)
+        for tag in [reference] if isinstance(reference, Tag) else tags:
+            protection.check_push(tag)
         check_size = self._manifests.check_size
         check_size(call.request.content_length or 0)
         payload = await self._bodies.whole(call.request, check_size=check_size)
         content_type = without_parameters(call.headers.get("Content-Type", ""))
         pushed = await self._manifests.put(
-            call.name, reference, payload, content_type=content_type, tags=tags, cause=call.cause
+            call.name,
+            reference,
+            payload,
+            content_type=content_type,
+            tags=tags,
+            cause=call.cause,
+            protection=protection,
         )
         headers = {"Location": call.manifest_url(pushed.digest), "Docker-Content-Digest": str(pushed.digest)}
         if pushed.subject is not None:
@@ -55,7 +64,12 @@ class ManifestHandlers:
 
     async def delete(self, call: Call) -> Response:
         """Remove a tag, or a manifest with its tags (end-9)."""
-        await self._manifests.delete(call.name, parse_reference(call.target), cause=call.cause)
+        reference, protection = parse_reference(call.target), call.grant.protection(call.name)
+        if isinstance(reference, Tag):
+            protection.check_delete(reference)
+        else:
+            protection.check_content()  # Its tags go with it.
+        await self._manifests.delete(call.name, reference, cause=call.cause)
         return Response(202)
 
     async def options(self, call: Call) -> Response:

@@ -1,20 +1,30 @@
-"""This registry's own API, ``/moorage/v1/``: history, undo, and the removal of many tags.
+"""This registry's own API, ``/moorage/v1/``: history, undo, the removal of many tags, and garbage collection.
 
 It is there with a metadata database only; without one, 404 says so. What each method takes and answers is said in
 ``moorage_v1_openapi.py``.
 """
 
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pydantic import BaseModel
 
 from moorage import __version__
-from moorage.auth.access import Access, Action
+from moorage.auth.access import CATALOGUE, Access, Action
 from moorage.auth.guards import Guard
 from moorage.core.history import History, Selection
-from moorage.errors import BodyTooLarge, ContentTypeInvalid, RouteUnknown
+from moorage.errors import (
+    BodyTooLarge,
+    ContentTypeInvalid,
+    ManifestUnknown,
+    MethodNotAllowed,
+    RequestUnknown,
+    RouteUnknown,
+)
+from moorage.gc.collection import Collection
 from moorage.http import moorage_v1_answers as answers
 from moorage.http import moorage_v1_asked as asked
+from moorage.http import moorage_v1_collection as shown
 from moorage.http.bodies import Bodies
 from moorage.http.call import Call
 from moorage.http.headers import next_link
@@ -31,15 +41,20 @@ Handler = Callable[[Call], Awaitable[Response]]
 MOORAGE = frozenset(operation.endpoint for operation in OPERATIONS)
 
 _JSON = {"Content-Type": "application/json"}
+_CATALOGUED = frozenset({Endpoint.MOORAGE_GC_STATUS, Endpoint.MOORAGE_GC_RUN})
+"""What concerns all repositories at once."""
 _EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class MoorageHandlers:
     """Everything below ``/moorage/v1/``."""
 
-    def __init__(self, history: History, bodies: Bodies, guard: Guard, *, prefix: str = "/") -> None:
+    def __init__(
+        self, history: History, collection: Collection, bodies: Bodies, guard: Guard, *, prefix: str = "/"
+    ) -> None:
         """*guard* is asked again where the repositories are only known once the journal has been read."""
         self._history = history
+        self._collection = collection
         self._bodies = bodies
         self._guard = guard
         self._document = document(version=__version__, prefix=prefix)
@@ -55,6 +70,9 @@ class MoorageHandlers:
             Endpoint.MOORAGE_TAG: {"GET": self.tag},
             Endpoint.MOORAGE_TAG_UNDO: {"POST": self.undo_tag},
             Endpoint.MOORAGE_TAGS_DELETE: {"POST": self.delete_tags},
+            Endpoint.MOORAGE_GC_STATUS: {"GET": self.collection_status},
+            Endpoint.MOORAGE_GC_RUN: {"POST": self.run_collection},
+            Endpoint.MOORAGE_GC_EXPLAIN: {"GET": self.explain_collection},
         }
 
     async def openapi(self, call: Call) -> Response:
@@ -92,6 +110,7 @@ class MoorageHandlers:
         """Take a tag back."""
         query = asked.parse_query(asked.TagUndoQuery, call.query)
         body = await self._body(call, asked.TagUndo)
+        call.grant.protection(query.repository).check_change(query.tag)
         expected = Expected(body.expected) if "expected" in body.model_fields_set else None
         cause = _cause(call, is_undo=True)
         outcome = await self._history.undo_tag(
@@ -103,7 +122,8 @@ class MoorageHandlers:
         """Take back everything that one request did."""
         query = asked.parse_query(asked.RequestUndoQuery, call.query)
         body = await self._body(call, asked.RequestUndo)
-        await self._check_touched(call, query.id, Action.PULL, Action.PUSH, Action.DELETE)
+        names = await self._check_touched(call, query.id, Action.PULL, Action.PUSH, Action.DELETE)
+        await self._check_unprotected(call, query.id, names)
         outcome = await self._history.undo_request(
             query.id, cause=_cause(call, is_undo=True), partial=body.partial, dry_run=body.dry_run
         )
@@ -119,15 +139,81 @@ class MoorageHandlers:
             keep_matching=body.keep_matching,
             keep_newest=body.keep_newest,
         )
+        protection = call.grant.protection(query.repository)
         removal = await self._history.delete_tags(
-            query.repository, selection, cause=_cause(call, is_undo=False), limit=body.limit, dry_run=body.dry_run
+            query.repository,
+            selection,
+            cause=_cause(call, is_undo=False),
+            is_protected=protection.keeps,
+            limit=body.limit,
+            dry_run=body.dry_run,
         )
         return _answer(answers.removal(removal, request_id=call.id, dry_run=body.dry_run))
 
-    async def _check_touched(self, call: Call, request_id: str, *actions: Action) -> None:
-        names = await self._history.touched(request_id)
+    async def collection_status(self, call: Call) -> Response:
+        """How garbage collection stands."""
+        asked.parse_query(asked.NoQuery, call.query)
+        return _answer(shown.status(await self._collection.status()))
+
+    async def run_collection(self, call: Call) -> Response:
+        """Collect what is due now."""
+        asked.parse_query(asked.NoQuery, call.query)
+        body = await self._body(call, shown.CollectionRun)
+        if not self._collection.collectors:
+            msg = "this node does not collect garbage (gc.disabled, or gc.blobs.disabled and gc.manifests.disabled)"
+            raise MethodNotAllowed(msg, allowed=())
+        return _answer(shown.ran(await self._collection.run(gives_up_undo=body.give_up_undo)))
+
+    async def explain_collection(self, call: Call) -> Response:
+        """Why something stays, or when it goes."""
+        query = asked.parse_query(shown.ExplainQuery, call.query)
+        found = await self._collection.explain(query.repository, query.digest)
+        if not found:
+            msg = "the repository has no manifest and no blob of this digest, and nothing of it that could come back"
+            raise ManifestUnknown(msg, digest=str(query.digest))
+        collected = list(self._collection.collectors)
+        return _answer(shown.explanations(query.repository, query.digest, found, collected=collected))
+
+    async def _check_touched(self, call: Call, request_id: str, *actions: Action) -> Sequence[RepositoryName]:
+        """The repositories that a request changed, once it is known that the credentials allow *actions* on all.
+
+        Raises:
+            RequestUnknown: there are none, or not all may be seen: who may not see them learns nothing of them.
+            Unauthorized: all may be seen, but not so changed.
+        """
+        is_limited = call.grant.accesses is not None
+        try:
+            names = await self._history.touched(request_id)
+        except RequestUnknown:
+            if is_limited:
+                raise _unseen(request_id) from None
+            raise
+        seen = [access for name in names for access in Access.repository(name, Action.PULL)]
+        if not call.grant.allows(seen):
+            raise _unseen(request_id)
         wanted = [access for name in names for access in Access.repository(name, *actions)]
-        call.grant = self._guard.check(call.headers, wanted)
+        self._guard.require(call, call.grant, wanted)
+        return names
+
+    async def _check_unprotected(self, call: Call, request_id: str, names: Sequence[RepositoryName]) -> None:
+        """See that a request changed no tag that the credentials may not change now, whichever repository has it.
+
+        What an image needs goes away only if nothing uses it, so that tags are all there is to see.
+
+        Raises:
+            Protected: it did.
+            PatternRefused: a pattern of the token cannot be used.
+        """
+        protections = [call.grant.protections[name.text] for name in names if name.text in call.grant.protections]
+        last: int | None = None
+        while protections:
+            page = await self._history.entries(Filter(request_id=request_id), before=last, limit=asked.PAGE_LIMIT)
+            tags = {entry.tag for entry in page.items if entry.tag is not None}
+            for protection, tag in itertools.product(protections, tags):
+                protection.check_change(tag)
+            if not page.more:
+                return
+            last = page.items[-1].id
 
     async def _body(self, call: Call, model: type[asked.Model]) -> asked.Model:
         # A page in somebody's browser can send a form or plain text here without being asked; JSON it cannot.
@@ -145,20 +231,31 @@ def routes_without_database() -> Mapping[Endpoint, Mapping[str, Handler]]:
 
 def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access]:
     """What a request needs to be allowed, as far as its query tells."""
+    if endpoint in _CATALOGUED:
+        return (CATALOGUE,)
     text = call.query.first("repository")
-    if text is None or endpoint in (Endpoint.MOORAGE_REQUEST, Endpoint.MOORAGE_REQUEST_UNDO):
+    if text is None:
         return ()
     name = RepositoryName.parse(text)
-    if endpoint is Endpoint.MOORAGE_TAG_UNDO:
+    if endpoint in (Endpoint.MOORAGE_TAG_UNDO, Endpoint.MOORAGE_REQUEST_UNDO):
         return Access.repository(name, Action.PULL, Action.PUSH, Action.DELETE)
     if endpoint is Endpoint.MOORAGE_TAGS_DELETE:
         return Access.repository(name, Action.DELETE)
     return Access.repository(name, Action.PULL)
 
 
+def _unseen(request_id: str) -> RequestUnknown:
+    msg = (
+        "no change was made by a request of this id, or it also changed repositories that the credentials do not allow "
+        "to see; a token for its repository is asked for with ?repository="
+    )
+    return RequestUnknown(msg, request=request_id)
+
+
 async def _absent(call: Call) -> Response:
     del call
-    msg = "history and undo need the metadata database, and this registry keeps its metadata in link files"
+    msg = "history, undo and online garbage collection need the metadata database, and this registry keeps its "
+    msg += "metadata in link files"
     raise RouteUnknown(msg)
 
 

@@ -130,6 +130,7 @@ class TagsDeleted(BaseModel):
     dry_run: bool
     deleted: int
     kept: int = Field(description="How many `keep_newest` kept.")
+    protected: int = Field(description="How many were meant and stay, as the credentials may not delete them.")
     unknown: int = Field(description="How many of the names given were no tags.")
     more: bool = Field(description="Whether `limit` ended it.")
     sample: list[str] = Field(description="The first of the deleted tags.")
@@ -190,6 +191,7 @@ def removal(found: Removal, *, request_id: str, dry_run: bool) -> TagsDeleted:
         dry_run=dry_run,
         deleted=found.deleted,
         kept=found.kept,
+        protected=found.protected,
         unknown=found.unknown,
         more=found.more,
         sample=[item.text for item in found.sample],

@@ -158,6 +158,9 @@ class RequestQuery(Asked):
     """Which request, and which page of its entries."""
 
     id: RequestText = Field(description="The id of the request: `X-Request-Id` of its answer.")
+    repository: Given[RepositoryText] = Field(
+        None, description="Its repository, so that a token for it can be asked for; not needed for anything else."
+    )
     n: PageSize = Field(PAGE, description="How many entries a page has at most.")
     last: Given[EntryId] = Field(None, description="The id of the last entry of the page before; `Link` has it.")
 
@@ -181,6 +184,9 @@ class RequestUndoQuery(Asked):
     """Which request."""
 
     id: RequestText = Field(description="The id of the request: `X-Request-Id` of its answer.")
+    repository: Given[RepositoryText] = Field(
+        None, description="Its repository, so that a token for it can be asked for; not needed for anything else."
+    )
 
 
 class TagsDeleteQuery(Asked):

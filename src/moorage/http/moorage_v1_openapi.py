@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from moorage import errors
 from moorage.http import moorage_v1_answers as answers
 from moorage.http import moorage_v1_asked as asked
+from moorage.http import moorage_v1_collection as collection
 from moorage.http.errors import TABLE
 from moorage.http.routes import Endpoint
 from moorage.http.routes_moorage import PATHS
@@ -42,8 +43,10 @@ class Operation:
 
 
 _BODY = (errors.SizeInvalid, errors.BodyTooLarge, errors.ContentTypeInvalid, errors.MethodNotAllowed)
-_UNDO = (errors.UndoConflict, errors.ContentGone, *_BODY)
+_PROTECTED = (errors.Protected, errors.PatternRefused)
+_UNDO = (errors.UndoConflict, errors.ContentGone, *_PROTECTED, *_BODY)
 _DIGEST = (errors.DigestInvalid, errors.TagInvalid)
+_ALL = "everything on the catalogue (`registry:catalog:*`)"
 
 OPERATIONS: Sequence[Operation] = (
     Operation(
@@ -120,12 +123,46 @@ OPERATIONS: Sequence[Operation] = (
         id="deleteTags",
         summary="Delete many tags",
         description="By name or by pattern. Their manifests stay until garbage collection finds that nothing uses "
-        "them; before that, the request can be taken back.",
+        "them; before that, the request can be taken back. Tags that are protected or immutable stay.",
         access="delete on the repository",
         query=asked.TagsDeleteQuery,
         body=asked.TagsDelete,
         answer=answers.TagsDeleted,
-        refusals=(errors.NameUnknown, errors.TagInvalid, *_BODY),
+        refusals=(errors.NameUnknown, errors.TagInvalid, errors.PatternRefused, *_BODY),
+    ),
+    Operation(
+        endpoint=Endpoint.MOORAGE_GC_STATUS,
+        method="GET",
+        id="collectionStatus",
+        summary="How garbage collection stands",
+        description="Both review queues: how much waits, how fast it goes, what failed, and how much will be given "
+        "back by when. It reads the queues, so it is not for asking every second: metrics are.",
+        access=_ALL,
+        answer=collection.CollectionStatus,
+    ),
+    Operation(
+        endpoint=Endpoint.MOORAGE_GC_RUN,
+        method="POST",
+        id="runCollection",
+        summary="Collect what is due now",
+        description="Reviews what is due for about two seconds, and says what it did and what is left: ask again until "
+        "nothing is left. The node's own collector goes on beside it.",
+        access=_ALL,
+        body=collection.CollectionRun,
+        answer=collection.CollectionRan,
+        refusals=_BODY,
+    ),
+    Operation(
+        endpoint=Endpoint.MOORAGE_GC_EXPLAIN,
+        method="GET",
+        id="explainCollection",
+        summary="Why something stays, or when it goes",
+        description="Which tags and manifests of the repository need a manifest or a blob, whether another repository "
+        "does, or since when nothing does and when it goes.",
+        access="pull on the repository",
+        query=collection.ExplainQuery,
+        answer=collection.ExplanationsAnswer,
+        refusals=(errors.NameUnknown, errors.ManifestUnknown, errors.DigestInvalid),
     ),
 )
 
@@ -177,7 +214,7 @@ def document(*, version: str, prefix: str) -> bytes:
         "info": {
             "title": "Moorage",
             "version": version,
-            "description": "History of a container registry, and how to take back what was done.",
+            "description": "History of a container registry, how to take back what was done, and garbage collection.",
         },
         "servers": [{"url": prefix.rstrip("/") or "/"}],
         "paths": _paths(),

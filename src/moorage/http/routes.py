@@ -58,6 +58,12 @@ class Endpoint(Enum):
     """``/moorage/v1/tag/undo``"""
     MOORAGE_TAGS_DELETE = auto()
     """``/moorage/v1/tags/delete``"""
+    MOORAGE_GC_STATUS = auto()
+    """``/moorage/v1/gc/status``"""
+    MOORAGE_GC_RUN = auto()
+    """``/moorage/v1/gc/run``"""
+    MOORAGE_GC_EXPLAIN = auto()
+    """``/moorage/v1/gc/explain``"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ PATHS = {
     "moorage/v1/tag": Endpoint.MOORAGE_TAG,
     "moorage/v1/tag/undo": Endpoint.MOORAGE_TAG_UNDO,
     "moorage/v1/tags/delete": Endpoint.MOORAGE_TAGS_DELETE,
+    "moorage/v1/gc/status": Endpoint.MOORAGE_GC_STATUS,
+    "moorage/v1/gc/run": Endpoint.MOORAGE_GC_RUN,
+    "moorage/v1/gc/explain": Endpoint.MOORAGE_GC_EXPLAIN,
 }
 
 

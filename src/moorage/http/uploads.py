@@ -1,5 +1,6 @@
 """Uploads: end-4 to end-6, end-11, end-13 and end-14."""
 
+from moorage.auth.access import Access, Action
 from moorage.core.blobs import Blobs
 from moorage.core.uploads import Session, Uploads
 from moorage.errors import DigestInvalid, RangeInvalid
@@ -30,7 +31,10 @@ class UploadHandlers:
         mount, digest = call.query.first("mount"), call.query.first("digest")
         if mount is not None:
             wanted, source = Digest.parse(mount), mount_source(call)
-            if await self._blobs.mount(call.name, wanted, source=source):
+            if call.grant.accesses is not None and source is None:
+                source = call.name  # Who may not see all repositories learns nothing of what is in others.
+            can_see = source is None or call.grant.allows(Access.repository(source, Action.PULL))
+            if can_see and await self._blobs.mount(call.name, wanted, source=source):
                 return _created(call, wanted)
         elif digest is not None:
             wanted = Digest.parse(digest)

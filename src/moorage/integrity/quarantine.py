@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from moorage.errors import PathUnknown
 from moorage.integrity.hashing import Hashing
+from moorage.integrity.sightings import read
 from moorage.integrity.walking import stat_of
 from moorage.oci.digests import Digest
 from moorage.storage import paths
@@ -40,3 +41,7 @@ class Quarantine:
             return target
         await self._storage.move(target, path)
         return None
+
+    async def is_right(self, digest: Digest) -> bool:
+        """Whether the bytes that are in their place now are what their digest says."""
+        return await read(self._hashing, digest) == digest

@@ -61,7 +61,9 @@ class Repairs:
             return None
         target = await self._quarantine.take(digest, seen)
         if target is None:
-            await self._blobs.unmark(digest)
+            # It has changed under our eyes. Only what is seen to be right is served again.
+            if await self._quarantine.is_right(digest):
+                await self._blobs.unmark(digest)
             return None
         return f"moved to {target}, and {_MARKED}"
 

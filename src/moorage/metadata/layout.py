@@ -27,6 +27,9 @@ from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import FilesystemClaim
 from moorage.storage.walk import repository_folders
+from moorage.telemetry import get_log
+
+_log = get_log("layout")
 
 _BREATH = 256
 """After so many link files in a row, let others have the event loop."""
@@ -198,6 +201,9 @@ class LayoutManifests(Manifests):
             try:
                 content = await self._storage.get(paths.blob(digest))
             except PathUnknown:
+                return None
+            if Digest.of(content, digest.algorithm) != digest:
+                _log.error("manifest damaged in storage: its bytes have another digest", digest=str(digest))
                 return None
             payload = _payload_of(content)
             self._payloads.put(digest, payload)

@@ -6,7 +6,7 @@ or asks meanwhile, is in ADR 0016.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -59,7 +59,8 @@ class ManifestsReviewed:
 
     due: int = 0
     """How many were looked at."""
-    needed: int = 0
+    needed: Sequence[str] = ()
+    """What had put those into the queue that something needs."""
     dropped: Sequence[Dropped] = ()
 
 
@@ -85,8 +86,8 @@ class BlobReviews(ABC):
         """Claim for :data:`CLAIM` from now on; return those that are still claimed."""
 
     @abstractmethod
-    async def finish(self, digests: Collection[Digest]) -> None:
-        """Their bytes are gone: forget them."""
+    async def finish(self, removed: Mapping[Digest, int]) -> None:
+        """Their bytes are gone, so many of each: forget them."""
 
     @abstractmethod
     async def forget(self, digests: Collection[Digest]) -> None:

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from moorage.config.stores import Store
 from moorage.errors import MoorageError
 from moorage.server import worker
 from moorage.server.address import Address
+from moorage.server.tls import ServerTLS
 from moorage.telemetry import configure, get_log
 from moorage.wiring.registry import log_settings
 
@@ -42,13 +45,16 @@ class _Worker:
     failures: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Supervisor:
     """Runs *count* workers of *config* until a signal ends it."""
 
     config: Config
     store: Store
     count: int
+    tls: ServerTLS | None
+    """HTTPS of the main address, read before the workers are forked; None for plain HTTP."""
+    debug_tls: ServerTLS | None
     on_ready: Callable[[str], None]
     """Called once, with the address, when every worker answers."""
     is_shared: bool = True
@@ -60,6 +66,7 @@ class Supervisor:
     _ready: tuple[int, int] = (-1, -1)
     _stopping: bool = False
     _secret: bytes = b""
+    _metrics: Path | None = None
 
     def run(self) -> int:
         """Serve; return the exit status.
@@ -76,9 +83,27 @@ class Supervisor:
         os.set_blocking(self._ready[0], False)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._workers = [_Worker(number) for number in range(self.count)]
-        for place in self._workers:
-            self._start(place)
-        return self._watch()
+        with self._counting():
+            for place in self._workers:
+                self._start(place)
+            return self._watch()
+
+    @contextlib.contextmanager
+    def _counting(self) -> Iterator[None]:
+        """A private folder for metrics while the node runs, if anybody can ask for them."""
+        debug = self.config.http.debug
+        if not (debug.prometheus.enabled and debug.addr):
+            yield
+            return
+        try:
+            self._metrics = Path(tempfile.mkdtemp(prefix="moorage-metrics-"))
+        except OSError as exc:
+            _log.error("there is no folder to count in, so there are no metrics", error=str(exc))
+        try:
+            yield
+        finally:
+            if self._metrics is not None:
+                shutil.rmtree(self._metrics, ignore_errors=True)
 
     def _watch(self) -> int:
         waiting = self.count
@@ -134,9 +159,12 @@ class Supervisor:
                 number=number,
                 listeners=_own(self._listeners, number),
                 debug_listeners=_own(self._debug_listeners, number),
+                tls=self.tls,
+                debug_tls=self.debug_tls,
                 secret=self._secret,
                 lifeline=self._lifeline[0],
                 announce=lambda: _write_byte(self._ready[1]),
+                metrics=self._metrics,
             )
             worker.run(self.config, station)
         except MoorageError as exc:

@@ -10,18 +10,22 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import uvloop
 from aiohttp import web
 
 from moorage.config import Config
 from moorage.config.stores import Store
-from moorage.errors import BackendError, ConfigurationError, Mistake
+from moorage.errors import BackendError
+from moorage.gc.agent import Observer
 from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
 from moorage.server.chores import housekeeping
+from moorage.server.tls import CHECK_S, ServerTLS
 from moorage.telemetry import get_log
-from moorage.wiring.registry import build
+from moorage.wiring.collection import row_counts
+from moorage.wiring.registry import Registry, build
 
 _log = get_log("worker")
 
@@ -49,12 +53,18 @@ class Station:
     """From 0; :data:`HOUSEKEEPER` serves nothing and does what only one process of a node has to do."""
     listeners: Sequence[socket.socket]
     debug_listeners: Sequence[socket.socket]
+    tls: ServerTLS | None
+    """HTTPS of the main address, as it was when the supervisor started; None for plain HTTP."""
+    debug_tls: ServerTLS | None
+    """The same for the debug address."""
     secret: bytes
     """Signs the states of uploads; the same for all."""
     lifeline: int
     """The reading end of a pipe that closes when the supervisor is gone."""
     announce: Callable[[], None]
     """To be called when requests are answered."""
+    metrics: Path | None = None
+    """The folder in which the node's processes count; None: metrics are off."""
 
 
 def run(config: Config, station: Station) -> None:
@@ -72,7 +82,7 @@ async def _keep_house(config: Config, station: Station) -> None:
     """Do what is to be done from time to time, in a process of its own: nobody who pulls or pushes waits for it."""
     os.nice(_HOUSEKEEPER_NICENESS)
     stop = _StopSignal(station.lifeline)
-    registry = await build(config, station.store, secret=station.secret)
+    registry = await build(config, station.store, secret=station.secret, observer=_observer(station))
     async with housekeeping(config, registry):
         await stop.wait()
     await _flush_once(registry.metadata.flushes)
@@ -81,26 +91,32 @@ async def _keep_house(config: Config, station: Station) -> None:
 
 async def _serve(config: Config, station: Station) -> None:
     stop = _StopSignal(station.lifeline)
-    registry = await build(config, station.store, secret=station.secret)
-    tls = tls_context(config)
+    registry = await build(config, station.store, secret=station.secret, observer=_observer(station))
+    tls, debug_tls = station.tls, station.debug_tls
+    kept_fresh = [part for part in (tls, debug_tls) if part is not None]
+    for part in kept_fresh:
+        part.refresh(at_once=True)  # The supervisor may have started long ago.
     async with contextlib.AsyncExitStack() as stack:
         connections = ConnectionServer(registry.app)
         server = web.ServerRunner(connections, handle_signals=False, shutdown_timeout=_CUT_S)
         await server.setup()
         for listener in station.listeners:
-            await web.SockSite(server, listener, ssl_context=tls).start()
+            await web.SockSite(server, listener, ssl_context=_context(tls)).start()
         debug = web.ServerRunner(
-            ConnectionServer(DebugApp(registry.storage, registry.metadata.database)),
+            ConnectionServer(_debug_app(config, registry, station)),
             handle_signals=False,
             shutdown_timeout=_CUT_S,
         )
         await debug.setup()
         for listener in station.debug_listeners:
-            await web.SockSite(debug, listener).start()
+            await web.SockSite(debug, listener, ssl_context=_context(debug_tls)).start()
         stack.push_async_callback(debug.cleanup)
         stack.push_async_callback(server.cleanup)
         if station.number == 0 and not registry.storage.is_shared:
             await stack.enter_async_context(housekeeping(config, registry))
+        if station.number == 0 and tls is not None:
+            stack.callback(tls.begin_issuing())
+        stack.callback(asyncio.create_task(_refresh(kept_fresh)).cancel)
         flushing = asyncio.create_task(_flush(registry.metadata.flushes))
         stack.push_async_callback(_ended, flushing)
         gc.collect()
@@ -111,6 +127,32 @@ async def _serve(config: Config, station: Station) -> None:
         await _drain(server, connections, config.http.draintimeout if drains else timedelta(0))
     await _flush_once(registry.metadata.flushes)
     await registry.close()
+
+
+def _observer(station: Station) -> Observer | None:
+    """What counts for metrics, if they are on."""
+    if station.metrics is None:
+        return None
+    from moorage.gc.metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
+    from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
+
+    try:
+        return CollectionMetrics(count_in(station.metrics, station.number))
+    except OSError as exc:
+        _log.error("there is no room to count in: this process is missing in the metrics", error=str(exc))
+        return None
+
+
+def _debug_app(config: Config, registry: Registry, station: Station) -> DebugApp:
+    storage, database = registry.storage, registry.metadata.database
+    if station.metrics is None:
+        return DebugApp(storage, database)
+    from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
+
+    counts = config.database.metrics
+    rows = row_counts(database) if database is not None and counts.enabled else None
+    exposition = Exposition(station.metrics, rows=rows, interval=counts.interval)
+    return DebugApp(storage, database, metrics=exposition, metrics_path=config.http.debug.prometheus.path)
 
 
 class _StopSignal:
@@ -139,6 +181,10 @@ class _StopSignal:
             self._tell(True)
 
 
+def _context(tls: ServerTLS | None) -> ssl.SSLContext | None:
+    return None if tls is None else tls.context
+
+
 async def _drain(server: web.ServerRunner, connections: ConnectionServer, patience: timedelta) -> None:
     """Take no more connections, and give requests in flight *patience* to end; idle connections are closed."""
     for site in list(server.sites):
@@ -149,6 +195,13 @@ async def _drain(server: web.ServerRunner, connections: ConnectionServer, patien
             while connections.retire():  # noqa: ASYNC110 - there are as many ends as connections
                 await asyncio.sleep(_DRAIN_TICK_S)
     await connections.shutdown(_CUT_S)
+
+
+async def _refresh(parts: Sequence[ServerTLS]) -> None:
+    while parts:
+        await asyncio.sleep(CHECK_S)
+        for part in parts:
+            part.refresh()
 
 
 async def _flush(flushes: Sequence[Callable[[], Awaitable[None]]]) -> None:
@@ -169,22 +222,3 @@ async def _flush_once(flushes: Sequence[Callable[[], Awaitable[None]]]) -> None:
             await flush()
         except BackendError as exc:
             _log.warning("pulls and uploads could not be noted; trying again later", error=str(exc))
-
-
-def tls_context(config: Config) -> ssl.SSLContext | None:
-    """The TLS settings of the main address; None for plain HTTP.
-
-    Raises:
-        ConfigurationError: the certificate or its key cannot be read, or they are not a pair.
-    """
-    tls = config.http.tls
-    if not tls.certificate:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls.minimumtls == "tls1.3" else ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-    except OSError as exc:  # ssl.SSLError is one
-        msg = f"cannot be used: {exc.strerror or exc}"
-        raise ConfigurationError([Mistake("http.tls.certificate", msg)]) from exc
-    return context

@@ -17,9 +17,11 @@ from datetime import datetime
 from enum import Enum, auto
 from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
+
+_T = TypeVar("_T")
 
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._=+-]+)+", re.ASCII)
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=+-]+", re.ASCII)
@@ -250,6 +252,50 @@ class StorageDriver(ABC):
             except BackendError as exc:
                 failures[path] = exc
         return failures
+
+    async def get_each(
+        self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20
+    ) -> Sequence[_T | None]:
+        """What *use* makes of each of many small objects, in their order; None for those that are not there.
+
+        *use* gets the place in *paths* and the content, one after another, where the object was read: in the same
+        thread, so it must not touch what others change. One content is in memory at a time.
+        """
+        found: list[_T | None] = []
+        for number, path in enumerate(paths):
+            try:
+                found.append(use(number, await self.get(path, limit_bytes=limit_bytes)))
+            except PathUnknown:
+                found.append(None)
+        return found
+
+    async def stat_each(self, paths: Sequence[str]) -> Sequence[Stat | None]:
+        """What is at each of many paths, in their order; None where there is nothing."""
+        found: list[Stat | None] = []
+        for path in paths:
+            try:
+                found.append(await self.stat(path))
+            except PathUnknown:
+                found.append(None)
+        return found
+
+    async def delete_each(self, paths: Sequence[str]) -> int:
+        """Remove many objects, in their order, and return how many there were; not durable.
+
+        One that is not there is passed over. The folder of each goes too if it is left empty. On failure those that
+        came before are gone.
+        """
+        count = 0
+        for path in paths:
+            try:
+                await self.delete(path, durable=False)
+                count += 1
+                folder = path.rpartition("/")[0]
+                if not await self.list(folder, limit=1):
+                    await self.delete(folder, durable=False)
+            except PathUnknown:
+                continue
+        return count
 
     async def url_for(self, path: str, *, method: str, expires_s: int) -> str | None:
         """A signed URL for a client to GET or HEAD the object directly; None without ``SIGNED_URLS``."""

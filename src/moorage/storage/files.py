@@ -2,19 +2,22 @@
 
 Which of these calls happen in which order, and what is durable then, stands in ``filesystem.py``.
 """
-# ruff: noqa: PTH108, PTH116 - system calls on strings are the hot path: a Path costs more than the call
+# ruff: noqa: PTH106, PTH108, PTH116 - system calls on strings are the hot path: a Path costs more than the call
 
 import asyncio
 import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable
+import stat
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future
+from datetime import UTC, datetime
+from itertools import groupby
 from typing import ParamSpec, TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageFull, StorageUnavailable
-from moorage.storage.base import Observer, Reader, Writer
+from moorage.storage.base import Observer, Reader, Stat, Writer, check_path
 
 INLINE_BYTES = 128 << 10
 """Up to here the call itself is cheaper than handing it to a thread (40 to 60 us of CPU)."""
@@ -25,9 +28,14 @@ _FILE_MODE = 0o666
 """Less the umask, as Distribution has it; folders have 0777."""
 _PIECE_BYTES = 1 << 20
 _LOCK_ATTEMPTS = 8
+_FIRST_READ_BYTES = 16 << 10
+"""Of many small files: nearly all are read whole by it."""
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+_check = check_path.__wrapped__
+"""Without its cache, which is for paths that come again; of many at once each comes once."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -72,6 +80,69 @@ def read_whole(target: str, limit_bytes: int) -> bytes:
         while len(pieces) <= limit_bytes and (piece := file.read(limit_bytes + 1 - len(pieces))):
             pieces += piece
         return bytes(pieces)
+
+
+def stat_of(target: str) -> Stat:
+    """What is at *target*."""
+    found = os.stat(target)
+    is_folder = stat.S_ISDIR(found.st_mode)
+    return Stat(0 if is_folder else found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), is_folder)
+
+
+def stat_each(root: str, paths: Sequence[str]) -> list[Stat | None]:
+    """What is at each path below *root*: see the interface of storage."""
+    found: list[Stat | None] = []
+    for path in paths:
+        try:
+            found.append(stat_of(root + _check(path)))
+        except OSError as exc:
+            error = as_storage_error(exc, path, must_exist=True)
+            if not isinstance(error, PathUnknown):
+                raise error from exc
+            found.append(None)
+    return found
+
+
+def get_each(root: str, paths: Sequence[str], use: Callable[[int, bytes], _T], limit_bytes: int) -> list[_T | None]:
+    """What *use* makes of each file below *root*: see the interface of storage."""
+    found: list[_T | None] = []
+    for number, path in enumerate(paths):
+        try:
+            fd = os.open(root + _check(path), READ)
+            try:
+                content = os.read(fd, _FIRST_READ_BYTES)
+            finally:
+                os.close(fd)
+            if len(content) == _FIRST_READ_BYTES:
+                content = read_whole(root + path, limit_bytes)
+        except OSError as exc:
+            error = as_storage_error(exc, path, must_exist=True)
+            if isinstance(error, PathUnknown):
+                found.append(None)
+                continue
+            raise error from exc
+        if len(content) > limit_bytes:
+            msg = f"{path}: more than {limit_bytes} bytes"
+            raise StorageUnavailable(msg)
+        found.append(use(number, content))
+    return found
+
+
+def delete_each(root: str, paths: Sequence[str]) -> int:
+    """Remove files below *root*, and their folders where nothing else is in them: see the interface of storage."""
+    count = 0
+    for folder, group in groupby(paths, key=lambda path: path.rpartition("/")[0]):
+        for path in group:
+            try:
+                os.unlink(root + _check(path))
+                count += 1
+            except FileNotFoundError:
+                continue  # What an end in the middle left of it is a folder, perhaps.
+            except OSError as exc:
+                raise as_storage_error(exc, path, must_exist=False) from exc
+        with contextlib.suppress(OSError):
+            os.rmdir(root + folder)
+    return count
 
 
 def write_new(target: str, content: bytes, *, sync: bool) -> None:

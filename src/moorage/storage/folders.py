@@ -136,7 +136,10 @@ def list_folder(folder: str, after: str, limit: int | None, *, names_at_most: in
             if len(found) > names_at_most:
                 return None
         wanted = (entry for entry in found if entry.name > after and is_name(entry.name))
-        chosen = sorted(wanted, key=_name_of) if limit is None else heapq.nsmallest(limit, wanted, key=_name_of)
+        if limit is None or (names_at_most is not None and limit >= names_at_most):
+            chosen = sorted(wanted, key=_name_of)[:limit]
+        else:
+            chosen = heapq.nsmallest(limit, wanted, key=_name_of)
         return [Entry(entry.name, entry.is_dir()) for entry in chosen]
 
 

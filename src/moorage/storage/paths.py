@@ -18,6 +18,7 @@
             └── startedat                                          RFC 3339
 
     /docker/registry/lockfiles/{filesystem,database}-in-use        where the metadata is (GitLab's; see locks.py)
+    /docker/registry/lockfiles/{writing,collecting}-<random>     * who is at work, held open (see atwork.py)
     /docker/registry/quarantine/<algorithm>/<hex>/data-<moment>  * bytes that are not what their digest says
     /docker/registry/moorage/check.json                          * how far an unfinished check is
 
@@ -61,6 +62,11 @@ def repository(name: RepositoryName) -> str:
     return f"{REPOSITORIES}/{name.text}"
 
 
+def layers(name: RepositoryName) -> str:
+    """The folder of all :func:`layer`."""
+    return f"{REPOSITORIES}/{name.text}/_layers"
+
+
 def layer_link(name: RepositoryName, digest: Digest) -> str:
     """Says that a blob is in a repository."""
     return f"{REPOSITORIES}/{name.text}/_layers/{digest.algorithm}/{digest.encoded}/link"
@@ -74,6 +80,11 @@ def layer(name: RepositoryName, digest: Digest) -> str:
 def manifests(name: RepositoryName) -> str:
     """The folder whose being there makes a repository."""
     return f"{REPOSITORIES}/{name.text}/_manifests"
+
+
+def revisions(name: RepositoryName) -> str:
+    """The folder of all :func:`revision`."""
+    return f"{REPOSITORIES}/{name.text}/_manifests/revisions"
 
 
 def revision(name: RepositoryName, digest: Digest) -> str:
@@ -106,9 +117,19 @@ def tag_link(name: RepositoryName, tag_: Tag) -> str:
     return f"{REPOSITORIES}/{name.text}/_manifests/tags/{tag_.text}/current/link"
 
 
+def tag_index(name: RepositoryName, tag_: Tag) -> str:
+    """The folder of what a tag ever pointed to."""
+    return f"{tag(name, tag_)}/index"
+
+
 def tag_index_link(name: RepositoryName, tag_: Tag, digest: Digest) -> str:
     """Says that a tag once pointed to a manifest."""
     return f"{tag(name, tag_)}/index/{digest.algorithm}/{digest.encoded}/link"
+
+
+def subjects(name: RepositoryName) -> str:
+    """The folder of all :func:`referrers`."""
+    return f"{manifests(name)}/referrers"
 
 
 def referrers(name: RepositoryName, subject: Digest) -> str:

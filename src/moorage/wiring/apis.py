@@ -5,6 +5,7 @@ from moorage.core.details import Details
 from moorage.core.history import History
 from moorage.core.renames import Renames
 from moorage.core.sizes import Sizes
+from moorage.gc.collection import Collection
 from moorage.http.bodies import Bodies
 from moorage.http.gitlab_v1 import GitLabHandlers
 from moorage.http.gitlab_v1_renames import RenameHandler
@@ -24,6 +25,8 @@ def gitlab_handlers(database: Database, bodies: Bodies, guard: Guard) -> GitLabH
     return GitLabHandlers(details, RenameHandler(renames, bodies, guard))
 
 
-def moorage_handlers(database: Database, bodies: Bodies, guard: Guard, *, prefix: str) -> MoorageHandlers:
+def moorage_handlers(
+    database: Database, collection: Collection, bodies: Bodies, guard: Guard, *, prefix: str
+) -> MoorageHandlers:
     """``/moorage/v1/``."""
-    return MoorageHandlers(History(SqlHistory(database)), bodies, guard, prefix=prefix)
+    return MoorageHandlers(History(SqlHistory(database)), collection, bodies, guard, prefix=prefix)

@@ -1,7 +1,10 @@
 """A check, put together."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
+from moorage.config.backends import Database as DatabaseConfig
 from moorage.integrity.blobs import BlobCheck, DatabaseJudge
 from moorage.integrity.checking import Part
 from moorage.integrity.hashing import Hashing
@@ -11,9 +14,37 @@ from moorage.integrity.manifests import ManifestCheck
 from moorage.integrity.quarantine import Quarantine
 from moorage.integrity.repairing import Repairs
 from moorage.integrity.stored import LayoutJudge
+from moorage.metadata.sql import schema
 from moorage.metadata.sql.integrity import SqlBlobRecords, SqlBlobRepairs, SqlManifestRecords, SqlManifestRepairs
 from moorage.sql.base import Database
+from moorage.sql.sqlite import SqliteDatabase
 from moorage.storage.base import StorageDriver
+
+Where = Path | DatabaseConfig
+"""A database: a path is an SQLite file's."""
+
+
+@contextlib.asynccontextmanager
+async def open_database(where: Where) -> AsyncIterator[Database]:
+    """The database to check, with the schema that this code needs; a check does not wait for what migrates it.
+
+    Raises:
+        ConfigurationError: the schema is too old or too new.
+        DatabaseUnavailable: it cannot be reached.
+    """
+    found: Database
+    if isinstance(where, Path):
+        found = await SqliteDatabase.open(where)
+    else:
+        from moorage.sql.postgres import PostgresDatabase  # noqa: PLC0415 - a check on SQLite need not wait for it
+        from moorage.wiring.postgres import postgres_settings  # noqa: PLC0415 - a check on SQLite need not wait for it
+
+        found = await PostgresDatabase.open(postgres_settings(where).of_primary())
+    try:
+        (await schema.check(found)).refuse()
+        yield found
+    finally:
+        await found.close()
 
 
 def check_parts(

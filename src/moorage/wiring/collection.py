@@ -6,8 +6,14 @@ from functools import partial
 
 from moorage.config import Config
 from moorage.gc.agent import Agent, Observer, Pace, set_review_delay
+from moorage.gc.collection import Collection, Collector
 from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
+from moorage.metadata.queues import Queue
+from moorage.metadata.rows import RowCounts
+from moorage.metadata.sql.explanations import SqlExplanations
+from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
+from moorage.metadata.sql.rows import SqlRowCounts
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 from moorage.telemetry import get_log
@@ -55,6 +61,29 @@ def agents(
         )
         found.append(agent.run)
     return found
+
+
+def collection(
+    config: Config, database: Database, storage: StorageDriver, observer: Observer | None = None
+) -> Collection:
+    """What an administrator asks for; with collectors of its own, as each claims for itself."""
+    gc, collectors = config.gc, dict[Queue, Collector]()
+    if not (gc.disabled or config.storage.maintenance.readonly.enabled):
+        if not gc.manifests.disabled:
+            collectors["manifest"] = ManifestCollector(SqlManifestReviews(database), deadlines(config))
+        if not gc.blobs.disabled:
+            collectors["blob"] = BlobCollector(SqlBlobReviews(database), storage, deadlines(config))
+    return Collection(
+        queues=SqlQueues(database),
+        explanations=SqlExplanations(database),
+        collectors=collectors,
+        observer=observer,
+    )
+
+
+def row_counts(database: Database) -> RowCounts:
+    """What is counted for metrics."""
+    return SqlRowCounts(database)
 
 
 def deadlines(config: Config) -> Deadlines:

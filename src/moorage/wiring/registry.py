@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import re2
 
-from moorage.auth.guards import ClosedGuard, Guard, OpenGuard, SillyGuard
-from moorage.config import Config, FilesystemDriver, HtpasswdAuth, InmemoryDriver, SillyAuth, TokenAuth
+from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.core.blobs import Blobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.uploads import Uploads
-from moorage.errors import ConfigurationError, Mistake
+from moorage.gc.agent import Observer
 from moorage.http.app import App, Rules
 from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import Bodies
@@ -23,12 +21,13 @@ from moorage.http.states import UploadStates
 from moorage.http.uploads import UploadHandlers
 from moorage.http.urls import Urls
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
-from moorage.storage import filesystem, memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.telemetry import AccessLog, LogSettings
 from moorage.wiring.apis import gitlab_handlers, moorage_handlers
-from moorage.wiring.collection import agents
+from moorage.wiring.collection import agents, collection
+from moorage.wiring.guards import guard
 from moorage.wiring.metadata import Metadata, open_metadata
+from moorage.wiring.storage import storage_driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,10 @@ class Registry:
         await self.storage.close()
 
 
-async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
+async def build(config: Config, store: Store, *, secret: bytes, observer: Observer | None = None) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
+
+    *observer*: is told what garbage collection does.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
@@ -65,13 +66,18 @@ async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
     uploads = Uploads(storage, metadata.links, sessions=metadata.sessions)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
+    states = UploadStates(secret, shared=config.http.secret)
+    moorage = None
+    if database is not None:
+        collected = collection(config, database, storage, observer)
+        moorage = moorage_handlers(database, collected, bodies, door, prefix=prefix)
     app = App(
         blobs=BlobHandlers(blobs),
-        uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(secret), chunk_min_bytes=storage.chunk_min_bytes),
+        uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
         listings=ListingHandlers(Repositories(metadata.catalogue), manifests, has_database=database is not None),
         gitlab=None if database is None else gitlab_handlers(database, bodies, door),
-        moorage=None if database is None else moorage_handlers(database, bodies, door, prefix=prefix),
+        moorage=moorage,
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=Rules(
@@ -81,23 +87,8 @@ async def build(config: Config, store: Store, *, secret: bytes) -> Registry:
         ),
         access_log=AccessLog(log_settings(config)),
     )
-    collecting = () if database is None else agents(config, database, storage)
+    collecting = () if database is None else agents(config, database, storage, observer)
     return Registry(app, storage, uploads, metadata, (*metadata.chores, *collecting))
-
-
-def storage_driver(config: Config) -> StorageDriver:
-    """The storage that *config* names.
-
-    Raises:
-        ConfigurationError: this version does not have that driver.
-    """
-    driver = config.storage.driver
-    if isinstance(driver, FilesystemDriver):
-        return filesystem.FilesystemDriver(Path(driver.rootdirectory))
-    if isinstance(driver, InmemoryDriver):
-        return memory.MemoryDriver()
-    msg = "this storage driver is accepted, not implemented yet; use filesystem"
-    raise ConfigurationError([Mistake("storage", msg)])
 
 
 def manifest_rules(config: Config) -> ManifestRules:
@@ -117,19 +108,6 @@ def manifest_rules(config: Config) -> ManifestRules:
         require_children=wanted != "none",
         required_platforms=platforms if wanted == "list" else frozenset(),
     )
-
-
-def guard(config: Config) -> Guard:
-    """What checks credentials. A scheme that is configured and not implemented lets nobody in."""
-    match config.auth:
-        case SillyAuth(realm=realm, service=service):
-            return SillyGuard(realm, service)
-        case TokenAuth(realm=realm, service=service):
-            return ClosedGuard(scheme="Bearer", realm=realm, service=service)
-        case HtpasswdAuth(realm=realm):
-            return ClosedGuard(scheme="Basic", realm=realm)
-        case _:
-            return OpenGuard()
 
 
 def log_settings(config: Config) -> LogSettings:

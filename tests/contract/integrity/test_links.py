@@ -1,21 +1,20 @@
-"""Each kind of difference between storage and link files is found and named; damaged bytes are moved away."""
+"""Each kind of difference where metadata is in link files is found, named, and never made worse by a repair."""
 
 import pytest
 
 from contract.integrity.breaking import WatchedStorage
-from contract.integrity.content import CONFIG, IMAGE, LAYER, MANIFEST, fill
+from contract.integrity.content import IMAGE, LAYER, MANIFEST, fill
 from contract.integrity.registries import Registry
-from contract.metadata.pushing import NAME, NOBODY, OTHER, push_image
+from contract.metadata.pushing import NAME, NOBODY, OTHER, push_blob, push_image
 from moorage.errors import ManifestUnknown
 from moorage.integrity.findings import Kind, Note
-from moorage.metadata.layout import LayoutManifests
-from moorage.metadata.payloads import PayloadCache
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
 from moorage.storage import paths
+from support.images import image
 
 CONTENT = IMAGE.blobs[1].body
-PAYLOAD = IMAGE.manifest.body
+FLIPPED = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
 
 
 @pytest.fixture(autouse=True)
@@ -23,130 +22,96 @@ async def _full(layout: Registry) -> None:
     await fill(layout)
 
 
-async def test_a_layer_whose_bytes_are_gone_is_found_in_each_repository(layout: Registry) -> None:
-    await layout.lose(LAYER)
-    found = await layout.check(repairs=True)
-    assert found.pairs == {(Kind.LAYER_DANGLING, str(LAYER))}
-    assert {finding.repository for finding in found.findings} == {NAME.text, OTHER.text, "mounted"}
-    assert await layout.storage.exists(paths.layer_link(NAME, LAYER)), "a push brings the bytes back"
-
-
-async def test_a_manifest_whose_bytes_are_gone_is_found(layout: Registry) -> None:
-    await layout.lose(MANIFEST)
-    found = await layout.check()
-    assert found.pairs == {(Kind.REVISION_DANGLING, str(MANIFEST))}
-    assert {finding.repository for finding in found.findings} == {NAME.text, OTHER.text}
-
-
-async def test_a_tag_that_points_to_nothing_in_its_repository_is_found(layout: Registry) -> None:
-    await layout.storage.delete(paths.revision(OTHER, MANIFEST))
-    found = await layout.check(repairs=True)
-    assert found.pairs == {(Kind.TAG_DANGLING, "1")}
-    assert found.findings[0].repository == OTHER.text
-    assert await layout.storage.exists(paths.tag_link(OTHER, Tag("1")))
-
-
-@pytest.mark.parametrize("content", [b"", b"sha256:", b"\xff\xfe", str(CONFIG).encode()], ids=str)
-async def test_links_that_are_empty_or_say_something_else_are_found(content: bytes, layout: Registry) -> None:
-    links = [paths.layer_link(NAME, LAYER), paths.revision_link(NAME, MANIFEST)]
-    for path in links:
-        await layout.storage.put(path, content)
-    tag = paths.tag_link(NAME, Tag("latest"))
-    await layout.storage.put(tag, content)
-    found = await layout.check()
-    dangling = content == str(CONFIG).encode()
-    odd_tag = (Kind.TAG_DANGLING, "latest") if dangling else (Kind.LINK_INVALID, tag)
-    assert found.pairs == {*((Kind.LINK_INVALID, path) for path in links), odd_tag}
-
-
-async def test_a_folder_that_is_named_by_no_digest_is_found(layout: Registry) -> None:
-    folder = f"{paths.repository(NAME)}/_layers/sha256/short"
-    await layout.storage.put(f"{folder}/link", b"sha256:short")
-    assert (await layout.check()).pairs == {(Kind.LINK_INVALID, folder)}
-
-
-async def test_a_tag_without_a_link_is_no_tag_and_no_difference(layout: Registry) -> None:
-    await layout.storage.delete(paths.tag_link(NAME, Tag("latest")))
-    assert (await layout.check()).kinds == {}
-
-
-async def test_damaged_layers_are_found_moved_away_and_healed_by_a_push(layout: Registry) -> None:
-    await layout.damage(LAYER, bytes(len(CONTENT)))
+async def test_damaged_bytes_are_found_by_reading_quarantined_and_healed_by_a_push(layout: Registry) -> None:
+    await layout.damage(LAYER, FLIPPED)
     assert (await layout.check(verifies=False)).kinds == {}
     assert (await layout.check()).pairs == {(Kind.DIGEST_DIFFERS, str(LAYER))}
-    assert await layout.quarantined(LAYER) == []
+    assert await layout.storage.get(paths.blob(LAYER)) == FLIPPED
     found = await layout.check(repairs=True)
-    assert (Kind.DIGEST_DIFFERS, str(LAYER)) in found.pairs
-    assert await layout.quarantined(LAYER) == [bytes(len(CONTENT))]
-    assert await layout.store.links.missing(NAME, [LAYER, CONFIG]) == {LAYER}
-    await push_image(layout.store, IMAGE, "1")
+    assert found.tally.differences[Kind.DIGEST_DIFFERS].repaired == 1
+    assert await layout.quarantined(LAYER) == [FLIPPED]
+    assert not await layout.storage.exists(paths.blob(LAYER))
+    await push_blob(layout.store, CONTENT)
     assert (await layout.check()).kinds == {}
 
 
-async def test_damaged_manifests_are_found_without_hashing_layers_and_healed_by_a_push(layout: Registry) -> None:
-    damaged = PAYLOAD.replace(b'"schemaVersion": 2', b'"schemaVersion":  2')
+async def test_lost_bytes_are_found_in_every_repository_that_links_to_them(layout: Registry) -> None:
+    await layout.lose(LAYER)
+    found = await layout.check(verifies=False)
+    assert found.pairs == {(Kind.LAYER_DANGLING, str(LAYER))}
+    assert {finding.repository for finding in found.findings} == {NAME.text, OTHER.text, "mounted"}
+    repaired = await layout.check(repairs=True)
+    assert repaired.tally.differences[Kind.LAYER_DANGLING].repaired == 0
+    await push_blob(layout.store, CONTENT)
+    assert (await layout.check()).kinds == {}
+
+
+async def test_a_manifest_whose_bytes_are_damaged_is_found_without_reading_layers(layout: Registry) -> None:
+    damaged = IMAGE.manifest.body.replace(b'"schemaVersion": 2', b'"schemaVersion":  2')
+    assert damaged != IMAGE.manifest.body
     await layout.damage(MANIFEST, damaged)
-    assert (await layout.check(verifies=False)).pairs == {(Kind.MANIFEST_DAMAGED, str(MANIFEST))}
-    await layout.check(verifies=False, repairs=True)
+    found = await layout.check(verifies=False, repairs=True)
+    assert (Kind.MANIFEST_DAMAGED, str(MANIFEST)) in found.pairs
     assert await layout.quarantined(MANIFEST) == [damaged]
-    fresh = LayoutManifests(layout.storage, PayloadCache())
     with pytest.raises(ManifestUnknown):
-        await fresh.find(NAME, Tag("1"))
-    await push_image(layout.store, IMAGE, "1")
-    assert (await fresh.find(NAME, Tag("1"))).payload == PAYLOAD
+        await layout.store.manifests.find(NAME, MANIFEST)
+    await push_image(layout.store, IMAGE, "1", "latest")
+    await push_image(layout.store, IMAGE, "1", name=OTHER)
     assert (await layout.check()).kinds == {}
 
 
-async def test_a_manifest_of_an_old_format_is_fine_and_what_it_names_is_referred_to(layout: Registry) -> None:
-    before = (await layout.check()).notes[Note.UNREFERENCED]
-    digest = Digest.of(b"not in any image")
-    old = f'{{"schemaVersion": 1, "name": "x", "fsLayers": [{{"blobSum": "{digest}"}}]}}'.encode()
-    await layout.damage(Digest.of(old), old)
-    await layout.storage.put(paths.revision_link(NAME, Digest.of(old)), str(Digest.of(old)).encode())
-    found = await layout.check()
-    assert found.kinds == {}
-    assert found.notes[Note.UNREFERENCED] == (before[0] - 1, before[1] - len(b"not in any image"))
+async def test_a_manifest_whose_bytes_are_lost_and_a_tag_without_its_manifest(layout: Registry) -> None:
+    lost = image("lost")
+    digest = Digest.parse(lost.digest)
+    await push_image(layout.store, lost, "lost")
+    await layout.lose(digest)
+    assert (await layout.check()).pairs == {(Kind.REVISION_DANGLING, str(digest))}
+    await layout.storage.delete(paths.revision_link(NAME, digest))
+    assert (await layout.check(repairs=True)).pairs == {(Kind.TAG_DANGLING, "lost")}
+    await layout.store.manifests.untag(NAME, Tag("lost"), cause=NOBODY)
+    assert (await layout.check()).kinds == {}
 
 
-async def test_what_garbage_collection_would_free_is_counted_and_no_difference(layout: Registry) -> None:
+@pytest.mark.parametrize("content", [b"", b"sha256:", b"\xff\xfe", b"sha256:" + b"0" * 64])
+async def test_a_link_that_does_not_hold_its_digest_is_named_by_its_path(content: bytes, layout: Registry) -> None:
+    path = paths.revision_link(NAME, MANIFEST)
+    await layout.storage.put(path, content)
+    for repairs in (False, True):
+        found = await layout.check(verifies=False, repairs=repairs)
+        assert found.pairs == {(Kind.LINK_INVALID, path)}
+    assert await layout.storage.get(path) == content
+
+
+async def test_files_that_nothing_refers_to_are_a_note_with_their_bytes(layout: Registry) -> None:
     number, size_bytes = (await layout.check()).notes[Note.UNREFERENCED]
-    image = IMAGE
-    await layout.store.manifests.delete(NAME, MANIFEST, cause=NOBODY)
-    assert (await layout.check()).notes[Note.UNREFERENCED] == (number, size_bytes), "the other repository has it too"
-    await layout.store.manifests.delete(OTHER, MANIFEST, cause=NOBODY)
-    freed = sum(len(blob.body) for blob in image.blobs) + len(PAYLOAD)
-    found = await layout.check()
-    assert found.notes[Note.UNREFERENCED] == (number + 1 + len(image.blobs), size_bytes + freed)
+    await layout.damage(Digest.of(b"stray"), b"stray")
+    found = await layout.check(repairs=True)
     assert found.kinds == {}
+    assert found.notes[Note.UNREFERENCED] == (number + 1, size_bytes + len(b"stray"))
+    assert await layout.storage.exists(paths.blob(Digest.of(b"stray")))
 
 
-async def test_what_cannot_be_read_is_no_mismatch_and_the_check_goes_on(layout: Registry) -> None:
+async def test_right_bytes_that_come_just_before_the_damaged_ones_are_moved_are_put_back(layout: Registry) -> None:
+    await layout.damage(LAYER, FLIPPED)
     storage = WatchedStorage(layout.storage)
-    storage.broken |= {("open", paths.blob(LAYER)), ("get", paths.blob(MANIFEST))}
-    await layout.damage(CONFIG, b"{")
-    found = await layout.check(storage=storage)
-    assert found.pairs == {
-        (Kind.UNREADABLE, str(LAYER)),
-        (Kind.UNREADABLE, str(MANIFEST)),
-        (Kind.DIGEST_DIFFERS, str(CONFIG)),
-    }
+
+    async def push(call: str, path: str) -> None:
+        if (call, path) == ("move", paths.blob(LAYER)):
+            await push_blob(layout.store, CONTENT)
+
+    storage.before = push
+    found = await layout.check(storage=storage, repairs=True)
+    assert found.findings[0].repair == ""
+    assert await layout.storage.get(paths.blob(LAYER)) == CONTENT
+    assert await layout.quarantined(LAYER) == []
+    assert (await layout.check()).kinds == {}
 
 
-async def test_links_that_change_between_two_looks_are_no_difference(layout: Registry) -> None:
+async def test_a_blob_that_cannot_be_read_is_no_mismatch_and_the_check_goes_on(layout: Registry) -> None:
+    await layout.damage(Digest.parse(IMAGE.blobs[0].digest), b"damaged")
     storage = WatchedStorage(layout.storage)
-    calls = 0
-
-    async def disturb(call: str, path: str) -> None:
-        """Before anything of it is read, the image goes, or comes back."""
-        nonlocal calls
-        if path.startswith(paths.BLOBS) or call == "list":
-            return
-        calls += 1
-        if calls % 3 == 0:
-            await push_image(layout.store, IMAGE, "1")
-        elif calls % 3 == 1 and await layout.store.manifests.has(NAME, MANIFEST):
-            await layout.store.manifests.delete(NAME, MANIFEST, cause=NOBODY)
-
-    storage.before = disturb
-    assert (await layout.check(storage=storage)).kinds == {}
-    assert calls > 20
+    storage.broken = {("open", paths.blob(LAYER))}
+    found = await layout.check(storage=storage, repairs=True)
+    assert (Kind.UNREADABLE, str(LAYER)) in found.pairs
+    assert (Kind.DIGEST_DIFFERS, IMAGE.blobs[0].digest) in found.pairs
+    assert await layout.storage.get(paths.blob(LAYER)) == CONTENT

@@ -1,5 +1,4 @@
 """What a manifest's payload says is compared with what is noted of it."""
-# ruff: noqa: S608 - our own words
 
 import pytest
 
@@ -10,9 +9,15 @@ from moorage.integrity.findings import Kind
 from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
+from moorage.sql.base import Value
 from support.images import image, index, missing_digest
 
 ONE = "(SELECT id FROM manifests WHERE digest = $1 AND repository_id = (SELECT id FROM repositories WHERE path = $2))"
+
+
+async def run(registry: Registry, text: str, *args: Value) -> None:
+    """Run a statement in which ``ONE`` is the id of the manifest with the digest $1 in the repository $2."""
+    await registry.run(text.replace("ONE", ONE), *args)
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +26,7 @@ async def _full(registry: Registry) -> None:
 
 
 async def test_a_layer_that_is_not_noted_is_found_and_noted_again(registry: Registry) -> None:
-    await registry.run(f"DELETE FROM layers WHERE manifest_id = {ONE}", digest_key(MANIFEST), NAME.text)
+    await run(registry, "DELETE FROM layers WHERE manifest_id = ONE", digest_key(MANIFEST), NAME.text)
     found = await registry.check(verifies=False)
     assert found.pairs == {(Kind.MANIFEST_INCOMPLETE, str(MANIFEST))}
     assert (found.findings[0].repository, str(LAYER) in found.findings[0].detail) == (NAME.text, True)
@@ -31,7 +36,7 @@ async def test_a_layer_that_is_not_noted_is_found_and_noted_again(registry: Regi
 
 
 async def test_a_configuration_that_is_not_noted_is_found_and_noted_again(registry: Registry) -> None:
-    await registry.run(f"UPDATE manifests SET config_blob_id = NULL WHERE id = {ONE}", digest_key(MANIFEST), NAME.text)
+    await run(registry, "UPDATE manifests SET config_blob_id = NULL WHERE id = ONE", digest_key(MANIFEST), NAME.text)
     found = await registry.check(repairs=True)
     assert found.pairs == {(Kind.MANIFEST_INCOMPLETE, str(MANIFEST))}
     assert str(CONFIG) in found.findings[0].detail
@@ -40,7 +45,7 @@ async def test_a_configuration_that_is_not_noted_is_found_and_noted_again(regist
 
 async def test_children_that_are_not_noted_are_found_and_noted_again(registry: Registry) -> None:
     digest = (await registry.store.manifests.find(NAME, Tag("multi"))).digest
-    await registry.run(f"DELETE FROM manifest_references WHERE parent_id = {ONE}", digest_key(digest), NAME.text)
+    await run(registry, "DELETE FROM manifest_references WHERE parent_id = ONE", digest_key(digest), NAME.text)
     assert (await registry.check(repairs=True)).pairs == {(Kind.MANIFEST_INCOMPLETE, str(digest))}
     assert (await registry.check()).kinds == {}
 
@@ -63,11 +68,10 @@ async def test_an_unused_manifest_that_no_review_would_find_is_put_into_the_queu
 
 
 async def test_a_damaged_payload_is_found_by_its_digest_and_told(registry: Registry) -> None:
-    where = f"WHERE id = {ONE}"
     stored = await registry.store.manifests.find(NAME, MANIFEST)
     payload = stored.payload.replace(b'"schemaVersion": 2', b'"schemaVersion":  2')
-    text = f"UPDATE manifests SET payload = $3 {where}"
-    await registry.run(text, digest_key(MANIFEST), NAME.text, payload)
+    text = "UPDATE manifests SET payload = $3 WHERE id = ONE"
+    await run(registry, text, digest_key(MANIFEST), NAME.text, payload)
     assert (await registry.check(verifies=False)).kinds == {}
     found = await registry.check(repairs=True)
     assert found.pairs == {(Kind.MANIFEST_DAMAGED, str(MANIFEST))}
@@ -78,8 +82,8 @@ async def test_a_damaged_payload_is_found_by_its_digest_and_told(registry: Regis
 async def test_a_payload_that_cannot_be_read_is_found_without_hashing_and_the_check_goes_on(
     registry: Registry,
 ) -> None:
-    text = f"UPDATE manifests SET payload = $3 WHERE id = {ONE}"
-    await registry.run(text, digest_key(MANIFEST), NAME.text, b"\x00\xff{")
+    text = "UPDATE manifests SET payload = $3 WHERE id = ONE"
+    await run(registry, text, digest_key(MANIFEST), NAME.text, b"\x00\xff{")
     await registry.lose(LAYER)
     found = await registry.check(verifies=False)
     assert found.pairs == {(Kind.MANIFEST_DAMAGED, str(MANIFEST)), (Kind.BYTES_MISSING, str(LAYER))}

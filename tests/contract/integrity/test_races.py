@@ -11,13 +11,14 @@ from contract.integrity.breaking import WatchedStorage
 from contract.integrity.content import IMAGE, LAYER, MANIFEST, fill
 from contract.integrity.registries import Registry
 from contract.metadata.pushing import NAME, NOBODY, push_blob, push_image
+from contract.metadata.stores import query
 from moorage.errors import BackendError
 from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
 from moorage.integrity.findings import Kind
 from moorage.integrity.hashing import Hashing, Pace
 from moorage.integrity.looking import SecondLook
 from moorage.metadata.integrity import BlobRecord, BlobRecords
-from moorage.metadata.sql.integrity import SqlBlobRecords
+from moorage.metadata.sql.integrity import SqlBlobRecords, SqlBlobRepairs
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.oci.digests import Digest
 from moorage.storage import paths
@@ -180,6 +181,61 @@ async def test_a_push_waits_until_the_check_has_let_go_of_the_blob(registry: Reg
     assert await pushes[0] == LAYER
     assert await registry.quarantined(LAYER) == [DAMAGED]
     assert await registry.store.links.has(NAME, LAYER)
+    assert (await registry.check()).kinds == {}
+
+
+async def test_a_push_that_expected_the_blob_before_the_repair_has_to_expect_it_again(registry: Registry) -> None:
+    """It may have seen the damaged bytes, and left out its own."""
+    await push_image(registry.store, IMAGE, "1")
+    await registry.damage(LAYER, DAMAGED)
+    expectation = await registry.store.links.expect(LAYER)
+    await registry.check(repairs=True)
+    assert not await registry.store.links.link(NAME, LAYER, expectation, size_bytes=len(CONTENT))
+    assert not await registry.store.links.has(NAME, LAYER)
+    await push_blob(registry.store, CONTENT)
+    assert (await registry.check()).kinds == {}
+
+
+async def test_no_two_rows_that_repairs_make_for_the_same_blob_have_the_same_life(registry: Registry) -> None:
+    """So a push never takes the row of another time for the one that it made."""
+    assert registry.database is not None
+    await push_image(registry.store, IMAGE, "1")
+    repairs = SqlBlobRepairs(registry.database)
+    lives = set()
+    for _ in range(5):
+        await registry.run("DELETE FROM gc_blob_review_queue WHERE event <> $1", "none")
+        assert await repairs.claim(LAYER)
+        row = await registry.database.first(query("SELECT life FROM gc_blob_review_queue WHERE event <> $1"), "none")
+        assert row is not None
+        lives.add(row[0])
+        await repairs.release(LAYER)
+    assert len(lives) == 5
+    assert min(lives) > 0
+
+
+@pytest.mark.parametrize("what", ["other damage", "nothing"])
+async def test_bytes_that_change_while_a_repair_has_them_are_served_only_if_they_are_right(
+    what: str, registry: Registry
+) -> None:
+    await push_image(registry.store, IMAGE, "1")
+    await registry.damage(LAYER, DAMAGED)
+    storage = WatchedStorage(registry.storage)
+    looks = 0
+
+    async def change(call: str, path: str) -> None:
+        nonlocal looks
+        if (call, path) == ("stat", paths.blob(LAYER)):
+            looks += 1
+            if looks == 5:  # The walk's, two of the second look, one under the claim, and now before the move.
+                await (registry.damage(LAYER, b"other damage") if what == "other damage" else registry.lose(LAYER))
+
+    storage.before = change
+    found = await registry.check(storage=storage, repairs=True)
+    assert looks == 5
+    assert found.findings[0].repair == ""
+    assert not await registry.store.links.has(NAME, LAYER)
+    await registry.check(repairs=True)
+    await push_blob(registry.store, CONTENT)
     assert (await registry.check()).kinds == {}
 
 

@@ -39,7 +39,8 @@ _SQLITE_SCRIPT = re.compile(r"\d+_\w+\.sqlite\.sql")
 _EMPTY = """
 SET client_min_messages = error;
 SET lock_timeout = '10s';
-TRUNCATE top_level_namespaces, blobs, uploads, leases, journal, gc_blob_review_queue RESTART IDENTITY CASCADE;
+TRUNCATE top_level_namespaces, blobs, uploads, leases, journal, gc_blob_review_queue, gc_progress
+    RESTART IDENTITY CASCADE;
 """
 """All else that there is of a registry depends on these. Waits for nobody: no test leaves a transaction behind."""
 

@@ -5,19 +5,19 @@ import re
 import pytest
 
 from moorage.auth.access import CATALOGUE, EVERYTHING, Access, Action
-from moorage.auth.guards import ClosedGuard, Guard, OpenGuard, SillyGuard, bearer_challenge
+from moorage.auth.guards import Guard, OpenGuard, SillyGuard, basic_challenge, bearer_challenge
 from moorage.errors import Unauthorized
 from moorage.oci.names import RepositoryName
+from support.tokens import Visitor
 
 PUSH = Access.repository(RepositoryName("group/app"), Action.PULL, Action.PUSH)
 MOUNT = PUSH + Access.repository(RepositoryName("other"), Action.PULL)
 REALM, SERVICE = "https://auth.example/token", "registry"
-CLOSED = [ClosedGuard(scheme="Bearer", realm=REALM, service=SERVICE), ClosedGuard(scheme="Basic", realm=REALM)]
 
 
-def challenge_of(guard: Guard, headers: dict[str, str], wanted: tuple[Access, ...]) -> str:
+async def challenge_of(guard: Guard, headers: dict[str, str], wanted: tuple[Access, ...]) -> str:
     with pytest.raises(Unauthorized) as caught:
-        guard.check(headers, wanted)
+        await guard.check(Visitor(headers), wanted)
     return caught.value.challenge.header
 
 
@@ -44,32 +44,45 @@ def test_a_bearer_challenge_asks_for_what_is_wanted(wanted: tuple[Access, ...], 
 )
 def test_a_quote_does_not_end_a_value(text: str, quoted: str) -> None:
     assert bearer_challenge(text, text, ()).header == f"Bearer realm={quoted},service={quoted}"
-    assert challenge_of(ClosedGuard(scheme="Basic", realm=text), {}, ()) == f"Basic realm={quoted}"
+    assert basic_challenge(text).header == f'Basic realm={quoted}, charset="UTF-8"'
 
 
-@pytest.mark.parametrize("guard", CLOSED, ids=["Bearer", "Basic"])
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}, {"Authorization": "Basic YTpi"}])
-@pytest.mark.parametrize("wanted", [(), PUSH, (CATALOGUE,)])
-def test_a_closed_guard_lets_nobody_in(guard: Guard, headers: dict[str, str], wanted: tuple[Access, ...]) -> None:
-    assert REALM in challenge_of(guard, headers, wanted)
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("exp is 1", "exp is 1"),
+        ('aud is "x\\y"', "aud is 'x'y'"),
+        ("é\r\nSet-Cookie: a=b", "'Set-Cookie: a=b"),
+        ("x" * 1000, "x" * 300),
+    ],
+)
+def test_a_description_holds_nothing_that_ends_it(text: str, shown: str) -> None:
+    """RFC 6750 § 3: characters of error_description."""
+    header = bearer_challenge(REALM, SERVICE, (), error="invalid_token", description=text).header
+    assert header.endswith(f',error="invalid_token",error_description="{shown}"')
 
 
-def test_a_silly_guard_asks_for_a_header_and_takes_any() -> None:
+async def test_a_silly_guard_asks_for_a_header_and_takes_any() -> None:
     guard = SillyGuard(REALM, SERVICE)
-    assert challenge_of(guard, {}, PUSH) == bearer_challenge(REALM, SERVICE, PUSH).header
-    assert guard.check({"Authorization": ""}, PUSH) is EVERYTHING
+    assert await challenge_of(guard, {}, PUSH) == bearer_challenge(REALM, SERVICE, PUSH).header
+    grant = await guard.check(Visitor({"Authorization": ""}), PUSH)
+    assert grant is EVERYTHING
+    guard.require(Visitor({}), grant, PUSH)
 
 
-def test_a_refusal_lists_what_was_wanted() -> None:
+async def test_a_refusal_lists_what_was_asked_for() -> None:
     with pytest.raises(Unauthorized) as caught:
-        SillyGuard(REALM, SERVICE).check({}, PUSH)
+        await SillyGuard(REALM, SERVICE).check(Visitor({}), PUSH, useful=MOUNT[-1:])
     assert caught.value.detail == {
         "access": [
             {"Type": "repository", "Class": "", "Name": "group/app", "Action": "pull"},
             {"Type": "repository", "Class": "", "Name": "group/app", "Action": "push"},
+            {"Type": "repository", "Class": "", "Name": "other", "Action": "pull"},
         ]
     }
 
 
-def test_an_open_guard_lets_everybody_in() -> None:
-    assert OpenGuard().check({}, PUSH) is EVERYTHING
+async def test_an_open_guard_lets_everybody_in() -> None:
+    guard = OpenGuard()
+    assert await guard.check(Visitor({}), PUSH) is EVERYTHING
+    guard.require(Visitor({}), EVERYTHING, PUSH)

@@ -19,9 +19,11 @@ REQUIRED: dict[str, dict[str, str]] = {
     "storage.azure_v2": _AZURE,
     "storage.maintenance.uploadpurging": {"age": "1h", "interval": "1h", "dryrun": "false"},
     "auth.silly": {"realm": "r", "service": "s"},
-    "auth.token": {"realm": "r", "service": "s", "issuer": "i"},
+    "auth.token": {"realm": "r", "service": "s", "issuer": "i", "rootcertbundle": "/b"},
     "auth.htpasswd": {"realm": "r", "path": "/p"},
-    "http.tls": {"certificate": "/c.pem", "key": "/k.pem"},
+    "http.tls": {"certificate": "/c.pem", "key": "/k.pem", "clientcas": "[/ca.pem]"},
+    "http.tls.letsencrypt": {"cachefile": "/issued", "hosts": "[registry.example.com]"},
+    "http.debug.tls": {"certificate": "/c.pem", "key": "/k.pem"},
     "database": {"host": "db", "dbname": "registry"},
 }
 """What the keys of a section need beside them."""

@@ -37,7 +37,9 @@ def test_a_password_of_digits_stays_as_it_was_written(text: str) -> None:
 
 
 def test_text_in_a_list_stays_as_it_was_written() -> None:
-    loaded = read("http: {tls: {clientcas: [010, yes, 1.10]}, headers: {X-One: [1.10, no], X-Two: 007}}")
+    loaded = read(
+        "http: {tls: {certificate: /c, key: /k, clientcas: [010, yes, 1.10]}, headers: {X-One: [1.10, no], X-Two: 007}}"
+    )
     assert loaded.config.http.tls.clientcas == ["010", "yes", "1.10"]
     assert loaded.config.http.headers == {"X-One": ("1.10", "no"), "X-Two": ("007",)}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moorage.config import Config, FilesystemDriver
+from moorage.config import Config, FilesystemDriver, HtpasswdAuth
 from moorage.config.environment import split
 from unit.config.reading import mistakes_of, read
 
@@ -96,7 +96,7 @@ def test_a_bare_word_becomes_a_section_when_a_variable_goes_below_it() -> None:
 
 def test_a_scheme_can_be_chosen_by_variables_alone() -> None:
     loaded = read("", REGISTRY_AUTH="htpasswd", REGISTRY_AUTH_HTPASSWD_REALM="r", REGISTRY_AUTH_HTPASSWD_PATH="/p")
-    assert loaded.not_implemented == ("auth.htpasswd",)
+    assert loaded.config.auth == HtpasswdAuth(realm="r", path="/p")
 
 
 def test_values_are_yaml() -> None:
@@ -132,33 +132,31 @@ def test_a_value_that_is_no_yaml_is_a_mistake_and_says_whose() -> None:
 
 def test_a_variable_does_not_hide_a_mistake_of_the_file() -> None:
     assert mistakes_of("http: [1]", REGISTRY_HTTP_ADDR=":1") == {"http": "a mapping is needed"}
-    assert mistakes_of("http: {tls: {clientcas: 5}}", REGISTRY_HTTP_TLS_CLIENTCAS_0="a") == {
-        "http.tls.clientcas": "a list is needed"
-    }
+    assert mistakes_of("redis: {addrs: 5}", REGISTRY_REDIS_ADDRS_0="a") == {"redis.addrs": "a list is needed"}
 
 
 def test_items_of_lists_go_by_their_index() -> None:
-    text = "http: {tls: {clientcas: [a, b]}}\nnotifications: {endpoints: [{url: one, name: n}]}"
+    text = "redis: {addrs: [a, b]}\nnotifications: {endpoints: [{url: one, name: n}]}"
     config = read(
         text,
-        REGISTRY_HTTP_TLS_CLIENTCAS_1="c",
-        REGISTRY_HTTP_TLS_CLIENTCAS_2="d",
+        REGISTRY_REDIS_ADDRS_1="c",
+        REGISTRY_REDIS_ADDRS_2="d",
         REGISTRY_NOTIFICATIONS_ENDPOINTS_0_URL="two",
         REGISTRY_NOTIFICATIONS_ENDPOINTS_1_URL="three",
         REGISTRY_NOTIFICATIONS_ENDPOINTS_1_HEADERS="{A: [b]}",
     ).config
-    assert config.http.tls.clientcas == ["a", "c", "d"]
+    assert config.redis.addrs == ["a", "c", "d"]
     assert [(item.url, item.name) for item in config.notifications.endpoints] == [("two", "n"), ("three", "")]
 
 
 def test_the_eleventh_item_comes_after_the_tenth() -> None:
-    environ = {f"REGISTRY_HTTP_TLS_CLIENTCAS_{index}": f"ca{index}" for index in range(12)}
-    assert read("", **environ).config.http.tls.clientcas == [f"ca{index}" for index in range(12)]
+    environ = {f"REGISTRY_REDIS_ADDRS_{index}": f"ca{index}" for index in range(12)}
+    assert read("", **environ).config.redis.addrs == [f"ca{index}" for index in range(12)]
 
 
 def test_an_index_that_skips_ahead_is_a_mistake() -> None:
-    assert mistakes_of("http: {tls: {clientcas: [a]}}", REGISTRY_HTTP_TLS_CLIENTCAS_2="c") == {
-        "REGISTRY_HTTP_TLS_CLIENTCAS_2": "there are 1 items before it; the next one is number 1"
+    assert mistakes_of("redis: {addrs: [a]}", REGISTRY_REDIS_ADDRS_2="c") == {
+        "REGISTRY_REDIS_ADDRS_2": "there are 1 items before it; the next one is number 1"
     }
 
 
@@ -170,10 +168,10 @@ def test_an_index_that_skips_ahead_is_a_mistake() -> None:
         "REGISTRY_HTTP_ADDRESS",
         "REGISTRY_HTTP__ADDR",
         "REGISTRY_HTTP_ADDR_X",
-        "REGISTRY_HTTP_TLS_CLIENTCAS_X",
-        "REGISTRY_HTTP_TLS_CLIENTCAS_-1",
-        "REGISTRY_HTTP_TLS_CLIENTCAS_٣",
-        "REGISTRY_HTTP_TLS_CLIENTCAS_99999999999",
+        "REGISTRY_REDIS_ADDRS_X",
+        "REGISTRY_REDIS_ADDRS_-1",
+        "REGISTRY_REDIS_ADDRS_٣",
+        "REGISTRY_REDIS_ADDRS_99999999999",
         "REGISTRY_STORAGE_S3_BUCKETT",
         "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGES",
         "REGISTRY_AUTH_PORT",

@@ -20,12 +20,18 @@ SAMPLES: dict[str, object] = {
     "http.addr": "127.0.0.1:5001",
     "http.debug.addr": "127.0.0.1:5002",
     "http.host": "https://registry.example.com",
+    "http.debug.prometheus.path": "/metrics/here",
     "http.prefix": "/registry/",
+    "http.tls.ciphersuites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"],
+    "http.tls.letsencrypt.hosts": ["registry.example.com", "images.example.com"],
+    "http.tls.letsencrypt.directoryurl": "https://acme.example.com/directory",
     "http.headers": _HEADERS,
     "health.http[].headers": _HEADERS,
     "notifications.endpoints[].headers": _HEADERS,
     "rate_limiter.limiters[].action.warn_threshold": 0.5,
     "storage.gcs.chunksize": 1 << 20,
+    "auth.token.signingalgorithms": ["RS256", "EdDSA"],
+    "auth.token.autoredirectpath": "/token",
     **{f"{driver}.{name}": 6 << 20 for driver in _S3 for name in ("chunksize", "multipartcopychunksize")},
 }
 """Values for keys that do not take any of their type."""

@@ -10,6 +10,7 @@ from unit.config.reading import mistakes_in, mistakes_of, read
 FLAG = "true or false is needed"
 TEXT = "text is needed"
 MAPPING = "a mapping is needed"
+ALGORITHM = "should be 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512' or 'EdDSA'"
 PURGING = "storage.maintenance.uploadpurging"
 
 
@@ -128,7 +129,7 @@ def test_parameters_of_a_driver_may_be_in_quotes() -> None:
         ("{none: }", NoAuth),
         ("{none: {}}", NoAuth),
         ("{silly: {realm: r, service: s}}", SillyAuth),
-        ("{token: {realm: r, service: s, issuer: i}}", TokenAuth),
+        ("{token: {realm: r, service: s, issuer: i, jwks: j}}", TokenAuth),
         ("{htpasswd: {realm: r, path: p}}", HtpasswdAuth),
         ("", type(None)),
         ("~", type(None)),
@@ -163,6 +164,18 @@ def test_one_scheme_is_chosen(auth: str, kind: type) -> None:
         (
             "{token: {realm: r, service: s, issuer: i, autoredirect: 'yes'}}",
             {"auth.token.autoredirect": FLAG},
+        ),
+        (
+            "{token: {realm: r, service: s, issuer: i, jwks: j, signingalgorithms: [HS256]}}",
+            {"auth.token.signingalgorithms[0]": ALGORITHM},
+        ),
+        (
+            "{token: {realm: r, service: s, issuer: i}}",
+            {"auth.token.rootcertbundle": "is needed, or auth.token.jwks: tokens are trusted by it"},
+        ),
+        (
+            "{token: {realm: r, service: s, issuer: i, jwks: j, autoredirect: true, autoredirectpath: token}}",
+            {"auth.token.autoredirectpath": "a path that begins with / is needed"},
         ),
     ],
 )

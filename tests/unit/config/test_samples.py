@@ -150,7 +150,7 @@ compatibility: {schema1: {signingkeyfile: /etc/registry/key.json, enabled: true}
 def test_the_file_of_the_gitlab_package_is_used_as_it_is() -> None:
     loaded = load(GITLAB_PACKAGE, {"REGISTRY_HTTP_RELATIVEURLS": "true"})
     assert (loaded.unknown, loaded.warnings) == ((), ())
-    assert set(loaded.not_implemented) == {"auth.token", "health", "notifications", "http.debug.prometheus"}
+    assert set(loaded.not_implemented) == {"health", "notifications"}
     config = loaded.config
     assert config.http.relativeurls
     assert config.storage.driver == FilesystemDriver(rootdirectory="/var/opt/gitlab/gitlab-rails/shared/registry")

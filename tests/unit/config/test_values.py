@@ -40,13 +40,13 @@ WARN_THRESHOLD = "rate_limiter.limiters[0].action.warn_threshold"
         ("http: {draintimeout: yes}", {"http.draintimeout": "a duration such as 30s, 1h30m or 500ms is needed"}),
         (
             "http: {tls: {minimumtls: tls1.4}}",
-            {"http.tls.minimumtls": "should be '', 'tls1.0', 'tls1.1', 'tls1.2' or 'tls1.3'"},
+            {"http.tls.minimumtls": "should be '', 'tls1.2' or 'tls1.3'"},
         ),
         ("http: {tls: {clientcas: /ca.pem}}", {"http.tls.clientcas": LIST}),
         ("http: {tls: {certificate: /c}}", {"http.tls.key": "is needed with http.tls.certificate"}),
         ("http: {tls: {key: /k}}", {"http.tls.certificate": "is needed with http.tls.key"}),
         (
-            "http: {tls: {certificate: /c, key: /k, letsencrypt: {cachefile: /l}}}",
+            "http: {tls: {certificate: /c, key: /k, letsencrypt: {cachefile: /l, hosts: [a.example.com]}}}",
             {"http.tls.letsencrypt": "cannot specify both certificate and Let's Encrypt"},
         ),
         ("database: {enabled: maybe}", {"database.enabled": "true, false or prefer is needed"}),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +13,15 @@ from moorage.http.app import App
 from moorage.http.connection import ConnectionServer
 from moorage.http.routes import Endpoint
 from moorage.wiring.registry import build
+from support.tokens import certificate, pem, rsa_key
 
 REALM = "https://auth.example/token"
 AUTH = {
-    "token": f"token: {{realm: '{REALM}', service: reg, issuer: me, rootcertbundle: /dev/null}}",
-    "htpasswd": f"htpasswd: {{realm: '{REALM}', path: /dev/null}}",
+    "token": f"token: {{realm: '{REALM}', service: reg, issuer: me, rootcertbundle: '%s'}}",
+    "htpasswd": f"htpasswd: {{realm: '{REALM}', path: '%s'}}",
     "silly": f"silly: {{realm: '{REALM}', service: reg}}",
 }
+FILES = {"token": pem(certificate(rsa_key())), "htpasswd": b"# nobody\n"}
 DIGEST = "sha256:" + "a" * 64
 PATHS = {
     Endpoint.ALIVE: "/",
@@ -47,17 +50,21 @@ PATHS = {
 }
 
 
-async def closed(scheme: str) -> App:
+async def closed(scheme: str, folder: Path) -> App:
     """A registry with authentication, where everything is switched on."""
+    auth = AUTH[scheme]
+    if scheme in FILES:
+        (folder / "file").write_bytes(FILES[scheme])
+        auth %= folder / "file"
     storage = "inmemory: {}, delete: {enabled: true}"
-    text = f"version: 0.1\nstorage: {{{storage}}}\nauth: {{{AUTH[scheme]}}}\nlog: {{accesslog: {{disabled: true}}}}\n"
+    text = f"version: 0.1\nstorage: {{{storage}}}\nauth: {{{auth}}}\nlog: {{accesslog: {{disabled: true}}}}\n"
     registry = await build(load(text, {}).config, LayoutStore(), secret=b"x")
     return registry.app
 
 
 @pytest.fixture(params=sorted(AUTH))
-async def served(request: pytest.FixtureRequest) -> AsyncIterator[tuple[App, tuple[str, int]]]:
-    app = await closed(request.param)
+async def served(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[App, tuple[str, int]]]:
+    app = await closed(request.param, tmp_path)
     server = ConnectionServer(app)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     yield app, listening.sockets[0].getsockname()
@@ -76,24 +83,23 @@ async def ask(address: tuple[str, int], method: str, path: str) -> tuple[int, di
 
 async def test_every_endpoint_and_method_asks_for_credentials(served: tuple[App, tuple[str, int]]) -> None:
     app, address = served
-    assert set(PATHS) == set(app._routes) == set(Endpoint)
-    for endpoint, methods in app._routes.items():
-        for method in methods:
-            status, headers, body = await ask(address, method, PATHS[endpoint])
-            if endpoint is Endpoint.ALIVE:
-                assert status == 200
-                assert body == b""
-                continue
-            if endpoint is Endpoint.GITLAB_UNSLASHED:
-                assert status == 404  # Where there is a database it only leads to the path with a slash.
-                continue
-            where = f"{method} {PATHS[endpoint]}"
-            assert status == 401, where
-            assert REALM in headers["WWW-Authenticate"], where
-            if PATHS[endpoint].startswith("/v2/"):
-                assert headers["Docker-Distribution-API-Version"] == "registry/2.0", where
-            if method != "HEAD":
-                assert [error["code"] for error in json.loads(body)["errors"]] == ["UNAUTHORIZED"], where
+    assert set(PATHS) == {endpoint for endpoint, _ in app.operations} == set(Endpoint)
+    for endpoint, method in app.operations:
+        status, headers, body = await ask(address, method, PATHS[endpoint])
+        if endpoint is Endpoint.ALIVE:
+            assert status == 200
+            assert body == b""
+            continue
+        if endpoint is Endpoint.GITLAB_UNSLASHED:
+            assert status == 404  # Where there is a database it only leads to the path with a slash.
+            continue
+        where = f"{method} {PATHS[endpoint]}"
+        assert status == 401, where
+        assert REALM in headers["WWW-Authenticate"], where
+        if PATHS[endpoint].startswith("/v2/"):
+            assert headers["Docker-Distribution-API-Version"] == "registry/2.0", where
+        if method != "HEAD":
+            assert [error["code"] for error in json.loads(body)["errors"]] == ["UNAUTHORIZED"], where
 
 
 SCOPES: list[tuple[str, Endpoint, str]] = [

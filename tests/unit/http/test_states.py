@@ -3,6 +3,7 @@
 import base64
 import uuid
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,3 +71,42 @@ BASE64 = st.binary().map(base64.b64encode).map(bytes.decode)
 @given(text=st.one_of(st.text(max_size=40), st.text("Aa09-_=+/", max_size=600), BASE64))
 def test_hostile_text_says_nothing_and_raises_nothing(text: str) -> None:
     assert STATES.read(NAME, ID, text) is None
+
+
+class TestSecrets:
+    """What the log says of nodes that do not share ``http.secret``."""
+
+    TEXT = UploadStates(b"shared and the boot of one node", shared="shared").sign(
+        NAME, Session(ID, 12, Digest.of(b"x"))
+    )
+
+    @pytest.mark.parametrize(
+        ("states", "advice"),
+        [
+            (UploadStates(b"shared and another boot", shared="shared"), None),
+            (UploadStates(b"another", shared="another"), "all nodes need the same http.secret"),
+            (UploadStates(b"random"), "http.secret is not set"),
+        ],
+        ids=["another node", "another secret", "no secret"],
+    )
+    def test_another_secret_is_told_and_another_node_is_not(
+        self, states: UploadStates, advice: str | None, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert states.read(NAME, ID, self.TEXT) is None
+        written = capsys.readouterr().out
+        assert (advice in written) if advice else (written == "")
+
+    def test_it_is_told_once_a_minute(self, capsys: pytest.CaptureFixture[str]) -> None:
+        now = 100.0
+        states = UploadStates(b"another", shared="another", monotonic=lambda: now)
+        for _ in range(5):
+            states.read(NAME, ID, self.TEXT)
+        assert capsys.readouterr().out.count("another secret") == 1
+        now += 61
+        states.read(NAME, ID, self.TEXT)
+        assert capsys.readouterr().out.count("another secret") == 1
+
+    @pytest.mark.parametrize("text", ["", "a", "AAAA", "A" * 30, "!" * 60])
+    def test_what_is_no_state_is_not_told(self, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert UploadStates(b"another", shared="another").read(NAME, ID, text) is None
+        assert capsys.readouterr().out == ""

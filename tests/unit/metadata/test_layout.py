@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import structlog
 
 from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown
 from moorage.metadata import layout
@@ -288,3 +289,30 @@ async def test_a_link_is_there_until_it_is_taken_out(storage: MemoryDriver) -> N
     await links.unlink(NAME, SUBJECT, cause=NOBODY)
     with pytest.raises(BlobUnknown):
         await links.unlink(NAME, SUBJECT, cause=NOBODY)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+async def test_a_manifest_whose_bytes_were_damaged_is_unknown_and_the_log_says_so(
+    algorithm: Algorithm, storage: MemoryDriver, manifests: LayoutManifests
+) -> None:
+    digest = await push(manifests, image(1), LATEST, algorithm=algorithm)
+    await storage.put(paths.blob(digest), image(2))
+    fresh = LayoutManifests(storage, PayloadCache())
+    for reference in (digest, LATEST):
+        with structlog.testing.capture_logs() as logged, pytest.raises(ManifestUnknown):
+            await fresh.find(NAME, reference)
+        assert [(line["log_level"], line["digest"]) for line in logged] == [("error", str(digest))]
+    assert await fresh.missing(NAME, [digest]) == {digest}
+    await push(fresh, image(1), algorithm=algorithm)
+    assert (await fresh.find(NAME, digest)).payload == image(1)
+
+
+async def test_a_manifest_that_was_collected_is_unknown_to_who_has_it_in_memory(
+    storage: MemoryDriver, manifests: LayoutManifests
+) -> None:
+    digest = await push(manifests, image(1))
+    assert (await manifests.find(NAME, digest)).payload == image(1)
+    await storage.delete(paths.revision(NAME, digest))
+    await storage.delete(paths.blob(digest))
+    with pytest.raises(ManifestUnknown):
+        await manifests.find(NAME, digest)

@@ -140,3 +140,17 @@ def test_any_other_gets_a_new_one(given_id: str | None) -> None:
     assert first != second
     assert len(first) == 32
     assert first.isalnum()
+
+
+@given(actor=st.text(), actor_type=st.text(), projects=st.lists(st.text(), max_size=3))
+def test_a_line_says_who_it_was_and_by_what_credentials(actor: str, actor_type: str, projects: list[str]) -> None:
+    """GitLab features LOG-003."""
+    log = AccessLog.__new__(AccessLog)
+    log._now, log._now_text, log._tail = 0, "", ""
+    who = record(actor=actor)._replace(actor_type=actor_type, projects=tuple(projects))
+    line = AccessLog._json(log, who)
+    assert line.count("\n") == 1
+    value = json.loads(line)
+    assert value["auth.user.name"] == actor
+    assert value.get("auth.user.type", "") == actor_type
+    assert value.get("auth.project_paths", []) == projects

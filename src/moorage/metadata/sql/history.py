@@ -21,7 +21,7 @@ from moorage.metadata.history import (
     Target,
 )
 from moorage.metadata.sql.changes import QUERIES, Place, Work
-from moorage.metadata.sql.undo import EVER, digest_at, reason_of, repository_id, settle, undo_request, undo_tag
+from moorage.metadata.sql.undo import EVER, digest_at, hold, reason_of, repository_id, settle, undo_request, undo_tag
 from moorage.metadata.sql.values import digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
@@ -97,6 +97,7 @@ class SqlHistory(History):
     ) -> Outcome:
         async with self._undoing(name, dry_run=dry_run) as session:
             place = Place(await repository_id(session, name), name.text)
+            await hold(session, [place.id])
             said = await reason_of(session, place, tag, target)
             work = Work(session, _said(cause, said), self._clock())
             await undo_tag(work, place, tag, target, expected=expected)
@@ -109,6 +110,8 @@ class SqlHistory(History):
     ) -> Outcome:
         names = await self.touched(request_id)
         async with self._undoing(names[0], dry_run=dry_run) as session:
+            rows = await session.all(QUERIES["repository_ids_of_request"], request_id)
+            await hold(session, [row[0] for row in rows])
             work = Work(session, _said(cause, f"undo of {request_id}"), self._clock())
             await undo_request(work, request_id)
             settle(work, partial=partial)
@@ -133,6 +136,7 @@ class SqlHistory(History):
         async with self._undoing(name, dry_run=dry_run) as session:
             place = Place(await repository_id(session, name), name.text)
             if texts:
+                await session.all(QUERIES["lock_repository"], place.id)
                 await session.all(QUERIES["lock_tags"], place.id, texts)
                 found = await Work(session, cause, self._clock()).drop_tags(place, texts)
             if dry_run:

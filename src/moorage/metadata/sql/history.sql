@@ -110,6 +110,12 @@ SELECT digest, id, deleted_at IS NULL FROM manifests WHERE repository_id = $1 AN
 SELECT b.digest, b.id, rb.deleted_at IS NULL FROM blobs b CROSS JOIN repository_blobs rb
 WHERE b.digest = ANY($2) AND rb.repository_id = $1 AND rb.blob_id = b.id;
 
+-- hold_repositories --
+SELECT id FROM repositories WHERE id = ANY($1);
+
+-- repository_ids_of_request --
+SELECT DISTINCT repository_id FROM journal WHERE request_id = $1;
+
 -- lock_repository --
 SELECT path FROM repositories WHERE id = $1;
 

@@ -1,8 +1,9 @@
--- No row: somebody else has claimed it.
+-- No row: somebody else has claimed it. Who expected the digest before has to do so again, as for claim_blobs.
 -- claim_blob --
 INSERT INTO gc_blob_review_queue (digest, review_after, event, life, claimed_by, claimed_until)
 SELECT $1, now_us() + value, event, $2, $3, now_us() + $4 FROM gc_review_after_defaults WHERE event = 'blob_upload'
-ON CONFLICT (digest) DO UPDATE SET claimed_by = excluded.claimed_by, claimed_until = excluded.claimed_until
+ON CONFLICT (digest) DO UPDATE
+SET claimed_by = excluded.claimed_by, claimed_until = excluded.claimed_until, life = life + 1
 WHERE claimed_until IS NULL OR claimed_until <= now_us() OR claimed_by = excluded.claimed_by
 RETURNING life;
 

@@ -21,7 +21,7 @@ SELECT put_manifest_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $
 
 -- The last column: whether its review comes so soon that the answer is only good if the review is put off.
 -- asked_blob --
-SELECT q.review_after < now() + d.value / 2 * interval '1 microsecond'
+SELECT q.review_after < now() + d.value / 2 * interval '1 microsecond' OR coalesce(q.claimed_until > now(), false)
 FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
 LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
 LEFT JOIN gc_review_after_defaults d ON d.event = 'blob_upload'
@@ -31,7 +31,8 @@ WHERE r.path = $1 AND b.digest = $2 AND b.missing_since IS NULL
 -- No row: garbage collection has it, or has had it.
 -- put_off_blob --
 UPDATE gc_blob_review_queue SET review_after = gc_review_after_v1('blob_upload')
-WHERE digest = $1 AND (claimed_until IS NULL OR claimed_until <= now()) RETURNING digest;
+WHERE digest = $1 AND (claimed_until IS NULL OR claimed_until <= now())
+    AND EXISTS (SELECT 1 FROM blobs WHERE digest = $1) RETURNING digest;
 
 -- asked_manifest --
 SELECT m.digest, m.media_type, m.payload, m.id,

@@ -84,7 +84,7 @@ UPDATE tags SET manifest_id = $2, updated_at = $3, published_at = $3 WHERE id = 
 
 -- The last column: whether its review comes so soon that the answer is only good if the review is put off.
 -- asked_blob --
-SELECT q.review_after < now_us() + d.value / 2
+SELECT q.review_after < now_us() + d.value / 2 OR coalesce(q.claimed_until > now_us(), false)
 FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
 LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
 LEFT JOIN gc_review_after_defaults d ON d.event = 'blob_upload'
@@ -95,7 +95,8 @@ WHERE r.path = $1 AND b.digest = $2 AND b.missing_since IS NULL
 -- put_off_blob --
 UPDATE gc_blob_review_queue
 SET review_after = now_us() + (SELECT value FROM gc_review_after_defaults WHERE event = 'blob_upload')
-WHERE digest = $1 AND (claimed_until IS NULL OR claimed_until <= now_us()) RETURNING digest;
+WHERE digest = $1 AND (claimed_until IS NULL OR claimed_until <= now_us())
+    AND EXISTS (SELECT 1 FROM blobs WHERE digest = $1) RETURNING digest;
 
 -- asked_manifest --
 SELECT m.digest, m.media_type, m.payload, m.id, q.review_after < now_us() + d.value / 2

@@ -19,3 +19,12 @@ WHERE review_after <= $1 ORDER BY review_after LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- lock_manifests --
 SELECT id FROM manifests WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED;
+
+-- Indexes that list their own subject, where that has no tag: each may be there for the other alone.
+-- review_circles --
+INSERT INTO gc_manifest_review_queue (manifest_id, review_after, event)
+SELECT m.id, gc_review_after_v1('tag_delete'), 'tag_delete' FROM manifests s
+JOIN manifest_references r ON r.child_id = s.id
+JOIN manifests m ON m.id = r.parent_id AND m.subject_digest = s.digest
+WHERE s.id = ANY($1) AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = s.id)
+ORDER BY m.id ON CONFLICT DO NOTHING;

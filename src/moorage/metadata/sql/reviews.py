@@ -1,10 +1,11 @@
 """Reviews of what may be unused, over the queues of the database."""
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from moorage.errors import DatabaseContended
+from moorage.metadata.queues import Queue
 from moorage.metadata.reviews import (
     CLAIM,
     CLAIM_MARGIN,
@@ -75,19 +76,24 @@ class SqlBlobReviews(BlobReviews):
             rows = await session.all(QUERIES["prolong_blobs"], _keys(digests), self._holder, now + CLAIM, now)
         return {digest_of(bytes(row[0])) for row in rows}
 
-    async def finish(self, digests: Collection[Digest]) -> None:
-        await self._database.write(QUERIES["finish_blobs"], _keys(digests), self._holder)
+    async def finish(self, removed: Mapping[Digest, int]) -> None:
+        async with self._database.transaction() as session:
+            await session.all(QUERIES["finish_blobs"], _keys(removed), self._holder)
+            await _note(session, "blob", removed=len(removed), removed_bytes=sum(removed.values()))
 
     async def forget(self, digests: Collection[Digest]) -> None:
         async with self._database.transaction() as session:
             await session.all(QUERIES["forget_blobs"], _keys(digests), self._holder)
             # What something happened to meanwhile stays, for its own time.
             await self._let_go(session, digests, await _now(session), attempts=0, error=None)
+            await _note(session, "blob", kept=len(digests))
 
     async def put_off(self, digests: Collection[Digest], *, delay: timedelta, error: str | None) -> None:
         async with self._database.transaction() as session:
             at = await _now(session) + delay
             await self._let_go(session, digests, at, attempts=0 if error is None else 1, error=error)
+            if error is not None:
+                await _note(session, "blob", failed=len(digests))
 
     async def next_at(self) -> datetime | None:
         return await _next(self._database, QUERIES["next_blob"])
@@ -120,15 +126,17 @@ class SqlManifestReviews(ManifestReviews):
             needed = await _ids(session, "needed_manifests", sorted(locked))
             # Forgotten before others are dropped: what hangs on those gets into the queue again by that.
             await session.all(QUERIES["forget_manifests"], sorted(needed))
+            await session.all(QUERIES["review_circles"], sorted(needed))
             await session.all(QUERIES["put_off_manifests"], sorted(due.keys() - locked), now + BUSY_DELAY, 0, None)
             rows = await session.all(QUERIES["drop_manifests"], sorted(locked - needed))
+            await _note(session, "manifest", kept=len(needed), removed=len(rows))
         dropped = [
             Dropped(
                 repository=path or "", digest=digest_of(bytes(key)), media_type=kind, size_bytes=size, event=due[row_id]
             )
             for row_id, key, kind, size, path in rows
         ]
-        return ManifestsReviewed(due=len(due), needed=len(needed), dropped=dropped)
+        return ManifestsReviewed(due=len(due), needed=[due[row_id] for row_id in sorted(needed)], dropped=dropped)
 
     async def next_at(self) -> datetime | None:
         return await _next(self._database, QUERIES["next_manifest"])
@@ -148,6 +156,16 @@ async def _now(session: Session) -> datetime:
     row = await session.first(QUERIES["now"])
     assert row is not None  # noqa: S101 - a SELECT without a table has a row
     return moment(row[0])
+
+
+async def _note(
+    session: Session, queue: Queue, *, kept: int = 0, removed: int = 0, removed_bytes: int = 0, failed: int = 0
+) -> None:
+    """Add to what was done in this hour. The last statement of a transaction: others wait for the row."""
+    reviewed = kept + removed + failed
+    if reviewed:
+        hour = (await _now(session)).replace(minute=0, second=0, microsecond=0)
+        await session.all(QUERIES["note_progress"], hour, queue, reviewed, removed, removed_bytes, failed)
 
 
 async def _ids(session: Session, query: str, ids: Sequence[int]) -> set[int]:

@@ -5,9 +5,11 @@
 SELECT digest, event, review_count, review_after FROM gc_blob_review_queue
 WHERE review_after <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) ORDER BY review_after LIMIT $2;
 
--- Whatever happens to a claimed blob moves review_after away from claimed_until.
+-- Whatever happens to a claimed blob moves review_after away from claimed_until. Who expected it before has to do so
+-- again, also if this claim ends without an end of the row: the bytes may have gone by then.
 -- claim_blobs --
-UPDATE gc_blob_review_queue SET claimed_by = $2, claimed_until = $3, review_after = $3 WHERE digest = ANY($1);
+UPDATE gc_blob_review_queue SET claimed_by = $2, claimed_until = $3, review_after = $3, life = life + 1
+WHERE digest = ANY($1);
 
 -- Locked first: what was committed before the locks were had is seen by the statements after this one alone.
 -- lock_blobs --
@@ -65,7 +67,16 @@ SELECT m.id FROM manifests m WHERE m.id = ANY($1) AND (
     OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = m.id)
     OR EXISTS (SELECT 1 FROM sparse_references s WHERE s.digest = m.digest AND s.repository_id = m.repository_id)
     OR (m.deleted_at IS NULL AND EXISTS (SELECT 1 FROM manifests s
-        WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest)));
+        WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest
+            -- Unless the subject is there only because this index lists it, and nobody is about to look at it.
+            AND (NOT EXISTS (SELECT 1 FROM manifest_references r WHERE r.parent_id = m.id AND r.child_id = s.id)
+                OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = s.id)
+                OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = s.id AND r.parent_id <> m.id)
+                OR EXISTS (SELECT 1 FROM sparse_references p
+                    WHERE p.digest = s.digest AND p.repository_id = s.repository_id)
+                OR EXISTS (SELECT 1 FROM manifests o
+                    WHERE o.repository_id = s.repository_id AND o.digest = s.subject_digest)
+                OR EXISTS (SELECT 1 FROM gc_manifest_review_queue q WHERE q.manifest_id = s.id)))));
 
 -- forget_manifests --
 DELETE FROM gc_manifest_review_queue WHERE manifest_id = ANY($1);
@@ -87,3 +98,9 @@ SELECT min(review_after) FROM gc_manifest_review_queue;
 
 -- set_delay --
 UPDATE gc_review_after_defaults SET value = $1 WHERE value <> $1 RETURNING event;
+
+-- note_progress --
+INSERT INTO gc_progress (hour, queue, reviewed, removed, removed_bytes, failed) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (hour, queue) DO UPDATE SET reviewed = gc_progress.reviewed + excluded.reviewed,
+    removed = gc_progress.removed + excluded.removed,
+    removed_bytes = gc_progress.removed_bytes + excluded.removed_bytes, failed = gc_progress.failed + excluded.failed;

@@ -64,6 +64,11 @@ async def repository_id(session: Session, name: RepositoryName) -> int:
     return int(row[0])
 
 
+async def hold(session: Session, repositories: Sequence[int]) -> None:
+    """Keep everybody else from changing these repositories until the transaction has ended."""
+    await session.all(QUERIES["hold_repositories"], sorted(repositories))
+
+
 async def undo_request(work: Work, request_id: str) -> None:
     """Take back what a request did, as far as nothing is in the way; see :meth:`History.undo_request`."""
     newest = (await work.session.all(QUERIES["newest_of_request"], request_id))[0][0]

@@ -127,6 +127,7 @@ CHAINS = Chains(
             Migration("0001_initial", oldest_code=1),
             Migration("0002_background_migrations", oldest_code=1),
             Migration("0003_online_garbage_collection", oldest_code=3),
+            Migration("0004_collection_progress", oldest_code=3),
         ),
     ),
     post=Chain("post-deployment", _HERE / "post"),

@@ -4,7 +4,8 @@
 ALTER TABLE blobs ADD COLUMN missing_since timestamptz;
 CREATE INDEX blobs_missing ON blobs (id) WHERE missing_since IS NOT NULL;
 
--- Another number for each time that the row comes to be: a push can tell whether its own was there all the time.
+-- Another number for each time that the row comes to be, and for each claim: a push can tell whether its own was there all
+-- the time, and nobody could remove the bytes.
 ALTER TABLE gc_blob_review_queue ADD COLUMN life bigint NOT NULL DEFAULT 0;
 -- Who is removing the blob.
 ALTER TABLE gc_blob_review_queue ADD COLUMN claimed_by text;
@@ -168,15 +169,20 @@ BEGIN
             WHERE repository_id = v_repository AND digest = ANY (p_children) AND id <> v_manifest
             ON CONFLICT DO NOTHING;
     END IF;
-    -- What was not required may be absent; it is needed all the same once it comes.
+    -- What was not required may be absent; it is needed all the same once it comes. It may have come since the
+    -- statements above: absent is what they did not write.
     v_loose := ARRAY(SELECT unnest(p_blobs || p_children || p_config) EXCEPT SELECT unnest(p_required));
     IF cardinality(v_loose) > 0 THEN
         DELETE FROM sparse_references WHERE manifest_id = v_manifest;
         INSERT INTO sparse_references (digest, repository_id, manifest_id)
             SELECT wanted, v_repository, v_manifest FROM unnest(v_loose) AS wanted
             WHERE wanted IS NOT NULL AND wanted <> p_digest
-                AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = wanted)
-                AND NOT EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = v_repository AND m.digest = wanted)
+                AND NOT EXISTS (SELECT 1 FROM layers l JOIN blobs b ON b.id = l.blob_id
+                    WHERE l.manifest_id = v_manifest AND b.digest = wanted)
+                AND NOT EXISTS (SELECT 1 FROM manifests m JOIN blobs b ON b.id = m.config_blob_id
+                    WHERE m.id = v_manifest AND b.digest = wanted)
+                AND NOT EXISTS (SELECT 1 FROM manifest_references r JOIN manifests c ON c.id = r.child_id
+                    WHERE r.parent_id = v_manifest AND c.digest = wanted)
             ON CONFLICT DO NOTHING;
     END IF;
     IF v_action IS NOT NULL THEN

@@ -4,7 +4,8 @@
 ALTER TABLE blobs ADD COLUMN missing_since INTEGER;
 CREATE INDEX blobs_missing ON blobs (id) WHERE missing_since IS NOT NULL;
 
--- Another number for each time that the row comes to be: a push can tell whether its own was there all the time.
+-- Another number for each time that the row comes to be, and for each claim: a push can tell whether its own was there all
+-- the time, and nobody could remove the bytes.
 ALTER TABLE gc_blob_review_queue ADD COLUMN life INTEGER NOT NULL DEFAULT 0;
 -- Who is removing the blob.
 ALTER TABLE gc_blob_review_queue ADD COLUMN claimed_by TEXT;

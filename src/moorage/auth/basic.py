@@ -1,0 +1,180 @@
+"""``auth.htpasswd``: users with passwords from a file. Whoever has one may do everything, as in Distribution."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import NamedTuple
+
+import bcrypt
+
+from moorage.auth.access import Access, Grant
+from moorage.auth.failures import Failures
+from moorage.auth.guards import REQUIRED, Caller, Guard, basic_challenge, unauthorized
+from moorage.auth.passwords import Check, PasswordFile
+from moorage.errors import TooManyRequests, Unauthorized
+from moorage.telemetry import get_log
+
+_REMEMBERED = 1024
+_REMEMBERED_S = 300.0
+"""A pull takes no longer than this, or costs another bcrypt."""
+
+_HEADER_LIMIT = 8192
+_WAITING_LIMIT = 64
+"""Checks that wait in a lane, and answers that wait for their delay; whoever comes then is sent away."""
+
+_RETRY = timedelta(seconds=5)
+
+_log = get_log("auth")
+
+
+class _Lane:
+    """Threads that check passwords, and how many wait for them."""
+
+    def __init__(self, threads: int) -> None:
+        self.waiting = 0
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="password")
+
+    async def run(self, work: Callable[[], bool]) -> bool:
+        """Do *work* off the event loop.
+
+        Raises:
+            TooManyRequests: too much is waiting already.
+        """
+        if self.waiting >= _WAITING_LIMIT:
+            raise _too_many()
+        self.waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self.waiting -= 1
+
+
+class _Remembered(NamedTuple):
+    """A password that was right for a hash."""
+
+    grant: Grant
+    hashed: str
+    ends_at: float
+
+
+class PasswordGuard(Guard):
+    """Lets in who knows a password.
+
+    Addresses that were wrong lately are checked by a thread of their own, so that the others need not wait for them.
+    """
+
+    def __init__(
+        self,
+        realm: str,
+        users: Callable[[], PasswordFile],
+        *,
+        check: Check = bcrypt.checkpw,
+        failures: Failures | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """*users* gives those of now."""
+        self._challenge = basic_challenge(realm)
+        self._users = users
+        self._check = check
+        self._failures = failures or Failures()
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._key = secrets.token_bytes(32)
+        self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self._checking: dict[bytes, asyncio.Task[bool]] = {}
+        self._lanes = {False: _Lane(2), True: _Lane(1)}
+        self._delayed = 0
+
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
+        del useful
+        header = caller.headers.get("Authorization")
+        if header is None:
+            raise self._refusal(REQUIRED, wanted)
+        # What is remembered of a password is useless to whoever reads this process's memory later.
+        name = hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._key, digest_size=32).digest()
+        users, found = self._users(), self._remembered.get(name)
+        if found is not None:
+            if self._monotonic() < found.ends_at and users.hashes.get(found.grant.actor) == found.hashed:
+                return found.grant
+            del self._remembered[name]
+        user, password = _read(header)
+        if not user:
+            msg = "authentication required: send Authorization: Basic with a user and a password"
+            raise self._refusal(msg, wanted)
+        if not await self._is_right(caller, name, users, (user, password)):
+            await self._fail(caller, user)
+            msg = "the user or the password is wrong"
+            raise self._refusal(msg, wanted)
+        return self._remember(name, user, users.hashes[user])
+
+    def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:
+        del caller
+        if not grant.allows(wanted):  # It allows everything; whoever changes that changes this as well.
+            raise self._refusal(REQUIRED, wanted)
+
+    async def _is_right(self, caller: Caller, name: bytes, users: PasswordFile, given: tuple[str, str]) -> bool:
+        """One check for all requests that come with the same credentials meanwhile."""
+        task = self._checking.get(name)
+        if task is None:
+            lane = self._lanes[self._failures.is_suspect(caller.address)]
+            task = asyncio.create_task(lane.run(lambda: users.matches(*given, check=self._check)))
+            self._checking[name] = task
+            task.add_done_callback(lambda done: self._end(name, done))
+        # A client that hangs up must not take the answer away from the others.
+        return await asyncio.shield(task)
+
+    def _end(self, name: bytes, task: asyncio.Task[bool]) -> None:
+        del self._checking[name]
+        if not task.cancelled():
+            task.exception()  # Seen, also where every client has hung up.
+
+    async def _fail(self, caller: Caller, user: str) -> None:
+        address = caller.address
+        delay_s = self._failures.note(address)
+        _log.warning("wrong password", correlation_id=caller.id, user=user[:80], remote=address, delay_s=delay_s)
+        if self._delayed >= _WAITING_LIMIT:
+            raise _too_many()
+        self._delayed += 1
+        try:
+            await self._sleep(delay_s)
+        finally:
+            self._delayed -= 1
+
+    def _remember(self, name: bytes, user: str, hashed: str) -> Grant:
+        grant = Grant(actor=user, accesses=None, actor_type="htpasswd")
+        self._remembered[name] = _Remembered(grant, hashed, self._monotonic() + _REMEMBERED_S)
+        if len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+        return grant
+
+    def _refusal(self, message: str, wanted: Sequence[Access]) -> Unauthorized:
+        return unauthorized(message, self._challenge, wanted)
+
+
+def _read(header: str) -> tuple[str, str]:
+    """The user and the password of an ``Authorization`` header; empty if it has none.
+
+    Source: RFC 7617 § 2.
+    """
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic" or len(header) > _HEADER_LIMIT:
+        return "", ""
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8", "surrogateescape")
+    except (ValueError, binascii.Error):
+        return "", ""
+    user, _, password = text.partition(":")
+    return user, password
+
+
+def _too_many() -> TooManyRequests:
+    msg = "too many passwords are being checked now; try again in a moment"
+    return TooManyRequests(msg, retry_after=_RETRY)

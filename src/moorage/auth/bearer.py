@@ -1,0 +1,100 @@
+"""``auth.token``: requests with tokens that an issuer signed, such as GitLab."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from moorage.auth.access import Access, Grant
+from moorage.auth.guards import REQUIRED, Caller, Guard, bearer_challenge, unauthorized
+from moorage.auth.keys import TrustedKeys
+from moorage.auth.tokens import InvalidToken, Verified, Verifier
+from moorage.errors import Unauthorized
+from moorage.telemetry import get_log
+
+REMEMBERED = 4096
+"""Verified tokens that a worker remembers."""
+
+_REMEMBERED_LENGTH = 4096
+"""Longer ones are verified each time, so that what is remembered stays below 20 MB."""
+
+_log = get_log("auth")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Realm:
+    """Where clients are told to get a token."""
+
+    url: str
+    path: str = ""
+    """Not empty: on the host that the client has asked, at this path."""
+
+    def of(self, caller: Caller) -> str:
+        """The URL for one client.
+
+        Source: GitLab features TOK-011; Distribution's ``autoredirectpath``.
+        """
+        host = caller.headers.get("Host")
+        if not self.path or not host:
+            return self.url
+        scheme = caller.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+        return f"{scheme if scheme in ('http', 'https') else 'https'}://{host}{self.path}"
+
+
+class TokenGuard(Guard):
+    """Lets in who has a token, to what the token allows."""
+
+    def __init__(
+        self, verifier: Verifier, keys: Callable[[], TrustedKeys], realm: Realm, *, now: Callable[[], float] = time.time
+    ) -> None:
+        """*keys* gives those of now: the same object for as long as they are the same."""
+        self._verifier = verifier
+        self._keys = keys
+        self._realm = realm
+        self._now = now
+        self._remembered: OrderedDict[str, Verified] = OrderedDict()
+
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
+        header, keys = caller.headers.get("Authorization"), self._keys()
+        if header is None:
+            raise self._refusal(caller, REQUIRED, [*wanted, *useful])
+        # The whole header is the key, which is as good as the whole token: nobody gets a grant by a part of one.
+        found = self._remembered.get(header)
+        if found is None or found.keys is not keys or self._now() > found.ends_at:
+            found = self._verified(caller, header, keys, [*wanted, *useful])
+        if not found.grant.allows(wanted):
+            raise self._insufficient(caller, found.grant, wanted, useful)
+        return found.grant
+
+    def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:
+        if not grant.allows(wanted):
+            raise self._insufficient(caller, grant, wanted, ())
+
+    def _verified(self, caller: Caller, header: str, keys: TrustedKeys, wanted: Sequence[Access]) -> Verified:
+        self._remembered.pop(header, None)
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            msg = "authentication required: send Authorization: Bearer and a token"
+            raise self._refusal(caller, msg, wanted)
+        try:
+            found = self._verifier.verify(token.strip(), keys, now=self._now())
+        except InvalidToken as exc:
+            _log.info("token refused", correlation_id=caller.id, reason=str(exc))
+            raise self._refusal(caller, str(exc), wanted, error="invalid_token") from None
+        if len(header) <= _REMEMBERED_LENGTH:
+            self._remembered[header] = found
+            if len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+        return found
+
+    def _insufficient(
+        self, caller: Caller, grant: Grant, wanted: Sequence[Access], useful: Sequence[Access]
+    ) -> Unauthorized:
+        lacking = ", ".join(f"{access.action} on {access.kind} {access.name}" for access in grant.lacks(wanted))
+        msg = f"the token does not allow {lacking}"
+        return self._refusal(caller, msg, [*wanted, *useful], error="insufficient_scope")
+
+    def _refusal(self, caller: Caller, message: str, wanted: Sequence[Access], *, error: str = "") -> Unauthorized:
+        realm, service = self._realm.of(caller), self._verifier.service
+        challenge = bearer_challenge(realm, service, wanted, error=error, description=message)
+        return unauthorized(message, challenge, wanted)

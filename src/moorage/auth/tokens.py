@@ -1,0 +1,320 @@
+"""Tokens, signed and verified side by side: what one side writes the other side reads.
+
+Source: Docker token authentication specification; GitLab features TOK-001 to TOK-012; ADR 0019.
+"""
+
+import base64
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from joserfc import jws
+from joserfc.errors import BadSignatureError, JoseError
+from joserfc.jwk import RSAKey
+from joserfc.registry import check_crit_header
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from moorage.auth.access import Access, Action, Grant
+from moorage.auth.keys import Key, TrustedKey, TrustedKeys, UntrustedKey, import_key, key_id, shown
+from moorage.auth.protections import Protection
+
+LEEWAY_S = 60
+"""How far the issuer's clock may be from ours. Source: GitLab features TOK-005."""
+
+ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
+"""All are of key pairs: a secret that is shared would let the registry sign what it should only verify."""
+
+TOKEN_LIMIT_BYTES = 32 << 10
+ENTRIES_LIMIT = 100
+"""Repositories that one token may be for."""
+
+_ACTIONS = {action.value: action for action in Action}
+_AUDIENCES_LIMIT = 10
+"""Source: GitLab's registry, ``registry/auth/token/types.go``."""
+
+_IN_ORDER = Field(union_mode="left_to_right")
+_Time = Annotated[int | Annotated[float, Field(allow_inf_nan=False)], _IN_ORDER]
+
+
+class InvalidToken(Exception):
+    """A token that cannot be accepted; the text says why and is safe to show."""
+
+
+class _Part(BaseModel):
+    """A part of a token: what is not known in it is ignored, what is known has to be of its type."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class TagPatterns(_Part):
+    """Tags that may not be pushed or deleted: ``meta.tag_deny_access_patterns``."""
+
+    push: list[str] | None = None
+    delete: list[str] | None = None
+
+
+class Meta(_Part):
+    """What GitLab says of a repository."""
+
+    project_path: str | None = None
+    project_id: int | None = None
+    root_namespace_id: int | None = None
+    tag_deny_access_patterns: TagPatterns | None = None
+    tag_immutable_patterns: list[str] | None = None
+
+
+class AccessClaim(_Part):
+    """What is allowed on one repository, or on the registry."""
+
+    type: str
+    name: str
+    actions: Annotated[list[str], Field(max_length=20)] | None = None
+    meta: Meta | None = None
+
+
+class Claims(_Part):
+    """What a token says. Moments are in seconds since 1970."""
+
+    iss: str
+    aud: Annotated[str | Annotated[list[str], Field(max_length=_AUDIENCES_LIMIT)], _IN_ORDER]
+    exp: _Time
+    nbf: _Time | None = None
+    iat: _Time | None = None
+    jti: str | None = None
+    sub: str | None = None
+    access: Annotated[list[AccessClaim], Field(max_length=ENTRIES_LIMIT)] | None = None
+    auth_type: str | None = None
+    user: str | None = None
+    """A token in the token, by GitLab: who it is, where there is no user."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """What tokens are signed with."""
+
+    key: Key
+    """With its private half."""
+    algorithm: str
+    chain: Sequence[x509.Certificate] = ()
+    """Sent along as ``x5c``, the key's own certificate first; empty: the key is only named, by ``kid``."""
+
+    @classmethod
+    def read(cls, pem: bytes, *, chain: Sequence[x509.Certificate] = ()) -> Self:
+        """Read a private key in PEM, without a password.
+
+        Raises:
+            ValueError: it is none, or of a kind that is not trusted.
+        """
+        try:
+            return cls.of(load_pem_private_key(pem, None), chain=chain)
+        except TypeError as exc:
+            raise ValueError(str(exc)) from None
+
+    @classmethod
+    def of(cls, private: object, *, chain: Sequence[x509.Certificate] = ()) -> Self:
+        """Sign with a private key of the ``cryptography`` package.
+
+        Raises:
+            ValueError: it is of a kind that is not trusted.
+        """
+        key = import_key(private)
+        curves = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
+        algorithm = "RS256" if isinstance(key, RSAKey) else curves.get(key.curve_name)
+        if algorithm is None or not key.is_private:
+            msg = "a private key is needed: RSA, P-256, P-384, P-521 or Ed25519"
+            raise ValueError(msg)
+        return cls(key, algorithm, chain)
+
+    @property
+    def id(self) -> str:
+        """The key's fingerprint, as ``kid`` has it."""
+        return key_id(self.key)
+
+
+def mint(claims: Claims, key: SigningKey) -> str:
+    """A token that says *claims*."""
+    header: dict[str, Any] = {"typ": "JWT", "alg": key.algorithm, "kid": key.id}
+    if key.chain:
+        header["x5c"] = [base64.b64encode(certificate.public_bytes(Encoding.DER)).decode() for certificate in key.chain]
+    return jws.serialize_compact(header, claims.model_dump_json(exclude_none=True), key.key, registry=_REGISTRY)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A token that was found good."""
+
+    grant: Grant
+    keys: TrustedKeys
+    """Those that it was verified by."""
+    ends_at: float
+    """Until when, in seconds since 1970; the leeway is in it."""
+
+
+class Verifier:
+    """Tells good tokens from others."""
+
+    def __init__(self, *, issuer: str, service: str, algorithms: Collection[str] = ALGORITHMS) -> None:
+        self.issuer = issuer
+        self.service = service
+        self._registry = _Registry(algorithms)
+
+    def verify(self, token: str, keys: TrustedKeys, *, now: float) -> Verified:
+        """Check a token's signature, then its claims, at *now* (seconds since 1970).
+
+        Raises:
+            InvalidToken: something is wrong with it; only of a token whose signature is good claims are told.
+        """
+        key, payload = self._open(token, keys, now)
+        try:
+            claims = Claims.model_validate_json(payload)
+        except ValidationError as exc:
+            raise InvalidToken(_malformed(exc)) from None
+        self._check(claims, now)
+        ends_at = min(float(claims.exp) + LEEWAY_S, key.ends_at)
+        return Verified(grant_of(claims), keys, ends_at)
+
+    def _open(self, token: str, keys: TrustedKeys, now: float) -> tuple[TrustedKey, bytes]:
+        """The key that the token is signed by, and what is signed.
+
+        Raises:
+            InvalidToken: nothing that can be trusted is.
+        """
+        found: list[TrustedKey] = []
+
+        def find(signature: Any) -> Key:  # noqa: ANN401 - one of joserfc's kinds
+            found.append(keys.find(signature.headers(), now))
+            return found[0].key
+
+        if len(token) > TOKEN_LIMIT_BYTES:
+            msg = f"the token is longer than {TOKEN_LIMIT_BYTES} bytes"
+            raise InvalidToken(msg)
+        try:
+            signature = jws.deserialize_compact(token, find, registry=self._registry)
+        except BadSignatureError:
+            msg = "the token's signature is not that of the key it names"
+            raise InvalidToken(msg) from None
+        except UntrustedKey as exc:
+            raise InvalidToken(str(exc)) from None
+        except JoseError as exc:
+            msg = f"the token is malformed: {exc.description or exc.error}"
+            raise InvalidToken(msg) from None
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
+            msg = "the token is malformed"
+            raise InvalidToken(msg) from None
+        return found[0], signature.payload
+
+    def _check(self, claims: Claims, now: float) -> None:
+        if claims.iss != self.issuer:
+            msg = f"the token's iss is {claims.iss[:80]!r}, which is not the issuer that this registry trusts"
+            raise InvalidToken(msg)
+        audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud
+        if self.service not in audiences:
+            msg = f"the token's aud is {', '.join(audiences)[:80]!r}, this service is {self.service!r}"
+            raise InvalidToken(msg)
+        if now > claims.exp + LEEWAY_S:
+            msg = f"the token has expired: its exp is {shown(claims.exp)}, it is {shown(now)} now"
+            raise InvalidToken(msg)
+        if claims.nbf is not None and now < claims.nbf - LEEWAY_S:
+            msg = f"the token is not valid yet: its nbf is {shown(claims.nbf)}, it is {shown(now)} now"
+            raise InvalidToken(msg)
+
+
+def grant_of(claims: Claims) -> Grant:
+    """What a token's claims allow and forbid. What no one here knows, such as other actions, allows nothing."""
+    accesses: set[Access] = set()
+    projects: dict[str, str] = {}
+    protections: dict[str, Protection] = {}
+    for entry in claims.access or ():
+        if entry.type not in ("repository", "registry"):
+            continue
+        kind = cast('Literal["repository", "registry"]', entry.type)
+        for name in entry.actions or ():
+            action = _ACTIONS.get(name)
+            if action is not None:
+                accesses.add(Access(kind, entry.name, action))
+        if kind == "repository" and entry.meta is not None:
+            if entry.meta.project_path:
+                projects.setdefault(entry.name, entry.meta.project_path)
+            found = _protection(entry.meta)
+            if found is not None:
+                # Not the last one alone: whoever asks for the same repository twice would get rid of the first.
+                known = protections.get(entry.name)
+                protections[entry.name] = found if known is None else known.joined(found)
+    return Grant(
+        actor=claims.sub or _user(claims.user),
+        accesses=frozenset(accesses),
+        actor_type=claims.auth_type or "",
+        projects=projects,
+        protections=protections,
+    )
+
+
+class _UserInfo(_Part):
+    """``user_info`` of the token in the token."""
+
+    username: str | None = None
+    token_type: str | None = None
+    deploy_token_id: int | None = None
+
+
+class _UserToken(_Part):
+    """What a token in the token says."""
+
+    user_info: _UserInfo
+
+
+def _user(token: str | None) -> str:
+    """Who it is, by the token in the token. It came in one that was verified, so it is believed as it is."""
+    if not token or token.count(".") != 2:  # noqa: PLR2004 - header, claims, signature
+        return ""
+    try:
+        payload = jws.extract_compact(token.encode(), registry=_REGISTRY).payload
+        info = _UserToken.model_validate_json(payload).user_info
+    except (JoseError, ValueError, TypeError, RecursionError):
+        return ""
+    if info.username:
+        return info.username
+    return f"{info.token_type or 'deploy_token'} {info.deploy_token_id}" if info.deploy_token_id else ""
+
+
+class _Registry(jws.JWSRegistry):
+    """joserfc's rules with ours: keys come with the token, and an algorithm is on the list or it is not."""
+
+    max_header_length = TOKEN_LIMIT_BYTES
+    max_payload_length = TOKEN_LIMIT_BYTES
+
+    def __init__(self, algorithms: Collection[str]) -> None:
+        super().__init__(algorithms=algorithms, strict_check_header=False)
+        self._known = algorithms
+
+    def check_header(self, header: dict[str, Any]) -> None:
+        """See that nothing is critical that is not known; what is used of the rest is looked at where it is used."""
+        check_crit_header(self.header_registry, header)
+
+    def get_alg(self, name: str) -> Any:  # noqa: ANN401 - as joserfc has it
+        if not isinstance(name, str) or name not in self._known:
+            msg = f"the token's alg {str(name)[:20]!r} is not accepted"
+            raise InvalidToken(msg)
+        return self.algorithms[name]
+
+
+_REGISTRY = _Registry(ALGORITHMS)
+
+
+def _protection(meta: Meta) -> Protection | None:
+    denied, immutable = meta.tag_deny_access_patterns, meta.tag_immutable_patterns or ()
+    push, delete = ((), ()) if denied is None else (denied.push or (), denied.delete or ())
+    if not (push or delete or immutable):
+        return None
+    return Protection(deny_push=tuple(push), deny_delete=tuple(delete), immutable=tuple(immutable))
+
+
+def _malformed(exc: ValidationError) -> str:
+    first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"the token's claim {where} is wrong: {first['msg']}" if where else "the token's claims are no JSON object"

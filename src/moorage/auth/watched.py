@@ -1,0 +1,85 @@
+"""A file that is read again when it has changed, without a signal or a restart."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from moorage.telemetry import get_log
+
+T = TypeVar("T")
+
+_LOOK_S = 1.0
+"""How often to look whether the file has changed."""
+
+_log = get_log("auth")
+
+_Stamp = tuple[int, int, int, int]
+
+
+class Watched(Generic[T]):
+    """What *parse* made of a file's bytes, made again when the file has changed.
+
+    A file that cannot be used, as it is when somebody is in the middle of writing it, leaves what was there before.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        parse: Callable[[bytes], T],
+        *,
+        limit_bytes: int,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Read the file.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it has more than *limit_bytes*, or *parse* says so.
+        """
+        self._path = path
+        self._parse = parse
+        self._limit_bytes = limit_bytes
+        self._monotonic = monotonic
+        self._look_at = monotonic() + _LOOK_S
+        self._stamp: _Stamp | None = self._stat()
+        self._value = self._read()
+
+    def get(self) -> T:
+        """The value of now, as of a second ago; the same object for as long as the file is the same."""
+        now = self._monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_S
+            self._look()
+        return self._value
+
+    def _look(self) -> None:
+        try:
+            stamp: _Stamp | None = self._stat()
+        except OSError as exc:
+            stamp, why = None, exc.strerror or "it cannot be read"
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        if stamp is not None:
+            try:
+                self._value = self._read()
+            except (OSError, ValueError) as exc:
+                why = str(exc)
+            else:
+                _log.info("read again, as it has changed", file=str(self._path))
+                return
+        _log.error("a changed file cannot be used; what it said before still counts", file=str(self._path), error=why)
+
+    def _stat(self) -> _Stamp:
+        found = os.stat(self._path)  # noqa: PTH116 - once a second, on the path of requests
+        return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+
+    def _read(self) -> T:
+        with self._path.open("rb") as file:
+            content = file.read(self._limit_bytes + 1)
+        if len(content) > self._limit_bytes:
+            msg = f"it has more than {self._limit_bytes} bytes"
+            raise ValueError(msg)
+        return self._parse(content)

@@ -1,0 +1,162 @@
+"""``moorage gc``: how garbage collection stands, a run now, and why something stays; asked over HTTP."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from moorage.cli.collection_words import explained, print_status, shown_bytes
+from moorage.cli.history import RegistryURL, reported
+from moorage.cli.options import AsJSON
+from moorage.cli.remote import DEFAULT_REGISTRY, CommandFailed, Remote
+
+gc_app = typer.Typer(help="Online garbage collection.", no_args_is_help=True, rich_markup_mode=None)
+
+_QUEUES = ("manifests", "blobs")
+_COUNTS = ("reviewed", "needed", "removed", "removed_bytes", "failed")
+_BUSY_PAUSE_S = 1.0
+_BUSY_LIMIT = 10
+"""So often in a row to ask again where somebody else holds all that is due."""
+
+
+@gc_app.command()
+@reported()
+def status(*, registry: RegistryURL = DEFAULT_REGISTRY, as_json: AsJSON = False) -> None:
+    """Show how garbage collection stands: what waits, how fast it goes, and what will be given back by when."""
+    found = Remote(registry).get("gc/status").value
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        print_status(found)
+
+
+@gc_app.command()
+@reported()
+def run(
+    *,
+    give_up_undo: Annotated[
+        bool,
+        typer.Option(
+            "--give-up-undo",
+            help="Do not wait for the review delay of what was deleted or lost its tags: it cannot come back then, and "
+            "a push under way that relies on an old layer may have to be repeated.",
+        ),
+    ] = False,
+    registry: RegistryURL = DEFAULT_REGISTRY,
+    as_json: AsJSON = False,
+) -> None:
+    """Collect what is due now, until nothing is; status 1 if something could not be removed."""
+    remote = Remote(registry)
+    sums = _drain(lambda: remote.post("gc/run", {"give_up_undo": give_up_undo}).value)
+    if as_json:
+        print(json.dumps(sums, indent=2))
+    else:
+        _print_run(sums, gave_up=give_up_undo)
+    if any(sums[queue]["failed"] for queue in _QUEUES if sums[queue] is not None):
+        raise typer.Exit(1)
+
+
+@gc_app.command()
+@reported()
+def explain(
+    place: Annotated[
+        str, typer.Argument(metavar="REPO@DIGEST", help="A manifest or a blob; REPO:TAG is what the tag points to.")
+    ],
+    *,
+    registry: RegistryURL = DEFAULT_REGISTRY,
+    as_json: AsJSON = False,
+) -> None:
+    """Say who needs something, or since when nobody does and when it goes."""
+    remote = Remote(registry)
+    repository, at, digest = place.partition("@")
+    if not at:
+        repository, digest = _tagged(remote, place)
+    found = remote.get("gc/explain", repository=repository, digest=digest).value
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        print("\n".join(explained(found)))
+
+
+def _tagged(remote: Remote, place: str) -> tuple[str, str]:
+    repository, colon, tag = place.rpartition(":")
+    if not colon:
+        msg = f"{place} names no manifest and no blob; give REPO@DIGEST, or REPO:TAG"
+        raise typer.BadParameter(msg)
+    digest = remote.get("tag", repository=repository, tag=tag).value["digest"]
+    if digest is None:
+        msg = f"there is no tag {tag}; moorage tag history {place} says whether there was one"
+        raise CommandFailed(msg)
+    return repository, str(digest)
+
+
+def _drain(ask: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Ask again and again until nothing is left, and show how far it is."""
+    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    sums: dict[str, Any] = {**dict.fromkeys(_QUEUES), "hurried": 0}
+    began, idle = time.monotonic(), 0
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("reviewing", total=None, rate="")
+        while True:
+            found = ask()
+            for queue in _QUEUES:
+                _add(sums, queue, found[queue])
+            sums["hurried"] += found["hurried"]
+            reviewed, left = (_total(sums, name) for name in ("reviewed", "left"))
+            rate = (
+                f"{reviewed / max(time.monotonic() - began, 0.001):.0f}/s {shown_bytes(_total(sums, 'removed_bytes'))}"
+            )
+            progress.update(task, completed=reviewed, total=reviewed + left, rate=rate)
+            if not left and not found["hurried"]:
+                return sums
+            if any(_settled(found[queue]) for queue in _QUEUES):
+                idle = 0
+                continue
+            idle += 1
+            if idle == _BUSY_LIMIT:
+                msg = f"{left} are due and held by somebody else; moorage gc status shows whether that goes on"
+                raise CommandFailed(msg)
+            time.sleep(_BUSY_PAUSE_S)
+
+
+def _add(sums: dict[str, Any], queue: str, found: Mapping[str, int] | None) -> None:
+    if found is None:
+        return
+    before = sums[queue] or dict.fromkeys(_COUNTS, 0)
+    sums[queue] = {name: before[name] + found[name] for name in _COUNTS} | {"left": found["left"]}
+
+
+def _settled(found: Mapping[str, int] | None) -> bool:
+    return found is not None and found["reviewed"] > found["busy"]
+
+
+def _total(sums: Mapping[str, Any], name: str) -> int:
+    return sum(sums[queue][name] for queue in _QUEUES if sums[queue] is not None)
+
+
+def _print_run(sums: Mapping[str, Any], *, gave_up: bool) -> None:
+    for queue in _QUEUES:
+        found = sums[queue]
+        if found is None:
+            print(f"{queue}: not collected by this node")
+            continue
+        size = f" ({shown_bytes(found['removed_bytes'])})" if queue == "blobs" else ""
+        print(f"{queue}: {found['reviewed']} reviewed, {found['needed']} needed, {found['removed']} removed{size}")
+        if found["failed"]:
+            print(f"{queue}: {found['failed']} could not be removed; moorage gc status says why")
+    removed = sums["manifests"] is not None and sums["manifests"]["removed"]
+    if removed and not gave_up:
+        print("what the removed manifests needed is reviewed after its own delay")

@@ -1,0 +1,121 @@
+"""Credentials for a registry, from the environment, and what to send when it asks for them.
+
+They are never arguments: those can be read by everybody on the machine.
+
+Source: Docker token authentication specification; RFC 7235 § 4.1.
+"""
+
+import base64
+import ipaddress
+import json
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+USERNAME, PASSWORD, TOKEN = "MOORAGE_USERNAME", "MOORAGE_PASSWORD", "MOORAGE_TOKEN"
+
+_DEADLINE_S = 60.0
+_ANSWER_LIMIT_BYTES = 1 << 20
+_PARAMETER = re.compile(r'([A-Za-z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))')
+_ADVICE = f"set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment"
+
+
+class NotLoggedIn(Exception):
+    """The registry asks for credentials that there are not, or that may not be sent; the text says what to do."""
+
+
+@dataclass(slots=True)
+class Credentials:
+    """Who is asking; what was got for it is kept for the requests that follow."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    header: str = field(default="", init=False, repr=False)
+    """The ``Authorization`` to send; empty: none."""
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Self:
+        """Those of the environment."""
+        found = cls(environ.get(USERNAME, ""), environ.get(PASSWORD, ""), environ.get(TOKEN, ""))
+        if found.token:
+            found.header = f"Bearer {found.token}"
+        return found
+
+    def answer(self, url: str, challenges: Sequence[str]) -> bool:
+        """Get what the registry at *url* asks for by its *challenges*; False if that was sent already.
+
+        Raises:
+            NotLoggedIn: it cannot be got, or must not be sent.
+        """
+        if self.token:
+            return False
+        for challenge in challenges:
+            scheme, _, rest = challenge.partition(" ")
+            parameters = {
+                name.lower(): re.sub(r"\\(.)", r"\1", quoted) or bare for name, quoted, bare in _PARAMETER.findall(rest)
+            }
+            if scheme.lower() == "bearer" and "realm" in parameters:
+                self.header = f"Bearer {self._fetch(parameters)}"
+                return True
+            if scheme.lower() == "basic":
+                return self._use_password(url)
+        return False
+
+    def _use_password(self, url: str) -> bool:
+        header = self._basic(url)
+        is_new, self.header = header != self.header, header
+        return is_new
+
+    def _basic(self, url: str) -> str:
+        if not self.username:
+            msg = f"the registry asks for a user and a password: set {USERNAME} and {PASSWORD} in the environment"
+            raise NotLoggedIn(msg)
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+            msg = f"the password is not sent to {url}, as it could be read on the way: use https"
+            raise NotLoggedIn(msg)
+        return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
+
+    def _fetch(self, parameters: Mapping[str, str]) -> str:
+        """A token from where the registry says, as the user, or as nobody in particular without one."""
+        realm = parameters["realm"]
+        if urllib.parse.urlsplit(realm).scheme not in ("http", "https"):
+            msg = f"the registry says that tokens are to be had at {realm}, which is no URL"
+            raise NotLoggedIn(msg)
+        query = [("service", parameters.get("service", ""))]
+        query += [("scope", scope) for scope in parameters.get("scope", "").split()]
+        if self.username:
+            query.append(("account", self.username))
+        mark = "&" if urllib.parse.urlsplit(realm).query else "?"
+        request = urllib.request.Request(f"{realm}{mark}{urllib.parse.urlencode(query)}")  # noqa: S310 - as above
+        if self.username:
+            # Not to where a redirect leads.
+            request.add_unredirected_header("Authorization", self._basic(realm))
+        try:
+            with urllib.request.urlopen(request, timeout=_DEADLINE_S) as response:  # noqa: S310 - as above
+                value = json.loads(response.read(_ANSWER_LIMIT_BYTES))
+            token = value.get("token") or value["access_token"]
+        except urllib.error.HTTPError as exc:
+            exc.close()
+            who = f"{self.username}, or the password," if self.username else f"who has no credentials; {_ADVICE}"
+            msg = f"{realm} gives no token to {who} (it said {exc.code})"
+            raise NotLoggedIn(msg) from None
+        except OSError as exc:
+            msg = f"cannot ask {realm} for a token: {getattr(exc, 'reason', exc)}"
+            raise NotLoggedIn(msg) from None
+        except (ValueError, LookupError, AttributeError, TypeError):
+            msg = f"what {realm} answers holds no token"
+            raise NotLoggedIn(msg) from None
+        return str(token)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,92 @@
+"""``moorage garbage-collect``: what it takes; what it does is in ``collecting``."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moorage.cli.options import AsJSON
+from moorage.config.durations import parse_duration
+
+_FORCED_GRACE = timedelta(hours=24)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[CONFIG]",
+        help="The registry's configuration file; else REGISTRY_CONFIGURATION_PATH.",
+        show_default=False,
+    ),
+]
+
+
+def _parse_grace(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from None
+
+
+def garbage_collect(
+    config: ConfigFile = None,
+    *,
+    delete_untagged: Annotated[
+        bool,
+        typer.Option(
+            "--delete-untagged",
+            "-m",
+            help="Delete manifests, too, that no tag points to, no kept index lists and whose subject is not kept.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", "-d", help="Find out what would be deleted, and delete nothing."),
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Run although a registry takes pushes. What is younger than --grace stays; still, a push that counts "
+            "on an old blob which nothing refers to may lose it.",
+        ),
+    ] = False,
+    grace: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=_parse_grace,
+            metavar="DURATION",
+            help="Keep what is younger, such as 48h; with --force 24h if not given, otherwise nothing.",
+        ),
+    ] = None,
+    ignore_damaged: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-damaged",
+            help="Go on although manifests cannot be read. Layers that only they refer to are deleted for good.",
+        ),
+    ] = False,
+    debug_server: Annotated[
+        str | None,
+        typer.Option("--debug-server", "-s", metavar="ADDR", help="Accepted for GitLab's scripts; does nothing."),
+    ] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Delete what no manifest refers to, where images are in link files; with -m, untagged manifests too."""
+    from moorage.cli import collecting  # noqa: PLC0415 - other commands need not wait for its imports
+    from moorage.gc.offline_run import OfflineOptions  # noqa: PLC0415 - as above
+
+    if grace is None:
+        grace = _FORCED_GRACE if force else timedelta(0)
+    options = OfflineOptions(
+        delete_untagged=delete_untagged,
+        dry_run=dry_run,
+        force=force,
+        grace=grace,
+        ignore_damaged=ignore_damaged,
+    )
+    try:
+        status = collecting.collect(config, options, debug_server=debug_server, as_json=as_json)
+    except KeyboardInterrupt:
+        status = collecting.interrupted()
+    raise typer.Exit(status)

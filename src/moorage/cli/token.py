@@ -1,0 +1,95 @@
+"""``moorage token``: a small token server, its keys, and what its rules say."""
+
+import json
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moorage.cli.options import AsJSON
+from moorage.config.durations import format_duration, parse_duration
+from moorage.errors import ConfigurationError, Mistake
+
+token_app = typer.Typer(
+    help="A small token server, for sites whose rules fit into a file.", no_args_is_help=True, rich_markup_mode=None
+)
+
+SettingsFile = Annotated[Path, typer.Argument(metavar="SETTINGS", help="The token server's file.")]
+
+
+@token_app.command()
+def serve(settings: SettingsFile) -> None:
+    """Start the token server."""
+    from moorage.telemetry import LogSettings, configure, get_log  # noqa: PLC0415 - other commands need not wait
+    from moorage.token_server.serving import TokenServer  # noqa: PLC0415 - as above
+    from moorage.token_server.settings import Settings  # noqa: PLC0415 - as above
+
+    found = Settings.read(settings)
+    configure(LogSettings(formatter=found.log, fields={}))
+    log, server = get_log("tokens"), TokenServer(found)
+    if server.has_new_keys:
+        log.info("new keys", rootcertbundle=str(server.keys.bundle), jwks=str(server.keys.jwks))
+    scheme = "http" if server.tls is None else "https"
+    server.run(lambda: log.info("listening", url=f"{scheme}://{found.addr}/token"))
+
+
+@token_app.command()
+def rotate(
+    settings: SettingsFile,
+    *,
+    after: Annotated[
+        str,
+        typer.Option(metavar="DURATION", help="How long the registries may take to get the new public files."),
+    ] = "10s",
+    compromised: Annotated[
+        bool, typer.Option("--compromised", help="Drop the old keys and all refresh tokens at once.")
+    ] = False,
+) -> None:
+    """Make a new key. The old one is trusted until the last token that it has signed has ended."""
+    from moorage.token_server.key_ring import KeyFolder  # noqa: PLC0415 - other commands need not wait
+    from moorage.token_server.settings import Settings  # noqa: PLC0415 - as above
+
+    found = Settings.read(settings)
+    try:
+        delay = parse_duration(after)
+    except ValueError as exc:
+        raise ConfigurationError([Mistake("--after", str(exc))]) from None
+    if delay < timedelta(0):
+        raise ConfigurationError([Mistake("--after", "a duration of at least 0 is needed")])
+    folder, now = KeyFolder(Path(found.keys)), time.time()
+    try:
+        if folder.prepare(now):
+            print(f"the first keys are in {found.keys}")
+            return
+        folder.rotate(now, delay=delay, is_compromised=compromised)
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError([Mistake("keys", f"{found.keys} cannot be used: {exc}")]) from None
+    if compromised:
+        print("a new key signs from now on; tokens of the old ones and all refresh tokens are void")
+    else:
+        print(f"a new key signs in {format_duration(delay)}; the old one is trusted until its last token has ended")
+
+
+@token_app.command()
+def explain(
+    settings: SettingsFile,
+    user: Annotated[str, typer.Argument(metavar="USER", help="A user; `anonymous` is somebody without a password.")],
+    scope: Annotated[list[str], typer.Argument(metavar="SCOPE...", help="Such as repository:group/app:pull,push")],
+    *,
+    as_json: AsJSON = False,
+) -> None:
+    """Say which rule allows each action, or why none does; status 1 if one is denied."""
+    from moorage.token_server.explaining import explain_all  # noqa: PLC0415 - other commands need not wait
+
+    answers = explain_all(settings, user, scope)
+    if as_json:
+        print(json.dumps([answer._asdict() for answer in answers], indent=2))
+    else:
+        for answer in answers:
+            mark = "allowed" if answer.allowed else "denied"
+            print(f"{answer.scope} {answer.action}: {mark}: {answer.reason}")
+    sys.stdout.flush()
+    raise typer.Exit(0 if all(answer.allowed for answer in answers) else 1)

@@ -1,0 +1,46 @@
+"""What pydantic finds wrong, as mistakes with their place in the file and in our words."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from moorage.config.schema import shown
+from moorage.errors import Mistake
+
+_MESSAGES = {
+    "missing": "is needed",
+    "list_type": "a list is needed",
+    "dict_type": "a mapping is needed",
+    "model_type": "a mapping is needed",
+    "model_attributes_type": "a mapping is needed",
+    "string_type": "text is needed",
+    "string_too_short": "must not be empty",
+    "float_type": "a number is needed",
+}
+
+
+def mistakes_of(exc: ValidationError, path: str, *, known: Sequence[str] = ()) -> Iterator[Mistake]:
+    """Each mistake, below *path*; *known* are keys that an unknown one may have been meant for."""
+    for error in exc.errors(include_url=False, include_context=True, include_input=False):
+        yield Mistake(_path(path, error["loc"]), _message(error, known))
+
+
+def _path(prefix: str, parts: tuple[int | str, ...]) -> str:
+    text = prefix
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{shown(part)}"
+    return text.lstrip(".")
+
+
+def _message(error: ErrorDetails, known: Sequence[str]) -> str:
+    context = error.get("ctx", {})
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(error["loc"][-1]).lower(), known, n=1)
+        return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; there are {', '.join(known)}"
+    if error["type"] == "value_error":
+        return str(context.get("error", "is wrong"))
+    if isinstance(context.get("gt"), str):  # A timedelta, as Python writes it.
+        return "a duration of more than 0 is needed"
+    return _MESSAGES.get(error["type"]) or error["msg"].replace("Input should", "should")

@@ -1,0 +1,111 @@
+"""The interface to explanations: who needs a manifest or a blob, or since when nobody does and when it goes.
+
+Told for one repository, to somebody who may pull from it: of other repositories only whether any of them needs it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from moorage.metadata.queues import Queue
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName, Tag
+
+SHOWN_LIMIT = 20
+"""So many tags or holders an explanation names."""
+
+Role = Literal["layer", "config", "child", "subject", "awaited"]
+"""What something is for whoever holds it; ``awaited``: it was named when it was not there yet."""
+
+Verdict = Literal["kept", "goes", "claimed", "unscheduled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A manifest of the repository that something hangs on."""
+
+    digest: Digest
+    role: Role
+    tag: Tag | None
+    """One of its tags."""
+    is_deleted: bool
+    goes_at: datetime | None
+    """When it goes itself, as nothing needs it; None: it does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled:
+    """A review that is in a queue."""
+
+    event: str
+    """What put it there."""
+    due_at: datetime
+    attempts: int
+    """How often it failed."""
+    error: str | None
+    """Why it failed last."""
+    claimed_until: datetime | None
+    """A collector is at it, and has until then; None: nobody is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastChange:
+    """The last change by which something lost a tag, or was deleted."""
+
+    action: str
+    tag: Tag | None
+    at: datetime
+    actor: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What is known of a manifest or a blob in a repository."""
+
+    kind: Queue
+    size_bytes: int
+    created_at: datetime
+    deleted_at: datetime | None
+    """Nobody can see it in this repository since then."""
+    missing_since: datetime | None = None
+    """Its bytes were found missing or damaged then."""
+    is_needed: bool
+    """Whether a review would keep it."""
+    tags: Sequence[Tag] = ()
+    holders: Sequence[Holder] = ()
+    """The first of each kind of those that need it, in this repository."""
+    has_more: bool = False
+    """Whether there are more tags or holders than those."""
+    is_needed_elsewhere: bool = False
+    """Whether a manifest of another repository needs it."""
+    review: Scheduled | None
+    changed: LastChange | None = None
+    delay: timedelta
+    """How long what it holds waits after it, before that is looked at."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What will become of it.
+
+        ``claimed``: a collector is at it right now; ``unscheduled``: nothing needs it, and no review is to come.
+        """
+        if self.is_needed:
+            return "kept"
+        if self.review is None:
+            return "unscheduled"
+        return "goes" if self.review.claimed_until is None else "claimed"
+
+
+class Explanations(ABC):
+    """Explains what garbage collection does to one thing."""
+
+    @abstractmethod
+    async def explain(self, name: RepositoryName, digest: Digest) -> Sequence[Explanation]:
+        """What is known of *digest* in a repository, as a manifest, as a blob, or as both; empty: nothing.
+
+        Raises:
+            NameUnknown: there is no such repository.
+        """

@@ -1,0 +1,12 @@
+"""The interface to counts of rows, for metrics."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+
+class RowCounts(ABC):
+    """How many rows of some kinds a database has."""
+
+    @abstractmethod
+    async def count(self) -> Mapping[str, int]:
+        """Count, by GitLab's name for each kind. Reads both review queues. Source: GitLab features MET-024."""

@@ -1,0 +1,26 @@
+"""Counts of rows, beside the event loop."""
+
+from collections.abc import Mapping
+
+from moorage.metadata.rows import RowCounts
+from moorage.sql.base import Database
+from moorage.sql.queries import load_queries
+
+_QUERIES = dict(load_queries("moorage.metadata.sql", "rows"))
+_NOW = _QUERIES.pop("now")
+_OVERDUE = "_overdue"
+
+
+class SqlRowCounts(RowCounts):
+    """The review queues, and the migrations that were applied."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def count(self) -> Mapping[str, int]:
+        ((now,),) = await self._database.all(_NOW)
+        counts = {}
+        for name, query in _QUERIES.items():
+            args = (now,) if name.endswith(_OVERDUE) else ()
+            counts[name] = int((await self._database.all(query, *args, heavy=True))[0][0])
+        return counts

@@ -1,0 +1,60 @@
+"""What a manifest of any kind names, read leniently: for garbage collection, which must not overlook anything.
+
+What may be pushed is decided strictly, in ``manifests.py``. Here a manifest that would be refused today, because it
+is of Docker's schema 1 or breaks a rule that its registry did not have, still keeps what it names.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from moorage.errors import DigestInvalid, ManifestInvalid
+from moorage.oci.digests import Digest
+
+_LISTS = ("config", "layers", "blobs", "manifests")
+_SCHEMA1_LIST, _SCHEMA1_DIGEST = "fsLayers", "blobSum"
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """The digests in a manifest."""
+
+    references: tuple[Digest, ...]
+    """Config, layers, entries of an index: of whatever kind each is, and layers that may stay elsewhere too."""
+    subject: Digest | None
+    """What the manifest is about; it needs it no more than a letter needs its addressee."""
+
+
+def mentions(payload: bytes) -> Mentions:
+    """Read a manifest.
+
+    Raises:
+        ManifestInvalid: it is not a JSON object, so nobody knows what it names.
+    """
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError) as exc:
+        msg = f"the manifest is not JSON: {exc}"
+        raise ManifestInvalid(msg) from None
+    if not isinstance(value, dict):
+        msg = "a manifest is a JSON object"
+        raise ManifestInvalid(msg)
+    return Mentions(tuple(_references(value)), _digest(value.get("subject"), "digest"))
+
+
+def _references(value: Mapping[str, object]) -> Iterator[Digest]:
+    for name in (*_LISTS, _SCHEMA1_LIST):
+        items = value.get(name)
+        key = _SCHEMA1_DIGEST if name == _SCHEMA1_LIST else "digest"
+        for item in items if isinstance(items, list) else (items,):
+            digest = _digest(item, key)
+            if digest is not None:
+                yield digest
+
+
+def _digest(item: object, key: str) -> Digest | None:
+    text = item.get(key) if isinstance(item, dict) else None
+    try:
+        return Digest.parse(text) if isinstance(text, str) else None
+    except DigestInvalid:
+        return None  # Nothing of that name can be in storage.

@@ -1,0 +1,95 @@
+"""The metrics of a node, whichever of its processes is asked. Imported where metrics are on, and nowhere else.
+
+Every process writes what it counts into files of its own in a folder that all can read (prometheus-client's
+multiprocess mode); whoever is asked adds up all of them. The files belong to the process's place and not to its id: one
+that is started again goes on with those of the one before it, so nothing that was counted is lost, and there are never
+more files than places. Values that hold only now are not among them: those are looked up when somebody asks.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest, values
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from moorage.errors import BackendError
+from moorage.metadata.rows import RowCounts
+from moorage.telemetry import get_log
+
+_KINDS = ("counter", "histogram")
+_FILE_BYTES = 1 << 20
+"""More than all there is to count ever needs."""
+_DEADLINE_S = 10.0
+_USUAL_INTERVAL = timedelta(seconds=10)
+
+_log = get_log("metrics")
+
+
+def count_in(folder: Path, place: int) -> CollectorRegistry:
+    """Have this process count in files of *folder*, as the only one of this *place*; return what to register with.
+
+    The room for it is taken at once: a file that cannot grow when it has to would be the end of the process.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    for kind in _KINDS:
+        with (folder / f"{kind}_{place}.db").open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
+    values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]  # the library's
+    return CollectorRegistry()
+
+
+class Exposition:
+    """What Prometheus is told."""
+
+    def __init__(self, folder: Path, *, rows: RowCounts | None = None, interval: timedelta = _USUAL_INTERVAL) -> None:
+        """*rows*: what to count besides; a count stands for *interval*, zero for ten seconds."""
+        self._folder = folder
+        self._rows = rows
+        self._interval_s = (interval or _USUAL_INTERVAL).total_seconds()
+        self._lock = asyncio.Lock()
+        self._counted_at = float("-inf")
+        self._counts: Mapping[str, int] = {}
+
+    async def text(self) -> bytes:
+        """Everything, in Prometheus' text format. What the database does not tell in time is left out."""
+        if self._rows is not None:
+            async with self._lock:
+                if time.monotonic() - self._counted_at >= self._interval_s:
+                    self._counts = await self._count(self._rows)
+                    self._counted_at = time.monotonic()
+        return await asyncio.to_thread(self._generate, self._counts)
+
+    async def _count(self, rows: RowCounts) -> Mapping[str, int]:
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                return await rows.count()
+        except (BackendError, TimeoutError) as exc:
+            _log.warning("rows could not be counted for metrics", error=str(exc))
+            return {}
+
+    def _generate(self, counts: Mapping[str, int]) -> bytes:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=str(self._folder))  # type: ignore[no-untyped-call]  # as above
+        if counts:
+            registry.register(_Rows(counts))
+        return bytes(generate_latest(registry))
+
+
+class _Rows(Collector):
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily("registry_database_rows", "Rows in the database, by kind.", labels=["query_name"])
+        for name, count in self._counts.items():
+            family.add_metric([name], count)
+        yield family

@@ -1,0 +1,1 @@
+"""A small token server: who may do what by a file of rules, said in signed tokens."""

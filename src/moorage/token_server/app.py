@@ -1,0 +1,260 @@
+"""The token endpoint: Docker's form (GET, Basic) and OAuth2's (POST, a form).
+
+Source: Docker token authentication specification, and its OAuth2 part; RFC 6749 § 4.3, § 5, § 6.
+"""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from moorage.auth.basic import PasswordGuard
+from moorage.auth.guards import Caller
+from moorage.auth.passwords import PasswordFile
+from moorage.errors import BodyTooLarge, MethodNotAllowed, MoorageError, ParameterInvalid, RouteUnknown, Unauthorized
+from moorage.http.bodies import Bodies, ClientGone
+from moorage.http.call import Call
+from moorage.http.errors import entry, render, respond
+from moorage.http.responses import Response
+from moorage.http.urls import Urls
+from moorage.telemetry import get_log, request_id
+from moorage.token_server.issuing import Issued, TokenIssuer
+from moorage.token_server.refresh_tokens import RefreshInvalid, RefreshTokens
+from moorage.token_server.scopes import Scope, ScopeInvalid, parse_scopes
+
+PATHS = frozenset({"/token", "/auth/token"})
+"""The second is where a registry with ``autoredirect`` sends its clients."""
+
+_BODY_LIMIT_BYTES = 64 << 10
+_FIELDS_LIMIT = 200
+_CLIENT_LIMIT = 100
+_LISTED_LIMIT = 2000
+"""Characters of scopes in the log."""
+_CLIENT_GONE = 499
+_FORM = "application/x-www-form-urlencoded"
+_METHODS = ("GET", "POST")
+_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+_log = get_log("tokens")
+
+
+class _OAuthRefused(Exception):
+    """An answer as OAuth2 wants it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    """A request whose user and password came in its body."""
+
+    headers: Mapping[str, str]
+    id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request is about, in either form."""
+
+    scopes: Sequence[Scope]
+    client: str
+    wants_refresh: bool
+
+
+class TokenApp:
+    """Answers every request to the token server."""
+
+    def __init__(
+        self,
+        issuer: TokenIssuer,
+        guard: PasswordGuard,
+        users: Callable[[], PasswordFile],
+        *,
+        refresh_lifetime: timedelta,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._issuer = issuer
+        self._guard = guard
+        self._users = users
+        self._refresh_lifetime = refresh_lifetime
+        self._now = now
+        self._bodies = Bodies()
+
+    async def __call__(self, request: web.BaseRequest) -> Response:
+        """Answer one request; whatever goes wrong, with a status and a body that say so."""
+        path, _, query = request.raw_path.partition("?")
+        identity = request_id(request.headers.get("X-Request-Id"))
+        call = Call(request, identity, path, query, urls=Urls(), common={**_HEADERS, "X-Request-Id": identity})
+        try:
+            response = await self._answer(call)
+        except ClientGone:
+            response = Response(_CLIENT_GONE)
+            response.force_close()
+        except _OAuthRefused as exc:
+            response = _refused(exc)
+        except MoorageError as exc:
+            response = render(exc)
+        except Exception:  # noqa: BLE001 - the outermost: a mistake of ours must not end the server
+            _log.exception("request crashed", correlation_id=call.id, method=request.method)
+            response = respond(500, entry("UNKNOWN", "the token server made a mistake; its log has the request id"))
+        call.finish(response)
+        return response
+
+    async def _answer(self, call: Call) -> Response:
+        if call.path == "/":
+            return Response(200, {}, b"{}")
+        if call.path not in PATHS:
+            msg = "there is nothing at this path; tokens are at /token and /auth/token"
+            raise RouteUnknown(msg)
+        if call.request.method == "GET":
+            return await self._by_get(call)
+        if call.request.method == "POST":
+            return await self._by_post(call)
+        msg = f"{call.request.method[:20]} is not possible here"
+        raise MethodNotAllowed(msg, allowed=_METHODS)
+
+    async def _by_get(self, call: Call) -> Response:
+        query = call.query
+        service = query.first("service")
+        if service and service != self._issuer.service:
+            raise ParameterInvalid(self._not_ours(service))
+        try:
+            asked = _Asked(
+                scopes=parse_scopes(query.all("scope")),
+                client=query.first("client_id") or "",
+                wants_refresh=(query.first("offline_token") or "").lower() in ("true", "1"),
+            )
+        except ScopeInvalid as exc:
+            raise ParameterInvalid(str(exc)) from None
+        user = (await self._guard.check(call, ())).actor if "Authorization" in call.headers else None
+        issued = self._issued(call, user, asked, by="nothing" if user is None else "basic")
+        answer: dict[str, object] = {"token": issued.token, **_common(issued)}
+        if asked.wants_refresh and user is not None:
+            answer["refresh_token"] = self._refresh_token(user)
+        return _json(answer)
+
+    async def _by_post(self, call: Call) -> Response:
+        form = await self._form(call)
+        service = form.get("service", "")
+        if service != self._issuer.service:
+            raise _OAuthRefused(400, "invalid_request", self._not_ours(service))
+        try:
+            scopes = parse_scopes([form.get("scope", "")])
+        except ScopeInvalid as exc:
+            raise _OAuthRefused(400, "invalid_scope", str(exc)) from None
+        asked = _Asked(scopes, form.get("client_id", ""), form.get("access_type") == "offline")
+        refresh_token, grant_type = "", form.get("grant_type", "")
+        match grant_type:
+            case "password":
+                user = await self._by_password(call, form)
+                refresh_token = self._refresh_token(user) if asked.wants_refresh else ""
+            case "refresh_token":
+                refresh_token = form.get("refresh_token", "")
+                user = self._by_refresh(refresh_token)
+            case _:
+                msg = f"grant_type {grant_type[:40]!r} is not known here; there are password and refresh_token"
+                raise _OAuthRefused(400, "unsupported_grant_type", msg)
+        issued = self._issued(call, user, asked, by=grant_type)
+        answer: dict[str, object] = {**_common(issued), "scope": " ".join(map(str, issued.granted))}
+        if refresh_token:
+            answer["refresh_token"] = refresh_token
+        return _json(answer)
+
+    async def _form(self, call: Call) -> Mapping[str, str]:
+        if call.request.content_type != _FORM:
+            raise _OAuthRefused(400, "invalid_request", f"the Content-Type has to be {_FORM}")
+        body = await self._bodies.whole(call.request, check_size=_check_size)
+        try:
+            fields = parse_qs(
+                body.decode("utf-8"), keep_blank_values=True, max_num_fields=_FIELDS_LIMIT, errors="strict"
+            )
+        except ValueError:
+            raise _OAuthRefused(400, "invalid_request", "the body is no form, or has too many fields") from None
+        # Source: RFC 6749 § 3.2: no parameter more than once.
+        if repeated := [name for name, values in fields.items() if len(values) > 1]:
+            raise _OAuthRefused(400, "invalid_request", f"{repeated[0][:40]!r} is there more than once")
+        return {name: values[0] for name, values in fields.items()}
+
+    async def _by_password(self, call: Call, form: Mapping[str, str]) -> str:
+        """As if it had come in a header, so that guessing is slowed down in the same way."""
+        user, password = form.get("username", ""), form.get("password", "")
+        if not user or ":" in user:
+            raise _OAuthRefused(400, "invalid_request", "username is needed, without a colon, and password")
+        header = "Basic " + base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
+        presented: Caller = _Presented({"Authorization": header}, call.id, call.address)
+        try:
+            return (await self._guard.check(presented, ())).actor
+        except Unauthorized as exc:
+            raise _OAuthRefused(401, "invalid_grant", exc.message) from None
+
+    def _by_refresh(self, token: str) -> str:
+        tokens = self._refresh_tokens()
+        try:
+            user = tokens.user_of(token)
+            tokens.check(token, self._users().hashes.get(user), self._now())
+        except RefreshInvalid as exc:
+            raise _OAuthRefused(401, "invalid_grant", str(exc)) from None
+        return user
+
+    def _issued(self, call: Call, user: str | None, asked: _Asked, *, by: str) -> Issued:
+        issued = self._issuer.issue(user, asked.scopes, self._now())
+        _log.info(
+            "token",
+            correlation_id=call.id,
+            user=user or "",
+            by=by,
+            client=asked.client[:_CLIENT_LIMIT],
+            remote=call.address,
+            asked=_listed(asked.scopes),
+            granted=_listed(issued.granted),
+        )
+        return issued
+
+    def _refresh_token(self, user: str) -> str:
+        hashed = self._users().hashes.get(user)
+        if hashed is None:  # Taken out of the file a moment ago.
+            return ""
+        return self._refresh_tokens().make(user, hashed, self._now() + self._refresh_lifetime.total_seconds())
+
+    def _refresh_tokens(self) -> RefreshTokens:
+        return RefreshTokens(self._issuer.ring().refresh_secret, self._issuer.service)
+
+    def _not_ours(self, service: str) -> str:
+        return f"tokens for the service {service[:80]!r} are not given here, but for {self._issuer.service!r}"
+
+
+def _listed(scopes: Sequence[Scope]) -> str:
+    return " ".join(map(str, scopes))[:_LISTED_LIMIT]
+
+
+def _common(issued: Issued) -> dict[str, object]:
+    return {
+        "access_token": issued.token,
+        "expires_in": int(issued.lifetime.total_seconds()),
+        "issued_at": issued.issued_at.isoformat().replace("+00:00", "Z"),
+    }
+
+
+def _json(answer: Mapping[str, object]) -> Response:
+    return Response(200, {}, json.dumps(answer, separators=(",", ":")).encode())
+
+
+def _refused(exc: _OAuthRefused) -> Response:
+    """OAuth2's body, and in it the one that registry clients show to people."""
+    code = "UNAUTHORIZED" if exc.status == 401 else "UNSUPPORTED"  # noqa: PLR2004 - the status of RFC 9110
+    body = {"error": exc.code, "error_description": exc.message, "errors": [entry(code, exc.message)]}
+    return Response(exc.status, {}, json.dumps(body, separators=(",", ":")).encode())
+
+
+def _check_size(count: int) -> None:
+    if count > _BODY_LIMIT_BYTES:
+        msg = f"a form has at most {_BODY_LIMIT_BYTES} bytes"
+        raise BodyTooLarge(msg)

@@ -1,0 +1,65 @@
+"""``moorage token explain``: the decision that a token would be made by, in words."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from moorage.auth.passwords import PasswordFile
+from moorage.errors import ConfigurationError, Mistake
+from moorage.token_server.rules import EVERYBODY, FILE_LIMIT_BYTES, Rules, RulesInvalid
+from moorage.token_server.scopes import ScopeInvalid, parse_scopes
+from moorage.token_server.settings import Settings
+
+
+class Explained(NamedTuple):
+    """One action of one scope."""
+
+    scope: str
+    action: str
+    allowed: bool
+    reason: str
+
+
+def explain_all(settings_path: Path, user: str, scopes: Sequence[str]) -> Sequence[Explained]:
+    """Which actions of *scopes* a user has, and why. No keys are needed, and no server.
+
+    Raises:
+        ConfigurationError: a file or a scope cannot be used.
+    """
+    settings = Settings.read(settings_path)
+    rules, somebody = _rules(Path(settings.rules)), None if user == EVERYBODY else user
+    try:
+        asked = parse_scopes(scopes)
+    except ScopeInvalid as exc:
+        raise ConfigurationError([Mistake("SCOPE", str(exc))]) from None
+    stranger = somebody is not None and somebody not in _users(Path(settings.users))
+    return [
+        Explained(
+            f"{scope.kind}:{scope.name}",
+            verdict.action,
+            verdict.is_allowed and not stranger,
+            f"{user} is not in {settings.users} and cannot log in" if stranger else verdict.reason,
+        )
+        for scope in asked
+        for verdict in rules.explain(somebody, scope)
+    ]
+
+
+def _rules(path: Path) -> Rules:
+    try:
+        with path.open("rb") as stream:
+            return Rules.parse(stream.read(FILE_LIMIT_BYTES))
+    except OSError as exc:
+        raise ConfigurationError([Mistake("rules", f"cannot read {path}: {exc.strerror}")]) from None
+    except RulesInvalid as exc:
+        mistakes = [Mistake(f"{path}: {mistake.path}", mistake.message) for mistake in exc.mistakes]
+        raise ConfigurationError(mistakes) from None
+
+
+def _users(path: Path) -> frozenset[str]:
+    try:
+        return frozenset(PasswordFile.parse(path.read_bytes()).hashes)
+    except OSError as exc:
+        raise ConfigurationError([Mistake("users", f"cannot read {path}: {exc.strerror}")]) from None
+    except ValueError as exc:
+        raise ConfigurationError([Mistake("users", f"{path} cannot be used: {exc}")]) from None

@@ -1,0 +1,136 @@
+"""``moorage token serve``: the files are read, and one process serves until it is told to stop."""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import uvloop
+from aiohttp import web
+
+from moorage.auth.basic import PasswordGuard
+from moorage.auth.passwords import PasswordFile
+from moorage.auth.watched import Watched
+from moorage.errors import ConfigurationError, Mistake
+from moorage.http.connection import ConnectionServer
+from moorage.server.address import Address
+from moorage.server.tls import CHECK_S, FileTLS, Terms
+from moorage.telemetry import get_log
+from moorage.token_server import key_ring, rules
+from moorage.token_server.app import TokenApp
+from moorage.token_server.issuing import TokenIssuer
+from moorage.token_server.key_ring import KeyFolder, KeyRing
+from moorage.token_server.rules import Rules, RulesInvalid
+from moorage.token_server.settings import Settings
+
+_USERS_LIMIT_BYTES = 16 << 20
+_TIDY_S = 3600.0
+_DRAIN_S = 5.0
+
+T = TypeVar("T")
+
+_log = get_log("tokens")
+
+
+class TokenServer:
+    """Everything that is read before the first request."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the files, and make keys if there are none.
+
+        Raises:
+            ConfigurationError: something cannot be used; with every mistake.
+        """
+        self._settings = settings
+        self._mistakes: list[Mistake] = []
+        self.keys = KeyFolder(Path(settings.keys))
+        users = self._opened("users", Path(settings.users), PasswordFile.parse, _USERS_LIMIT_BYTES)
+        found = self._opened("rules", Path(settings.rules), Rules.parse, rules.FILE_LIMIT_BYTES)
+        self.has_new_keys = bool(self._tried("keys", settings.keys, lambda: self.keys.prepare(time.time())))
+        ring = self._opened("keys", self.keys.private, KeyRing.parse, key_ring.FILE_LIMIT_BYTES)
+        self.tls = self._tls()
+        if self._mistakes or users is None or found is None or ring is None:
+            raise ConfigurationError(self._mistakes)
+        issuer = TokenIssuer(
+            issuer=settings.issuer,
+            service=settings.service,
+            lifetime=settings.lifetime,
+            rules=found.get,
+            ring=ring.get,
+        )
+        guard = PasswordGuard(settings.service, users.get)
+        self.app = TokenApp(issuer, guard, users.get, refresh_lifetime=settings.refreshlifetime)
+
+    def run(self, on_ready: Callable[[], object]) -> None:
+        """Serve until SIGTERM or SIGINT; *on_ready* is called when requests are answered.
+
+        Raises:
+            ConfigurationError: the address cannot be used.
+        """
+        listener = _bound(self._settings.addr)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve(listener, on_ready))
+
+    async def _serve(self, listener: socket.socket, on_ready: Callable[[], object]) -> None:
+        server = web.ServerRunner(ConnectionServer(self.app), handle_signals=False, shutdown_timeout=_DRAIN_S)
+        await server.setup()
+        context = None if self.tls is None else self.tls.context
+        await web.SockSite(server, listener, ssl_context=context).start()
+        stop = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        chores = [asyncio.create_task(self._refresh()), asyncio.create_task(self._tidy())]
+        on_ready()
+        await stop.wait()
+        for chore in chores:
+            chore.cancel()
+        await asyncio.wait(chores)
+        await server.cleanup()
+
+    async def _refresh(self) -> None:
+        while self.tls is not None:
+            await asyncio.sleep(CHECK_S)
+            self.tls.refresh()
+
+    async def _tidy(self) -> None:
+        """Drop keys that nothing needs any more."""
+        while True:
+            await asyncio.sleep(_TIDY_S)
+            try:
+                self.keys.prepare(time.time())
+            except (OSError, ValueError) as exc:
+                _log.error("the folder of keys cannot be tidied; it will be tried again", error=str(exc))
+
+    def _tls(self) -> FileTLS | None:
+        tls = self._settings.tls
+        if not tls.certificate:
+            return None
+        certificate, key = Path(tls.certificate), Path(tls.key)
+        return self._tried("tls", tls.certificate, lambda: FileTLS(Terms(path="tls"), certificate, key))
+
+    def _opened(self, key: str, path: Path, parse: Callable[[bytes], T], limit_bytes: int) -> "Watched[T] | None":
+        return self._tried(key, str(path), lambda: Watched(path, parse, limit_bytes=limit_bytes))
+
+    def _tried(self, key: str, path: str, make: Callable[[], T]) -> T | None:
+        """What *make* makes of a file, or None and a mistake at its key."""
+        try:
+            return make()
+        except ConfigurationError as exc:
+            self._mistakes += exc.mistakes
+        except RulesInvalid as exc:
+            self._mistakes += [Mistake(f"{path}: {mistake.path}", mistake.message) for mistake in exc.mistakes]
+        except OSError as exc:
+            self._mistakes.append(Mistake(key, f"cannot use {exc.filename or path}: {exc.strerror}"))
+        except ValueError as exc:
+            self._mistakes.append(Mistake(key, f"{path} cannot be used: {exc}"))
+        return None
+
+
+def _bound(addr: str) -> socket.socket:
+    try:
+        return Address(addr).bind(1)[0]
+    except ConfigurationError as exc:
+        raise ConfigurationError([Mistake("addr", mistake.message) for mistake in exc.mistakes]) from exc

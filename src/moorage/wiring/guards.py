@@ -1,0 +1,99 @@
+"""What checks credentials, as the configuration has it."""
+
+import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from moorage.auth.basic import PasswordGuard
+from moorage.auth.bearer import Realm, TokenGuard
+from moorage.auth.guards import Guard, OpenGuard, SillyGuard
+from moorage.auth.issuer import IssuerKeys, watch_bundle, watch_jwks
+from moorage.auth.passwords import PasswordFile
+from moorage.auth.tokens import ALGORITHMS, Verifier
+from moorage.auth.watched import Watched
+from moorage.config import Config, HtpasswdAuth, NoAuth, SillyAuth, TokenAuth
+from moorage.errors import ConfigurationError, Mistake
+
+_REDIRECT_PATH = "/auth/token"
+"""Source: GitLab features TOK-011."""
+
+_USERS_LIMIT_BYTES = 16 << 20
+
+
+def guard(config: Config) -> Guard:
+    """What checks credentials, with its files read.
+
+    Raises:
+        ConfigurationError: a file cannot be used.
+    """
+    match config.auth:
+        case SillyAuth(realm=realm, service=service):
+            return SillyGuard(realm, service)
+        case TokenAuth() as auth:
+            verifier = Verifier(
+                issuer=auth.issuer, service=auth.service, algorithms=auth.signingalgorithms or ALGORITHMS
+            )
+            path = (auth.autoredirectpath or _REDIRECT_PATH) if auth.autoredirect else ""
+            return TokenGuard(verifier, _keys(auth), Realm(url=auth.realm, path=path))
+        case HtpasswdAuth() as auth:
+            return PasswordGuard(auth.realm, _users(auth).get)
+        case NoAuth() | None:
+            return OpenGuard()
+
+
+def concerns(config: Config) -> Iterator[str]:
+    """What somebody should look at before strangers do.
+
+    Raises:
+        ConfigurationError: a file cannot be used.
+    """
+    is_private = config.http.net == "unix" or _is_loopback(config.http.addr)
+    match config.auth:
+        case TokenAuth() as auth:
+            yield from _keys(auth).concerns()
+        case HtpasswdAuth() as auth:
+            if unusable := _users(auth).get().unusable:
+                yield f"{unusable} users of {auth.path} have no bcrypt hash and cannot log in; htpasswd -B makes one"
+            if not is_private and not config.http.tls.is_on:
+                yield "auth.htpasswd without TLS: passwords can be read on the way, unless a proxy in front speaks TLS"
+        case SillyAuth():
+            yield "auth.silly lets in whoever sends an Authorization header, whatever it says: for trying out only"
+        case NoAuth() | None if not is_private:
+            yield (
+                "NO AUTHENTICATION is configured and the address is not loopback: "
+                "anybody who reaches it can pull, push and delete"
+            )
+
+
+def _keys(auth: TokenAuth) -> IssuerKeys:
+    with _reading("auth.token.rootcertbundle"):
+        bundle = watch_bundle(Path(auth.rootcertbundle)) if auth.rootcertbundle else None
+    with _reading("auth.token.jwks"):
+        jwks = watch_jwks(Path(auth.jwks)) if auth.jwks else None
+    return IssuerKeys(bundle, jwks)
+
+
+def _users(auth: HtpasswdAuth) -> Watched[PasswordFile]:
+    with _reading("auth.htpasswd.path"):
+        return Watched(Path(auth.path), PasswordFile.parse, limit_bytes=_USERS_LIMIT_BYTES)
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        message = f"{exc.filename} cannot be read: {exc.strerror}"
+        raise ConfigurationError([Mistake(path, message)]) from None
+    except ValueError as exc:
+        message = f"the file cannot be used: {exc}"
+        raise ConfigurationError([Mistake(path, message)]) from None
+
+
+def _is_loopback(addr: str) -> bool:
+    host = addr.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,405 @@
+"""Reviews: what a collector is promised, and what others are promised while it is at work."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from contract.metadata.pushing import NAME, NOBODY, OTHER, push, push_blob, push_image, referrer
+from contract.metadata.stores import SqlStore, query
+from moorage.errors import BeingRemoved, ManifestUnknown
+from moorage.metadata.sql import links
+from moorage.metadata.sql.recording import QUERIES
+from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
+from moorage.oci.digests import Digest
+from moorage.oci.names import Tag
+from support.images import blob, config, image, image_manifest, index
+
+DELAY = timedelta(hours=24)
+BODY = b"some bytes"
+DIGEST = Digest.of(BODY)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "_REMOVAL_PATIENCE_S", 0.0)
+
+
+async def pass_(store: SqlStore, by: timedelta, *tables: str) -> None:
+    """As if everything had been done so much earlier."""
+    amount = by // timedelta(microseconds=1)
+    step = "$1" if store.database.dialect == "sqlite" else "$1 * interval '1 microsecond'"
+    for table in tables or ("gc_blob_review_queue", "gc_manifest_review_queue"):
+        text = f"UPDATE {table} SET review_after = review_after - {step}"  # noqa: S608 - our tables
+        await store.database.write(query(text), amount)
+    if not tables:
+        claims = f"UPDATE gc_blob_review_queue SET claimed_until = claimed_until - {step}"  # noqa: S608 - as above
+        await store.database.write(query(claims), amount)
+
+
+async def queued(store: SqlStore) -> set[Digest]:
+    rows = await store.rows("SELECT digest FROM gc_blob_review_queue")
+    return {Digest.parse("sha256:" + bytes(row[0])[1:].hex()) for row in rows}
+
+
+async def claimed_blob(store: SqlStore) -> SqlBlobReviews:
+    """A blob that was pushed and is claimed."""
+    await push_blob(store, BODY)
+    await pass_(store, DELAY)
+    reviews = SqlBlobReviews(store.database)
+    assert [review.digest for review in await reviews.claim(limit=10)] == [DIGEST]
+    return reviews
+
+
+async def test_nothing_is_due_before_the_delay_is_over(sql: SqlStore) -> None:
+    await push_blob(sql, BODY)
+    reviews = SqlBlobReviews(sql.database)
+    await pass_(sql, DELAY - timedelta(minutes=1))
+    assert await reviews.claim(limit=10) == []
+    assert await reviews.next_at() is not None
+    await pass_(sql, timedelta(minutes=2))
+    assert [(review.digest, review.event) for review in await reviews.claim(limit=10)] == [(DIGEST, "blob_upload")]
+
+
+async def test_what_is_claimed_is_nobody_elses_until_the_claim_ends(sql: SqlStore, other_sql: SqlStore) -> None:
+    await claimed_blob(sql)
+    other = SqlBlobReviews(other_sql.database)
+    assert await other.claim(limit=10) == []
+    await pass_(sql, timedelta(seconds=61))
+    assert [review.digest for review in await other.claim(limit=10)] == [DIGEST]
+
+
+async def test_the_longest_waiting_come_first(sql: SqlStore) -> None:
+    first = await push_blob(sql, b"first")
+    await pass_(sql, timedelta(hours=1))
+    await push_blob(sql, b"second")
+    await pass_(sql, DELAY)
+    assert [review.digest for review in await SqlBlobReviews(sql.database).claim(limit=1)] == [first]
+
+
+async def test_an_unneeded_blob_is_gone_at_once_and_known_until_its_bytes_are(sql: SqlStore) -> None:
+    reviews = await claimed_blob(sql)
+    judged = await reviews.judge([DIGEST])
+    assert (judged.needed, judged.busy, list(judged.unneeded)) == ([], [], [(DIGEST, len(BODY))])
+    assert await sql.links.missing(NAME, [DIGEST]) == {DIGEST}
+    assert await queued(sql) == {DIGEST}
+    await reviews.finish({DIGEST: len(BODY)})
+    assert await reviews.next_at() is None
+
+
+async def test_bytes_that_no_row_knows_are_unneeded(sql: SqlStore) -> None:
+    await sql.links.expect(DIGEST)
+    await pass_(sql, DELAY)
+    reviews = SqlBlobReviews(sql.database)
+    assert [review.digest for review in await reviews.claim(limit=10)] == [DIGEST]
+    assert list((await reviews.judge([DIGEST])).unneeded) == [(DIGEST, None)]
+
+
+async def test_layers_and_configurations_are_needed_and_forgotten(sql: SqlStore) -> None:
+    made = image("needed")
+    await push_image(sql, made, "v1")
+    await pass_(sql, DELAY)
+    reviews = SqlBlobReviews(sql.database)
+    claims = [review.digest for review in await reviews.claim(limit=10)]
+    judged = await reviews.judge(claims)
+    assert set(judged.needed) == {Digest.parse(each.digest) for each in made.blobs}
+    await reviews.forget(judged.needed)
+    assert await reviews.next_at() is None
+
+
+async def test_what_happens_to_a_claimed_blob_makes_it_busy_and_keeps_its_time(sql: SqlStore) -> None:
+    reviews = await claimed_blob(sql)
+    await sql.links.unlink(NAME, DIGEST, cause=NOBODY)
+    assert list((await reviews.judge([DIGEST])).busy) == [DIGEST]
+    await reviews.put_off([DIGEST], delay=timedelta(0), error=None)
+    assert await reviews.claim(limit=10) == []  # The event has its whole delay.
+    await pass_(sql, DELAY)
+    assert [review.digest for review in await reviews.claim(limit=10)] == [DIGEST]
+
+
+async def test_forgetting_leaves_what_something_happened_to(sql: SqlStore) -> None:
+    made = image("forgotten", layers=1)
+    digest = await push_image(sql, made)
+    await pass_(sql, DELAY, "gc_blob_review_queue")
+    reviews = SqlBlobReviews(sql.database)
+    needed = (await reviews.judge([review.digest for review in await reviews.claim(limit=10)])).needed
+    await pass_(sql, DELAY, "gc_manifest_review_queue")
+    dropped = (await SqlManifestReviews(sql.database).review(limit=10)).dropped
+    assert [manifest.digest for manifest in dropped] == [digest]
+    await reviews.forget(needed)
+    assert await queued(sql) == set(needed)
+
+
+async def test_who_has_lost_a_claim_can_do_nothing_with_it(sql: SqlStore, other_sql: SqlStore) -> None:
+    reviews = await claimed_blob(sql)
+    await pass_(sql, timedelta(seconds=61))
+    other = SqlBlobReviews(other_sql.database)
+    await other.claim(limit=10)
+    assert not list((await reviews.judge([DIGEST])).unneeded)
+    assert list(await reviews.prolong([DIGEST])) == []
+    await reviews.finish({DIGEST: 0})
+    await reviews.forget([DIGEST])
+    await reviews.put_off([DIGEST], delay=timedelta(0), error="too late")
+    assert list(await other.prolong([DIGEST])) == [DIGEST]
+
+
+async def test_a_claim_that_ends_too_soon_is_no_reason_to_begin(sql: SqlStore) -> None:
+    reviews = await claimed_blob(sql)
+    await pass_(sql, timedelta(seconds=45))
+    judged = await reviews.judge([DIGEST])
+    assert not judged.unneeded
+    assert await sql.links.missing(NAME, [DIGEST]) == set()
+
+
+async def test_a_prolonged_claim_lasts(sql: SqlStore, other_sql: SqlStore) -> None:
+    reviews = await claimed_blob(sql)
+    await pass_(sql, timedelta(seconds=45))
+    assert list(await reviews.prolong([DIGEST])) == [DIGEST]
+    await pass_(sql, timedelta(seconds=30))
+    assert await SqlBlobReviews(other_sql.database).claim(limit=10) == []
+    assert list(await reviews.prolong([DIGEST])) == [DIGEST]
+    assert list((await reviews.judge([DIGEST])).unneeded) == [(DIGEST, len(BODY))]
+
+
+async def test_a_failed_attempt_is_counted_and_its_reason_kept(sql: SqlStore) -> None:
+    reviews = await claimed_blob(sql)
+    await reviews.put_off([DIGEST], delay=timedelta(minutes=5), error="the disk is away")
+    ((count, error),) = await sql.rows("SELECT review_count, last_error FROM gc_blob_review_queue")
+    assert (count, error) == (1, "the disk is away")
+    await pass_(sql, timedelta(minutes=5))
+    assert [review.attempts for review in await reviews.claim(limit=10)] == [1]
+
+
+async def test_a_push_waits_while_the_blob_is_claimed_and_is_refused_in_the_end(sql: SqlStore) -> None:
+    await claimed_blob(sql)
+    with pytest.raises(BeingRemoved):
+        await sql.links.expect(DIGEST)
+    await pass_(sql, timedelta(seconds=61))
+    await sql.links.expect(DIGEST)
+
+
+async def test_a_push_goes_on_when_the_blob_is_removed(sql: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "_REMOVAL_PATIENCE_S", 30.0)
+    reviews = await claimed_blob(sql)
+    await reviews.judge([DIGEST])
+    push_ = asyncio.create_task(sql.links.expect(DIGEST))
+    await asyncio.sleep(0.1)
+    assert not push_.done()
+    await reviews.finish({DIGEST: 0})
+    assert await sql.links.link(NAME, DIGEST, await push_, size_bytes=len(BODY))
+
+
+@pytest.mark.parametrize("end", ["finished", "crashed", "failed", "needed after all"])
+async def test_nothing_is_linked_that_was_claimed_since_it_was_expected(sql: SqlStore, end: str) -> None:
+    """However the claim ended: the bytes may have gone meanwhile."""
+    expectation = await sql.links.expect(DIGEST)
+    await pass_(sql, DELAY)
+    reviews = SqlBlobReviews(sql.database)
+    await reviews.claim(limit=10)
+    await reviews.judge([DIGEST])
+    assert not await sql.links.link(NAME, DIGEST, expectation, size_bytes=len(BODY))
+    if end == "finished":
+        await reviews.finish({DIGEST: 0})
+    elif end == "crashed":
+        await pass_(sql, timedelta(seconds=61))
+    elif end == "failed":
+        await reviews.put_off([DIGEST], delay=timedelta(minutes=5), error="not durable, but gone")
+    else:
+        await reviews.forget([DIGEST])
+    assert not await sql.links.link(NAME, DIGEST, expectation, size_bytes=len(BODY))
+    assert await sql.links.missing(NAME, [DIGEST]) == {DIGEST}
+    again = await sql.links.expect(DIGEST)
+    assert await sql.links.link(NAME, DIGEST, again, size_bytes=len(BODY))
+
+
+async def test_a_mount_does_not_wait_and_gives_the_blob_its_delay_back(sql: SqlStore) -> None:
+    await push_blob(sql, BODY)
+    await pass_(sql, DELAY)
+    assert await sql.links.mount(OTHER, DIGEST, source=NAME)
+    reviews = SqlBlobReviews(sql.database)
+    assert await reviews.claim(limit=10) == []
+    await pass_(sql, DELAY)
+    await reviews.claim(limit=10)
+    assert not await sql.links.mount(OTHER, DIGEST, source=NAME)
+    assert not await sql.links.mount(OTHER, DIGEST, source=None)
+
+
+async def test_a_promise_puts_off_a_review_that_is_near_and_not_one_that_is_far(sql: SqlStore) -> None:
+    await push_blob(sql, BODY)
+    reviews = SqlBlobReviews(sql.database)
+    far = await reviews.next_at()
+    assert await sql.links.promise(NAME, DIGEST)
+    assert await reviews.next_at() == far
+    await pass_(sql, DELAY * 0.6)
+    assert await sql.links.promise(NAME, DIGEST)
+    await pass_(sql, DELAY * 0.9)
+    assert await reviews.claim(limit=10) == []
+
+
+@pytest.mark.parametrize("delay", [DELAY, timedelta(seconds=30)], ids=["a day", "shorter than a claim"])
+async def test_nothing_is_promised_that_is_claimed(sql: SqlStore, delay: timedelta) -> None:
+    await SqlReviewDelay(sql.database).set(delay)
+    try:
+        reviews = await claimed_blob(sql)
+        assert not await sql.links.promise(NAME, DIGEST)
+        await reviews.judge([DIGEST])
+        assert not await sql.links.promise(NAME, DIGEST)
+    finally:
+        await SqlReviewDelay(sql.database).set(DELAY)
+
+
+async def test_a_promise_puts_off_nothing_whose_row_has_gone(sql: SqlStore) -> None:
+    """Between the question and putting off, a collector took the row and failed to remove the bytes."""
+    await push_blob(sql, BODY)
+    await pass_(sql, DELAY)
+    asked = await sql.database.first(QUERIES["asked_blob"], NAME.text, b"\x01" + bytes.fromhex(DIGEST.encoded))
+    assert asked is not None
+    reviews = SqlBlobReviews(sql.database)
+    await reviews.claim(limit=10)
+    await reviews.judge([DIGEST])
+    await reviews.put_off([DIGEST], delay=timedelta(minutes=5), error="no")
+    key = b"\x01" + bytes.fromhex(DIGEST.encoded)
+    assert not await sql.database.write(QUERIES["put_off_blob"], key)
+
+
+async def test_what_is_needed_can_be_promised_though_no_review_waits(sql: SqlStore) -> None:
+    made = image("promised", layers=1)
+    await push_image(sql, made, "v1")
+    await pass_(sql, DELAY)
+    reviews = SqlBlobReviews(sql.database)
+    await reviews.forget((await reviews.judge([each.digest for each in await reviews.claim(limit=10)])).needed)
+    assert await sql.links.promise(NAME, Digest.parse(made.blobs[1].digest))
+
+
+async def test_a_promised_manifest_is_put_off(sql: SqlStore) -> None:
+    digest = await push(sql, image_manifest(config("x"), []))
+    await pass_(sql, DELAY * 0.6)
+    await sql.manifests.promise(NAME, digest)
+    await pass_(sql, DELAY * 0.9)
+    assert (await SqlManifestReviews(sql.database).review(limit=10)).due == 0
+    await pass_(sql, DELAY)
+    assert [each.digest for each in (await SqlManifestReviews(sql.database).review(limit=10)).dropped] == [digest]
+    with pytest.raises(ManifestUnknown):
+        await sql.manifests.promise(NAME, digest)
+
+
+async def test_an_index_keeps_its_children_and_lets_go_of_them_one_delay_later(sql: SqlStore) -> None:
+    child = image_manifest(config("child"), [])
+    parent = index([child])
+    await push(sql, child)
+    await push(sql, parent, "v1")
+    reviews = SqlManifestReviews(sql.database)
+    await pass_(sql, DELAY)
+    assert not (await reviews.review(limit=10)).dropped
+    assert await reviews.next_at() is None
+    await sql.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
+    await pass_(sql, DELAY)
+    assert [str(each.digest) for each in (await reviews.review(limit=10)).dropped] == [parent.digest]
+    assert (await reviews.review(limit=10)).due == 0
+    await pass_(sql, DELAY)
+    assert [str(each.digest) for each in (await reviews.review(limit=10)).dropped] == [child.digest]
+
+
+async def test_a_subject_keeps_what_refers_to_it_unless_that_was_deleted(sql: SqlStore) -> None:
+    subject = await push(sql, image_manifest(config("subject"), []), "v1")
+    kept = await push(sql, referrer("kept", subject))
+    deleted = await push(sql, referrer("deleted", subject))
+    lonely = await push(sql, referrer("lonely"))
+    await sql.manifests.delete(NAME, deleted, cause=NOBODY)
+    await pass_(sql, DELAY)
+    reviews = SqlManifestReviews(sql.database)
+    assert {each.digest for each in (await reviews.review(limit=10)).dropped} == {deleted, lonely}
+    assert await sql.manifests.missing(NAME, [kept]) == set()
+    await sql.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
+    for gone in (subject, kept):
+        await pass_(sql, DELAY)
+        assert [each.digest for each in (await reviews.review(limit=10)).dropped] == [gone]
+
+
+async def test_what_a_sparse_manifest_named_stays_when_it_comes(sql: SqlStore) -> None:
+    late, child = blob("late", 20), image_manifest(config("late child"), [])
+    await push(sql, image_manifest(config("absent"), [late]), "v1")
+    await push(sql, index([child]), "v2")
+    digest, manifest = await push_blob(sql, late.body), await push(sql, child)
+    await push_blob(sql, late.body, name=OTHER)
+    await pass_(sql, DELAY)
+    assert not (await SqlManifestReviews(sql.database).review(limit=10)).dropped
+    reviews = SqlBlobReviews(sql.database)
+    judged = await reviews.judge([each.digest for each in await reviews.claim(limit=10)])
+    assert (list(judged.needed), list(judged.unneeded)) == ([digest], [])
+    await reviews.forget(judged.needed)
+    for tag in ("v1", "v2"):
+        await sql.manifests.untag(NAME, Tag(tag), cause=NOBODY)
+    await pass_(sql, DELAY)
+    assert len((await SqlManifestReviews(sql.database).review(limit=10)).dropped) == 2
+    await pass_(sql, DELAY)
+    assert [each.digest for each in (await SqlManifestReviews(sql.database).review(limit=10)).dropped] == [manifest]
+    assert digest in {each.digest for each in await reviews.claim(limit=10)}
+
+
+@pytest.mark.parametrize("open_sql", ["postgres"], indirect=True)  # SQLite's transactions are serial.
+async def test_what_comes_while_a_sparse_manifest_is_pushed_stays(sql: SqlStore, other_sql: SqlStore) -> None:
+    """A blob that is linked after the layers were written, and before what is absent is."""
+    late = blob("just now", 20)
+    content = image_manifest(config("absent"), [late])
+    await push(sql, content, "v1")
+    async with other_sql.database.transaction() as session:
+        await session.all(query("SELECT digest FROM sparse_references FOR UPDATE"))
+        again = asyncio.create_task(push(sql, content, "v1"))
+        while not (await sql.rows("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))[0][0]:  # noqa: ASYNC110 - it waits in another process
+            await asyncio.sleep(0.01)
+        digest = await push_blob(sql, late.body)
+    await again
+    await pass_(sql, DELAY)
+    reviews = SqlBlobReviews(sql.database)
+    assert list((await reviews.judge([each.digest for each in await reviews.claim(limit=10)])).needed) == [digest]
+
+
+async def test_the_delay_is_set_once_for_every_event(sql: SqlStore) -> None:
+    delay = SqlReviewDelay(sql.database)
+    try:
+        assert await delay.set(timedelta(hours=1))
+        assert not await delay.set(timedelta(hours=1))
+        await push_blob(sql, BODY)
+        await pass_(sql, timedelta(hours=1))
+        assert len(await SqlBlobReviews(sql.database).claim(limit=10)) == 1
+    finally:
+        await delay.set(DELAY)
+
+
+async def test_an_undo_gives_everything_its_delay_back(sql: SqlStore) -> None:
+    made = image("undone", layers=1)
+    digest = await push_image(sql, made, "v1")
+    await sql.manifests.delete(NAME, digest, cause=NOBODY)
+    await pass_(sql, DELAY)
+    await push(sql, made.manifest, "v1")
+    assert (await SqlManifestReviews(sql.database).review(limit=10)).due == 0
+
+
+async def test_an_index_that_lists_its_own_subject_goes_with_it_once_neither_has_a_tag(sql: SqlStore) -> None:
+    listed = image("listed")
+    await push_image(sql, listed, "v1")
+    both = index([listed.manifest], subject=listed.manifest.descriptor())
+    await push(sql, both)
+    reviews = SqlManifestReviews(sql.database)
+    await pass_(sql, DELAY)
+    assert (await reviews.review(limit=10)).dropped == []  # It hangs on its subject, which has a tag.
+    await sql.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
+    dropped: list[Digest] = []
+    for _ in range(4):
+        await pass_(sql, DELAY)
+        dropped += [each.digest for each in (await reviews.review(limit=10)).dropped]
+    assert dropped == [Digest.parse(both.digest), Digest.parse(listed.manifest.digest)]
+
+
+async def test_an_index_that_lists_its_own_subject_stays_while_somebody_may_want_that_back(sql: SqlStore) -> None:
+    listed = image("listed")
+    await push_image(sql, listed, "v1")
+    both = index([listed.manifest], subject=listed.manifest.descriptor())
+    await push(sql, both)
+    reviews = SqlManifestReviews(sql.database)
+    await pass_(sql, DELAY - timedelta(hours=1))
+    await sql.manifests.untag(NAME, Tag("v1"), cause=NOBODY)  # It can be taken back for a day.
+    await pass_(sql, timedelta(hours=2))
+    assert (await reviews.review(limit=10)).dropped == []
+    assert await sql.manifests.has(NAME, Digest.parse(both.digest))

@@ -1,0 +1,1 @@
+"""What is said of garbage collection: queues, forecasts, explanations; on every database."""

@@ -1,0 +1,106 @@
+"""Many objects removed at once, as a collector removes bytes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from moorage.errors import StorageUnavailable
+from moorage.storage.base import StorageDriver, clock
+from moorage.storage.filesystem import FilesystemDriver
+
+A, B, C = (f"/blobs/sha256/aa/{name}/data" for name in ("a", "b", "c"))
+LATER = float("inf")
+
+
+async def test_what_is_removed_is_gone_and_what_is_not_there_counts_as_removed(driver: StorageDriver) -> None:
+    await driver.put(A, b"a")
+    await driver.put(B, b"b")
+    assert await driver.remove([A, C, "/never/there/data"], until=LATER) == {}
+    assert not await driver.exists(A)
+    assert await driver.get(B) == b"b"
+    assert await driver.remove([A], until=LATER) == {}
+
+
+async def test_nothing_to_remove_is_no_failure(driver: StorageDriver) -> None:
+    assert await driver.remove([], until=LATER) == {}
+
+
+async def test_nothing_is_removed_when_its_time_is_over(driver: StorageDriver) -> None:
+    await driver.put(A, b"a")
+    await driver.put(B, b"b")
+    failures = await driver.remove([A, B], until=clock())
+    assert set(failures) == {A, B}
+    assert all(isinstance(failure, StorageUnavailable) for failure in failures.values())
+    assert (await driver.get(A), await driver.get(B)) == (b"a", b"b")
+
+
+async def test_the_same_object_twice_is_removed_once(driver: StorageDriver) -> None:
+    await driver.put(A, b"a")
+    assert await driver.remove([A, A], until=LATER) == {}
+
+
+async def test_an_object_may_come_back_at_once(driver: StorageDriver) -> None:
+    await driver.put(A, b"a")
+    await driver.remove([A], until=LATER)
+    await driver.put(A, b"again")
+    assert await driver.get(A) == b"again"
+
+
+async def test_folders_that_held_nothing_else_go_too_and_others_stay(tmp_path: Path) -> None:
+    driver = FilesystemDriver(tmp_path)
+    await driver.put(A, b"a")
+    await driver.put(B, b"b")
+    await driver.put(B.replace("data", "note"), b"n")
+    assert await driver.remove([A, B], until=LATER) == {}
+    assert not (tmp_path / "blobs/sha256/aa/a").exists()
+    assert (tmp_path / "blobs/sha256/aa/b/note").read_bytes() == b"n"
+    await driver.close()
+
+
+async def test_one_that_cannot_be_removed_does_not_stop_the_others(tmp_path: Path) -> None:
+    driver = FilesystemDriver(tmp_path)
+    for path in (A, B):
+        await driver.put(path, b"x")
+    await driver.put(f"{C}/inside", b"x")  # A folder where a file should be.
+    failures = await driver.remove([A, C, B], until=LATER)
+    assert set(failures) == {C}
+    assert not await driver.exists(A)
+    assert not await driver.exists(B)
+    await driver.close()
+
+
+async def test_what_is_not_durable_is_not_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = FilesystemDriver(tmp_path)
+    await driver.put(A, b"a")
+
+    def fail(fd: int) -> None:
+        raise OSError(5, os.strerror(5))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert set(await driver.remove([A], until=LATER)) == {A}
+    monkeypatch.undo()
+    assert await driver.remove([A], until=LATER) == {}
+    await driver.close()
+
+
+async def test_the_folder_is_synced_though_the_file_had_gone_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash may come between the removal and the sync: the next attempt makes up for it."""
+    driver = FilesystemDriver(tmp_path)
+    await driver.put(A, b"a")
+    data = tmp_path / A[1:]
+    data.unlink()
+    data.parent.rmdir()
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def note(fd: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    assert await driver.remove([A], until=LATER) == {}
+    assert synced == [str(data.parent.parent)]
+    await driver.close()

@@ -1,0 +1,77 @@
+"""The same clients and collectors without a scheduler: at the same time, in several tasks or processes.
+
+``python -m property.collection.crowd`` is one process of a crowd over SQLite; it works until it is killed.
+"""
+
+import asyncio
+import contextlib
+import random
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from moorage.errors import DatabaseContended
+from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
+from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
+from moorage.sql.base import Database
+from moorage.sql.sqlite import SqliteDatabase
+from moorage.storage.base import StorageDriver
+from moorage.storage.filesystem import FilesystemDriver
+from property.collection.clients import Client, Services
+from property.collection.gates import Actor, Scheduler
+from property.collection.habits import WEIGHTS, Habits
+from property.collection.ledger import Ledger
+from property.collection.snapshots import take
+
+DELAY = timedelta(seconds=2)
+"""So long that nobody is so slow between expecting a blob and linking it, however busy the machine is."""
+_DRAINED_S = 60.0
+
+
+async def behave(name: str, seed: str, database: Database, storage: StorageDriver, *, ledger: Ledger) -> None:
+    """Be a client, for ever."""
+    actor = Actor(name, random.Random(seed))
+    client = Client(actor, ledger, Services.over(database, storage), {})
+    habits = Habits(client, Scheduler(actor.rng, None), WEIGHTS)
+    while True:
+        await habits.act()
+
+
+async def collect(database: Database, storage: StorageDriver, rng: random.Random) -> None:
+    """Be a collector, for ever."""
+    blobs = BlobCollector(SqlBlobReviews(database), storage, Deadlines())
+    manifests = ManifestCollector(SqlManifestReviews(database), Deadlines())
+    while True:
+        with contextlib.suppress(DatabaseContended):
+            await blobs.round(limit=rng.randint(1, 5))
+            await manifests.round(limit=rng.randint(1, 5))
+        await asyncio.sleep(rng.uniform(0, 0.02))
+
+
+async def afterwards(database: Database, storage: StorageDriver) -> Sequence[str]:
+    """Collect the rest; what is wrong then. Everybody else has ended."""
+    faults = list((await take(database, storage)).faults(()))
+    await SqlReviewDelay(database).set(timedelta(0))
+    blobs, manifests = SqlBlobReviews(database), SqlManifestReviews(database)
+    # Claims of those that were killed end after a minute.
+    async with asyncio.timeout(_DRAINED_S + 60):
+        while [await blobs.next_at(), await manifests.next_at()] != [None, None]:
+            await BlobCollector(blobs, storage, Deadlines()).round()
+            await ManifestCollector(manifests, Deadlines()).round()
+            await asyncio.sleep(0.02)
+    now = await take(database, storage)
+    return [*faults, *now.faults(()), *now.leftovers(())]
+
+
+async def main(folder: Path, kind: str, seed: str) -> None:
+    """Be one process of a crowd over SQLite."""
+    database = await SqliteDatabase.open(folder / "moorage.db")
+    storage = FilesystemDriver(folder / "blobs", fsync=False)
+    if kind == "collector":
+        await collect(database, storage, random.Random(seed))
+    await behave(kind, seed, database, storage, ledger=Ledger(delay_s=0))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

@@ -1,0 +1,70 @@
+"""An issuer's token endpoint in this process, in a few lines: enough for real clients to log in.
+
+Source: Docker token authentication specification.
+"""
+
+import base64
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+from moorage.auth.tokens import Meta
+from support.tokens import Issuer
+
+USER, SECRET = "ada", "s\u00e9cret"
+_HEADER = f"Basic {base64.b64encode(f'{USER}:{SECRET}'.encode()).decode()}"
+
+
+class TokenEndpoint:
+    """``ada`` gets what she asks for, but for what is in *denied*; anybody may pull."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self.asked: list[dict[str, list[str]]] = []
+        self.denied: set[str] = set()
+        """Repositories that nobody gets anything of."""
+        self.metas: dict[str, Meta] = {}
+        """What tokens say of repositories."""
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                query = parse_qs(urlsplit(self.path).query)
+                endpoint.asked.append(query)
+                given = self.headers.get("Authorization")
+                if given not in (None, _HEADER):
+                    self._send(401, {"errors": [{"code": "UNAUTHORIZED", "message": "HTTP Basic: Access denied"}]})
+                    return
+                scopes = [scope for text in query.get("scope", []) for scope in text.split()]
+                asked = [scope.removeprefix("repository:").rsplit(":", 1) for scope in scopes]
+                granted = [
+                    (name, actions if given else "pull") for name, actions in asked if name not in endpoint.denied
+                ]
+                subject = USER if given else None
+                self._send(200, {"token": issuer.token(*granted, sub=subject, meta=endpoint.metas)})
+
+            def _send(self, status: int, value: object) -> None:
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/jwt/auth"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._thread.join(20)
+        self._server.server_close()

@@ -1,0 +1,228 @@
+"""The guard of passwords: one bcrypt a pull, off the event loop, and who guesses waits alone."""
+
+import asyncio
+import base64
+import threading
+from collections.abc import Awaitable
+
+import bcrypt
+import pytest
+
+from moorage.auth.access import EVERYTHING, Access, Action
+from moorage.auth.basic import PasswordGuard
+from moorage.auth.failures import Failures
+from moorage.auth.passwords import PasswordFile
+from moorage.errors import TooManyRequests, Unauthorized
+from moorage.oci.names import RepositoryName
+from support.tokens import Visitor
+from unit.auth.test_passwords import hashed
+
+PULL = Access.repository(RepositoryName("group/app"), Action.PULL)
+HONEST, GUESSING = "192.0.2.1", "198.51.100.7"
+
+
+def basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+class World:
+    """A guard whose clock and sleep are the test's, and which counts its bcrypts."""
+
+    def __init__(self) -> None:
+        self.users = PasswordFile.parse(f"ada:{hashed('secret')}\neve:{hashed('word')}".encode())
+        self.now = 0.0
+        self.slept: list[float] = []
+        self.checks: list[str] = []
+        self.gates: dict[bytes, threading.Event] = {}
+        self.guard = PasswordGuard(
+            "Registry",
+            lambda: self.users,
+            check=self._check,
+            failures=Failures(monotonic=lambda: self.now),
+            sleep=self._sleep,
+            monotonic=lambda: self.now,
+        )
+
+    def _check(self, password: bytes, hash_: bytes) -> bool:
+        self.checks.append(threading.current_thread().name)
+        if password in self.gates:
+            assert self.gates[password].wait(20)
+        return bcrypt.checkpw(password, hash_)
+
+    def _sleep(self, delay_s: float) -> Awaitable[None]:
+        self.slept.append(delay_s)
+        return asyncio.sleep(0)
+
+    async def ask(self, header: str | None, address: str = HONEST) -> str:
+        """Who the guard takes the caller for."""
+        headers = {} if header is None else {"Authorization": header}
+        grant = await self.guard.check(Visitor(headers, address), PULL)
+        assert grant.accesses is None
+        assert grant.actor_type == "htpasswd"
+        self.guard.require(Visitor(headers, address), grant, PULL)
+        return grant.actor
+
+    async def refused(self, header: str | None, address: str = HONEST) -> str:
+        with pytest.raises(Unauthorized) as caught:
+            await self.ask(header, address)
+        assert caught.value.challenge.header == 'Basic realm="Registry", charset="UTF-8"'
+        return caught.value.message
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_a_pull_of_many_layers_costs_one_bcrypt(world: World) -> None:
+    assert await asyncio.gather(*[world.ask(basic("ada", "secret")) for _ in range(20)]) == ["ada"] * 20
+    for _ in range(20):
+        assert await world.ask(basic("ada", "secret")) == "ada"
+    assert len(world.checks) == 1
+
+
+async def test_it_is_off_the_event_loop(world: World) -> None:
+    await world.ask(basic("ada", "secret"))
+    assert all(name.startswith("password") for name in world.checks)
+
+
+async def test_what_is_remembered_is_forgotten_after_a_while(world: World) -> None:
+    await world.ask(basic("ada", "secret"))
+    world.now += 299
+    await world.ask(basic("ada", "secret"))
+    world.now += 2
+    await world.ask(basic("ada", "secret"))
+    assert len(world.checks) == 2
+
+
+async def test_a_changed_password_counts_at_once(world: World) -> None:
+    await world.ask(basic("ada", "secret"))
+    world.users = PasswordFile.parse(f"ada:{hashed('changed')}".encode())
+    assert await world.refused(basic("ada", "secret")) == "the user or the password is wrong"
+    assert await world.ask(basic("ada", "changed")) == "ada"
+    world.users = PasswordFile.parse(b"")
+    await world.refused(basic("ada", "changed"))
+
+
+async def test_no_password_is_kept(world: World) -> None:
+    await world.ask(basic("ada", "secret"))
+    assert "secret" not in repr(vars(world.guard))
+    assert base64.b64encode(b"ada:secret").decode() not in repr(vars(world.guard))
+
+
+async def test_a_known_and_an_unknown_user_are_told_the_same(world: World) -> None:
+    said = [await world.refused(basic(user, "wrong"), user) for user in ("ada", "nobody")]
+    assert said[0] == said[1]
+    assert len(world.checks) == 2
+    assert world.slept == [0.1, 0.1]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Basic",
+        "Basic ",
+        "Basic !",
+        "Basic YQ=",
+        "Bearer YWRhOnNlY3JldA==",
+        "YWRhOnNlY3JldA==",
+        basic("", "x"),
+        f"Basic {'A' * 10000}",
+    ],
+)
+async def test_what_is_no_name_and_password_costs_nothing(world: World, header: str | None) -> None:
+    assert "authentication required" in await world.refused(header)
+    assert (world.checks, world.slept) == ([], [])
+
+
+@pytest.mark.parametrize("header", ["basic YWRhOnNlY3JldA==", "BASIC  YWRhOnNlY3JldA== "])
+async def test_the_scheme_is_read_without_case(world: World, header: str) -> None:
+    assert await world.ask(header) == "ada"
+
+
+async def test_a_password_may_hold_a_colon(world: World) -> None:
+    world.users = PasswordFile.parse(f"ada:{hashed('a:b:')}".encode())
+    assert await world.ask(basic("ada", "a:b:")) == "ada"
+
+
+class TestGuessing:
+    async def test_each_wrong_password_of_an_address_waits_longer(self, world: World) -> None:
+        for number in range(5):
+            await world.refused(basic("ada", str(number)), GUESSING)
+        assert world.slept == [0.1, 0.2, 0.4, 0.8, 1.6]
+        await world.refused(basic("ada", "typo"), HONEST)
+        assert world.slept[-1] == 0.1
+
+    async def test_a_right_password_never_waits_also_of_an_address_that_was_wrong(self, world: World) -> None:
+        for number in range(10):
+            await world.refused(basic("ada", str(number)), GUESSING)
+        world.slept.clear()
+        assert await world.ask(basic("ada", "secret"), GUESSING) == "ada"
+        assert await world.ask(basic("eve", "word"), HONEST) == "eve"
+        assert world.slept == []
+
+    async def test_an_honest_client_does_not_stand_in_line_with_those_who_guess(self, world: World) -> None:
+        for number in range(3):
+            await world.refused(basic("ada", str(number)), GUESSING)
+        world.gates = {f"guess {number}".encode(): threading.Event() for number in range(10)}
+        guesses = [
+            asyncio.create_task(world.refused(basic("ada", f"guess {number}"), GUESSING)) for number in range(10)
+        ]
+        await asyncio.sleep(0)
+        assert await world.ask(basic("eve", "word"), HONEST) == "eve"
+        assert not any(guess.done() for guess in guesses)
+        for gate in world.gates.values():
+            gate.set()
+        await asyncio.gather(*guesses)
+
+    async def test_a_crowd_is_sent_away_and_those_with_a_remembered_password_go_on(self, world: World) -> None:
+        await world.ask(basic("ada", "secret"))
+        gate = threading.Event()
+        world.gates = {f"guess {number}".encode(): gate for number in range(100)}
+        tasks = [asyncio.create_task(world.ask(basic("ada", f"guess {number}"), GUESSING)) for number in range(100)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert await world.ask(basic("ada", "secret"), GUESSING) == "ada"
+        gate.set()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(end) for end in ends} == {Unauthorized, TooManyRequests}
+        assert sum(isinstance(end, TooManyRequests) for end in ends) == 36
+
+    async def test_a_client_that_hangs_up_takes_nothing_from_the_others(self, world: World) -> None:
+        gate = world.gates[b"secret"] = threading.Event()
+        first = asyncio.create_task(world.ask(basic("ada", "secret")))
+        second = asyncio.create_task(world.ask(basic("ada", "secret")))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        assert await second == "ada"
+        assert len(world.checks) == 1
+
+    async def test_a_crowd_that_hangs_up_leaves_nothing_behind(self, world: World) -> None:
+        gate = threading.Event()
+        world.gates = {f"guess {number}".encode(): gate for number in range(100)}
+        tasks = [asyncio.create_task(world.ask(basic("ada", f"guess {number}"), GUESSING)) for number in range(100)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        gate.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while world.guard._checking:  # noqa: ASYNC110 - checks end by themselves
+            await asyncio.sleep(0.01)
+        assert [lane.waiting for lane in world.guard._lanes.values()] == [0, 0]
+        assert await world.ask(basic("ada", "secret"), GUESSING) == "ada"
+
+    async def test_no_log_line_holds_a_password(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        await world.refused(basic("ada", "hunter2"), GUESSING)
+        written = capsys.readouterr().out
+        assert "wrong password" in written
+        assert GUESSING in written
+        assert "hunter2" not in written
+        assert basic("ada", "hunter2").split()[1] not in written
+
+
+def test_nothing_of_what_everybody_may_is_asked_again() -> None:
+    World().guard.require(Visitor({}), EVERYTHING, PULL)

@@ -1,0 +1,296 @@
+"""Which keys are trusted: by their id, by a certificate, by a key that comes along; and for how long."""
+
+import base64
+import hashlib
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage.auth.keys import (
+    CHAIN_LIMIT,
+    TrustedKeys,
+    UntrustedKey,
+    import_key,
+    key_id,
+    read_certificates,
+    read_jwks,
+)
+from moorage.auth.tokens import SigningKey
+from support.tokens import PrivateKey, certificate, pem, rsa_key
+
+ROOT = rsa_key("root")
+ROOT_CERTIFICATE = certificate(ROOT, name="root", ca=True)
+CURVE = ec.generate_private_key(ec.SECP256R1())
+LEAF = certificate(CURVE, name="leaf", signer=(ROOT, ROOT_CERTIFICATE))
+MIDDLE = ec.generate_private_key(ec.SECP384R1())
+MIDDLE_CERTIFICATE = certificate(MIDDLE, name="middle", signer=(ROOT, ROOT_CERTIFICATE), ca=True)
+FAR_LEAF = certificate(CURVE, name="far", signer=(MIDDLE, MIDDLE_CERTIFICATE))
+DAY = timedelta(days=1)
+
+
+def chain(*certificates: x509.Certificate) -> list[str]:
+    return [base64.b64encode(found.public_bytes(Encoding.DER)).decode() for found in certificates]
+
+
+def jwk(key: PrivateKey, **more: object) -> dict[str, Any]:
+    return {**import_key(key.public_key()).as_dict(private=False), **more}
+
+
+def found(keys: TrustedKeys, **header: object) -> str:
+    """The id of the key that a token with this header has to be signed by."""
+    return key_id(keys.find(header, time.time()).key)
+
+
+def why(keys: TrustedKeys, **header: object) -> str:
+    with pytest.raises(UntrustedKey) as caught:
+        keys.find(header, time.time())
+    return str(caught.value)
+
+
+def id_of(key: PrivateKey) -> str:
+    return SigningKey.of(key).id
+
+
+TRUSTING_ROOT = TrustedKeys([ROOT_CERTIFICATE])
+
+
+def test_a_key_is_named_as_gitlab_names_it() -> None:
+    """GitLab features TOK-004: the rule once more, by hand."""
+    der = ROOT.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    groups = id_of(ROOT).split(":")
+    assert [len(group) for group in groups] == [4] * 12
+    bits = "".join(f"{byte:08b}" for byte in hashlib.sha256(der).digest())[:240]
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+    assert "".join(groups) == "".join(alphabet[int(bits[place : place + 5], 2)] for place in range(0, 240, 5))
+
+
+def test_a_certificate_is_found_by_both_ids_of_its_key() -> None:
+    for name in (id_of(ROOT), import_key(ROOT.public_key()).thumbprint()):
+        assert found(TRUSTING_ROOT, kid=name) == id_of(ROOT)
+
+
+def test_several_certificates_are_trusted_at_once() -> None:
+    keys = TrustedKeys(read_certificates(pem(ROOT_CERTIFICATE, certificate(CURVE)) + b"junk\n" + pem(LEAF)))
+    assert len(keys) == 2
+    assert found(keys, kid=id_of(ROOT)) == id_of(ROOT)
+    assert found(keys, kid=id_of(CURVE)) == id_of(CURVE)
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ({}, "does not say which key"),
+        ({"kid": ""}, "does not say which key"),
+        ({"kid": "ABCD"}, "the token is signed by an untrusted key with ID: ABCD"),
+        ({"kid": "x" * 500}, f"the token is signed by an untrusted key with ID: {'x' * 80}"),
+        ({"x5c": []}, "does not say which key"),
+        ({"jwk": None}, "no public key"),
+    ],
+)
+def test_an_unknown_key_is_refused_by_its_name(header: dict[str, Any], said: str) -> None:
+    assert said in why(TRUSTING_ROOT, **header)
+
+
+class TestChain:
+    """``x5c``."""
+
+    def test_a_certificate_that_leads_to_a_trusted_one_is_trusted(self) -> None:
+        assert found(TRUSTING_ROOT, x5c=chain(LEAF)) == id_of(CURVE)
+        assert found(TRUSTING_ROOT, x5c=chain(FAR_LEAF, MIDDLE_CERTIFICATE)) == id_of(CURVE)
+        assert found(TRUSTING_ROOT, x5c=chain(LEAF, ROOT_CERTIFICATE)) == id_of(CURVE)
+
+    def test_a_trusted_certificate_is_trusted_itself_whatever_it_may_sign(self) -> None:
+        """GitLab's own certificate is signed by itself and no authority."""
+        own = certificate(ROOT)
+        assert found(TrustedKeys([own]), x5c=chain(own)) == id_of(ROOT)
+
+    def test_the_chain_comes_before_the_other_headers(self) -> None:
+        assert found(TRUSTING_ROOT, x5c=chain(LEAF), jwk=jwk(ROOT), kid=id_of(ROOT)) == id_of(CURVE)
+        assert "does not lead" in why(TRUSTING_ROOT, x5c=chain(certificate(CURVE)), kid=id_of(ROOT))
+
+    @pytest.mark.parametrize(
+        "x5c",
+        [
+            chain(certificate(CURVE, name="root")),
+            chain(FAR_LEAF),
+            chain(certificate(CURVE, signer=(MIDDLE, ROOT_CERTIFICATE))),
+            chain(certificate(MIDDLE, signer=(CURVE, LEAF)), LEAF),
+            chain(certificate(CURVE, signer=(ROOT, ROOT_CERTIFICATE), ends=-DAY / 2)),
+            chain(certificate(CURVE, signer=(ROOT, ROOT_CERTIFICATE), begins=DAY)),
+        ],
+        ids=["self-signed", "middle is missing", "wrong signature", "leaf as authority", "expired", "not yet"],
+    )
+    def test_what_does_not_lead_there_is_refused(self, x5c: list[str]) -> None:
+        assert "does not lead to a trusted one" in why(TRUSTING_ROOT, x5c=x5c)
+
+    def test_a_long_way_is_refused(self) -> None:
+        key: PrivateKey = ROOT
+        last, way = ROOT_CERTIFICATE, list[x509.Certificate]()
+        for number in range(8):
+            own = ec.generate_private_key(ec.SECP256R1())
+            last = certificate(own, name=str(number), signer=(key, last), ca=True)
+            key, way = own, [last, *way]
+        assert "depth" in why(TRUSTING_ROOT, x5c=chain(*way))
+
+    @pytest.mark.parametrize("x5c", ["text", [5], ["!"], ["AAAA"], [""], {"a": 1}, chain(LEAF) * (CHAIN_LIMIT + 1)])
+    def test_what_is_no_chain_is_refused(self, x5c: object) -> None:
+        assert "no list of 1 to" in why(TRUSTING_ROOT, x5c=x5c)
+
+    def test_a_short_key_is_refused_whoever_signed_for_it(self) -> None:
+        short = certificate(rsa_key("short", 1024), signer=(ROOT, ROOT_CERTIFICATE))
+        assert "1024 bits is too short" in why(TRUSTING_ROOT, x5c=chain(short))
+
+    def test_without_certificates_no_chain_is_trusted(self) -> None:
+        assert "trusts no certificates" in why(TrustedKeys(keys={"a": import_key(ROOT.public_key())}), x5c=chain(LEAF))
+
+    def test_it_ends_with_the_first_certificate_that_ends(self) -> None:
+        brief = certificate(MIDDLE, name="middle", signer=(ROOT, ROOT_CERTIFICATE), ca=True, ends=DAY)
+        trusted = TRUSTING_ROOT.find({"x5c": chain(FAR_LEAF, brief)}, time.time())
+        assert trusted.ends_at == brief.not_valid_after_utc.timestamp()
+
+
+class TestJWK:
+    """``jwk``."""
+
+    def test_a_trusted_key_may_come_along(self) -> None:
+        assert found(TRUSTING_ROOT, jwk=jwk(ROOT)) == id_of(ROOT)
+
+    def test_another_key_is_not_trusted_by_the_id_it_claims(self) -> None:
+        assert "not trusted and has no x5c" in why(TRUSTING_ROOT, jwk=jwk(CURVE, kid=id_of(ROOT)))
+        assert "not trusted" in why(TRUSTING_ROOT, jwk=jwk(CURVE), kid=id_of(ROOT))
+
+    def test_a_key_with_a_chain_has_to_be_the_chains(self) -> None:
+        assert found(TRUSTING_ROOT, jwk=jwk(CURVE, x5c=chain(LEAF))) == id_of(CURVE)
+        other = ec.generate_private_key(ec.SECP256R1())
+        assert "not the key of the certificate" in why(TRUSTING_ROOT, jwk=jwk(other, x5c=chain(LEAF)))
+        assert "does not lead" in why(TRUSTING_ROOT, jwk=jwk(CURVE, x5c=chain(certificate(CURVE))))
+        assert "no list" in why(TRUSTING_ROOT, jwk=jwk(ROOT, x5c=[]))
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            5,
+            [],
+            {},
+            {"kty": "oct", "k": "AAAA"},
+            {"kty": "RSA"},
+            {"kty": "EC", "crv": "P-0", "x": "AA", "y": "AA"},
+            {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
+            {"kty": "RSA", "n": 1, "e": 2},
+            {"kty": ["RSA"]},
+            {"kty": "OKP", "crv": "X25519", "x": "A" * 43},
+            {"kty": "RSA", "n": "é", "e": "AQAB"},
+        ],
+    )
+    def test_what_is_no_key_is_refused(self, value: object) -> None:
+        assert "the jwk" in why(TRUSTING_ROOT, jwk=value)
+
+
+class TestCertificatesInTime:
+    """A certificate that has ended takes its key along, also where the key is only named."""
+
+    def test_a_key_is_refused_before_and_after(self) -> None:
+        ended = certificate(ROOT, begins=-2 * DAY, ends=-DAY)
+        assert "certificate of the key that signed the token has expired" in why(TrustedKeys([ended]), kid=id_of(ROOT))
+        later = certificate(ROOT, begins=DAY)
+        assert "is not valid before" in why(TrustedKeys([later]), jwk=jwk(ROOT))
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_a_renewed_certificate_counts_beside_the_old_one(self, *, is_first: bool) -> None:
+        old, new = certificate(ROOT, begins=-2 * DAY, ends=-DAY), certificate(ROOT)
+        assert found(TrustedKeys([new, old] if is_first else [old, new]), kid=id_of(ROOT)) == id_of(ROOT)
+
+    def test_what_has_ended_is_told(self) -> None:
+        soon, late = certificate(ROOT, ends=DAY), certificate(CURVE)
+        keys = TrustedKeys([soon, late])
+        assert keys.expired(time.time()) == []
+        assert keys.expired(time.time() + 2 * 86400) == [soon]
+
+
+class TestFiles:
+    @pytest.mark.parametrize("content", [b"", b"text", b"-----BEGIN PUBLIC KEY-----\n", pem(LEAF)[:200]])
+    def test_a_bundle_without_a_certificate_is_refused(self, content: bytes) -> None:
+        with pytest.raises(ValueError, match=r"."):
+            read_certificates(content)
+
+    def test_a_certificate_whose_key_nobody_should_trust_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="1024 bits is too short"):
+            TrustedKeys([certificate(rsa_key("short", 1024))])
+        for private in (x25519.X25519PrivateKey.generate(), ed448.Ed448PrivateKey.generate()):
+            with pytest.raises(ValueError, match="RSA, elliptic curve or Ed25519"):
+                import_key(private.public_key())
+
+    def test_a_key_set_is_trusted_by_its_own_ids_too(self) -> None:
+        edwards = ed25519.Ed25519PrivateKey.generate()
+        content = json.dumps({"keys": [jwk(ROOT, kid="mine", use="sig", alg="RS256"), jwk(edwards)]}).encode()
+        keys = TrustedKeys(keys=read_jwks(content))
+        for name in ("mine", id_of(ROOT)):
+            assert found(keys, kid=name) == id_of(ROOT)
+        assert found(keys, kid=import_key(edwards.public_key()).thumbprint()) == id_of(edwards)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"[]",
+            b"{}",
+            b'{"keys": []}',
+            b'{"keys": {}}',
+            b'{"keys": [{"kty": "oct", "k": "AAAA"}]}',
+            b'{"keys": [5]}',
+            b"[" * 100000,
+            b"\xff",
+        ],
+    )
+    def test_what_is_no_key_set_is_refused(self, content: bytes) -> None:
+        with pytest.raises(ValueError, match=r"."):
+            read_jwks(content)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=10) | st.floats(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(["kty", "n", "e", "crv", "x", "y", "x5c", "kid", "use", "d"])
+WORDS = st.sampled_from(["RSA", "EC", "OKP", "P-256", "Ed25519", "AQAB", "AA", *chain(LEAF)])
+HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "kid": JSON | WORDS,
+        "x5c": JSON | st.lists(WORDS | JSON, max_size=4),
+        "jwk": JSON | st.dictionaries(NAMES, WORDS | JSON | st.lists(WORDS, max_size=2), max_size=6),
+    },
+)
+
+
+@given(header=HEADERS)
+def test_any_header_leads_to_a_trusted_key_or_is_refused(header: dict[str, Any]) -> None:
+    try:
+        assert found(TRUSTING_ROOT, **header) in (id_of(ROOT), id_of(CURVE))
+    except UntrustedKey as exc:
+        assert str(exc)
+
+
+@given(
+    at=st.integers(0, len(LEAF.public_bytes(Encoding.DER)) - 1),
+    byte=st.integers(0, 255),
+    length=st.integers(0, 3),
+)
+def test_a_certificate_that_was_changed_anywhere_is_refused(at: int, byte: int, length: int) -> None:
+    der = LEAF.public_bytes(Encoding.DER)
+    changed = der[:at] + bytes([byte]) + der[at + length :]
+    try:
+        trusted = TRUSTING_ROOT.find({"x5c": [base64.b64encode(changed).decode()]}, time.time())
+    except UntrustedKey:
+        return
+    assert changed == der
+    assert key_id(trusted.key) == id_of(CURVE)

@@ -1,0 +1,151 @@
+"""Commands that ask a registry with authentication: where credentials come from, and where they go."""
+
+import base64
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from moorage.auth.basic import PasswordGuard
+from moorage.auth.bearer import Realm, TokenGuard
+from moorage.auth.issuer import IssuerKeys, watch_bundle
+from moorage.auth.passwords import PasswordFile
+from moorage.auth.tokens import Verifier
+from moorage.cli.credentials import Credentials, NotLoggedIn
+from support.images import image, push_blobs, push_manifest
+from support.in_process import InProcess
+from support.registry_client import RegistryClient
+from support.token_endpoint import SECRET, TokenEndpoint
+from support.tokens import ISSUER, SERVICE, Issuer
+from unit.auth.test_passwords import hashed
+
+REPOSITORY = "group/app"
+MADE = image("credentials")
+ADA = base64.b64encode(f"ada:{SECRET}".encode()).decode()
+
+
+class Shell:
+    """A user at a prompt, and a registry with authentication that has an image."""
+
+    def __init__(self, registry: InProcess, headers: dict[str, str], endpoint: TokenEndpoint | None = None) -> None:
+        self.registry = registry
+        self.endpoint = endpoint
+        with RegistryClient(registry.address, headers=headers) as client:
+            push_blobs(client, REPOSITORY, MADE.blobs)
+            for tag in ("1", "2"):
+                push_manifest(client, REPOSITORY, MADE.manifest, tag)
+
+    def run(self, *args: str, environ: dict[str, str] | None = None, status: int = 0) -> str:
+        """Run ``moorage`` and return what it printed."""
+        command = [sys.executable, "-m", "moorage", *args]
+        usual = {name: value for name, value in os.environ.items() if not name.startswith("MOORAGE_")}
+        env = {**usual, "MOORAGE_REGISTRY": self.registry.url, "NO_PROXY": "127.0.0.1", **(environ or {})}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env)
+        assert done.returncode == status, done
+        assert "Traceback" not in done.stderr
+        assert SECRET not in done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+USER = {"MOORAGE_USERNAME": "ada", "MOORAGE_PASSWORD": SECRET}
+WRONG = {"MOORAGE_USERNAME": "ada", "MOORAGE_PASSWORD": "wrong"}
+
+
+@pytest.fixture
+def by_token(tmp_path: Path) -> Iterator[Shell]:
+    issuer = Issuer(tmp_path)
+    with ExitStack() as stack:
+        endpoint = stack.enter_context(TokenEndpoint(issuer))
+        keys = IssuerKeys(watch_bundle(issuer.bundle), None)
+        guard = TokenGuard(Verifier(issuer=ISSUER, service=SERVICE), keys, Realm(url=endpoint.url))
+        registry = stack.enter_context(InProcess(tmp_path, guard=guard))
+        yield Shell(registry, issuer.bearer((REPOSITORY, "*")), endpoint)
+
+
+@pytest.fixture
+def by_password(tmp_path: Path) -> Iterator[Shell]:
+    users = PasswordFile.parse(f"ada:{hashed(SECRET)}".encode())
+    with InProcess(tmp_path, guard=PasswordGuard("Registry", lambda: users)) as registry:
+        yield Shell(registry, {"Authorization": f"Basic {ADA}"})
+
+
+def test_a_token_is_asked_for_with_the_scope_that_the_registry_names(by_token: Shell) -> None:
+    assert "deleted" in by_token.run("tag", "delete", REPOSITORY, "1", environ=USER)
+    assert by_token.endpoint is not None
+    (asked,) = by_token.endpoint.asked
+    assert asked == {"service": [SERVICE], "scope": [f"repository:{REPOSITORY}:delete"], "account": ["ada"]}
+
+
+def test_a_token_for_another_scope_is_asked_for_when_it_is_needed(by_token: Shell) -> None:
+    by_token.run("tag", "delete", REPOSITORY, "1", environ=USER)
+    by_token.run("tag", "undo", f"{REPOSITORY}:1", environ=USER)
+    assert by_token.endpoint is not None
+    scopes = [asked["scope"] for asked in by_token.endpoint.asked]
+    assert scopes[1:] == [[f"repository:{REPOSITORY}:pull"], [f"repository:{REPOSITORY}:pull,push,delete"]]
+
+
+def test_a_request_is_undone_with_a_token_for_its_repository(by_token: Shell) -> None:
+    said = by_token.run("tag", "delete", REPOSITORY, "1", environ=USER)
+    request = said.split("undo with: moorage undo ")[1].strip()
+    assert "?repository=" in by_token.run("undo", request, status=1, environ=USER)
+    assert "changed: 1 tag" in by_token.run("undo", request, "--repository", REPOSITORY, environ=USER)
+
+
+def test_without_credentials_it_is_tried_as_anybody(by_token: Shell) -> None:
+    assert "tag create" in by_token.run("tag", "history", REPOSITORY)
+    refused = by_token.run("tag", "delete", REPOSITORY, "1", status=1)
+    assert f"the token does not allow delete on repository {REPOSITORY}" in refused
+
+
+def test_a_wrong_password_is_told(by_token: Shell) -> None:
+    said = by_token.run("tag", "history", REPOSITORY, status=1, environ=WRONG)
+    assert "gives no token to ada, or the password, (it said 401)" in said
+
+
+def test_a_token_of_ones_own_is_sent_as_it_is(by_token: Shell, tmp_path: Path) -> None:
+    issuer = Issuer(tmp_path)
+    good, other = issuer.token((REPOSITORY, "*")), issuer.token(("other", "*"))
+    assert "deleted" in by_token.run("tag", "delete", REPOSITORY, "1", environ={"MOORAGE_TOKEN": good})
+    said = by_token.run("tag", "delete", REPOSITORY, "2", status=1, environ={"MOORAGE_TOKEN": other})
+    assert f"the token does not allow delete on repository {REPOSITORY}" in said
+    assert other not in said
+    assert by_token.endpoint is not None
+    assert by_token.endpoint.asked == []
+
+
+def test_a_password_is_sent_where_the_registry_asks_for_it(by_password: Shell) -> None:
+    assert "deleted" in by_password.run("tag", "delete", REPOSITORY, "1", environ=USER)
+    assert " ada " in by_password.run("tag", "history", REPOSITORY, environ=USER)
+    said = by_password.run("tag", "history", REPOSITORY, status=1, environ=WRONG)
+    assert "the user or the password is wrong" in said
+    assert "set MOORAGE_USERNAME and MOORAGE_PASSWORD" in by_password.run("tag", "history", REPOSITORY, status=1)
+
+
+class TestWhatIsNotSent:
+    @pytest.mark.parametrize("url", ["http://registry.example", "http://192.0.2.1:5000", "http://127.0.0.1.example"])
+    def test_no_password_goes_where_it_can_be_read(self, url: str) -> None:
+        for challenge in ('Basic realm="r"', f'Bearer realm="{url}/token",service="s"'):
+            with pytest.raises(NotLoggedIn, match="as it could be read on the way"):
+                Credentials("ada", "secret").answer(url, [challenge])
+
+    @pytest.mark.parametrize("realm", ["file:///etc/passwd", "ftp://x", "x", ""])
+    def test_a_token_is_asked_for_by_http_only(self, realm: str) -> None:
+        with pytest.raises(NotLoggedIn, match="which is no URL"):
+            Credentials("ada", "secret").answer("https://r", [f'Bearer realm="{realm}"'])
+
+    @pytest.mark.parametrize("challenges", [[], ["Digest realm=x"], ["Bearer"], ["Bearer service=x"], [""]])
+    def test_what_is_not_known_is_not_answered(self, challenges: list[str]) -> None:
+        assert not Credentials("ada", "secret").answer("https://r", challenges)
+
+    def test_a_password_that_was_sent_is_not_sent_again(self) -> None:
+        credentials = Credentials("ada", "secret")
+        assert credentials.answer("https://r", ['Basic realm="r"'])
+        assert not credentials.answer("https://r", ['Basic realm="r"'])
+
+    def test_nothing_of_it_is_shown(self) -> None:
+        credentials = Credentials.of({**USER, "MOORAGE_TOKEN": "abc"})
+        assert repr(credentials) == "Credentials(username='ada')"

@@ -1,0 +1,145 @@
+"""Who else may be at work beside a collection, and what it spares if it is told to go on regardless."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from moorage.gc.offline import CollectionRefused
+from moorage.gc.offline_run import OfflineOptions
+from moorage.oci.names import Tag
+from moorage.storage import paths
+from moorage.storage.atwork import Announcement, Work, others_at_work
+from moorage.storage.base import StorageDriver
+from moorage.storage.memory import MemoryDriver
+from unit.gc.registry import APP, Writer, all_paths, collect, digests_in
+
+DAY = timedelta(hours=24)
+FORCED = OfflineOptions(delete_untagged=True, force=True, grace=DAY)
+
+
+class Clock:
+    """What time it is for new objects."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def aging(clock: Clock) -> MemoryDriver:
+    return MemoryDriver(now=clock)
+
+
+async def test_a_registry_that_takes_pushes_keeps_a_collection_out(storage: StorageDriver, app: Writer) -> None:
+    await app.image("gone")
+    writing = await Announcement.make(storage, Work.WRITING)
+    before = await all_paths(storage)
+    with pytest.raises(CollectionRefused) as refused:
+        await collect(storage)
+    assert await all_paths(storage) == before
+    text = str(refused.value)
+    assert "storage.maintenance.readonly.enabled: true" in text
+    assert "REGISTRY_STORAGE_MAINTENANCE_READONLY='{\"enabled\":true}'" in text
+    assert "--force" in text
+    await writing.close()
+    assert (await collect(storage)).manifests_deleted == 1
+
+
+async def test_another_collection_keeps_one_out(storage: StorageDriver, app: Writer) -> None:
+    await app.image("gone")
+    collecting = await Announcement.make(storage, Work.COLLECTING)
+    with pytest.raises(CollectionRefused, match="another garbage collection is at work"):
+        await collect(storage)
+    await collecting.close()
+    assert (await collect(storage)).manifests_deleted == 1
+
+
+async def test_what_a_killed_registry_leaves_is_no_obstacle_and_is_removed(storage: StorageDriver, app: Writer) -> None:
+    await app.image("gone")
+    await storage.put(paths.lock_file("writing-0123456789abcdef"), b"somebody process 1")
+    await storage.put(paths.lock_file("collecting-0123456789abcdef"), b"")
+    assert (await collect(storage)).manifests_deleted == 1
+    assert not [path for path in await all_paths(storage) if paths.LOCK_FILES in path]
+
+
+async def test_a_dry_run_needs_nobody_to_be_away(storage: StorageDriver, app: Writer) -> None:
+    await app.image("gone")
+    writing = await Announcement.make(storage, Work.WRITING)
+    totals = await collect(storage, OfflineOptions(delete_untagged=True, dry_run=True))
+    assert totals.manifests_to_delete == 1
+    await writing.close()
+
+
+async def test_an_announcement_says_who_it_is(storage: StorageDriver) -> None:
+    ours = await Announcement.make(storage, Work.WRITING)
+    (found,) = await others_at_work(storage, Work.WRITING)
+    assert "process" in str(found)
+    assert ours.path.lstrip("/") in str(found)
+    assert await others_at_work(storage, Work.WRITING, but=ours) == []
+    assert await others_at_work(storage, Work.COLLECTING) == []
+    await ours.close()
+    assert await all_paths(storage) == set()
+
+
+async def test_forced_a_run_goes_on_beside_a_writer(aging: MemoryDriver, clock: Clock) -> None:
+    app = Writer(aging)
+    await app.image("gone")
+    kept = await app.image("kept", tags=["1"])
+    writing = await Announcement.make(aging, Work.WRITING)
+    clock.now -= 2 * DAY
+    old = MemoryDriver(now=clock)
+    for path in await all_paths(aging):
+        await old.put(path, await aging.get(path))
+    writing_there = await Announcement.make(old, Work.WRITING)
+    assert (await collect(old, FORCED)).manifests_deleted == 1
+    assert await digests_in(old) == kept.all
+    await writing.close()
+    await writing_there.close()
+
+
+async def test_forced_a_run_spares_what_is_young(aging: MemoryDriver, clock: Clock) -> None:
+    app = Writer(aging)
+    clock.now -= 2 * DAY
+    old_layer, old_image = await app.blob("old layer"), await app.image("old image")
+    mounted = await app.blob("old, and just mounted")
+    clock.now += 2 * DAY
+    await aging.put(paths.layer_link(APP, mounted), str(mounted).encode())
+    uploaded = await app.blob("just uploaded")
+    pushed = await app.image("pushed by digest, the tag to follow", layers=[old_layer])
+    totals = await collect(aging, FORCED)
+    assert await digests_in(aging) == {mounted, uploaded, old_layer} | pushed.all
+    assert await app.has(pushed.digest)
+    assert not await app.has(old_image.digest)
+    assert await app.layers() == {mounted, uploaded, *pushed.blobs}
+    assert totals.manifests_deleted == 1
+
+
+async def test_forced_a_run_spares_what_is_pushed_again_before_it_is_deleted(clock: Clock) -> None:
+    clock.now -= 2 * DAY
+
+    class Racing(MemoryDriver):
+        has_pushed = False
+
+        async def delete_each(self, paths_: list[str]) -> int:  # type: ignore[override]
+            if not self.has_pushed:  # Everything is marked by now.
+                self.has_pushed = True
+                clock.now += 2 * DAY
+                await Writer(self).image("gone", tags=["back"])
+            return await super().delete_each(paths_)
+
+    storage = Racing(now=clock)
+    app = Writer(storage)
+    await app.image("first to go")
+    gone = await app.image("gone")
+    await collect(storage, FORCED)
+    assert storage.has_pushed
+    assert (await app.manifests.find(APP, Tag("back"))).digest == gone.digest
+    assert await digests_in(storage) == gone.all
+    assert await app.layers() == set(gone.blobs)

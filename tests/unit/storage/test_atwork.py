@@ -1,0 +1,74 @@
+"""Files that say who is at work, between processes."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from moorage.storage import paths
+from moorage.storage.atwork import Announcement, Work, others_at_work
+from moorage.storage.filesystem import FilesystemDriver
+
+HOLD = """
+import asyncio, sys
+from pathlib import Path
+from moorage.storage.atwork import Announcement, Work
+from moorage.storage.filesystem import FilesystemDriver
+
+async def main():
+    held = await Announcement.make(FilesystemDriver(Path(sys.argv[1])), Work.WRITING)
+    print("held", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_is_at_work_until_it_is_killed(tmp_path: Path) -> None:
+    storage = FilesystemDriver(tmp_path)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLD, str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"held\n"
+    (found,) = await others_at_work(storage, Work.WRITING)
+    assert f"process {process.pid}" in found.who
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    assert await others_at_work(storage, Work.WRITING) == []
+    assert await storage.list(paths.LOCK_FILES) == []
+    await storage.close()
+
+
+async def test_a_process_that_was_forked_goes_on_holding_what_its_parent_held(tmp_path: Path) -> None:
+    storage = FilesystemDriver(tmp_path)
+    announcement = await Announcement.make(storage, Work.WRITING)
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(told, 1)
+        os._exit(0)
+    await announcement._writer.close()  # As if the parent had been killed: its descriptor is gone, the file stays.
+    assert len(await others_at_work(storage, Work.WRITING)) == 1
+    os.write(tell, b".")
+    await asyncio.to_thread(os.waitpid, child, 0)
+    assert await others_at_work(storage, Work.WRITING) == []
+    os.close(told)
+    os.close(tell)
+    await storage.close()
+
+
+async def test_of_two_that_begin_at_once_at_least_one_sees_the_other(tmp_path: Path) -> None:
+    storage = FilesystemDriver(tmp_path)
+
+    held = []
+
+    async def begin(ours: Work, theirs: Work) -> bool:
+        announcement = await Announcement.make(storage, ours)
+        held.append(announcement)
+        return bool(await others_at_work(storage, theirs, but=announcement))
+
+    seen = await asyncio.gather(begin(Work.WRITING, Work.COLLECTING), begin(Work.COLLECTING, Work.WRITING))
+    assert any(seen)
+    await storage.close()

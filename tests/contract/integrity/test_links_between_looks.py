@@ -8,7 +8,7 @@ from contract.integrity.registries import Registry
 from contract.metadata.pushing import NAME, NOBODY, OTHER, push_image
 from moorage.integrity.findings import Kind, Note
 from moorage.oci.digests import Digest
-from moorage.oci.names import Tag
+from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 
 PAYLOAD = IMAGE.manifest.body
@@ -79,3 +79,36 @@ async def test_links_that_change_between_two_looks_are_no_difference(layout: Reg
     storage.before = disturb
     assert (await layout.check(storage=storage)).kinds == {}
     assert calls > 20
+
+
+async def test_a_layer_that_is_taken_out_with_its_bytes_between_two_looks_is_no_difference(layout: Registry) -> None:
+    storage = WatchedStorage(layout.storage)
+    link, walked = paths.layer_link(NAME, LAYER), False
+
+    async def remove(call: str, path: str) -> None:
+        nonlocal walked
+        if (call, path) == ("get", link):
+            walked = True
+        if walked and (call, path) == ("stat", paths.blob(LAYER)) and await layout.storage.exists(link):
+            for name in (NAME, OTHER, RepositoryName("mounted")):
+                await layout.store.links.unlink(name, LAYER, cause=NOBODY)
+            await layout.lose(LAYER)
+
+    storage.before = remove
+    assert (await layout.check(storage=storage)).kinds == {}
+    assert not await layout.storage.exists(link)
+
+
+async def test_a_tag_that_goes_with_its_manifest_between_two_looks_is_no_difference(layout: Registry) -> None:
+    storage = WatchedStorage(layout.storage)
+    tag, walked = paths.tag_link(NAME, Tag("1")), False
+
+    async def remove(call: str, path: str) -> None:
+        nonlocal walked
+        if walked and path == paths.revision_link(NAME, MANIFEST) and await layout.storage.exists(tag):
+            await layout.store.manifests.delete(NAME, MANIFEST, cause=NOBODY)
+        walked = walked or (call, path) == ("get", tag)
+
+    storage.before = remove
+    assert (await layout.check(storage=storage)).kinds == {}
+    assert not await layout.storage.exists(tag)

@@ -1,11 +1,18 @@
 """What a manifest's payload says is compared with what is noted of it."""
 
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
 import pytest
 
 from contract.integrity.content import CONFIG, LAYER, MANIFEST, fill
 from contract.integrity.registries import Registry
 from contract.metadata.pushing import NAME, push
+from contract.metadata.stores import query
 from moorage.integrity.findings import Kind
+from moorage.integrity.manifests import ManifestCheck
+from moorage.integrity.progress import Progress, new_state
+from moorage.metadata.integrity import ManifestRecord, ManifestRecords
+from moorage.metadata.sql.integrity import SqlManifestRecords
 from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
@@ -95,3 +102,46 @@ async def test_large_payloads_are_read_a_few_at_a_time(registry: Registry) -> No
         await push(registry.store, image(number, annotations={"large": "x" * (3 << 20)}).manifest, f"large-{number}")
     found = await registry.check()
     assert (found.kinds, found.tally.manifests) == ({}, before + 5)
+
+
+class Collected(ManifestRecords):
+    """A database in which a manifest is collected and pushed again, under the same id, before it is looked at again."""
+
+    def __init__(self, inner: ManifestRecords, collect: Callable[[], Awaitable[None]]) -> None:
+        self._inner = inner
+        self._steps = [_nothing, collect]
+
+    async def page(self, *, after: int, limit: int, limit_bytes: int) -> Sequence[ManifestRecord]:
+        return await self._inner.page(after=after, limit=limit, limit_bytes=limit_bytes)
+
+    async def look(self, ids: Collection[int]) -> Mapping[int, ManifestRecord]:
+        if self._steps:
+            await self._steps.pop(0)()
+        return await self._inner.look(ids)
+
+    async def relations(self, ids: Collection[int]) -> Mapping[int, Collection[Digest]]:
+        # As if between its removal and the push.
+        del ids
+        return {}
+
+
+async def _nothing() -> None:
+    return
+
+
+async def test_a_manifest_that_is_collected_and_pushed_again_between_two_looks_is_no_difference(
+    registry: Registry,
+) -> None:
+    assert registry.database is not None
+    rows = [row[0] for row in await registry.database.all(query("SELECT id FROM manifests"))]
+
+    async def collect() -> None:
+        text = "UPDATE manifests SET created_at = (SELECT min(created_at) FROM blobs) WHERE id <> $1"
+        await registry.run(text, 0)
+
+    records = Collected(SqlManifestRecords(registry.database), collect)
+    check = ManifestCheck(records, None, verifies=True)
+    progress = Progress(registry.storage, new_state(store="x", verifies=True))
+    await check.run(progress, "")
+    assert progress.tally.manifests == len(rows)
+    assert progress.tally.differences == {}

@@ -23,8 +23,6 @@ from cryptography.x509 import verification
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
-PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 Key = RSAKey | ECKey | OKPKey
 
 RSA_BITS = 2048

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 Dialect = Literal["sqlite", "postgres"]
 
@@ -27,6 +27,13 @@ class Query(NamedTuple):
     name: str
     sqlite: str
     postgres: str
+
+
+class Reads(Protocol):
+    """What a database and a session have in common."""
+
+    async def first(self, query: Query, *args: Value) -> Row | None:
+        """The first row of the result; None if there is none."""
 
 
 class Session(ABC):

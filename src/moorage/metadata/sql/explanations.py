@@ -9,6 +9,7 @@ from moorage.metadata.sql.reviews import QUERIES as REVIEWS
 from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
+from moorage.sql import clock
 from moorage.sql.base import Database, Query, Row, Value, maybe_moment, moment
 from moorage.sql.queries import load_queries
 
@@ -71,7 +72,7 @@ class SqlExplanations(Explanations):
         ]
         if not is_linked and not held:
             return None  # Other repositories may have it, which is nobody's business here.
-        now = moment((await self._all("now"))[0][0])
+        now = await clock.now(self._database)
         return Explanation(
             kind="blob",
             size_bytes=size,

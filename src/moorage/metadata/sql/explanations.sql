@@ -73,6 +73,3 @@ WHERE from_digest = $2 AND (to_digest IS NULL OR to_digest <> $2) ORDER BY id DE
 
 -- delay --
 SELECT value FROM gc_review_after_defaults WHERE event = 'layer_delete';
-
--- now --
-SELECT now();

@@ -20,6 +20,3 @@ ON CONFLICT DO NOTHING;
 
 -- hold_manifest --
 SELECT repository_id FROM manifests WHERE id = $1 FOR NO KEY UPDATE;
-
--- now --
-SELECT now();

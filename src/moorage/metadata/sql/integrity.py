@@ -19,6 +19,7 @@ from moorage.metadata.integrity import (
 from moorage.metadata.reviews import CLAIM
 from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci.digests import Digest
+from moorage.sql import clock
 from moorage.sql.base import Database, Query, Row, Value, moment
 from moorage.sql.queries import load_queries
 
@@ -74,9 +75,8 @@ class SqlBlobRepairs(BlobRepairs):
 
     async def _change(self, query: Query, digest: Digest, *more: Value) -> bool:
         async with self._database.transaction() as session:
-            now = await session.first(QUERIES["now"])
-            assert now is not None  # noqa: S101 - a SELECT without a table has a row
-            rows = await session.all(query, digest_key(digest), self._holder, moment(now[0]), *more)
+            now = await clock.now(session)
+            rows = await session.all(query, digest_key(digest), self._holder, now, *more)
         return bool(rows)
 
 

@@ -17,6 +17,3 @@ INSERT INTO gc_manifest_review_queue (manifest_id, review_after, event)
 SELECT m.id, now_us() + d.value, d.event FROM manifests m, gc_review_after_defaults d
 WHERE m.id = $1 AND d.event = 'manifest_upload'
 ON CONFLICT DO NOTHING;
-
--- now --
-SELECT now_us();

@@ -1,10 +1,11 @@
 """The review queues as a whole, in a database. What reads much runs beside the event loop."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from moorage.metadata.queues import FORECAST_LIMIT, Forecast, Freed, Progress, Queue, Queues, QueueState
-from moorage.sql.base import Database, Row, Value, maybe_moment, moment
+from moorage.sql import clock
+from moorage.sql.base import Database, Row, Value, maybe_moment
 from moorage.sql.queries import load_queries
 
 _QUERIES = load_queries("moorage.metadata.sql", "queues")
@@ -20,7 +21,7 @@ class SqlQueues(Queues):
         self._database = database
 
     async def state(self, queue: Queue) -> QueueState:
-        row = await self._read(f"{queue}_state", await self._now())
+        row = await self._read(f"{queue}_state", await clock.now(self._database))
         waiting, due, claimed, due_since, next_at, failed, attempts = row
         error = None
         if failed:
@@ -37,10 +38,10 @@ class SqlQueues(Queues):
         )
 
     async def due(self, queue: Queue) -> int:
-        return int((await self._read(f"{queue}_due", await self._now()))[0])
+        return int((await self._read(f"{queue}_due", await clock.now(self._database)))[0])
 
     async def progress(self, queue: Queue, *, hours: int) -> Progress:
-        now = await self._now()
+        now = await clock.now(self._database)
         since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours)
         reviewed, removed, removed_bytes, failed = await self._read("progress", queue, since)
         return Progress(
@@ -48,7 +49,7 @@ class SqlQueues(Queues):
         )
 
     async def forecast(self, queue: Queue, within: Sequence[timedelta]) -> Forecast:
-        now = await self._now()
+        now = await clock.now(self._database)
         moments = [now + time for time in within]
         moments += moments[-1:] * (_TIMES - len(moments))
         if queue == "manifest":
@@ -60,16 +61,11 @@ class SqlQueues(Queues):
         return Forecast(within=freed, is_whole=not more)
 
     async def hurry(self, queue: Queue, *, limit: int) -> int:
-        now = await self._now()
+        now = await clock.now(self._database)
         rows = await self._database.all(_QUERIES[f"{queue}s_to_hurry"], now, limit, heavy=True)
         if not rows:
             return 0
         return len(await self._database.write(_QUERIES[f"hurry_{queue}s"], now, [row[0] for row in rows]))
-
-    async def _now(self) -> datetime:
-        row = await self._database.first(_QUERIES["now"])
-        assert row is not None  # noqa: S101 - a SELECT without a table has a row
-        return moment(row[0])
 
     async def _read(self, query: str, *args: Value) -> Row:
         """The one row of a query that may have to read much."""

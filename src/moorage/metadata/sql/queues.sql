@@ -1,8 +1,5 @@
 -- The review queues as a whole. What is needed is said in reviews.sql, too: a forecast is right where both say the same.
 
--- now --
-SELECT now();
-
 -- blob_state --
 SELECT count(*), count(*) FILTER (WHERE review_after <= $1 AND (claimed_until IS NULL OR claimed_until <= $1)),
     count(*) FILTER (WHERE claimed_until > $1),

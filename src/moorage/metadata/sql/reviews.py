@@ -19,6 +19,7 @@ from moorage.metadata.reviews import (
 )
 from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci.digests import Digest
+from moorage.sql import clock
 from moorage.sql.base import Database, Query, Session, maybe_moment, moment
 from moorage.sql.queries import load_queries
 
@@ -153,9 +154,7 @@ class SqlReviewDelay(ReviewDelay):
 
 
 async def _now(session: Session) -> datetime:
-    row = await session.first(QUERIES["now"])
-    assert row is not None  # noqa: S101 - a SELECT without a table has a row
-    return moment(row[0])
+    return await clock.now(session, QUERIES["now"])
 
 
 async def _note(

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from moorage.metadata.rows import RowCounts
+from moorage.sql import clock
 from moorage.sql.base import Database
 from moorage.sql.queries import load_queries
 
-_QUERIES = dict(load_queries("moorage.metadata.sql", "rows"))
-_NOW = _QUERIES.pop("now")
+_QUERIES = load_queries("moorage.metadata.sql", "rows")
 _OVERDUE = "_overdue"
 
 
@@ -18,7 +18,7 @@ class SqlRowCounts(RowCounts):
         self._database = database
 
     async def count(self) -> Mapping[str, int]:
-        ((now,),) = await self._database.all(_NOW)
+        now = await clock.now(self._database)
         counts = {}
         for name, query in _QUERIES.items():
             args = (now,) if name.endswith(_OVERDUE) else ()

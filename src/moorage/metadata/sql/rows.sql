@@ -1,8 +1,5 @@
 -- Counts for metrics, under GitLab's names for them (the label query_name). Source: GitLab features MET-024.
 
--- now --
-SELECT now();
-
 -- gc_blob_review_queue --
 SELECT count(*) FROM gc_blob_review_queue;
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from moorage.errors import (
     AlreadyUndone,
@@ -24,7 +24,7 @@ from moorage.metadata.sql.changes import BATCH, QUERIES, Place, TagStep, Work
 from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
-from moorage.sql.base import Query, Row, Session, Value, moment
+from moorage.sql.base import Reads, Row, Session, moment
 
 EVER = datetime.max.replace(tzinfo=UTC)
 
@@ -278,13 +278,6 @@ async def _wanted(session: Session, place: Place, tag: Tag, target: Target) -> b
                 msg = f"the history of the tag {few}"
                 raise ManifestUnknown(msg, name=place.path, tag=tag.text)
             return _bytes(row[9])
-
-
-class Reads(Protocol):
-    """What a database and a session have in common."""
-
-    async def first(self, query: Query, *args: Value) -> Row | None:
-        """The first row of the result; None if there is none."""
 
 
 async def digest_at(session: Reads, place: Place, tag: Tag, at: datetime) -> bytes | None:

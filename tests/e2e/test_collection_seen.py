@@ -118,7 +118,7 @@ def test_what_is_deleted_is_seen_to_go_and_a_run_takes_it(tmp_path: Path) -> Non
         gone = one.client.request("GET", f"/moorage/v1/gc/explain?repository={REPOSITORY}&digest={made.digest}")
         assert gone.status == 404
         found = one.status()
-        assert "1 manifests and 3 blobs removed, 2.2 KiB freed" in one.moorage("status")
+        assert "1 manifest and 3 blobs removed, 2.2 KiB freed" in one.moorage("status")
         assert (found["manifests"]["waiting"], found["blobs"]["waiting"]) == (0, 0)
         assert found["blobs"]["past"][0]["removed_bytes"] == size
 

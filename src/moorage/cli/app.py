@@ -12,10 +12,10 @@ import typer
 from moorage import __version__
 from moorage.cli.background import background_app
 from moorage.cli.check import check as check_registry
-from moorage.cli.collection import gc_app
 from moorage.cli.configuration import read
 from moorage.cli.database import database_app
 from moorage.cli.garbage_collect import garbage_collect
+from moorage.cli.gc import gc_app
 from moorage.cli.history import tag_app, undo_request
 from moorage.cli.options import AsJSON
 from moorage.cli.token import token_app

@@ -1,4 +1,4 @@
-"""``moorage garbage-collect``: what it takes; what it does is in ``collecting``."""
+"""``moorage garbage-collect``: what it takes; what it does is in ``garbage_collecting``."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -73,7 +73,7 @@ def garbage_collect(
     as_json: AsJSON = False,
 ) -> None:
     """Delete what no manifest refers to, where images are in link files; with -m, untagged manifests too."""
-    from moorage.cli import collecting  # noqa: PLC0415 - other commands need not wait for its imports
+    from moorage.cli import garbage_collecting  # noqa: PLC0415 - other commands need not wait for its imports
     from moorage.gc.offline_run import OfflineOptions  # noqa: PLC0415 - as above
 
     if grace is None:
@@ -86,7 +86,7 @@ def garbage_collect(
         ignore_damaged=ignore_damaged,
     )
     try:
-        status = collecting.collect(config, options, debug_server=debug_server, as_json=as_json)
+        status = garbage_collecting.collect(config, options, debug_server=debug_server, as_json=as_json)
     except KeyboardInterrupt:
-        status = collecting.interrupted()
+        status = garbage_collecting.interrupted()
     raise typer.Exit(status)

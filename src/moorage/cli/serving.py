@@ -19,7 +19,7 @@ from moorage.storage.base import StorageDriver
 from moorage.telemetry import Log, configure, get_log
 from moorage.wiring.guards import concerns
 from moorage.wiring.registry import log_settings
-from moorage.wiring.starting import prepare
+from moorage.wiring.starting import left_as_one_file, prepare
 from moorage.wiring.storage import storage_driver
 
 DEFAULT_ADDR = "127.0.0.1:5000"
@@ -61,7 +61,7 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         on_ready=partial(_welcome, log, config, workers=workers),
         is_shared=is_shared,
     )
-    with _announced(log, config):
+    with _announced(log, config), left_as_one_file(store):
         return supervisor.run()
 
 

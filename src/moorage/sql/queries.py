@@ -1,7 +1,8 @@
 """Named queries, read from ``.sql`` files: ``-- name --`` above each; what follows up to the next name is the text.
 
 Texts use PostgreSQL's parameters (``$1``). Where a dialect needs other words, ``<stem>.sqlite.sql`` or
-``<stem>.postgres.sql`` holds the query under the same name.
+``<stem>.postgres.sql`` holds the query under the same name. What several queries of a package say is said once, in
+``fragments.sql``, and stands in them as ``{name}``.
 """
 
 import re
@@ -12,15 +13,26 @@ from moorage.sql.base import Query
 
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
+_FRAGMENT = re.compile(r"\{(\w+)\}")
 _PARAMETER = re.compile(r"\$(\d+)")
 _CAST = re.compile(r"::[a-z0-9]+(?:\[\])?")
 
 
 def load_queries(package: str, stem: str = "queries") -> Mapping[str, Query]:
-    """The queries of ``<stem>.sql`` in *package*, by name."""
-    common = _read(package, f"{stem}.sql")
-    sqlite = common | _read(package, f"{stem}.sqlite.sql")
-    postgres = common | _read(package, f"{stem}.postgres.sql")
+    """The queries of ``<stem>.sql`` in *package*, by name.
+
+    Raises:
+        KeyError: a query names a fragment that there is not.
+    """
+    fragments = _read(package, "fragments.sql")
+    common, sqlite, postgres = (
+        {
+            name: _FRAGMENT.sub(lambda found: fragments[found[1]], text)
+            for name, text in _read(package, f"{stem}{dialect}.sql").items()
+        }
+        for dialect in ("", ".sqlite", ".postgres")
+    )
+    sqlite, postgres = common | sqlite, common | postgres
     return {
         name: Query(name, _for_sqlite(sqlite.get(name, "")), postgres.get(name, ""))
         for name in sorted(sqlite.keys() | postgres.keys())

@@ -1,7 +1,9 @@
-"""SQLite's write-ahead mode, switched on without a quarrel."""
+"""SQLite's write-ahead mode: switched on without a quarrel, and at the end one file again."""
 
+import contextlib
 import sqlite3
 import time
+from pathlib import Path
 
 from moorage.errors import DatabaseUnavailable
 
@@ -29,3 +31,17 @@ def switch_on(connection: sqlite3.Connection, *, deadline_s: float) -> None:
         if mode != "wal":
             raise DatabaseUnavailable(_NO_LOG)
         return
+
+
+def bring_in(path: Path) -> None:
+    """Make one file of a database and its log, unless somebody still uses it; nothing is lost where that fails.
+
+    The last connection does so when it closes, but of two that close at the same moment each takes the other for
+    somebody who stays, and a process that was killed does nothing.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=rw"  # One that somebody took away is not made again.
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0)) as connection,
+    ):
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -1,11 +1,15 @@
-"""Before a database is used: the right server, the right schema, and whether it holds images."""
+"""Before a database is used: the right server, the right schema, whether it holds images; and after its last use."""
+
+import contextlib
+from collections.abc import Iterator
 
 from moorage.config.backends import Database as DatabaseConfig
-from moorage.config.stores import DatabaseStore, SqliteStore
+from moorage.config.stores import DatabaseStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.metadata.sql.images import has_images
 from moorage.metadata.sql.schema import migrate_sqlite
 from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.write_ahead import bring_in
 
 
 async def prepare(config: DatabaseConfig, store: DatabaseStore) -> bool:
@@ -37,3 +41,13 @@ async def _prepare_sqlite(store: SqliteStore) -> bool:
         return await has_images(database)
     finally:
         await database.close()
+
+
+@contextlib.contextmanager
+def left_as_one_file(store: Store) -> Iterator[None]:
+    """For as long as a node's processes use *store*: after them, whoever copies an SQLite file has all of it."""
+    try:
+        yield
+    finally:
+        if isinstance(store, SqliteStore):
+            bring_in(store.path)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import pytest
 
-from contract.integrity.content import CONFIG, LAYER, MANIFEST, fill
+from contract.integrity.content import CONFIG, IMAGE, LAYER, MANIFEST, fill
 from contract.integrity.registries import Registry
 from contract.metadata.pushing import NAME, push
 from contract.metadata.stores import query
@@ -84,6 +84,15 @@ async def test_a_damaged_payload_is_found_by_its_digest_and_told(registry: Regis
     assert found.pairs == {(Kind.MANIFEST_DAMAGED, str(MANIFEST))}
     assert str(Digest.of(payload)) in found.findings[0].detail
     assert found.findings[0].repair == ""
+
+
+async def test_a_push_of_a_manifest_heals_a_damaged_payload(registry: Registry) -> None:
+    text = "UPDATE manifests SET payload = $3 WHERE id = ONE"
+    await run(registry, text, digest_key(MANIFEST), NAME.text, b"\x00\xff{")
+    assert (await registry.check()).pairs == {(Kind.MANIFEST_DAMAGED, str(MANIFEST))}
+    await push(registry.store, IMAGE.manifest)
+    assert (await registry.check()).kinds == {}
+    assert (await registry.store.manifests.find(NAME, MANIFEST)).payload == IMAGE.manifest.body
 
 
 async def test_a_payload_that_cannot_be_read_is_found_without_hashing_and_the_check_goes_on(

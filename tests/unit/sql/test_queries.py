@@ -22,7 +22,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
         folder.mkdir()
         (folder / "__init__.py").touch()
         for ending, text in texts.items():
-            name = "queries.sql" if ending == "common" else f"queries.{ending}.sql"
+            name = {"common": "queries.sql", "fragments": "fragments.sql"}.get(ending, f"queries.{ending}.sql")
             (folder / name).write_text(text, encoding="utf-8")
         monkeypatch.syspath_prepend(str(tmp_path))
         try:
@@ -70,6 +70,23 @@ def test_a_dialect_may_have_words_of_its_own(load: Load) -> None:
         "two": Query("two", "SELECT 2", "SELECT 'postgres'"),
         "three": Query("three", "SELECT 3", ""),
     }
+
+
+def test_what_several_queries_say_is_said_once(load: Load) -> None:
+    found = load(
+        fragments="-- is_new --\n(a.age < $1::bigint);",
+        common="-- one --\nSELECT 1 FROM a WHERE {is_new};\n-- two --\nSELECT '{}';",
+        sqlite="-- two --\nSELECT {is_new} FROM a;",
+    )
+    assert found == {
+        "one": Query("one", "SELECT 1 FROM a WHERE (a.age < ?1)", "SELECT 1 FROM a WHERE (a.age < $1::bigint)"),
+        "two": Query("two", "SELECT (a.age < ?1) FROM a", "SELECT '{}'"),
+    }
+
+
+def test_a_fragment_that_is_not_known_is_a_mistake_that_shows(load: Load) -> None:
+    with pytest.raises(KeyError, match="is_old"):
+        load(fragments="-- is_new --\ntrue;", common="-- one --\nSELECT {is_old};")
 
 
 def test_files_that_are_not_there_hold_nothing(load: Load) -> None:

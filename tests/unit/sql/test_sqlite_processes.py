@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.write_ahead import bring_in
 from unit.sql.sqlite_files import (
     PUT,
     count_up,
@@ -171,6 +172,35 @@ async def test_what_was_acknowledged_survives_the_death_of_every_process(others:
     async with opened(others.path) as database:
         assert acknowledged <= set(await ids(database))
         assert await database.first(q("PRAGMA integrity_check")) == ("ok",)
+
+
+async def test_what_the_last_process_left_in_the_log_is_brought_into_the_file(others: Others) -> None:
+    async with opened(others.path):
+        pass
+    process, pipe = others.start(write_and_tell, 0)
+    acknowledged = {await told(pipe) for _ in range(50)}
+    async with opened(others.path) as database:
+        kill(process)
+        bring_in(others.path)  # Somebody still uses it, and can go on.
+        await database.write(PUT, -1)
+        acknowledged.add(-1)
+    process, pipe = others.start(write_and_tell, 1_000_000)
+    acknowledged |= {await told(pipe) for _ in range(50)}
+    kill(process)
+    assert others.path.with_name("t.sqlite-wal").stat().st_size > 0
+    bring_in(others.path)
+    assert [path.name for path in others.path.parent.iterdir()] == ["t.sqlite"]
+    async with opened(others.path) as database:
+        assert acknowledged <= set(await ids(database))
+
+
+def test_a_file_that_cannot_be_brought_in_order_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "t.sqlite"
+    path.write_bytes(b"no database" * 1000)
+    bring_in(path)
+    assert path.read_bytes() == b"no database" * 1000
+    bring_in(tmp_path / "gone.sqlite")
+    assert not (tmp_path / "gone.sqlite").exists()
 
 
 @pytest.fixture

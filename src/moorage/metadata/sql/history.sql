@@ -22,14 +22,10 @@ FROM journal WHERE request_id = $6 AND ($1::bigint IS NULL OR repository_id = $1
     AND at >= $3 AND at < $4 AND ($7::text IS NULL OR tag = $7::text)
 ORDER BY id DESC LIMIT $5;
 
--- Where a manifest that is not deleted is tagged, part of an index or hangs on its subject, nothing is going to take it.
+-- Where a manifest that is not deleted is needed, nothing is going to take it.
 -- manifest_fates --
 SELECT m.digest, m.deleted_at IS NULL,
-    CASE WHEN m.deleted_at IS NULL AND (EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
-            OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = m.id)
-            OR EXISTS (SELECT 1 FROM manifests s
-                WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest))
-        THEN NULL ELSE q.review_after END
+    CASE WHEN m.deleted_at IS NULL AND {manifest_is_needed} THEN NULL ELSE q.review_after END
 FROM manifests m LEFT JOIN gc_manifest_review_queue q ON q.manifest_id = m.id
 WHERE m.repository_id = $1 AND m.digest = ANY($2);
 

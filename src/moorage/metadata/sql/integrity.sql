@@ -1,26 +1,14 @@
 -- A check: what should be in storage, and what a repair changes. See ADR 0018.
 
--- "Needed" is what needed_blobs and needed_manifests of reviews.sql say. One statement sees one moment: that a blob is
--- neither needed nor waiting for a review can only be so if something went wrong.
+-- One statement sees one moment: that a blob is neither needed nor waiting for a review can only be so if something went
+-- wrong.
 -- blobs_after --
-SELECT b.digest, b.id, b.created_at, b.size, b.missing_since IS NOT NULL,
-    EXISTS (SELECT 1 FROM layers l WHERE l.blob_id = b.id)
-    OR EXISTS (SELECT 1 FROM manifests m WHERE m.config_blob_id = b.id)
-    OR EXISTS (SELECT 1 FROM sparse_references s
-        JOIN repository_blobs rb ON rb.repository_id = s.repository_id AND rb.blob_id = b.id
-        WHERE s.digest = b.digest),
-    q.digest IS NOT NULL
+SELECT b.digest, b.id, b.created_at, b.size, b.missing_since IS NOT NULL, {blob_is_needed}, q.digest IS NOT NULL
 FROM blobs b LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
 WHERE b.digest > $1 ORDER BY b.digest LIMIT $2;
 
 -- look_at_blobs --
-SELECT b.digest, b.id, b.created_at, b.size, b.missing_since IS NOT NULL,
-    EXISTS (SELECT 1 FROM layers l WHERE l.blob_id = b.id)
-    OR EXISTS (SELECT 1 FROM manifests m WHERE m.config_blob_id = b.id)
-    OR EXISTS (SELECT 1 FROM sparse_references s
-        JOIN repository_blobs rb ON rb.repository_id = s.repository_id AND rb.blob_id = b.id
-        WHERE s.digest = b.digest),
-    q.digest IS NOT NULL
+SELECT b.digest, b.id, b.created_at, b.size, b.missing_since IS NOT NULL, {blob_is_needed}, q.digest IS NOT NULL
 FROM blobs b LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
 WHERE b.digest = ANY($1)
 UNION ALL
@@ -50,12 +38,7 @@ UPDATE blobs SET size = $4 WHERE digest = $1
 RETURNING id;
 
 -- manifests_after --
-SELECT m.id, m.created_at, r.path, m.digest, m.media_type, m.payload,
-    EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
-    OR EXISTS (SELECT 1 FROM manifest_references l WHERE l.child_id = m.id)
-    OR EXISTS (SELECT 1 FROM sparse_references s WHERE s.digest = m.digest AND s.repository_id = m.repository_id)
-    OR (m.deleted_at IS NULL AND EXISTS (SELECT 1 FROM manifests s
-        WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest)),
+SELECT m.id, m.created_at, r.path, m.digest, m.media_type, m.payload, {manifest_is_needed},
     q.manifest_id IS NOT NULL
 FROM manifests m JOIN repositories r ON r.id = m.repository_id
 LEFT JOIN gc_manifest_review_queue q ON q.manifest_id = m.id
@@ -67,12 +50,7 @@ WHERE m.id IN (
 ORDER BY m.id;
 
 -- look_at_manifests --
-SELECT m.id, m.created_at, r.path, m.digest, m.media_type, m.payload,
-    EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
-    OR EXISTS (SELECT 1 FROM manifest_references l WHERE l.child_id = m.id)
-    OR EXISTS (SELECT 1 FROM sparse_references s WHERE s.digest = m.digest AND s.repository_id = m.repository_id)
-    OR (m.deleted_at IS NULL AND EXISTS (SELECT 1 FROM manifests s
-        WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest)),
+SELECT m.id, m.created_at, r.path, m.digest, m.media_type, m.payload, {manifest_is_needed},
     q.manifest_id IS NOT NULL
 FROM manifests m JOIN repositories r ON r.id = m.repository_id
 LEFT JOIN gc_manifest_review_queue q ON q.manifest_id = m.id

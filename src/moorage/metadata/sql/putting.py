@@ -99,7 +99,7 @@ async def put_step_by_step(
         assert row is not None  # noqa: S101 - INSERT … RETURNING gives the row
     else:
         action = None if row[1] is None else "manifest_restore"
-        await session.all(QUERIES["revive_manifest"], row[0], new.media_type, new.config)
+        await session.all(QUERIES["revive_manifest"], row[0], new.media_type, new.config, new.payload)
     manifest: int = row[0]
     if new.blobs:
         await session.all(QUERIES["add_layers"], manifest, new.blobs)

@@ -47,7 +47,7 @@ ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL WHERE delet
 SELECT id, deleted_at FROM manifests WHERE repository_id = $1 AND digest = $2;
 
 -- revive_manifest --
-UPDATE manifests SET deleted_at = NULL, media_type = $2,
+UPDATE manifests SET deleted_at = NULL, media_type = $2, payload = $4,
     config_blob_id = coalesce(config_blob_id, (SELECT id FROM blobs WHERE digest = $3))
 WHERE id = $1;
 

@@ -1,4 +1,4 @@
--- The review queues as a whole. What is needed is said in reviews.sql, too: a forecast is right where both say the same.
+-- The review queues as a whole.
 
 -- blob_state --
 SELECT count(*), count(*) FILTER (WHERE review_after <= $1 AND (claimed_until IS NULL OR claimed_until <= $1)),
@@ -49,11 +49,7 @@ FROM (
     SELECT b.size AS size, q.review_after AS at
     FROM (SELECT digest, review_after FROM gc_blob_review_queue ORDER BY review_after LIMIT $1) AS q
     JOIN blobs b ON b.digest = q.digest
-    WHERE NOT EXISTS (SELECT 1 FROM layers l WHERE l.blob_id = b.id)
-        AND NOT EXISTS (SELECT 1 FROM manifests m WHERE m.config_blob_id = b.id)
-        AND NOT EXISTS (SELECT 1 FROM sparse_references s
-            JOIN repository_blobs rb ON rb.repository_id = s.repository_id AND rb.blob_id = b.id
-            WHERE s.digest = b.digest)
+    WHERE NOT {blob_is_needed}
 ) AS going;
 
 -- Manifests that go, and one step further: what only those list, and what hangs on them. Of those, the layers and
@@ -64,12 +60,7 @@ WITH unneeded AS MATERIALIZED (
     SELECT m.id, m.repository_id, m.digest, q.review_after AS at
     FROM (SELECT manifest_id, review_after FROM gc_manifest_review_queue ORDER BY review_after LIMIT $1) AS q
     JOIN manifests m ON m.id = q.manifest_id
-    WHERE NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
-        AND NOT EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = m.id)
-        AND NOT EXISTS (SELECT 1 FROM sparse_references s
-            WHERE s.digest = m.digest AND s.repository_id = m.repository_id)
-        AND NOT (m.deleted_at IS NULL AND m.subject_digest IS NOT NULL AND EXISTS (SELECT 1 FROM manifests s
-            WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest))
+    WHERE NOT {manifest_is_needed}
 ), further AS MATERIALIZED (
     SELECT c.id, u.at FROM unneeded u
     JOIN manifest_references r ON r.parent_id = u.id JOIN manifests c ON c.id = r.child_id

@@ -22,14 +22,8 @@ SELECT q.digest, b.id, b.size, q.review_after = q.claimed_until
 FROM gc_blob_review_queue q LEFT JOIN blobs b ON b.digest = q.digest
 WHERE q.digest = ANY($1) AND q.claimed_by = $2 AND q.claimed_until > $3;
 
--- Whatever a row of a manifest refers to is needed, deleted or not: as long as it is there it can come back.
 -- needed_blobs --
-SELECT b.id FROM blobs b WHERE b.id = ANY($1) AND (
-    EXISTS (SELECT 1 FROM layers l WHERE l.blob_id = b.id)
-    OR EXISTS (SELECT 1 FROM manifests m WHERE m.config_blob_id = b.id)
-    OR EXISTS (SELECT 1 FROM sparse_references s
-        JOIN repository_blobs rb ON rb.repository_id = s.repository_id AND rb.blob_id = b.id
-        WHERE s.digest = b.digest));
+SELECT b.id FROM blobs b WHERE b.id = ANY($1) AND {blob_is_needed};
 
 -- drop_blobs --
 DELETE FROM blobs WHERE id = ANY($1);
@@ -60,23 +54,8 @@ WHERE review_after <= $1 ORDER BY review_after LIMIT $2;
 -- lock_manifests --
 SELECT id FROM manifests WHERE id = ANY($1);
 
--- A manifest stays for a tag, for an index that lists it, and for its subject, unless it was itself deleted.
 -- needed_manifests --
-SELECT m.id FROM manifests m WHERE m.id = ANY($1) AND (
-    EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
-    OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = m.id)
-    OR EXISTS (SELECT 1 FROM sparse_references s WHERE s.digest = m.digest AND s.repository_id = m.repository_id)
-    OR (m.deleted_at IS NULL AND EXISTS (SELECT 1 FROM manifests s
-        WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest
-            -- Unless the subject is there only because this index lists it, and nobody is about to look at it.
-            AND (NOT EXISTS (SELECT 1 FROM manifest_references r WHERE r.parent_id = m.id AND r.child_id = s.id)
-                OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = s.id)
-                OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = s.id AND r.parent_id <> m.id)
-                OR EXISTS (SELECT 1 FROM sparse_references p
-                    WHERE p.digest = s.digest AND p.repository_id = s.repository_id)
-                OR EXISTS (SELECT 1 FROM manifests o
-                    WHERE o.repository_id = s.repository_id AND o.digest = s.subject_digest)
-                OR EXISTS (SELECT 1 FROM gc_manifest_review_queue q WHERE q.manifest_id = s.id)))));
+SELECT m.id FROM manifests m WHERE m.id = ANY($1) AND {manifest_is_needed};
 
 -- forget_manifests --
 DELETE FROM gc_manifest_review_queue WHERE manifest_id = ANY($1);

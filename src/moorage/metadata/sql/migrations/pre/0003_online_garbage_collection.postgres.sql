@@ -147,7 +147,9 @@ BEGIN
             WHERE repository_id = v_repository AND digest = p_digest FOR NO KEY UPDATE;
         IF FOUND THEN
             v_action := CASE WHEN v_deleted_at IS NULL THEN NULL ELSE 'manifest_restore' END;
+            -- One that is the same is not written again: the column then stays the value it was.
             UPDATE manifests SET deleted_at = NULL, media_type = p_media_type,
+                payload = CASE WHEN payload = p_payload THEN payload ELSE p_payload END,
                 config_blob_id = coalesce(config_blob_id, (SELECT id FROM blobs WHERE digest = p_config))
                 WHERE id = v_manifest;
             EXIT;

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from moorage.cli.collection_words import explained, shown_bytes, shown_duration
+from moorage.cli.gc_words import explained, shown_bytes, shown_duration
 from support.images import image, index, missing_digest, push_image, push_manifest
 from support.in_process import InProcess
 from support.registry_client import RegistryClient

@@ -91,11 +91,13 @@ def _status_lines(found: Mapping[str, Any]) -> Iterator[str]:
         if not one["collects"]:
             yield f"{queue} are not collected by this node"
         if one["failed"]:
-            yield f"{one['failed']} {queue} could not be removed so far, one because: {one['error']}"
+            what = _counted(one["failed"], queue.removesuffix("s"))
+            yield f"{what} could not be removed so far, one because: {one['error']}"
     manifests, blobs = (found[queue]["past"][1] for queue in _TITLES)
+    removed = f"{_counted(manifests['removed'], 'manifest')} and {_counted(blobs['removed'], 'blob')}"
     yield (
-        f"in the last 24 hours: {manifests['reviewed'] + blobs['reviewed']} reviewed, {manifests['removed']} manifests "
-        f"and {blobs['removed']} blobs removed, {shown_bytes(blobs['removed_bytes'])} freed"
+        f"in the last 24 hours: {manifests['reviewed'] + blobs['reviewed']} reviewed, {removed} removed, "
+        f"{shown_bytes(blobs['removed_bytes'])} freed"
     )
     least = "at least " if any(found[queue]["frees_at_least"] for queue in _TITLES) else ""
     sums: dict[int, int] = {}
@@ -156,7 +158,8 @@ def _review(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
     end = f"; that ends {_when(review['due_at'], now)}" if one["verdict"] == "kept" else ""
     yield f"under review because {reason}{end}"
     if review["failed"]:
-        yield f"it could not be removed {review['failed']} times so far, the last time because: {review['error']}"
+        times = _counted(review["failed"], "time")
+        yield f"it could not be removed {times} so far, the last time because: {review['error']}"
 
 
 def _holder(holder: Mapping[str, Any], now: datetime) -> str:
@@ -183,6 +186,10 @@ def _changed(change: Mapping[str, Any]) -> str:
 
 def _tags(tags: Sequence[str]) -> str:
     return f"tag {tags[0]} points" if len(tags) == 1 else f"tags {', '.join(tags)} point"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _when(text: str, now: datetime) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moorage.cli.collection_words import explained, print_status, shown_bytes
+from moorage.cli.gc_words import explained, print_status, shown_bytes
 from moorage.cli.history import RegistryURL, reported
 from moorage.cli.options import AsJSON
 from moorage.cli.remote import DEFAULT_REGISTRY, CommandFailed, Remote

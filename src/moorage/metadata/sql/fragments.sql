@@ -1,0 +1,29 @@
+-- What garbage collection leaves: said once, for reviews, forecasts, explanations and the check. See ADR 0016.
+
+-- Of a blob b: whatever a row of a manifest refers to is needed, deleted or not: as long as it is there it can come back.
+-- blob_is_needed --
+(
+    EXISTS (SELECT 1 FROM layers l WHERE l.blob_id = b.id)
+    OR EXISTS (SELECT 1 FROM manifests m WHERE m.config_blob_id = b.id)
+    OR EXISTS (SELECT 1 FROM sparse_references s
+        JOIN repository_blobs rb ON rb.repository_id = s.repository_id AND rb.blob_id = b.id
+        WHERE s.digest = b.digest)
+);
+
+-- Of a manifest m: it stays for a tag, for an index that lists it, and for its subject, unless it was itself deleted.
+-- manifest_is_needed --
+(
+    EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
+    OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = m.id)
+    OR EXISTS (SELECT 1 FROM sparse_references s WHERE s.digest = m.digest AND s.repository_id = m.repository_id)
+    OR (m.deleted_at IS NULL AND EXISTS (SELECT 1 FROM manifests s
+        WHERE s.repository_id = m.repository_id AND s.digest = m.subject_digest
+            -- Unless the subject is there only because this index lists it, and nobody is about to look at it.
+            AND (NOT EXISTS (SELECT 1 FROM manifest_references r WHERE r.parent_id = m.id AND r.child_id = s.id)
+                OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = s.id)
+                OR EXISTS (SELECT 1 FROM manifest_references r WHERE r.child_id = s.id AND r.parent_id <> m.id)
+                OR EXISTS (SELECT 1 FROM sparse_references p
+                    WHERE p.digest = s.digest AND p.repository_id = s.repository_id)
+                OR EXISTS (SELECT 1 FROM manifests o
+                    WHERE o.repository_id = s.repository_id AND o.digest = s.subject_digest)
+                OR EXISTS (SELECT 1 FROM gc_manifest_review_queue q WHERE q.manifest_id = s.id)))));

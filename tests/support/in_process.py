@@ -182,10 +182,10 @@ class _Storage(MemoryDriver):
 
     removal_error = ""
 
-    async def remove(self, paths: Sequence[str], *, until: float) -> Mapping[str, BackendError]:
+    async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         if self.removal_error:
             return {path: StorageUnavailable(self.removal_error) for path in paths}
-        return await super().remove(paths, until=until)
+        return await super().remove(paths, until=until, rest=rest)
 
 
 def schema() -> list[str]:

@@ -80,10 +80,14 @@ class Deadlines:
 class BlobCollector:
     """Reviews blobs. Any number may be at it, in any number of processes."""
 
-    def __init__(self, reviews: BlobReviews, storage: StorageDriver, deadlines: Deadlines) -> None:
+    def __init__(
+        self, reviews: BlobReviews, storage: StorageDriver, deadlines: Deadlines, *, rest: float = 0.0
+    ) -> None:
+        """*rest*: how long to leave the disk to others after each removal, in lengths of the removal."""
         self._reviews = reviews
         self._storage = storage
         self._deadlines = deadlines
+        self._rest = rest
 
     async def round(self, *, limit: int = BLOB_BATCH) -> BlobsReviewed:
         """Review at most *limit* blobs that are due.
@@ -131,7 +135,7 @@ class BlobCollector:
         if not digests:
             return {}
         by_path = {paths.blob(digest): digest for digest in digests}
-        removing = asyncio.ensure_future(self._storage.remove(list(by_path), until=until))
+        removing = asyncio.ensure_future(self._storage.remove(list(by_path), until=until, rest=self._rest))
         slow_s = self._deadlines.storage.total_seconds()
         try:
             while not (await asyncio.wait([removing], timeout=min(slow_s, _PROLONG_S)))[0]:

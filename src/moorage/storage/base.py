@@ -8,6 +8,7 @@ Every method may raise :class:`~moorage.errors.StorageFull` (writes) and
 :class:`~moorage.errors.PathUnknown`, in one place.
 """
 
+import asyncio
 import re
 import time
 from abc import ABC, abstractmethod
@@ -80,6 +81,18 @@ def clock() -> float:
 def too_late(path: str) -> StorageUnavailable:
     """Why something was not removed any more; see :meth:`StorageDriver.remove`."""
     return StorageUnavailable(f"{path}: storage was too slow to remove it in time")
+
+
+class Rests:
+    """How long to rest after each of many removals; see :meth:`StorageDriver.remove`."""
+
+    def __init__(self, rest: float, until: float) -> None:
+        self._rest, self._until = rest, (clock() + until) / 2
+
+    def after(self, began_at: float) -> float:
+        """Seconds, after a removal that began at that time of :func:`clock`."""
+        now = clock()
+        return (now - began_at) * self._rest if now < self._until else 0.0
 
 
 class Reader(ABC):
@@ -235,22 +248,28 @@ class StorageDriver(ABC):
             PathUnknown: there was nothing.
         """
 
-    async def remove(self, paths: Sequence[str], *, until: float) -> Mapping[str, BackendError]:
+    async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """Remove many objects, and the folders that have nothing left in them because of it; durable on return.
 
         One that is not there is as good as removed. Return what could not be removed, with the reason: the others are
         gone. From the time *until* on, by :func:`clock`, nothing more is removed, whatever is left by then.
+
+        After each removal comes a rest, *rest* times as long as the removal was, in which others come to the disk and
+        the processor; none from the moment on when half of the time is over.
         """
         failures: dict[str, BackendError] = {}
+        rests = Rests(rest, until)
         for path in paths:
+            began_at = clock()
             try:
-                if clock() >= until:
+                if began_at >= until:
                     raise too_late(path)
                 await self.delete(path)
             except PathUnknown:
                 continue
             except BackendError as exc:
                 failures[path] = exc
+            await asyncio.sleep(rests.after(began_at))
         return failures
 
     async def get_each(

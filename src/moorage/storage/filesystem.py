@@ -10,6 +10,7 @@ import itertools
 import os
 import secrets
 import stat
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from moorage.storage.base import (
     Capability,
     Entry,
     Reader,
+    Rests,
     Stat,
     StorageDriver,
     Writer,
@@ -198,9 +200,9 @@ class FilesystemDriver(StorageDriver):
         except OSError as exc:
             raise as_storage_error(exc, path, must_exist=False) from exc
 
-    async def remove(self, paths: Sequence[str], *, until: float) -> Mapping[str, BackendError]:
+    async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """See the interface. One thread for all, and one sync for each folder in which a name has gone."""
-        return await self._run(self._remove, [check_path(path) for path in paths], until)
+        return await self._run(self._remove, [check_path(path) for path in paths], until, rest)
 
     async def get_each(
         self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20
@@ -298,18 +300,21 @@ class FilesystemDriver(StorageDriver):
         if is_folder:
             remove_tree(hidden)
 
-    def _remove(self, paths: Sequence[str], until: float) -> Mapping[str, BackendError]:
+    def _remove(self, paths: Sequence[str], until: float, rest: float) -> Mapping[str, BackendError]:
         failures: dict[str, BackendError] = {}
         changed: dict[str, list[str]] = {}
+        rests = Rests(rest, until)
         for path in paths:
+            began_at = clock()
             try:
-                if clock() >= until:
+                if began_at >= until:
                     raise too_late(path)
                 changed.setdefault(remove_with_folder(self._root + path), []).append(path)
             except StorageUnavailable as exc:
                 failures[path] = exc
             except OSError as exc:
                 failures[path] = as_storage_error(exc, path, must_exist=False)
+            time.sleep(rests.after(began_at))
         for folder, removed in changed.items() if self._fsync else ():
             try:
                 sync_folder(folder)

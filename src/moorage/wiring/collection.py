@@ -18,6 +18,9 @@ from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 from moorage.telemetry import get_log
 
+_REST = 2.0
+"""A removal is one long call of the kernel after another: in between pulls come to the processor and the disk."""
+
 _log = get_log("registry.gc")
 
 
@@ -44,7 +47,7 @@ def agents(
         blobs = SqlBlobReviews(database)
         agent = Agent(
             "blob",
-            BlobCollector(blobs, storage, deadlines(config)),
+            BlobCollector(blobs, storage, deadlines(config), rest=_REST),
             blobs.next_at,
             pace(gc.blobs.interval),
             observer=observer,

@@ -1,6 +1,8 @@
 """Many objects removed at once, as a collector removes bytes."""
 
+import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,27 @@ async def test_nothing_is_removed_when_its_time_is_over(driver: StorageDriver) -
     assert set(failures) == {A, B}
     assert all(isinstance(failure, StorageUnavailable) for failure in failures.values())
     assert (await driver.get(A), await driver.get(B)) == (b"a", b"b")
+
+
+@pytest.mark.parametrize(("until_s", "rested"), [(1000.0, [3.0, 3.0, 3.0]), (5.0, [3.0, 0.0])])
+async def test_others_come_to_the_disk_after_each_removal_unless_time_is_short(
+    driver: StorageDriver, monkeypatch: pytest.MonkeyPatch, until_s: float, rested: Sequence[float]
+) -> None:
+    """With a clock that each look at it moves by a second: a removal takes two looks, its rest is thrice as long."""
+    for path in (A, B, C):
+        await driver.put(path, b"content")
+    ticks = itertools.count()
+    rests: list[float] = []
+
+    async def sleep(delay_s: float) -> None:
+        rests.append(delay_s)
+
+    for module in ("base", "filesystem"):
+        monkeypatch.setattr(f"moorage.storage.{module}.clock", lambda: float(next(ticks)))
+    monkeypatch.setattr("moorage.storage.base.asyncio.sleep", sleep)
+    monkeypatch.setattr("moorage.storage.filesystem.time.sleep", rests.append)
+    failures = await driver.remove([A, B, C], until=until_s, rest=3.0)
+    assert (rests[: len(rested)], len(failures)) == (list(rested), 3 - len(rested))
 
 
 async def test_the_same_object_twice_is_removed_once(driver: StorageDriver) -> None:

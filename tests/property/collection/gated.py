@@ -148,12 +148,12 @@ class GatedStorage(StorageDriver):
         await self._scheduler.gate("delete")
         await self._inner.delete(path, durable=durable)
 
-    async def remove(self, paths: Sequence[str], *, until: float) -> Mapping[str, BackendError]:
+    async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         failures: dict[str, BackendError] = {}
         for path in paths:
             try:
                 async with self._change("remove"):
-                    failures |= await self._inner.remove([path], until=until)
+                    failures |= await self._inner.remove([path], until=until, rest=rest)
             except StorageUnavailable as exc:
                 failures[path] = exc
         return failures

@@ -31,10 +31,11 @@ class Troubled(MemoryDriver):
         self.trouble: Removal | None = None
         self.failing: set[str] = set()
 
-    async def remove(self, paths: Sequence[str], *, until: float) -> Mapping[str, BackendError]:
+    async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         if self.trouble is not None:
             await self.trouble()
-        failures = await super().remove([path for path in paths if path not in self.failing], until=until)
+        kept = [path for path in paths if path not in self.failing]
+        failures = await super().remove(kept, until=until, rest=rest)
         return {**failures, **{path: StorageUnavailable("the disk is away") for path in paths if path in self.failing}}
 
 

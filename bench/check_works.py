@@ -14,7 +14,7 @@ from figures import Figure, Series, TimesBetter
 from load import LoadError
 from stage import Stage
 
-BLOBS = 16
+BLOBS = 64
 BLOB_BYTES = 64 * MIB
 LIMIT_TIMES = 1.3
 

@@ -22,6 +22,7 @@ from e2e.databases import (
     sqlite_path,
 )
 from e2e.images import Blob, Image, build_image, build_index, image_of
+from e2e.settings import config_for
 from e2e.wire import Wire, sha256
 from support.daemon import Daemon
 from support.postgres import Postgres, migrated
@@ -62,6 +63,22 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]
         nodes.append(node)
     with nodes[0], nodes[1]:
         yield Cluster([node.address for node in nodes], lambda: postgres_journal(postgres, dbname))
+
+
+def test_nodes_with_different_secrets_take_each_others_uploads_and_say_what_to_change(tmp_path: Path) -> None:
+    nodes = [Daemon(tmp_path / name, config=config_for(tmp_path, http={"secret": name * 20})) for name in "ab"]
+    for node in nodes:
+        node.data = tmp_path / "data"
+    with nodes[0], nodes[1]:
+        one, other = (Wire(node.address) for node in nodes)
+        begun = one.patch(one.start_upload("t/secrets"), b"from one, ").location
+        assert other.finish(begun, sha256(b"from one, from the other"), b"from the other").status == 201
+        for wire in (one, other):
+            assert wire.blob("t/secrets", sha256(b"from one, from the other")).body == b"from one, from the other"
+    assert "another secret" not in nodes[0].log
+    assert "all nodes need the same http.secret" in nodes[1].log
+    assert "aaaa" not in nodes[0].log
+    assert "bbbb" not in nodes[1].log
 
 
 @dataclass

@@ -83,7 +83,7 @@ class BlobCollector:
     def __init__(
         self, reviews: BlobReviews, storage: StorageDriver, deadlines: Deadlines, *, rest: float = 0.0
     ) -> None:
-        """*rest*: how long to leave the disk to others after each removal, in lengths of the removal."""
+        """*rest*: how long to rest after each removal, in lengths of what it has computed."""
         self._reviews = reviews
         self._storage = storage
         self._deadlines = deadlines

@@ -3,11 +3,9 @@
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from moorage.config.stores import Store
 from moorage.errors import MoorageError
 from moorage.server import worker
 from moorage.server.address import Address
+from moorage.server.metrics_folder import metrics_folder
 from moorage.server.tls import ServerTLS
 from moorage.telemetry import configure, get_log
 from moorage.wiring.registry import log_settings
@@ -95,15 +94,12 @@ class Supervisor:
         if not (debug.prometheus.enabled and debug.addr):
             yield
             return
-        try:
-            self._metrics = Path(tempfile.mkdtemp(prefix="moorage-metrics-"))
-        except OSError as exc:
-            _log.error("there is no folder to count in, so there are no metrics", error=str(exc))
-        try:
+        with contextlib.ExitStack() as stack:
+            try:
+                self._metrics = stack.enter_context(metrics_folder())
+            except OSError as exc:
+                _log.error("there is no folder to count in, so there are no metrics", error=str(exc))
             yield
-        finally:
-            if self._metrics is not None:
-                shutil.rmtree(self._metrics, ignore_errors=True)
 
     def _watch(self) -> int:
         waiting = self.count

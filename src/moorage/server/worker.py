@@ -22,6 +22,7 @@ from moorage.gc.agent import Observer
 from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
 from moorage.server.chores import housekeeping
+from moorage.server.scheduling import step_back
 from moorage.server.tls import CHECK_S, ServerTLS
 from moorage.telemetry import get_log
 from moorage.wiring.collection import row_counts
@@ -80,7 +81,7 @@ def run(config: Config, station: Station) -> None:
 
 async def _keep_house(config: Config, station: Station) -> None:
     """Do what is to be done from time to time, in a process of its own: nobody who pulls or pushes waits for it."""
-    os.nice(_HOUSEKEEPER_NICENESS)
+    step_back(_HOUSEKEEPER_NICENESS)
     stop = _StopSignal(station.lifeline)
     registry = await build(config, station.store, secret=station.secret, observer=_observer(station))
     async with housekeeping(config, registry):

@@ -8,7 +8,6 @@ Every method may raise :class:`~moorage.errors.StorageFull` (writes) and
 :class:`~moorage.errors.PathUnknown`, in one place.
 """
 
-import asyncio
 import re
 import time
 from abc import ABC, abstractmethod
@@ -81,18 +80,6 @@ def clock() -> float:
 def too_late(path: str) -> StorageUnavailable:
     """Why something was not removed any more; see :meth:`StorageDriver.remove`."""
     return StorageUnavailable(f"{path}: storage was too slow to remove it in time")
-
-
-class Rests:
-    """How long to rest after each of many removals; see :meth:`StorageDriver.remove`."""
-
-    def __init__(self, rest: float, until: float) -> None:
-        self._rest, self._until = rest, (clock() + until) / 2
-
-    def after(self, began_at: float) -> float:
-        """Seconds, after a removal that began at that time of :func:`clock`."""
-        now = clock()
-        return (now - began_at) * self._rest if now < self._until else 0.0
 
 
 class Reader(ABC):
@@ -254,22 +241,20 @@ class StorageDriver(ABC):
         One that is not there is as good as removed. Return what could not be removed, with the reason: the others are
         gone. From the time *until* on, by :func:`clock`, nothing more is removed, whatever is left by then.
 
-        After each removal comes a rest, *rest* times as long as the removal was, in which others come to the disk and
-        the processor; none from the moment on when half of the time is over.
+        Where removals compute on this machine, a rest comes after each, *rest* times as long as it has computed, in
+        which others come to the processor; none from the moment on when half of the time is over.
         """
+        del rest
         failures: dict[str, BackendError] = {}
-        rests = Rests(rest, until)
         for path in paths:
-            began_at = clock()
             try:
-                if began_at >= until:
+                if clock() >= until:
                     raise too_late(path)
                 await self.delete(path)
             except PathUnknown:
                 continue
             except BackendError as exc:
                 failures[path] = exc
-            await asyncio.sleep(rests.after(began_at))
         return failures
 
     async def get_each(

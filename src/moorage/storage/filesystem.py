@@ -21,7 +21,6 @@ from moorage.storage.base import (
     Capability,
     Entry,
     Reader,
-    Rests,
     Stat,
     StorageDriver,
     Writer,
@@ -303,9 +302,9 @@ class FilesystemDriver(StorageDriver):
     def _remove(self, paths: Sequence[str], until: float, rest: float) -> Mapping[str, BackendError]:
         failures: dict[str, BackendError] = {}
         changed: dict[str, list[str]] = {}
-        rests = Rests(rest, until)
+        rested_until = (clock() + until) / 2
         for path in paths:
-            began_at = clock()
+            began_at, computed_s = clock(), time.thread_time()
             try:
                 if began_at >= until:
                     raise too_late(path)
@@ -314,7 +313,8 @@ class FilesystemDriver(StorageDriver):
                 failures[path] = exc
             except OSError as exc:
                 failures[path] = as_storage_error(exc, path, must_exist=False)
-            time.sleep(rests.after(began_at))
+            if rest and began_at < rested_until:
+                time.sleep((time.thread_time() - computed_s) * rest)
         for folder, removed in changed.items() if self._fsync else ():
             try:
                 sync_folder(folder)

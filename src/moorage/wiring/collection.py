@@ -18,8 +18,8 @@ from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 from moorage.telemetry import get_log
 
-_REST = 2.0
-"""A removal is one long call of the kernel after another: in between pulls come to the processor and the disk."""
+_REST = 3.0
+"""A removal is one long call of the kernel: without rests in between, pulls would wait for a processor."""
 
 _log = get_log("registry.gc")
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,27 +36,6 @@ async def test_nothing_is_removed_when_its_time_is_over(driver: StorageDriver) -
     assert set(failures) == {A, B}
     assert all(isinstance(failure, StorageUnavailable) for failure in failures.values())
     assert (await driver.get(A), await driver.get(B)) == (b"a", b"b")
-
-
-@pytest.mark.parametrize(("until_s", "rested"), [(1000.0, [3.0, 3.0, 3.0]), (5.0, [3.0, 0.0])])
-async def test_others_come_to_the_disk_after_each_removal_unless_time_is_short(
-    driver: StorageDriver, monkeypatch: pytest.MonkeyPatch, until_s: float, rested: Sequence[float]
-) -> None:
-    """With a clock that each look at it moves by a second: a removal takes two looks, its rest is thrice as long."""
-    for path in (A, B, C):
-        await driver.put(path, b"content")
-    ticks = itertools.count()
-    rests: list[float] = []
-
-    async def sleep(delay_s: float) -> None:
-        rests.append(delay_s)
-
-    for module in ("base", "filesystem"):
-        monkeypatch.setattr(f"moorage.storage.{module}.clock", lambda: float(next(ticks)))
-    monkeypatch.setattr("moorage.storage.base.asyncio.sleep", sleep)
-    monkeypatch.setattr("moorage.storage.filesystem.time.sleep", rests.append)
-    failures = await driver.remove([A, B, C], until=until_s, rest=3.0)
-    assert (rests[: len(rested)], len(failures)) == (list(rested), 3 - len(rested))
 
 
 async def test_the_same_object_twice_is_removed_once(driver: StorageDriver) -> None:
@@ -126,4 +106,24 @@ async def test_the_folder_is_synced_though_the_file_had_gone_before(
     monkeypatch.setattr(os, "fsync", note)
     assert await driver.remove([A], until=LATER) == {}
     assert synced == [str(data.parent.parent)]
+    await driver.close()
+
+
+@pytest.mark.parametrize(("until_s", "rests_s"), [(LATER, [0.6, 0.6, 0.6]), (2.5, [0.6, 0.6])])
+async def test_others_come_to_the_processor_after_each_removal_unless_time_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until_s: float, rests_s: Sequence[float]
+) -> None:
+    """Each look at the clock is half a second after the one before, and each removal computes for 0.2 seconds."""
+    driver = FilesystemDriver(tmp_path)
+    for path in (A, B, C):
+        await driver.put(path, b"content")
+    moments, computed_s = itertools.count(0, 0.5), itertools.count(0, 0.2)
+    rests: list[float] = []
+    monkeypatch.setattr("moorage.storage.filesystem.clock", lambda: next(moments))
+    monkeypatch.setattr(time, "thread_time", lambda: next(computed_s))
+    monkeypatch.setattr(time, "sleep", rests.append)
+    assert await driver.remove([A, B, C], until=until_s, rest=3.0) == {}
+    assert rests == pytest.approx(rests_s)
+    await driver.remove([A, B, C], until=LATER)
+    assert len(rests) == len(rests_s), "whoever does not ask for rests has none"
     await driver.close()

@@ -1,0 +1,58 @@
+"""The process that keeps house gives way to those that serve."""
+
+import ctypes
+import multiprocessing
+import os
+import platform
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+import pytest
+
+from moorage.server.scheduling import step_back
+
+_SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}
+_FORK = multiprocessing.get_context("fork")
+
+
+def told_by(work: Callable[[Connection], None]) -> tuple[int, int, int]:
+    """What a process that does *work* says of itself: niceness, policy, and its slice in nanoseconds."""
+    ours, theirs = _FORK.Pipe()
+    process = _FORK.Process(target=work, args=(theirs,))
+    process.start()
+    try:
+        assert ours.poll(10)
+        found = ours.recv()
+    finally:
+        process.join(10)
+    assert isinstance(found, tuple)
+    return found
+
+
+def tell(pipe: Connection) -> None:
+    attributes = (ctypes.c_uint32 * 12)()
+    ctypes.CDLL(None).syscall(_SCHED_GETATTR[platform.machine()], 0, attributes, 48, 0)
+    pipe.send((os.getpriority(os.PRIO_PROCESS, 0), attributes[1], attributes[6]))
+
+
+def nice_one(pipe: Connection) -> None:
+    step_back(5)
+    tell(pipe)
+
+
+def test_it_is_nicer_and_asks_for_the_longest_slice() -> None:
+    before, policy, _ = told_by(tell)
+    release = tuple(int(part) for part in platform.release().split(".")[:2])
+    niceness, policy_after, slice_ns = told_by(nice_one)
+    assert (niceness, policy_after) == (min(before + 5, 19), policy)
+    if release >= (6, 12):
+        assert slice_ns == 100_000_000
+
+
+def test_elsewhere_it_is_nice_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[int] = []
+    monkeypatch.setattr(os, "nice", called.append)
+    monkeypatch.setattr(platform, "machine", lambda: "abacus")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: pytest.fail("there is no number to call"))
+    step_back(5)
+    assert called == [5]

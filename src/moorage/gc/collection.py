@@ -104,7 +104,7 @@ class Collection:
         """Review what is due, on this node's own time, until nothing is or *for_* is over.
 
         *gives_up_undo*: do not wait for the delay of what was deleted or lost its tags: it cannot come back then.
-        What was pushed lately keeps its delay; what HEAD has promised does not, see :meth:`Queues.hurry`.
+        What was pushed lately keeps its delay, but for what :meth:`Queues.hurry` does not spare.
         """
         until = self.clock() + for_.total_seconds()
         done = {queue: Done() for queue in QUEUES if queue in self.collectors}

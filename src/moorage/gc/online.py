@@ -6,12 +6,14 @@ knows of, as a crashed push does, and the next review removes them. See ADR 0016
 """
 
 import asyncio
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
-from moorage.errors import BackendError, DatabaseUnavailable
+from moorage.errors import BackendError, DatabaseContended, DatabaseUnavailable
 from moorage.metadata.reviews import CLAIM, CLAIM_MARGIN, BlobReviews, ManifestReviews, ManifestsReviewed, Review
 from moorage.oci.digests import Digest
 from moorage.storage import paths
@@ -28,6 +30,7 @@ _LONGEST_DELAY = timedelta(hours=24)
 """After a failed attempt the next one waits for five minutes, and twice as long each time. Source: features OGC-008."""
 _BUSY_DELAY = timedelta(seconds=5)
 _PROLONG_S = 15.0
+_CONTENDED_PAUSES_S = (0.1, 0.5, 2.0)
 
 _log = get_log("registry.gc")
 
@@ -88,6 +91,7 @@ class BlobCollector:
         self._storage = storage
         self._deadlines = deadlines
         self._rest = rest
+        self._turn = asyncio.Lock()  # Claims are the collector's, so one round must not touch those of another.
 
     async def round(self, *, limit: int = BLOB_BATCH) -> BlobsReviewed:
         """Review at most *limit* blobs that are due.
@@ -95,6 +99,10 @@ class BlobCollector:
         Raises:
             DatabaseUnavailable: the database did not answer in time. What was claimed is due again in a minute.
         """
+        async with self._turn:
+            return await self._round(limit)
+
+    async def _round(self, limit: int) -> BlobsReviewed:
         claimed_at = clock()
         claims = {review.digest: review for review in await self._in_time(self._reviews.claim(limit=limit))}
         if not claims:
@@ -103,15 +111,15 @@ class BlobCollector:
         judged = await self._in_time(self._reviews.judge(claims))
         judged_at = clock()
         if judged.needed:
-            await self._in_time(self._reviews.forget(judged.needed))
+            await self._settle(partial(self._reviews.forget, judged.needed))
         if judged.busy:
-            await self._in_time(self._reviews.put_off(judged.busy, delay=_BUSY_DELAY, error=None))
+            await self._settle(partial(self._reviews.put_off, judged.busy, delay=_BUSY_DELAY, error=None))
         sizes, removing_at = dict(judged.unneeded), clock()
         failures = await self._remove(sizes, until=claimed_at + (CLAIM - CLAIM_MARGIN).total_seconds())
         removed_at = clock()
         gone = {digest: size or 0 for digest, size in sizes.items() if digest not in failures}
         if gone:
-            await self._in_time(self._reviews.finish(gone))
+            await self._settle(partial(self._reviews.finish, gone))
         await self._put_off(claims, failures)
         removed = [Removed(digest=digest, size_bytes=gone[digest], event=claims[digest].event) for digest in gone]
         for blob in removed:
@@ -147,17 +155,30 @@ class BlobCollector:
         return {by_path[path]: failure for path, failure in removing.result().items()}
 
     async def _put_off(self, claims: Mapping[Digest, Review], failures: Mapping[Digest, BackendError]) -> None:
+        alike: defaultdict[tuple[int, str], list[Digest]] = defaultdict(list)
         for digest, failure in failures.items():
             attempts = claims[digest].attempts
-            delay = min(_FIRST_DELAY * 2 ** min(attempts, 16), _LONGEST_DELAY)
+            alike[attempts, str(failure)].append(digest)
             _log.error(
                 "blob could not be removed; it will be tried again",
                 digest=str(digest),
                 error=str(failure),
                 review_count=attempts + 1,
-                delay_s=delay.total_seconds(),
+                delay_s=_delay(attempts).total_seconds(),
             )
-            await self._in_time(self._reviews.put_off([digest], delay=delay, error=str(failure)))
+        for (attempts, error), digests in alike.items():
+            await self._settle(partial(self._reviews.put_off, digests, delay=_delay(attempts), error=error))
+
+    async def _settle(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step that ends claims; again if somebody holds what it needs, as else the claims stay for a minute."""
+        for pause_s in _CONTENDED_PAUSES_S:
+            try:
+                await self._in_time(step())
+            except DatabaseContended:
+                await asyncio.sleep(pause_s)
+            else:
+                return
+        await self._in_time(step())
 
     async def _in_time(self, step: Awaitable[_T]) -> _T:
         return await in_time(step, self._deadlines.transaction)
@@ -186,6 +207,11 @@ class ManifestCollector:
                 gc_event=manifest.event,
             )
         return found
+
+
+def _delay(attempts: int) -> timedelta:
+    """How long to wait after one attempt more than *attempts* has failed."""
+    return min(_FIRST_DELAY * int(2 ** min(attempts, 16)), _LONGEST_DELAY)
 
 
 async def in_time(step: Awaitable[_T], deadline: timedelta) -> _T:

@@ -111,9 +111,10 @@ def _needs(record: ManifestRecord) -> Relations:
         return Relations()
     config = None if manifest.config is None else manifest.config.digest
     references = [(ref.kind, ref.descriptor.digest) for ref in manifest.references]
+    blobs = {digest for kind, digest in references if kind is not ReferenceKind.MANIFEST}
     return Relations(
         config=config,
-        blobs={digest for kind, digest in references if kind is not ReferenceKind.MANIFEST and digest != config},
+        blobs=(blobs | {descriptor.digest for descriptor in manifest.elsewhere}) - {config},
         children={digest for kind, digest in references if kind is not ReferenceKind.BLOB},
     )
 

@@ -103,6 +103,7 @@ class Queues(ABC):
     async def hurry(self, queue: Queue, *, limit: int) -> int:
         """Make at most *limit* reviews due now that wait only so that somebody may change their mind; say how many.
 
-        Not those of what was pushed or mounted lately, nor those that failed. What HEAD has promised is not spared: a
-        push that relied on it is refused, and has to be repeated.
+        Not those of what was pushed or mounted lately, nor those that failed. Not spared is what HEAD has promised, or
+        what was pushed again and then lost another manifest that needed it: a push that relied on it is refused, and
+        has to be repeated.
         """

@@ -6,7 +6,7 @@ import pytest
 
 from contract.integrity.content import CONFIG, IMAGE, LAYER, MANIFEST, fill
 from contract.integrity.registries import Registry
-from contract.metadata.pushing import NAME, push
+from contract.metadata.pushing import NAME, OTHER, push, push_blob
 from contract.metadata.stores import query
 from moorage.integrity.findings import Kind
 from moorage.integrity.manifests import ManifestCheck
@@ -17,7 +17,7 @@ from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
 from moorage.sql.base import Value
-from support.images import image, index, missing_digest
+from support.images import OCI_NONDISTRIBUTABLE, blob, config, image, image_manifest, index, missing_digest
 
 ONE = "(SELECT id FROM manifests WHERE digest = $1 AND repository_id = (SELECT id FROM repositories WHERE path = $2))"
 
@@ -62,6 +62,24 @@ async def test_what_a_sparse_index_waits_for_is_found_and_noted_again(registry: 
     found = await registry.check(repairs=True)
     assert set(found.kinds) == {Kind.MANIFEST_INCOMPLETE}
     assert any(missing_digest("sparse") in finding.detail for finding in found.findings)
+    assert (await registry.check()).kinds == {}
+
+
+async def test_what_an_index_waits_for_is_noted_though_it_is_a_blob_of_somebody_else(registry: Registry) -> None:
+    child = image("both").manifest
+    await push_blob(registry.store, child.body, name=OTHER)
+    await push(registry.store, index([child]), "waiting")
+    await registry.run("DELETE FROM sparse_references WHERE digest = $1", digest_key(Digest.parse(child.digest)))
+    assert set((await registry.check(repairs=True)).kinds) == {Kind.MANIFEST_INCOMPLETE}
+    assert (await registry.check()).kinds == {}
+
+
+async def test_a_layer_that_may_stay_elsewhere_and_is_here_is_noted_again(registry: Registry) -> None:
+    foreign = blob("windows", media_type=OCI_NONDISTRIBUTABLE)
+    await push_blob(registry.store, foreign.body)
+    digest = await push(registry.store, image_manifest(config("a"), [foreign]), "windows")
+    await run(registry, "DELETE FROM layers WHERE manifest_id = ONE", digest_key(digest), NAME.text)
+    assert (await registry.check(repairs=True)).pairs == {(Kind.MANIFEST_INCOMPLETE, str(digest))}
     assert (await registry.check()).kinds == {}
 
 

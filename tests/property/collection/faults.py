@@ -212,11 +212,10 @@ FAULTS: Final[Sequence[Fault]] = (
             "link_blob_v2": ("IF NOT FOUND THEN\n        RETURN false;", "IF false THEN\n        RETURN false;")
         },
         code=lambda: patch.dict(
-            _OTHERS,
-            {"renew_expected": Query("renew_expected", "SELECT ?2 WHERE ?1 IS NOT NULL", "")},
-            weights=_BLOBS,
-            passing=0.15,
+            _OTHERS, {"renew_expected": Query("renew_expected", "SELECT ?2 WHERE ?1 IS NOT NULL", "")}
         ),
+        weights=_BLOBS,
+        passing=0.15,
     ),
     Fault(
         name="expect during a claim",

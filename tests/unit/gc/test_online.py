@@ -1,23 +1,25 @@
 """A round of blob reviews over a database, and a storage that hangs, fails or is slow."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contract.metadata.pushing import NAME, push_blob
+from contract.metadata.pushing import NAME, push_blob, push_image
 from contract.metadata.stores import SqlStore, query, quick_folder, sqlite_opener
-from moorage.errors import BackendError, BeingRemoved, DatabaseUnavailable, StorageUnavailable
+from moorage.errors import BackendError, BeingRemoved, DatabaseContended, DatabaseUnavailable, StorageUnavailable
 from moorage.gc import online
 from moorage.gc.agent import Agent, Pace, set_review_delay
 from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.reviews import ReviewDelay
 from moorage.metadata.sql import links
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
+from moorage.oci.digests import Digest
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver, clock
 from moorage.storage.memory import MemoryDriver
+from support.images import image
 
 Removal = Callable[[], Awaitable[object]]
 INTERVAL = timedelta(seconds=5)
@@ -155,6 +157,67 @@ async def test_a_database_that_hangs_ends_the_round(store: SqlStore, storage: Tr
         with pytest.raises(DatabaseUnavailable, match=r"gc\.transactiontimeout"):
             await ManifestCollector(SqlManifestReviews(store.database), Deadlines(transaction=short)).round()
     assert len((await collector(store, storage).round()).removed) == 1
+
+
+class Contended(SqlBlobReviews):
+    """Reviews of which somebody holds, so many times, what the end of a claim needs."""
+
+    times = 0
+
+    async def finish(self, removed: Mapping[Digest, int]) -> None:
+        self._fail()
+        await super().finish(removed)
+
+    async def forget(self, digests: Collection[Digest]) -> None:
+        self._fail()
+        await super().forget(digests)
+
+    def _fail(self) -> None:
+        if self.times:
+            self.times -= 1
+            msg = "somebody holds it"
+            raise DatabaseContended(msg)
+
+
+async def test_what_ends_a_claim_is_tried_again_if_somebody_holds_it(
+    store: SqlStore, storage: Troubled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "_CONTENDED_PAUSES_S", (0.0, 0.0))
+    await push_image(store, image("needed"), "v1")
+    await push_blob(store, b"unneeded")
+    reviews = Contended(store.database)
+    for times, ends in ((2, True), (3, False)):
+        reviews.times = times
+        rounds = BlobCollector(reviews, storage, Deadlines())
+        if ends:
+            assert len((await rounds.round()).removed) == 1
+            assert await claims(store) == []
+        else:
+            await push_blob(store, b"unneeded again")
+            with pytest.raises(DatabaseContended):
+                await rounds.round()
+
+
+async def test_rounds_of_one_collector_take_turns(store: SqlStore, storage: Troubled) -> None:
+    """They claim in one name: the end of one must not end what the other has claimed."""
+    await push_blob(store, b"first")
+    began, free = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        began.set()
+        await free.wait()
+
+    storage.trouble = hang
+    shared = collector(store, storage)
+    first = asyncio.create_task(shared.round())
+    await began.wait()
+    await push_blob(store, b"second")
+    second = asyncio.create_task(shared.round())
+    await asyncio.sleep(0.05)
+    assert [row[0] is None for row in await claims(store)].count(True) == 1, "the second round has claimed nothing"
+    storage.trouble = None
+    free.set()
+    assert [len((await each).removed) for each in (first, second)] == [1, 1]
 
 
 def agent(store: SqlStore, storage: StorageDriver, pace: Pace) -> Agent:

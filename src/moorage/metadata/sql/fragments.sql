@@ -1,4 +1,4 @@
--- What garbage collection leaves: said once, for reviews, forecasts, explanations and the check. See ADR 0016.
+-- What several files of queries say: what garbage collection leaves (ADR 0016), and what a manifest still waits for.
 
 -- Of a blob b: whatever a row of a manifest refers to is needed, deleted or not: as long as it is there it can come back.
 -- blob_is_needed --
@@ -27,3 +27,13 @@
                 OR EXISTS (SELECT 1 FROM manifests o
                     WHERE o.repository_id = s.repository_id AND o.digest = s.subject_digest)
                 OR EXISTS (SELECT 1 FROM gc_manifest_review_queue q WHERE q.manifest_id = s.id)))));
+
+-- That nothing is noted yet of the digest $1 as a part of the manifest $3.
+-- is_unrelated --
+(
+    NOT EXISTS (SELECT 1 FROM layers l JOIN blobs b ON b.id = l.blob_id WHERE l.manifest_id = $3 AND b.digest = $1)
+    AND NOT EXISTS (SELECT 1 FROM manifests m JOIN blobs b ON b.id = m.config_blob_id
+        WHERE m.id = $3 AND b.digest = $1)
+    AND NOT EXISTS (SELECT 1 FROM manifest_references r JOIN manifests c ON c.id = r.child_id
+        WHERE r.parent_id = $3 AND c.digest = $1)
+);

@@ -82,6 +82,5 @@ SELECT $1, id FROM manifests WHERE repository_id = $2 AND digest = ANY($3) AND i
 
 -- relate_absent --
 INSERT INTO sparse_references (digest, repository_id, manifest_id) SELECT $1, $2, $3
-WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = $1)
-    AND NOT EXISTS (SELECT 1 FROM manifests WHERE repository_id = $2 AND digest = $1)
+WHERE {is_unrelated}
 ON CONFLICT DO NOTHING;

@@ -46,7 +46,7 @@ class SqlLinks(Links):
         row = await self._database.first(QUERIES["asked_blob"], name.text, key, repository=name.text)
         if row is None or not row[0] or not self._puts_off:
             return row is not None
-        # Nothing to put off: it is claimed or gone, or was found to be needed and left the queue.
+        # Nothing to put off: it is claimed or gone, or was found to be needed and has left the queue.
         return bool(await self._database.write(QUERIES["put_off_blob"], key)) or await self._is_settled(name, key)
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
@@ -86,9 +86,12 @@ class SqlLinks(Links):
         return Expectation(rows[0][0]) if rows else None
 
     async def _is_settled(self, name: RepositoryName, key: bytes) -> bool:
-        """Whether the primary has the blob, and no review of it."""
+        """Whether the primary has the blob, and no review of it or one that finds that it is needed."""
         row = await self._database.first(QUERIES["asked_blob"], name.text, key)
-        return row is not None and row[0] is None
+        if row is None or row[0] is None:
+            return row is not None
+        # Whoever takes away what needs it gives it a delay of its own, which a review that goes on will see.
+        return await self._database.first(QUERIES["needed_blob"], key) is not None
 
     async def _link(
         self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int | None

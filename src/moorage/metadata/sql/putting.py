@@ -38,7 +38,9 @@ class NewManifest:
     def of(cls, stored: StoredManifest, manifest: Manifest, configuration: bytes | None) -> Self:
         """What is to be written of a manifest that was checked."""
         config, subject = manifest.config, manifest.subject
-        blobs = {digest_key(ref.descriptor.digest) for ref in manifest.references if ref.kind is not Kind.MANIFEST}
+        # Layers that may stay elsewhere too: none is required, and one that somebody has pushed is needed all the same.
+        layers = [ref.descriptor for ref in manifest.references if ref.kind is not Kind.MANIFEST]
+        blobs = {digest_key(descriptor.digest) for descriptor in (*layers, *manifest.elsewhere)}
         children = {digest_key(ref.descriptor.digest) for ref in manifest.references if ref.kind is not Kind.BLOB}
         config_key = None if config is None else digest_key(config.digest)
         return cls(

@@ -95,3 +95,5 @@ DELETE FROM uploads WHERE id = $1;
 -- stale_uploads --
 SELECT id, repository, started_at FROM uploads WHERE started_at < $1 ORDER BY started_at LIMIT $2;
 
+-- needed_blob --
+SELECT b.id FROM blobs b WHERE b.digest = $1 AND {blob_is_needed};

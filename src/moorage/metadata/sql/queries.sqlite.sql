@@ -69,8 +69,7 @@ DELETE FROM sparse_references WHERE manifest_id = $1;
 
 -- add_sparse --
 INSERT INTO sparse_references (digest, repository_id, manifest_id) SELECT $1, $2, $3
-WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = $1)
-    AND NOT EXISTS (SELECT 1 FROM manifests WHERE repository_id = $2 AND digest = $1)
+WHERE {is_unrelated}
 ON CONFLICT DO NOTHING;
 
 -- tag_target --

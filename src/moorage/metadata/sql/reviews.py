@@ -58,9 +58,10 @@ class SqlBlobReviews(BlobReviews):
         async with self._database.transaction() as session:
             least = await _now(session) + CLAIM_MARGIN
             locked = {row[0] for row in await session.all(QUERIES["lock_blobs"], keys)}
+            needed = await _ids(session, "needed_blobs", sorted(locked))
+            # Last: whatever took away a need before it was looked for has put the blob off, and that is seen here.
             claimed = await session.all(QUERIES["claimed_blobs"], keys, self._holder, least)
             free = [row for row in claimed if row[3] and (row[1] is None or row[1] in locked)]
-            needed = await _ids(session, "needed_blobs", sorted(row[1] for row in free if row[1] is not None))
             dropped = [row[1] for row in free if row[1] is not None and row[1] not in needed]
             if dropped:
                 await session.all(QUERIES["drop_blobs"], sorted(dropped))
@@ -79,14 +80,16 @@ class SqlBlobReviews(BlobReviews):
 
     async def finish(self, removed: Mapping[Digest, int]) -> None:
         async with self._database.transaction() as session:
+            await _now(session)  # It says how long to wait for what others hold.
             await session.all(QUERIES["finish_blobs"], _keys(removed), self._holder)
             await _note(session, "blob", removed=len(removed), removed_bytes=sum(removed.values()))
 
     async def forget(self, digests: Collection[Digest]) -> None:
         async with self._database.transaction() as session:
+            now = await _now(session)
             await session.all(QUERIES["forget_blobs"], _keys(digests), self._holder)
             # What something happened to meanwhile stays, for its own time.
-            await self._let_go(session, digests, await _now(session), attempts=0, error=None)
+            await self._let_go(session, digests, now, attempts=0, error=None)
             await _note(session, "blob", kept=len(digests))
 
     async def put_off(self, digests: Collection[Digest], *, delay: timedelta, error: str | None) -> None:

@@ -20,6 +20,7 @@ from moorage.integrity.looking import SecondLook
 from moorage.metadata.integrity import BlobRecord, BlobRecords
 from moorage.metadata.sql.integrity import SqlBlobRecords, SqlBlobRepairs
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
+from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.storage import paths
 
@@ -91,6 +92,26 @@ async def test_a_blob_that_comes_and_goes_between_any_looks_is_no_difference(
     assert found == []
     hashing.close()
     assert turn >= 3
+
+
+async def test_what_another_check_marks_between_two_looks_is_its_business(registry: Registry) -> None:
+    """It has just begun to repair what it has seen: to say that the mark is in vain would undo its work."""
+    assert registry.database is not None
+    await fill(registry)
+    looks = 0
+
+    async def mark() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            text = "UPDATE blobs SET missing_since = created_at WHERE digest = $1"
+            await registry.run(text, digest_key(LAYER))
+
+    hashing = Hashing(registry.storage, threads=1, pace=Pace(None))
+    look = SecondLook(registry.storage, WatchedRecords(SqlBlobRecords(registry.database), mark), hashing)
+    assert await look.settle({LAYER: LAYER}) == []
+    assert looks == 2
+    hashing.close()
 
 
 async def test_a_whole_check_beside_which_everything_is_pushed_and_collected_finds_nothing(

@@ -13,9 +13,10 @@ from moorage.errors import BackendError, DigestInvalid, ManifestInvalid, PathUnk
 from moorage.integrity.findings import Finding, Kind, Note
 from moorage.integrity.progress import Progress
 from moorage.integrity.quarantine import Quarantine
-from moorage.integrity.references import References, named_in
+from moorage.integrity.references import References
 from moorage.integrity.walking import Stored, share_of, stat_of, stored_blobs
 from moorage.oci.digests import Digest
+from moorage.oci.mentions import mentions
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import Entry, Stat, StorageDriver
@@ -101,7 +102,7 @@ class LinkCheck:
         actual = Digest.of(payload, digest.algorithm)
         if actual == digest:
             try:
-                for named in named_in(payload):
+                for named in mentions(payload).references:  # What garbage collection goes by.
                     references.add(named)
             except ManifestInvalid as exc:
                 return _finding(Kind.MANIFEST_DAMAGED, str(digest), name, len(payload), detail=exc.message)

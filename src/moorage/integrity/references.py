@@ -5,9 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from moorage.errors import DigestInvalid, ManifestInvalid
 from moorage.oci.digests import Digest
-from moorage.oci.manifests import decode, parse
 
 _BUFFER_BYTES = 16 << 10
 
@@ -58,39 +56,6 @@ class References:
 
     def _path(self, bucket: Bucket) -> Path:
         return Path(self._folder.name) / "-".join(bucket)
-
-
-def named_in(payload: bytes, media_type: str = "") -> set[Digest]:
-    """What a manifest refers to; of one that is not understood, every digest that stands in it.
-
-    Raises:
-        ManifestInvalid: it is not even a JSON object.
-    """
-    value = decode(payload)
-    try:
-        manifest = parse(payload, media_type)
-    except ManifestInvalid:
-        return set(_digests_in(value))
-    elsewhere = {descriptor.digest for descriptor in manifest.elsewhere}
-    config = set() if manifest.config is None else {manifest.config.digest}
-    return {ref.descriptor.digest for ref in manifest.references} | elsewhere | config
-
-
-def _digests_in(value: object) -> list[Digest]:
-    found: list[Digest] = []
-    left: list[object] = [value]
-    while left:
-        item = left.pop()
-        if isinstance(item, dict):
-            left += item.values()
-        elif isinstance(item, list):
-            left += item
-        elif isinstance(item, str):
-            try:
-                found.append(Digest.parse(item))
-            except DigestInvalid:
-                continue
-    return found
 
 
 def _bucket(digest: Digest) -> Bucket:

@@ -495,3 +495,13 @@ async def test_a_layer_that_is_a_manifest_too_is_needed_when_it_comes_as_a_blob(
     reviews = SqlBlobReviews(sql.database)
     judged = await reviews.judge([each.digest for each in await reviews.claim(limit=10)])
     assert (list(judged.needed), list(judged.unneeded)) == ([digest], [])
+
+
+async def test_a_manifest_keeps_no_blob_that_only_another_repository_has(sql: SqlStore) -> None:
+    theirs = blob("theirs", 40)
+    digest = await push_blob(sql, theirs.body, name=OTHER)
+    await push(sql, image_manifest(theirs, [theirs, blob("also theirs", media_type=OCI_NONDISTRIBUTABLE)]), "v1")
+    await pass_(sql, DELAY)
+    reviews = SqlBlobReviews(sql.database)
+    claimed = [each.digest for each in await reviews.claim(limit=10)]
+    assert [each for each, _ in (await reviews.judge(claimed)).unneeded] == [digest]

@@ -1,5 +1,6 @@
 """Why something stays, or when it goes: what is said is what a review does."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from contract.metadata_collection.aging import DAY, Aging
 from moorage.errors import NameUnknown
 from moorage.metadata.explanations import SHOWN_LIMIT
 from moorage.oci.digests import Digest
-from support.images import Content, Image, artifact, blob, config, image_manifest, index
+from support.images import OCI_NONDISTRIBUTABLE, Content, Image, artifact, blob, config, image_manifest, index
 
 SOON = timedelta(seconds=10)
 
@@ -180,6 +181,8 @@ class TestBlobs:
     async def test_what_only_other_repositories_have_is_not_known(self, aging: Aging) -> None:
         await aging.push("mine", "1")
         one = await aging.push("a", "1", name=OTHER)
+        named = [layer_of(one), replace(layer_of(one), media_type=OCI_NONDISTRIBUTABLE)]
+        await aging.push_manifest(image_manifest(named[0], named), "naming-it")
         for digest in (one.digest, layer_of(one).digest):
             assert await aging.explanations.explain(NAME, Digest.parse(digest)) == []
 

@@ -131,8 +131,10 @@ async def test_the_layers_of_a_manifest_that_goes_are_counted_a_delay_after_it(a
 async def test_a_layer_that_another_manifest_needs_gives_nothing_back(aging: Aging) -> None:
     shared, own = blob("shared", 100), blob("own", 10)
     configs = [config(name) for name in ("going", "kept")]
-    for one in (shared, own, *configs):
+    for one in (shared, own, configs[0]):
         await aging.push_blob(one.body)
+    for one in (shared, configs[1]):
+        await aging.push_blob(one.body, name=OTHER)
     await aging.push_manifest(image_manifest(configs[0], [shared, own]), "1")
     await aging.push_manifest(image_manifest(configs[1], [shared]), "2", name=OTHER)
     await aging.untag("1")

@@ -64,14 +64,12 @@ class SqlExplanations(Explanations):
         rows = await self._all("blob", place, key)
         if not rows:
             return None
-        identity, size, created_at, deleted_at, missing_since, *review, is_linked = rows[0]
+        identity, size, created_at, deleted_at, missing_since, *review = rows[0]
         held = [
             *await self._all("with_layer", identity, place, _ONE_MORE),
             *await self._all("with_config", identity, place, _ONE_MORE),
-            *(await self._all("awaiting", place, key, _ONE_MORE) if is_linked else ()),
+            *await self._all("awaiting", place, key, _ONE_MORE),
         ]
-        if not is_linked and not held:
-            return None  # Other repositories may have it, which is nobody's business here.
         now = await clock.now(self._database)
         return Explanation(
             kind="blob",

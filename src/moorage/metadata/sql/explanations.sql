@@ -9,11 +9,11 @@ SELECT m.id, m.size, m.created_at, m.deleted_at, m.subject_digest, q.event, q.re
 FROM manifests m LEFT JOIN gc_manifest_review_queue q ON q.manifest_id = m.id
 WHERE m.repository_id = $1 AND m.digest = $2;
 
--- A blob is shown where it is, was, or is needed.
+-- A blob is shown where it is or was; that only other repositories have it is nobody's business here.
 -- blob --
-SELECT b.id, b.size, coalesce(rb.created_at, b.created_at), rb.deleted_at, b.missing_since, q.event, q.review_after,
-    q.review_count, q.last_error, q.claimed_until, rb.blob_id IS NOT NULL
-FROM blobs b LEFT JOIN repository_blobs rb ON rb.repository_id = $1 AND rb.blob_id = b.id
+SELECT b.id, b.size, rb.created_at, rb.deleted_at, b.missing_since, q.event, q.review_after, q.review_count,
+    q.last_error, q.claimed_until
+FROM blobs b JOIN repository_blobs rb ON rb.repository_id = $1 AND rb.blob_id = b.id
     LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
 WHERE b.digest = $2;
 

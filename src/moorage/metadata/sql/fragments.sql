@@ -37,3 +37,7 @@
     AND NOT EXISTS (SELECT 1 FROM manifest_references r JOIN manifests c ON c.id = r.child_id
         WHERE r.parent_id = $3 AND c.digest = $1)
 );
+
+-- Blobs b of the repository $2, deleted from it or not; of others nobody learns here, nor keeps them.
+-- blobs_of_the_repository --
+blobs b JOIN repository_blobs rb ON rb.blob_id = b.id AND rb.repository_id = $2;

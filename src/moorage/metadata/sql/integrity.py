@@ -116,9 +116,9 @@ class SqlManifestRepairs(ManifestRepairs):
                 if held is None:
                     return False
                 if config is not None:
-                    await session.all(QUERIES["relate_config"], manifest, config)
+                    await session.all(QUERIES["relate_config"], manifest, held[0], config)
                 if blobs:
-                    await session.all(QUERIES["relate_blobs"], manifest, blobs)
+                    await session.all(QUERIES["relate_blobs"], manifest, held[0], blobs)
                 if children:
                     await session.all(QUERIES["relate_children"], manifest, held[0], children)
                 loose = {*blobs, *children, *(() if config is None else (config,))}

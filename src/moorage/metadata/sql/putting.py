@@ -101,10 +101,11 @@ async def put_step_by_step(
         assert row is not None  # noqa: S101 - INSERT … RETURNING gives the row
     else:
         action = None if row[1] is None else "manifest_restore"
-        await session.all(QUERIES["revive_manifest"], row[0], new.media_type, new.config, new.payload)
+        arguments = (row[0], repository, new.media_type, new.config, new.payload)
+        await session.all(QUERIES["revive_manifest"], *arguments)
     manifest: int = row[0]
     if new.blobs:
-        await session.all(QUERIES["add_layers"], manifest, new.blobs)
+        await session.all(QUERIES["add_layers"], manifest, repository, new.blobs)
     if new.children:
         await session.all(QUERIES["add_references"], manifest, repository, new.children)
     # What was not required may be absent; it is needed all the same once it comes.

@@ -47,18 +47,20 @@ ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL WHERE delet
 SELECT id, deleted_at FROM manifests WHERE repository_id = $1 AND digest = $2;
 
 -- revive_manifest --
-UPDATE manifests SET deleted_at = NULL, media_type = $2, payload = $4,
-    config_blob_id = coalesce(config_blob_id, (SELECT id FROM blobs WHERE digest = $3))
+UPDATE manifests SET deleted_at = NULL, media_type = $3, payload = $5,
+    config_blob_id = coalesce(config_blob_id, (SELECT b.id FROM {blobs_of_the_repository} WHERE b.digest = $4))
 WHERE id = $1;
 
 -- add_manifest --
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, payload, size, total_size, config_blob_id,
     config_media_type, config_payload, subject_digest, annotations, created_at)
-VALUES ($1, $2, $3, $4, $5, length($5), $6, (SELECT id FROM blobs WHERE digest = $7), $8, $9, $10, $11, $12)
+VALUES ($1, $2, $3, $4, $5, length($5), $6, (SELECT b.id FROM blobs b
+    JOIN repository_blobs rb ON rb.blob_id = b.id AND rb.repository_id = $1 WHERE b.digest = $7), $8, $9, $10, $11, $12)
 RETURNING id;
 
 -- add_layers --
-INSERT INTO layers (manifest_id, blob_id) SELECT $1, id FROM blobs WHERE digest = ANY($2) ON CONFLICT DO NOTHING;
+INSERT INTO layers (manifest_id, blob_id) SELECT $1, b.id FROM {blobs_of_the_repository} WHERE b.digest = ANY($3)
+ON CONFLICT DO NOTHING;
 
 -- add_references --
 INSERT INTO manifest_references (parent_id, child_id)

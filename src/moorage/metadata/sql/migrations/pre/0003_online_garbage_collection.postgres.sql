@@ -150,21 +150,26 @@ BEGIN
             -- One that is the same is not written again: the column then stays the value it was.
             UPDATE manifests SET deleted_at = NULL, media_type = p_media_type,
                 payload = CASE WHEN payload = p_payload THEN payload ELSE p_payload END,
-                config_blob_id = coalesce(config_blob_id, (SELECT id FROM blobs WHERE digest = p_config))
+                config_blob_id = coalesce(config_blob_id, (SELECT b.id FROM blobs b JOIN repository_blobs rb
+                    ON rb.blob_id = b.id AND rb.repository_id = v_repository WHERE b.digest = p_config))
                 WHERE id = v_manifest;
             EXIT;
         END IF;
         INSERT INTO manifests (repository_id, digest, media_type, artifact_type, payload, size, total_size,
                 config_blob_id, config_media_type, config_payload, subject_digest, annotations, created_at)
             SELECT v_repository, p_digest, p_media_type, p_artifact_type, p_payload, length(p_payload), p_total_size,
-                (SELECT id FROM blobs WHERE digest = p_config), p_config_media_type, p_config_payload, p_subject,
-                p_annotations, p_now
+                (SELECT b.id FROM blobs b JOIN repository_blobs rb
+                    ON rb.blob_id = b.id AND rb.repository_id = v_repository WHERE b.digest = p_config),
+                p_config_media_type, p_config_payload, p_subject, p_annotations, p_now
             ON CONFLICT DO NOTHING RETURNING id INTO v_manifest;
         v_action := 'manifest_create';
         EXIT WHEN FOUND;
     END LOOP;
-    INSERT INTO layers (manifest_id, blob_id) SELECT v_manifest, id FROM blobs WHERE digest = ANY (p_blobs)
-        ON CONFLICT DO NOTHING;
+    -- Of the repository: of blobs that only others have nobody learns here, nor keeps them.
+    INSERT INTO layers (manifest_id, blob_id)
+        SELECT v_manifest, b.id FROM blobs b JOIN repository_blobs rb
+            ON rb.blob_id = b.id AND rb.repository_id = v_repository
+        WHERE b.digest = ANY (p_blobs) ON CONFLICT DO NOTHING;
     IF cardinality(p_children) > 0 THEN
         INSERT INTO manifest_references (parent_id, child_id)
             SELECT v_manifest, id FROM manifests

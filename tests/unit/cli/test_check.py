@@ -1,5 +1,6 @@
 """``moorage check``: what it says, its status, and what it refuses."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,10 @@ from moorage.cli import check_output, checking
 from moorage.cli.app import app
 from moorage.cli.checking import DIFFERENCES, NO_DIFFERENCES, NOT_DONE, Wanted
 from moorage.integrity.findings import Finding, Kind, Note
-from moorage.integrity.progress import State
+from moorage.integrity.progress import Progress, State, new_state, report_of
 from moorage.oci.digests import Digest
 from moorage.storage import paths
+from moorage.storage.filesystem import FilesystemDriver
 
 CONTENT = b"a blob"
 DIGEST = Digest.of(CONTENT)
@@ -41,6 +43,19 @@ def on_disk(folder: Path, path: str, content: bytes) -> Path:
     made.parent.mkdir(parents=True, exist_ok=True)
     made.write_bytes(content)
     return made
+
+
+async def ended(data: Path, report: Path, finding: Finding) -> None:
+    """A check that was ended at its beginning, after it had found something."""
+    storage = FilesystemDriver(data)
+    state = new_state(store="layout", verifies=True)
+    kept = report_of(state, report)
+    progress = Progress(storage, state, report=kept)
+    progress.found(finding)
+    await progress.reached("blobs")
+    await progress.save()
+    kept.close()
+    await storage.close()
 
 
 @pytest.fixture
@@ -130,6 +145,28 @@ class TestStatus:
             assert ("repair" in found) is repairs
         assert checking.run(config, None, Wanted(verifies=True, report=report)) == NO_DIFFERENCES
         assert report.read_text() == ""
+
+    def test_is_2_for_a_report_that_is_not_the_one_of_the_check_that_goes_on(
+        self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        on_disk(tmp_path / "data", paths.blob(DIGEST), b"a glob")
+        report, rotated = tmp_path / "report.jsonl", tmp_path / "report.jsonl.1"
+        wanted = Wanted(verifies=True, resumes=True, report=report)
+        asyncio.run(ended(tmp_path / "data", report, damaged(1)))
+        report.rename(rotated)
+        report.touch()
+        noted = (tmp_path / "data" / paths.CHECK.lstrip("/")).read_bytes()
+        assert checking.run(config, None, wanted) == NOT_DONE
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {report} does not hold the ")
+        assert report.read_bytes() == b""
+        assert (tmp_path / "data" / paths.CHECK.lstrip("/")).read_bytes() == noted
+        rotated.rename(report)
+        assert checking.run(config, None, wanted) == DIFFERENCES
+        assert [json.loads(line)["subject"] for line in report.read_text().splitlines()] == [
+            damaged(1).subject,
+            str(DIGEST),
+        ]
 
     def test_is_2_for_a_folder_that_is_not_there(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert checking.run(None, tmp_path / "nowhere", Wanted()) == NOT_DONE

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from moorage.cli import check_output, checking
 from moorage.cli.app import app
 from moorage.cli.checking import DIFFERENCES, NO_DIFFERENCES, NOT_DONE, Wanted
-from moorage.integrity.findings import Finding, Kind, Note
+from moorage.integrity.findings import Finding, Kind, Note, Tally
 from moorage.integrity.progress import Progress, State, new_state, report_of
 from moorage.oci.digests import Digest
 from moorage.storage import paths
@@ -116,6 +116,21 @@ class TestForPeople:
         lines = capsys.readouterr().out.splitlines()
         assert lines[-1] == "and 1,480 more: --report FILE writes all of them"
         assert len(lines) < 30
+
+
+def test_the_bar_shows_how_fast_this_run_is_whatever_earlier_ones_have_hashed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # As on a terminal.
+    monkeypatch.setenv("COLUMNS", "200")
+    now = 100.0
+    tally = Tally(blobs=9, stored_bytes=1 << 40, hashed_bytes=1 << 40)
+    with check_output.Bars(clock=lambda: now) as bars:
+        bars.moved("blobs", 0.5, tally)
+        now += 4.0
+        tally.hashed_bytes += 40 << 20
+        bars.moved("blobs", 0.6, tally)
+    assert "9 blobs, 1.0 TiB, 10.0 MiB/s" in capsys.readouterr().err
 
 
 def test_scripts_get_counts_by_kind_and_the_differences(capsys: pytest.CaptureFixture[str]) -> None:

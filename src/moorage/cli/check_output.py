@@ -8,6 +8,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from moorage.cli.sizes import shown_bytes
 from moorage.cli.tables import print_table
 from moorage.integrity.findings import Count, Finding, Tally
 from moorage.integrity.progress import State, as_json
@@ -15,7 +16,6 @@ from moorage.integrity.progress import State, as_json
 _SHOWN = 20
 """Differences that people are shown one by one."""
 _JSON_SHOWN = 1000
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 class Bars:
@@ -54,7 +54,7 @@ class Bars:
         done = f"{tally.blobs:,} blobs, {shown_bytes(tally.stored_bytes)}"
         hashed_bytes, elapsed_s = tally.hashed_bytes - self._hashed_before_bytes, self._progress.tasks[0].elapsed
         if hashed_bytes and elapsed_s:
-            done += f", {shown_bytes(int(hashed_bytes / elapsed_s))}/s"
+            done += f", {shown_bytes(hashed_bytes / elapsed_s)}/s"
         if tally.manifests:
             done += f", {tally.manifests:,} manifests"
         if differences:
@@ -108,14 +108,6 @@ def print_people(state: State, *, seconds: float, repairs: bool) -> None:
         print(f"and {rest:,} more: --report FILE writes all of them")
     if not repairs:
         print("nothing was changed: --repair repairs what can be repaired without losing anything")
-
-
-def shown_bytes(size_bytes: int) -> str:
-    """A number of bytes for people."""
-    size, unit = float(size_bytes), 0
-    while size >= 1024 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - binary units
-        size, unit = size / 1024, unit + 1
-    return f"{size_bytes} B" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
 
 
 def _counted(count: Count) -> tuple[str, str, str]:

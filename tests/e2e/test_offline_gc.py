@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ from e2e.checks import assert_everything_listed_is_whole
 from e2e.images import build_image, build_index
 from e2e.settings import config_for
 from e2e.wire import Wire
+from moorage.cli.sizes import shown_bytes
 from support.collecting import blobs_below, collected, command, run
 from support.daemon import Daemon
 
@@ -81,7 +83,9 @@ def test_a_person_gets_a_summary_on_standard_output_and_the_log_beside_it(daemon
     ended = run(config, "-m")
     assert ended.returncode == 0
     assert "of which deleted: 3" in ended.stdout
-    assert "freed" in ended.stdout
+    room = re.search(r"^room +(.+) freed \((\d+) bytes\)$", ended.stdout, re.MULTILINE)
+    assert room is not None
+    assert room[1] == shown_bytes(int(room[2])), "in the units of the other commands"
     events = [json.loads(line) for line in ended.stderr.splitlines()]
     mark = next(event for event in events if event["msg"] == "mark stage complete")
     assert {

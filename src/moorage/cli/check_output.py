@@ -1,11 +1,14 @@
 """How a check looks: bars while it runs, and what it has found."""
 
 import json
+import time
+from collections.abc import Callable
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from moorage.cli.sizes import shown_bytes
 from moorage.cli.tables import print_table
 from moorage.integrity.findings import Count, Finding, Tally
 from moorage.integrity.progress import State, as_json
@@ -13,13 +16,13 @@ from moorage.integrity.progress import State, as_json
 _SHOWN = 20
 """Differences that people are shown one by one."""
 _JSON_SHOWN = 1000
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 class Bars:
     """Shows on standard error how a check goes on, if that is a terminal. A :class:`~.progress.Watcher`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """*clock*: seconds."""
         console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -29,10 +32,11 @@ class Bars:
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
+            get_time=clock,
         )
         self._phase = ""
         self._task = self._progress.add_task("", total=1.0, said="", visible=False)
-        self._hashed_bytes = 0
+        self._hashed_before_bytes = 0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -44,13 +48,13 @@ class Bars:
     def moved(self, phase: str, share: float, tally: Tally) -> None:
         """See :class:`~moorage.integrity.progress.Watcher`."""
         if phase != self._phase:
-            self._phase = phase
+            self._phase, self._hashed_before_bytes = phase, tally.hashed_bytes
             self._progress.reset(self._task, description=phase, visible=True)
         differences = sum(count.number for count in tally.differences.values())
         done = f"{tally.blobs:,} blobs, {shown_bytes(tally.stored_bytes)}"
-        elapsed_s = self._progress.tasks[0].elapsed or 0
-        if tally.hashed_bytes and phase == "blobs" and elapsed_s:
-            done += f", {shown_bytes(int((tally.hashed_bytes - self._hashed_bytes) / elapsed_s))}/s"
+        hashed_bytes, elapsed_s = tally.hashed_bytes - self._hashed_before_bytes, self._progress.tasks[0].elapsed
+        if hashed_bytes and elapsed_s:
+            done += f", {shown_bytes(hashed_bytes / elapsed_s)}/s"
         if tally.manifests:
             done += f", {tally.manifests:,} manifests"
         if differences:
@@ -104,14 +108,6 @@ def print_people(state: State, *, seconds: float, repairs: bool) -> None:
         print(f"and {rest:,} more: --report FILE writes all of them")
     if not repairs:
         print("nothing was changed: --repair repairs what can be repaired without losing anything")
-
-
-def shown_bytes(size_bytes: int) -> str:
-    """A number of bytes for people."""
-    size, unit = float(size_bytes), 0
-    while size >= 1024 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - binary units
-        size, unit = size / 1024, unit + 1
-    return f"{size_bytes} B" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
 
 
 def _counted(count: Count) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from moorage.config.load import SQLITE_NAME
 from moorage.errors import ConfigurationError, Mistake, MoorageError
 from moorage.integrity.checking import check
 from moorage.integrity.hashing import Hashing, Pace
-from moorage.integrity.progress import Progress, Report, State, new_state, unfinished
+from moorage.integrity.progress import Progress, State, new_state, report_of, unfinished
 from moorage.storage import locks
 from moorage.storage.base import StorageDriver
 from moorage.wiring.checking import Where, check_parts, open_database
@@ -72,11 +72,8 @@ async def _run(path: Path | None, data: Path | None, wanted: Wanted) -> State:
         state = await _state(storage, "layout" if database is None else "database", wanted)
         report = None
         if wanted.report is not None:
-            report = Report(wanted.report, keep_bytes=state.report_bytes)
+            report = report_of(state, wanted.report)
             stack.callback(report.close)
-            if state.report_bytes is None:
-                for finding in state.tally.first:
-                    report.write(finding)
         progress = Progress(storage, state, stack.enter_context(Bars()), report)
         parts = check_parts(storage, database, hashing, verifies=state.verifies, repairs=wanted.repairs)
         async with _saved_at_the_end(progress):

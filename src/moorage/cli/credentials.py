@@ -6,6 +6,7 @@ Source: Docker token authentication specification; RFC 7235 § 4.1.
 """
 
 import base64
+import http.client
 import ipaddress
 import json
 import re
@@ -84,7 +85,7 @@ class Credentials:
     def _fetch(self, parameters: Mapping[str, str]) -> str:
         """A token from where the registry says, as the user, or as nobody in particular without one."""
         realm = parameters["realm"]
-        if urllib.parse.urlsplit(realm).scheme not in ("http", "https"):
+        if not _is_url(realm):
             msg = f"the registry says that tokens are to be had at {realm}, which is no URL"
             raise NotLoggedIn(msg)
         query = [("service", parameters.get("service", ""))]
@@ -105,13 +106,20 @@ class Credentials:
             who = f"{self.username}, or the password," if self.username else f"who has no credentials; {_ADVICE}"
             msg = f"{realm} gives no token to {who} (it said {exc.code})"
             raise NotLoggedIn(msg) from None
-        except OSError as exc:
+        except (OSError, http.client.HTTPException) as exc:
             msg = f"cannot ask {realm} for a token: {getattr(exc, 'reason', exc)}"
             raise NotLoggedIn(msg) from None
         except (ValueError, LookupError, AttributeError, TypeError):
             msg = f"what {realm} answers holds no token"
             raise NotLoggedIn(msg) from None
         return str(token)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return urllib.parse.urlsplit(text).scheme in ("http", "https")
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

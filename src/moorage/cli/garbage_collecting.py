@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Self
 
 from rich.console import Console
-from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,6 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from moorage.cli.configuration import read
+from moorage.cli.sizes import shown_bytes
 from moorage.config import Config, FilesystemDriver
 from moorage.gc.offline import CollectionRefused, collect_offline
 from moorage.gc.offline_run import OfflineOptions, Reports, Totals
@@ -137,7 +137,7 @@ def _print(totals: Totals, duration_s: float, *, dry_run: bool) -> None:
     print(f"repositories  {totals.repositories:,}")
     print(f"manifests     {totals.manifests:,}, of which {deleted}: {manifests:,}")
     print(f"blobs         {totals.blobs:,}, of which {deleted}: {blobs:,}")
-    print(f"room          {decimal(freed)} {room} ({freed} bytes)")
+    print(f"room          {shown_bytes(freed)} {room} ({freed} bytes)")
     for count, what in (
         (totals.links_invalid, "invalid link files were passed over"),
         (totals.manifests_missing, "manifests have no payload"),

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from moorage.cli.sizes import shown_bytes
+
 _WIDE = 200
 _TITLES = {"manifests": "Manifests", "blobs": "Blobs"}
 _ROLES = {
@@ -24,17 +26,6 @@ _EVENTS = {
     "tag_delete": "a tag was deleted",
     "tag_switch": "a tag was moved away from it",
 }
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-_KIBI = 1024
-
-
-def shown_bytes(count: float) -> str:
-    """A number of bytes for people: ``1.5 GiB``."""
-    for unit in _UNITS:
-        if count < _KIBI or unit == _UNITS[-1]:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= _KIBI
-    raise AssertionError
 
 
 def shown_duration(time: timedelta) -> str:

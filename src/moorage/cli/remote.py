@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -55,9 +56,9 @@ class Remote:
         Raises:
             CommandFailed: the URL is none.
         """
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            msg = f"{url} is no URL of a registry; give one such as {DEFAULT_REGISTRY}"
+        mistake = _mistake_in(url)
+        if mistake:
+            msg = f"{url} is no URL of a registry: {mistake}; give one such as {DEFAULT_REGISTRY}"
             raise CommandFailed(msg)
         self.url = url.rstrip("/")
         self._credentials = Credentials.of(environ)
@@ -119,7 +120,7 @@ class Remote:
         except urllib.error.HTTPError as exc:
             with exc:
                 return _Received(exc.code, exc.headers, exc.read())
-        except (OSError, http.client.HTTPException) as exc:
+        except (OSError, http.client.HTTPException, ValueError) as exc:  # The last: a redirect to what is no URL.
             why = exc.reason if isinstance(exc, urllib.error.URLError) else exc
             msg = f"cannot ask the registry at {self.url}: {why}; is it running? --registry or {REGISTRY_VARIABLE} "
             msg += "say where it is"
@@ -133,3 +134,23 @@ class Remote:
             return CommandFailed(f"what answers at {self.url} is no Moorage registry (it said {code})")
         known = detail if isinstance(detail, dict) else {}
         return CommandFailed(message, status=3 if code in _CONFLICTS else 1, detail=known)
+
+
+def _mistake_in(url: str) -> str:
+    """Why nothing can be asked at a URL; empty: it can be tried."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _port = parts.hostname, parts.port  # To read them is what checks them.
+    except ValueError as exc:
+        return str(exc)
+    if parts.scheme not in ("http", "https"):
+        return "it does not begin with http:// or https://"
+    if not host:
+        return "it names no host"
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return f"{host!r} cannot be the name of a host"
+    if not parts.path.isascii() or re.search(r"[\x00-\x20\x7f]", url):
+        return "it has characters that have to be written with %"
+    return ""

@@ -1,26 +1,21 @@
 """``moorage serve``: configuration, warnings, processes, and what a newcomer types next."""
 
-import asyncio
-import contextlib
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from moorage import __version__
+from moorage.cli.announcing import announced
 from moorage.cli.choosing import choose
 from moorage.cli.configuration import find, read
 from moorage.config import Config, FilesystemDriver, defaults
-from moorage.errors import BackendError, ConfigurationError, Mistake
+from moorage.errors import ConfigurationError, Mistake
 from moorage.server.https import open_debug_tls, open_tls
 from moorage.server.supervisor import Supervisor
 from moorage.server.tls import ServerTLS
-from moorage.storage.atwork import Announcement, AtWork, Work, others_at_work
-from moorage.storage.base import StorageDriver
 from moorage.telemetry import Log, configure, get_log
 from moorage.wiring.guards import concerns
 from moorage.wiring.registry import log_settings
 from moorage.wiring.starting import left_as_one_file, prepare
-from moorage.wiring.storage import storage_driver
 
 DEFAULT_ADDR = "127.0.0.1:5000"
 DEFAULT_DATA = Path("data")
@@ -61,7 +56,7 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         on_ready=partial(_welcome, log, config, workers=workers),
         is_shared=is_shared,
     )
-    with _announced(log, config), left_as_one_file(store):
+    with announced(config), left_as_one_file(store):
         return supervisor.run()
 
 
@@ -107,42 +102,6 @@ def _make_root(root: Path) -> None:
     except OSError as exc:
         message = f"{root} cannot be used as a folder: {exc.strerror}"
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)]) from exc
-
-
-@contextlib.contextmanager
-def _announced(log: Log, config: Config) -> Iterator[None]:
-    """Keep offline garbage collection out while the registry takes pushes; the workers inherit the file that does it.
-
-    Raises:
-        ConfigurationError: a collection is under way, which a push could lose its blobs to.
-    """
-    if config.storage.maintenance.readonly.enabled or not isinstance(config.storage.driver, FilesystemDriver):
-        yield
-        return
-    storage = storage_driver(config)
-    announcement, collectors = asyncio.run(_announce(log, storage))
-    try:
-        if collectors:
-            message = (
-                f"garbage is being collected in this storage by {', '.join(map(str, collectors))}; start when it has "
-                "ended, or in read-only mode: storage.maintenance.readonly.enabled: true"
-            )
-            raise ConfigurationError([Mistake("storage", message)])
-        yield
-    finally:
-        if announcement is not None:
-            with contextlib.suppress(BackendError):
-                asyncio.run(announcement.close())
-
-
-async def _announce(log: Log, storage: StorageDriver) -> tuple[Announcement | None, list[AtWork]]:
-    try:
-        announcement = await Announcement.make(storage, Work.WRITING)
-        return announcement, await others_at_work(storage, Work.COLLECTING)
-    except BackendError as exc:
-        # Whoever cannot write there cannot take pushes either, and may serve what there is.
-        log.warning("storage cannot be marked as being written to", error=str(exc))
-        return None, []
 
 
 def _welcome(log: Log, config: Config, address: str, *, workers: int) -> None:

@@ -46,14 +46,11 @@ class Hashing:
 
     def __init__(self, storage: StorageDriver, *, threads: int, pace: Pace) -> None:
         self.threads = threads
-        self.hashed_bytes = 0
-        """In all, for those who watch."""
         self._storage = storage
         self._pace = pace
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hash")
         self._turns = asyncio.Semaphore(threads)
         self._stop = threading.Event()
-        self._lock = threading.Lock()
         self._local = threading.local()
 
     async def digest(self, path: str, algorithm: Algorithm) -> Digest:
@@ -89,7 +86,6 @@ class Hashing:
         async for chunk in reader.chunks():
             await asyncio.sleep(self._pace.wait_s(len(chunk)))
             await asyncio.to_thread(hasher.update, chunk)
-            self.hashed_bytes += len(chunk)
 
     def _hash_file(self, fd: int, hasher: Hasher) -> None:
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
@@ -100,8 +96,6 @@ class Hashing:
             if wait_s > 0:
                 self._stop.wait(wait_s)
             hasher.update(piece[:size_bytes])
-        with self._lock:
-            self.hashed_bytes += hasher.size_bytes
 
     def _piece(self) -> memoryview:
         found: memoryview | None = getattr(self._local, "piece", None)

@@ -1,5 +1,6 @@
 """How far a check is, kept in storage, so that one that was ended can go on; and the file with all differences."""
 
+import contextlib
 import json
 import os
 import time
@@ -11,12 +12,24 @@ from typing import Literal, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from moorage.errors import BackendError, PathUnknown, StorageUnavailable
+from moorage.errors import BackendError, MoorageError, PathUnknown, StorageUnavailable
 from moorage.integrity.findings import Finding, Tally
+from moorage.oci.digests import Digest, Hasher
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 
 SAVE_INTERVAL_S = 5.0
+
+_PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a report holds at a position of its check."""
+
+    size_bytes: int
+    digest: Digest
+    """Of so many bytes from its beginning: a file of another check, or of another node, has another one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,11 +46,12 @@ class State:
     position: str = ""
     """Where in the phase; empty: at its beginning."""
     tally: Tally = field(default_factory=Tally)
-    report_bytes: int | None = None
-    """How much of the report file belongs to this; None: there was none."""
+    report: Written | None = None
+    """What of the report file belongs to this; None: it was left without one."""
 
 
 _STATE = TypeAdapter(State)
+_NOTHING = Written(size_bytes=0, digest=Digest.of(b""))
 
 
 class Watcher(Protocol):
@@ -47,29 +61,42 @@ class Watcher(Protocol):
         """So much of a phase is done, from 0 to 1."""
 
 
-class Report:
-    """A file with every difference, one JSON object a line."""
+class ReportIncomplete(MoorageError):
+    """A report that would lack differences that were found. Nothing was changed."""
 
-    def __init__(self, path: Path, *, keep_bytes: int | None) -> None:
-        """*keep_bytes*: how much of what is there stays; None: nothing.
+
+class Report:
+    """A file with every difference, one JSON object a line: see :func:`report_of`."""
+
+    def __init__(self, path: Path, kept: Written) -> None:
+        """*kept*: what of the file stays.
 
         Raises:
+            ReportIncomplete: the file does not hold that.
             OSError: it cannot be written.
         """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-        self._file = os.fdopen(os.open(path, flags, 0o666), "wb")
-        self._file.truncate(keep_bytes or 0)
-        self._file.seek(0, os.SEEK_END)
+        self._hasher = _hashed(path, kept.size_bytes)
+        if self._hasher.digest() != kept.digest:
+            msg = (
+                f"{path} does not hold the {kept.size_bytes:,} bytes that the unfinished check wrote to its report; "
+                "put that file back, or begin anew, without --resume"
+            )
+            raise ReportIncomplete(msg)
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666), "wb")
+        self._file.truncate(kept.size_bytes)
+        self._file.seek(kept.size_bytes)
 
     def write(self, finding: Finding) -> None:
         """Add a line."""
-        self._file.write(json.dumps(as_json(finding)).encode() + b"\n")
+        line = json.dumps(as_json(finding)).encode() + b"\n"
+        self._file.write(line)
+        self._hasher.update(line)
 
-    def settle(self) -> int:
-        """Make it durable, and return how long it is."""
+    def settle(self) -> Written:
+        """Make it durable, and return what it holds."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        return self._file.tell()
+        return Written(size_bytes=self._hasher.size_bytes, digest=self._hasher.digest())
 
     def close(self) -> None:
         """Let go of the file."""
@@ -122,8 +149,7 @@ class Progress:
         """Write how far it is; in the middle of something, what was saved before it stays."""
         if not self._is_settled:
             return
-        if self._report is not None:
-            self.state.report_bytes = self._report.settle()
+        self.state.report = None if self._report is None else self._report.settle()
         self._saved_at = time.monotonic()
         try:
             await self._storage.put(paths.CHECK, _STATE.dump_json(self.state))
@@ -162,6 +188,28 @@ def new_state(*, store: str, verifies: bool) -> State:
     return State(store=store, verifies=verifies, started_at=datetime.now(UTC))
 
 
+def report_of(state: State, path: Path) -> Report:
+    """The report file of a check that begins or goes on, with all that was found so far.
+
+    Raises:
+        ReportIncomplete: not all of that is known. The file stays as it is.
+        OSError: it cannot be written.
+    """
+    if state.report is not None:
+        return Report(path, state.report)
+    number, first = sum(count.number for count in state.tally.differences.values()), state.tally.first
+    if number > len(first):
+        msg = (
+            f"the unfinished check has found {number:,} differences and was left without a report, so that only the "
+            f"first {len(first):,} are known; begin anew, without --resume, or go on without --report"
+        )
+        raise ReportIncomplete(msg)
+    report = Report(path, _NOTHING)
+    for finding in first:
+        report.write(finding)
+    return report
+
+
 def as_json(finding: Finding) -> Mapping[str, object]:
     """A difference for scripts; what does not apply is left out."""
     found = {
@@ -173,3 +221,13 @@ def as_json(finding: Finding) -> Mapping[str, object]:
         "repair": finding.repair,
     }
     return {name: value for name, value in found.items() if value != ""}
+
+
+def _hashed(path: Path, size_bytes: int) -> Hasher:
+    """The first *size_bytes* of a file, or as many as there are."""
+    hasher = Hasher("sha256")
+    if size_bytes:
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            while piece := file.read(min(size_bytes - hasher.size_bytes, _PIECE_BYTES)):
+                hasher.update(piece)
+    return hasher

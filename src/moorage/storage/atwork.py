@@ -1,14 +1,14 @@
 """Who is at work on a storage: a file that is held open as long as the work lasts, so that others can find out.
 
 ``open_writer`` keeps other writers out, in this process and in others, until it is closed or the process is gone,
-whatever ended it. So a file ``writing-<random>`` that somebody else can open is left from one that was killed, and is
-removed; one that is busy has its owner alive.
+whatever ended it. So a file ``writing-<random>`` that no writer has open is left from one that was killed, and is
+removed; one that is open has its owner alive. Users may differ: to look it is enough to be able to read the file, and
+one that cannot be read is taken for open.
 
 Everybody announces first and looks then: of two that begin at once, at least one sees the other. On a file system,
 processes that are forked afterwards hold the file too, until the last of them is gone.
 """
 
-import asyncio
 import contextlib
 import os
 import secrets
@@ -17,12 +17,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
-from moorage.errors import PathUnknown, StorageBusy, StorageFull
+from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver, Writer
-
-_SECOND_LOOK_S = 0.2
-"""Whoever looks opens the file too, for a moment: another one who looks then takes it for busy."""
 
 
 class Work(Enum):
@@ -40,9 +37,12 @@ class AtWork:
 
     path: str
     who: str
+    doubt: str = ""
+    """Why nobody knows whether the file is held; empty: it is."""
 
     def __str__(self) -> str:
-        return f"{self.who} ({self.path.lstrip('/')})"
+        doubt = f": {self.doubt}; remove it if nobody is at work" if self.doubt else ""
+        return f"{self.who} ({self.path.lstrip('/')}{doubt})"
 
 
 class Announcement:
@@ -86,14 +86,6 @@ async def others_at_work(storage: StorageDriver, work: Work, *, but: Announcemen
     Raises:
         StorageUnavailable: that cannot be found out.
     """
-    found = await _look(storage, work, but)
-    if found:
-        await asyncio.sleep(_SECOND_LOOK_S)
-        found = await _look(storage, work, but)
-    return found
-
-
-async def _look(storage: StorageDriver, work: Work, but: Announcement | None) -> list[AtWork]:
     try:
         entries = await storage.list(paths.LOCK_FILES)
     except PathUnknown:
@@ -104,31 +96,19 @@ async def _look(storage: StorageDriver, work: Work, but: Announcement | None) ->
         path = paths.lock_file(entry.name)
         if not entry.name.startswith(kinds) or (but is not None and path == but.path):
             continue
-        is_alive = await _is_held(storage, path)
-        if is_alive and entry.name.startswith(f"{work.value}-"):
-            found.append(AtWork(path, await _who(storage, path)))
+        holder = await _holder(storage, path)
+        if holder is not None and entry.name.startswith(f"{work.value}-"):
+            found.append(holder)
     return found
 
 
-async def _is_held(storage: StorageDriver, path: str) -> bool:
-    """Whether somebody holds the file; if not, it is removed while we do."""
+async def _holder(storage: StorageDriver, path: str) -> AtWork | None:
+    """Who holds the file; None: nobody, and it is gone if it could be removed."""
     try:
-        writer = await storage.open_writer(path, append=True)
-    except StorageBusy:
-        return True
+        if await storage.delete_abandoned(path):
+            return None
+        return AtWork(path, (await storage.get(path)).decode("utf-8", "replace")[:200] or "somebody")
     except PathUnknown:
-        return False
-    try:
-        await storage.delete(path, durable=False)
-    except PathUnknown:
-        pass
-    finally:
-        await writer.close()
-    return False
-
-
-async def _who(storage: StorageDriver, path: str) -> str:
-    try:
-        return (await storage.get(path)).decode("utf-8", "replace")[:200] or "somebody"
-    except PathUnknown:
-        return "somebody"
+        return None
+    except StorageUnavailable as exc:
+        return AtWork(path, "somebody unknown", str(exc).removeprefix(f"{path}: "))

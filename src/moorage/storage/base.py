@@ -8,6 +8,7 @@ Every method may raise :class:`~moorage.errors.StorageFull` (writes) and
 :class:`~moorage.errors.PathUnknown`, in one place.
 """
 
+import contextlib
 import re
 import time
 from abc import ABC, abstractmethod
@@ -19,7 +20,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Self, TypeVar
 
-from moorage.errors import BackendError, PathUnknown, StorageUnavailable
+from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageUnavailable
 
 _T = TypeVar("_T")
 
@@ -234,6 +235,26 @@ class StorageDriver(ABC):
         Raises:
             PathUnknown: there was nothing.
         """
+
+    async def delete_abandoned(self, path: str) -> bool:
+        """Remove the object unless a writer has it open; return whether none had. Not durable.
+
+        Whoever may read the object can ask. Where it cannot be removed it stays.
+
+        Raises:
+            PathUnknown: there is none.
+            StorageUnavailable: nobody knows, as it may not be read, for one.
+        """
+        try:
+            writer = await self.open_writer(path, append=True)
+        except StorageBusy:
+            return False
+        try:
+            with contextlib.suppress(BackendError):
+                await self.delete(path, durable=False)
+        finally:
+            await writer.close()
+        return True
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """Remove many objects, and the folders that have nothing left in them because of it; durable on return.

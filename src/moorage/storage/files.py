@@ -193,6 +193,29 @@ def open_to_write(target: str, path: str, pool: Executor, *, append: bool) -> Wr
     raise StorageBusy(path)
 
 
+def delete_abandoned(target: str) -> bool:
+    """Remove the file *target* unless a writer has locked it; return whether none had.
+
+    A shared lock tells as well as the writers' own, and can be had by whoever may only read the file: on NFS, where
+    it is one of fcntl's, an exclusive one cannot. And those who ask at once do not take each other for writers.
+
+    Raises:
+        OSError: what the system says; ENOENT if there is no file, EACCES if it may not be read.
+    """
+    for _ in range(_LOCK_ATTEMPTS):
+        fd = os.open(target, READ)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if _is_at(os.fstat(fd), target):
+                remove_quietly(target)
+                return True
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(fd)
+    return False
+
+
 class OpenFile:
     """A descriptor that is closed once, and never while a call in a thread still uses it.
 

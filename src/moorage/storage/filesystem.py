@@ -34,6 +34,7 @@ from moorage.storage.files import (
     FileReader,
     OpenFile,
     as_storage_error,
+    delete_abandoned,
     delete_each,
     get_each,
     open_to_write,
@@ -216,6 +217,13 @@ class FilesystemDriver(StorageDriver):
     async def delete_each(self, paths: Sequence[str]) -> int:
         """See the interface. All in one thread, with two system calls for an object and its folder."""
         return await self._run(delete_each, self._root, paths) if paths else 0
+
+    async def delete_abandoned(self, path: str) -> bool:
+        """See the interface. Without a thread, as it is a small file."""
+        try:
+            return delete_abandoned(self._root + check_path(path))
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=True) from exc
 
     async def probe(self) -> None:
         """See the interface. Full is also what has less than 1 MiB left: the next upload would fail."""

@@ -11,7 +11,7 @@ from contract.metadata.stores import OpenSql, SqlStore, Store
 from moorage.integrity.checking import check
 from moorage.integrity.findings import Finding, Kind, Note, Tally
 from moorage.integrity.hashing import Hashing, Pace
-from moorage.integrity.progress import Progress, Report, State, Watcher, new_state, unfinished
+from moorage.integrity.progress import Progress, State, Watcher, new_state, report_of, unfinished
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci.digests import Digest
@@ -72,7 +72,7 @@ class Registry:
         seen = storage or self.storage
         state = await unfinished(seen) if resumes else None
         state = state or new_state(store="x", verifies=verifies)
-        kept = None if report is None else Report(report, keep_bytes=state.report_bytes)
+        kept = None if report is None else report_of(state, report)
         hashing = Hashing(seen, threads=2, pace=Pace(None))
         try:
             parts = check_parts(seen, self.database, hashing, verifies=verifies, repairs=repairs)

@@ -1,5 +1,6 @@
 """``moorage check``: what it says, its status, and what it refuses."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +11,11 @@ from typer.testing import CliRunner
 from moorage.cli import check_output, checking
 from moorage.cli.app import app
 from moorage.cli.checking import DIFFERENCES, NO_DIFFERENCES, NOT_DONE, Wanted
-from moorage.integrity.findings import Finding, Kind, Note
-from moorage.integrity.progress import State
+from moorage.integrity.findings import Finding, Kind, Note, Tally
+from moorage.integrity.progress import Progress, State, new_state, report_of
 from moorage.oci.digests import Digest
 from moorage.storage import paths
+from moorage.storage.filesystem import FilesystemDriver
 
 CONTENT = b"a blob"
 DIGEST = Digest.of(CONTENT)
@@ -41,6 +43,19 @@ def on_disk(folder: Path, path: str, content: bytes) -> Path:
     made.parent.mkdir(parents=True, exist_ok=True)
     made.write_bytes(content)
     return made
+
+
+async def ended(data: Path, report: Path, finding: Finding) -> None:
+    """A check that was ended at its beginning, after it had found something."""
+    storage = FilesystemDriver(data)
+    state = new_state(store="layout", verifies=True)
+    kept = report_of(state, report)
+    progress = Progress(storage, state, report=kept)
+    progress.found(finding)
+    await progress.reached("blobs")
+    await progress.save()
+    kept.close()
+    await storage.close()
 
 
 @pytest.fixture
@@ -103,6 +118,21 @@ class TestForPeople:
         assert len(lines) < 30
 
 
+def test_the_bar_shows_how_fast_this_run_is_whatever_earlier_ones_have_hashed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # As on a terminal.
+    monkeypatch.setenv("COLUMNS", "200")
+    now = 100.0
+    tally = Tally(blobs=9, stored_bytes=1 << 40, hashed_bytes=1 << 40)
+    with check_output.Bars(clock=lambda: now) as bars:
+        bars.moved("blobs", 0.5, tally)
+        now += 4.0
+        tally.hashed_bytes += 40 << 20
+        bars.moved("blobs", 0.6, tally)
+    assert "9 blobs, 1.0 TiB, 10.0 MiB/s" in capsys.readouterr().err
+
+
 def test_scripts_get_counts_by_kind_and_the_differences(capsys: pytest.CaptureFixture[str]) -> None:
     check_output.print_json(state(damaged(repair="moved away")), seconds=1.5, repairs=True)
     found = json.loads(capsys.readouterr().out)
@@ -130,6 +160,28 @@ class TestStatus:
             assert ("repair" in found) is repairs
         assert checking.run(config, None, Wanted(verifies=True, report=report)) == NO_DIFFERENCES
         assert report.read_text() == ""
+
+    def test_is_2_for_a_report_that_is_not_the_one_of_the_check_that_goes_on(
+        self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        on_disk(tmp_path / "data", paths.blob(DIGEST), b"a glob")
+        report, rotated = tmp_path / "report.jsonl", tmp_path / "report.jsonl.1"
+        wanted = Wanted(verifies=True, resumes=True, report=report)
+        asyncio.run(ended(tmp_path / "data", report, damaged(1)))
+        report.rename(rotated)
+        report.touch()
+        noted = (tmp_path / "data" / paths.CHECK.lstrip("/")).read_bytes()
+        assert checking.run(config, None, wanted) == NOT_DONE
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {report} does not hold the ")
+        assert report.read_bytes() == b""
+        assert (tmp_path / "data" / paths.CHECK.lstrip("/")).read_bytes() == noted
+        rotated.rename(report)
+        assert checking.run(config, None, wanted) == DIFFERENCES
+        assert [json.loads(line)["subject"] for line in report.read_text().splitlines()] == [
+            damaged(1).subject,
+            str(DIGEST),
+        ]
 
     def test_is_2_for_a_folder_that_is_not_there(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert checking.run(None, tmp_path / "nowhere", Wanted()) == NOT_DONE

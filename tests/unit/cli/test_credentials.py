@@ -132,10 +132,15 @@ class TestWhatIsNotSent:
             with pytest.raises(NotLoggedIn, match="as it could be read on the way"):
                 Credentials("ada", "secret").answer(url, [challenge])
 
-    @pytest.mark.parametrize("realm", ["file:///etc/passwd", "ftp://x", "x", ""])
+    @pytest.mark.parametrize("realm", ["file:///etc/passwd", "ftp://x", "x", "", "https://[::1"])
     def test_a_token_is_asked_for_by_http_only(self, realm: str) -> None:
         with pytest.raises(NotLoggedIn, match="which is no URL"):
             Credentials("ada", "secret").answer("https://r", [f'Bearer realm="{realm}"'])
+
+    @pytest.mark.parametrize("realm", ["http://a b", "http://127.0.0.1:five", "http://a..b", "http://127.0.0.1:1"])
+    def test_where_no_token_can_be_asked_for_is_told(self, realm: str) -> None:
+        with pytest.raises(NotLoggedIn, match=realm):
+            Credentials().answer("https://r", [f'Bearer realm="{realm}"'])
 
     @pytest.mark.parametrize("challenges", [[], ["Digest realm=x"], ["Bearer"], ["Bearer service=x"], [""]])
     def test_what_is_not_known_is_not_answered(self, challenges: list[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from moorage.cli.gc_words import explained, shown_bytes, shown_duration
+from moorage.cli.gc_words import explained, shown_duration
 from support.images import image, index, missing_digest, push_image, push_manifest
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
@@ -274,13 +274,6 @@ def test_an_explanation_is_told_in_sentences(changed: dict[str, Any], lines: lis
 def test_every_role_has_its_words(role: str, sentence: str) -> None:
     holder = {"digest": "sha256:1", "role": role, "tag": None, "deleted": False, "goes_at": None}
     assert sentence in explained({"found": [{**BLOB, "verdict": "kept", "held_by": [holder]}]}, NOW)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (5 << 30, "5.0 GiB"), (1 << 62, "4096.0 PiB")]
-)
-def test_bytes_are_told_in_their_unit(count: int, text: str) -> None:
-    assert shown_bytes(count) == text
 
 
 @pytest.mark.parametrize(

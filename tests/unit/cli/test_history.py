@@ -170,7 +170,10 @@ def test_a_registry_that_is_not_there(shell: Shell) -> None:
     assert said.startswith("error: cannot ask the registry at http://127.0.0.1:9: ")
     assert said.endswith("--registry or MOORAGE_REGISTRY say where it is\n")
     said = shell.run("undo", "x", "--registry", "ftp://x", status=1).stderr
-    assert said == "error: ftp://x is no URL of a registry; give one such as http://127.0.0.1:5000\n"
+    assert said == (
+        "error: ftp://x is no URL of a registry: it does not begin with http:// or https://; "
+        "give one such as http://127.0.0.1:5000\n"
+    )
 
 
 def test_a_registry_without_a_database_says_so() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from moorage.errors import StorageUnavailable
 from moorage.integrity.findings import FIRST_FINDINGS, Finding, Kind, Note
-from moorage.integrity.progress import Progress, Report, new_state, unfinished
+from moorage.integrity.progress import Progress, ReportIncomplete, State, new_state, report_of, unfinished
 from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
 
@@ -68,25 +68,92 @@ async def test_what_another_version_wrote_is_refused_with_what_to_do(content: by
         await unfinished(storage)
 
 
-def test_a_report_that_goes_on_loses_what_was_written_after_the_last_position(tmp_path: Path) -> None:
-    path = tmp_path / "report"
-    report = Report(path, keep_bytes=None)
-    report.write(finding(1))
-    kept = report.settle()
-    report.write(finding(2))
+async def written(storage: MemoryDriver, path: Path, *numbers: int) -> State:
+    """A check with a report of so many differences that was ended after it was saved, and a moment after that."""
+    state = new_state(store="database", verifies=True)
+    report = report_of(state, path)
+    progress = Progress(storage, state, report=report)
+    for number in numbers:
+        progress.found(finding(number))
+    await progress.reached("blobs", "sha256/ab")
+    await progress.save()
+    report.write(finding(99))
+    report.settle()
     report.close()
-    again = Report(path, keep_bytes=kept)
-    again.write(finding(3))
-    again.settle()
-    again.close()
-    assert [json.loads(line)["subject"] for line in path.read_text().splitlines()] == ["/1", "/3"]
+    found = await unfinished(storage)
+    assert found is not None
+    return found
+
+
+def subjects(path: Path) -> list[str]:
+    return [json.loads(line)["subject"] for line in path.read_text().splitlines()]
+
+
+async def test_a_report_that_goes_on_loses_what_was_written_after_the_last_position(tmp_path: Path) -> None:
+    path = tmp_path / "report"
+    state = await written(MemoryDriver(), path, 1, 2)
+    for number in (3, 4):  # From one end to the next.
+        report = report_of(state, path)
+        report.write(finding(number))
+        state.report = report.settle()
+        report.close()
+    assert subjects(path) == ["/1", "/2", "/3", "/4"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}\n", b"another check's, and longer than ours\n" * 99], ids=str)
+async def test_a_report_that_is_not_the_one_of_the_unfinished_check_is_refused_and_stays_as_it_is(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "report"
+    state = await written(MemoryDriver(), path, 1, 2)
+    ours = path.read_bytes()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ReportIncomplete, match="put that file back, or begin anew, without --resume"):
+        report_of(state, path)
+    assert (path.read_bytes() if path.exists() else None) == content
+    path.write_bytes(ours)
+    report_of(state, path).close()
+    assert subjects(path) == ["/1", "/2"]
+
+
+async def test_an_empty_report_of_an_unfinished_check_need_not_be_there_any_more(tmp_path: Path) -> None:
+    state = await written(MemoryDriver(), tmp_path / "report")
+    report_of(state, tmp_path / "other").close()
+    assert (tmp_path / "other").read_bytes() == b""
+
+
+async def test_a_report_is_not_believed_to_be_whole_after_a_run_without_one(tmp_path: Path) -> None:
+    storage, path = MemoryDriver(), tmp_path / "report"
+    state = await written(storage, path, 1, 2)
+    progress = Progress(storage, state)
+    progress.found(finding(3))
+    await progress.save()
+    found = await unfinished(storage)
+    assert found is not None
+    report = report_of(found, path)
+    report.settle()
+    report.close()
+    assert subjects(path) == ["/1", "/2", "/3"]
+
+
+def test_a_report_that_would_lack_differences_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "report"
+    path.write_text("what was there")
+    state = new_state(store="database", verifies=True)
+    for number in range(FIRST_FINDINGS + 1):
+        state.tally.add(finding(number))
+    with pytest.raises(ReportIncomplete, match=r"1,001 differences .* only the first 1,000 .* go on without --report"):
+        report_of(state, path)
+    assert path.read_text() == "what was there"
 
 
 def test_a_new_report_replaces_an_old_one(tmp_path: Path) -> None:
     path = tmp_path / "report"
     path.write_text("of another check, and longer than the new one\n" * 9)
-    report = Report(path, keep_bytes=None)
+    report = report_of(new_state(store="database", verifies=True), path)
     report.write(finding())
     report.settle()
     report.close()
-    assert len(path.read_text().splitlines()) == 1
+    assert subjects(path) == ["/0"]

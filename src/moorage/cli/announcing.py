@@ -1,0 +1,87 @@
+"""How ``moorage serve`` and offline garbage collection keep out of each other's way: see ``storage/atwork.py``."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+from moorage.config import Config, FilesystemDriver
+from moorage.errors import BackendError, ConfigurationError, Mistake
+from moorage.storage.atwork import Announcement, Work, others_at_work
+from moorage.storage.base import StorageDriver
+from moorage.telemetry import get_log
+from moorage.wiring.storage import storage_driver
+
+_READ_ONLY = "in read-only mode: storage.maintenance.readonly.enabled: true"
+
+_log = get_log("serve")
+
+
+@contextlib.contextmanager
+def announced(config: Config) -> Iterator[None]:
+    """Keep offline garbage collection out while the registry takes pushes; the workers inherit the file that does it.
+
+    Raises:
+        ConfigurationError: a collection is under way, which a push could lose its blobs to, or may be or begin unseen.
+    """
+    if config.storage.maintenance.readonly.enabled or not isinstance(config.storage.driver, FilesystemDriver):
+        yield
+        return
+    announcement = asyncio.run(_announce(storage_driver(config)))
+    try:
+        yield
+    finally:
+        if announcement is not None:
+            asyncio.run(_end(announcement))
+
+
+async def _announce(storage: StorageDriver) -> Announcement | None:
+    try:
+        announcement = await Announcement.make(storage, Work.WRITING)
+    except BackendError as exc:
+        await _refuse_unannounced(storage, exc)
+        # Whoever cannot write there cannot take pushes either, and may serve what there is.
+        _log.warning("storage cannot be marked as being written to", error=str(exc))
+        return None
+    try:
+        await _refuse_collectors(storage)
+    except BaseException:
+        await _end(announcement)
+        raise
+    return announcement
+
+
+async def _refuse_unannounced(storage: StorageDriver, reason: BackendError) -> None:
+    """Refuse a storage that takes pushes nevertheless."""
+    try:
+        await storage.probe()
+    except BackendError:
+        return
+    finally:
+        await storage.close()  # What it asked in a thread, no fork is to inherit.
+    message = (
+        f"{reason}; so garbage collection would not see this registry, and could remove what is being pushed: let the "
+        f"registry's user write to that folder, or start {_READ_ONLY}"
+    )
+    raise ConfigurationError([Mistake("storage", message)])
+
+
+async def _refuse_collectors(storage: StorageDriver) -> None:
+    try:
+        collectors = await others_at_work(storage, Work.COLLECTING)
+    except BackendError as exc:
+        message = (
+            f"it cannot be found out whether garbage is being collected in this storage: {exc}; let the registry's "
+            f"user read that folder, or start {_READ_ONLY}"
+        )
+        raise ConfigurationError([Mistake("storage", message)]) from exc
+    if collectors:
+        message = (
+            f"garbage is being collected in this storage by {', '.join(map(str, collectors))}; start when it has "
+            f"ended, or {_READ_ONLY}"
+        )
+        raise ConfigurationError([Mistake("storage", message)])
+
+
+async def _end(announcement: Announcement) -> None:
+    with contextlib.suppress(BackendError):
+        await announcement.close()

@@ -203,3 +203,16 @@ class TestUndo:
         protected(historic.post(client, f"request/undo?id=pages&repository={NAME}"), "PROTECTED_TAG")
         free = historic.post(historic.free, f"request/undo?id=pages&repository={NAME}", {"dry_run": True})
         assert free.json()["counts"] == {"tag": 1100, "manifest": 0, "blob": 0, "repository": 0}
+
+    @pytest.mark.parametrize("meta", METAS[1:])
+    def test_a_request_that_pushed_content_is_not_taken_back_where_tags_are_protected(
+        self, historic: World, meta: Meta
+    ) -> None:
+        """A signature of a protected image, say: its manifest could not be deleted either."""
+        push(historic.free, SECOND, SECOND.digest, request="content")
+        client = historic.client(meta)
+        protected(client.delete_manifest(NAME, SECOND.digest), "PROTECTED_MANIFEST")
+        for body in ({}, {"dry_run": True}):
+            protected(historic.post(client, f"request/undo?id=content&repository={NAME}", body), "PROTECTED_MANIFEST")
+        assert historic.free.head_manifest(NAME, SECOND.digest).status == 200
+        assert historic.post(historic.free, f"request/undo?id=content&repository={NAME}").status == 200

@@ -32,6 +32,12 @@ class Access(NamedTuple):
         """Access to one repository."""
         return tuple([cls("repository", name.text, action) for action in actions])
 
+    @classmethod
+    def move(cls, name: RepositoryName, namespace: str) -> "tuple[Access, ...]":
+        """Access to give a repository, and those below it, a name in a namespace."""
+        below, there = cls("repository", f"{name}/*", Action.PULL), cls("repository", f"{namespace}/*", Action.PUSH)
+        return (*cls.repository(name, Action.PULL, Action.PUSH), below, there)
+
 
 CATALOGUE = Access("registry", "catalog", Action.ALL)
 

@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from moorage.auth.access import Access, Action
+from moorage.auth.access import Access
 from moorage.auth.guards import Guard
 from moorage.core.renames import Renames
 from moorage.errors import (
@@ -50,10 +50,7 @@ class RenameHandler:
         target = _target(call.name, wish)
         if wish.namespace:
             # What is wanted stands in the body, so it could not be asked for before.
-            access = Access.repository(call.name, Action.PULL, Action.PUSH)
-            below = Access("repository", f"{call.name}/*", Action.PULL)
-            there = Access("repository", f"{wish.namespace}/*", Action.PUSH)
-            self._guard.require(call, call.grant, (*access, below, there))
+            self._guard.require(call, call.grant, Access.move(call.name, wish.namespace))
         if is_dry:
             ends_at = await self._renames.reserve(call.name, target)
             body = json.dumps({"ttl": moment(ends_at)}, separators=(",", ":")).encode()

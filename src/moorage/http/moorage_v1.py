@@ -32,6 +32,7 @@ from moorage.http.moorage_v1_openapi import OPERATIONS, document
 from moorage.http.responses import Response
 from moorage.http.routes import Endpoint
 from moorage.metadata.base import Cause, Page
+from moorage.metadata.history import Action as JournalAction
 from moorage.metadata.history import AsOf, Entry, Expected, Filter, Steps, Target
 from moorage.oci.mediatypes import without_parameters
 from moorage.oci.names import RepositoryName
@@ -43,6 +44,8 @@ MOORAGE = frozenset(operation.endpoint for operation in OPERATIONS)
 _JSON = {"Content-Type": "application/json"}
 _CATALOGUED = frozenset({Endpoint.MOORAGE_GC_STATUS, Endpoint.MOORAGE_GC_RUN})
 """What concerns all repositories at once."""
+_MADE_CONTENT = frozenset({JournalAction.MANIFEST_CREATE, JournalAction.MANIFEST_RESTORE, JournalAction.BLOB_RESTORE})
+"""Taking it back deletes a manifest, or takes a blob out."""
 _EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -123,7 +126,7 @@ class MoorageHandlers:
         query = asked.parse_query(asked.RequestUndoQuery, call.query)
         body = await self._body(call, asked.RequestUndo)
         names = await self._check_touched(call, query.id, Action.PULL, Action.PUSH, Action.DELETE)
-        await self._check_unprotected(call, query.id, names)
+        await self._check_changes(call, query.id, names)
         outcome = await self._history.undo_request(
             query.id, cause=_cause(call, is_undo=True), partial=body.partial, dry_run=body.dry_run
         )
@@ -195,22 +198,31 @@ class MoorageHandlers:
         self._guard.require(call, call.grant, wanted)
         return names
 
-    async def _check_unprotected(self, call: Call, request_id: str, names: Sequence[RepositoryName]) -> None:
-        """See that a request changed no tag that the credentials may not change now, whichever repository has it.
+    async def _check_changes(self, call: Call, request_id: str, names: Sequence[RepositoryName]) -> None:
+        """See that the credentials may do whatever taking back each change comes to.
 
-        What an image needs goes away only if nothing uses it, so that tags are all there is to see.
+        A tag, or what it needs, counts as protected in every repository of the request: names may have changed.
 
         Raises:
-            Protected: it did.
+            Protected: a tag may not be changed, or content not be deleted.
             PatternRefused: a pattern of the token cannot be used.
+            Unauthorized: a repository may not be given its old name.
         """
+        if call.grant.accesses is None:
+            return
         protections = [call.grant.protections[name.text] for name in names if name.text in call.grant.protections]
         last: int | None = None
-        while protections:
+        while True:
             page = await self._history.entries(Filter(request_id=request_id), before=last, limit=asked.PAGE_LIMIT)
             tags = {entry.tag for entry in page.items if entry.tag is not None}
             for protection, tag in itertools.product(protections, tags):
                 protection.check_change(tag)
+            if any(entry.action in _MADE_CONTENT for entry in page.items):
+                for protection in protections:
+                    protection.check_content()
+            for old, new in [entry.renamed for entry in page.items if entry.renamed is not None]:
+                back = Access.move(RepositoryName(new), old.rpartition("/")[0] or old)
+                self._guard.require(call, call.grant, (*back, *Access.repository(RepositoryName(old), Action.PUSH)))
             if not page.more:
                 return
             last = page.items[-1].id

@@ -1,0 +1,77 @@
+"""What a token has to allow for a request to be taken back: whatever the changes themselves would have asked for."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from moorage.auth.tokens import Meta
+from support import images
+from support.in_process import InProcess
+from support.registry_client import RegistryClient, Response
+from support.tokens import Access, Issuer
+
+SECRET, SANDBOX = "group/private/app", "group/sandbox/app"
+
+
+class Moved:
+    """A registry in which an administrator has moved a repository out of a namespace, in the request ``move``."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._stack = stack
+        self._issuer = Issuer(folder)
+        self._registry = stack.enter_context(InProcess(folder, guard=self._issuer.guard()))
+        rights = ((SECRET, "*"), ("group/private/app/*", "pull"), ("group/sandbox/*", "push"))
+        admin = self.client(*rights, meta={SECRET: Meta(project_path=SECRET)})
+        images.push_image(admin, SECRET, "v1")
+        moved = admin.request(
+            "PATCH",
+            f"/gitlab/v1/repositories/{SECRET}/",
+            body=json.dumps({"namespace": "group/sandbox"}).encode(),
+            headers={"X-Request-Id": "move"},
+        )
+        assert moved.status == 204, moved
+
+    def client(self, *access: Access, **said: object) -> RegistryClient:
+        headers = self._issuer.bearer(*access, **said)
+        return self._stack.enter_context(RegistryClient(self._registry.address, headers=headers))
+
+    def undo(self, *access: Access) -> Response:
+        return self.client(*access).request(
+            "POST",
+            f"/moorage/v1/request/undo?id=move&repository={SANDBOX}",
+            body=b"{}",
+            headers={"Content-Type": "application/json"},
+        )
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Iterator[Moved]:
+    with ExitStack() as stack:
+        yield Moved(tmp_path, stack)
+
+
+OWN: tuple[Access, ...] = ((SANDBOX, "pull,push,delete"), (f"{SANDBOX}/*", "pull"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [(), (("group/private/*", "push"),), ((SECRET, "pull,push"),), (("group/private/*", "pull"), (SECRET, "push"))],
+)
+def test_a_rename_is_not_taken_back_into_a_namespace_that_the_token_may_not_push_to(
+    moved: Moved, more: tuple[Access, ...]
+) -> None:
+    refused = moved.undo(*OWN, *more)
+    assert refused.status == 401
+    assert "repository:group/private/*:push" in refused.headers["WWW-Authenticate"]
+    assert f"repository:{SECRET}:push" in refused.headers["WWW-Authenticate"]
+    everything = moved.client((SECRET, "*"), (SANDBOX, "*"))
+    assert everything.get_manifest(SECRET, "v1").status == 404
+    assert everything.get_manifest(SANDBOX, "v1").status == 200
+
+
+def test_a_rename_is_taken_back_by_whoever_might_have_made_it(moved: Moved) -> None:
+    assert moved.undo(*OWN, ("group/private/*", "push"), (SECRET, "push")).status == 200
+    assert moved.client((SECRET, "pull")).get_manifest(SECRET, "v1").status == 200

@@ -16,7 +16,7 @@ from e2e.checks import assert_everything_listed_is_whole
 from e2e.images import build_image, build_index
 from e2e.settings import config_for
 from e2e.wire import Wire
-from moorage.cli.sizes import shown_bytes
+from moorage.cli.amounts import shown_bytes
 from support.collecting import blobs_below, collected, command, run
 from support.daemon import Daemon
 

@@ -8,7 +8,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from moorage.cli.sizes import shown_bytes
+from moorage.cli.amounts import counted, shown_bytes
 from moorage.cli.tables import print_table
 from moorage.integrity.findings import Count, Finding, Tally
 from moorage.integrity.progress import State, as_json
@@ -51,14 +51,14 @@ class Bars:
             self._phase, self._hashed_before_bytes = phase, tally.hashed_bytes
             self._progress.reset(self._task, description=phase, visible=True)
         differences = sum(count.number for count in tally.differences.values())
-        done = f"{tally.blobs:,} blobs, {shown_bytes(tally.stored_bytes)}"
+        done = f"{counted(tally.blobs, 'blob')}, {shown_bytes(tally.stored_bytes)}"
         hashed_bytes, elapsed_s = tally.hashed_bytes - self._hashed_before_bytes, self._progress.tasks[0].elapsed
         if hashed_bytes and elapsed_s:
             done += f", {shown_bytes(hashed_bytes / elapsed_s)}/s"
         if tally.manifests:
-            done += f", {tally.manifests:,} manifests"
+            done += f", {counted(tally.manifests, 'manifest')}"
         if differences:
-            done += f", {differences:,} differences"
+            done += f", {counted(differences, 'difference')}"
         self._progress.update(self._task, completed=share, said=done)
 
 
@@ -92,7 +92,8 @@ def print_people(state: State, *, seconds: float, repairs: bool) -> None:
     """Print what was found."""
     tally = state.tally
     hashed = f", hashed {shown_bytes(tally.hashed_bytes)}" if state.verifies else ""
-    looked = f"{tally.blobs:,} blobs ({shown_bytes(tally.stored_bytes)}) and {tally.manifests:,} manifests"
+    blobs, manifests = counted(tally.blobs, "blob"), counted(tally.manifests, "manifest")
+    looked = f"{blobs} ({shown_bytes(tally.stored_bytes)}) and {manifests}"
     print(f"looked at {looked}{hashed} in {seconds:.1f} s")
     for note, count in tally.notes.items():
         print(f"{count.number:,} ({shown_bytes(count.size_bytes)}): {note.meaning}")

@@ -21,8 +21,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from moorage.cli.amounts import shown_bytes
 from moorage.cli.configuration import read
-from moorage.cli.sizes import shown_bytes
 from moorage.config import Config, FilesystemDriver
 from moorage.gc.offline import CollectionRefused, collect_offline
 from moorage.gc.offline_run import OfflineOptions, Reports, Totals

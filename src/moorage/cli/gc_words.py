@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moorage.cli.sizes import shown_bytes
+from moorage.cli.amounts import counted, shown_bytes
 
 _WIDE = 200
 _TITLES = {"manifests": "Manifests", "blobs": "Blobs"}
@@ -82,10 +82,10 @@ def _status_lines(found: Mapping[str, Any]) -> Iterator[str]:
         if not one["collects"]:
             yield f"{queue} are not collected by this node"
         if one["failed"]:
-            what = _counted(one["failed"], queue.removesuffix("s"))
+            what = counted(one["failed"], queue.removesuffix("s"))
             yield f"{what} could not be removed so far, one because: {one['error']}"
     manifests, blobs = (found[queue]["past"][1] for queue in _TITLES)
-    removed = f"{_counted(manifests['removed'], 'manifest')} and {_counted(blobs['removed'], 'blob')}"
+    removed = f"{counted(manifests['removed'], 'manifest')} and {counted(blobs['removed'], 'blob')}"
     yield (
         f"in the last 24 hours: {manifests['reviewed'] + blobs['reviewed']} reviewed, {removed} removed, "
         f"{shown_bytes(blobs['removed_bytes'])} freed"
@@ -149,7 +149,7 @@ def _review(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
     end = f"; that ends {_when(review['due_at'], now)}" if one["verdict"] == "kept" else ""
     yield f"under review because {reason}{end}"
     if review["failed"]:
-        times = _counted(review["failed"], "time")
+        times = counted(review["failed"], "time")
         yield f"it could not be removed {times} so far, the last time because: {review['error']}"
 
 
@@ -177,10 +177,6 @@ def _changed(change: Mapping[str, Any]) -> str:
 
 def _tags(tags: Sequence[str]) -> str:
     return f"tag {tags[0]} points" if len(tags) == 1 else f"tags {', '.join(tags)} point"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _when(text: str, now: datetime) -> str:

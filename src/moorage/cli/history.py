@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from moorage.cli.amounts import counted
 from moorage.cli.options import AsJSON
 from moorage.cli.remote import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
 
@@ -146,7 +147,7 @@ def delete(  # noqa: PLR0913 - one argument an option
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    print(f"{found['deleted']} {'would be ' if dry_run else ''}deleted, {found['kept']} kept")
+    print(f"{found['deleted']:,} {'would be ' if dry_run else ''}deleted, {found['kept']:,} kept")
     if found["protected"]:
         print(f"{found['protected']} are protected and stay")
     if found["unknown"]:
@@ -290,18 +291,14 @@ def _print_undo(found: Mapping[str, Any], *, as_json: bool) -> None:
         print(f"and {total - len(found['changes'])} more")
     for left in found["left"]:
         print(f"left as it is: {_named(left)}: {left['message']}")
-    counts = ", ".join(f"{count} {kind}{'s' if count != 1 else ''}" for kind, count in _counted(found["counts"]))
+    nouns = {"repository": "repository name"}
+    counts = ", ".join(counted(count, nouns.get(kind, kind)) for kind, count in found["counts"].items() if count)
     if not total:
         print("it is so already")
     elif found["dry_run"]:
         print(f"would be changed: {counts}")
     else:
         print(f"changed: {counts}\nundo with: moorage undo {found['request_id']}")
-
-
-def _counted(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
-    plural = {"repository": "repository name"}
-    return [(plural.get(kind, kind), count) for kind, count in counts.items() if count]
 
 
 def _print_entries(entries: Sequence[Mapping[str, Any]]) -> None:

@@ -137,8 +137,8 @@ def test_more_tags_than_one_step_are_deleted_by_one_request(shell: Shell) -> Non
         manifest_id,
     )
     said = shell.run("tag", "delete", REPOSITORY, "--matching", "v.*").stdout
-    assert said.startswith("4321 deleted, 0 kept\n")
-    assert shell.run("undo", said.split()[-1]).stdout.splitlines()[-2:][0] == "changed: 4321 tags"
+    assert said.startswith("4,321 deleted, 0 kept\n")
+    assert shell.run("undo", said.split()[-1]).stdout.splitlines()[-2:][0] == "changed: 4,321 tags"
 
 
 def test_what_somebody_changed_since_is_listed(shell: Shell) -> None:

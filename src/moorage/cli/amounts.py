@@ -1,4 +1,4 @@
-"""How commands show a number of bytes to people: all of them in the same units."""
+"""How commands show amounts to people: all of them in the same units and words."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _KIBI = 1024
@@ -11,3 +11,8 @@ def shown_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= _KIBI
     raise AssertionError
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 blob``, ``2,000 blobs``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -75,3 +75,39 @@ def test_a_rename_is_not_taken_back_into_a_namespace_that_the_token_may_not_push
 def test_a_rename_is_taken_back_by_whoever_might_have_made_it(moved: Moved) -> None:
     assert moved.undo(*OWN, ("group/private/*", "push"), (SECRET, "push")).status == 200
     assert moved.client((SECRET, "pull")).get_manifest(SECRET, "v1").status == 200
+
+
+def test_nobody_gets_into_the_way_of_an_undo_by_using_the_same_id(tmp_path: Path) -> None:
+    issuer = Issuer(tmp_path)
+    made = images.image("deployed")
+
+    def client(name: str, repository: str) -> RegistryClient:
+        headers = issuer.bearer((repository, "*"), sub=name)
+        return stack.enter_context(RegistryClient(registry.address, headers=headers))
+
+    def undo(by: RegistryClient, repository: str, body: bytes = b"{}") -> Response:
+        target = f"/moorage/v1/request/undo?id=deploy-7&repository={repository}"
+        return by.request("POST", target, body=body, headers={"Content-Type": "application/json"})
+
+    with ExitStack() as stack:
+        registry = stack.enter_context(InProcess(tmp_path, guard=issuer.guard()))
+        places = {"victim": "group/victim", "stranger": "group/evil"}
+        clients = {name: client(name, repository) for name, repository in places.items()}
+        for name, repository in places.items():
+            images.push_blobs(clients[name], repository, made.blobs)
+            assert (
+                clients[name]
+                .put_manifest(
+                    repository, "v1", made.manifest.body, made.manifest.media_type, headers={"X-Request-Id": "deploy-7"}
+                )
+                .status
+                == 201
+            )
+        victim, repository = clients["victim"], places["victim"]
+        assert json.loads(undo(victim, repository, b'{"dry_run": true}').body)["counts"]["tag"] == 1
+        told = json.loads(victim.request("GET", f"/moorage/v1/request?id=deploy-7&repository={repository}").body)
+        assert {entry["repository"] for entry in told["entries"]} == {repository}
+        assert undo(client("colleague", repository), repository).status == 404, "it may not see all of it"
+        assert undo(victim, repository).status == 200
+        assert victim.get_manifest(repository, "v1").status == 404
+        assert clients["stranger"].get_manifest(places["stranger"], "v1").status == 200

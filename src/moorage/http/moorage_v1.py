@@ -99,8 +99,10 @@ class MoorageHandlers:
     async def request(self, call: Call) -> Response:
         """What one request did, newest first."""
         query = asked.parse_query(asked.RequestQuery, call.query)
-        await self._check_touched(call, query.id, Action.PULL)
-        page = await self._history.entries(Filter(request_id=query.id), before=query.last, limit=query.n)
+        actor = await self._actor(call, query.id)
+        await self._check_touched(call, query.id, actor, Action.PULL)
+        wanted = Filter(request_id=query.id, actor=actor)
+        page = await self._history.entries(wanted, before=query.last, limit=query.n)
         return _page(call, page)
 
     async def tag(self, call: Call) -> Response:
@@ -125,10 +127,11 @@ class MoorageHandlers:
         """Take back everything that one request did."""
         query = asked.parse_query(asked.RequestUndoQuery, call.query)
         body = await self._body(call, asked.RequestUndo)
-        names = await self._check_touched(call, query.id, Action.PULL, Action.PUSH, Action.DELETE)
-        await self._check_changes(call, query.id, names)
+        actor = await self._actor(call, query.id)
+        names = await self._check_touched(call, query.id, actor, Action.PULL, Action.PUSH, Action.DELETE)
+        await self._check_changes(call, Filter(request_id=query.id, actor=actor), names)
         outcome = await self._history.undo_request(
-            query.id, cause=_cause(call, is_undo=True), partial=body.partial, dry_run=body.dry_run
+            query.id, actor=actor, cause=_cause(call, is_undo=True), partial=body.partial, dry_run=body.dry_run
         )
         return _answer(answers.undo(outcome, request_id=call.id, dry_run=body.dry_run))
 
@@ -177,7 +180,20 @@ class MoorageHandlers:
         collected = list(self._collection.collectors)
         return _answer(shown.explanations(query.repository, query.digest, found, collected=collected))
 
-    async def _check_touched(self, call: Call, request_id: str, *actions: Action) -> Sequence[RepositoryName]:
+    async def _actor(self, call: Call, request_id: str) -> str | None:
+        """Whose changes a request's id means: one's own, if one has used it; else everybody's (None).
+
+        Clients choose the id, so another may have used it as well, and must not get into the way.
+        """
+        actor = call.grant.actor
+        if call.grant.accesses is None or not actor:
+            return None
+        found = await self._history.entries(Filter(request_id=request_id, actor=actor), before=None, limit=1)
+        return actor if found.items else None
+
+    async def _check_touched(
+        self, call: Call, request_id: str, actor: str | None, *actions: Action
+    ) -> Sequence[RepositoryName]:
         """The repositories that a request changed, once it is known that the credentials allow *actions* on all.
 
         Raises:
@@ -186,7 +202,7 @@ class MoorageHandlers:
         """
         is_limited = call.grant.accesses is not None
         try:
-            names = await self._history.touched(request_id)
+            names = await self._history.touched(request_id, actor=actor)
         except RequestUnknown:
             if is_limited:
                 raise _unseen(request_id) from None
@@ -198,7 +214,7 @@ class MoorageHandlers:
         self._guard.require(call, call.grant, wanted)
         return names
 
-    async def _check_changes(self, call: Call, request_id: str, names: Sequence[RepositoryName]) -> None:
+    async def _check_changes(self, call: Call, wanted: Filter, names: Sequence[RepositoryName]) -> None:
         """See that the credentials may do whatever taking back each change comes to.
 
         A tag, or what it needs, counts as protected in every repository of the request: names may have changed.
@@ -213,7 +229,7 @@ class MoorageHandlers:
         protections = [call.grant.protections[name.text] for name in names if name.text in call.grant.protections]
         last: int | None = None
         while True:
-            page = await self._history.entries(Filter(request_id=request_id), before=last, limit=asked.PAGE_LIMIT)
+            page = await self._history.entries(wanted, before=last, limit=asked.PAGE_LIMIT)
             tags = {entry.tag for entry in page.items if entry.tag is not None}
             for protection, tag in itertools.product(protections, tags):
                 protection.check_change(tag)

@@ -75,6 +75,8 @@ class Filter:
     tag: Tag | None = None
     """Only with a repository."""
     request_id: str | None = None
+    actor: str | None = None
+    """Whose, of several who used the same id; None: everybody's. Only with a request."""
     since: datetime | None = None
     """At or after this moment."""
     until: datetime | None = None
@@ -215,8 +217,10 @@ class History(ABC):
         """
 
     @abstractmethod
-    async def touched(self, request_id: str) -> Sequence[RepositoryName]:
+    async def touched(self, request_id: str, *, actor: str | None = None) -> Sequence[RepositoryName]:
         """The repositories that a request changed something in.
+
+        *actor*: of several who used the same id, only this one's changes count.
 
         Raises:
             RequestUnknown: it changed nothing, or there was no such request.
@@ -245,11 +249,17 @@ class History(ABC):
 
     @abstractmethod
     async def undo_request(
-        self, request_id: str, *, cause: Cause, partial: bool = False, dry_run: bool = False
+        self,
+        request_id: str,
+        *,
+        actor: str | None = None,
+        cause: Cause,
+        partial: bool = False,
+        dry_run: bool = False,
     ) -> Outcome:
         """Take back everything that a request did, in one transaction.
 
-        *partial*: what cannot be taken back stays as it is, and the outcome lists it.
+        *actor* as for :meth:`touched`. *partial*: what cannot be taken back stays as it is, and the outcome lists it.
 
         Raises:
             RequestUnknown: it changed nothing, or there was no such request.

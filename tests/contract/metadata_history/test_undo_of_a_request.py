@@ -8,8 +8,9 @@ import pytest
 from contract.metadata.journal import assert_chains
 from contract.metadata.pushing import NAME, OTHER, push, push_blob, push_image
 from contract.metadata.stores import query
-from contract.metadata_history.past import Past, conflicts_of, digest
+from contract.metadata_history.past import Past, conflicts_of, content, digest
 from moorage.errors import AlreadyUndone, ContentGone, RequestUnknown, UndoConflict
+from moorage.metadata.base import Cause
 from moorage.metadata.history import Fate
 from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
@@ -274,3 +275,19 @@ async def test_a_request_larger_than_a_batch_is_undone_whole(past: Past) -> None
     outcome = await past.undo("many")
     assert (outcome.counts["tag"], len(outcome.changes)) == (2345, 100)
     assert await past.tags() == ["keep", *names]
+
+
+async def test_of_those_who_used_the_same_id_each_can_be_undone_alone(past: Past) -> None:
+    await past.push("a", "1", "moving", request="same")
+    await past.push("b", "moving", request="same")
+    await push(past.store, content("c"), "2", name=NAME, cause=Cause("eve", "same", ""))
+    await push(past.store, content("c"), "2", name=OTHER, cause=Cause("eve", "same", ""))
+    assert await past.history.touched("same") == [NAME, OTHER]
+    assert await past.history.touched("same", actor="ada") == [NAME]
+    with pytest.raises(RequestUnknown):
+        await past.history.touched("same", actor="nobody")
+    assert {entry.cause.actor for entry in await past.entries(request_id="same", actor="eve")} == {"eve"}
+    await past.history.undo_request("same", actor="ada", cause=past.cause())
+    assert (await past.tags(), await past.tags(OTHER)) == (["2"], ["2"])
+    await past.history.undo_request("same", actor="eve", cause=past.cause())
+    assert (await past.tags(), await past.tags(OTHER)) == ([], [])

@@ -50,7 +50,7 @@ class SqlHistory(History):
         # Most of a long history may lie outside of the times asked for.
         heavy = wanted.since is not None or wanted.until is not None
         if wanted.request_id is not None:
-            args = (place_id, *bounds, wanted.request_id, tag)
+            args = (place_id, *bounds, wanted.request_id, tag, wanted.actor)
             rows = await self._database.all(QUERIES["entries_of_request"], *args, heavy=heavy)
         elif tag is not None:
             rows = await self._database.all(QUERIES["entries_of_tag"], place_id, *bounds, tag, heavy=heavy)
@@ -78,8 +78,8 @@ class SqlHistory(History):
             manifest_pulls=PullFacts() if key is None else await self._pulls("pulls_of_manifest", place_id, key),
         )
 
-    async def touched(self, request_id: str) -> Sequence[RepositoryName]:
-        rows = await self._database.all(QUERIES["repositories_of_request"], request_id)
+    async def touched(self, request_id: str, *, actor: str | None = None) -> Sequence[RepositoryName]:
+        rows = await self._database.all(QUERIES["repositories_of_request"], request_id, actor)
         if not rows:
             msg = "no change was made by a request of this id"
             raise RequestUnknown(msg, request=request_id)
@@ -106,14 +106,20 @@ class SqlHistory(History):
         return work.outcome
 
     async def undo_request(
-        self, request_id: str, *, cause: Cause, partial: bool = False, dry_run: bool = False
+        self,
+        request_id: str,
+        *,
+        actor: str | None = None,
+        cause: Cause,
+        partial: bool = False,
+        dry_run: bool = False,
     ) -> Outcome:
-        names = await self.touched(request_id)
+        names = await self.touched(request_id, actor=actor)
         async with self._undoing(names[0], dry_run=dry_run) as session:
-            rows = await session.all(QUERIES["repository_ids_of_request"], request_id)
+            rows = await session.all(QUERIES["repository_ids_of_request"], request_id, actor)
             await hold(session, [row[0] for row in rows])
             work = Work(session, _said(cause, f"undo of {request_id}"), self._clock())
-            await undo_request(work, request_id)
+            await undo_request(work, request_id, actor)
             settle(work, partial=partial)
             if dry_run:
                 raise _Rehearsed

@@ -19,7 +19,7 @@ ORDER BY id DESC LIMIT $5;
 -- entries_of_request --
 SELECT id, at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest, detail
 FROM journal WHERE request_id = $6 AND ($1::bigint IS NULL OR repository_id = $1::bigint) AND id < $2
-    AND at >= $3 AND at < $4 AND ($7::text IS NULL OR tag = $7::text)
+    AND at >= $3 AND at < $4 AND ($7::text IS NULL OR tag = $7::text) AND ($8::text IS NULL OR actor = $8::text)
 ORDER BY id DESC LIMIT $5;
 
 -- Where a manifest that is not deleted is needed, nothing is going to take it.
@@ -58,7 +58,7 @@ SELECT value FROM gc_review_after_defaults WHERE event = $1;
 
 -- repositories_of_request --
 SELECT DISTINCT coalesce(r.path, j.repository) FROM journal j LEFT JOIN repositories r ON r.id = j.repository_id
-WHERE j.request_id = $1 ORDER BY 1;
+WHERE j.request_id = $1 AND ($2::text IS NULL OR j.actor = $2::text) ORDER BY 1;
 
 -- The last published first.
 -- published --
@@ -75,12 +75,13 @@ INSERT INTO journal (at, actor, request_id, reason, action, repository_id, repos
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- newest_of_request --
-SELECT max(id) FROM journal WHERE request_id = $1;
+SELECT max(id) FROM journal WHERE request_id = $1 AND ($2::text IS NULL OR actor = $2::text);
 
 -- What one request changed, newest first, of some kinds.
 -- steps --
 SELECT id, repository_id, tag, from_digest, to_digest, detail FROM journal
-WHERE request_id = $1 AND id < $2 AND action = ANY($3) ORDER BY id DESC LIMIT $4;
+WHERE request_id = $1 AND ($5::text IS NULL OR actor = $5::text) AND id < $2 AND action = ANY($3)
+ORDER BY id DESC LIMIT $4;
 
 -- What it changed more than once: such a thing counts once, from its first row's "from" to its last row's "to".
 -- repeated --
@@ -88,7 +89,7 @@ SELECT ends.repository_id, ends.kind, ends.tag, ends.digest, ends.last_id, first
 FROM (SELECT repository_id, kind, tag, digest, min(id) AS first_id, max(id) AS last_id
     FROM (SELECT id, repository_id, substr(action, 1, 3) AS kind, tag,
             CASE WHEN tag IS NULL THEN coalesce(from_digest, to_digest) END AS digest
-        FROM journal WHERE request_id = $1) AS changes
+        FROM journal WHERE request_id = $1 AND ($2::text IS NULL OR actor = $2::text)) AS changes
     GROUP BY repository_id, kind, tag, digest HAVING count(*) > 1) AS ends
 JOIN journal first ON first.id = ends.first_id;
 
@@ -110,7 +111,7 @@ WHERE b.digest = ANY($2) AND rb.repository_id = $1 AND rb.blob_id = b.id;
 SELECT id FROM repositories WHERE id = ANY($1);
 
 -- repository_ids_of_request --
-SELECT DISTINCT repository_id FROM journal WHERE request_id = $1;
+SELECT DISTINCT repository_id FROM journal WHERE request_id = $1 AND ($2::text IS NULL OR actor = $2::text);
 
 -- lock_repository --
 SELECT path FROM repositories WHERE id = $1;

@@ -69,16 +69,16 @@ async def hold(session: Session, repositories: Sequence[int]) -> None:
     await session.all(QUERIES["hold_repositories"], sorted(repositories))
 
 
-async def undo_request(work: Work, request_id: str) -> None:
+async def undo_request(work: Work, request_id: str, actor: str | None) -> None:
     """Take back what a request did, as far as nothing is in the way; see :meth:`History.undo_request`."""
-    newest = (await work.session.all(QUERIES["newest_of_request"], request_id))[0][0]
+    newest = (await work.session.all(QUERIES["newest_of_request"], request_id, actor))[0][0]
     if newest is None:
         msg = "no change was made by a request of this id"
         raise RequestUnknown(msg, request=request_id)
-    repeated = await _repeated(work.session, request_id)
+    repeated = await _repeated(work.session, request_id, actor)
     sample: Step | None = None
     for kind, actions, take_back in _PASSES:
-        source = _Source(request_id, newest, kind, [action.value for action in actions])
+        source = _Source(request_id, actor, newest, kind, [action.value for action in actions])
         async for steps in _pages(work, source, repeated):
             by_repository: dict[int, list[Step]] = {}
             for step in steps:
@@ -203,6 +203,7 @@ class _Source:
     """Which rows of the journal a pass is about."""
 
     request_id: str
+    actor: str | None
     newest: int
     """Later rows are the undo's own, if it has the same request id."""
     kind: str
@@ -212,7 +213,8 @@ class _Source:
 async def _pages(work: Work, source: _Source, repeated: Mapping[_Key, _Repeated]) -> AsyncIterator[list[Step]]:
     last = source.newest + 1
     while True:
-        rows = await work.session.all(QUERIES["steps"], source.request_id, last, source.actions, BATCH)
+        arguments = (source.request_id, last, source.actions, BATCH, source.actor)
+        rows = await work.session.all(QUERIES["steps"], *arguments)
         steps = [step for row in rows if (step := _step(row, source.kind, repeated)) is not None]
         differing = [step for step in steps if step.before != step.after]
         work.is_already(len(steps) - len(differing))
@@ -231,9 +233,10 @@ def _step(row: Row, kind: str, repeated: Mapping[_Key, _Repeated]) -> Step | Non
     return Step(row_id, place_id, tag, first if found is None else found.before, last)
 
 
-async def _repeated(session: Session, request_id: str) -> Mapping[_Key, _Repeated]:
+async def _repeated(session: Session, request_id: str, actor: str | None) -> Mapping[_Key, _Repeated]:
     found = {}
-    for place_id, kind, tag, digest, last_id, before, detail in await session.all(QUERIES["repeated"], request_id):
+    rows = await session.all(QUERIES["repeated"], request_id, actor)
+    for place_id, kind, tag, digest, last_id, before, detail in rows:
         found[(place_id, kind, tag, _bytes(digest))] = _Repeated(last_id, _states(before, None, detail)[0])
     return found
 

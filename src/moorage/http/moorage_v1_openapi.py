@@ -111,7 +111,8 @@ OPERATIONS: Sequence[Operation] = (
         summary="Take back everything that one request did",
         description="In one transaction. If somebody changed some of it since, nothing is done, and the answer lists "
         "what is in the way. An undo is a request as well, and can be taken back.",
-        access="push and delete on every repository that the request changed",
+        access="push and delete on every repository that the request changed; to take a rename back, also what the "
+        "rename itself would need",
         query=asked.RequestUndoQuery,
         body=asked.RequestUndo,
         answer=answers.Undone,

@@ -35,6 +35,10 @@ _RETRY = timedelta(seconds=5)
 _log = get_log("auth")
 
 
+_Asked = tuple[bytes, str | None]
+"""Credentials, and the hash that they are checked by: when the file changes, that is another question."""
+
+
 class _Lane:
     """Threads that check passwords, and how many wait for them."""
 
@@ -90,7 +94,7 @@ class PasswordGuard(Guard):
         self._monotonic = monotonic
         self._key = secrets.token_bytes(32)
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
-        self._checking: dict[bytes, asyncio.Task[bool]] = {}
+        self._checking: dict[_Asked, asyncio.Task[bool]] = {}
         self._lanes = {False: _Lane(2), True: _Lane(1)}
         self._waiting = Waiting()
 
@@ -110,9 +114,10 @@ class PasswordGuard(Guard):
         if not user:
             msg = "authentication required: send Authorization: Basic with a user and a password"
             raise self._refusal(msg, wanted)
-        self._see_that_there_is_room(caller, name)
+        asked = (name, users.hashes.get(user))
+        self._see_that_there_is_room(caller, asked)
         with self._waiting.one(caller.address):
-            if not await self._is_right(caller, name, users, (user, password)):
+            if not await self._is_right(caller, asked, users, (user, password)):
                 await self._fail(caller, user)
                 msg = "the user or the password is wrong"
                 raise self._refusal(msg, wanted)
@@ -123,30 +128,30 @@ class PasswordGuard(Guard):
         if not grant.allows(wanted):  # It allows everything; whoever changes that changes this as well.
             raise self._refusal(REQUIRED, wanted)
 
-    def _see_that_there_is_room(self, caller: Caller, name: bytes) -> None:
+    def _see_that_there_is_room(self, caller: Caller, asked: _Asked) -> None:
         """Send away who has too many waiting: before the check, as whoever is sent away after it has learned from it.
 
         Raises:
             TooManyRequests: whether the password is right or wrong.
         """
         # The layers of a pull come at once with one password, and one check tells all of them no more than one.
-        is_guess = name not in self._checking and self._failures.is_suspect(caller.address)
+        is_guess = asked not in self._checking and self._failures.is_suspect(caller.address)
         if not self._waiting.has_room(caller.address, SUSPECT_LIMIT if is_guess else ADDRESS_LIMIT):
             raise _too_many()
 
-    async def _is_right(self, caller: Caller, name: bytes, users: PasswordFile, given: tuple[str, str]) -> bool:
+    async def _is_right(self, caller: Caller, asked: _Asked, users: PasswordFile, given: tuple[str, str]) -> bool:
         """One check for all requests that come with the same credentials meanwhile."""
-        task = self._checking.get(name)
+        task = self._checking.get(asked)
         if task is None:
             lane = self._lanes[self._failures.is_suspect(caller.address)]
             task = asyncio.create_task(lane.run(lambda: users.matches(*given, check=self._check)))
-            self._checking[name] = task
-            task.add_done_callback(lambda done: self._end(name, done))
+            self._checking[asked] = task
+            task.add_done_callback(lambda done: self._end(asked, done))
         # A client that hangs up must not take the answer away from the others.
         return await asyncio.shield(task)
 
-    def _end(self, name: bytes, task: asyncio.Task[bool]) -> None:
-        del self._checking[name]
+    def _end(self, asked: _Asked, task: asyncio.Task[bool]) -> None:
+        del self._checking[asked]
         if not task.cancelled():
             task.exception()  # Seen, also where every client has hung up.
 

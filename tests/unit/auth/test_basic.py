@@ -117,6 +117,38 @@ async def test_a_changed_password_counts_at_once(world: World) -> None:
     await world.refused(basic("ada", "changed"))
 
 
+class TestFileChangesDuringACheck:
+    """The first request goes by the old file, and is in its check when the second one comes with the new file."""
+
+    async def both(self, world: World, content: str) -> list[object]:
+        gate = world.gates[b"secret"] = threading.Event()
+        first = asyncio.create_task(world.ask(basic("ada", "secret")))
+        await asyncio.sleep(0)
+        world.users = PasswordFile.parse(content.encode())
+        second = asyncio.create_task(world.ask(basic("ada", "secret")))
+        await asyncio.sleep(0)
+        gate.set()
+        return list(await asyncio.gather(first, second, return_exceptions=True))
+
+    @pytest.mark.parametrize(
+        "content", [f"ada:{hashed('changed')}", "", f"eve:{hashed('word')}"], ids=["changed", "all gone", "gone"]
+    )
+    async def test_a_password_that_was_changed_or_removed_is_not_taken_for_the_new_one(
+        self, world: World, content: str
+    ) -> None:
+        _, second = await self.both(world, content)
+        assert isinstance(second, Unauthorized)
+        await world.refused(basic("ada", "secret"))
+
+    async def test_the_same_password_with_another_hash_is_taken(self, world: World) -> None:
+        assert await self.both(world, f"ada:{hashed('secret')}") == ["ada", "ada"]
+
+    async def test_a_change_elsewhere_in_the_file_costs_no_second_check(self, world: World) -> None:
+        content = f"ada:{world.users.hashes['ada']}\neve:{hashed('changed')}"
+        assert await self.both(world, content) == ["ada", "ada"]
+        assert len(world.checks) == 1
+
+
 async def test_no_password_is_kept(world: World) -> None:
     await world.ask(basic("ada", "secret"))
     assert "secret" not in repr(vars(world.guard))

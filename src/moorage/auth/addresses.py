@@ -6,6 +6,12 @@ _NETWORK_BITS = 64
 """Who has one address of IPv6 has all of its network."""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its address or as ``localhost``, is this machine, so that nothing in between can be read."""
+    found = _read(host)
+    return host == "localhost" if found is None else found.is_loopback
+
+
 def network_of(address: str) -> str:
     """Who is counted as one: an address of IPv4 in either form, or a network of IPv6; what is no address, as it is."""
     found = _read(address)

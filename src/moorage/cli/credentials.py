@@ -6,7 +6,6 @@ Source: Docker token authentication specification; RFC 7235 § 4.1.
 """
 
 import base64
-import ipaddress
 import json
 import re
 import urllib.error
@@ -15,6 +14,8 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
+
+from moorage.auth.addresses import is_loopback
 
 USERNAME, PASSWORD, TOKEN = "MOORAGE_USERNAME", "MOORAGE_PASSWORD", "MOORAGE_TOKEN"
 
@@ -76,7 +77,7 @@ class Credentials:
             msg = f"the registry asks for a user and a password: set {USERNAME} and {PASSWORD} in the environment"
             raise NotLoggedIn(msg)
         parts = urllib.parse.urlsplit(url)
-        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
             msg = f"the password is not sent to {url}, as it could be read on the way: use https"
             raise NotLoggedIn(msg)
         return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
@@ -112,10 +113,3 @@ class Credentials:
             msg = f"what {realm} answers holds no token"
             raise NotLoggedIn(msg) from None
         return str(token)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

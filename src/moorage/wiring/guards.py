@@ -1,10 +1,10 @@
 """What checks credentials, as the configuration has it."""
 
-import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from moorage.auth.addresses import is_loopback
 from moorage.auth.basic import PasswordGuard
 from moorage.auth.bearer import Realm, TokenGuard
 from moorage.auth.guards import Guard, OpenGuard, SillyGuard
@@ -48,7 +48,7 @@ def concerns(config: Config) -> Iterator[str]:
     Raises:
         ConfigurationError: a file cannot be used.
     """
-    is_private = config.http.net == "unix" or _is_loopback(config.http.addr)
+    is_private = config.http.net == "unix" or is_loopback(config.http.addr.rpartition(":")[0].strip("[]"))
     match config.auth:
         case TokenAuth() as auth:
             yield from _keys(auth).concerns()
@@ -89,11 +89,3 @@ def _reading(path: str) -> Iterator[None]:
     except ValueError as exc:
         message = f"the file cannot be used: {exc}"
         raise ConfigurationError([Mistake(path, message)]) from None
-
-
-def _is_loopback(addr: str) -> bool:
-    host = addr.rpartition(":")[0].strip("[]")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

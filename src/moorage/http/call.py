@@ -92,8 +92,9 @@ class Call:
         remote = self.request.remote or ""
         if remote and not is_loopback(remote):
             return remote
-        # The last one: the proxy has added it, while the client may have sent any before.
-        forwarded = self.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        # The last one of the last line: the proxy has added it, while the client may have sent any before.
+        lines = self.request.headers.getall("X-Forwarded-For", [""])
+        forwarded = lines[-1].rpartition(",")[2].strip()
         return forwarded[:_ADDRESS_LIMIT] or remote
 
     def finish(self, response: Response) -> None:

@@ -38,3 +38,16 @@ def address(remote: str | None, *forwarded: str) -> str:
 )
 def test_what_a_stranger_says_of_himself_is_not_believed(remote: str | None, forwarded: str | None, found: str) -> None:
     assert address(remote, *([] if forwarded is None else [forwarded])) == found
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (("203.0.113.5", "198.51.100.7"), "198.51.100.7"),
+        (("203.0.113.5, 10.0.0.1", "10.0.0.2, 198.51.100.7"), "198.51.100.7"),
+        (("203.0.113.5", ""), "127.0.0.1"),
+    ],
+)
+def test_of_several_lines_the_last_is_the_proxys(lines: tuple[str, ...], found: str) -> None:
+    """HAProxy's ``option forwardfor`` adds a line of its own behind the client's."""
+    assert address("127.0.0.1", *lines) == found

@@ -9,7 +9,7 @@ from moorage.auth.basic import PasswordGuard
 from moorage.auth.bearer import Realm, TokenGuard
 from moorage.auth.guards import Guard, OpenGuard, SillyGuard
 from moorage.auth.issuer import IssuerKeys, watch_bundle, watch_jwks
-from moorage.auth.passwords import PasswordFile
+from moorage.auth.passwords import FILE_LIMIT_BYTES, PasswordFile
 from moorage.auth.tokens import ALGORITHMS, Verifier
 from moorage.auth.watched import Watched
 from moorage.config import Config, HtpasswdAuth, NoAuth, SillyAuth, TokenAuth
@@ -17,8 +17,6 @@ from moorage.errors import ConfigurationError, Mistake
 
 _REDIRECT_PATH = "/auth/token"
 """Source: GitLab features TOK-011."""
-
-_USERS_LIMIT_BYTES = 16 << 20
 
 
 def guard(config: Config) -> Guard:
@@ -76,7 +74,7 @@ def _keys(auth: TokenAuth) -> IssuerKeys:
 
 def _users(auth: HtpasswdAuth) -> Watched[PasswordFile]:
     with _reading("auth.htpasswd.path"):
-        return Watched(Path(auth.path), PasswordFile.parse, limit_bytes=_USERS_LIMIT_BYTES)
+        return Watched(Path(auth.path), PasswordFile.parse, limit_bytes=FILE_LIMIT_BYTES)
 
 
 @contextmanager

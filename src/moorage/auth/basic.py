@@ -18,6 +18,7 @@ from moorage.auth.access import Access, Grant
 from moorage.auth.failures import Failures
 from moorage.auth.guards import REQUIRED, Caller, Guard, basic_challenge, unauthorized
 from moorage.auth.passwords import Check, PasswordFile
+from moorage.auth.waiting import ADDRESS_LIMIT, SUSPECT_LIMIT, Waiting
 from moorage.errors import TooManyRequests, Unauthorized
 from moorage.telemetry import get_log
 
@@ -27,11 +28,15 @@ _REMEMBERED_S = 300.0
 
 _HEADER_LIMIT = 8192
 _WAITING_LIMIT = 64
-"""Checks that wait in a lane, and answers that wait for their delay; whoever comes then is sent away."""
+"""Checks that wait in a lane; whoever comes then is sent away."""
 
 _RETRY = timedelta(seconds=5)
 
 _log = get_log("auth")
+
+
+_Asked = tuple[bytes, str | None]
+"""Credentials, and the hash that they are checked by: when the file changes, that is another question."""
 
 
 class _Lane:
@@ -89,9 +94,9 @@ class PasswordGuard(Guard):
         self._monotonic = monotonic
         self._key = secrets.token_bytes(32)
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
-        self._checking: dict[bytes, asyncio.Task[bool]] = {}
+        self._checking: dict[_Asked, asyncio.Task[bool]] = {}
         self._lanes = {False: _Lane(2), True: _Lane(1)}
-        self._delayed = 0
+        self._waiting = Waiting()
 
     async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
         del useful
@@ -109,10 +114,13 @@ class PasswordGuard(Guard):
         if not user:
             msg = "authentication required: send Authorization: Basic with a user and a password"
             raise self._refusal(msg, wanted)
-        if not await self._is_right(caller, name, users, (user, password)):
-            await self._fail(caller, user)
-            msg = "the user or the password is wrong"
-            raise self._refusal(msg, wanted)
+        asked = (name, users.hashes.get(user))
+        self._see_that_there_is_room(caller, asked)
+        with self._waiting.one(caller.address):
+            if not await self._is_right(caller, asked, users, (user, password)):
+                await self._fail(caller, user)
+                msg = "the user or the password is wrong"
+                raise self._refusal(msg, wanted)
         return self._remember(name, user, users.hashes[user])
 
     def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:
@@ -120,19 +128,30 @@ class PasswordGuard(Guard):
         if not grant.allows(wanted):  # It allows everything; whoever changes that changes this as well.
             raise self._refusal(REQUIRED, wanted)
 
-    async def _is_right(self, caller: Caller, name: bytes, users: PasswordFile, given: tuple[str, str]) -> bool:
+    def _see_that_there_is_room(self, caller: Caller, asked: _Asked) -> None:
+        """Send away who has too many waiting: before the check, as whoever is sent away after it has learned from it.
+
+        Raises:
+            TooManyRequests: whether the password is right or wrong.
+        """
+        # The layers of a pull come at once with one password, and one check tells all of them no more than one.
+        is_guess = asked not in self._checking and self._failures.is_suspect(caller.address)
+        if not self._waiting.has_room(caller.address, SUSPECT_LIMIT if is_guess else ADDRESS_LIMIT):
+            raise _too_many()
+
+    async def _is_right(self, caller: Caller, asked: _Asked, users: PasswordFile, given: tuple[str, str]) -> bool:
         """One check for all requests that come with the same credentials meanwhile."""
-        task = self._checking.get(name)
+        task = self._checking.get(asked)
         if task is None:
             lane = self._lanes[self._failures.is_suspect(caller.address)]
             task = asyncio.create_task(lane.run(lambda: users.matches(*given, check=self._check)))
-            self._checking[name] = task
-            task.add_done_callback(lambda done: self._end(name, done))
+            self._checking[asked] = task
+            task.add_done_callback(lambda done: self._end(asked, done))
         # A client that hangs up must not take the answer away from the others.
         return await asyncio.shield(task)
 
-    def _end(self, name: bytes, task: asyncio.Task[bool]) -> None:
-        del self._checking[name]
+    def _end(self, asked: _Asked, task: asyncio.Task[bool]) -> None:
+        del self._checking[asked]
         if not task.cancelled():
             task.exception()  # Seen, also where every client has hung up.
 
@@ -140,13 +159,7 @@ class PasswordGuard(Guard):
         address = caller.address
         delay_s = self._failures.note(address)
         _log.warning("wrong password", correlation_id=caller.id, user=user[:80], remote=address, delay_s=delay_s)
-        if self._delayed >= _WAITING_LIMIT:
-            raise _too_many()
-        self._delayed += 1
-        try:
-            await self._sleep(delay_s)
-        finally:
-            self._delayed -= 1
+        await self._sleep(delay_s)
 
     def _remember(self, name: bytes, user: str, hashed: str) -> Grant:
         grant = Grant(actor=user, accesses=None, actor_type="htpasswd")

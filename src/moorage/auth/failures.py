@@ -3,11 +3,12 @@
 Only the answer to a wrong password waits. What is counted is forgotten after a while, and is each worker's own.
 """
 
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
+
+from moorage.auth.addresses import network_of
 
 _FORGOTTEN_S = 600.0
 _ADDRESSES = 10_000
@@ -16,8 +17,6 @@ _ADDRESSES = 10_000
 _DELAY_S = 0.1
 _DELAY_LIMIT_S = 5.0
 _SUSPECT_AT = 3
-_NETWORK_BITS = 64
-"""Who has one address of IPv6 has all of its network."""
 
 
 class _Record(NamedTuple):
@@ -34,7 +33,7 @@ class Failures:
 
     def note(self, address: str) -> float:
         """Count a failure; return for how many seconds its answer has to wait."""
-        key = _key(address)
+        key = network_of(address)
         count = self._count(key) + 1
         self._records[key] = _Record(count, self._monotonic())
         self._records.move_to_end(key)
@@ -44,20 +43,8 @@ class Failures:
 
     def is_suspect(self, address: str) -> bool:
         """Whether an address was wrong more often than somebody who mistypes."""
-        return self._count(_key(address)) >= _SUSPECT_AT
+        return self._count(network_of(address)) >= _SUSPECT_AT
 
     def _count(self, key: str) -> int:
         found = self._records.get(key)
         return 0 if found is None or self._monotonic() - found.last_at > _FORGOTTEN_S else found.failures
-
-
-def _key(address: str) -> str:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((int(found), _NETWORK_BITS), strict=False))

@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,8 +29,12 @@ Key = RSAKey | ECKey | OKPKey
 RSA_BITS = 2048
 """Shorter RSA keys are not trusted."""
 
-CHAIN_LIMIT = 10
+CHAIN_LIMIT = 5
 """Certificates that a token may carry."""
+
+_RSA_BITS_LIMIT = 4096
+_EXPONENT_BITS_LIMIT = 32
+"""Of keys that a token brings along: checking a signature takes time by both, and anybody can send a token."""
 
 _DEPTH = 5
 """Certificates between the one that signed and the one that is trusted, at most."""
@@ -144,13 +149,16 @@ class TrustedKeys:
         )
         policy = policy.extension_policies(ca_policy=ca, ee_policy=verification.ExtensionPolicy.permit_all())
         try:
+            for certificate in (leaf, *others):
+                if certificate not in self._certificates:
+                    _check_size(certificate.public_key())
             found = policy.build_client_verifier().verify(leaf, others)
             key = import_key(leaf.public_key())
         except verification.VerificationError as exc:
             msg = f"the certificate in the token's x5c does not lead to a trusted one: {exc}"
             raise UntrustedKey(msg) from None
         except (ValueError, UnsupportedAlgorithm) as exc:
-            msg = f"the key of the certificate in the token's x5c cannot be used: {exc}"
+            msg = f"the key of a certificate in the token's x5c cannot be used: {exc}"
             raise UntrustedKey(msg) from None
         return TrustedKey(key, ends_at=min(_end(certificate) for certificate in found.chain))
 
@@ -254,7 +262,7 @@ def _end(certificate: x509.Certificate) -> float:
 
 
 def _read_chain(chain: object) -> Sequence[x509.Certificate]:
-    """The certificates of an ``x5c``: that of the key that signed first.
+    """The certificates of an ``x5c``: that of the key that signed first. Each has a name of its own.
 
     Raises:
         UntrustedKey: it is none.
@@ -263,6 +271,29 @@ def _read_chain(chain: object) -> Sequence[x509.Certificate]:
     if not isinstance(chain, list) or not 0 < len(chain) <= CHAIN_LIMIT:
         raise UntrustedKey(msg)
     try:
-        return [x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in chain]
+        found = [x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in chain]
+        names = Counter(certificate.subject for certificate in found)
     except (ValueError, TypeError, binascii.Error):
         raise UntrustedKey(msg) from None
+    name, count = names.most_common(1)[0]
+    if count > 1:
+        # Each would be tried as the issuer of each, in every order, and each try is a signature to check.
+        msg = f"two certificates of the token's x5c have one name: {name.rfc4514_string()[:80]}"
+        raise UntrustedKey(msg)
+    return found
+
+
+def _check_size(key: object) -> None:
+    """See that a signature by this key is checked in no time.
+
+    Raises:
+        ValueError: it would take long.
+    """
+    if isinstance(key, RSAPublicKey):
+        bits, exponent_bits = key.key_size, key.public_numbers().e.bit_length()
+        if bits > _RSA_BITS_LIMIT or exponent_bits > _EXPONENT_BITS_LIMIT:
+            msg = (
+                f"a token may bring RSA keys of at most {_RSA_BITS_LIMIT} bits "
+                f"and exponents of at most {_EXPONENT_BITS_LIMIT}; one has {bits} and {exponent_bits}"
+            )
+            raise ValueError(msg)

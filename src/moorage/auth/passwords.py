@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import bcrypt
 
+FILE_LIMIT_BYTES = 16 << 20
+
 COST_LIMIT = 15
 """Of bcrypt: each step doubles the time, and this takes a second or two already."""
 

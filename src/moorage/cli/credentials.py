@@ -7,7 +7,6 @@ Source: Docker token authentication specification; RFC 7235 § 4.1.
 
 import base64
 import http.client
-import ipaddress
 import json
 import re
 import urllib.error
@@ -16,6 +15,8 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
+
+from moorage.auth.addresses import is_loopback
 
 USERNAME, PASSWORD, TOKEN = "MOORAGE_USERNAME", "MOORAGE_PASSWORD", "MOORAGE_TOKEN"
 
@@ -37,7 +38,7 @@ class Credentials:
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     header: str = field(default="", init=False, repr=False)
-    """The ``Authorization`` to send; empty: none."""
+    """The ``Authorization`` that there is; empty: none."""
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
@@ -46,6 +47,17 @@ class Credentials:
         if found.token:
             found.header = f"Bearer {found.token}"
         return found
+
+    def header_for(self, url: str) -> str:
+        """The ``Authorization`` to send to the registry at *url*; empty: none.
+
+        Raises:
+            NotLoggedIn: it must not be sent there.
+        """
+        # A token that was fetched without a user is what anybody is given.
+        if self.header.startswith("Bearer ") and (self.token or self.username):
+            _see_that_it_stays_secret("token", url)
+        return self.header
 
     def answer(self, url: str, challenges: Sequence[str]) -> bool:
         """Get what the registry at *url* asks for by its *challenges*; False if that was sent already.
@@ -76,10 +88,7 @@ class Credentials:
         if not self.username:
             msg = f"the registry asks for a user and a password: set {USERNAME} and {PASSWORD} in the environment"
             raise NotLoggedIn(msg)
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
-            msg = f"the password is not sent to {url}, as it could be read on the way: use https"
-            raise NotLoggedIn(msg)
+        _see_that_it_stays_secret("password", url)
         return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
 
     def _fetch(self, parameters: Mapping[str, str]) -> str:
@@ -122,8 +131,8 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _see_that_it_stays_secret(what: str, url: str) -> None:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        msg = f"the {what} is not sent to {url}, as it could be read on the way: use https"
+        raise NotLoggedIn(msg)

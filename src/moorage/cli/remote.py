@@ -95,13 +95,13 @@ class Remote:
         return urllib.request.Request(url, headers=self._headers, method=method)  # noqa: S310 - http or https only
 
     def _ask(self, request: urllib.request.Request) -> Answer:
-        received = self._send(request)
-        if received.status == HTTPStatus.UNAUTHORIZED:
-            try:
-                if self._credentials.answer(self.url, received.headers.get_all("WWW-Authenticate", [])):
-                    received = self._send(request)
-            except NotLoggedIn as exc:
-                raise CommandFailed(str(exc)) from None
+        try:
+            received = self._send(request)
+            challenges = received.headers.get_all("WWW-Authenticate", [])
+            if received.status == HTTPStatus.UNAUTHORIZED and self._credentials.answer(self.url, challenges):
+                received = self._send(request)
+        except NotLoggedIn as exc:
+            raise CommandFailed(str(exc)) from None
         if received.status != HTTPStatus.OK:
             raise self._refused(received.status, received.body)
         try:
@@ -111,9 +111,10 @@ class Remote:
             raise CommandFailed(msg) from None
 
     def _send(self, request: urllib.request.Request) -> _Received:
-        if self._credentials.header:
+        header = self._credentials.header_for(self.url)
+        if header:
             # Not to where a redirect leads.
-            request.add_unredirected_header("Authorization", self._credentials.header)
+            request.add_unredirected_header("Authorization", header)
         try:
             with urllib.request.urlopen(request, timeout=_DEADLINE_S) as response:  # noqa: S310 - http or https only
                 return _Received(response.status, response.headers, response.read())

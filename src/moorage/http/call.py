@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from moorage.auth.access import EVERYTHING
+from moorage.auth.addresses import is_loopback
 from moorage.errors import ParameterInvalid
 from moorage.http.responses import Response
 from moorage.http.urls import Urls
@@ -17,7 +18,6 @@ from moorage.oci.names import RepositoryName
 
 _FIELD_LIMIT = 1000
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _ADDRESS_LIMIT = 45
 
 _REASON_LIMIT = 500
@@ -90,10 +90,11 @@ class Call:
     def address(self) -> str:
         """Where the request comes from: the other end, or what a proxy on this machine says of it."""
         remote = self.request.remote or ""
-        if remote and remote not in _LOOPBACK:
+        if remote and not is_loopback(remote):
             return remote
-        # The last one: the proxy has added it, while the client may have sent any before.
-        forwarded = self.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        # The last one of the last line: the proxy has added it, while the client may have sent any before.
+        lines = self.request.headers.getall("X-Forwarded-For", [""])
+        forwarded = lines[-1].rpartition(",")[2].strip()
         return forwarded[:_ADDRESS_LIMIT] or remote
 
     def finish(self, response: Response) -> None:

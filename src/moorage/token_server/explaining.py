@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from moorage.auth.passwords import PasswordFile
 from moorage.errors import ConfigurationError, Mistake
-from moorage.token_server.rules import EVERYBODY, FILE_LIMIT_BYTES, Rules, RulesInvalid
+from moorage.token_server.files import open_rules, open_users
+from moorage.token_server.rules import EVERYBODY
 from moorage.token_server.scopes import ScopeInvalid, parse_scopes
 from moorage.token_server.settings import Settings
 
@@ -27,12 +27,12 @@ def explain_all(settings_path: Path, user: str, scopes: Sequence[str]) -> Sequen
         ConfigurationError: a file or a scope cannot be used.
     """
     settings = Settings.read(settings_path)
-    rules, somebody = _rules(Path(settings.rules)), None if user == EVERYBODY else user
+    rules, somebody = open_rules(settings).get(), None if user == EVERYBODY else user
     try:
         asked = parse_scopes(scopes)
     except ScopeInvalid as exc:
         raise ConfigurationError([Mistake("SCOPE", str(exc))]) from None
-    stranger = somebody is not None and somebody not in _users(Path(settings.users))
+    stranger = somebody is not None and somebody not in open_users(settings).get().hashes
     return [
         Explained(
             f"{scope.kind}:{scope.name}",
@@ -43,23 +43,3 @@ def explain_all(settings_path: Path, user: str, scopes: Sequence[str]) -> Sequen
         for scope in asked
         for verdict in rules.explain(somebody, scope)
     ]
-
-
-def _rules(path: Path) -> Rules:
-    try:
-        with path.open("rb") as stream:
-            return Rules.parse(stream.read(FILE_LIMIT_BYTES))
-    except OSError as exc:
-        raise ConfigurationError([Mistake("rules", f"cannot read {path}: {exc.strerror}")]) from None
-    except RulesInvalid as exc:
-        mistakes = [Mistake(f"{path}: {mistake.path}", mistake.message) for mistake in exc.mistakes]
-        raise ConfigurationError(mistakes) from None
-
-
-def _users(path: Path) -> frozenset[str]:
-    try:
-        return frozenset(PasswordFile.parse(path.read_bytes()).hashes)
-    except OSError as exc:
-        raise ConfigurationError([Mistake("users", f"cannot read {path}: {exc.strerror}")]) from None
-    except ValueError as exc:
-        raise ConfigurationError([Mistake("users", f"{path} cannot be used: {exc}")]) from None

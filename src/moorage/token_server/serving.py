@@ -12,21 +12,18 @@ import uvloop
 from aiohttp import web
 
 from moorage.auth.basic import PasswordGuard
-from moorage.auth.passwords import PasswordFile
 from moorage.auth.watched import Watched
 from moorage.errors import ConfigurationError, Mistake
 from moorage.http.connection import ConnectionServer
 from moorage.server.address import Address
 from moorage.server.tls import CHECK_S, FileTLS, Terms
 from moorage.telemetry import get_log
-from moorage.token_server import key_ring, rules
 from moorage.token_server.app import TokenApp
+from moorage.token_server.files import open_rules, open_users, reading
 from moorage.token_server.issuing import TokenIssuer
-from moorage.token_server.key_ring import KeyFolder, KeyRing
-from moorage.token_server.rules import Rules, RulesInvalid
+from moorage.token_server.key_ring import FILE_LIMIT_BYTES, KeyFolder, KeyRing
 from moorage.token_server.settings import Settings
 
-_USERS_LIMIT_BYTES = 16 << 20
 _TIDY_S = 3600.0
 _DRAIN_S = 5.0
 
@@ -47,10 +44,10 @@ class TokenServer:
         self._settings = settings
         self._mistakes: list[Mistake] = []
         self.keys = KeyFolder(Path(settings.keys))
-        users = self._opened("users", Path(settings.users), PasswordFile.parse, _USERS_LIMIT_BYTES)
-        found = self._opened("rules", Path(settings.rules), Rules.parse, rules.FILE_LIMIT_BYTES)
+        users = self._tried("users", settings.users, lambda: open_users(settings))
+        found = self._tried("rules", settings.rules, lambda: open_rules(settings))
         self.has_new_keys = bool(self._tried("keys", settings.keys, lambda: self.keys.prepare(time.time())))
-        ring = self._opened("keys", self.keys.private, KeyRing.parse, key_ring.FILE_LIMIT_BYTES)
+        ring = self._tried("keys", str(self.keys.private), self._ring)
         self.tls = self._tls()
         if self._mistakes or users is None or found is None or ring is None:
             raise ConfigurationError(self._mistakes)
@@ -111,21 +108,16 @@ class TokenServer:
         certificate, key = Path(tls.certificate), Path(tls.key)
         return self._tried("tls", tls.certificate, lambda: FileTLS(Terms(path="tls"), certificate, key))
 
-    def _opened(self, key: str, path: Path, parse: Callable[[bytes], T], limit_bytes: int) -> "Watched[T] | None":
-        return self._tried(key, str(path), lambda: Watched(path, parse, limit_bytes=limit_bytes))
+    def _ring(self) -> Watched[KeyRing]:
+        return Watched(self.keys.private, KeyRing.parse, limit_bytes=FILE_LIMIT_BYTES)
 
     def _tried(self, key: str, path: str, make: Callable[[], T]) -> T | None:
         """What *make* makes of a file, or None and a mistake at its key."""
         try:
-            return make()
+            with reading(key, path):
+                return make()
         except ConfigurationError as exc:
             self._mistakes += exc.mistakes
-        except RulesInvalid as exc:
-            self._mistakes += [Mistake(f"{path}: {mistake.path}", mistake.message) for mistake in exc.mistakes]
-        except OSError as exc:
-            self._mistakes.append(Mistake(key, f"cannot use {exc.filename or path}: {exc.strerror}"))
-        except ValueError as exc:
-            self._mistakes.append(Mistake(key, f"{path} cannot be used: {exc}"))
         return None
 
 

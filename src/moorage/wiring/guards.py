@@ -1,15 +1,15 @@
 """What checks credentials, as the configuration has it."""
 
-import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from moorage.auth.addresses import is_loopback
 from moorage.auth.basic import PasswordGuard
 from moorage.auth.bearer import Realm, TokenGuard
 from moorage.auth.guards import Guard, OpenGuard, SillyGuard
 from moorage.auth.issuer import IssuerKeys, watch_bundle, watch_jwks
-from moorage.auth.passwords import PasswordFile
+from moorage.auth.passwords import FILE_LIMIT_BYTES, PasswordFile
 from moorage.auth.tokens import ALGORITHMS, Verifier
 from moorage.auth.watched import Watched
 from moorage.config import Config, HtpasswdAuth, NoAuth, SillyAuth, TokenAuth
@@ -17,8 +17,6 @@ from moorage.errors import ConfigurationError, Mistake
 
 _REDIRECT_PATH = "/auth/token"
 """Source: GitLab features TOK-011."""
-
-_USERS_LIMIT_BYTES = 16 << 20
 
 
 def guard(config: Config) -> Guard:
@@ -48,7 +46,7 @@ def concerns(config: Config) -> Iterator[str]:
     Raises:
         ConfigurationError: a file cannot be used.
     """
-    is_private = config.http.net == "unix" or _is_loopback(config.http.addr)
+    is_private = config.http.net == "unix" or is_loopback(config.http.addr.rpartition(":")[0].strip("[]"))
     match config.auth:
         case TokenAuth() as auth:
             yield from _keys(auth).concerns()
@@ -76,7 +74,7 @@ def _keys(auth: TokenAuth) -> IssuerKeys:
 
 def _users(auth: HtpasswdAuth) -> Watched[PasswordFile]:
     with _reading("auth.htpasswd.path"):
-        return Watched(Path(auth.path), PasswordFile.parse, limit_bytes=_USERS_LIMIT_BYTES)
+        return Watched(Path(auth.path), PasswordFile.parse, limit_bytes=FILE_LIMIT_BYTES)
 
 
 @contextmanager
@@ -89,11 +87,3 @@ def _reading(path: str) -> Iterator[None]:
     except ValueError as exc:
         message = f"the file cannot be used: {exc}"
         raise ConfigurationError([Mistake(path, message)]) from None
-
-
-def _is_loopback(addr: str) -> bool:
-    host = addr.rpartition(":")[0].strip("[]")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

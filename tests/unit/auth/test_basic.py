@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import threading
-from collections.abc import Awaitable
+from itertools import chain
 
 import bcrypt
 import pytest
@@ -34,6 +34,9 @@ class World:
         self.slept: list[float] = []
         self.checks: list[str] = []
         self.gates: dict[bytes, threading.Event] = {}
+        self.waking = asyncio.Event()
+        """Delayed answers wait for it."""
+        self.waking.set()
         self.guard = PasswordGuard(
             "Registry",
             lambda: self.users,
@@ -49,9 +52,19 @@ class World:
             assert self.gates[password].wait(20)
         return bcrypt.checkpw(password, hash_)
 
-    def _sleep(self, delay_s: float) -> Awaitable[None]:
+    async def _sleep(self, delay_s: float) -> None:
         self.slept.append(delay_s)
-        return asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await self.waking.wait()
+
+    async def guessing(self, number: int, address: str) -> list[asyncio.Task[str]]:
+        """So many wrong passwords of an address, whose answers are all held back."""
+        self.waking.clear()
+        already = len(self.slept)
+        tasks = [asyncio.create_task(self.ask(basic("ada", f"{address} {n}"), address)) for n in range(number)]
+        while len(self.slept) - already + sum(task.done() for task in tasks) < number:  # noqa: ASYNC110 - the guard cannot say
+            await asyncio.sleep(0.001)
+        return tasks
 
     async def ask(self, header: str | None, address: str = HONEST) -> str:
         """Who the guard takes the caller for."""
@@ -102,6 +115,38 @@ async def test_a_changed_password_counts_at_once(world: World) -> None:
     assert await world.ask(basic("ada", "changed")) == "ada"
     world.users = PasswordFile.parse(b"")
     await world.refused(basic("ada", "changed"))
+
+
+class TestFileChangesDuringACheck:
+    """The first request goes by the old file, and is in its check when the second one comes with the new file."""
+
+    async def both(self, world: World, content: str) -> list[object]:
+        gate = world.gates[b"secret"] = threading.Event()
+        first = asyncio.create_task(world.ask(basic("ada", "secret")))
+        await asyncio.sleep(0)
+        world.users = PasswordFile.parse(content.encode())
+        second = asyncio.create_task(world.ask(basic("ada", "secret")))
+        await asyncio.sleep(0)
+        gate.set()
+        return list(await asyncio.gather(first, second, return_exceptions=True))
+
+    @pytest.mark.parametrize(
+        "content", [f"ada:{hashed('changed')}", "", f"eve:{hashed('word')}"], ids=["changed", "all gone", "gone"]
+    )
+    async def test_a_password_that_was_changed_or_removed_is_not_taken_for_the_new_one(
+        self, world: World, content: str
+    ) -> None:
+        _, second = await self.both(world, content)
+        assert isinstance(second, Unauthorized)
+        await world.refused(basic("ada", "secret"))
+
+    async def test_the_same_password_with_another_hash_is_taken(self, world: World) -> None:
+        assert await self.both(world, f"ada:{hashed('secret')}") == ["ada", "ada"]
+
+    async def test_a_change_elsewhere_in_the_file_costs_no_second_check(self, world: World) -> None:
+        content = f"ada:{world.users.hashes['ada']}\neve:{hashed('changed')}"
+        assert await self.both(world, content) == ["ada", "ada"]
+        assert len(world.checks) == 1
 
 
 async def test_no_password_is_kept(world: World) -> None:
@@ -166,10 +211,8 @@ class TestGuessing:
     async def test_an_honest_client_does_not_stand_in_line_with_those_who_guess(self, world: World) -> None:
         for number in range(3):
             await world.refused(basic("ada", str(number)), GUESSING)
-        world.gates = {f"guess {number}".encode(): threading.Event() for number in range(10)}
-        guesses = [
-            asyncio.create_task(world.refused(basic("ada", f"guess {number}"), GUESSING)) for number in range(10)
-        ]
+        world.gates = {f"guess {number}".encode(): threading.Event() for number in range(4)}
+        guesses = [asyncio.create_task(world.refused(basic("ada", f"guess {number}"), GUESSING)) for number in range(4)]
         await asyncio.sleep(0)
         assert await world.ask(basic("eve", "word"), HONEST) == "eve"
         assert not any(guess.done() for guess in guesses)
@@ -189,6 +232,66 @@ class TestGuessing:
         ends = await asyncio.gather(*tasks, return_exceptions=True)
         assert {type(end) for end in ends} == {Unauthorized, TooManyRequests}
         assert sum(isinstance(end, TooManyRequests) for end in ends) == 36
+
+    async def test_while_answers_of_an_address_wait_its_next_password_tells_it_nothing(self, world: World) -> None:
+        """Right and wrong are sent away alike, and before they are checked."""
+        waiting = await world.guessing(4, GUESSING)
+        checked = len(world.checks)
+        for password in ("wrong", "secret"):
+            with pytest.raises(TooManyRequests):
+                await world.ask(basic("ada", password), GUESSING)
+        assert len(world.checks) == checked
+        world.waking.set()
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(end) for end in ends} == {Unauthorized}
+        assert await world.ask(basic("ada", "secret"), GUESSING) == "ada"
+
+    async def test_a_burst_of_an_address_that_nobody_suspects_yet_is_answered_late_too(self, world: World) -> None:
+        waiting = await world.guessing(64, GUESSING)
+        for password in ("wrong", "secret"):
+            with pytest.raises(TooManyRequests):
+                await world.ask(basic("ada", password), GUESSING)
+        assert not any(task.done() for task in waiting)
+        world.waking.set()
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(end) for end in ends} == {Unauthorized}
+
+    async def test_whoever_mistypes_elsewhere_is_told_so_while_others_guess(self, world: World) -> None:
+        waiting = [await world.guessing(64, f"198.51.100.{number}") for number in range(3)]
+        typing = await world.guessing(1, HONEST)
+        assert await world.ask(basic("eve", "word"), HONEST) == "eve"
+        world.waking.set()
+        ends = await asyncio.gather(*typing, *chain.from_iterable(waiting), return_exceptions=True)
+        assert {type(end) for end in ends} == {Unauthorized}
+
+    async def test_a_network_of_ipv6_is_one_and_so_is_an_ipv4_address_in_either_form(self, world: World) -> None:
+        for number, (one, same) in enumerate([("2001:db8::1", "2001:db8::2:1"), ("192.0.2.9", "::ffff:192.0.2.9")]):
+            waiting = await world.guessing(4, one)
+            with pytest.raises(TooManyRequests):
+                await world.ask(basic("ada", f"wrong {number}"), same)
+            world.waking.set()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def test_the_same_credentials_at_once_share_one_check_also_of_an_address_that_was_wrong(
+        self, world: World
+    ) -> None:
+        for number in range(3):
+            await world.refused(basic("ada", str(number)), GUESSING)
+        checked = len(world.checks)
+        assert await asyncio.gather(*[world.ask(basic("ada", "secret"), GUESSING) for _ in range(20)]) == ["ada"] * 20
+        assert len(world.checks) == checked + 1
+
+    async def test_all_that_wait_have_a_limit(self, world: World) -> None:
+        waiting = [await world.guessing(64, f"198.51.100.{number}") for number in range(16)]
+        checked = len(world.checks)
+        for password in ("typo", "secret"):
+            with pytest.raises(TooManyRequests):
+                await world.ask(basic("ada", password), HONEST)
+        assert len(world.checks) == checked
+        world.waking.set()
+        await asyncio.gather(*chain.from_iterable(waiting), return_exceptions=True)
+        assert await world.ask(basic("ada", "secret"), HONEST) == "ada"
+        assert len(world.guard._waiting) == 0
 
     async def test_a_client_that_hangs_up_takes_nothing_from_the_others(self, world: World) -> None:
         gate = world.gates[b"secret"] = threading.Event()

@@ -5,11 +5,12 @@ import hashlib
 import json
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +39,13 @@ DAY = timedelta(days=1)
 
 def chain(*certificates: x509.Certificate) -> list[str]:
     return [base64.b64encode(found.public_bytes(Encoding.DER)).decode() for found in certificates]
+
+
+def unproven(exponent: int, bits: int) -> x509.Certificate:
+    """A certificate by ROOT of an RSA key that nobody has the private half of."""
+    public = rsa.RSAPublicNumbers(exponent, (1 << (bits - 1)) + 0x10001).public_key()
+    key: Any = SimpleNamespace(public_key=lambda: public)
+    return certificate(key, name="unproven", signer=(ROOT, ROOT_CERTIFICATE))
 
 
 def jwk(key: PrivateKey, **more: object) -> dict[str, Any]:
@@ -134,11 +142,56 @@ class TestChain:
     def test_a_long_way_is_refused(self) -> None:
         key: PrivateKey = ROOT
         last, way = ROOT_CERTIFICATE, list[x509.Certificate]()
-        for number in range(8):
+        for number in range(CHAIN_LIMIT + 1):
             own = ec.generate_private_key(ec.SECP256R1())
             last = certificate(own, name=str(number), signer=(key, last), ca=True)
             key, way = own, [last, *way]
-        assert "depth" in why(TRUSTING_ROOT, x5c=chain(*way))
+        assert "no list of 1 to 5" in why(TRUSTING_ROOT, x5c=chain(*way))
+        assert TRUSTING_ROOT.find({"x5c": chain(*way[1:])}, time.time())
+
+    def test_two_of_one_name_are_refused_as_they_would_be_tried_in_every_order(self) -> None:
+        own = ec.generate_private_key(ec.SECP384R1())
+        same = [certificate(own, name="same", ca=True) for _ in range(2)]
+        leaf = certificate(CURVE, name="leaf", signer=(own, same[0]))
+        assert "two certificates of the token's x5c have one name: CN=same" in why(
+            TRUSTING_ROOT, x5c=chain(leaf, *same)
+        )
+        assert "have one name" in why(TRUSTING_ROOT, jwk=jwk(CURVE, x5c=chain(leaf, *same)))
+        assert "have one name" in why(TRUSTING_ROOT, x5c=chain(LEAF, LEAF))
+
+    def test_one_that_issued_itself_is_not_followed_for_ever(self) -> None:
+        own = ec.generate_private_key(ec.SECP384R1())
+        loop = certificate(own, name="loop", ca=True)
+        leaf = certificate(CURVE, name="leaf", signer=(own, loop))
+        assert "does not lead to a trusted one" in why(TRUSTING_ROOT, x5c=chain(leaf, loop))
+
+    @pytest.mark.parametrize(
+        ("exponent", "bits", "said"),
+        [
+            ((1 << 3070) + 1, 3072, "3072 and 3071"),
+            ((1 << 32) + 1, 2048, "2048 and 33"),
+            (65537, 4097, "4097 and 17"),
+            (65537, 8192, "8192 and 17"),
+        ],
+        ids=["exponent", "exponent just too long", "modulus just too long", "modulus"],
+    )
+    @pytest.mark.parametrize("is_first", [True, False], ids=["first", "behind it"])
+    def test_a_key_that_takes_long_is_refused_before_any_signature_is_checked(
+        self, exponent: int, bits: int, said: str, *, is_first: bool
+    ) -> None:
+        slow = unproven(exponent, bits)
+        x5c = chain(slow, ROOT_CERTIFICATE) if is_first else chain(LEAF, slow)
+        refused = why(TRUSTING_ROOT, x5c=x5c)
+        assert refused.endswith(f"RSA keys of at most 4096 bits and exponents of at most 32; one has {said}")
+
+    def test_a_key_that_is_trusted_itself_may_take_longer(self) -> None:
+        """Whoever wrote the bundle knows what is in it."""
+        own = unproven(65537, 8192)
+        assert found(TrustedKeys([own]), x5c=chain(own)) == key_id(import_key(own.public_key()))
+
+    def test_keys_as_gitlab_makes_them_are_taken(self) -> None:
+        own = unproven(65537, 4096)
+        assert found(TRUSTING_ROOT, x5c=chain(own)) == key_id(import_key(own.public_key()))
 
     @pytest.mark.parametrize("x5c", ["text", [5], ["!"], ["AAAA"], [""], {"a": 1}, chain(LEAF) * (CHAIN_LIMIT + 1)])
     def test_what_is_no_chain_is_refused(self, x5c: object) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,6 +132,30 @@ class TestWhatIsNotSent:
         for challenge in ('Basic realm="r"', f'Bearer realm="{url}/token",service="s"'):
             with pytest.raises(NotLoggedIn, match="as it could be read on the way"):
                 Credentials("ada", "secret").answer(url, [challenge])
+
+    @pytest.mark.parametrize("url", ["http://registry.example", "http://192.0.2.1:5000", "http://[2001:db8::1]"])
+    @pytest.mark.parametrize("environ", [{"MOORAGE_TOKEN": "abc"}, USER], ids=["of ones own", "fetched"])
+    def test_no_token_goes_where_it_can_be_read(self, url: str, environ: dict[str, str]) -> None:
+        credentials = Credentials.of(environ)
+        credentials.header = "Bearer abc"
+        with pytest.raises(NotLoggedIn, match=f"the token is not sent to {re.escape(url)}, as it could be read on the"):
+            credentials.header_for(url)
+
+    @pytest.mark.parametrize("url", ["https://registry.example", "http://127.0.0.1:5000", "http://localhost:5000"])
+    def test_a_token_goes_where_it_cannot_be_read(self, url: str) -> None:
+        assert Credentials.of({"MOORAGE_TOKEN": "abc"}).header_for(url) == "Bearer abc"
+
+    @pytest.mark.parametrize("url", ["http://registry.example", "https://registry.example"])
+    def test_a_token_that_anybody_is_given_goes_anywhere(self, url: str) -> None:
+        credentials = Credentials()
+        assert credentials.header_for(url) == ""
+        credentials.header = "Bearer for-anybody"
+        assert credentials.header_for(url) == "Bearer for-anybody"
+
+    def test_a_command_with_a_token_says_so_and_asks_nothing(self, by_token: Shell) -> None:
+        environ = {"MOORAGE_TOKEN": SECRET, "MOORAGE_REGISTRY": "http://registry.invalid"}
+        said = by_token.run("tag", "history", REPOSITORY, status=1, environ=environ)
+        assert "the token is not sent to http://registry.invalid, as it could be read on the way: use https" in said
 
     @pytest.mark.parametrize("realm", ["file:///etc/passwd", "ftp://x", "x", "", "https://[::1"])
     def test_a_token_is_asked_for_by_http_only(self, realm: str) -> None:

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from contract.metadata.pushing import NAME, NOBODY, OTHER, push, push_blob, push_image, referrer
+from contract.metadata.passing import DELAY, pass_
+from contract.metadata.pushing import NAME, NOBODY, OTHER, push, push_blob, push_image
 from contract.metadata.stores import SqlStore, query
 from moorage.errors import BeingRemoved, DatabaseContended, ManifestUnknown
 from moorage.metadata.sql import links
@@ -14,11 +15,9 @@ from moorage.metadata.sql import reviews as reviews_module
 from moorage.metadata.sql.recording import QUERIES
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.oci.digests import Digest
-from moorage.oci.names import Tag
 from moorage.sql.base import Session
-from support.images import OCI_NONDISTRIBUTABLE, blob, config, image, image_manifest, index
+from support.images import config, image, image_manifest
 
-DELAY = timedelta(hours=24)
 BODY = b"some bytes"
 DIGEST = Digest.of(BODY)
 
@@ -26,18 +25,6 @@ DIGEST = Digest.of(BODY)
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "_REMOVAL_PATIENCE_S", 0.0)
-
-
-async def pass_(store: SqlStore, by: timedelta, *tables: str) -> None:
-    """As if everything had been done so much earlier."""
-    amount = by // timedelta(microseconds=1)
-    step = "$1" if store.database.dialect == "sqlite" else "$1 * interval '1 microsecond'"
-    for table in tables or ("gc_blob_review_queue", "gc_manifest_review_queue"):
-        text = f"UPDATE {table} SET review_after = review_after - {step}"  # noqa: S608 - our tables
-        await store.database.write(query(text), amount)
-    if not tables:
-        claims = f"UPDATE gc_blob_review_queue SET claimed_until = claimed_until - {step}"  # noqa: S608 - as above
-        await store.database.write(query(claims), amount)
 
 
 async def queued(store: SqlStore) -> set[Digest]:
@@ -292,12 +279,11 @@ async def test_what_is_needed_is_promised_while_it_is_claimed_and_kept_for_a_del
     assert await reviews.claim(limit=10) == []
 
 
+@pytest.mark.parametrize("open_sql", ["postgres"], indirect=True)  # SQLite has one writer.
 async def test_an_event_while_a_blob_is_judged_gives_it_its_delay(
     sql: SqlStore, other_sql: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last manifest with a layer goes when the collector is about to ask who needs it."""
-    if sql.database.dialect == "sqlite":
-        return  # Nobody else writes while it judges.
     made = image("judged", layers=1)
     await push_image(sql, made)
     await pass_(sql, DELAY)
@@ -314,10 +300,9 @@ async def test_an_event_while_a_blob_is_judged_gives_it_its_delay(
     assert (set(judged.busy), list(judged.unneeded)) == (set(claimed), [])
 
 
+@pytest.mark.parametrize("open_sql", ["postgres"], indirect=True)  # SQLite has one writer.
 async def test_what_ends_a_claim_does_not_make_clients_wait_for_it(sql: SqlStore, other_sql: SqlStore) -> None:
     """On PostgreSQL it gives way before a deadlock is looked for; nothing was changed, and it can be done again."""
-    if sql.database.dialect == "sqlite":
-        return
     reviews = await claimed_blob(sql)
     async with other_sql.database.transaction() as session:
         await session.all(query("UPDATE gc_blob_review_queue SET event = event"))
@@ -340,78 +325,6 @@ async def test_a_promised_manifest_is_put_off(sql: SqlStore) -> None:
         await sql.manifests.promise(NAME, digest)
 
 
-async def test_an_index_keeps_its_children_and_lets_go_of_them_one_delay_later(sql: SqlStore) -> None:
-    child = image_manifest(config("child"), [])
-    parent = index([child])
-    await push(sql, child)
-    await push(sql, parent, "v1")
-    reviews = SqlManifestReviews(sql.database)
-    await pass_(sql, DELAY)
-    assert not (await reviews.review(limit=10)).dropped
-    assert await reviews.next_at() is None
-    await sql.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
-    await pass_(sql, DELAY)
-    assert [str(each.digest) for each in (await reviews.review(limit=10)).dropped] == [parent.digest]
-    assert (await reviews.review(limit=10)).due == 0
-    await pass_(sql, DELAY)
-    assert [str(each.digest) for each in (await reviews.review(limit=10)).dropped] == [child.digest]
-
-
-async def test_a_subject_keeps_what_refers_to_it_unless_that_was_deleted(sql: SqlStore) -> None:
-    subject = await push(sql, image_manifest(config("subject"), []), "v1")
-    kept = await push(sql, referrer("kept", subject))
-    deleted = await push(sql, referrer("deleted", subject))
-    lonely = await push(sql, referrer("lonely"))
-    await sql.manifests.delete(NAME, deleted, cause=NOBODY)
-    await pass_(sql, DELAY)
-    reviews = SqlManifestReviews(sql.database)
-    assert {each.digest for each in (await reviews.review(limit=10)).dropped} == {deleted, lonely}
-    assert await sql.manifests.missing(NAME, [kept]) == set()
-    await sql.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
-    for gone in (subject, kept):
-        await pass_(sql, DELAY)
-        assert [each.digest for each in (await reviews.review(limit=10)).dropped] == [gone]
-
-
-async def test_what_a_sparse_manifest_named_stays_when_it_comes(sql: SqlStore) -> None:
-    late, child = blob("late", 20), image_manifest(config("late child"), [])
-    await push(sql, image_manifest(config("absent"), [late]), "v1")
-    await push(sql, index([child]), "v2")
-    digest, manifest = await push_blob(sql, late.body), await push(sql, child)
-    await push_blob(sql, late.body, name=OTHER)
-    await pass_(sql, DELAY)
-    assert not (await SqlManifestReviews(sql.database).review(limit=10)).dropped
-    reviews = SqlBlobReviews(sql.database)
-    judged = await reviews.judge([each.digest for each in await reviews.claim(limit=10)])
-    assert (list(judged.needed), list(judged.unneeded)) == ([digest], [])
-    await reviews.forget(judged.needed)
-    for tag in ("v1", "v2"):
-        await sql.manifests.untag(NAME, Tag(tag), cause=NOBODY)
-    await pass_(sql, DELAY)
-    assert len((await SqlManifestReviews(sql.database).review(limit=10)).dropped) == 2
-    await pass_(sql, DELAY)
-    assert [each.digest for each in (await SqlManifestReviews(sql.database).review(limit=10)).dropped] == [manifest]
-    assert digest in {each.digest for each in await reviews.claim(limit=10)}
-
-
-@pytest.mark.parametrize("open_sql", ["postgres"], indirect=True)  # SQLite's transactions are serial.
-async def test_what_comes_while_a_sparse_manifest_is_pushed_stays(sql: SqlStore, other_sql: SqlStore) -> None:
-    """A blob that is linked after the layers were written, and before what is absent is."""
-    late = blob("just now", 20)
-    content = image_manifest(config("absent"), [late])
-    await push(sql, content, "v1")
-    async with other_sql.database.transaction() as session:
-        await session.all(query("SELECT digest FROM sparse_references FOR UPDATE"))
-        again = asyncio.create_task(push(sql, content, "v1"))
-        while not (await sql.rows("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))[0][0]:  # noqa: ASYNC110 - it waits in another process
-            await asyncio.sleep(0.01)
-        digest = await push_blob(sql, late.body)
-    await again
-    await pass_(sql, DELAY)
-    reviews = SqlBlobReviews(sql.database)
-    assert list((await reviews.judge([each.digest for each in await reviews.claim(limit=10)])).needed) == [digest]
-
-
 async def test_the_delay_is_set_once_for_every_event(sql: SqlStore) -> None:
     delay = SqlReviewDelay(sql.database)
     try:
@@ -422,86 +335,3 @@ async def test_the_delay_is_set_once_for_every_event(sql: SqlStore) -> None:
         assert len(await SqlBlobReviews(sql.database).claim(limit=10)) == 1
     finally:
         await delay.set(DELAY)
-
-
-async def test_an_undo_gives_everything_its_delay_back(sql: SqlStore) -> None:
-    made = image("undone", layers=1)
-    digest = await push_image(sql, made, "v1")
-    await sql.manifests.delete(NAME, digest, cause=NOBODY)
-    await pass_(sql, DELAY)
-    await push(sql, made.manifest, "v1")
-    assert (await SqlManifestReviews(sql.database).review(limit=10)).due == 0
-
-
-async def test_an_index_that_lists_its_own_subject_goes_with_it_once_neither_has_a_tag(sql: SqlStore) -> None:
-    listed = image("listed")
-    await push_image(sql, listed, "v1")
-    both = index([listed.manifest], subject=listed.manifest.descriptor())
-    await push(sql, both)
-    reviews = SqlManifestReviews(sql.database)
-    await pass_(sql, DELAY)
-    assert (await reviews.review(limit=10)).dropped == []  # It hangs on its subject, which has a tag.
-    await sql.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
-    dropped: list[Digest] = []
-    for _ in range(4):
-        await pass_(sql, DELAY)
-        dropped += [each.digest for each in (await reviews.review(limit=10)).dropped]
-    assert dropped == [Digest.parse(both.digest), Digest.parse(listed.manifest.digest)]
-
-
-async def test_an_index_that_lists_its_own_subject_stays_while_somebody_may_want_that_back(sql: SqlStore) -> None:
-    listed = image("listed")
-    await push_image(sql, listed, "v1")
-    both = index([listed.manifest], subject=listed.manifest.descriptor())
-    await push(sql, both)
-    reviews = SqlManifestReviews(sql.database)
-    await pass_(sql, DELAY - timedelta(hours=1))
-    await sql.manifests.untag(NAME, Tag("v1"), cause=NOBODY)  # It can be taken back for a day.
-    await pass_(sql, timedelta(hours=2))
-    assert (await reviews.review(limit=10)).dropped == []
-    assert await sql.manifests.has(NAME, Digest.parse(both.digest))
-
-
-@pytest.mark.parametrize("comes", ["before", "after"])
-async def test_a_layer_that_may_stay_elsewhere_is_needed_where_it_was_pushed(sql: SqlStore, comes: str) -> None:
-    foreign = blob("windows", 30, media_type=OCI_NONDISTRIBUTABLE)
-    manifest = image_manifest(config("windows"), [foreign])
-    if comes == "before":
-        await push_blob(sql, foreign.body)
-    await push(sql, manifest, "v1")
-    digest = await push_blob(sql, foreign.body)
-    await pass_(sql, DELAY)
-    reviews = SqlBlobReviews(sql.database)
-    judged = await reviews.judge([each.digest for each in await reviews.claim(limit=10)])
-    assert (list(judged.needed), list(judged.unneeded)) == ([digest], [])
-
-
-async def test_a_child_that_somebody_has_pushed_as_a_blob_is_needed_when_it_comes_as_a_manifest(sql: SqlStore) -> None:
-    child = image_manifest(config("both"), [])
-    await push_blob(sql, child.body, name=OTHER)
-    await push(sql, index([child]), "v1")
-    digest = await push(sql, child)
-    await pass_(sql, DELAY)
-    assert not (await SqlManifestReviews(sql.database).review(limit=10)).dropped
-    assert await sql.manifests.missing(NAME, [digest]) == set()
-
-
-async def test_a_layer_that_is_a_manifest_too_is_needed_when_it_comes_as_a_blob(sql: SqlStore) -> None:
-    both = image_manifest(config("both"), [])
-    await push(sql, both, "v0")
-    await push(sql, image_manifest(config("outer"), [both]), "v1")
-    digest = await push_blob(sql, both.body)
-    await pass_(sql, DELAY)
-    reviews = SqlBlobReviews(sql.database)
-    judged = await reviews.judge([each.digest for each in await reviews.claim(limit=10)])
-    assert (list(judged.needed), list(judged.unneeded)) == ([digest], [])
-
-
-async def test_a_manifest_keeps_no_blob_that_only_another_repository_has(sql: SqlStore) -> None:
-    theirs = blob("theirs", 40)
-    digest = await push_blob(sql, theirs.body, name=OTHER)
-    await push(sql, image_manifest(theirs, [theirs, blob("also theirs", media_type=OCI_NONDISTRIBUTABLE)]), "v1")
-    await pass_(sql, DELAY)
-    reviews = SqlBlobReviews(sql.database)
-    claimed = [each.digest for each in await reviews.claim(limit=10)]
-    assert [each for each, _ in (await reviews.judge(claimed)).unneeded] == [digest]

@@ -16,6 +16,7 @@ class Relay:
         self.port = 0
         self.round_trips = 0
         self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -28,8 +29,21 @@ class Relay:
         assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            await self._pass_on(reader, writer)
+        finally:
+            self._serving.discard(task)
+            writer.close()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, there = await asyncio.open_connection("127.0.0.1", self.target)
         was_answered = True
 
@@ -50,5 +64,8 @@ class Relay:
                 await writer.drain()
             writer.close()
 
-        with contextlib.suppress(ConnectionError):
-            await asyncio.gather(ask(), answer())
+        try:
+            with contextlib.suppress(ConnectionError):
+                await asyncio.gather(ask(), answer())
+        finally:
+            there.close()

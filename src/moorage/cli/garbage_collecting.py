@@ -139,9 +139,10 @@ def _print(totals: Totals, duration_s: float, *, dry_run: bool) -> None:
     print(f"blobs         {totals.blobs:,}, of which {deleted}: {blobs:,}")
     print(f"room          {shown_bytes(freed)} {room} ({freed} bytes)")
     for count, what in (
-        (totals.links_invalid, "invalid link files were passed over"),
+        (totals.links_invalid, "link files are invalid"),
         (totals.manifests_missing, "manifests have no payload"),
         (totals.manifests_damaged, "manifests cannot be read"),
+        (totals.repositories_kept_whole, "repositories were kept whole, as something in them cannot be read"),
     ):
         if count:
             print(f"note          {count:,} {what}; the log names them")

@@ -117,6 +117,11 @@ class Marks:
         rows = [(repository.id, _key(digest)) for digest in digests]
         self._db.executemany("INSERT OR IGNORE INTO roots VALUES (?, ?)", rows)
 
+    def keep_all(self, repository: Repository) -> None:
+        """Keep every manifest of a repository that was noted."""
+        query = "INSERT OR IGNORE INTO roots SELECT repository, digest FROM revisions WHERE repository = ?"
+        self._db.execute(query, (repository.id,))
+
     def add_edges(self, repository: Repository, edges: Iterable[tuple[Digest, Digest]]) -> None:
         """Note that the second of each pair stays if the first one does."""
         rows = [(repository.id, _key(source), _key(target)) for source, target in edges]

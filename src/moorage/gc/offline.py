@@ -39,7 +39,7 @@ async def collect_offline(storage: StorageDriver, options: OfflineOptions, repor
     Interrupted at any moment it has deleted nothing that is alive, and the next one finishes its work.
 
     Raises:
-        CollectionRefused: the images are in a database, somebody else is at work, or manifests cannot be read.
+        CollectionRefused: the images are in a database, or somebody else is at work.
         StorageFull, StorageUnavailable: storage failed. What was deleted until then is gone.
         NotesFull: there is no room for the temporary file.
     """
@@ -114,12 +114,6 @@ async def _mark(run: Run) -> None:
     run.reports.begins("mark", "repositories", run.totals.repositories)
     await in_parallel(run.marks.repositories(), lambda repository: mark_repository(run, repository))
     run.totals.blobs_marked = run.marks.count_marks()
-    if run.totals.manifests_damaged and not run.options.ignore_damaged:
-        msg = (
-            f"{run.totals.manifests_damaged} manifests cannot be read (see the log), so nobody knows what they refer "
-            "to; push them again or delete them; --ignore-damaged goes on and deletes what only they refer to"
-        )
-        raise CollectionRefused(msg)
     await find_dead_blobs(run)
     run.log.info(
         "mark stage complete",

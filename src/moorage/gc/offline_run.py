@@ -39,7 +39,8 @@ class OfflineOptions:
     dry_run: bool = False
     """Whether to find out only, and change nothing."""
     ignore_damaged: bool = False
-    """Whether to go on when manifests cannot be read, and so delete what only they refer to."""
+    """Whether to delete what only manifests that cannot be read may refer to; if not, their repositories are kept
+    whole."""
     force: bool = False
     """Whether to run beside a registry that takes pushes, or beside another collection."""
     grace: timedelta = timedelta(0)
@@ -59,6 +60,8 @@ class Totals:
     manifests_damaged: int = 0
     """Manifests whose payload is not what it should be."""
     links_invalid: int = 0
+    repositories_kept_whole: int = 0
+    """As something in them cannot be read, so that nobody knows what it refers to."""
     blobs: int = 0
     """In storage, the payloads of manifests included."""
     blobs_marked: int = 0

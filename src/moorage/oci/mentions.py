@@ -12,6 +12,8 @@ from moorage.errors import DigestInvalid, ManifestInvalid
 from moorage.oci.digests import Digest
 
 _LISTS = ("config", "layers", "blobs", "manifests")
+_OF_MANIFESTS = ("manifest", "index")
+"""In the media types of manifests. A build cache lists layers in an index."""
 _SCHEMA1_LIST, _SCHEMA1_DIGEST = "fsLayers", "blobSum"
 
 
@@ -21,6 +23,8 @@ class Mentions:
 
     references: tuple[Digest, ...]
     """Config, layers, entries of an index: of whatever kind each is, and layers that may stay elsewhere too."""
+    children: tuple[Digest, ...]
+    """Those of them that an index calls manifests, or does not say what they are."""
     subject: Digest | None
     """What the manifest is about; it needs it no more than a letter needs its addressee."""
 
@@ -32,14 +36,24 @@ def mentions(payload: bytes) -> Mentions:
         ManifestInvalid: it is not a JSON object, so nobody knows what it names.
     """
     try:
-        value = json.loads(payload)
+        # As Go reads it, which stored these: a byte that is no UTF-8 spoils a text, and no digest.
+        value = json.loads(payload.decode("utf-8", "replace"))
     except (ValueError, RecursionError) as exc:
         msg = f"the manifest is not JSON: {exc}"
         raise ManifestInvalid(msg) from None
     if not isinstance(value, dict):
         msg = "a manifest is a JSON object"
         raise ManifestInvalid(msg)
-    return Mentions(tuple(_references(value)), _digest(value.get("subject"), "digest"))
+    return Mentions(tuple(_references(value)), tuple(_children(value)), _digest(value.get("subject"), "digest"))
+
+
+def _children(value: Mapping[str, object]) -> Iterator[Digest]:
+    items = value.get("manifests")
+    for item in items if isinstance(items, list) else ():
+        kind = item.get("mediaType") if isinstance(item, dict) else None
+        digest = _digest(item, "digest")
+        if digest is not None and (not isinstance(kind, str) or any(word in kind for word in _OF_MANIFESTS)):
+            yield digest
 
 
 def _references(value: Mapping[str, object]) -> Iterator[Digest]:

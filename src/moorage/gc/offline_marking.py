@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from moorage.gc.marks import Repository
-from moorage.gc.offline_reading import Content, Unreadable, contents_of, links_at, payloads_of
+from moorage.gc.offline_reading import Content, Unreadable, links_at, payloads_of
 from moorage.gc.offline_run import LINKS_BATCH, Run, batched, digests_in, pages_of, parsed
 from moorage.oci.digests import Digest
 from moorage.oci.mentions import Mentions

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 import structlog
 
+from moorage.errors import StorageUnavailable
 from moorage.gc import offline
 from moorage.gc.marks import Marks
 from moorage.gc.offline import CollectionRefused, NotesFull
 from moorage.gc.offline_run import OfflineOptions
 from moorage.oci.digests import Digest
-from moorage.oci.names import Tag
+from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock
+from unit.core.breaking import BreakingDriver
 from unit.gc.registry import APP, UNTAGGED, Writer, all_paths, collect, digests_in
 
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
@@ -24,25 +26,138 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-async def test_an_empty_revision_link_is_no_manifest(storage: StorageDriver, app: Writer) -> None:
-    kept, lost = await app.image("kept", tags=["1"]), await app.image("lost")
-    path = paths.revision_link(APP, lost.digest)
-    await storage.put(path, b"")
+BROKEN_LINKS = [b"", b"nonsense", b"sha256:0123", b"\xff\xfe"]
+KEEPING_AND_NOT = pytest.mark.parametrize("options", [OfflineOptions(), UNTAGGED])
+
+
+@KEEPING_AND_NOT
+@pytest.mark.parametrize("content", BROKEN_LINKS)
+async def test_what_a_tag_points_to_stays_whatever_its_revision_link_says(
+    content: bytes, options: OfflineOptions, storage: StorageDriver, app: Writer
+) -> None:
+    image = await app.image("image", tags=["1"])
+    path = paths.revision_link(APP, image.digest)
+    await storage.put(path, content)
+    await app.blob("orphan")
     with structlog.testing.capture_logs() as logged:
-        totals = await collect(storage, OfflineOptions())
-    assert await digests_in(storage) == kept.all
-    assert (totals.manifests, totals.links_invalid) == (1, 1)
-    assert invalid_links(logged) == [(path, "is empty")]
+        totals = await collect(storage, options)
+    assert await digests_in(storage) == image.all
+    assert await app.layers() == set(image.blobs)
+    assert totals.links_invalid == 1
+    assert invalid_links(logged) == [(path, "is no digest" if content else "is empty")]
 
 
-async def test_an_empty_tag_link_keeps_nothing(storage: StorageDriver, app: Writer) -> None:
-    kept = await app.image("kept", tags=["1"])
-    await app.image("gone", tags=["2"])
-    await storage.put(paths.tag_link(APP, Tag("2")), b"")
+@KEEPING_AND_NOT
+async def test_what_a_tag_points_to_stays_without_any_revision_link_down_to_the_layers(
+    options: OfflineOptions, storage: StorageDriver, app: Writer
+) -> None:
+    child = await app.image("child")
+    inner = await app.index([child.digest])
+    outer = await app.index([inner.digest, Digest.of(b"never here")], tags=["all"])
+    for digest in (child.digest, inner.digest, outer.digest):
+        await storage.delete(paths.revision(APP, digest))
+    await app.blob("orphan")
+    totals = await collect(storage, options)
+    assert await digests_in(storage) == child.all | inner.all | outer.all
+    assert (totals.repositories_kept_whole, totals.manifests_missing) == (0, 0)
+
+
+@KEEPING_AND_NOT
+async def test_a_folder_in_the_place_of_a_link_keeps_what_its_path_says(
+    options: OfflineOptions, storage: StorageDriver, app: Writer
+) -> None:
+    image, untagged = await app.image("image", tags=["1"]), await app.image("untagged")
+    for pushed in (image, untagged):
+        path = paths.revision_link(APP, pushed.digest)
+        await storage.delete(path)
+        await storage.put(f"{path}/oddity", b"")
+    with structlog.testing.capture_logs() as logged:
+        await collect(storage, options)
+    assert await digests_in(storage) == image.all | untagged.all
+    assert {reason for _, reason in invalid_links(logged)} == {"is a folder"}
+
+
+@pytest.mark.parametrize("content", BROKEN_LINKS)
+async def test_a_tag_link_that_cannot_be_read_keeps_what_the_tag_ever_pointed_to(
+    content: bytes, storage: StorageDriver, app: Writer
+) -> None:
+    kept, perhaps = await app.image("kept", tags=["1"]), await app.image("perhaps", tags=["2"])
+    await app.image("untagged")
+    await storage.put(paths.tag_link(APP, Tag("2")), content)
     with structlog.testing.capture_logs() as logged:
         await collect(storage)
-    assert await digests_in(storage) == kept.all
-    assert invalid_links(logged) == [(paths.tag_link(APP, Tag("2")), "is empty")]
+    assert await digests_in(storage) == kept.all | perhaps.all
+    assert [path for path, _ in invalid_links(logged)] == [paths.tag_link(APP, Tag("2"))]
+
+
+async def test_a_tag_link_that_cannot_be_read_and_has_no_past_keeps_its_repository_whole(
+    storage: StorageDriver, app: Writer, other: Writer
+) -> None:
+    perhaps = await app.image("perhaps")
+    await other.image("kept", tags=["1"])
+    await storage.put(paths.tag_link(APP, Tag("2")), b"")
+    gone = await other.image("gone")
+    totals = await collect(storage)
+    assert perhaps.all <= await digests_in(storage)
+    assert not gone.all & await digests_in(storage)
+    assert totals.repositories_kept_whole == 1
+
+
+@KEEPING_AND_NOT
+@pytest.mark.parametrize("what", ["link", "payload", "tag"])
+async def test_what_storage_will_not_give_is_kept_and_does_not_end_the_run(
+    what: str, options: OfflineOptions, storage: StorageDriver, app: Writer, *, other: Writer
+) -> None:
+    image = await app.image("image", tags=["1"])
+    orphan = await other.blob("orphan")
+    denied = {
+        "link": paths.revision_link(APP, image.digest),
+        "payload": paths.blob(image.digest),
+        "tag": paths.tag_link(APP, Tag("1")),
+    }[what]
+    await collect(Denying(storage, denied), options)
+    assert image.all <= await digests_in(storage)
+    assert await app.layers() == set(image.blobs)
+    assert orphan not in await digests_in(storage)
+
+
+@KEEPING_AND_NOT
+async def test_a_byte_that_is_no_utf8_in_an_annotation_ends_nothing(
+    options: OfflineOptions, storage: StorageDriver, app: Writer
+) -> None:
+    layer = await app.blob("layer")
+    payload = b'{"annotations":{"by":"M\xfcller"},"layers":[{"digest":"' + str(layer).encode() + b'"}]}'
+    digest = await app.raw(payload, tags=["old"])
+    await app.blob("orphan")
+    totals = await collect(storage, options)
+    assert await digests_in(storage) == {digest, layer}
+    assert totals.manifests_damaged == 0
+
+
+@KEEPING_AND_NOT
+@pytest.mark.parametrize("name", ["Team/app", "UPPER", "a__b.c-D"])
+async def test_a_repository_whose_name_only_distribution_takes_keeps_its_images(
+    name: str, options: OfflineOptions, storage: StorageDriver
+) -> None:
+    writer = Writer(storage, RepositoryName(name))
+    image = await writer.image("image", tags=["1"])
+    await writer.blob("orphan")
+    await collect(storage, options)
+    assert await digests_in(storage) == image.all
+
+
+class Denying(BreakingDriver):
+    """Storage that may not read one path."""
+
+    def __init__(self, inner: StorageDriver, denied: str) -> None:
+        super().__init__(inner)
+        self._denied = denied
+
+    async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
+        if path == self._denied:
+            msg = f"{path}: permission denied"
+            raise StorageUnavailable(msg)
+        return await super().get(path, limit_bytes=limit_bytes)
 
 
 async def test_a_revision_link_with_nonsense_in_it_keeps_what_its_path_says(
@@ -79,34 +194,49 @@ async def test_a_tag_that_points_to_no_manifest_is_no_obstacle(storage: StorageD
     assert await digests_in(storage) == kept.all
 
 
-async def test_a_manifest_without_its_payload_keeps_nothing_and_is_reported(
+async def test_a_tag_whose_manifest_has_no_payload_keeps_its_repository_whole_and_is_reported(
     storage: StorageDriver, app: Writer
 ) -> None:
     kept, lost = await app.image("kept", tags=["1"]), await app.image("lost", tags=["2"])
     await storage.delete(paths.blob(lost.digest))
     with structlog.testing.capture_logs() as logged:
         totals = await collect(storage)
-    assert await digests_in(storage) == kept.all
-    assert totals.manifests_missing == 1
+    assert await digests_in(storage) == kept.all | set(lost.blobs)
+    assert (totals.manifests_missing, totals.repositories_kept_whole) == (1, 1)
     assert [line["digest"] for line in logged if "without its payload" in line["event"]] == [str(lost.digest)]
     assert await storage.exists(paths.revision_link(APP, lost.digest))
 
 
 @pytest.mark.parametrize("how", DAMAGE)
 @pytest.mark.parametrize("options", [OfflineOptions(), UNTAGGED, OfflineOptions(dry_run=True)])
-async def test_nothing_goes_while_a_manifest_cannot_be_read(
-    how: str, options: OfflineOptions, storage: StorageDriver, app: Writer
+async def test_a_manifest_that_cannot_be_read_keeps_its_repository_whole_and_stops_no_other(
+    how: str, options: OfflineOptions, storage: StorageDriver, app: Writer, *, other: Writer
 ) -> None:
-    damaged = await app.image("damaged")
-    await app.blob("orphan")
+    damaged, layer = await app.image("damaged"), await app.blob("perhaps a layer of it")
+    await other.image("kept", tags=["1"])
+    orphan = await other.blob("orphan")
     path = paths.blob(damaged.digest)
     await storage.put(path, DAMAGE[how](await storage.get(path)))
-    before = await all_paths(storage)
-    with structlog.testing.capture_logs() as logged, pytest.raises(CollectionRefused, match="--ignore-damaged"):
-        await collect(storage, options)
-    assert await all_paths(storage) == before
+    with structlog.testing.capture_logs() as logged:
+        totals = await collect(storage, options)
+    assert {*damaged.all, layer} <= await digests_in(storage)
+    assert {*damaged.blobs, layer} <= await app.layers()
+    assert (orphan in await digests_in(storage)) == options.dry_run
+    assert (totals.manifests_damaged, totals.repositories_kept_whole) == (1, 1)
     (line,) = [line for line in logged if line["log_level"] == "error"]
     assert (line["repository"], line["digest"]) == (APP.text, str(damaged.digest))
+
+
+async def test_an_index_with_a_child_that_cannot_be_read_keeps_what_the_child_may_need(
+    storage: StorageDriver, app: Writer
+) -> None:
+    child = await app.image("child")
+    index = await app.index([child.digest], tags=["all"])
+    await storage.put(paths.blob(child.digest), b"rotten")
+    await storage.delete(paths.revision(APP, child.digest))
+    totals = await collect(storage)
+    assert await digests_in(storage) == child.all | index.all
+    assert (totals.manifests_damaged, totals.repositories_kept_whole) == (1, 1)
 
 
 async def test_told_so_a_run_goes_on_and_keeps_the_damaged_manifest_itself(storage: StorageDriver, app: Writer) -> None:
@@ -122,8 +252,8 @@ async def test_told_so_a_run_goes_on_and_keeps_the_damaged_manifest_itself(stora
 async def test_a_manifest_that_is_no_json_object_counts_as_damaged(storage: StorageDriver, app: Writer) -> None:
     for payload in (b"[]", b"\xff", b"[" * 100_000):
         digest = await app.raw(payload)
-        with pytest.raises(CollectionRefused, match="1 manifests cannot be read"):
-            await collect(storage)
+        assert (await collect(storage)).manifests_damaged == 1
+        assert digest in await digests_in(storage)
         await storage.delete(paths.revision(APP, digest))
 
 

@@ -7,21 +7,20 @@ what is pointed to is durable before what points, and a reader takes a link for 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Collection, Sequence
-from functools import lru_cache
 from typing import ClassVar
 
 from moorage.errors import (
     BlobUnknown,
-    DigestInvalid,
     ManifestInvalid,
     ManifestUnknown,
     NameUnknown,
     PathUnknown,
 )
 from moorage.metadata.base import REFERRERS_PAGE_BYTES, Catalogue, Cause, Expectation, Links, Manifests, Page
+from moorage.metadata.layout_pointers import LayoutPointers, descriptor_of, held, is_linked, parse_link, payload_of
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci.digests import ALGORITHMS, Digest
-from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, decode, media_type_of, parse
+from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, parse
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
@@ -49,7 +48,7 @@ class LayoutLinks(Links):
         return Expectation()
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
-        return await _is_linked(self._storage, paths.layer_link(name, digest))
+        return await is_linked(self._storage, paths.layer_link(name, digest))
 
     async def promise(self, name: RepositoryName, digest: Digest) -> bool:
         return await self.has(name, digest)  # Nothing is collected while this store is written to.
@@ -90,14 +89,15 @@ class LayoutManifests(Manifests):
     def __init__(self, storage: StorageDriver, payloads: PayloadCache, *, claim: FilesystemClaim | None = None) -> None:
         """*claim*: to be held before the first manifest; None: it is held already."""
         self._storage = storage
+        self._pointers = LayoutPointers(storage)
         self._payloads = payloads
         self._claim = claim
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
-        return await _is_linked(self._storage, paths.revision_link(name, digest))
+        return await is_linked(self._storage, paths.revision_link(name, digest))
 
     async def find(self, name: RepositoryName, reference: Reference) -> StoredManifest:
-        digest = await self._target(name, reference) if isinstance(reference, Tag) else reference
+        digest = await self._pointers.target(name, reference) if isinstance(reference, Tag) else reference
         if digest is not None and await self.has(name, digest):
             payload = await self._payload(digest)
             if payload is not None:
@@ -127,37 +127,19 @@ class LayoutManifests(Manifests):
         del cause, required, configuration
         if self._claim is not None:
             await self._claim.hold()
-        digest, link = stored.digest, str(stored.digest).encode()
-        await self._storage.put(paths.blob(digest), stored.payload)
-        if not _payload_of(stored.payload).is_declared:
-            await self._storage.put(paths.content_type(name, digest), stored.media_type.encode())
-        if manifest.subject is not None:
-            descriptor = _descriptor(stored, manifest)
-            path = paths.referrer(name, manifest.subject.digest, digest)
-            # Not escaped: so it is no larger than the manifest, which is what can be read again.
-            text = json.dumps(descriptor.to_json(), ensure_ascii=False, separators=(",", ":"))
-            await self._storage.put(path, text.encode("utf-8", "surrogatepass"))
-        await self._storage.put(paths.revision_link(name, digest), link)
-        for tag in tags:
-            await self._storage.put(paths.tag_index_link(name, tag, digest), link)
-            await self._storage.put(paths.tag_link(name, tag), link)
+        await self._storage.put(paths.blob(stored.digest), stored.payload)
+        await held(self._pointers.point(name, stored, manifest, tags))
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         del cause
         if not await self.has(name, digest):
             raise await self._unknown(name, digest)
-        async for tag, target in self._tags(name):
-            if target == digest:
-                await _delete_if_there(self._storage, paths.tag(name, tag))
         payload = await self._payload(digest)
-        await _delete_if_there(self._storage, paths.revision(name, digest))
-        subject = None if payload is None else _subject(payload.content)
-        if subject is not None:
-            await _delete_if_there(self._storage, paths.referrer(name, subject, digest))
+        await held(self._pointers.remove(name, digest, payload))
 
     async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
         del cause
-        if await self._target(name, tag) is not None:
+        if await self._pointers.target(name, tag) is not None:
             try:
                 await self._storage.delete(paths.tag(name, tag))
             except PathUnknown:
@@ -189,12 +171,6 @@ class LayoutManifests(Manifests):
     async def _can_be_read(self, name: RepositoryName, digest: Digest) -> bool:
         return await self.has(name, digest) and await self._payload(digest) is not None
 
-    async def _target(self, name: RepositoryName, tag: Tag) -> Digest | None:
-        try:
-            return _parse_link(await self._storage.get(paths.tag_link(name, tag)))
-        except PathUnknown:
-            return None
-
     async def _payload(self, digest: Digest) -> Payload | None:
         payload = self._payloads.get(digest)
         if payload is None:
@@ -205,7 +181,7 @@ class LayoutManifests(Manifests):
             if Digest.of(content, digest.algorithm) != digest:
                 _log.error("manifest damaged in storage: its bytes have another digest", digest=str(digest))
                 return None
-            payload = _payload_of(content)
+            payload = payload_of(content)
             self._payloads.put(digest, payload)
         return payload
 
@@ -215,21 +191,6 @@ class LayoutManifests(Manifests):
         except PathUnknown:
             return payload.media_type  # Written by Distribution.
 
-    async def _tags(self, name: RepositoryName) -> AsyncIterator[tuple[Tag, Digest | None]]:
-        last = ""
-        while True:
-            try:
-                entries = await self._storage.list(paths.tags(name), after=last, limit=_BATCH)
-            except PathUnknown:
-                return
-            for entry in entries:
-                tag = Tag(entry.name)
-                yield tag, await self._target(name, tag)
-            if len(entries) < _BATCH:
-                return
-            last = entries[-1].name
-            await asyncio.sleep(0)
-
     async def _referring(self, name: RepositoryName, subject: Digest) -> AsyncIterator[Digest]:
         for algorithm in ALGORITHMS:
             try:
@@ -237,7 +198,7 @@ class LayoutManifests(Manifests):
             except PathUnknown:
                 continue
             for entry in entries:
-                digest = _parse_link(f"{algorithm}:{entry.name}".encode())
+                digest = parse_link(f"{algorithm}:{entry.name}".encode())
                 if digest is not None:
                     yield digest
 
@@ -260,7 +221,7 @@ class LayoutManifests(Manifests):
         Source: distribution-spec § Enabling the Referrers API.
         """
         tag = Tag(f"{subject.algorithm[:32]}-{subject.encoded[:64]}")
-        target = await self._target(name, tag)
+        target = await self._pointers.target(name, tag)
         payload = None if target is None else await self._payload(target)
         if payload is None:
             return {}
@@ -276,7 +237,7 @@ class LayoutManifests(Manifests):
             except (ManifestUnknown, NameUnknown, ManifestInvalid):
                 continue
             if manifest.subject is not None and manifest.subject.digest == subject:
-                found[str(child.digest)] = _descriptor(stored, manifest)
+                found[str(child.digest)] = descriptor_of(stored, manifest)
         return found
 
     async def _unknown(self, name: RepositoryName, reference: Reference) -> ManifestUnknown | NameUnknown:
@@ -315,7 +276,7 @@ class LayoutCatalogue(Catalogue):
                 entries = []
             for number, entry in enumerate(entries):
                 # A tag whose link is not there yet is half-written, or already half removed.
-                if entry.is_folder and await _is_linked(self._storage, paths.tag_link(name, Tag(entry.name))):
+                if entry.is_folder and await is_linked(self._storage, paths.tag_link(name, Tag(entry.name))):
                     if limit is not None and len(found) == limit:
                         return Page(found, more=True)
                     found.append(Tag(entry.name))
@@ -328,54 +289,3 @@ class LayoutCatalogue(Catalogue):
 
 def _no_repository(name: RepositoryName) -> NameUnknown:
     return NameUnknown("there is no such repository", name=name.text)
-
-
-async def _is_linked(storage: StorageDriver, path: str) -> bool:
-    try:
-        # An empty link is what a crash leaves of Distribution, which writes in place.
-        return (await storage.stat(path)).size_bytes > 0
-    except PathUnknown:
-        return False
-
-
-async def _delete_if_there(storage: StorageDriver, path: str) -> None:
-    try:
-        await storage.delete(path)
-    except PathUnknown:
-        return
-
-
-@lru_cache(maxsize=16384)
-def _parse_link(content: bytes) -> Digest | None:
-    try:
-        return Digest.parse(content.decode("ascii").strip())
-    except (DigestInvalid, UnicodeDecodeError):
-        return None
-
-
-def _payload_of(content: bytes) -> Payload:
-    try:
-        value = decode(content)
-    except ManifestInvalid:
-        return Payload(content, "application/octet-stream", is_declared=False)
-    return Payload(
-        content, media_type_of(value) or "application/octet-stream", is_declared=bool(value.get("mediaType"))
-    )
-
-
-def _subject(content: bytes) -> Digest | None:
-    try:
-        manifest = parse(content)
-    except ManifestInvalid:
-        return None
-    return None if manifest.subject is None else manifest.subject.digest
-
-
-def _descriptor(stored: StoredManifest, manifest: Manifest) -> Descriptor:
-    return Descriptor(
-        media_type=stored.media_type,
-        digest=stored.digest,
-        size_bytes=len(stored.payload),
-        artifact_type=manifest.artifact_type,
-        annotations=manifest.annotations,
-    )

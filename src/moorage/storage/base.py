@@ -236,6 +236,21 @@ class StorageDriver(ABC):
             PathUnknown: there was nothing.
         """
 
+    async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
+        """Remove a folder if the object *where*, a path inside it, has this *content*; return whether it had. Durable.
+
+        In one step for whoever asks afterwards: what somebody has written there meanwhile is never lost. While it is
+        being looked at, the folder may seem to be away for a moment. This way of doing it is only for a driver
+        on which nobody comes between the two calls.
+        """
+        try:
+            if await self.get(where) != content:
+                return False
+            await self.delete(path)
+        except PathUnknown:
+            return False
+        return True
+
     async def delete_abandoned(self, path: str) -> bool:
         """Remove the object unless a writer has it open; return whether none had. Not durable.
 

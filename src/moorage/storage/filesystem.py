@@ -5,6 +5,7 @@ The system calls get strings, not :class:`~pathlib.Path`: building one costs mor
 # ruff: noqa: PTH104, PTH108 - see above: system calls on strings are the hot path here
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import os
@@ -49,9 +50,11 @@ from moorage.storage.folders import (
     SettledFolders,
     in_folder,
     list_folder,
+    put_back,
     remove_small,
     remove_tree,
     remove_with_folder,
+    says,
     sync_folder,
     temporary_in,
 )
@@ -200,6 +203,17 @@ class FilesystemDriver(StorageDriver):
         except OSError as exc:
             raise as_storage_error(exc, path, must_exist=False) from exc
 
+    async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
+        """See the interface. The folder gets a temporary name first, and what it says is read there.
+
+        If it is something else, because somebody was quicker, it goes back, unless there is something newer already.
+        """
+        inside = check_path(where).removeprefix(check_path(path))
+        try:
+            return await self._run(self._delete_saying, path, inside, content)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=False) from exc
+
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """See the interface. One thread for all, and one sync for each folder in which a name has gone."""
         return await self._run(self._remove, [check_path(path) for path in paths], until, rest)
@@ -306,6 +320,25 @@ class FilesystemDriver(StorageDriver):
             sync_folder(folder)
         if is_folder:
             remove_tree(hidden)
+
+    def _delete_saying(self, path: str, inside: str, content: bytes) -> bool:
+        target = self._root + path
+        folder = target.rpartition("/")[0]
+        hidden = temporary_in(folder)
+        if not says(target + inside, content):
+            return False
+        try:
+            os.rename(target, hidden)
+        except FileNotFoundError:
+            return False
+        is_right = says(hidden + inside, content)
+        if not is_right:
+            put_back(hidden, target, inside)
+        if self._fsync:
+            sync_folder(folder)
+        with contextlib.suppress(FileNotFoundError):
+            remove_tree(hidden)
+        return is_right
 
     def _remove(self, paths: Sequence[str], until: float, rest: float) -> Mapping[str, BackendError]:
         failures: dict[str, BackendError] = {}

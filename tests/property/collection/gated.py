@@ -148,6 +148,10 @@ class GatedStorage(StorageDriver):
         await self._scheduler.gate("delete")
         await self._inner.delete(path, durable=durable)
 
+    async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
+        async with self._change("delete_saying"):
+            return await self._inner.delete_saying(path, content, where=where)
+
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         failures: dict[str, BackendError] = {}
         for path in paths:

@@ -60,6 +60,9 @@ class BreakingDriver(StorageDriver):
     async def delete(self, path: str, *, durable: bool = True) -> None:
         await self.call("delete", path, lambda: self.inner.delete(path, durable=durable))
 
+    async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
+        return await self.call("delete_saying", path, lambda: self.inner.delete_saying(path, content, where=where))
+
     async def probe(self) -> None:
         await self.call("probe", "", self.inner.probe)
 

@@ -1,0 +1,202 @@
+"""What points to a manifest in the link-file layout: written and removed so that pushes and deletions may meet.
+
+No lock keeps them apart, as not every storage has locks: ``docs/adr/0034-pushes-meet-deletions-in-link-files.md``.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from functools import lru_cache
+
+from moorage.errors import DigestInvalid, ManifestInvalid, PathUnknown, StorageUnavailable
+from moorage.metadata.payloads import Payload
+from moorage.oci.digests import Digest
+from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, decode, media_type_of, parse
+from moorage.oci.names import RepositoryName, Tag
+from moorage.storage import paths
+from moorage.storage.base import StorageDriver
+
+_ATTEMPTS = 16
+"""So often a push writes again what deletions of the same manifest take away."""
+
+_BATCH = 1000
+
+
+class LayoutPointers:
+    """Revision links, tags, and what a manifest has beside its link."""
+
+    def __init__(self, storage: StorageDriver) -> None:
+        self._storage = storage
+
+    async def target(self, name: RepositoryName, tag: Tag) -> Digest | None:
+        """Return what a tag points to; None if there is no such tag."""
+        try:
+            return parse_link(await self._storage.get(paths.tag_link(name, tag)))
+        except PathUnknown:
+            return None
+
+    async def point(
+        self, name: RepositoryName, stored: StoredManifest, manifest: Manifest, tags: Sequence[Tag]
+    ) -> None:
+        """Write all that points to a payload; again what a deletion of the same manifest has taken away meanwhile.
+
+        The tags come last, and after them everything is looked at once more: see ``docs/adr/0034-*.md``.
+        """
+        beside, link = _beside(name, stored, manifest), str(stored.digest).encode()
+        revision = paths.revision_link(name, stored.digest)
+        pointing = {paths.tag_link(name, tag): paths.tag_index_link(name, tag, stored.digest) for tag in tags}
+        missing = [*beside, revision, *pointing]
+        for _ in range(_ATTEMPTS):
+            if any(path not in pointing for path in missing):
+                for path, content in {**beside, revision: link}.items():
+                    await self._storage.put(path, content)
+            for path in missing:
+                if path in pointing:
+                    await self._storage.put(pointing[path], link)
+                    await self._storage.put(path, link)
+            missing = [path for path in (*beside, revision, *pointing) if not await is_linked(self._storage, path)]
+            if not missing:
+                return
+        msg = f"{name.text}: {stored.digest} is deleted again and again while it is pushed"
+        raise StorageUnavailable(msg)
+
+    async def remove(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> None:
+        """Remove what points to a manifest, the tags first; if a push has used it again meanwhile, put it back.
+
+        What is behind a push that was acknowledged is never taken away again: that push came after this deletion.
+        """
+        async for tag, target in self._tags(name):
+            if target == digest:
+                await self._drop_tag(name, tag)
+        kept = await self._kept_beside(name, digest, payload)
+        await _delete_if_there(self._storage, paths.revision(name, digest))
+        for path in kept:
+            if not path.startswith(paths.revision(name, digest)):
+                await _delete_if_there(self._storage, path)
+        is_used = await is_linked(self._storage, paths.revision_link(name, digest))
+        async for _, target in self._tags(name):
+            is_used = is_used or target == digest
+        if is_used:
+            for path, content in kept.items():
+                await self._storage.put(path, content)
+            await self._storage.put(paths.revision_link(name, digest), str(digest).encode())
+
+    async def _drop_tag(self, name: RepositoryName, tag: Tag) -> None:
+        """Remove a tag unless it points elsewhere by now."""
+        path = paths.tag_link(name, tag)
+        try:
+            seen = await self._storage.get(path)
+        except PathUnknown:
+            return
+        await self._storage.delete_saying(paths.tag(name, tag), seen, where=path)
+
+    async def _kept_beside(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> dict[str, bytes]:
+        """The objects that a manifest has beside its link, to be removed and perhaps to be put back."""
+        subject = None if payload is None else subject_of(payload.content)
+        wanted = [paths.content_type(name, digest)]
+        if subject is not None:
+            wanted.append(paths.referrer(name, subject, digest))
+        kept: dict[str, bytes] = {}
+        for path in wanted:
+            with contextlib.suppress(PathUnknown):
+                kept[path] = await self._storage.get(path)
+        return kept
+
+    async def _tags(self, name: RepositoryName) -> AsyncIterator[tuple[Tag, Digest | None]]:
+        last = ""
+        while True:
+            try:
+                entries = await self._storage.list(paths.tags(name), after=last, limit=_BATCH)
+            except PathUnknown:
+                return
+            for entry in entries:
+                tag = Tag(entry.name)
+                yield tag, await self.target(name, tag)
+            if len(entries) < _BATCH:
+                return
+            last = entries[-1].name
+            await asyncio.sleep(0)
+
+
+async def is_linked(storage: StorageDriver, path: str) -> bool:
+    """Return whether a link file is there and says something."""
+    try:
+        # An empty link is what a crash leaves of Distribution, which writes in place.
+        return (await storage.stat(path)).size_bytes > 0
+    except PathUnknown:
+        return False
+
+
+async def held(work: Coroutine[None, None, None]) -> None:
+    """Do *work* to its end: a caller that is cancelled waits for it, as half of it would be seen."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # Seen: nobody asks any more.
+        raise
+
+
+def _beside(name: RepositoryName, stored: StoredManifest, manifest: Manifest) -> dict[str, bytes]:
+    """What a manifest needs beside its link."""
+    found: dict[str, bytes] = {}
+    if not payload_of(stored.payload).is_declared:
+        found[paths.content_type(name, stored.digest)] = stored.media_type.encode()
+    if manifest.subject is not None:
+        descriptor = descriptor_of(stored, manifest)
+        # Not escaped: so it is no larger than the manifest, which is what can be read again.
+        text = json.dumps(descriptor.to_json(), ensure_ascii=False, separators=(",", ":"))
+        found[paths.referrer(name, manifest.subject.digest, stored.digest)] = text.encode("utf-8", "surrogatepass")
+    return found
+
+
+async def _delete_if_there(storage: StorageDriver, path: str) -> None:
+    try:
+        await storage.delete(path)
+    except PathUnknown:
+        return
+
+
+@lru_cache(maxsize=16384)
+def parse_link(content: bytes) -> Digest | None:
+    """Return what a link says; None if it is no digest."""
+    try:
+        return Digest.parse(content.decode("ascii").strip())
+    except (DigestInvalid, UnicodeDecodeError):
+        return None
+
+
+def payload_of(content: bytes) -> Payload:
+    """Return a manifest's bytes with what they say of their type."""
+    try:
+        value = decode(content)
+    except ManifestInvalid:
+        return Payload(content, "application/octet-stream", is_declared=False)
+    return Payload(
+        content, media_type_of(value) or "application/octet-stream", is_declared=bool(value.get("mediaType"))
+    )
+
+
+def subject_of(content: bytes) -> Digest | None:
+    """Return what a manifest is about, if it says so."""
+    try:
+        manifest = parse(content)
+    except ManifestInvalid:
+        return None
+    return None if manifest.subject is None else manifest.subject.digest
+
+
+def descriptor_of(stored: StoredManifest, manifest: Manifest) -> Descriptor:
+    """Return a manifest as a list of referrers shows it."""
+    return Descriptor(
+        media_type=stored.media_type,
+        digest=stored.digest,
+        size_bytes=len(stored.payload),
+        artifact_type=manifest.artifact_type,
+        annotations=manifest.annotations,
+    )

@@ -25,7 +25,7 @@ from property.collection.gated import GatedStorage
 from property.collection.gates import Actor, Scheduler
 from support.images import Content
 
-RUNS = 400
+RUNS = 60
 TAG = Tag("v1")
 CONTENTS = [referrer("a"), referrer("b")]
 DIGESTS = [Digest.of(content.body) for content in CONTENTS]

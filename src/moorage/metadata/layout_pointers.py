@@ -6,7 +6,7 @@ No lock keeps them apart, as not every storage has locks: ``docs/adr/0034-pushes
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from functools import lru_cache
 
 from moorage.errors import DigestInvalid, ManifestInvalid, PathUnknown, StorageUnavailable
@@ -43,23 +43,7 @@ class LayoutPointers:
 
         The tags come last, and after them everything is looked at once more: see ``docs/adr/0034-*.md``.
         """
-        beside, link = _beside(name, stored, manifest), str(stored.digest).encode()
-        revision = paths.revision_link(name, stored.digest)
-        pointing = {paths.tag_link(name, tag): paths.tag_index_link(name, tag, stored.digest) for tag in tags}
-        missing = [*beside, revision, *pointing]
-        for _ in range(_ATTEMPTS):
-            if any(path not in pointing for path in missing):
-                for path, content in {**beside, revision: link}.items():
-                    await self._storage.put(path, content)
-            for path in missing:
-                if path in pointing:
-                    await self._storage.put(pointing[path], link)
-                    await self._storage.put(path, link)
-            missing = [path for path in (*beside, revision, *pointing) if not await is_linked(self._storage, path)]
-            if not missing:
-                return
-        msg = f"{name.text}: {stored.digest} is deleted again and again while it is pushed"
-        raise StorageUnavailable(msg)
+        await self._write(name, stored.digest, _beside(name, stored, manifest), tags)
 
     async def remove(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> None:
         """Remove what points to a manifest, the tags first; if a push has used it again meanwhile, put it back.
@@ -78,9 +62,27 @@ class LayoutPointers:
         async for _, target in self._tags(name):
             is_used = is_used or target == digest
         if is_used:
-            for path, content in kept.items():
-                await self._storage.put(path, content)
-            await self._storage.put(paths.revision_link(name, digest), str(digest).encode())
+            await self._write(name, digest, kept, ())
+
+    async def _write(
+        self, name: RepositoryName, digest: Digest, beside: Mapping[str, bytes], tags: Sequence[Tag]
+    ) -> None:
+        link, revision = str(digest).encode(), paths.revision_link(name, digest)
+        pointing = {paths.tag_link(name, tag): paths.tag_index_link(name, tag, digest) for tag in tags}
+        missing = [*beside, revision, *pointing]
+        for _ in range(_ATTEMPTS):
+            if any(path not in pointing for path in missing):
+                for path, content in {**beside, revision: link}.items():
+                    await self._storage.put(path, content)
+            for path in missing:
+                if path in pointing:
+                    await self._storage.put(pointing[path], link)
+                    await self._storage.put(path, link)
+            missing = [path for path in (*beside, revision, *pointing) if not await is_linked(self._storage, path)]
+            if not missing:
+                return
+        msg = f"{name.text}: {digest} is deleted again and again while it is pushed"
+        raise StorageUnavailable(msg)
 
     async def _drop_tag(self, name: RepositoryName, tag: Tag) -> None:
         """Remove a tag unless it points elsewhere by now."""

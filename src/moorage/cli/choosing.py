@@ -6,8 +6,8 @@ Decided once, before there are workers. What each refusal means to a person, and
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from moorage.config import Config, FilesystemDriver
@@ -15,8 +15,10 @@ from moorage.config.backends import Database
 from moorage.config.load import SQLITE_NAME
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown
+from moorage.metadata.sql.identity import DatabaseHalf
+from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
-from moorage.storage import locks, paths
+from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock, Locks
 from moorage.storage.walk import repository_folders
@@ -35,23 +37,32 @@ Raises:
 """
 
 
-def choose(config: Config, prepare: Prepare) -> Store:
+Inspect = Callable[[Database, DatabaseStore], Awaitable[DatabaseHalf]]
+"""Asks a database that is ready for its name; it closes what it opens.
+
+Raises:
+    ConfigurationError: it cannot be asked.
+"""
+
+
+def choose(config: Config, prepare: Prepare, inspect: Inspect | None = None) -> Store:
     """Decide where the metadata is, and note it in storage. Nothing stays open.
 
     Raises:
         ConfigurationError: what is configured would hide images or mix two stores, or cannot be used.
         StorageUnavailable: storage cannot be read.
     """
-    return asyncio.run(_choose(config, prepare))
+    return asyncio.run(_choose(config, prepare, inspect))
 
 
-async def _choose(config: Config, prepare: Prepare) -> Store:
+async def _choose(config: Config, prepare: Prepare, inspect: Inspect | None) -> Store:
     storage = storage_driver(config)
     try:
         return await Choosing(
             storage=storage,
             database=config.database,
             prepare=prepare,
+            inspect=inspect,
             enforces=os.environ.get(ENFORCEMENT_VARIABLE) != "false",
             usual_sqlite=_usual_sqlite(config),
         ).store()
@@ -66,6 +77,8 @@ class Choosing:
     storage: StorageDriver
     database: Database
     prepare: Prepare
+    inspect: Inspect | None = None
+    """None: whether the two belong together is not looked at."""
     enforces: bool = True
     """Whether lock files decide, and are written; if not, what they would refuse is a warning."""
     usual_sqlite: Path | None = None
@@ -99,14 +112,15 @@ class Choosing:
         except BackendError as exc:
             # Whoever can only read may serve what there is.
             _log.warning("storage cannot be marked as used without a database", error=str(exc))
-        if (await locks.read(self.storage)).database:
+        now = await locks.read(self.storage)
+        if now.database:
             self._object(_BOTH)
-        return LayoutStore()
+        return LayoutStore(mark=await self.storage.get(Lock.FILESYSTEM.path) if now.filesystem else b"")
 
     async def _in_use(self, found: Locks) -> Store:
         """The database, unless it would hide images that it does not hold."""
         store = SqliteStore(Path(self.database.sqlite)) if self.database.sqlite else PostgresStore()
-        is_new = isinstance(store, SqliteStore) and not store.path.exists()
+        is_new = isinstance(store, SqliteStore) and not _has_content(store.path)
         has_blobs = await _has_blobs(self.storage)
         if is_new and found.database and has_blobs:
             self._object(_lost(self.database.sqlite))
@@ -122,8 +136,30 @@ class Choosing:
             _log.warning("storage holds blobs and the database no images: is it the right database?")
         if is_new:
             await self.prepare(self.database, store)
+        name = await self._identity(store)
         await self._take()
-        return store
+        return replace(store, identity=name) if name else store
+
+    async def _identity(self, store: DatabaseStore) -> str:
+        """The database's name, noted in storage; the two must belong together."""
+        if self.inspect is None or not self.enforces:
+            return ""
+        half, noted = await self.inspect(self.database, store), await identity.read(self.storage)
+        if noted == identity.content_of(half.identity):
+            return half.identity
+        if noted is not None:
+            self._object(_OTHER_DATABASE)
+        if half.some_blobs and not await self._has_any(half.some_blobs):
+            self._object(_other_storage(half.identity))
+        try:
+            await identity.write(self.storage, half.identity)
+        except BackendError as exc:
+            _log.warning("storage cannot be marked as that of this database", error=str(exc))
+            return ""
+        return half.identity
+
+    async def _has_any(self, blobs: Sequence[Digest]) -> bool:
+        return any(await self.storage.stat_each([paths.blob(digest) for digest in blobs]))
 
     async def _take(self) -> None:
         if not self.enforces:
@@ -165,6 +201,24 @@ _BOTH = Mistake(
 )
 
 
+_SHOWN_IDENTITY = paths.IDENTITY.lstrip("/")
+_OTHER_DATABASE = Mistake(
+    "storage",
+    f"{_SHOWN_IDENTITY} says that the storage belongs to another database: what is pushed would be lost to one of the "
+    "two; name the right folder and the right database; if they do belong together, because the images were moved on "
+    "purpose, remove that file and start again",
+)
+
+
+def _other_storage(name: str) -> Mistake:
+    return Mistake(
+        "storage",
+        "none of the blobs that the database knows is in storage: is the volume mounted, and is it the right folder? "
+        "If they are lost and the database shall go on without them, make the file "
+        f"{_SHOWN_IDENTITY} there with {identity.content_of(name).decode()}",
+    )
+
+
 def _in_link_files(because: str) -> Mistake:
     return Mistake(
         "database.enabled",
@@ -179,6 +233,14 @@ def _lost(path: str) -> Mistake:
         f"storage has {_shown(Lock.DATABASE)} and there is no {path}: a new database would look empty; bring the file "
         f"back, or {_NAMES}; to begin anew, remove the lock file",
     )
+
+
+def _has_content(path: Path) -> bool:
+    """Whether a file is there and holds something: an empty one is what a failed copy leaves."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _usual_sqlite(config: Config) -> Path | None:

@@ -15,7 +15,7 @@ from moorage.server.tls import ServerTLS
 from moorage.telemetry import Log, configure, get_log
 from moorage.wiring.guards import concerns
 from moorage.wiring.registry import log_settings
-from moorage.wiring.starting import left_as_one_file, prepare
+from moorage.wiring.starting import inspect, left_as_one_file, prepare
 
 DEFAULT_ADDR = "127.0.0.1:5000"
 DEFAULT_DATA = Path("data")
@@ -46,7 +46,7 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         _make_root(Path(config.storage.driver.rootdirectory))
     else:
         workers = 1  # Memory is not shared between processes.
-    store = choose(config, prepare)
+    store = choose(config, prepare, inspect)
     supervisor = Supervisor(
         config=config,
         store=store,

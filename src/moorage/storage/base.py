@@ -351,5 +351,12 @@ class StorageDriver(ABC):
             StorageUnavailable: it could not be done.
         """
 
+    def watch(self, path: str, content: bytes) -> None:  # noqa: B027 - most backends cannot be taken away
+        """Refuse whatever writes, and :meth:`probe`, while the object at *path* does not have this *content*.
+
+        For what can be put in another's place under a running registry, as a folder can by an unmount: what would be
+        written there would be lost when the volume is back. From then on all goes on by itself.
+        """
+
     async def close(self) -> None:  # noqa: B027 - most backends have nothing to let go of
         """Wait for what still runs, and let go of what is kept open. Nothing may be asked afterwards."""

@@ -58,6 +58,7 @@ from moorage.storage.folders import (
     sync_folder,
     temporary_in,
 )
+from moorage.storage.watching import Watch
 
 _INLINE_NAMES = 1000
 _PROBE_FREE_BYTES = 1 << 20
@@ -109,6 +110,7 @@ class FilesystemDriver(StorageDriver):
         self._fsync = fsync
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
         self._settled = SettledFolders(self._root)
+        self._watch: Watch | None = None
         try:
             self._make_root(root.absolute())
         except OSError as exc:
@@ -140,6 +142,7 @@ class FilesystemDriver(StorageDriver):
 
     async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
         """See the interface."""
+        self._check_place()
         try:
             await self._run(self._put, self._root + check_path(path), content, sync=durable and self._fsync)
         except OSError as exc:
@@ -160,6 +163,7 @@ class FilesystemDriver(StorageDriver):
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
         """See the interface. Without a thread: it makes folders and an empty file at most, and syncs nothing."""
+        self._check_place()
         target = self._root + check_path(path)
         opened: list[Writer] = []
 
@@ -188,6 +192,7 @@ class FilesystemDriver(StorageDriver):
 
     async def move(self, source: str, target: str) -> None:
         """See the interface."""
+        self._check_place()
         try:
             await self._run(self._move, check_path(source), check_path(target))
         except OSError as exc:
@@ -241,10 +246,15 @@ class FilesystemDriver(StorageDriver):
 
     async def probe(self) -> None:
         """See the interface. Full is also what has less than 1 MiB left: the next upload would fail."""
+        self._check_place()
         try:
             await self._run(self._probe)
         except OSError as exc:
             raise as_storage_error(exc, self._root, must_exist=False) from exc
+
+    def watch(self, path: str, content: bytes) -> None:
+        """See the interface."""
+        self._watch = Watch(self._root + check_path(path), content)
 
     async def close(self) -> None:
         """See the interface."""
@@ -253,6 +263,10 @@ class FilesystemDriver(StorageDriver):
 
     async def _run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         return await result_of(self._pool.submit(call, *args, **kwargs))
+
+    def _check_place(self) -> None:
+        if self._watch is not None:
+            self._watch.check()
 
     def _make_root(self, root: Path) -> None:
         missing = list(itertools.takewhile(lambda folder: not folder.exists(), (root, *root.parents)))

@@ -69,6 +69,11 @@ async def remove(storage: StorageDriver, lock: Lock) -> None:
         return
 
 
+async def watch_layout(storage: StorageDriver) -> None:
+    """Take a storage that is no longer marked as one of link files for another one, from now on."""
+    storage.watch(Lock.FILESYSTEM.path, await storage.get(Lock.FILESYSTEM.path))
+
+
 class FilesystemClaim:
     """Writes ``filesystem-in-use`` when a registry that started without images is about to have its first one."""
 
@@ -90,6 +95,7 @@ class FilesystemClaim:
             msg = "another registry has begun to use this storage with a database; restart this one"
             raise StorageUnavailable(msg)
         self._is_held = True
+        await watch_layout(self._storage)
 
 
 async def _is_there(storage: StorageDriver, lock: Lock) -> bool:

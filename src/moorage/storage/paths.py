@@ -20,6 +20,7 @@
     /docker/registry/lockfiles/{filesystem,database}-in-use        where the metadata is (GitLab's; see locks.py)
     /docker/registry/lockfiles/{writing,collecting}-<random>     * who is at work, held open (see atwork.py)
     /docker/registry/quarantine/<algorithm>/<hex>/data-<moment>  * bytes that are not what their digest says
+    /docker/registry/moorage/identity.json                       * which database the storage belongs to
     /docker/registry/moorage/check.json                          * how far an unfinished check is
 
 ``*`` is ours: Distribution reads only files called ``link`` there and passes over the rest. A link's content is the
@@ -38,6 +39,8 @@ REPOSITORIES = f"{ROOT}/repositories"
 BLOBS = f"{ROOT}/blobs"
 LOCK_FILES = "/docker/registry/lockfiles"
 QUARANTINE = "/docker/registry/quarantine"
+IDENTITY = "/docker/registry/moorage/identity.json"
+"""Which database this storage belongs to: see ``identity.py``."""
 CHECK = "/docker/registry/moorage/check.json"
 """How far an unfinished ``moorage check`` is."""
 

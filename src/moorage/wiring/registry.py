@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import re2
 
 from moorage.config import Config
-from moorage.config.stores import Store
+from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
@@ -21,7 +21,10 @@ from moorage.http.states import UploadStates
 from moorage.http.uploads import UploadHandlers
 from moorage.http.urls import Urls
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
+from moorage.storage import paths
 from moorage.storage.base import Capability, StorageDriver
+from moorage.storage.identity import content_of
+from moorage.storage.locks import Lock
 from moorage.telemetry import AccessLog, LogSettings
 from moorage.wiring.apis import gitlab_handlers, moorage_handlers
 from moorage.wiring.collection import agents, collection
@@ -60,6 +63,7 @@ async def build(config: Config, store: Store, *, secret: bytes, observer: Observ
         DatabaseUnavailable: the database cannot be used.
     """
     storage = storage_driver(config)
+    _watch(store, storage)
     metadata = await open_metadata(config, store, storage)
     blobs = Blobs(storage, metadata.links, url_expires_s=_url_expires_s(config, storage))
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls)
@@ -89,6 +93,15 @@ async def build(config: Config, store: Store, *, secret: bytes, observer: Observ
     )
     collecting = () if database is None else agents(config, database, storage, observer)
     return Registry(app, storage, uploads, metadata, (*metadata.chores, *collecting))
+
+
+def _watch(store: Store, storage: StorageDriver) -> None:
+    """See to it that nothing is written where another volume has come, or none is left."""
+    if not isinstance(store, LayoutStore):
+        if store.identity:
+            storage.watch(paths.IDENTITY, content_of(store.identity))
+    elif store.mark:
+        storage.watch(Lock.FILESYSTEM.path, store.mark)
 
 
 def manifest_rules(config: Config) -> ManifestRules:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from moorage.config.backends import Database as DatabaseConfig
 from moorage.config.stores import DatabaseStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake
+from moorage.metadata.sql.identity import DatabaseHalf, half_of
 from moorage.metadata.sql.images import has_images
 from moorage.metadata.sql.schema import migrate_sqlite
+from moorage.sql.base import Database
 from moorage.sql.sqlite import SqliteDatabase
 from moorage.sql.write_ahead import bring_in
 
@@ -41,6 +43,27 @@ async def _prepare_sqlite(store: SqliteStore) -> bool:
         return await has_images(database)
     finally:
         await database.close()
+
+
+async def inspect(config: DatabaseConfig, store: DatabaseStore) -> DatabaseHalf:
+    """Ask a database that is ready for its name, and for some of what it knows. What is opened is closed again.
+
+    Raises:
+        ConfigurationError: it cannot be asked.
+    """
+    try:
+        if isinstance(store, SqliteStore):
+            database: Database = await SqliteDatabase.open(store.path)
+        else:
+            from moorage.wiring.postgres import open_primary  # noqa: PLC0415 - as above
+
+            database = await open_primary(config)
+        try:
+            return await half_of(database)
+        finally:
+            await database.close()
+    except BackendError as exc:
+        raise ConfigurationError([Mistake("database", f"cannot be asked which it is: {exc}")]) from exc
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import json
 import random
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,16 @@ from moorage.config import defaults, load
 from moorage.config.backends import Database
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import ConfigurationError, StorageUnavailable
-from moorage.storage import locks
+from moorage.metadata.sql.links import SqlLinks
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName
+from moorage.sql.sqlite import SqliteDatabase
+from moorage.storage import locks, paths
 from moorage.storage.base import Stat, StorageDriver
 from moorage.storage.filesystem import FilesystemDriver
 from moorage.storage.locks import FilesystemClaim, Lock, Locks
 from moorage.storage.memory import MemoryDriver
-from moorage.wiring.starting import prepare
+from moorage.wiring.starting import inspect, prepare
 
 LINK = "/docker/registry/v2/repositories/group/app/_manifests/tags/1/current/link"
 BLOB = f"/docker/registry/v2/blobs/sha256/00/{'0' * 64}/data"
@@ -53,7 +58,12 @@ class Starter:
         """What is chosen."""
         database = Database.model_validate({"enabled": enabled, "sqlite": str(self.file)})
         choosing = Choosing(
-            storage=self.storage, database=database, prepare=prepare, enforces=enforces, usual_sqlite=self.file
+            storage=self.storage,
+            database=database,
+            prepare=prepare,
+            inspect=inspect,
+            enforces=enforces,
+            usual_sqlite=self.file,
         )
         with capture_logs() as lines:
             store = await choosing.store()
@@ -365,3 +375,61 @@ class Slow(MemoryDriver):
         await self.wait()
         await super().put(path, content, durable=durable)
         await self.wait()
+
+
+async def known_blob(starter: Starter) -> None:
+    """The database knows a blob that is in storage."""
+    database = await SqliteDatabase.open(starter.file)
+    digest = Digest.of(b"x")
+    links = SqlLinks(database)
+    await starter.storage.put(paths.blob(digest), b"x")
+    assert await links.link(RepositoryName("a"), digest, await links.expect(digest), size_bytes=1)
+    await database.close()
+
+
+async def test_an_empty_storage_beside_a_database_with_blobs_is_not_started(starter: Starter) -> None:
+    await starter.start(True)
+    await known_blob(starter)
+    starter.storage = MemoryDriver()
+    refusal = await starter.refusal(True)
+    assert "is the volume mounted" in refusal
+    path, _, content = refusal.rpartition("make the file ")[2].partition(" there with ")
+    await starter.storage.put(f"/{path}", content.encode())  # What the refusal says helps.
+    await starter.start(True)
+
+
+async def test_a_storage_is_not_started_with_another_database(starter: Starter) -> None:
+    await starter.start(True)
+    ours, starter.file = starter.file, starter.file.with_name("theirs.db")
+    refusal = await starter.refusal(True)
+    assert "belongs to another database" in refusal
+    await starter.storage.delete(paths.IDENTITY)  # As the refusal says.
+    await starter.start(True)
+    starter.file = ours
+    assert "belongs to another database" in await starter.refusal(True)
+
+
+async def test_a_storage_and_a_database_of_before_are_adopted(starter: Starter) -> None:
+    await starter.start(True)
+    await known_blob(starter)
+    await starter.storage.delete(paths.IDENTITY)
+    await starter.start(True)
+    assert await starter.storage.exists(paths.IDENTITY)
+    assert starter.warnings == []
+
+
+async def test_a_copy_of_the_database_belongs_to_the_same_storage(starter: Starter) -> None:
+    await starter.start(True)
+    await known_blob(starter)
+    copy = starter.file.with_name("restored.db")
+    with closing(sqlite3.connect(starter.file)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    starter.file = copy
+    await starter.start(True)
+
+
+async def test_a_database_file_of_no_bytes_is_no_empty_registry(starter: Starter) -> None:
+    await starter.start(True)
+    await known_blob(starter)
+    starter.file.write_bytes(b"")
+    assert "would look empty" in await starter.refusal(True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from e2e.images import build_image
 from e2e.settings import config_for
@@ -13,7 +14,7 @@ from support.daemon import Daemon
 @pytest.mark.parametrize("kind", ["sqlite", "layout"])
 def test_pushes_are_refused_while_the_volume_is_away_and_go_on_by_themselves(kind: str, tmp_path: Path) -> None:
     database = {"enabled": True, "sqlite": str(tmp_path / "moorage.db")} if kind == "sqlite" else {"enabled": False}
-    config = config_for(tmp_path, database=database)
+    config = config_for(tmp_path) + yaml.safe_dump({"database": database})
     data, away = tmp_path / "data", tmp_path / "away"
     with Daemon(tmp_path, config=config, workers=1) as daemon:
         wire = Wire(daemon.address)
@@ -29,4 +30,4 @@ def test_pushes_are_refused_while_the_volume_is_away_and_go_on_by_themselves(kin
         away.rename(data)
         eventually("pushes go on", lambda: wire.try_blob("app", b"again", "monolithic").status == 201)
         wire.push_image("app", "2", second)
-        assert "writes are refused" in daemon.log()
+        assert "writes are refused" in daemon.log

@@ -96,7 +96,9 @@ async def _mark_manifests(look: _Look, digests: Sequence[Digest]) -> None:
     links = [paths.revision_link(name, digest) for digest in digests]
     contents = await links_at(run, links)
     payloads = await payloads_of(run, digests)
-    found, elsewhere, unclear = [], [], []
+    found: list[_Found] = []
+    elsewhere: list[tuple[Digest, Digest]] = []
+    unclear: list[Digest] = []
     for digest, path, content, payload in zip(digests, links, contents, payloads, strict=True):
         if content is None:
             continue  # Distribution leaves the folder of a manifest that was deleted.

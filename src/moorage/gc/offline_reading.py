@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from moorage.errors import ManifestInvalid, PathUnknown, StorageUnavailable
 from moorage.gc.offline_run import Run
@@ -25,7 +25,7 @@ class Unreadable:
     """Whether it has the bytes that its digest says, which are no manifest."""
 
 
-Content = _T | Unreadable | None
+Content: TypeAlias = _T | Unreadable | None
 """What was read; None: it is not there."""
 
 

@@ -34,7 +34,7 @@ class Kind(Enum):
 
 _MEANINGS = {
     Kind.BYTES_MISSING: "blobs whose bytes are not in storage",
-    Kind.SIZE_DIFFERS: "blobs whose bytes are more or fewer than the database says",
+    Kind.SIZE_DIFFERS: "blobs whose bytes are more or fewer than the database or a manifest says",
     Kind.DIGEST_DIFFERS: "blobs whose bytes are damaged: they have another digest",
     Kind.UNREADABLE: "objects that storage cannot read",
     Kind.BYTES_UNKNOWN: "bytes that the database does not know",

@@ -88,31 +88,52 @@ class LinkCheck:
             references.add(digest)
             if kind := await self._odd(path, digest, Kind.REVISION_DANGLING):
                 yield _finding(kind, path if kind is Kind.LINK_INVALID else str(digest), name)
-            elif finding := await self._payload(name, digest, references):
-                yield finding
+            else:
+                async for finding in self._payload(name, digest, references):
+                    yield finding
 
-    async def _payload(self, name: RepositoryName, digest: Digest, references: References) -> Finding | None:
+    async def _payload(self, name: RepositoryName, digest: Digest, references: References) -> AsyncIterator[Finding]:
         try:
             seen = await stat_of(self._storage, digest)
             payload = await self._storage.get(paths.blob(digest))
         except PathUnknown:
-            return None  # It was deleted meanwhile: a manifest that is not there was reported before.
+            return  # It was deleted meanwhile: a manifest that is not there was reported before.
         except BackendError as exc:
-            return _finding(Kind.UNREADABLE, str(digest), name, detail=str(exc))
+            yield _finding(Kind.UNREADABLE, str(digest), name, detail=str(exc))
+            return
         actual = Digest.of(payload, digest.algorithm)
-        if actual == digest:
-            try:
-                for named in mentions(payload).references:  # What garbage collection goes by.
-                    references.add(named)
-            except ManifestInvalid as exc:
-                return _finding(Kind.MANIFEST_DAMAGED, str(digest), name, len(payload), detail=exc.message)
-            return None
-        if seen is None or await stat_of(self._storage, digest) != seen:
-            return None
+        if actual != digest:
+            if seen is not None and await stat_of(self._storage, digest) == seen:
+                yield await self._damaged(name, digest, seen, f"the payload is {actual}")
+            return
+        try:
+            found = mentions(payload)
+        except ManifestInvalid as exc:
+            yield _finding(Kind.MANIFEST_DAMAGED, str(digest), name, len(payload), detail=exc.message)
+            return
+        for named in found.references:  # What garbage collection goes by.
+            references.add(named)
+        for named, size_bytes in found.sizes.items():
+            if finding := await self._of_wrong_size(name, digest, named, size_bytes):
+                yield finding
+
+    async def _damaged(self, name: RepositoryName, digest: Digest, seen: Stat, detail: str) -> Finding:
         target = None if self._quarantine is None else await self._quarantine.take(digest, seen)
         repair = "" if target is None else f"moved to {target}: a push brings it back"
-        detail = f"the payload is {actual}"
-        return _finding(Kind.MANIFEST_DAMAGED, str(digest), name, len(payload), detail=detail, repair=repair)
+        return _finding(Kind.MANIFEST_DAMAGED, str(digest), name, seen.size_bytes, detail=detail, repair=repair)
+
+    async def _of_wrong_size(
+        self, name: RepositoryName, manifest: Digest, named: Digest, size_bytes: int
+    ) -> Finding | None:
+        """What a manifest names and has more or fewer bytes. It may be the manifest that is wrong: none is moved."""
+        try:
+            seen = await stat_of(self._storage, named)
+            if seen is None or seen.size_bytes == size_bytes or await stat_of(self._storage, named) != seen:
+                return None
+        except BackendError:
+            return None  # The walk over the blobs has reported it.
+        detail = f"{manifest} says that it has {size_bytes} bytes"
+        return _finding(Kind.SIZE_DIFFERS, str(named), name, seen.size_bytes, detail=detail)
 
     async def _odd(self, path: str, digest: Digest, dangling: Kind) -> Kind | None:
         """What is wrong with a link to a blob. What it leads to is there before it is, so it is read twice."""

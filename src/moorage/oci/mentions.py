@@ -25,6 +25,8 @@ class Mentions:
     """Config, layers, entries of an index: of whatever kind each is, and layers that may stay elsewhere too."""
     children: tuple[Digest, ...]
     """Those of them that an index calls manifests, or does not say what they are."""
+    sizes: Mapping[Digest, int]
+    """How many bytes it says that they have, of those of which it says so."""
     subject: Digest | None
     """What the manifest is about; it needs it no more than a letter needs its addressee."""
 
@@ -44,7 +46,18 @@ def mentions(payload: bytes) -> Mentions:
     if not isinstance(value, dict):
         msg = "a manifest is a JSON object"
         raise ManifestInvalid(msg)
-    return Mentions(tuple(_references(value)), tuple(_children(value)), _digest(value.get("subject"), "digest"))
+    return Mentions(
+        tuple(_references(value)), tuple(_children(value)), dict(_sizes(value)), _digest(value.get("subject"), "digest")
+    )
+
+
+def _sizes(value: Mapping[str, object]) -> Iterator[tuple[Digest, int]]:
+    for name in _LISTS:
+        items = value.get(name)
+        for item in items if isinstance(items, list) else (items,):
+            digest, size = _digest(item, "digest"), item.get("size") if isinstance(item, dict) else None
+            if digest is not None and isinstance(size, int) and not isinstance(size, bool):
+                yield digest, size
 
 
 def _children(value: Mapping[str, object]) -> Iterator[Digest]:

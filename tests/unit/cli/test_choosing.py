@@ -415,7 +415,6 @@ async def test_a_storage_and_a_database_of_before_are_adopted(starter: Starter) 
     await starter.storage.delete(paths.IDENTITY)
     await starter.start(True)
     assert await starter.storage.exists(paths.IDENTITY)
-    assert starter.warnings == []
 
 
 async def test_a_copy_of_the_database_belongs_to_the_same_storage(starter: Starter) -> None:

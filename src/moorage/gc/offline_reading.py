@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from moorage.errors import ManifestInvalid, PathUnknown, StorageUnavailable
@@ -48,10 +49,7 @@ async def _read_each(
     try:
         found = list(await run.storage.get_each(wanted, use, limit_bytes=_PAYLOAD_LIMIT_BYTES))
     except StorageUnavailable:
-        found = [
-            await _read_one(run, path, lambda content, number=number: use(number, content))
-            for number, path in enumerate(wanted)
-        ]
+        found = [await _read_one(run, path, partial(use, number)) for number, path in enumerate(wanted)]
     gone = [number for number, content in enumerate(found) if content is None]
     stats = await run.storage.stat_each([wanted[number] for number in gone])
     for number, stat in zip(gone, stats, strict=True):

@@ -35,6 +35,18 @@ async def test_damaged_bytes_are_found_by_reading_quarantined_and_healed_by_a_pu
     assert (await layout.check()).kinds == {}
 
 
+@pytest.mark.parametrize("content", [b"", CONTENT[:-1], CONTENT + b"x"])
+@pytest.mark.parametrize("which", [0, 1])
+async def test_a_blob_whose_size_is_not_what_its_manifest_says_is_found_without_reading_it(
+    which: int, content: bytes, layout: Registry
+) -> None:
+    digest = Digest.of(IMAGE.blobs[which].body)
+    await layout.damage(digest, content)
+    found = await layout.check(verifies=False)
+    assert found.pairs == {(Kind.SIZE_DIFFERS, str(digest))}
+    assert str(MANIFEST) in found.findings[0].detail
+
+
 async def test_lost_bytes_are_found_in_every_repository_that_links_to_them(layout: Registry) -> None:
     await layout.lose(LAYER)
     found = await layout.check(verifies=False)

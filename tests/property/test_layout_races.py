@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from contract.metadata.pushing import NAME, NOBODY, OTHER, referrer
+from contract.metadata.pushing import NAME, NOBODY, OTHER, SUBJECT, referrer
 from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown
 from moorage.metadata.base import Expectation
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
@@ -111,13 +111,7 @@ class Town:
             if tagged != DIGESTS[push.which] and not moved:
                 found.append(f"the tag of {push.which} is gone")
         for number, digest in enumerate(DIGESTS):
-            listed = await manifests.referrers(
-                NAME,
-                parse(CONTENTS[number].body).subject.digest,
-                artifact_type=None,
-                after="",
-                limit=9,  # type: ignore[union-attr]
-            )
+            listed = await manifests.referrers(NAME, SUBJECT, artifact_type=None, after="", limit=9)
             if there[number] != (digest in {item.digest for item in listed.items}):
                 found.append(f"manifest {number} is there or not, and listed with its subject otherwise")
         return found

@@ -127,3 +127,13 @@ async def test_others_come_to_the_processor_after_each_removal_unless_time_is_sh
     await driver.remove([A, B, C], until=LATER)
     assert len(rests) == len(rests_s), "whoever does not ask for rests has none"
     await driver.close()
+
+
+async def test_a_folder_goes_only_while_it_says_what_was_read(driver: StorageDriver) -> None:
+    await driver.put("/tags/a/current/link", b"new")
+    await driver.put("/tags/a/index/link", b"old")
+    assert not await driver.delete_saying("/tags/a", b"old", where="/tags/a/current/link")
+    assert await driver.get("/tags/a/index/link") == b"old"
+    assert await driver.delete_saying("/tags/a", b"new", where="/tags/a/current/link")
+    assert not await driver.exists("/tags/a")
+    assert not await driver.delete_saying("/tags/a", b"new", where="/tags/a/current/link")

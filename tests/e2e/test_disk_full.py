@@ -11,24 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from e2e.images import build_image, write_layout
 from e2e.settings import config_for
 from e2e.wire import PUSH_STYLES, PushStyle, Wire, eventually, sha256
+from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES
 from support.clients import Skopeo, attempt, run
 from support.collecting import collected
 from support.components import need
 from support.daemon import Daemon, free_port
 
 MIB = 1 << 20
-DISK_BYTES = 48 * MIB
-SLACK_BYTES = 128 << 10
-"""What may be taken by folders and small files of a refused push."""
+JSON = {"Content-Type": "application/json"}
+DISK_BYTES = 96 * MIB
+SLACK_BYTES = MIB
+"""What may be taken by folders, small files and the database's log for a refused push."""
 
 
 @dataclass
 class SmallDisk:
-    """A disk of 48 MiB under a daemon's data folder."""
+    """A disk of 96 MiB under a daemon's data folder."""
 
     path: Path
 
@@ -70,6 +73,12 @@ class Place:
     disk: SmallDisk
     wire: Wire
     debug: str
+    floor_bytes: int
+    """What pushes leave free."""
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.floor_bytes == DATABASE_FLOOR_BYTES
 
     def health(self) -> tuple[int, dict[str, object]]:
         """Status and body of the health report."""
@@ -80,13 +89,18 @@ class Place:
             with error:
                 return error.code, json.loads(error.read())
 
+    def collect(self) -> None:
+        """Collect garbage at once, online."""
+        answer = self.wire.request("POST", "/moorage/v1/gc/run", b'{"give_up_undo": true}', JSON)
+        assert answer.status == 200, answer.body
+
     def is_degraded(self) -> bool:
         status, told = self.health()
         return status == 200 and any("storage" in name and "degraded" in str(text) for name, text in told.items())
 
 
 def mount(kind: str, data: Path, *, image: Path) -> None:
-    """Put a file system of 48 MiB at *data*."""
+    """Put a file system of 96 MiB at *data*."""
     options: tuple[str | Path, ...] = ("-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs")
     if kind == "ext4":
         with image.open("wb") as file:
@@ -100,18 +114,22 @@ def mount(kind: str, data: Path, *, image: Path) -> None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"cannot mount {kind}: {output}")
 
 
-@pytest.fixture(params=["tmpfs", "ext4"])
+@pytest.fixture(params=["tmpfs-layout", "ext4-layout", "tmpfs-sqlite", "ext4-sqlite"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     need("mount", "mkfs.ext4", root=True)
     data = tmp_path / "data"
     data.mkdir()
-    mount(request.param, data, image=tmp_path / "disk")
+    kind, metadata = request.param.split("-")
+    mount(kind, data, image=tmp_path / "disk")
     try:
         debug = f"127.0.0.1:{free_port()}"
         health = {"storagedriver": {"enabled": True, "interval": "500ms", "threshold": 1}}
         config = config_for(tmp_path, http={"debug": {"addr": debug}}, health=health)
+        if metadata == "sqlite":
+            config += yaml.safe_dump({"database": {"enabled": True, "sqlite": str(data / "moorage.db")}})
+        floor_bytes = DATABASE_FLOOR_BYTES if metadata == "sqlite" else STORAGE_FLOOR_BYTES
         with Daemon(tmp_path, config=config, workers=2) as daemon:
-            yield Place(daemon, SmallDisk(data), Wire(daemon.address), debug)
+            yield Place(daemon, SmallDisk(data), Wire(daemon.address), debug, floor_bytes)
     finally:
         run("umount", data)
 
@@ -129,13 +147,15 @@ def test_a_blob_that_does_not_fit_is_refused_and_leaves_its_room_to_others(
     style: PushStyle, place: Place, repository: str
 ) -> None:
     small = random.Random("small").randbytes(100_000)
-    place.disk.fill(leave_bytes=6 * MIB)
+    place.disk.fill(leave_bytes=place.floor_bytes + 6 * MIB)
     large = random.Random(f"large {style}").randbytes(9 * MIB)
     for _ in range(3):
         refused(place, repository, large, style)
     if style != "chunked":
         # Chunks that were acknowledged stay for a resume; a push refused in its only request leaves nothing.
-        eventually("the refused bytes are gone", lambda: place.disk.free_bytes >= 6 * MIB - SLACK_BYTES)
+        eventually(
+            "the refused bytes are gone", lambda: place.disk.free_bytes >= place.floor_bytes + 6 * MIB - SLACK_BYTES
+        )
         place.wire.push_blob(repository, small)
     place.disk.make_room()
     place.wire.push_blob(repository, large, style)
@@ -146,7 +166,7 @@ def test_a_chunked_upload_refused_for_room_keeps_its_chunks_and_goes_on_when_the
     place: Place, repository: str
 ) -> None:
     content = random.Random("chunks").randbytes(8 * MIB)
-    place.disk.fill(leave_bytes=4 * MIB)
+    place.disk.fill(leave_bytes=place.floor_bytes + 4 * MIB)
     answer = place.wire.patch(place.wire.start_upload(repository), content[: 2 * MIB], 0)
     assert answer.status == 202
     location = answer.location
@@ -238,3 +258,52 @@ def test_on_a_full_disk_the_registry_starts_and_garbage_can_be_collected(place: 
     place.daemon.start()
     place.wire.push_blob(repository, random.Random("more").randbytes(2 * MIB))
     assert place.wire.manifest(repository, "1").body == image.manifest.content
+
+
+def test_pushes_stop_while_there_is_room_for_deletions_undo_and_collection(place: Place, repository: str) -> None:
+    images = {str(number): build_image(f"{repository}/{number}", layers=1) for number in range(40)}
+    for tag, image in images.items():
+        place.wire.push_image(repository, tag, image)
+    unfinished = place.wire.start_upload(repository)
+    place.disk.fill(leave_bytes=place.floor_bytes - 64 * 1024)
+    refused(place, repository, b"new", "monolithic")
+    assert place.wire.request("POST", f"/v2/{repository}/blobs/uploads/").status == 507
+    assert place.wire.patch(unfinished, bytes(MIB), 0).status == 507
+    assert place.wire.put_manifest(repository, "again", images["0"].manifest).status == 507
+    mount = f"/v2/other/{repository}/blobs/uploads/?mount={images['0'].blobs[0].digest}&from={repository}"
+    assert place.wire.request("POST", mount).status == 507
+    for tag, image in images.items():
+        reference = tag if int(tag) % 2 else image.manifest.digest
+        assert place.wire.delete(repository, "manifests", reference).status == 202, tag
+    assert place.wire.tags(repository) == []
+    assert place.wire.request("DELETE", unfinished).status == 204
+    if place.is_sqlite:
+        undone = place.wire.request("POST", f"/moorage/v1/tag/undo?repository={repository}&tag=1", b"{}", JSON)
+        assert undone.status == 200, undone.body
+        assert place.wire.manifest(repository, "1").body == images["1"].manifest.content
+        place.collect()
+    place.disk.make_room()
+    place.wire.push_image(repository, "again", images["0"])
+
+
+def test_a_disk_that_others_fill_to_the_last_byte_is_emptied_by_deletions_and_collection(
+    place: Place, repository: str
+) -> None:
+    """There is nobody else who could make room: all that is on the disk is wanted, or is the registry's."""
+    if not place.is_sqlite:
+        pytest.skip("without a database a deletion needs no room, and collection is offline: see the tests above")
+    large = build_image(repository, layers=1, layer_bytes=20 * MIB)
+    place.wire.push_image(repository, "large", large)
+    others = {str(number): build_image(f"{repository}/{number}", layers=1) for number in range(60)}
+    for tag, image in others.items():
+        place.wire.push_image(repository, tag, image)
+    place.disk.fill()
+    place.daemon.stop()
+    place.disk.fill()
+    place.daemon.start()
+    for tag in others:
+        assert place.wire.delete(repository, "manifests", tag).status == 202, tag
+    assert place.wire.delete(repository, "manifests", large.manifest.digest).status == 202
+    assert place.wire.put_manifest(repository, "again", large.manifest).status == 507
+    place.collect()
+    eventually("pushes work", lambda: place.wire.try_blob(repository, b"new", "monolithic").status == 201)

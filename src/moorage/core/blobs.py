@@ -7,6 +7,7 @@ from moorage.errors import BlobUnknown, PathUnknown
 from moorage.metadata.base import Cause, Links
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
+from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import Reader, StorageDriver
 
@@ -31,11 +32,17 @@ class BlobUrl:
 class Blobs:
     """The blobs of every repository."""
 
-    def __init__(self, storage: StorageDriver, links: Links, *, url_expires_s: int | None = None) -> None:
-        """With *url_expires_s*, blobs are answered by signed URLs where the storage has them."""
+    def __init__(
+        self, storage: StorageDriver, links: Links, *, url_expires_s: int | None = None, room: Room | None = None
+    ) -> None:
+        """With *url_expires_s*, blobs are answered by signed URLs where the storage has them.
+
+        *room*: what has to stay free.
+        """
         self._storage = storage
         self._links = links
         self._url_expires_s = url_expires_s
+        self._room = room or Room({})
 
     async def open(self, name: RepositoryName, digest: Digest, *, method: str) -> BlobFile | BlobUrl:
         """Find a blob for a request of *method* (GET or HEAD).
@@ -74,7 +81,11 @@ class Blobs:
         """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there.
 
         Source: distribution-spec § Mounting a blob from another repository (end-11).
+
+        Raises:
+            StorageFull: no room is left but for deletions.
         """
+        self._room.check()
         return await self._links.mount(name, digest, source=source)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:

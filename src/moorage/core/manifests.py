@@ -28,6 +28,7 @@ from moorage.oci.manifests import (
     parse,
 )
 from moorage.oci.names import Reference, RepositoryName, Tag
+from moorage.room import Room
 
 DEFAULT_PLATFORM = ("linux", "amd64")
 """What a client gets of a Docker manifest list that it cannot read. Source: content-negotiation.md; ADR 0006."""
@@ -71,11 +72,20 @@ class Pushed:
 class Manifests:
     """The manifests of every repository."""
 
-    def __init__(self, store: ManifestStore, blobs: Blobs, rules: ManifestRules, *, pulls: Pulls | None = None) -> None:
-        """*pulls*: where pulls are counted; None: nowhere."""
+    def __init__(
+        self,
+        store: ManifestStore,
+        blobs: Blobs,
+        rules: ManifestRules,
+        *,
+        pulls: Pulls | None = None,
+        room: Room | None = None,
+    ) -> None:
+        """*pulls*: where pulls are counted; None: nowhere. *room*: what has to stay free."""
         self._store = store
         self._blobs = blobs
         self._pulls = pulls
+        self._room = room or Room({})
         self.rules = rules
 
     async def get(
@@ -123,7 +133,9 @@ class Manifests:
             DigestInvalid: *reference* is a digest, and not that of *payload*.
             ManifestInvalid: it is malformed, too large, or refers to too much. Nothing is written.
             ReferencesUnknown: it refers to content that the repository does not have. Nothing is written.
+            StorageFull: no room is left but for deletions.
         """
+        self._room.check()
         self.check_size(len(payload))
         digest = _digest(reference, payload)
         manifest = parse(payload, content_type)

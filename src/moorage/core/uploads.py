@@ -27,6 +27,7 @@ from moorage.errors import (
 from moorage.metadata.base import Expectation, Links, Sessions, UploadSession
 from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.oci.names import RepositoryName
+from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver, Writer
 
@@ -59,17 +60,24 @@ class Uploads:
         links: Links,
         *,
         sessions: Sessions | None = None,
+        room: Room | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """*sessions*: where sessions are listed; None: in storage alone."""
+        """*sessions*: where sessions are listed; None: in storage alone. *room*: what has to stay free."""
         self._storage = storage
         self._links = links
         self._sessions = sessions
+        self._room = room or Room({})
         self._now = now
         self._hashers: OrderedDict[str, Hasher] = OrderedDict()
 
     async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256") -> Session:
-        """Open a session whose bytes are going to be named by *algorithm* (end-4a, end-4c)."""
+        """Open a session whose bytes are going to be named by *algorithm* (end-4a, end-4c).
+
+        Raises:
+            StorageFull: no room is left but for deletions.
+        """
+        self._room.check()
         session = str(uuid.uuid4())
         try:
             await self._make(name, session)
@@ -266,6 +274,7 @@ class Uploads:
             hasher = None  # Another worker had a part of it, or a part could not be written.
         self._hashers.pop(session, None)
         async for chunk in chunks:
+            self._room.take(len(chunk))
             await writer.write(chunk, observer=None if hasher is None else hasher.update)
         if hasher is not None:
             self._remember(session, hasher)

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from moorage.errors import BackendError, StorageFull
 from moorage.http.responses import Response
+from moorage.room import Room
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 
@@ -31,8 +32,8 @@ class Metrics(Protocol):
 class DebugApp:
     """``GET /debug/health``: 200 with ``{}``; 200 and "degraded" without room; 503 where something does not answer.
 
-    Asked are storage and, if there is one, the database. Without room the status stays 200, because pulls and deletes
-    go on and no load balancer should stop them.
+    Asked are storage and, if there is one, the database. Where so little room is left that pushes are refused, the
+    status stays 200, because pulls and deletes go on and no load balancer should stop them.
 
     ``GET`` of ``http.debug.prometheus.path``: the node's metrics, where they are on.
 
@@ -44,11 +45,13 @@ class DebugApp:
         storage: StorageDriver,
         database: Database | None = None,
         *,
+        room: Room | None = None,
         metrics: Metrics | None = None,
         metrics_path: str = "",
     ) -> None:
         self._storage = storage
         self._database = database
+        self._room = room or Room({})
         self._metrics = metrics
         self._metrics_path = metrics_path
         self._lock = asyncio.Lock()
@@ -78,6 +81,7 @@ class DebugApp:
             try:
                 async with asyncio.timeout(_DEADLINE_S):
                     await ask()
+                self._room.check()
             except StorageFull:
                 found[name] = "degraded: no room left; pushes are refused, pulls and deletes go on"
             except (BackendError, TimeoutError) as exc:

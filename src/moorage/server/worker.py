@@ -147,13 +147,14 @@ def _observer(station: Station) -> Observer | None:
 def _debug_app(config: Config, registry: Registry, station: Station) -> DebugApp:
     storage, database = registry.storage, registry.metadata.database
     if station.metrics is None:
-        return DebugApp(storage, database)
+        return DebugApp(storage, database, room=registry.room)
     from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
 
     counts = config.database.metrics
     rows = row_counts(database) if database is not None and counts.enabled else None
     exposition = Exposition(station.metrics, rows=rows, interval=counts.interval)
-    return DebugApp(storage, database, metrics=exposition, metrics_path=config.http.debug.prometheus.path)
+    path = config.http.debug.prometheus.path
+    return DebugApp(storage, database, room=registry.room, metrics=exposition, metrics_path=path)
 
 
 class _StopSignal:

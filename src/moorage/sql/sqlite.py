@@ -8,7 +8,6 @@ share one fsync. Between processes the file's own lock decides.
 import asyncio
 import contextlib
 import copy
-import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -21,6 +20,8 @@ from typing import NoReturn, Self
 
 from moorage.errors import BackendError, DatabaseConflict, DatabaseUnavailable, StorageFull
 from moorage.sql.base import Database, Query, Row, Session, Value, microseconds
+from moorage.sql.reserve import Reserve
+from moorage.sql.sqlite_lists import expanded
 from moorage.sql.write_ahead import switch_on
 
 sqlite3.register_adapter(datetime, microseconds)
@@ -35,8 +36,6 @@ _GROUP_LIMIT = 64
 _MANY = 500
 """After so many statements in a row, let others have the event loop."""
 _CACHE_KIB = 16 * 1024
-_PLACES_LIMIT = 1024
-"""Items of a list that get a parameter each; there are builds of SQLite that take 32,766 in all."""
 _CLOSED = "the database is closed"
 _UNAVAILABLE = frozenset(
     {
@@ -58,24 +57,26 @@ class SqliteDatabase(Database):
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keeps_reserve: bool = False) -> None:
         """Connect; see :meth:`open`, which also starts the writer."""
         self.path = path
+        reserve = Reserve(path, is_kept=keeps_reserve)
+        reserve.look()  # To open it takes room, too.
         self._reader = _connect(path, "PRAGMA query_only = on")
         self._heavy = _connect(path, "PRAGMA query_only = on")
         self._heavy_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-heavy")
-        self._writer = _Writer(_connect(path, "PRAGMA synchronous = full"))
+        self._writer = _Writer(_connect(path, "PRAGMA synchronous = full"), reserve)
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
-        """Open the file, which is made if it is not there.
+    async def open(cls, path: Path, *, keeps_reserve: bool = False) -> Self:
+        """Open the file, which is made if it is not there. *keeps_reserve*: see ``reserve.py``.
 
         Raises:
             DatabaseUnavailable: it cannot be opened, or is no database.
             StorageFull: there is no room for it.
         """
         try:
-            return cls(path)
+            return cls(path, keeps_reserve=keeps_reserve)
         except sqlite3.Error as exc:
             _fail(exc)
 
@@ -143,8 +144,9 @@ class _Turn:
 class _Writer:
     """Gives transactions their turns, and commits those that came together."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, reserve: Reserve) -> None:
         self._connection = connection
+        self._reserve = reserve
         self._session = _SqliteSession(connection)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._turns: asyncio.Queue[_Turn | None] = asyncio.Queue()
@@ -203,12 +205,15 @@ class _Writer:
         is_last = False
         failure: Exception | None = None
         try:
+            await self._prepare()
             await self._begin()
             is_last = await self._gather()
             await self._commit()
         except (BackendError, sqlite3.Error) as exc:
             failure = exc
             self._undo()
+            if isinstance(exc, StorageFull):
+                self._reserve.release()
         for turn in self._group:
             turn.settle(failure)
         self._group = []
@@ -239,6 +244,14 @@ class _Writer:
         if not is_kept:
             self._execute("ROLLBACK TO turn")
         self._execute("RELEASE turn")
+
+    async def _prepare(self) -> None:
+        """See to it that there is room for a transaction, and that the log does not grow while it is short."""
+        pages = self._reserve.log_pages
+        if self._reserve.look():
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._reserve.make)
+        if pages != self._reserve.log_pages:
+            self._execute(f"PRAGMA wal_autocheckpoint = {self._reserve.log_pages}")
 
     async def _begin(self) -> None:
         deadline = asyncio.get_running_loop().time() + _TURN_DEADLINE_S
@@ -351,31 +364,8 @@ def _first(connection: sqlite3.Connection, query: Query, args: tuple[Value, ...]
 def _run(connection: sqlite3.Connection, query: Query, args: tuple[Value, ...]) -> sqlite3.Cursor:
     text = query.sqlite
     if "= ANY(" in text:
-        text, args = _expanded(text, args)
+        text, args = expanded(text, args)
     return connection.execute(text, args)
-
-
-def _expanded(text: str, args: tuple[Value, ...]) -> tuple[str, tuple[Value, ...]]:
-    """``= ANY(?n)``, which SQLite does not have, as ``IN (…)``.
-
-    However long lists are, few different statements come of it: each is prepared once and kept.
-    """
-    flat: list[Value] = list(args)
-    for number, value in enumerate(args, 1):
-        if not isinstance(value, (list, tuple)):
-            continue
-        if value and len(value) <= _PLACES_LIMIT:
-            more = [*value[1:], *[value[-1]] * ((1 << (len(value) - 1).bit_length()) - len(value))]
-            words = ", ".join(f"?{index}" for index in (number, *range(len(flat) + 1, len(flat) + len(more) + 1)))
-            flat[number - 1] = value[0]
-            flat += more
-        else:
-            is_binary = value and isinstance(value[0], bytes)
-            item = "from_hex(value)" if is_binary else "value"
-            flat[number - 1] = json.dumps([each.hex() for each in value] if is_binary else value)
-            words = f"SELECT {item} FROM json_each(?{number})"  # noqa: S608 - nothing of what is asked for
-        text = text.replace(f"= ANY(?{number})", f"IN ({words})")
-    return text, tuple(flat)
 
 
 def _code(exc: sqlite3.Error) -> int:

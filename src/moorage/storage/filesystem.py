@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from moorage.errors import BackendError, PathUnknown, StorageFull, StorageUnavailable
+from moorage.errors import BackendError, PathUnknown, StorageUnavailable
+from moorage.room import STORAGE_FLOOR_BYTES, Room
 from moorage.storage.base import (
     Capability,
     Entry,
@@ -61,7 +62,6 @@ from moorage.storage.folders import (
 from moorage.storage.watching import Watch
 
 _INLINE_NAMES = 1000
-_PROBE_FREE_BYTES = 1 << 20
 _THREADS = 32
 """They wait for the disk, they do not compute: the more wait together, the more of them share a journal commit."""
 
@@ -245,7 +245,7 @@ class FilesystemDriver(StorageDriver):
             raise as_storage_error(exc, path, must_exist=True) from exc
 
     async def probe(self) -> None:
-        """See the interface. Full is also what has less than 1 MiB left: the next upload would fail."""
+        """See the interface. Full is also what has less than 1 MiB left: pushes are refused."""
         self._check_place()
         try:
             await self._run(self._probe)
@@ -378,10 +378,7 @@ class FilesystemDriver(StorageDriver):
         return failures
 
     def _probe(self) -> None:
-        room = os.statvfs(self._root or "/")
-        if room.f_bavail * room.f_frsize < _PROBE_FREE_BYTES:
-            msg = f"{self._root}: less than {_PROBE_FREE_BYTES} bytes left"
-            raise StorageFull(msg)
+        Room({Path(self._root or "/"): STORAGE_FLOOR_BYTES}).check()
         temporary, content = temporary_in(self._root), secrets.token_bytes(64)
         write_new(temporary, content, sync=self._fsync)
         try:

@@ -52,7 +52,7 @@ async def open_metadata(config: Config, store: Store, storage: StorageDriver) ->
                 catalogue=LayoutCatalogue(storage),
             )
         case SqliteStore(path=path):
-            return _over(await SqliteDatabase.open(path), config)
+            return _over(await SqliteDatabase.open(path, keeps_reserve=True), config)
         case PostgresStore():
             from moorage.wiring.postgres import open_postgres  # noqa: PLC0415 - a start on SQLite need not wait for it
 

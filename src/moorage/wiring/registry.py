@@ -21,6 +21,7 @@ from moorage.http.states import UploadStates
 from moorage.http.uploads import UploadHandlers
 from moorage.http.urls import Urls
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
+from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.identity import content_of
@@ -30,7 +31,7 @@ from moorage.wiring.apis import gitlab_handlers, moorage_handlers
 from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
 from moorage.wiring.metadata import Metadata, open_metadata
-from moorage.wiring.storage import storage_driver
+from moorage.wiring.storage import room_for, storage_driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Registry:
     storage: StorageDriver
     uploads: Uploads
     metadata: Metadata
+    room: Room
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """What one process of a node does for as long as it lives."""
 
@@ -65,9 +67,10 @@ async def build(config: Config, store: Store, *, secret: bytes, observer: Observ
     storage = storage_driver(config)
     _watch(store, storage)
     metadata = await open_metadata(config, store, storage)
-    blobs = Blobs(storage, metadata.links, url_expires_s=_url_expires_s(config, storage))
-    manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls)
-    uploads = Uploads(storage, metadata.links, sessions=metadata.sessions)
+    room = room_for(config, store)
+    blobs = Blobs(storage, metadata.links, url_expires_s=_url_expires_s(config, storage), room=room)
+    manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
+    uploads = Uploads(storage, metadata.links, sessions=metadata.sessions, room=room)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
     states = UploadStates(secret, shared=config.http.secret)
@@ -92,7 +95,7 @@ async def build(config: Config, store: Store, *, secret: bytes, observer: Observ
         access_log=AccessLog(log_settings(config)),
     )
     collecting = () if database is None else agents(config, database, storage, observer)
-    return Registry(app, storage, uploads, metadata, (*metadata.chores, *collecting))
+    return Registry(app, storage, uploads, metadata, room, (*metadata.chores, *collecting))
 
 
 def _watch(store: Store, storage: StorageDriver) -> None:

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from moorage.config import Config, FilesystemDriver, InmemoryDriver
+from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
+from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES, Room
 from moorage.storage import filesystem, memory
 from moorage.storage.base import StorageDriver
 
@@ -21,3 +23,15 @@ def storage_driver(config: Config) -> StorageDriver:
         return memory.MemoryDriver()
     msg = "this storage driver is accepted, not implemented yet; use filesystem"
     raise ConfigurationError([Mistake("storage", msg)])
+
+
+def room_for(config: Config, store: Store) -> Room:
+    """What pushes leave free, where the blobs are and where an SQLite file is."""
+    floors: dict[Path, int] = {}
+    driver = config.storage.driver
+    if isinstance(driver, FilesystemDriver):
+        floors[Path(driver.rootdirectory)] = STORAGE_FLOOR_BYTES
+    if isinstance(store, SqliteStore):
+        folder = store.path.absolute().parent
+        floors[folder] = DATABASE_FLOOR_BYTES
+    return Room(floors)

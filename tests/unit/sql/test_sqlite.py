@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import DatabaseConflict, DatabaseUnavailable
-from moorage.sql import sqlite
+from moorage.sql import sqlite, sqlite_lists
 from moorage.sql.base import Value, moment
 from moorage.sql.sqlite import SqliteDatabase
 from unit.sql.sqlite_files import IDS, PUT, SCHEMA, SLOW, ids, opened, put, q, trace, writer
@@ -116,7 +116,7 @@ async def test_nothing_is_among_no_items_not_even_what_is_unknown(database: Sqli
 async def test_lists_of_all_lengths_make_few_statements(database: SqliteDatabase) -> None:
     said: set[str] = set()
     trace(database, lambda statement: said.add(statement.partition("IN (")[2]) if "IN (" in statement else None)
-    texts = {sqlite._expanded("a = ANY(?1)", (list(range(count)),))[0] for count in range(3000)}
+    texts = {sqlite_lists.expanded("a = ANY(?1)", (list(range(count)),))[0] for count in range(3000)}
     assert len(texts) == 12, "none or very many; 1, 2, 4 … 1024"
 
 

@@ -1,0 +1,71 @@
+"""Stops pushes while there is still room for deletions: a full disk is emptied by what writes to it, too."""
+
+import errno
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from moorage.errors import StorageFull
+
+MIB: Final = 1 << 20
+STORAGE_FLOOR_BYTES: Final = MIB
+"""Where blobs are. A deletion writes next to nothing there."""
+DATABASE_FLOOR_BYTES: Final = 16 * MIB
+"""Where an SQLite file is: 4 MiB for its log until that is used again from its beginning, as much for the longest
+transaction beside it, and the rest for what the file itself grows by while deletions note what they took."""
+
+_FRESH_S = 1.0
+_FRESH_BYTES = MIB // 4
+"""How long one look holds, and for how many bytes of pieces: a crowd of uploads is stopped near the floor."""
+
+
+class Room:
+    """Some folders, and how much has to stay free where they are."""
+
+    def __init__(self, floors: Mapping[Path, int]) -> None:
+        """*floors*: bytes for each folder; of two on one file system the larger counts."""
+        self._floors = {str(folder): floor for folder, floor in floors.items()}
+        self._looked_at = float("-inf")
+        self._left_bytes = 0
+
+    def take(self, size_bytes: int) -> None:
+        """Ask for room for a piece that is to be added; only now and then the file systems are asked.
+
+        Raises:
+            StorageFull: what is left is kept for deletions.
+        """
+        now = time.monotonic()
+        if self._left_bytes < size_bytes or now - self._looked_at > _FRESH_S:
+            self.check()
+            self._looked_at, self._left_bytes = now, _FRESH_BYTES
+        self._left_bytes -= size_bytes
+
+    def check(self) -> None:
+        """Ask the file systems at once.
+
+        Raises:
+            StorageFull: one has less than its floor.
+        """
+        for folder, floor_bytes in self._floors.items():
+            left_bytes = free_bytes(folder)
+            if left_bytes is not None and left_bytes < floor_bytes:
+                self._left_bytes = 0
+                msg = f"{folder}: {left_bytes} bytes are left, and the last {floor_bytes} are kept for deletions"
+                raise StorageFull(msg)
+
+
+def free_bytes(folder: str | os.PathLike[str]) -> int | None:
+    """Return how much may still be written below a folder; None: the file system does not say.
+
+    One without a size of its own, such as some FUSE mounts, says 0 of 0.
+    """
+    try:
+        found = os.statvfs(folder)
+    except OSError as exc:
+        # What is wrong there the write itself finds out, and says better.
+        if exc.errno in {errno.ENOSYS, errno.ENOENT, errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOTDIR}:
+            return None
+        raise
+    return found.f_bavail * found.f_frsize if found.f_blocks else None

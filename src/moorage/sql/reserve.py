@@ -1,0 +1,79 @@
+"""Keeps some room for an SQLite file: a file of no use beside it, which goes when there is no other room.
+
+Deletions write to the database. On a disk that somebody else has filled to the last byte they would wait for room that
+only they can make.
+"""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from moorage.room import DATABASE_FLOOR_BYTES, MIB, free_bytes
+
+RESERVE_BYTES: Final = 8 * MIB
+"""As much as the log takes until it is used again, and as much for the file to grow."""
+_STEP_BYTES = MIB
+"""So much of it goes at once: whoever fills the disk may take that, too. It is enough for one transaction, and below it
+the next may not have its room."""
+_PLENTY_BYTES = DATABASE_FLOOR_BYTES + 2 * RESERVE_BYTES
+"""From here on the reserve is made again: it takes nothing away from pushes that have just begun to work."""
+_LOG_PAGES = 1000
+_SHORT_LOG_PAGES = 100
+"""The log is brought into the file after so many pages; earlier while room is short, so that it does not grow."""
+
+
+class Reserve:
+    """The file beside a database that can be done without."""
+
+    def __init__(self, database: Path, *, is_kept: bool) -> None:
+        """*is_kept*: whether this process makes it; any lets go of it."""
+        self._folder = str(database.absolute().parent)
+        self._file = database.absolute().with_name(f"{database.name}-reserve")
+        self._is_kept = is_kept
+        self.log_pages = _LOG_PAGES
+        """After how many pages the log is to be brought in."""
+
+    def look(self) -> bool:
+        """Let go of a step of it where nothing else is left; return whether it is to be made, see :meth:`make`."""
+        left_bytes = free_bytes(self._folder)
+        if left_bytes is None:
+            return False
+        if left_bytes < _STEP_BYTES:
+            self._shrink_to(self._size_bytes() - _STEP_BYTES)
+        self.log_pages = _SHORT_LOG_PAGES if left_bytes < DATABASE_FLOOR_BYTES else _LOG_PAGES
+        return self._is_kept and left_bytes >= _PLENTY_BYTES and self._size_bytes() < RESERVE_BYTES
+
+    def release(self) -> None:
+        """Give all of its room to the database."""
+        self._shrink_to(0)
+
+    def make(self) -> None:
+        """Take the room; without enough of it, take none. Slow: not for the event loop.
+
+        The bytes are random, because some file systems give no room to a hole or to what can be compressed.
+        """
+        self.release()
+        try:
+            fd = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError:  # Another process makes it, or nobody may.
+            return
+        try:
+            with open(fd, "wb") as file:  # noqa: PTH123 - it is a descriptor
+                file.writelines(secrets.token_bytes(MIB) for _ in range(RESERVE_BYTES // MIB))
+        except OSError:
+            self.release()
+
+    def _size_bytes(self) -> int:
+        try:
+            return self._file.stat().st_size
+        except OSError:
+            return 0
+
+    def _shrink_to(self, size_bytes: int) -> None:
+        with contextlib.suppress(OSError):
+            if size_bytes > 0:
+                os.truncate(self._file, size_bytes)
+            else:
+                self._file.unlink()

@@ -121,6 +121,11 @@ class InProcess:
         """Whether storage has a blob."""
         return self._run(self.storage.exists(paths.blob(Digest.parse(digest))))
 
+    def leave_bytes(self, digest: str, content: bytes | None) -> None:
+        """Let *content* be what storage has of a blob, whatever its digest says; None: nothing."""
+        path = paths.blob(Digest.parse(digest))
+        self._run(self.storage.delete(path) if content is None else self.storage.put(path, content))
+
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
 

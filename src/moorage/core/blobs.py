@@ -1,14 +1,17 @@
 """Blobs of a repository: find, read, mount, take out."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from moorage.errors import BlobUnknown, PathUnknown
-from moorage.metadata.base import Cause, Links
+from moorage.metadata.base import Cause, LinkedBlob, Links
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.storage.base import Reader, StorageDriver
+from moorage.telemetry import get_log
+
+_log = get_log("blobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,19 @@ class BlobUrl:
 class Blobs:
     """The blobs of every repository."""
 
-    def __init__(self, storage: StorageDriver, links: Links, *, url_expires_s: int | None = None) -> None:
-        """With *url_expires_s*, blobs are answered by signed URLs where the storage has them."""
+    def __init__(
+        self,
+        storage: StorageDriver,
+        links: Links,
+        *,
+        url_expires_s: int | None = None,
+        note_damage: Callable[[Digest], None] = lambda _: None,
+    ) -> None:
+        """With *url_expires_s*, blobs are answered by signed URLs where the storage has them.
+
+        *note_damage*: is told of a blob whose bytes are not as many as they should be, whenever somebody asks for it.
+        """
+        self._note_damage = note_damage
         self._storage = storage
         self._links = links
         self._url_expires_s = url_expires_s
@@ -41,12 +55,13 @@ class Blobs:
         """Find a blob for a request of *method* (GET or HEAD).
 
         Raises:
-            BlobUnknown: it is not in the repository, or its bytes are not in storage.
+            BlobUnknown: it is not in the repository, or its bytes are not in storage, or not all of them.
         """
         # A client that asks by HEAD leaves out the upload and pushes a manifest that names the blob: the answer has to
         # stay true that long.
-        find = self._links.promise if method == "HEAD" else self._links.has
-        if not await find(name, digest):
+        find = self._links.promise if method == "HEAD" else self._links.find
+        linked = await find(name, digest)
+        if linked is None:
             raise _unknown(digest)
         path = paths.blob(digest)
         if self._url_expires_s is not None:
@@ -54,13 +69,30 @@ class Blobs:
             if url is not None:
                 return BlobUrl(digest, url)
         try:
-            return BlobFile(digest, await self._storage.open(path))
+            reader = await self._storage.open(path)
         except PathUnknown:
             raise _unknown(digest) from None
+        if not self._is_whole(digest, linked, reader.size_bytes):
+            reader.close()
+            raise _unknown(digest)
+        return BlobFile(digest, reader)
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
-        """Those of *digests* that the repository does not have as blobs."""
-        return await self._links.missing(name, digests)
+        """Those of *digests* that the repository does not have as blobs, or not whole."""
+        linked = await self._links.find_each(name, digests)
+        there = list(linked)
+        stats = await self._storage.stat_each([paths.blob(digest) for digest in there])
+        whole = {
+            digest
+            for digest, stat in zip(there, stats, strict=True)
+            if stat is not None and self._is_whole(digest, linked[digest], stat.size_bytes)
+        }
+        return set(digests) - whole
+
+    async def sizes(self, digests: Sequence[Digest]) -> Mapping[Digest, int]:
+        """How many bytes each blob has, of those that are in storage."""
+        stats = await self._storage.stat_each([paths.blob(digest) for digest in digests])
+        return {digest: stat.size_bytes for digest, stat in zip(digests, stats, strict=True) if stat is not None}
 
     async def content(self, digest: Digest, *, limit_bytes: int) -> bytes | None:
         """The bytes of a blob; None if they are not in storage, or too many."""
@@ -71,11 +103,18 @@ class Blobs:
             return None
 
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
-        """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there.
+        """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there, or damaged.
 
         Source: distribution-spec § Mounting a blob from another repository (end-11).
         """
-        return await self._links.mount(name, digest, source=source)
+        linked = await self._links.find(source, digest)
+        if linked is None:
+            return False
+        try:
+            stat = await self._storage.stat(paths.blob(digest))
+        except PathUnknown:
+            return False
+        return self._is_whole(digest, linked, stat.size_bytes) and await self._links.mount(name, digest, source=source)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         """Take a blob out of the repository, at once. Its bytes stay for the others until garbage collection.
@@ -84,6 +123,25 @@ class Blobs:
             BlobUnknown: it was not there.
         """
         await self._links.unlink(name, digest, cause=cause)
+
+    def _is_whole(self, digest: Digest, linked: LinkedBlob, size_bytes: int) -> bool:
+        """Whether a blob has the bytes that it should have. If not it counts as absent, so that a push brings it back.
+
+        Without a known size only that nothing is left can be seen, as after a power cut.
+        """
+        if linked.size_bytes is None:
+            is_whole = size_bytes > 0 or Digest.of(b"", digest.algorithm) == digest
+        else:
+            is_whole = size_bytes == linked.size_bytes
+        if not is_whole:
+            _log.error(
+                "blob damaged in storage: it counts as absent until it is pushed again",
+                digest=str(digest),
+                size_bytes=size_bytes,
+                wanted_bytes=linked.size_bytes,
+            )
+            self._note_damage(digest)
+        return is_whole
 
 
 def _unknown(digest: Digest) -> BlobUnknown:

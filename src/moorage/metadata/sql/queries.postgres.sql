@@ -21,7 +21,7 @@ SELECT put_manifest_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $
 
 -- The last column: whether its review comes so soon that the answer is only good if the review is put off.
 -- asked_blob --
-SELECT q.review_after < now() + d.value / 2 * interval '1 microsecond' OR coalesce(q.claimed_until > now(), false)
+SELECT q.review_after < now() + d.value / 2 * interval '1 microsecond' OR coalesce(q.claimed_until > now(), false), b.size
 FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
 LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
 LEFT JOIN gc_review_after_defaults d ON d.event = 'blob_upload'

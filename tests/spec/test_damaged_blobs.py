@@ -1,0 +1,98 @@
+"""Blobs whose bytes are not as they should be: nothing is acknowledged that cannot be pulled, and a push heals it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from moorage.oci.digests import Digest
+from spec.expect import holds_for_every_response, refused
+from support import images
+from support.in_process import InProcess
+from support.registry_client import RegistryClient
+
+NAME, OTHER = "group/app", "group/other"
+MADE = images.image("damaged")
+LAYER = MADE.blobs[1]
+
+
+class Damaged:
+    """A registry with an image, the bytes of one of whose layers can be changed."""
+
+    def __init__(self, folder: Path | None, stack: ExitStack) -> None:
+        self.registry = stack.enter_context(InProcess(folder))
+        self.client = stack.enter_context(RegistryClient(self.registry.address, observe=holds_for_every_response))
+        images.push_image(self.client, NAME, "latest", MADE)
+
+    def leave(self, content: bytes | None) -> None:
+        """Let *content* be all that there is of the layer; None: nothing."""
+        self.registry.leave_bytes(LAYER.digest, content)
+
+
+@pytest.fixture(params=[True, False], ids=["database", "link files"])
+def has_database(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, *, has_database: bool) -> Iterator[Damaged]:
+    with ExitStack() as stack:
+        yield Damaged(tmp_path if has_database else None, stack)
+
+
+DAMAGES = {"gone": None, "empty": b"", "cut": LAYER.body[:-1], "grown": LAYER.body + b"x"}
+
+
+def is_known(damage: str, *, has_database: bool) -> bool:
+    """Whether the damage can be seen without reading: without a database nobody has noted the size."""
+    return has_database or damage in ("gone", "empty")
+
+
+@pytest.fixture(params=DAMAGES)
+def damage(request: pytest.FixtureRequest, damaged: Damaged, *, has_database: bool) -> str:
+    name = str(request.param)
+    if not is_known(name, has_database=has_database):
+        pytest.skip("link files do not say how large a blob is")
+    damaged.leave(DAMAGES[name])
+    return name
+
+
+def test_it_counts_as_absent(damaged: Damaged, damage: str) -> None:
+    refused(damaged.client.get_blob(NAME, LAYER.digest), 404, "BLOB_UNKNOWN")
+    assert damaged.client.head_blob(NAME, LAYER.digest).status == 404, damage
+
+
+@pytest.mark.parametrize("source", [NAME, None])
+def test_a_mount_of_it_is_an_upload(damaged: Damaged, damage: str, source: str | None) -> None:
+    started = damaged.client.mount_blob(OTHER, LAYER.digest, source)
+    assert started.status == 202, damage
+    assert damaged.client.close_upload(started.location, LAYER.digest, LAYER.body).status == 201
+    for name in (NAME, OTHER):
+        assert damaged.client.get_blob(name, LAYER.digest).body == LAYER.body
+
+
+def test_an_image_that_needs_it_is_refused(damaged: Damaged, damage: str) -> None:
+    response = damaged.client.put_manifest(NAME, "again", MADE.manifest.body, MADE.manifest.media_type)
+    refused(response, 400, "MANIFEST_BLOB_UNKNOWN")
+    assert LAYER.digest in response.body.decode(), damage
+
+
+def test_a_whole_push_heals_it(damaged: Damaged, damage: str) -> None:
+    assert damaged.client.post_blob(NAME, LAYER.digest, LAYER.body).status == 201, damage
+    assert damaged.client.get_blob(NAME, LAYER.digest).body == LAYER.body
+    again = damaged.client.put_manifest(NAME, "again", MADE.manifest.body, MADE.manifest.media_type)
+    assert again.status == 201
+
+
+def test_a_push_by_a_session_heals_it(damaged: Damaged, damage: str) -> None:
+    started = damaged.client.start_upload(NAME)
+    assert damaged.client.close_upload(started.location, LAYER.digest, LAYER.body).status == 201, damage
+    assert damaged.client.head_blob(NAME, LAYER.digest).headers["Content-Length"] == str(len(LAYER.body))
+
+
+def test_the_blob_of_no_bytes_is_whole(damaged: Damaged) -> None:
+    empty = Digest.of(b"")
+    damaged.client.push_blob(NAME, b"", str(empty))
+    assert damaged.client.get_blob(NAME, str(empty)).status == 200
+    assert damaged.client.mount_blob(OTHER, str(empty), NAME).status == 201

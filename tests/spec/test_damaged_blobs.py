@@ -30,64 +30,50 @@ class Damaged:
         self.registry.leave_bytes(LAYER.digest, content)
 
 
-@pytest.fixture(params=[True, False], ids=["database", "link files"])
-def has_database(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
-
-
-@pytest.fixture
-def damaged(tmp_path: Path, *, has_database: bool) -> Iterator[Damaged]:
-    with ExitStack() as stack:
-        yield Damaged(tmp_path if has_database else None, stack)
-
-
 DAMAGES = {"gone": None, "empty": b"", "cut": LAYER.body[:-1], "grown": LAYER.body + b"x"}
+SEEN = [(True, damage) for damage in DAMAGES] + [(False, "gone"), (False, "empty")]
+"""With a database or not, and a damage that can be seen: without one nobody has noted how large a blob is."""
 
 
-def is_known(damage: str, *, has_database: bool) -> bool:
-    """Whether the damage can be seen without reading: without a database nobody has noted the size."""
-    return has_database or damage in ("gone", "empty")
+@pytest.fixture(params=SEEN, ids=str)
+def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Damaged]:
+    has_database, damage = request.param
+    with ExitStack() as stack:
+        damaged = Damaged(tmp_path if has_database else None, stack)
+        damaged.leave(DAMAGES[damage])
+        yield damaged
 
 
-@pytest.fixture(params=DAMAGES)
-def damage(request: pytest.FixtureRequest, damaged: Damaged, *, has_database: bool) -> str:
-    name = str(request.param)
-    if not is_known(name, has_database=has_database):
-        pytest.skip("link files do not say how large a blob is")
-    damaged.leave(DAMAGES[name])
-    return name
-
-
-def test_it_counts_as_absent(damaged: Damaged, damage: str) -> None:
+def test_it_counts_as_absent(damaged: Damaged) -> None:
     refused(damaged.client.get_blob(NAME, LAYER.digest), 404, "BLOB_UNKNOWN")
-    assert damaged.client.head_blob(NAME, LAYER.digest).status == 404, damage
+    assert damaged.client.head_blob(NAME, LAYER.digest).status == 404
 
 
 @pytest.mark.parametrize("source", [NAME, None])
-def test_a_mount_of_it_is_an_upload(damaged: Damaged, damage: str, source: str | None) -> None:
+def test_a_mount_of_it_is_an_upload(damaged: Damaged, source: str | None) -> None:
     started = damaged.client.mount_blob(OTHER, LAYER.digest, source)
-    assert started.status == 202, damage
+    assert started.status == 202
     assert damaged.client.close_upload(started.location, LAYER.digest, LAYER.body).status == 201
     for name in (NAME, OTHER):
         assert damaged.client.get_blob(name, LAYER.digest).body == LAYER.body
 
 
-def test_an_image_that_needs_it_is_refused(damaged: Damaged, damage: str) -> None:
+def test_an_image_that_needs_it_is_refused(damaged: Damaged) -> None:
     response = damaged.client.put_manifest(NAME, "again", MADE.manifest.body, MADE.manifest.media_type)
     refused(response, 400, "MANIFEST_BLOB_UNKNOWN")
-    assert LAYER.digest in response.body.decode(), damage
+    assert LAYER.digest in response.body.decode()
 
 
-def test_a_whole_push_heals_it(damaged: Damaged, damage: str) -> None:
-    assert damaged.client.post_blob(NAME, LAYER.digest, LAYER.body).status == 201, damage
+def test_a_whole_push_heals_it(damaged: Damaged) -> None:
+    assert damaged.client.post_blob(NAME, LAYER.digest, LAYER.body).status == 201
     assert damaged.client.get_blob(NAME, LAYER.digest).body == LAYER.body
     again = damaged.client.put_manifest(NAME, "again", MADE.manifest.body, MADE.manifest.media_type)
     assert again.status == 201
 
 
-def test_a_push_by_a_session_heals_it(damaged: Damaged, damage: str) -> None:
+def test_a_push_by_a_session_heals_it(damaged: Damaged) -> None:
     started = damaged.client.start_upload(NAME)
-    assert damaged.client.close_upload(started.location, LAYER.digest, LAYER.body).status == 201, damage
+    assert damaged.client.close_upload(started.location, LAYER.digest, LAYER.body).status == 201
     assert damaged.client.head_blob(NAME, LAYER.digest).headers["Content-Length"] == str(len(LAYER.body))
 
 

@@ -126,6 +126,10 @@ class InProcess:
         path = paths.blob(Digest.parse(digest))
         self._run(self.storage.delete(path) if content is None else self.storage.put(path, content))
 
+    def put(self, path: str, content: bytes) -> None:
+        """Leave an object in storage, as another registry may have."""
+        self._run(self.storage.put(path, content))
+
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
 

@@ -1,6 +1,6 @@
 """Blobs of a repository: find, read, mount, take out."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from moorage.errors import BlobUnknown, PathUnknown
@@ -34,19 +34,8 @@ class BlobUrl:
 class Blobs:
     """The blobs of every repository."""
 
-    def __init__(
-        self,
-        storage: StorageDriver,
-        links: Links,
-        *,
-        url_expires_s: int | None = None,
-        note_damage: Callable[[Digest], None] = lambda _: None,
-    ) -> None:
-        """With *url_expires_s*, blobs are answered by signed URLs where the storage has them.
-
-        *note_damage*: is told of a blob whose bytes are not as many as they should be, whenever somebody asks for it.
-        """
-        self._note_damage = note_damage
+    def __init__(self, storage: StorageDriver, links: Links, *, url_expires_s: int | None = None) -> None:
+        """With *url_expires_s*, blobs are answered by signed URLs where the storage has them."""
         self._storage = storage
         self._links = links
         self._url_expires_s = url_expires_s
@@ -140,7 +129,6 @@ class Blobs:
                 size_bytes=size_bytes,
                 wanted_bytes=linked.size_bytes,
             )
-            self._note_damage(digest)
         return is_whole
 
 

@@ -89,7 +89,7 @@ class TestContentTypeOfNoManifest:
     def test_an_image_is_held_to_the_checks_of_images_and_served_as_one(
         self, registry: RegistryClient, repository: str, content_type: str, declared: str | None
     ) -> None:
-        made = images.image(f"sent as {content_type}", mediaType=declared)
+        made = images.image(f"sent as {content_type}, {declared}", mediaType=declared)
         manifest = made.manifest.as_type(content_type)
         refused(put(registry, repository, manifest), 400, "MANIFEST_BLOB_UNKNOWN")
         images.push_blobs(registry, repository, made.blobs)

@@ -99,7 +99,7 @@ def test_of_a_stored_list_whose_entries_lack_something_the_default_platform_is_f
 ) -> None:
     digest = folder.store("app", "child", CHILD.manifest.body)
     entry = {"mediaType": images.OCI_MANIFEST, "size": 1, "digest": digest}
-    entry["platform"] = {"os": "linux", "architecture": "amd64"}  # type: ignore[assignment] # JSON
+    entry["platform"] = {"os": "linux", "architecture": "amd64"}
     del entry[absent]
     value = {"schemaVersion": 2, "mediaType": images.DOCKER_LIST, "manifests": [{"platform": 7}, entry]}
     folder.store("app", "list", json.dumps(value).encode())

@@ -30,7 +30,7 @@ class UploadHandlers:
         """Open a session (end-4a, end-4c), take a whole blob (end-4b), or mount one (end-11)."""
         mount, digest = call.query.first("mount"), call.query.first("digest")
         if mount is not None:
-            mounted = await self._mounted(call, mount)
+            mounted = await self._mounted(call, mount, source=call.query.first("from"))
             if mounted is not None:
                 return _created(call, mounted)
         elif digest is not None:
@@ -43,20 +43,21 @@ class UploadHandlers:
             response.headers["OCI-Chunk-Min-Length"] = str(self._chunk_min_bytes)
         return response
 
-    async def _mounted(self, call: Call, text: str) -> Digest | None:
+    async def _mounted(self, call: Call, text: str, *, source: str | None) -> Digest | None:
         """The blob that was mounted; None if that cannot be done, for whatever reason: the client uploads it then.
 
         Source: distribution-spec § Mounting a blob from another repository ("unable to mount … 202").
         """
         try:
-            digest, source = Digest.parse(text), mount_source(call)
+            digest = Digest.parse(text)
+            place = RepositoryName.parse_stored(source) if source else None
         except (DigestInvalid, NameInvalid):
             return None  # There is nothing of that name.
-        if call.grant.accesses is not None and source is None:
-            source = call.name  # Who may not see all repositories learns nothing of what is in others.
-        if source is not None and not call.grant.allows(Access.repository(source, Action.PULL)):
+        if call.grant.accesses is not None and place is None:
+            place = call.name  # Who may not see all repositories learns nothing of what is in others.
+        if place is not None and not call.grant.allows(Access.repository(place, Action.PULL)):
             return None
-        return digest if await self._blobs.mount(call.name, digest, source=source) else None
+        return digest if await self._blobs.mount(call.name, digest, source=place) else None
 
     async def append(self, call: Call) -> Response:
         """Take a chunk, or a stream of any length (end-5)."""

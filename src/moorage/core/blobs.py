@@ -1,17 +1,15 @@
 """Blobs of a repository: find, read, mount, take out."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from moorage.core.damage import DamagedBlobs, size_of
 from moorage.errors import BlobUnknown, PathUnknown
-from moorage.metadata.base import Cause, LinkedBlob, Links
+from moorage.metadata.base import Cause, Links
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.storage.base import Reader, StorageDriver
-from moorage.telemetry import get_log
-
-_log = get_log("blobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,23 @@ class BlobUrl:
 class Blobs:
     """The blobs of every repository."""
 
-    def __init__(self, storage: StorageDriver, links: Links, *, url_expires_s: int | None = None) -> None:
-        """With *url_expires_s*, blobs are answered by signed URLs where the storage has them."""
+    def __init__(
+        self,
+        storage: StorageDriver,
+        links: Links,
+        *,
+        url_expires_s: int | None = None,
+        on_damage: Callable[[], None] | None = None,
+    ) -> None:
+        """Take these parts.
+
+        Args:
+            storage: has the bytes.
+            links: say what is in which repository.
+            url_expires_s: blobs are answered by signed URLs where the storage has them, good for so long; None: never.
+            on_damage: is called each time that a client meets a damaged one.
+        """
+        self.damaged = DamagedBlobs(storage, links, observer=on_damage)
         self._storage = storage
         self._links = links
         self._url_expires_s = url_expires_s
@@ -60,8 +73,9 @@ class Blobs:
         try:
             reader = await self._storage.open(path)
         except PathUnknown:
+            self.damaged.is_whole(name, digest, linked, size_bytes=None)
             raise _unknown(digest) from None
-        if not self._is_whole(digest, linked, reader.size_bytes):
+        if not self.damaged.is_whole(name, digest, linked, size_bytes=reader.size_bytes):
             reader.close()
             raise _unknown(digest)
         return BlobFile(digest, reader)
@@ -74,7 +88,7 @@ class Blobs:
         whole = {
             digest
             for digest, stat in zip(there, stats, strict=True)
-            if stat is not None and self._is_whole(digest, linked[digest], stat.size_bytes)
+            if self.damaged.is_whole(name, digest, linked[digest], size_bytes=size_of(stat))
         }
         return set(digests) - whole
 
@@ -99,11 +113,9 @@ class Blobs:
         linked = await self._links.find(source, digest)
         if linked is None:
             return False
-        try:
-            stat = await self._storage.stat(paths.blob(digest))
-        except PathUnknown:
-            return False
-        return self._is_whole(digest, linked, stat.size_bytes) and await self._links.mount(name, digest, source=source)
+        (stat,) = await self._storage.stat_each([paths.blob(digest)])
+        is_whole = self.damaged.is_whole(source, digest, linked, size_bytes=size_of(stat))
+        return is_whole and await self._links.mount(name, digest, source=source)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         """Take a blob out of the repository, at once. Its bytes stay for the others until garbage collection.
@@ -112,24 +124,6 @@ class Blobs:
             BlobUnknown: it was not there.
         """
         await self._links.unlink(name, digest, cause=cause)
-
-    def _is_whole(self, digest: Digest, linked: LinkedBlob, size_bytes: int) -> bool:
-        """Whether a blob has the bytes that it should have. If not it counts as absent, so that a push brings it back.
-
-        Without a known size only that nothing is left can be seen, as after a power cut.
-        """
-        if linked.size_bytes is None:
-            is_whole = size_bytes > 0 or Digest.of(b"", digest.algorithm) == digest
-        else:
-            is_whole = size_bytes == linked.size_bytes
-        if not is_whole:
-            _log.error(
-                "blob damaged in storage: it counts as absent until it is pushed again",
-                digest=str(digest),
-                size_bytes=size_bytes,
-                wanted_bytes=linked.size_bytes,
-            )
-        return is_whole
 
 
 def _unknown(digest: Digest) -> BlobUnknown:

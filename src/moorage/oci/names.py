@@ -15,8 +15,8 @@ TAG_LENGTH_LIMIT = 128
 # One linear pass each: separators and alphanumerics never overlap, so there is nothing to backtrack into.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
-# Distribution takes a host before the name, with a port or as an address: host:5000/app, [::1]:5000/app.
-_STORED_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9.=+:\[\]-][A-Za-z0-9._=+:\[\]-]{0,254}"
+# Distribution takes a host before the name, with capitals, but cannot store one with a port: host:5000/app.
+_STORED_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9.=+-][A-Za-z0-9._=+-]{0,254}"
 _STORED_NAME = re.compile(rf"{_STORED_PART}(?:/{_STORED_PART})*", re.ASCII)
 _STORED_TAG = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=+-]{1,255}", re.ASCII)
 _STORED_NAME_LENGTH_LIMIT = 1024

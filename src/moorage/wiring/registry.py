@@ -8,6 +8,7 @@ import re2
 from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.core.blobs import Blobs
+from moorage.core.damage import DamagedBlobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.uploads import Uploads
@@ -38,6 +39,7 @@ class Registry:
     storage: StorageDriver
     uploads: Uploads
     metadata: Metadata
+    damaged: DamagedBlobs
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """What one process of a node does for as long as it lives."""
 
@@ -49,10 +51,17 @@ class Registry:
         await self.storage.close()
 
 
-async def build(config: Config, store: Store, *, secret: bytes, observer: Observer | None = None) -> Registry:
+async def build(
+    config: Config,
+    store: Store,
+    *,
+    secret: bytes,
+    observer: Observer | None = None,
+    on_damage: Callable[[], None] | None = None,
+) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
-    *observer*: is told what garbage collection does.
+    *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
@@ -61,7 +70,7 @@ async def build(config: Config, store: Store, *, secret: bytes, observer: Observ
     """
     storage = storage_driver(config)
     metadata = await open_metadata(config, store, storage)
-    blobs = Blobs(storage, metadata.links, url_expires_s=_url_expires_s(config, storage))
+    blobs = Blobs(storage, metadata.links, url_expires_s=_url_expires_s(config, storage), on_damage=on_damage)
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls)
     uploads = Uploads(storage, metadata.links, sessions=metadata.sessions)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
@@ -88,7 +97,7 @@ async def build(config: Config, store: Store, *, secret: bytes, observer: Observ
         access_log=AccessLog(log_settings(config)),
     )
     collecting = () if database is None else agents(config, database, storage, observer)
-    return Registry(app, storage, uploads, metadata, (*metadata.chores, *collecting))
+    return Registry(app, storage, uploads, metadata, blobs.damaged, (*metadata.chores, *collecting))
 
 
 def manifest_rules(config: Config) -> ManifestRules:

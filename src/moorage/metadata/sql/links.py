@@ -108,7 +108,10 @@ class SqlLinks(Links):
             rows = await self._database.write(
                 QUERIES["link_blob"], name.text, key, size_bytes, token, at, repository=name.text
             )
-            return bool(rows[0][0])
+            is_linked, is_wrong = rows[0]
+            if is_linked and is_wrong:
+                await self._database.write(QUERIES["mend_size"], key, size_bytes, repository=name.text)
+            return bool(is_linked)
         async with self._database.transaction(repository=name.text) as session:
             if await session.first(QUERIES["renew_expected"], key, token) is None:
                 return False

@@ -35,9 +35,11 @@ UPDATE repositories SET populated_at = $2 WHERE id = $1;
 -- publish_repository --
 UPDATE repositories SET last_published_at = $2 WHERE id = $1;
 
+-- The bytes have just been hashed: a size that is noted otherwise is wrong.
 -- add_blob --
 INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
-ON CONFLICT (digest) DO UPDATE SET missing_since = NULL WHERE missing_since IS NOT NULL;
+ON CONFLICT (digest) DO UPDATE SET missing_since = NULL, size = excluded.size
+WHERE missing_since IS NOT NULL OR size <> excluded.size;
 
 -- add_link --
 INSERT INTO repository_blobs (repository_id, blob_id, created_at) SELECT $1, id, $3 FROM blobs WHERE digest = $2

@@ -33,7 +33,7 @@ def test_what_the_peer_wrote_under_a_name_with_a_host_is_listed_pulled_and_kept(
         wire.push_image(name, "latest", image)
         wire.push_image(name, gone.manifest.digest, gone)
     config = tmp_path / "config.yml"
-    config.write_text(config_for(peer.data))
+    config.write_text(config_for(tmp_path))
     collected(config, "-m")
     assert blobs_below(peer.data) == {image.manifest.digest, *(blob.digest for blob in image.blobs)}
     shutil.copytree(peer.data, tmp_path / "ours" / "data", dirs_exist_ok=True)
@@ -49,9 +49,8 @@ def test_what_the_peer_wrote_under_a_name_with_a_host_is_listed_pulled_and_kept(
         assert wire.manifest(name, "latest").status in (400, 404)
 
 
-@pytest.mark.parametrize("name", ["host:5000/app", "[::1]:5000/app"])
-def test_the_peer_lets_a_port_through_but_cannot_store_it(peer: Peer, name: str) -> None:
+def test_the_peer_lets_a_port_through_but_cannot_store_it(peer: Peer) -> None:
     with peer:
-        answer = Wire(peer.address).request("POST", f"/v2/{name}/blobs/uploads/")
+        answer = Wire(peer.address).request("POST", "/v2/host:5000/app/blobs/uploads/")
     assert answer.status == 500
     assert not list(peer.data.rglob("*5000*"))

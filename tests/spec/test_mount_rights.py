@@ -65,6 +65,33 @@ def test_without_it_the_mount_is_an_upload_whether_the_blob_is_there_or_not(
     assert client.head_blob(MINE, digest).status == 404
 
 
+UNUSABLE = ["Group/THEIRS", "host:5000/group/theirs", "a" * 300, "../theirs", "a//b", "a b", "%00", "\u00e9"]
+
+
+@pytest.mark.parametrize("source", UNUSABLE)
+def test_a_source_that_is_no_name_here_makes_it_an_upload(world: World, source: str) -> None:
+    client = world.client(PUSH, (THEIRS, "pull"))
+    started = client.mount_blob(MINE, SECRET.digest, source)
+    assert is_upload(started)
+    assert client.close_upload(started.location, SECRET.digest, SECRET.body).status == 201
+
+
+@pytest.mark.parametrize(
+    "digest", ["blake3:" + "0" * 64, "md5:d41d8cd98f00b204e9800998ecf8427e", "sha256:abc", "x", ""]
+)
+@pytest.mark.parametrize("source", [THEIRS, "", None])
+def test_a_digest_that_no_blob_here_can_have_makes_it_an_upload(world: World, digest: str, source: str | None) -> None:
+    assert is_upload(world.client(PUSH, (THEIRS, "pull")).mount_blob(MINE, digest, source))
+
+
+def test_of_repeated_parameters_the_first_counts(world: World) -> None:
+    client = world.client(PUSH, (THEIRS, "pull"))
+    first = f"{client.url(MINE, 'blobs', 'uploads', '')}?mount={SECRET.digest}&mount=x&from={THEIRS}&from=NO"
+    assert client.request("POST", first).status == 201
+    last = f"{client.url(MINE, 'blobs', 'uploads', '')}?mount=x&mount={SECRET.digest}&from=NO&from={THEIRS}"
+    assert is_upload(client.request("POST", last))
+
+
 def test_what_is_in_the_repository_already_is_mounted_from_itself(world: World) -> None:
     client = world.client(PUSH)
     client.push_blob(MINE, SECRET.body, SECRET.digest)

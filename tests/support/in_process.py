@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from moorage.auth.guards import Guard, OpenGuard
 from moorage.core.blobs import Blobs
+from moorage.core.damage import DamageFound
 from moorage.core.details import Details
 from moorage.core.history import History
 from moorage.core.manifests import ManifestRules, Manifests
@@ -121,6 +122,19 @@ class InProcess:
         """Whether storage has a blob."""
         return self._run(self.storage.exists(paths.blob(Digest.parse(digest))))
 
+    def leave_bytes(self, digest: str, content: bytes | None) -> None:
+        """Let *content* be what storage has of a blob, whatever its digest says; None: nothing."""
+        path = paths.blob(Digest.parse(digest))
+        self._run(self.storage.delete(path) if content is None else self.storage.put(path, content))
+
+    def damage(self) -> DamageFound | None:
+        """What health would say of damaged blobs."""
+        return self._run(self._damaged.remaining())
+
+    def put(self, path: str, content: bytes) -> None:
+        """Leave an object in storage, as another registry may have."""
+        self._run(self.storage.put(path, content))
+
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
 
@@ -140,6 +154,7 @@ class InProcess:
             renames = Renames(SqlRenames(self._database), Leases(self._database))
             gitlab = GitLabHandlers(details, RenameHandler(renames, bodies, self._guard))
         blobs, uploads = Blobs(storage, links), Uploads(storage, links)
+        self._damaged = blobs.damaged
         manifests = Manifests(store, blobs, ManifestRules())
         self.app = App(
             blobs=BlobHandlers(blobs),

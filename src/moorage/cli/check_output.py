@@ -119,4 +119,6 @@ def _line(finding: Finding) -> str:
     where = f" in {finding.repository}" if finding.repository else ""
     detail = f": {finding.detail}" if finding.detail else ""
     repair = f" -> {finding.repair}" if finding.repair else ""
-    return f"{finding.kind.value}: {finding.subject}{where} ({shown_bytes(finding.size_bytes)}){detail}{repair}"
+    line = f"{finding.kind.value}: {finding.subject}{where} ({shown_bytes(finding.size_bytes)}){detail}{repair}"
+    # Names come from folders: what is no text would end the command, and a control character would steer the terminal.
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)

@@ -1,8 +1,9 @@
 """Blobs of a repository: find, read, mount, take out."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from moorage.core.damage import DamagedBlobs, size_of
 from moorage.errors import BlobUnknown, PathUnknown
 from moorage.metadata.base import Cause, Links
 from moorage.oci.digests import Digest
@@ -33,12 +34,24 @@ class Blobs:
     """The blobs of every repository."""
 
     def __init__(
-        self, storage: StorageDriver, links: Links, *, url_expires_s: int | None = None, room: Room | None = None
+        self,
+        storage: StorageDriver,
+        links: Links,
+        *,
+        url_expires_s: int | None = None,
+        room: Room | None = None,
+        on_damage: Callable[[], None] | None = None,
     ) -> None:
-        """With *url_expires_s*, blobs are answered by signed URLs where the storage has them.
+        """Take these parts.
 
-        *room*: what has to stay free.
+        Args:
+            storage: has the bytes.
+            links: say what is in which repository.
+            url_expires_s: blobs are answered by signed URLs where the storage has them, good for so long; None: never.
+            room: what has to stay free.
+            on_damage: is called each time that a client meets a damaged one.
         """
+        self.damaged = DamagedBlobs(storage, links, observer=on_damage)
         self._storage = storage
         self._links = links
         self._url_expires_s = url_expires_s
@@ -48,12 +61,13 @@ class Blobs:
         """Find a blob for a request of *method* (GET or HEAD).
 
         Raises:
-            BlobUnknown: it is not in the repository, or its bytes are not in storage.
+            BlobUnknown: it is not in the repository, or its bytes are not in storage, or not all of them.
         """
         # A client that asks by HEAD leaves out the upload and pushes a manifest that names the blob: the answer has to
         # stay true that long.
-        find = self._links.promise if method == "HEAD" else self._links.has
-        if not await find(name, digest):
+        find = self._links.promise if method == "HEAD" else self._links.find
+        linked = await find(name, digest)
+        if linked is None:
             raise _unknown(digest)
         path = paths.blob(digest)
         if self._url_expires_s is not None:
@@ -61,13 +75,31 @@ class Blobs:
             if url is not None:
                 return BlobUrl(digest, url)
         try:
-            return BlobFile(digest, await self._storage.open(path))
+            reader = await self._storage.open(path)
         except PathUnknown:
+            self.damaged.is_whole(name, digest, linked, size_bytes=None)
             raise _unknown(digest) from None
+        if not self.damaged.is_whole(name, digest, linked, size_bytes=reader.size_bytes):
+            reader.close()
+            raise _unknown(digest)
+        return BlobFile(digest, reader)
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
-        """Those of *digests* that the repository does not have as blobs."""
-        return await self._links.missing(name, digests)
+        """Those of *digests* that the repository does not have as blobs, or not whole."""
+        linked = await self._links.find_each(name, digests)
+        there = list(linked)
+        stats = await self._storage.stat_each([paths.blob(digest) for digest in there])
+        whole = {
+            digest
+            for digest, stat in zip(there, stats, strict=True)
+            if self.damaged.is_whole(name, digest, linked[digest], size_bytes=size_of(stat))
+        }
+        return set(digests) - whole
+
+    async def sizes(self, digests: Sequence[Digest]) -> Mapping[Digest, int]:
+        """How many bytes each blob has, of those that are in storage."""
+        stats = await self._storage.stat_each([paths.blob(digest) for digest in digests])
+        return {digest: stat.size_bytes for digest, stat in zip(digests, stats, strict=True) if stat is not None}
 
     async def content(self, digest: Digest, *, limit_bytes: int) -> bytes | None:
         """The bytes of a blob; None if they are not in storage, or too many."""
@@ -78,7 +110,7 @@ class Blobs:
             return None
 
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
-        """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there.
+        """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there, or damaged.
 
         Source: distribution-spec § Mounting a blob from another repository (end-11).
 
@@ -86,7 +118,12 @@ class Blobs:
             StorageFull: no room is left but for deletions.
         """
         self._room.check()
-        return await self._links.mount(name, digest, source=source)
+        linked = await self._links.find(source, digest)
+        if linked is None:
+            return False
+        (stat,) = await self._storage.stat_each([paths.blob(digest)])
+        is_whole = self.damaged.is_whole(source, digest, linked, size_bytes=size_of(stat))
+        return is_whole and await self._links.mount(name, digest, source=source)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         """Take a blob out of the repository, at once. Its bytes stay for the others until garbage collection.

@@ -1,7 +1,7 @@
 """Manifests of a repository: get what the client can read, put what is whole, delete."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from moorage.auth.protections import UNPROTECTED, Protection
@@ -17,6 +17,7 @@ from moorage.errors import (
 from moorage.metadata.base import Cause, Page, Pulls
 from moorage.metadata.base import Manifests as ManifestStore
 from moorage.oci import mediatypes
+from moorage.oci import stored as lenient
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import (
     SIZE_LIMIT_BYTES,
@@ -141,6 +142,7 @@ class Manifests:
         manifest = parse(payload, content_type)
         self._check_urls(manifest)
         required = await self._check_references(name, manifest)
+        manifest = await self._with_sizes(manifest)
         stored = StoredManifest(digest, manifest.media_type, payload)
         configuration = await self._configuration(name, manifest, required)
         wanted = list(dict.fromkeys([reference, *tags] if isinstance(reference, Tag) else tags))
@@ -194,7 +196,7 @@ class Manifests:
         return True
 
     async def _default_child(self, name: RepositoryName, stored: StoredManifest) -> StoredManifest:
-        for child in parse(stored.payload, stored.media_type).children:
+        for child in lenient.children(lenient.read(stored.payload)):
             if child.platform is not None and child.platform[:2] == DEFAULT_PLATFORM:
                 return await self._store.find(name, child.digest)
         msg = "the manifest list has nothing for linux/amd64, and the Accept header does not name manifest lists"
@@ -236,6 +238,22 @@ class Manifests:
         if missing:
             raise ReferencesUnknown([str(digest) for digest in wanted if digest in missing])
         return wanted
+
+    async def _with_sizes(self, manifest: Manifest) -> Manifest:
+        """The manifest with the sizes that it leaves out, as docker's libraries do with zero, where they are known."""
+        unsized = {ref.descriptor.digest for ref in manifest.references if not ref.descriptor.size_bytes}
+        if not unsized or manifest.media_type not in mediatypes.IMAGES:
+            return manifest
+        sizes = await self._blobs.sizes(sorted(unsized))
+
+        def sized(descriptor: Descriptor) -> Descriptor:
+            return replace(descriptor, size_bytes=descriptor.size_bytes or sizes.get(descriptor.digest, 0))
+
+        return replace(
+            manifest,
+            references=tuple(ManifestReference(ref.kind, sized(ref.descriptor)) for ref in manifest.references),
+            config=manifest.config and sized(manifest.config),
+        )
 
     def _is_required(self, reference: ManifestReference) -> bool:
         if reference.kind is Kind.BLOB:

@@ -5,6 +5,7 @@ registry: the file does, by some 50 bytes for each digest, where ``SQLITE_TMPDIR
 to survive: an interrupted collection begins anew.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ _CACHE_KIB = 16 << 10
 _SHA256_BYTES = 32
 
 _TABLES = """
-CREATE TABLE repositories (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE repositories (id INTEGER PRIMARY KEY, name BLOB NOT NULL);
 CREATE TABLE marks (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE revisions (repository INTEGER, digest BLOB, PRIMARY KEY (repository, digest)) WITHOUT ROWID;
 CREATE TABLE roots (repository INTEGER, digest BLOB, PRIMARY KEY (repository, digest)) WITHOUT ROWID;
@@ -77,7 +78,7 @@ class Marks:
 
     def add_repository(self, name: RepositoryName) -> None:
         """Note a repository to be looked at."""
-        self._db.execute("INSERT INTO repositories (name) VALUES (?)", (name.text,))
+        self._db.execute("INSERT INTO repositories (name) VALUES (?)", (os.fsencode(name.text),))
 
     def repositories(self) -> Iterator[Repository]:
         """All of them, in the order in which they were noted."""
@@ -85,7 +86,7 @@ class Marks:
         query = "SELECT id, name FROM repositories WHERE id > ? ORDER BY id LIMIT ?"
         while rows := self._db.execute(query, (last, _PAGE)).fetchall():
             for last, name in rows:
-                yield Repository(last, RepositoryName(name))
+                yield Repository(last, RepositoryName(os.fsdecode(name)))
 
     def count_repositories(self) -> int:
         """How many were noted."""

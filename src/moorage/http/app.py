@@ -13,7 +13,7 @@ from aiohttp.http import HttpVersion10
 
 from moorage.auth.access import CATALOGUE, Access, Action
 from moorage.auth.guards import Guard
-from moorage.errors import MethodNotAllowed, MoorageError, ParameterInvalid, Refused, RouteUnknown
+from moorage.errors import MethodNotAllowed, MoorageError, NameInvalid, ParameterInvalid, Refused, RouteUnknown
 from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import ClientGone
 from moorage.http.call import Call
@@ -31,11 +31,13 @@ from moorage.http.routes_moorage import match as match_moorage
 from moorage.http.routes_v1 import match as match_gitlab
 from moorage.http.uploads import UploadHandlers, mount_source
 from moorage.http.urls import Urls, check_host
+from moorage.oci.names import RepositoryName
 from moorage.telemetry import AccessLog, AccessRecord, get_log, request_id
 
 Handler = Callable[[Call], Awaitable[Response]]
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_WRITES = frozenset({"POST", "PUT", "PATCH"})
 _CLIENT_GONE = 499
 """For the log only; nobody is there to read it."""
 
@@ -70,6 +72,7 @@ class App:
         access_log: AccessLog,
     ) -> None:
         self._guard = guard
+        self._listings = listings
         self._urls = urls
         self._rules = rules
         self._access_log = access_log
@@ -160,6 +163,8 @@ class App:
         if wanted is not None:
             useful = _useful(call) if endpoint is Endpoint.UPLOADS else ()
             call.grant = await self._guard.check(call, wanted, useful=useful)
+        if call.has_odd_name:
+            await self._listings.check_stored(call.name)
         response = await handler(call)
         if call.request.method == "OPTIONS":
             response.headers["Allow"] = ", ".join(self._allowed[endpoint])
@@ -178,7 +183,9 @@ class App:
         if handler is None or method not in allowed:
             msg = f"{method[:20]} is not possible here{self._why_not(method, handler)}"
             raise MethodNotAllowed(msg, allowed=allowed)
-        call.repository, call.target = route.name, route.target
+        call.repository, call.target, call.has_odd_name = route.name, route.target, route.is_odd
+        if route.is_odd and method in _WRITES:
+            RepositoryName.parse(call.name.text)  # Says what is wrong with it.
         return route.endpoint, handler
 
     def _is_on(self, method: str, endpoint: Endpoint) -> bool:
@@ -248,5 +255,8 @@ def _wanted(endpoint: Endpoint, call: Call) -> Sequence[Access] | None:
 
 def _useful(call: Call) -> Sequence[Access]:
     """What a mount can use besides: without it, it is an ordinary upload."""
-    source = mount_source(call) if call.query.first("mount") is not None else None
+    try:
+        source = mount_source(call) if call.query.first("mount") is not None else None
+    except NameInvalid:
+        return ()
     return () if source is None or source == call.name else Access.repository(source, Action.PULL)

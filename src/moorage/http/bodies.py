@@ -86,7 +86,9 @@ class Bodies:
 
 async def _continue(request: web.BaseRequest) -> None:
     """Tell a client that waits for it (``Expect: 100-continue``) that its body is wanted."""
-    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version >= HttpVersion11:
+    # What else it expects is passed over: to refuse it would end a push that can go on.
+    expected = ",".join(request.headers.getall(hdrs.EXPECT, ())).lower().split(",")
+    if any(item.strip() == "100-continue" for item in expected) and request.version >= HttpVersion11:
         writer = request.writer
         await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         writer.output_size = 0

@@ -72,6 +72,8 @@ class Call:
         self.target = ""
         """The last part of the path, not yet parsed."""
         self.repository: RepositoryName | None = None
+        self.has_odd_name = False
+        """See :attr:`moorage.http.routes.Route.is_odd`."""
         self.grant = EVERYTHING
         self._query = query
         self._urls = urls

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import web
 
+from moorage.core.damage import DamageFound
 from moorage.errors import BackendError, StorageFull
 from moorage.http.responses import Response
 from moorage.room import Room
@@ -30,10 +32,11 @@ class Metrics(Protocol):
 
 
 class DebugApp:
-    """``GET /debug/health``: 200 with ``{}``; 200 and "degraded" without room; 503 where something does not answer.
+    """``GET /debug/health``: 200 with ``{}``; 200 and "degraded"; 503 where something does not answer.
 
-    Asked are storage and, if there is one, the database. Where so little room is left that pushes are refused, the
-    status stays 200, because pulls and deletes go on and no load balancer should stop them.
+    Asked are storage and, if there is one, the database. It is degraded where so little room is left that pushes are
+    refused, and while blobs are damaged that a client of this worker has asked for. The status stays 200 then, because
+    pulls and deletes go on, pushes heal what is damaged, and no load balancer should stop them.
 
     ``GET`` of ``http.debug.prometheus.path``: the node's metrics, where they are on.
 
@@ -46,12 +49,14 @@ class DebugApp:
         database: Database | None = None,
         *,
         room: Room | None = None,
+        damage: Callable[[], Awaitable[DamageFound | None]] | None = None,
         metrics: Metrics | None = None,
         metrics_path: str = "",
     ) -> None:
         self._storage = storage
         self._database = database
         self._room = room or Room({})
+        self._damage = damage
         self._metrics = metrics
         self._metrics_path = metrics_path
         self._lock = asyncio.Lock()
@@ -86,4 +91,16 @@ class DebugApp:
                 found[name] = "degraded: no room left; pushes are refused, pulls and deletes go on"
             except (BackendError, TimeoutError) as exc:
                 status, found[name] = 503, f"failed: {exc or 'no answer in time'}"
+        damage = await self._damaged() if status == 200 else None  # noqa: PLR2004 - as above
+        if damage is not None:
+            found["blobs"] = str(damage)
         return status, found
+
+    async def _damaged(self) -> DamageFound | None:
+        if self._damage is None:
+            return None
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                return await self._damage()
+        except (BackendError, TimeoutError):
+            return None  # Whatever does not answer is asked above.

@@ -6,12 +6,13 @@ import sys
 from moorage import __version__
 from moorage.core.manifests import Manifests
 from moorage.core.repositories import Repositories
-from moorage.errors import ParameterInvalid
+from moorage.errors import NameUnknown, ParameterInvalid
 from moorage.http.call import Call
 from moorage.http.headers import next_link, page_size
 from moorage.http.responses import Response
 from moorage.oci.digests import Digest
 from moorage.oci.mediatypes import OCI_INDEX
+from moorage.oci.names import RepositoryName
 
 CATALOGUE_PAGE = 100
 CATALOGUE_LIMIT = 1000
@@ -45,6 +46,17 @@ class ListingHandlers:
             "Gitlab-Container-Registry-Database-Enabled": str(self._has_database).lower(),
         }
         return Response(200, headers, b"{}")
+
+    async def check_stored(self, name: RepositoryName) -> None:
+        """Let a repository be reached whose name is outside the grammar: one that another registry has left here.
+
+        Raises:
+            NameInvalid: there is none.
+        """
+        try:
+            await self._repositories.tags(name, after="", limit=0)
+        except NameUnknown:
+            RepositoryName.parse(name.text)
 
     async def catalogue(self, call: Call) -> Response:
         """Repositories, by name (``/v2/_catalog``)."""

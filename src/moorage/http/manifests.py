@@ -1,13 +1,13 @@
 """Manifests: end-3, end-7 and end-9."""
 
 from moorage.core.manifests import Manifests
-from moorage.errors import TooManyTags
+from moorage.errors import ManifestUnknown, NameUnknown, TooManyTags
 from moorage.http.bodies import Bodies
 from moorage.http.call import Call
 from moorage.http.headers import Accepted, matches_etag
 from moorage.http.responses import Response
 from moorage.oci.mediatypes import without_parameters
-from moorage.oci.names import Tag, parse_reference
+from moorage.oci.names import Tag, parse_reference, parse_stored_reference
 
 TAG_LIMIT = 100
 """Tags that one push by digest may carry. Source: distribution-spec § Pushing Manifests ("at least 10")."""
@@ -23,10 +23,14 @@ class ManifestHandlers:
     async def get(self, call: Call) -> Response:
         """The manifest as it was pushed; HEAD the same without the body (end-3)."""
         headers = call.request.headers
-        reference = parse_reference(call.target)
+        reference = parse_stored_reference(call.target)
         accepts = Accepted.parse(headers.getall("Accept", ()))
         promises = call.request.method == "HEAD"
-        stored = await self._manifests.get(call.name, reference, accepts=accepts, promises=promises)
+        try:
+            stored = await self._manifests.get(call.name, reference, accepts=accepts, promises=promises)
+        except (ManifestUnknown, NameUnknown):
+            parse_reference(call.target)  # A tag that nobody could have pushed here is told as such.
+            raise
         digest = str(stored.digest)
         shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": stored.media_type}
         if matches_etag(headers.getall("If-None-Match", ()), digest):
@@ -64,12 +68,16 @@ class ManifestHandlers:
 
     async def delete(self, call: Call) -> Response:
         """Remove a tag, or a manifest with its tags (end-9)."""
-        reference, protection = parse_reference(call.target), call.grant.protection(call.name)
+        reference, protection = parse_stored_reference(call.target), call.grant.protection(call.name)
         if isinstance(reference, Tag):
             protection.check_delete(reference)
         else:
             protection.check_content()  # Its tags go with it.
-        await self._manifests.delete(call.name, reference, cause=call.cause)
+        try:
+            await self._manifests.delete(call.name, reference, cause=call.cause)
+        except (ManifestUnknown, NameUnknown):
+            parse_reference(call.target)
+            raise
         return Response(202)
 
     async def options(self, call: Call) -> Response:

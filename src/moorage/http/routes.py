@@ -73,6 +73,8 @@ class Route:
     endpoint: Endpoint
     name: RepositoryName | None = None
     target: str = ""
+    is_odd: bool = False
+    """Whether no repository gets such a name any more; one that has it already can be read, and taken away."""
 
 
 _REMEMBERED_LENGTH = 512
@@ -90,7 +92,7 @@ def match(path: str) -> Route | None:
     """What *path* (below the prefix, without a leading slash or a query) names; None if nothing of ours.
 
     Raises:
-        NameInvalid: it is one of ours, for a repository whose name is outside the grammar.
+        NameInvalid: it is one of ours, for a repository whose name no storage could have.
     """
     return _remembered(path) if len(path) <= _REMEMBERED_LENGTH else _match(path)
 
@@ -110,7 +112,7 @@ def _match(path: str) -> Route | None:
     if not name:
         msg = "the path has no repository name"
         raise NameInvalid(msg)
-    return Route(endpoint, RepositoryName.parse(name), target)
+    return Route(endpoint, RepositoryName.parse_stored(name), target, is_odd=not RepositoryName.is_valid(name))
 
 
 _remembered = lru_cache(maxsize=4096)(_match)

@@ -3,7 +3,7 @@
 from moorage.auth.access import Access, Action
 from moorage.core.blobs import Blobs
 from moorage.core.uploads import Session, Uploads
-from moorage.errors import DigestInvalid, RangeInvalid
+from moorage.errors import DigestInvalid, NameInvalid, RangeInvalid
 from moorage.http.bodies import Bodies
 from moorage.http.call import Call
 from moorage.http.errors import render
@@ -30,12 +30,9 @@ class UploadHandlers:
         """Open a session (end-4a, end-4c), take a whole blob (end-4b), or mount one (end-11)."""
         mount, digest = call.query.first("mount"), call.query.first("digest")
         if mount is not None:
-            wanted, source = Digest.parse(mount), mount_source(call)
-            if call.grant.accesses is not None and source is None:
-                source = call.name  # Who may not see all repositories learns nothing of what is in others.
-            can_see = source is None or call.grant.allows(Access.repository(source, Action.PULL))
-            if can_see and await self._blobs.mount(call.name, wanted, source=source):
-                return _created(call, wanted)
+            mounted = await self._mounted(call, mount, source=call.query.first("from"))
+            if mounted is not None:
+                return _created(call, mounted)
         elif digest is not None:
             wanted = Digest.parse(digest)
             await self._uploads.push(call.name, wanted, self._bodies.chunks(call.request))
@@ -45,6 +42,22 @@ class UploadHandlers:
         if self._chunk_min_bytes:
             response.headers["OCI-Chunk-Min-Length"] = str(self._chunk_min_bytes)
         return response
+
+    async def _mounted(self, call: Call, text: str, *, source: str | None) -> Digest | None:
+        """The blob that was mounted; None if that cannot be done, for whatever reason: the client uploads it then.
+
+        Source: distribution-spec § Mounting a blob from another repository ("unable to mount … 202").
+        """
+        try:
+            digest = Digest.parse(text)
+            place = RepositoryName.parse_stored(source) if source else None
+        except (DigestInvalid, NameInvalid):
+            return None  # There is nothing of that name.
+        if call.grant.accesses is not None and place is None:
+            place = call.name  # Who may not see all repositories learns nothing of what is in others.
+        if place is not None and not call.grant.allows(Access.repository(place, Action.PULL)):
+            return None
+        return digest if await self._blobs.mount(call.name, digest, source=place) else None
 
     async def append(self, call: Call) -> Response:
         """Take a chunk, or a stream of any length (end-5)."""
@@ -107,7 +120,7 @@ def mount_source(call: Call) -> RepositoryName | None:
         NameInvalid: it is no repository name.
     """
     text = call.query.first("from")
-    return RepositoryName.parse(text) if text else None
+    return RepositoryName.parse_stored(text) if text else None
 
 
 def _created(call: Call, digest: Digest) -> Response:

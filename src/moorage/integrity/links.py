@@ -150,7 +150,7 @@ class LinkCheck:
     async def _tags(self, name: RepositoryName) -> AsyncIterator[Finding]:
         async for entry in self._entries(paths.tags(name)):
             try:
-                tag = Tag.parse(entry.name)
+                tag = Tag.parse_stored(entry.name)
             except TagInvalid:
                 yield _finding(Kind.LINK_INVALID, f"{paths.tags(name)}/{entry.name}", name, detail="no tag's name")
                 continue

@@ -5,7 +5,7 @@ change or the state after it; a change is visible to every other process as soon
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Generic, TypeVar
@@ -51,6 +51,13 @@ class Expectation:
     token: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class LinkedBlob:
+    """A blob that a repository has. *size_bytes*: how many bytes it should have; None if the store does not know."""
+
+    size_bytes: int | None = None
+
+
 class Links(ABC):
     """Which blobs are in which repository. A blob is visible in a repository only through a link."""
 
@@ -65,19 +72,27 @@ class Links(ABC):
         """
 
     @abstractmethod
-    async def has(self, name: RepositoryName, digest: Digest) -> bool:
-        """Whether the repository has the blob."""
+    async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
+        """The blob, if the repository has it; *name* None: wherever it is."""
 
     @abstractmethod
-    async def promise(self, name: RepositoryName, digest: Digest) -> bool:
-        """As :meth:`has`, for somebody who may rely on the answer and push a manifest that names the blob.
+    async def promise(self, name: RepositoryName, digest: Digest) -> LinkedBlob | None:
+        """As :meth:`find`, for somebody who may rely on the answer and push a manifest that names the blob.
 
         What is promised stays for half of the review delay at least, whatever else happens to it.
         """
 
     @abstractmethod
+    async def find_each(self, name: RepositoryName, digests: Collection[Digest]) -> Mapping[Digest, LinkedBlob]:
+        """Those of *digests* that the repository has as blobs that can be read."""
+
+    async def has(self, name: RepositoryName, digest: Digest) -> bool:
+        """Whether the repository has the blob."""
+        return await self.find(name, digest) is not None
+
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
         """Those of *digests* that the repository does not have as blobs that can be read."""
+        return set(digests) - set(await self.find_each(name, digests))
 
     @abstractmethod
     async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:

@@ -6,21 +6,30 @@ what is pointed to is durable before what points, and a reader takes a link for 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import ClassVar
 
 from moorage.errors import (
     BlobUnknown,
-    ManifestInvalid,
     ManifestUnknown,
     NameUnknown,
     PathUnknown,
 )
-from moorage.metadata.base import REFERRERS_PAGE_BYTES, Catalogue, Cause, Expectation, Links, Manifests, Page
-from moorage.metadata.layout_pointers import LayoutPointers, descriptor_of, held, is_linked, parse_link, payload_of
+from moorage.metadata.base import (
+    REFERRERS_PAGE_BYTES,
+    Catalogue,
+    Cause,
+    Expectation,
+    LinkedBlob,
+    Links,
+    Manifests,
+    Page,
+)
+from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, parse_link, payload_of
 from moorage.metadata.payloads import Payload, PayloadCache
+from moorage.oci import stored as lenient
 from moorage.oci.digests import ALGORITHMS, Digest
-from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, parse
+from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
@@ -47,14 +56,16 @@ class LayoutLinks(Links):
         del digest
         return Expectation()
 
-    async def has(self, name: RepositoryName, digest: Digest) -> bool:
-        return await is_linked(self._storage, paths.layer_link(name, digest))
+    async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
+        if name is None:
+            return LinkedBlob() if await self._storage.exists(paths.blob(digest)) else None
+        return LinkedBlob() if await is_linked(self._storage, paths.layer_link(name, digest)) else None
 
-    async def promise(self, name: RepositoryName, digest: Digest) -> bool:
-        return await self.has(name, digest)  # Nothing is collected while this store is written to.
+    async def promise(self, name: RepositoryName, digest: Digest) -> LinkedBlob | None:
+        return await self.find(name, digest)  # Nothing is collected while this store is written to.
 
-    async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
-        return {digest for digest in digests if not await self._can_be_read(name, digest)}
+    async def find_each(self, name: RepositoryName, digests: Collection[Digest]) -> Mapping[Digest, LinkedBlob]:
+        return {digest: LinkedBlob() for digest in digests if await self._can_be_read(name, digest)}
 
     async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
         del expectation, size_bytes
@@ -101,10 +112,7 @@ class LayoutManifests(Manifests):
         if digest is not None and await self.has(name, digest):
             payload = await self._payload(digest)
             if payload is not None:
-                media_type = (
-                    payload.media_type if payload.is_declared else await self._pushed_type(name, digest, payload)
-                )
-                return StoredManifest(digest, media_type, payload.content)
+                return StoredManifest(digest, await self._media_type(name, digest, payload), payload.content)
         raise await self._unknown(name, reference)
 
     async def promise(self, name: RepositoryName, digest: Digest) -> StoredManifest:
@@ -185,11 +193,14 @@ class LayoutManifests(Manifests):
             self._payloads.put(digest, payload)
         return payload
 
-    async def _pushed_type(self, name: RepositoryName, digest: Digest, payload: Payload) -> str:
+    async def _media_type(self, name: RepositoryName, digest: Digest, payload: Payload) -> str:
+        if payload.is_declared:
+            return payload.media_type
         try:
-            return (await self._storage.get(paths.content_type(name, digest))).decode()
+            pushed = (await self._storage.get(paths.content_type(name, digest))).decode("utf-8", "replace")
         except PathUnknown:
             return payload.media_type  # Written by Distribution.
+        return pushed if lenient.is_header(pushed) else payload.media_type
 
     async def _referring(self, name: RepositoryName, subject: Digest) -> AsyncIterator[Digest]:
         for algorithm in ALGORITHMS:
@@ -204,15 +215,24 @@ class LayoutManifests(Manifests):
 
     async def _referrer(self, name: RepositoryName, subject: Digest, digest: Digest) -> Descriptor | None:
         try:
-            value = json.loads(await self._storage.get(paths.referrer(name, subject, digest)))
-        except (PathUnknown, ValueError):
+            content = await self._storage.get(paths.referrer(name, subject, digest))
+        except PathUnknown:
             return None
+        found = lenient.descriptor_of({**lenient.read(content), "digest": str(digest)})
+        if found is not None and found.media_type:
+            return found
+        # Cut short, or not ours: what the manifest itself says is as good.
+        payload = await self._payload(digest)
+        return None if payload is None else await self._described(name, digest, payload)
+
+    async def _described(self, name: RepositoryName, digest: Digest, payload: Payload) -> Descriptor:
+        value = lenient.read(payload.content)
         return Descriptor(
-            media_type=value["mediaType"],
+            media_type=await self._media_type(name, digest, payload),
             digest=digest,
-            size_bytes=value["size"],
-            artifact_type=value.get("artifactType", ""),
-            annotations=value.get("annotations", {}),
+            size_bytes=len(payload.content),
+            artifact_type=lenient.artifact_type(value),
+            annotations=lenient.annotations(value),
         )
 
     async def _listed_by_clients(self, name: RepositoryName, subject: Digest) -> dict[str, Descriptor]:
@@ -226,18 +246,10 @@ class LayoutManifests(Manifests):
         if payload is None:
             return {}
         found = {}
-        try:
-            children = list(parse(payload.content).children)
-        except ManifestInvalid:
-            return {}
-        for child in children:
-            try:
-                stored = await self.find(name, child.digest)
-                manifest = parse(stored.payload, stored.media_type)
-            except (ManifestUnknown, NameUnknown, ManifestInvalid):
-                continue
-            if manifest.subject is not None and manifest.subject.digest == subject:
-                found[str(child.digest)] = descriptor_of(stored, manifest)
+        for child in lenient.children(lenient.read(payload.content)):
+            content = await self._payload(child.digest) if await self.has(name, child.digest) else None
+            if content is not None and lenient.subject(lenient.read(content.content)) == subject:
+                found[str(child.digest)] = await self._described(name, child.digest, content)
         return found
 
     async def _unknown(self, name: RepositoryName, reference: Reference) -> ManifestUnknown | NameUnknown:
@@ -257,7 +269,7 @@ class LayoutCatalogue(Catalogue):
     async def repositories(self, *, after: str, limit: int) -> Page[RepositoryName]:
         found: list[RepositoryName] = []
         async for name in repository_folders(self._storage, after=after):
-            if not await self._storage.exists(paths.manifests(name)):
+            if not name.can_be_read or not await self._storage.exists(paths.manifests(name)):
                 continue
             if len(found) == limit:
                 return Page(found, more=True)
@@ -276,10 +288,11 @@ class LayoutCatalogue(Catalogue):
                 entries = []
             for number, entry in enumerate(entries):
                 # A tag whose link is not there yet is half-written, or already half removed.
-                if entry.is_folder and await is_linked(self._storage, paths.tag_link(name, Tag(entry.name))):
+                tag = Tag(entry.name)
+                if entry.is_folder and tag.can_be_read and await is_linked(self._storage, paths.tag_link(name, tag)):
                     if limit is not None and len(found) == limit:
                         return Page(found, more=True)
-                    found.append(Tag(entry.name))
+                    found.append(tag)
                 if number % _BREATH == 0:
                     await asyncio.sleep(0)
             if len(entries) < batch:

@@ -9,10 +9,11 @@ import json
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from functools import lru_cache
 
-from moorage.errors import DigestInvalid, ManifestInvalid, PathUnknown, StorageUnavailable
+from moorage.errors import DigestInvalid, PathUnknown, StorageUnavailable
 from moorage.metadata.payloads import Payload
+from moorage.oci import stored as lenient
 from moorage.oci.digests import Digest
-from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, decode, media_type_of, parse
+from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
@@ -95,7 +96,7 @@ class LayoutPointers:
 
     async def _kept_beside(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> dict[str, bytes]:
         """The objects that a manifest has beside its link, to be removed and perhaps to be put back."""
-        subject = None if payload is None else subject_of(payload.content)
+        subject = None if payload is None else lenient.subject(lenient.read(payload.content))
         wanted = [paths.content_type(name, digest)]
         if subject is not None:
             wanted.append(paths.referrer(name, subject, digest))
@@ -175,22 +176,10 @@ def parse_link(content: bytes) -> Digest | None:
 
 def payload_of(content: bytes) -> Payload:
     """Return a manifest's bytes with what they say of their type."""
-    try:
-        value = decode(content)
-    except ManifestInvalid:
-        return Payload(content, "application/octet-stream", is_declared=False)
-    return Payload(
-        content, media_type_of(value) or "application/octet-stream", is_declared=bool(value.get("mediaType"))
-    )
-
-
-def subject_of(content: bytes) -> Digest | None:
-    """Return what a manifest is about, if it says so."""
-    try:
-        manifest = parse(content)
-    except ManifestInvalid:
-        return None
-    return None if manifest.subject is None else manifest.subject.digest
+    value = lenient.read(content)
+    declared = value.get("mediaType")
+    is_declared = isinstance(declared, str) and lenient.is_header(declared)
+    return Payload(content, lenient.shown_type(value), is_declared=is_declared)
 
 
 def descriptor_of(stored: StoredManifest, manifest: Manifest) -> Descriptor:

@@ -25,9 +25,6 @@ JSONObject = Mapping[str, object]
 
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}", re.ASCII)
-"""Source: RFC 6838 § 4.2."""
-
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
@@ -37,8 +34,10 @@ class Descriptor:
     """
 
     media_type: str
+    """Empty if the document leaves it out, as docker's libraries do with what is empty."""
     digest: Digest
     size_bytes: int
+    """0 if the document leaves it out, for the same reason."""
     artifact_type: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
     urls: tuple[str, ...] = ()
@@ -149,26 +148,30 @@ def parse(payload: bytes, content_type: str = "") -> Manifest:
         ManifestInvalid: it is malformed, or contradicts *content_type*, or of Docker's schema 1.
     """
     value = decode(payload)
-    shown = media_type_of(value)
-    media_type = content_type if content_type not in mediatypes.SAYS_NOTHING else shown
-    if media_type is None:
-        msg = "the manifest does not say what it is; send its media type as Content-Type"
-        raise ManifestInvalid(msg)
-    if _MEDIA_TYPE.fullmatch(media_type) is None:
-        msg = "a media type is <type>/<subtype>"
-        raise ManifestInvalid(msg, mediaType=media_type[:200])
-    if media_type in mediatypes.SCHEMA1 or shown in mediatypes.SCHEMA1:
-        msg = "Docker image manifests of schema 1 are not supported; push with Docker 1.10 or newer, or any OCI client"
-        raise ManifestInvalid(msg)
-    declared = value.get("mediaType")
-    if declared not in (None, "", media_type):
-        msg = "the manifest's mediaType is not the Content-Type it was sent with"
-        raise ManifestInvalid(msg, mediaType=str(declared)[:200], contentType=media_type)
+    media_type = _media_type(value, content_type)
     if media_type in mediatypes.IMAGES:
         return _image(value, media_type)
     if media_type in mediatypes.INDEXES:
         return _index(value, media_type)
     return _other(value, media_type)
+
+
+def _media_type(value: JSONObject, content_type: str) -> str:
+    shown, declared = media_type_of(value), value.get("mediaType")
+    media_type = content_type if mediatypes.may_be_manifest(content_type) else shown
+    if media_type is None:
+        msg = "the manifest does not say what it is; send its media type as Content-Type"
+        raise ManifestInvalid(msg, contentType=content_type[:200])
+    if media_type in mediatypes.SCHEMA1 or shown in mediatypes.SCHEMA1:
+        msg = "Docker image manifests of schema 1 are not supported; push with Docker 1.10 or newer, or any OCI client"
+        raise ManifestInvalid(msg)
+    if not mediatypes.may_be_manifest(media_type):
+        msg = "no manifest is of that media type; an image manifest is application/vnd.oci.image.manifest.v1+json"
+        raise ManifestInvalid(msg, mediaType=media_type[:200])
+    if declared not in (None, "", media_type):
+        msg = "the manifest's mediaType is not the Content-Type it was sent with"
+        raise ManifestInvalid(msg, mediaType=str(declared)[:200], contentType=media_type)
+    return media_type
 
 
 def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -197,15 +200,16 @@ def _image(value: JSONObject, media_type: str) -> Manifest:
         media_type=media_type,
         artifact_type=_text(value, "artifactType") or config.media_type,
         annotations=_annotations(value, "annotations"),
-        references=tuple(
-            ManifestReference(Kind.BLOB, blob)
-            for blob in (config, *layers)
-            if not mediatypes.is_nondistributable(blob.media_type)
-        ),
+        references=tuple(ManifestReference(Kind.BLOB, blob) for blob in (config, *layers) if not _is_elsewhere(blob)),
         subject=_subject(value),
-        elsewhere=tuple(layer for layer in layers if mediatypes.is_nondistributable(layer.media_type)),
+        elsewhere=tuple(layer for layer in layers if _is_elsewhere(layer)),
         config=config,
     )
+
+
+def _is_elsewhere(blob: Descriptor) -> bool:
+    # Without a URL nobody could fetch it from anywhere but here.
+    return bool(blob.urls) and mediatypes.is_nondistributable(blob.media_type)
 
 
 def _index(value: JSONObject, media_type: str) -> Manifest:
@@ -263,12 +267,14 @@ def _descriptor(value: object, where: str) -> Descriptor:
         msg = f"{where}: a descriptor is a JSON object"
         raise ManifestInvalid(msg)
     media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
-    if not isinstance(media_type, str) or not media_type or is_unwritable(media_type):
+    media_type = "" if media_type is None else media_type
+    if not isinstance(media_type, str) or is_unwritable(media_type):
         msg = f"{where}.mediaType: a media type is needed"
         raise ManifestInvalid(msg)
     if not isinstance(digest, str):
         msg = f"{where}.digest: a digest is needed"
         raise ManifestInvalid(msg)
+    size = 0 if size is None else size
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
         msg = f"{where}.size: a whole number of bytes is needed"
         raise ManifestInvalid(msg)

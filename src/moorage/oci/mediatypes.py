@@ -1,4 +1,6 @@
-"""The media types that mean something to a registry. All others are stored and returned just the same."""
+"""The media types that mean something to a registry, and those that can be a manifest's at all."""
+
+import re
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -18,8 +20,18 @@ INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
 """Refused: the format is from before content addressing (Docker 1.9) and no client needs it."""
 
-SAYS_NOTHING = frozenset({"", "application/json", "application/octet-stream"})
-"""Content types of a pushed manifest that do not tell what it is; the payload is asked instead."""
+_KNOWN = IMAGES | INDEXES | SCHEMA1
+
+_LENGTH_LIMIT = 255
+"""Source: RFC 6838 § 4.2, 127 characters on both sides of the slash."""
+
+_MANIFEST_TYPE = re.compile(
+    r"application/(?:(?:vnd|prs|x)\.[a-z0-9!#$&^_.-]+|[a-z0-9!#$&^_.-]+(?=\+json))(?:\+json)?", re.ASCII | re.IGNORECASE
+)
+"""Types under which somebody may have a manifest format of their own: registered to a vendor, or said to be JSON.
+
+Source: RFC 6838 § 3 (trees) and § 4.2.8 (suffixes); RFC 6648 for ``x.``.
+"""
 
 _FOREIGN = frozenset(
     {
@@ -35,6 +47,16 @@ _FOREIGN = frozenset(
 def is_nondistributable(media_type: str) -> bool:
     """Whether layers of this type may stay elsewhere, so that a registry need not have their bytes."""
     return media_type in _FOREIGN
+
+
+def may_be_manifest(media_type: str) -> bool:
+    """Whether a manifest can be of this type. No other says what was sent: the payload is asked instead.
+
+    Clients send what their HTTP library sets by itself, such as ``text/plain`` or a form's type.
+    """
+    return media_type in _KNOWN or (
+        len(media_type) <= _LENGTH_LIMIT and _MANIFEST_TYPE.fullmatch(media_type) is not None
+    )
 
 
 def without_parameters(content_type: str) -> str:

@@ -15,6 +15,12 @@ TAG_LENGTH_LIMIT = 128
 # One linear pass each: separators and alphanumerics never overlap, so there is nothing to backtrack into.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+# Distribution takes a host before the name, with capitals, but cannot store one with a port: host:5000/app.
+_STORED_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9.=+-][A-Za-z0-9._=+-]{0,254}"
+_STORED_NAME = re.compile(rf"{_STORED_PART}(?:/{_STORED_PART})*", re.ASCII)
+_STORED_TAG = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=+-]{1,255}", re.ASCII)
+_STORED_NAME_LENGTH_LIMIT = 1024
+
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
 
@@ -42,6 +48,26 @@ class RepositoryName:
             raise NameInvalid(msg, name=text)
         return cls(text)
 
+    @classmethod
+    def parse_stored(cls, text: str) -> Self:
+        """Read the name of a repository that may be there already, by whatever rules its registry had.
+
+        Raises:
+            NameInvalid: no folder could have it.
+        """
+        name = cls(text)
+        return name if name.can_be_read else cls.parse(text)
+
+    @staticmethod
+    def is_valid(text: str) -> bool:
+        """Whether :meth:`parse` takes *text*."""
+        return len(text) <= NAME_LENGTH_LIMIT and _NAME.fullmatch(text) is not None
+
+    @property
+    def can_be_read(self) -> bool:
+        """Whether a repository of this name, if there is one, can be reached."""
+        return len(self.text) <= _STORED_NAME_LENGTH_LIMIT and _STORED_NAME.fullmatch(self.text) is not None
+
     def __str__(self) -> str:
         return self.text
 
@@ -67,12 +93,36 @@ class Tag:
             raise TagInvalid(msg, tag=text[: TAG_LENGTH_LIMIT + 1])
         return cls(text)
 
+    @classmethod
+    def parse_stored(cls, text: str) -> Self:
+        """Read a tag that may be there already, by whatever rules its registry had.
+
+        Raises:
+            TagInvalid: no folder could have it.
+        """
+        tag = cls(text)
+        return tag if tag.can_be_read else cls.parse(text)
+
+    @property
+    def can_be_read(self) -> bool:
+        """Whether a tag of this name, if there is one, can be reached."""
+        return _STORED_TAG.fullmatch(self.text) is not None
+
     def __str__(self) -> str:
         return self.text
 
 
 Reference = Tag | Digest
 """What names a manifest in a repository."""
+
+
+def parse_stored_reference(text: str) -> Reference:
+    """Read a tag or a digest of what may be there already; see :meth:`Tag.parse_stored`.
+
+    Raises:
+        DigestInvalid, TagInvalid: as for :func:`parse_reference`.
+    """
+    return Digest.parse(text) if ":" in text else Tag.parse_stored(text)
 
 
 def parse_reference(text: str) -> Reference:

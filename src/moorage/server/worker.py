@@ -83,7 +83,8 @@ async def _keep_house(config: Config, station: Station) -> None:
     """Do what is to be done from time to time, in a process of its own: nobody who pulls or pushes waits for it."""
     step_back(_HOUSEKEEPER_NICENESS)
     stop = _StopSignal(station.lifeline)
-    registry = await build(config, station.store, secret=station.secret, observer=_observer(station))
+    observer, on_damage = _observers(station)
+    registry = await build(config, station.store, secret=station.secret, observer=observer, on_damage=on_damage)
     async with housekeeping(config, registry):
         await stop.wait()
     await _flush_once(registry.metadata.flushes)
@@ -92,7 +93,8 @@ async def _keep_house(config: Config, station: Station) -> None:
 
 async def _serve(config: Config, station: Station) -> None:
     stop = _StopSignal(station.lifeline)
-    registry = await build(config, station.store, secret=station.secret, observer=_observer(station))
+    observer, on_damage = _observers(station)
+    registry = await build(config, station.store, secret=station.secret, observer=observer, on_damage=on_damage)
     tls, debug_tls = station.tls, station.debug_tls
     kept_fresh = [part for part in (tls, debug_tls) if part is not None]
     for part in kept_fresh:
@@ -130,31 +132,40 @@ async def _serve(config: Config, station: Station) -> None:
     await registry.close()
 
 
-def _observer(station: Station) -> Observer | None:
-    """What counts for metrics, if they are on."""
+def _observers(station: Station) -> tuple[Observer | None, Callable[[], None] | None]:
+    """What counts for metrics, if they are on: garbage collection, and damaged blobs."""
     if station.metrics is None:
-        return None
+        return None, None
+    from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
     from moorage.gc.metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
     from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
 
     try:
-        return CollectionMetrics(count_in(station.metrics, station.number))
+        counted = count_in(station.metrics, station.number)
+        return CollectionMetrics(counted), BlobMetrics(counted).met_damage
     except OSError as exc:
         _log.error("there is no room to count in: this process is missing in the metrics", error=str(exc))
-        return None
+        return None, None
 
 
 def _debug_app(config: Config, registry: Registry, station: Station) -> DebugApp:
     storage, database = registry.storage, registry.metadata.database
     if station.metrics is None:
-        return DebugApp(storage, database, room=registry.room)
+        return DebugApp(storage, database, room=registry.room, damage=registry.damaged.remaining)
     from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
 
     counts = config.database.metrics
     rows = row_counts(database) if database is not None and counts.enabled else None
     exposition = Exposition(station.metrics, rows=rows, interval=counts.interval)
     path = config.http.debug.prometheus.path
-    return DebugApp(storage, database, room=registry.room, metrics=exposition, metrics_path=path)
+    return DebugApp(
+        storage,
+        database,
+        room=registry.room,
+        damage=registry.damaged.remaining,
+        metrics=exposition,
+        metrics_path=path,
+    )
 
 
 class _StopSignal:

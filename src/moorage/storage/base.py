@@ -24,8 +24,11 @@ from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageUnavai
 
 _T = TypeVar("_T")
 
-_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._=+-]+)+", re.ASCII)
-_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=+-]+", re.ASCII)
+# Whatever a folder can hold: what other registries, or people, have left there is not passed over by those who look for
+# what is still needed. Half of a surrogate pair is how Python shows a byte that is no UTF-8.
+_PART = r"(?!\.{1,2}(?:/|\Z)|\.~)[^/\0\ud800-\udc7f\udd00-\udfff]+"
+_PATH = re.compile(rf"(?:/{_PART})+")
+_NAME = re.compile(_PART)
 
 
 class Capability(Enum):
@@ -59,8 +62,9 @@ def check_path(path: str) -> str:
     """Return *path* if it is well formed.
 
     Raises:
-        StorageUnavailable: it is relative, has ``.`` or ``..`` or an empty part, or a character outside
-            ``A-Za-z0-9._=+-``. That is our own mistake, never a caller's: names are parsed long before.
+        StorageUnavailable: it is relative, has ``.`` or ``..``, an empty part or one that begins with ``.~`` (a
+            temporary file), or a character that no file can have. That is our own mistake, never a caller's: names are
+            parsed long before.
     """
     if _PATH.fullmatch(path) is None:
         msg = f"not a storage path: {path!r}"

@@ -92,7 +92,7 @@ class FilesystemDriver(StorageDriver):
     is cancelled meanwhile is held until the operation is over, so it is done or not, and never done later.
 
     *root*, and folders in it, may be symbolic links that an administrator made: they are followed. ``delete`` removes
-    a link, not what it points to. A temporary's name has a ``~``, which no path and no name in a list has.
+    a link, not what it points to. A temporary's name begins with ``.~``, which no name in a path or a list does.
 
     Args:
         root: the folder; made if it is missing.

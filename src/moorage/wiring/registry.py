@@ -8,6 +8,7 @@ import re2
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
+from moorage.core.damage import DamagedBlobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.uploads import Uploads
@@ -43,6 +44,7 @@ class Registry:
     uploads: Uploads
     metadata: Metadata
     room: Room
+    damaged: DamagedBlobs
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """What one process of a node does for as long as it lives."""
 
@@ -54,10 +56,17 @@ class Registry:
         await self.storage.close()
 
 
-async def build(config: Config, store: Store, *, secret: bytes, observer: Observer | None = None) -> Registry:
+async def build(
+    config: Config,
+    store: Store,
+    *,
+    secret: bytes,
+    observer: Observer | None = None,
+    on_damage: Callable[[], None] | None = None,
+) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
-    *observer*: is told what garbage collection does.
+    *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
@@ -68,7 +77,8 @@ async def build(config: Config, store: Store, *, secret: bytes, observer: Observ
     _watch(store, storage)
     metadata = await open_metadata(config, store, storage)
     room = room_for(config, store)
-    blobs = Blobs(storage, metadata.links, url_expires_s=_url_expires_s(config, storage), room=room)
+    url_expires_s = _url_expires_s(config, storage)
+    blobs = Blobs(storage, metadata.links, url_expires_s=url_expires_s, room=room, on_damage=on_damage)
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
     uploads = Uploads(storage, metadata.links, sessions=metadata.sessions, room=room)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
@@ -95,7 +105,8 @@ async def build(config: Config, store: Store, *, secret: bytes, observer: Observ
         access_log=AccessLog(log_settings(config)),
     )
     collecting = () if database is None else agents(config, database, storage, observer)
-    return Registry(app, storage, uploads, metadata, room, (*metadata.chores, *collecting))
+    chores = (*metadata.chores, *collecting)
+    return Registry(app, storage, uploads, metadata, room=room, damaged=blobs.damaged, chores=chores)
 
 
 def _watch(store: Store, storage: StorageDriver) -> None:

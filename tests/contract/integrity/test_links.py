@@ -5,11 +5,11 @@ import pytest
 from contract.integrity.breaking import WatchedStorage
 from contract.integrity.content import IMAGE, LAYER, MANIFEST, fill
 from contract.integrity.registries import Registry
-from contract.metadata.pushing import NAME, NOBODY, OTHER, push_blob, push_image
+from contract.metadata.pushing import ABSENT, NAME, NOBODY, OTHER, push_blob, push_image
 from moorage.errors import ManifestUnknown
 from moorage.integrity.findings import Kind, Note
 from moorage.oci.digests import Digest
-from moorage.oci.names import Tag
+from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from support.images import image
 
@@ -127,3 +127,21 @@ async def test_a_blob_that_cannot_be_read_is_no_mismatch_and_the_check_goes_on(l
     assert (Kind.UNREADABLE, str(LAYER)) in found.pairs
     assert (Kind.DIGEST_DIFFERS, IMAGE.blobs[0].digest) in found.pairs
     assert await layout.storage.get(paths.blob(LAYER)) == CONTENT
+
+
+@pytest.mark.parametrize("odd", ["Team/app", "a copy (2)", "new\nline", "\udcff\udcfe"])
+async def test_a_repository_or_tag_of_an_odd_name_is_looked_at_and_stops_nothing_else(
+    layout: Registry, odd: str
+) -> None:
+    name = RepositoryName(odd)
+    await layout.storage.put(paths.layer_link(name, ABSENT), str(ABSENT).encode())
+    await layout.storage.put(paths.tag_link(NAME, Tag("-odd")), str(ABSENT).encode())
+    await layout.storage.put(paths.tag_link(NAME, Tag("\udcff")), str(MANIFEST).encode())
+    await layout.lose(LAYER)
+    found = await layout.check(verifies=False)
+    assert {(finding.kind, finding.repository) for finding in found.findings} >= {
+        (Kind.LAYER_DANGLING, odd),
+        (Kind.LAYER_DANGLING, OTHER.text),
+        (Kind.TAG_DANGLING, NAME.text),
+        (Kind.LINK_INVALID, NAME.text),
+    }

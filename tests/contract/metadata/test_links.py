@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from contract.metadata.pushing import ABSENT, NAME, NEVER, NOBODY, OTHER, push, push_blob
-from contract.metadata.stores import Store
+from contract.metadata.stores import SqlStore, Store, query
 from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown
-from moorage.metadata.base import Cause
+from moorage.metadata.base import Cause, LinkedBlob
 from moorage.oci.digests import ALGORITHMS, Algorithm, Digest
 from moorage.oci.names import RepositoryName, Tag
 from support.images import image
@@ -40,6 +40,19 @@ class TestLink:
             assert await store.links.has(NAME, digest)
         await store.links.unlink(NAME, digest, cause=NOBODY)
         assert not await store.links.has(NAME, digest)
+
+    async def test_the_size_of_what_is_put_there_again_is_the_one_that_counts(self, sql: SqlStore) -> None:
+        digest = await push_blob(sql, b"x")
+        for wrong in (0, 2, 1 << 40):
+            await sql.database.write(query("UPDATE blobs SET size = $1 RETURNING id"), wrong)
+            await push_blob(sql, b"x", name=OTHER)
+            for name in (NAME, OTHER, None):
+                assert await sql.links.find(name, digest) == LinkedBlob(1)
+
+    async def test_a_mount_keeps_the_size_that_is_noted(self, sql: SqlStore) -> None:
+        digest = await push_blob(sql, b"x")
+        assert await sql.links.mount(OTHER, digest, source=NAME)
+        assert await sql.links.find(OTHER, digest) == LinkedBlob(1)
 
     async def test_an_expected_blob_is_nowhere_yet(self, store: Store) -> None:
         await store.links.expect(ABSENT)

@@ -111,6 +111,13 @@ class TestForPeople:
         assert said.endswith("other bytes -> moved away\n")
         assert "nothing was changed" not in said
 
+    def test_a_name_that_is_no_text_or_steers_a_terminal_is_shown_escaped(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        finding = Finding(kind=Kind.LINK_INVALID, subject="tags/\x1b[2J", repository="\udcff\n\u00e4")
+        check_output.print_people(state(finding), seconds=1, repairs=False)
+        assert "link-invalid: tags/\\x1b[2J in \\udcff\\n\u00e4 (" in capsys.readouterr().out
+
     def test_of_many_differences_the_first_are_shown(self, capsys: pytest.CaptureFixture[str]) -> None:
         check_output.print_people(state(*map(damaged, range(1500))), seconds=1, repairs=True)
         lines = capsys.readouterr().out.splitlines()

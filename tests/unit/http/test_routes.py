@@ -40,8 +40,23 @@ def test_other_paths_are_none_of_ours(path: str) -> None:
     assert match(path) is None
 
 
+@pytest.mark.parametrize(("name", "is_odd"), [("a/b", False), ("Team/app", True), ("a..b/-c", True)])
+def test_a_name_that_another_registry_may_have_left_is_told_from_those_of_today(name: str, *, is_odd: bool) -> None:
+    route = match(f"v2/{name}/tags/list")
+    assert route is not None
+    assert (route.name, route.is_odd) == (RepositoryName(name), is_odd)
+
+
 @pytest.mark.parametrize(
-    "path", ["v2/manifests/x", "v2/A/tags/list", "v2/../tags/list", "v2/a/%2e%2e/b/tags/list", "v2/a%00/tags/list"]
+    "path",
+    [
+        "v2/manifests/x",
+        "v2/A b/tags/list",
+        "v2/_a/tags/list",
+        "v2/../tags/list",
+        "v2/a/%2e%2e/b/tags/list",
+        "v2/a%00/tags/list",
+    ],
 )
 def test_a_hostile_name_is_refused_as_a_name(path: str) -> None:
     with pytest.raises(NameInvalid):

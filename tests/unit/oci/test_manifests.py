@@ -40,8 +40,10 @@ def test_an_image_refers_to_its_config_and_layers_as_blobs() -> None:
 
 
 def test_nondistributable_layers_need_not_be_here() -> None:
-    foreign = descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip")
-    assert len(parse(dump(image(layers=[foreign]))).references) == 1
+    kind = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+    assert len(parse(dump(image(layers=[descriptor(kind, urls=["https://example.com/x"])]))).references) == 1
+    for nowhere in (descriptor(kind), descriptor(kind, urls=[])):
+        assert len(parse(dump(image(layers=[nowhere]))).references) == 2
 
 
 def test_an_index_refers_to_manifests_and_to_what_its_type_does_not_tell() -> None:
@@ -97,7 +99,10 @@ def test_the_type_comes_from_the_header_then_the_field_then_the_shape() -> None:
         (dump(image(config=descriptor(size="1"))), "", "config.size"),
         (dump(image(config=descriptor(digest="md5:0"))), "", "config.digest"),
         (dump(image(config=descriptor(digest=1))), "", "config.digest"),
-        (dump(image(config=descriptor(""))), "", "config.mediaType"),
+        (dump(image(config=descriptor(7))), "", "config.mediaType"),  # type: ignore[arg-type] # it is wrong
+        (b"{}", "text/plain", "send its media type"),
+        (b'{"mediaType":"text/html"}', "text/html", "no manifest is of that media type"),
+        (b'{"mediaType":"image/svg+xml"}', "", "no manifest is of that media type"),
         (dump(image(annotations={"a": 1})), "", "annotations"),
         (dump(image(artifactType=1)), "", "artifactType"),
         (dump(image(subject=1)), "", "subject"),
@@ -118,6 +123,45 @@ def test_an_unknown_type_is_searched_for_what_it_refers_to_and_never_judged() ->
     manifest = parse(dump(value), "application/vnd.acme+json")
     assert [ref.kind for ref in manifest.references] == [Kind.EITHER, Kind.EITHER]
     assert manifest.media_type == "application/vnd.acme+json"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "a/b",
+        "application/json",
+        "application/octet-stream",
+        "application/vnd.acme+xml",
+        "application/x-www-form-urlencoded",
+        "application/xhtml+xml",
+        "image/svg+xml",
+        "multipart/form-data",
+        "nonsense",
+        "text/html",
+        "text/plain",
+    ],
+)
+def test_a_content_type_that_no_manifest_has_says_nothing_and_the_fields_tell(content_type: str) -> None:
+    bare = {key: value for key, value in image().items() if key != "mediaType"}
+    for value in (bare, image()):
+        manifest = parse(dump(value), content_type)
+        assert (manifest.media_type, len(manifest.references)) == (mediatypes.OCI_MANIFEST, 1)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/vnd.acme", "application/vnd.acme.v1+json", "application/prs.me", "application/acme+json"],
+)
+def test_a_type_that_a_manifest_may_have_is_kept(content_type: str) -> None:
+    assert parse(b"{}", content_type).media_type == content_type
+
+
+def test_what_docker_leaves_out_when_it_is_zero_need_not_be_said() -> None:
+    bare = {"digest": DIGEST}
+    manifest = parse(dump(image(config=bare, layers=[bare, {**bare, "size": None, "mediaType": ""}], subject=bare)))
+    assert {(ref.descriptor.media_type, ref.descriptor.size_bytes) for ref in manifest.references} == {("", 0)}
+    assert parse(dump(index(manifests=[bare]))).references[0].kind is Kind.EITHER
 
 
 json_values = st.recursive(

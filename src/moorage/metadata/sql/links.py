@@ -2,10 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from moorage.errors import BeingRemoved, BlobUnknown
-from moorage.metadata.base import Cause, Expectation, Links
+from moorage.metadata.base import Cause, Expectation, LinkedBlob, Links
 from moorage.metadata.sql.recording import QUERIES, journal_row, now, repository_id
 from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci.digests import Digest
@@ -37,24 +37,30 @@ class SqlLinks(Links):
                 raise BeingRemoved(msg)
             await asyncio.sleep(_REMOVAL_PAUSE_S)
 
-    async def has(self, name: RepositoryName, digest: Digest) -> bool:
-        row = await self._database.first(QUERIES["has_blob"], name.text, digest_key(digest), repository=name.text)
-        return row is not None
+    async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
+        key = digest_key(digest)
+        if name is None:
+            row = await self._database.first(QUERIES["known_blob"], key)
+        else:
+            row = await self._database.first(QUERIES["has_blob"], name.text, key, repository=name.text)
+        return None if row is None else LinkedBlob(row[0])
 
-    async def promise(self, name: RepositoryName, digest: Digest) -> bool:
+    async def promise(self, name: RepositoryName, digest: Digest) -> LinkedBlob | None:
         key = digest_key(digest)
         row = await self._database.first(QUERIES["asked_blob"], name.text, key, repository=name.text)
-        if row is None or not row[0] or not self._puts_off:
-            return row is not None
+        if row is None:
+            return None
         # Nothing to put off: it is claimed or gone, or was found to be needed and has left the queue.
-        return bool(await self._database.write(QUERIES["put_off_blob"], key)) or await self._is_settled(name, key)
+        if row[0] and self._puts_off and not await self._database.write(QUERIES["put_off_blob"], key):
+            return LinkedBlob(row[1]) if await self._is_settled(name, key) else None
+        return LinkedBlob(row[1])
 
-    async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
+    async def find_each(self, name: RepositoryName, digests: Collection[Digest]) -> Mapping[Digest, LinkedBlob]:
         if not digests:
-            return set()
+            return {}
         keys = [digest_key(digest) for digest in digests]
         rows = await self._database.all(QUERIES["known_blobs"], name.text, keys)
-        return set(digests) - {digest_of(row[0]) for row in rows}
+        return {digest_of(row[0]): LinkedBlob(row[1]) for row in rows}
 
     async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
         return await self._link(name, digest, expectation, size_bytes=size_bytes)
@@ -102,7 +108,10 @@ class SqlLinks(Links):
             rows = await self._database.write(
                 QUERIES["link_blob"], name.text, key, size_bytes, token, at, repository=name.text
             )
-            return bool(rows[0][0])
+            is_linked, is_wrong = rows[0]
+            if is_linked and is_wrong:
+                await self._database.write(QUERIES["mend_size"], key, size_bytes, repository=name.text)
+            return bool(is_linked)
         async with self._database.transaction(repository=name.text) as session:
             if await session.first(QUERIES["renew_expected"], key, token) is None:
                 return False

@@ -13,15 +13,19 @@ RETURNING life;
 -- lock_repository --
 SELECT id FROM repositories WHERE path = $1 FOR NO KEY UPDATE;
 
+-- The last column: whether the size that was noted is wrong, as the bytes have just been hashed.
 -- link_blob --
-SELECT link_blob_v2($1, $2, $3, $4, $5);
+SELECT link_blob_v2($1, $2, $3, $4, $5), (SELECT size <> $3 FROM blobs WHERE digest = $2);
+
+-- mend_size --
+UPDATE blobs SET size = $2 WHERE digest = $1 RETURNING id;
 
 -- put_manifest --
 SELECT put_manifest_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
 
 -- The last column: whether its review comes so soon that the answer is only good if the review is put off.
 -- asked_blob --
-SELECT q.review_after < now() + d.value / 2 * interval '1 microsecond' OR coalesce(q.claimed_until > now(), false)
+SELECT q.review_after < now() + d.value / 2 * interval '1 microsecond' OR coalesce(q.claimed_until > now(), false), b.size
 FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
 LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
 LEFT JOIN gc_review_after_defaults d ON d.event = 'blob_upload'

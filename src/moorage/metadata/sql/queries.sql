@@ -1,18 +1,18 @@
 -- Links, manifests, tags and lists. Parameters in the order of what they narrow: repository first.
 
 -- has_blob --
-SELECT 1 FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+SELECT b.size FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
 WHERE r.path = $1 AND b.digest = $2 AND b.missing_since IS NULL
     AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
 
 -- CROSS JOIN fixes SQLite's order: a repository may have very many blobs, and a few are asked for.
 -- known_blobs --
-SELECT b.digest FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+SELECT b.digest, b.size FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
 WHERE r.path = $1 AND b.digest = ANY($2) AND b.missing_since IS NULL
     AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
 
 -- known_blob --
-SELECT id FROM blobs WHERE digest = $1 AND missing_since IS NULL;
+SELECT size FROM blobs WHERE digest = $1 AND missing_since IS NULL;
 
 -- unlink_blob --
 UPDATE repository_blobs SET deleted_at = $3

@@ -35,9 +35,11 @@ UPDATE repositories SET populated_at = $2 WHERE id = $1;
 -- publish_repository --
 UPDATE repositories SET last_published_at = $2 WHERE id = $1;
 
+-- The bytes have just been hashed: a size that is noted otherwise is wrong.
 -- add_blob --
 INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
-ON CONFLICT (digest) DO UPDATE SET missing_since = NULL WHERE missing_since IS NOT NULL;
+ON CONFLICT (digest) DO UPDATE SET missing_since = NULL, size = excluded.size
+WHERE missing_since IS NOT NULL OR size <> excluded.size;
 
 -- add_link --
 INSERT INTO repository_blobs (repository_id, blob_id, created_at) SELECT $1, id, $3 FROM blobs WHERE digest = $2
@@ -85,7 +87,7 @@ UPDATE tags SET manifest_id = $2, updated_at = $3, published_at = $3 WHERE id = 
 
 -- The last column: whether its review comes so soon that the answer is only good if the review is put off.
 -- asked_blob --
-SELECT q.review_after < now_us() + d.value / 2 OR coalesce(q.claimed_until > now_us(), false)
+SELECT q.review_after < now_us() + d.value / 2 OR coalesce(q.claimed_until > now_us(), false), b.size
 FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
 LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
 LEFT JOIN gc_review_after_defaults d ON d.event = 'blob_upload'

@@ -1,0 +1,31 @@
+"""An image whose descriptors leave out ``size``, as docker's libraries do with zero, has the size of its blobs."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from support import images
+from support.in_process import InProcess
+from support.registry_client import RegistryClient
+
+MADE = images.image("sized by its blobs")
+
+
+@pytest.mark.parametrize("left_out", itertools.product([False, True], repeat=3), ids=str)
+@pytest.mark.parametrize("zero", [None, 0, "absent"], ids=["null", "0", "absent"])
+def test_the_total_is_what_the_blobs_have(tmp_path: Path, left_out: tuple[bool, ...], zero: object) -> None:
+    with InProcess(tmp_path) as registry, RegistryClient(registry.address) as client:
+        images.push_blobs(client, "app", MADE.blobs)
+        descriptors = [dict(blob.descriptor()) for blob in MADE.blobs]
+        for descriptor, is_left_out in zip(descriptors, left_out, strict=True):
+            if is_left_out and zero == "absent":
+                del descriptor["size"]
+            elif is_left_out:
+                descriptor["size"] = zero
+        value: dict[str, object] = {"schemaVersion": 2, "mediaType": images.OCI_MANIFEST}
+        value |= {"config": descriptors[0], "layers": descriptors[1:]}
+        manifest = images.encode(value, images.OCI_MANIFEST)
+        images.push_manifest(client, "app", manifest, "latest")
+        ((total,),) = registry.execute("SELECT total_size FROM manifests")
+    assert total == len(manifest.body) + sum(len(blob.body) for blob in MADE.blobs)

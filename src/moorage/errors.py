@@ -16,6 +16,7 @@
     │   ├── UploadUnknown           no such upload session
     │   ├── UploadInvalid           an upload request that makes no sense
     │   │   └── UploadBusy          another request is writing to the same session
+    │   ├── ManifestReferenced      a manifest that an index of the repository lists, so that it cannot go
     │   ├── ManifestInvalid         a manifest that cannot be accepted
     │   │   └── ManifestTooLarge    … because of its size
     │   ├── ReferencesUnknown       a manifest that names blobs or manifests that are not there
@@ -133,6 +134,20 @@ class ManifestInvalid(Refused):
 
 class ManifestTooLarge(ManifestInvalid):
     """The manifest has more bytes than ``validation.manifests.payloadsizelimit`` allows."""
+
+
+class ManifestReferenced(Refused):
+    """The manifest is listed by an index of the same repository, which could not be pulled without it."""
+
+    def __init__(self, digest: str, *, indexes: Sequence[str], count: int) -> None:
+        """*indexes*: the first of the *count* that list it."""
+        super().__init__(
+            "the manifest is listed by an index of the repository: delete that first",
+            reason="MANIFEST_REFERENCED",
+            digest=digest,
+            indexes=list(indexes),
+            count=count,
+        )
 
 
 class ReferencesUnknown(Refused):

@@ -149,6 +149,7 @@ class Manifests:
         """Remove a tag, or a manifest with every tag that points to it. Both take effect at once.
 
         Raises:
+            ManifestReferenced: an index of the repository lists the manifest; where a database says so.
             ManifestUnknown: there is none.
             NameUnknown: there is no such repository.
         """

@@ -27,6 +27,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.UploadBusy: (409, "BLOB_UPLOAD_INVALID"),
     errors.ManifestInvalid: (400, "MANIFEST_INVALID"),
     errors.ManifestTooLarge: (413, "MANIFEST_INVALID"),
+    errors.ManifestReferenced: (409, "DENIED"),
     errors.ReferencesUnknown: (400, "MANIFEST_BLOB_UNKNOWN"),
     errors.ParameterInvalid: (400, "UNSUPPORTED"),
     errors.TooManyTags: (414, "UNSUPPORTED"),

@@ -13,6 +13,10 @@ RETURNING life;
 -- lock_repository --
 SELECT id FROM repositories WHERE path = $1 FOR NO KEY UPDATE;
 
+-- A push that lists the manifest holds it FOR KEY SHARE: either it sees the delete, or the delete sees it.
+-- hold_manifest --
+SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2 AND deleted_at IS NULL FOR UPDATE;
+
 -- link_blob --
 SELECT link_blob_v2($1, $2, $3, $4, $5);
 
@@ -45,3 +49,18 @@ WHERE r.path = $1 AND m.digest = $2 AND m.deleted_at IS NULL;
 -- put_off_manifest --
 UPDATE gc_manifest_review_queue SET review_after = gc_review_after_v1('manifest_upload')
 WHERE manifest_id = $1 RETURNING manifest_id;
+
+-- Of the next $5, those before which there is room on the page; and how many the next were.
+-- referrers --
+SELECT digest, media_type, size, artifact_type, annotations, total FROM (
+    SELECT digest, media_type, size, artifact_type, annotations, count(*) OVER () AS total,
+        sum(annotations_size) OVER (ORDER BY digest) - annotations_size AS before
+    FROM (
+        SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations,
+            coalesce(m.annotations_size, length(m.annotations)) AS annotations_size
+        FROM manifests m
+        WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.subject_digest = $2
+            AND m.digest > $3 AND m.deleted_at IS NULL AND ($4::text IS NULL OR m.artifact_type = $4::text)
+        ORDER BY m.digest LIMIT $5
+    ) AS following
+) AS measured WHERE before <= $6 ORDER BY digest;

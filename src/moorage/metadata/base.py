@@ -20,7 +20,7 @@ REFERRERS_PAGE_BYTES = (4 << 20) - 1024
 """A page of referrers has at most so many bytes of descriptors, so that it is no larger than a manifest may be."""
 
 INLINE_BYTES = 256 << 10
-"""So much of what callers sent is taken apart or read on the event loop at most: more of it would hold up the others."""
+"""So much of what callers sent is read or taken apart on the event loop at most: more would hold up the others."""
 
 
 @dataclass(frozen=True, slots=True)

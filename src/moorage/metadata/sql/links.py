@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from moorage.errors import BeingRemoved, BlobUnknown
 from moorage.metadata.base import Cause, Expectation, Links
-from moorage.metadata.sql.recording import QUERIES, journal_row, now, repository_id
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.recording import QUERIES, journal_row, missing_of_known, now, repository_id
+from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database
@@ -50,11 +50,7 @@ class SqlLinks(Links):
         return bool(await self._database.write(QUERIES["put_off_blob"], key)) or await self._is_settled(name, key)
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
-        if not digests:
-            return set()
-        keys = [digest_key(digest) for digest in digests]
-        rows = await self._database.all(QUERIES["known_blobs"], name.text, keys)
-        return set(digests) - {digest_of(row[0]) for row in rows}
+        return await missing_of_known(self._database, QUERIES["known_blobs"], name, digests)
 
     async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
         return await self._link(name, digest, expectation, size_bytes=size_bytes)

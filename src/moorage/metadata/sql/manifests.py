@@ -8,8 +8,8 @@ from typing import ClassVar
 from moorage.errors import DigestInvalid, ManifestReferenced, ManifestUnknown, NameUnknown, ReferencesUnknown
 from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, Manifests, Page
 from moorage.metadata.sql.putting import NewManifest, missing_of, put_step_by_step
-from moorage.metadata.sql.recording import QUERIES, journal_row, now
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.recording import QUERIES, journal_row, missing_of_known, now
+from moorage.metadata.sql.values import PORTION, digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
 from moorage.oci.names import Reference, RepositoryName, Tag
@@ -60,11 +60,7 @@ class SqlManifests(Manifests):
         return StoredManifest(digest_of(row[0]), row[1], row[2])
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
-        if not digests:
-            return set()
-        keys = [digest_key(digest) for digest in digests]
-        rows = await self._database.all(QUERIES["known_manifests"], name.text, keys)
-        return set(digests) - {digest_of(row[0]) for row in rows}
+        return await missing_of_known(self._database, QUERIES["known_manifests"], name, digests)
 
     async def put(
         self,
@@ -77,8 +73,12 @@ class SqlManifests(Manifests):
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
     ) -> None:
-        new = NewManifest.of(stored, manifest, configuration)
-        needed = [digest_key(digest) for digest in required]
+        make = NewManifest.of
+        if len(manifest.references) > PORTION:
+            new = await asyncio.to_thread(make, stored, manifest, configuration)
+            needed = await asyncio.to_thread(_keys, required)
+        else:
+            new, needed = make(stored, manifest, configuration), _keys(required)
         names, at = sorted(tag.text for tag in tags), now()  # Sorted: two pushes never wait for each other.
         if self._database.dialect == "postgres":
             rows = await self._database.write(
@@ -164,6 +164,10 @@ class SqlManifests(Manifests):
         if isinstance(reference, Tag):
             return ManifestUnknown("the repository has no such tag", name=name.text, tag=reference.text)
         return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))
+
+
+def _keys(digests: Collection[Digest]) -> list[bytes]:
+    return [digest_key(digest) for digest in digests]
 
 
 def _page(rows: Sequence[Row], total: int, limit: int) -> Page[Descriptor]:

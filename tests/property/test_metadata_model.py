@@ -30,7 +30,7 @@ from contract.metadata.stores import (
     quick_folder,
     sqlite_opener,
 )
-from moorage.errors import BlobUnknown, ManifestReferenced, ManifestUnknown, NameUnknown, Refused
+from moorage.errors import BlobReferenced, BlobUnknown, ManifestReferenced, ManifestUnknown, NameUnknown, Refused
 from moorage.metadata.base import Page
 from moorage.oci.digests import Algorithm, Digest
 from moorage.oci.manifests import Descriptor, parse
@@ -66,6 +66,11 @@ class Repository:
         others = (content for digest, content in self.manifests.items() if digest != wanted)
         manifests = (parse(content.body, content.media_type) for content in others)
         return any(child.digest == wanted for manifest in manifests for child in manifest.children)
+
+    def is_needed(self, wanted: Digest) -> bool:
+        """Whether a manifest refers to this blob."""
+        manifests = (parse(content.body, content.media_type) for content in self.manifests.values())
+        return any(ref.descriptor.digest == wanted for manifest in manifests for ref in manifest.references)
 
     def referrers(self, subject: Digest) -> list[Descriptor]:
         """The descriptors of all manifests with this subject."""
@@ -159,6 +164,12 @@ class Registry(RuleBasedStateMachine):
     def unlink(self, name: RepositoryName, content: Content, algorithm: Algorithm) -> None:
         digest = Digest.of(content.body, algorithm)
         blobs = self.repositories[name].blobs
+        if digest in blobs and self.repositories[name].is_needed(digest):
+            # As with what is listed.
+            for store in (store for store, _ in self.views if isinstance(store, SqlStore)):
+                with pytest.raises(BlobReferenced):
+                    self.run(store.links.unlink(name, digest, cause=NOBODY))
+            return
         answer = None if digest in blobs else BlobUnknown
         self.expect(name, lambda store: store.links.unlink(name, digest, cause=NOBODY), answer)
         blobs.discard(digest)

@@ -37,10 +37,25 @@ def test_a_refusal_names_the_indexes_and_what_to_do_first(client: RegistryClient
     assert client.delete_manifest("listed/app", child.digest).status == 202
 
 
-def test_with_link_files_it_goes() -> None:
+def test_a_layer_does_not_go_before_the_image(client: RegistryClient) -> None:
+    made = images.push_image(client, "listed/app", "v1")
+    layer = made.blobs[1].digest
+    response = client.delete_blob("listed/app", layer)
+    refused(response, 409, "DENIED")
+    detail = errors_of(response)[0]["detail"]
+    assert isinstance(detail, dict)
+    assert (detail["reason"], detail["manifests"]) == ("BLOB_REFERENCED", [made.digest])
+    assert client.get_blob("listed/app", layer).status == 200
+    assert client.delete_manifest("listed/app", made.digest).status == 202
+    assert client.delete_blob("listed/app", layer).status == 202
+
+
+def test_with_link_files_they_go() -> None:
     with InProcess(None) as registry, RegistryClient(registry.address) as client:
         child, _ = push_index(client)
         assert client.delete_manifest("listed/app", child.digest).status == 202
+        made = images.push_image(client, "listed/app", "v1")
+        assert client.delete_blob("listed/app", made.blobs[1].digest).status == 202
 
 
 def test_a_build_cache_has_the_size_of_its_layers(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Manifests of a repository: get what the client can read, put what is whole, delete."""
 
-import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from moorage.errors import (
     NameUnknown,
     ReferencesUnknown,
 )
+from moorage.metadata.aside import aside
 from moorage.metadata.base import Cause, Page, Pulls
 from moorage.metadata.base import Manifests as ManifestStore
 from moorage.oci import mediatypes
@@ -35,10 +35,6 @@ DEFAULT_PLATFORM = ("linux", "amd64")
 
 CONFIGURATION_LIMIT_BYTES = 256 << 10
 """Larger configurations are not kept with their manifests. Source: GitLab, ``dbConfigSizeLimit``."""
-
-
-PARSED_INLINE_BYTES = 64 << 10
-"""Larger manifests are taken apart beside the event loop: of one full of small descriptors this takes 5 ms."""
 
 _TOTAL_LIMIT_BYTES = (1 << 63) - 1
 """The largest number of either database."""
@@ -77,6 +73,33 @@ class Pushed:
 
     digest: Digest
     subject: Digest | None
+
+
+class _Needs:
+    """What a manifest needs, by kind, in its order."""
+
+    def __init__(self, kinds: Mapping[Digest, Kind]) -> None:
+        self.kinds = kinds
+        self.manifests = [digest for digest, kind in kinds.items() if kind is not Kind.BLOB]
+        self._blobs = [digest for digest, kind in kinds.items() if kind is Kind.BLOB]
+
+    def blobs_and(self, missing: Collection[Digest]) -> Sequence[Digest]:
+        """The blobs, and what may be one as it is missing as a manifest."""
+        return [*self._blobs, *(digest for digest in missing if self.kinds[digest] is Kind.EITHER)]
+
+    def refuse(self, missing: Collection[Digest], gone: Collection[Digest]) -> None:
+        """Refuse a manifest that needs something *missing* as a manifest, or *gone* as a blob.
+
+        Raises:
+            ReferencesUnknown: it does; what may be either has to be both.
+        """
+        absent = [
+            digest
+            for digest, kind in self.kinds.items()
+            if digest in gone or (kind is Kind.MANIFEST and digest in missing)
+        ]
+        if absent:
+            raise ReferencesUnknown.of(absent)
 
 
 class Manifests:
@@ -136,14 +159,8 @@ class Manifests:
             ReferencesUnknown: it refers to content that the repository does not have. Nothing is written.
         """
         self.check_size(len(payload))
-        digest = _digest(reference, payload)
-        # Small ones here: another thread costs more than they do.
-        is_small = len(payload) <= PARSED_INLINE_BYTES
-        manifest = parse(payload, content_type) if is_small else await asyncio.to_thread(parse, payload, content_type)
-        _check_sizes(manifest, len(payload))
-        _check_types(manifest)
-        self._check_urls(manifest)
-        required = await self._check_references(name, manifest)
+        digest, manifest, needs = await aside(len(payload), self._take_apart, reference, payload, content_type)
+        required = await self._check_references(name, needs, len(payload))
         stored = StoredManifest(digest, manifest.media_type, payload)
         configuration = await self._configuration(name, manifest, required)
         wanted = list(dict.fromkeys([reference, *tags] if isinstance(reference, Tag) else tags))
@@ -198,11 +215,21 @@ class Manifests:
         return True
 
     async def _default_child(self, name: RepositoryName, stored: StoredManifest) -> StoredManifest:
-        for child in parse(stored.payload, stored.media_type).children:
+        listed = await aside(len(stored.payload), parse, stored.payload, stored.media_type)
+        for child in listed.children:
             if child.platform is not None and child.platform[:2] == DEFAULT_PLATFORM:
                 return await self._store.find(name, child.digest)
         msg = "the manifest list has nothing for linux/amd64, and the Accept header does not name manifest lists"
         raise ManifestUnknown(msg, name=name.text, accept=mediatypes.DOCKER_LIST)
+
+    def _take_apart(self, reference: Reference, payload: bytes, content_type: str) -> tuple[Digest, Manifest, _Needs]:
+        """All that the payload alone tells, once it has been found to be right."""
+        digest = _digest(reference, payload)
+        manifest = parse(payload, content_type)
+        _check_sizes(manifest, len(payload))
+        _check_types(manifest)
+        self._check_urls(manifest)
+        return digest, manifest, self._needs(manifest)
 
     def _check_urls(self, manifest: Manifest) -> None:
         if self.rules.allows_url is None:
@@ -213,11 +240,10 @@ class Manifests:
                     msg = "this registry does not allow layers at that URL"
                     raise ManifestInvalid(msg, digest=str(layer.digest), url=url[:200])
 
-    async def _check_references(self, name: RepositoryName, manifest: Manifest) -> Collection[Digest]:
-        """What the manifest needs, all of which is there.
+    def _needs(self, manifest: Manifest) -> _Needs:
+        """What has to be there before the manifest.
 
         Raises:
-            ReferencesUnknown: not all of it.
             ManifestInvalid: it refers to more than is taken.
         """
         limit = self.rules.reference_limit
@@ -225,21 +251,28 @@ class Manifests:
             msg = f"the manifest has {len(manifest.references)} references, this registry accepts {limit}"
             raise ManifestInvalid(msg, reason="MANIFEST_REFERENCE_LIMIT", limit=limit)
         if self.rules.sparse or manifest.media_type not in mediatypes.IMAGES | mediatypes.INDEXES:
-            return ()
-        wanted = {
-            reference.descriptor.digest: reference.kind
-            for reference in manifest.references
-            if self._is_required(reference)
-        }
-        manifests = [digest for digest, kind in wanted.items() if kind is not Kind.BLOB]
-        missing = await self._store.missing(name, manifests)
+            return _Needs({})
+        return _Needs(
+            {
+                reference.descriptor.digest: reference.kind
+                for reference in manifest.references
+                if self._is_required(reference)
+            }
+        )
+
+    async def _check_references(self, name: RepositoryName, needs: _Needs, size_bytes: int) -> Collection[Digest]:
+        """What the manifest, of so many bytes, needs; all of it is there.
+
+        Raises:
+            ReferencesUnknown: not all of it.
+        """
+        missing = await self._store.missing(name, needs.manifests)
         # What may be either is looked for among blobs, too.
-        either = {digest for digest in missing if wanted[digest] is Kind.EITHER}
-        blobs = [digest for digest, kind in wanted.items() if kind is Kind.BLOB or digest in either]
-        missing = (missing - either) | await self._blobs.missing(name, blobs)
-        if missing:
-            raise ReferencesUnknown([str(digest) for digest in wanted if digest in missing])
-        return wanted
+        blobs = await aside(size_bytes, needs.blobs_and, missing)
+        gone = await self._blobs.missing(name, blobs)
+        if missing or gone:
+            await aside(size_bytes, needs.refuse, missing, gone)
+        return needs.kinds
 
     def _is_required(self, reference: ManifestReference) -> bool:
         if reference.kind is Kind.BLOB:

@@ -99,6 +99,8 @@ class Links(ABC):
         """Take a blob out of the repository; its bytes stay.
 
         Raises:
+            BlobReferenced: a manifest of the repository needs it. Nothing is changed. Only of stores that know who
+                needs what (ADR 0030).
             BlobUnknown: it was not there.
         """
 

@@ -18,6 +18,7 @@ from moorage.errors import (
     NameUnknown,
     PathUnknown,
 )
+from moorage.metadata.aside import aside, in_turns
 from moorage.metadata.base import REFERRERS_PAGE_BYTES, Catalogue, Cause, Expectation, Links, Manifests, Page
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci.digests import ALGORITHMS, Digest
@@ -30,9 +31,6 @@ from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
 
 _log = get_log("layout")
-
-_BREATH = 256
-"""After so many link files in a row, let others have the event loop."""
 
 _BATCH = 1000
 
@@ -55,7 +53,7 @@ class LayoutLinks(Links):
         return await self.has(name, digest)  # Nothing is collected while this store is written to.
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
-        return {digest for digest in digests if not await self._can_be_read(name, digest)}
+        return {digest async for digest in in_turns(digests) if not await self._can_be_read(name, digest)}
 
     async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
         del expectation, size_bytes
@@ -111,7 +109,7 @@ class LayoutManifests(Manifests):
         return await self.find(name, digest)  # As for blobs.
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
-        return {digest for digest in digests if not await self._can_be_read(name, digest)}
+        return {digest async for digest in in_turns(digests) if not await self._can_be_read(name, digest)}
 
     async def put(
         self,
@@ -129,14 +127,12 @@ class LayoutManifests(Manifests):
             await self._claim.hold()
         digest, link = stored.digest, str(stored.digest).encode()
         await self._storage.put(paths.blob(digest), stored.payload)
-        if not _payload_of(stored.payload).is_declared:
+        if not (await aside(len(stored.payload), _payload_of, stored.payload)).is_declared:
             await self._storage.put(paths.content_type(name, digest), stored.media_type.encode())
         if manifest.subject is not None:
             descriptor = _descriptor(stored, manifest)
             path = paths.referrer(name, manifest.subject.digest, digest)
-            # Not escaped: so it is no larger than the manifest, which is what can be read again.
-            text = json.dumps(descriptor.to_json(), ensure_ascii=False, separators=(",", ":"))
-            await self._storage.put(path, text.encode("utf-8", "surrogatepass"))
+            await self._storage.put(path, await aside(len(stored.payload), _written, descriptor))
         await self._storage.put(paths.revision_link(name, digest), link)
         for tag in tags:
             await self._storage.put(paths.tag_index_link(name, tag, digest), link)
@@ -151,7 +147,7 @@ class LayoutManifests(Manifests):
                 await _delete_if_there(self._storage, paths.tag(name, tag))
         payload = await self._payload(digest)
         await _delete_if_there(self._storage, paths.revision(name, digest))
-        subject = None if payload is None else _subject(payload.content)
+        subject = None if payload is None else await aside(len(payload.content), _subject, payload.content)
         if subject is not None:
             await _delete_if_there(self._storage, paths.referrer(name, subject, digest))
 
@@ -173,14 +169,14 @@ class LayoutManifests(Manifests):
         size_bytes = 0
         listed = await self._listed_by_clients(name, subject)
         digests = {str(digest) async for digest in self._referring(name, subject)} | set(listed)
-        for text in sorted(text for text in digests if text > after):
+        async for text in in_turns(sorted(text for text in digests if text > after)):
             digest = Digest.parse(text)
             if not await self.has(name, digest):
                 continue  # Removed by Distribution, which does not know of our list.
             descriptor = listed.get(text) or await self._referrer(name, subject, digest)
             if descriptor is None or artifact_type not in (None, descriptor.artifact_type):
                 continue
-            size_bytes += len(json.dumps(descriptor.to_json())) + 1
+            size_bytes += await aside(_weight(descriptor), _length, descriptor)
             if len(found) == limit or (found and size_bytes > REFERRERS_PAGE_BYTES):
                 return Page(found, more=True)
             found.append(descriptor)
@@ -202,10 +198,10 @@ class LayoutManifests(Manifests):
                 content = await self._storage.get(paths.blob(digest))
             except PathUnknown:
                 return None
-            if Digest.of(content, digest.algorithm) != digest:
+            if await aside(len(content), Digest.of, content, digest.algorithm) != digest:
                 _log.error("manifest damaged in storage: its bytes have another digest", digest=str(digest))
                 return None
-            payload = _payload_of(content)
+            payload = await aside(len(content), _payload_of, content)
             self._payloads.put(digest, payload)
         return payload
 
@@ -243,7 +239,8 @@ class LayoutManifests(Manifests):
 
     async def _referrer(self, name: RepositoryName, subject: Digest, digest: Digest) -> Descriptor | None:
         try:
-            value = json.loads(await self._storage.get(paths.referrer(name, subject, digest)))
+            content = await self._storage.get(paths.referrer(name, subject, digest))
+            value = await aside(len(content), json.loads, content)
         except (PathUnknown, ValueError):
             return None
         return Descriptor(
@@ -266,13 +263,13 @@ class LayoutManifests(Manifests):
             return {}
         found = {}
         try:
-            children = list(parse(payload.content).children)
+            children = list((await aside(len(payload.content), parse, payload.content)).children)
         except ManifestInvalid:
             return {}
-        for child in children:
+        async for child in in_turns(children):
             try:
                 stored = await self.find(name, child.digest)
-                manifest = parse(stored.payload, stored.media_type)
+                manifest = await aside(len(stored.payload), parse, stored.payload, stored.media_type)
             except (ManifestUnknown, NameUnknown, ManifestInvalid):
                 continue
             if manifest.subject is not None and manifest.subject.digest == subject:
@@ -313,14 +310,12 @@ class LayoutCatalogue(Catalogue):
                 if not await self._storage.exists(paths.manifests(name)):
                     raise _no_repository(name) from None
                 entries = []
-            for number, entry in enumerate(entries):
+            async for entry in in_turns(entries):
                 # A tag whose link is not there yet is half-written, or already half removed.
                 if entry.is_folder and await _is_linked(self._storage, paths.tag_link(name, Tag(entry.name))):
                     if limit is not None and len(found) == limit:
                         return Page(found, more=True)
                     found.append(Tag(entry.name))
-                if number % _BREATH == 0:
-                    await asyncio.sleep(0)
             if len(entries) < batch:
                 return Page(found, more=False)
             after = entries[-1].name
@@ -369,6 +364,21 @@ def _subject(content: bytes) -> Digest | None:
     except ManifestInvalid:
         return None
     return None if manifest.subject is None else manifest.subject.digest
+
+
+def _weight(descriptor: Descriptor) -> int:
+    return sum(len(key) + len(value) for key, value in descriptor.annotations.items())
+
+
+def _length(descriptor: Descriptor) -> int:
+    """The bytes that it takes in a list."""
+    return len(json.dumps(descriptor.to_json())) + 1
+
+
+def _written(descriptor: Descriptor) -> bytes:
+    """A descriptor as a file; not escaped, so it is no larger than the manifest, which is what can be read again."""
+    text = json.dumps(descriptor.to_json(), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _descriptor(stored: StoredManifest, manifest: Manifest) -> Descriptor:

@@ -187,10 +187,10 @@ async def test_a_deleted_blob_comes_back(past: Past) -> None:
 
 async def test_a_blob_that_a_manifest_uses_is_not_taken_away(past: Past) -> None:
     made = image("whole")
-    await push_image(past.store, made)
-    blob = Digest.parse(made.blobs[1].digest)
+    blob = await push_blob(past.store, made.blobs[1].body)
     await past.store.links.unlink(NAME, blob, cause=past.cause("oops"))
     await past.undo("oops", by="undo")
+    await push_image(past.store, made)
     with pytest.raises(UndoConflict):
         await past.undo("undo")
     assert await past.store.links.has(NAME, blob)

@@ -162,7 +162,11 @@ WHERE c.id = ANY($1) AND p.deleted_at IS NULL;
 SELECT l.blob_id, m.digest FROM layers l JOIN manifests m ON m.id = l.manifest_id
 WHERE l.blob_id = ANY($2) AND m.repository_id = $1 AND m.deleted_at IS NULL
 UNION SELECT m.config_blob_id, m.digest FROM manifests m
-WHERE m.config_blob_id = ANY($2) AND m.repository_id = $1 AND m.deleted_at IS NULL;
+WHERE m.config_blob_id = ANY($2) AND m.repository_id = $1 AND m.deleted_at IS NULL
+UNION SELECT b.id, m.digest FROM blobs b
+    JOIN sparse_references s ON s.digest = b.digest AND s.repository_id = $1
+    JOIN manifests m ON m.id = s.manifest_id
+WHERE b.id = ANY($2) AND m.deleted_at IS NULL;
 
 -- add_namespace --
 INSERT INTO top_level_namespaces (name, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING;

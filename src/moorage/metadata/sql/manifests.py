@@ -93,7 +93,7 @@ class SqlManifests(Manifests):
                 if not missing:
                     await put_step_by_step(session, name, new, tags=names, required=needed, at=at, cause=cause)
         if missing:
-            raise ReferencesUnknown([str(digest) for digest in missing])
+            raise ReferencesUnknown.of(missing)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key = now(), digest_key(digest)

@@ -17,6 +17,21 @@ SELECT id FROM repositories WHERE path = $1 FOR NO KEY UPDATE;
 -- hold_manifest --
 SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2 AND deleted_at IS NULL FOR UPDATE;
 
+-- Likewise the blobs that a pushed manifest needs.
+-- hold_blob --
+SELECT b.id, r.id FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+WHERE r.path = $1 AND b.digest = $2 AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL
+FOR UPDATE OF b;
+
+-- All at once, in whatever order is best: nobody waits meanwhile.
+-- needing_as_layer --
+SELECT m.id, m.digest, true FROM layers l JOIN manifests m ON m.id = l.manifest_id
+WHERE l.blob_id = $1 AND m.repository_id = $2 AND m.deleted_at IS NULL AND m.id > $3 LIMIT $4;
+
+-- needing_as_config --
+SELECT m.id, m.digest, true FROM manifests m
+WHERE m.config_blob_id = $1 AND m.repository_id = $2 AND m.deleted_at IS NULL AND m.id > $3 LIMIT $4;
+
 -- link_blob --
 SELECT link_blob_v2($1, $2, $3, $4, $5);
 

@@ -14,6 +14,25 @@ WHERE r.path = $1 AND b.digest = ANY($2) AND b.missing_since IS NULL
 -- known_blob --
 SELECT id FROM blobs WHERE digest = $1 AND missing_since IS NULL;
 
+-- hold_blob --
+SELECT b.id, r.id FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+WHERE r.path = $1 AND b.digest = $2 AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+
+-- Manifests of all repositories that need the blob $1, by id after $3; whether they can be pulled from the one of id $2.
+-- needing_as_layer --
+SELECT m.id, m.digest, m.repository_id = $2 AND m.deleted_at IS NULL
+FROM (SELECT manifest_id FROM layers WHERE blob_id = $1 AND manifest_id > $3 ORDER BY manifest_id LIMIT $4) AS l
+CROSS JOIN manifests m WHERE m.id = l.manifest_id ORDER BY m.id;
+
+-- needing_as_config --
+SELECT m.id, m.digest, m.repository_id = $2 AND m.deleted_at IS NULL
+FROM manifests m WHERE m.config_blob_id = $1 AND m.id > $3 ORDER BY m.id LIMIT $4;
+
+-- Those that were pushed before the blob of digest $1.
+-- waiting_for_blob --
+SELECT m.id, m.digest FROM sparse_references s JOIN manifests m ON m.id = s.manifest_id
+WHERE s.digest = $1 AND s.repository_id = $2 AND m.deleted_at IS NULL ORDER BY m.id LIMIT $3;
+
 -- unlink_blob --
 UPDATE repository_blobs SET deleted_at = $3
 WHERE repository_id = (SELECT id FROM repositories WHERE path = $1)

@@ -7,7 +7,9 @@ import pytest
 
 from spec.expect import refused
 from support import images
+from support.daemon import Daemon
 from support.in_process import InProcess
+from support.postgres import Postgres, migrated
 from support.registry_client import RegistryClient
 
 LARGEST = (1 << 63) - 1
@@ -27,8 +29,15 @@ SIZES = {
 }
 
 
-@pytest.fixture(scope="module", params=["layout", "sqlite"])
+@pytest.fixture(scope="module", params=["layout", "sqlite", "postgres"])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryClient]:
+    if request.param == "postgres":
+        place = tmp_path_factory.mktemp("sizes")
+        server: Postgres = request.getfixturevalue("postgres")
+        config = f"version: 0.1\nstorage: inmemory\n{server.config_section(migrated(server))}"
+        with Daemon(place, config=config) as daemon, RegistryClient(daemon.address) as made:
+            yield made
+        return
     folder = tmp_path_factory.mktemp("sizes") if request.param == "sqlite" else None
     with InProcess(folder) as registry, RegistryClient(registry.address) as made:
         yield made

@@ -237,7 +237,8 @@ def _make_trigger(schema: Schema, about: str, found: re.Match[str], statement: s
     if condition:
         text += f" when `{_flat(condition)}`"
     events, queues = _effects(schema, body or schema.functions[function].body)
-    schema.tables[table].triggers[name] = f"{text}, notes {' or '.join(events)} in {' and '.join(queues)}"
+    text += f", notes {' or '.join(events)} in {' and '.join(queues)}" if queues else f", calls `{function}`"
+    schema.tables[table].triggers[name] = text
 
 
 def _make_function(schema: Schema, about: str, found: re.Match[str], statement: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support.daemon import Daemon
+from support.loop_watch import environment
 from support.postgres import Postgres
 from support.surroundings import isolate, new_folder, remove_folder
 
@@ -30,9 +31,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def held_loops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where daemons and registries that are watched write who kept an event loop busy for too long."""
+    return tmp_path_factory.mktemp("loops") / "held.txt"
+
+
+@pytest.fixture(scope="session")
+def shared_daemon(tmp_path_factory: pytest.TempPathFactory, held_loops: Path) -> Iterator[Daemon]:
     """A two-worker daemon on its defaults, one for the whole session: tests use a repository name of their own."""
-    with Daemon(tmp_path_factory.mktemp("daemon"), workers=2) as daemon:
+    with Daemon(tmp_path_factory.mktemp("daemon"), workers=2, env=environment(held_loops)) as daemon:
         yield daemon
 
 

@@ -16,6 +16,8 @@
     │   ├── UploadUnknown           no such upload session
     │   ├── UploadInvalid           an upload request that makes no sense
     │   │   └── UploadBusy          another request is writing to the same session
+    │   ├── BlobReferenced          a blob that a manifest of the repository needs, so that it cannot go
+    │   ├── ManifestReferenced      a manifest that an index of the repository lists, so that it cannot go
     │   ├── ManifestInvalid         a manifest that cannot be accepted
     │   │   └── ManifestTooLarge    … because of its size
     │   ├── ReferencesUnknown       a manifest that names blobs or manifests that are not there
@@ -60,6 +62,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 
 class MoorageError(Exception):
@@ -135,12 +138,49 @@ class ManifestTooLarge(ManifestInvalid):
     """The manifest has more bytes than ``validation.manifests.payloadsizelimit`` allows."""
 
 
+class BlobReferenced(Refused):
+    """The blob is needed by a manifest of the same repository, which could not be pulled without it."""
+
+    def __init__(self, digest: str, *, manifests: Sequence[str]) -> None:
+        """*manifests*: some of those that need it."""
+        super().__init__(
+            "the blob is needed by a manifest of the repository: delete that first",
+            reason="BLOB_REFERENCED",
+            digest=digest,
+            manifests=list(manifests),
+        )
+
+
+class ManifestReferenced(Refused):
+    """The manifest is listed by an index of the same repository, which could not be pulled without it."""
+
+    def __init__(self, digest: str, *, indexes: Sequence[str], count: int) -> None:
+        """*indexes*: the first of the *count* that list it."""
+        super().__init__(
+            "the manifest is listed by an index of the repository: delete that first",
+            reason="MANIFEST_REFERENCED",
+            digest=digest,
+            indexes=list(indexes),
+            count=count,
+        )
+
+
+_REFERENCES_SHOWN = 100
+
+
 class ReferencesUnknown(Refused):
     """The manifest refers to content that the repository does not have."""
 
-    def __init__(self, digests: Sequence[str]) -> None:
+    def __init__(self, digests: Sequence[str], *, count: int) -> None:
+        """*digests*: the first of the *count* that are not there."""
         super().__init__("the manifest refers to content that is not in the repository", digests=list(digests))
         self.digests = tuple(digests)
+        self.count = count
+
+    @classmethod
+    def of(cls, digests: Sequence[object]) -> Self:
+        """The refusal of a manifest that refers to all these: it names the first of them."""
+        return cls([str(digest) for digest in digests[:_REFERENCES_SHOWN]], count=len(digests))
 
 
 class ParameterInvalid(Refused):

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -29,7 +30,7 @@ from contract.metadata.stores import (
     quick_folder,
     sqlite_opener,
 )
-from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown, Refused
+from moorage.errors import BlobReferenced, BlobUnknown, ManifestReferenced, ManifestUnknown, NameUnknown, Refused
 from moorage.metadata.base import Page
 from moorage.oci.digests import Algorithm, Digest
 from moorage.oci.manifests import Descriptor, parse
@@ -59,6 +60,17 @@ class Repository:
     manifests: dict[Digest, Content] = field(default_factory=dict)
     tags: dict[str, Digest] = field(default_factory=dict)
     is_populated: bool = False
+
+    def is_listed(self, wanted: Digest) -> bool:
+        """Whether another manifest lists this one."""
+        others = (content for digest, content in self.manifests.items() if digest != wanted)
+        manifests = (parse(content.body, content.media_type) for content in others)
+        return any(child.digest == wanted for manifest in manifests for child in manifest.children)
+
+    def is_needed(self, wanted: Digest) -> bool:
+        """Whether a manifest refers to this blob."""
+        manifests = (parse(content.body, content.media_type) for content in self.manifests.values())
+        return any(ref.descriptor.digest == wanted for manifest in manifests for ref in manifest.references)
 
     def referrers(self, subject: Digest) -> list[Descriptor]:
         """The descriptors of all manifests with this subject."""
@@ -152,6 +164,12 @@ class Registry(RuleBasedStateMachine):
     def unlink(self, name: RepositoryName, content: Content, algorithm: Algorithm) -> None:
         digest = Digest.of(content.body, algorithm)
         blobs = self.repositories[name].blobs
+        if digest in blobs and self.repositories[name].is_needed(digest):
+            # As with what is listed.
+            for store in (store for store, _ in self.views if isinstance(store, SqlStore)):
+                with pytest.raises(BlobReferenced):
+                    self.run(store.links.unlink(name, digest, cause=NOBODY))
+            return
         answer = None if digest in blobs else BlobUnknown
         self.expect(name, lambda store: store.links.unlink(name, digest, cause=NOBODY), answer)
         blobs.discard(digest)
@@ -195,6 +213,12 @@ class Registry(RuleBasedStateMachine):
     def delete(self, name: RepositoryName, content: Content, algorithm: Algorithm) -> None:
         digest = Digest.of(content.body, algorithm)
         repository = self.repositories[name]
+        if digest in repository.manifests and repository.is_listed(digest):
+            # Link files do not know who lists what (ADR 0030), and would lose it.
+            for store in (store for store, _ in self.views if isinstance(store, SqlStore)):
+                with pytest.raises(ManifestReferenced):
+                    self.run(store.manifests.delete(name, digest, cause=NOBODY))
+            return
         answer = None if digest in repository.manifests else self.unknown(name)
         self.expect(name, lambda store: store.manifests.delete(name, digest, cause=NOBODY), answer)
         repository.manifests.pop(digest, None)

@@ -8,9 +8,28 @@ import pytest
 
 from spec.expect import holds_for_every_response
 from support.daemon import Daemon
+from support.loop_watch import environment
 from support.registry_client import RegistryClient
 
 Configured = Callable[..., Daemon]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _watched_loops(held_loops: Path) -> Iterator[None]:
+    """Every registry that these tests start is watched, in this process or as a daemon."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(held_loops).items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _loops_are_free(held_loops: Path) -> Iterator[None]:
+    """No test keeps an event loop from others for long (ADR 0031)."""
+    held_loops.write_text("")
+    yield
+    found = held_loops.read_text()
+    assert not found, found
 
 
 @pytest.fixture

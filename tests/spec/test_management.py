@@ -151,8 +151,10 @@ class TestDeleteBlob:
         self, registry: RegistryClient, repository: str
     ) -> None:
         pushed = images.push_image(registry, repository, "latest")
-        assert registry.delete_blob(repository, pushed.blobs[1].digest).status == 202
         manifest = pushed.manifest
+        refused(registry.delete_blob(repository, pushed.blobs[1].digest), 409, "DENIED")
+        assert registry.delete_manifest(repository, manifest.digest).status == 202
+        assert registry.delete_blob(repository, pushed.blobs[1].digest).status == 202
         response = registry.put_manifest(repository, "again", manifest.body, manifest.media_type)
         refused(response, {400, 404}, "MANIFEST_BLOB_UNKNOWN")
 

@@ -58,6 +58,7 @@ from moorage.sql.sqlite import SqliteDatabase
 from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
 from moorage.telemetry import AccessLog, LogSettings
+from support.loop_watch import watch_if_asked
 
 T = TypeVar("T")
 DEADLINE_S = 30.0
@@ -139,6 +140,7 @@ class InProcess:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
 
     async def _start(self) -> None:
+        watch_if_asked(self._loop)
         storage, bodies = self.storage, Bodies()
         links: Links = LayoutLinks(storage)
         store: ManifestStore = LayoutManifests(storage, PayloadCache())

@@ -129,6 +129,7 @@ class Blobs:
         """Take a blob out of the repository, at once. Its bytes stay for the others until garbage collection.
 
         Raises:
+            BlobReferenced: a manifest of the repository needs it; where a database says so.
             BlobUnknown: it was not there.
         """
         await self._links.unlink(name, digest, cause=cause)

@@ -1,6 +1,6 @@
 """Manifests of a repository: get what the client can read, put what is whole, delete."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from moorage.errors import (
     NameUnknown,
     ReferencesUnknown,
 )
+from moorage.metadata.aside import aside
 from moorage.metadata.base import Cause, Page, Pulls
 from moorage.metadata.base import Manifests as ManifestStore
 from moorage.oci import mediatypes
@@ -36,6 +37,12 @@ DEFAULT_PLATFORM = ("linux", "amd64")
 
 CONFIGURATION_LIMIT_BYTES = 256 << 10
 """Larger configurations are not kept with their manifests. Source: GitLab, ``dbConfigSizeLimit``."""
+
+_TOTAL_LIMIT_BYTES = (1 << 63) - 1
+"""The largest number of either database."""
+
+_TYPE_LIMIT = 255
+"""Characters of a media type. Source: RFC 6838 § 4.2 (127 on each side of the slash)."""
 
 
 class Accepts(Protocol):
@@ -68,6 +75,33 @@ class Pushed:
 
     digest: Digest
     subject: Digest | None
+
+
+class _Needs:
+    """What a manifest needs, by kind, in its order."""
+
+    def __init__(self, kinds: Mapping[Digest, Kind]) -> None:
+        self.kinds = kinds
+        self.manifests = [digest for digest, kind in kinds.items() if kind is not Kind.BLOB]
+        self._blobs = [digest for digest, kind in kinds.items() if kind is Kind.BLOB]
+
+    def blobs_and(self, missing: Collection[Digest]) -> Sequence[Digest]:
+        """The blobs, and what may be one as it is missing as a manifest."""
+        return [*self._blobs, *(digest for digest in missing if self.kinds[digest] is Kind.EITHER)]
+
+    def refuse(self, missing: Collection[Digest], gone: Collection[Digest]) -> None:
+        """Refuse a manifest that needs something *missing* as a manifest, or *gone* as a blob.
+
+        Raises:
+            ReferencesUnknown: it does; what may be either has to be both.
+        """
+        absent = [
+            digest
+            for digest, kind in self.kinds.items()
+            if digest in gone or (kind is Kind.MANIFEST and digest in missing)
+        ]
+        if absent:
+            raise ReferencesUnknown.of(absent)
 
 
 class Manifests:
@@ -138,11 +172,9 @@ class Manifests:
         """
         self._room.check()
         self.check_size(len(payload))
-        digest = _digest(reference, payload)
-        manifest = parse(payload, content_type)
-        self._check_urls(manifest)
-        required = await self._check_references(name, manifest)
-        manifest = await self._with_sizes(manifest)
+        digest, manifest, needs = await aside(len(payload), self._take_apart, reference, payload, content_type)
+        required = await self._check_references(name, needs, len(payload))
+        manifest = await self._with_sizes(manifest, len(payload))
         stored = StoredManifest(digest, manifest.media_type, payload)
         configuration = await self._configuration(name, manifest, required)
         wanted = list(dict.fromkeys([reference, *tags] if isinstance(reference, Tag) else tags))
@@ -163,6 +195,7 @@ class Manifests:
         """Remove a tag, or a manifest with every tag that points to it. Both take effect at once.
 
         Raises:
+            ManifestReferenced: an index of the repository lists the manifest; where a database says so.
             ManifestUnknown: there is none.
             NameUnknown: there is no such repository.
         """
@@ -196,11 +229,20 @@ class Manifests:
         return True
 
     async def _default_child(self, name: RepositoryName, stored: StoredManifest) -> StoredManifest:
-        for child in lenient.children(lenient.read(stored.payload)):
+        for child in await aside(len(stored.payload), _children, stored.payload):
             if child.platform is not None and child.platform[:2] == DEFAULT_PLATFORM:
                 return await self._store.find(name, child.digest)
         msg = "the manifest list has nothing for linux/amd64, and the Accept header does not name manifest lists"
         raise ManifestUnknown(msg, name=name.text, accept=mediatypes.DOCKER_LIST)
+
+    def _take_apart(self, reference: Reference, payload: bytes, content_type: str) -> tuple[Digest, Manifest, _Needs]:
+        """All that the payload alone tells, once it has been found to be right."""
+        digest = _digest(reference, payload)
+        manifest = parse(payload, content_type)
+        _check_sizes(manifest, len(payload))
+        _check_types(manifest)
+        self._check_urls(manifest)
+        return digest, manifest, self._needs(manifest)
 
     def _check_urls(self, manifest: Manifest) -> None:
         if self.rules.allows_url is None:
@@ -211,11 +253,10 @@ class Manifests:
                     msg = "this registry does not allow layers at that URL"
                     raise ManifestInvalid(msg, digest=str(layer.digest), url=url[:200])
 
-    async def _check_references(self, name: RepositoryName, manifest: Manifest) -> Collection[Digest]:
-        """What the manifest needs, all of which is there.
+    def _needs(self, manifest: Manifest) -> _Needs:
+        """What has to be there before the manifest.
 
         Raises:
-            ReferencesUnknown: not all of it.
             ManifestInvalid: it refers to more than is taken.
         """
         limit = self.rules.reference_limit
@@ -223,37 +264,40 @@ class Manifests:
             msg = f"the manifest has {len(manifest.references)} references, this registry accepts {limit}"
             raise ManifestInvalid(msg, reason="MANIFEST_REFERENCE_LIMIT", limit=limit)
         if self.rules.sparse or manifest.media_type not in mediatypes.IMAGES | mediatypes.INDEXES:
-            return ()
-        wanted = {
-            reference.descriptor.digest: reference.kind
-            for reference in manifest.references
-            if self._is_required(reference)
-        }
-        manifests = [digest for digest, kind in wanted.items() if kind is not Kind.BLOB]
-        missing = await self._store.missing(name, manifests)
-        # What may be either is looked for among blobs, too.
-        either = {digest for digest in missing if wanted[digest] is Kind.EITHER}
-        blobs = [digest for digest, kind in wanted.items() if kind is Kind.BLOB or digest in either]
-        missing = (missing - either) | await self._blobs.missing(name, blobs)
-        if missing:
-            raise ReferencesUnknown([str(digest) for digest in wanted if digest in missing])
-        return wanted
-
-    async def _with_sizes(self, manifest: Manifest) -> Manifest:
-        """The manifest with the sizes that it leaves out, as docker's libraries do with zero, where they are known."""
-        unsized = {ref.descriptor.digest for ref in manifest.references if not ref.descriptor.size_bytes}
-        if not unsized or manifest.media_type not in mediatypes.IMAGES:
-            return manifest
-        sizes = await self._blobs.sizes(sorted(unsized))
-
-        def sized(descriptor: Descriptor) -> Descriptor:
-            return replace(descriptor, size_bytes=descriptor.size_bytes or sizes.get(descriptor.digest, 0))
-
-        return replace(
-            manifest,
-            references=tuple(ManifestReference(ref.kind, sized(ref.descriptor)) for ref in manifest.references),
-            config=manifest.config and sized(manifest.config),
+            return _Needs({})
+        return _Needs(
+            {
+                reference.descriptor.digest: reference.kind
+                for reference in manifest.references
+                if self._is_required(reference)
+            }
         )
+
+    async def _check_references(self, name: RepositoryName, needs: _Needs, size_bytes: int) -> Collection[Digest]:
+        """What the manifest, of so many bytes, needs; all of it is there.
+
+        Raises:
+            ReferencesUnknown: not all of it.
+        """
+        missing = await self._store.missing(name, needs.manifests)
+        # What may be either is looked for among blobs, too.
+        blobs = await aside(size_bytes, needs.blobs_and, missing)
+        gone = await self._blobs.missing(name, blobs)
+        if missing or gone:
+            await aside(size_bytes, needs.refuse, missing, gone)
+        return needs.kinds
+
+    async def _with_sizes(self, manifest: Manifest, size_bytes: int) -> Manifest:
+        """The manifest, of so many bytes, with the sizes that it leaves out, where they are known.
+
+        docker's libraries leave out what is zero.
+        """
+        if manifest.media_type not in mediatypes.IMAGES:
+            return manifest
+        unsized = await aside(size_bytes, _unsized, manifest)
+        if not unsized:
+            return manifest
+        return await aside(size_bytes, _sized, manifest, await self._blobs.sizes(unsized))
 
     def _is_required(self, reference: ManifestReference) -> bool:
         if reference.kind is Kind.BLOB:
@@ -272,6 +316,25 @@ class Manifests:
         return await self._blobs.content(config.digest, limit_bytes=CONFIGURATION_LIMIT_BYTES)
 
 
+def _check_sizes(manifest: Manifest, payload_bytes: int) -> None:
+    """Refuse what says to be larger, all together, than a number can be that anybody adds it up in."""
+    descriptors = (*(reference.descriptor for reference in manifest.references), *manifest.elsewhere)
+    total = payload_bytes + sum(descriptor.size_bytes for descriptor in descriptors)
+    if total > _TOTAL_LIMIT_BYTES:
+        msg = f"the sizes of all descriptors and the manifest together are at most {_TOTAL_LIMIT_BYTES} bytes"
+        raise ManifestInvalid(msg, total=str(total))
+
+
+def _check_types(manifest: Manifest) -> None:
+    """Refuse types that no list of referrers should have to carry."""
+    if len(manifest.artifact_type) > _TYPE_LIMIT:
+        msg = f"an artifactType, or the mediaType of a config, has at most {_TYPE_LIMIT} characters"
+        raise ManifestInvalid(msg, length=len(manifest.artifact_type))
+    if manifest.config is not None and len(manifest.config.media_type) > _TYPE_LIMIT:
+        msg = f"the mediaType of a config has at most {_TYPE_LIMIT} characters"
+        raise ManifestInvalid(msg, length=len(manifest.config.media_type))
+
+
 def _digest(reference: Reference, payload: bytes) -> Digest:
     if isinstance(reference, Tag):
         return Digest.of(payload)
@@ -280,3 +343,22 @@ def _digest(reference: Reference, payload: bytes) -> Digest:
         msg = "the manifest's digest is not the one in the URL"
         raise DigestInvalid(msg, given=str(reference), computed=str(digest))
     return digest
+
+
+def _children(payload: bytes) -> Sequence[Descriptor]:
+    return list(lenient.children(lenient.read(payload)))
+
+
+def _unsized(manifest: Manifest) -> Sequence[Digest]:
+    return sorted({ref.descriptor.digest for ref in manifest.references if not ref.descriptor.size_bytes})
+
+
+def _sized(manifest: Manifest, sizes: Mapping[Digest, int]) -> Manifest:
+    def sized(descriptor: Descriptor) -> Descriptor:
+        return replace(descriptor, size_bytes=descriptor.size_bytes or sizes.get(descriptor.digest, 0))
+
+    return replace(
+        manifest,
+        references=tuple(ManifestReference(ref.kind, sized(ref.descriptor)) for ref in manifest.references),
+        config=manifest.config and sized(manifest.config),
+    )

@@ -27,6 +27,8 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.UploadBusy: (409, "BLOB_UPLOAD_INVALID"),
     errors.ManifestInvalid: (400, "MANIFEST_INVALID"),
     errors.ManifestTooLarge: (413, "MANIFEST_INVALID"),
+    errors.BlobReferenced: (409, "DENIED"),
+    errors.ManifestReferenced: (409, "DENIED"),
     errors.ReferencesUnknown: (400, "MANIFEST_BLOB_UNKNOWN"),
     errors.ParameterInvalid: (400, "UNSUPPORTED"),
     errors.TooManyTags: (414, "UNSUPPORTED"),
@@ -108,7 +110,9 @@ def entry(code: str, message: str, detail: object = None) -> Mapping[str, object
 
 def _entries(exc: errors.MoorageError, status: int, code: str) -> list[Mapping[str, object]]:
     if isinstance(exc, errors.ReferencesUnknown):
-        return [entry(code, exc.message, digest) for digest in exc.digests]
+        entries = [entry(code, exc.message, digest) for digest in exc.digests]
+        left = exc.count - len(entries)
+        return [*entries, entry(code, f"{exc.message}: {left} more of it")] if left else entries
     if isinstance(exc, errors.Refused):
         return [entry(code, exc.message, dict(exc.detail))]
     return [entry(code, _BACKEND_MESSAGES[status])]

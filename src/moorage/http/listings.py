@@ -1,7 +1,9 @@
 """Lists and the base: end-1, end-8, end-12 and the catalogue."""
 
+import asyncio
 import json
 import sys
+from collections.abc import Sequence
 
 from moorage import __version__
 from moorage.core.manifests import Manifests
@@ -11,6 +13,7 @@ from moorage.http.call import Call
 from moorage.http.headers import next_link, page_size
 from moorage.http.responses import Response
 from moorage.oci.digests import Digest
+from moorage.oci.manifests import Descriptor
 from moorage.oci.mediatypes import OCI_INDEX
 from moorage.oci.names import RepositoryName
 
@@ -19,6 +22,9 @@ CATALOGUE_LIMIT = 1000
 """Source: GitLab features V2A-002."""
 
 REFERRERS_LIMIT = 1000
+
+_INLINE_PARTS = 500
+"""Descriptors and annotations that are written as JSON on the event loop; more are beside it."""
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -96,9 +102,10 @@ class ListingHandlers:
             if artifact_type is not None:
                 following.append(("artifactType", artifact_type))
             headers["Link"] = next_link(call.path, following)
-        manifests = [descriptor.to_json() for descriptor in page.items]
-        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
-        return Response(200, headers, _dump(index))
+        parts = sum(1 + len(descriptor.annotations) for descriptor in page.items)
+        if parts > _INLINE_PARTS:
+            return Response(200, headers, await asyncio.to_thread(_index_of, page.items))
+        return Response(200, headers, _index_of(page.items))
 
 
 def _catalogue_limit(call: Call) -> int:
@@ -111,6 +118,11 @@ def _catalogue_limit(call: Call) -> int:
         msg = f"n must be no larger than {CATALOGUE_LIMIT}"
         raise ParameterInvalid(msg, reason="PAGINATION_NUMBER_INVALID")
     return int(text)
+
+
+def _index_of(items: Sequence[Descriptor]) -> bytes:
+    manifests = [descriptor.to_json() for descriptor in items]
+    return _dump({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
 
 
 def _dump(value: object) -> bytes:

@@ -19,6 +19,9 @@ Item = TypeVar("Item")
 REFERRERS_PAGE_BYTES = (4 << 20) - 1024
 """A page of referrers has at most so many bytes of descriptors, so that it is no larger than a manifest may be."""
 
+INLINE_BYTES = 256 << 10
+"""So much of what callers sent is read or taken apart on the event loop at most: more would hold up the others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
@@ -111,6 +114,8 @@ class Links(ABC):
         """Take a blob out of the repository; its bytes stay.
 
         Raises:
+            BlobReferenced: a manifest of the repository needs it. Nothing is changed. Only of stores that know who
+                needs what (ADR 0030).
             BlobUnknown: it was not there.
         """
 
@@ -174,6 +179,8 @@ class Manifests(ABC):
         """Remove a manifest, every tag that points to it, and its place among its subject's referrers.
 
         Raises:
+            ManifestReferenced: an index of the repository lists it. Nothing is changed. Only of stores that know who
+                lists what (ADR 0030).
             ManifestUnknown: it was not there.
             NameUnknown: there is no such repository.
         """

@@ -4,7 +4,6 @@ Used where a configuration names no database. There is no transaction over sever
 what is pointed to is durable before what points, and a reader takes a link for nothing whose target is not there.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import ClassVar
@@ -15,6 +14,7 @@ from moorage.errors import (
     NameUnknown,
     PathUnknown,
 )
+from moorage.metadata.aside import aside, in_turns
 from moorage.metadata.base import (
     REFERRERS_PAGE_BYTES,
     Catalogue,
@@ -39,9 +39,6 @@ from moorage.telemetry import get_log
 
 _log = get_log("layout")
 
-_BREATH = 256
-"""After so many link files in a row, let others have the event loop."""
-
 _BATCH = 1000
 
 
@@ -65,7 +62,7 @@ class LayoutLinks(Links):
         return await self.find(name, digest)  # Nothing is collected while this store is written to.
 
     async def find_each(self, name: RepositoryName, digests: Collection[Digest]) -> Mapping[Digest, LinkedBlob]:
-        return {digest: LinkedBlob() for digest in digests if await self._can_be_read(name, digest)}
+        return {digest: LinkedBlob() async for digest in in_turns(digests) if await self._can_be_read(name, digest)}
 
     async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
         del expectation, size_bytes
@@ -119,7 +116,7 @@ class LayoutManifests(Manifests):
         return await self.find(name, digest)  # As for blobs.
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
-        return {digest for digest in digests if not await self._can_be_read(name, digest)}
+        return {digest async for digest in in_turns(digests) if not await self._can_be_read(name, digest)}
 
     async def put(
         self,
@@ -163,14 +160,14 @@ class LayoutManifests(Manifests):
         size_bytes = 0
         listed = await self._listed_by_clients(name, subject)
         digests = {str(digest) async for digest in self._referring(name, subject)} | set(listed)
-        for text in sorted(text for text in digests if text > after):
+        async for text in in_turns(sorted(text for text in digests if text > after)):
             digest = Digest.parse(text)
             if not await self.has(name, digest):
                 continue  # Removed by Distribution, which does not know of our list.
             descriptor = listed.get(text) or await self._referrer(name, subject, digest)
             if descriptor is None or artifact_type not in (None, descriptor.artifact_type):
                 continue
-            size_bytes += len(json.dumps(descriptor.to_json())) + 1
+            size_bytes += await aside(_weight(descriptor), _length, descriptor)
             if len(found) == limit or (found and size_bytes > REFERRERS_PAGE_BYTES):
                 return Page(found, more=True)
             found.append(descriptor)
@@ -186,10 +183,10 @@ class LayoutManifests(Manifests):
                 content = await self._storage.get(paths.blob(digest))
             except PathUnknown:
                 return None
-            if Digest.of(content, digest.algorithm) != digest:
+            if await aside(len(content), Digest.of, content, digest.algorithm) != digest:
                 _log.error("manifest damaged in storage: its bytes have another digest", digest=str(digest))
                 return None
-            payload = payload_of(content)
+            payload = await aside(len(content), payload_of, content)
             self._payloads.put(digest, payload)
         return payload
 
@@ -218,7 +215,7 @@ class LayoutManifests(Manifests):
             content = await self._storage.get(paths.referrer(name, subject, digest))
         except PathUnknown:
             return None
-        found = lenient.descriptor_of({**lenient.read(content), "digest": str(digest)})
+        found = await aside(len(content), _noted, content, digest)
         if found is not None and found.media_type:
             return found
         # Cut short, or not ours: what the manifest itself says is as good.
@@ -226,13 +223,13 @@ class LayoutManifests(Manifests):
         return None if payload is None else await self._described(name, digest, payload)
 
     async def _described(self, name: RepositoryName, digest: Digest, payload: Payload) -> Descriptor:
-        value = lenient.read(payload.content)
+        artifact_type, annotations = await aside(len(payload.content), _shown, payload.content)
         return Descriptor(
             media_type=await self._media_type(name, digest, payload),
             digest=digest,
             size_bytes=len(payload.content),
-            artifact_type=lenient.artifact_type(value),
-            annotations=lenient.annotations(value),
+            artifact_type=artifact_type,
+            annotations=annotations,
         )
 
     async def _listed_by_clients(self, name: RepositoryName, subject: Digest) -> dict[str, Descriptor]:
@@ -246,9 +243,11 @@ class LayoutManifests(Manifests):
         if payload is None:
             return {}
         found = {}
-        for child in lenient.children(lenient.read(payload.content)):
+        async for child in in_turns(await aside(len(payload.content), _children, payload.content)):
             content = await self._payload(child.digest) if await self.has(name, child.digest) else None
-            if content is not None and lenient.subject(lenient.read(content.content)) == subject:
+            if content is None:
+                continue
+            if (await aside(len(content.content), _subject, content.content)) == subject:
                 found[str(child.digest)] = await self._described(name, child.digest, content)
         return found
 
@@ -286,15 +285,13 @@ class LayoutCatalogue(Catalogue):
                 if not await self._storage.exists(paths.manifests(name)):
                     raise _no_repository(name) from None
                 entries = []
-            for number, entry in enumerate(entries):
+            async for entry in in_turns(entries):
                 # A tag whose link is not there yet is half-written, or already half removed.
                 tag = Tag(entry.name)
                 if entry.is_folder and tag.can_be_read and await is_linked(self._storage, paths.tag_link(name, tag)):
                     if limit is not None and len(found) == limit:
                         return Page(found, more=True)
                     found.append(tag)
-                if number % _BREATH == 0:
-                    await asyncio.sleep(0)
             if len(entries) < batch:
                 return Page(found, more=False)
             after = entries[-1].name
@@ -302,3 +299,29 @@ class LayoutCatalogue(Catalogue):
 
 def _no_repository(name: RepositoryName) -> NameUnknown:
     return NameUnknown("there is no such repository", name=name.text)
+
+
+def _children(payload: bytes) -> Sequence[Descriptor]:
+    return list(lenient.children(lenient.read(payload)))
+
+
+def _subject(payload: bytes) -> Digest | None:
+    return lenient.subject(lenient.read(payload))
+
+
+def _noted(content: bytes, digest: Digest) -> Descriptor | None:
+    return lenient.descriptor_of({**lenient.read(content), "digest": str(digest)})
+
+
+def _shown(payload: bytes) -> tuple[str, Mapping[str, str]]:
+    value = lenient.read(payload)
+    return lenient.artifact_type(value), lenient.annotations(value)
+
+
+def _weight(descriptor: Descriptor) -> int:
+    return sum(len(key) + len(value) for key, value in descriptor.annotations.items())
+
+
+def _length(descriptor: Descriptor) -> int:
+    """The bytes that it takes in a list."""
+    return len(json.dumps(descriptor.to_json())) + 1

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from functools import lru_cache
 
 from moorage.errors import DigestInvalid, PathUnknown, StorageUnavailable
+from moorage.metadata.aside import aside
 from moorage.metadata.payloads import Payload
 from moorage.oci import stored as lenient
 from moorage.oci.digests import Digest
@@ -44,7 +45,7 @@ class LayoutPointers:
 
         The tags come last, and after them everything is looked at once more: see ``docs/adr/0034-*.md``.
         """
-        await self._write(name, stored.digest, _beside(name, stored, manifest), tags)
+        await self._write(name, stored.digest, await aside(len(stored.payload), _beside, name, stored, manifest), tags)
 
     async def remove(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> None:
         """Remove what points to a manifest, the tags first; if a push has used it again meanwhile, put it back.
@@ -96,7 +97,7 @@ class LayoutPointers:
 
     async def _kept_beside(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> dict[str, bytes]:
         """The objects that a manifest has beside its link, to be removed and perhaps to be put back."""
-        subject = None if payload is None else lenient.subject(lenient.read(payload.content))
+        subject = None if payload is None else await aside(len(payload.content), _subject, payload.content)
         wanted = [paths.content_type(name, digest)]
         if subject is not None:
             wanted.append(paths.referrer(name, subject, digest))
@@ -172,6 +173,10 @@ def parse_link(content: bytes) -> Digest | None:
         return Digest.parse(content.decode("ascii").strip())
     except (DigestInvalid, UnicodeDecodeError):
         return None
+
+
+def _subject(content: bytes) -> Digest | None:
+    return lenient.subject(lenient.read(content))
 
 
 def payload_of(content: bytes) -> Payload:

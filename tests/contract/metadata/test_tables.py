@@ -195,11 +195,12 @@ class TestSoftDeletion:
         assert [row[0] for row in deleted] == [None]
         assert await digests(sql, _LAYERS, digest) == of(made.blobs[1:])
 
-    async def test_an_index_keeps_what_it_says_of_a_deleted_child(self, sql: SqlStore) -> None:
+    async def test_a_deleted_index_keeps_what_it_says_of_a_deleted_child(self, sql: SqlStore) -> None:
         child = image("a")
         inside = await push_image(sql, child)
         digest = await push(sql, index([child.manifest]))
-        await sql.manifests.delete(NAME, inside, cause=NOBODY)
+        for deleted in (digest, inside):
+            await sql.manifests.delete(NAME, deleted, cause=NOBODY)
         assert await digests(sql, _CHILDREN, digest) == {inside}
 
     async def test_a_blob_taken_out_keeps_its_row(self, sql: SqlStore) -> None:

@@ -187,10 +187,10 @@ async def test_a_deleted_blob_comes_back(past: Past) -> None:
 
 async def test_a_blob_that_a_manifest_uses_is_not_taken_away(past: Past) -> None:
     made = image("whole")
-    await push_image(past.store, made)
-    blob = Digest.parse(made.blobs[1].digest)
+    blob = await push_blob(past.store, made.blobs[1].body)
     await past.store.links.unlink(NAME, blob, cause=past.cause("oops"))
     await past.undo("oops", by="undo")
+    await push_image(past.store, made)
     with pytest.raises(UndoConflict):
         await past.undo("undo")
     assert await past.store.links.has(NAME, blob)
@@ -291,3 +291,14 @@ async def test_of_those_who_used_the_same_id_each_can_be_undone_alone(past: Past
     assert (await past.tags(), await past.tags(OTHER)) == (["2"], ["2"])
     await past.history.undo_request("same", actor="eve", cause=past.cause())
     assert (await past.tags(), await past.tags(OTHER)) == ([], [])
+
+
+async def test_what_an_index_lists_stays_when_only_the_index_is_in_the_way(past: Past) -> None:
+    child = await past.push("child", request="push")
+    parent = index([{"mediaType": "a/b", "digest": str(child), "size": 1}])
+    made = await push(past.store, parent, cause=past.cause("push"))
+    await past.push("other", "1", request="push")
+    await push(past.store, parent, "mine")
+    await past.undo("push", partial=True)
+    assert await past.has(made)
+    assert await past.has(child)

@@ -11,8 +11,10 @@ from moorage.core.uploads import Uploads
 from moorage.errors import (
     AlreadyUndone,
     BeingRemoved,
+    BlobReferenced,
     BlobUnknown,
     ContentGone,
+    ManifestReferenced,
     ManifestUnknown,
     NameUnknown,
     ReferencesUnknown,
@@ -36,6 +38,7 @@ from support.images import Content
 
 REFUSALS = (
     *(BlobUnknown, ManifestUnknown, NameUnknown, ReferencesUnknown),
+    *(ManifestReferenced, BlobReferenced),
     *(UndoConflict, ContentGone, AlreadyUndone, RequestUnknown),
     *(BeingRemoved, StorageUnavailable),
 )

@@ -114,9 +114,12 @@ class Work:
         if not live:
             return
         used = {row[0]: f"the tag {row[1]}" for row in await self._of("tags_of_manifests", live)}
-        for child, parent, digest in await self._of("parents_of_manifests", live):
-            if parent not in live:
+        parents = await self._of("parents_of_manifests", live)
+        waiting = [row for row in parents if row[1] not in live or row[1] in used]
+        while waiting:  # What an index that stays lists stays too, whatever would go by itself.
+            for child, _, digest in waiting:
                 used.setdefault(child, f"the index {digest_of(digest)}")
+            waiting = [row for row in parents if row[1] in used and row[0] not in used]
         removed = {row_id: digest for row_id, digest in live.items() if row_id not in used}
         for row_id in sorted(used):
             self.obstruct(_in_use(place, "manifest", live[row_id], used[row_id]))

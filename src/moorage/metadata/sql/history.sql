@@ -152,13 +152,21 @@ SELECT manifest_id, min(name) FROM tags WHERE manifest_id = ANY($1) GROUP BY man
 
 -- parents_of_manifests --
 SELECT r.child_id, p.id, p.digest FROM manifest_references r JOIN manifests p ON p.id = r.parent_id
-WHERE r.child_id = ANY($1) AND p.deleted_at IS NULL;
+WHERE r.child_id = ANY($1) AND p.deleted_at IS NULL
+UNION SELECT c.id, p.id, p.digest FROM manifests c
+    JOIN sparse_references s ON s.digest = c.digest AND s.repository_id = c.repository_id
+    JOIN manifests p ON p.id = s.manifest_id
+WHERE c.id = ANY($1) AND p.deleted_at IS NULL;
 
 -- manifests_of_blobs --
 SELECT l.blob_id, m.digest FROM layers l JOIN manifests m ON m.id = l.manifest_id
 WHERE l.blob_id = ANY($2) AND m.repository_id = $1 AND m.deleted_at IS NULL
 UNION SELECT m.config_blob_id, m.digest FROM manifests m
-WHERE m.config_blob_id = ANY($2) AND m.repository_id = $1 AND m.deleted_at IS NULL;
+WHERE m.config_blob_id = ANY($2) AND m.repository_id = $1 AND m.deleted_at IS NULL
+UNION SELECT b.id, m.digest FROM blobs b
+    JOIN sparse_references s ON s.digest = b.digest AND s.repository_id = $1
+    JOIN manifests m ON m.id = s.manifest_id
+WHERE b.id = ANY($2) AND m.deleted_at IS NULL;
 
 -- add_namespace --
 INSERT INTO top_level_namespaces (name, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING;

@@ -4,18 +4,20 @@ import asyncio
 import secrets
 from collections.abc import Collection, Mapping
 
-from moorage.errors import BeingRemoved, BlobUnknown
+from moorage.errors import BeingRemoved, BlobReferenced, BlobUnknown
 from moorage.metadata.base import Cause, Expectation, LinkedBlob, Links
-from moorage.metadata.sql.recording import QUERIES, journal_row, now, repository_id
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.recording import QUERIES, journal_row, now, portions_of_known, repository_id
+from moorage.metadata.sql.values import PORTION, digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
-from moorage.sql.base import Database
+from moorage.sql.base import Database, Session
 
 _REMOVAL_PATIENCE_S = 10.0
 """How long a push waits for garbage collection to be done with the same digest."""
 _REMOVAL_PAUSE_S = 0.05
 _TOKEN_BITS = 62
+_NEEDING_SHOWN = 20
+"""So many of the manifests that need a blob a refusal names."""
 
 
 class SqlLinks(Links):
@@ -56,11 +58,10 @@ class SqlLinks(Links):
         return LinkedBlob(row[1])
 
     async def find_each(self, name: RepositoryName, digests: Collection[Digest]) -> Mapping[Digest, LinkedBlob]:
-        if not digests:
-            return {}
-        keys = [digest_key(digest) for digest in digests]
-        rows = await self._database.all(QUERIES["known_blobs"], name.text, keys)
-        return {digest_of(row[0]): LinkedBlob(row[1]) for row in rows}
+        found: dict[Digest, LinkedBlob] = {}
+        async for _, rows in portions_of_known(self._database, QUERIES["known_blobs"], name, digests):
+            found |= {digest_of(row[0]): LinkedBlob(row[1]) for row in rows}
+        return found
 
     async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
         return await self._link(name, digest, expectation, size_bytes=size_bytes)
@@ -77,6 +78,9 @@ class SqlLinks(Links):
     async def unlink(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key = now(), digest_key(digest)
         async with self._database.transaction(repository=name.text) as session:
+            held = await session.first(QUERIES["hold_blob"], name.text, key)
+            if held is not None:
+                await _refuse_needed(session, digest, blob_id=held[0], repository_id=held[1])
             row = await session.first(QUERIES["unlink_blob"], name.text, key, at)
             if row is not None:
                 entry = journal_row(name, "blob_delete", repository_id=row[0], cause=cause, at=at, from_key=key)
@@ -122,3 +126,19 @@ class SqlLinks(Links):
             repository = await repository_id(session, name, at)
             await session.all(QUERIES["add_link"], repository, key, at)
         return True
+
+
+async def _refuse_needed(session: Session, digest: Digest, *, blob_id: int, repository_id: int) -> None:
+    """Refuse to take out a blob that a manifest needs, in a transaction that keeps new ones from doing so."""
+    needing = await session.all(QUERIES["waiting_for_blob"], digest_key(digest), repository_id, _NEEDING_SHOWN)
+    for query in ("needing_as_layer", "needing_as_config"):
+        last = 0
+        while not needing:  # In parts, as very many manifests of other repositories may need it too.
+            rows = await session.all(QUERIES[query], blob_id, repository_id, last, PORTION)
+            needing = [row for row in rows if row[2]]
+            if len(rows) < PORTION:
+                break
+            last = rows[-1][0]
+            await asyncio.sleep(0)
+    if needing:
+        raise BlobReferenced(str(digest), manifests=[str(digest_of(row[1])) for row in needing[:_NEEDING_SHOWN]])

@@ -1,18 +1,22 @@
 """Manifests and tags of each repository."""
 
+import asyncio
 import json
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
-from moorage.errors import DigestInvalid, ManifestUnknown, NameUnknown, ReferencesUnknown
-from moorage.metadata.base import REFERRERS_PAGE_BYTES, Cause, Manifests, Page
+from moorage.errors import DigestInvalid, ManifestReferenced, ManifestUnknown, NameUnknown, ReferencesUnknown
+from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, Manifests, Page
 from moorage.metadata.sql.putting import NewManifest, missing_of, put_step_by_step
-from moorage.metadata.sql.recording import QUERIES, journal_row, now
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.recording import QUERIES, journal_row, missing_of_known, now
+from moorage.metadata.sql.values import PORTION, digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
 from moorage.oci.names import Reference, RepositoryName, Tag
-from moorage.sql.base import Database
+from moorage.sql.base import Database, Row, Session, Value
+
+_INDEXES_SHOWN = 20
+"""So many of the indexes that list a manifest a refusal names."""
 
 
 class SqlManifests(Manifests):
@@ -56,11 +60,7 @@ class SqlManifests(Manifests):
         return StoredManifest(digest_of(row[0]), row[1], row[2])
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
-        if not digests:
-            return set()
-        keys = [digest_key(digest) for digest in digests]
-        rows = await self._database.all(QUERIES["known_manifests"], name.text, keys)
-        return set(digests) - {digest_of(row[0]) for row in rows}
+        return await missing_of_known(self._database, QUERIES["known_manifests"], name, digests)
 
     async def put(
         self,
@@ -73,8 +73,12 @@ class SqlManifests(Manifests):
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
     ) -> None:
-        new = NewManifest.of(stored, manifest, configuration)
-        needed = [digest_key(digest) for digest in required]
+        make = NewManifest.of
+        if len(manifest.references) > PORTION:
+            new = await asyncio.to_thread(make, stored, manifest, configuration)
+            needed = await asyncio.to_thread(_keys, required)
+        else:
+            new, needed = make(stored, manifest, configuration), _keys(required)
         names, at = sorted(tag.text for tag in tags), now()  # Sorted: two pushes never wait for each other.
         if self._database.dialect == "postgres":
             rows = await self._database.write(
@@ -89,12 +93,15 @@ class SqlManifests(Manifests):
                 if not missing:
                     await put_step_by_step(session, name, new, tags=names, required=needed, at=at, cause=cause)
         if missing:
-            raise ReferencesUnknown([str(digest) for digest in missing])
+            raise ReferencesUnknown.of(missing)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key = now(), digest_key(digest)
         async with self._database.transaction(repository=name.text) as session:
             repository = await session.first(QUERIES["lock_repository"], name.text)
+            held = repository and await session.first(QUERIES["hold_manifest"], repository[0], key)
+            if repository and held:
+                await _refuse_listed(session, digest, row_id=held[0], repository_id=repository[0])
             row = repository and await session.first(QUERIES["delete_manifest"], repository[0], key, at)
             if repository and row:
                 gone = [item[0] for item in await session.all(QUERIES["delete_tags_of_manifest"], row[0])]
@@ -133,22 +140,23 @@ class SqlManifests(Manifests):
         if artifact_type is not None and is_unwritable(artifact_type):
             return Page([], more=False)
         arguments = (digest_key(subject), _key_after(after), artifact_type, limit + 1, REFERRERS_PAGE_BYTES)
-        rows = await self._database.all(QUERIES["referrers"], name.text, *arguments, repository=name.text)
-        found: list[Descriptor] = []
-        size_bytes = 0
-        for key, media_type, size, kind, annotations, _ in rows:
-            descriptor = Descriptor(
-                media_type=media_type,
-                digest=digest_of(key),
-                size_bytes=size,
-                artifact_type=kind,
-                annotations=json.loads(annotations),
-            )
-            size_bytes += len(json.dumps(descriptor.to_json())) + 1
-            if len(found) == limit or (found and size_bytes > REFERRERS_PAGE_BYTES):
-                return Page(found, more=True)
-            found.append(descriptor)
-        return Page(found, more=bool(rows) and rows[0][-1] > len(found))
+        rows, total = await self._referring(name, arguments)
+        if sum(len(row[4]) for row in rows) > INLINE_BYTES:
+            return await asyncio.to_thread(_page, rows, total, limit)
+        return _page(rows, total, limit)
+
+    async def _referring(self, name: RepositoryName, arguments: Sequence[Value]) -> tuple[Sequence[Row], int]:
+        """The rows of a page, and how many there are of them and of one page's length after them."""
+        path = name.text
+        if self._database.dialect == "postgres":
+            rows = await self._database.all(QUERIES["referrers"], path, *arguments, repository=path)
+            return rows, rows[0][-1] if rows else 0
+        found = await self._database.all(QUERIES["referring"], path, *arguments, repository=path)
+        if not found:
+            return (), 0
+        is_heavy = sum(row[2] for row in found) > INLINE_BYTES
+        ids = [row[0] for row in found]
+        return await self._database.all(QUERIES["referrers"], ids, repository=path, heavy=is_heavy), found[0][1]
 
     async def _unknown(self, name: RepositoryName, reference: Reference) -> ManifestUnknown | NameUnknown:
         if await self._database.first(QUERIES["is_populated"], name.text, repository=name.text) is None:
@@ -156,6 +164,37 @@ class SqlManifests(Manifests):
         if isinstance(reference, Tag):
             return ManifestUnknown("the repository has no such tag", name=name.text, tag=reference.text)
         return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))
+
+
+def _keys(digests: Collection[Digest]) -> list[bytes]:
+    return [digest_key(digest) for digest in digests]
+
+
+def _page(rows: Sequence[Row], total: int, limit: int) -> Page[Descriptor]:
+    found: list[Descriptor] = []
+    size_bytes = 0
+    for key, media_type, size, kind, annotations, *_ in rows:
+        descriptor = Descriptor(
+            media_type=media_type,
+            digest=digest_of(key),
+            size_bytes=size,
+            artifact_type=kind,
+            annotations=json.loads(annotations),
+        )
+        size_bytes += len(json.dumps(descriptor.to_json())) + 1
+        if len(found) == limit or (found and size_bytes > REFERRERS_PAGE_BYTES):
+            return Page(found, more=True)
+        found.append(descriptor)
+    return Page(found, more=total > len(found))
+
+
+async def _refuse_listed(session: Session, digest: Digest, *, row_id: int, repository_id: int) -> None:
+    """Refuse to delete a manifest that an index lists, in a transaction that keeps new ones from doing so."""
+    arguments = (row_id, digest_key(digest), repository_id, _INDEXES_SHOWN)
+    rows = await session.all(QUERIES["indexes_of_manifest"], *arguments)
+    if rows:
+        indexes = [str(digest_of(row[0])) for row in rows]
+        raise ManifestReferenced(str(digest), indexes=indexes, count=int(rows[0][1]))
 
 
 def _key_after(text: str) -> bytes:

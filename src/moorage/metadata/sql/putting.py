@@ -8,7 +8,7 @@ from typing import Self
 
 from moorage.metadata.base import Cause
 from moorage.metadata.sql.recording import QUERIES, journal_row, repository_id
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.values import digest_key, digest_of, portions
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Kind, Manifest, StoredManifest
@@ -72,13 +72,14 @@ class NewManifest:
 
 async def missing_of(session: Session, name: RepositoryName, needed: list[bytes]) -> list[Digest]:
     """Those of *needed* that are neither blobs nor manifests of the repository."""
-    if not needed:
-        return []
-    found = {row[0] for row in await session.all(QUERIES["known_blobs"], name.text, needed)}
-    rest = [key for key in needed if key not in found]
-    if rest:
-        found |= {row[0] for row in await session.all(QUERIES["known_manifests"], name.text, rest)}
-    return [digest_of(key) for key in rest if key not in found]
+    missing: list[Digest] = []
+    async for part in portions(needed):
+        found = {row[0] for row in await session.all(QUERIES["known_blobs"], name.text, part)}
+        rest = [key for key in part if key not in found]
+        if rest:
+            found |= {row[0] for row in await session.all(QUERIES["known_manifests"], name.text, rest)}
+        missing += [digest_of(key) for key in rest if key not in found]
+    return missing
 
 
 async def put_step_by_step(
@@ -104,10 +105,10 @@ async def put_step_by_step(
         arguments = (row[0], repository, new.media_type, new.config, new.payload)
         await session.all(QUERIES["revive_manifest"], *arguments)
     manifest: int = row[0]
-    if new.blobs:
-        await session.all(QUERIES["add_layers"], manifest, repository, new.blobs)
-    if new.children:
-        await session.all(QUERIES["add_references"], manifest, repository, new.children)
+    async for part in portions(new.blobs):
+        await session.all(QUERIES["add_layers"], manifest, repository, part)
+    async for part in portions(new.children):
+        await session.all(QUERIES["add_references"], manifest, repository, part)
     # What was not required may be absent; it is needed all the same once it comes.
     if loose := new.needs - {*required, new.digest}:
         await session.all(QUERIES["forget_sparse"], manifest)
@@ -136,7 +137,13 @@ async def put_step_by_step(
 
 
 def _total_size(stored: StoredManifest, manifest: Manifest) -> int:
-    """Bytes of an image: its manifest, configuration and layers; 0 for anything else, as GitLab has it."""
+    """Bytes of an image: its manifest, configuration and layers; 0 for anything else, as GitLab has it.
+
+    A build cache is an image whose layers are the entries of an index.
+    """
+    if manifest.media_type in mediatypes.INDEXES:
+        entries = [ref.descriptor.size_bytes for ref in manifest.references if ref.kind is Kind.EITHER]
+        return len(stored.payload) + sum(entries) if entries else 0
     if manifest.media_type not in mediatypes.IMAGES or manifest.config is None:
         return 0
     references = [ref.descriptor for ref in manifest.references if ref.descriptor.digest != manifest.config.digest]

@@ -13,6 +13,25 @@ RETURNING life;
 -- lock_repository --
 SELECT id FROM repositories WHERE path = $1 FOR NO KEY UPDATE;
 
+-- A push that lists the manifest holds it FOR KEY SHARE: either it sees the delete, or the delete sees it.
+-- hold_manifest --
+SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2 AND deleted_at IS NULL FOR UPDATE;
+
+-- Likewise the blobs that a pushed manifest needs.
+-- hold_blob --
+SELECT b.id, r.id FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+WHERE r.path = $1 AND b.digest = $2 AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL
+FOR UPDATE OF b;
+
+-- All at once, in whatever order is best: nobody waits meanwhile.
+-- needing_as_layer --
+SELECT m.id, m.digest, true FROM layers l JOIN manifests m ON m.id = l.manifest_id
+WHERE l.blob_id = $1 AND m.repository_id = $2 AND m.deleted_at IS NULL AND m.id > $3 LIMIT $4;
+
+-- needing_as_config --
+SELECT m.id, m.digest, true FROM manifests m
+WHERE m.config_blob_id = $1 AND m.repository_id = $2 AND m.deleted_at IS NULL AND m.id > $3 LIMIT $4;
+
 -- The last column: whether the size that was noted is wrong, as the bytes have just been hashed.
 -- link_blob --
 SELECT link_blob_v2($1, $2, $3, $4, $5), (SELECT size <> $3 FROM blobs WHERE digest = $2);
@@ -49,3 +68,18 @@ WHERE r.path = $1 AND m.digest = $2 AND m.deleted_at IS NULL;
 -- put_off_manifest --
 UPDATE gc_manifest_review_queue SET review_after = gc_review_after_v1('manifest_upload')
 WHERE manifest_id = $1 RETURNING manifest_id;
+
+-- Of the next $5, those before which there is room on the page; and how many the next were.
+-- referrers --
+SELECT digest, media_type, size, artifact_type, annotations, total FROM (
+    SELECT digest, media_type, size, artifact_type, annotations, count(*) OVER () AS total,
+        sum(annotations_size) OVER (ORDER BY digest) - annotations_size AS before
+    FROM (
+        SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations,
+            coalesce(m.annotations_size, length(m.annotations)) AS annotations_size
+        FROM manifests m
+        WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.subject_digest = $2
+            AND m.digest > $3 AND m.deleted_at IS NULL AND ($4::text IS NULL OR m.artifact_type = $4::text)
+        ORDER BY m.digest LIMIT $5
+    ) AS following
+) AS measured WHERE before <= $6 ORDER BY digest;

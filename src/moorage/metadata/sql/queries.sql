@@ -14,6 +14,25 @@ WHERE r.path = $1 AND b.digest = ANY($2) AND b.missing_since IS NULL
 -- known_blob --
 SELECT size FROM blobs WHERE digest = $1 AND missing_since IS NULL;
 
+-- hold_blob --
+SELECT b.id, r.id FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+WHERE r.path = $1 AND b.digest = $2 AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+
+-- Manifests of all repositories that need the blob $1, by id after $3; whether they can be pulled from the one of id $2.
+-- needing_as_layer --
+SELECT m.id, m.digest, m.repository_id = $2 AND m.deleted_at IS NULL
+FROM (SELECT manifest_id FROM layers WHERE blob_id = $1 AND manifest_id > $3 ORDER BY manifest_id LIMIT $4) AS l
+CROSS JOIN manifests m WHERE m.id = l.manifest_id ORDER BY m.id;
+
+-- needing_as_config --
+SELECT m.id, m.digest, m.repository_id = $2 AND m.deleted_at IS NULL
+FROM manifests m WHERE m.config_blob_id = $1 AND m.id > $3 ORDER BY m.id LIMIT $4;
+
+-- Those that were pushed before the blob of digest $1.
+-- waiting_for_blob --
+SELECT m.id, m.digest FROM sparse_references s JOIN manifests m ON m.id = s.manifest_id
+WHERE s.digest = $1 AND s.repository_id = $2 AND m.deleted_at IS NULL ORDER BY m.id LIMIT $3;
+
 -- unlink_blob --
 UPDATE repository_blobs SET deleted_at = $3
 WHERE repository_id = (SELECT id FROM repositories WHERE path = $1)
@@ -40,6 +59,19 @@ WHERE r.path = $1 AND t.name = $2 AND m.deleted_at IS NULL;
 -- is_populated --
 SELECT 1 FROM repositories WHERE path = $1 AND populated_at IS NOT NULL;
 
+-- hold_manifest --
+SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2 AND deleted_at IS NULL;
+
+-- Those that can be pulled and list the manifest $1 of digest $2 in the repository $3; and how many there are.
+-- indexes_of_manifest --
+SELECT digest, count(*) OVER () FROM (
+    SELECT p.digest FROM manifest_references r JOIN manifests p ON p.id = r.parent_id
+    WHERE r.child_id = $1 AND p.deleted_at IS NULL
+    UNION
+    SELECT p.digest FROM sparse_references s JOIN manifests p ON p.id = s.manifest_id
+    WHERE s.digest = $2 AND s.repository_id = $3 AND p.deleted_at IS NULL
+) AS parents ORDER BY digest LIMIT $4;
+
 -- delete_manifest --
 UPDATE manifests SET deleted_at = $3 WHERE repository_id = $1 AND digest = $2 AND deleted_at IS NULL RETURNING id;
 
@@ -55,20 +87,6 @@ SELECT digest FROM manifests WHERE id = $1;
 -- write_journal --
 INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, tag, from_digest, to_digest)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
-
--- Of the next $5, those before which there is room on the page; and how many the next were.
--- referrers --
-SELECT digest, media_type, size, artifact_type, annotations, total FROM (
-    SELECT digest, media_type, size, artifact_type, annotations, count(*) OVER () AS total,
-        sum(length(annotations)) OVER (ORDER BY digest) - length(annotations) AS before
-    FROM (
-        SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations
-        FROM manifests m
-        WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.subject_digest = $2
-            AND m.digest > $3 AND m.deleted_at IS NULL AND ($4::text IS NULL OR m.artifact_type = $4::text)
-        ORDER BY m.digest LIMIT $5
-    ) AS following
-) AS measured WHERE before <= $6 ORDER BY digest;
 
 -- repositories --
 SELECT path FROM repositories WHERE populated_at IS NOT NULL AND path > $1 ORDER BY path LIMIT $2;

@@ -55,9 +55,9 @@ WHERE id = $1;
 
 -- add_manifest --
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, payload, size, total_size, config_blob_id,
-    config_media_type, config_payload, subject_digest, annotations, created_at)
+    config_media_type, config_payload, subject_digest, annotations, annotations_size, created_at)
 VALUES ($1, $2, $3, $4, $5, length($5), $6, (SELECT b.id FROM blobs b
-    JOIN repository_blobs rb ON rb.blob_id = b.id AND rb.repository_id = $1 WHERE b.digest = $7), $8, $9, $10, $11, $12)
+    JOIN repository_blobs rb ON rb.blob_id = b.id AND rb.repository_id = $1 WHERE b.digest = $7), $8, $9, $10, $11, length($11), $12)
 RETURNING id;
 
 -- add_layers --
@@ -112,3 +112,20 @@ WHERE r.path = $1 AND m.digest = $2 AND m.deleted_at IS NULL;
 UPDATE gc_manifest_review_queue
 SET review_after = now_us() + (SELECT value FROM gc_review_after_defaults WHERE event = 'manifest_upload')
 WHERE manifest_id = $1 RETURNING manifest_id;
+
+-- Of the next $5, those before which there is room on the page; how many the next were; and how much has to be read for
+-- each. All of it is in one index: a row is read through its payload to what comes after that.
+-- referring --
+SELECT id, total, weight FROM (
+    SELECT id, digest, size + annotations_size AS weight, count(*) OVER () AS total,
+        sum(annotations_size) OVER (ORDER BY digest) - annotations_size AS before
+    FROM (
+        SELECT m.id, m.digest, m.size, m.annotations_size FROM manifests m
+        WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.subject_digest = $2
+            AND m.digest > $3 AND m.deleted_at IS NULL AND ($4::text IS NULL OR m.artifact_type = $4::text)
+        ORDER BY m.digest LIMIT $5
+    ) AS following
+) AS measured WHERE before <= $6;
+
+-- referrers --
+SELECT digest, media_type, size, artifact_type, annotations FROM manifests WHERE id = ANY($1) ORDER BY digest;

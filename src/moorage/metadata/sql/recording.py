@@ -1,10 +1,14 @@
 """What every change needs: the queries, the moment, a row of the journal, and a repository's row."""
 
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime
 
 from moorage.metadata.base import Cause
+from moorage.metadata.sql.values import PORTION, digest_key
+from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
-from moorage.sql.base import Session
+from moorage.sql.base import Database, Query, Row, Session
 from moorage.sql.queries import load_queries
 
 QUERIES = load_queries("moorage.metadata.sql")
@@ -47,3 +51,27 @@ async def repository_id(session: Session, name: RepositoryName, at: datetime, *,
         await session.all(QUERIES["populate_repository"], row[0], at)
     identity: int = row[0]
     return identity
+
+
+async def portions_of_known(
+    database: Database, query: Query, name: RepositoryName, digests: Collection[Digest]
+) -> AsyncIterator[tuple[Sequence[Digest], Sequence[Row]]]:
+    """Ask for *digests* in portions, so that others have turns; each comes with what *query* finds of it."""
+    wanted = list(digests)
+    size = PORTION if database.dialect == "sqlite" else 10 * PORTION  # There each is a round trip.
+    for start in range(0, len(wanted), size):
+        if start:
+            await asyncio.sleep(0)
+        part = wanted[start : start + size]
+        yield part, await database.all(query, name.text, [digest_key(digest) for digest in part])
+
+
+async def missing_of_known(
+    database: Database, query: Query, name: RepositoryName, digests: Collection[Digest]
+) -> set[Digest]:
+    """Those of *digests* that *query* does not find in the repository."""
+    missing: set[Digest] = set()
+    async for part, rows in portions_of_known(database, query, name, digests):
+        found = {bytes(row[0]) for row in rows}
+        missing |= {digest for digest in part if digest_key(digest) not in found}
+    return missing

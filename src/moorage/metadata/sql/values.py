@@ -1,5 +1,7 @@
 """The field's values as columns keep them."""
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 
 from moorage.oci.digests import Algorithm, Digest
@@ -26,3 +28,15 @@ def encoded_key(encoded: str) -> bytes:
 def digest_of(key: bytes) -> Digest:
     """The digest in a column. The same few are asked for again and again."""
     return Digest(_ALGORITHMS[key[0]], key[1:].hex())
+
+
+PORTION = 500
+"""So many digests one statement is about at most, where the statement runs on the event loop."""
+
+
+async def portions(keys: Sequence[bytes]) -> AsyncIterator[list[bytes]]:
+    """Parts of *keys*; in between others have the event loop."""
+    for start in range(0, len(keys), PORTION):
+        if start:
+            await asyncio.sleep(0)
+        yield list(keys[start : start + PORTION])

@@ -128,6 +128,7 @@ CHAINS = Chains(
             Migration("0002_background_migrations", oldest_code=1),
             Migration("0003_online_garbage_collection", oldest_code=3),
             Migration("0004_collection_progress", oldest_code=3),
+            Migration("0005_sizes_of_annotations", oldest_code=3, in_transaction=False),
         ),
     ),
     post=Chain("post-deployment", _HERE / "post"),

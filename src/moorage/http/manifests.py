@@ -6,7 +6,7 @@ from moorage.http.bodies import Bodies
 from moorage.http.call import Call
 from moorage.http.headers import Accepted, matches_etag
 from moorage.http.responses import Response
-from moorage.oci.mediatypes import without_parameters
+from moorage.oci.mediatypes import served_as, without_parameters
 from moorage.oci.names import Tag, parse_reference
 
 TAG_LIMIT = 100
@@ -28,7 +28,7 @@ class ManifestHandlers:
         promises = call.request.method == "HEAD"
         stored = await self._manifests.get(call.name, reference, accepts=accepts, promises=promises)
         digest = str(stored.digest)
-        shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": stored.media_type}
+        shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": served_as(stored.media_type)}
         if matches_etag(headers.getall("If-None-Match", ()), digest):
             return Response(304, shown)
         if call.request.method == "GET":
@@ -71,11 +71,6 @@ class ManifestHandlers:
             protection.check_content()  # Its tags go with it.
         await self._manifests.delete(call.name, reference, cause=call.cause)
         return Response(202)
-
-    async def options(self, call: Call) -> Response:
-        """Say what can be done; GitLab asks this way whether tags can be deleted."""
-        del call
-        return Response(200)
 
 
 def _tag_parameters(call: Call) -> list[str]:

@@ -8,47 +8,6 @@ from moorage.http.headers import Accepted, byte_range, chunk_start, matches_etag
 DIGEST = "sha256:" + "a" * 64
 
 
-@pytest.mark.parametrize(
-    ("value", "size", "expected"),
-    [
-        (None, 10, None),
-        ("bytes=0-0", 10, (0, 1)),
-        ("bytes=0-9", 10, (0, 10)),
-        ("bytes=5-", 10, (5, 10)),
-        ("bytes=5-99", 10, (5, 10)),
-        ("bytes=-3", 10, (7, 10)),
-        ("bytes=-99", 10, (0, 10)),
-        ("BYTES=1-2", 10, (1, 3)),
-        ("bytes=1-2,4-5", 10, None),
-        ("bytes=-", 10, None),
-        ("bytes=a-b", 10, None),
-        ("items=0-1", 10, None),
-    ],
-)
-def test_one_range_is_read_and_what_is_none_is_passed_over(
-    value: str | None, size: int, expected: tuple[int, int] | None
-) -> None:
-    assert byte_range(value, size) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "size"), [("bytes=10-", 10), ("bytes=10-20", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=2-1", 10)]
-)
-def test_a_range_outside_says_how_large_the_blob_is(value: str, size: int) -> None:
-    with pytest.raises(RangeNotSatisfiable) as caught:
-        byte_range(value, size)
-    assert caught.value.size_bytes == size
-
-
-@given(st.text(alphabet="bytes=0123456789-, "), st.integers(0, 1 << 40))
-def test_a_range_lies_within_the_blob_whatever_was_asked(value: str, size: int) -> None:
-    try:
-        part = byte_range(value, size)
-    except RangeNotSatisfiable:
-        return
-    assert part is None or 0 <= part[0] < part[1] <= size
-
-
 def test_a_chunk_says_where_it_starts() -> None:
     assert chunk_start({}) is None
     assert chunk_start({"Content-Range": "5-9", "Content-Length": "5"}) == 5

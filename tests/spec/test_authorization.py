@@ -57,7 +57,6 @@ TABLE: dict[tuple[Endpoint, str], list[Line]] = {
     (Endpoint.BLOB, "DELETE"): [Line(BLOB, (DELETE,))],
     (Endpoint.MANIFEST, "GET"): [Line(MANIFEST, (PULL,))],
     (Endpoint.MANIFEST, "HEAD"): [Line(MANIFEST, (PULL,))],
-    (Endpoint.MANIFEST, "OPTIONS"): [Line(MANIFEST, (PULL,))],
     (Endpoint.MANIFEST, "PUT"): [Line(MANIFEST, (PUSH,), body=b"{}")],
     (Endpoint.MANIFEST, "DELETE"): [Line(MANIFEST, (DELETE,))],
     (Endpoint.UPLOADS, "POST"): [
@@ -245,3 +244,15 @@ def refused(response: Response, method: str, line: Line, *, error: str) -> None:
         for thing, _, actions in needed
         for action in actions.split(",")
     ]
+
+
+@pytest.mark.parametrize("kind", [None, *TOKENS])
+def test_everybody_is_told_what_can_be_done(kind: str | None, served: Served) -> None:
+    sent = {} if kind is None else served.issuer.bearer(*TOKENS[kind])
+    for lines in TABLE.values():
+        for line in lines:
+            response = served.client.request("OPTIONS", line.target, headers=sent)
+            assert response.status == 200, line
+            assert "OPTIONS" in response.headers.tokens("Allow"), line
+    response = served.client.request("OPTIONS", "/v2/name/manifests/tag", headers=sent)
+    assert (response.status, "DELETE" in response.headers.tokens("Allow")) == (200, True)

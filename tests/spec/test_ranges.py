@@ -96,8 +96,8 @@ class TestIgnoredRange:
     that contains a range unit it does not understand".
     """
 
-    @pytest.mark.parametrize("value", ["bytes=0-1,3-4", "bytes=0-,1-,2-", "items=0-1", "lines=1"])
-    def test_several_ranges_and_other_units_give_the_whole(
+    @pytest.mark.parametrize("value", ["bytes=0-1,x", "items=0-1", "lines=1"])
+    def test_malformed_lists_and_other_units_give_the_whole(
         self, registry: RegistryClient, repository: str, blob: Content, value: str
     ) -> None:
         response = get(registry, repository, blob, value)
@@ -153,3 +153,22 @@ class TestIfRange:
     def test_a_weak_tag_never_matches(self, registry: RegistryClient, repository: str, blob: Content) -> None:
         response = get(registry, repository, blob, "bytes=0-9", If_Range=f'W/"{blob.digest}"')
         assert response.status == 200
+
+
+class TestSeveralRanges:
+    """RFC 9110 § 15.3.7.2: a response to several ranges is ``multipart/byteranges``."""
+
+    @pytest.mark.parametrize("size_bytes", [10_000, 3_000_000], ids=["in one write", "by sendfile"])
+    def test_come_as_parts(self, registry: RegistryClient, repository: str, size_bytes: int) -> None:
+        content = images.blob(f"parts of {repository}", size_bytes)
+        registry.push_blob(repository, content.body, content.digest)
+        half = size_bytes // 2
+        response = get(registry, repository, content, f"bytes=0-9,{half}-,99999999-")
+        assert response.status == 206
+        assert response.headers["Content-Length"] == str(len(response.body))
+        boundary = response.headers["Content-Type"].partition("boundary=")[2].encode()
+        _, *parts, end = response.body.split(b"--" + boundary)
+        assert end == b"--\r\n"
+        found = [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
+        assert found == [content.body[:10], content.body[half:]]
+        assert registry.get_blob(repository, content.digest).status == 200

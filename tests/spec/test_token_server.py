@@ -300,7 +300,7 @@ class TestHostile:
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD"])
     def test_other_methods_are_refused(self, client: Client, method: str) -> None:
         answer = client.send(method, "/token")
-        assert (answer.status, answer.headers["allow"]) == (405, "GET, POST")
+        assert (answer.status, answer.headers["allow"]) == (405, "GET, POST, OPTIONS")
 
     def test_other_paths_are_refused(self, client: Client) -> None:
         assert client.send("GET", "/v2/").status == 404

@@ -279,7 +279,7 @@ class Proxy(Section):
 class Catalog(Section):
     """``catalog``"""
 
-    maxentries: Whole = later(1000, "Distribution: entries of a page.")
+    maxentries: Whole = now(1000, "Most repositories of one page; who asks for more is refused. 0 or less: 1000.")
 
 
 class Tags(Section):

@@ -46,6 +46,6 @@ class Config(Section):
     profiling: Profiling = later(Profiling, "Profiles.")
     policy: Policy = later(Policy, "What content is taken.")
     proxy: Proxy = later(Proxy, "Pull-through cache.")
-    catalog: Catalog = later(Catalog, "The catalogue.")
+    catalog: Catalog = now(Catalog, "The catalogue.")
     tags: Tags = later(Tags, "Tags.")
     compatibility: Compatibility = later(Compatibility, "Old formats.")

@@ -213,7 +213,7 @@ class HTTP(Section):
     draintimeout: Duration = now(timedelta(0), "How long requests in flight may go on after SIGTERM.")
     tls: TLS = now(TLS, "HTTPS.")
     headers: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_header_values)] = now(
-        {}, "Added to every answer below `/v2/`: a list of values for each name."
+        {}, "Added to every answer: a list of values for each name."
     )
     debug: Debug = now(Debug, "The debug server.")
     http2: HTTP2 = later(HTTP2, "HTTP/2.")

@@ -4,6 +4,7 @@ The order for one request: request id, route, method, credentials, handler, erro
 log. Nothing here knows what a manifest or a blob is.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,8 +26,8 @@ from moorage.http.manifests import ManifestHandlers
 from moorage.http.moorage_v1 import MOORAGE, MoorageHandlers
 from moorage.http.moorage_v1 import routes_without_database as moorage_without_database
 from moorage.http.moorage_v1 import wanted as moorage_wanted
-from moorage.http.responses import Response
-from moorage.http.routes import Endpoint, match
+from moorage.http.responses import SANDBOX, Response
+from moorage.http.routes import Endpoint, Route, match
 from moorage.http.routes_moorage import match as match_moorage
 from moorage.http.routes_v1 import match as match_gitlab
 from moorage.http.uploads import UploadHandlers, mount_source
@@ -36,8 +37,9 @@ from moorage.telemetry import AccessLog, AccessRecord, get_log, request_id
 
 Handler = Callable[[Call], Awaitable[Response]]
 
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_READS = frozenset({"GET", "HEAD"})
 _WRITES = frozenset({"POST", "PUT", "PATCH"})
+_SLASHES = re.compile("/{2,}")
 _CLIENT_GONE = 499
 """For the log only; nobody is there to read it."""
 
@@ -51,7 +53,7 @@ class Rules:
     read_only: bool = False
     can_delete: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Added to every answer below ``/v2/`` (``http.headers``)."""
+    """Added to every answer (``http.headers``)."""
 
 
 class App:
@@ -85,7 +87,6 @@ class App:
                 "HEAD": manifests.get,
                 "PUT": manifests.put,
                 "DELETE": manifests.delete,
-                "OPTIONS": manifests.options,
             },
             Endpoint.UPLOADS: {"POST": uploads.start},  # end-4, end-11
             Endpoint.UPLOAD: {  # end-5, end-6, end-13, end-14
@@ -102,16 +103,17 @@ class App:
             **(moorage_without_database() if moorage is None else moorage.routes),
         }
         self._allowed = {
-            endpoint: tuple(method for method in methods if self._is_on(method, endpoint))
+            endpoint: (*(method for method in methods if self._is_on(method, endpoint)), "OPTIONS")
+            for endpoint, methods in self._routes.items()
+        }
+        # GitLab asks this way whether a tag can be deleted, and its registry names DELETE also where that is off.
+        self._named = {
+            endpoint: (*(method for method in methods if method in _READS or not rules.read_only), "OPTIONS")
             for endpoint, methods in self._routes.items()
         }
         self._below_v2 = f"{urls.prefix}v2"
-        self._headers = {"X-Content-Type-Options": "nosniff"}
-        self._headers_below_v2 = {
-            **self._headers,
-            "Docker-Distribution-API-Version": "registry/2.0",
-            **rules.headers,
-        }
+        self._headers = _on_every_answer(rules.headers)
+        self._headers_below_v2 = {"Docker-Distribution-API-Version": "registry/2.0", **self._headers}
 
     async def __call__(self, request: web.BaseRequest) -> Response:
         """Answer one request; whatever goes wrong, with a status and a body that say so."""
@@ -158,23 +160,42 @@ class App:
             msg = "HTTP/0.9 is not spoken here"
             raise ParameterInvalid(msg)
         check_host(call.headers)
-        endpoint, handler = self._match(call)
+        if call.request.method == "OPTIONS":
+            return self._options(call)
+        try:
+            endpoint, handler = self._match(call)
+        except (NameInvalid, RouteUnknown):
+            clean = self._clean(call)
+            if clean is None:
+                raise
+            return clean
         wanted = _wanted(endpoint, call)
         if wanted is not None:
             useful = _useful(call) if endpoint is Endpoint.UPLOADS else ()
             call.grant = await self._guard.check(call, wanted, useful=useful)
         if call.has_odd_name:
             await self._listings.check_stored(call.name)
-        response = await handler(call)
-        if call.request.method == "OPTIONS":
-            response.headers["Allow"] = ", ".join(self._allowed[endpoint])
-        return response
+        return await handler(call)
+
+    def _options(self, call: Call) -> Response:
+        """Say what can be done at a path, without a look at what is there or at who asks.
+
+        A browser sends no credentials before it has the answer, and GitLab such as open nothing.
+        """
+        try:
+            route = self._find(call.path)
+        except (NameInvalid, RouteUnknown):
+            route = None
+        return Response(200, {"Allow": ", ".join(("OPTIONS",) if route is None else self._named[route.endpoint])})
+
+    def _find(self, path: str) -> Route | None:
+        prefix = self._urls.prefix
+        # "/" answers below the prefix and without it: a load balancer asks for the latter.
+        below = path[len(prefix) :] if path.startswith(prefix) else ("" if path == "/" else None)
+        return None if below is None else match(below) or match_gitlab(below) or match_moorage(below)
 
     def _match(self, call: Call) -> tuple[Endpoint, Handler]:
-        prefix, method = self._urls.prefix, call.request.method
-        # "/" answers below the prefix and without it: a load balancer asks for the latter.
-        below = call.path[len(prefix) :] if call.path.startswith(prefix) else ("" if call.path == "/" else None)
-        route = None if below is None else match(below) or match_gitlab(below) or match_moorage(below)
+        method, route = call.request.method, self._find(call.path)
         if route is None:
             msg = "there is nothing at this path; the API is at /v2/"
             raise RouteUnknown(msg)
@@ -187,6 +208,24 @@ class App:
         if route.is_odd and method in _WRITES:
             RepositoryName.parse(call.name.text)  # Says what is wrong with it.
         return route.endpoint, handler
+
+    def _clean(self, call: Call) -> Response | None:
+        """Send the client to its path with a slash less, if there is something; None if not.
+
+        Only for methods that read: a client would repeat another one as GET, and without its body.
+        """
+        if call.request.method not in _READS:
+            return None
+        single = _SLASHES.sub("/", call.path)  # One slash at its beginning: with two, it would name a host.
+        for path in (single, single.rstrip("/")):
+            try:
+                route = self._find(path) if path != call.path else None
+            except (NameInvalid, RouteUnknown):
+                continue
+            if route is not None:
+                _, mark, query = call.request.raw_path.partition("?")
+                return Response(301, {"Location": f"{path}{mark}{query}"})
+        return None
 
     def _is_on(self, method: str, endpoint: Endpoint) -> bool:
         if method in _READS:
@@ -223,10 +262,26 @@ class App:
         )
 
 
+def _on_every_answer(configured: Mapping[str, str]) -> dict[str, str]:
+    """The headers that keep a browser from running what a stranger has pushed, and those that are *configured*.
+
+    Source: ADR 0028.
+    """
+    ours = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": SANDBOX}
+    headers = dict(ours)
+    names = {name.lower(): name for name in ours}
+    for name, value in configured.items():
+        known = names.get(name.lower())
+        if known is None:
+            headers[name] = value
+        elif value != ours[known] and known == "Content-Security-Policy":
+            headers[known] = f"{SANDBOX}, {value}"  # A browser obeys both.
+    return headers
+
+
 _ACTIONS: Mapping[str, tuple[Action, ...]] = {
     "GET": (Action.PULL,),
     "HEAD": (Action.PULL,),
-    "OPTIONS": (Action.PULL,),
     "POST": (Action.PULL, Action.PUSH),
     "PUT": (Action.PULL, Action.PUSH),
     "PATCH": (Action.PULL, Action.PUSH),

@@ -1,11 +1,15 @@
 """Blobs: end-2 and end-10."""
 
+from collections.abc import Sequence
+
 from moorage.core.blobs import Blobs, BlobUrl
 from moorage.http.call import Call
-from moorage.http.headers import byte_range, matches_etag
+from moorage.http.headers import matches_etag
+from moorage.http.ranges import Part, Piece, byte_ranges, content_range, multipart
 from moorage.http.responses import Response
 from moorage.http.sending import send_file
 from moorage.oci.digests import Digest
+from moorage.storage.base import Reader
 
 _SMALL_BYTES = 32 << 10
 """Up to here one write of head and body costs less than a head and a sendfile."""
@@ -18,7 +22,7 @@ class BlobHandlers:
         self._blobs = blobs
 
     async def get(self, call: Call) -> Response:
-        """The blob, or the part of it that a Range asks for (end-2)."""
+        """The blob, or the parts of it that a Range asks for (end-2)."""
         digest = Digest.parse(call.target)
         request = call.request
         found = await self._blobs.open(call.name, digest, method=request.method)
@@ -31,18 +35,8 @@ class BlobHandlers:
             size_bytes = reader.size_bytes
             if request.method == "HEAD":
                 return Response(200, headers, content_length=size_bytes)
-            part, status = _requested_part(call, digest, size_bytes), 200
-            if part is None:
-                part = 0, size_bytes
-            else:
-                status = 206
-                headers["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{size_bytes}"
-            if part[1] - part[0] <= _SMALL_BYTES:
-                body = b"".join([chunk async for chunk in reader.chunks(*part)])
-                return Response(status, headers, body)
-            response = Response(status, headers, content_length=part[1] - part[0])
-            call.finish(response)
-            return await send_file(request, response, reader, part)
+            parts = _requested_parts(call, digest, size_bytes)
+            return await _send(call, reader, headers, parts)
 
     async def delete(self, call: Call) -> Response:
         """Take the blob out of the repository (end-10)."""
@@ -62,9 +56,31 @@ def _headers(digest: Digest) -> dict[str, str]:
     }
 
 
-def _requested_part(call: Call, digest: Digest, size_bytes: int) -> tuple[int, int] | None:
+def _requested_parts(call: Call, digest: Digest, size_bytes: int) -> Sequence[Part] | None:
     # A client that resumes something else than what is here gets it all. Source: RFC 9110 § 13.1.5.
     unless = call.headers.get("If-Range")
     if unless is not None and unless != f'"{digest}"':
         return None
-    return byte_range(call.headers.get("Range"), size_bytes)
+    return byte_ranges(call.headers.get("Range"), size_bytes)
+
+
+async def _send(call: Call, reader: Reader, headers: dict[str, str], parts: Sequence[Part] | None) -> Response:
+    size_bytes, status, tail = reader.size_bytes, 200, b""
+    pieces: Sequence[Piece] = [Piece(b"", (0, size_bytes))]
+    if parts is not None:
+        status = 206
+        if len(parts) == 1:
+            pieces = [Piece(b"", parts[0])]
+            headers["Content-Range"] = content_range(parts[0], size_bytes)
+        else:
+            several = multipart(parts, size_bytes, content_type=headers["Content-Type"])
+            pieces, tail, headers["Content-Type"] = several.pieces, several.tail, several.content_type
+    length = sum(piece.size_bytes for piece in pieces) + len(tail)
+    if length <= _SMALL_BYTES:
+        chunks = []
+        for piece in pieces:
+            chunks += [piece.lead, *[chunk async for chunk in reader.chunks(*piece.part)]]
+        return Response(status, headers, b"".join([*chunks, tail]))
+    response = Response(status, headers, content_length=length)
+    call.finish(response)
+    return await send_file(call.request, response, reader, pieces, tail=tail)

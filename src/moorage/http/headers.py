@@ -1,15 +1,18 @@
-"""Header values: Accept, Range, Content-Range, If-None-Match, Link. Read here, written here, nowhere else."""
+"""Header values: Accept, Content-Range, If-None-Match, Link. Read here, written here, nowhere else.
+
+``Range`` is in ``http/ranges``.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeGuard
 from urllib.parse import urlencode
 
-from moorage.errors import ParameterInvalid, RangeNotSatisfiable, UploadInvalid
+from moorage.errors import ParameterInvalid, UploadInvalid
 from moorage.oci.mediatypes import without_parameters
 
-_RANGE = re.compile(r"bytes=\s*(\d{0,999})\s*-\s*(\d{0,999})\s*", re.ASCII | re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\*))?", re.ASCII)
 _ETAG_LENGTH_LIMIT = 8192
 
@@ -53,37 +56,20 @@ def matches_etag(values: Sequence[str], etag: str) -> bool:
     )
 
 
-def byte_range(value: str | None, size_bytes: int) -> tuple[int, int] | None:
-    """The part of *size_bytes* that a ``Range`` asks for, as start and end (exclusive); None: all of it.
+@dataclass(frozen=True, slots=True)
+class ChunkRange:
+    """What a chunk's ``Content-Range`` says."""
 
-    What is not one range of bytes is passed over, as RFC 9110 allows: the client then gets the whole.
-
-    Raises:
-        RangeNotSatisfiable: the range lies outside, or ends before it starts.
-
-    Source: RFC 9110 § 14.2.
-    """
-    found = _RANGE.fullmatch(value) if value else None
-    if found is None:
-        return None
-    first, last = found.groups()
-    if not first and not last:
-        return None
-    if not first:
-        start, end = max(0, size_bytes - int(last)), size_bytes
-    else:
-        start, end = int(first), min(int(last) + 1 if last else size_bytes, size_bytes)
-    if start >= end:
-        msg = f"the range lies outside the {size_bytes} bytes of the blob"
-        raise RangeNotSatisfiable(msg, size_bytes=size_bytes)
-    return start, end
+    start: int
+    is_consistent: bool
+    """Whether it ends where it says, by its ``Content-Length``."""
 
 
-def chunk_start(headers: Mapping[str, str]) -> int | None:
-    """Where a chunk says that it starts, from its ``Content-Range``; None if it does not say.
+def chunk_range(headers: Mapping[str, str]) -> ChunkRange | None:
+    """Where a chunk says that it lies, from its ``Content-Range``; None if it does not say.
 
     Raises:
-        UploadInvalid: the header is malformed, or not as long as the ``Content-Length``.
+        UploadInvalid: the header is malformed.
 
     Source: distribution-spec § Pushing a blob in chunks (``^[0-9]+-[0-9]+$``).
     """
@@ -96,10 +82,12 @@ def chunk_start(headers: Mapping[str, str]) -> int | None:
         raise UploadInvalid(msg, contentRange=value[:100])
     start, last = int(found[1]), int(found[2])
     length = headers.get("Content-Length")
-    if last < start - 1 or (length is not None and int(length) != last - start + 1):
-        msg = "Content-Range and Content-Length do not fit together"
-        raise UploadInvalid(msg, contentRange=value, contentLength=length)
-    return start
+    return ChunkRange(start, last >= start - 1 and (length is None or int(length) == last - start + 1))
+
+
+def is_whole(text: str | None) -> TypeGuard[str]:
+    """Whether *text* is a whole number, without a sign."""
+    return text is not None and text.isascii() and text.isdigit()
 
 
 def page_size(values: Sequence[str], *, limit: int) -> int | None:
@@ -111,7 +99,7 @@ def page_size(values: Sequence[str], *, limit: int) -> int | None:
     if not values:
         return None
     text = values[0]
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(limit)) or int(text) > limit:
+    if not is_whole(text) or len(text) > len(str(limit)) or int(text) > limit:
         msg = f"n is a whole number from 0 to {limit}"
         raise ParameterInvalid(msg, reason="PAGINATION_NUMBER_INVALID", n=text[:40])
     return int(text)

@@ -10,7 +10,7 @@ from moorage.core.manifests import Manifests
 from moorage.core.repositories import Repositories
 from moorage.errors import NameUnknown, ParameterInvalid
 from moorage.http.call import Call
-from moorage.http.headers import next_link, page_size
+from moorage.http.headers import is_whole, next_link, page_size
 from moorage.http.responses import Response
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor
@@ -19,7 +19,7 @@ from moorage.oci.names import RepositoryName
 
 CATALOGUE_PAGE = 100
 CATALOGUE_LIMIT = 1000
-"""Source: GitLab features V2A-002."""
+"""What a client may ask for where ``catalog.maxentries`` says nothing else. Source: GitLab features V2A-002."""
 
 REFERRERS_LIMIT = 1000
 
@@ -32,7 +32,16 @@ _JSON = {"Content-Type": "application/json"}
 class ListingHandlers:
     """Everything that answers with a list."""
 
-    def __init__(self, repositories: Repositories, manifests: Manifests, *, has_database: bool = False) -> None:
+    def __init__(
+        self,
+        repositories: Repositories,
+        manifests: Manifests,
+        *,
+        has_database: bool = False,
+        catalogue_limit: int = CATALOGUE_LIMIT,
+    ) -> None:
+        """*catalogue_limit* is ``catalog.maxentries``."""
+        self._catalogue_limit = catalogue_limit
         self._repositories = repositories
         self._manifests = manifests
         self._has_database = has_database
@@ -66,7 +75,7 @@ class ListingHandlers:
 
     async def catalogue(self, call: Call) -> Response:
         """Repositories, by name (``/v2/_catalog``)."""
-        limit, last = _catalogue_limit(call), call.query.first("last") or ""
+        limit, last = _catalogue_limit(call, self._catalogue_limit), call.query.first("last") or ""
         if limit == 0:
             return Response(200, dict(_JSON), b'{"repositories":[]}')
         page = await self._repositories.list(after=last, limit=limit)
@@ -78,7 +87,7 @@ class ListingHandlers:
 
     async def tags(self, call: Call) -> Response:
         """Tags of a repository, by name (end-8a, end-8b)."""
-        limit, last = page_size(call.query.all("n"), limit=sys.maxsize), call.query.first("last") or ""
+        limit, last = _tags_limit(call), call.query.first("last") or ""
         page = await self._repositories.tags(call.name, after=last, limit=limit)
         tags = [tag.text for tag in page.items]
         headers = dict(_JSON)
@@ -108,14 +117,14 @@ class ListingHandlers:
         return Response(200, headers, _index_of(page.items))
 
 
-def _catalogue_limit(call: Call) -> int:
-    """The catalogue's page size; nonsense is the default, as GitLab has it, and too much is refused."""
+def _catalogue_limit(call: Call, most: int) -> int:
+    """The catalogue's page size; nonsense is the default, as GitLab has it, and more than *most* is refused."""
     text = call.query.first("n")
-    if text is None or not text.isascii() or not text.isdigit():
-        return CATALOGUE_PAGE
+    if not is_whole(text):
+        return min(CATALOGUE_PAGE, most)
     # The length first: turning a million digits into a number takes a while.
-    if len(text) > 20 or int(text) > CATALOGUE_LIMIT:  # noqa: PLR2004 - digits of the largest 64-bit number
-        msg = f"n must be no larger than {CATALOGUE_LIMIT}"
+    if len(text) > 20 or int(text) > most:  # noqa: PLR2004 - digits of the largest 64-bit number
+        msg = f"n must be no larger than {most}"
         raise ParameterInvalid(msg, reason="PAGINATION_NUMBER_INVALID")
     return int(text)
 
@@ -123,6 +132,12 @@ def _catalogue_limit(call: Call) -> int:
 def _index_of(items: Sequence[Descriptor]) -> bytes:
     manifests = [descriptor.to_json() for descriptor in items]
     return _dump({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
+
+
+def _tags_limit(call: Call) -> int | None:
+    """The page size of a list of tags; None, all of them, without a number, or with nonsense, as in the catalogue."""
+    values = call.query.all("n")
+    return page_size(values, limit=sys.maxsize) if values and is_whole(values[0]) else None
 
 
 def _dump(value: object) -> bytes:

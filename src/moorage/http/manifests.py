@@ -6,7 +6,7 @@ from moorage.http.bodies import Bodies
 from moorage.http.call import Call
 from moorage.http.headers import Accepted, matches_etag
 from moorage.http.responses import Response
-from moorage.oci.mediatypes import without_parameters
+from moorage.oci.mediatypes import served_as, without_parameters
 from moorage.oci.names import Tag, parse_reference, parse_stored_reference
 
 TAG_LIMIT = 100
@@ -32,7 +32,7 @@ class ManifestHandlers:
             parse_reference(call.target)  # A tag that nobody could have pushed here is told as such.
             raise
         digest = str(stored.digest)
-        shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": stored.media_type}
+        shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": served_as(stored.media_type)}
         if matches_etag(headers.getall("If-None-Match", ()), digest):
             return Response(304, shown)
         if call.request.method == "GET":
@@ -79,11 +79,6 @@ class ManifestHandlers:
             parse_reference(call.target)
             raise
         return Response(202)
-
-    async def options(self, call: Call) -> Response:
-        """Say what can be done; GitLab asks this way whether tags can be deleted."""
-        del call
-        return Response(200)
 
 
 def _tag_parameters(call: Call) -> list[str]:

@@ -10,6 +10,9 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.http import HttpVersion10
 
+SANDBOX = "sandbox"
+"""``Content-Security-Policy`` of every answer: a browser that shows it runs nothing of it, and not in our origin."""
+
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _WITHOUT_LENGTH = frozenset({204, 304})
 """Source: RFC 9110 § 8.6 (204), § 15.4.5 (304)."""

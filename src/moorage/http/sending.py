@@ -7,7 +7,7 @@ a duplicate that the loop may watch. The loop keeps the original: it still notic
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from aiohttp import web
 from moorage.errors import BackendError
 from moorage.http.bodies import STALL_S, ClientGone
 from moorage.http.connection import Connection
+from moorage.http.ranges import Piece
 from moorage.http.responses import Response
 from moorage.storage.base import Reader
 
@@ -22,8 +23,10 @@ _TURN_BYTES = 4 << 20
 """After so many bytes to one client that takes them at once, let others have the event loop."""
 
 
-async def send_file(request: web.BaseRequest, response: Response, reader: Reader, part: tuple[int, int]) -> Response:
-    """Write the head of *response*, then the bytes of *reader* from the first of *part* up to and without the second.
+async def send_file(
+    request: web.BaseRequest, response: Response, reader: Reader, pieces: Sequence[Piece], *, tail: bytes = b""
+) -> Response:
+    """Write the head of *response*, then *pieces*: their parts are bytes of *reader*; then *tail*.
 
     Raises:
         ClientGone: the client hung up or takes nothing any more, or the bytes cannot be read to their end. The
@@ -35,12 +38,19 @@ async def send_file(request: web.BaseRequest, response: Response, reader: Reader
     try:
         if fileno is None or transport.get_extra_info("sslcontext") is not None:
             await response.prepare(request)
-            await _copy(request, transport, reader, part)
+            await _copy(request, transport, reader, pieces)
+            transport.write(tail)
+            await _drained(request)
         else:
             await _flushed(transport)
             with _Lane(transport, connection) as lane:
                 await lane.send(response.take_head(request))
-                await lane.send_file(fileno, *part)
+                for piece in pieces:
+                    await lane.send(piece.lead)
+                    await lane.send_file(fileno, *piece.part)
+                    if tail:
+                        await asyncio.sleep(0)  # Many small parts are a turn too.
+                await lane.send(tail, is_last=True)
     except (OSError, BackendError) as exc:
         transport.abort()
         raise ClientGone from exc
@@ -62,11 +72,11 @@ class _Lane:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, *, is_last: bool = False) -> None:
         """Send a head; the kernel keeps it until the first bytes of the file, so that both go in one segment."""
         while data:
             try:
-                data = data[self._socket.send(data, socket.MSG_MORE) :]
+                data = data[self._socket.send(data, 0 if is_last else socket.MSG_MORE) :]
             except BlockingIOError:
                 await self._writable()
 
@@ -124,11 +134,19 @@ async def _flushed(transport: asyncio.Transport) -> None:
             await asyncio.sleep(0.001)
 
 
-async def _copy(request: web.BaseRequest, transport: asyncio.Transport, reader: Reader, part: tuple[int, int]) -> None:
+async def _copy(
+    request: web.BaseRequest, transport: asyncio.Transport, reader: Reader, pieces: Sequence[Piece]
+) -> None:
     """Where the kernel cannot send (TLS, object storage): through this process, a piece at a time."""
-    async for chunk in reader.chunks(*part):
-        if transport.is_closing():
-            raise ConnectionResetError
-        transport.write(chunk)
-        async with asyncio.timeout(STALL_S):
-            await request.writer.drain()
+    for piece in pieces:
+        transport.write(piece.lead)
+        async for chunk in reader.chunks(*piece.part):
+            if transport.is_closing():
+                raise ConnectionResetError
+            transport.write(chunk)
+            await _drained(request)
+
+
+async def _drained(request: web.BaseRequest) -> None:
+    async with asyncio.timeout(STALL_S):
+        await request.writer.drain()

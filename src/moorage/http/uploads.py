@@ -1,13 +1,13 @@
 """Uploads: end-4 to end-6, end-11, end-13 and end-14."""
 
 from moorage.auth.access import Access, Action
-from moorage.core.blobs import Blobs
+from moorage.core.blobs import BlobFile, Blobs
 from moorage.core.uploads import Session, Uploads
-from moorage.errors import DigestInvalid, NameInvalid, RangeInvalid
+from moorage.errors import BlobUnknown, DigestInvalid, NameInvalid, RangeInvalid, UploadInvalid, UploadUnknown
 from moorage.http.bodies import Bodies
 from moorage.http.call import Call
 from moorage.http.errors import render
-from moorage.http.headers import chunk_start
+from moorage.http.headers import chunk_range
 from moorage.http.responses import Response
 from moorage.http.states import UploadStates
 from moorage.oci.digests import Digest, parse_algorithm
@@ -61,8 +61,8 @@ class UploadHandlers:
 
     async def append(self, call: Call) -> Response:
         """Take a chunk, or a stream of any length (end-5)."""
-        start = chunk_start(call.headers)
         try:
+            start = await self._chunk_start(call)
             chunks = self._bodies.chunks(call.request)
             session = await self._uploads.append(call.name, call.target, chunks, start=start)
         except RangeInvalid as exc:
@@ -75,13 +75,19 @@ class UploadHandlers:
         if text is None:
             msg = "the digest of the whole blob is needed to close the upload: PUT …?digest=<digest>"
             raise DigestInvalid(msg)
-        digest, start = Digest.parse(text), chunk_start(call.headers)
+        digest, chunks = Digest.parse(text), self._bodies.chunks(call.request)
         try:
-            chunks = self._bodies.chunks(call.request)
+            start = await self._chunk_start(call)
             known = self._states.read(call.name, call.target, call.query.first("_state"))
             await self._uploads.commit(call.name, call.target, digest, chunks, start=start, known=known)
         except RangeInvalid as exc:
             return self._out_of_order(call, exc)
+        except UploadUnknown:
+            if not await self._has(call.name, digest):
+                raise
+            # The same request once more: its first answer was lost on the way, after the session had become the blob.
+            async for _ in chunks:
+                pass
         return _created(call, digest)
 
     async def status(self, call: Call) -> Response:
@@ -93,6 +99,36 @@ class UploadHandlers:
         """Drop a session (end-14)."""
         await self._uploads.cancel(call.name, call.target)
         return Response(204)
+
+    async def _chunk_start(self, call: Call) -> int | None:
+        """Where the chunk of a request starts; None if it does not say.
+
+        Raises:
+            RangeInvalid: elsewhere than the session is, and it is not as long as it says: 416 tells how to go on.
+            UploadInvalid: its range is malformed, or only its length is wrong.
+            UploadUnknown: there is no such session to compare it with.
+        """
+        said = chunk_range(call.headers)
+        if said is None or said.is_consistent:
+            return None if said is None else said.start
+        session = await self._uploads.status(call.name, call.target)
+        if session.offset_bytes != said.start:
+            msg = f"the upload has {session.offset_bytes} bytes, so the next chunk starts at {session.offset_bytes}"
+            raise RangeInvalid(msg, offset_bytes=session.offset_bytes)
+        msg = "Content-Range and Content-Length do not fit together"
+        length = call.headers.get("Content-Length")
+        raise UploadInvalid(msg, contentRange=call.headers["Content-Range"], contentLength=length)
+
+    async def _has(self, name: RepositoryName, digest: Digest) -> bool:
+        """Whether the blob is in the repository, and will be when a manifest that names it comes."""
+        try:
+            found = await self._blobs.open(name, digest, method="HEAD")
+        except BlobUnknown:
+            return False
+        if isinstance(found, BlobFile):
+            with found.reader:
+                pass
+        return True
 
     def _session_headers(self, call: Call, session: Session) -> dict[str, str]:
         state = self._states.sign(call.name, session)

@@ -1,6 +1,11 @@
-"""The media types that mean something to a registry, and those that can be a manifest's at all."""
+"""The media types that mean something to a registry, and those that can be a manifest's at all.
+
+All others are stored just the same. They are also returned just the same, but for those that a browser could do
+something with.
+"""
 
 import re
+from functools import lru_cache
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -42,6 +47,24 @@ _FOREIGN = frozenset(
         "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
     }
 )
+
+
+_SERVED = re.compile(
+    r"application/(?:json|vnd\.[a-z0-9!#$&^_.+-]+|[a-z0-9][a-z0-9!#$&^_.+-]*\+json)(?<![+./-]xml)(?<![+./-]pdf)",
+    re.ASCII | re.IGNORECASE,
+)
+"""JSON, and what a vendor has named; but no XML, which a browser renders whatever its name is."""
+
+UNKNOWN = "application/octet-stream"
+
+
+@lru_cache(maxsize=256)
+def served_as(media_type: str) -> str:
+    """The type under which a manifest of *media_type* is served: the same, but none that a browser runs or renders.
+
+    Source: ADR 0028.
+    """
+    return media_type if _SERVED.fullmatch(media_type) else UNKNOWN
 
 
 def is_nondistributable(media_type: str) -> bool:

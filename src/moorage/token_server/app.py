@@ -20,7 +20,7 @@ from moorage.errors import BodyTooLarge, MethodNotAllowed, MoorageError, Paramet
 from moorage.http.bodies import Bodies, ClientGone
 from moorage.http.call import Call
 from moorage.http.errors import entry, render, respond
-from moorage.http.responses import Response
+from moorage.http.responses import SANDBOX, Response
 from moorage.http.urls import Urls
 from moorage.telemetry import get_log, request_id
 from moorage.token_server.issuing import Issued, TokenIssuer
@@ -37,8 +37,13 @@ _LISTED_LIMIT = 2000
 """Characters of scopes in the log."""
 _CLIENT_GONE = 499
 _FORM = "application/x-www-form-urlencoded"
-_METHODS = ("GET", "POST")
-_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_METHODS = ("GET", "POST", "OPTIONS")
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": SANDBOX,
+}
 
 _log = get_log("tokens")
 
@@ -118,6 +123,8 @@ class TokenApp:
             return await self._by_get(call)
         if call.request.method == "POST":
             return await self._by_post(call)
+        if call.request.method == "OPTIONS":
+            return Response(200, {"Allow": ", ".join(_METHODS)})
         msg = f"{call.request.method[:20]} is not possible here"
         raise MethodNotAllowed(msg, allowed=_METHODS)
 

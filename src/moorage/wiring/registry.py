@@ -16,7 +16,7 @@ from moorage.gc.agent import Observer
 from moorage.http.app import App, Rules
 from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import Bodies
-from moorage.http.listings import ListingHandlers
+from moorage.http.listings import CATALOGUE_LIMIT, ListingHandlers
 from moorage.http.manifests import ManifestHandlers
 from moorage.http.states import UploadStates
 from moorage.http.uploads import UploadHandlers
@@ -92,7 +92,12 @@ async def build(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
-        listings=ListingHandlers(Repositories(metadata.catalogue), manifests, has_database=database is not None),
+        listings=ListingHandlers(
+            Repositories(metadata.catalogue),
+            manifests,
+            has_database=database is not None,
+            catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,
+        ),
         gitlab=None if database is None else gitlab_handlers(database, bodies, door),
         moorage=moorage,
         guard=door,

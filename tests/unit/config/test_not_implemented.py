@@ -65,7 +65,7 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("proxy: {ttl: 1h}", ()),
         ("proxy: {remoteurl: 'https://registry-1.docker.io'}", ("proxy",)),
         ("catalog: {maxentries: 1000}", ()),
-        ("catalog: {maxentries: 5}", ("catalog",)),
+        ("catalog: {maxentries: 5}", ()),
         ("compatibility: {schema1: {enabled: false, signingkeyfile: /k}}", ()),
         ("compatibility: {schema1: {enabled: true}}", ("compatibility",)),
         ("http: {tls: {certificate: /c, key: /k, minimumtls: tls1.3}}", ()),

@@ -1,0 +1,67 @@
+"""Ranges against a simple model: sets of positions."""
+
+import itertools
+from email import message_from_bytes
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage.errors import RangeNotSatisfiable
+from moorage.http.ranges import PART_LIMIT, byte_ranges, multipart
+
+NUMBERS = st.integers(0, 130)
+ELEMENTS = st.one_of(
+    st.tuples(NUMBERS, NUMBERS).map(lambda pair: f"{pair[0]}-{pair[1]}"),
+    NUMBERS.map(lambda number: f"{number}-"),
+    NUMBERS.map(lambda number: f"-{number}"),
+    st.sampled_from(["", " "]),
+)
+
+
+def positions(element: str, size: int) -> set[int]:
+    first, _, last = element.strip().partition("-")
+    if not element.strip():
+        return set()
+    if not first:
+        return set(range(max(0, size - int(last)), size))
+    return set(range(int(first), min(size, int(last) + 1 if last else size)))
+
+
+@given(st.lists(ELEMENTS, min_size=1, max_size=12), st.integers(0, 120))
+def test_the_parts_are_what_was_asked_for_joined(elements: list[str], size: int) -> None:
+    wanted = set().union(*(positions(element, size) for element in elements))
+    value = "bytes=" + ",".join(elements)
+    try:
+        parts = byte_ranges(value, size)
+    except RangeNotSatisfiable:
+        assert not wanted
+        return
+    if parts is None:
+        assert not any(element.strip() for element in elements)
+        return
+    assert wanted == {position for start, end in parts for position in range(start, end)}
+    ordered = sorted(parts)
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(ordered))
+    body = bytes(range(size))
+    framed = multipart(parts, size, content_type="application/octet-stream")
+    raw = b"".join(piece.lead + body[slice(*piece.part)] for piece in framed.pieces) + framed.tail
+    assert len(raw) == framed.size_bytes
+    assert raw.count(b"Content-Range: bytes ") == len(parts)
+
+
+def test_a_mail_parser_reads_the_parts_in_the_order_asked_for() -> None:
+    body = b"a" * 50 + b"b" * 50
+    parts = byte_ranges("bytes=90-94, ,0-4,5-9,200-", 100)
+    assert parts == [(90, 95), (0, 10)]
+    framed = multipart(parts, 100, content_type="application/octet-stream")
+    raw = b"".join(piece.lead + body[slice(*piece.part)] for piece in framed.pieces) + framed.tail
+    message = message_from_bytes(f"Content-Type: {framed.content_type}\r\n\r\n".encode() + raw)
+    found = [
+        (part["Content-Range"], part.get_payload(decode=True)) for part in message.walk() if not part.is_multipart()
+    ]
+    assert found == [("bytes 90-94/100", b"b" * 5), ("bytes 0-9/100", b"a" * 10)]
+
+
+def test_more_parts_than_the_limit_give_the_whole() -> None:
+    assert byte_ranges("bytes=" + ",".join(f"{n * 2}-{n * 2}" for n in range(PART_LIMIT)), 1000) is not None
+    assert byte_ranges("bytes=" + ",".join(f"{n * 2}-{n * 2}" for n in range(PART_LIMIT + 1)), 1000) is None

@@ -10,6 +10,7 @@ from aiohttp import web
 from moorage.auth.access import EVERYTHING
 from moorage.auth.addresses import is_loopback
 from moorage.errors import ParameterInvalid
+from moorage.http.errors import entry, respond
 from moorage.http.responses import Response
 from moorage.http.urls import Urls
 from moorage.metadata.base import Cause
@@ -54,6 +55,9 @@ class Query:
         """Every value of a parameter."""
         return self.values.get(name, ())
 
+
+_CLIENT_GONE = 499
+"""For the log only; nobody is there to read it."""
 
 _NO_QUERY = Query({})
 
@@ -124,3 +128,14 @@ class Call:
     def upload_url(self, session: str) -> str:
         """Where the client can go on with an upload to this repository."""
         return self._urls.upload(self.headers, self.request.scheme, self.name, session)
+
+
+def gone(call: Call) -> Response:
+    """The end of a request whose client hung up, or did not send or take bytes in time and may still be there."""
+    transport = call.request.transport
+    if transport is None or transport.is_closing():
+        response = Response(_CLIENT_GONE)
+    else:
+        response = respond(408, entry("SIZE_INVALID", "the body did not come in time; send the request again"))
+    response.force_close()
+    return response

@@ -36,6 +36,8 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.ContentGone: (410, "GONE"),
     errors.BodyTooLarge: (413, "UNSUPPORTED"),
     errors.ContentTypeInvalid: (415, "UNSUPPORTED"),
+    errors.CodingUnknown: (501, "UNSUPPORTED"),
+    errors.ContentCodingUnknown: (415, "UNSUPPORTED"),
     errors.PathTagInvalid: (400, "TAG_INVALID"),
     errors.TagUnknown: (404, "TAG_UNKNOWN"),
     errors.QueryValueInvalid: (400, "INVALID_QUERY_PARAMETER_VALUE"),

@@ -6,6 +6,7 @@ that it currently points to; those that are open keep what they were made from.
 
 import contextlib
 import os
+import re
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,15 @@ CHECK_S = 1.0
 
 _NO_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"})
 """Failures with a client that does not speak TLS, and would not understand an alert."""
+
+_FIRST_BYTES = 16
+_HTTP = re.compile(rb"[A-Z]{1,16}([ ]|\Z)")
+"""The beginning of a request; TLS begins with a byte that is no letter."""
+
+_SPEAK_HTTPS_BODY = b'{"errors":[{"code":"UNSUPPORTED","message":"this port speaks HTTPS: use https://"}]}'
+_SPEAK_HTTPS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+) % (len(_SPEAK_HTTPS_BODY), _SPEAK_HTTPS_BODY)
 
 Stamp = tuple[int, int, int] | None
 """What tells whether a file was changed or replaced; None: it is not there."""
@@ -53,21 +63,36 @@ class Handshake(ssl.SSLObject):
     incoming: ssl.MemoryBIO
     outgoing: ssl.MemoryBIO
     _failure: ssl.SSLError | None = None
+    _first = b""
 
     def do_handshake(self) -> None:
         """Go on with the handshake."""
         if self._failure is not None:
             raise self._failure
+        if not self._first:
+            data = self.incoming.read()
+            self.incoming.write(data)
+            self._first = data[:_FIRST_BYTES]
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as exc:
+            if _HTTP.match(self._first):
+                self._answer_http(exc)
             _log.info("a client was refused in the TLS handshake", reason=_said(exc))
             if not self.outgoing.pending or exc.reason in _NO_TLS:
                 raise
             self._failure = exc
             raise ssl.SSLWantReadError from exc
+
+    def _answer_http(self, exc: ssl.SSLError) -> None:
+        """Tell a client that speaks plain HTTP, in its language, that this is the wrong one."""
+        _log.debug("a client speaks plain HTTP to a port for HTTPS")
+        self.outgoing.read()  # An alert, which it would not understand.
+        self.outgoing.write(_SPEAK_HTTPS)
+        self._failure = exc
+        raise ssl.SSLWantReadError from exc
 
 
 class CurrentContext(ssl.SSLContext):

@@ -18,7 +18,7 @@ from moorage.auth.guards import Caller
 from moorage.auth.passwords import PasswordFile
 from moorage.errors import BodyTooLarge, MethodNotAllowed, MoorageError, ParameterInvalid, RouteUnknown, Unauthorized
 from moorage.http.bodies import Bodies, ClientGone
-from moorage.http.call import Call
+from moorage.http.call import Call, gone
 from moorage.http.errors import entry, render, respond
 from moorage.http.responses import Response
 from moorage.http.urls import Urls
@@ -35,7 +35,6 @@ _FIELDS_LIMIT = 200
 _CLIENT_LIMIT = 100
 _LISTED_LIMIT = 2000
 """Characters of scopes in the log."""
-_CLIENT_GONE = 499
 _FORM = "application/x-www-form-urlencoded"
 _METHODS = ("GET", "POST")
 _HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -96,8 +95,7 @@ class TokenApp:
         try:
             response = await self._answer(call)
         except ClientGone:
-            response = Response(_CLIENT_GONE)
-            response.force_close()
+            response = gone(call)
         except _OAuthRefused as exc:
             response = _refused(exc)
         except MoorageError as exc:

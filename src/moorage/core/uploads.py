@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from moorage.core.session_limits import SessionLimits
 from moorage.errors import (
     BackendError,
     DigestInvalid,
@@ -59,18 +60,24 @@ class Uploads:
         links: Links,
         *,
         sessions: Sessions | None = None,
+        limits: SessionLimits | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """*sessions*: where sessions are listed; None: in storage alone."""
+        """*sessions*: where sessions are listed; None: in storage alone. *limits*: how many a client may open."""
         self._storage = storage
         self._links = links
         self._sessions = sessions
+        self._limits = limits or SessionLimits(storage, b"", limit=0)
         self._now = now
         self._hashers: OrderedDict[str, Hasher] = OrderedDict()
 
-    async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256") -> Session:
-        """Open a session whose bytes are going to be named by *algorithm* (end-4a, end-4c)."""
-        session = str(uuid.uuid4())
+    async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256", *, client: str = "") -> Session:
+        """Open a session of *client* whose bytes are going to be named by *algorithm* (end-4a, end-4c).
+
+        Raises:
+            TooManyRequests: the client has as many open as it may have.
+        """
+        session = await self._limits.name_new(name, client)
         try:
             await self._make(name, session)
         except BackendError:
@@ -152,13 +159,14 @@ class Uploads:
                 expectation = await self._expect_again(digest)
             await self._remove_committed(name, session)
 
-    async def push(self, name: RepositoryName, digest: Digest, chunks: Chunks) -> None:
+    async def push(self, name: RepositoryName, digest: Digest, chunks: Chunks, *, client: str = "") -> None:
         """Open a session and commit it in one go (end-4b). Nothing of it stays if that fails.
 
         Raises:
             DigestInvalid, StorageFull: as for :meth:`commit`.
+            TooManyRequests: as for :meth:`start`.
         """
-        session = await self.start(name, digest.algorithm)
+        session = await self.start(name, digest.algorithm, client=client)
         try:
             await self.commit(name, session.id, digest, chunks, start=None)
         except BaseException:

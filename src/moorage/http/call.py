@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from moorage.auth.access import EVERYTHING
-from moorage.auth.addresses import is_loopback
+from moorage.auth.addresses import is_loopback, network_of
 from moorage.errors import ParameterInvalid
 from moorage.http.errors import entry, respond
 from moorage.http.responses import Response
@@ -100,6 +100,12 @@ class Call:
         lines = self.request.headers.getall("X-Forwarded-For", [""])
         forwarded = lines[-1].rpartition(",")[2].strip()
         return forwarded[:_ADDRESS_LIMIT] or remote
+
+    @property
+    def client(self) -> str:
+        """Who is counted as one: whom the credentials name, else where the request comes from."""
+        grant = self.grant
+        return f"{grant.actor_type} {grant.actor}" if grant.actor else f"from {network_of(self.address)}"
 
     def finish(self, response: Response) -> None:
         """Add what every answer carries; before its head is written."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -32,6 +32,8 @@ _UNFINISHED_BYTES = 32 << 20
 
 _ORDINARY_HEAD_BYTES = 16 << 10
 """A head of this size is taken whatever others send."""
+
+_LITTLE_BYTES = 4 << 10
 
 _RETRY_AFTER_S = 5
 
@@ -67,48 +69,45 @@ class Connection(web.RequestHandler):
         self._server = cast("ConnectionServer", self._manager)
         self._max_msg_queue_size, self._msg_queue_resume_size = _QUEUE_LIMIT, _QUEUE_LIMIT // 2
         super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        if hasattr(tls, "on_end"):
+            # What came before the end is still on its way to us.
+            tls.on_end = lambda: self._loop.call_soon(self._tls_ended)
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
         count, receiving = self._request_count, self._receiving
-        total_bytes = receiving.total_bytes
+        fed_bytes = receiving.total_bytes
         if not count and data.startswith(_TLS_HANDSHAKE):
             _log.debug("a client speaks TLS to a port for plain HTTP")
             self.force_close()
             return
+        if isinstance(self._messages, _Last):
+            return
         super().data_received(data)
-        if self._request_count != count:
-            if self._head_bytes:
-                self._count_head(-self._head_bytes)
-            if self._messages:
-                self._receiving = self._messages[-1][1]
-                self._look_at_heads(len(data))
-        elif receiving.total_bytes != total_bytes:
-            if self._head_bytes:
-                self._count_head(-self._head_bytes)
-        elif not self._close:  # A part of a head, or of trailers: aiohttp keeps it.
+        if self._close or self._force_close:
+            return
+        is_new = self._request_count != count
+        if is_new:
+            self._receiving, fed_bytes = self._messages[-1][1], 0
+            if why := self._drop_large(self._request_count - count, self._head_bytes + len(data)):
+                self._refuse_head(why)
+                return
+        came_bytes = self._receiving.total_bytes - fed_bytes
+        if not is_new and not came_bytes:  # A part of a head, or of trailers: aiohttp keeps it.
             self._count_head(len(data))
-            if self._head_bytes > _HEADS_LIMIT_BYTES:
-                self._refuse_head(HeadTooLarge())
-            elif self._head_bytes > _ORDINARY_HEAD_BYTES and self._server.unfinished_bytes > _UNFINISHED_BYTES:
-                self._refuse_head(HeadsTooMany())
+        elif data:  # Without, aiohttp has only gone on with what it kept.
+            self._count_head(_unfinished(data, came_bytes, is_body=not self._receiving.is_eof()) - self._head_bytes)
+        if self._head_bytes > _HEADS_LIMIT_BYTES:
+            self._refuse_head(HeadTooLarge())
+        elif self._head_bytes > _ORDINARY_HEAD_BYTES and self._server.unfinished_bytes > _UNFINISHED_BYTES:
+            self._refuse_head(HeadsTooMany())
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # what asyncio's protocols may return
         """Go on until everything that was asked is answered: the client may have closed its sending half only."""
         if self.transport is None or self.transport.get_extra_info("sslcontext") is not None:
-            return None  # The event loop cannot keep one half of TLS.
-        waiter = self._waiter
-        if not self._messages and waiter is not None and not waiter.done():
-            return None
-        self.is_half_closed = True
-        self._lingering_time = 0.0
-        if not self._receiving.is_eof():
-            self._receiving.set_exception(EndedEarly())
-        if self._messages:
-            self._messages = _Last(self)
-        else:
-            self._close = True  # Not close(), which is for connections that wait.
-        return True
+            return None  # The event loop cannot keep one half of TLS; see _tls_ended().
+        return True if self._take_end() else None
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and tell whoever waits for the socket."""
@@ -125,22 +124,44 @@ class Connection(web.RequestHandler):
         self.keep_alive(False)
         return True
 
+    def _tls_ended(self) -> None:
+        """Do the same for the end of TLS, which comes by another way."""
+        if self.transport is not None and not self.is_half_closed and not self._take_end():
+            self.transport.close()
+
+    def _take_end(self) -> bool:
+        """Take no more of a client; whether there is something to answer before the connection ends."""
+        waiter = self._waiter
+        if not self._messages and waiter is not None and not waiter.done():
+            return False
+        self.is_half_closed = True
+        self._lingering_time = 0.0
+        if not self._receiving.is_eof():
+            self._receiving.set_exception(EndedEarly())
+        if self._messages:
+            self._messages = _Last(self)
+        else:
+            self._close = True  # Not close(), which is for connections that wait.
+        return True
+
     def _count_head(self, more_bytes: int) -> None:
         self._head_bytes += more_bytes
         self._server.unfinished_bytes += more_bytes
 
-    def _look_at_heads(self, came_bytes: int) -> None:
-        """Refuse requests whose head came at once and is too large."""
+    def _drop_large(self, count: int, came_bytes: int) -> BaseException | None:
+        """Drop the first of the last *count* requests whose head is too large, with those behind it, and say why."""
         last = self._messages[-1][0]
         if isinstance(last, _ErrInfo) and _is_large(last.exc):
             self._messages.pop()
-            self._refuse_head(last.exc)
-        elif came_bytes > _HEADS_LIMIT_BYTES and not isinstance(last, _ErrInfo):
-            size = sum(len(name) + len(value) for name, value in last.raw_headers)
-            if size > _HEADS_LIMIT_BYTES:
-                self._messages.pop()
+            return last.exc
+        for number in range(count, 0, -1) if came_bytes > _HEADS_LIMIT_BYTES else ():
+            found = self._messages[-number][0]
+            if not isinstance(found, _ErrInfo) and _head_bytes(found.raw_headers) > _HEADS_LIMIT_BYTES:
+                for _ in range(number):
+                    self._messages.pop()
                 self._receiving = EMPTY_PAYLOAD
-                self._refuse_head(HeadTooLarge())
+                return HeadTooLarge()
+        return None
 
     def _refuse_head(self, why: BaseException) -> None:
         """Refuse a request before it is whole; what else comes is thrown away for a while."""
@@ -150,12 +171,13 @@ class Connection(web.RequestHandler):
             # A body that never ends: as long as it is waited for, the client can read why it was refused.
             self._messages.append((refusal, StreamReader(self, _READ_BUFFER_BYTES, loop=self._loop)))
             self._lingering_time = _LINGER_S
+            self._messages = _Last(self)
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(None)
         else:
             self._receiving.set_exception(TransferEncodingError("the trailers are too large"))
             self._lingering_time = 0.0
-        self._close = True
+            self._close = True
 
     def handle_error(
         self,
@@ -240,7 +262,7 @@ class HeadsTooMany(Exception):
 
 
 class _Last(deque[Any]):
-    """The requests that a client sent before it closed its sending half: after the last one the connection ends."""
+    """The last requests that are taken of a client: after them the connection ends, and what else comes is dropped."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection._messages)  # noqa: SLF001 - a part of it
@@ -252,6 +274,24 @@ class _Last(deque[Any]):
         if not self:
             self._connection._close = True  # noqa: SLF001 - a part of it
         return taken
+
+
+def _head_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
+
+
+def _unfinished(data: bytes, fed_bytes: int, *, is_body: bool) -> int:
+    """How much of *data*, of which *fed_bytes* are of a body, may be of a head or of trailers that are not whole.
+
+    It may say too much, never more than is no body, and nothing of what is little.
+    """
+    rest_bytes = len(data) - fed_bytes
+    if rest_bytes <= _LITTLE_BYTES:
+        return 0
+    ended_at = data.rfind(b"\n0\r\n" if is_body else b"\r\n\r\n")
+    if ended_at < 0:
+        return 0 if is_body else rest_bytes
+    return min(rest_bytes, len(data) - ended_at - 4)
 
 
 def _is_large(exc: BaseException | None) -> bool:

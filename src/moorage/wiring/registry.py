@@ -10,6 +10,7 @@ from moorage.config.stores import Store
 from moorage.core.blobs import Blobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
+from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.gc.agent import Observer
 from moorage.http.app import App, Rules
@@ -63,7 +64,9 @@ async def build(config: Config, store: Store, *, secret: bytes, observer: Observ
     metadata = await open_metadata(config, store, storage)
     blobs = Blobs(storage, metadata.links, url_expires_s=_url_expires_s(config, storage))
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls)
-    uploads = Uploads(storage, metadata.links, sessions=metadata.sessions)
+    key = config.http.secret.encode() or secret
+    limits = SessionLimits(storage, key, limit=config.http.limits.uploadsessions)
+    uploads = Uploads(storage, metadata.links, sessions=metadata.sessions, limits=limits)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
     states = UploadStates(secret, shared=config.http.secret)

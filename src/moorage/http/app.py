@@ -16,7 +16,7 @@ from moorage.auth.guards import Guard
 from moorage.errors import MethodNotAllowed, MoorageError, ParameterInvalid, Refused, RouteUnknown
 from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import ClientGone
-from moorage.http.call import Call, gone
+from moorage.http.call import Call, gone, has_gone
 from moorage.http.errors import entry, render, respond
 from moorage.http.gitlab_v1 import GITLAB, GitLabHandlers, routes_without_database
 from moorage.http.gitlab_v1 import wanted as gitlab_wanted
@@ -138,8 +138,8 @@ class App:
 
     @staticmethod
     def _crashed(call: Call, exc: Exception) -> Response:
-        if call.request.transport is None and isinstance(exc, OSError):
-            return gone(call)  # Whoever writes to a client that is gone has made no mistake.
+        if has_gone(call, exc):
+            return gone(call)
         _log.exception("request crashed", correlation_id=call.id, method=call.request.method)
         return respond(500, entry("UNKNOWN", "the registry made a mistake; its log has the request id"))
 

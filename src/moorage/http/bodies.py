@@ -47,8 +47,10 @@ class Bodies:
         self._active = 0
         self._holdings = Holdings()
 
-    async def chunks(self, request: web.BaseRequest) -> AsyncIterator[bytearray]:
+    async def chunks(self, request: web.BaseRequest, *, piece_bytes: int = 0) -> AsyncIterator[bytearray]:
         """The body in pieces of up to 1 MiB; smaller ones while many uploads share the memory.
+
+        *piece_bytes*: the most that is taken at once; the rest stays where it was read, which pauses the client.
 
         What came before the client hung up is yielded before the error is raised, so that it can resume there.
 
@@ -72,10 +74,10 @@ class Bodies:
                         gathered += content.read_nowait()
                         break
                     async with asyncio.timeout(STALL_S):
-                        gathered += await content.readany()
+                        gathered += await (content.read(piece_bytes) if piece_bytes else content.readany())
                 except _FAILURES as exc:
                     failure = exc
-                if len(gathered) >= self._piece_bytes():
+                if len(gathered) >= (piece_bytes or self._piece_bytes()):
                     yield gathered
                     gathered = bytearray()
             if gathered:
@@ -96,8 +98,10 @@ class Bodies:
         """
         body = bytearray()
         holding = self._holdings.begin(lambda: request.content.set_exception(TimeoutError()))
-        async for chunk in self.chunks(request):
+        # In small pieces: what was read and has no room yet is in no budget.
+        async for chunk in self.chunks(request, piece_bytes=_PIECE_MIN_BYTES):
             body += chunk
+            chunk.clear()
             check_size(len(body))
             await holding.grow(len(body))
         holding.is_whole = True

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from moorage.auth.access import EVERYTHING
 from moorage.auth.addresses import is_loopback, network_of
-from moorage.errors import ParameterInvalid
-from moorage.http.errors import entry, respond
+from moorage.errors import BodyLate, ParameterInvalid
+from moorage.http.errors import render
 from moorage.http.responses import Response
 from moorage.http.urls import Urls
 from moorage.metadata.base import Cause
@@ -142,6 +142,12 @@ def gone(call: Call) -> Response:
     if transport is None or transport.is_closing():
         response = Response(_CLIENT_GONE)
     else:
-        response = respond(408, entry("SIZE_INVALID", "the body did not come in time; send the request again"))
+        response = render(BodyLate("the body did not come in time; send the request again"))
     response.force_close()
     return response
+
+
+def has_gone(call: Call, exc: Exception) -> bool:
+    """Whether a request failed because its client is gone, which is no mistake of whoever wrote to it."""
+    transport = call.request.transport
+    return isinstance(exc, OSError) and (transport is None or transport.is_closing())

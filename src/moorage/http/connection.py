@@ -3,14 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from http import HTTPStatus
+from datetime import timedelta
 from typing import Any, cast
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.http_exceptions import LineTooLong, TransferEncodingError
 from aiohttp.web_protocol import _ErrInfo
 
-from moorage.http.errors import entry, respond
+from moorage.errors import HeadTooLarge, Refused, TooManyRequests
+from moorage.http.errors import entry, render, respond
 from moorage.http.responses import Response
 from moorage.telemetry import get_log, request_id
 
@@ -35,7 +36,7 @@ _ORDINARY_HEAD_BYTES = 16 << 10
 
 _LITTLE_BYTES = 4 << 10
 
-_RETRY_AFTER_S = 5
+_RETRY = timedelta(seconds=5)
 
 _QUEUE_LIMIT = 4
 """Requests that a client may send ahead of their answers before it is made to wait: each holds its head."""
@@ -99,9 +100,9 @@ class Connection(web.RequestHandler):
         elif data:  # Without, aiohttp has only gone on with what it kept.
             self._count_head(_unfinished(data, came_bytes, is_body=not self._receiving.is_eof()) - self._head_bytes)
         if self._head_bytes > _HEADS_LIMIT_BYTES:
-            self._refuse_head(HeadTooLarge())
+            self._refuse_head(HeadTooLarge(_TOO_LARGE))
         elif self._head_bytes > _ORDINARY_HEAD_BYTES and self._server.unfinished_bytes > _UNFINISHED_BYTES:
-            self._refuse_head(HeadsTooMany())
+            self._refuse_head(TooManyRequests(_TOO_MANY, retry_after=_RETRY))
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # what asyncio's protocols may return
         """Go on until everything that was asked is answered: the client may have closed its sending half only."""
@@ -160,7 +161,7 @@ class Connection(web.RequestHandler):
                 for _ in range(number):
                     self._messages.pop()
                 self._receiving = EMPTY_PAYLOAD
-                return HeadTooLarge()
+                return HeadTooLarge(_TOO_LARGE)
         return None
 
     def _refuse_head(self, why: BaseException) -> None:
@@ -194,19 +195,16 @@ class Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             msg = "the answer has begun"
             raise ConnectionError(msg)
-        if isinstance(exc, HeadsTooMany):
-            status, body = 429, entry("TOOMANYREQUESTS", "too many large heads are being sent at once; try again")
+        if isinstance(exc, Refused):
+            response = render(exc)
         elif _is_large(exc):
-            status, body = 431, entry("UNSUPPORTED", _TOO_LARGE)
+            response = render(HeadTooLarge(_TOO_LARGE))
         elif status < 500:  # noqa: PLR2004 - the border between theirs and ours
-            body = entry("UNSUPPORTED", "the request is not well-formed HTTP/1.1")
+            response = respond(status, entry("UNSUPPORTED", "the request is not well-formed HTTP/1.1"))
         else:
-            body = entry("UNKNOWN", "the registry made a mistake")
-        response = respond(status, body)
+            response = respond(status, entry("UNKNOWN", "the registry made a mistake"))
         response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
         response.headers["X-Request-Id"] = identity
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            response.headers["Retry-After"] = str(_RETRY_AFTER_S)
         response.force_close()
         return cast("web.StreamResponse", response)
 
@@ -249,16 +247,11 @@ _TOO_LARGE = (
 )
 
 
+_TOO_MANY = "too many large heads are being sent at once, and there is room for ordinary ones only; try again"
+
+
 class EndedEarly(Exception):
     """The client closed its sending half before its body was whole; it may still read an answer."""
-
-
-class HeadTooLarge(Exception):
-    """All headers of a request together are larger than is taken."""
-
-
-class HeadsTooMany(Exception):
-    """Others send so many unfinished heads that there is room for ordinary ones only."""
 
 
 class _Last(deque[Any]):
@@ -296,7 +289,7 @@ def _unfinished(data: bytes, fed_bytes: int, *, is_body: bool) -> int:
 
 def _is_large(exc: BaseException | None) -> bool:
     """Whether aiohttp, or we, refused a request for the size of its head."""
-    return isinstance(exc, LineTooLong | HeadTooLarge) or "Too many headers" in str(exc)
+    return isinstance(exc, LineTooLong) or "Too many headers" in str(exc)
 
 
 def _first_line(exc: BaseException | None) -> str:

@@ -38,6 +38,8 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.ContentTypeInvalid: (415, "UNSUPPORTED"),
     errors.CodingUnknown: (501, "UNSUPPORTED"),
     errors.ContentCodingUnknown: (415, "UNSUPPORTED"),
+    errors.BodyLate: (408, "SIZE_INVALID"),
+    errors.HeadTooLarge: (431, "UNSUPPORTED"),
     errors.PathTagInvalid: (400, "TAG_INVALID"),
     errors.TagUnknown: (404, "TAG_UNKNOWN"),
     errors.QueryValueInvalid: (400, "INVALID_QUERY_PARAMETER_VALUE"),

@@ -18,7 +18,7 @@ from moorage.auth.guards import Caller
 from moorage.auth.passwords import PasswordFile
 from moorage.errors import BodyTooLarge, MethodNotAllowed, MoorageError, ParameterInvalid, RouteUnknown, Unauthorized
 from moorage.http.bodies import Bodies, ClientGone
-from moorage.http.call import Call, gone
+from moorage.http.call import Call, gone, has_gone
 from moorage.http.errors import entry, render, respond
 from moorage.http.responses import Response
 from moorage.http.urls import Urls
@@ -100,9 +100,8 @@ class TokenApp:
             response = _refused(exc)
         except MoorageError as exc:
             response = render(exc)
-        except Exception:  # noqa: BLE001 - the outermost: a mistake of ours must not end the server
-            _log.exception("request crashed", correlation_id=call.id, method=request.method)
-            response = respond(500, entry("UNKNOWN", "the token server made a mistake; its log has the request id"))
+        except Exception as exc:  # noqa: BLE001 - the outermost: a mistake of ours must not end the server
+            response = _crashed(call, exc)
         call.finish(response)
         return response
 
@@ -243,6 +242,13 @@ def _common(issued: Issued) -> dict[str, object]:
 
 def _json(answer: Mapping[str, object]) -> Response:
     return Response(200, {}, json.dumps(answer, separators=(",", ":")).encode())
+
+
+def _crashed(call: Call, exc: Exception) -> Response:
+    if has_gone(call, exc):
+        return gone(call)
+    _log.exception("request crashed", correlation_id=call.id, method=call.request.method)
+    return respond(500, entry("UNKNOWN", "the token server made a mistake; its log has the request id"))
 
 
 def _refused(exc: _OAuthRefused) -> Response:

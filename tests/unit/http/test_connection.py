@@ -152,7 +152,7 @@ async def test_what_all_unfinished_heads_take_is_bounded(served: tuple[Connectio
     for _, line in [*strangers, (reader, writer)]:
         line.transport.abort()
     async with asyncio.timeout(30):
-        while server.connections:
+        while server.connections:  # noqa: ASYNC110 - a server raises no event
             await asyncio.sleep(0.01)
     assert server.unfinished_bytes == 0
 
@@ -172,21 +172,17 @@ async def test_an_unfinished_head_counts_also_when_it_comes_along(
     served: tuple[ConnectionServer, int], first: bytes
 ) -> None:
     server, port = served
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(first + LARGE[:50_000])
     async with asyncio.timeout(30):
-        while not 50_000 <= server.unfinished_bytes <= 60_000:
+        while not 50_000 <= server.unfinished_bytes <= 60_000:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
     writer.transport.abort()
-    with pytest.raises(ConnectionResetError):
-        while await reader.read(1000):
-            pass
-        raise ConnectionResetError
 
 
 async def test_a_body_full_of_line_ends_is_not_taken_for_heads(port: int) -> None:
     body = b"\r\n\r\n\n0\r\n" * 60_000
-    small = b"".join(b"1\r\n%b\r\n" % body[at : at + 1] for at in range(0, 200_000))
+    small = b"".join(b"1\r\n%b\r\n" % body[at : at + 1] for at in range(200_000))
     for sent in (
         b"PUT" + HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body,
         b"PUT" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),

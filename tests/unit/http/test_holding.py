@@ -56,7 +56,7 @@ class Body:
 
 async def until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(30):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0)
 
 

@@ -117,6 +117,13 @@ class Connection(web.RequestHandler):
         if self.on_lost is not None:
             self.on_lost()
 
+    def log_exception(self, *args: object, **fields: object) -> None:
+        """Log a mistake of ours; that a client has gone whose body was to be thrown away is none."""
+        if self.transport is None and isinstance(fields.get("exc_info"), RuntimeError | OSError):
+            _log.debug("a client has gone before its request was over")
+            return
+        super().log_exception(*args, **fields)
+
     def retire(self) -> bool:
         """Take no more requests: close now if none is being answered, else after it. Whether one is."""
         if self._current_request is None:

@@ -27,6 +27,10 @@ async def served() -> AsyncIterator[tuple[ConnectionServer, int]]:
     bodies = Bodies()
 
     async def app(request: web.BaseRequest) -> Response:
+        if request.path == "/refused-late":
+            while request.transport is not None:  # noqa: ASYNC110 - a request raises no event
+                await asyncio.sleep(0)
+            return Response(429, {}, b"")
         for _ in range(20):
             await asyncio.sleep(0)
         try:
@@ -207,6 +211,22 @@ async def test_requests_sent_ahead_are_not_all_held(served: tuple[ConnectionServ
             assert not line.startswith(b"HTTP/1.1 4")
     assert 0 < most <= 8
     writer.close()
+
+
+async def test_a_client_that_has_gone_before_its_refusal_is_no_crash(
+    served: tuple[ConnectionServer, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, port = served
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"PUT /refused-late HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+    async with asyncio.timeout(30):
+        while not server.requests_count:  # noqa: ASYNC110 - a server raises no event
+            await asyncio.sleep(0.01)
+        task = server.connections[0]._task_handler
+        assert task is not None
+        writer.transport.abort()
+        await asyncio.wait([task])
+    assert [record.message for record in caplog.records] == []
 
 
 async def test_a_greeting_of_tls_is_closed(port: int) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import re
+import socket
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
@@ -224,6 +226,7 @@ async def test_a_client_that_has_gone_before_its_refusal_is_no_crash(
             await asyncio.sleep(0.01)
         task = server.connections[0]._task_handler
         assert task is not None
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
         await asyncio.wait([task])
     assert [record.message for record in caplog.records] == []

@@ -29,6 +29,10 @@
     │   ├── ContentGone             garbage collection took what should come back
     │   ├── BodyTooLarge            a request body larger than is taken
     │   ├── ContentTypeInvalid      a request body that is not said to be JSON
+    │   ├── CodingUnknown           a request body that is coded for the way
+    │   ├── ContentCodingUnknown    a request body that is compressed or coded otherwise
+    │   ├── BodyLate                a request body that did not come in time
+    │   ├── HeadTooLarge            a request whose headers are larger than is taken
     │   ├── TagUnknown              no such tag in the repository, for GitLab's API
     │   ├── QueryValueInvalid       a query parameter of GitLab's API outside what is allowed
     │   ├── QueryTypeInvalid        a query parameter of GitLab's API that is not of its type
@@ -213,6 +217,22 @@ class BodyTooLarge(Refused):
 
 class ContentTypeInvalid(Refused):
     """The request's body is not declared as JSON."""
+
+
+class CodingUnknown(Refused):
+    """The request's body has a transfer coding that is not done here."""
+
+
+class ContentCodingUnknown(Refused):
+    """The request's body has a content coding, and would be stored coded."""
+
+
+class BodyLate(Refused):
+    """The request's body did not come in time."""
+
+
+class HeadTooLarge(Refused):
+    """The request's first line, a header, or all headers together are larger than is taken."""
 
 
 class TagUnknown(Refused):

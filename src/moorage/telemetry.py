@@ -75,7 +75,7 @@ def configure(settings: LogSettings) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             _with_fields(settings.fields),
-            *([structlog.processors.dict_tracebacks] if settings.formatter == "json" else []),
+            *([_tracebacks()] if settings.formatter == "json" else []),
             structlog.processors.EventRenamer("msg") if settings.formatter == "json" else _unchanged,
             renderer,
         ],
@@ -210,6 +210,12 @@ def _with_fields(fields: Mapping[str, object]) -> structlog.typing.Processor:
         return event
 
     return add
+
+
+def _tracebacks() -> structlog.typing.Processor:
+    """Tracebacks as JSON, without local variables: those hold payloads and passwords."""
+    transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return structlog.processors.ExceptionRenderer(transformer)
 
 
 def _unchanged(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

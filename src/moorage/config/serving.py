@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator
 
 from moorage.config.ciphers import check_suites
-from moorage.config.section import Duration, Flag, Lower, Secret, Section, Text, later, now
+from moorage.config.section import Count, Duration, Flag, Lower, Secret, Section, Text, later, now
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _METRICS_PATH = "/metrics"
@@ -201,6 +201,16 @@ def _header_values(value: object) -> object:
     return {name: values for name, values in listed.items() if values}
 
 
+class Limits(Section):
+    """``http.limits``: how much one client may take."""
+
+    uploadsessions: Count = now(
+        2000,
+        "Uploads that a client (a user, else an address) may have begun in a repository within an hour and not "
+        "finished; 0: any number.",
+    )
+
+
 class HTTP(Section):
     """``http``"""
 
@@ -215,6 +225,7 @@ class HTTP(Section):
     headers: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_header_values)] = now(
         {}, "Added to every answer: a list of values for each name."
     )
+    limits: Limits = now(Limits, "How much one client may take.")
     debug: Debug = now(Debug, "The debug server.")
     http2: HTTP2 = later(HTTP2, "HTTP/2.")
     h2c: H2C = later(H2C, "HTTP/2 without TLS.")

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from moorage.core.session_limits import SessionLimits
 from moorage.errors import (
     BackendError,
     DigestInvalid,
@@ -60,25 +61,37 @@ class Uploads:
         links: Links,
         *,
         sessions: Sessions | None = None,
+        limits: SessionLimits | None = None,
         room: Room | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """*sessions*: where sessions are listed; None: in storage alone. *room*: what has to stay free."""
+        """Take these parts.
+
+        Args:
+            storage: has the bytes.
+            links: say what is in which repository.
+            sessions: where sessions are listed; None: in storage alone.
+            limits: how many sessions a client may open.
+            room: what has to stay free.
+            now: the clock.
+        """
         self._storage = storage
         self._links = links
         self._sessions = sessions
+        self._limits = limits or SessionLimits(storage, b"", limit=0)
         self._room = room or Room({})
         self._now = now
         self._hashers: OrderedDict[str, Hasher] = OrderedDict()
 
-    async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256") -> Session:
-        """Open a session whose bytes are going to be named by *algorithm* (end-4a, end-4c).
+    async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256", *, client: str = "") -> Session:
+        """Open a session of *client* whose bytes are going to be named by *algorithm* (end-4a, end-4c).
 
         Raises:
             StorageFull: no room is left but for deletions.
+            TooManyRequests: the client has as many open as it may have.
         """
         self._room.check()
-        session = str(uuid.uuid4())
+        session = await self._limits.name_new(name, client)
         try:
             await self._make(name, session)
         except BackendError:
@@ -160,13 +173,14 @@ class Uploads:
                 expectation = await self._expect_again(digest)
             await self._remove_committed(name, session)
 
-    async def push(self, name: RepositoryName, digest: Digest, chunks: Chunks) -> None:
+    async def push(self, name: RepositoryName, digest: Digest, chunks: Chunks, *, client: str = "") -> None:
         """Open a session and commit it in one go (end-4b). Nothing of it stays if that fails.
 
         Raises:
             DigestInvalid, StorageFull: as for :meth:`commit`.
+            TooManyRequests: as for :meth:`start`.
         """
-        session = await self.start(name, digest.algorithm)
+        session = await self.start(name, digest.algorithm, client=client)
         try:
             await self.commit(name, session.id, digest, chunks, start=None)
         except BaseException:

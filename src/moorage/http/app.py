@@ -17,7 +17,7 @@ from moorage.auth.guards import Guard
 from moorage.errors import MethodNotAllowed, MoorageError, NameInvalid, ParameterInvalid, Refused, RouteUnknown
 from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import ClientGone
-from moorage.http.call import Call
+from moorage.http.call import Call, gone, has_gone
 from moorage.http.errors import entry, render, respond
 from moorage.http.gitlab_v1 import GITLAB, GitLabHandlers, routes_without_database
 from moorage.http.gitlab_v1 import wanted as gitlab_wanted
@@ -40,9 +40,6 @@ Handler = Callable[[Call], Awaitable[Response]]
 _READS = frozenset({"GET", "HEAD"})
 _WRITES = frozenset({"POST", "PUT", "PATCH"})
 _SLASHES = re.compile("/{2,}")
-_CLIENT_GONE = 499
-"""For the log only; nobody is there to read it."""
-
 _log = get_log("http")
 
 
@@ -79,7 +76,7 @@ class App:
         self._rules = rules
         self._access_log = access_log
         self._routes: Mapping[Endpoint, Mapping[str, Handler]] = {
-            Endpoint.ALIVE: {"GET": listings.alive, "HEAD": listings.alive},
+            Endpoint.ALIVE: {"GET": listings.alive, "HEAD": listings.alive, "OPTIONS": listings.alive},
             Endpoint.BASE: {"GET": listings.base, "HEAD": listings.base},  # end-1
             Endpoint.BLOB: {"GET": blobs.get, "HEAD": blobs.get, "DELETE": blobs.delete},  # end-2, end-10
             Endpoint.MANIFEST: {  # end-3, end-7, end-9
@@ -122,15 +119,13 @@ class App:
         try:
             response = await self._answer(call)
         except ClientGone:
-            response = Response(_CLIENT_GONE)
-            response.force_close()
+            response = gone(call)
         except MoorageError as exc:
             response = render(exc)
             if not isinstance(exc, Refused):
                 _log.error("request failed", correlation_id=call.id, error=repr(exc), cause=repr(exc.__cause__))
-        except Exception:  # noqa: BLE001 - the outermost: a mistake of ours must not take the worker down
-            _log.exception("request crashed", correlation_id=call.id, method=request.method)
-            response = respond(500, entry("UNKNOWN", "the registry made a mistake; its log has the request id"))
+        except Exception as exc:  # noqa: BLE001 - the outermost: a mistake of ours must not take the worker down
+            response = self._crashed(call, exc)
         if not response.prepared:
             call.finish(response)
         if self._access_log.is_enabled:
@@ -145,6 +140,13 @@ class App:
     def close(self) -> None:
         """Write what is left of the access log."""
         self._access_log.flush()
+
+    @staticmethod
+    def _crashed(call: Call, exc: Exception) -> Response:
+        if has_gone(call, exc):
+            return gone(call)
+        _log.exception("request crashed", correlation_id=call.id, method=call.request.method)
+        return respond(500, entry("UNKNOWN", "the registry made a mistake; its log has the request id"))
 
     def _call(self, request: web.BaseRequest) -> Call:
         target = request.raw_path

@@ -7,8 +7,11 @@ import aiohttp
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 
-from moorage.errors import SizeInvalid
+from moorage.errors import CodingUnknown, ContentCodingUnknown, SizeInvalid
+from moorage.http.connection import EndedEarly
+from moorage.http.holding import Holdings
 
 _PIECE_BYTES = 1 << 20
 """What is gathered of an upload before it is hashed and written, while few uploads run."""
@@ -26,21 +29,37 @@ class ClientGone(Exception):
     """The client hung up, or stalled, before its body was whole."""
 
 
+_FAILURES = (
+    aiohttp.ClientError,
+    HttpProcessingError,
+    OSError,  # Resets, broken pipes, deadlines, and networks that are gone.
+    PayloadAccessError,
+    RequestPayloadError,
+    EndedEarly,
+)
+"""How reading a body may end early."""
+
+
 class Bodies:
     """Request bodies of one worker, which share a budget of memory."""
 
     def __init__(self) -> None:
         self._active = 0
+        self._holdings = Holdings()
 
-    async def chunks(self, request: web.BaseRequest) -> AsyncIterator[bytearray]:
+    async def chunks(self, request: web.BaseRequest, *, piece_bytes: int = 0) -> AsyncIterator[bytearray]:
         """The body in pieces of up to 1 MiB; smaller ones while many uploads share the memory.
+
+        *piece_bytes*: the most that is taken at once; the rest stays where it was read, which pauses the client.
 
         What came before the client hung up is yielded before the error is raised, so that it can resume there.
 
         Raises:
             ClientGone: the client hung up or stalled.
-            SizeInvalid: the body's framing is broken.
+            SizeInvalid: the body's framing is broken, or it ended early.
+            CodingUnknown, ContentCodingUnknown: the body is coded.
         """
+        _check_codings(request)
         await _continue(request)
         self._active += 1
         try:
@@ -48,17 +67,17 @@ class Bodies:
             failure: Exception | None = None
             content = request.content
             while failure is None and not content.at_eof():
-                if request.transport is None:
-                    # Lost before this request had begun: aiohttp tells the reader only of what happens later.
-                    gathered += content.read_nowait()
-                    failure = ConnectionResetError()
-                    break
                 try:
+                    if request.transport is None:
+                        # Lost before this request had begun: aiohttp tells the reader only of what happens later.
+                        failure = ConnectionResetError()
+                        gathered += content.read_nowait()
+                        break
                     async with asyncio.timeout(STALL_S):
-                        gathered += await content.readany()
-                except (aiohttp.ClientError, HttpProcessingError, ConnectionError, TimeoutError) as exc:
+                        gathered += await (content.read(piece_bytes) if piece_bytes else content.readany())
+                except _FAILURES as exc:
                     failure = exc
-                if len(gathered) >= self._piece_bytes():
+                if len(gathered) >= (piece_bytes or self._piece_bytes()):
                     yield gathered
                     gathered = bytearray()
             if gathered:
@@ -71,13 +90,21 @@ class Bodies:
     async def whole(self, request: web.BaseRequest, *, check_size: Callable[[int], None]) -> bytes:
         """A small body. *check_size* is asked about the bytes so far and ends it by raising; the rest is not read.
 
+        What it takes of the memory for all of them counts until the request is answered.
+
         Raises:
-            ClientGone, SizeInvalid: as for :meth:`chunks`.
+            ClientGone, SizeInvalid, CodingUnknown, ContentCodingUnknown: as for :meth:`chunks`.
+            TooManyRequests: other bodies take all the memory that there is for them.
         """
         body = bytearray()
-        async for chunk in self.chunks(request):
+        holding = self._holdings.begin(lambda: request.content.set_exception(TimeoutError()))
+        # In small pieces: what was read and has no room yet is in no budget.
+        async for chunk in self.chunks(request, piece_bytes=_PIECE_MIN_BYTES):
             body += chunk
+            chunk.clear()
             check_size(len(body))
+            await holding.grow(len(body))
+        holding.is_whole = True
         return bytes(body)
 
     def _piece_bytes(self) -> int:
@@ -90,11 +117,34 @@ async def _continue(request: web.BaseRequest) -> None:
     expected = ",".join(request.headers.getall(hdrs.EXPECT, ())).lower().split(",")
     if any(item.strip() == "100-continue" for item in expected) and request.version >= HttpVersion11:
         writer = request.writer
-        await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        try:
+            await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        except OSError as exc:
+            raise ClientGone from exc
         writer.output_size = 0
 
 
+def _check_codings(request: web.BaseRequest) -> None:
+    """Refuse a body that is not sent as it is: it would be stored coded.
+
+    Raises:
+        CodingUnknown, ContentCodingUnknown: it is coded, for the way or as such.
+
+    Source: RFC 9112 § 6.1 (501), RFC 9110 § 15.5.16 (415).
+    """
+    way = ",".join(request.headers.getall(hdrs.TRANSFER_ENCODING, ())).strip().lower()
+    if way not in ("", "chunked"):
+        msg = "of transfer codings only chunked is done here: send Transfer-Encoding: chunked, or a Content-Length"
+        raise CodingUnknown(msg)
+    content = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, ())).strip().lower()
+    if content not in ("", "identity"):
+        msg = "bodies are stored as they are: send the bytes that the digest is of, without Content-Encoding"
+        raise ContentCodingUnknown(msg)
+
+
 def _translated(failure: Exception) -> Exception:
+    if isinstance(failure, EndedEarly):
+        return SizeInvalid("the body ended before it was whole")
     if isinstance(failure, HttpProcessingError | aiohttp.ClientPayloadError) and not isinstance(
         failure, aiohttp.ClientConnectionError
     ):

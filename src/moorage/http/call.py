@@ -8,8 +8,9 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from moorage.auth.access import EVERYTHING
-from moorage.auth.addresses import is_loopback
-from moorage.errors import ParameterInvalid
+from moorage.auth.addresses import is_loopback, network_of
+from moorage.errors import BodyLate, ParameterInvalid
+from moorage.http.errors import render
 from moorage.http.responses import Response
 from moorage.http.urls import Urls
 from moorage.metadata.base import Cause
@@ -55,6 +56,9 @@ class Query:
         return self.values.get(name, ())
 
 
+_CLIENT_GONE = 499
+"""For the log only; nobody is there to read it."""
+
 _NO_QUERY = Query({})
 
 
@@ -99,6 +103,12 @@ class Call:
         forwarded = lines[-1].rpartition(",")[2].strip()
         return forwarded[:_ADDRESS_LIMIT] or remote
 
+    @property
+    def client(self) -> str:
+        """Who is counted as one: whom the credentials name, else where the request comes from."""
+        grant = self.grant
+        return f"{grant.actor_type} {grant.actor}" if grant.actor else f"from {network_of(self.address)}"
+
     def finish(self, response: Response) -> None:
         """Add what every answer carries; before its head is written."""
         response.headers.update(self._common)
@@ -126,3 +136,20 @@ class Call:
     def upload_url(self, session: str) -> str:
         """Where the client can go on with an upload to this repository."""
         return self._urls.upload(self.headers, self.request.scheme, self.name, session)
+
+
+def gone(call: Call) -> Response:
+    """The end of a request whose client hung up, or did not send or take bytes in time and may still be there."""
+    transport = call.request.transport
+    if transport is None or transport.is_closing():
+        response = Response(_CLIENT_GONE)
+    else:
+        response = render(BodyLate("the body did not come in time; send the request again"))
+    response.force_close()
+    return response
+
+
+def has_gone(call: Call, exc: Exception) -> bool:
+    """Whether a request failed because its client is gone, which is no mistake of whoever wrote to it."""
+    transport = call.request.transport
+    return isinstance(exc, OSError) and (transport is None or transport.is_closing())

@@ -1,12 +1,17 @@
 """aiohttp's low-level server with our manners: what is no HTTP gets the specification's error body and no traceback."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import cast
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
+from aiohttp.http_exceptions import LineTooLong, TransferEncodingError
+from aiohttp.web_protocol import _ErrInfo
 
-from moorage.http.errors import entry, respond
+from moorage.errors import HeadTooLarge, Refused, TooManyRequests
+from moorage.http.errors import entry, render, respond
 from moorage.http.responses import Response
 from moorage.telemetry import get_log, request_id
 
@@ -18,6 +23,29 @@ _KEEPALIVE_S = 75.0
 _HEAD_LIMIT_BYTES = 64 << 10
 """For the request line and for each header: tokens are long."""
 
+_HEADS_LIMIT_BYTES = 128 << 10
+"""For all of a request's head together, and for the trailers of a body in chunks."""
+
+_HEADERS_LIMIT = 128
+
+_UNFINISHED_BYTES = 32 << 20
+"""For all heads of a worker that have begun and are not whole."""
+
+_ORDINARY_HEAD_BYTES = 16 << 10
+"""A head of this size is taken whatever others send."""
+
+_LITTLE_BYTES = 4 << 10
+
+_RETRY = timedelta(seconds=5)
+
+_QUEUE_LIMIT = 4
+"""Requests that a client may send ahead of their answers before it is made to wait: each holds its head."""
+
+_LINGER_S = 2.0
+"""How long what a refused client goes on sending is thrown away, so that it sees the answer and no reset."""
+
+_TLS_HANDSHAKE = b"\x16"
+
 _READ_BUFFER_BYTES = 128 << 10
 """What is read ahead of a request's body; twice that pauses the client."""
 
@@ -25,7 +53,10 @@ _READ_BUFFER_BYTES = 128 << 10
 class Connection(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ("on_lost",)
+    __slots__ = ("_head_bytes", "_receiving", "_server", "is_half_closed", "on_lost")
+
+    is_half_closed: bool
+    """Whether the client has said that it sends no more; it may still wait for answers."""
 
     on_lost: Callable[[], None] | None
     """Whom to tell that the client is gone, while its socket is used past aiohttp (``http/sending``)."""
@@ -33,13 +64,65 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.on_lost = None
+        self.is_half_closed = False
+        self._head_bytes = 0
+        self._receiving: StreamReader = EMPTY_PAYLOAD
+        self._server = cast("ConnectionServer", self._manager)
+        self._max_msg_queue_size, self._msg_queue_resume_size = _QUEUE_LIMIT, _QUEUE_LIMIT // 2
         super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        if hasattr(tls, "on_end"):
+            # What came before the end is still on its way to us.
+            tls.on_end = lambda: self._loop.call_soon(self._tls_ended)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
+        count, receiving = self._request_count, self._receiving
+        fed_bytes = receiving.total_bytes
+        if not count and data.startswith(_TLS_HANDSHAKE):
+            _log.debug("a client speaks TLS to a port for plain HTTP")
+            self.force_close()
+            return
+        if isinstance(self._messages, _Last):
+            return
+        super().data_received(data)
+        if self._close or self._force_close:
+            return
+        is_new = self._request_count != count
+        if is_new:
+            self._receiving, fed_bytes = self._messages[-1][1], 0
+            if why := self._drop_large(self._request_count - count, self._head_bytes + len(data)):
+                self._refuse_head(why)
+                return
+        came_bytes = self._receiving.total_bytes - fed_bytes
+        if not is_new and not came_bytes:  # A part of a head, or of trailers: aiohttp keeps it.
+            self._count_head(len(data))
+        elif data:  # Without, aiohttp has only gone on with what it kept.
+            self._count_head(_unfinished(data, came_bytes, is_body=not self._receiving.is_eof()) - self._head_bytes)
+        if self._head_bytes > _HEADS_LIMIT_BYTES:
+            self._refuse_head(HeadTooLarge(_TOO_LARGE))
+        elif self._head_bytes > _ORDINARY_HEAD_BYTES and self._server.unfinished_bytes > _UNFINISHED_BYTES:
+            self._refuse_head(TooManyRequests(_TOO_MANY, retry_after=_RETRY))
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # what asyncio's protocols may return
+        """Go on until everything that was asked is answered: the client may have closed its sending half only."""
+        if self.transport is None or self.transport.get_extra_info("sslcontext") is not None:
+            return None  # The event loop cannot keep one half of TLS; see _tls_ended().
+        return True if self._take_end() else None
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and tell whoever waits for the socket."""
         super().connection_lost(exc)
+        self._count_head(-self._head_bytes)
         if self.on_lost is not None:
             self.on_lost()
+
+    def log_exception(self, *args: object, **fields: object) -> None:
+        """Log a mistake of ours; that a client has gone whose body was to be thrown away is none."""
+        if self.transport is None and isinstance(fields.get("exc_info"), RuntimeError | OSError):
+            _log.debug("a client has gone before its request was over")
+            return
+        super().log_exception(*args, **fields)
 
     def retire(self) -> bool:
         """Take no more requests: close now if none is being answered, else after it. Whether one is."""
@@ -48,6 +131,61 @@ class Connection(web.RequestHandler):
             return False
         self.keep_alive(False)
         return True
+
+    def _tls_ended(self) -> None:
+        """Do the same for the end of TLS, which comes by another way."""
+        if self.transport is not None and not self.is_half_closed and not self._take_end():
+            self.transport.close()
+
+    def _take_end(self) -> bool:
+        """Take no more of a client; whether there is something to answer before the connection ends."""
+        waiter = self._waiter
+        if not self._messages and waiter is not None and not waiter.done():
+            return False
+        self.is_half_closed = True
+        self._lingering_time = 0.0
+        if not self._receiving.is_eof():
+            self._receiving.set_exception(EndedEarly())
+        if self._messages:
+            self._messages = _Last(self)
+        else:
+            self._close = True  # Not close(), which is for connections that wait.
+        return True
+
+    def _count_head(self, more_bytes: int) -> None:
+        self._head_bytes += more_bytes
+        self._server.unfinished_bytes += more_bytes
+
+    def _drop_large(self, count: int, came_bytes: int) -> BaseException | None:
+        """Drop the first of the last *count* requests whose head is too large, with those behind it, and say why."""
+        last = self._messages[-1][0]
+        if isinstance(last, _ErrInfo) and _is_large(last.exc):
+            self._messages.pop()
+            return last.exc
+        for number in range(count, 0, -1) if came_bytes > _HEADS_LIMIT_BYTES else ():
+            found = self._messages[-number][0]
+            if not isinstance(found, _ErrInfo) and _head_bytes(found.raw_headers) > _HEADS_LIMIT_BYTES:
+                for _ in range(number):
+                    self._messages.pop()
+                self._receiving = EMPTY_PAYLOAD
+                return HeadTooLarge(_TOO_LARGE)
+        return None
+
+    def _refuse_head(self, why: BaseException) -> None:
+        """Refuse a request before it is whole; what else comes is thrown away for a while."""
+        if self._receiving.is_eof():
+            self._request_count += 1
+            refusal = _ErrInfo(status=431, exc=why, message="")
+            # A body that never ends: as long as it is waited for, the client can read why it was refused.
+            self._messages.append((refusal, StreamReader(self, _READ_BUFFER_BYTES, loop=self._loop)))
+            self._lingering_time = _LINGER_S
+            self._messages = _Last(self)
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+        else:
+            self._receiving.set_exception(TransferEncodingError("the trailers are too large"))
+            self._lingering_time = 0.0
+            self._close = True
 
     def handle_error(
         self,
@@ -64,11 +202,14 @@ class Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             msg = "the answer has begun"
             raise ConnectionError(msg)
-        if status < 500:  # noqa: PLR2004 - the border between theirs and ours
-            body = entry("UNSUPPORTED", "the request is not well-formed HTTP/1.1")
+        if isinstance(exc, Refused):
+            response = render(exc)
+        elif _is_large(exc):
+            response = render(HeadTooLarge(_TOO_LARGE))
+        elif status < 500:  # noqa: PLR2004 - the border between theirs and ours
+            response = respond(status, entry("UNSUPPORTED", "the request is not well-formed HTTP/1.1"))
         else:
-            body = entry("UNKNOWN", "the registry made a mistake")
-        response = respond(status, body)
+            response = respond(status, entry("UNKNOWN", "the registry made a mistake"))
         response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
         response.headers["X-Request-Id"] = identity
         response.force_close()
@@ -79,6 +220,8 @@ class ConnectionServer(web.Server):
     """Makes a :class:`Connection` for each client."""
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Response]]) -> None:
+        self.unfinished_bytes = 0
+        """What all connections hold of heads that are not whole."""
         super().__init__(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", handler))
 
     @property
@@ -98,10 +241,62 @@ class ConnectionServer(web.Server):
             keepalive_timeout=_KEEPALIVE_S,
             access_log=None,  # type: ignore[arg-type]  # documented to switch it off; ours is written in http/app
             max_line_size=_HEAD_LIMIT_BYTES,
+            max_headers=_HEADERS_LIMIT,
             max_field_size=_HEAD_LIMIT_BYTES,
             auto_decompress=False,
             read_bufsize=_READ_BUFFER_BYTES,
         )
+
+
+_TOO_LARGE = (
+    f"a request has at most {_HEADERS_LIMIT} headers, {_HEAD_LIMIT_BYTES >> 10} KiB in its first line and in each "
+    f"header, and {_HEADS_LIMIT_BYTES >> 10} KiB in all of them together"
+)
+
+
+_TOO_MANY = "too many large heads are being sent at once, and there is room for ordinary ones only; try again"
+
+
+class EndedEarly(Exception):
+    """The client closed its sending half before its body was whole; it may still read an answer."""
+
+
+class _Last(deque[Any]):
+    """The last requests that are taken of a client: after them the connection ends, and what else comes is dropped."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection._messages)  # noqa: SLF001 - a part of it
+        self._connection = connection
+
+    def popleft(self) -> object:
+        """Take the next one."""
+        taken = super().popleft()
+        if not self:
+            self._connection._close = True  # noqa: SLF001 - a part of it
+        return taken
+
+
+def _head_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
+
+
+def _unfinished(data: bytes, fed_bytes: int, *, is_body: bool) -> int:
+    """How much of *data*, of which *fed_bytes* are of a body, may be of a head or of trailers that are not whole.
+
+    It may say too much, never more than is no body, and nothing of what is little.
+    """
+    rest_bytes = len(data) - fed_bytes
+    if rest_bytes <= _LITTLE_BYTES:
+        return 0
+    ended_at = data.rfind(b"\n0\r\n" if is_body else b"\r\n\r\n")
+    if ended_at < 0:
+        return 0 if is_body else rest_bytes
+    return min(rest_bytes, len(data) - ended_at - 4)
+
+
+def _is_large(exc: BaseException | None) -> bool:
+    """Whether aiohttp, or we, refused a request for the size of its head."""
+    return isinstance(exc, LineTooLong) or "Too many headers" in str(exc)
 
 
 def _first_line(exc: BaseException | None) -> str:

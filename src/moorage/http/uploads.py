@@ -35,10 +35,10 @@ class UploadHandlers:
                 return _created(call, mounted)
         elif digest is not None:
             wanted = Digest.parse(digest)
-            await self._uploads.push(call.name, wanted, self._bodies.chunks(call.request))
+            await self._uploads.push(call.name, wanted, self._bodies.chunks(call.request), client=call.client)
             return _created(call, wanted)
         algorithm = parse_algorithm(call.query.first("digest-algorithm") or "sha256")
-        response = self._accepted(call, await self._uploads.start(call.name, algorithm))
+        response = self._accepted(call, await self._uploads.start(call.name, algorithm, client=call.client))
         if self._chunk_min_bytes:
             response.headers["OCI-Chunk-Min-Length"] = str(self._chunk_min_bytes)
         return response

@@ -6,11 +6,13 @@ that it currently points to; those that are open keep what they were made from.
 
 import contextlib
 import os
+import re
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from moorage.config.ciphers import DEFAULT_NAMES, OPENSSL_NAMES, TLS13_NAMES
 from moorage.errors import ConfigurationError, Mistake
@@ -23,6 +25,15 @@ CHECK_S = 1.0
 
 _NO_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"})
 """Failures with a client that does not speak TLS, and would not understand an alert."""
+
+_FIRST_BYTES = 16
+_HTTP = re.compile(rb"[A-Z]{1,16}([ ]|\Z)")
+"""The beginning of a request; TLS begins with a byte that is no letter."""
+
+_SPEAK_HTTPS_BODY = b'{"errors":[{"code":"UNSUPPORTED","message":"this port speaks HTTPS: use https://"}]}'
+_SPEAK_HTTPS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+) % (len(_SPEAK_HTTPS_BODY), _SPEAK_HTTPS_BODY)
 
 Stamp = tuple[int, int, int] | None
 """What tells whether a file was changed or replaced; None: it is not there."""
@@ -48,26 +59,73 @@ class Handshake(ssl.SSLObject):
     The event loops drop what OpenSSL wrote before it failed, which is the alert; a client would see no more than the
     end of the connection. So the failure is held back until the alert has gone out: what ends the connection then is
     the client, which has no use for it any more, or the handshake's deadline.
+
+    A client that speaks plain HTTP gets an answer that it understands, and the connection ends after it: for the event
+    loop the handshake was done, and the client has nothing more to say.
+
+    A client that ends its half only, by TLS's own word for it, may wait for answers still: whoever has set ``on_end``
+    is told, and ends the connection. If it ends its half of TCP instead the event loop ends the connection at once.
     """
 
     incoming: ssl.MemoryBIO
     outgoing: ssl.MemoryBIO
+    on_end: Callable[[], object] | None = None
+    """Told that the client sends no more, maybe more than once."""
     _failure: ssl.SSLError | None = None
+    _first = b""
+    _speaks_http = False
 
     def do_handshake(self) -> None:
         """Go on with the handshake."""
         if self._failure is not None:
             raise self._failure
+        if not self._first:
+            data = self.incoming.read()
+            self.incoming.write(data)
+            self._first = data[:_FIRST_BYTES]
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as exc:
+            if _HTTP.match(self._first):
+                self._answer_http()
+                return
             _log.info("a client was refused in the TLS handshake", reason=_said(exc))
             if not self.outgoing.pending or exc.reason in _NO_TLS:
                 raise
             self._failure = exc
             raise ssl.SSLWantReadError from exc
+
+    def read(self, len: int = 1024, buffer: bytearray | memoryview | None = None) -> bytes:  # type: ignore[override]  # noqa: A002 - the signature is Python's
+        """Read what the client sends; when it has ended its half, wait with the end until it is answered."""
+        if self._speaks_http:
+            return b""
+        taken = super().read(len, buffer)
+        if not taken and self.on_end is not None:
+            self.on_end()
+            raise ssl.SSLWantReadError
+        return taken
+
+    def pending(self) -> int:
+        """How much can be read; of a client that speaks plain HTTP, the end."""
+        return 1 if self._speaks_http else super().pending()
+
+    def getpeercert(self, binary_form: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - the signature is Python's
+        """The client's certificate."""
+        return None if self._speaks_http else super().getpeercert(binary_form)
+
+    def unwrap(self) -> None:
+        """End it."""
+        if not self._speaks_http:
+            super().unwrap()
+
+    def _answer_http(self) -> None:
+        """Tell a client that speaks plain HTTP, in its language, that this is the wrong one."""
+        _log.debug("a client speaks plain HTTP to a port for HTTPS")
+        self.outgoing.read()  # An alert, which it would not understand.
+        self.outgoing.write(_SPEAK_HTTPS)
+        self._speaks_http = True
 
 
 class CurrentContext(ssl.SSLContext):

@@ -18,7 +18,7 @@ from moorage.auth.guards import Caller
 from moorage.auth.passwords import PasswordFile
 from moorage.errors import BodyTooLarge, MethodNotAllowed, MoorageError, ParameterInvalid, RouteUnknown, Unauthorized
 from moorage.http.bodies import Bodies, ClientGone
-from moorage.http.call import Call
+from moorage.http.call import Call, gone, has_gone
 from moorage.http.errors import entry, render, respond
 from moorage.http.responses import SANDBOX, Response
 from moorage.http.urls import Urls
@@ -35,7 +35,6 @@ _FIELDS_LIMIT = 200
 _CLIENT_LIMIT = 100
 _LISTED_LIMIT = 2000
 """Characters of scopes in the log."""
-_CLIENT_GONE = 499
 _FORM = "application/x-www-form-urlencoded"
 _METHODS = ("GET", "POST", "OPTIONS")
 _HEADERS = {
@@ -101,15 +100,13 @@ class TokenApp:
         try:
             response = await self._answer(call)
         except ClientGone:
-            response = Response(_CLIENT_GONE)
-            response.force_close()
+            response = gone(call)
         except _OAuthRefused as exc:
             response = _refused(exc)
         except MoorageError as exc:
             response = render(exc)
-        except Exception:  # noqa: BLE001 - the outermost: a mistake of ours must not end the server
-            _log.exception("request crashed", correlation_id=call.id, method=request.method)
-            response = respond(500, entry("UNKNOWN", "the token server made a mistake; its log has the request id"))
+        except Exception as exc:  # noqa: BLE001 - the outermost: a mistake of ours must not end the server
+            response = _crashed(call, exc)
         call.finish(response)
         return response
 
@@ -252,6 +249,13 @@ def _common(issued: Issued) -> dict[str, object]:
 
 def _json(answer: Mapping[str, object]) -> Response:
     return Response(200, {}, json.dumps(answer, separators=(",", ":")).encode())
+
+
+def _crashed(call: Call, exc: Exception) -> Response:
+    if has_gone(call, exc):
+        return gone(call)
+    _log.exception("request crashed", correlation_id=call.id, method=call.request.method)
+    return respond(500, entry("UNKNOWN", "the token server made a mistake; its log has the request id"))
 
 
 def _refused(exc: _OAuthRefused) -> Response:

@@ -11,6 +11,7 @@ from moorage.core.blobs import Blobs
 from moorage.core.damage import DamagedBlobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
+from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.gc.agent import Observer
 from moorage.http.app import App, Rules
@@ -80,7 +81,9 @@ async def build(
     url_expires_s = _url_expires_s(config, storage)
     blobs = Blobs(storage, metadata.links, url_expires_s=url_expires_s, room=room, on_damage=on_damage)
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
-    uploads = Uploads(storage, metadata.links, sessions=metadata.sessions, room=room)
+    key = config.http.secret.encode() or secret
+    limits = SessionLimits(storage, key, limit=config.http.limits.uploadsessions)
+    uploads = Uploads(storage, metadata.links, sessions=metadata.sessions, limits=limits, room=room)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
     states = UploadStates(secret, shared=config.http.secret)

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -291,8 +292,28 @@ def test_a_suite_that_openssl_no_longer_has_is_named() -> None:
 @on_uvloop
 async def test_what_is_no_tls_is_refused_and_the_server_goes_on(authority: Authority, pair: Certified) -> None:
     async with serving(FileTLS(TERMS, pair.certificate, pair.key), authority) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert await reader.read() == b""
-        writer.close()
+        for said in (b"\x80\x01nothing known\r\n", b"ssh-2.0\r\n\r\n"):
+            assert await answer_of(server, said) == b""
         assert await (await server.connect()).echoes()
+
+
+@on_uvloop
+async def test_plain_http_is_told_that_this_is_https(authority: Authority, pair: Certified) -> None:
+    async with serving(FileTLS(TERMS, pair.certificate, pair.key), authority) as server:
+        for method in (b"GET", b"OPTIONS", b"PATCH", b"PROPFIND"):
+            answer = await answer_of(server, method + b" /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert b"Content-Length: %d\r\n" % len(body) in head + b"\r\n"
+            assert "https" in json.loads(body)["errors"][0]["message"]
+        assert await (await server.connect()).echoes()
+
+
+async def answer_of(server: Server, said: bytes) -> bytes:
+    """What a client gets who speaks no TLS, up to the end, which is the server's."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(said)
+    async with asyncio.timeout(30):
+        answer = await reader.read()
+    writer.close()
+    return answer

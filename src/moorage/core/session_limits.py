@@ -1,0 +1,131 @@
+"""How many upload sessions a client may have open in a repository, counted without a list of them.
+
+A session's id tells whose it is and when it began, to whoever has the key: so any worker, after any restart, counts
+those of a client by the names in the repository's folder of uploads. Nothing is written for it.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from moorage.errors import PathUnknown, TooManyRequests
+from moorage.oci.names import RepositoryName
+from moorage.storage import paths
+from moorage.storage.base import StorageDriver
+
+LIMIT = 2000
+"""A hundred builds at once, each with twenty layers on their way."""
+
+COUNTED = timedelta(hours=1)
+"""A session that began longer ago is not counted: whoever left it has left it, and purging removes it."""
+
+_MARK_DIGITS = 10
+_MINUTE_BITS = 20
+_REMEMBERED = 4096
+_SHARE = 16
+"""Storage is asked again when a worker has given out so small a part of what was free: a list of thousands is dear."""
+
+_RETRY = timedelta(seconds=60)
+
+
+class SessionLimits:
+    """Names new sessions, and refuses them to clients that have too many."""
+
+    def __init__(
+        self,
+        storage: StorageDriver,
+        key: bytes,
+        *,
+        limit: int = LIMIT,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """*key* is the same in all workers; *limit* 0: any number."""
+        self._storage = storage
+        self._key = hashlib.sha256(b"upload client\0" + key).digest()
+        self._limit = limit
+        self._now = now
+        self._clients: OrderedDict[str, _Client] = OrderedDict()
+
+    async def name_new(self, name: RepositoryName, client: str) -> str:
+        """The id of a session that *client* is about to open.
+
+        Raises:
+            TooManyRequests: it has as many open as it may have.
+        """
+        mark = self._mark(name, client)
+        if self._limit:
+            await self._take(name, mark)
+        return _id(mark, self._minute())
+
+    async def _take(self, name: RepositoryName, mark: str) -> None:
+        client = self._clients.setdefault(mark, _Client())
+        self._clients.move_to_end(mark)
+        if len(self._clients) > _REMEMBERED:
+            self._clients.popitem(last=False)
+        looks = client.looks
+        async with client.lock:  # One look at a time, however many requests a client sends.
+            if not client.left:
+                # A look that began after this request had come is as good as one of its own.
+                if client.looks == looks or not client.is_full:
+                    client.looks += 1
+                    free = self._limit - await self._count(name, mark)
+                    client.is_full = free <= 0
+                    client.left = 0 if client.is_full else max(1, free // _SHARE)
+                if client.is_full:
+                    raise self._refusal()
+            client.left -= 1
+
+    async def _count(self, name: RepositoryName, mark: str) -> int:
+        """How many sessions there are of *mark* that are counted; at most the limit is looked at."""
+        first = (self._minute() - int(COUNTED.total_seconds()) // 60) % (1 << _MINUTE_BITS)
+        try:
+            entries = await self._storage.list(paths.uploads(name), after=_beginning(mark, first), limit=self._limit)
+        except PathUnknown:
+            return 0
+        whose = _beginning(mark, 0)[: _MARK_DIGITS + 1]
+        return sum(entry.name.startswith(whose) for entry in entries)
+
+    def _mark(self, name: RepositoryName, client: str) -> str:
+        return hmac.digest(self._key, f"{name.text}\0{client}".encode(), "sha256").hex()[:_MARK_DIGITS]
+
+    def _minute(self) -> int:
+        return int(self._now().timestamp()) // 60 % (1 << _MINUTE_BITS)
+
+    def _refusal(self) -> TooManyRequests:
+        msg = (
+            f"{self._limit} uploads to this repository that this client began within an hour are not finished, and "
+            "that is the limit (http.limits.uploadsessions): finish or cancel some, or try again later"
+        )
+        return TooManyRequests(msg, retry_after=_RETRY)
+
+
+class _Client:
+    """What a worker remembers of a client in a repository."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.left = 0
+        """How many sessions it may open before storage is asked again."""
+        self.looks = 0
+        self.is_full = False
+        """Whether the last look found nothing free."""
+
+
+def _id(mark: str, minute: int) -> str:
+    """An id whose order among those of its client is that of their beginnings, with 62 bits that nobody can guess.
+
+    Source: RFC 9562 § 5.8 (version 8: what the bits say is ours).
+    """
+    variant = f"{0x8000 | secrets.randbits(14):04x}"
+    digits = f"{_beginning(mark, minute).replace('-', '')}{variant}{secrets.token_hex(6)}"
+    return str(uuid.UUID(digits))
+
+
+def _beginning(mark: str, minute: int) -> str:
+    """How the ids of a client begin that are from a minute: its mark, and the minute around the version."""
+    return f"{mark[:8]}-{mark[8:]}{minute >> 12:02x}-8{minute & 0xFFF:03x}"

@@ -35,9 +35,7 @@ class Waiting:
         narrow, *wider = [self._by_network[network.text] for network in networks_of(address)]
         if was_right:
             return self._total < LIMIT and narrow < limit
-        return (
-            self._total < LIMIT - _RESERVE and narrow < limit and all(count < limit * _WIDE for count in wider)
-        )
+        return self._total < LIMIT - _RESERVE and narrow < limit and all(count < limit * _WIDE for count in wider)
 
     @contextmanager
     def one(self, address: str) -> Iterator[None]:

@@ -10,6 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from moorage.auth.serials import load_certificates
 from moorage.errors import ConfigurationError, Mistake
 
 _SIZE_LIMIT_BYTES = 4 << 20
@@ -70,7 +71,7 @@ def _chain(path: str, file: Path, mistakes: list[Mistake]) -> tuple[x509.Certifi
     if data is None:
         return None, []
     try:
-        found = x509.load_pem_x509_certificates(data)
+        found = load_certificates(data)
     except ValueError as exc:
         reason = "has no certificate" if b"-----BEGIN CERTIFICATE-----" not in data else f"is damaged: {exc}"
         mistakes.append(Mistake(path, f"{file} {reason}; PEM is needed, which begins with -----BEGIN CERTIFICATE-----"))

@@ -17,13 +17,16 @@ from moorage.errors import MoorageError
 from moorage.server import worker
 from moorage.server.address import Address
 from moorage.server.metrics_folder import metrics_folder
+from moorage.server.open_files import raise_open_files
 from moorage.server.tls import ServerTLS
 from moorage.telemetry import configure, get_log
 from moorage.wiring.registry import log_settings
 
 _log = get_log("supervisor")
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_OTHERS = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
+"""Administrators and log rotation send them to daemons, and mean no end by it."""
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *_OTHERS}
 _CANNOT_START = 3
 """A worker's exit status when trying again is of no use."""
 _QUICK_S = 5.0
@@ -74,9 +77,10 @@ class Supervisor:
             ConfigurationError: the addresses cannot be bound.
         """
         http = self.config.http
+        raise_open_files()
         self._listeners = Address(http.addr, is_unix=http.net == "unix").bind(self.count)
         if http.debug.addr:
-            self._debug_listeners = Address(http.debug.addr).bind(self.count)
+            self._debug_listeners = Address(http.debug.addr, key="http.debug.addr").bind(self.count)
         self._secret = _upload_key(http.secret)
         self._lifeline, self._ready = os.pipe(), os.pipe()
         os.set_blocking(self._ready[0], False)
@@ -112,7 +116,9 @@ class Supervisor:
                     self.on_ready(_shown(self._listeners[0]))
                     if self.is_shared:  # Not before: it has nothing to do with the first answer.
                         self._workers.append(_Worker(worker.HOUSEKEEPER))
-            if caught is not None and caught.si_signo != signal.SIGCHLD:
+            if caught is not None and caught.si_signo in _OTHERS:
+                _note(signal.Signals(caught.si_signo))
+            elif caught is not None and caught.si_signo != signal.SIGCHLD:
                 return self._stop(signal.Signals(caught.si_signo))
             if self._reap():
                 self._stop(signal.SIGTERM)
@@ -145,7 +151,7 @@ class Supervisor:
         try:
             # They stay blocked until there is somebody to take them: a start that is cut off would not close its files.
             for name in _SIGNALS:
-                signal.signal(name, signal.SIG_DFL)
+                signal.signal(name, signal.SIG_IGN if name in _OTHERS else signal.SIG_DFL)
             _name_process(number)
             os.close(self._lifeline[1])
             self._close_others(number)
@@ -231,6 +237,16 @@ class Supervisor:
             if place.pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(place.pid, name)
+
+
+def _note(name: signal.Signals) -> None:
+    """Say what a signal did, which is nothing that would not be done without it."""
+    if name is signal.SIGHUP:
+        message = "certificates, keys and passwords are read again by themselves when their files change; the "
+        message += "configuration is read at a start"
+    else:
+        message = "logs go to stdout or stderr, so that there is none to open again"
+    _log.info(message, ignored_signal=name.name)
 
 
 def _upload_key(secret: str) -> bytes:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-
 _KIND = re.compile(r"([a-z0-9]+)(?:\([a-z0-9]+\))?", re.ASCII)
 _ACTIONS = re.compile(r"(?:[a-z]{0,20}|\*)(?:,(?:[a-z]{0,20}|\*))*", re.ASCII)
 _LENGTH_LIMIT = 1000

@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from moorage.token_server.settings import Settings
 
 _TIDY_S = 3600.0
 _DRAIN_S = 5.0
+_CONCERNS = 20
 
 T = TypeVar("T")
 
@@ -51,6 +53,8 @@ class TokenServer:
         self.tls = self._tls()
         if self._mistakes or users is None or found is None or ring is None:
             raise ConfigurationError(self._mistakes)
+        for concern in islice(found.get().concerns(users.get().hashes), _CONCERNS):
+            _log.warning(concern)
         issuer = TokenIssuer(
             issuer=settings.issuer,
             service=settings.service,

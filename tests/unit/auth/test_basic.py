@@ -258,7 +258,7 @@ class TestGuessing:
         assert {type(end) for end in ends} == {Unauthorized}
 
     async def test_whoever_mistypes_elsewhere_is_told_so_while_others_guess(self, world: World) -> None:
-        waiting = [await world.guessing(64, f"198.51.100.{number}") for number in range(3)]
+        waiting = [await world.guessing(64, f"198.51.{number}.1") for number in range(3)]
         typing = await world.guessing(1, HONEST)
         assert await world.ask(basic("eve", "word"), HONEST) == "eve"
         world.waking.set()

@@ -6,10 +6,11 @@ import os
 import platform
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 
-from moorage.server.scheduling import step_back
+from moorage.server.scheduling import step_back, usable_processors
 
 _SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}
 _FORK = multiprocessing.get_context("fork")

@@ -383,7 +383,7 @@ class TestGuessing:
         await asyncio.gather(*tasks, return_exceptions=True)
         while world.guard._checking:  # noqa: ASYNC110 - checks end by themselves
             await asyncio.sleep(0.01)
-        assert [lane.waiting for lane in world.guard._lanes.values()] == [0, 0]
+        assert [lane.waiting for lane in world.guard._lanes.values()] == [0, 0, 0]
         assert await world.ask(basic("ada", "secret"), GUESSING) == "ada"
 
     async def test_no_log_line_holds_a_password(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,8 @@ class Failures:
         )
 
     def _count(self, network: Network) -> int:
-        found = self._records.get(network.weight, {}).get(network.text)
+        records = self._records.get(network.weight)
+        found = None if records is None else records.get(network.text)
         return 0 if found is None or self._monotonic() - found.last_at > _FORGOTTEN_S else found.failures
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.errors import MoorageError
+from moorage.http.beside import Neighbour
 from moorage.server import worker
 from moorage.server.address import Address
 from moorage.server.metrics_folder import metrics_folder
@@ -59,6 +60,8 @@ class Supervisor:
     debug_tls: ServerTLS | None
     on_ready: Callable[[str], None]
     """Called once, with the address, when every worker answers."""
+    tokens: Neighbour | None = None
+    """As of :attr:`worker.Station.tokens`."""
     is_shared: bool = True
     """Whether processes share storage: then one of its own keeps house."""
     _workers: list[_Worker] = field(default_factory=list)
@@ -166,6 +169,7 @@ class Supervisor:
                 secret=self._secret,
                 lifeline=self._lifeline[0],
                 announce=lambda: _write_byte(self._ready[1]),
+                tokens=self.tokens,
                 metrics=self._metrics,
             )
             worker.run(self.config, station)

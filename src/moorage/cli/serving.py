@@ -56,6 +56,7 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         tls=tls,
         debug_tls=debug_tls,
         tokens=tokens,
+        reread_level=None if find(path) is None else lambda: read(path).config.log.level,
         on_ready=partial(_welcome, log, config, workers=workers),
         is_shared=is_shared,
     )

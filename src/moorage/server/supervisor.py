@@ -20,7 +20,7 @@ from moorage.server.address import Address
 from moorage.server.metrics_folder import metrics_folder
 from moorage.server.open_files import raise_open_files
 from moorage.server.tls import ServerTLS
-from moorage.telemetry import configure, get_log
+from moorage.telemetry import LEVELS, configure, get_log, set_level
 from moorage.wiring.registry import log_settings
 
 _log = get_log("supervisor")
@@ -62,6 +62,8 @@ class Supervisor:
     """Called once, with the address, when every worker answers."""
     tokens: Neighbour | None = None
     """As of :attr:`worker.Station.tokens`."""
+    reread_level: Callable[[], str] | None = None
+    """Reads the configuration once more, for the level of the log; None: there is none to read."""
     is_shared: bool = True
     """Whether processes share storage: then one of its own keeps house."""
     _workers: list[_Worker] = field(default_factory=list)
@@ -120,7 +122,7 @@ class Supervisor:
                     if self.is_shared:  # Not before: it has nothing to do with the first answer.
                         self._workers.append(_Worker(worker.HOUSEKEEPER))
             if caught is not None and caught.si_signo in _OTHERS:
-                _note(signal.Signals(caught.si_signo))
+                self._note(signal.Signals(caught.si_signo))
             elif caught is not None and caught.si_signo != signal.SIGCHLD:
                 return self._stop(signal.Signals(caught.si_signo))
             if self._reap():
@@ -130,6 +132,30 @@ class Supervisor:
             for place in self._workers:
                 if place.pid == 0 and place.restart_at <= now:
                     self._start(place)
+
+    def _note(self, name: signal.Signals) -> None:
+        """Do what a signal asks for, as far as that is not done without it, and say what was done."""
+        if name is not signal.SIGHUP:
+            message = "nothing to do: logs go to stdout or stderr, so that there is none to open again"
+            _log.info(message, caught=name.name)
+            return
+        before = level = self.config.log.level
+        try:
+            level = before if self.reread_level is None else self.reread_level()
+        except MoorageError as exc:
+            _log.error("the configuration cannot be read again; nothing has changed", caught=name.name, error=str(exc))
+            return
+        if LEVELS[level] < LEVELS[before]:
+            set_level(level)  # Before the line, which may be one that was not written until now.
+        _log.info(
+            "read again: log.level; certificates, keys, passwords and rules are, whenever their files change; "
+            "everything else of the configuration needs a restart",
+            caught=name.name,
+            log_level=level,
+        )
+        set_level(level)
+        log = self.config.log.model_copy(update={"level": level})
+        self.config = self.config.model_copy(update={"log": log})
 
     def _pause(self, waiting: int) -> float:
         if waiting:
@@ -241,16 +267,6 @@ class Supervisor:
             if place.pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(place.pid, name)
-
-
-def _note(name: signal.Signals) -> None:
-    """Say what a signal did, which is nothing that would not be done without it."""
-    if name is signal.SIGHUP:
-        message = "certificates, keys and passwords are read again by themselves when their files change; the "
-        message += "configuration is read at a start"
-    else:
-        message = "logs go to stdout or stderr, so that there is none to open again"
-    _log.info(message, ignored_signal=name.name)
 
 
 def _upload_key(secret: str) -> bytes:

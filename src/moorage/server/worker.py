@@ -23,6 +23,7 @@ from moorage.http.beside import Beside, Handler, Neighbour
 from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
 from moorage.server.chores import housekeeping
+from moorage.server.open_files import watch_open_files
 from moorage.server.scheduling import step_back
 from moorage.server.tls import CHECK_S, ServerTLS
 from moorage.telemetry import get_log
@@ -123,6 +124,7 @@ async def _serve(config: Config, station: Station) -> None:
         if station.number == 0 and tls is not None:
             stack.callback(tls.begin_issuing())
         stack.callback(asyncio.create_task(_refresh(kept_fresh)).cancel)
+        stack.callback(asyncio.create_task(watch_open_files()).cancel)
         flushing = asyncio.create_task(_flush(registry.metadata.flushes))
         stack.push_async_callback(_ended, flushing)
         gc.collect()

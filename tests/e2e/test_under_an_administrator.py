@@ -100,7 +100,8 @@ def children_of(pid: int) -> list[int]:
 def test_as_process_1_it_buries_orphans_and_drains(tmp_path: Path) -> None:
     need("unshare", "nsenter", root=True)
     within = ("unshare", "--pid", "--fork", "--kill-child")
-    with Daemon(tmp_path, config=config_for(tmp_path), workers=1, within=within) as daemon:
+    config = config_for(tmp_path, http={"draintimeout": "20s"})
+    with Daemon(tmp_path, config=config, workers=1, within=within) as daemon:
         (first,) = children_of(daemon.pid)
         eventually("its keeper is there", lambda: len(children_of(first)) == 2)
         orphan = ("nsenter", "-t", str(first), "--pid", "sh", "-c", "(sleep 0.2; exit 3) & exit 0")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import mmap
 import os
 import random
 import re
@@ -17,6 +18,11 @@ from typing import NamedTuple, Protocol, TextIO
 import structlog
 
 LEVELS = {"error": 40, "warn": 30, "info": 20, "debug": 10, "trace": 5}
+
+_NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "exception": 40, "critical": 50}
+
+_level = mmap.mmap(-1, 1)
+"""The least number of lines that are written; shared with processes that are forked, so that all change at once."""
 
 _FLUSH_S = 0.05
 
@@ -68,9 +74,10 @@ def configure(settings: LogSettings) -> None:
         if settings.formatter == "json"
         else structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
     )
-    level = LEVELS[settings.level]
+    set_level(settings.level)
     structlog.configure(
         processors=[
+            _drop_unimportant,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -79,11 +86,17 @@ def configure(settings: LogSettings) -> None:
             structlog.processors.EventRenamer("msg") if settings.formatter == "json" else _unchanged,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(stream=stream, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    level = max(LEVELS[settings.level], logging.WARNING)
+    logging.basicConfig(stream=stream, level=level, format="%(levelname)s %(name)s %(message)s")
+
+
+def set_level(level: str) -> None:
+    """Write lines of this importance and above from now on, in this process and in all that were forked from it."""
+    _level[0] = LEVELS[level]
 
 
 def request_id(given: str | None) -> str:
@@ -120,10 +133,15 @@ class AccessLog:
         self._lines: list[bytes] = []
         self._now, self._now_text = 0, ""
         self._format = self._json if settings.access_formatter == "json" else self._text
-        self.is_enabled = not settings.access_disabled and LEVELS[settings.level] <= LEVELS["info"]
+        self._is_on = not settings.access_disabled
         self._tail = "".join(
             f",{json.dumps(str(key))}:{json.dumps(value, default=str)}" for key, value in settings.fields.items()
         )
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether lines are written: the level may change."""
+        return self._is_on and _level[0] <= LEVELS["info"]
 
     def write(self, record: AccessRecord) -> None:
         """Write the line of one request, within a twentieth of a second."""
@@ -201,6 +219,12 @@ def _stream(output: str) -> TextIO:
     if output == "discard":
         return open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123 - lives as long as the process
     return sys.stderr if output == "stderr" else sys.stdout
+
+
+def _drop_unimportant(_logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if _NUMBERS.get(name, 50) < _level[0]:
+        raise structlog.DropEvent
+    return event
 
 
 def _with_fields(fields: Mapping[str, object]) -> structlog.typing.Processor:

@@ -77,12 +77,13 @@ def test_a_rename_is_taken_back_by_whoever_might_have_made_it(moved: Moved) -> N
     assert moved.client((SECRET, "pull")).get_manifest(SECRET, "v1").status == 200
 
 
-def test_nobody_gets_into_the_way_of_an_undo_by_using_the_same_id(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sub", ["victim", None])
+def test_nobody_gets_into_the_way_of_an_undo_by_using_the_same_id(tmp_path: Path, sub: str | None) -> None:
     issuer = Issuer(tmp_path)
     made = images.image("deployed")
 
     def client(name: str, repository: str) -> RegistryClient:
-        headers = issuer.bearer((repository, "*"), sub=name)
+        headers = issuer.bearer((repository, "*"), sub=sub if name == "victim" else name)
         return stack.enter_context(RegistryClient(registry.address, headers=headers))
 
     def undo(by: RegistryClient, repository: str, body: bytes = b"{}") -> Response:

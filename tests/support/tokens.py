@@ -154,8 +154,15 @@ class Issuer:
         return f"auth: {{token: {{{names}, rootcertbundle: '{self.bundle}'}}}}"
 
 
+class _Anything(_Registry):
+    """Signs whatever a header says."""
+
+    def check_header(self, header: dict[str, Any]) -> None:
+        del header
+
+
 def signed(header: Mapping[str, Any], payload: bytes, key: SigningKey) -> str:
     """A token with any header and payload, whatever they say, signed as it should be."""
     whole = {"alg": key.algorithm, "kid": key.id, "typ": "JWT", **header}
     sent = {name: value for name, value in whole.items() if value is not None}
-    return jws.serialize_compact(sent, payload, key.key, registry=_Registry(ALGORITHMS))
+    return jws.serialize_compact(sent, payload, key.key, registry=_Anything(ALGORITHMS))

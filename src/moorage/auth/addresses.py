@@ -1,9 +1,27 @@
 """Addresses that requests come from."""
 
 import ipaddress
+from collections.abc import Sequence
+from typing import NamedTuple
 
 _NETWORK_BITS = 64
 """Who has one address of IPv6 has all of its network."""
+
+_OWN = tuple(
+    map(
+        ipaddress.ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"),
+    )
+)
+"""Of these nobody is given a network: their neighbours are colleagues, and not one stranger."""
+
+
+class Network(NamedTuple):
+    """Addresses that one stranger may have all of."""
+
+    text: str
+    weight: int
+    """How many times what is said of one address is said of it: there may be others in it."""
 
 
 def is_loopback(host: str) -> bool:
@@ -20,6 +38,19 @@ def network_of(address: str) -> str:
     if isinstance(found, ipaddress.IPv4Address):
         return str(found)
     return str(ipaddress.ip_network((int(found), _NETWORK_BITS), strict=False))
+
+
+def networks_of(address: str) -> Sequence[Network]:
+    """All that an address is counted in, the narrowest first: that of :func:`network_of`, and those around it.
+
+    Providers give /56 and /48 of IPv6 to one customer, and /24 of IPv4 can be rented by the hour.
+    """
+    found, narrow = _read(address), Network(network_of(address), 1)
+    if found is None or any(found in own for own in _OWN):
+        return (narrow,)
+    wider = ((24, 4),) if isinstance(found, ipaddress.IPv4Address) else ((56, 2), (48, 4))
+    whole = type(found)(int(found))
+    return (narrow, *[Network(str(ipaddress.ip_network(f"{whole}/{bits}", strict=False)), n) for bits, n in wider])
 
 
 def _read(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -27,8 +27,8 @@ _REMEMBERED_S = 300.0
 """A pull takes no longer than this, or costs another bcrypt."""
 
 _HEADER_LIMIT = 8192
-_WAITING_LIMIT = 64
-"""Checks that wait in a lane; whoever comes then is sent away."""
+_WAITING_LIMIT = 512
+"""Checks that wait in a lane; whoever comes then is sent away. A network of strangers gets a quarter of them."""
 
 _RETRY = timedelta(seconds=5)
 
@@ -72,7 +72,8 @@ class _Remembered(NamedTuple):
 class PasswordGuard(Guard):
     """Lets in who knows a password.
 
-    Addresses that were wrong lately are checked by a thread of their own, so that the others need not wait for them.
+    Addresses that were wrong lately are checked by a thread of their own, so that the others need not wait for them;
+    and so are those that were right lately, so that they need not wait for strangers whom nobody suspects yet.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class PasswordGuard(Guard):
         self._key = secrets.token_bytes(32)
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
         self._checking: dict[_Asked, asyncio.Task[bool]] = {}
-        self._lanes = {False: _Lane(2), True: _Lane(1)}
+        self._lanes = {"suspect": _Lane(1), "right lately": _Lane(1), "new": _Lane(2)}
         self._waiting = Waiting()
 
     async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
@@ -121,6 +122,7 @@ class PasswordGuard(Guard):
                 await self._fail(caller, user)
                 msg = "the user or the password is wrong"
                 raise self._refusal(msg, wanted)
+        self._failures.note_right(caller.address)
         return self._remember(name, user, users.hashes[user])
 
     def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:
@@ -136,19 +138,24 @@ class PasswordGuard(Guard):
         """
         # The layers of a pull come at once with one password, and one check tells all of them no more than one.
         is_guess = asked not in self._checking and self._failures.is_suspect(caller.address)
-        if not self._waiting.has_room(caller.address, SUSPECT_LIMIT if is_guess else ADDRESS_LIMIT):
+        limit = SUSPECT_LIMIT if is_guess else ADDRESS_LIMIT
+        if not self._waiting.has_room(caller.address, limit, was_right=self._failures.was_right(caller.address)):
             raise _too_many()
 
     async def _is_right(self, caller: Caller, asked: _Asked, users: PasswordFile, given: tuple[str, str]) -> bool:
         """One check for all requests that come with the same credentials meanwhile."""
         task = self._checking.get(asked)
         if task is None:
-            lane = self._lanes[self._failures.is_suspect(caller.address)]
-            task = asyncio.create_task(lane.run(lambda: users.matches(*given, check=self._check)))
+            task = asyncio.create_task(self._lane(caller.address).run(lambda: users.matches(*given, check=self._check)))
             self._checking[asked] = task
             task.add_done_callback(lambda done: self._end(asked, done))
         # A client that hangs up must not take the answer away from the others.
         return await asyncio.shield(task)
+
+    def _lane(self, address: str) -> _Lane:
+        if self._failures.is_suspect(address):
+            return self._lanes["suspect"]
+        return self._lanes["right lately" if self._failures.was_right(address) else "new"]
 
     def _end(self, asked: _Asked, task: asyncio.Task[bool]) -> None:
         del self._checking[asked]

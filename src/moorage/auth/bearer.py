@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from moorage.auth.access import Access, Grant
 from moorage.auth.guards import REQUIRED, Caller, Guard, bearer_challenge, unauthorized
@@ -41,26 +42,43 @@ class Realm:
         return f"{scheme if scheme in ('http', 'https') else 'https'}://{host}{self.path}"
 
 
+class _Remembered(NamedTuple):
+    """A token that was verified."""
+
+    verified: Verified
+    ends_at: float
+    """By the clock that is never put back, so that nothing is remembered for longer than it was good for."""
+
+
 class TokenGuard(Guard):
     """Lets in who has a token, to what the token allows."""
 
     def __init__(
-        self, verifier: Verifier, keys: Callable[[], TrustedKeys], realm: Realm, *, now: Callable[[], float] = time.time
+        self,
+        verifier: Verifier,
+        keys: Callable[[], TrustedKeys],
+        realm: Realm,
+        *,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """*keys* gives those of now: the same object for as long as they are the same."""
         self._verifier = verifier
         self._keys = keys
         self._realm = realm
         self._now = now
-        self._remembered: OrderedDict[str, Verified] = OrderedDict()
+        self._monotonic = monotonic
+        self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
     async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
         header, keys = caller.headers.get("Authorization"), self._keys()
         if header is None:
             raise self._refusal(caller, REQUIRED, [*wanted, *useful])
         # The whole header is the key, which is as good as the whole token: nobody gets a grant by a part of one.
-        found = self._remembered.get(header)
-        if found is None or found.keys is not keys or self._now() > found.ends_at:
+        remembered = self._remembered.get(header)
+        if remembered is not None and self._is_good(remembered, keys):
+            found = remembered.verified
+        else:
             found = self._verified(caller, header, keys, [*wanted, *useful])
         if not found.grant.allows(wanted):
             raise self._insufficient(caller, found.grant, wanted, useful)
@@ -70,19 +88,27 @@ class TokenGuard(Guard):
         if not grant.allows(wanted):
             raise self._insufficient(caller, grant, wanted, ())
 
+    def _is_good(self, remembered: _Remembered, keys: TrustedKeys) -> bool:
+        """Whether it would be found good again. The clock of the day may have been put back, or forward."""
+        found = remembered.verified
+        if found.keys is not keys or self._monotonic() > remembered.ends_at:
+            return False
+        return found.begins_at <= self._now() <= found.ends_at
+
     def _verified(self, caller: Caller, header: str, keys: TrustedKeys, wanted: Sequence[Access]) -> Verified:
         self._remembered.pop(header, None)
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             msg = "authentication required: send Authorization: Bearer and a token"
             raise self._refusal(caller, msg, wanted)
+        now = self._now()
         try:
-            found = self._verifier.verify(token.strip(), keys, now=self._now())
+            found = self._verifier.verify(token.strip(), keys, now=now)
         except InvalidToken as exc:
             _log.info("token refused", correlation_id=caller.id, reason=str(exc))
             raise self._refusal(caller, str(exc), wanted, error="invalid_token") from None
         if len(header) <= _REMEMBERED_LENGTH:
-            self._remembered[header] = found
+            self._remembered[header] = _Remembered(found, self._monotonic() + found.ends_at - now)
             if len(self._remembered) > REMEMBERED:
                 self._remembered.popitem(last=False)
         return found

@@ -24,6 +24,8 @@ from cryptography.x509 import verification
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from moorage.auth.serials import load_certificates, with_serial
+
 Key = RSAKey | ECKey | OKPKey
 
 RSA_BITS = 2048
@@ -182,7 +184,7 @@ def read_certificates(content: bytes) -> Sequence[x509.Certificate]:
     if _BEGIN.encode() not in content:
         msg = f"it has no certificate; at least one is needed, in PEM ({_BEGIN})"
         raise ValueError(msg)
-    return x509.load_pem_x509_certificates(content)
+    return load_certificates(content)
 
 
 def read_jwks(content: bytes) -> Mapping[str, Key]:
@@ -271,7 +273,7 @@ def _read_chain(chain: object) -> Sequence[x509.Certificate]:
     if not isinstance(chain, list) or not 0 < len(chain) <= CHAIN_LIMIT:
         raise UntrustedKey(msg)
     try:
-        found = [x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in chain]
+        found = [x509.load_der_x509_certificate(with_serial(base64.b64decode(text, validate=True))) for text in chain]
         names = Counter(certificate.subject for certificate in found)
     except (ValueError, TypeError, binascii.Error):
         raise UntrustedKey(msg) from None

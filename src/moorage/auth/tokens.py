@@ -4,6 +4,8 @@ Source: Docker token authentication specification; GitLab features TOK-001 to TO
 """
 
 import base64
+import json
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, cast
@@ -13,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import RSAKey
-from joserfc.registry import check_crit_header
+from joserfc.util import urlsafe_b64decode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moorage.auth.access import Access, Action, Grant
@@ -30,8 +32,10 @@ ALGORITHMS = (
 """All are of key pairs: a secret that is shared would let the registry sign what it should only verify."""
 
 TOKEN_LIMIT_BYTES = 32 << 10
-ENTRIES_LIMIT = 100
-"""Repositories that one token may be for."""
+"""It bounds everything that is in a token, so that nothing in it is counted."""
+
+_TYPES = frozenset({"jwt", "at+jwt"})
+"""Other ``typ`` are of tokens for something else, by the same issuer. Source: RFC 8725 § 3.11."""
 
 _ACTIONS = {action.value: action for action in Action}
 _AUDIENCES_LIMIT = 10
@@ -87,7 +91,7 @@ class Claims(_Part):
     iat: _Time | None = None
     jti: str | None = None
     sub: str | None = None
-    access: Annotated[list[AccessClaim], Field(max_length=ENTRIES_LIMIT)] | None = None
+    access: list[AccessClaim] | None = None
     auth_type: str | None = None
     user: str | None = None
     """A token in the token, by GitLab: who it is, where there is no user."""
@@ -153,6 +157,8 @@ class Verified:
     """Those that it was verified by."""
     ends_at: float
     """Until when, in seconds since 1970; the leeway is in it."""
+    begins_at: float = -math.inf
+    """From when, in the same way."""
 
 
 class Verifier:
@@ -174,9 +180,11 @@ class Verifier:
             claims = Claims.model_validate_json(payload)
         except ValidationError as exc:
             raise InvalidToken(_malformed(exc)) from None
+        _check_unique(payload)
         self._check(claims, now)
         ends_at = min(float(claims.exp) + LEEWAY_S, key.ends_at)
-        return Verified(grant_of(claims), keys, ends_at)
+        begins_at = max(-math.inf if claims.nbf is None else float(claims.nbf) - LEEWAY_S, key.begins_at)
+        return Verified(grant_of(claims), keys, ends_at, begins_at)
 
     def _open(self, token: str, keys: TrustedKeys, now: float) -> tuple[TrustedKey, bytes]:
         """The key that the token is signed by, and what is signed.
@@ -195,6 +203,7 @@ class Verifier:
             raise InvalidToken(msg)
         try:
             signature = jws.deserialize_compact(token, find, registry=self._registry)
+            _check_unique(urlsafe_b64decode(signature.segments["header"]))
         except BadSignatureError:
             msg = "the token's signature is not that of the key it names"
             raise InvalidToken(msg) from None
@@ -293,8 +302,22 @@ class _Registry(jws.JWSRegistry):
         self._known = algorithms
 
     def check_header(self, header: dict[str, Any]) -> None:
-        """See that nothing is critical that is not known; what is used of the rest is looked at where it is used."""
-        check_crit_header(self.header_registry, header)
+        """See that it asks for nothing that is not done here; the rest is looked at where it is used.
+
+        Source: RFC 7515 § 4.1.11: ``crit`` names extensions, and there are none here; RFC 7797 § 6: ``b64`` has to be
+        among them; RFC 7516 § 4.1.3: ``zip`` is of encrypted tokens.
+
+        Raises:
+            InvalidToken: it does.
+        """
+        for name in ("crit", "b64", "zip", "enc"):
+            if name in header:
+                msg = f"the token's header has {name}, and no extension is known here"
+                raise InvalidToken(msg)
+        kind = header.get("typ", "JWT")
+        if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in _TYPES:
+            msg = f"the token's typ is {str(kind)[:20]!r}; JWT is accepted"
+            raise InvalidToken(msg)
 
     def get_alg(self, name: str) -> Any:  # noqa: ANN401 - as joserfc has it
         if not isinstance(name, str) or name not in self._known:
@@ -304,6 +327,31 @@ class _Registry(jws.JWSRegistry):
 
 
 _REGISTRY = _Registry(ALGORITHMS)
+
+
+def _check_unique(text: bytes) -> None:
+    """See that each name is there once: of two, others may believe the other one.
+
+    Source: RFC 7515 § 4; RFC 7519 § 4.
+
+    Raises:
+        InvalidToken: one is there twice.
+    """
+    try:
+        json.loads(text, object_pairs_hook=_object_once)
+    except (ValueError, RecursionError):  # It was read before; what is deeper than this one goes was not looked at.
+        msg = "the token is nested too deeply"
+        raise InvalidToken(msg) from None
+
+
+def _object_once(pairs: list[tuple[str, Any]]) -> None:
+    """Nothing is kept, as only the names count."""
+    names = set[str]()
+    for name, _ in pairs:
+        if name in names:
+            msg = f"the token has {name[:40]!r} twice in one object"
+            raise InvalidToken(msg)
+        names.add(name)
 
 
 def _protection(meta: Meta) -> Protection | None:

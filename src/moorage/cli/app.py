@@ -1,7 +1,6 @@
 """The subcommands."""
 
 import json
-import os
 import platform
 import sys
 from pathlib import Path
@@ -85,13 +84,14 @@ def serve(
         Path | None, typer.Option(metavar="DIR", help="Keep the data here. Without CONFIG: ./data.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Worker processes; one a core if not given.")
+        int | None, typer.Option(min=1, max=256, help="Worker processes; if not given, one a core that may be used.")
     ] = None,
 ) -> None:
     """Start the registry."""
     from moorage.cli.serving import serve as run  # noqa: PLC0415 - other commands need not wait for the server's imports
+    from moorage.server.scheduling import usable_processors  # noqa: PLC0415 - as above
 
-    raise typer.Exit(run(config, addr=addr, data=data, workers=workers or os.cpu_count() or 1))
+    raise typer.Exit(run(config, addr=addr, data=data, workers=workers or usable_processors()))
 
 
 @app.command()

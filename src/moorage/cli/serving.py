@@ -7,6 +7,7 @@ from moorage import __version__
 from moorage.cli.announcing import announced
 from moorage.cli.choosing import choose
 from moorage.cli.configuration import find, read
+from moorage.cli.own_tokens import open_tokens
 from moorage.config import Config, FilesystemDriver, defaults
 from moorage.errors import ConfigurationError, Mistake
 from moorage.server.https import open_debug_tls, open_tls
@@ -40,6 +41,7 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         if loaded.not_implemented:
             message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
             log.warning(message)
+    tokens = open_tokens(config)  # First: it makes the keys that the registry trusts.
     tls, debug_tls = _open(config)
     is_shared = isinstance(config.storage.driver, FilesystemDriver)
     if isinstance(config.storage.driver, FilesystemDriver):
@@ -53,6 +55,8 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         count=workers,
         tls=tls,
         debug_tls=debug_tls,
+        tokens=tokens,
+        reread_level=None if find(path) is None else lambda: read(path).config.log.level,
         on_ready=partial(_welcome, log, config, workers=workers),
         is_shared=is_shared,
     )

@@ -82,9 +82,11 @@ def explain(
     as_json: AsJSON = False,
 ) -> None:
     """Say which rule allows each action, or why none does; status 1 if one is denied."""
-    from moorage.token_server.explaining import explain_all  # noqa: PLC0415 - other commands need not wait
+    from moorage.token_server.explaining import concerns_about, explain_all  # noqa: PLC0415 - other commands need not wait
 
     answers = explain_all(settings, user, scope)
+    for concern in concerns_about(settings, user):
+        print(f"warning: {concern}", file=sys.stderr)
     if as_json:
         print(json.dumps([answer._asdict() for answer in answers], indent=2))
     else:

@@ -47,6 +47,7 @@ class TokenAuth(Section):
     signingalgorithms: list[SigningAlgorithm] = now([], "Distribution: accepted algorithms; empty: all.")
     autoredirect: Flag = now(False, "Whether the realm is on the host that the client has asked, by HTTPS.")
     autoredirectpath: Text = now("", "Distribution: its path there; empty: `/auth/token`.")
+    server: Text = now("", "Moorage: file of a token server that this registry is itself, at `/auth/token`.")
 
 
 class HtpasswdAuth(Section):

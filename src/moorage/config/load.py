@@ -15,6 +15,7 @@ from moorage.config.documents import NotYAML, Written, plain, read_document
 from moorage.config.environment import Overrides
 from moorage.config.features import AUTHS
 from moorage.config.messages import mistakes_of
+from moorage.config.realms import realm_warnings
 from moorage.config.root import Config
 from moorage.config.schema import Node, shown, tree
 from moorage.config.section import Section
@@ -93,6 +94,7 @@ class _Reading:
             self.mistakes += after(config)
         if self.mistakes or config is None:
             raise ConfigurationError(self.mistakes)
+        self.warnings += realm_warnings(config)
         missing = tuple(dict.fromkeys(not_implemented(given, _schema())))
         return Loaded(config, tuple(self.warnings), missing, tuple(self.unknown))
 

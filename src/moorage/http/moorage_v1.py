@@ -183,10 +183,11 @@ class MoorageHandlers:
     async def _actor(self, call: Call, request_id: str) -> str | None:
         """Whose changes a request's id means: one's own, if one has used it; else everybody's (None).
 
-        Clients choose the id, so another may have used it as well, and must not get into the way.
+        Clients choose the id, so another may have used it as well, and must not get into the way. Who has no name,
+        as no token has without ``sub``, has the changes of those without a name for its own.
         """
         actor = call.grant.actor
-        if call.grant.accesses is None or not actor:
+        if call.grant.accesses is None:
             return None
         found = await self._history.entries(Filter(request_id=request_id, actor=actor), before=None, limit=1)
         return actor if found.items else None

@@ -1,6 +1,7 @@
 """Addresses to listen on, as Go writes them, and their sockets."""
 
 import contextlib
+import errno
 import socket
 import stat
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ class Address:
 
     text: str
     is_unix: bool = False
+    key: str = "http.addr"
+    """Where the configuration has it."""
 
     @property
     def host_and_port(self) -> tuple[str, int]:
@@ -28,7 +31,7 @@ class Address:
         host, colon, port = self.text.rpartition(":")
         if not colon or not port.isdecimal() or not port.isascii() or int(port) > 65535:  # noqa: PLR2004 - the largest
             msg = f"{self.text!r} is no address; write host:port, such as 127.0.0.1:5000"
-            raise ConfigurationError([Mistake("http.addr", msg)])
+            raise ConfigurationError([Mistake(self.key, msg)])
         return host.strip("[]"), int(port)
 
     def bind(self, count: int) -> list[socket.socket]:
@@ -41,10 +44,23 @@ class Address:
             return [_bind_unix(self.text)] if self.is_unix else _bind_tcp(*self.host_and_port, count)
         except UnicodeError:
             msg = f"{self.text!r} is no address; write host:port, such as 127.0.0.1:5000"
-            raise ConfigurationError([Mistake("http.addr", msg)]) from None
+            raise ConfigurationError([Mistake(self.key, msg)]) from None
         except OSError as exc:
-            msg = f"cannot listen on {self.text}: {exc.strerror or exc}; is another registry running there?"
-            raise ConfigurationError([Mistake("http.addr", msg)]) from exc
+            msg = f"cannot listen on {self.text}: {exc.strerror or exc}{self._advice(exc)}"
+            raise ConfigurationError([Mistake(self.key, msg)]) from exc
+
+    def _advice(self, exc: OSError) -> str:
+        """What to do about it."""
+        match exc.errno:
+            case errno.EADDRINUSE:
+                return "; is another registry running there?"
+            case errno.EACCES | errno.EPERM if self.is_unix:
+                return f"; this user needs the right to write in {Path(self.text).absolute().parent}"
+            case errno.EACCES | errno.EPERM:
+                return "; a port below 1024 needs CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=), or take 5000"
+            case errno.EADDRNOTAVAIL:
+                return "; this machine has no such address, or not yet"
+        return ""
 
 
 def _bind_tcp(host: str, port: int, count: int) -> list[socket.socket]:

@@ -10,7 +10,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from moorage.auth.serials import load_certificates
 from moorage.errors import ConfigurationError, Mistake
+from moorage.server.pem import fault_of, kinds_of
 
 _SIZE_LIMIT_BYTES = 4 << 20
 _OTHERS = 0o007
@@ -69,11 +71,16 @@ def _chain(path: str, file: Path, mistakes: list[Mistake]) -> tuple[x509.Certifi
     data = _content(path, file, mistakes)
     if data is None:
         return None, []
+    if b"-----BEGIN CERTIFICATE-----" not in data:
+        reason = f"has no certificate{kinds_of(data)}; PEM is needed, which begins with -----BEGIN CERTIFICATE-----"
+        mistakes.append(Mistake(path, f"{file} {reason}"))
+        return None, []
     try:
-        found = x509.load_pem_x509_certificates(data)
-    except ValueError as exc:
-        reason = "has no certificate" if b"-----BEGIN CERTIFICATE-----" not in data else f"is damaged: {exc}"
-        mistakes.append(Mistake(path, f"{file} {reason}; PEM is needed, which begins with -----BEGIN CERTIFICATE-----"))
+        found = load_certificates(data)
+    except ValueError:
+        number = data.count(b"-----BEGIN CERTIFICATE-----")
+        reason = "is damaged: its certificate cannot be read" if number == 1 else "is damaged: one cannot be read"
+        mistakes.append(Mistake(path, f"{file} {reason}; write it anew from where it came"))
         return None, []
     return found[0], found[1:]
 
@@ -87,7 +94,9 @@ def _private_key(path: str, file: Path, mistakes: list[Mistake]) -> PrivateKeyTy
     except TypeError:
         reason = f"is locked by a passphrase; write it without one: openssl pkey -in {file} -out NEW"
     except (ValueError, UnsupportedAlgorithm):
-        reason = "has no private key; PEM is needed, which begins with -----BEGIN PRIVATE KEY-----"
+        reason = f"has no private key{kinds_of(data)}; PEM is needed, which begins with -----BEGIN PRIVATE KEY-----"
+        if b"PRIVATE KEY-----" in data:
+            reason = "is damaged: its private key cannot be read; write it anew from where it came"
     mistakes.append(Mistake(path, f"{file} {reason}"))
     return None
 
@@ -101,6 +110,9 @@ def _content(path: str, file: Path, mistakes: list[Mistake]) -> bytes | None:
         return None
     if len(data) > _SIZE_LIMIT_BYTES:
         mistakes.append(Mistake(path, f"{file} has more than {_SIZE_LIMIT_BYTES >> 20} MiB and is no PEM file"))
+        return None
+    if fault := fault_of(data):
+        mistakes.append(Mistake(path, f"{file} {fault}"))
         return None
     return data
 

@@ -14,16 +14,20 @@ from pathlib import Path
 from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.errors import MoorageError
+from moorage.http.beside import Neighbour
 from moorage.server import worker
 from moorage.server.address import Address
 from moorage.server.metrics_folder import metrics_folder
+from moorage.server.open_files import raise_open_files
 from moorage.server.tls import ServerTLS
-from moorage.telemetry import configure, get_log
+from moorage.telemetry import LEVELS, configure, get_log, set_level
 from moorage.wiring.registry import log_settings
 
 _log = get_log("supervisor")
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_OTHERS = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
+"""Administrators and log rotation send them to daemons, and mean no end by it."""
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *_OTHERS}
 _CANNOT_START = 3
 """A worker's exit status when trying again is of no use."""
 _QUICK_S = 5.0
@@ -56,6 +60,10 @@ class Supervisor:
     debug_tls: ServerTLS | None
     on_ready: Callable[[str], None]
     """Called once, with the address, when every worker answers."""
+    tokens: Neighbour | None = None
+    """As of :attr:`worker.Station.tokens`."""
+    reread_level: Callable[[], str] | None = None
+    """Reads the configuration once more, for the level of the log; None: there is none to read."""
     is_shared: bool = True
     """Whether processes share storage: then one of its own keeps house."""
     _workers: list[_Worker] = field(default_factory=list)
@@ -74,9 +82,10 @@ class Supervisor:
             ConfigurationError: the addresses cannot be bound.
         """
         http = self.config.http
+        raise_open_files()
         self._listeners = Address(http.addr, is_unix=http.net == "unix").bind(self.count)
         if http.debug.addr:
-            self._debug_listeners = Address(http.debug.addr).bind(self.count)
+            self._debug_listeners = Address(http.debug.addr, key="http.debug.addr").bind(self.count)
         self._secret = _upload_key(http.secret)
         self._lifeline, self._ready = os.pipe(), os.pipe()
         os.set_blocking(self._ready[0], False)
@@ -112,7 +121,9 @@ class Supervisor:
                     self.on_ready(_shown(self._listeners[0]))
                     if self.is_shared:  # Not before: it has nothing to do with the first answer.
                         self._workers.append(_Worker(worker.HOUSEKEEPER))
-            if caught is not None and caught.si_signo != signal.SIGCHLD:
+            if caught is not None and caught.si_signo in _OTHERS:
+                self._note(signal.Signals(caught.si_signo))
+            elif caught is not None and caught.si_signo != signal.SIGCHLD:
                 return self._stop(signal.Signals(caught.si_signo))
             if self._reap():
                 self._stop(signal.SIGTERM)
@@ -121,6 +132,30 @@ class Supervisor:
             for place in self._workers:
                 if place.pid == 0 and place.restart_at <= now:
                     self._start(place)
+
+    def _note(self, name: signal.Signals) -> None:
+        """Do what a signal asks for, as far as that is not done without it, and say what was done."""
+        if name is not signal.SIGHUP:
+            message = "nothing to do: logs go to stdout or stderr, so that there is none to open again"
+            _log.info(message, caught=name.name)
+            return
+        before = level = self.config.log.level
+        try:
+            level = before if self.reread_level is None else self.reread_level()
+        except MoorageError as exc:
+            _log.error("the configuration cannot be read again; nothing has changed", caught=name.name, error=str(exc))
+            return
+        if LEVELS[level] < LEVELS[before]:
+            set_level(level)  # Before the line, which may be one that was not written until now.
+        _log.info(
+            "read again: log.level; certificates, keys, passwords and rules are, whenever their files change; "
+            "everything else of the configuration needs a restart",
+            caught=name.name,
+            log_level=level,
+        )
+        set_level(level)
+        log = self.config.log.model_copy(update={"level": level})
+        self.config = self.config.model_copy(update={"log": log})
 
     def _pause(self, waiting: int) -> float:
         if waiting:
@@ -145,7 +180,7 @@ class Supervisor:
         try:
             # They stay blocked until there is somebody to take them: a start that is cut off would not close its files.
             for name in _SIGNALS:
-                signal.signal(name, signal.SIG_DFL)
+                signal.signal(name, signal.SIG_IGN if name in _OTHERS else signal.SIG_DFL)
             _name_process(number)
             os.close(self._lifeline[1])
             self._close_others(number)
@@ -160,6 +195,7 @@ class Supervisor:
                 secret=self._secret,
                 lifeline=self._lifeline[0],
                 announce=lambda: _write_byte(self._ready[1]),
+                tokens=self.tokens,
                 metrics=self._metrics,
             )
             worker.run(self.config, station)

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,13 +19,16 @@ from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.errors import BackendError
 from moorage.gc.agent import Observer
+from moorage.http.beside import Beside, Handler, Neighbour
 from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
 from moorage.server.chores import housekeeping
+from moorage.server.open_files import watch_open_files
 from moorage.server.scheduling import step_back
 from moorage.server.tls import CHECK_S, ServerTLS
 from moorage.telemetry import get_log
 from moorage.wiring.collection import row_counts
+from moorage.wiring.guards import token_path
 from moorage.wiring.registry import Registry, build
 
 _log = get_log("worker")
@@ -64,6 +67,8 @@ class Station:
     """The reading end of a pipe that closes when the supervisor is gone."""
     announce: Callable[[], None]
     """To be called when requests are answered."""
+    tokens: Neighbour | None = None
+    """What gives tokens; None: the registry is no token server."""
     metrics: Path | None = None
     """The folder in which the node's processes count; None: metrics are off."""
 
@@ -85,7 +90,7 @@ async def _keep_house(config: Config, station: Station) -> None:
     stop = _StopSignal(station.lifeline)
     observer, on_damage = _observers(station)
     registry = await build(config, station.store, secret=station.secret, observer=observer, on_damage=on_damage)
-    async with housekeeping(config, registry):
+    async with housekeeping(config, registry), _kept(station.tokens):
         await stop.wait()
     await _flush_once(registry.metadata.flushes)
     await registry.close()
@@ -100,7 +105,7 @@ async def _serve(config: Config, station: Station) -> None:
     for part in kept_fresh:
         part.refresh(at_once=True)  # The supervisor may have started long ago.
     async with contextlib.AsyncExitStack() as stack:
-        connections = ConnectionServer(registry.app)
+        connections = ConnectionServer(_front(config, registry, station))
         server = web.ServerRunner(connections, handle_signals=False, shutdown_timeout=_CUT_S)
         await server.setup()
         for listener in station.listeners:
@@ -117,9 +122,11 @@ async def _serve(config: Config, station: Station) -> None:
         stack.push_async_callback(server.cleanup)
         if station.number == 0 and not registry.storage.is_shared:
             await stack.enter_async_context(housekeeping(config, registry))
+            await stack.enter_async_context(_kept(station.tokens))
         if station.number == 0 and tls is not None:
             stack.callback(tls.begin_issuing())
         stack.callback(asyncio.create_task(_refresh(kept_fresh)).cancel)
+        stack.callback(asyncio.create_task(watch_open_files()).cancel)
         flushing = asyncio.create_task(_flush(registry.metadata.flushes))
         stack.push_async_callback(_ended, flushing)
         gc.collect()
@@ -130,6 +137,27 @@ async def _serve(config: Config, station: Station) -> None:
         await _drain(server, connections, config.http.draintimeout if drains else timedelta(0))
     await _flush_once(registry.metadata.flushes)
     await registry.close()
+
+
+@contextlib.asynccontextmanager
+async def _kept(tokens: Neighbour | None) -> AsyncIterator[None]:
+    """While the keys of tokens, if there are any, are looked after."""
+    if tokens is None:
+        yield
+        return
+    task = asyncio.create_task(tokens.keep())
+    try:
+        yield
+    finally:
+        await _ended(task)
+
+
+def _front(config: Config, registry: Registry, station: Station) -> Handler:
+    """What answers requests: the registry, and with it what gives tokens for it if it is to."""
+    if station.tokens is None:
+        return registry.app
+    path = token_path(config)
+    return Beside(registry.app, station.tokens.app(path), path=path)
 
 
 def _observers(station: Station) -> tuple[Observer | None, Callable[[], None] | None]:

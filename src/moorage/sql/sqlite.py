@@ -20,6 +20,7 @@ from typing import NoReturn, Self
 
 from moorage.errors import BackendError, DatabaseConflict, DatabaseUnavailable, StorageFull
 from moorage.sql.base import Database, Query, Row, Session, Value, microseconds
+from moorage.sql.private_files import make_private
 from moorage.sql.reserve import Reserve
 from moorage.sql.sqlite_lists import expanded
 from moorage.sql.write_ahead import switch_on
@@ -326,6 +327,7 @@ class _SqliteSession(Session):
 
 
 def _connect(path: Path, *settings: str) -> sqlite3.Connection:
+    make_private(path)
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
         _set_up(connection, settings)

@@ -6,7 +6,7 @@ Source: Docker token authentication specification, and its OAuth2 part; RFC 6749
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import parse_qs
@@ -83,12 +83,14 @@ class TokenApp:
         users: Callable[[], PasswordFile],
         *,
         refresh_lifetime: timedelta,
+        paths: Collection[str] = PATHS,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._issuer = issuer
         self._guard = guard
         self._users = users
         self._refresh_lifetime = refresh_lifetime
+        self._paths = paths
         self._now = now
         self._bodies = Bodies()
 
@@ -113,8 +115,8 @@ class TokenApp:
     async def _answer(self, call: Call) -> Response:
         if call.path == "/":
             return Response(200, {}, b"{}")
-        if call.path not in PATHS:
-            msg = "there is nothing at this path; tokens are at /token and /auth/token"
+        if call.path not in self._paths:
+            msg = f"there is nothing at this path; tokens are at {' and '.join(sorted(self._paths, reverse=True))}"
             raise RouteUnknown(msg)
         if call.request.method == "GET":
             return await self._by_get(call)

@@ -1,6 +1,7 @@
 """``moorage token explain``: the decision that a token would be made by, in words."""
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ from moorage.token_server.files import open_rules, open_users
 from moorage.token_server.rules import EVERYBODY
 from moorage.token_server.scopes import ScopeInvalid, parse_scopes
 from moorage.token_server.settings import Settings
+
+_CONCERNS = 20
 
 
 class Explained(NamedTuple):
@@ -43,3 +46,13 @@ def explain_all(settings_path: Path, user: str, scopes: Sequence[str]) -> Sequen
         for scope in asked
         for verdict in rules.explain(somebody, scope)
     ]
+
+
+def concerns_about(settings_path: Path, user: str) -> Sequence[str]:
+    """What a user has by having the name of something else, which nobody may have meant.
+
+    Raises:
+        ConfigurationError: a file cannot be used.
+    """
+    rules = open_rules(Settings.read(settings_path)).get()
+    return [] if user == EVERYBODY else list(islice(rules.concerns([user]), _CONCERNS))

@@ -51,6 +51,13 @@ def matches(pattern: str, name: str, user: str | None) -> bool:
     return _is_name(name) and compiled.fullmatch(name) is not None
 
 
+def place_of(pattern: str, user: str) -> str:
+    """What ``{user}`` in a pattern makes a user's own: the name up to it; empty if that is no certain name."""
+    head, mark, tail = pattern.partition(USER)
+    place = f"{head}{user}{tail.partition('/')[0]}"
+    return place if mark and "*" not in place and _is_name(place) else ""
+
+
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str, user: str | None) -> "re2._Regexp | None":
     """RE2, in which no pattern can hang; None if it is for users of whom there is none, or who cannot have one."""

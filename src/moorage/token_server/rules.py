@@ -1,7 +1,7 @@
 """The rules: users, patterns of repositories, actions. Whatever no rule allows is not allowed."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
@@ -11,7 +11,7 @@ from moorage.config.documents import NotYAML, plain, read_document
 from moorage.config.messages import mistakes_of
 from moorage.config.section import Section, now
 from moorage.errors import Mistake
-from moorage.token_server.patterns import check_pattern, matches
+from moorage.token_server.patterns import USER, check_pattern, matches, place_of
 from moorage.token_server.scopes import Scope
 
 EVERYBODY = "anonymous"
@@ -121,6 +121,17 @@ class Rules:
                 others = [each for each in _EACH if each not in scope.actions]
                 verdicts += [_verdict(each, fitting, f"{_named(user)} on {scope.name}") for each in others]
         return verdicts
+
+    def concerns(self, users: Iterable[str]) -> Iterator[str]:
+        """Which *users* have a name that makes ``{user}`` in one rule what another rule means by something else."""
+        fixed = [pattern for rule in self.rules for pattern in rule.repositories if USER not in pattern]
+        for user in users:
+            for number, rule in enumerate(self.rules, 1):
+                if USER in "".join(rule.repositories) and self._who(rule, user):
+                    places = {place for pattern in rule.repositories if (place := place_of(pattern, user))}
+                    for other in fixed:
+                        if any(f"{other}/".startswith(f"{place}/") for place in places):
+                            yield f"the user {user[:60]!r} has by {USER} of rule {number} what another calls {other}"
 
     def _of_registry(self, user: str | None, name: str, action: str) -> Verdict:
         for number, rule in enumerate(self.rules, 1):

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from moorage.auth.tokens import ENTRIES_LIMIT
-
 _KIND = re.compile(r"([a-z0-9]+)(?:\([a-z0-9]+\))?", re.ASCII)
 _ACTIONS = re.compile(r"(?:[a-z]{0,20}|\*)(?:,(?:[a-z]{0,20}|\*))*", re.ASCII)
 _LENGTH_LIMIT = 1000
+
+SCOPES_LIMIT = 100
+"""That one token is asked for."""
 
 
 class ScopeInvalid(ValueError):
@@ -41,8 +42,8 @@ def parse_scopes(values: Iterable[str]) -> tuple[Scope, ...]:
         for word in value.split():
             kind, name, actions = _parts(word)
             found.setdefault((kind, name), {}).update(dict.fromkeys(actions))
-            if len(found) > ENTRIES_LIMIT:
-                msg = f"a token is for {ENTRIES_LIMIT} scopes at most"
+            if len(found) > SCOPES_LIMIT:
+                msg = f"a token is for {SCOPES_LIMIT} scopes at most"
                 raise ScopeInvalid(msg)
     return tuple(Scope(kind, name, tuple(actions)) for (kind, name), actions in found.items())
 

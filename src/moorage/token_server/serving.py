@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from moorage.http.connection import ConnectionServer
 from moorage.server.address import Address
 from moorage.server.tls import CHECK_S, FileTLS, Terms
 from moorage.telemetry import get_log
-from moorage.token_server.app import TokenApp
+from moorage.token_server.app import PATHS, TokenApp
 from moorage.token_server.files import open_rules, open_users, reading
 from moorage.token_server.issuing import TokenIssuer
 from moorage.token_server.key_ring import FILE_LIMIT_BYTES, KeyFolder, KeyRing
@@ -26,6 +27,7 @@ from moorage.token_server.settings import Settings
 
 _TIDY_S = 3600.0
 _DRAIN_S = 5.0
+_CONCERNS = 20
 
 T = TypeVar("T")
 
@@ -51,15 +53,36 @@ class TokenServer:
         self.tls = self._tls()
         if self._mistakes or users is None or found is None or ring is None:
             raise ConfigurationError(self._mistakes)
+        self._users, self._rules, self._ring_of = users, found, ring
+        self._said: tuple[object, object] | None = None
+        self.say_concerns()
+
+    def app(self, path: str = "") -> TokenApp:
+        """What answers requests, one a process; *path*: only there, instead of where a token server usually is."""
+        settings = self._settings
         issuer = TokenIssuer(
             issuer=settings.issuer,
             service=settings.service,
             lifetime=settings.lifetime,
-            rules=found.get,
-            ring=ring.get,
+            rules=self._rules.get,
+            ring=self._ring_of.get,
         )
-        guard = PasswordGuard(settings.service, users.get)
-        self.app = TokenApp(issuer, guard, users.get, refresh_lifetime=settings.refreshlifetime)
+        guard = PasswordGuard(settings.service, self._users.get)
+        paths = frozenset({path}) if path else PATHS
+        return TokenApp(issuer, guard, self._users.get, refresh_lifetime=settings.refreshlifetime, paths=paths)
+
+    async def keep(self) -> None:
+        """Look after the keys, and after who has which name, until cancelled."""
+        await asyncio.gather(self._tidy(), self._look())
+
+    def say_concerns(self) -> None:
+        """Warn of users who get by ``{user}`` what is another rule's; again only when a file has changed."""
+        now = self._rules.get(), self._users.get()
+        if self._said is not None and all(one is other for one, other in zip(now, self._said, strict=True)):
+            return
+        self._said = now
+        for concern in islice(now[0].concerns(now[1].hashes), _CONCERNS):
+            _log.warning(concern)
 
     def run(self, on_ready: Callable[[], object]) -> None:
         """Serve until SIGTERM or SIGINT; *on_ready* is called when requests are answered.
@@ -72,14 +95,14 @@ class TokenServer:
             runner.run(self._serve(listener, on_ready))
 
     async def _serve(self, listener: socket.socket, on_ready: Callable[[], object]) -> None:
-        server = web.ServerRunner(ConnectionServer(self.app), handle_signals=False, shutdown_timeout=_DRAIN_S)
+        server = web.ServerRunner(ConnectionServer(self.app()), handle_signals=False, shutdown_timeout=_DRAIN_S)
         await server.setup()
         context = None if self.tls is None else self.tls.context
         await web.SockSite(server, listener, ssl_context=context).start()
         stop = asyncio.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
-        chores = [asyncio.create_task(self._refresh()), asyncio.create_task(self._tidy())]
+        chores = [asyncio.create_task(chore()) for chore in (self._refresh, self.keep)]
         on_ready()
         await stop.wait()
         for chore in chores:
@@ -91,6 +114,11 @@ class TokenServer:
         while self.tls is not None:
             await asyncio.sleep(CHECK_S)
             self.tls.refresh()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            self.say_concerns()
 
     async def _tidy(self) -> None:
         """Drop keys that nothing needs any more."""

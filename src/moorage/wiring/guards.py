@@ -32,12 +32,19 @@ def guard(config: Config) -> Guard:
             verifier = Verifier(
                 issuer=auth.issuer, service=auth.service, algorithms=auth.signingalgorithms or ALGORITHMS
             )
-            path = (auth.autoredirectpath or _REDIRECT_PATH) if auth.autoredirect else ""
+            path = token_path(config) if auth.autoredirect else ""
             return TokenGuard(verifier, _keys(auth), Realm(url=auth.realm, path=path))
         case HtpasswdAuth() as auth:
             return PasswordGuard(auth.realm, _users(auth).get)
         case NoAuth() | None:
             return OpenGuard()
+
+
+def token_path(config: Config) -> str:
+    """Where a registry that is its own token server gives tokens."""
+    auth = config.auth
+    path = auth.autoredirectpath if isinstance(auth, TokenAuth) and auth.autoredirect else ""
+    return path or _REDIRECT_PATH
 
 
 def concerns(config: Config) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import threading
+from collections.abc import Callable
 from itertools import chain
 
 import bcrypt
@@ -257,7 +258,7 @@ class TestGuessing:
         assert {type(end) for end in ends} == {Unauthorized}
 
     async def test_whoever_mistypes_elsewhere_is_told_so_while_others_guess(self, world: World) -> None:
-        waiting = [await world.guessing(64, f"198.51.100.{number}") for number in range(3)]
+        waiting = [await world.guessing(64, f"198.51.{number}.1") for number in range(3)]
         typing = await world.guessing(1, HONEST)
         assert await world.ask(basic("eve", "word"), HONEST) == "eve"
         world.waking.set()
@@ -282,7 +283,7 @@ class TestGuessing:
         assert len(world.checks) == checked + 1
 
     async def test_all_that_wait_have_a_limit(self, world: World) -> None:
-        waiting = [await world.guessing(64, f"198.51.100.{number}") for number in range(16)]
+        waiting = [await world.guessing(64, f"198.51.{number}.1") for number in range(16)]
         checked = len(world.checks)
         for password in ("typo", "secret"):
             with pytest.raises(TooManyRequests):
@@ -292,6 +293,73 @@ class TestGuessing:
         await asyncio.gather(*chain.from_iterable(waiting), return_exceptions=True)
         assert await world.ask(basic("ada", "secret"), HONEST) == "ada"
         assert len(world.guard._waiting) == 0
+
+    @pytest.mark.parametrize(
+        ("stranger", "neighbour"),
+        [
+            (lambda number: f"2001:db8:5:{number:x}::1", "2001:db8:5:ffff::1"),
+            (lambda number: f"2001:db8:5:ff{number % 256:02x}::1", "2001:db8:5:ff00::1"),
+            (lambda number: f"198.51.100.{number}", "198.51.100.255"),
+        ],
+        ids=["/48", "/56", "/24"],
+    )
+    async def test_a_stranger_with_a_whole_network_keeps_no_new_login_out(
+        self, world: World, stranger: Callable[[int], str], neighbour: str
+    ) -> None:
+        """150 connections, each from an address of its own, at once: most are sent away, and nobody else is."""
+        gate = threading.Event()
+        world.gates = {f"{stranger(number)} 0".encode(): gate for number in range(150)}
+        world.waking.clear()
+        tasks = [
+            asyncio.create_task(world.ask(basic("ada", f"{stranger(number)} 0"), stranger(number)))
+            for number in range(150)
+        ]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        honest = asyncio.create_task(world.ask(basic("eve", "word"), HONEST))
+        await asyncio.sleep(0)
+        assert not honest.done()
+        gate.set()
+        assert await honest == "eve"
+        world.waking.set()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert sum(isinstance(end, TooManyRequests) for end in ends) >= 20
+        # From now on the whole of it is suspect, and a stranger's next address is no new one.
+        gate.clear()
+        world.gates[b"next"] = gate
+        waiting = asyncio.create_task(world.ask(basic("ada", "next"), neighbour))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert world.guard._lanes["suspect"].waiting == 1
+        gate.set()
+        with pytest.raises(Unauthorized):
+            await waiting
+
+    async def test_where_a_password_was_right_lately_neighbours_do_not_matter(self, world: World) -> None:
+        home = "2001:db8:5:1::1"
+        await world.ask(basic("eve", "word"), home)
+        world.now += 400  # The password is not remembered any more.
+        gate = threading.Event()
+        world.gates = {f"guess {number}".encode(): gate for number in range(300)}
+        world.waking.clear()
+        tasks = [
+            asyncio.create_task(world.ask(basic("ada", f"guess {number}"), f"2001:db8:5:{number + 2:x}::1"))
+            for number in range(300)
+        ]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert await world.ask(basic("eve", "word"), home) == "eve"
+        gate.set()
+        world.waking.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        world.slept.clear()
+        await world.refused(basic("eve", "typo"), home)
+        assert world.slept == [0.1]
+
+    async def test_colleagues_behind_one_private_network_are_not_one_stranger(self, world: World) -> None:
+        for number in range(30):
+            await world.refused(basic("ada", "wrong"), f"10.0.0.{number}")
+        assert world.slept == [0.1] * 30
 
     async def test_a_client_that_hangs_up_takes_nothing_from_the_others(self, world: World) -> None:
         gate = world.gates[b"secret"] = threading.Event()
@@ -315,7 +383,7 @@ class TestGuessing:
         await asyncio.gather(*tasks, return_exceptions=True)
         while world.guard._checking:  # noqa: ASYNC110 - checks end by themselves
             await asyncio.sleep(0.01)
-        assert [lane.waiting for lane in world.guard._lanes.values()] == [0, 0]
+        assert [lane.waiting for lane in world.guard._lanes.values()] == [0, 0, 0]
         assert await world.ask(basic("ada", "secret"), GUESSING) == "ada"
 
     async def test_no_log_line_holds_a_password(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:

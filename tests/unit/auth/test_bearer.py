@@ -36,8 +36,15 @@ class World:
         self.issuer = Issuer(folder)
         self.keys = TrustedKeys([self.issuer.certificate])
         self.now = time.time()
+        self.elapsed = 0.0
         self.verifier = Counting(issuer=ISSUER, service=SERVICE)
-        self.guard = TokenGuard(self.verifier, lambda: self.keys, realm or Realm(url=REALM), now=lambda: self.now)
+        self.guard = TokenGuard(
+            self.verifier,
+            lambda: self.keys,
+            realm or Realm(url=REALM),
+            now=lambda: self.now,
+            monotonic=lambda: self.elapsed,
+        )
 
     async def refusal(self, headers: dict[str, str], wanted: tuple[Access, ...] = PULL) -> str:
         with pytest.raises(Unauthorized) as caught:
@@ -78,6 +85,32 @@ async def test_a_remembered_token_ends_when_it_expires(world: World) -> None:
     assert world.verifier.count == 1
     world.now += 4
     assert "the token has expired" in await world.refusal(headers)
+
+
+async def test_a_remembered_token_is_refused_when_the_clock_is_put_back_to_before_it(world: World) -> None:
+    headers = world.issuer.bearer(("group/app", "pull"), lifetime_s=100)
+    await world.guard.check(Visitor(headers), PULL)
+    world.now -= 3600
+    assert "the token is not valid yet" in await world.refusal(headers)
+
+
+async def test_a_remembered_token_is_refused_when_the_clock_is_put_back_to_before_its_certificate(world: World) -> None:
+    world.keys = TrustedKeys([certificate(world.issuer.key, begins=timedelta(days=-1))])
+    headers = world.issuer.bearer(("group/app", "pull"), nbf=None)
+    await world.guard.check(Visitor(headers), PULL)
+    world.now -= 2 * 86400
+    assert "is not valid before" in await world.refusal(headers)
+
+
+async def test_a_token_is_not_remembered_for_longer_than_it_was_good_for_though_the_clock_stands(world: World) -> None:
+    headers = world.issuer.bearer(("group/app", "pull"), lifetime_s=100)
+    await world.guard.check(Visitor(headers), PULL)
+    world.elapsed += 100 + LEEWAY_S - 2
+    await world.guard.check(Visitor(headers), PULL)
+    assert world.verifier.count == 1
+    world.elapsed += 4
+    await world.guard.check(Visitor(headers), PULL)
+    assert world.verifier.count == 2
 
 
 async def test_a_remembered_token_ends_with_its_certificate(world: World) -> None:

@@ -134,7 +134,7 @@ storage.delete: enabled
 storage.redirect: disable expirydelay exceptions
 storage.tag: concurrencylimit
 auth.silly: realm service
-auth.token: realm service issuer rootcertbundle autoredirect autoredirectpath signingalgorithms jwks
+auth.token: realm service issuer rootcertbundle autoredirect autoredirectpath signingalgorithms jwks server
 auth.htpasswd: realm path
 """
 

@@ -85,3 +85,17 @@ def test_the_socket_of_a_killed_server_is_replaced(tmp_path: Path) -> None:
     assert path.is_socket()
     with bound(Address(str(path), is_unix=True)), socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
+
+
+def test_the_debug_address_is_named_where_it_is_the_one_that_is_taken() -> None:
+    with bound(Address("127.0.0.1:0")) as (listener,):
+        taken = Address(f"127.0.0.1:{listener.getsockname()[1]}", key="http.debug.addr")
+        with pytest.raises(ConfigurationError, match=r"http\.debug\.addr.*another registry") as caught:
+            taken.bind(1)
+    assert [mistake.path for mistake in caught.value.mistakes] == ["http.debug.addr"]
+
+
+def test_a_folder_that_is_not_there_is_not_said_to_be_another_registry(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="No such file") as caught:
+        Address(str(tmp_path / "absent" / "s"), is_unix=True).bind(1)
+    assert "another registry" not in str(caught.value)

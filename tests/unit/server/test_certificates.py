@@ -1,5 +1,7 @@
 """PEM files that cannot be used: what is said names the file and what would be right."""
 
+import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,9 +42,9 @@ def test_both_files_are_named_where_neither_is_there(tmp_path: Path) -> None:
 def test_files_the_wrong_way_round_are_told_apart(authority: Authority) -> None:
     made = authority.certify("registry.example.com")
     assert mistakes_of(made.key, made.certificate) == {
-        "http.tls.certificate": f"{made.key} has no certificate; PEM is needed, which begins with "
+        "http.tls.certificate": f"{made.key} has no certificate, but PRIVATE KEY; PEM is needed, which begins with "
         "-----BEGIN CERTIFICATE-----",
-        "http.tls.key": f"{made.certificate} has no private key; PEM is needed, which begins with "
+        "http.tls.key": f"{made.certificate} has no private key, but CERTIFICATE; PEM is needed, which begins with "
         "-----BEGIN PRIVATE KEY-----",
     }
 
@@ -116,3 +118,52 @@ def test_each_file_of_authorities_that_has_none_is_named(authority: Authority, t
     with pytest.raises(ConfigurationError) as raised:
         check_authorities("http.tls.clientcas", (authority.certificate, key, tmp_path / "absent"))
     assert [mistake.path for mistake in raised.value.mistakes] == ["http.tls.clientcas[1]", "http.tls.clientcas[2]"]
+
+
+LOCKED_OLD = (
+    b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n"
+    b"\nAAAA\n-----END RSA PRIVATE KEY-----\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda pem: pem.rstrip() + pem, "has two blocks on one line, line "),
+        (lambda pem: pem.replace(b"\n", b" "), "on line 1, which needs a line of its own"),
+        (lambda pem: pem.replace(b"\n", b"\\n"), "has \\n written out where lines should end"),
+        (lambda pem: b"  " + pem, "on line 1, which needs a line of its own"),
+        (lambda pem: b"\xef\xbb\xbf" + pem, "begins with a byte order mark"),
+        (lambda pem: pem.decode().encode("utf-16"), "is UTF-16 text"),
+        (lambda _: b" \n", "is empty"),
+        (lambda pem: pem[:100], "ends in the middle of a block"),
+        (lambda _: b"0\x82\x01\x01", "is DER, not PEM"),
+    ],
+)
+def test_text_that_is_no_pem_is_told_of_certificates_and_keys_alike(
+    authority: Authority, tmp_path: Path, spoil: Callable[[bytes], bytes], says: str
+) -> None:
+    made = authority.certify("registry.example.com")
+    certificate, key = tmp_path / "spoilt.crt", tmp_path / "spoilt.key"
+    certificate.write_bytes(spoil(made.certificate.read_bytes()))
+    key.write_bytes(spoil(made.key.read_bytes()))
+    found = mistakes_of(certificate, key)
+    assert set(found) == {"http.tls.certificate", "http.tls.key"}
+    assert all(says in message for message in found.values()), found
+
+
+def test_line_ends_of_dos_and_text_around_blocks_are_no_mistake(authority: Authority, tmp_path: Path) -> None:
+    made = authority.certify("registry.example.com")
+    certificate, key = tmp_path / "dos.crt", tmp_path / "dos.key"
+    certificate.write_bytes(b"Bag Attributes\r\n" + made.certificate.read_bytes().replace(b"\n", b"\r\n"))
+    key.write_bytes(made.key.read_bytes().replace(b"\n", b"\r\n"))
+    read_pair("http.tls", certificate, key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+
+def test_an_old_key_behind_a_passphrase_is_told_too(authority: Authority, tmp_path: Path) -> None:
+    made = authority.certify("registry.example.com")
+    (tmp_path / "locked").write_bytes(LOCKED_OLD)
+    (message,) = mistakes_of(made.certificate, tmp_path / "locked").values()
+    assert "is locked by a passphrase" in message

@@ -6,10 +6,11 @@ import os
 import platform
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 
-from moorage.server.scheduling import step_back
+from moorage.server.scheduling import step_back, usable_processors
 
 _SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}
 _FORK = multiprocessing.get_context("fork")
@@ -56,3 +57,30 @@ def test_elsewhere_it_is_nice_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: pytest.fail("there is no number to call"))
     step_back(5)
     assert called == [5]
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "files", "count"),
+    [
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "100000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/not/here\n", {"cpu.max": "10000 100000\n"}, 1),
+        (
+            "3:cpu,cpuacct:/x\n",
+            {"cpu,cpuacct/x/cpu.cfs_quota_us": "90000", "cpu,cpuacct/x/cpu.cfs_period_us": "100000"},
+            1,
+        ),
+        ("0::/\n", {"cpu.max": "100000000 100000\n"}, 0),
+        ("0::/\n", {"cpu.max": "nonsense\n"}, 0),
+        ("3:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 0),
+        ("", {}, 0),
+    ],
+)
+def test_processors_are_counted_by_what_may_be_used(
+    tmp_path: Path, cgroup: str, files: dict[str, str], count: int
+) -> None:
+    """A count of 0 here: nothing but the affinity limits it."""
+    for name, text in {"proc/self/cgroup": cgroup, **{f"sys/fs/cgroup/{name}": files[name] for name in files}}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert usable_processors(root=tmp_path) == (count or len(os.sched_getaffinity(0)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from moorage.telemetry import AccessLog, AccessRecord, LogSettings, request_id
+from moorage.telemetry import AccessLog, AccessRecord, LogSettings, request_id, set_level
 
 HOSTILE = [
     '"',
@@ -124,7 +124,12 @@ async def test_nothing_is_written_twice_and_nothing_without_lines(pipe: tuple[in
     [("info", False, True), ("debug", False, True), ("warn", False, False), ("info", True, False)],
 )
 def test_it_can_be_switched_off(level: str, *, disabled: bool, is_enabled: bool, pipe: tuple[int, int]) -> None:
-    assert AccessLog(LogSettings(level=level, fields={}, access_disabled=disabled)).is_enabled is is_enabled
+    log = AccessLog(LogSettings(level=level, fields={}, access_disabled=disabled))
+    try:
+        set_level(level)
+        assert log.is_enabled is is_enabled
+    finally:
+        set_level("trace")
 
 
 @pytest.mark.parametrize("given_id", ["a", "01JABC", "0af7651916cd43dd8448eb211c80319c", "a.b-c_d:e/f+g=@", "x" * 128])

@@ -160,3 +160,19 @@ def test_every_mistake_of_a_file_is_named_with_its_place(text: str, mistakes: di
 def test_a_number_as_a_users_name_is_told() -> None:
     with pytest.raises(RulesInvalid, match=r"rules\[0\]\.users\[0\]: text is needed"):
         Rules.parse(b"rules: [{users: [007], registry: [catalog]}]")
+
+
+def test_a_user_whose_name_is_another_rules_place_is_named() -> None:
+    assert list(RULES.concerns(["ada", "team", "public"])) == [
+        "the user 'team' has by {user} of rule 3 what another calls team/**",
+        "the user 'team' has by {user} of rule 3 what another calls team/app",
+        "the user 'public' has by {user} of rule 3 what another calls public/*",
+    ]
+    assert (
+        list(
+            Rules.parse(
+                b"rules: [{users: ['*'], repositories: ['home/{user}/**', 'team/**'], actions: [pull]}]"
+            ).concerns(["team"])
+        )
+        == []
+    )

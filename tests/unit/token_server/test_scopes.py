@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.auth.tokens import ENTRIES_LIMIT
-from moorage.token_server.scopes import Scope, ScopeInvalid, parse_scopes
+from moorage.token_server.scopes import SCOPES_LIMIT, Scope, ScopeInvalid, parse_scopes
 
 
 @pytest.mark.parametrize(
@@ -44,9 +43,9 @@ def test_what_is_no_scope_is_told(value: str) -> None:
 
 
 def test_more_scopes_than_a_token_holds_are_refused() -> None:
-    names = [f"repository:a{number}:pull" for number in range(ENTRIES_LIMIT)]
-    assert len(parse_scopes(names)) == ENTRIES_LIMIT
-    with pytest.raises(ScopeInvalid, match=f"{ENTRIES_LIMIT} scopes at most"):
+    names = [f"repository:a{number}:pull" for number in range(SCOPES_LIMIT)]
+    assert len(parse_scopes(names)) == SCOPES_LIMIT
+    with pytest.raises(ScopeInvalid, match=f"{SCOPES_LIMIT} scopes at most"):
         parse_scopes([*names, "repository:b:pull"])
 
 

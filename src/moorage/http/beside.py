@@ -1,0 +1,35 @@
+"""A second application at one path of the registry's address."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aiohttp import web
+
+from moorage.http.responses import Response
+
+Handler = Callable[[web.BaseRequest], Awaitable[Response]]
+
+
+class Neighbour(Protocol):
+    """What an application beside the registry needs of the registry's processes."""
+
+    def app(self, path: str) -> Handler:
+        """What answers at *path*; asked for once in each process that serves."""
+
+    async def keep(self) -> None:
+        """Do what one process of a node has to do, for as long as it lives."""
+
+
+class Beside:
+    """Answers at one path by another application than everywhere else."""
+
+    def __init__(self, main: Handler, other: Handler, *, path: str) -> None:
+        """*other* answers at *path*, and *main* everywhere else."""
+        self._main = main
+        self._other = other
+        self._path = path
+
+    async def __call__(self, request: web.BaseRequest) -> Response:
+        """Answer one request."""
+        is_other = request.raw_path.partition("?")[0] == self._path
+        return await (self._other if is_other else self._main)(request)

@@ -1,0 +1,70 @@
+"""Open files: each connection is one, and services are started with few of them allowed."""
+
+import asyncio
+import errno
+import os
+import resource
+import time
+from collections.abc import Callable
+
+from moorage.telemetry import get_log
+
+_FEW = 4096
+_NEAR = 0.9
+_LOOK_S = 1.0
+_SAY_S = 60.0
+"""How often to say the same again."""
+
+_log = get_log("supervisor")
+
+
+def raise_open_files() -> int:
+    """Let this process, and those that it forks, open as many files as they may; return how many that are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as exc:
+            _log.warning("the limit of open files cannot be raised", limit=soft, hard_limit=hard, error=str(exc))
+        else:
+            soft = hard
+    if 0 <= soft < _FEW:
+        message = "few files may be open at once, and each connection is one; raise LimitNOFILE= or ulimit -Hn"
+        _log.warning(message, limit=soft)
+    return soft
+
+
+class OpenFiles:
+    """How close this process is to its limit."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._monotonic = monotonic
+        self._said_at = dict[str, float]()
+
+    def look(self) -> None:
+        """Say, at most once a minute, that the limit is reached or near."""
+        try:
+            lowest_free = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as exc:
+            if exc.errno in (errno.EMFILE, errno.ENFILE):
+                self._say("no more files can be opened: connections are closed unanswered, and requests fail")
+            return
+        os.close(lowest_free)
+        if 0 <= self._limit <= lowest_free / _NEAR:
+            self._say("most of the files that may be open at once are; each connection is one")
+
+    def _say(self, message: str) -> None:
+        now = self._monotonic()
+        if now - self._said_at.get(message, -_SAY_S) < _SAY_S:
+            return
+        self._said_at[message] = now
+        _log.warning(message, limit=self._limit, advice="raise LimitNOFILE= or ulimit -Hn, or start more workers")
+
+
+async def watch_open_files() -> None:
+    """Look again and again, until cancelled."""
+    watched = OpenFiles()
+    while True:
+        watched.look()
+        await asyncio.sleep(_LOOK_S)

@@ -1,0 +1,24 @@
+"""Database files that only their owner can read."""
+
+import contextlib
+import os
+from pathlib import Path
+
+_PRIVATE = 0o600
+_OTHERS = 0o007
+
+
+def make_private(path: Path) -> None:
+    """Make the file if it is not there, and let only its owner use it; SQLite gives what it puts beside it the same.
+
+    A file that every user of the machine may use was made so by a umask, and becomes private; one that a group may
+    use, and nobody else, was made so by its administrator, and stays. What cannot be changed is left: whoever opens
+    it then says what is wrong.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, _PRIVATE))
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        file = path.with_name(path.name + suffix)
+        with contextlib.suppress(OSError):
+            if file.stat().st_mode & _OTHERS:
+                file.chmod(_PRIVATE)

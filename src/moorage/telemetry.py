@@ -79,7 +79,8 @@ def configure(settings: LogSettings) -> None:
             structlog.processors.EventRenamer("msg") if settings.formatter == "json" else _unchanged,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        # structlog knows no level below debug.
+        wrapper_class=structlog.make_filtering_bound_logger(max(level, LEVELS["debug"])),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )

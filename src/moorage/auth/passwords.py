@@ -51,6 +51,7 @@ class PasswordFile:
             text = line.strip()
             if not text or text.startswith("#"):
                 continue
+            text.encode()  # Bytes that are no UTF-8 are for remarks only.
             user, colon, rest = text.partition(":")
             # Apache takes what follows a third colon for a remark.
             hashed = rest.partition(":")[0].rstrip()

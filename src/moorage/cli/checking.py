@@ -45,6 +45,8 @@ def run(path: Path | None, data: Path | None, wanted: Wanted) -> int:
     except ConfigurationError as exc:
         for mistake in exc.mistakes:
             print(f"error: {mistake}", file=sys.stderr)
+        for warning in exc.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         return NOT_DONE
     except (MoorageError, OSError) as exc:
         print(f"error: {exc}", file=sys.stderr)

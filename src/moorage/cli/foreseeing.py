@@ -1,6 +1,7 @@
 """What a start would say of a configuration before it does anything: files and strangers."""
 
 import dataclasses
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from moorage.server.tls import ServerTLS
 from moorage.telemetry import configure
 from moorage.wiring.guards import concerns
 from moorage.wiring.registry import log_settings
+
+_NOT_THERE = os.strerror(errno.ENOENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,14 @@ def said_by_a_start(config: Config) -> tuple[tuple[Mistake, ...], tuple[str, ...
     if isinstance(driver, FilesystemDriver) and (reason := _no_folder(Path(driver.rootdirectory))):
         message = f"{driver.rootdirectory} cannot be used as a folder: {reason}"
         mistakes.append(Mistake("storage.filesystem.rootdirectory", message))
-    return tuple(mistakes), tuple(said)
+    return tuple(map(_of_this_machine, mistakes)), tuple(said)
+
+
+def _of_this_machine(mistake: Mistake) -> Mistake:
+    """*mistake*; of a file that is not there, with the word that it may be there where the registry will run."""
+    if not mistake.message.endswith(_NOT_THERE):
+        return mistake
+    return Mistake(mistake.path, f"{mistake.message} on this machine; check it where the registry will run")
 
 
 def _no_folder(path: Path) -> str:

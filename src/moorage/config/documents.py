@@ -15,6 +15,7 @@ _HARMLESS = re.compile(r"""'(?:<[a-z ]+>|[^\w'"]{1,3}|\\?\w)'""", re.ASCII)
 """What a message may quote: a kind of token, a single character."""
 _QUOTED = re.compile(r"""["'].*["']""", re.DOTALL)
 _INTEGER_BITS = 64
+_SPACES, _LINE_ENDS = (" ", "\t"), ("\r", "\n", "\x85", "\u2028", "\u2029")
 _PLAIN_KEY = re.compile(r"[A-Za-z_<][\w<.-]{0,39}", re.ASCII)
 """A key that may be shown in a message."""
 
@@ -92,6 +93,18 @@ class _Loader(yaml.SafeLoader):
                 msg = "a second document; there can be one only"
                 raise yaml.composer.ComposerError(None, None, msg, mark)
         return root
+
+    def scan_plain_spaces(self, indent: int, start_mark: yaml.Mark) -> list[str]:
+        """Read the white space within a plain text; a tab in it is a part of the text, as in Go."""
+        length = 0
+        while self.peek(length) in _SPACES:
+            length += 1
+        spaces = self.prefix(length)
+        if "\t" not in spaces:
+            return list(super().scan_plain_spaces(indent, start_mark))
+        self.forward(length)
+        at_end = self.peek() in _LINE_ENDS
+        return list(super().scan_plain_spaces(indent, start_mark)) if at_end else [spaces]
 
     def scan_to_next_token(self) -> None:
         """Go on to the next token. A tab separates as a space does, but where a line begins it would be indentation."""
@@ -200,6 +213,9 @@ def _refuse_twice(root: Node) -> None:
                 continue
             name, line = "None" if key.tag.endswith(":null") else str(key.value), key.start_mark.line + 1
             if name in lines:
+                if name == "<<":
+                    msg = f"<< is there twice, in lines {lines[name]} and {line}; write one, such as <<: [*a, *b]"
+                    raise NotYAML(msg, line)
                 what = f"the key {name}" if _PLAIN_KEY.fullmatch(name) else "a key"
                 msg = f"{what} is there twice, in lines {lines[name]} and {line}; one of the two would be ignored"
                 raise NotYAML(msg, line)

@@ -57,7 +57,7 @@ def load(text: str, environ: Mapping[str, str]) -> Loaded:
         ConfigurationError: it cannot be used; with every mistake.
     """
     reading = _Reading()
-    return reading.read(reading.mapping(text), environ)
+    return reading.read(reading.mapping(text, environ), environ)
 
 
 def defaults(root_directory: str, addr: str) -> Config:
@@ -103,6 +103,13 @@ def _schema() -> Node:
     return tree()
 
 
+def _hints_of(environ: Mapping[str, str]) -> list[str]:
+    """What is to be said of the variables alone; their mistakes may come from what the file lacks."""
+    overrides = Overrides(_schema())
+    overrides.apply({}, environ)
+    return overrides.warnings
+
+
 class _Reading:
     def __init__(self, settle: Callable[[dict[str, Any]], dict[str, Any]] = lambda data: data) -> None:
         self._settle = settle
@@ -144,16 +151,18 @@ class _Reading:
         elif prefix and bare.partition("://")[2].endswith(f"/{prefix}"):
             given["http"] = {**http, "host": bare[: -len(prefix) - 1]}
 
-    def mapping(self, text: str) -> dict[str, Any]:
+    def mapping(self, text: str, environ: Mapping[str, str]) -> dict[str, Any]:
         try:
             data = read_document(text)
         except NotYAML as exc:
             where = f"line {exc.line}" if exc.line is not None else ""
-            raise ConfigurationError([Mistake(where, f"not YAML: {exc}")]) from None
+            mistake = Mistake(where, f"not YAML: {exc}")
+            raise ConfigurationError([mistake], _hints_of(environ)) from None
         if data is None:
             return {}
         if not isinstance(data, dict):
-            raise ConfigurationError([Mistake("", "the file must be a mapping of keys, such as version: 0.1")])
+            mistake = Mistake("", "the file must be a mapping of keys, such as version: 0.1")
+            raise ConfigurationError([mistake], _hints_of(environ))
         return {str(key): value for key, value in data.items()}
 
     def _known(self, data: Mapping[Any, Any], node: Node, path: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ NODE_LIMIT = 100_000
 _HARMLESS = re.compile(r"""'(?:<[a-z ]+>|[^\w'"]{1,3}|\\?\w)'""", re.ASCII)
 """What a message may quote: a kind of token, a single character."""
 _QUOTED = re.compile(r"""["'].*["']""", re.DOTALL)
+_TAB = "found character '\\t'"
 _INTEGER_BITS = 64
 _SPACES, _LINE_ENDS = (" ", "\t"), ("\r", "\n", "\x85", "\u2028", "\u2029")
 _PLAIN_KEY = re.compile(r"[A-Za-z_<][\w<.-]{0,39}", re.ASCII)
@@ -227,6 +228,8 @@ def _not_yaml(exc: yaml.YAMLError) -> NotYAML:
     line = mark.line + 1 if mark is not None else None
     if isinstance(exc, yaml.composer.ComposerError) and "alias" in str(problem):
         return NotYAML("an alias of nothing; a value that begins with * needs quotes", line)
+    if isinstance(problem, str) and _TAB in problem:
+        return NotYAML("a tab where a line begins; write spaces", line)
     if not isinstance(problem, str):
         return NotYAML("it cannot be read" if mark else "it has characters that cannot be in a text", line)
     is_harmless = not _QUOTED.search(_HARMLESS.sub("", problem))

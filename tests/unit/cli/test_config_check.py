@@ -109,7 +109,11 @@ def test_a_certificate_that_is_not_there_is_seen_without_a_start(config: Path) -
     config.write_text("version: 0.1\nstorage: inmemory\nhttp: {tls: {certificate: /nowhere/c, key: /nowhere/k}}\n")
     found = check(str(config))
     assert found.returncode == 1
-    assert "/nowhere/c" in found.stderr
+    assert found.stderr.splitlines() == [
+        f"error: http.tls.{key}: cannot read /nowhere/{key[0]}: No such file or directory on this machine; "
+        "check it where the registry will run"
+        for key in ("certificate", "key")
+    ]
 
 
 def test_what_cannot_be_printed_is_written_out(config: Path) -> None:

@@ -3,7 +3,9 @@
 import pytest
 
 from moorage.auth.passwords import PasswordFile
-from moorage.config import load_defaults
+from moorage.config import load, load_defaults
+from moorage.config.documents import read_document
+from moorage.errors import ConfigurationError
 from unit.config.reading import mistakes_in, read
 
 BASE = "version: 0.1\nstorage: inmemory\n"
@@ -31,6 +33,32 @@ def test_a_key_in_two_spellings_is_a_mistake() -> None:
 
 
 @pytest.mark.parametrize("tail", ["---\n", "log: {level: info}\t# a tab\n", "log:\n  level:\tinfo\n", "...\n"])
+def test_two_merges_in_one_mapping_are_refused_with_what_to_write() -> None:
+    text = "redis: {pool: &a {size: 1}, cache: {pool: &b {size: 2}}, ratelimiter: {pool: {<<: *a,\n <<: *b}}}\n"
+    said = mistakes_in(BASE + text)
+    assert said == {"line 4": "not YAML: << is there twice, in lines 3 and 4; write one, such as <<: [*a, *b]"}
+    assert mistakes_in(BASE + text.replace("<<: *a,\n <<: *b", "<<: [*a, *b]")) == {}
+
+
+def test_two_variables_for_one_key_are_a_mistake_unless_they_agree() -> None:
+    names = {"REGISTRY_HTTP_ADDR": ":1", "registry_http_addr": ":2"}
+    assert list(mistakes_in(BASE, **names)) == ["registry_http_addr"]
+    assert mistakes_in(BASE, **dict.fromkeys(names, ":1")) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("a\tb", "a\tb"), ("a \t b\t", "a \t b"), ("a\t# b", "a"), ("a\n  b\tc", "a b\tc")]
+)
+def test_a_tab_within_a_text_is_part_of_it(text: str, value: str) -> None:
+    assert read_document(f"k: {text}\n") == {"k": value}
+
+
+def test_a_mistake_in_the_yaml_does_not_hide_what_is_said_of_variables() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load("a: [", {"REGISTRY_BOGUS": "1"})
+    assert raised.value.warnings == ("ignoring unrecognized environment variable REGISTRY_BOGUS",)
+
+
 def test_yaml_that_go_reads_is_read(tail: str) -> None:
     assert mistakes_in(BASE + tail) == {}
 

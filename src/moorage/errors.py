@@ -384,6 +384,8 @@ class Mistake:
 class ConfigurationError(MoorageError):
     """The configuration cannot be used. Carries every mistake, not only the first."""
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+    def __init__(self, mistakes: Sequence[Mistake], warnings: Sequence[str] = ()) -> None:
+        """*warnings* are what else should be said: a mistake may come from a key that is only misspelt."""
         super().__init__("; ".join(str(mistake) for mistake in mistakes))
         self.mistakes = tuple(mistakes)
+        self.warnings = tuple(warnings)

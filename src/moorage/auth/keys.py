@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -140,21 +141,11 @@ class TrustedKeys:
         if self._store is None:
             msg = "the token has an x5c, and this registry trusts no certificates"
             raise UntrustedKey(msg)
-        ca = verification.ExtensionPolicy.permit_all().require_present(
-            x509.BasicConstraints, verification.Criticality.AGNOSTIC, None
-        )
-        policy = (
-            verification.PolicyBuilder()
-            .store(self._store)
-            .time(datetime.fromtimestamp(now, UTC))
-            .max_chain_depth(_DEPTH)
-        )
-        policy = policy.extension_policies(ca_policy=ca, ee_policy=verification.ExtensionPolicy.permit_all())
         try:
             for certificate in (leaf, *others):
                 if certificate not in self._certificates:
                     _check_size(certificate.public_key())
-            found = policy.build_client_verifier().verify(leaf, others)
+            way = self._way(self._store, [leaf, *others], now)
             key = import_key(leaf.public_key())
         except verification.VerificationError as exc:
             msg = f"the certificate in the token's x5c does not lead to a trusted one: {exc}"
@@ -162,7 +153,43 @@ class TrustedKeys:
         except (ValueError, UnsupportedAlgorithm) as exc:
             msg = f"the key of a certificate in the token's x5c cannot be used: {exc}"
             raise UntrustedKey(msg) from None
-        return TrustedKey(key, ends_at=min(_end(certificate) for certificate in found.chain))
+        return TrustedKey(key, ends_at=min(_end(certificate) for certificate in way))
+
+    def _way(
+        self, store: verification.Store, chain: Sequence[x509.Certificate], now: float
+    ) -> Sequence[x509.Certificate]:
+        """The certificates from the first of *chain* to a trusted one.
+
+        Raises:
+            verification.VerificationError: it leads to none.
+        """
+        leaf, *others = chain
+        if leaf.version is x509.Version.v1:
+            return self._way_of_old(store, chain, now)
+        ca = verification.ExtensionPolicy.permit_all().require_present(
+            x509.BasicConstraints, verification.Criticality.AGNOSTIC, None
+        )
+        policy = (
+            verification.PolicyBuilder().store(store).time(datetime.fromtimestamp(now, UTC)).max_chain_depth(_DEPTH)
+        )
+        policy = policy.extension_policies(ca_policy=ca, ee_policy=verification.ExtensionPolicy.permit_all())
+        return policy.build_client_verifier().verify(leaf, others).chain
+
+    def _way_of_old(
+        self, store: verification.Store, chain: Sequence[x509.Certificate], now: float
+    ) -> Sequence[x509.Certificate]:
+        """As :meth:`_way`, where the first is of version 1: it has no extensions, and the verifier takes none such."""
+        leaf, *others = chain
+        if not _is_valid(leaf, now):
+            msg = "it is of version 1 and is not valid now"
+            raise verification.VerificationError(msg)
+        if leaf in self._certificates:
+            return [leaf]
+        for issuer in (*self._certificates, *others):
+            if _has_signed(issuer, leaf) and _is_valid(issuer, now):
+                return [leaf, *self._way(store, [issuer, *(other for other in others if other != issuer)], now)]
+        msg = "it is of version 1, and no authority that is trusted has signed it"
+        raise verification.VerificationError(msg)
 
 
 def key_id(key: Key) -> str:
@@ -261,6 +288,23 @@ def shown(seconds: float) -> str:
 
 def _end(certificate: x509.Certificate) -> float:
     return certificate.not_valid_after_utc.timestamp()
+
+
+def _is_valid(certificate: x509.Certificate, now: float) -> bool:
+    return certificate.not_valid_before_utc.timestamp() <= now <= _end(certificate)
+
+
+def _has_signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Whether *issuer* may sign certificates and has signed this one, by a hash that nobody can forge."""
+    if isinstance(certificate.signature_hash_algorithm, hashes.MD5 | hashes.SHA1):
+        return False
+    try:
+        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+        certificate.verify_directly_issued_by(issuer)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def _read_chain(chain: object) -> Sequence[x509.Certificate]:

@@ -47,11 +47,14 @@ class PasswordFile:
         found: dict[str, str] = {}
         costs: Counter[int] = Counter()
         unusable = 0
-        for number, line in enumerate(content.decode("utf-8-sig").splitlines(), 1):
+        for number, line in enumerate(content.decode("utf-8-sig", "surrogateescape").splitlines(), 1):
             text = line.strip()
             if not text or text.startswith("#"):
                 continue
-            user, colon, hashed = text.partition(":")
+            text.encode()  # Bytes that are no UTF-8 are for remarks only.
+            user, colon, rest = text.partition(":")
+            # Apache takes what follows a third colon for a remark.
+            hashed = rest.partition(":")[0].rstrip()
             if not colon or not user:
                 msg = f"line {number} is no user and hash, as in user:$2y$…"
                 raise ValueError(msg)

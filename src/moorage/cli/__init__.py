@@ -13,6 +13,8 @@ def main() -> None:
     except ConfigurationError as exc:
         for mistake in exc.mistakes:
             print(f"error: {mistake}", file=sys.stderr)
+        for warning in exc.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         sys.exit(1)
     except MoorageError as exc:
         print(f"error: {exc}", file=sys.stderr)

@@ -11,7 +11,7 @@ import typer
 from moorage import __version__
 from moorage.cli.background import background_app
 from moorage.cli.check import check as check_registry
-from moorage.cli.configuration import read
+from moorage.cli.configuration import read_or_defaults
 from moorage.cli.database import database_app
 from moorage.cli.garbage_collect import garbage_collect
 from moorage.cli.gc import gc_app
@@ -112,13 +112,15 @@ def check(
     loaded: Loaded | None
     mistakes: tuple[Mistake, ...]
     try:
-        loaded = read(config)
+        loaded = read_or_defaults(config)
+        from moorage.cli.foreseeing import said_by_a_start  # noqa: PLC0415 - other commands need not wait for it
+
     except ConfigurationError as exc:
-        mistakes, loaded = exc.mistakes, None
+        mistakes, loaded, warnings = exc.mistakes, None, exc.warnings
     else:
-        mistakes = ()
+        mistakes, concerns = said_by_a_start(loaded.config)
+        warnings = (*loaded.warnings, *concerns)
     unknown = loaded.unknown if loaded else ()
-    warnings = loaded.warnings if loaded else ()
     missing = loaded.not_implemented if loaded else ()
     is_good = not mistakes and not (strict and unknown)
     if as_json:

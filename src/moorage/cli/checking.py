@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.cli.check_output import Bars, print_json, print_people
-from moorage.cli.configuration import find, read
-from moorage.config import Config, FilesystemDriver, InmemoryDriver, defaults
-from moorage.config.load import SQLITE_NAME
+from moorage.cli.configuration import find, read, read_or_defaults
+from moorage.config import Config, FilesystemDriver, InmemoryDriver
 from moorage.errors import ConfigurationError, Mistake, MoorageError
 from moorage.integrity.checking import check
 from moorage.integrity.hashing import Hashing, Pace
@@ -24,8 +23,6 @@ from moorage.wiring.storage import storage_driver
 
 NO_DIFFERENCES, DIFFERENCES, NOT_DONE = 0, 1, 2
 """Statuses."""
-
-_DEFAULT_DATA = Path("data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +45,8 @@ def run(path: Path | None, data: Path | None, wanted: Wanted) -> int:
     except ConfigurationError as exc:
         for mistake in exc.mistakes:
             print(f"error: {mistake}", file=sys.stderr)
+        for warning in exc.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         return NOT_DONE
     except (MoorageError, OSError) as exc:
         print(f"error: {exc}", file=sys.stderr)
@@ -65,7 +64,7 @@ async def _run(path: Path | None, data: Path | None, wanted: Wanted) -> State:
     async with contextlib.AsyncExitStack() as stack:
         storage = _storage(config)
         stack.push_async_callback(storage.close)
-        where = await _where(path, data, config, storage)
+        where = await _where(config, storage)
         database = None if where is None else await stack.enter_async_context(open_database(where))
         hashing = Hashing(storage, threads=len(os.sched_getaffinity(0)), pace=Pace(wanted.bytes_per_s))
         stack.callback(hashing.close)
@@ -95,7 +94,7 @@ async def _saved_at_the_end(progress: Progress) -> AsyncIterator[None]:
 
 def _config(path: Path | None, data: Path | None) -> Config:
     if find(path) is None:
-        return defaults(str((data or _DEFAULT_DATA).absolute()), "127.0.0.1:5000")
+        return read_or_defaults(None, data=data).config
     if data is not None:
         message = "--data is for use without a configuration: there, storage names the folder"
         raise ConfigurationError([Mistake("", message)])
@@ -113,7 +112,7 @@ def _storage(config: Config) -> StorageDriver:
     return storage_driver(config)
 
 
-async def _where(path: Path | None, data: Path | None, config: Config, storage: StorageDriver) -> Where | None:
+async def _where(config: Config, storage: StorageDriver) -> Where | None:
     """The database that the registry on this storage uses; None: its metadata is in link files.
 
     Raises:
@@ -128,7 +127,7 @@ async def _where(path: Path | None, data: Path | None, config: Config, storage: 
     if found.filesystem:
         message = "storage says that its images are in link files; set database.enabled: false to check them"
         raise ConfigurationError([Mistake("database.enabled", message)])
-    where = _located(path, data, config)
+    where = _located(config)
     if isinstance(where, Path) and not where.exists():
         if section.enabled == "prefer" and not found.database:
             return None
@@ -137,9 +136,7 @@ async def _where(path: Path | None, data: Path | None, config: Config, storage: 
     return where
 
 
-def _located(path: Path | None, data: Path | None, config: Config) -> Where:
-    if find(path) is None:
-        return (data or _DEFAULT_DATA).absolute() / SQLITE_NAME
+def _located(config: Config) -> Where:
     section = config.database
     if section.sqlite:
         return Path(section.sqlite).absolute()

@@ -3,8 +3,13 @@
 import os
 from pathlib import Path
 
-from moorage.config import Loaded, load
+from moorage.config import Loaded, load, load_defaults
 from moorage.errors import ConfigurationError, Mistake
+
+DEFAULT_ADDR = "127.0.0.1:5000"
+DEFAULT_DATA = Path("data")
+_ADDR = "REGISTRY_HTTP_ADDR"
+_ROOT = "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"
 
 
 def find(config: Path | None) -> Path | None:
@@ -31,4 +36,25 @@ def read(config: Path | None) -> Loaded:
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
         raise ConfigurationError([Mistake("", f"cannot read {path}: {reason}")]) from exc
-    return load(text, os.environ)
+    return _usable(load(text, os.environ))
+
+
+def read_or_defaults(config: Path | None, *, data: Path | None = None, addr: str | None = None) -> Loaded:
+    """Read the file and the environment; where there is no file, the defaults and the environment.
+
+    *data* and *addr* were given on the command line, which goes before a variable.
+
+    Raises:
+        ConfigurationError: it cannot be read or used.
+    """
+    if find(config) is not None:
+        return read(config)
+    replaced = {name for name, value in ((_ROOT, data), (_ADDR, addr)) if value is not None}
+    environ = {name: value for name, value in os.environ.items() if name.upper() not in replaced}
+    return _usable(load_defaults(str((data or DEFAULT_DATA).absolute()), addr or DEFAULT_ADDR, environ))
+
+
+def _usable(loaded: Loaded) -> Loaded:
+    if loaded.refused:
+        raise ConfigurationError(loaded.refused, loaded.warnings)
+    return loaded

@@ -15,7 +15,7 @@ ConfigFile = Annotated[
     Path | None,
     typer.Argument(
         metavar="[CONFIG]",
-        help="The registry's configuration file; else REGISTRY_CONFIGURATION_PATH.",
+        help="The configuration file; else REGISTRY_CONFIGURATION_PATH; else as `moorage serve` without one.",
         show_default=False,
     ),
 ]

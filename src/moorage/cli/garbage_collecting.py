@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from moorage.cli.amounts import shown_bytes
-from moorage.cli.configuration import read
+from moorage.cli.configuration import read_or_defaults
 from moorage.config import Config, FilesystemDriver
 from moorage.gc.offline import CollectionRefused, collect_offline
 from moorage.gc.offline_run import OfflineOptions, Reports, Totals
@@ -41,7 +41,7 @@ def collect(path: Path | None, options: OfflineOptions, *, debug_server: str | N
         CollectionRefused: it would not be safe.
         StorageFull, StorageUnavailable, NotesFull: storage, or the disk of the temporary file, failed.
     """
-    config = read(path).config
+    config = read_or_defaults(path).config
     if config.database.enabled is True:
         msg = (
             "the garbage-collect command is not compatible with database metadata, please use online garbage "

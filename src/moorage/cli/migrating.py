@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from moorage.cli.configuration import find, read
+from moorage.cli.configuration import find, read_or_defaults
 from moorage.cli.tables import print_table
-from moorage.config.load import SQLITE_NAME
 from moorage.metadata.sql import migrator
 from moorage.metadata.sql.migrations.chains import CHAINS, Applied, Phase, Step, refused
 from moorage.metadata.sql.migrations.plan import Wish
@@ -18,7 +17,6 @@ from moorage.wiring.postgres import postgres_settings
 
 PHASES: tuple[Phase, Phase] = ("pre-deployment", "post-deployment")
 
-_DEFAULT_DATA = Path("data")
 _QUESTION = "Preparing to apply the above down migrations. Are you sure? [y/N] "
 _YES = re.compile(r"y(es)?", re.IGNORECASE)
 
@@ -29,12 +27,10 @@ def locate(config: Path | None, data: Path | None) -> Where:
     Raises:
         ConfigurationError: there is none.
     """
-    if find(config) is None:
-        return (data or _DEFAULT_DATA).absolute() / SQLITE_NAME
-    if data is not None:
+    if data is not None and find(config) is not None:
         msg = "--data is for use without a configuration: there, database.sqlite names the file"
         raise refused(msg)
-    section = read(config).config.database
+    section = read_or_defaults(config, data=data).config.database
     if section.sqlite:
         return Path(section.sqlite).absolute()
     if not section.host and not section.dbname:

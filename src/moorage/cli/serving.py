@@ -6,20 +6,15 @@ from pathlib import Path
 from moorage import __version__
 from moorage.cli.announcing import announced
 from moorage.cli.choosing import choose
-from moorage.cli.configuration import find, read
+from moorage.cli.configuration import find, read_or_defaults
+from moorage.cli.foreseeing import open_files
 from moorage.cli.own_tokens import open_tokens
-from moorage.config import Config, FilesystemDriver, defaults
+from moorage.config import Config, FilesystemDriver
 from moorage.errors import ConfigurationError, Mistake
-from moorage.server.https import open_debug_tls, open_tls
 from moorage.server.supervisor import Supervisor
-from moorage.server.tls import ServerTLS
 from moorage.telemetry import Log, configure, get_log
-from moorage.wiring.guards import concerns
 from moorage.wiring.registry import log_settings
 from moorage.wiring.starting import inspect, left_as_one_file, prepare
-
-DEFAULT_ADDR = "127.0.0.1:5000"
-DEFAULT_DATA = Path("data")
 
 
 def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: int) -> int:
@@ -29,20 +24,18 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         ConfigurationError: the configuration cannot be used; with every mistake.
     """
     log = get_log("serve")
-    if find(path) is None:
-        config = defaults(str((data or DEFAULT_DATA).absolute()), addr or DEFAULT_ADDR)
-        configure(log_settings(config))
-    else:
-        loaded = read(path)
-        config = _overridden(loaded.config, addr, data)
-        configure(log_settings(config))
-        for warning in loaded.warnings:
-            log.warning(warning)
-        if loaded.not_implemented:
-            message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
-            log.warning(message)
+    loaded = read_or_defaults(path, data=data, addr=addr)
+    config = _overridden(loaded.config, addr, data) if find(path) is not None else loaded.config
+    configure(log_settings(config))
+    for warning in loaded.warnings:
+        log.warning(warning)
+    if loaded.not_implemented:
+        message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
+        log.warning(message)
     tokens = open_tokens(config)  # First: it makes the keys that the registry trusts.
-    tls, debug_tls = _open(config)
+    opened = open_files(config)
+    for concern in opened.concerns:
+        log.warning(concern)
     is_shared = isinstance(config.storage.driver, FilesystemDriver)
     if isinstance(config.storage.driver, FilesystemDriver):
         _make_root(Path(config.storage.driver.rootdirectory))
@@ -53,10 +46,10 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
         config=config,
         store=store,
         count=workers,
-        tls=tls,
-        debug_tls=debug_tls,
+        tls=opened.tls,
+        debug_tls=opened.debug_tls,
         tokens=tokens,
-        reread_level=None if find(path) is None else lambda: read(path).config.log.level,
+        reread_level=lambda: read_or_defaults(path, data=data, addr=addr).config.log.level,
         on_ready=partial(_welcome, log, config, workers=workers),
         is_shared=is_shared,
     )
@@ -72,32 +65,6 @@ def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
         driver = driver.model_copy(update={"rootdirectory": str(data.absolute())})
         config = config.model_copy(update={"storage": config.storage.model_copy(update={"driver": driver})})
     return config
-
-
-def _open(config: Config) -> tuple[ServerTLS | None, ServerTLS | None]:
-    """HTTPS of both addresses; what somebody should look at is logged.
-
-    Raises:
-        ConfigurationError: something cannot be used that would let somebody in, or would hide images that are there.
-    """
-    mistakes, opened, driver = [], [], config.storage.driver
-    if not driver.is_implemented:
-        message = "accepted, not implemented yet; use storage.filesystem"
-        mistakes.append(Mistake(f"storage.{config.storage.name}", message))
-    for open_one in (open_tls, open_debug_tls):
-        try:
-            opened.append(open_one(config))
-        except ConfigurationError as exc:
-            mistakes += [mistake for mistake in exc.mistakes if mistake not in mistakes]
-    try:
-        for concern in concerns(config):
-            get_log("serve").warning(concern)
-    except ConfigurationError as exc:
-        mistakes += exc.mistakes
-    if mistakes:
-        raise ConfigurationError(mistakes)
-    tls, debug_tls = opened
-    return tls, debug_tls
 
 
 def _make_root(root: Path) -> None:

@@ -8,6 +8,7 @@ from moorage.config.features import TokenAuth as TokenAuth
 from moorage.config.load import Loaded as Loaded
 from moorage.config.load import defaults as defaults
 from moorage.config.load import load as load
+from moorage.config.load import load_defaults as load_defaults
 from moorage.config.root import Config as Config
 from moorage.config.schema import KeyDescription as KeyDescription
 from moorage.config.schema import describe as describe

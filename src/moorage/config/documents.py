@@ -14,7 +14,11 @@ NODE_LIMIT = 100_000
 _HARMLESS = re.compile(r"""'(?:<[a-z ]+>|[^\w'"]{1,3}|\\?\w)'""", re.ASCII)
 """What a message may quote: a kind of token, a single character."""
 _QUOTED = re.compile(r"""["'].*["']""", re.DOTALL)
+_TAB = "found character '\\t'"
 _INTEGER_BITS = 64
+_SPACES, _LINE_ENDS = (" ", "\t"), ("\r", "\n", "\x85", "\u2028", "\u2029")
+_PLAIN_KEY = re.compile(r"[A-Za-z_<][\w<.-]{0,39}", re.ASCII)
+"""A key that may be shown in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,11 @@ def read_document(text: str) -> object:
     loader: _Loader | None = None
     try:
         loader = _Loader(text)
-        node = loader.get_single_node()
+        node = loader.only_node()
         if node is None:
             return None
         _count(node, {}, set())
+        _refuse_twice(node)
         found: object = loader.construct_document(node)
     except yaml.YAMLError as exc:
         raise _not_yaml(exc) from None
@@ -72,9 +77,45 @@ def plain(value: object) -> object:
 
 
 class _Loader(yaml.SafeLoader):
-    """Knows the tags of JSON's types only."""
+    """Knows the tags of JSON's types only, and takes what Go's parser takes and PyYAML does not."""
 
     yaml_constructors: ClassVar[dict[str | None, Any]] = {}
+    bool_values: ClassVar[dict[str, bool]] = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+
+    def only_node(self) -> Node | None:
+        """The document's root. What follows it has to be empty: Go reads the first document and hides the others."""
+        if not self.check_node():
+            return None
+        root: Node | None = self.get_node()
+        while self.check_node():
+            other = self.get_node()
+            if not isinstance(other, ScalarNode) or other.value:
+                mark = other.start_mark if other is not None else None
+                msg = "a second document; there can be one only"
+                raise yaml.composer.ComposerError(None, None, msg, mark)
+        return root
+
+    def scan_plain_spaces(self, indent: int, start_mark: yaml.Mark) -> list[str]:
+        """Read the white space within a plain text; a tab in it is a part of the text, as in Go."""
+        length = 0
+        while self.peek(length) in _SPACES:
+            length += 1
+        spaces = self.prefix(length)
+        if "\t" not in spaces:
+            return list(super().scan_plain_spaces(indent, start_mark))
+        self.forward(length)
+        at_end = self.peek() in _LINE_ENDS
+        return list(super().scan_plain_spaces(indent, start_mark)) if at_end else [spaces]
+
+    def scan_to_next_token(self) -> None:
+        """Go on to the next token. A tab separates as a space does, but where a line begins it would be indentation."""
+        super().scan_to_next_token()
+        while self.peek() == "\t" and (self.flow_level or not self.allow_simple_key):
+            self.forward()
+            super().scan_to_next_token()
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"), list("yYnN"))
 
 
 def _written(read: Callable[[_Loader, ScalarNode], bool | float]) -> Callable[[_Loader, ScalarNode], object]:
@@ -154,11 +195,41 @@ def _count(node: Node, counts: dict[int, int], open_nodes: set[int]) -> int:
     return total
 
 
+def _refuse_twice(root: Node) -> None:
+    """See that no mapping has a key twice: all but one of the values would be lost in silence."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or isinstance(node, ScalarNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, SequenceNode):
+            waiting += reversed(node.value)
+            continue
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            waiting += [value, key]
+            if not isinstance(key, ScalarNode):
+                continue
+            name, line = "None" if key.tag.endswith(":null") else str(key.value), key.start_mark.line + 1
+            if name in lines:
+                if name == "<<":
+                    msg = f"<< is there twice, in lines {lines[name]} and {line}; write one, such as <<: [*a, *b]"
+                    raise NotYAML(msg, line)
+                what = f"the key {name}" if _PLAIN_KEY.fullmatch(name) else "a key"
+                msg = f"{what} is there twice, in lines {lines[name]} and {line}; one of the two would be ignored"
+                raise NotYAML(msg, line)
+            lines[name] = line
+
+
 def _not_yaml(exc: yaml.YAMLError) -> NotYAML:
     mark, problem = getattr(exc, "problem_mark", None), getattr(exc, "problem", None)
     line = mark.line + 1 if mark is not None else None
     if isinstance(exc, yaml.composer.ComposerError) and "alias" in str(problem):
         return NotYAML("an alias of nothing; a value that begins with * needs quotes", line)
+    if isinstance(problem, str) and _TAB in problem:
+        return NotYAML("a tab where a line begins; write spaces", line)
     if not isinstance(problem, str):
         return NotYAML("it cannot be read" if mark else "it has characters that cannot be in a text", line)
     is_harmless = not _QUOTED.search(_HARMLESS.sub("", problem))

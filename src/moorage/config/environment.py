@@ -18,6 +18,13 @@ _FLAG_PREFIX = "REGISTRY_FF_"
 _PART = re.compile(rf"(?:{'|'.join(sorted(WHOLE_WORDS, key=len, reverse=True))})(?=_|$)|[^_]+")
 _INDEX = re.compile(r"\d{1,6}", re.ASCII)
 
+_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+|tcp|udp|sctp|[\d.:a-fA-F]+")
+"""What Kubernetes and Docker write into the variables of a service that is called registry, or registry-…"""
+_LINK_NAME = re.compile(r"_SERVICE_(?:HOST|PORT(?:_\w+)?)\Z|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?\Z")
+_LINK_PORT = re.compile(r"(?:tcp|udp|sctp)://\S+")
+_PATH_PART = re.compile(r"[^.\[\]]+")
+_IN_QUOTES = re.compile(r"""\s*(?:".*"|'.*')\s*""", re.DOTALL)
+
 _Rank = tuple[tuple[bool, int, str], ...]
 
 
@@ -28,15 +35,25 @@ class Overrides:
         self._schema = schema
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
+        self._sources: dict[tuple[str, ...], tuple[str, str]] = {}
 
     def apply(self, data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         """*data* with the values of *environ*, by the variables' names: the general before the particular."""
         names = [name for name in environ if name[: len(PREFIX)].upper() == PREFIX and not _is_no_key(name.upper())]
+        links = [name for name in names if _is_link(name.upper(), environ[name])]
+        names = [name for name in names if name not in links]
+        if links:
+            self.warnings.append(
+                f"ignoring {', '.join(map(shown, sorted(links)))}: Kubernetes and Docker set such variables "
+                "for a service of that name; enableServiceLinks: false in the pod leaves them out"
+            )
         for name in sorted(names, key=_rank):
             parts = split(name[len(PREFIX) :])
-            if not _leads_somewhere(self._schema, parts):
+            where = _path(self._schema, parts)
+            if where is None:
                 self.warnings.append(f"ignoring unrecognized environment variable {shown(name)}")
                 continue
+            self._note_source(where, name, environ)
             try:
                 value = read_document(environ[name])
                 data = self._with(data, self._schema, parts, value=value)
@@ -45,6 +62,24 @@ class Overrides:
             except IndexError as exc:
                 self.mistakes.append(Mistake(shown(name), str(exc)))
         return data
+
+    def named(self, mistake: Mistake) -> Mistake:
+        """*mistake*, with the variable that its value came from, if it did."""
+        parts = _PATH_PART.findall(mistake.path)
+        for length in range(len(parts), 0, -1):
+            source = self._sources.get(tuple(parts[:length]))
+            if source is not None:
+                name, value = source
+                hint = "; its quotes are part of the value: leave them out" if _IN_QUOTES.fullmatch(value) else ""
+                return Mistake(mistake.path, f"{mistake.message}; the value is that of {shown(name)}{hint}")
+        return mistake
+
+    def _note_source(self, where: tuple[str, ...], name: str, environ: Mapping[str, str]) -> None:
+        other = self._sources.get(where)
+        if other is not None and other[1] != environ[name]:
+            message = f"sets the same key as {shown(other[0])}, to another value; take one of the two out"
+            self.mistakes.append(Mistake(shown(name), message))
+        self._sources[where] = name, environ[name]
 
     def _with(self, given: Any, node: Node, parts: list[str], *, value: object) -> Any:  # noqa: ANN401 - YAML's values
         """A copy of *given* with *value* where *parts* lead. An alias may stand elsewhere too: nothing is changed."""
@@ -75,6 +110,12 @@ def split(text: str) -> list[str]:
     return parts if "_".join(parts) == text.upper() else []
 
 
+def _is_link(name: str, value: str) -> bool:
+    if name.endswith("_PORT") and _LINK_PORT.fullmatch(value):
+        return True
+    return _LINK_NAME.search(name) is not None and _LINK.fullmatch(value) is not None
+
+
 def _is_no_key(name: str) -> bool:
     return name in _NOT_KEYS or name.startswith(_FLAG_PREFIX)
 
@@ -85,20 +126,22 @@ def _rank(name: str) -> tuple[_Rank, str]:
     return tuple((False, int(part), "") if _INDEX.fullmatch(part) else (True, 0, part) for part in parts), name
 
 
-def _leads_somewhere(node: Node, parts: list[str]) -> bool:
-    if not parts:
-        return False
+def _path(node: Node, parts: list[str]) -> tuple[str, ...] | None:
+    """The keys that *parts* lead to; None if that is nowhere."""
+    path: list[str] = []
     for part in parts:
         if node.items is not None:
             if not _INDEX.fullmatch(part):
-                return False
+                return None
             node = node.items
+            path.append(str(int(part)))
             continue
         found = _child(node, part)
         if found is None:
-            return False
+            return None
+        path.append(found[0])
         node = found[1]
-    return True
+    return tuple(path) or None
 
 
 def _child(node: Node, part: str) -> tuple[str, Node] | None:

@@ -1,7 +1,8 @@
 """Reading a configuration: file and environment in, models out, with every mistake and warning there is."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
@@ -16,6 +17,7 @@ from moorage.config.environment import Overrides
 from moorage.config.features import AUTHS
 from moorage.config.messages import mistakes_of
 from moorage.config.realms import realm_warnings
+from moorage.config.refusals import refusals
 from moorage.config.root import Config
 from moorage.config.schema import Node, shown, tree
 from moorage.config.section import Section
@@ -28,6 +30,7 @@ SQLITE_NAME = "moorage.db"
 _COMMON_STORAGE_KEYS = frozenset(Storage.model_fields) - {"driver", "name"}
 _NULL_MATTERS = frozenset({"storage", "storage.maintenance", "auth"})
 """Sections below which an empty key says something."""
+_BARE_HOST = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?/?", re.ASCII)
 _NEAR = 0.7
 """How much alike two words are if one may be meant by the other."""
 _HINTED_PLACES = 8
@@ -44,6 +47,8 @@ class Loaded:
     """Keys that were given and whose feature does not exist yet."""
     unknown: tuple[str, ...] = ()
     """Keys of the file that are none of this registry's."""
+    refused: tuple[Mistake, ...] = ()
+    """Keys whose feature does not exist yet and whose silence would do harm: no command goes on with them."""
 
 
 def load(text: str, environ: Mapping[str, str]) -> Loaded:
@@ -52,23 +57,46 @@ def load(text: str, environ: Mapping[str, str]) -> Loaded:
     Raises:
         ConfigurationError: it cannot be used; with every mistake.
     """
-    return _Reading().read(text, environ)
+    reading = _Reading()
+    return reading.read(reading.mapping(text, environ), environ)
 
 
 def defaults(root_directory: str, addr: str) -> Config:
-    """What ``moorage serve`` uses without a file."""
+    """What ``moorage serve`` uses without a file and without a variable."""
+    return load_defaults(root_directory, addr, {}).config
+
+
+def load_defaults(root_directory: str, addr: str, environ: Mapping[str, str]) -> Loaded:
+    """What is used without a file: the defaults, with ``REGISTRY_*`` variables over them.
+
+    Raises:
+        ConfigurationError: it cannot be used; with every mistake.
+    """
     given = {
+        "version": "0.1",
         "log": {"formatter": "text", "accesslog": {"formatter": "text"}},
         "http": {"addr": addr, "draintimeout": "5s"},
-        "storage": {"driver": FilesystemDriver(rootdirectory=root_directory), "delete": {"enabled": True}},
-        "database": {
-            "enabled": "prefer",
-            "sqlite": str(PurePath(root_directory, SQLITE_NAME)),
-            # Nobody has to know of them where there is one file and one machine.
-            "backgroundmigrations": {"enabled": True},
-        },
+        "storage": {"filesystem": {"rootdirectory": root_directory}, "delete": {"enabled": True}},
+        # Nobody has to know of them where there is one file and one machine.
+        "database": {"enabled": "prefer", "backgroundmigrations": {"enabled": True}},
     }
-    return Config.model_validate(given)
+    return _Reading(settle=_settled).read(given, environ)
+
+
+def _settled(data: dict[str, Any]) -> dict[str, Any]:
+    """The defaults that depend on what the variables have said: where the usual database is."""
+    storage, database = data.get("storage"), data.get("database")
+    if isinstance(storage, dict) and len(set(storage) & set(DRIVERS)) > 1:
+        # Another driver was named; the folder is the default's.
+        storage = {key: value for key, value in storage.items() if key != "filesystem"}
+        data = {**data, "storage": storage}
+    if not isinstance(database, dict) or any(database.get(key) for key in ("sqlite", "host", "dbname")):
+        return data
+    driver = {} if storage == "filesystem" else storage.get("filesystem") if isinstance(storage, dict) else None
+    if isinstance(driver, dict):
+        root = str(driver.get("rootdirectory") or FilesystemDriver().rootdirectory)
+        return {**data, "database": {**database, "sqlite": str(PurePath(root, SQLITE_NAME))}}
+    return {**data, "database": {**database, "enabled": False}} if database.get("enabled") == "prefer" else data
 
 
 @cache
@@ -76,38 +104,67 @@ def _schema() -> Node:
     return tree()
 
 
+def _hints_of(environ: Mapping[str, str]) -> list[str]:
+    """What is to be said of the variables alone; their mistakes may come from what the file lacks."""
+    overrides = Overrides(_schema())
+    overrides.apply({}, environ)
+    return overrides.warnings
+
+
 class _Reading:
-    def __init__(self) -> None:
+    def __init__(self, settle: Callable[[dict[str, Any]], dict[str, Any]] = lambda data: data) -> None:
+        self._settle = settle
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
         self.unknown: list[str] = []
 
-    def read(self, text: str, environ: Mapping[str, str]) -> Loaded:
+    def read(self, given: dict[str, Any], environ: Mapping[str, str]) -> Loaded:
         overrides = Overrides(_schema())
-        data = overrides.apply(self._mapping(text), environ)
+        data = self._settle(overrides.apply(given, environ))
         self.mistakes += overrides.mistakes
         self.warnings += overrides.warnings
         given = self._known(data, _schema(), "")
+        self._settle_host(given)
         self.mistakes += before(given)
         config = self._config(given)
         if config is not None:
             self.mistakes += after(config)
         if self.mistakes or config is None:
-            raise ConfigurationError(self.mistakes)
+            raise ConfigurationError([overrides.named(mistake) for mistake in self.mistakes], self.warnings)
         self.warnings += realm_warnings(config)
         missing = tuple(dict.fromkeys(not_implemented(given, _schema())))
-        return Loaded(config, tuple(self.warnings), missing, tuple(self.unknown))
+        refused = tuple(overrides.named(mistake) for mistake in refusals(config))
+        return Loaded(config, tuple(self.warnings), missing, tuple(self.unknown), refused)
 
-    def _mapping(self, text: str) -> dict[str, Any]:
+    def _settle_host(self, given: dict[str, Any]) -> None:
+        """Take ``http.host`` as the peers do: what has no scheme is not used, and a prefix counts once."""
+        http = given.get("http")
+        host = http.get("host") if isinstance(http, dict) else None
+        if not isinstance(http, dict) or not isinstance(host, str) or not host:
+            return
+        prefix = str(http.get("prefix") or "").strip("/")
+        bare = host.rstrip("/")
+        if "://" not in host and _BARE_HOST.fullmatch(host):
+            given["http"] = {**http, "host": ""}
+            self.warnings.append(
+                "http.host: it has no scheme and is not used, as in other registries: Location headers go by the "
+                "request; write a URL, such as https://registry.example.com"
+            )
+        elif prefix and bare.partition("://")[2].endswith(f"/{prefix}"):
+            given["http"] = {**http, "host": bare[: -len(prefix) - 1]}
+
+    def mapping(self, text: str, environ: Mapping[str, str]) -> dict[str, Any]:
         try:
             data = read_document(text)
         except NotYAML as exc:
             where = f"line {exc.line}" if exc.line is not None else ""
-            raise ConfigurationError([Mistake(where, f"not YAML: {exc}")]) from None
+            mistake = Mistake(where, f"not YAML: {exc}")
+            raise ConfigurationError([mistake], _hints_of(environ)) from None
         if data is None:
             return {}
         if not isinstance(data, dict):
-            raise ConfigurationError([Mistake("", "the file must be a mapping of keys, such as version: 0.1")])
+            mistake = Mistake("", "the file must be a mapping of keys, such as version: 0.1")
+            raise ConfigurationError([mistake], _hints_of(environ))
         return {str(key): value for key, value in data.items()}
 
     def _known(self, data: Mapping[Any, Any], node: Node, path: str) -> dict[str, Any]:
@@ -122,7 +179,7 @@ class _Reading:
             elif child is None and node.takes_name:
                 known[key] = None  # A driver or scheme that there is not: a mistake, found where one is chosen.
             elif child is None:
-                self._note_unknown(where, key, node, path)
+                self._note_unknown(where, key, node, path, beside=data)
         return known
 
     def _known_value(self, value: object, node: Node, where: str) -> object:
@@ -137,7 +194,13 @@ class _Reading:
             return value.text
         return plain(value)
 
-    def _note_unknown(self, where: str, key: str, node: Node, path: str) -> None:
+    def _note_unknown(self, where: str, key: str, node: Node, path: str, *, beside: Container[Any] = ()) -> None:
+        if key.lower() in beside and key.lower() in (node.children or {}):
+            message = (
+                f"is there beside {shown(key.lower())}, and keys are written in small letters; take one of them out"
+            )
+            self.mistakes.append(Mistake(where, message))
+            return
         self.unknown.append(where)
         near = difflib.get_close_matches(key.lower(), node.children or {}, n=1, cutoff=_NEAR)
         place = (f"{path}.{near[0]}" if path else near[0]) if near else _place_of(key)

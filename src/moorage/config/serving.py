@@ -17,6 +17,11 @@ _HOST_NAME = re.compile(
 )
 
 
+def _formatter(value: object) -> object:
+    # Distribution's logstash is JSON too, with two keys of its own.
+    return "json" if isinstance(value, str) and value.lower() == "logstash" else value
+
+
 class AccessLog(Section):
     """``log.accesslog``"""
 
@@ -58,7 +63,9 @@ class Log(Section):
     level: Annotated[Literal["error", "warn", "info", "debug", "trace"], Lower] = now(
         "info", "The least important lines to write."
     )
-    formatter: Annotated[Literal["json", "text"], Lower] = now("json", "How lines look.")
+    formatter: Annotated[Literal["json", "text"], Lower, BeforeValidator(_formatter)] = now(
+        "json", "How lines look; Distribution's `logstash` counts as `json`."
+    )
     output: Annotated[Literal["stdout", "stderr", "discard"], Lower] = now("stdout", "Where lines go.")
     fields: dict[str, object] = now({}, "Added to every line.")
     reportcaller: Flag = later(False, "Distribution: whether lines say which code wrote them.")
@@ -66,10 +73,11 @@ class Log(Section):
 
 
 def _prefix(value: str) -> str:
-    if value and not (value.startswith("/") and value.endswith("/")):
-        msg = "must begin and end with a slash, such as /registry/"
+    if value and not value.startswith("/"):
+        msg = "must begin with a slash, such as /registry/"
         raise ValueError(msg)
-    return value
+    # Distribution's router adds the slash, too.
+    return f"{value.rstrip('/')}/" if value else value
 
 
 def _url(value: str) -> str:
@@ -191,7 +199,11 @@ def _header_values(value: object) -> object:
     if not isinstance(value, dict):
         return value
     listed = {str(name): values if isinstance(values, list) else [values] for name, values in value.items()}
+    spelt: dict[str, str] = {}
     for name, values in listed.items():
+        if spelt.setdefault(name.lower(), name) != name:
+            msg = f"{spelt[name.lower()][:60]!r} and {name[:60]!r} are one header; write it once, with all its values"
+            raise ValueError(msg)
         if not _TOKEN.fullmatch(name):
             msg = "a header's name has letters, digits and hyphens only"
             raise ValueError(msg)

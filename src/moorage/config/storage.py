@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from moorage.config.section import (
     Count,
@@ -176,11 +176,19 @@ class Maintenance(Section):
     readonly: ReadOnly = now(ReadOnly, "Pulls only.")
 
 
+def _cache_name(value: object) -> object:
+    # Distribution takes any other word for no cache; this is the one that people write.
+    return "" if isinstance(value, str) and value.lower() == "none" else value
+
+
+CacheName = Annotated[Literal["", "inmemory", "redis"], BeforeValidator(_cache_name)]
+
+
 class Cache(Section):
     """``storage.cache``"""
 
-    blobdescriptor: Literal["", "inmemory", "redis"] = now("", "Accepted: blobs are found without a cache.")
-    layerinfo: Literal["", "inmemory", "redis"] = now("", "The old name of `blobdescriptor`.")
+    blobdescriptor: CacheName = now("", "Accepted: blobs are found without a cache.")
+    layerinfo: CacheName = now("", "The old name of `blobdescriptor`.")
     blobdescriptorsize: Whole = now(10000, "Distribution: how many.")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +47,38 @@ def unproven(exponent: int, bits: int) -> x509.Certificate:
     public = rsa.RSAPublicNumbers(exponent, (1 << (bits - 1)) + 0x10001).public_key()
     key: Any = SimpleNamespace(public_key=lambda: public)
     return certificate(key, name="unproven", signer=(ROOT, ROOT_CERTIFICATE))
+
+
+def as_version_1(made: x509.Certificate, signer: PrivateKey) -> x509.Certificate:
+    """*made* without version and extensions, signed anew: nothing here writes such certificates any more."""
+    fields = _parts(_parts(made.tbs_certificate_bytes)[0][1])
+    kept = b"".join(whole for whole, _ in fields if whole[0] not in (0xA0, 0xA3))
+    body = _tlv(0x30, kept)
+    if isinstance(signer, rsa.RSAPrivateKey):
+        signature = signer.sign(body, padding.PKCS1v15(), hashes.SHA256())
+    else:
+        assert isinstance(signer, ec.EllipticCurvePrivateKey)
+        signature = signer.sign(body, ec.ECDSA(hashes.SHA256()))
+    algorithm = next(whole for whole, _ in fields if whole[0] == 0x30)
+    return x509.load_der_x509_certificate(_tlv(0x30, body + algorithm + _tlv(0x03, b"\0" + signature)))
+
+
+def _parts(der: bytes) -> list[tuple[bytes, bytes]]:
+    """Each value of *der*, whole and without its head."""
+    found = []
+    while der:
+        more = der[1] & 0x7F if der[1] & 0x80 else 0
+        size = int.from_bytes(der[2 : 2 + more]) if more else der[1]
+        end = 2 + more + size
+        found.append((der[:end], der[2 + more : end]))
+        der = der[end:]
+    return found
+
+
+def _tlv(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    head = [size] if size < 0x80 else [0x81, size] if size < 0x100 else [0x82, *size.to_bytes(2)]
+    return bytes([tag, *head]) + content
 
 
 def jwk(key: PrivateKey, **more: object) -> dict[str, Any]:
@@ -138,6 +171,24 @@ class TestChain:
     )
     def test_what_does_not_lead_there_is_refused(self, x5c: list[str]) -> None:
         assert "does not lead to a trusted one" in why(TRUSTING_ROOT, x5c=x5c)
+
+    def test_a_leaf_of_version_1_is_taken_as_far_as_one_can_be_checked(self) -> None:
+        """OpenSSL made such for a long time, and other registries take them."""
+        old = as_version_1(LEAF, ROOT)
+        assert old.version is x509.Version.v1
+        assert found(TRUSTING_ROOT, x5c=chain(old)) == id_of(CURVE)
+        far = as_version_1(FAR_LEAF, MIDDLE)
+        assert found(TRUSTING_ROOT, x5c=chain(far, MIDDLE_CERTIFICATE)) == id_of(CURVE)
+        assert found(TrustedKeys([old]), x5c=chain(old)) == id_of(CURVE)
+
+    def test_a_leaf_of_version_1_that_leads_nowhere_is_refused(self) -> None:
+        by_root = {"signer": (ROOT, ROOT_CERTIFICATE)}
+        stranger = as_version_1(LEAF, MIDDLE)
+        alone = as_version_1(FAR_LEAF, MIDDLE)
+        expired = as_version_1(certificate(CURVE, **by_root, ends=-DAY / 2), ROOT)
+        below_leaf = as_version_1(certificate(MIDDLE, signer=(CURVE, LEAF)), CURVE)
+        for x5c in (chain(stranger), chain(alone), chain(expired), chain(below_leaf, LEAF)):
+            assert "does not lead to a trusted one: it is of version 1" in why(TRUSTING_ROOT, x5c=x5c)
 
     def test_a_long_way_is_refused(self) -> None:
         key: PrivateKey = ROOT

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-GOOD = "version: 0.1\nstorage: inmemory\n"
+GOOD = "version: 0.1\nstorage: inmemory\nhttp: {addr: '127.0.0.1:5000'}\n"
 ODD = f"{GOOD}htpp: {{addr: ':1'}}\nredis: {{addr: 'localhost:6379'}}\n"
 BAD = "storage: inmemory\nhttp: {prefix: registry}\n"
 
@@ -37,7 +37,10 @@ def test_a_good_file_is_good(config: Path) -> None:
 def test_the_file_may_be_named_by_a_variable_and_other_variables_count(config: Path) -> None:
     found = check(REGISTRY_CONFIGURATION_PATH=str(config), REGISTRY_HTTP_PREFIX="registry", REGISTRY_BOGUS="1")
     assert found.returncode == 1
-    assert found.stderr == "error: http.prefix: must begin and end with a slash, such as /registry/\n"
+    assert found.stderr == (
+        "error: http.prefix: must begin with a slash, such as /registry/; the value is that of REGISTRY_HTTP_PREFIX\n"
+    )
+    assert found.stdout.startswith("warning: ignoring unrecognized environment variable REGISTRY_BOGUS\n")
 
 
 def test_every_mistake_is_printed(config: Path) -> None:
@@ -46,7 +49,7 @@ def test_every_mistake_is_printed(config: Path) -> None:
     assert found.returncode == 1
     assert found.stderr.splitlines() == [
         "error: version: is needed; write version: 0.1",
-        "error: http.prefix: must begin and end with a slash, such as /registry/",
+        "error: http.prefix: must begin with a slash, such as /registry/",
     ]
     assert found.stdout == "the configuration cannot be used\n"
 
@@ -95,10 +98,22 @@ def test_a_folder_is_a_mistake(tmp_path: Path) -> None:
     assert (found.returncode, found.stderr) == (1, f"error: cannot read {tmp_path}: Is a directory\n")
 
 
-def test_no_file_at_all_is_a_mistake() -> None:
-    found = check()
+def test_without_a_file_the_variables_are_checked() -> None:
+    assert check().returncode == 0
+    found = check(REGISTRY_PROXY_REMOTEURL="https://registry-1.docker.io")
     assert found.returncode == 1
-    assert found.stderr.startswith("error: configuration path unspecified")
+    assert found.stderr.startswith("error: proxy.remoteurl: there is no mirror yet")
+
+
+def test_a_certificate_that_is_not_there_is_seen_without_a_start(config: Path) -> None:
+    config.write_text("version: 0.1\nstorage: inmemory\nhttp: {tls: {certificate: /nowhere/c, key: /nowhere/k}}\n")
+    found = check(str(config))
+    assert found.returncode == 1
+    assert found.stderr.splitlines() == [
+        f"error: http.tls.{key}: cannot read /nowhere/{key[0]}: No such file or directory on this machine; "
+        "check it where the registry will run"
+        for key in ("certificate", "key")
+    ]
 
 
 def test_what_cannot_be_printed_is_written_out(config: Path) -> None:

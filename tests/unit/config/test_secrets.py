@@ -96,7 +96,7 @@ def test_a_secret_is_not_shown_with_the_mistakes_of_others(key: KeyDescription) 
         f"auth: {{token: {SECRET}}}",
         f"http: {SECRET}",
         f"database: {{enabled: {SECRET}}}",
-        f"http: {{host: {SECRET}}}",
+        f"http: {{host: 'ftp://{SECRET}'}}",
         f"http: {{headers: {{Authorization: [{{{SECRET}: {SECRET}}}]}}}}",
         f"notifications: {{endpoints: {SECRET}}}",
         f"notifications: {{endpoints: [{{headers: {{Authorization: {SECRET}}}}}]}}",
@@ -113,6 +113,12 @@ def test_a_value_is_not_shown_where_it_does_not_belong(text: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load(f"version: 0.1\n{storage}{text}", {})
     assert SECRET not in shown(raised.value)
+
+
+def test_a_host_that_is_not_used_is_not_shown() -> None:
+    loaded = load(f"version: 0.1\nstorage: inmemory\nhttp: {{host: {SECRET}}}", {})
+    assert len(loaded.warnings) == 1
+    assert SECRET not in repr(loaded)
 
 
 def test_a_url_with_a_password_in_it_is_not_shown() -> None:

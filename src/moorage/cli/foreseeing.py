@@ -1,0 +1,93 @@
+"""What a start would say of a configuration before it does anything: files and strangers."""
+
+import dataclasses
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.config import Config, FilesystemDriver
+from moorage.errors import ConfigurationError, Mistake
+from moorage.server.https import open_debug_tls, open_tls
+from moorage.server.tls import ServerTLS
+from moorage.telemetry import configure
+from moorage.wiring.guards import concerns
+from moorage.wiring.registry import log_settings
+
+_NOT_THERE = os.strerror(errno.ENOENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """HTTPS of both addresses, and what somebody should look at."""
+
+    tls: ServerTLS | None
+    debug_tls: ServerTLS | None
+    concerns: Sequence[str]
+
+
+def open_files(config: Config) -> Opened:
+    """Open what the configuration names by files.
+
+    Raises:
+        ConfigurationError: something cannot be used; with every mistake.
+    """
+    mistakes: list[Mistake] = []
+    opened, said = [], []
+    for open_one in (open_tls, open_debug_tls):
+        try:
+            opened.append(open_one(config))
+        except ConfigurationError as exc:
+            mistakes += [mistake for mistake in exc.mistakes if mistake not in mistakes]
+    try:
+        said = list(concerns(config))
+    except ConfigurationError as exc:
+        mistakes += exc.mistakes
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    tls, debug_tls = opened
+    return Opened(tls, debug_tls, said)
+
+
+def said_by_a_start(config: Config) -> tuple[tuple[Mistake, ...], tuple[str, ...]]:
+    """The mistakes that would end a start, and the warnings that it would give. Nothing is made or changed."""
+    # Standard output is for the verdict.
+    configure(dataclasses.replace(log_settings(config), output="stderr"))
+    mistakes: list[Mistake] = []
+    said: Sequence[str] = ()
+    issued = config.http.tls.letsencrypt.cachefile
+    if issued and (reason := _no_folder(Path(issued))):
+        mistakes.append(Mistake("http.tls.letsencrypt.cachefile", f"{issued} cannot be used as a folder: {reason}"))
+    if issued:
+        # Opening would make the folder and a key.
+        tls = config.http.tls.model_copy(update={"letsencrypt": type(config.http.tls.letsencrypt)()})
+        config = config.model_copy(update={"http": config.http.model_copy(update={"tls": tls})})
+    try:
+        said = open_files(config).concerns
+    except ConfigurationError as exc:
+        mistakes += exc.mistakes
+    driver = config.storage.driver
+    if isinstance(driver, FilesystemDriver) and (reason := _no_folder(Path(driver.rootdirectory))):
+        message = f"{driver.rootdirectory} cannot be used as a folder: {reason}"
+        mistakes.append(Mistake("storage.filesystem.rootdirectory", message))
+    return tuple(map(_of_this_machine, mistakes)), tuple(said)
+
+
+def _of_this_machine(mistake: Mistake) -> Mistake:
+    """*mistake*; of a file that is not there, with the word that it may be there where the registry will run."""
+    if not mistake.message.endswith(_NOT_THERE):
+        return mistake
+    return Mistake(mistake.path, f"{mistake.message} on this machine; check it where the registry will run")
+
+
+def _no_folder(path: Path) -> str:
+    """Why *path* is no folder and cannot become one; empty if nothing is in the way."""
+    try:
+        nearest = next(part for part in (path.absolute(), *path.absolute().parents) if os.path.lexists(part))
+        if not nearest.is_dir():
+            return "Not a directory"
+        may_read_only = nearest == path.absolute()
+        return "" if os.access(nearest, os.X_OK | (os.R_OK if may_read_only else os.W_OK)) else "Permission denied"
+    except (OSError, ValueError) as exc:
+        return str(getattr(exc, "strerror", None) or exc)

@@ -1,0 +1,33 @@
+"""Keys that are accepted without function and whose silence would do harm: they stop the start.
+
+The verdict for each of these keys, and for those that are only named in a warning, is in ADR 0024.
+"""
+
+from collections.abc import Iterator
+
+from moorage.config.root import Config
+from moorage.errors import Mistake
+
+
+def refusals(config: Config) -> Iterator[Mistake]:
+    """What is asked for, does not exist yet, and cannot be left out in silence."""
+    if not config.storage.driver.is_implemented:
+        message = "accepted, not implemented yet; use storage.filesystem"
+        yield Mistake(f"storage.{config.storage.name}", message)
+    if config.proxy.remoteurl:
+        message = "there is no mirror yet, and without it everybody could push into its names; take proxy out"
+        yield Mistake("proxy.remoteurl", message)
+    if config.policy.repository.classes:
+        message = "not implemented yet, so that content of every class would be taken; take it out"
+        yield Mistake("policy.repository.classes", message)
+    if config.rate_limiter.enabled and any(not limiter.log_only for limiter in config.rate_limiter.limiters):
+        message = "not implemented yet, so that nobody would be limited; set it to false and limit in a proxy in front"
+        yield Mistake("rate_limiter.enabled", message)
+    for index, endpoint in enumerate(config.notifications.endpoints):
+        if endpoint.url and not endpoint.disabled:
+            message = "not implemented yet, so that its events would be lost; set disabled: true, or take it out"
+            yield Mistake(f"notifications.endpoints[{index}]", message)
+    for kind in ("registry", "repository"):
+        if any(not item.disabled for item in config.middleware.get(kind, [])):
+            message = "not implemented yet, and it may be what keeps somebody out; set disabled: true, or take it out"
+            yield Mistake(f"middleware.{kind}", message)

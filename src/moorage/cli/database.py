@@ -14,7 +14,7 @@ database_app.add_typer(migrate_app, name="migrate")
 ConfigFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[CONFIG]",
+        metavar="CONFIG",
         help="The file; else REGISTRY_CONFIGURATION_PATH; else the SQLite database in --data.",
         show_default=False,
     ),

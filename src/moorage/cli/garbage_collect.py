@@ -14,7 +14,7 @@ _FORCED_GRACE = timedelta(hours=24)
 ConfigFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[CONFIG]",
+        metavar="CONFIG",
         help="The registry's configuration file; else REGISTRY_CONFIGURATION_PATH.",
         show_default=False,
     ),

@@ -12,7 +12,7 @@ from moorage.cli.amounts import shown_bytes
 from moorage.cli.gc_words import explained, print_status
 from moorage.cli.history import RegistryURL, reported
 from moorage.cli.options import AsJSON
-from moorage.cli.remote import DEFAULT_REGISTRY, CommandFailed, Remote
+from moorage.client.registry import DEFAULT_REGISTRY, CommandFailed, Remote
 
 gc_app = typer.Typer(help="Online garbage collection.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -13,7 +13,7 @@ import typer
 
 from moorage.cli.amounts import counted
 from moorage.cli.options import AsJSON
-from moorage.cli.remote import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
+from moorage.client.registry import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
 
 tag_app = typer.Typer(help="History of tags; undo; deleting many.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -116,7 +116,7 @@ def undo(  # noqa: PLR0913 - one argument an option
 @reported()
 def delete(  # noqa: PLR0913 - one argument an option
     repository: Annotated[str, typer.Argument(metavar="REPO", help="The repository.")],
-    tags: Annotated[list[str] | None, typer.Argument(metavar="[TAG]...", help="The tags to delete.")] = None,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="TAG...", help="The tags to delete.")] = None,
     *,
     matching: Annotated[
         str | None, typer.Option(metavar="RE2", help="Delete the tags that this pattern matches as a whole.")

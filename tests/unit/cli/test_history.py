@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from moorage.cli.history import read_time, split
-from moorage.cli.remote import CommandFailed, Remote
+from moorage.client.registry import CommandFailed, Remote
 from support.images import image, push_blobs
 from support.in_process import InProcess
 from support.registry_client import RegistryClient

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,7 +14,8 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from moorage.cli.credentials import Credentials, NotLoggedIn
+from moorage.client.credentials import Credentials, NotLoggedIn
+from moorage.client.places import host_of
 from moorage.errors import MoorageError
 
 DEFAULT_REGISTRY = "http://127.0.0.1:5000"
@@ -41,7 +43,9 @@ class Answer:
     request_id: str
 
 
-class _Received(NamedTuple):
+class Received(NamedTuple):
+    """An answer as it came."""
+
     status: int
     headers: Message
     body: bytes
@@ -50,8 +54,12 @@ class _Received(NamedTuple):
 class Remote:
     """A registry at a URL, such as ``http://127.0.0.1:5000``; below a prefix if it has one."""
 
-    def __init__(self, url: str, *, reason: str | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, url: str, *, reason: str | None = None, ca: str | None = None, environ: Mapping[str, str] = os.environ
+    ) -> None:
         """*reason*: why what is asked for is asked for, for the journal. Credentials come from *environ*.
+
+        *ca* is a file with the certificates to trust, in place of the system's.
 
         Raises:
             CommandFailed: the URL is none.
@@ -62,6 +70,7 @@ class Remote:
             raise CommandFailed(msg)
         self.url = url.rstrip("/")
         self._credentials = Credentials.of(environ)
+        self._context = _trusting(ca) if ca else None
         self._headers = {"Accept": "application/json"}
         if reason:
             self._headers["Moorage-Reason"] = reason.encode().decode("latin-1")
@@ -89,19 +98,26 @@ class Remote:
             request.add_header("X-Request-Id", request_id)
         return self._ask(request)
 
+    def fetch(self, path: str, *, method: str = "GET", accept: str = "*/*") -> Received:
+        """Ask below the root of the registry, such as ``/v2/``; any registry has that.
+
+        Raises:
+            CommandFailed: the registry refused, or could not be asked.
+        """
+        url = f"{self.url}{path}"
+        request = urllib.request.Request(url, headers={**self._headers, "Accept": accept}, method=method)  # noqa: S310
+        received = self._with_credentials(request)
+        if received.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise self._refused(received.status, received.body)
+        return received
+
     def _request(self, method: str, path: str, query: Mapping[str, str | int | None]) -> urllib.request.Request:
         given = {name: value for name, value in query.items() if value is not None}
         url = f"{self.url}/moorage/v1/{path}?{urllib.parse.urlencode(given)}"
         return urllib.request.Request(url, headers=self._headers, method=method)  # noqa: S310 - http or https only
 
     def _ask(self, request: urllib.request.Request) -> Answer:
-        try:
-            received = self._send(request)
-            challenges = received.headers.get_all("WWW-Authenticate", [])
-            if received.status == HTTPStatus.UNAUTHORIZED and self._credentials.answer(self.url, challenges):
-                received = self._send(request)
-        except NotLoggedIn as exc:
-            raise CommandFailed(str(exc)) from None
+        received = self._with_credentials(request)
         if received.status != HTTPStatus.OK:
             raise self._refused(received.status, received.body)
         try:
@@ -110,19 +126,34 @@ class Remote:
             msg = f"what answers at {self.url} is no Moorage registry"
             raise CommandFailed(msg) from None
 
-    def _send(self, request: urllib.request.Request) -> _Received:
+    def _with_credentials(self, request: urllib.request.Request) -> Received:
+        try:
+            received = self._send(request)
+            challenges = received.headers.get_all("WWW-Authenticate", [])
+            if received.status == HTTPStatus.UNAUTHORIZED and self._credentials.answer(self.url, challenges):
+                received = self._send(request)
+        except NotLoggedIn as exc:
+            raise CommandFailed(str(exc)) from None
+        if received.status == HTTPStatus.UNAUTHORIZED and self._credentials.header.startswith("Basic "):
+            msg = f"{host_of(self.url)} does not accept {self._credentials.username} with this password"
+            raise CommandFailed(msg)
+        return received
+
+    def _send(self, request: urllib.request.Request) -> Received:
         header = self._credentials.header_for(self.url)
         if header:
             # Not to where a redirect leads.
             request.add_unredirected_header("Authorization", header)
         try:
-            with urllib.request.urlopen(request, timeout=_DEADLINE_S) as response:  # noqa: S310 - http or https only
-                return _Received(response.status, response.headers, response.read())
+            with urllib.request.urlopen(request, timeout=_DEADLINE_S, context=self._context) as response:  # noqa: S310 - http or https only
+                return Received(response.status, response.headers, response.read())
         except urllib.error.HTTPError as exc:
             with exc:
-                return _Received(exc.code, exc.headers, exc.read())
+                return Received(exc.code, exc.headers, exc.read())
         except (OSError, http.client.HTTPException, ValueError) as exc:  # The last: a redirect to what is no URL.
             why = exc.reason if isinstance(exc, urllib.error.URLError) else exc
+            if isinstance(why, ssl.SSLError):
+                raise CommandFailed(_tls_in_words(why, self.url)) from None
             msg = f"cannot ask the registry at {self.url}: {why}; is it running? --registry or {REGISTRY_VARIABLE} "
             msg += "say where it is"
             raise CommandFailed(msg) from None
@@ -135,6 +166,27 @@ class Remote:
             return CommandFailed(f"what answers at {self.url} is no Moorage registry (it said {code})")
         known = detail if isinstance(detail, dict) else {}
         return CommandFailed(message, status=3 if code in _CONFLICTS else 1, detail=known)
+
+
+def _trusting(ca: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as exc:
+        why = "it holds no certificate in PEM" if isinstance(exc, ssl.SSLError) else exc.strerror
+        msg = f"--ca {ca} cannot be used: {why}"
+        raise CommandFailed(msg) from None
+
+
+def _tls_in_words(error: ssl.SSLError, url: str) -> str:
+    host = host_of(url)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of {host} is not trusted: {error.verify_message.rstrip('.')}; if a CA of your own "
+            f"issued it, name its certificate by --ca FILE"
+        )
+    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        return f"{host} does not speak TLS; if it is meant to be plain HTTP, ask for http://{host}"
+    return f"no TLS connection to {host} can be made: {(error.reason or str(error)).replace('_', ' ').lower()}"
 
 
 def _mistake_in(url: str) -> str:

@@ -16,7 +16,7 @@ from moorage.auth.bearer import Realm, TokenGuard
 from moorage.auth.issuer import IssuerKeys, watch_bundle
 from moorage.auth.passwords import PasswordFile
 from moorage.auth.tokens import Verifier
-from moorage.cli.credentials import Credentials, NotLoggedIn
+from moorage.client.credentials import Credentials, NotLoggedIn
 from support.images import image, push_blobs, push_manifest
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
@@ -104,7 +104,7 @@ def test_without_credentials_it_is_tried_as_anybody(by_token: Shell) -> None:
 
 def test_a_wrong_password_is_told(by_token: Shell) -> None:
     said = by_token.run("tag", "history", REPOSITORY, status=1, environ=WRONG)
-    assert "gives no token to ada, or the password, (it said 401)" in said
+    assert "does not accept ada with this password (it said 401)" in said
 
 
 def test_a_token_of_ones_own_is_sent_as_it_is(by_token: Shell, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_password_is_sent_where_the_registry_asks_for_it(by_password: Shell) -
     assert "deleted" in by_password.run("tag", "delete", REPOSITORY, "1", environ=USER)
     assert " ada " in by_password.run("tag", "history", REPOSITORY, environ=USER)
     said = by_password.run("tag", "history", REPOSITORY, status=1, environ=WRONG)
-    assert "the user or the password is wrong" in said
+    assert "does not accept ada with this password" in said
     assert "set MOORAGE_USERNAME and MOORAGE_PASSWORD" in by_password.run("tag", "history", REPOSITORY, status=1)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from moorage.cli.amounts import shown_bytes
-from moorage.cli.history import reported
+from moorage.cli.history import SIGNATURE, reported
 from moorage.cli.options import AsJSON
 from moorage.cli.reaching import CA, Registry, connect, reach
 from moorage.client.registry import CommandFailed, Remote
@@ -17,17 +17,11 @@ from moorage.client.registry import CommandFailed, Remote
 repo_app = typer.Typer(help="Repositories of a registry.", no_args_is_help=True, rich_markup_mode=None)
 image_app = typer.Typer(help="Images of a registry.", no_args_is_help=True, rich_markup_mode=None)
 
-_MANIFESTS = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
+_MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
 )
 _NEXT = re.compile(r"<([^>]+)>\s*;\s*rel=\"?next\"?")
-_SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}(\.\w+)?")
-"""Tags that cosign and the referrers' fallback use."""
 
 
 @repo_app.command("list")
@@ -51,7 +45,7 @@ def list_tags(
     """List the tags of a repository, one a line. Example: moorage tag list group/app."""
     remote, found = connect(place, ca=ca)
     names = _pages(remote, f"/v2/{found.repository}/tags/list", "tags")
-    shown = [name for name in names if with_signatures or not _SIGNATURE.fullmatch(name)]
+    shown = [name for name in names if with_signatures or not SIGNATURE.fullmatch(name)]
     _print_names(shown, as_json=as_json)
 
 

@@ -17,8 +17,10 @@ Registry = Annotated[
 ]
 
 
-def connect(place: str, *, ca: str | None = None) -> tuple[Remote, ImagePlace]:
-    """Reach the registry that a place names, or the usual one.
+def connect(
+    place: str, *, registry: str | None = None, reason: str | None = None, ca: str | None = None
+) -> tuple[Remote, ImagePlace]:
+    """Reach the registry that a place names, else the one at *registry*, else the usual one.
 
     Raises:
         CommandFailed: there can be none.
@@ -27,7 +29,7 @@ def connect(place: str, *, ca: str | None = None) -> tuple[Remote, ImagePlace]:
     if not found.repository:
         msg = f"{place} names no repository; give [HOST/]REPO[:TAG]"
         raise CommandFailed(msg)
-    return Remote(found.url or usual_registry(), ca=ca), found
+    return Remote(found.url or registry or usual_registry(), reason=reason, ca=ca), found
 
 
 def reach(host: str | None, *, ca: str | None = None) -> Remote:

@@ -1,5 +1,6 @@
-"""Fixtures that every folder of tests may use."""
+"""Fixtures that every folder of tests may use, and the surroundings that the whole run has."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +9,24 @@ from hypothesis import HealthCheck, settings
 
 from support.daemon import Daemon
 from support.postgres import Postgres
+from support.surroundings import isolate, new_folder, remove_folder
 
 # The machine may be busy with other tests: how long an example takes says nothing.
 settings.register_profile("moorage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("moorage")
+
+_HOME = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this process, and all that it starts, a home of its own."""
+    config.stash[_HOME] = new_folder()
+    isolate(os.environ, config.stash[_HOME])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind."""
+    remove_folder(config.stash[_HOME])
 
 
 @pytest.fixture(scope="session")

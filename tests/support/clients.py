@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.surroundings import alone
+
 COMMAND_DEADLINE_S = 120.0
 START_DEADLINE_S = 40.0
 STOP_DEADLINE_S = 20.0
@@ -108,20 +110,21 @@ class Background:
 
 
 class Skopeo:
-    """``skopeo``. It keeps no state of its own but scratch files."""
+    """``skopeo``, with folders of its own: which registry has which blob is remembered from one call to the next."""
 
     plain = ("--src-tls-verify=false", "--dest-tls-verify=false")
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         # Large layers pass through scratch files, and /var/tmp may be small.
-        self.env = {"TMPDIR": str(folder), "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
+        self.env = _places(folder)
+        self._command = (*alone(folder), "skopeo", "--insecure-policy")
 
     def __call__(self, *words: str | Path, timeout_s: float = COMMAND_DEADLINE_S) -> str:
-        return run("skopeo", "--insecure-policy", *words, env=self.env, timeout_s=timeout_s)
+        return run(*self._command, *words, env=self.env, timeout_s=timeout_s)
 
     def attempt(self, *words: str | Path) -> tuple[int, str]:
-        return attempt("skopeo", "--insecure-policy", *words, env=self.env)
+        return attempt(*self._command, *words, env=self.env)
 
     def copy(self, source: str, target: str, *options: str, timeout_s: float = COMMAND_DEADLINE_S) -> str:
         """Copy between any two transports, digests kept, registries without TLS."""
@@ -137,7 +140,8 @@ class _Store:
         self.folder = folder
         # podman wants this path to have at most 50 characters.
         self.runroot = scratch_folder()
-        self.env = {"TMPDIR": str(folder), "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
+        self.env = _places(folder)
+        self._alone = alone(folder)
 
     def __enter__(self) -> Self:
         return self
@@ -153,7 +157,13 @@ class _Store:
 
     def _whole(self, words: Sequence[str | Path]) -> list[str | Path]:
         places = ("--root", self.folder / "root", "--runroot", self.runroot, "--storage-driver", "vfs")
-        return [self.command[0], *places, *self.command[1:], *words]
+        return [*self._alone, self.command[0], *places, *self.command[1:], *words]
+
+
+def _places(folder: Path) -> dict[str, str]:
+    """Return the environment by which a client keeps everything below *folder*."""
+    names = ("TMPDIR", "HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    return dict.fromkeys(names, str(folder))
 
 
 class Buildah(_Store):

@@ -1,0 +1,75 @@
+"""The tests' own surroundings: what others left on the machine changes nothing, and nothing of ours stays there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from e2e.images import build_image, write_layout
+from e2e.wire import Wire
+from support.clients import Skopeo, attempt
+from support.surroundings import alone, isolate
+
+SHARED = (Path("/var/lib/containers"), Path("/etc/containers"), Path("/etc/docker"))
+
+
+def seen(*folders: Path) -> dict[str, tuple[int, int]]:
+    """Every file below the folders, with its size and the time of its last change."""
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns)
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_what_changes_a_programs_behaviour_is_taken_out_of_the_environment(tmp_path: Path) -> None:
+    environ = {
+        "PATH": "/usr/bin",
+        "LANG": "C.UTF-8",
+        "REGISTRY_AUTH": "htpasswd",
+        "REGISTRY_AUTH_FILE": "/somewhere/auth.json",
+        "MOORAGE_REGISTRY": "https://elsewhere.example",
+        "MOORAGE_TEST_SEED": "7",
+        "HTTPS_PROXY": "http://proxy.example",
+        "no_proxy": "*",
+        "PGHOST": "db.example",
+        "SSL_CERT_FILE": "/somewhere/ca.pem",
+        "HOME": "/home/somebody",
+        "XDG_CONFIG_HOME": "/home/somebody/.config",
+        "DOCKER_HOST": "unix:///somewhere",
+    }
+    isolate(environ, tmp_path)
+    kept = {name: environ.pop(name) for name in ("PATH", "LANG", "MOORAGE_TEST_SEED")}
+    assert kept == {"PATH": "/usr/bin", "LANG": "C.UTF-8", "MOORAGE_TEST_SEED": "7"}
+    assert {Path(place).parent for place in environ.values()} == {tmp_path}
+    assert sorted(environ) == ["DOCKER_CONFIG", "HOME", *sorted(n for n in environ if n.startswith("XDG_"))]
+
+
+def test_this_run_has_a_home_of_its_own() -> None:
+    assert Path.home().parent.name.startswith("moorage-home-")
+    assert not [name for name in os.environ if name.startswith("REGISTRY_")]
+
+
+@pytest.mark.parametrize("name", ["skopeo", "podman", "buildah"])
+def test_a_client_leaves_nothing_in_the_folders_that_all_share(
+    name: str, wire: Wire, repository: str, request: pytest.FixtureRequest
+) -> None:
+    client = request.getfixturevalue(name)
+    before = seen(*SHARED)
+    there = f"{wire.address}/{repository}:v1"
+    if isinstance(client, Skopeo):
+        source = write_layout(client.folder / "source", {"v1": build_image(repository)})
+        client.copy(f"oci:{source}:v1", f"docker://{there}")
+        # It did remember: in its own place.
+        assert list(client.folder.rglob("blob-info-cache-v1.*"))
+    else:
+        wire.push_image(repository, "v1", build_image(repository))
+        client("pull", "--tls-verify=false", there)
+    assert seen(*SHARED) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="others than root have these folders in their own home")
+def test_a_file_that_others_left_in_a_shared_folder_is_not_seen(tmp_path: Path) -> None:
+    status, told = attempt(*alone(tmp_path), "ls", "-A", "/var/lib/containers", "/etc/containers")
+    assert (status, told.split()) == (0, ["/etc/containers:", "policy.json", "/var/lib/containers:"])

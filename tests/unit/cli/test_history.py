@@ -143,7 +143,7 @@ def test_lists_and_sizes_by_what_every_registry_answers(shell: Shell) -> None:
     assert shell.run("tag", "list", place).stdout == "1\n2\n"
     assert digest in shell.run("image", "show", f"{place}:1").stdout
     assert REPOSITORY in shell.run("du").stdout
-    assert "manifest unknown" in shell.run("image", "show", f"{place}:none", status=1).stderr
+    assert "no such tag" in shell.run("image", "show", f"{place}:none", status=1).stderr
 
 
 def test_a_dry_run_of_an_undo_does_nothing(shell: Shell) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import sys
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from moorage.cli.amounts import counted
+from moorage.cli.deleting import delete_tags
 from moorage.cli.options import AsJSON
 from moorage.cli.reaching import CA, connect
 from moorage.cli.tables import print_table
@@ -27,8 +27,6 @@ SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}(\.\w+)?")
 _SHORT_ID = 8
 _SEARCHED_LIMIT = 10_000
 """So many changes of a repository are looked through for a request."""
-_DELETE_STEP = 2000
-"""Tags that one request deletes, so that there is progress to be seen."""
 
 
 @contextlib.contextmanager
@@ -74,7 +72,9 @@ def history(  # noqa: PLR0913 - one argument an option
     at: At = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Only changes since this time.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Only changes before this time.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many changes.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="COUNT", min=1, max=1_000_000, help="How many changes.")
+    ] = 20,
     with_signatures: Annotated[
         bool, typer.Option("--signatures", help="Also changes of the tags that signatures are kept under.")
     ] = False,
@@ -105,7 +105,7 @@ def undo(  # noqa: PLR0913 - one argument an option
     *,
     to: Annotated[str | None, typer.Option(metavar="DIGEST", help="Back to this manifest.")] = None,
     at: At = None,
-    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Back so many changes.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="COUNT", min=1, max=1000, help="Back so many changes.")] = None,
     expect: Annotated[
         str | None, typer.Option(metavar="DIGEST", help="Only if the tag is this now; else what it is when asked.")
     ] = None,
@@ -146,7 +146,9 @@ def delete(  # noqa: PLR0913 - one argument an option
     keep: Annotated[
         str | None, typer.Option(metavar="RE2", help="Of those, keep what this pattern matches as a whole.")
     ] = None,
-    keep_newest: Annotated[int, typer.Option(min=0, help="Of what is left, keep so many that were last pushed.")] = 0,
+    keep_newest: Annotated[
+        int, typer.Option(metavar="COUNT", min=0, help="Of what is left, keep so many that were last pushed.")
+    ] = 0,
     dry_run: DryRun = False,
     reason: Reason = None,
     registry: RegistryURL = DEFAULT_REGISTRY,
@@ -166,26 +168,7 @@ def delete(  # noqa: PLR0913 - one argument an option
         raise typer.BadParameter(msg)
     pattern = {"matching": matching, "keep_matching": keep, "keep_newest": keep_newest}
     selection = {"tags": tags} if tags else {name: value for name, value in pattern.items() if value is not None}
-    missing = [name for name in tags or () if _is_no_tag(remote, repository, name)]
-    if dry_run:
-        found = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository).value
-    else:
-        found = _delete(remote, repository, selection)
-    if as_json:
-        print(json.dumps(found, indent=2))
-    else:
-        _print_deleted(found, dry_run=dry_run)
-    if missing:
-        msg = f"{repository} has no tag {', '.join(missing)}"
-        raise CommandFailed(msg)
-
-
-def _print_deleted(found: Mapping[str, Any], *, dry_run: bool) -> None:
-    print(f"{found['deleted']:,} {'would be ' if dry_run else ''}deleted, {found['kept']:,} kept")
-    if found["protected"]:
-        print(f"{found['protected']} are protected and stay")
-    if found["deleted"] and not dry_run:
-        print(f"undo with: moorage undo {found['request_id']}")
+    delete_tags(remote, repository, selection, dry_run=dry_run, as_json=as_json)
 
 
 @reported()
@@ -256,10 +239,6 @@ def _see_that_it_is_no_redo(remote: Remote, repository: str, tag: str) -> None:
     raise CommandFailed(msg)
 
 
-def _is_no_tag(remote: Remote, repository: str, tag: str) -> bool:
-    return bool(remote.get("tag", repository=repository, tag=tag).value["digest"] is None)
-
-
 def _whole_id(remote: Remote, repository: str, prefix: str) -> str:
     """The request whose id begins so; as it is, if the history knows none."""
     found = set()
@@ -313,47 +292,6 @@ def _entries(remote: Remote, query: Mapping[str, str | None], limit: int) -> Ite
         if len(page) < size:
             return
         limit, last = limit - size, page[-1]["id"]
-
-
-def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> dict[str, Any]:
-    """Delete in steps that share a request id, and show how far it is."""
-    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
-    from rich.progress import Progress  # noqa: PLC0415 - as above
-
-    request_id = uuid.uuid4().hex
-    names: list[str] | None = selection.get("tags")
-    total = len(names) if names is not None else _count(remote, repository, selection)
-    sums: dict[str, Any] = {"request_id": request_id, "dry_run": False}
-    sums |= dict.fromkeys(("deleted", "kept", "protected", "unknown"), 0)
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("deleting", total=total)
-        for body in _steps(selection, total):
-            found = remote.post("tags/delete", body, request_id=request_id, repository=repository).value
-            sums["deleted"] += found["deleted"]
-            sums["unknown"] += found["unknown"]
-            # Each step by pattern meets those that stay anew.
-            sums["kept"] = found["kept"]
-            sums["protected"] = found["protected"] + (sums["protected"] if names is not None else 0)
-            done = sums["deleted"] + sums["unknown"] + (sums["protected"] if names is not None else 0)
-            progress.update(task, completed=done)
-            if names is None and not found["more"]:
-                break
-    return sums
-
-
-def _count(remote: Remote, repository: str, selection: Mapping[str, Any]) -> int:
-    found = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository).value
-    return int(found["deleted"])
-
-
-def _steps(selection: Mapping[str, Any], total: int) -> Iterator[Mapping[str, Any]]:
-    names = selection.get("tags")
-    if names is None:
-        # One more than the count needs: tags may be pushed meanwhile.
-        yield from ({**selection, "limit": _DELETE_STEP} for _ in range(total // _DELETE_STEP + 2))
-        return
-    for start in range(0, total, _DELETE_STEP):
-        yield {"tags": names[start : start + _DELETE_STEP]}
 
 
 def _print_undo(found: Mapping[str, Any], *, as_json: bool) -> None:

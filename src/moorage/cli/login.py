@@ -9,7 +9,7 @@ import typer
 
 from moorage.cli.history import reported
 from moorage.cli.reaching import CA, Registry, usual_registry
-from moorage.client.credentials import PASSWORD, TOKEN, USERNAME
+from moorage.client.credentials import Credentials
 from moorage.client.docker_config import Login, LoginFiles
 from moorage.client.places import host_of, registry_url
 from moorage.client.registry import Remote
@@ -32,8 +32,7 @@ def login(
     url = registry_url(registry) if registry else usual_registry()
     name = username or typer.prompt("Username")
     password = read_password(from_input=password_stdin)
-    environ = {key: value for key, value in os.environ.items() if key != TOKEN}
-    Remote(url, ca=ca, environ={**environ, USERNAME: name, PASSWORD: password}).fetch("/v2/")
+    Remote(url, ca=ca, credentials=Credentials(name, password)).fetch("/v2/")
     where = LoginFiles.of(os.environ).store(host_of(url), Login(name, password))
     print(f"logged in to {host_of(url)} as {name}; the credentials are kept in {where}")
 
@@ -53,7 +52,11 @@ def read_password(*, from_input: bool, twice: bool = False) -> str:
         typer.BadParameter: there is none, or two that differ.
     """
     if from_input:
-        password = sys.stdin.readline().rstrip("\r\n")
+        try:
+            password = sys.stdin.readline().rstrip("\r\n")
+        except UnicodeDecodeError:
+            msg = "the password is no text in UTF-8"
+            raise typer.BadParameter(msg) from None
     elif sys.stdin.isatty():
         password = getpass.getpass()
         if twice and getpass.getpass("Again: ") != password:

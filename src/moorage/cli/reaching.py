@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from moorage.client.places import ImagePlace, read_place, registry_url
+from moorage.client.credentials import Credentials
+from moorage.client.places import ImagePlace, is_same_registry, read_place, registry_url
 from moorage.client.registry import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
 
 CA = Annotated[
@@ -29,16 +30,25 @@ def connect(
     if not found.repository:
         msg = f"{place} names no repository; give [HOST/]REPO[:TAG]"
         raise CommandFailed(msg)
-    return Remote(found.url or registry or usual_registry(), reason=reason, ca=ca), found
+    usual = registry or usual_registry()
+    return _remote(found.url or usual, usual, repository=found.repository, reason=reason, ca=ca), found
 
 
-def reach(host: str | None, *, ca: str | None = None) -> Remote:
-    """Reach a registry by its host, or the usual one.
+def reach(host: str | None, *, registry: str | None = None, reason: str | None = None, ca: str | None = None) -> Remote:
+    """Reach a registry by its host, else the one at *registry*, else the usual one.
 
     Raises:
         CommandFailed: there can be none.
     """
-    return Remote(registry_url(host) if host else usual_registry(), ca=ca)
+    usual = registry or usual_registry()
+    return _remote(registry_url(host) if host else usual, usual, reason=reason, ca=ca)
+
+
+def _remote(url: str, usual: str, *, repository: str = "", reason: str | None, ca: str | None) -> Remote:
+    # The credentials of the environment belong to one registry: a host that is only typed does not get them.
+    is_elsewhere = not is_same_registry(url, usual)
+    credentials = Credentials.of(os.environ, repository=repository, is_elsewhere=is_elsewhere)
+    return Remote(url, reason=reason, ca=ca, credentials=credentials)
 
 
 def usual_registry() -> str:

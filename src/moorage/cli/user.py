@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,21 +26,33 @@ _NAME = re.compile(r"[^:\s#\x00-\x1f\x7f][^:\x00-\x1f\x7f]*")
 
 
 @user_app.command()
-def add(file: PasswordFile, name: Name, *, password_stdin: FromInput = False) -> None:
-    """Add a user, or give one a new password. Example: moorage user add htpasswd ada."""
+def add(
+    file: PasswordFile,
+    name: Name,
+    *,
+    update: Annotated[bool, typer.Option("--update", help="Give a user who is there a new password.")] = False,
+    password_stdin: FromInput = False,
+) -> None:
+    """Add a user; with --update, give one a new password. Example: moorage user add htpasswd ada."""
     import bcrypt  # noqa: PLC0415 - other commands need not wait for it
 
     if not _NAME.fullmatch(name):
-        msg = f"{name!r} cannot be a user: no colon, no space in front and no control characters"
+        msg = f"{name} cannot be a user: no colon, no space in front and no control characters"
         raise typer.BadParameter(msg)
     lines = _lines(file)
+    kept = [line for line in lines if _user(line) != name.encode()]
+    is_there = len(kept) < len(lines)
+    if is_there and not update:
+        raise ConfigurationError([Mistake("", f"{file} has a user {name} already; --update gives a new password")])
     password = read_password(from_input=password_stdin, twice=True).encode()
     if len(password) > _BCRYPT_LIMIT_BYTES:
         msg = f"the password has more than {_BCRYPT_LIMIT_BYTES} bytes, which bcrypt cannot tell apart"
         raise typer.BadParameter(msg)
-    kept = [line for line in lines if _user(line) != name.encode()]
+    if b"\0" in password:
+        msg = "the password has a zero byte, which bcrypt would end at"
+        raise typer.BadParameter(msg)
     _write(file, [*kept, name.encode() + b":" + bcrypt.hashpw(password, bcrypt.gensalt())])
-    print(f"{name} has a new password" if len(kept) < len(lines) else f"{name} is added")
+    print(f"{name} has a new password" if is_there else f"{name} is added")
 
 
 @user_app.command("list")
@@ -77,7 +90,7 @@ def _user(line: bytes) -> bytes:
 
 
 def _write(file: Path, lines: Sequence[bytes]) -> None:
-    """Replace the file at once; nobody but its owner may read it, and the owner stays who it was."""
+    """Replace the file at once. Who may read it stays as it was, as the registry has to; a new one is its owner's."""
     target = file.resolve()
     try:
         number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -86,9 +99,10 @@ def _write(file: Path, lines: Sequence[bytes]) -> None:
                 stream.write(b"".join(line + b"\n" for line in lines))
                 stream.flush()
                 os.fsync(stream.fileno())
-            with contextlib.suppress(FileNotFoundError, PermissionError):
+            with contextlib.suppress(FileNotFoundError):
                 before = target.stat()
                 os.chown(name, before.st_uid, before.st_gid)
+                Path(name).chmod(stat.S_IMODE(before.st_mode) & 0o777)
             Path(name).replace(target)
         finally:
             Path(name).unlink(missing_ok=True)

@@ -54,8 +54,8 @@ class LoginFiles:
         podman = [Path(folder) / "containers" / "auth.json" for folder in folders if folder]
         return cls((docker, *podman), environ)
 
-    def find(self, host: str) -> Login | None:
-        """The credentials for a registry; None: there are none.
+    def find(self, host: str, repository: str = "") -> Login | None:
+        """The credentials for a registry, or for the part of it that a repository is in; None: there are none.
 
         Raises:
             LoginFileUnusable: a file or a helper cannot be used.
@@ -63,7 +63,8 @@ class LoginFiles:
         for path in self.paths:
             content = _read(path)
             helper = _helper(content, host)
-            found = self._ask(helper, host) if helper else None
+            found = _stored_for_a_part(content, host, repository)
+            found = found or (self._ask(helper, host) if helper else None)
             found = found or _stored(content, host)
             if found is not None:
                 return found
@@ -182,18 +183,31 @@ def _host_of(name: str) -> str:
     return name.partition("://")[2].partition("/")[0] if "://" in name else name
 
 
+def _stored_for_a_part(content: Mapping[str, Any], host: str, repository: str) -> Login | None:
+    """What podman keeps for ``HOST/group/app`` or ``HOST/group``: the longest that there is."""
+    auths = _section(content, "auths")
+    parts = repository.split("/") if repository else []
+    names = ("/".join([host, *parts[:count]]) for count in range(len(parts), 0, -1))
+    return next(filter(None, (_login_in(auths.get(name)) for name in names)), None)
+
+
 def _stored(content: Mapping[str, Any], host: str) -> Login | None:
-    for name, entry in _section(content, "auths").items():
-        if _host_of(name) != host or not isinstance(entry, dict):
-            continue
-        if entry.get("identitytoken"):
-            return Login(identity_token=str(entry["identitytoken"]))
-        with contextlib.suppress(binascii.Error, UnicodeDecodeError, ValueError):
-            user, colon, password = base64.b64decode(str(entry.get("auth", "")), validate=True).decode().partition(":")
-            if colon:
-                return Login(user, password.rstrip("\0"))
-        if entry.get("username") and entry.get("password"):
-            return Login(str(entry["username"]), str(entry["password"]))
+    auths = _section(content, "auths")
+    names = [host, *(name for name in auths if name != host and _host_of(name) == host)]
+    return next(filter(None, (_login_in(auths.get(name)) for name in names)), None)
+
+
+def _login_in(entry: object) -> Login | None:
+    if not isinstance(entry, dict):
+        return None
+    if entry.get("identitytoken"):
+        return Login(identity_token=str(entry["identitytoken"]))
+    with contextlib.suppress(binascii.Error, UnicodeDecodeError, ValueError):
+        user, colon, password = base64.b64decode(str(entry.get("auth", "")), validate=True).decode().partition(":")
+        if colon:
+            return Login(user, password.rstrip("\0"))
+    if entry.get("username") and entry.get("password"):
+        return Login(str(entry["username"]), str(entry["password"]))
     return None
 
 

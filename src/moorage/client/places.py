@@ -1,5 +1,6 @@
 """Where an image is: ``HOST/repository:tag``, as docker writes it, or without the host."""
 
+import urllib.parse
 from dataclasses import dataclass
 
 from moorage.auth.addresses import is_loopback
@@ -34,6 +35,19 @@ def registry_url(host: str) -> str:
 def host_of(url: str) -> str:
     """The host and the port of a URL, under which credentials are kept."""
     return url.partition("://")[2].partition("/")[0]
+
+
+def is_same_registry(one: str, other: str) -> bool:
+    """Whether two URLs lead to one server: scheme, host and port."""
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return url, None, None
 
 
 def _looks_like_a_host(text: str) -> bool:

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import re
-import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 
 from moorage.client.credentials import Credentials, NotLoggedIn
 from moorage.client.places import host_of
+from moorage.client.tls import tls_in_words, trusting, wants_tls
 from moorage.errors import MoorageError
 
 DEFAULT_REGISTRY = "http://127.0.0.1:5000"
@@ -28,11 +28,14 @@ _CONFLICTS = frozenset({409, 410, 412})
 class CommandFailed(MoorageError):
     """The registry refused, or could not be asked. The text says what, and what to do about it."""
 
-    def __init__(self, message: str, *, status: int = 1, detail: Mapping[str, Any] | None = None) -> None:
-        """*status* is the exit status: 3 where something was changed since."""
+    def __init__(
+        self, message: str, *, status: int = 1, detail: Mapping[str, Any] | None = None, code: int = 0
+    ) -> None:
+        """*status* is the exit status: 3 where something was changed since; *code* is HTTP's, 0 without an answer."""
         super().__init__(message)
         self.status = status
         self.detail = detail or {}
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +58,30 @@ class Remote:
     """A registry at a URL, such as ``http://127.0.0.1:5000``; below a prefix if it has one."""
 
     def __init__(
-        self, url: str, *, reason: str | None = None, ca: str | None = None, environ: Mapping[str, str] = os.environ
+        self,
+        url: str,
+        *,
+        reason: str | None = None,
+        ca: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        credentials: Credentials | None = None,
     ) -> None:
-        """*reason*: why what is asked for is asked for, for the journal. Credentials come from *environ*.
+        """*reason*: why what is asked for is asked for, for the journal. *credentials*: if not those of *environ*.
 
         *ca* is a file with the certificates to trust, in place of the system's.
 
         Raises:
             CommandFailed: the URL is none.
+            CertificatesUnusable: *ca* cannot be used.
         """
         mistake = _mistake_in(url)
         if mistake:
             msg = f"{url} is no URL of a registry: {mistake}; give one such as {DEFAULT_REGISTRY}"
             raise CommandFailed(msg)
         self.url = url.rstrip("/")
-        self._credentials = Credentials.of(environ)
-        self._context = _trusting(ca) if ca else None
+        self._credentials = credentials or Credentials.of(environ)
+        self._context = trusting(ca) if ca else None
+        self._credentials.context = self._context
         self._headers = {"Accept": "application/json"}
         if reason:
             self._headers["Moorage-Reason"] = reason.encode().decode("latin-1")
@@ -152,8 +163,8 @@ class Remote:
                 return Received(exc.code, exc.headers, exc.read())
         except (OSError, http.client.HTTPException, ValueError) as exc:  # The last: a redirect to what is no URL.
             why = exc.reason if isinstance(exc, urllib.error.URLError) else exc
-            if isinstance(why, ssl.SSLError):
-                raise CommandFailed(_tls_in_words(why, self.url)) from None
+            if in_words := tls_in_words(why, self.url):
+                raise CommandFailed(in_words) from None
             msg = f"cannot ask the registry at {self.url}: {why}; is it running? --registry or {REGISTRY_VARIABLE} "
             msg += "say where it is"
             raise CommandFailed(msg) from None
@@ -163,30 +174,12 @@ class Remote:
             error = json.loads(body)["errors"][0]
             message, detail = str(error["message"]), error.get("detail")
         except (ValueError, LookupError, TypeError):
-            return CommandFailed(f"what answers at {self.url} is no Moorage registry (it said {code})")
+            host = host_of(self.url)
+            if self.url.startswith("http://") and wants_tls(code, body):
+                return CommandFailed(f"{host} speaks TLS; ask for https://{host}", code=code)
+            return CommandFailed(f"what answers at {self.url} is no Moorage registry (it said {code})", code=code)
         known = detail if isinstance(detail, dict) else {}
-        return CommandFailed(message, status=3 if code in _CONFLICTS else 1, detail=known)
-
-
-def _trusting(ca: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca)
-    except OSError as exc:
-        why = "it holds no certificate in PEM" if isinstance(exc, ssl.SSLError) else exc.strerror
-        msg = f"--ca {ca} cannot be used: {why}"
-        raise CommandFailed(msg) from None
-
-
-def _tls_in_words(error: ssl.SSLError, url: str) -> str:
-    host = host_of(url)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"the certificate of {host} is not trusted: {error.verify_message.rstrip('.')}; if a CA of your own "
-            f"issued it, name its certificate by --ca FILE"
-        )
-    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-        return f"{host} does not speak TLS; if it is meant to be plain HTTP, ask for http://{host}"
-    return f"no TLS connection to {host} can be made: {(error.reason or str(error)).replace('_', ' ').lower()}"
+        return CommandFailed(message, status=3 if code in _CONFLICTS else 1, detail=known, code=code)
 
 
 def _mistake_in(url: str) -> str:
@@ -203,7 +196,7 @@ def _mistake_in(url: str) -> str:
     try:
         host.encode("idna")
     except UnicodeError:
-        return f"{host!r} cannot be the name of a host"
+        return f"{host} cannot be the name of a host"
     if not parts.path.isascii() or re.search(r"[\x00-\x20\x7f]", url):
         return "it has characters that have to be written with %"
     return ""

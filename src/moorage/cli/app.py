@@ -16,6 +16,7 @@ from moorage.cli.configuration import read
 from moorage.cli.database import database_app
 from moorage.cli.garbage_collect import garbage_collect
 from moorage.cli.gc import gc_app
+from moorage.cli.go_flags import GoFlagsCommand
 from moorage.cli.history import tag_app, undo_request
 from moorage.cli.listing import du, image_app, list_tags, repo_app
 from moorage.cli.login import login, logout
@@ -44,7 +45,7 @@ app.add_typer(user_app, name="user")
 tag_app.command("list")(list_tags)
 app.add_typer(tag_app, name="tag")
 app.command("undo")(undo_request)
-app.command("garbage-collect")(garbage_collect)
+app.command("garbage-collect", cls=GoFlagsCommand)(garbage_collect)
 app.add_typer(gc_app, name="gc")
 app.command("check")(check_registry)
 app.add_typer(database_app, name="database")

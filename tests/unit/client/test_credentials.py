@@ -1,6 +1,7 @@
 """Commands that ask a registry with authentication: where credentials come from, and where they go."""
 
 import base64
+import json
 import os
 import re
 import subprocess
@@ -179,3 +180,39 @@ class TestWhatIsNotSent:
     def test_nothing_of_it_is_shown(self) -> None:
         credentials = Credentials.of({**USER, "MOORAGE_TOKEN": "abc"})
         assert repr(credentials) == "Credentials(username='ada')"
+
+
+def test_an_identity_token_is_exchanged_and_not_sent_to_the_registry(by_token: Shell, tmp_path: Path) -> None:
+    host = by_token.registry.address
+    (tmp_path / ".docker").mkdir()
+    kept = {"auths": {host: {"identitytoken": SECRET}}}
+    (tmp_path / ".docker" / "config.json").write_text(json.dumps(kept))
+    said = by_token.run("tag", "delete", f"{host}/{REPOSITORY}", "1", environ={"HOME": str(tmp_path)})
+    assert "1 deleted" in said
+    assert by_token.endpoint is not None
+    assert {tuple(asked["grant_type"]) for asked in by_token.endpoint.asked} == {("refresh_token",)}
+
+
+def test_an_identity_token_that_is_not_taken_is_said(by_token: Shell, tmp_path: Path) -> None:
+    host = by_token.registry.address
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker" / "config.json").write_text(json.dumps({"auths": {host: {"identitytoken": "old"}}}))
+    said = by_token.run("tag", "delete", REPOSITORY, "1", environ={"HOME": str(tmp_path)}, status=1)
+    assert "does not take the identity token that is kept (it said 401); log in again" in said
+
+
+def test_what_the_environment_holds_is_not_sent_to_a_host_that_is_only_typed(by_password: Shell) -> None:
+    elsewhere = {**USER, "MOORAGE_REGISTRY": "http://127.0.0.1:1"}
+    place = f"{by_password.registry.address}/{REPOSITORY}"
+    said = by_password.run("tag", "delete", place, "1", environ=elsewhere, status=1)
+    assert "goes only to the registry that MOORAGE_REGISTRY" in said
+    assert "deleted" in by_password.run("tag", "delete", place, "1", environ=USER)
+
+
+@pytest.mark.parametrize("url", ["http://r.example", "http://10.0.0.1:5000"])
+def test_a_kept_password_is_not_sent_in_plain_http_to_another_machine(url: str) -> None:
+    credentials = Credentials("ada", SECRET)
+    with pytest.raises(NotLoggedIn, match="could be read on the way"):
+        credentials.answer(url, ['Basic realm="r"'])
+    with pytest.raises(NotLoggedIn, match="could be read on the way"):
+        Credentials(identity_token=SECRET).answer("https://r.example", [f'Bearer realm="{url}/token"'])

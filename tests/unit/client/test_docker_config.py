@@ -77,3 +77,22 @@ def test_a_file_that_is_no_json_is_named_and_not_overwritten(tmp_path: Path) -> 
 )
 def test_a_place_is_read_as_docker_reads_it(text: str, expected: ImagePlace) -> None:
     assert read_place(text) == expected
+
+
+def test_the_longest_part_of_a_registry_that_podman_keeps_is_used(tmp_path: Path) -> None:
+    auths = {"r.example": {"auth": "YTpi"}, "r.example/group": {"auth": "YzpkCg=="}, "r.example/group/app": {}}
+    auths["r.example/group"]["auth"] = "YzpkYg=="
+    files = files_of(tmp_path, {"auths": auths})
+    assert files.find("r.example", "group/app") == Login("c", "db")
+    assert files.find("r.example", "group") == Login("c", "db")
+    assert files.find("r.example", "groups/app") == Login("a", "b")
+    assert files.find("r.example") == Login("a", "b")
+
+
+def test_an_identity_token_is_found_in_a_file_and_in_a_helper(tmp_path: Path) -> None:
+    files = files_of(
+        tmp_path, {"auths": {"r.example": {"auth": "YTo=", "identitytoken": "it"}}, "credHelpers": {"h": "x"}}
+    )
+    assert files.find("r.example") == Login(identity_token="it")
+    (tmp_path / "secret").write_text('{"Username": "<token>", "Secret": "it2"}')
+    assert files.find("h") == Login(identity_token="it2")

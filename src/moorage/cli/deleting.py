@@ -21,8 +21,10 @@ def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *
         CommandFailed: the registry refused, or a tag that was named is not there; the others are deleted.
     """
     names: Sequence[str] = selection.get("tags", ())
-    missing: Sequence[str] | None
-    missing = _missing(remote, repository, names) if names else _missing_by_pattern(remote, repository, selection)
+    missing = _missing(remote, repository, selection)
+    if missing is None and not names:
+        msg = "--matching needs a Moorage registry with a database; here, name the tags"
+        raise CommandFailed(msg)
     found: Mapping[str, Any]
     if missing is None:
         found = _delete_one_by_one(remote, repository, names, dry_run=dry_run)
@@ -40,25 +42,22 @@ def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *
         raise CommandFailed(msg)
 
 
-def _missing(remote: Remote, repository: str, names: Sequence[str]) -> Sequence[str] | None:
-    """Those of some tags that are not there; None: the registry has no API of ours."""
+def _missing(remote: Remote, repository: str, selection: Mapping[str, Any]) -> Sequence[str] | None:
+    """The tags of *selection* that are named and not there; None: the registry has no API of ours."""
+    names: Sequence[str] = selection.get("tags", ())
+    bodies = [selection] if not names else _steps(selection, len(names))
     try:
-        return [name for name in names if remote.get("tag", repository=repository, tag=name).value["digest"] is None]
+        unknown = sum(
+            remote.post("tags/delete", {**body, "dry_run": True}, repository=repository).value["unknown"]
+            for body in bodies
+        )
     except CommandFailed as exc:
         if _is_absent(exc):
             return None
         raise
-
-
-def _missing_by_pattern(remote: Remote, repository: str, selection: Mapping[str, Any]) -> Sequence[str]:
-    try:
-        remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository)
-    except CommandFailed as exc:
-        if not _is_absent(exc):
-            raise
-        msg = "--matching needs a Moorage registry with a database; here, name the tags"
-        raise CommandFailed(msg) from None
-    return ()
+    if not unknown:
+        return ()
+    return [name for name in names if remote.get("tag", repository=repository, tag=name).value["digest"] is None]
 
 
 def _is_absent(exc: CommandFailed) -> bool:

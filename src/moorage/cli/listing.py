@@ -62,9 +62,9 @@ def show(
     if "manifests" not in manifest:
         print(f"size    {shown_bytes(sum(size for _, size in parts))}")
     for child in children_of(manifest):
-        platform = child.get("platform")
-        keys = ("os", "architecture", "variant") if isinstance(platform, dict) else ()
-        name = "/".join(filter(None, (str(platform.get(key, "")) for key in keys)))
+        given = child.get("platform")
+        platform = given if isinstance(given, dict) else {}
+        name = "/".join(filter(None, (str(platform.get(key, "")) for key in ("os", "architecture", "variant"))))
         print(f"{name or 'unknown':<16}{child.get('digest')}")
     for blob, size in parts:
         print(f"{shown_bytes(size):>10}  {blob}")
@@ -91,18 +91,18 @@ def du(
         repositories = [found.repository]
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("asking", total=len(repositories))
-        found = measured(remote, repositories, measured_one=lambda: progress.advance(task), left_out=_say_left_out)
+        sizes = measured(remote, repositories, measured_one=lambda: progress.advance(task), left_out=_say_left_out)
     if as_json:
         rows = [
             {"repository": one.repository, "bytes": one.size_bytes, "shared_bytes": one.shared_bytes}
-            for one in found.repositories
+            for one in sizes.repositories
         ]
-        print(json.dumps({"repositories": rows, "bytes": found.size_bytes}, indent=2))
+        print(json.dumps({"repositories": rows, "bytes": sizes.size_bytes}, indent=2))
         return
-    for one in found.repositories:
+    for one in sizes.repositories:
         shared = f" ({shown_bytes(one.shared_bytes)} shared)" if one.shared_bytes else ""
         print(f"{shown_bytes(one.size_bytes):>10}  {one.repository}{shared}")
-    print(f"{shown_bytes(found.size_bytes):>10}  in all, what is shared counted once")
+    print(f"{shown_bytes(sizes.size_bytes):>10}  in all, what is shared counted once")
 
 
 def _print_names(names: Sequence[str], *, as_json: bool) -> None:

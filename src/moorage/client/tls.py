@@ -31,7 +31,7 @@ def trusting(ca: str) -> ssl.SSLContext:
         raise CertificatesUnusable(msg) from None
 
 
-def tls_in_words(error: BaseException, url: str) -> str:
+def tls_in_words(error: BaseException | str, url: str) -> str:
     """Why a connection to *url* failed, if TLS is the reason or the want of it; empty: it is something else."""
     host = host_of(url)
     if isinstance(error, ssl.SSLCertVerificationError):

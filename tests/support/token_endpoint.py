@@ -19,7 +19,7 @@ _HEADER = f"Basic {base64.b64encode(f'{USER}:{SECRET}'.encode()).decode()}"
 
 
 class TokenEndpoint:
-    """``ada`` gets what she asks for, but for what is in *denied*; anybody may pull."""
+    """``ada``, or who has her identity token, gets what is asked for but for what is in *denied*; anybody may pull."""
 
     def __init__(self, issuer: Issuer) -> None:
         self.asked: list[dict[str, list[str]]] = []
@@ -44,6 +44,16 @@ class TokenEndpoint:
                 ]
                 subject = USER if given else None
                 self._send(200, {"token": issuer.token(*granted, sub=subject, meta=endpoint.metas)})
+
+            def do_POST(self) -> None:
+                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                endpoint.asked.append(form)
+                if form.get("grant_type") != ["refresh_token"] or form["refresh_token"] != [SECRET]:
+                    self._send(401, {"error": "invalid_grant"})
+                    return
+                asked = [scope.removeprefix("repository:").rsplit(":", 1) for scope in form["scope"][0].split()]
+                granted = [(name, actions) for name, actions in asked]
+                self._send(200, {"access_token": issuer.token(*granted, sub=USER)})
 
             def _send(self, status: int, value: object) -> None:
                 body = json.dumps(value).encode()

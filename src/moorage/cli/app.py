@@ -15,25 +15,36 @@ from moorage.cli.configuration import read_or_defaults
 from moorage.cli.database import database_app
 from moorage.cli.garbage_collect import garbage_collect
 from moorage.cli.gc import gc_app
+from moorage.cli.go_flags import GoFlagsCommand
 from moorage.cli.history import tag_app, undo_request
+from moorage.cli.listing import du, image_app, list_tags, repo_app
+from moorage.cli.login import login, logout
 from moorage.cli.options import AsJSON
 from moorage.cli.token import token_app
+from moorage.cli.user import user_app
 from moorage.config import Loaded
 from moorage.errors import ConfigurationError, Mistake
 
 app = typer.Typer(
     help="Moorage, a container registry.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 config_app = typer.Typer(help="Look at a configuration file.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
+app.command("login")(login)
+app.command("logout")(logout)
+app.add_typer(repo_app, name="repo")
+app.add_typer(image_app, name="image")
+app.command("du")(du)
+app.add_typer(user_app, name="user")
+tag_app.command("list")(list_tags)
 app.add_typer(tag_app, name="tag")
 app.command("undo")(undo_request)
-app.command("garbage-collect")(garbage_collect)
+app.command("garbage-collect", cls=GoFlagsCommand)(garbage_collect)
 app.add_typer(gc_app, name="gc")
 app.command("check")(check_registry)
 app.add_typer(database_app, name="database")
@@ -43,14 +54,14 @@ app.add_typer(background_app, name="background-migrate")
 ConfigFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[CONFIG]",
+        metavar="CONFIG",
         help="A config.yml as Distribution and GitLab read it; else REGISTRY_CONFIGURATION_PATH; else defaults.",
         show_default=False,
     ),
 ]
 CheckedFile = Annotated[
     Path | None,
-    typer.Argument(metavar="[CONFIG]", help="The file; else REGISTRY_CONFIGURATION_PATH.", show_default=False),
+    typer.Argument(metavar="CONFIG", help="The file; else REGISTRY_CONFIGURATION_PATH.", show_default=False),
 ]
 
 

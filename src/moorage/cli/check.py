@@ -24,7 +24,7 @@ def _rate(text: str) -> float:
 ConfigFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[CONFIG]",
+        metavar="CONFIG",
         help="The file; else REGISTRY_CONFIGURATION_PATH; else what `moorage serve` has in --data.",
         show_default=False,
     ),

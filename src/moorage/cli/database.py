@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from moorage.cli.go_flags import GoFlagsCommand
 from moorage.cli.options import AsJSON
 
 database_app = typer.Typer(help="Manage the metadata database.", no_args_is_help=True, rich_markup_mode=None)
@@ -14,24 +15,32 @@ database_app.add_typer(migrate_app, name="migrate")
 ConfigFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[CONFIG]",
+        metavar="CONFIG",
         help="The file; else REGISTRY_CONFIGURATION_PATH; else the SQLite database in --data.",
         show_default=False,
     ),
 ]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="Without CONFIG: where `moorage serve` keeps its data; else ./data."),
+    typer.Option("--data", metavar="DIR", help="Without CONFIG: where `moorage serve` keeps its data."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-d", help="Only say what would be done.")]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", "-n", help="So many pre-deployment migrations at most; alone: no post-deployment ones."),
+    typer.Option(
+        "--limit",
+        "-n",
+        metavar="COUNT",
+        help="So many pre-deployment migrations at most; alone: no post-deployment ones, and 0 is all.",
+    ),
 ]
 PostLimit = Annotated[
     int | None,
     typer.Option(
-        "--post-deploy-limit", "-p", help="So many post-deployment migrations at most; alone: no pre-deployment ones."
+        "--post-deploy-limit",
+        "-p",
+        metavar="COUNT",
+        help="So many post-deployment migrations at most; alone: no pre-deployment ones, and 0 is all.",
     ),
 ]
 SkipPost = Annotated[
@@ -45,7 +54,7 @@ SkipPost = Annotated[
 ]
 
 
-@migrate_app.command()
+@migrate_app.command(cls=GoFlagsCommand)
 def up(
     config: ConfigFile = None,
     *,
@@ -63,7 +72,7 @@ def up(
     migrating.up(migrating.locate(config, data), wish, dry_run=dry_run, as_json=as_json)
 
 
-@migrate_app.command()
+@migrate_app.command(cls=GoFlagsCommand)
 def down(
     config: ConfigFile = None,
     *,
@@ -81,7 +90,7 @@ def down(
     migrating.down(migrating.locate(config, data), wish, force=force, dry_run=dry_run, as_json=as_json)
 
 
-@migrate_app.command()
+@migrate_app.command(cls=GoFlagsCommand)
 def status(
     config: ConfigFile = None,
     *,
@@ -99,7 +108,7 @@ def status(
     migrating.status(where, only_whether=up_to_date, skip_post=skip_post_deployment, as_json=as_json)
 
 
-@migrate_app.command()
+@migrate_app.command(cls=GoFlagsCommand)
 def version(config: ConfigFile = None, *, data: Data = None, as_json: AsJSON = False) -> None:
     """Print the last migration that was applied, of each kind."""
     from moorage.cli import migrating  # noqa: PLC0415 - as above

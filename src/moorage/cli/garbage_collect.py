@@ -14,7 +14,7 @@ _FORCED_GRACE = timedelta(hours=24)
 ConfigFile = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[CONFIG]",
+        metavar="CONFIG",
         help="The configuration file; else REGISTRY_CONFIGURATION_PATH; else as `moorage serve` without one.",
         show_default=False,
     ),

@@ -12,7 +12,9 @@ from moorage.cli.amounts import shown_bytes
 from moorage.cli.gc_words import explained, print_status
 from moorage.cli.history import RegistryURL, reported
 from moorage.cli.options import AsJSON
-from moorage.cli.remote import DEFAULT_REGISTRY, CommandFailed, Remote
+from moorage.cli.reaching import CA, Registry, connect, reach
+from moorage.client.places import ImagePlace
+from moorage.client.registry import DEFAULT_REGISTRY, CommandFailed, Remote
 
 gc_app = typer.Typer(help="Online garbage collection.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -25,9 +27,11 @@ _BUSY_LIMIT = 10
 
 @gc_app.command()
 @reported()
-def status(*, registry: RegistryURL = DEFAULT_REGISTRY, as_json: AsJSON = False) -> None:
+def status(
+    host: Registry = None, *, registry: RegistryURL = DEFAULT_REGISTRY, ca: CA = None, as_json: AsJSON = False
+) -> None:
     """Show how garbage collection stands: what waits, how fast it goes, and what will be given back by when."""
-    found = Remote(registry).get("gc/status").value
+    found = reach(host, registry=registry, ca=ca).get("gc/status").value
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -37,6 +41,7 @@ def status(*, registry: RegistryURL = DEFAULT_REGISTRY, as_json: AsJSON = False)
 @gc_app.command()
 @reported()
 def run(
+    host: Registry = None,
     *,
     give_up_undo: Annotated[
         bool,
@@ -47,10 +52,11 @@ def run(
         ),
     ] = False,
     registry: RegistryURL = DEFAULT_REGISTRY,
+    ca: CA = None,
     as_json: AsJSON = False,
 ) -> None:
     """Collect what is due now, until nothing is; status 1 if something could not be removed."""
-    remote = Remote(registry)
+    remote = reach(host, registry=registry, ca=ca)
     sums = _drain(lambda: remote.post("gc/run", {"give_up_undo": give_up_undo}).value)
     if as_json:
         print(json.dumps(sums, indent=2))
@@ -64,17 +70,18 @@ def run(
 @reported()
 def explain(
     place: Annotated[
-        str, typer.Argument(metavar="REPO@DIGEST", help="A manifest or a blob; REPO:TAG is what the tag points to.")
+        str,
+        typer.Argument(metavar="[HOST/]REPO@DIGEST", help="A manifest or a blob; REPO:TAG is what the tag points to."),
     ],
     *,
     registry: RegistryURL = DEFAULT_REGISTRY,
+    ca: CA = None,
     as_json: AsJSON = False,
 ) -> None:
     """Say who needs something, or since when nobody does and when it goes."""
-    remote = Remote(registry)
-    repository, at, digest = place.partition("@")
-    if not at:
-        repository, digest = _tagged(remote, place)
+    remote, found_place = connect(place, registry=registry, ca=ca)
+    repository = found_place.repository
+    digest = found_place.digest or _tagged(remote, found_place, place)
     found = remote.get("gc/explain", repository=repository, digest=digest).value
     if as_json:
         print(json.dumps(found, indent=2))
@@ -82,16 +89,15 @@ def explain(
         print("\n".join(explained(found)))
 
 
-def _tagged(remote: Remote, place: str) -> tuple[str, str]:
-    repository, colon, tag = place.rpartition(":")
-    if not colon:
+def _tagged(remote: Remote, found: ImagePlace, place: str) -> str:
+    if not found.tag:
         msg = f"{place} names no manifest and no blob; give REPO@DIGEST, or REPO:TAG"
         raise typer.BadParameter(msg)
-    digest = remote.get("tag", repository=repository, tag=tag).value["digest"]
+    digest = remote.get("tag", repository=found.repository, tag=found.tag).value["digest"]
     if digest is None:
-        msg = f"there is no tag {tag}; moorage tag history {place} says whether there was one"
+        msg = f"there is no tag {found.tag}; moorage tag history {place} says whether there was one"
         raise CommandFailed(msg)
-    return repository, str(digest)
+    return str(digest)
 
 
 def _drain(ask: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

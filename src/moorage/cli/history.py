@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import sys
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -12,17 +11,22 @@ from typing import Annotated, Any
 import typer
 
 from moorage.cli.amounts import counted
+from moorage.cli.deleting import delete_tags
 from moorage.cli.options import AsJSON
-from moorage.cli.remote import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
+from moorage.cli.reaching import CA, connect
+from moorage.cli.tables import print_table
+from moorage.client.registry import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
 
 tag_app = typer.Typer(help="History of tags; undo; deleting many.", no_args_is_help=True, rich_markup_mode=None)
 
 _AGO = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _PAGE_LIMIT = 1000
-_DELETE_STEP = 2000
-"""Tags that one request deletes, so that there is progress to be seen."""
-_WIDE = 240
+SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}(\.\w+)?")
+"""Tags that cosign and the referrers' fallback use."""
+_SHORT_ID = 8
+_SEARCHED_LIMIT = 10_000
+"""So many changes of a repository are looked through for a request."""
 
 
 @contextlib.contextmanager
@@ -42,10 +46,13 @@ def reported() -> Iterator[None]:
         raise typer.Exit(exc.status) from None
 
 
-Place = Annotated[str, typer.Argument(metavar="REPO[:TAG]", help="The repository, or one tag of it.")]
-TagPlace = Annotated[str, typer.Argument(metavar="REPO:TAG", help="The tag.")]
+Place = Annotated[str, typer.Argument(metavar="[HOST/]REPO[:TAG]", help="The repository, or one tag of it.")]
+TagPlace = Annotated[str, typer.Argument(metavar="[HOST/]REPO:TAG", help="The tag.")]
 RegistryURL = Annotated[
-    str, typer.Option("--registry", metavar="URL", envvar=REGISTRY_VARIABLE, help="Where the registry is.")
+    str,
+    typer.Option(
+        "--registry", metavar="URL", envvar=REGISTRY_VARIABLE, help="Where the registry is, if no HOST says it."
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the journal.")]
@@ -59,19 +66,25 @@ At = Annotated[
 
 @tag_app.command()
 @reported()
-def history(
+def history(  # noqa: PLR0913 - one argument an option
     place: Place,
     *,
     at: At = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Only changes since this time.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Only changes before this time.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many changes.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="COUNT", min=1, max=1_000_000, help="How many changes.")
+    ] = 20,
+    with_signatures: Annotated[
+        bool, typer.Option("--signatures", help="Also changes of the tags that signatures are kept under.")
+    ] = False,
     registry: RegistryURL = DEFAULT_REGISTRY,
+    ca: CA = None,
     as_json: AsJSON = False,
 ) -> None:
     """Show what was done in a repository or to a tag, newest first; with --at, print the digest that a tag had then."""
-    remote = Remote(registry)
-    repository, tag = split(place)
+    remote, found = connect(place, registry=registry, ca=ca)
+    repository, tag = found.repository, found.tag or None
     if at is not None:
         _show_at(remote, repository, tag, at=at, as_json=as_json)
         return
@@ -79,8 +92,8 @@ def history(
     entries = list(_entries(remote, query, limit))
     if as_json:
         print(json.dumps({"entries": entries}, indent=2))
-    elif entries:
-        _print_entries(entries)
+    elif shown := [entry for entry in entries if with_signatures or tag or not SIGNATURE.fullmatch(entry["tag"] or "")]:
+        _print_entries(shown)
     else:
         print("nothing was changed")
 
@@ -92,18 +105,27 @@ def undo(  # noqa: PLR0913 - one argument an option
     *,
     to: Annotated[str | None, typer.Option(metavar="DIGEST", help="Back to this manifest.")] = None,
     at: At = None,
-    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="Back so many changes.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="COUNT", min=1, max=1000, help="Back so many changes.")] = None,
     expect: Annotated[
         str | None, typer.Option(metavar="DIGEST", help="Only if the tag is this now; else what it is when asked.")
     ] = None,
+    redo: Annotated[
+        bool, typer.Option("--redo", help="Also where the last change was an undo: take that back.")
+    ] = False,
     dry_run: DryRun = False,
     reason: Reason = None,
     registry: RegistryURL = DEFAULT_REGISTRY,
+    ca: CA = None,
     as_json: AsJSON = False,
 ) -> None:
     """Take a tag back: to before its last change, or to what --to, --at or --steps says."""
-    remote = Remote(registry, reason=reason)
-    repository, tag = _tag_of(place)
+    remote, found = connect(place, registry=registry, reason=reason, ca=ca)
+    repository, tag = found.repository, found.tag
+    if not tag:
+        msg = f"{place} names no tag; give REPO:TAG"
+        raise typer.BadParameter(msg)
+    if not redo and to is None and at is None and steps is None:
+        _see_that_it_is_no_redo(remote, repository, tag)
     target = {"to": to, "at": _time(at), "steps": steps}
     body = {name: value for name, value in target.items() if value is not None} | {"dry_run": dry_run}
     if expect is None:
@@ -115,8 +137,8 @@ def undo(  # noqa: PLR0913 - one argument an option
 @tag_app.command()
 @reported()
 def delete(  # noqa: PLR0913 - one argument an option
-    repository: Annotated[str, typer.Argument(metavar="REPO", help="The repository.")],
-    tags: Annotated[list[str] | None, typer.Argument(metavar="[TAG]...", help="The tags to delete.")] = None,
+    repository: Annotated[str, typer.Argument(metavar="[HOST/]REPO", help="The repository.")],
+    tags: Annotated[list[str] | None, typer.Argument(metavar="TAG...", help="The tags to delete.")] = None,
     *,
     matching: Annotated[
         str | None, typer.Option(metavar="RE2", help="Delete the tags that this pattern matches as a whole.")
@@ -124,14 +146,20 @@ def delete(  # noqa: PLR0913 - one argument an option
     keep: Annotated[
         str | None, typer.Option(metavar="RE2", help="Of those, keep what this pattern matches as a whole.")
     ] = None,
-    keep_newest: Annotated[int, typer.Option(min=0, help="Of what is left, keep so many that were last pushed.")] = 0,
+    keep_newest: Annotated[
+        int, typer.Option(metavar="COUNT", min=0, help="Of what is left, keep so many that were last pushed.")
+    ] = 0,
     dry_run: DryRun = False,
     reason: Reason = None,
     registry: RegistryURL = DEFAULT_REGISTRY,
+    ca: CA = None,
     as_json: AsJSON = False,
 ) -> None:
     """Delete tags, by name or by pattern. Their manifests stay until garbage collection: before it, undo works."""
-    remote = Remote(registry, reason=reason)
+    remote, place = connect(repository, registry=registry, reason=reason, ca=ca)
+    repository = place.repository
+    if place.tag:
+        tags = [place.tag, *(tags or ())]
     if bool(tags) == (matching is not None):
         msg = "give tags, or --matching with a pattern"
         raise typer.BadParameter(msg)
@@ -140,20 +168,7 @@ def delete(  # noqa: PLR0913 - one argument an option
         raise typer.BadParameter(msg)
     pattern = {"matching": matching, "keep_matching": keep, "keep_newest": keep_newest}
     selection = {"tags": tags} if tags else {name: value for name, value in pattern.items() if value is not None}
-    if dry_run:
-        found = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository).value
-    else:
-        found = _delete(remote, repository, selection)
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return
-    print(f"{found['deleted']:,} {'would be ' if dry_run else ''}deleted, {found['kept']:,} kept")
-    if found["protected"]:
-        print(f"{found['protected']} are protected and stay")
-    if found["unknown"]:
-        print(f"{found['unknown']} of the names are no tags")
-    if found["deleted"] and not dry_run:
-        print(f"undo with: moorage undo {found['request_id']}")
+    delete_tags(remote, repository, selection, dry_run=dry_run, as_json=as_json)
 
 
 @reported()
@@ -161,16 +176,26 @@ def undo_request(
     request: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="The request, as the history shows it.")],
     *,
     repository: Annotated[
-        str | None, typer.Option(metavar="REPO", help="Its repository, where a token for it has to be asked for.")
+        str | None,
+        typer.Option(
+            metavar="REPO",
+            help="Its repository: needed where tokens are, and for the beginning of an id instead of all of it.",
+        ),
     ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Leave what was changed since, undo the rest.")] = False,
     dry_run: DryRun = False,
     reason: Reason = None,
     registry: RegistryURL = DEFAULT_REGISTRY,
+    ca: CA = None,
     as_json: AsJSON = False,
 ) -> None:
     """Take back everything that one request did."""
-    remote = Remote(registry, reason=reason)
+    if repository is None:
+        remote = Remote(registry, reason=reason, ca=ca)
+    else:
+        remote, place = connect(repository, registry=registry, reason=reason, ca=ca)
+        repository = place.repository
+        request = _whole_id(remote, repository, request)
     answer = remote.post("request/undo", {"partial": partial, "dry_run": dry_run}, id=request, repository=repository)
     _print_undo(answer.value, as_json=as_json)
 
@@ -202,12 +227,42 @@ def _time(text: str | None) -> str | None:
     return None if text is None else read_time(text, datetime.now(UTC)).isoformat()
 
 
-def _tag_of(place: str) -> tuple[str, str]:
-    repository, tag = split(place)
-    if tag is None:
-        msg = f"{place} names no tag; give REPO:TAG"
-        raise typer.BadParameter(msg)
-    return repository, tag
+def _see_that_it_is_no_redo(remote: Remote, repository: str, tag: str) -> None:
+    last = next(_entries(remote, {"repository": repository, "tag": tag}, 1), None)
+    if last is None or not (last["reason"] or "").startswith("undo of "):
+        return
+    back = "is deleted" if last["before"] is None else f"points to {_short(last['before'])}"
+    msg = (
+        f"the last change of {repository}:{tag} was an {last['reason']}; to take that back, so that the tag {back} "
+        "again, give --redo; to go further back, --steps 3 or --to DIGEST"
+    )
+    raise CommandFailed(msg)
+
+
+def _whole_id(remote: Remote, repository: str, prefix: str) -> str:
+    """The request whose id begins so; as it is, if the history knows none."""
+    found = set()
+    for entry in _entries(remote, {"repository": repository}, _SEARCHED_LIMIT):
+        if entry["request_id"] == prefix:
+            return prefix
+        if entry["request_id"].startswith(prefix):
+            found.add(entry["request_id"])
+    if len(found) > 1:
+        msg = f"{len(found)} requests have ids that begin with {prefix}: give more of it"
+        raise CommandFailed(msg)
+    return found.pop() if found else prefix
+
+
+def _short_ids(ids: Sequence[str]) -> Mapping[str, str]:
+    """Each id, as short as it can be and still be told from the others."""
+    whole = set(ids)
+    return {
+        name: next(
+            (name[:size] for size in range(_SHORT_ID, len(name)) if sum(o.startswith(name[:size]) for o in whole) == 1),
+            name,
+        )
+        for name in whole
+    }
 
 
 def _show_at(remote: Remote, repository: str, tag: str | None, *, at: str, as_json: bool) -> None:
@@ -239,47 +294,6 @@ def _entries(remote: Remote, query: Mapping[str, str | None], limit: int) -> Ite
         limit, last = limit - size, page[-1]["id"]
 
 
-def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> dict[str, Any]:
-    """Delete in steps that share a request id, and show how far it is."""
-    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
-    from rich.progress import Progress  # noqa: PLC0415 - as above
-
-    request_id = uuid.uuid4().hex
-    names: list[str] | None = selection.get("tags")
-    total = len(names) if names is not None else _count(remote, repository, selection)
-    sums: dict[str, Any] = {"request_id": request_id, "dry_run": False}
-    sums |= dict.fromkeys(("deleted", "kept", "protected", "unknown"), 0)
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("deleting", total=total)
-        for body in _steps(selection, total):
-            found = remote.post("tags/delete", body, request_id=request_id, repository=repository).value
-            sums["deleted"] += found["deleted"]
-            sums["unknown"] += found["unknown"]
-            # Each step by pattern meets those that stay anew.
-            sums["kept"] = found["kept"]
-            sums["protected"] = found["protected"] + (sums["protected"] if names is not None else 0)
-            done = sums["deleted"] + sums["unknown"] + (sums["protected"] if names is not None else 0)
-            progress.update(task, completed=done)
-            if names is None and not found["more"]:
-                break
-    return sums
-
-
-def _count(remote: Remote, repository: str, selection: Mapping[str, Any]) -> int:
-    found = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository).value
-    return int(found["deleted"])
-
-
-def _steps(selection: Mapping[str, Any], total: int) -> Iterator[Mapping[str, Any]]:
-    names = selection.get("tags")
-    if names is None:
-        # One more than the count needs: tags may be pushed meanwhile.
-        yield from ({**selection, "limit": _DELETE_STEP} for _ in range(total // _DELETE_STEP + 2))
-        return
-    for start in range(0, total, _DELETE_STEP):
-        yield {"tags": names[start : start + _DELETE_STEP]}
-
-
 def _print_undo(found: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found, indent=2))
@@ -302,28 +316,23 @@ def _print_undo(found: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def _print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
-    from rich.table import Table  # noqa: PLC0415 - as above
+    short = _short_ids([entry["request_id"] for entry in entries])
+    rows = [_row(entry, short[entry["request_id"]]) for entry in entries]
+    print_table(("TIME (UTC)", "ACTION", "TAG", "FROM", "TO", "WHO", "REQUEST", "CAN COME BACK"), rows)
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("TIME (UTC)", "ACTION", "TAG", "FROM", "TO", "WHO", "REQUEST", "CAN COME BACK"):
-        table.add_column(name, overflow="fold")
-    for entry in entries:
-        names = entry["renamed"] or entry
-        table.add_row(
-            entry["at"][:19].replace("T", " "),
-            entry["action"].replace("_", " "),
-            entry["tag"] or "",
-            _short(names["before"]),
-            _short(names["after"]),
-            entry["actor"],
-            entry["request_id"],
-            _fate(entry),
-        )
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDE
-    console.print(table)
+
+def _row(entry: Mapping[str, Any], request: str) -> Sequence[str]:
+    names = entry["renamed"] or entry
+    return (
+        entry["at"][:19].replace("T", " "),
+        entry["action"].replace("_", " "),
+        entry["tag"] or "",
+        _short(names["before"]),
+        _short(names["after"]),
+        entry["actor"],
+        request,
+        _fate(entry),
+    )
 
 
 def _fate(entry: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,14 @@ def locate(config: Path | None, data: Path | None) -> Where:
     Raises:
         ConfigurationError: there is none.
     """
-    if data is not None and find(config) is not None:
+    is_named = any(name.upper().startswith("REGISTRY_DATABASE_") for name in os.environ)
+    if find(config) is None and data is None and not is_named:
+        msg = (
+            "configuration path unspecified: give it as an argument or in REGISTRY_CONFIGURATION_PATH; --data DIR is "
+            "for the database of a registry that was started without a configuration"
+        )
+        raise refused(msg)
+    if find(config) is not None and data is not None:
         msg = "--data is for use without a configuration: there, database.sqlite names the file"
         raise refused(msg)
     section = read_or_defaults(config, data=data).config.database
@@ -40,15 +48,17 @@ def locate(config: Path | None, data: Path | None) -> Where:
 
 
 def wish(pre: int | None, post: int | None, *, skip_post: bool) -> Wish:
-    """What the limits ask for: one alone leaves the other kind out. Source: features CLI-004.
+    """What the limits ask for: one alone leaves the other kind out, and 0 alone is no limit. Source: features CLI-004.
 
     Raises:
-        ConfigurationError: a limit below 1.
+        ConfigurationError: a limit below 0, or two of which one is below 1.
     """
-    if any(limit is not None and limit < 1 for limit in (pre, post)):
-        msg = "both pre and post migration limits must be greater than or equal to 1"
+    least = 0 if pre is None or post is None else 1
+    if any(limit is not None and limit < least for limit in (pre, post)):
+        msg = "both pre and post migration limits must be greater than or equal to 1; one alone may be 0, for all"
         raise refused(msg)
     only_pre, only_post = post is None and pre is not None, pre is None and post is not None
+    pre, post = pre or None, post or None
     return Wish(
         pre=0 if only_post else pre,
         post=0 if only_pre or skip_post else post,

@@ -1,18 +1,30 @@
-"""Tables for people."""
+"""Tables for people: columns under capitals, nothing wrapped, and no column that is empty."""
 
+import shutil
+import sys
 from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
-_WIDTH = 160
+_GAP = "  "
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in a frame, whole even where the terminal is narrow."""
-    table = Table(*head, box=box.ASCII)
-    for row in rows:
-        table.add_row(*row)
-    console = Console(width=_WIDTH, highlight=False, markup=False, soft_wrap=True)
-    console.print(table, soft_wrap=True)
+    """Print rows; where the terminal is too narrow for a line, one value a line, so that all can be copied whole."""
+    kept = [index for index in range(len(head)) if any(row[index] for row in rows)]
+    names = [head[index].upper() for index in kept]
+    cells = [[row[index] for index in kept] for row in rows]
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+    if sys.stdout.isatty() and sum(widths) + len(_GAP) * (len(widths) - 1) > shutil.get_terminal_size().columns:
+        _print_records(names, cells)
+        return
+    for row in (names, *cells):
+        print(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_records(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    width = max(map(len, names))
+    for index, row in enumerate(rows):
+        if index:
+            print()
+        for name, cell in zip(names, row, strict=True):
+            if cell:
+                print(f"{name.ljust(width)}  {cell}")

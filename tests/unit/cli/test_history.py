@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from moorage.cli.history import read_time, split
-from moorage.cli.remote import CommandFailed, Remote
+from moorage.client.registry import CommandFailed, Remote
 from support.images import image, push_blobs
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
@@ -60,7 +60,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 def test_the_history_of_a_tag_is_a_table(shell: Shell) -> None:
     first, second = shell.push("1", request="one"), shell.push("1", seed="b", request="two")
     lines = shell.run("tag", "history", f"{REPOSITORY}:1").stdout.splitlines()
-    assert lines[0].split() == ["TIME", "(UTC)", "ACTION", "TAG", "FROM", "TO", "WHO", "REQUEST", "CAN", "COME", "BACK"]
+    assert lines[0].split() == ["TIME", "(UTC)", "ACTION", "TAG", "FROM", "TO", "REQUEST", "CAN", "COME", "BACK"]
     assert [line.split("  ")[1].strip() for line in lines[1:]] == ["tag move", "tag create"]
     assert f"{first[:19]}  {second[:19]}" in lines[1]
     assert "two" in lines[1]
@@ -107,6 +107,45 @@ def test_a_tag_is_only_taken_back_if_it_is_what_was_expected(shell: Shell) -> No
     assert shell.run("tag", "undo", f"{REPOSITORY}:1", "--to", second).stdout == "it is so already\n"
 
 
+def test_a_second_undo_says_what_it_would_take_back(shell: Shell) -> None:
+    shell.push("1", request="pushed-1")
+    second = shell.push("1", seed="b", request="pushed-2")
+    shell.run("tag", "undo", f"{REPOSITORY}:1")
+    said = shell.run("tag", "undo", f"{REPOSITORY}:1", status=1).stderr
+    assert (
+        f"was an undo of pushed-2; to take that back, so that the tag points to {second[:19]} again, give --redo"
+        in said
+    )
+    shell.run("tag", "undo", f"{REPOSITORY}:1", "--redo")
+    assert shell.run("tag", "history", f"{REPOSITORY}:1", "--at", "0s").stdout == f"{second}\n"
+
+
+def test_the_beginning_of_a_request_id_is_shown_and_taken(shell: Shell) -> None:
+    shell.push("1", request="0123456789abcdef-one")
+    shell.push("2", seed="b", request="0123456789abcdef-two")
+    shown = shell.run("tag", "history", REPOSITORY).stdout
+    assert "0123456789abcdef-t" in shown
+    assert "0123456789abcdef-two" not in shown
+    assert "2 requests" in shell.run("undo", "0123", "--repository", REPOSITORY, status=1).stderr
+    shell.run("undo", "0123456789abcdef-t", "--repository", REPOSITORY)
+    assert shell.tags() == ["1"]
+
+
+def test_a_missing_tag_is_named(shell: Shell) -> None:
+    shell.push("1")
+    assert shell.run("tag", "delete", REPOSITORY, "none", status=1).stderr == f"error: {REPOSITORY} has no tag none\n"
+
+
+def test_lists_and_sizes_by_what_every_registry_answers(shell: Shell) -> None:
+    digest = shell.push("1", "2")
+    place = f"{shell.registry.url.removeprefix('http://')}/{REPOSITORY}"
+    assert shell.run("repo", "list").stdout == f"{REPOSITORY}\n"
+    assert shell.run("tag", "list", place).stdout == "1\n2\n"
+    assert digest in shell.run("image", "show", f"{place}:1").stdout
+    assert REPOSITORY in shell.run("du").stdout
+    assert "no such tag" in shell.run("image", "show", f"{place}:none", status=1).stderr
+
+
 def test_a_dry_run_of_an_undo_does_nothing(shell: Shell) -> None:
     shell.push("1")
     assert shell.run("tag", "undo", f"{REPOSITORY}:1", "--dry-run").stdout.endswith("would be changed: 1 tag\n")
@@ -121,7 +160,7 @@ def test_tags_are_deleted_and_come_back(shell: Shell) -> None:
     assert said.startswith("2 deleted, 1 kept\nundo with: moorage undo ")
     assert shell.tags() == ["2.0", "latest"]
     assert shell.run("undo", said.split()[-1]).stdout.splitlines()[-2] == "changed: 2 tags"
-    found = json.loads(shell.run("tag", "delete", REPOSITORY, "2.0", "none", "--json").stdout)
+    found = json.loads(shell.run("tag", "delete", REPOSITORY, "2.0", "none", "--json", status=1).stdout)
     assert (found["deleted"], found["unknown"]) == (1, 1)
     assert shell.tags() == ["1.0", "1.1", "latest"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from moorage.metadata.sql.migrations import sqlite
-from moorage.metadata.sql.migrations.chains import CHAINS, Applied, Chains, Phase, Step, refused
+from moorage.metadata.sql.migrations.chains import CHAINS, GITLABS, Applied, Chains, Phase, Step, refused
 from moorage.metadata.sql.migrations.plan import Wish, plan_up, unknown
 from moorage.sql.base import Database, Query, moment
 
@@ -16,6 +16,11 @@ _HAS_NOTES = Query(
     "has_migrations",
     "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'moorage_migrations'",
     "SELECT 1 WHERE to_regclass('moorage_migrations') IS NOT NULL",
+)
+_IS_GITLABS = Query(
+    "is_gitlabs",
+    "SELECT 1 WHERE FALSE",
+    "SELECT 1 WHERE to_regclass('schema_migrations') IS NOT NULL AND to_regclass('moorage_migrations') IS NULL",
 )
 _NOTES_TEXT = "SELECT phase, name, applied_at, oldest_code FROM moorage_migrations"
 _NOTES = Query("migrations", _NOTES_TEXT, _NOTES_TEXT)
@@ -66,8 +71,14 @@ class SchemaState:
 
 
 async def check(database: Database, chains: Chains = CHAINS) -> SchemaState:
-    """Compare a database's schema with what this code knows, in two small queries."""
+    """Compare a database's schema with what this code knows, in two small queries.
+
+    Raises:
+        ConfigurationError: it is the database of GitLab's registry.
+    """
     if await database.first(_HAS_NOTES) is None:
+        if await database.first(_IS_GITLABS) is not None:
+            raise refused(GITLABS)
         return judge([], chains)
     rows = await database.all(_NOTES)
     return judge([Applied(phase, name, moment(at), oldest) for phase, name, at, oldest in rows], chains)

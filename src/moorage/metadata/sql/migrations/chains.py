@@ -11,6 +11,11 @@ from typing import Literal, NamedTuple
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.sql.base import Dialect
 
+GITLABS = (
+    "the database belongs to GitLab's registry (it has its table schema_migrations): Moorage needs a database of its "
+    "own"
+)
+
 Phase = Literal["pre-deployment", "post-deployment"]
 Direction = Literal["up", "down"]
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from moorage.errors import DatabaseUnavailable
 from moorage.metadata.sql.migrations.alembic import Steps
-from moorage.metadata.sql.migrations.chains import Applied, Chains, Direction, MigrationFailed, Step, refused
+from moorage.metadata.sql.migrations.chains import GITLABS, Applied, Chains, Direction, MigrationFailed, Step, refused
 from moorage.sql.postgres_connect import Connector, PostgresSettings
 from moorage.sql.postgres_errors import VENDOR_ERRORS
 
@@ -86,13 +86,7 @@ class PostgresMigrator:
             ConfigurationError: it is GitLab's database.
         """
         async with self._connection.begin():
-            is_gitlabs = (await self._connection.execute(_OTHERS)).scalar_one()
-        if is_gitlabs:
-            msg = (
-                "the database belongs to GitLab's registry (it has its table schema_migrations): Moorage needs a "
-                "database of its own"
-            )
-            raise refused(msg)
+            await _refuse_gitlabs(self._connection)
         await self._run(Steps.prepare)
 
     async def _run(self, function: Callable[[Steps], _T]) -> _T:
@@ -134,12 +128,19 @@ async def read_history(settings: PostgresSettings, chains: Chains) -> Sequence[A
 
     Raises:
         DatabaseUnavailable: no connection, or it was lost.
+        ConfigurationError: it is GitLab's database.
     """
     async with _connected(settings) as connection:
         async with connection.begin():
+            await _refuse_gitlabs(connection)
             if not (await connection.execute(_HAS_NOTES)).scalar_one():
                 return []
         return await PostgresMigrator(connection, chains, Patience()).history()
+
+
+async def _refuse_gitlabs(connection: AsyncConnection) -> None:
+    if (await connection.execute(_OTHERS)).scalar_one():
+        raise refused(GITLABS)
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""Credentials for a registry, from the environment, and what to send when it asks for them.
+"""Credentials for a registry, from the environment or from where docker and podman keep them, and what to send.
 
 They are never arguments: those can be read by everybody on the machine.
 
@@ -9,21 +9,25 @@ import base64
 import http.client
 import json
 import re
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Self
 
 from moorage.auth.addresses import is_loopback
+from moorage.client.docker_config import LoginFiles, LoginFileUnusable
+from moorage.client.places import host_of
+from moorage.client.tls import tls_in_words
 
 USERNAME, PASSWORD, TOKEN = "MOORAGE_USERNAME", "MOORAGE_PASSWORD", "MOORAGE_TOKEN"
 
 _DEADLINE_S = 60.0
 _ANSWER_LIMIT_BYTES = 1 << 20
 _PARAMETER = re.compile(r'([A-Za-z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))')
-_ADVICE = f"set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment"
 
 
 class NotLoggedIn(Exception):
@@ -37,13 +41,29 @@ class Credentials:
     username: str = ""
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+    files: LoginFiles | None = field(default=None, repr=False)
+    """Where to look once the registry asks; None: nowhere, or it was done."""
+    repository: str = ""
+    """What is asked about: files may hold credentials for a part of a registry."""
+    is_elsewhere: bool = False
+    """Whether the registry is another one than the environment's credentials are for."""
+    context: ssl.SSLContext | None = field(default=None, repr=False)
+    """The certificates to trust, for the token server as well; None: the system's."""
     header: str = field(default="", init=False, repr=False)
     """The ``Authorization`` that there is; empty: none."""
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Self:
-        """Those of the environment."""
-        found = cls(environ.get(USERNAME, ""), environ.get(PASSWORD, ""), environ.get(TOKEN, ""))
+    def of(cls, environ: Mapping[str, str], *, repository: str = "", is_elsewhere: bool = False) -> Self:
+        """Those of the environment; without any, those of docker's and podman's files.
+
+        The environment's are for one registry: for another one (*is_elsewhere*) only the files count.
+        """
+        given = {} if is_elsewhere else environ
+        found = cls(given.get(USERNAME, ""), given.get(PASSWORD, ""), given.get(TOKEN, ""))
+        found.repository, found.is_elsewhere = repository, is_elsewhere and _has_any(environ)
+        if not found.username and not found.token:
+            found.files = LoginFiles.of(environ)
         if found.token:
             found.header = f"Bearer {found.token}"
         return found
@@ -55,7 +75,7 @@ class Credentials:
             NotLoggedIn: it must not be sent there.
         """
         # A token that was fetched without a user is what anybody is given.
-        if self.header.startswith("Bearer ") and (self.token or self.username):
+        if self.header.startswith("Bearer ") and (self.token or self.username or self.identity_token):
             _see_that_it_stays_secret("token", url)
         return self.header
 
@@ -67,6 +87,7 @@ class Credentials:
         """
         if self.token:
             return False
+        self._look(url)
         for challenge in challenges:
             scheme, _, rest = challenge.partition(" ")
             parameters = {
@@ -79,6 +100,17 @@ class Credentials:
                 return self._use_password(url)
         return False
 
+    def _look(self, url: str) -> None:
+        files, self.files = self.files, None
+        if files is None:
+            return
+        try:
+            login = files.find(host_of(url), self.repository)
+        except LoginFileUnusable as exc:
+            raise NotLoggedIn(str(exc)) from None
+        if login is not None:
+            self.username, self.password, self.identity_token = login.username, login.password, login.identity_token
+
     def _use_password(self, url: str) -> bool:
         header = self._basic(url)
         is_new, self.header = header != self.header, header
@@ -86,7 +118,7 @@ class Credentials:
 
     def _basic(self, url: str) -> str:
         if not self.username:
-            msg = f"the registry asks for a user and a password: set {USERNAME} and {PASSWORD} in the environment"
+            msg = f"not logged in to {host_of(url)}, which asks for a user and a password: {self._advice()}"
             raise NotLoggedIn(msg)
         _see_that_it_stays_secret("password", url)
         return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
@@ -99,6 +131,8 @@ class Credentials:
             raise NotLoggedIn(msg)
         query = [("service", parameters.get("service", ""))]
         query += [("scope", scope) for scope in parameters.get("scope", "").split()]
+        if self.identity_token:
+            return self._token_in(realm, _exchange(realm, query, self.identity_token))
         if self.username:
             query.append(("account", self.username))
         mark = "&" if urllib.parse.urlsplit(realm).query else "?"
@@ -106,22 +140,58 @@ class Credentials:
         if self.username:
             # Not to where a redirect leads.
             request.add_unredirected_header("Authorization", self._basic(realm))
+        return self._token_in(realm, request, user=self.username)
+
+    def _token_in(self, realm: str, request: urllib.request.Request, *, user: str = "") -> str:
+        """The token that is answered; *user* is whose password went with the request."""
         try:
-            with urllib.request.urlopen(request, timeout=_DEADLINE_S) as response:  # noqa: S310 - as above
+            with urllib.request.urlopen(request, timeout=_DEADLINE_S, context=self.context) as response:  # noqa: S310 - as above
                 value = json.loads(response.read(_ANSWER_LIMIT_BYTES))
-            token = value.get("token") or value["access_token"]
+            return str(value.get("token") or value["access_token"])
         except urllib.error.HTTPError as exc:
             exc.close()
-            who = f"{self.username}, or the password," if self.username else f"who has no credentials; {_ADVICE}"
-            msg = f"{realm} gives no token to {who} (it said {exc.code})"
-            raise NotLoggedIn(msg) from None
+            raise NotLoggedIn(self._no_token(realm, exc.code, user)) from None
         except (OSError, http.client.HTTPException) as exc:
-            msg = f"cannot ask {realm} for a token: {getattr(exc, 'reason', exc)}"
+            why = getattr(exc, "reason", exc)
+            msg = f"cannot ask {realm} for a token: {tls_in_words(why, realm) or why}"
             raise NotLoggedIn(msg) from None
         except (ValueError, LookupError, AttributeError, TypeError):
             msg = f"what {realm} answers holds no token"
             raise NotLoggedIn(msg) from None
-        return str(token)
+
+    def _no_token(self, realm: str, code: int, user: str) -> str:
+        if user and code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return f"{realm} does not accept {user} with this password (it said {code})"
+        if user:
+            return f"{realm} gives no token to {user} (it said {code})"
+        if self.identity_token:
+            return f"{realm} does not take the identity token that is kept (it said {code}); log in again"
+        return f"not logged in: {realm} gives no token without a user and a password (it said {code}); {self._advice()}"
+
+    def _advice(self) -> str:
+        if self.is_elsewhere:
+            return (
+                "moorage login HOST; what the environment holds goes only to the registry that MOORAGE_REGISTRY or "
+                "--registry names"
+            )
+        return f"moorage login, or set {USERNAME} and {PASSWORD}, or {TOKEN}, in the environment"
+
+
+def _has_any(environ: Mapping[str, str]) -> bool:
+    return any(environ.get(name) for name in (USERNAME, PASSWORD, TOKEN))
+
+
+def _exchange(realm: str, query: Sequence[tuple[str, str]], identity_token: str) -> urllib.request.Request:
+    _see_that_it_stays_secret("token", realm)
+    scopes = " ".join(value for name, value in query if name == "scope")
+    form = {
+        "grant_type": "refresh_token",
+        "service": dict(query)["service"],
+        "client_id": "moorage",
+        "scope": scopes,
+        "refresh_token": identity_token,
+    }
+    return urllib.request.Request(realm, data=urllib.parse.urlencode(form).encode())  # noqa: S310 - as above
 
 
 def _is_url(text: str) -> bool:

@@ -13,7 +13,9 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from moorage.cli.credentials import Credentials, NotLoggedIn
+from moorage.client.credentials import Credentials, NotLoggedIn
+from moorage.client.places import host_of
+from moorage.client.tls import tls_in_words, trusting, wants_tls
 from moorage.errors import MoorageError
 
 DEFAULT_REGISTRY = "http://127.0.0.1:5000"
@@ -26,11 +28,14 @@ _CONFLICTS = frozenset({409, 410, 412})
 class CommandFailed(MoorageError):
     """The registry refused, or could not be asked. The text says what, and what to do about it."""
 
-    def __init__(self, message: str, *, status: int = 1, detail: Mapping[str, Any] | None = None) -> None:
-        """*status* is the exit status: 3 where something was changed since."""
+    def __init__(
+        self, message: str, *, status: int = 1, detail: Mapping[str, Any] | None = None, code: int = 0
+    ) -> None:
+        """*status* is the exit status: 3 where something was changed since; *code* is HTTP's, 0 without an answer."""
         super().__init__(message)
         self.status = status
         self.detail = detail or {}
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,9 @@ class Answer:
     request_id: str
 
 
-class _Received(NamedTuple):
+class Received(NamedTuple):
+    """An answer as it came."""
+
     status: int
     headers: Message
     body: bytes
@@ -50,18 +57,31 @@ class _Received(NamedTuple):
 class Remote:
     """A registry at a URL, such as ``http://127.0.0.1:5000``; below a prefix if it has one."""
 
-    def __init__(self, url: str, *, reason: str | None = None, environ: Mapping[str, str] = os.environ) -> None:
-        """*reason*: why what is asked for is asked for, for the journal. Credentials come from *environ*.
+    def __init__(
+        self,
+        url: str,
+        *,
+        reason: str | None = None,
+        ca: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        credentials: Credentials | None = None,
+    ) -> None:
+        """*reason*: why what is asked for is asked for, for the journal. *credentials*: if not those of *environ*.
+
+        *ca* is a file with the certificates to trust, in place of the system's.
 
         Raises:
             CommandFailed: the URL is none.
+            CertificatesUnusable: *ca* cannot be used.
         """
         mistake = _mistake_in(url)
         if mistake:
             msg = f"{url} is no URL of a registry: {mistake}; give one such as {DEFAULT_REGISTRY}"
             raise CommandFailed(msg)
         self.url = url.rstrip("/")
-        self._credentials = Credentials.of(environ)
+        self._credentials = credentials or Credentials.of(environ)
+        self._context = trusting(ca) if ca else None
+        self._credentials.context = self._context
         self._headers = {"Accept": "application/json"}
         if reason:
             self._headers["Moorage-Reason"] = reason.encode().decode("latin-1")
@@ -89,19 +109,26 @@ class Remote:
             request.add_header("X-Request-Id", request_id)
         return self._ask(request)
 
+    def fetch(self, path: str, *, method: str = "GET", accept: str = "*/*") -> Received:
+        """Ask below the root of the registry, such as ``/v2/``; any registry has that.
+
+        Raises:
+            CommandFailed: the registry refused, or could not be asked.
+        """
+        url = f"{self.url}{path}"
+        request = urllib.request.Request(url, headers={**self._headers, "Accept": accept}, method=method)  # noqa: S310
+        received = self._with_credentials(request)
+        if received.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise self._refused(received.status, received.body)
+        return received
+
     def _request(self, method: str, path: str, query: Mapping[str, str | int | None]) -> urllib.request.Request:
         given = {name: value for name, value in query.items() if value is not None}
         url = f"{self.url}/moorage/v1/{path}?{urllib.parse.urlencode(given)}"
         return urllib.request.Request(url, headers=self._headers, method=method)  # noqa: S310 - http or https only
 
     def _ask(self, request: urllib.request.Request) -> Answer:
-        try:
-            received = self._send(request)
-            challenges = received.headers.get_all("WWW-Authenticate", [])
-            if received.status == HTTPStatus.UNAUTHORIZED and self._credentials.answer(self.url, challenges):
-                received = self._send(request)
-        except NotLoggedIn as exc:
-            raise CommandFailed(str(exc)) from None
+        received = self._with_credentials(request)
         if received.status != HTTPStatus.OK:
             raise self._refused(received.status, received.body)
         try:
@@ -110,19 +137,34 @@ class Remote:
             msg = f"what answers at {self.url} is no Moorage registry"
             raise CommandFailed(msg) from None
 
-    def _send(self, request: urllib.request.Request) -> _Received:
+    def _with_credentials(self, request: urllib.request.Request) -> Received:
+        try:
+            received = self._send(request)
+            challenges = received.headers.get_all("WWW-Authenticate", [])
+            if received.status == HTTPStatus.UNAUTHORIZED and self._credentials.answer(self.url, challenges):
+                received = self._send(request)
+        except NotLoggedIn as exc:
+            raise CommandFailed(str(exc)) from None
+        if received.status == HTTPStatus.UNAUTHORIZED and self._credentials.header.startswith("Basic "):
+            msg = f"{host_of(self.url)} does not accept {self._credentials.username} with this password"
+            raise CommandFailed(msg)
+        return received
+
+    def _send(self, request: urllib.request.Request) -> Received:
         header = self._credentials.header_for(self.url)
         if header:
             # Not to where a redirect leads.
             request.add_unredirected_header("Authorization", header)
         try:
-            with urllib.request.urlopen(request, timeout=_DEADLINE_S) as response:  # noqa: S310 - http or https only
-                return _Received(response.status, response.headers, response.read())
+            with urllib.request.urlopen(request, timeout=_DEADLINE_S, context=self._context) as response:  # noqa: S310 - http or https only
+                return Received(response.status, response.headers, response.read())
         except urllib.error.HTTPError as exc:
             with exc:
-                return _Received(exc.code, exc.headers, exc.read())
+                return Received(exc.code, exc.headers, exc.read())
         except (OSError, http.client.HTTPException, ValueError) as exc:  # The last: a redirect to what is no URL.
             why = exc.reason if isinstance(exc, urllib.error.URLError) else exc
+            if in_words := tls_in_words(why, self.url):
+                raise CommandFailed(in_words) from None
             msg = f"cannot ask the registry at {self.url}: {why}; is it running? --registry or {REGISTRY_VARIABLE} "
             msg += "say where it is"
             raise CommandFailed(msg) from None
@@ -132,9 +174,12 @@ class Remote:
             error = json.loads(body)["errors"][0]
             message, detail = str(error["message"]), error.get("detail")
         except (ValueError, LookupError, TypeError):
-            return CommandFailed(f"what answers at {self.url} is no Moorage registry (it said {code})")
+            host = host_of(self.url)
+            if self.url.startswith("http://") and wants_tls(code, body):
+                return CommandFailed(f"{host} speaks TLS; ask for https://{host}", code=code)
+            return CommandFailed(f"what answers at {self.url} is no Moorage registry (it said {code})", code=code)
         known = detail if isinstance(detail, dict) else {}
-        return CommandFailed(message, status=3 if code in _CONFLICTS else 1, detail=known)
+        return CommandFailed(message, status=3 if code in _CONFLICTS else 1, detail=known, code=code)
 
 
 def _mistake_in(url: str) -> str:
@@ -151,7 +196,7 @@ def _mistake_in(url: str) -> str:
     try:
         host.encode("idna")
     except UnicodeError:
-        return f"{host!r} cannot be the name of a host"
+        return f"{host} cannot be the name of a host"
     if not parts.path.isascii() or re.search(r"[\x00-\x20\x7f]", url):
         return "it has characters that have to be written with %"
     return ""

@@ -1,6 +1,7 @@
 """Commands that ask a registry with authentication: where credentials come from, and where they go."""
 
 import base64
+import json
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from moorage.auth.bearer import Realm, TokenGuard
 from moorage.auth.issuer import IssuerKeys, watch_bundle
 from moorage.auth.passwords import PasswordFile
 from moorage.auth.tokens import Verifier
-from moorage.cli.credentials import Credentials, NotLoggedIn
+from moorage.client.credentials import Credentials, NotLoggedIn
 from support.images import image, push_blobs, push_manifest
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
@@ -104,7 +105,7 @@ def test_without_credentials_it_is_tried_as_anybody(by_token: Shell) -> None:
 
 def test_a_wrong_password_is_told(by_token: Shell) -> None:
     said = by_token.run("tag", "history", REPOSITORY, status=1, environ=WRONG)
-    assert "gives no token to ada, or the password, (it said 401)" in said
+    assert "does not accept ada with this password (it said 401)" in said
 
 
 def test_a_token_of_ones_own_is_sent_as_it_is(by_token: Shell, tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_a_password_is_sent_where_the_registry_asks_for_it(by_password: Shell) -
     assert "deleted" in by_password.run("tag", "delete", REPOSITORY, "1", environ=USER)
     assert " ada " in by_password.run("tag", "history", REPOSITORY, environ=USER)
     said = by_password.run("tag", "history", REPOSITORY, status=1, environ=WRONG)
-    assert "the user or the password is wrong" in said
+    assert "does not accept ada with this password" in said
     assert "set MOORAGE_USERNAME and MOORAGE_PASSWORD" in by_password.run("tag", "history", REPOSITORY, status=1)
 
 
@@ -179,3 +180,39 @@ class TestWhatIsNotSent:
     def test_nothing_of_it_is_shown(self) -> None:
         credentials = Credentials.of({**USER, "MOORAGE_TOKEN": "abc"})
         assert repr(credentials) == "Credentials(username='ada')"
+
+
+def test_an_identity_token_is_exchanged_and_not_sent_to_the_registry(by_token: Shell, tmp_path: Path) -> None:
+    host = by_token.registry.address
+    (tmp_path / ".docker").mkdir()
+    kept = {"auths": {host: {"identitytoken": SECRET}}}
+    (tmp_path / ".docker" / "config.json").write_text(json.dumps(kept))
+    said = by_token.run("tag", "delete", f"{host}/{REPOSITORY}", "1", environ={"HOME": str(tmp_path)})
+    assert "1 deleted" in said
+    assert by_token.endpoint is not None
+    assert {tuple(asked["grant_type"]) for asked in by_token.endpoint.asked} == {("refresh_token",)}
+
+
+def test_an_identity_token_that_is_not_taken_is_said(by_token: Shell, tmp_path: Path) -> None:
+    host = by_token.registry.address
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker" / "config.json").write_text(json.dumps({"auths": {host: {"identitytoken": "old"}}}))
+    said = by_token.run("tag", "delete", REPOSITORY, "1", environ={"HOME": str(tmp_path)}, status=1)
+    assert "does not take the identity token that is kept (it said 401); log in again" in said
+
+
+def test_what_the_environment_holds_is_not_sent_to_a_host_that_is_only_typed(by_password: Shell) -> None:
+    elsewhere = {**USER, "MOORAGE_REGISTRY": "http://127.0.0.1:1"}
+    place = f"{by_password.registry.address}/{REPOSITORY}"
+    said = by_password.run("tag", "delete", place, "1", environ=elsewhere, status=1)
+    assert "goes only to the registry that MOORAGE_REGISTRY" in said
+    assert "deleted" in by_password.run("tag", "delete", place, "1", environ=USER)
+
+
+@pytest.mark.parametrize("url", ["http://r.example", "http://10.0.0.1:5000"])
+def test_a_kept_password_is_not_sent_in_plain_http_to_another_machine(url: str) -> None:
+    credentials = Credentials("ada", SECRET)
+    with pytest.raises(NotLoggedIn, match="could be read on the way"):
+        credentials.answer(url, ['Basic realm="r"'])
+    with pytest.raises(NotLoggedIn, match="could be read on the way"):
+        Credentials(identity_token=SECRET).answer("https://r.example", [f'Bearer realm="{url}/token"'])

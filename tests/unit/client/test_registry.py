@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from moorage.cli.app import app
-from moorage.cli.remote import CommandFailed, Remote
+from moorage.client.registry import CommandFailed, Remote
 
 RUNNER = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
 

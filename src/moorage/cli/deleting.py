@@ -1,0 +1,133 @@
+"""What ``moorage tag delete`` does: by our own API, which can be undone; where there is none, tag by tag."""
+
+import json
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from moorage.client.registry import CommandFailed, Remote
+
+_STEP = 2000
+"""Tags that one request deletes, so that there is progress to be seen."""
+_MANIFESTS = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, */*"
+
+
+def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
+    """Delete the tags of *selection*, and say what was done.
+
+    Raises:
+        CommandFailed: the registry refused, or a tag that was named is not there; the others are deleted.
+    """
+    names: Sequence[str] = selection.get("tags", ())
+    missing = _missing(remote, repository, selection)
+    if missing is None and not names:
+        msg = "--matching needs a Moorage registry with a database; here, name the tags"
+        raise CommandFailed(msg)
+    found: Mapping[str, Any]
+    if missing is None:
+        found = _delete_one_by_one(remote, repository, names, dry_run=dry_run)
+        missing = found["missing"]
+    elif dry_run:
+        found = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository).value
+    else:
+        found = _delete(remote, repository, selection)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        _print_deleted(found, dry_run=dry_run)
+    if missing:
+        msg = f"{repository} has no tag {', '.join(missing)}"
+        raise CommandFailed(msg)
+
+
+def _missing(remote: Remote, repository: str, selection: Mapping[str, Any]) -> Sequence[str] | None:
+    """The tags of *selection* that are named and not there; None: the registry has no API of ours."""
+    names: Sequence[str] = selection.get("tags", ())
+    bodies = [selection] if not names else _steps(selection, len(names))
+    try:
+        unknown = sum(
+            remote.post("tags/delete", {**body, "dry_run": True}, repository=repository).value["unknown"]
+            for body in bodies
+        )
+    except CommandFailed as exc:
+        if _is_absent(exc):
+            return None
+        raise
+    if not unknown:
+        return ()
+    return [name for name in names if remote.get("tag", repository=repository, tag=name).value["digest"] is None]
+
+
+def _is_absent(exc: CommandFailed) -> bool:
+    """Whether our API is not there: Moorage without a database says so, and others do not know the path."""
+    return exc.code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+
+
+def _delete_one_by_one(remote: Remote, repository: str, names: Sequence[str], *, dry_run: bool) -> Mapping[str, Any]:
+    """Delete as the specification has it. There is no history, so it cannot be undone."""
+    missing = []
+    for name in names:
+        path = f"/v2/{repository}/manifests/{name}"
+        try:
+            # Asked for first: there are registries that say only that they cannot delete a tag.
+            remote.fetch(path, method="HEAD", accept=_MANIFESTS)
+            if not dry_run:
+                remote.fetch(path, method="DELETE")
+        except CommandFailed as exc:
+            if exc.code != HTTPStatus.NOT_FOUND:
+                msg = f"{repository}:{name} cannot be deleted: {exc}"
+                raise CommandFailed(msg, code=exc.code) from None
+            missing.append(name)
+    return {"deleted": len(names) - len(missing), "kept": None, "protected": 0, "missing": missing, "request_id": None}
+
+
+def _print_deleted(found: Mapping[str, Any], *, dry_run: bool) -> None:
+    kept = "" if found["kept"] is None else f", {found['kept']:,} kept"
+    print(f"{found['deleted']:,} {'would be ' if dry_run else ''}deleted{kept}")
+    if found["protected"]:
+        print(f"{found['protected']} are protected and stay")
+    if found["deleted"] and not dry_run and found["request_id"]:
+        print(f"undo with: moorage undo {found['request_id']}")
+
+
+def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> dict[str, Any]:
+    """Delete in steps that share a request id, and show how far it is."""
+    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
+    from rich.progress import Progress  # noqa: PLC0415 - as above
+
+    request_id = uuid.uuid4().hex
+    names: list[str] | None = selection.get("tags")
+    total = len(names) if names is not None else _count(remote, repository, selection)
+    sums: dict[str, Any] = {"request_id": request_id, "dry_run": False}
+    sums |= dict.fromkeys(("deleted", "kept", "protected", "unknown"), 0)
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("deleting", total=total)
+        for body in _steps(selection, total):
+            found = remote.post("tags/delete", body, request_id=request_id, repository=repository).value
+            sums["deleted"] += found["deleted"]
+            sums["unknown"] += found["unknown"]
+            # Each step by pattern meets those that stay anew.
+            sums["kept"] = found["kept"]
+            sums["protected"] = found["protected"] + (sums["protected"] if names is not None else 0)
+            done = sums["deleted"] + sums["unknown"] + (sums["protected"] if names is not None else 0)
+            progress.update(task, completed=done)
+            if names is None and not found["more"]:
+                break
+    return sums
+
+
+def _count(remote: Remote, repository: str, selection: Mapping[str, Any]) -> int:
+    found = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository).value
+    return int(found["deleted"])
+
+
+def _steps(selection: Mapping[str, Any], total: int) -> Iterator[Mapping[str, Any]]:
+    names = selection.get("tags")
+    if names is None:
+        # One more than the count needs: tags may be pushed meanwhile.
+        yield from ({**selection, "limit": _STEP} for _ in range(total // _STEP + 2))
+        return
+    for start in range(0, total, _STEP):
+        yield {"tags": names[start : start + _STEP]}

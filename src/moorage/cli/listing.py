@@ -1,0 +1,116 @@
+"""``moorage repo list``, ``tag list``, ``image show`` and ``du``: they ask only what any registry answers."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from moorage.cli.amounts import shown_bytes
+from moorage.cli.history import SIGNATURE, reported
+from moorage.cli.options import AsJSON
+from moorage.cli.reaching import CA, Registry, connect, reach
+from moorage.client.contents import children_of, manifest_of, measured, pages, parts_of
+
+repo_app = typer.Typer(help="Repositories of a registry.", no_args_is_help=True, rich_markup_mode=None)
+image_app = typer.Typer(help="Images of a registry.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@repo_app.command("list")
+@reported()
+def list_repositories(registry: Registry = None, *, ca: CA = None, as_json: AsJSON = False) -> None:
+    """List the repositories of a registry, one a line. Example: moorage repo list registry.example."""
+    names = list(pages(reach(registry, ca=ca), "/v2/_catalog", "repositories"))
+    _print_names(names, as_json=as_json)
+
+
+@reported()
+def list_tags(
+    place: Annotated[str, typer.Argument(metavar="[HOST/]REPO", help="The repository.")],
+    *,
+    with_signatures: Annotated[
+        bool, typer.Option("--signatures", help="Also the tags that signatures and other referrers are kept under.")
+    ] = False,
+    ca: CA = None,
+    as_json: AsJSON = False,
+) -> None:
+    """List the tags of a repository, one a line. Example: moorage tag list group/app."""
+    remote, found = connect(place, ca=ca)
+    names = pages(remote, f"/v2/{found.repository}/tags/list", "tags")
+    shown = [name for name in names if with_signatures or not SIGNATURE.fullmatch(name)]
+    _print_names(shown, as_json=as_json)
+
+
+@image_app.command()
+@reported()
+def show(
+    place: Annotated[str, typer.Argument(metavar="[HOST/]REPO:TAG", help="The image; REPO@DIGEST is one, too.")],
+    *,
+    ca: CA = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Show what an image consists of. Example: moorage image show group/app:1."""
+    remote, found = connect(place, ca=ca)
+    digest, manifest = manifest_of(remote, found.repository, found.digest or found.tag or "latest")
+    if as_json:
+        print(json.dumps({"digest": digest, "manifest": manifest}, indent=2))
+        return
+    print(f"digest  {digest}")
+    print(f"type    {manifest.get('mediaType', 'not said')}")
+    parts = list(parts_of(manifest))
+    if "manifests" not in manifest:
+        print(f"size    {shown_bytes(sum(size for _, size in parts))}")
+    for child in children_of(manifest):
+        given = child.get("platform")
+        platform = given if isinstance(given, dict) else {}
+        name = "/".join(filter(None, (str(platform.get(key, "")) for key in ("os", "architecture", "variant"))))
+        print(f"{name or 'unknown':<16}{child.get('digest')}")
+    for blob, size in parts:
+        print(f"{shown_bytes(size):>10}  {blob}")
+
+
+@reported()
+def du(
+    place: Annotated[
+        str | None, typer.Argument(metavar="[HOST/]REPO", help="One repository; if not given, all of the catalogue.")
+    ] = None,
+    *,
+    ca: CA = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Show how large what is tagged is, and how much of it repositories share. Example: moorage du group/app."""
+    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
+    from rich.progress import Progress  # noqa: PLC0415 - as above
+
+    if place is None:
+        remote = reach(None, ca=ca)
+        repositories = list(pages(remote, "/v2/_catalog", "repositories"))
+    else:
+        remote, found = connect(place, ca=ca)
+        repositories = [found.repository]
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("asking", total=len(repositories))
+        sizes = measured(remote, repositories, measured_one=lambda: progress.advance(task), left_out=_say_left_out)
+    if as_json:
+        rows = [
+            {"repository": one.repository, "bytes": one.size_bytes, "shared_bytes": one.shared_bytes}
+            for one in sizes.repositories
+        ]
+        print(json.dumps({"repositories": rows, "bytes": sizes.size_bytes}, indent=2))
+        return
+    for one in sizes.repositories:
+        shared = f" ({shown_bytes(one.shared_bytes)} shared)" if one.shared_bytes else ""
+        print(f"{shown_bytes(one.size_bytes):>10}  {one.repository}{shared}")
+    print(f"{shown_bytes(sizes.size_bytes):>10}  in all, what is shared counted once")
+
+
+def _print_names(names: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(names, indent=2))
+    elif names:
+        print("\n".join(names))
+
+
+def _say_left_out(place: str, why: str) -> None:
+    print(f"warning: {place} is left out: {why}", file=sys.stderr)

@@ -1,0 +1,56 @@
+"""How commands reach a registry: the options that say where it is, and what became of a refusal."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from moorage.client.credentials import Credentials
+from moorage.client.places import ImagePlace, is_same_registry, read_place, registry_url
+from moorage.client.registry import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
+
+CA = Annotated[
+    str | None, typer.Option("--ca", metavar="FILE", help="Trust the certificates in this file, not the system's.")
+]
+Registry = Annotated[
+    str | None,
+    typer.Argument(metavar="HOST", help=f"The registry; else {REGISTRY_VARIABLE}; else {DEFAULT_REGISTRY}."),
+]
+
+
+def connect(
+    place: str, *, registry: str | None = None, reason: str | None = None, ca: str | None = None
+) -> tuple[Remote, ImagePlace]:
+    """Reach the registry that a place names, else the one at *registry*, else the usual one.
+
+    Raises:
+        CommandFailed: there can be none.
+    """
+    found = read_place(place)
+    if not found.repository:
+        msg = f"{place} names no repository; give [HOST/]REPO[:TAG]"
+        raise CommandFailed(msg)
+    usual = registry or usual_registry()
+    return _remote(found.url or usual, usual, repository=found.repository, reason=reason, ca=ca), found
+
+
+def reach(host: str | None, *, registry: str | None = None, reason: str | None = None, ca: str | None = None) -> Remote:
+    """Reach a registry by its host, else the one at *registry*, else the usual one.
+
+    Raises:
+        CommandFailed: there can be none.
+    """
+    usual = registry or usual_registry()
+    return _remote(registry_url(host) if host else usual, usual, reason=reason, ca=ca)
+
+
+def _remote(url: str, usual: str, *, repository: str = "", reason: str | None, ca: str | None) -> Remote:
+    # The credentials of the environment belong to one registry: a host that is only typed does not get them.
+    is_elsewhere = not is_same_registry(url, usual)
+    credentials = Credentials.of(os.environ, repository=repository, is_elsewhere=is_elsewhere)
+    return Remote(url, reason=reason, ca=ca, credentials=credentials)
+
+
+def usual_registry() -> str:
+    """Where the environment says that the registry is."""
+    return os.environ.get(REGISTRY_VARIABLE) or DEFAULT_REGISTRY

@@ -1,0 +1,160 @@
+"""What is in a registry, by the questions that every registry answers: names, manifests, sizes."""
+
+import json
+import re
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from moorage.client.registry import CommandFailed, Remote
+
+_MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
+)
+_NEXT = re.compile(r"<([^>]+)>\s*;\s*rel=\"?next\"?")
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySize:
+    """A repository, and how large the blobs are that its tags need."""
+
+    repository: str
+    size_bytes: int
+    shared_bytes: int
+    """Of them, what other repositories need, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Repositories, and all their blobs together, each counted once."""
+
+    repositories: Sequence[RepositorySize]
+    size_bytes: int
+
+
+def pages(remote: Remote, path: str, member: str) -> Iterator[str]:
+    """The names in all pages of a list.
+
+    Raises:
+        CommandFailed: the registry refused, or is none.
+    """
+    seen = set()
+    while path not in seen:
+        seen.add(path)
+        received = remote.fetch(path, accept="application/json")
+        names = _object(remote, received.body).get(member) or ()
+        yield from (str(name) for name in names)
+        following = _NEXT.search(received.headers.get("Link", ""))
+        if following is None:
+            return
+        # Only a path: nobody is led to another host.
+        path = "/v2/" + following[1].partition("/v2/")[2]
+
+
+def manifest_of(remote: Remote, repository: str, reference: str) -> tuple[str, Mapping[str, Any]]:
+    """The digest and the content of a manifest.
+
+    Raises:
+        CommandFailed: the registry refused, or is none.
+    """
+    received = remote.fetch(_path(repository, reference), accept=_MANIFESTS)
+    return received.headers.get("Docker-Content-Digest", reference), _object(remote, received.body)
+
+
+def parts_of(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """The blobs of a manifest, each with its size."""
+    layers = manifest.get("layers")
+    for part in (manifest.get("config"), *(layers if isinstance(layers, list) else ())):
+        if isinstance(part, dict):
+            size = part.get("size")
+            yield str(part.get("digest")), size if isinstance(size, int) else 0
+
+
+def children_of(manifest: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The entries of an index; none in an image."""
+    children = manifest.get("manifests")
+    return [child for child in children if isinstance(child, dict)] if isinstance(children, list) else ()
+
+
+def measured(
+    remote: Remote,
+    repositories: Sequence[str],
+    *,
+    measured_one: Callable[[], object] = lambda: None,
+    left_out: Callable[[str, str], object] = lambda _place, _why: None,
+) -> Sizes:
+    """Measure repositories; a manifest is got once, however many tags and repositories have it.
+
+    *left_out* is told of manifests that cannot be had, and why.
+
+    Raises:
+        CommandFailed: the registry refused to list tags, or is none.
+    """
+    known: dict[str, _Known] = {}
+    content = {}
+    for name in repositories:
+        content[name] = _content(remote, name, known, left_out)
+        measured_one()
+    owners = Counter(digest for blobs in content.values() for digest in blobs)
+    found = [
+        RepositorySize(name, sum(blobs.values()), sum(size for digest, size in blobs.items() if owners[digest] > 1))
+        for name, blobs in content.items()
+    ]
+    return Sizes(found, sum({digest: size for blobs in content.values() for digest, size in blobs.items()}.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    parts: Mapping[str, int]
+    children: Sequence[str]
+
+
+def _content(
+    remote: Remote, repository: str, known: dict[str, _Known], left_out: Callable[[str, str], object]
+) -> Mapping[str, int]:
+    """The blobs of a repository that its tags need, each with its size."""
+    blobs: dict[str, int] = {}
+    waiting = list(pages(remote, f"/v2/{repository}/tags/list", "tags"))
+    seen = set()
+    while waiting:
+        reference = waiting.pop()
+        try:
+            digest = reference if ":" in reference else _digest_of(remote, repository, reference)
+            if digest in seen:
+                continue
+            seen.add(digest)
+            if digest not in known:
+                _, manifest = manifest_of(remote, repository, digest)
+                children = [str(child.get("digest")) for child in children_of(manifest)]
+                known[digest] = _Known(dict(parts_of(manifest)), children)
+        except CommandFailed as exc:
+            if not exc.code:
+                raise
+            left_out(f"{repository}{'@' if ':' in reference else ':'}{reference}", str(exc))
+            continue
+        blobs.update(known[digest].parts)
+        waiting += known[digest].children
+    return blobs
+
+
+def _digest_of(remote: Remote, repository: str, tag: str) -> str:
+    headers = remote.fetch(_path(repository, tag), method="HEAD", accept=_MANIFESTS).headers
+    return str(headers.get("Docker-Content-Digest") or tag)
+
+
+def _path(repository: str, reference: str) -> str:
+    return f"/v2/{urllib.parse.quote(repository)}/manifests/{urllib.parse.quote(reference, safe=':')}"
+
+
+def _object(remote: Remote, body: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        msg = f"what answers at {remote.url} is no registry"
+        raise CommandFailed(msg)
+    return value

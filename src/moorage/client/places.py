@@ -1,0 +1,61 @@
+"""Where an image is: ``HOST/repository:tag``, as docker writes it, or without the host."""
+
+import urllib.parse
+from dataclasses import dataclass
+
+from moorage.auth.addresses import is_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlace:
+    """A registry, a repository in it, and what of it is meant; empty: not said."""
+
+    url: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+
+def read_place(text: str) -> ImagePlace:
+    """Take a place apart. As for docker, what stands before the first slash is a host if it looks like one."""
+    scheme, is_url, rest = text.rpartition("://")
+    host, slash, path = rest.partition("/")
+    if not is_url and not (slash and _looks_like_a_host(host)):
+        host, path = "", rest
+    path, _, digest = path.partition("@")
+    repository, _, tag = path.partition(":")
+    return ImagePlace(_url(scheme, host), repository, tag, digest)
+
+
+def registry_url(host: str) -> str:
+    """The URL of a registry that is named by its host: HTTPS, but on the loopback, where docker tries HTTP too."""
+    return host if "://" in host else _url("", host.rstrip("/"))
+
+
+def host_of(url: str) -> str:
+    """The host and the port of a URL, under which credentials are kept."""
+    return url.partition("://")[2].partition("/")[0]
+
+
+def is_same_registry(one: str, other: str) -> bool:
+    """Whether two URLs lead to one server: scheme, host and port."""
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return url, None, None
+
+
+def _looks_like_a_host(text: str) -> bool:
+    return "." in text or ":" in text or text == "localhost"
+
+
+def _url(scheme: str, host: str) -> str:
+    if not host:
+        return ""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return f"{scheme or ('http' if is_loopback(name) else 'https')}://{host}"

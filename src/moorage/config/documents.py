@@ -95,17 +95,17 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.composer.ComposerError(None, None, msg, mark)
         return root
 
-    def scan_plain_spaces(self, indent: int, start_mark: yaml.Mark) -> list[str]:
+    def scan_plain_spaces(self, indent: int, start_mark: yaml.Mark) -> list[str] | None:
         """Read the white space within a plain text; a tab in it is a part of the text, as in Go."""
         length = 0
         while self.peek(length) in _SPACES:
             length += 1
         spaces = self.prefix(length)
         if "\t" not in spaces:
-            return list(super().scan_plain_spaces(indent, start_mark))
+            return super().scan_plain_spaces(indent, start_mark)
         self.forward(length)
         at_end = self.peek() in _LINE_ENDS
-        return list(super().scan_plain_spaces(indent, start_mark)) if at_end else [spaces]
+        return super().scan_plain_spaces(indent, start_mark) if at_end else [spaces]
 
     def scan_to_next_token(self) -> None:
         """Go on to the next token. A tab separates as a space does, but where a line begins it would be indentation."""

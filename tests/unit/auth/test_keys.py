@@ -182,10 +182,9 @@ class TestChain:
         assert found(TrustedKeys([old]), x5c=chain(old)) == id_of(CURVE)
 
     def test_a_leaf_of_version_1_that_leads_nowhere_is_refused(self) -> None:
-        by_root = {"signer": (ROOT, ROOT_CERTIFICATE)}
         stranger = as_version_1(LEAF, MIDDLE)
         alone = as_version_1(FAR_LEAF, MIDDLE)
-        expired = as_version_1(certificate(CURVE, **by_root, ends=-DAY / 2), ROOT)
+        expired = as_version_1(certificate(CURVE, signer=(ROOT, ROOT_CERTIFICATE), ends=-DAY / 2), ROOT)
         below_leaf = as_version_1(certificate(MIDDLE, signer=(CURVE, LEAF)), CURVE)
         for x5c in (chain(stranger), chain(alone), chain(expired), chain(below_leaf, LEAF)):
             assert "does not lead to a trusted one: it is of version 1" in why(TRUSTING_ROOT, x5c=x5c)

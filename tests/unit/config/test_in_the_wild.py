@@ -53,6 +53,11 @@ def test_a_tab_within_a_text_is_part_of_it(text: str, value: str) -> None:
     assert read_document(f"k: {text}\n") == {"k": value}
 
 
+@pytest.mark.parametrize("text", ["k: a\n---\n", "k: a\t\n---\n", "k: a\n...\n"])
+def test_a_text_may_be_the_last_before_the_end_of_the_document(text: str) -> None:
+    assert read_document(text) == {"k": "a"}
+
+
 def test_a_mistake_in_the_yaml_does_not_hide_what_is_said_of_variables() -> None:
     with pytest.raises(ConfigurationError) as raised:
         load("a: [", {"REGISTRY_BOGUS": "1"})

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moorage.cli.amounts import counted, shown_bytes
+from moorage.cli.tables import print_table
 
-_WIDE = 200
 _TITLES = {"manifests": "Manifests", "blobs": "Blobs"}
 _ROLES = {
     "layer": "has it as a layer",
@@ -41,31 +41,26 @@ def shown_duration(time: timedelta) -> str:
 
 def print_status(found: Mapping[str, Any]) -> None:
     """Print how garbage collection stands."""
-    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
-    from rich.table import Table  # noqa: PLC0415 - as above
-
     now = datetime.now(UTC)
-    table = Table(box=None, pad_edge=False)
-    for name in ("QUEUE", "WAITING", "DUE", "OLDEST DUE SINCE", "NEXT IN", "CLAIMED", "FAILED", "REVIEWS/H", "FREED/H"):
-        table.add_column(name, justify="left" if name == "QUEUE" else "right")
+    rows = []
     for queue, title in _TITLES.items():
         one = found[queue]
         past = one["past"][0]
-        table.add_row(
-            title,
-            str(one["waiting"]),
-            str(one["due"]),
-            _ago(one["due_since"], now),
-            _ahead(one["next_at"], now),
-            str(one["claimed"]),
-            str(one["failed"]),
-            f"{past['reviewed'] / past['hours']:.0f}",
-            shown_bytes(past["removed_bytes"] / past["hours"]) if queue == "blobs" else "",
+        rows.append(
+            (
+                title,
+                str(one["waiting"]),
+                str(one["due"]),
+                _ago(one["due_since"], now),
+                _ahead(one["next_at"], now),
+                str(one["claimed"]),
+                str(one["failed"]),
+                f"{past['reviewed'] / past['hours']:.0f}",
+                shown_bytes(past["removed_bytes"] / past["hours"]) if queue == "blobs" else "",
+            )
         )
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDE
-    console.print(table)
+    head = ("QUEUE", "WAITING", "DUE", "OLDEST DUE SINCE", "NEXT IN", "CLAIMED", "FAILED", "REVIEWS/H", "FREED/H")
+    print_table(head, rows)
     for line in _status_lines(found):
         print(line)
 

@@ -23,6 +23,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from moorage import config, errors
 from moorage.cli.app import app as cli
+from moorage.cli.lazy_group import LazyGroup
 from moorage.config.schema import tree
 from moorage.config.stores import SqliteStore
 from moorage.http import errors as http_errors
@@ -99,9 +100,11 @@ def configuration_page() -> str:
 def cli_page() -> str:
     """Every command with its arguments and options."""
     lines = ["# Command line", "", "`python -m moorage` is the same as `moorage`."]
-    for name, command in _commands("moorage", cast("Command", typer.main.get_command(cli))):
+    for name, command in _commands("moorage", cast("LazyGroup", typer.main.get_command(cli)).load_all()):
         lines += ["", f"## {name}", "", _sentence(command.help or ""), "", "```text", _usage(name, command), "```", ""]
         lines += _table(("argument or option", "what it is"), _parameters(command))
+        if command.epilog:
+            lines += ["", "Example:", "", "```sh", command.epilog.splitlines()[-1].strip(), "```"]
     lines += ["", "The status is 0 if all went well, 1 after a mistake that is printed as `error: …`, 2 for a command"]
     lines += ["line that makes no sense."]
     return _page(lines)
@@ -235,7 +238,7 @@ def main(arguments: Sequence[str]) -> int:
 def _commands(name: str, command: Command) -> Iterator[tuple[str, Command]]:
     yield name, command
     if isinstance(command, TyperGroup):
-        for sub, found in sorted(command.commands.items()):
+        for sub, found in command.commands.items():
             if isinstance(found, TyperGroup | TyperCommand):
                 yield from _commands(f"{name} {sub}", found)
 
@@ -259,9 +262,10 @@ def _parameters(command: Command) -> Iterator[Row]:
 
 
 def _bounds(option: TyperOption) -> str:
-    if option.min is None:
+    least, most = getattr(option.type, "min", None), getattr(option.type, "max", None)
+    if least is None:
         return ""
-    return f" From {option.min} to {option.max}." if option.max is not None else f" At least {option.min}."
+    return f" From {least} to {most}." if most is not None else f" At least {least}."
 
 
 def _variable(option: TyperOption) -> str:

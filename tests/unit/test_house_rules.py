@@ -3,6 +3,7 @@
 import inspect
 import io
 import re
+import shlex
 import textwrap
 import tokenize
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from moorage import config, errors
 from moorage.cli.app import app
+from moorage.cli.command_table import COMMANDS, NOTES
+from moorage.cli.lazy_group import LazyGroup
 from moorage.http import errors as http_errors
 from moorage.http.routes import Endpoint
 
@@ -103,11 +106,35 @@ def commands(name: str, command: object) -> Iterator[tuple[str, TyperCommand | T
             yield from commands(f"{name} {sub}", found)
 
 
+def whole_tree() -> LazyGroup:
+    group = typer.main.get_command(app)
+    assert isinstance(group, LazyGroup)
+    return group.load_all()
+
+
+def test_every_command_has_an_example_and_its_line_is_seen_whole() -> None:
+    for name, command in commands("moorage", whole_tree()):
+        words = name.partition(" ")[2]
+        if isinstance(command, TyperCommand):
+            assert NOTES[words].example.startswith(f"moorage {words}"), name
+            example = shlex.split(NOTES[words].example)[len(words.split()) + 1 :]
+            assert command.make_context(name, example, resilient_parsing=False) is not None, name
+        elif words:
+            rows = [command.get_short_help_str(200) for _, command in command.commands.items()]
+            assert [row for row in rows if len(row) > 58 or row.endswith("...")] == [], name
+    assert [row.line for rows in COMMANDS.values() for row in rows if len(row.line) > 58] == []
+
+
+def test_every_note_is_about_a_command() -> None:
+    names = {name.partition(" ")[2] for name, _ in commands("moorage", whole_tree())}
+    assert set(NOTES) - names == set()
+
+
 def test_every_command_and_option_is_in_the_reference() -> None:
     sections = dict(
         re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", (REFERENCE / "cli.md").read_text(), re.MULTILINE | re.DOTALL)
     )
-    for name, command in commands("moorage", typer.main.get_command(app)):
+    for name, command in commands("moorage", whole_tree()):
         options = [option for found in command.params if isinstance(found, TyperOption) for option in found.opts]
         assert [option for option in options if f"`{option}`" not in sections[name]] == [], name
 

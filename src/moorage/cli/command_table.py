@@ -1,0 +1,121 @@
+"""Table of the commands: their order and groups in the help, a line and an example each, and the module of one.
+
+A command is imported when it is called: ``moorage tag list`` need not wait for what a server needs.
+"""
+
+from typing import NamedTuple
+
+
+class CommandRow(NamedTuple):
+    """One command, or one group of commands, of ``moorage`` itself."""
+
+    name: str
+    module: str
+    """Below ``moorage.cli``."""
+    attribute: str
+    line: str
+    """For the list of commands: whole on a terminal of 80 columns."""
+    takes_go_flags: bool = False
+    """Whether scripts written for GitLab's registry call it: with ``--dry-run=true``."""
+
+
+class CommandNote(NamedTuple):
+    """One command of any depth: its line in the list that it stands in, and an example of its use."""
+
+    line: str
+    example: str
+
+
+COMMANDS = {
+    "Run a registry": (
+        CommandRow("serve", "serve", "serve", "Start the registry."),
+        CommandRow("config", "config_command", "config_app", "Check a configuration file."),
+        CommandRow("user", "user", "user_app", "Users in a file of passwords."),
+        CommandRow("token", "token", "token_app", "A small token server."),
+        CommandRow("database", "database", "database_app", "The metadata database and its schema."),
+        CommandRow("background-migrate", "background", "background_app", "Migrations that run while serving."),
+    ),
+    "Look into a registry and change it": (
+        CommandRow("login", "login", "login", "Keep credentials for a registry, as docker does."),
+        CommandRow("logout", "login", "logout", "Forget the credentials for a registry."),
+        CommandRow("repo", "listing", "repo_app", "Repositories: list."),
+        CommandRow("tag", "tag", "tag_app", "Tags: list, history, undo, delete."),
+        CommandRow("image", "listing", "image_app", "Images: what one consists of."),
+        CommandRow("du", "listing", "du", "Sizes of repositories, and what they share."),
+        CommandRow("undo", "history", "undo_request", "Take back all that one request did."),
+    ),
+    "Keep it in order": (
+        CommandRow("gc", "gc", "gc_app", "Garbage collection while serving: status, run, explain."),
+        CommandRow(
+            "garbage-collect",
+            "garbage_collect",
+            "garbage_collect",
+            "Collect garbage offline, without a database.",
+            takes_go_flags=True,
+        ),
+        CommandRow("check", "check", "check", "Compare storage with metadata, and repair."),
+    ),
+    "Other": (CommandRow("version", "version", "version", "Print the version."),),
+}
+"""By the heading of the help under which they stand."""
+
+NOTES = {
+    "serve": CommandNote("", "moorage serve /etc/moorage/config.yml"),
+    "config check": CommandNote(
+        "Say every mistake in a configuration.", "moorage config check /etc/moorage/config.yml"
+    ),
+    "user add": CommandNote("Add a user, or change a password.", "moorage user add /etc/moorage/htpasswd ada"),
+    "user list": CommandNote("List the users.", "moorage user list /etc/moorage/htpasswd"),
+    "user remove": CommandNote("Remove a user.", "moorage user remove /etc/moorage/htpasswd ada"),
+    "token serve": CommandNote("Start the token server.", "moorage token serve /etc/moorage/tokens.yml"),
+    "token rotate": CommandNote("Make a new key.", "moorage token rotate /etc/moorage/tokens.yml --after 1h"),
+    "token explain": CommandNote(
+        "Say which rule allows or denies an action.",
+        "moorage token explain /etc/moorage/tokens.yml ada repository:group/app:pull,push",
+    ),
+    "database migrate": CommandNote("Apply, undo and list migrations.", ""),
+    "database migrate up": CommandNote("Apply what is pending.", "moorage database migrate up /etc/moorage/config.yml"),
+    "database migrate down": CommandNote(
+        "Undo migrations.", "moorage database migrate down --limit 1 /etc/moorage/config.yml"
+    ),
+    "database migrate status": CommandNote(
+        "Print which migrations were applied, and when.", "moorage database migrate status /etc/moorage/config.yml"
+    ),
+    "database migrate version": CommandNote(
+        "Print the last migration that was applied.", "moorage database migrate version /etc/moorage/config.yml"
+    ),
+    "background-migrate status": CommandNote(
+        "Print how each migration is.", "moorage background-migrate status /etc/moorage/config.yml"
+    ),
+    "background-migrate pause": CommandNote(
+        "Pause all that run.", "moorage background-migrate pause /etc/moorage/config.yml"
+    ),
+    "background-migrate resume": CommandNote(
+        "Go on with all that are paused.", "moorage background-migrate resume /etc/moorage/config.yml"
+    ),
+    "background-migrate run": CommandNote(
+        "Run all to their end, now.", "moorage background-migrate run /etc/moorage/config.yml"
+    ),
+    "login": CommandNote("", "moorage login registry.example.com -u ada"),
+    "logout": CommandNote("", "moorage logout registry.example.com"),
+    "repo list": CommandNote("List the repositories.", "moorage repo list registry.example.com"),
+    "tag list": CommandNote("List the tags of a repository.", "moorage tag list registry.example.com/group/app"),
+    "tag history": CommandNote(
+        "Show what was done to tags, newest first.", "moorage tag history group/app:1 --since 2d"
+    ),
+    "tag undo": CommandNote("Take a tag back to what it was.", "moorage tag undo group/app:1 --dry-run"),
+    "tag delete": CommandNote(
+        "Delete tags, by name or by pattern.",
+        "moorage tag delete group/app --matching 'nightly-.*' --keep-newest 5",
+    ),
+    "image show": CommandNote("Show what an image consists of.", "moorage image show group/app:1"),
+    "du": CommandNote("", "moorage du registry.example.com/group/app"),
+    "undo": CommandNote("", "moorage undo 3f9a6c1e --repository group/app"),
+    "gc status": CommandNote("Show what waits, and how fast it goes.", "moorage gc status"),
+    "gc run": CommandNote("Collect what is due now.", "moorage gc run"),
+    "gc explain": CommandNote("Say why something stays, or when it goes.", "moorage gc explain group/app:1"),
+    "check": CommandNote("", "moorage check /etc/moorage/config.yml"),
+    "garbage-collect": CommandNote("", "moorage garbage-collect --dry-run /etc/moorage/config.yml"),
+    "version": CommandNote("", "moorage version --json"),
+}
+"""By the words that call the command."""

@@ -1,0 +1,68 @@
+"""Group of commands that imports a command when it is called, and lists all of them without importing any."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from moorage.cli.command_table import COMMANDS, NOTES, CommandRow
+from moorage.cli.go_flags import GoFlagsCommand
+
+_ROWS = {row.name: row for rows in COMMANDS.values() for row in rows}
+
+
+class LazyGroup(TyperGroup):
+    """The commands of :mod:`moorage.cli.command_table`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002, ANN401 - typer's signature; its Context is private
+        """Return the names, in the order of the table."""
+        return list(_ROWS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002, ANN401 - as above
+        """Import a command; None if there is none of this name."""
+        if cmd_name not in self.commands and cmd_name in _ROWS:
+            self.commands[cmd_name] = _load(_ROWS[cmd_name])
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002, ANN401 - as above
+        """Write the list of commands under its headings."""
+        for heading, rows in COMMANDS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(row.name, row.line) for row in rows])
+
+    def load_all(self) -> "LazyGroup":
+        """Import every command, for what looks at all of them: the reference page and its tests."""
+        for name in _ROWS:
+            self.get_command(None, name)
+        return self
+
+
+def _load(row: CommandRow) -> Any:  # noqa: ANN401 - typer's Command is private
+    found = getattr(import_module(f"moorage.cli.{row.module}"), row.attribute)
+    if isinstance(found, typer.Typer):
+        command: Any = typer.main.get_group(found)
+    else:
+        single = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+        single.command(row.name, cls=GoFlagsCommand if row.takes_go_flags else None)(found)
+        command = typer.main.get_command(single)
+    command.name = row.name
+    for words, each in _walk(row.name, command):
+        for parameter in each.params:
+            if parameter.type.name in ("int", "int range"):
+                parameter.metavar = "NUMBER"  # typer has <int range>.
+        if words in NOTES:
+            note = NOTES[words]
+            each.short_help = note.line or each.short_help
+            if note.example:
+                # A paragraph that begins with this character is not wrapped.
+                each.epilog = f"\b\nExample:\n  {note.example}"
+    return command
+
+
+def _walk(words: str, command: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above
+    yield words, command
+    if isinstance(command, TyperGroup):
+        for name, each in command.commands.items():
+            yield from _walk(f"{words} {name}", each)

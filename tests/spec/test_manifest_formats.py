@@ -125,7 +125,7 @@ class TestLeftOut:
         assert registry.get_manifest(repository, "latest").body == manifest.body
 
     def test_so_are_the_entries_of_an_index_and_a_subject(self, registry: RegistryClient, repository: str) -> None:
-        child = {"digest": images.push_image(registry, repository).digest}
+        child: dict[str, object] = {"digest": images.push_image(registry, repository).digest}
         for index in (images.index([child]), images.index([], subject=child)):
             images.push_manifest(registry, repository, index, "latest")
             assert registry.get_manifest(repository, "latest").body == index.body

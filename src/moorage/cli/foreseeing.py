@@ -27,8 +27,8 @@ class Opened:
     concerns: Sequence[str]
 
 
-def open_files(config: Config) -> Opened:
-    """Open what the configuration names by files.
+def open_files(config: Config, *, meant: Config | None = None) -> Opened:
+    """Open what the configuration names by files; *meant* is the whole one, where a part was left out.
 
     Raises:
         ConfigurationError: something cannot be used; with every mistake.
@@ -41,7 +41,7 @@ def open_files(config: Config) -> Opened:
         except ConfigurationError as exc:
             mistakes += [mistake for mistake in exc.mistakes if mistake not in mistakes]
     try:
-        said = list(concerns(config))
+        said = list(concerns(meant or config))
     except ConfigurationError as exc:
         mistakes += exc.mistakes
     if mistakes:
@@ -56,7 +56,7 @@ def said_by_a_start(config: Config) -> tuple[tuple[Mistake, ...], tuple[str, ...
     configure(dataclasses.replace(log_settings(config), output="stderr"))
     mistakes: list[Mistake] = []
     said: Sequence[str] = ()
-    issued = config.http.tls.letsencrypt.cachefile
+    meant, issued = config, config.http.tls.letsencrypt.cachefile
     if issued and (reason := _no_folder(Path(issued))):
         mistakes.append(Mistake("http.tls.letsencrypt.cachefile", f"{issued} cannot be used as a folder: {reason}"))
     if issued:
@@ -64,7 +64,7 @@ def said_by_a_start(config: Config) -> tuple[tuple[Mistake, ...], tuple[str, ...
         tls = config.http.tls.model_copy(update={"letsencrypt": type(config.http.tls.letsencrypt)()})
         config = config.model_copy(update={"http": config.http.model_copy(update={"tls": tls})})
     try:
-        said = open_files(config).concerns
+        said = open_files(config, meant=meant).concerns
     except ConfigurationError as exc:
         mistakes += exc.mistakes
     driver = config.storage.driver

@@ -3,6 +3,7 @@
 They are our own; that other registries read them was looked up in their parsers.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from moorage.cli.foreseeing import said_by_a_start
 from moorage.config import load
 from moorage.errors import ConfigurationError
 from support.authority import Authority
+from support.tokens import certificate, pem, rsa_key
 
 WILD = Path(__file__).parent / "wild"
 OPEN = "NO AUTHENTICATION is configured"
@@ -77,13 +79,13 @@ def machine(tmp_path: Path) -> Iterator[Path]:
     files = tmp_path / "files"
     files.mkdir()
     (tmp_path / "data").mkdir()
-    for name in ("tls.crt", "issuer.pem"):
-        (files / name).write_bytes(made.certificate.read_bytes())
+    (files / "tls.crt").write_bytes(made.certificate.read_bytes())
+    (files / "issuer.pem").write_bytes(pem(certificate(rsa_key())))
     (files / "tls.key").write_bytes(made.key.read_bytes())
     (files / "tls.key").chmod(0o600)
     (files / "users").write_text("ann:$2y$05$" + "." * 53 + "\n")
     public = import_key(load_pem_private_key(made.key.read_bytes(), None))
-    (files / "jwks.json").write_text(f'{{"keys": [{public.as_json(private=False)}]}}')
+    (files / "jwks.json").write_text(json.dumps({"keys": [public.as_dict(private=False)]}))
     yield tmp_path
     structlog.reset_defaults()
 

@@ -101,7 +101,7 @@ def watch_workers() -> None:
             loop.call_soon(watch_if_asked, loop)
         return run(runner, work, **options)
 
-    asyncio.Runner.run = watched  # type: ignore[method-assign]
+    asyncio.Runner.run = watched  # type: ignore[method-assign,assignment]
 
 
 def _write(path: str, text: str) -> None:

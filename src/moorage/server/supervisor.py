@@ -139,7 +139,8 @@ class Supervisor:
             message = "nothing to do: logs go to stdout or stderr, so that there is none to open again"
             _log.info(message, caught=name.name)
             return
-        before = level = self.config.log.level
+        before: str = self.config.log.level
+        level = before
         try:
             level = before if self.reread_level is None else self.reread_level()
         except MoorageError as exc:

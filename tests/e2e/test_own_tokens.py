@@ -100,7 +100,7 @@ def test_the_private_key_is_nobodys_but_its_owners(registry: Daemon) -> None:
 def test_files_that_do_not_belong_together_stop_the_start(
     changed: Mapping[str, object], says: str, tmp_path: Path
 ) -> None:
-    daemon = Daemon(tmp_path, config=config_of(tmp_path, **changed))
+    daemon = Daemon(tmp_path, config=config_of(tmp_path, http=None, **changed))
     daemon.start(wait=False)
     assert daemon.process is not None
     assert daemon.process.wait(60) != 0

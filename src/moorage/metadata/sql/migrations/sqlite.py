@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from moorage.errors import DatabaseUnavailable
 from moorage.metadata.sql.migrations.chains import Applied, Chains, MigrationFailed, Step, bookkeeping, refused
 from moorage.sql.base import microseconds, moment
+from moorage.sql.reserve import Reserve
 from moorage.sql.write_ahead import switch_on
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def _fill_in(connection: sqlite3.Connection, chains: Chains, step: Step) -> None
 
 @contextlib.contextmanager
 def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    Reserve(path, is_kept=False).look()  # To open the file takes room: on a full disk this is its only one.
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
             connection.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")

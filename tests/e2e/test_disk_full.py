@@ -252,6 +252,9 @@ def test_on_a_full_disk_the_registry_starts_and_garbage_can_be_collected(place: 
     place.daemon.stop()
     place.daemon.start()
     assert place.wire.manifest(repository, "1").body == image.manifest.content
+    if place.is_sqlite:  # Collection is online there: see the tests below.
+        assert place.wire.delete(repository, "manifests", "1").status == 202
+        return
     place.daemon.stop()
     said = collected(place.daemon.folder / "config.yml", "-m")
     assert (said["blobs_deleted"], said["freed_bytes"]) == (1, 4 * MIB)

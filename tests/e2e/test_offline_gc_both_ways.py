@@ -173,19 +173,22 @@ def test_layers_of_a_damaged_manifest_go_with_theirs_and_stay_with_ours(twins: T
 
 
 @pytest.mark.parametrize("options", [(), ("-m",)])
-def test_a_manifest_without_its_payload_keeps_nothing_with_either(
-    options: tuple[str, ...], twins: Twins, peer: Peer
+@pytest.mark.parametrize("has_tag", [True, False])
+def test_a_manifest_without_its_payload_keeps_its_repository_here_if_a_tag_points_to_it(
+    options: tuple[str, ...], twins: Twins, peer: Peer, *, has_tag: bool
 ) -> None:
-    """Nobody can pull it any more. If it is pushed again, so are its layers."""
+    """Its bytes may come back from a backup. Without a tag it keeps nothing with either: nobody can pull it."""
     lost, kept = build_image("lost"), build_image("kept")
     with peer:
         wire = Wire(peer.address)
-        wire.push_image("app", "lost", lost)
+        wire.push_image("app", "lost" if has_tag else lost.manifest.digest, lost)
         wire.push_image("app", "kept", kept)
+        wire.push_image("other", "kept", kept)
     encoded = lost.manifest.digest.removeprefix("sha256:")
     shutil.rmtree(twins.written / "docker/registry/v2/blobs/sha256" / encoded[:2] / encoded)
     theirs, ours = blobs_below(twins.theirs(*options)), blobs_below(twins.ours(*options))
-    assert ours == theirs == digests(kept)
+    assert theirs == digests(kept)
+    assert ours == theirs | ({blob.digest for blob in lost.blobs} if has_tag else set())
 
 
 def test_an_empty_tag_link_ends_theirs_and_not_ours(twins: Twins, peer: Peer) -> None:

@@ -1,14 +1,18 @@
 """The volume goes away under a running registry: nothing is acknowledged that would be lost when it is back."""
 
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 import yaml
 
+from e2e.databases import postgres_config
 from e2e.images import build_image
 from e2e.settings import config_for
 from e2e.wire import Wire, eventually
-from support.daemon import Daemon
+from support.daemon import Daemon, free_port
+from support.postgres import Postgres, migrated
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "layout"])
@@ -31,3 +35,76 @@ def test_pushes_are_refused_while_the_volume_is_away_and_go_on_by_themselves(kin
         eventually("pushes go on", lambda: wire.try_blob("app", b"again", "monolithic").status == 201)
         wire.push_image("app", "2", second)
         assert "writes are refused" in daemon.log
+
+
+def health(address: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://{address}/debug/health", timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_a_fresh_registry_of_link_files_is_watched_in_all_workers_and_health_tells(tmp_path: Path) -> None:
+    debug = f"127.0.0.1:{free_port()}"
+    config = config_for(tmp_path, http={"debug": {"addr": debug}}) + yaml.safe_dump({"database": {"enabled": False}})
+    data, away = tmp_path / "data", tmp_path / "away"
+    with Daemon(tmp_path, config=config, workers=4) as daemon:
+        wire = Wire(daemon.address)
+        wire.push_image("app", "1", build_image("first"))
+        assert health(debug) == 200
+        data.rename(away)
+        data.mkdir()
+        for _ in range(40):  # Each on a connection of its own: every worker is asked.
+            assert wire.try_blob("app", b"new", "monolithic").status == 503
+        assert wire.delete("app", "manifests", "1").status == 404
+        assert not list(data.rglob("*"))
+        eventually("health tells", lambda: health(debug) == 503)
+        data.rmdir()
+        away.rename(data)
+        eventually("health is well again", lambda: health(debug) == 200)
+        assert wire.manifest("app", "1").status == 200
+        wire.push_image("app", "2", build_image("second"))
+
+
+def test_what_only_the_database_has_to_know_is_acknowledged_and_kept_while_the_volume_is_away(tmp_path: Path) -> None:
+    database = {"enabled": True, "sqlite": str(tmp_path / "moorage.db")}
+    config = config_for(tmp_path) + yaml.safe_dump({"database": database})
+    data, away = tmp_path / "data", tmp_path / "away"
+    image, deleted = build_image("first"), build_image("deleted")
+    with Daemon(tmp_path, config=config, workers=2) as daemon:
+        wire = Wire(daemon.address)
+        wire.push_image("app", "1", image)
+        wire.push_image("app", "deleted", deleted)
+        data.rename(away)
+        data.mkdir()
+        retagged = wire.put_manifest("app", "2", image.manifest).status
+        assert retagged in {201, 503}
+        assert wire.delete("app", "manifests", deleted.manifest.digest).status == 202
+        data.rmdir()
+        away.rename(data)
+        assert wire.tags("app") == (["1", "2"] if retagged == 201 else ["1"])
+        for tag in wire.tags("app"):
+            assert wire.manifest("app", tag).body == image.manifest.content
+        for blob in image.blobs:
+            assert wire.blob("app", blob.digest).body == blob.content
+
+
+def test_two_nodes_on_postgresql_share_a_storage_and_a_node_on_another_one_is_refused(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    config = postgres_config(tmp_path, postgres, migrated(postgres), secret="shared")
+    nodes = [Daemon(tmp_path / name, config=config, workers=1) for name in "ab"]
+    for node in nodes:
+        node.data = tmp_path / "data"
+    image = build_image("first")
+    with nodes[0], nodes[1]:
+        Wire(nodes[0].address).push_image("app", "1", image)
+        Wire(nodes[1].address).push_image("app", "2", build_image("second"))
+        assert Wire(nodes[1].address).manifest("app", "1").body == image.manifest.content
+    stray = Daemon(
+        tmp_path / "c", config=config.replace(str(tmp_path / "data"), str(tmp_path / "c" / "data")), workers=1
+    )
+    with pytest.raises(RuntimeError, match="is the volume mounted"):
+        stray.start()

@@ -355,8 +355,10 @@ class StorageDriver(ABC):
             StorageUnavailable: it could not be done.
         """
 
-    def watch(self, path: str, content: bytes) -> None:  # noqa: B027 - most backends cannot be taken away
+    def watch(self, path: str, content: bytes | None) -> None:  # noqa: B027 - most backends cannot be taken away
         """Refuse whatever writes, and :meth:`probe`, while the object at *path* does not have this *content*.
+
+        An empty *path* without *content*: while the whole storage is another folder than now.
 
         For what can be put in another's place under a running registry, as a folder can by an unmount: what would be
         written there would be lost when the volume is back. From then on all goes on by itself.

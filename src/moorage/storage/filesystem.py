@@ -252,9 +252,13 @@ class FilesystemDriver(StorageDriver):
         except OSError as exc:
             raise as_storage_error(exc, self._root, must_exist=False) from exc
 
-    def watch(self, path: str, content: bytes) -> None:
+    def watch(self, path: str, content: bytes | None) -> None:
         """See the interface."""
-        self._watch = Watch(self._root + check_path(path), content)
+        target = self._root + (check_path(path) if path else "")
+        try:
+            self._watch = Watch(target or "/", content)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=False) from exc
 
     async def close(self) -> None:
         """See the interface."""

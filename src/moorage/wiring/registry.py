@@ -124,6 +124,8 @@ def _watch(store: Store, storage: StorageDriver) -> None:
             storage.watch(paths.IDENTITY, content_of(store.identity))
     elif store.mark:
         storage.watch(Lock.FILESYSTEM.path, store.mark)
+    elif store.must_claim:
+        storage.watch("", None)  # The mark comes with the first image, which another worker may take.
 
 
 def manifest_rules(config: Config) -> ManifestRules:

@@ -76,6 +76,11 @@ class TestDamagedBytes:
         assert str(Digest.of(FLIPPED)) in found.findings[0].detail
         assert await registry.quarantined(LAYER) == []
 
+    async def test_of_no_length_are_seen_without_reading_them(self, registry: Registry) -> None:
+        await registry.damage(LAYER, b"")
+        found = await registry.check(verifies=False)
+        assert found.pairs == {(Kind.SIZE_DIFFERS, str(LAYER))}
+
     @pytest.mark.parametrize("content", [FLIPPED, CONTENT[:-1], CONTENT + b"x", b""], ids=["bit", "less", "more", "0"])
     async def test_are_moved_to_quarantine_and_nobody_can_see_the_blob(
         self, content: bytes, registry: Registry

@@ -11,6 +11,7 @@ from moorage.errors import DatabaseUnavailable
 from moorage.metadata.sql.migrations.chains import Applied, Chains, MigrationFailed, Step, bookkeeping, refused
 from moorage.sql.base import microseconds, moment
 from moorage.sql.private_files import make_private
+from moorage.sql.reserve import Reserve
 from moorage.sql.write_ahead import switch_on
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def _fill_in(connection: sqlite3.Connection, chains: Chains, step: Step) -> None
 
 @contextlib.contextmanager
 def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    Reserve(path, is_kept=False).look()  # To open the file takes room: on a full disk this is its only one.
     make_private(path)
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:

@@ -77,7 +77,7 @@ def use(config: Config) -> None:
     guard(config)
     storage_driver(config)
     if config.database.host:
-        postgres_settings(config)
+        postgres_settings(config.database)
 
 
 @pytest.mark.parametrize(("path", "word"), [(path, word) for path, words in WORDS.items() for word in words.split()])

@@ -217,8 +217,13 @@ def _escaped(char: str) -> str:
 
 def _stream(output: str) -> TextIO:
     if output == "discard":
-        return open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123 - lives as long as the process
+        return _nowhere()
     return sys.stderr if output == "stderr" else sys.stdout
+
+
+@lru_cache(maxsize=1)
+def _nowhere() -> TextIO:
+    return open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123 - lives as long as the process
 
 
 def _drop_unimportant(_logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

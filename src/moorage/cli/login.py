@@ -53,7 +53,8 @@ def read_password(*, from_input: bool, twice: bool = False) -> str:
     """
     if from_input:
         try:
-            password = sys.stdin.readline().rstrip("\r\n")
+            # As bytes: in some locales Python lets through as text what is none.
+            password = sys.stdin.buffer.readline().decode().rstrip("\r\n")
         except UnicodeDecodeError:
             msg = "the password is no text in UTF-8"
             raise typer.BadParameter(msg) from None

@@ -9,7 +9,7 @@ _GAP = "  "
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows; where the terminal is too narrow for a line, one value a line, so that all can be copied whole."""
-    kept = [index for index in range(len(head)) if any(row[index] for row in rows)]
+    kept = [index for index in range(len(head)) if not rows or any(row[index] for row in rows)]
     names = [head[index].upper() for index in kept]
     cells = [[row[index] for index in kept] for row in rows]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]

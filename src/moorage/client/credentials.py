@@ -44,9 +44,9 @@ class Credentials:
     identity_token: str = field(default="", repr=False)
     files: LoginFiles | None = field(default=None, repr=False)
     """Where to look once the registry asks; None: nowhere, or it was done."""
-    repository: str = ""
+    repository: str = field(default="", repr=False)
     """What is asked about: files may hold credentials for a part of a registry."""
-    is_elsewhere: bool = False
+    is_elsewhere: bool = field(default=False, repr=False)
     """Whether the registry is another one than the environment's credentials are for."""
     context: ssl.SSLContext | None = field(default=None, repr=False)
     """The certificates to trust, for the token server as well; None: the system's."""

@@ -107,7 +107,7 @@ class TestFailures:
     def test_each_failure_of_an_address_waits_longer_up_to_a_limit(self) -> None:
         failures = Failures(monotonic=lambda: 0.0)
         assert [failures.note("192.0.2.1") for _ in range(9)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
-        assert failures.note("192.0.2.2") == 0.1
+        assert failures.note("198.51.100.2") == 0.1
 
     def test_whoever_was_wrong_thrice_is_suspect_until_it_is_forgotten(self) -> None:
         now = 0.0
@@ -143,4 +143,4 @@ class TestFailures:
         failures = Failures(monotonic=lambda: 0.0)
         for number in range(10_500):
             failures.note(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-        assert len(failures._records) == 10_000
+        assert max(len(records) for records in failures._records.values()) == 10_000

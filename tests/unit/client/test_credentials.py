@@ -44,7 +44,9 @@ class Shell:
     def run(self, *args: str, environ: dict[str, str] | None = None, status: int = 0) -> str:
         """Run ``moorage`` and return what it printed."""
         command = [sys.executable, "-m", "moorage", *args]
-        usual = {name: value for name, value in os.environ.items() if not name.startswith("MOORAGE_")}
+        usual = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MOORAGE_", "DOCKER_", "XDG_"))
+        }
         env = {**usual, "MOORAGE_REGISTRY": self.registry.url, "NO_PROXY": "127.0.0.1", **(environ or {})}
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env)
         assert done.returncode == status, done

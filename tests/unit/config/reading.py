@@ -69,7 +69,10 @@ def put(data: dict[str, Any], path: str, value: object) -> None:
     for part, following in pairwise(parts):
         below: object = [{}] if following == "[]" else {}
         found = found[0] if part == "[]" else found.setdefault(part, below)
-    found[parts[-1]] = value
+    if parts[-1] == "[]":
+        found[0] = value
+    else:
+        found[parts[-1]] = value
 
 
 def parts_of(path: str) -> list[str]:

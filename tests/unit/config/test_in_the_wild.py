@@ -32,7 +32,6 @@ def test_a_key_in_two_spellings_is_a_mistake() -> None:
     assert list(mistakes_in(f"{BASE}http: {{headers: {{X-A: [a], x-a: [b]}}}}\n")) == ["http.headers"]
 
 
-@pytest.mark.parametrize("tail", ["---\n", "log: {level: info}\t# a tab\n", "log:\n  level:\tinfo\n", "...\n"])
 def test_two_merges_in_one_mapping_are_refused_with_what_to_write() -> None:
     text = "redis: {pool: &a {size: 1}, cache: {pool: &b {size: 2}}, ratelimiter: {pool: {<<: *a,\n <<: *b}}}\n"
     said = mistakes_in(BASE + text)
@@ -64,6 +63,7 @@ def test_a_mistake_in_the_yaml_does_not_hide_what_is_said_of_variables() -> None
     assert raised.value.warnings == ("ignoring unrecognized environment variable REGISTRY_BOGUS",)
 
 
+@pytest.mark.parametrize("tail", ["---\n", "log: {level: info}\t# a tab\n", "log:\n  level:\tinfo\n", "...\n"])
 def test_yaml_that_go_reads_is_read(tail: str) -> None:
     assert mistakes_in(BASE + tail) == {}
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from moorage.auth.keys import import_key
@@ -16,6 +15,7 @@ from moorage.cli.foreseeing import said_by_a_start
 from moorage.config import load
 from moorage.errors import ConfigurationError
 from support.authority import Authority
+from support.logging_as_before import logging_as_before
 from support.tokens import certificate, pem, rsa_key
 
 WILD = Path(__file__).parent / "wild"
@@ -86,8 +86,8 @@ def machine(tmp_path: Path) -> Iterator[Path]:
     (files / "users").write_text("ann:$2y$05$" + "." * 53 + "\n")
     public = import_key(load_pem_private_key(made.key.read_bytes(), None))
     (files / "jwks.json").write_text(json.dumps({"keys": [public.as_dict(private=False)]}))
-    yield tmp_path
-    structlog.reset_defaults()
+    with logging_as_before():
+        yield tmp_path
 
 
 def said(name: str, machine: Path) -> tuple[list[str], list[str], tuple[str, ...]]:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from moorage.cli.foreseeing import open_files
 from moorage.config import Config, load
@@ -15,6 +14,7 @@ from moorage.wiring.postgres import postgres_settings
 from moorage.wiring.registry import log_settings
 from moorage.wiring.storage import storage_driver
 from support.authority import Authority
+from support.logging_as_before import logging_as_before
 from unit.config.reading import written
 
 LEVELS = "error warn info debug trace"
@@ -63,8 +63,8 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
+    with logging_as_before():
+        yield
 
 
 def use(config: Config) -> None:

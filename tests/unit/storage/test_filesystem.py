@@ -199,7 +199,7 @@ async def test_probe_says_that_there_is_no_room_before_there_is_none(
     room = os.statvfs("/")
     full = os.statvfs_result((*room[:4], MIB // room.f_frsize - 1, *room[5:]))
     monkeypatch.setattr(os, "statvfs", lambda _: full)
-    with pytest.raises(StorageFull, match="less than 1048576 bytes left"):
+    with pytest.raises(StorageFull, match="the last 1048576 are kept for deletions"):
         await driver.probe()
 
 

@@ -96,6 +96,7 @@ def test_health_says_so_until_it_is_healed(damaged: Damaged) -> None:
 
 def test_health_forgets_what_was_deleted(damaged: Damaged) -> None:
     damaged.client.get_blob(NAME, LAYER.digest)
+    assert damaged.client.delete_manifest(NAME, MADE.manifest.digest).status == 202
     assert damaged.client.delete_blob(NAME, LAYER.digest).status == 202
     assert damaged.registry.damage() is None
 

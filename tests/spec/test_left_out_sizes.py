@@ -12,7 +12,7 @@ from support.registry_client import RegistryClient
 MADE = images.image("sized by its blobs")
 
 
-@pytest.mark.parametrize("left_out", itertools.product([False, True], repeat=3), ids=str)
+@pytest.mark.parametrize("left_out", list(itertools.product([False, True], repeat=3)), ids=str)
 @pytest.mark.parametrize("zero", [None, 0, "absent"], ids=["null", "0", "absent"])
 def test_the_total_is_what_the_blobs_have(tmp_path: Path, left_out: tuple[bool, ...], zero: object) -> None:
     with InProcess(tmp_path) as registry, RegistryClient(registry.address) as client:

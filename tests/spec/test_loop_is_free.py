@@ -56,8 +56,8 @@ def test_an_image_with_very_many_layers_that_are_not_there(client: RegistryClien
 
 
 def test_a_manifest_of_an_unknown_type_with_very_many_references(client: RegistryClient) -> None:
-    body = json.dumps({"mediaType": "a/unknown", "manifests": described(MANY)}).encode()
-    assert client.put_manifest("busy/app", "v1", body, "a/unknown").status == 201
+    body = json.dumps({"mediaType": "application/vnd.example.unknown+json", "manifests": described(MANY)}).encode()
+    assert client.put_manifest("busy/app", "v1", body, "application/vnd.example.unknown+json").status == 201
     assert client.get_manifest("busy/app", "v1").status == 200
     digest = images.digest_of(body)
     assert client.delete_manifest("busy/app", digest).status == 202

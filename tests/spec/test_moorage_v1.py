@@ -302,7 +302,7 @@ class TestRequests:
     def test_a_method_that_a_path_does_not_have(self, api: Api) -> None:
         response = api.request("DELETE", target("tag", {"repository": REPOSITORY, "tag": "1"}))
         refused(response, 405, "UNSUPPORTED")
-        assert response.headers["Allow"] == "GET"
+        assert response.headers["Allow"] == "GET, OPTIONS"
 
     def test_read_only_means_read_only(self, start: Start) -> None:
         api = start(rules=Rules(read_only=True, can_delete=True))

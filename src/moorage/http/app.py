@@ -76,7 +76,7 @@ class App:
         self._rules = rules
         self._access_log = access_log
         self._routes: Mapping[Endpoint, Mapping[str, Handler]] = {
-            Endpoint.ALIVE: {"GET": listings.alive, "HEAD": listings.alive, "OPTIONS": listings.alive},
+            Endpoint.ALIVE: {"GET": listings.alive, "HEAD": listings.alive},
             Endpoint.BASE: {"GET": listings.base, "HEAD": listings.base},  # end-1
             Endpoint.BLOB: {"GET": blobs.get, "HEAD": blobs.get, "DELETE": blobs.delete},  # end-2, end-10
             Endpoint.MANIFEST: {  # end-3, end-7, end-9

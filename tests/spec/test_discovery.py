@@ -1,8 +1,11 @@
 """§ Content Discovery: tags (end-8a, end-8b) and the catalogue, which the specification leaves to registries."""
 
+from urllib.parse import urlencode
+
 import pytest
 
-from spec.expect import reason_of, refused
+from spec.conftest import Configured
+from spec.expect import holds_for_every_response, reason_of, refused
 from support import images
 from support.registry_client import RegistryClient, Response
 
@@ -173,13 +176,22 @@ class TestTagLast:
 
 
 class TestBadTagNumber:
-    """`<int>` is an integer specifying the number of tags requested."""
+    """`<int>` is an integer specifying the number of tags requested. GitLab's registry passes over what is none."""
 
     @pytest.mark.parametrize(
-        "number", ["-1", "-9999999999", "a", "1.5", "1e3", "0x10", "1_0", " ", "+", "\u0661", "\x00"]
+        "number", ["-1", "-9999999999", "a", "abc", "", "1.5", "1e3", "0x10", "1_0", " ", "+", "\u0661", "\x00"]
     )
-    def test_what_is_none_counts_as_not_given(self, registry: RegistryClient, tagged: str, number: str) -> None:
-        assert tags_of(registry.list_tags(tagged, n=number)) == TAGS
+    def test_what_is_none_is_passed_over(self, registry: RegistryClient, tagged: str, number: str) -> None:
+        response = registry.list_tags(tagged, n=number)
+        assert (response.status, response.next_page) == (200, None)
+        assert tags_of(response) == TAGS
+
+    @pytest.mark.parametrize("number", ["-1", "abc", "", "\u0661"])
+    def test_for_referrers_too(self, registry: RegistryClient, tagged: str, number: str) -> None:
+        found = registry.request(
+            "GET", f"/v2/{tagged}/referrers/{images.missing_digest('n')}?{urlencode({'n': number})}"
+        )
+        assert (found.status, found.json()["manifests"]) == (200, [])
 
     def test_a_huge_one_gives_all_tags_or_is_refused(self, registry: RegistryClient, tagged: str) -> None:
         for number in (10**9, 1 << 63, 10**100):
@@ -256,6 +268,20 @@ class TestCatalogue:
             refused(response, 400)
             assert reason_of(response) == "PAGINATION_NUMBER_INVALID"
             assert "1000" in response.body.decode()
+
+    @pytest.mark.parametrize("maxentries", [2, 150])
+    def test_more_than_the_configured_limit_is_refused(self, configured: Configured, maxentries: int) -> None:
+        """`catalog.maxentries` bounds what is asked for, and what comes without a number."""
+        daemon = configured(f"catalog: {{maxentries: {maxentries}}}")
+        with RegistryClient(daemon.address, observe=holds_for_every_response) as client:
+            for letter in "abc":
+                images.push_image(client, letter, "latest")
+            refused(client.list_repositories(n=str(maxentries + 1)), 400)
+            expected = ["a", "b", "c"][:maxentries]
+            for page in (client.list_repositories(n=str(maxentries)), client.list_repositories()):
+                assert names_of(page) == expected
+                assert (page.next_page is None) == (len(expected) == 3)
+            assert [name for page in client.pages(client.list_repositories()) for name in names_of(page)] == list("abc")
 
     @pytest.mark.parametrize("last", HOSTILE_LAST.values(), ids=HOSTILE_LAST)
     def test_any_last_is_a_place_or_refused(self, registry: RegistryClient, last: str) -> None:

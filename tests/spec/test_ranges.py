@@ -1,11 +1,15 @@
 """§ Pulling blobs: "A registry SHOULD support the `Range` request header in accordance with RFC 9110 (section 14)"."""
 
+import shutil
+import subprocess
+
 import pytest
 
 from spec.expect import refused
+from spec.wire import Wire, head
 from support import images
 from support.images import Content
-from support.registry_client import RegistryClient, Response
+from support.registry_client import Headers, RegistryClient, Response
 
 SIZE_BYTES = 10_000
 
@@ -166,9 +170,57 @@ class TestSeveralRanges:
         response = get(registry, repository, content, f"bytes=0-9,{half}-,99999999-")
         assert response.status == 206
         assert response.headers["Content-Length"] == str(len(response.body))
-        boundary = response.headers["Content-Type"].partition("boundary=")[2].encode()
-        _, *parts, end = response.body.split(b"--" + boundary)
-        assert end == b"--\r\n"
-        found = [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
-        assert found == [content.body[:10], content.body[half:]]
+        assert parts_of(response.headers, response.body) == [content.body[:10], content.body[half:]]
         assert registry.get_blob(repository, content.digest).status == 200
+
+    @pytest.mark.parametrize("size_bytes", [10_000, 3_000_000], ids=["in one write", "by sendfile"])
+    @pytest.mark.parametrize("keeps", [False, True], ids=["closed", "kept alive"])
+    def test_come_over_http_1_0(
+        self, registry: RegistryClient, repository: str, *, size_bytes: int, keeps: bool
+    ) -> None:
+        content = images.blob(f"old parts of {repository}", size_bytes)
+        registry.push_blob(repository, content.body, content.digest)
+        lines = ["Range: bytes=-9,0-4", *(["Connection: keep-alive"] if keeps else [])]
+        asked = head("GET", registry.url(repository, "blobs", content.digest), *lines, version="1.0", host=None)
+        with Wire(registry.address) as wire:
+            for _ in range(1 + keeps):
+                wire.send(asked)
+                response = wire.read()
+                assert response is not None
+                assert (response.status, response.headers.get("Transfer-Encoding")) == (206, "")
+                assert parts_of(response.headers, response.body) == [content.body[-9:], content.body[:5]]
+            assert keeps or wire.is_ended()
+
+    @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+    @pytest.mark.parametrize("version", ["--http1.0", "--http1.1"])
+    def test_come_to_curl(self, registry: RegistryClient, repository: str, blob: Content, version: str) -> None:
+        url = f"http://{registry.address}{registry.url(repository, 'blobs', blob.digest)}"
+        command = [
+            "curl",
+            "-q",
+            "--noproxy",
+            "*",
+            "-fsS",
+            "--max-time",
+            "60",
+            version,
+            "-r",
+            "0-9,500-509,-3",
+            "-i",
+            url,
+        ]
+        came = subprocess.run(command, check=True, capture_output=True, timeout=90).stdout
+        top, _, body = came.partition(b"\r\n\r\n")
+        first, *lines = top.decode().split("\r\n")
+        assert first.split()[1] == "206"
+        headers = Headers(tuple((line.partition(": ")[0], line.partition(": ")[2]) for line in lines))
+        assert headers["Content-Length"] == str(len(body))
+        assert parts_of(headers, body) == [blob.body[:10], blob.body[500:510], blob.body[-3:]]
+
+
+def parts_of(headers: Headers, body: bytes) -> list[bytes]:
+    """The bytes of each part of a ``multipart/byteranges``."""
+    boundary = headers["Content-Type"].partition("boundary=")[2].encode()
+    before, *parts, end = body.split(b"--" + boundary)
+    assert (before, end) == (b"", b"--\r\n")
+    return [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]

@@ -93,6 +93,17 @@ def test_a_manifest_that_would_be_refused_today_is_served_byte_for_byte(folder: 
     assert folder.client.delete_manifest("app", digest).status == 202
 
 
+@pytest.mark.parametrize("media_type", ["text/html", "image/svg+xml", "application/xhtml+xml", "TEXT/HTML; charset=x"])
+def test_a_type_that_a_browser_runs_is_served_as_bytes(folder: Folder, media_type: str) -> None:
+    payload = json.dumps({"schemaVersion": 2, "mediaType": media_type, "x": "<script>alert(1)</script>"}).encode()
+    digest = folder.store("app", "page", payload)
+    for reference in ("page", digest):
+        response = folder.client.get_manifest("app", reference)
+        assert (response.body, response.headers["Content-Type"]) == (payload, "application/octet-stream")
+        assert response.headers["Content-Security-Policy"] == "sandbox"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize("absent", ["mediaType", "size"])
 def test_of_a_stored_list_whose_entries_lack_something_the_default_platform_is_found(
     folder: Folder, absent: str

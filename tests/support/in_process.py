@@ -74,12 +74,14 @@ class InProcess:
         rules: Rules | None = None,
         guard: Guard | None = None,
         collects: Sequence[Queue] = QUEUES,
+        urls: Urls | None = None,
     ) -> None:
         self.path = None if folder is None else folder / "moorage.sqlite"
         self.address = ""
         self._rules = rules or Rules(can_delete=True)
         self._guard = guard or OpenGuard()
         self._collects = collects
+        self._urls = urls or Urls()
         self.storage = _Storage()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="registry")
@@ -166,7 +168,7 @@ class InProcess:
             gitlab=gitlab,
             moorage=moorage,
             guard=self._guard,
-            urls=Urls(),
+            urls=self._urls,
             rules=self._rules,
             access_log=AccessLog(LogSettings(fields={}, access_disabled=True)),
         )

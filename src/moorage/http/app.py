@@ -26,7 +26,7 @@ from moorage.http.manifests import ManifestHandlers
 from moorage.http.moorage_v1 import MOORAGE, MoorageHandlers
 from moorage.http.moorage_v1 import routes_without_database as moorage_without_database
 from moorage.http.moorage_v1 import wanted as moorage_wanted
-from moorage.http.responses import SANDBOX, Response
+from moorage.http.responses import SAFE_HEADERS, SANDBOX, Response
 from moorage.http.routes import Endpoint, Route, match
 from moorage.http.routes_moorage import match as match_moorage
 from moorage.http.routes_v1 import match as match_gitlab
@@ -269,14 +269,13 @@ def _on_every_answer(configured: Mapping[str, str]) -> dict[str, str]:
 
     Source: ADR 0028.
     """
-    ours = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": SANDBOX}
-    headers = dict(ours)
-    names = {name.lower(): name for name in ours}
+    headers = dict(SAFE_HEADERS)
+    names = {name.lower(): name for name in SAFE_HEADERS}
     for name, value in configured.items():
         known = names.get(name.lower())
         if known is None:
             headers[name] = value
-        elif value != ours[known] and known == "Content-Security-Policy":
+        elif value != SAFE_HEADERS[known] and known == "Content-Security-Policy":
             headers[known] = f"{SANDBOX}, {value}"  # A browser obeys both.
     return headers
 

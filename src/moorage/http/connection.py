@@ -12,7 +12,7 @@ from aiohttp.web_protocol import _ErrInfo
 
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests
 from moorage.http.errors import entry, render, respond
-from moorage.http.responses import Response
+from moorage.http.responses import SAFE_HEADERS, Response
 from moorage.telemetry import get_log, request_id
 
 _log = get_log("http")
@@ -210,6 +210,7 @@ class Connection(web.RequestHandler):
             response = respond(status, entry("UNSUPPORTED", "the request is not well-formed HTTP/1.1"))
         else:
             response = respond(status, entry("UNKNOWN", "the registry made a mistake"))
+        response.headers.update(SAFE_HEADERS)
         response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
         response.headers["X-Request-Id"] = identity
         response.force_close()

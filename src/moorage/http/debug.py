@@ -10,7 +10,7 @@ from aiohttp import web
 
 from moorage.core.damage import DamageFound
 from moorage.errors import BackendError, StorageFull
-from moorage.http.responses import Response
+from moorage.http.responses import SAFE_HEADERS, Response
 from moorage.room import Room
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
@@ -65,6 +65,11 @@ class DebugApp:
 
     async def __call__(self, request: web.BaseRequest) -> Response:
         """Answer one request."""
+        response = await self._answer(request)
+        response.headers.update(SAFE_HEADERS)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> Response:
         if request.method not in ("GET", "HEAD"):
             return Response(404)
         if self._metrics is not None and request.path == self._metrics_path:

@@ -87,7 +87,7 @@ class ListingHandlers:
 
     async def tags(self, call: Call) -> Response:
         """Tags of a repository, by name (end-8a, end-8b)."""
-        limit, last = _tags_limit(call), call.query.first("last") or ""
+        limit, last = _page_limit(call, sys.maxsize), call.query.first("last") or ""
         page = await self._repositories.tags(call.name, after=last, limit=limit)
         tags = [tag.text for tag in page.items]
         headers = dict(_JSON)
@@ -98,7 +98,7 @@ class ListingHandlers:
     async def referrers(self, call: Call) -> Response:
         """Manifests that have this one as their subject, as an index (end-12a, end-12b)."""
         subject = Digest.parse(call.target)
-        limit = page_size(call.query.all("n"), limit=REFERRERS_LIMIT)
+        limit = _page_limit(call, REFERRERS_LIMIT)
         artifact_type, last = call.query.first("artifactType") or None, call.query.first("last") or ""
         page = await self._manifests.referrers(
             call.name, subject, artifact_type=artifact_type, after=last, limit=limit or REFERRERS_LIMIT
@@ -134,10 +134,10 @@ def _index_of(items: Sequence[Descriptor]) -> bytes:
     return _dump({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
 
 
-def _tags_limit(call: Call) -> int | None:
-    """The page size of a list of tags; None, all of them, without a number, or with nonsense, as in the catalogue."""
+def _page_limit(call: Call, most: int) -> int | None:
+    """The page size of a list of tags or referrers; None without a number, or with nonsense, as in the catalogue."""
     values = call.query.all("n")
-    return page_size(values, limit=sys.maxsize) if values and is_whole(values[0]) else None
+    return page_size(values, limit=most) if values and is_whole(values[0]) else None
 
 
 def _dump(value: object) -> bytes:

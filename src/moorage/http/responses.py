@@ -5,6 +5,7 @@ no cookies, no compression, no chunks; every answer of a registry knows its leng
 """
 
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from aiohttp import web
@@ -12,6 +13,9 @@ from aiohttp.http import HttpVersion10
 
 SANDBOX = "sandbox"
 """``Content-Security-Policy`` of every answer: a browser that shows it runs nothing of it, and not in our origin."""
+
+SAFE_HEADERS: Mapping[str, str] = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": SANDBOX}
+"""What every answer of every server carries. Source: ADR 0028."""
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _WITHOUT_LENGTH = frozenset({204, 304})

@@ -1,8 +1,10 @@
 """Uploads: end-4 to end-6, end-11, end-13 and end-14."""
 
+import asyncio
+
 from moorage.auth.access import Access, Action
 from moorage.core.blobs import BlobFile, Blobs
-from moorage.core.uploads import Session, Uploads
+from moorage.core.uploads import Chunks, Session, Uploads
 from moorage.errors import BlobUnknown, DigestInvalid, NameInvalid, RangeInvalid, UploadInvalid, UploadUnknown
 from moorage.http.bodies import Bodies
 from moorage.http.call import Call
@@ -10,7 +12,7 @@ from moorage.http.errors import render
 from moorage.http.headers import chunk_range
 from moorage.http.responses import Response
 from moorage.http.states import UploadStates
-from moorage.oci.digests import Digest, parse_algorithm
+from moorage.oci.digests import Digest, Hasher, parse_algorithm
 from moorage.oci.names import RepositoryName
 
 
@@ -86,8 +88,7 @@ class UploadHandlers:
             if not await self._has(call.name, digest):
                 raise
             # The same request once more: its first answer was lost on the way, after the session had become the blob.
-            async for _ in chunks:
-                pass
+            await self._check_repeated(digest, chunks)
         return _created(call, digest)
 
     async def status(self, call: Call) -> Response:
@@ -129,6 +130,23 @@ class UploadHandlers:
             with found.reader:
                 pass
         return True
+
+    async def _check_repeated(self, digest: Digest, chunks: Chunks) -> None:
+        """Read a body that has become a part of a blob before; it may be none of it, its end, or all of it.
+
+        Raises:
+            DigestInvalid: it is longer than the blob, or as long and not the blob. The rest is not read.
+        """
+        size_bytes = (await self._blobs.sizes([digest])).get(digest, 0)
+        hasher = Hasher(digest.algorithm)
+        async for chunk in chunks:
+            if hasher.size_bytes + len(chunk) > size_bytes:
+                msg = "the upload has become a blob, and more bytes came than the blob has"
+                raise DigestInvalid(msg, given=str(digest))
+            await asyncio.to_thread(hasher.update, chunk)
+        if hasher.size_bytes == size_bytes and hasher.digest() != digest:
+            msg = "the bytes that came have another digest"
+            raise DigestInvalid(msg, given=str(digest), computed=str(hasher.digest()))
 
     def _session_headers(self, call: Call, session: Session) -> dict[str, str]:
         state = self._states.sign(call.name, session)

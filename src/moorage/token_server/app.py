@@ -20,7 +20,7 @@ from moorage.errors import BodyTooLarge, MethodNotAllowed, MoorageError, Paramet
 from moorage.http.bodies import Bodies, ClientGone
 from moorage.http.call import Call, gone, has_gone
 from moorage.http.errors import entry, render, respond
-from moorage.http.responses import SANDBOX, Response
+from moorage.http.responses import SAFE_HEADERS, Response
 from moorage.http.urls import Urls
 from moorage.telemetry import get_log, request_id
 from moorage.token_server.issuing import Issued, TokenIssuer
@@ -37,12 +37,7 @@ _LISTED_LIMIT = 2000
 """Characters of scopes in the log."""
 _FORM = "application/x-www-form-urlencoded"
 _METHODS = ("GET", "POST", "OPTIONS")
-_HEADERS = {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": SANDBOX,
-}
+_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", **SAFE_HEADERS}
 
 _log = get_log("tokens")
 

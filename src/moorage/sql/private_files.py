@@ -16,7 +16,7 @@ def make_private(path: Path) -> None:
     it then says what is wrong.
     """
     with contextlib.suppress(OSError):
-        # Never a file that is there: to close any descriptor of it would end all locks that SQLite holds in this process.
+        # Never a file that is there: to close a descriptor of it ends all locks that SQLite has in this process.
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
     for suffix in ("", "-wal", "-shm", "-journal"):
         file = path.with_name(path.name + suffix)

@@ -1,5 +1,9 @@
 """Files of databases: nobody but their owner reads them, unless their administrator said so."""
 
+import contextlib
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,3 +28,15 @@ def test_a_file_that_everybody_can_read_becomes_private(tmp_path: Path, suffix: 
     path.chmod(before)
     make_private(tmp_path / "moorage.db")
     assert mode_of(path) == after
+
+
+def test_the_locks_that_this_process_has_on_a_database_are_kept(tmp_path: Path) -> None:
+    """POSIX ends all locks of a process on a file when it closes any descriptor of the file."""
+    path = tmp_path / "moorage.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE things (name TEXT)")
+        connection.execute("BEGIN EXCLUSIVE")
+        make_private(path)
+        script = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('SELECT * FROM things')"
+        found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert "database is locked" in found.stderr

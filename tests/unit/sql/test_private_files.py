@@ -37,6 +37,7 @@ def test_the_locks_that_this_process_has_on_a_database_are_kept(tmp_path: Path) 
         connection.execute("CREATE TABLE things (name TEXT)")
         connection.execute("BEGIN EXCLUSIVE")
         make_private(path)
-        script = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('SELECT * FROM things')"
-        found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        script = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT * FROM things')"
+        command = [sys.executable, "-c", script, str(path)]
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert "database is locked" in found.stderr

@@ -45,6 +45,12 @@ _LINGER_S = 2.0
 """How long what a refused client goes on sending is thrown away, so that it sees the answer and no reset."""
 
 _TLS_HANDSHAKE = b"\x16"
+_PLAIN_BODY = b'{"errors":[{"code":"UNSUPPORTED","message":"this port speaks plain HTTP","detail":{}}]}'
+_PLAIN_ANSWER = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(_PLAIN_BODY), _PLAIN_BODY)
+)
+"""For who speaks TLS to us: ``docker manifest`` goes on in plain HTTP once it has seen an answer in HTTP."""
 
 _READ_BUFFER_BYTES = 128 << 10
 """What is read ahead of a request's body; twice that pauses the client."""
@@ -80,8 +86,7 @@ class Connection(web.RequestHandler):
         count, receiving = self._request_count, self._receiving
         fed_bytes = receiving.total_bytes
         if not count and data.startswith(_TLS_HANDSHAKE):
-            _log.debug("a client speaks TLS to a port for plain HTTP")
-            self.force_close()
+            self._refuse_tls()
             return
         if isinstance(self._messages, _Last):
             return
@@ -103,6 +108,12 @@ class Connection(web.RequestHandler):
             self._refuse_head(HeadTooLarge(_TOO_LARGE))
         elif self._head_bytes > _ORDINARY_HEAD_BYTES and self._server.unfinished_bytes > _UNFINISHED_BYTES:
             self._refuse_head(TooManyRequests(_TOO_MANY, retry_after=_RETRY))
+
+    def _refuse_tls(self) -> None:
+        _log.debug("a client speaks TLS to a port for plain HTTP")
+        if self.transport is not None:
+            self.transport.write(_PLAIN_ANSWER)
+        self.force_close()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # what asyncio's protocols may return
         """Go on until everything that was asked is answered: the client may have closed its sending half only."""

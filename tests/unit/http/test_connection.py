@@ -220,8 +220,10 @@ async def test_what_fails_for_want_of_a_client_is_no_crash(
     assert [record.message for record in caplog.records] == ["Unhandled exception"]
 
 
-async def test_a_greeting_of_tls_is_closed(port: int) -> None:
-    assert await ask(port, b"\x16\x03\x01") == b""
+async def test_a_greeting_of_tls_is_answered_in_http_so_that_clients_can_fall_back(port: int) -> None:
+    answer = await ask(port, b"\x16\x03\x01")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"this port speaks plain HTTP" in answer
 
 
 def test_a_crash_in_the_log_holds_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:

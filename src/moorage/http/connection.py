@@ -130,7 +130,8 @@ class Connection(web.RequestHandler):
 
     def log_exception(self, *args: object, **fields: object) -> None:
         """Log a mistake of ours; that a client has gone whose body was to be thrown away is none."""
-        if self.transport is None and isinstance(fields.get("exc_info"), RuntimeError | OSError):
+        why = fields.get("exc_info")
+        if isinstance(why, EndedEarly) or (self.transport is None and isinstance(why, RuntimeError | OSError)):
             _log.debug("a client has gone before its request was over")
             return
         super().log_exception(*args, **fields)

@@ -38,7 +38,8 @@ def list_tags(
     """List the tags of a repository, one a line. Example: moorage tag list group/app."""
     remote, found = connect(place, ca=ca)
     names = pages(remote, f"/v2/{found.repository}/tags/list", "tags")
-    shown = [name for name in names if with_signatures or not SIGNATURE.fullmatch(name)]
+    # Distribution 2 lists tags in any order.
+    shown = sorted(name for name in names if with_signatures or not SIGNATURE.fullmatch(name))
     _print_names(shown, as_json=as_json)
 
 

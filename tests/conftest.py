@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support.daemon import Daemon
+from support.logging_as_before import logging_as_before
 from support.loop_watch import environment
 from support.postgres import Postgres
 from support.surroundings import isolate, new_folder, remove_folder
@@ -48,6 +49,13 @@ def postgres() -> Iterator[Postgres]:
     """A PostgreSQL for the whole session, started when first asked for: tests make a database of their own in it."""
     with Postgres() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Whatever a test sets up of logging, in this process, is taken back: later tests look for what is logged."""
+    with logging_as_before():
+        yield
 
 
 @pytest.fixture

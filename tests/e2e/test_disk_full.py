@@ -17,6 +17,7 @@ from e2e.images import build_image, write_layout
 from e2e.settings import config_for
 from e2e.wire import PUSH_STYLES, PushStyle, Wire, eventually, sha256
 from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES
+from moorage.sql.reserve import RESERVE_BYTES
 from support.clients import Skopeo, attempt, run
 from support.collecting import collected
 from support.components import need
@@ -129,6 +130,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
             config += yaml.safe_dump({"database": {"enabled": True, "sqlite": str(data / "moorage.db")}})
         floor_bytes = DATABASE_FLOOR_BYTES if metadata == "sqlite" else STORAGE_FLOOR_BYTES
         with Daemon(tmp_path, config=config, workers=2) as daemon:
+            if metadata == "sqlite":
+                # It is made beside serving, and would take what a test leaves free.
+                reserve = data / "moorage.db-reserve"
+                eventually("the reserve is made", lambda: reserve.exists() and reserve.stat().st_size >= RESERVE_BYTES)
             yield Place(daemon, SmallDisk(data), Wire(daemon.address), debug, floor_bytes)
     finally:
         run("umount", data)

@@ -158,8 +158,9 @@ def test_anybody_pulls_where_the_issuer_lets_them(
     layout = write_layout(tmp_path / "layout", {"v1": image})
     name = f"docker://{by_token.address}/{repository}:v1"
     skopeo.copy(f"oci:{layout}:v1", name, "--dest-creds", f"{USER}:{SECRET}")
-    skopeo.copy(name, f"oci:{tmp_path / 'back'}:v1")
-    status, said = skopeo.attempt("copy", *skopeo.plain, f"oci:{layout}:v1", f"{name}x")
+    skopeo.copy(name, f"oci:{tmp_path / 'back'}:v1", "--src-no-creds")
+    # Others have logged in here, and their credentials are kept.
+    status, said = skopeo.attempt("copy", *skopeo.plain, "--dest-no-creds", f"oci:{layout}:v1", f"{name}x")
     assert status != 0
     assert "authentication required" in said or "unauthorized" in said or "does not allow" in said
 

@@ -58,9 +58,10 @@ def test_garbage_is_collected_where_the_variables_say_and_at_every_level(tmp_pat
         "REGISTRY_LOG_LEVEL": "trace",
     }
     with Daemon(tmp_path, env=environ) as daemon:
-        image = build_image("variables")
+        wire, image = Wire(daemon.address), build_image("variables")
+        wire.push_image("t/kept", "1", build_image("kept"))
         for blob in image.blobs:
-            Wire(daemon.address).push_blob("t/app", blob.content)
+            wire.push_blob("t/app", blob.content)
     ended = moorage("garbage-collect", "--json", **environ)
     assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
     assert f'"blobs_deleted": {len(image.blobs)}' in ended.stdout

@@ -28,7 +28,12 @@ def test_pushes_are_refused_while_the_volume_is_away_and_go_on_by_themselves(kin
         second = build_image("second")
         for blob in second.blobs:
             assert wire.try_blob("app", blob.content, "monolithic").status == 503
-        assert wire.put_manifest("app", "2", second.manifest).status in {400, 404, 503}
+        # What the database can answer by itself is right still: it does not know these blobs, and has the first image.
+        assert wire.put_manifest("app", "2", second.manifest).status == (400 if kind == "sqlite" else 503)
+        assert wire.manifest("app", "1").status == (200 if kind == "sqlite" else 503)
+        blob = build_image("first").blobs[0].digest
+        assert wire.blob("app", blob).status == 503
+        assert wire.request("HEAD", f"/v2/app/blobs/{blob}").status == 503
         assert not list(data.rglob("*"))
         data.rmdir()
         away.rename(data)
@@ -58,7 +63,7 @@ def test_a_fresh_registry_of_link_files_is_watched_in_all_workers_and_health_tel
         data.mkdir()
         for _ in range(40):  # Each on a connection of its own: every worker is asked.
             assert wire.try_blob("app", b"new", "monolithic").status == 503
-        assert wire.delete("app", "manifests", "1").status == 404
+        assert wire.delete("app", "manifests", "1").status == 503
         assert not list(data.rglob("*"))
         eventually("health tells", lambda: health(debug) == 503)
         data.rmdir()
@@ -80,11 +85,11 @@ def test_what_only_the_database_has_to_know_is_acknowledged_and_kept_while_the_v
         data.rename(away)
         data.mkdir()
         retagged = wire.put_manifest("app", "2", image.manifest).status
-        assert retagged in {201, 503}
+        assert retagged == 503
         assert wire.delete("app", "manifests", deleted.manifest.digest).status == 202
         data.rmdir()
         away.rename(data)
-        assert wire.tags("app") == (["1", "2"] if retagged == 201 else ["1"])
+        assert wire.tags("app") == ["1"]
         for tag in wire.tags("app"):
             assert wire.manifest("app", tag).body == image.manifest.content
         for blob in image.blobs:

@@ -94,14 +94,19 @@ async def break_in_database(
     return {(kind, str(digest)) for kind in found}
 
 
-async def break_in_layout(registry: Registry, digest: Digest, content: bytes, fate: Fate) -> set[tuple[Kind, str]]:
+async def break_in_layout(
+    registry: Registry, digest: Digest, content: bytes, fate: Fate, *, is_needed: bool
+) -> set[tuple[Kind, str]]:
     """As :func:`break_in_database`."""
     if fate is Fate.LOST:
         await registry.lose(digest)
         return {(Kind.LAYER_DANGLING, str(digest))}
     if changed(content, fate) != content:
         await registry.damage(digest, changed(content, fate))
-        return {(Kind.DIGEST_DIFFERS, str(digest))}
+        found = {Kind.DIGEST_DIFFERS}
+        if is_needed and fate is not Fate.FLIPPED:
+            found.add(Kind.SIZE_DIFFERS)  # Only a manifest says how many bytes there should be.
+        return {(kind, str(digest)) for kind in found}
     return set()
 
 
@@ -158,8 +163,9 @@ def test_a_check_of_link_files_finds_what_is_broken_and_nothing_else(
         async with opened(folder, has_database=False) as registry:
             digests = await push_all(registry, wanted)
             expected: set[tuple[Kind, str]] = set()
-            for number, (fate, _, _) in enumerate(wanted):
-                expected |= await break_in_layout(registry, digests[number], content_of(number), fate)
+            for number, (fate, _, is_needed) in enumerate(wanted):
+                content = content_of(number)
+                expected |= await break_in_layout(registry, digests[number], content, fate, is_needed=is_needed)
             for number in range(stray):
                 await registry.damage(Digest.of(f"stray {number}".encode()), f"stray {number}".encode())
             found = await registry.check()

@@ -16,6 +16,8 @@ KEPT = ("MOORAGE_GC_", "MOORAGE_TEST_", "MOORAGE_BENCH_")
 
 _FOREIGN = ("REGISTRY_", "MOORAGE_", "XDG_", "DOCKER_", "BUILDAH_", "CONTAINERS_", "STORAGE_", "SSL_CERT_", "SKIP_POST")
 _FOREIGN_ANYWHERE = ("_PROXY", "_proxy")
+_SLOW = "PYTHONDONTWRITEBYTECODE"
+"""With it, every process of ours that a test starts compiles all of the package again: more than a second of CPU."""
 _POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}'
 
 
@@ -27,6 +29,7 @@ def isolate(environ: MutableMapping[str, str], folder: Path) -> None:
         # PostgreSQL's clients read PGHOST and its like: two letters and a word.
         if name.startswith(_FOREIGN) or name.endswith(_FOREIGN_ANYWHERE) or (name.startswith("PG") and name.isupper()):
             del environ[name]
+    environ.pop(_SLOW, None)
     places = {
         "HOME": "home",
         "XDG_CONFIG_HOME": "config",

@@ -74,10 +74,18 @@ class Credentials:
         Raises:
             NotLoggedIn: it must not be sent there.
         """
-        # A token that was fetched without a user is what anybody is given.
-        if self.header.startswith("Bearer ") and (self.token or self.username or self.identity_token):
+        if self.header.startswith("Bearer ") and not self.are_anybodys:
             _see_that_it_stays_secret("token", url)
         return self.header
+
+    @property
+    def are_anybodys(self) -> bool:
+        """Whether all there is is a token that was fetched without a user: what anybody is given."""
+        return self.header.startswith("Bearer ") and not (self.token or self.username or self.identity_token)
+
+    def not_enough(self, url: str) -> str:
+        """Say that the registry at *url* refuses to anybody what was asked, and what to do."""
+        return f"not logged in to {host_of(url)}, which does not let everybody do this: {self._advice()}"
 
     def answer(self, url: str, challenges: Sequence[str]) -> bool:
         """Get what the registry at *url* asks for by its *challenges*; False if that was sent already.

@@ -145,6 +145,8 @@ class Remote:
                 received = self._send(request)
         except NotLoggedIn as exc:
             raise CommandFailed(str(exc)) from None
+        if received.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and self._credentials.are_anybodys:
+            raise CommandFailed(self._credentials.not_enough(self.url))
         if received.status == HTTPStatus.UNAUTHORIZED and self._credentials.header.startswith("Basic "):
             msg = f"{host_of(self.url)} does not accept {self._credentials.username} with this password"
             raise CommandFailed(msg)

@@ -356,7 +356,9 @@ class StorageDriver(ABC):
         """
 
     def watch(self, path: str, content: bytes | None) -> None:  # noqa: B027 - most backends cannot be taken away
-        """Refuse whatever writes, and :meth:`probe`, while the object at *path* does not have this *content*.
+        """Refuse writes and :meth:`probe` while the object at *path* does not have this *content*.
+
+        Reads that find nothing are refused, too: only the right storage can say that something is not there.
 
         An empty *path* without *content*: while the whole storage is another folder than now.
 

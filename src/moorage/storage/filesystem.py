@@ -121,7 +121,7 @@ class FilesystemDriver(StorageDriver):
         try:
             return stat_of(self._root + check_path(path))
         except OSError as exc:
-            raise as_storage_error(exc, path, must_exist=True) from exc
+            raise self._not_read(exc, path) from exc
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         """See the interface."""
@@ -134,7 +134,7 @@ class FilesystemDriver(StorageDriver):
             if len(content) == INLINE_BYTES:
                 content = await self._run(read_whole, self._root + path, limit_bytes)
         except OSError as exc:
-            raise as_storage_error(exc, path, must_exist=True) from exc
+            raise self._not_read(exc, path) from exc
         if len(content) > limit_bytes:
             msg = f"{path}: more than {limit_bytes} bytes"
             raise StorageUnavailable(msg)
@@ -155,7 +155,7 @@ class FilesystemDriver(StorageDriver):
             file = OpenFile(fd, self._pool)
             found = os.fstat(fd)
         except OSError as exc:
-            raise as_storage_error(exc, path, must_exist=True) from exc
+            raise self._not_read(exc, path) from exc
         if stat.S_ISDIR(found.st_mode):
             file.close()
             raise PathUnknown(path)
@@ -187,7 +187,7 @@ class FilesystemDriver(StorageDriver):
             if found is None:
                 found = await self._run(list_folder, folder, after, limit) or []
         except OSError as exc:
-            raise as_storage_error(exc, path, must_exist=True) from exc
+            raise self._not_read(exc, path) from exc
         return found
 
     async def move(self, source: str, target: str) -> None:
@@ -227,11 +227,11 @@ class FilesystemDriver(StorageDriver):
         self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20
     ) -> Sequence[_T | None]:
         """See the interface. All in one thread, which others may do beside: a cold disk has much to wait for."""
-        return await self._run(get_each, self._root, paths, use, limit_bytes) if paths else ()
+        return self._seen(await self._run(get_each, self._root, paths, use, limit_bytes)) if paths else ()
 
     async def stat_each(self, paths: Sequence[str]) -> Sequence[Stat | None]:
         """See the interface. All in one thread."""
-        return await self._run(stat_each, self._root, paths) if paths else ()
+        return self._seen(await self._run(stat_each, self._root, paths)) if paths else ()
 
     async def delete_each(self, paths: Sequence[str]) -> int:
         """See the interface. All in one thread, with two system calls for an object and its folder."""
@@ -271,6 +271,18 @@ class FilesystemDriver(StorageDriver):
     def _check_place(self) -> None:
         if self._watch is not None:
             self._watch.check()
+
+    def _not_read(self, exc: OSError, path: str) -> BackendError:
+        """The error of a read that failed. What is not there says nothing where another volume has come."""
+        error = as_storage_error(exc, path, must_exist=True)
+        if isinstance(error, PathUnknown):
+            self._check_place()
+        return error
+
+    def _seen(self, found: Sequence[_T | None]) -> Sequence[_T | None]:
+        if None in found:
+            self._check_place()
+        return found
 
     def _make_root(self, root: Path) -> None:
         missing = list(itertools.takewhile(lambda folder: not folder.exists(), (root, *root.parents)))

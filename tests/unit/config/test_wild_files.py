@@ -15,7 +15,6 @@ from moorage.cli.foreseeing import said_by_a_start
 from moorage.config import load
 from moorage.errors import ConfigurationError
 from support.authority import Authority
-from support.logging_as_before import logging_as_before
 from support.tokens import certificate, pem, rsa_key
 
 WILD = Path(__file__).parent / "wild"
@@ -86,8 +85,7 @@ def machine(tmp_path: Path) -> Iterator[Path]:
     (files / "users").write_text("ann:$2y$05$" + "." * 53 + "\n")
     public = import_key(load_pem_private_key(made.key.read_bytes(), None))
     (files / "jwks.json").write_text(json.dumps({"keys": [public.as_dict(private=False)]}))
-    with logging_as_before():
-        yield tmp_path
+    return tmp_path
 
 
 def said(name: str, machine: Path) -> tuple[list[str], list[str], tuple[str, ...]]:

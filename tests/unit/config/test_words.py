@@ -1,7 +1,6 @@
 """Words that both registries document for a key: what passes the check can be used by what reads it."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +13,6 @@ from moorage.wiring.postgres import postgres_settings
 from moorage.wiring.registry import log_settings
 from moorage.wiring.storage import storage_driver
 from support.authority import Authority
-from support.logging_as_before import logging_as_before
 from unit.config.reading import written
 
 LEVELS = "error warn info debug trace"
@@ -59,12 +57,6 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "/ca.pem": str(authority.certificate),
         "/b": str(made.certificate),
     }
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    with logging_as_before():
-        yield
 
 
 def use(config: Config) -> None:

@@ -14,7 +14,6 @@ from moorage.http.connection import Connection, ConnectionServer
 from moorage.http.errors import render
 from moorage.http.responses import Response
 from moorage.telemetry import LogSettings, configure, get_log
-from support.logging_as_before import logging_as_before
 
 HEAD = b" / HTTP/1.1\r\nHost: x\r\n"
 LARGE = b"".join(b"X%d: %b\r\n" % (number, b"a" * 60_000) for number in range(5))
@@ -227,12 +226,11 @@ async def test_a_greeting_of_tls_is_answered_in_http_so_that_clients_can_fall_ba
 
 
 def test_a_crash_in_the_log_holds_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
-    with logging_as_before():
-        configure(LogSettings(fields={}))
-        try:
-            crash("hunter" + "2")
-        except ZeroDivisionError:
-            get_log("test").exception("crashed")
+    configure(LogSettings(fields={}))
+    try:
+        crash("hunter" + "2")
+    except ZeroDivisionError:
+        get_log("test").exception("crashed")
     line = capsys.readouterr().out
     assert json.loads(line)["exception"]
     assert "hunter2" not in line

@@ -21,7 +21,17 @@ from moorage.metadata.history import (
     Target,
 )
 from moorage.metadata.sql.changes import QUERIES, Place, Work
-from moorage.metadata.sql.undo import EVER, Meant, digest_at, hold, reason_of, repository_id, settle, undo_request, undo_tag
+from moorage.metadata.sql.undo import (
+    EVER,
+    Meant,
+    digest_at,
+    hold,
+    reason_of,
+    repository_id,
+    settle,
+    undo_request,
+    undo_tag,
+)
 from moorage.metadata.sql.values import digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag

@@ -77,7 +77,7 @@ def config(tmp_path: Path) -> Path:
         (["database", "migrate", "up", "--data", "data"], "OK: applied "),
         (["database", "migrate", "status", "--data", "data"], "pre-deployment"),
         (["database", "migrate", "version", "--data", "data"], "pre-deployment:"),
-        (["background-migrate", "status", "--data", "data"], "Status"),
+        (["background-migrate", "status", "--data", "data"], "STATUS"),
         (["background-migrate", "run", "--data", "data"], "OK: finished"),
         (["background-migrate", "pause", "--data", "data"], "nothing to be paused"),
         (["user", "list", "htpasswd"], "ada\n"),

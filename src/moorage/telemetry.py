@@ -249,3 +249,11 @@ def _tracebacks() -> structlog.typing.Processor:
 
 def _unchanged(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     return event
+
+
+def _to_standard_error(*_arguments: object) -> structlog.PrintLogger:
+    return structlog.PrintLogger(sys.stderr)
+
+
+# Until somebody says otherwise: a command that sets up no log has its result on standard output.
+structlog.configure(logger_factory=_to_standard_error)

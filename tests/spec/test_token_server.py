@@ -398,6 +398,17 @@ class TestCommands:
         assert not answer["allowed"]
         assert answer["reason"] == f"carol is not in {server.users} and cannot log in"
 
+    def test_explain_warns_of_a_user_who_has_by_name_what_another_rule_gives(self, tmp_path: Path) -> None:
+        server = TokenServer(tmp_path, RULES, {**USERS, "team": "x"})
+        said = self.explain(server, "team", "repository:team/app:pull")
+        assert said.returncode == 0
+        assert said.stdout.startswith("repository:team/app pull: allowed: ")
+        assert said.stderr.startswith("warning: the user 'team' has by {user} of rule 2 what another calls team/**\n")
+        as_json = self.explain(server, "team", "repository:team/app:pull", "--json")
+        assert json.loads(as_json.stdout)
+        assert as_json.stderr == said.stderr
+        assert self.explain(server, "ada", "repository:team/app:pull").stderr == ""
+
     def test_what_is_explained_is_what_a_token_has(self, client: Client) -> None:
         scope = "repository:ada/app:pull,push,delete,admin"
         answers = json.loads(self.explain(client.server, "ada", scope, "--json").stdout)

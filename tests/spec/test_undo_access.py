@@ -108,7 +108,43 @@ def test_nobody_gets_into_the_way_of_an_undo_by_using_the_same_id(tmp_path: Path
         assert json.loads(undo(victim, repository, b'{"dry_run": true}').body)["counts"]["tag"] == 1
         told = json.loads(victim.request("GET", f"/moorage/v1/request?id=deploy-7&repository={repository}").body)
         assert {entry["repository"] for entry in told["entries"]} == {repository}
-        assert undo(client("colleague", repository), repository).status == 404, "it may not see all of it"
+        colleague = client("colleague", repository)
+        everywhere = colleague.request(
+            "POST", "/moorage/v1/request/undo?id=deploy-7", body=b"{}", headers={"Content-Type": "application/json"}
+        )
+        assert everywhere.status == 404, "it may not see all of it"
+        assert json.loads(undo(colleague, repository, b'{"dry_run": true}').body)["counts"]["tag"] == 1
         assert undo(victim, repository).status == 200
         assert victim.get_manifest(repository, "v1").status == 404
         assert clients["stranger"].get_manifest(places["stranger"], "v1").status == 200
+
+
+@pytest.mark.parametrize("with_tokens", [True, False])
+def test_callers_without_a_name_take_back_their_own_where_each_names_its_repository(
+    tmp_path: Path, *, with_tokens: bool
+) -> None:
+    issuer, made, changed = Issuer(tmp_path), images.image("first"), images.image("second")
+    places = ("group/one", "group/two")
+    json_body = {"Content-Type": "application/json"}
+    with ExitStack() as stack:
+        guard = issuer.guard() if with_tokens else None
+        registry = stack.enter_context(InProcess(tmp_path, guard=guard))
+
+        def client(repository: str) -> RegistryClient:
+            headers = issuer.bearer((repository, "*"), sub=None) if with_tokens else {}
+            return stack.enter_context(RegistryClient(registry.address, headers=headers))
+
+        one, two = (client(repository) for repository in places)
+        for caller, repository in ((one, places[0]), (two, places[1])):
+            images.push_blobs(caller, repository, made.blobs)
+            body, kind = made.manifest.body, made.manifest.media_type
+            assert caller.put_manifest(repository, "v1", body, kind, headers={"X-Request-Id": "same"}).status == 201
+        images.push_image(two, places[1], "v1", changed)  # In the way of an undo of both.
+        target = "/moorage/v1/request/undo?id=same&repository="
+        done = one.request("POST", target + places[0], body=b"{}", headers=json_body)
+        assert done.status == 200, done.body
+        assert {change["repository"] for change in json.loads(done.body)["changes"]} == {places[0]}
+        assert one.get_manifest(places[0], "v1").status == 404
+        assert two.get_manifest(places[1], "v1").body == changed.manifest.body
+        if with_tokens:
+            assert one.request("POST", target + places[1], body=b"{}", headers=json_body).status == 401

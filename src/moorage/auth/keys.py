@@ -25,6 +25,7 @@ from cryptography.x509 import verification
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from moorage.auth.pem import fault_of, kinds_of
 from moorage.auth.serials import load_certificates, with_serial
 
 Key = RSAKey | ECKey | OKPKey
@@ -208,10 +209,17 @@ def read_certificates(content: bytes) -> Sequence[x509.Certificate]:
     Raises:
         ValueError: there is none, or one cannot be read.
     """
-    if _BEGIN.encode() not in content:
-        msg = f"it has no certificate; at least one is needed, in PEM ({_BEGIN})"
+    if fault := fault_of(content):
+        msg = f"it {fault}"
         raise ValueError(msg)
-    return load_certificates(content)
+    if _BEGIN.encode() not in content:
+        msg = f"it has no certificate{kinds_of(content)}; at least one is needed, in PEM ({_BEGIN})"
+        raise ValueError(msg)
+    try:
+        return load_certificates(content)
+    except ValueError:
+        msg = "it is damaged: a certificate in it cannot be read; write it anew from where it came"
+        raise ValueError(msg) from None
 
 
 def read_jwks(content: bytes) -> Mapping[str, Key]:

@@ -15,11 +15,12 @@ from moorage.config import Config, FilesystemDriver, InmemoryDriver
 from moorage.errors import ConfigurationError, Mistake, MoorageError
 from moorage.integrity.checking import check
 from moorage.integrity.hashing import Hashing, Pace
-from moorage.integrity.progress import Progress, State, new_state, report_of, unfinished
+from moorage.integrity.progress import Progress, Report, State, new_state, report_of, unfinished
+from moorage.permissions import reason_of
 from moorage.storage import locks
 from moorage.storage.base import StorageDriver
 from moorage.wiring.checking import Where, check_parts, open_database
-from moorage.wiring.storage import storage_driver
+from moorage.wiring.storage import check_rights, storage_driver
 
 NO_DIFFERENCES, DIFFERENCES, NOT_DONE = 0, 1, 2
 """Statuses."""
@@ -71,7 +72,7 @@ async def _run(path: Path | None, data: Path | None, wanted: Wanted) -> State:
         state = await _state(storage, "layout" if database is None else "database", wanted)
         report = None
         if wanted.report is not None:
-            report = report_of(state, wanted.report)
+            report = _report(state, wanted.report)
             stack.callback(report.close)
         progress = Progress(storage, state, stack.enter_context(Bars()), report)
         parts = check_parts(storage, database, hashing, verifies=state.verifies, repairs=wanted.repairs)
@@ -80,6 +81,14 @@ async def _run(path: Path | None, data: Path | None, wanted: Wanted) -> State:
         if progress.unsaved:
             print(f"warning: --resume could not have gone on with this check: {progress.unsaved}", file=sys.stderr)
         return state
+
+
+def _report(state: State, path: Path) -> Report:
+    try:
+        return report_of(state, path)
+    except OSError as exc:
+        message = f"{path} cannot be written: {reason_of(exc, path, 'write')}"
+        raise ConfigurationError([Mistake("--report", message)]) from exc
 
 
 @contextlib.asynccontextmanager
@@ -106,7 +115,8 @@ def _storage(config: Config) -> StorageDriver:
     if isinstance(driver, InmemoryDriver):
         message = "what a registry keeps in memory cannot be checked from outside it"
         raise ConfigurationError([Mistake("storage.inmemory", message)])
-    if isinstance(driver, FilesystemDriver) and not Path(driver.rootdirectory).is_dir():
+    if isinstance(driver, FilesystemDriver) and not os.path.isdir(driver.rootdirectory):  # noqa: PTH112 - it raises nothing
+        check_rights(Path(driver.rootdirectory))
         message = f"there is no folder {driver.rootdirectory}"
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)])
     return storage_driver(config)

@@ -18,6 +18,7 @@ from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknow
 from moorage.metadata.sql.identity import DatabaseHalf
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
+from moorage.permissions import reason_of
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock, Locks
@@ -241,6 +242,9 @@ def _has_content(path: Path) -> bool:
         return path.stat().st_size > 0
     except FileNotFoundError:
         return False
+    except PermissionError as exc:
+        message = f"{path} cannot be read: {reason_of(exc, path, 'read')}"
+        raise ConfigurationError([Mistake("database.sqlite", message)]) from exc
 
 
 def _usual_sqlite(config: Config) -> Path | None:

@@ -17,7 +17,9 @@ config_app = typer.Typer(help="Check a configuration file.", no_args_is_help=Tru
 
 CheckedFile = Annotated[
     Path | None,
-    typer.Argument(metavar="CONFIG", help="The file; else REGISTRY_CONFIGURATION_PATH.", show_default=False),
+    typer.Argument(
+        metavar="CONFIG", readable=False, help="The file; else REGISTRY_CONFIGURATION_PATH.", show_default=False
+    ),
 ]
 
 
@@ -54,8 +56,8 @@ def check(
         for mistake in mistakes:
             print(f"error: {mistake}", file=sys.stderr)
         for warning in warnings:
-            print(f"warning: {warning}")
+            print(f"warning: {warning}", file=sys.stderr)
         if missing:
-            print(f"warning: accepted, not implemented yet: {', '.join(missing)}")
+            print(f"warning: accepted, not implemented yet: {', '.join(missing)}", file=sys.stderr)
         print("the configuration is good" if is_good else "the configuration cannot be used")
     raise typer.Exit(0 if is_good else 1)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from moorage.config import Loaded, load, load_defaults
 from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import reason_of
 
 DEFAULT_ADDR = "127.0.0.1:5000"
 DEFAULT_DATA = Path("data")
@@ -34,7 +35,7 @@ def read(config: Path | None) -> Loaded:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        reason = reason_of(exc, path, "read") if isinstance(exc, OSError) else "it is not UTF-8 text"
         raise ConfigurationError([Mistake("", f"cannot read {path}: {reason}")]) from exc
     return _usable(load(text, os.environ))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from moorage.config import Config, FilesystemDriver
 from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import need_of
 from moorage.server.https import open_debug_tls, open_tls
 from moorage.server.tls import ServerTLS
 from moorage.telemetry import configure
@@ -88,6 +89,8 @@ def _no_folder(path: Path) -> str:
         if not nearest.is_dir():
             return "Not a directory"
         may_read_only = nearest == path.absolute()
-        return "" if os.access(nearest, os.X_OK | (os.R_OK if may_read_only else os.W_OK)) else "Permission denied"
+        if os.access(nearest, os.X_OK | (os.R_OK if may_read_only else os.W_OK)):
+            return ""
+        return f"Permission denied; {need_of(path, 'read' if may_read_only else 'write')}"
     except (OSError, ValueError) as exc:
         return str(getattr(exc, "strerror", None) or exc)

@@ -15,6 +15,7 @@ ConfigFile = Annotated[
     Path | None,
     typer.Argument(
         metavar="CONFIG",
+        readable=False,
         help="The configuration file; else REGISTRY_CONFIGURATION_PATH; else as `moorage serve` without one.",
         show_default=False,
     ),

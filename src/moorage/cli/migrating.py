@@ -180,10 +180,10 @@ def _count(steps: Sequence[Step], phase: Phase) -> int:
 
 
 def _is_sure() -> bool:
-    print(_QUESTION, end="", flush=True)
+    print(_QUESTION, end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer:
-        print()
+        print(file=sys.stderr)
         msg = "there is nobody to answer: give --force to go on without a question"
         raise refused(msg)
     return _YES.fullmatch(answer.strip()) is not None

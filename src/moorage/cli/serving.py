@@ -11,6 +11,7 @@ from moorage.cli.foreseeing import open_files
 from moorage.cli.own_tokens import open_tokens
 from moorage.config import Config, FilesystemDriver
 from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import reason_of
 from moorage.server.supervisor import Supervisor
 from moorage.telemetry import Log, configure, get_log
 from moorage.wiring.registry import log_settings
@@ -71,7 +72,7 @@ def _make_root(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        message = f"{root} cannot be used as a folder: {exc.strerror}"
+        message = f"{root} cannot be used as a folder: {reason_of(exc, root, 'write')}"
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)]) from exc
 
 

@@ -13,12 +13,15 @@ import typer
 
 from moorage.cli.login import FromInput, read_password
 from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import reason_of
 
 user_app = typer.Typer(
     help="Users in a file of passwords (auth.htpasswd.path).", no_args_is_help=True, rich_markup_mode=None
 )
 
-PasswordFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file that auth.htpasswd.path names.")]
+PasswordFile = Annotated[
+    Path, typer.Argument(metavar="FILE", readable=False, help="The file that auth.htpasswd.path names.")
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The user.")]
 
 _BCRYPT_LIMIT_BYTES = 72
@@ -80,7 +83,7 @@ def _lines(file: Path, *, must_exist: bool = False) -> Sequence[bytes]:
     except OSError as exc:
         if isinstance(exc, FileNotFoundError) and not must_exist:
             return ()
-        raise ConfigurationError([Mistake("", f"cannot read {file}: {exc.strerror}")]) from exc
+        raise ConfigurationError([Mistake("", f"cannot read {file}: {reason_of(exc, file, 'read')}")]) from exc
 
 
 def _user(line: bytes) -> bytes:
@@ -107,4 +110,6 @@ def _write(file: Path, lines: Sequence[bytes]) -> None:
         finally:
             Path(name).unlink(missing_ok=True)
     except OSError as exc:
-        raise ConfigurationError([Mistake("", f"cannot write {file}: {exc.strerror}")]) from exc
+        raise ConfigurationError(
+            [Mistake("", f"cannot write {file}: {reason_of(exc, target.parent, 'write')}")]
+        ) from exc

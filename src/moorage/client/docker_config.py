@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from moorage.errors import MoorageError
+from moorage.permissions import reason_of
 
 _HELPER_DEADLINE_S = 60.0
 _IDENTITY_USER = "<token>"
@@ -154,7 +155,7 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "it is no JSON"
+        why = reason_of(exc, path, "read") if isinstance(exc, OSError) else "it is no JSON"
         msg = f"cannot read the credentials in {path}: {why}"
         raise LoginFileUnusable(msg) from None
     if not isinstance(value, dict):
@@ -219,7 +220,7 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
         with _replacing(path) as stream:
             stream.write(json.dumps(content, indent="\t").encode() + b"\n")
     except OSError as exc:
-        msg = f"cannot write the credentials to {path}: {exc.strerror}"
+        msg = f"cannot write the credentials to {path}: {reason_of(exc, path.parent, 'write')}"
         raise LoginFileUnusable(msg) from None
 
 

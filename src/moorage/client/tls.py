@@ -3,8 +3,10 @@
 import http.client
 import ssl
 
+from moorage.auth.pem import said_of_text
 from moorage.client.places import host_of
 from moorage.errors import MoorageError
+from moorage.permissions import reason_of
 
 _EXPIRED, _NOT_YET_VALID = 10, 9
 _OTHER_NAMES = frozenset({62, 64})
@@ -23,10 +25,13 @@ def trusting(ca: str) -> ssl.SSLContext:
     Raises:
         CertificatesUnusable: the file cannot be used.
     """
+    if said := said_of_text(ca):
+        msg = f"--ca {said}"
+        raise CertificatesUnusable(msg)
     try:
         return ssl.create_default_context(cafile=ca)
     except OSError as exc:
-        why = "it holds no certificate in PEM" if isinstance(exc, ssl.SSLError) else exc.strerror
+        why = "it holds no certificate in PEM" if isinstance(exc, ssl.SSLError) else reason_of(exc, ca, "read")
         msg = f"--ca {ca} cannot be used: {why}"
         raise CertificatesUnusable(msg) from None
 

@@ -76,9 +76,11 @@ class History:
         """What a tag is, or was; see the store's promise."""
         return await self._store.tag(name, tag, at=at)
 
-    async def touched(self, request_id: str, *, actor: str | None) -> Sequence[RepositoryName]:
+    async def touched(
+        self, request_id: str, *, actor: str | None, repository: RepositoryName | None
+    ) -> Sequence[RepositoryName]:
         """The repositories that a request changed something in; see the store's promise."""
-        return await self._store.touched(request_id, actor=actor)
+        return await self._store.touched(request_id, actor=actor, repository=repository)
 
     async def undo_tag(
         self,
@@ -94,10 +96,19 @@ class History:
         return await self._store.undo_tag(name, tag, target, expected=expected, cause=cause, dry_run=dry_run)
 
     async def undo_request(
-        self, request_id: str, *, actor: str | None, cause: Cause, partial: bool, dry_run: bool
+        self,
+        request_id: str,
+        *,
+        actor: str | None,
+        repository: RepositoryName | None,
+        cause: Cause,
+        partial: bool,
+        dry_run: bool,
     ) -> Outcome:
         """Take back everything that a request did; see the store's promise."""
-        return await self._store.undo_request(request_id, actor=actor, cause=cause, partial=partial, dry_run=dry_run)
+        return await self._store.undo_request(
+            request_id, actor=actor, repository=repository, cause=cause, partial=partial, dry_run=dry_run
+        )
 
     async def delete_tags(
         self,

@@ -20,6 +20,7 @@ from moorage.http.call import Call
 from moorage.http.gitlab_v1_renames import RenameHandler
 from moorage.http.responses import Response
 from moorage.http.routes import Endpoint
+from moorage.metadata.aside import in_turns
 from moorage.metadata.details import Referrer, TagEntry, TagPage, TagSelection
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
@@ -92,7 +93,7 @@ class GitLabHandlers:
         if asked.with_referrers:
             digests = [entry.digest for entry in page.items]
             referrers = await self._details.referrers(call.name, digests, artifact_types=asked.referrer_types)
-        body = [shapes.tag_entry(entry, referrers.get(entry.digest, ())) for entry in page.items]
+        body = [shapes.tag_entry(entry, referrers.get(entry.digest, ())) async for entry in in_turns(page.items)]
         return _answer(body, **_links(call, asked, page))
 
     async def repositories(self, call: Call) -> Response:

@@ -5,7 +5,7 @@ It is there with a metadata database only; without one, 404 says so. What each m
 """
 
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -18,6 +18,7 @@ from moorage.errors import (
     ContentTypeInvalid,
     ManifestUnknown,
     MethodNotAllowed,
+    NameUnknown,
     RequestUnknown,
     RouteUnknown,
 )
@@ -100,8 +101,8 @@ class MoorageHandlers:
         """What one request did, newest first."""
         query = asked.parse_query(asked.RequestQuery, call.query)
         actor = await self._actor(call, query.id)
-        await self._check_touched(call, query.id, actor, Action.PULL)
-        wanted = Filter(request_id=query.id, actor=actor)
+        wanted = await self._meant(query.id, actor, query.repository)
+        await self._check_touched(call, wanted, Action.PULL)
         page = await self._history.entries(wanted, before=query.last, limit=query.n)
         return _page(call, page)
 
@@ -128,10 +129,16 @@ class MoorageHandlers:
         query = asked.parse_query(asked.RequestUndoQuery, call.query)
         body = await self._body(call, asked.RequestUndo)
         actor = await self._actor(call, query.id)
-        names = await self._check_touched(call, query.id, actor, Action.PULL, Action.PUSH, Action.DELETE)
-        await self._check_changes(call, Filter(request_id=query.id, actor=actor), names)
+        wanted = await self._meant(query.id, actor, query.repository)
+        names = await self._check_touched(call, wanted, Action.PULL, Action.PUSH, Action.DELETE)
+        await self._check_changes(call, wanted, names)
         outcome = await self._history.undo_request(
-            query.id, actor=actor, cause=_cause(call, is_undo=True), partial=body.partial, dry_run=body.dry_run
+            query.id,
+            actor=actor,
+            repository=wanted.repository,
+            cause=_cause(call, is_undo=True),
+            partial=body.partial,
+            dry_run=body.dry_run,
         )
         return _answer(answers.undo(outcome, request_id=call.id, dry_run=body.dry_run))
 
@@ -192,18 +199,44 @@ class MoorageHandlers:
         found = await self._history.entries(Filter(request_id=request_id, actor=actor), before=None, limit=1)
         return actor if found.items else None
 
-    async def _check_touched(
-        self, call: Call, request_id: str, actor: str | None, *actions: Action
-    ) -> Sequence[RepositoryName]:
+    async def _meant(self, request_id: str, actor: str | None, repository: RepositoryName | None) -> Filter:
+        """Which changes a request's id means: if it may be several callers', those in the *repository* that is named.
+
+        Only a rename changes more than one repository, and is one thing: then it is all of them.
+        """
+        everything = Filter(request_id=request_id, actor=actor)
+        if actor or repository is None:
+            return everything
+        inside, is_known = Filter(repository=repository, request_id=request_id, actor=actor), False
+        try:
+            async for entries in self._pages(inside):
+                if any(entry.renamed is not None for entry in entries):
+                    return everything
+                is_known = is_known or bool(entries)
+        except NameUnknown:
+            return everything
+        return inside if is_known else everything
+
+    async def _pages(self, wanted: Filter) -> AsyncIterator[Sequence[Entry]]:
+        """All entries, newest first."""
+        last: int | None = None
+        while True:
+            page = await self._history.entries(wanted, before=last, limit=asked.PAGE_LIMIT)
+            yield page.items
+            if not page.more:
+                return
+            last = page.items[-1].id
+
+    async def _check_touched(self, call: Call, wanted: Filter, *actions: Action) -> Sequence[RepositoryName]:
         """The repositories that a request changed, once it is known that the credentials allow *actions* on all.
 
         Raises:
             RequestUnknown: there are none, or not all may be seen: who may not see them learns nothing of them.
             Unauthorized: all may be seen, but not so changed.
         """
-        is_limited = call.grant.accesses is not None
+        is_limited, request_id = call.grant.accesses is not None, wanted.request_id or ""
         try:
-            names = await self._history.touched(request_id, actor=actor)
+            names = await self._history.touched(request_id, actor=wanted.actor, repository=wanted.repository)
         except RequestUnknown:
             if is_limited:
                 raise _unseen(request_id) from None
@@ -211,8 +244,8 @@ class MoorageHandlers:
         seen = [access for name in names for access in Access.repository(name, Action.PULL)]
         if not call.grant.allows(seen):
             raise _unseen(request_id)
-        wanted = [access for name in names for access in Access.repository(name, *actions)]
-        self._guard.require(call, call.grant, wanted)
+        needed = [access for name in names for access in Access.repository(name, *actions)]
+        self._guard.require(call, call.grant, needed)
         return names
 
     async def _check_changes(self, call: Call, wanted: Filter, names: Sequence[RepositoryName]) -> None:
@@ -228,21 +261,16 @@ class MoorageHandlers:
         if call.grant.accesses is None:
             return
         protections = [call.grant.protections[name.text] for name in names if name.text in call.grant.protections]
-        last: int | None = None
-        while True:
-            page = await self._history.entries(wanted, before=last, limit=asked.PAGE_LIMIT)
-            tags = {entry.tag for entry in page.items if entry.tag is not None}
+        async for entries in self._pages(wanted):
+            tags = {entry.tag for entry in entries if entry.tag is not None}
             for protection, tag in itertools.product(protections, tags):
                 protection.check_change(tag)
-            if any(entry.action in _MADE_CONTENT for entry in page.items):
+            if any(entry.action in _MADE_CONTENT for entry in entries):
                 for protection in protections:
                     protection.check_content()
-            for old, new in [entry.renamed for entry in page.items if entry.renamed is not None]:
+            for old, new in [entry.renamed for entry in entries if entry.renamed is not None]:
                 back = Access.move(RepositoryName(new), old.rpartition("/")[0] or old)
                 self._guard.require(call, call.grant, (*back, *Access.repository(RepositoryName(old), Action.PUSH)))
-            if not page.more:
-                return
-            last = page.items[-1].id
 
     async def _body(self, call: Call, model: type[asked.Model]) -> asked.Model:
         # A page in somebody's browser can send a form or plain text here without being asked; JSON it cannot.

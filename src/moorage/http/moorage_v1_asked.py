@@ -159,7 +159,9 @@ class RequestQuery(Asked):
 
     id: RequestText = Field(description="The id of the request: `X-Request-Id` of its answer.")
     repository: Given[RepositoryText] = Field(
-        None, description="Its repository, so that a token for it can be asked for; not needed for anything else."
+        None,
+        description="Its repository, so that a token for it can be asked for. Where the id may be several callers', "
+        "only the changes in it are meant, unless a rename is among them.",
     )
     n: PageSize = Field(PAGE, description="How many entries a page has at most.")
     last: Given[EntryId] = Field(None, description="The id of the last entry of the page before; `Link` has it.")
@@ -185,7 +187,9 @@ class RequestUndoQuery(Asked):
 
     id: RequestText = Field(description="The id of the request: `X-Request-Id` of its answer.")
     repository: Given[RepositoryText] = Field(
-        None, description="Its repository, so that a token for it can be asked for; not needed for anything else."
+        None,
+        description="Its repository, so that a token for it can be asked for. Where the id may be several callers', "
+        "only the changes in it are meant, unless a rename is among them.",
     )
 
 

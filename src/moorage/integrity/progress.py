@@ -21,6 +21,8 @@ from moorage.storage.base import StorageDriver
 SAVE_INTERVAL_S = 5.0
 
 _PIECE_BYTES = 1 << 20
+_PRIVATE = 0o600
+"""It has names of repositories. A file that is there keeps what its owner chose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class Report:
                 "put that file back, or begin anew, without --resume"
             )
             raise ReportIncomplete(msg)
-        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666), "wb")
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _PRIVATE), "wb")
         self._file.truncate(kept.size_bytes)
         self._file.seek(kept.size_bytes)
 

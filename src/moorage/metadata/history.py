@@ -217,12 +217,15 @@ class History(ABC):
         """
 
     @abstractmethod
-    async def touched(self, request_id: str, *, actor: str | None = None) -> Sequence[RepositoryName]:
+    async def touched(
+        self, request_id: str, *, actor: str | None = None, repository: RepositoryName | None = None
+    ) -> Sequence[RepositoryName]:
         """The repositories that a request changed something in.
 
-        *actor*: of several who used the same id, only this one's changes count.
+        *actor*: of several who used the same id, only this one's changes count. *repository*: only those in it.
 
         Raises:
+            NameUnknown: there is no such *repository*.
             RequestUnknown: it changed nothing, or there was no such request.
         """
 
@@ -253,15 +256,18 @@ class History(ABC):
         request_id: str,
         *,
         actor: str | None = None,
+        repository: RepositoryName | None = None,
         cause: Cause,
         partial: bool = False,
         dry_run: bool = False,
     ) -> Outcome:
         """Take back everything that a request did, in one transaction.
 
-        *actor* as for :meth:`touched`. *partial*: what cannot be taken back stays as it is, and the outcome lists it.
+        *actor* and *repository* as for :meth:`touched`. *partial*: what cannot be taken back stays as it is, and the
+        outcome lists it.
 
         Raises:
+            NameUnknown: there is no such *repository*.
             RequestUnknown: it changed nothing, or there was no such request.
             AlreadyUndone: everything is as it was before the request.
             UndoConflict: somebody changed some of it since. Nothing is changed.

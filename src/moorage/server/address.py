@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import need_of
 
 _BACKLOG = 4096
 
@@ -55,7 +56,7 @@ class Address:
             case errno.EADDRINUSE:
                 return "; is another registry running there?"
             case errno.EACCES | errno.EPERM if self.is_unix:
-                return f"; this user needs the right to write in {Path(self.text).absolute().parent}"
+                return f"; {need_of(Path(self.text).absolute().parent, 'write')}"
             case errno.EACCES | errno.EPERM:
                 return "; a port below 1024 needs CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=), or take 5000"
             case errno.EADDRNOTAVAIL:

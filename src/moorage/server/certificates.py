@@ -10,9 +10,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from moorage.auth.pem import fault_of, kinds_of, said_of_text
 from moorage.auth.serials import load_certificates
 from moorage.errors import ConfigurationError, Mistake
-from moorage.server.pem import fault_of, kinds_of
+from moorage.permissions import reason_of
 
 _SIZE_LIMIT_BYTES = 4 << 20
 _OTHERS = 0o007
@@ -106,7 +107,7 @@ def _content(path: str, file: Path, mistakes: list[Mistake]) -> bytes | None:
         with file.open("rb") as stream:
             data = stream.read(_SIZE_LIMIT_BYTES + 1)
     except OSError as exc:
-        mistakes.append(Mistake(path, f"cannot read {file}: {exc.strerror}"))
+        mistakes.append(Mistake(path, said_of_text(str(file)) or f"cannot read {file}: {reason_of(exc, file, 'read')}"))
         return None
     if len(data) > _SIZE_LIMIT_BYTES:
         mistakes.append(Mistake(path, f"{file} has more than {_SIZE_LIMIT_BYTES >> 20} MiB and is no PEM file"))

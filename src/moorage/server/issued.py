@@ -6,6 +6,7 @@ from pathlib import Path
 
 from moorage.config.serving import LetsEncrypt
 from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import reason_of
 from moorage.server.certificates import now, read_pair
 from moorage.server.client_hello import ACME, PeekedHandshake
 from moorage.server.issued_files import IssuedFiles
@@ -29,7 +30,7 @@ class IssuedTLS(ServerTLS):
         try:
             self.files.prepare()
         except OSError as exc:
-            message = f"{settings.cachefile} cannot be used as a folder: {exc.strerror}"
+            message = f"{settings.cachefile} cannot be used as a folder: {reason_of(exc, settings.cachefile, 'write')}"
             raise ConfigurationError([Mistake("http.tls.letsencrypt.cachefile", message)]) from exc
         self._terms = terms
         self._contexts: dict[str, ssl.SSLContext] = {}

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import asyncpg
 
+from moorage.auth.pem import said_of_text
 from moorage.errors import ConfigurationError, DatabaseUnavailable, Mistake
+from moorage.permissions import reason_of
 from moorage.sql.postgres_connect import PostgresSettings, addresses_of, describe, open_connection
 from moorage.sql.postgres_errors import VENDOR_ERRORS
 
@@ -53,10 +55,13 @@ def _unreadable_files(settings: PostgresSettings) -> list[Mistake]:
         path = getattr(settings, key)
         if not path:
             continue
+        if said := said_of_text(str(path)):
+            mistakes.append(Mistake(f"database.{key}", said))
+            continue
         try:
             Path(path).read_bytes()
         except OSError as exc:
-            mistakes.append(Mistake(f"database.{key}", f"{path} cannot be read: {exc.strerror}"))
+            mistakes.append(Mistake(f"database.{key}", f"{path} cannot be read: {reason_of(exc, path, 'read')}"))
     return mistakes
 
 

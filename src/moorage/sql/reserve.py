@@ -10,7 +10,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from moorage.room import DATABASE_FLOOR_BYTES, MIB, free_bytes
+from moorage.room import DATABASE_FLOOR_BYTES, MIB, NO_ROOM, free_bytes
 
 RESERVE_BYTES: Final = 8 * MIB
 """As much as the log takes until it is used again, and as much for the file to grow."""
@@ -19,6 +19,7 @@ _STEP_BYTES = MIB
 the next may not have its room."""
 _PLENTY_BYTES = DATABASE_FLOOR_BYTES + 2 * RESERVE_BYTES
 """From here on the reserve is made again: it takes nothing away from pushes that have just begun to work."""
+_PROBE_BYTES = 64 << 10
 _LOG_PAGES = 1000
 _SHORT_LOG_PAGES = 100
 """The log is brought into the file after so many pages; earlier while room is short, so that it does not grow."""
@@ -31,6 +32,7 @@ class Reserve:
         """*is_kept*: whether this process makes it; any lets go of it."""
         self._folder = str(database.absolute().parent)
         self._file = database.absolute().with_name(f"{database.name}-reserve")
+        self._written = [database.absolute().with_name(database.name + suffix) for suffix in ("", "-wal")]
         self._is_kept = is_kept
         self.log_pages = _LOG_PAGES
         """After how many pages the log is to be brought in."""
@@ -48,6 +50,24 @@ class Reserve:
     def release(self) -> None:
         """Give all of its room to the database."""
         self._shrink_to(0)
+
+    def is_refused_room(self) -> bool:
+        """Say if a file beside the database, as long as that, gets no room: SQLite does not tell a quota."""
+        probe = self._file.with_name(f"{self._file.name}-probe")
+        try:
+            size_bytes = max(file.stat().st_size for file in self._written if file.exists())
+            fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(fd, secrets.token_bytes(_PROBE_BYTES), size_bytes)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+                probe.unlink()
+        except OSError as exc:
+            return exc.errno in NO_ROOM
+        except ValueError:  # There is no file.
+            return False
+        return False
 
     def make(self) -> None:
         """Take the room; without enough of it, take none. Slow: not for the event loop.

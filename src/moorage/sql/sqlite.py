@@ -213,7 +213,9 @@ class _Writer:
         except (BackendError, sqlite3.Error) as exc:
             failure = exc
             self._undo()
-            if isinstance(exc, StorageFull):
+            if _is_writing(exc) and self._reserve.is_refused_room():
+                failure = StorageFull(f"no room for the database, by a quota or a limit: {exc}")
+            if isinstance(failure, StorageFull):
                 self._reserve.release()
         for turn in self._group:
             turn.settle(failure)
@@ -372,6 +374,11 @@ def _run(connection: sqlite3.Connection, query: Query, args: tuple[Value, ...]) 
 
 def _code(exc: sqlite3.Error) -> int:
     return getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def _is_writing(exc: Exception) -> bool:
+    """Whether the system refused to write, for whatever reason: SQLite tells only ENOSPC from the others."""
+    return getattr(exc.__cause__, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_WRITE
 
 
 def _fail(exc: sqlite3.Error) -> NoReturn:

@@ -17,6 +17,7 @@ from itertools import groupby
 from typing import ParamSpec, TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageFull, StorageUnavailable
+from moorage.room import NO_ROOM
 from moorage.storage.base import Observer, Reader, Stat, Writer, check_path
 
 INLINE_BYTES = 128 << 10
@@ -32,7 +33,6 @@ _FIRST_READ_BYTES = 16 << 10
 """Of many small files: nearly all are read whole by it."""
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _check = check_path.__wrapped__
 """Without its cache, which is for paths that come again; of many at once each comes once."""
@@ -53,7 +53,7 @@ def as_storage_error(exc: OSError, path: str, *, must_exist: bool) -> BackendErr
     if must_exist and exc.errno in _NOT_THERE:
         return PathUnknown(path)
     reason = f"{path}: {exc.strerror or exc} ({errno.errorcode.get(exc.errno or 0, 'no number')})"
-    return StorageFull(reason) if exc.errno in _NO_ROOM else StorageUnavailable(reason)
+    return StorageFull(reason) if exc.errno in NO_ROOM else StorageUnavailable(reason)
 
 
 async def result_of(future: Future[_T]) -> _T:

@@ -8,6 +8,7 @@ from moorage.auth.passwords import FILE_LIMIT_BYTES as USERS_LIMIT_BYTES
 from moorage.auth.passwords import PasswordFile
 from moorage.auth.watched import Watched
 from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import reason_of
 from moorage.token_server.rules import FILE_LIMIT_BYTES as RULES_LIMIT_BYTES
 from moorage.token_server.rules import Rules, RulesInvalid
 from moorage.token_server.settings import Settings
@@ -46,6 +47,7 @@ def reading(key: str, path: str) -> Iterator[None]:
         mistakes = [Mistake(f"{path}: {mistake.path}", mistake.message) for mistake in exc.mistakes]
         raise ConfigurationError(mistakes) from None
     except OSError as exc:
-        raise ConfigurationError([Mistake(key, f"cannot use {exc.filename or path}: {exc.strerror}")]) from None
+        file = exc.filename or path
+        raise ConfigurationError([Mistake(key, f"cannot use {file}: {reason_of(exc, file, 'read')}")]) from None
     except ValueError as exc:
         raise ConfigurationError([Mistake(key, f"{path} cannot be used: {exc}")]) from None

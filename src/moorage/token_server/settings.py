@@ -11,6 +11,7 @@ from moorage.config.documents import NotYAML, plain, read_document
 from moorage.config.messages import mistakes_of
 from moorage.config.section import Duration, Required, Section, Text, now
 from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import reason_of
 from moorage.token_server.key_ring import LIFETIME_LIMIT
 
 _LEAST = timedelta(minutes=1)
@@ -72,7 +73,7 @@ class Settings(Section):
             value = plain(read_document(content.decode("utf-8-sig")))
             found = cls.model_validate({} if value is None else value)
         except OSError as exc:
-            raise ConfigurationError([Mistake("", f"cannot read {path}: {exc.strerror}")]) from None
+            raise ConfigurationError([Mistake("", f"cannot read {path}: {reason_of(exc, path, 'read')}")]) from None
         except UnicodeDecodeError:
             raise ConfigurationError([Mistake("", f"{path} is not UTF-8 text")]) from None
         except NotYAML as exc:

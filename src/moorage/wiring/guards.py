@@ -10,10 +10,12 @@ from moorage.auth.bearer import Realm, TokenGuard
 from moorage.auth.guards import Guard, OpenGuard, SillyGuard
 from moorage.auth.issuer import IssuerKeys, watch_bundle, watch_jwks
 from moorage.auth.passwords import FILE_LIMIT_BYTES, PasswordFile
+from moorage.auth.pem import said_of_text
 from moorage.auth.tokens import ALGORITHMS, Verifier
 from moorage.auth.watched import Watched
 from moorage.config import Config, HtpasswdAuth, NoAuth, SillyAuth, TokenAuth
 from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import reason_of
 
 _REDIRECT_PATH = "/auth/token"
 """Source: GitLab features TOK-011."""
@@ -72,24 +74,26 @@ def concerns(config: Config) -> Iterator[str]:
 
 
 def _keys(auth: TokenAuth) -> IssuerKeys:
-    with _reading("auth.token.rootcertbundle"):
+    with _reading("auth.token.rootcertbundle", auth.rootcertbundle):
         bundle = watch_bundle(Path(auth.rootcertbundle)) if auth.rootcertbundle else None
-    with _reading("auth.token.jwks"):
+    with _reading("auth.token.jwks", auth.jwks):
         jwks = watch_jwks(Path(auth.jwks)) if auth.jwks else None
     return IssuerKeys(bundle, jwks)
 
 
 def _users(auth: HtpasswdAuth) -> Watched[PasswordFile]:
-    with _reading("auth.htpasswd.path"):
+    with _reading("auth.htpasswd.path", auth.path):
         return Watched(Path(auth.path), PasswordFile.parse, limit_bytes=FILE_LIMIT_BYTES)
 
 
 @contextmanager
-def _reading(path: str) -> Iterator[None]:
+def _reading(path: str, file: str) -> Iterator[None]:
+    if said := said_of_text(file):
+        raise ConfigurationError([Mistake(path, said)])
     try:
         yield
     except OSError as exc:
-        message = f"{exc.filename} cannot be read: {exc.strerror}"
+        message = f"{exc.filename} cannot be read: {reason_of(exc, exc.filename, 'read')}"
         raise ConfigurationError([Mistake(path, message)]) from None
     except ValueError as exc:
         message = f"the file cannot be used: {exc}"

@@ -1,10 +1,12 @@
 """The storage that a configuration names. Light to import: a command that only needs storage need not wait for more."""
 
+import os
 from pathlib import Path
 
 from moorage.config import Config, FilesystemDriver, InmemoryDriver
 from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import lacks, need_of
 from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES, Room
 from moorage.storage import filesystem, memory
 from moorage.storage.base import StorageDriver
@@ -14,15 +16,28 @@ def storage_driver(config: Config) -> StorageDriver:
     """The storage that *config* names.
 
     Raises:
-        ConfigurationError: this version does not have that driver.
+        ConfigurationError: this version does not have that driver, or its folder may not be read.
     """
     driver = config.storage.driver
     if isinstance(driver, FilesystemDriver):
-        return filesystem.FilesystemDriver(Path(driver.rootdirectory))
+        root = Path(driver.rootdirectory)
+        check_rights(root)
+        return filesystem.FilesystemDriver(root)
     if isinstance(driver, InmemoryDriver):
         return memory.MemoryDriver()
     msg = "this storage driver is accepted, not implemented yet; use filesystem"
     raise ConfigurationError([Mistake("storage", msg)])
+
+
+def check_rights(root: Path) -> None:
+    """See that the storage folder, if it is there, may be read; who may only read it can still serve pulls.
+
+    Raises:
+        ConfigurationError: it may not; who needs which right.
+    """
+    if lacks(root, "read") or (root.is_dir() and not os.access(root, os.X_OK)):
+        message = f"{root} cannot be used as a folder: Permission denied; {need_of(root, 'read')}"
+        raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)])
 
 
 def room_for(config: Config, store: Store) -> Room:

@@ -231,7 +231,9 @@ class Client:
         cause = self.cause(touched.keys, [(name, Tag(text)) for name, text in touched.tags])
         places = {key.name for key in touched.keys if key.kind == "manifest"}
         with self.ledger.removing(touched.keys), self.ledger.shaking(places):
-            await self.services.history.undo_request(request_id, actor=None, cause=cause, partial=False, dry_run=False)
+            await self.services.history.undo_request(
+                request_id, actor=None, repository=None, cause=cause, partial=False, dry_run=False
+            )
 
     async def look(self, name: RepositoryName, tag: Tag) -> None:
         """Find out what one of its tags is."""

@@ -107,11 +107,11 @@ def test_down_asks_first(tmp_path: Path) -> None:
     question = "Preparing to apply the above down migrations. Are you sure? [y/N] "
     for answer in ("n\n", "\n", "yess\n"):
         kept = moorage("database", "migrate", "down", "-n", "1", *where, stdin=answer)
-        assert (kept.status, kept.stdout) == (0, f"pre-deployment:\n{LAST}\n{question}")
+        assert (kept.status, kept.stdout, kept.stderr) == (0, f"pre-deployment:\n{LAST}\n", question)
     nobody = moorage("database", "migrate", "down", *where)
     assert (nobody.status, nobody.stderr) == (
         1,
-        "error: there is nobody to answer: give --force to go on without a question\n",
+        f"{question}\nerror: there is nobody to answer: give --force to go on without a question\n",
     )
     assert said("database", "migrate", "down", "--dry-run", *where).splitlines() == ["pre-deployment:", *NAMES[::-1]]
     assert said("database", "migrate", "version", *where).startswith(f"pre-deployment:{LAST}\n")

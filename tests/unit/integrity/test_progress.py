@@ -1,6 +1,8 @@
 """How far a check is: what is kept of it, and what comes of what cannot be read."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -157,3 +159,17 @@ def test_a_new_report_replaces_an_old_one(tmp_path: Path) -> None:
     report.settle()
     report.close()
     assert subjects(path) == ["/0"]
+
+
+@pytest.mark.parametrize("mode", [None, 0o640])
+async def test_a_report_is_its_owners_unless_it_was_there_with_another_mode(tmp_path: Path, mode: int | None) -> None:
+    path = tmp_path / "report"
+    before = os.umask(0)
+    try:
+        if mode is not None:
+            path.touch()
+            path.chmod(mode)
+        report_of(new_state(store="layout", verifies=True), path).close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == (mode or 0o600)

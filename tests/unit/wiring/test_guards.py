@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from moorage.auth.basic import PasswordGuard
 from moorage.auth.bearer import TokenGuard
@@ -16,6 +17,9 @@ from support.tokens import Issuer, certificate, pem, rsa_key
 from unit.auth.test_passwords import hashed
 
 JWKS = b'{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
+WHOLE = pem(certificate(rsa_key("whole")))
+DER = certificate(rsa_key("whole")).public_bytes(Encoding.DER)
+KEY = rsa_key("whole").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 LOOPBACK = ["127.0.0.1:5000", "localhost:5000", "[::1]:5000", "127.5.5.5:1"]
 ELSEWHERE = [":5000", "0.0.0.0:5000", "[::]:5000", "192.0.2.1:5000", "registry.example:5000", "localhost.example:1"]
 
@@ -63,7 +67,32 @@ def test_each_scheme_has_its_guard(tmp_path: Path, file: Callable[[bytes], Path]
     ("auth", "content", "said"),
     [
         (lambda path: token(rootcertbundle=path), None, "auth.token.rootcertbundle: * cannot be read: No such file"),
-        (lambda path: token(rootcertbundle=path), b"", "auth.token.rootcertbundle: the file cannot be used: it has no"),
+        (
+            lambda path: token(rootcertbundle=path),
+            b"",
+            "auth.token.rootcertbundle: the file cannot be used: it is empty",
+        ),
+        (
+            lambda path: token(rootcertbundle=path),
+            DER,
+            "auth.token.rootcertbundle: the file cannot be used: it is DER, not PEM; openssl x509",
+        ),
+        (
+            lambda path: token(rootcertbundle=path),
+            KEY,
+            "it has no certificate, but PRIVATE KEY; at least one is needed, in PEM",
+        ),
+        (
+            lambda path: token(rootcertbundle=path),
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "it is damaged: a certificate in it cannot be read; write it anew",
+        ),
+        (
+            lambda path: token(rootcertbundle=path),
+            WHOLE.rstrip() + WHOLE,
+            "it has two blocks on one line, line",
+        ),
+        (lambda path: token(rootcertbundle=path), WHOLE[:-30], "it ends in the middle of a block"),
         (lambda path: token(rootcertbundle=path), b"x" * (2 << 20), "it has more than 1048576 bytes"),
         (
             lambda path: token(rootcertbundle=path),
@@ -86,6 +115,23 @@ def test_a_file_that_cannot_be_used_stops_the_start(
         with pytest.raises(ConfigurationError) as caught:
             check(read(auth(path)))
         assert said.replace("*", str(path)) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("auth", "key"),
+    [
+        (lambda path: token(rootcertbundle=path), "auth.token.rootcertbundle"),
+        (lambda path: token(jwks=path), "auth.token.jwks"),
+        (htpasswd, "auth.htpasswd.path"),
+    ],
+)
+def test_the_text_of_a_file_is_no_path_and_is_not_shown(auth: Callable[[Path], str], key: str) -> None:
+    config = read(auth(Path("-----BEGIN PRIVATE KEY----- MIIEvSECRET")))
+    for check in (guard, lambda config: list(concerns(config))):
+        with pytest.raises(ConfigurationError) as caught:
+            check(config)
+        assert f"{key}: is the text of a PEM file; a path is needed" in str(caught.value)
+        assert "SECRET" not in str(caught.value)
 
 
 class TestConcerns:

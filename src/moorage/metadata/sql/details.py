@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moorage.errors import NameUnknown, TagUnknown
+from moorage.metadata.aside import in_turns
 from moorage.metadata.base import Page
 from moorage.metadata.details import (
     Configuration,
@@ -77,7 +78,7 @@ class SqlDetails(Details):
         rows = await self._listed("tags", walk, selection.limit + 1)
         if not rows:
             await self.repository(name)
-        entries = [_entry(row) for row in rows[: selection.limit]]
+        entries = [_entry(row) async for row in in_turns(rows[: selection.limit])]
         has_more, has_other = len(rows) > selection.limit, False
         if entries and (selection.after is not None or selection.before is not None):
             has_other = bool(await self._listed("more", walk.turned(entries[0])))

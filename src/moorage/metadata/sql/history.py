@@ -21,7 +21,17 @@ from moorage.metadata.history import (
     Target,
 )
 from moorage.metadata.sql.changes import QUERIES, Place, Work
-from moorage.metadata.sql.undo import EVER, digest_at, hold, reason_of, repository_id, settle, undo_request, undo_tag
+from moorage.metadata.sql.undo import (
+    EVER,
+    Meant,
+    digest_at,
+    hold,
+    reason_of,
+    repository_id,
+    settle,
+    undo_request,
+    undo_tag,
+)
 from moorage.metadata.sql.values import digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
@@ -78,8 +88,11 @@ class SqlHistory(History):
             manifest_pulls=PullFacts() if key is None else await self._pulls("pulls_of_manifest", place_id, key),
         )
 
-    async def touched(self, request_id: str, *, actor: str | None = None) -> Sequence[RepositoryName]:
-        rows = await self._database.all(QUERIES["repositories_of_request"], request_id, actor)
+    async def touched(
+        self, request_id: str, *, actor: str | None = None, repository: RepositoryName | None = None
+    ) -> Sequence[RepositoryName]:
+        place_id = None if repository is None else await self._repository_id(repository)
+        rows = await self._database.all(QUERIES["repositories_of_request"], request_id, actor, place_id)
         if not rows:
             msg = "no change was made by a request of this id"
             raise RequestUnknown(msg, request=request_id)
@@ -110,16 +123,19 @@ class SqlHistory(History):
         request_id: str,
         *,
         actor: str | None = None,
+        repository: RepositoryName | None = None,
         cause: Cause,
         partial: bool = False,
         dry_run: bool = False,
     ) -> Outcome:
-        names = await self.touched(request_id, actor=actor)
+        names = await self.touched(request_id, actor=actor, repository=repository)
         async with self._undoing(names[0], dry_run=dry_run) as session:
-            rows = await session.all(QUERIES["repository_ids_of_request"], request_id, actor)
+            place_id = None if repository is None else await repository_id(session, repository)
+            meant = Meant(request_id, actor, place_id)
+            rows = await session.all(QUERIES["repository_ids_of_request"], *meant)
             await hold(session, [row[0] for row in rows])
             work = Work(session, _said(cause, f"undo of {request_id}"), self._clock())
-            await undo_request(work, request_id, actor)
+            await undo_request(work, meant)
             settle(work, partial=partial)
             if dry_run:
                 raise _Rehearsed

@@ -58,7 +58,8 @@ SELECT value FROM gc_review_after_defaults WHERE event = $1;
 
 -- repositories_of_request --
 SELECT DISTINCT coalesce(r.path, j.repository) FROM journal j LEFT JOIN repositories r ON r.id = j.repository_id
-WHERE j.request_id = $1 AND ($2::text IS NULL OR j.actor = $2::text) ORDER BY 1;
+WHERE j.request_id = $1 AND ($2::text IS NULL OR j.actor = $2::text)
+    AND ($3::bigint IS NULL OR j.repository_id = $3::bigint) ORDER BY 1;
 
 -- The last published first.
 -- published --
@@ -75,13 +76,15 @@ INSERT INTO journal (at, actor, request_id, reason, action, repository_id, repos
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- newest_of_request --
-SELECT max(id) FROM journal WHERE request_id = $1 AND ($2::text IS NULL OR actor = $2::text);
+SELECT max(id) FROM journal WHERE request_id = $1 AND ($2::text IS NULL OR actor = $2::text)
+    AND ($3::bigint IS NULL OR repository_id = $3::bigint);
 
 -- What one request changed, newest first, of some kinds.
 -- steps --
 SELECT id, repository_id, tag, from_digest, to_digest, detail FROM journal
-WHERE request_id = $1 AND ($5::text IS NULL OR actor = $5::text) AND id < $2 AND action = ANY($3)
-ORDER BY id DESC LIMIT $4;
+WHERE request_id = $1 AND ($2::text IS NULL OR actor = $2::text)
+    AND ($3::bigint IS NULL OR repository_id = $3::bigint) AND id < $4 AND action = ANY($5)
+ORDER BY id DESC LIMIT $6;
 
 -- What it changed more than once: such a thing counts once, from its first row's "from" to its last row's "to".
 -- repeated --
@@ -89,7 +92,8 @@ SELECT ends.repository_id, ends.kind, ends.tag, ends.digest, ends.last_id, first
 FROM (SELECT repository_id, kind, tag, digest, min(id) AS first_id, max(id) AS last_id
     FROM (SELECT id, repository_id, substr(action, 1, 3) AS kind, tag,
             CASE WHEN tag IS NULL THEN coalesce(from_digest, to_digest) END AS digest
-        FROM journal WHERE request_id = $1 AND ($2::text IS NULL OR actor = $2::text)) AS changes
+        FROM journal WHERE request_id = $1 AND ($2::text IS NULL OR actor = $2::text)
+            AND ($3::bigint IS NULL OR repository_id = $3::bigint)) AS changes
     GROUP BY repository_id, kind, tag, digest HAVING count(*) > 1) AS ends
 JOIN journal first ON first.id = ends.first_id;
 
@@ -111,7 +115,8 @@ WHERE b.digest = ANY($2) AND rb.repository_id = $1 AND rb.blob_id = b.id;
 SELECT id FROM repositories WHERE id = ANY($1);
 
 -- repository_ids_of_request --
-SELECT DISTINCT repository_id FROM journal WHERE request_id = $1 AND ($2::text IS NULL OR actor = $2::text);
+SELECT DISTINCT repository_id FROM journal WHERE request_id = $1 AND ($2::text IS NULL OR actor = $2::text)
+    AND ($3::bigint IS NULL OR repository_id = $3::bigint);
 
 -- lock_repository --
 SELECT path FROM repositories WHERE id = $1;

@@ -15,6 +15,7 @@ from moorage.metadata.sql.migrations.alembic import Steps
 from moorage.metadata.sql.migrations.chains import CHAINS, Applied, Chains, Direction, Step, refused
 from moorage.metadata.sql.migrations.plan import Wish, plan_down, plan_up
 from moorage.metadata.sql.schema import judge, needs_background
+from moorage.permissions import reason_of
 from moorage.sql.base import Database, Dialect
 from moorage.sql.postgres import PostgresDatabase
 from moorage.sql.postgres_connect import PostgresSettings
@@ -175,5 +176,5 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        msg = f"{folder} cannot be used as a folder: {exc.strerror}"
+        msg = f"{folder} cannot be used as a folder: {reason_of(exc, folder, 'write')}"
         raise DatabaseUnavailable(msg) from exc

@@ -69,16 +69,24 @@ async def hold(session: Session, repositories: Sequence[int]) -> None:
     await session.all(QUERIES["hold_repositories"], sorted(repositories))
 
 
-async def undo_request(work: Work, request_id: str, actor: str | None) -> None:
+class Meant(NamedTuple):
+    """Which changes are to be taken back: those of a request, of somebody, in a repository; None: of all."""
+
+    request_id: str
+    actor: str | None
+    place_id: int | None
+
+
+async def undo_request(work: Work, meant: Meant) -> None:
     """Take back what a request did, as far as nothing is in the way; see :meth:`History.undo_request`."""
-    newest = (await work.session.all(QUERIES["newest_of_request"], request_id, actor))[0][0]
+    newest = (await work.session.all(QUERIES["newest_of_request"], *meant))[0][0]
     if newest is None:
         msg = "no change was made by a request of this id"
-        raise RequestUnknown(msg, request=request_id)
-    repeated = await _repeated(work.session, request_id, actor)
+        raise RequestUnknown(msg, request=meant.request_id)
+    repeated = await _repeated(work.session, meant)
     sample: Step | None = None
     for kind, actions, take_back in _PASSES:
-        source = _Source(request_id, actor, newest, kind, [action.value for action in actions])
+        source = _Source(meant, newest, kind, [action.value for action in actions])
         async for steps in _pages(work, source, repeated):
             by_repository: dict[int, list[Step]] = {}
             for step in steps:
@@ -92,7 +100,7 @@ async def undo_request(work: Work, request_id: str, actor: str | None) -> None:
                     await take_back(work, place, those)
             await asyncio.sleep(0)  # Reads of other requests go on meanwhile.
     if work.outcome.total == 0 and work.outcome.left_count == 0:
-        raise await _already_undone(work.session, request_id, sample)
+        raise await _already_undone(work.session, meant.request_id, sample)
 
 
 async def undo_tag(work: Work, place: Place, tag: Tag, target: Target, *, expected: Expected | None) -> None:
@@ -202,8 +210,7 @@ _PASSES: Sequence[tuple[str, Sequence[Action], _Pass]] = (
 class _Source:
     """Which rows of the journal a pass is about."""
 
-    request_id: str
-    actor: str | None
+    meant: Meant
     newest: int
     """Later rows are the undo's own, if it has the same request id."""
     kind: str
@@ -213,7 +220,7 @@ class _Source:
 async def _pages(work: Work, source: _Source, repeated: Mapping[_Key, _Repeated]) -> AsyncIterator[list[Step]]:
     last = source.newest + 1
     while True:
-        arguments = (source.request_id, last, source.actions, BATCH, source.actor)
+        arguments = (*source.meant, last, source.actions, BATCH)
         rows = await work.session.all(QUERIES["steps"], *arguments)
         steps = [step for row in rows if (step := _step(row, source.kind, repeated)) is not None]
         differing = [step for step in steps if step.before != step.after]
@@ -233,9 +240,9 @@ def _step(row: Row, kind: str, repeated: Mapping[_Key, _Repeated]) -> Step | Non
     return Step(row_id, place_id, tag, first if found is None else found.before, last)
 
 
-async def _repeated(session: Session, request_id: str, actor: str | None) -> Mapping[_Key, _Repeated]:
+async def _repeated(session: Session, meant: Meant) -> Mapping[_Key, _Repeated]:
     found = {}
-    rows = await session.all(QUERIES["repeated"], request_id, actor)
+    rows = await session.all(QUERIES["repeated"], *meant)
     for place_id, kind, tag, digest, last_id, before, detail in rows:
         found[(place_id, kind, tag, _bytes(digest))] = _Repeated(last_id, _states(before, None, detail)[0])
     return found

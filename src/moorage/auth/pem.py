@@ -27,6 +27,16 @@ def fault_of(data: bytes) -> str:
     return next(filter(None, (_crowded(data, mark) for mark in marks)), "") or _unpaired(marks)
 
 
+def said_of_text(path: str) -> str:
+    """What is wrong with a path that is no path, but the text of a PEM file; empty if it is none.
+
+    The text is never shown: it may be a private key.
+    """
+    if "-----BEGIN" not in path:
+        return ""
+    return "is the text of a PEM file; a path is needed: write the text into a file, and name that"
+
+
 def kinds_of(data: bytes) -> str:
     """The kinds of blocks in it, as a part of a sentence; empty if there are none."""
     kinds = list(dict.fromkeys(mark[2].decode() for mark in _MARK.finditer(data) if mark[1] == b"BEGIN"))

@@ -4,7 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# More than there are processors: much of the time of a test is waiting.
+JOBS ?= 3
 
 .PHONY: help setup run test test-quick soak lint fix bench docs pins clean
 

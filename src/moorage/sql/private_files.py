@@ -15,6 +15,8 @@ def make_private(path: Path) -> None:
     use, and nobody else, was made so by its administrator, and stays. What cannot be changed is left: whoever opens
     it then says what is wrong.
     """
+    if str(path) == ":memory:":  # SQLite's name for no file at all.
+        return
     with contextlib.suppress(OSError):
         # Never a file that is there: to close a descriptor of it ends all locks that SQLite has in this process.
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))

@@ -41,3 +41,9 @@ def test_the_locks_that_this_process_has_on_a_database_are_kept(tmp_path: Path) 
         command = [sys.executable, "-c", script, str(path)]
         found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert "database is locked" in found.stderr
+
+
+def test_a_database_without_a_file_makes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_private(Path(":memory:"))
+    assert not list(tmp_path.iterdir())

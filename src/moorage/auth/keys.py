@@ -25,8 +25,8 @@ from cryptography.x509 import verification
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from moorage.auth.pem import fault_of, kinds_of
 from moorage.auth.serials import load_certificates, with_serial
+from moorage.pem import fault_of, kinds_of
 
 Key = RSAKey | ECKey | OKPKey
 

@@ -3,9 +3,9 @@
 import http.client
 import ssl
 
-from moorage.auth.pem import said_of_text
 from moorage.client.places import host_of
 from moorage.errors import MoorageError
+from moorage.pem import said_of_text
 from moorage.permissions import reason_of
 
 _EXPIRED, _NOT_YET_VALID = 10, 9

@@ -10,9 +10,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from moorage.auth.pem import fault_of, kinds_of, said_of_text
 from moorage.auth.serials import load_certificates
 from moorage.errors import ConfigurationError, Mistake
+from moorage.pem import fault_of, kinds_of, said_of_text
 from moorage.permissions import reason_of
 
 _SIZE_LIMIT_BYTES = 4 << 20

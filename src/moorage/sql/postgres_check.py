@@ -4,8 +4,8 @@ from pathlib import Path
 
 import asyncpg
 
-from moorage.auth.pem import said_of_text
 from moorage.errors import ConfigurationError, DatabaseUnavailable, Mistake
+from moorage.pem import said_of_text
 from moorage.permissions import reason_of
 from moorage.sql.postgres_connect import PostgresSettings, addresses_of, describe, open_connection
 from moorage.sql.postgres_errors import VENDOR_ERRORS

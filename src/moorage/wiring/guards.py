@@ -10,11 +10,11 @@ from moorage.auth.bearer import Realm, TokenGuard
 from moorage.auth.guards import Guard, OpenGuard, SillyGuard
 from moorage.auth.issuer import IssuerKeys, watch_bundle, watch_jwks
 from moorage.auth.passwords import FILE_LIMIT_BYTES, PasswordFile
-from moorage.auth.pem import said_of_text
 from moorage.auth.tokens import ALGORITHMS, Verifier
 from moorage.auth.watched import Watched
 from moorage.config import Config, HtpasswdAuth, NoAuth, SillyAuth, TokenAuth
 from moorage.errors import ConfigurationError, Mistake
+from moorage.pem import said_of_text
 from moorage.permissions import reason_of
 
 _REDIRECT_PATH = "/auth/token"

@@ -7,7 +7,6 @@ The system calls get strings, not :class:`~pathlib.Path`: building one costs mor
 import asyncio
 import contextlib
 import errno
-import itertools
 import os
 import secrets
 import stat
@@ -51,6 +50,7 @@ from moorage.storage.folders import (
     SettledFolders,
     in_folder,
     list_folder,
+    make_root,
     put_back,
     remove_small,
     remove_tree,
@@ -112,7 +112,7 @@ class FilesystemDriver(StorageDriver):
         self._settled = SettledFolders(self._root)
         self._watch: Watch | None = None
         try:
-            self._make_root(root.absolute())
+            make_root(root.absolute(), sync=fsync)
         except OSError as exc:
             raise as_storage_error(exc, str(root), must_exist=False) from exc
 
@@ -283,13 +283,6 @@ class FilesystemDriver(StorageDriver):
         if None in found:
             self._check_place()
         return found
-
-    def _make_root(self, root: Path) -> None:
-        missing = list(itertools.takewhile(lambda folder: not folder.exists(), (root, *root.parents)))
-        root.mkdir(parents=True, exist_ok=True)
-        if self._fsync:
-            for folder in missing:
-                sync_folder(str(folder.parent))
 
     def _put(self, target: str, content: bytes, *, sync: bool) -> None:
         folder = target.rpartition("/")[0]

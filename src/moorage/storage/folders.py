@@ -12,6 +12,7 @@ import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from moorage.storage.base import Entry, is_name
 
@@ -89,6 +90,14 @@ class SettledFolders:
                 replaced = self._held.popitem(last=False)[1]
         if replaced is not None:
             os.close(replaced)
+
+
+def make_root(root: Path, *, sync: bool) -> None:
+    """Make a folder with those above it; with *sync*, the new names are on the disk on return."""
+    missing = list(itertools.takewhile(lambda folder: not folder.exists(), (root, *root.parents)))
+    root.mkdir(parents=True, exist_ok=True)
+    for folder in missing if sync else ():
+        sync_folder(str(folder.parent))
 
 
 def sync_folder(folder: str) -> None:

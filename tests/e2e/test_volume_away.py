@@ -31,9 +31,9 @@ def test_pushes_are_refused_while_the_volume_is_away_and_go_on_by_themselves(kin
         # What the database can answer by itself is right still: it does not know these blobs, and has the first image.
         assert wire.put_manifest("app", "2", second.manifest).status == (400 if kind == "sqlite" else 503)
         assert wire.manifest("app", "1").status == (200 if kind == "sqlite" else 503)
-        blob = build_image("first").blobs[0].digest
-        assert wire.blob("app", blob).status == 503
-        assert wire.request("HEAD", f"/v2/app/blobs/{blob}").status == 503
+        digest = build_image("first").blobs[0].digest
+        assert wire.blob("app", digest).status == 503
+        assert wire.request("HEAD", f"/v2/app/blobs/{digest}").status == 503
         assert not list(data.rglob("*"))
         data.rmdir()
         away.rename(data)

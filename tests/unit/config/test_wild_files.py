@@ -4,7 +4,6 @@ They are our own; that other registries read them was looked up in their parsers
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,7 +71,7 @@ REFUSED = {
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Path]:
+def machine(tmp_path: Path) -> Path:
     """A folder with what the files name below ``/files`` and ``/data``."""
     made = Authority(tmp_path / "ca").certify("registry.example.com")
     files = tmp_path / "files"

@@ -29,7 +29,10 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc
 NEVER_ANSWERED = {errors.MoorageError, errors.Refused, errors.BackendError, errors.ConfigurationError}
 """Parents that nobody raises, and what stops the start instead of being an answer."""
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "changelog.d" / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "changelog.d/README.md")),
+    *sorted(DOCS.rglob("*.md")),
+]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 CODE = [path for folder in ("src", "tests", "scripts", "bench") for path in sorted((ROOT / folder).rglob("*.py"))]
 

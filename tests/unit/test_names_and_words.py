@@ -1,0 +1,81 @@
+"""Names and words of the package: a class name means one class, and a docstring says what is there."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "moorage"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+QUESTIONS = {"What", "How", "Whether", "Who", "Which", "Where"}
+
+SHARED_NAMES = {
+    "AccessLog",
+    "Action",
+    "Address",
+    "Change",
+    "Database",
+    "Details",
+    "Endpoint",
+    "Entry",
+    "FilesystemDriver",
+    "History",
+    "Kind",
+    "Log",
+    "Manifests",
+    "Obstacle",
+    "Outcome",
+    "Pace",
+    "Place",
+    "Platform",
+    "Progress",
+    "Pulls",
+    "Quarantine",
+    "Query",
+    "Renames",
+    "Report",
+    "Reports",
+    "Rules",
+    "Run",
+    "Session",
+    "Settings",
+    "Sizes",
+    "Step",
+    "Steps",
+    "TagState",
+    "Unreadable",
+    "Work",
+    "Written",
+}
+"""Class names that two modules still have. This list only gets shorter."""
+
+
+def class_names(path: Path) -> Iterator[str]:
+    return (
+        node.name
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+
+
+def test_a_class_name_means_one_class() -> None:
+    counts = Counter(name for path in SOURCES for name in class_names(path))
+    assert {name for name, number in counts.items() if number > 1} == SHARED_NAMES
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for statement in node.body:
+                match statement:
+                    case ast.Expr(ast.Constant(str(text))):
+                        yield statement.lineno, text
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=[str(path.relative_to(PACKAGE)) for path in SOURCES])
+def test_a_docstring_is_no_question(path: Path) -> None:
+    opening = [(line, text.split()[0].strip(".,:;")) for line, text in docstrings(path) if text.strip()]
+    assert [f"{path.name}:{line} opens with {word}" for line, word in opening if word in QUESTIONS] == []

@@ -11,7 +11,7 @@ from support.daemon import Daemon
 from support.logging_as_before import logging_as_before
 from support.loop_watch import environment
 from support.postgres import Postgres
-from support.surroundings import isolate, new_folder, remove_folder
+from support.surroundings import hear_interrupts, isolate, new_folder, remove_folder
 
 # The machine may be busy with other tests: how long an example takes says nothing.
 settings.register_profile("moorage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give this process, and all that it starts, a home of its own."""
     config.stash[_HOME] = new_folder()
     isolate(os.environ, config.stash[_HOME])
+    hear_interrupts()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -7,6 +7,7 @@ the container clients that no variable moves are replaced in a mount namespace o
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
@@ -44,6 +45,12 @@ def isolate(environ: MutableMapping[str, str], folder: Path) -> None:
         environ[name] = str(folder / place)
     # podman and buildah refuse a folder that is named and has no such file.
     (folder / "docker" / "config.json").write_text("{}")
+
+
+def hear_interrupts() -> None:
+    """Let programs that this process starts end by SIGINT: a shell starts what runs in the background deaf to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def new_folder() -> Path:

@@ -388,7 +388,7 @@ class TestGuessing:
 
     async def test_no_log_line_holds_a_password(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
         await world.refused(basic("ada", "hunter2"), GUESSING)
-        written = capsys.readouterr().out
+        written = capsys.readouterr().err
         assert "wrong password" in written
         assert GUESSING in written
         assert "hunter2" not in written

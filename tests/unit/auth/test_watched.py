@@ -73,7 +73,7 @@ def test_a_change_that_cannot_be_used_leaves_what_was(
     for _ in range(3):
         clock.now += 1
         assert watched.get() == 1
-    assert capsys.readouterr().out.count("cannot be used") == 1  # Once, not each second.
+    assert capsys.readouterr().err.count("cannot be used") == 1  # Once, not each second.
     replace(path, b"2")
     clock.now += 1
     assert watched.get() == 2

@@ -93,7 +93,7 @@ class TestSecrets:
         self, states: UploadStates, advice: str | None, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert states.read(NAME, ID, self.TEXT) is None
-        written = capsys.readouterr().out
+        written = capsys.readouterr().err
         assert (advice in written) if advice else (written == "")
 
     def test_it_is_told_once_a_minute(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,12 +101,12 @@ class TestSecrets:
         states = UploadStates(b"another", shared="another", monotonic=lambda: now)
         for _ in range(5):
             states.read(NAME, ID, self.TEXT)
-        assert capsys.readouterr().out.count("another secret") == 1
+        assert capsys.readouterr().err.count("another secret") == 1
         now += 61
         states.read(NAME, ID, self.TEXT)
-        assert capsys.readouterr().out.count("another secret") == 1
+        assert capsys.readouterr().err.count("another secret") == 1
 
     @pytest.mark.parametrize("text", ["", "a", "AAAA", "A" * 30, "!" * 60])
     def test_what_is_no_state_is_not_told(self, text: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert UploadStates(b"another", shared="another").read(NAME, ID, text) is None
-        assert capsys.readouterr().out == ""
+        assert capsys.readouterr().err == ""

@@ -77,7 +77,7 @@ def test_a_mistake_of_ours_does_not_end_the_renewals(tmp_path: Path, capsys: pyt
     issuing.stop()
     issuing.join(10)
     assert not issuing.is_alive()
-    assert "looking after certificates crashed" in capsys.readouterr().out
+    assert "looking after certificates crashed" in capsys.readouterr().err
 
 
 def test_a_damaged_certificate_leaves_the_one_that_is_shown(
@@ -92,7 +92,7 @@ def test_a_damaged_certificate_leaves_the_one_that_is_shown(
     tls.refresh()
     tls.refresh()
     assert tls._contexts[HOST] is before
-    assert capsys.readouterr().out.count("a certificate cannot be used") == 1
+    assert capsys.readouterr().err.count("a certificate cannot be used") == 1
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])

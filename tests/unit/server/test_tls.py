@@ -153,7 +153,7 @@ async def test_new_files_that_cannot_be_used_leave_the_old_ones_and_are_logged_o
             pair.certificate.write_bytes({"empty": b"", "cut": good[:300], "nonsense": b"\0" * 1000}[fault])
     for _ in range(4):
         tls.refresh()
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert said.count("the old one stays") == 1
     assert str(pair.certificate) in said
     async with serving(tls, authority) as server:

@@ -200,7 +200,7 @@ class RequestUnknown(Refused):
 
 
 class UndoConflict(Refused):
-    """What should be taken back was changed since by somebody else. Nothing was changed."""
+    """An undo of things that somebody else has changed since. Nothing was changed."""
 
 
 class AlreadyUndone(Refused):
@@ -277,7 +277,7 @@ class RangeNotSatisfiable(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a client should send instead: one ``WWW-Authenticate`` value."""
+    """A demand for other credentials: one ``WWW-Authenticate`` value."""
 
     header: str
 

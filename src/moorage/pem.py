@@ -1,4 +1,4 @@
-"""What is wrong with the text of a PEM file, before anybody looks at what is in it.
+"""Faults in the text of a PEM file, found before anybody looks at what is in it.
 
 OpenSSL passes over whatever does not stand on lines of its own, so that a file may be taken by one reader, and be
 empty or cut to its first part for another.
@@ -15,7 +15,7 @@ _KINDS_LIMIT = 5
 
 
 def fault_of(data: bytes) -> str:
-    """What is wrong, with what would be right; empty if nothing is."""
+    """Say what is wrong, and what would be right; empty if nothing is wrong."""
     if not data.strip():
         return "is empty"
     if data.startswith(_WIDE):
@@ -28,7 +28,7 @@ def fault_of(data: bytes) -> str:
 
 
 def said_of_text(path: str) -> str:
-    """What is wrong with a path that is no path, but the text of a PEM file; empty if it is none.
+    """Say what is wrong with a path that is no path, but the text of a PEM file; empty if it is none.
 
     The text is never shown: it may be a private key.
     """

@@ -11,17 +11,17 @@ from moorage.errors import StorageFull
 
 MIB: Final = 1 << 20
 STORAGE_FLOOR_BYTES: Final = MIB
-"""Where blobs are. A deletion writes next to nothing there."""
+"""Bytes that are kept free where blobs are. A deletion writes next to nothing there."""
 DATABASE_FLOOR_BYTES: Final = 16 * MIB
-"""Where an SQLite file is: 4 MiB for its log until that is used again from its beginning, as much for the longest
-transaction beside it, and the rest for what the file itself grows by while deletions note what they took."""
+"""Bytes to keep free for an SQLite file: 4 MiB for its log until that is used again from its beginning, as many for the
+longest transaction beside it, and the rest for what the file itself grows by while deletions note what they took."""
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of the system that mean a full disk: a quota is one, and so is a limit on a file's size."""
 
 _FRESH_S = 1.0
 _FRESH_BYTES = MIB // 4
-"""How long one look holds, and for how many bytes of pieces: a crowd of uploads is stopped near the floor."""
+"""Seconds, and bytes of pieces, for which one look holds: a crowd of uploads is stopped near the floor."""
 
 
 class Room:

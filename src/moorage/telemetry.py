@@ -31,7 +31,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
-    """Where the log goes and how it looks (the ``log`` section)."""
+    """Settings for where the log goes and how it looks (the ``log`` section)."""
 
     level: str = "info"
     formatter: str = "json"
@@ -42,7 +42,7 @@ class LogSettings:
 
 
 class Log(Protocol):
-    """What our code uses of a structlog logger."""
+    """The part of a structlog logger that our code uses."""
 
     def debug(self, event: str, **fields: object) -> object:
         """Say what happened, for somebody who looks for a mistake."""
@@ -140,7 +140,7 @@ class AccessLog:
 
     @property
     def is_enabled(self) -> bool:
-        """Whether lines are written: the level may change."""
+        """Return whether lines are written: the level may change."""
         return self._is_on and _level[0] <= LEVELS["info"]
 
     def write(self, record: AccessRecord) -> None:

@@ -1,4 +1,4 @@
-"""How commands show amounts to people: all of them in the same units and words."""
+"""Amounts as commands show them to people: all of them in the same units and words."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _KIBI = 1024

@@ -1,4 +1,4 @@
-"""How ``moorage serve`` and offline garbage collection keep out of each other's way: see ``storage/atwork.py``."""
+"""Announcements that keep ``moorage serve`` and offline garbage collection apart: see ``storage/atwork.py``."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What ``moorage background-migrate`` does, and how the answers look."""
+"""Runs of ``moorage background-migrate``, and the output."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""How a check looks: bars while it runs, and what it has found."""
+"""Output of a check: bars while it runs, and then its findings."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What ``moorage check`` does: which registry is meant, how it goes on, and how the answer looks."""
+"""Runs of ``moorage check``: the choice of the registry, the way to go on with an old check, and the output."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ NO_DIFFERENCES, DIFFERENCES, NOT_DONE = 0, 1, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the command line asks for."""
+    """Options from the command line."""
 
     verifies: bool = False
     repairs: bool = False

@@ -1,4 +1,4 @@
-"""Which metadata store a start uses: by the configuration, the lock files in storage, and what there is already.
+"""Choice of a start's metadata store: by the configuration, the lock files in storage, and what there is already.
 
 Decided once, before there are workers. What each refusal means to a person, and what to do, is in
 ``docs/how-to/switch-to-the-database.md``; why two nodes cannot get past each other, in ``storage/locks.py``.
@@ -73,7 +73,7 @@ async def _choose(config: Config, prepare: Prepare, inspect: Inspect | None) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choosing:
-    """What a choice is made from."""
+    """Everything that a choice is made from."""
 
     storage: StorageDriver
     database: Database
@@ -81,9 +81,9 @@ class Choosing:
     inspect: Inspect | None = None
     """None: whether the two belong together is not looked at."""
     enforces: bool = True
-    """Whether lock files decide, and are written; if not, what they would refuse is a warning."""
+    """True if lock files decide, and are written; if not, what they would refuse is only a warning."""
     usual_sqlite: Path | None = None
-    """Where a start without a configuration keeps its database."""
+    """Place of the database for a start without a configuration."""
 
     async def store(self) -> Store:
         """See :func:`choose`."""
@@ -237,7 +237,7 @@ def _lost(path: str) -> Mistake:
 
 
 def _has_content(path: Path) -> bool:
-    """Whether a file is there and holds something: an empty one is what a failed copy leaves."""
+    """Return whether a file is there and is not empty: a failed copy leaves an empty one."""
     try:
         return path.stat().st_size > 0
     except FileNotFoundError:

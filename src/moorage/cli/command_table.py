@@ -16,7 +16,7 @@ class CommandRow(NamedTuple):
     line: str
     """For the list of commands: whole on a terminal of 80 columns."""
     takes_go_flags: bool = False
-    """Whether scripts written for GitLab's registry call it: with ``--dry-run=true``."""
+    """True if scripts written for GitLab's registry call it: with ``--dry-run=true``."""
 
 
 class CommandNote(NamedTuple):

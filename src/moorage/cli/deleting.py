@@ -1,4 +1,4 @@
-"""What ``moorage tag delete`` does: by our own API, which can be undone; where there is none, tag by tag."""
+"""Runs of ``moorage tag delete``: by our own API, which can be undone; where there is none, tag by tag."""
 
 import json
 import sys
@@ -61,7 +61,7 @@ def _missing(remote: Remote, repository: str, selection: Mapping[str, Any]) -> S
 
 
 def _is_absent(exc: CommandFailed) -> bool:
-    """Whether our API is not there: Moorage without a database says so, and others do not know the path."""
+    """Return whether our API is missing: Moorage without a database says so, and others do not know the path."""
     return exc.code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 

@@ -1,4 +1,4 @@
-"""What a start would say of a configuration before it does anything: files and strangers."""
+"""Mistakes and warnings of a start, found before it does anything: about files, and about access by strangers."""
 
 import dataclasses
 import errno

@@ -1,4 +1,4 @@
-"""What ``moorage garbage-collect`` does, and how the answers look."""
+"""Runs of ``moorage garbage-collect``, and the output."""
 
 import asyncio
 import dataclasses
@@ -88,7 +88,7 @@ def _collect(config: Config, options: OfflineOptions, reports: Reports) -> Total
 
 
 class _RateColumn(ProgressColumn):
-    """How many a second."""
+    """Number per second."""
 
     def render(self, task: Task) -> Text:
         """See rich."""

@@ -1,4 +1,4 @@
-"""How ``moorage gc`` says things: tables, and sentences as a colleague would say them."""
+"""Output of ``moorage gc``: tables, and sentences as a colleague would say them."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence

@@ -42,7 +42,7 @@ class CommandFlag:
 
 @dataclass(slots=True)
 class ParsedFlags:
-    """What was given: options by their names, and the other words."""
+    """Parsed words of a command line: options by their names, and the other words."""
 
     values: dict[str, str] = field(default_factory=dict)
     rest: list[str] = field(default_factory=list)

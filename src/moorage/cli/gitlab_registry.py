@@ -88,7 +88,7 @@ ROOT = GitLabCommand(
 class _Found:
     path: list[GitLabCommand]
     words: list[str] = field(default_factory=list)
-    """What is left for the command itself."""
+    """Words that are left for the command itself."""
 
     @property
     def command(self) -> GitLabCommand:

@@ -1,4 +1,4 @@
-"""What ``moorage database migrate`` does: which database is meant, and how the answers look. Words: GitLab's."""
+"""Runs of ``moorage database migrate``: the choice of the database, and the output. Words: GitLab's."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ def locate(config: Path | None, data: Path | None) -> Where:
 
 
 def wish(pre: int | None, post: int | None, *, skip_post: bool) -> Wish:
-    """What the limits ask for: one alone leaves the other kind out, and 0 alone is no limit. Source: features CLI-004.
+    """Read the limits: one alone leaves the other kind out, and 0 alone is no limit. Source: features CLI-004.
 
     Raises:
         ConfigurationError: a limit below 0, or two of which one is below 1.

@@ -15,7 +15,7 @@ _KEY = "auth.token.server"
 
 
 def open_tokens(config: Config) -> "TokenServer | None":
-    """What gives tokens, with its files read and its keys made; None if the registry does not.
+    """Open the registry's own token server, with its files read and its keys made; None if it has none.
 
     Raises:
         ConfigurationError: a file cannot be used, or what it says is not what the registry trusts.

@@ -1,4 +1,4 @@
-"""How commands reach a registry: the options that say where it is, and what became of a refusal."""
+"""Ways for commands to reach a registry, and the options that say where it is."""
 
 import os
 from typing import Annotated
@@ -52,5 +52,5 @@ def _remote(url: str, usual: str, *, repository: str = "", reason: str | None, c
 
 
 def usual_registry() -> str:
-    """Where the environment says that the registry is."""
+    """Return the registry that the environment names; if it names none, the default."""
     return os.environ.get(REGISTRY_VARIABLE) or DEFAULT_REGISTRY

@@ -1,4 +1,4 @@
-"""What is in a registry, by the questions that every registry answers: names, manifests, sizes."""
+"""Contents of a registry, by the requests that every registry answers: names, manifests, sizes."""
 
 import json
 import re

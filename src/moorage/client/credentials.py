@@ -36,18 +36,18 @@ class NotLoggedIn(Exception):
 
 @dataclass(slots=True)
 class Credentials:
-    """Who is asking; what was got for it is kept for the requests that follow."""
+    """Credentials of the user who asks; what was got for them is kept for the requests that follow."""
 
     username: str = ""
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
     files: LoginFiles | None = field(default=None, repr=False)
-    """Where to look once the registry asks; None: nowhere, or it was done."""
+    """Files to look in once the registry asks; None: there are none, or it was done."""
     repository: str = field(default="", repr=False)
-    """What is asked about: files may hold credentials for a part of a registry."""
+    """Repository that is asked about: files may hold credentials for a part of a registry."""
     is_elsewhere: bool = field(default=False, repr=False)
-    """Whether the registry is another one than the environment's credentials are for."""
+    """True if the registry is not the one that the environment's credentials are for."""
     context: ssl.SSLContext | None = field(default=None, repr=False)
     """The certificates to trust, for the token server as well; None: the system's."""
     header: str = field(default="", init=False, repr=False)
@@ -80,7 +80,7 @@ class Credentials:
 
     @property
     def are_anybodys(self) -> bool:
-        """Whether all there is is a token that was fetched without a user: what anybody is given."""
+        """True if the only credential is a token that was fetched without a user: any client is given one."""
         return self.header.startswith("Bearer ") and not (self.token or self.username or self.identity_token)
 
     def not_enough(self, url: str) -> str:

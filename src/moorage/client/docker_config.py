@@ -34,7 +34,7 @@ class Login:
     username: str = ""
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
-    """What tokens are asked for with, in place of a password."""
+    """Token that other tokens are asked for with, in place of a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class LoginFiles:
         return Login(identity_token=secret) if user == _IDENTITY_USER else Login(user, secret)
 
     def _run(self, helper: str, verb: str, given: str) -> str | None:
-        """What a helper prints; None: it knows no such credentials."""
+        """Run a helper and return what it prints; None: it knows no such credentials."""
         name = f"docker-credential-{helper}"
         try:
             done = subprocess.run(  # noqa: S603 - the user's own file names it
@@ -185,7 +185,7 @@ def _host_of(name: str) -> str:
 
 
 def _stored_for_a_part(content: Mapping[str, Any], host: str, repository: str) -> Login | None:
-    """What podman keeps for ``HOST/group/app`` or ``HOST/group``: the longest that there is."""
+    """Return the login that podman keeps for ``HOST/group/app`` or ``HOST/group``: for the longest name it has."""
     auths = _section(content, "auths")
     parts = repository.split("/") if repository else []
     names = ("/".join([host, *parts[:count]]) for count in range(len(parts), 0, -1))

@@ -1,4 +1,4 @@
-"""Where an image is: ``HOST/repository:tag``, as docker writes it, or without the host."""
+"""Places of images: ``HOST/repository:tag``, as docker writes it, or without the host."""
 
 import urllib.parse
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def host_of(url: str) -> str:
 
 
 def is_same_registry(one: str, other: str) -> bool:
-    """Whether two URLs lead to one server: scheme, host and port."""
+    """Return whether two URLs lead to one server: scheme, host and port."""
     return _origin(one) == _origin(other)
 
 

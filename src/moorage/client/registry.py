@@ -40,7 +40,7 @@ class CommandFailed(MoorageError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the registry answered."""
+    """The registry's answer, with the id of the request."""
 
     value: Mapping[str, Any]
     request_id: str

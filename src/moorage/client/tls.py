@@ -51,7 +51,7 @@ def tls_in_words(error: BaseException | str, url: str) -> str:
 
 
 def wants_tls(status: int, body: bytes) -> bool:
-    """Whether an answer is what servers say to plain HTTP on a port for TLS."""
+    """Return whether an answer is one that servers give to plain HTTP on a port for TLS."""
     return status in (400, 426, 497) and b"HTTPS" in body.upper() and not body.lstrip().startswith(b"{")
 
 

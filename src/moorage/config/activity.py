@@ -1,4 +1,4 @@
-"""Which of the given keys ask for something that does not exist yet."""
+"""Given keys that ask for something that does not exist yet."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -15,7 +15,7 @@ _AS_ONE = frozenset({"redis"})
 _SUBJECTS = {"notifications": "endpoints", "proxy": "remoteurl"}
 """Keys without which the rest of their section is about nothing."""
 _WITHOUT_EFFECT = frozenset({"http.http2"})
-"""What can only be switched off: HTTP/2 is never spoken anyway."""
+"""Keys that can only switch something off: HTTP/2 is never spoken anyway."""
 
 
 def not_implemented(data: Mapping[str, Any], node: Node, path: str = "") -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What one key cannot say of itself: keys that need each other."""
+"""Checks of keys that need each other: one key alone cannot show such a mistake."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

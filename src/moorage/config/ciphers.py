@@ -26,7 +26,7 @@ TLS13_NAMES = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TL
 """May stand in a list and have no effect: Go does not let them be chosen, and neither do we."""
 
 DEFAULT_NAMES = tuple(OPENSSL_NAMES)[:6]
-"""What is spoken if none is named, as in both registries: forward secrecy, and authenticated encryption."""
+"""Ciphers if none is named, as in both registries: forward secrecy, and authenticated encryption."""
 
 
 def check_suites(names: list[str]) -> list[str]:

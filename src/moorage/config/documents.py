@@ -12,7 +12,7 @@ NODE_LIMIT = 100_000
 """Values that a document may have when every alias is written out."""
 
 _HARMLESS = re.compile(r"""'(?:<[a-z ]+>|[^\w'"]{1,3}|\\?\w)'""", re.ASCII)
-"""What a message may quote: a kind of token, a single character."""
+"""Parts that a message may quote: a kind of token, a single character."""
 _QUOTED = re.compile(r"""["'].*["']""", re.DOTALL)
 _TAB = "found character '\\t'"
 _INTEGER_BITS = 64
@@ -38,7 +38,7 @@ class NotYAML(ValueError):
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
         self.line = line
-        """Where, from 1; None if that is not known."""
+        """The line, from 1; None if it is not known."""
 
 
 def read_document(text: str) -> object:
@@ -176,7 +176,7 @@ _Loader.yaml_constructors = {
 
 
 def _count(node: Node, counts: dict[int, int], open_nodes: set[int]) -> int:
-    """How many values *node* has with its aliases written out; a list of lists of aliases can be a bomb."""
+    """Count the values of *node* with its aliases written out; a list of lists of aliases can be a bomb."""
     if isinstance(node, ScalarNode):
         return 1
     if id(node) in counts:

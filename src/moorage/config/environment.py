@@ -19,7 +19,7 @@ _PART = re.compile(rf"(?:{'|'.join(sorted(WHOLE_WORDS, key=len, reverse=True))})
 _INDEX = re.compile(r"\d{1,6}", re.ASCII)
 
 _LINK = re.compile(r"(?:tcp|udp|sctp)://\S+|tcp|udp|sctp|[\d.:a-fA-F]+")
-"""What Kubernetes and Docker write into the variables of a service that is called registry, or registry-…"""
+"""Values that Kubernetes and Docker write into the variables of a service called registry, or registry-…"""
 _LINK_NAME = re.compile(r"_SERVICE_(?:HOST|PORT(?:_\w+)?)\Z|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?\Z")
 _LINK_PORT = re.compile(r"(?:tcp|udp|sctp)://\S+")
 _PATH_PART = re.compile(r"[^.\[\]]+")

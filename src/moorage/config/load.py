@@ -32,7 +32,7 @@ _NULL_MATTERS = frozenset({"storage", "storage.maintenance", "auth"})
 """Sections below which an empty key says something."""
 _BARE_HOST = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?/?", re.ASCII)
 _NEAR = 0.7
-"""How much alike two words are if one may be meant by the other."""
+"""Least likeness, from 0 to 1, of two words if one may be meant by the other."""
 _HINTED_PLACES = 8
 """A key that is known in more places than this is no hint at where it belongs."""
 
@@ -62,12 +62,12 @@ def load(text: str, environ: Mapping[str, str]) -> Loaded:
 
 
 def defaults(root_directory: str, addr: str) -> Config:
-    """What ``moorage serve`` uses without a file and without a variable."""
+    """Return the configuration that ``moorage serve`` uses without a file and without a variable."""
     return load_defaults(root_directory, addr, {}).config
 
 
 def load_defaults(root_directory: str, addr: str, environ: Mapping[str, str]) -> Loaded:
-    """What is used without a file: the defaults, with ``REGISTRY_*`` variables over them.
+    """Read the configuration without a file: the defaults, with ``REGISTRY_*`` variables over them.
 
     Raises:
         ConfigurationError: it cannot be used; with every mistake.
@@ -105,7 +105,7 @@ def _schema() -> Node:
 
 
 def _hints_of(environ: Mapping[str, str]) -> list[str]:
-    """What is to be said of the variables alone; their mistakes may come from what the file lacks."""
+    """Return the warnings about the variables alone; their mistakes may come from what the file lacks."""
     overrides = Overrides(_schema())
     overrides.apply({}, environ)
     return overrides.warnings
@@ -276,7 +276,7 @@ def _several_storages(names: list[str]) -> Mistake:
 
 
 def _place_of(key: str) -> str:
-    """Where a key of this name belongs; empty if that is nowhere, or could be anywhere."""
+    """Return the path where a key of this name belongs; empty if that is nowhere, or could be anywhere."""
     places = [(not node.is_implemented, path.count("."), path) for path, node in _places(_schema(), "")]
     found = [place for place in places if place[2].rpartition(".")[2] == key.lower()]
     return min(found)[2] if 0 < len(found) <= _HINTED_PLACES else ""

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, as mistakes with their place in the file and in our words."""
+"""Mistakes that pydantic finds, with their place in the file and in our words."""
 
 import difflib
 from collections.abc import Iterator, Sequence

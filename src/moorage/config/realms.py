@@ -1,4 +1,4 @@
-"""Where clients are sent for a token, and whether they will go there."""
+"""Places that clients are sent to for a token, and a check that clients will go there."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 def realm_warnings(config: Config) -> Iterator[str]:
-    """What to change where new clients would not ask for a token.
+    """Yield a warning, with what to change, where new clients would not ask for a token.
 
     They go to no private address that an answer names, lest a registry make them ask something in their own network;
     the host and port that they have asked already are the exception.
@@ -49,7 +49,7 @@ def _is_private(host: str) -> bool:
 
 
 def _is_own(config: Config, realm: SplitResult) -> bool:
-    """Whether clients know that host and port as the registry's."""
+    """Return whether clients know that host and port as the registry's."""
     port = realm.port or _PORTS.get(realm.scheme, 0)
     outside = _split(config.http.host) if config.http.host else None
     if outside is not None:

@@ -10,7 +10,7 @@ from moorage.errors import Mistake
 
 
 def refusals(config: Config) -> Iterator[Mistake]:
-    """What is asked for, does not exist yet, and cannot be left out in silence."""
+    """Yield a mistake for each thing that is asked for, does not exist yet, and cannot be left out in silence."""
     if not config.storage.driver.is_implemented:
         message = "accepted, not implemented yet; use storage.filesystem"
         yield Mistake(f"storage.{config.storage.name}", message)

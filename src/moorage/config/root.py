@@ -22,7 +22,7 @@ from moorage.config.storage import Storage
 
 
 class Config(Section):
-    """What ``config.yml`` and the environment say."""
+    """The configuration, as ``config.yml`` and the environment have it."""
 
     version: Literal["0.1"] = now("0.1", "The format's version.")
     log: Log = now(Log, "What is logged, how and where.")

@@ -21,7 +21,7 @@ _SHOWN_LENGTH = 60
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What may stand at a key."""
+    """Description of the values that may stand at a key."""
 
     children: "dict[str, Node] | None" = None
     """The keys of a section; None: no section, or one that takes any key."""
@@ -33,24 +33,24 @@ class Node:
     default: object = None
     model: type[Section] | None = None
     takes_text: bool = False
-    """Whether a bare number or truth value is meant as it was written."""
+    """True if a bare number or truth value is meant as it was written."""
     takes_name: bool = False
-    """Whether a bare word is the name of a section without keys, as in ``storage: inmemory``."""
+    """True if a bare word is the name of a section without keys, as in ``storage: inmemory``."""
     is_free: bool = False
-    """Whether anything may stand here."""
+    """True if anything may stand here."""
     is_later: bool = False
-    """Whether the feature does not exist yet here, though it does elsewhere."""
+    """True if the feature does not exist yet here, though it does elsewhere."""
 
     @property
     def is_implemented(self) -> bool:
-        """Whether the feature exists."""
+        """True if the feature exists."""
         if self.is_later or (self.model is not None and not self.model.is_implemented):
             return False
         return self._extra("implemented") is not False
 
     @property
     def is_open(self) -> bool:
-        """Whether it is a mapping that takes any key."""
+        """True if it is a mapping that takes any key."""
         return self.values is not None or self.is_free
 
     @property

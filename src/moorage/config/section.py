@@ -1,4 +1,4 @@
-"""What every section of the configuration is made of."""
+"""Base of every section of the configuration, and the parts that sections are made of."""
 
 import re
 from datetime import timedelta
@@ -30,7 +30,7 @@ class Section(BaseModel):
     # Unknown keys are found before validation, by ``load``, so that they can be a warning. Input is never echoed in
     # errors: it may be a secret.
     is_implemented: ClassVar[bool] = True
-    """Whether there is such a driver or scheme yet, whatever its keys."""
+    """True if there is such a driver or scheme yet, whatever its keys."""
     later_keys: ClassVar[frozenset[str]] = frozenset()
     """Inherited keys whose feature does not exist yet here, though it does where they come from."""
 

@@ -138,7 +138,7 @@ class TLS(Section):
 
     @property
     def is_on(self) -> bool:
-        """Whether HTTPS is served."""
+        """True if HTTPS is served."""
         return bool(self.certificate or self.letsencrypt.cachefile)
 
 

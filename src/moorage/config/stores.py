@@ -1,4 +1,4 @@
-"""Where the metadata is: what a start has chosen, for those that open it."""
+"""Places of the metadata: the one that a start has chosen, for the code that opens it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,10 +9,10 @@ class LayoutStore:
     """Link files in storage."""
 
     must_claim: bool = False
-    """Whether ``filesystem-in-use`` is to be written before the first manifest (see ``storage/locks.py``): a registry
+    """True if ``filesystem-in-use`` must be written before the first manifest (see ``storage/locks.py``): a registry
     without images starts without it, and a database must not be started beside the first one."""
     mark: bytes = field(default=b"", compare=False)
-    """What ``filesystem-in-use`` held at the start: a storage that says something else is then another one."""
+    """Content of ``filesystem-in-use`` at the start: a storage that says something else is then another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class SqliteStore:
 
     path: Path
     identity: str = field(default="", compare=False)
-    """What storage says of it; empty: that was not looked at."""
+    """The database's name, as noted in storage; empty: that was not looked at."""
 
 
 @dataclass(frozen=True, slots=True)

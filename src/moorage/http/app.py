@@ -45,7 +45,7 @@ _log = get_log("http")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the configuration says about requests as such."""
+    """Settings for requests as such, from the configuration."""
 
     read_only: bool = False
     can_delete: bool = False
@@ -292,7 +292,7 @@ _ACTIONS: Mapping[str, tuple[Action, ...]] = {
 
 
 def _wanted(endpoint: Endpoint, call: Call) -> Sequence[Access] | None:
-    """What a request needs to be allowed; None: nothing, not even credentials."""
+    """Return the access that a request needs; None: it needs nothing, not even credentials."""
     if endpoint is Endpoint.ALIVE:
         return None
     if endpoint is Endpoint.BASE:
@@ -310,7 +310,7 @@ def _wanted(endpoint: Endpoint, call: Call) -> Sequence[Access] | None:
 
 
 def _useful(call: Call) -> Sequence[Access]:
-    """What a mount can use besides: without it, it is an ordinary upload."""
+    """Return the access that a mount can use besides; without it, the mount is an ordinary upload."""
     try:
         source = mount_source(call) if call.query.first("mount") is not None else None
     except NameInvalid:

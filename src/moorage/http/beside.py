@@ -11,10 +11,10 @@ Handler = Callable[[web.BaseRequest], Awaitable[Response]]
 
 
 class Neighbour(Protocol):
-    """What an application beside the registry needs of the registry's processes."""
+    """An application that the registry's processes serve beside the registry."""
 
     def app(self, path: str) -> Handler:
-        """What answers at *path*; asked for once in each process that serves."""
+        """Return the handler of *path*; asked for once in each process that serves."""
 
     async def keep(self) -> None:
         """Do what one process of a node has to do, for as long as it lives."""

@@ -14,12 +14,12 @@ from moorage.http.connection import EndedEarly
 from moorage.http.holding import Holdings
 
 _PIECE_BYTES = 1 << 20
-"""What is gathered of an upload before it is hashed and written, while few uploads run."""
+"""Bytes of an upload that are gathered before they are hashed and written, while few uploads run."""
 
 _PIECE_MIN_BYTES = 64 << 10
 
 _GATHER_BUDGET_BYTES = 12 << 20
-"""What all uploads of a worker gather together."""
+"""Budget for the bytes that all uploads of a worker gather together."""
 
 STALL_S = 300.0
 """A body that brings nothing, or a client that takes nothing, for so long is given up."""
@@ -37,7 +37,7 @@ _FAILURES = (
     RequestPayloadError,
     EndedEarly,
 )
-"""How reading a body may end early."""
+"""Errors with which reading a body may end early."""
 
 
 class Bodies:

@@ -94,7 +94,7 @@ class Call:
 
     @property
     def address(self) -> str:
-        """Where the request comes from: the other end, or what a proxy on this machine says of it."""
+        """The address that the request comes from: the other end, or what a proxy on this machine says of it."""
         remote = self.request.remote or ""
         if remote and not is_loopback(remote):
             return remote
@@ -105,7 +105,7 @@ class Call:
 
     @property
     def client(self) -> str:
-        """Who is counted as one: whom the credentials name, else where the request comes from."""
+        """The client that is counted as one: the one that the credentials name, else the network of the address."""
         grant = self.grant
         return f"{grant.actor_type} {grant.actor}" if grant.actor else f"from {network_of(self.address)}"
 
@@ -115,7 +115,7 @@ class Call:
 
     @property
     def cause(self) -> Cause:
-        """Who changes something by this request, and why, for the journal."""
+        """The caller who changes something by this request, and the reason, for the journal."""
         said = self.headers.get("Moorage-Reason") or f"{self.request.method} {self.path}"
         return Cause(actor=self.grant.actor, request_id=self.id, reason=said[:_REASON_LIMIT])
 
@@ -126,15 +126,15 @@ class Call:
         return self.repository
 
     def blob_url(self, digest: Digest) -> str:
-        """Where the client can pull a blob of this repository."""
+        """Return the URL from which the client can pull a blob of this repository."""
         return self._urls.blob(self.headers, self.request.scheme, self.name, digest)
 
     def manifest_url(self, digest: Digest) -> str:
-        """Where the client can pull a manifest of this repository."""
+        """Return the URL from which the client can pull a manifest of this repository."""
         return self._urls.manifest(self.headers, self.request.scheme, self.name, digest)
 
     def upload_url(self, session: str) -> str:
-        """Where the client can go on with an upload to this repository."""
+        """Return the URL at which the client can go on with an upload to this repository."""
         return self._urls.upload(self.headers, self.request.scheme, self.name, session)
 
 
@@ -150,6 +150,6 @@ def gone(call: Call) -> Response:
 
 
 def has_gone(call: Call, exc: Exception) -> bool:
-    """Whether a request failed because its client is gone, which is no mistake of whoever wrote to it."""
+    """Return whether a request failed because its client is gone; then the code that wrote to it made no mistake."""
     transport = call.request.transport
     return isinstance(exc, OSError) and (transport is None or transport.is_closing())

@@ -18,7 +18,7 @@ from moorage.telemetry import get_log, request_id
 _log = get_log("http")
 
 _KEEPALIVE_S = 75.0
-"""How long a connection may be idle, or take to send a request's head."""
+"""Seconds that a connection may be idle, or take to send a request's head."""
 
 _HEAD_LIMIT_BYTES = 64 << 10
 """For the request line and for each header: tokens are long."""
@@ -42,7 +42,7 @@ _QUEUE_LIMIT = 4
 """Requests that a client may send ahead of their answers before it is made to wait: each holds its head."""
 
 _LINGER_S = 2.0
-"""How long what a refused client goes on sending is thrown away, so that it sees the answer and no reset."""
+"""Seconds for which all that a refused client still sends is thrown away, so that it sees the answer and no reset."""
 
 _TLS_HANDSHAKE = b"\x16"
 _PLAIN_BODY = b'{"errors":[{"code":"UNSUPPORTED","message":"this port speaks plain HTTP","detail":{}}]}'
@@ -53,7 +53,7 @@ _PLAIN_ANSWER = (
 """For who speaks TLS to us: ``docker manifest`` goes on in plain HTTP once it has seen an answer in HTTP."""
 
 _READ_BUFFER_BYTES = 128 << 10
-"""What is read ahead of a request's body; twice that pauses the client."""
+"""Bytes of a request's body that are read ahead; twice as many pause the client."""
 
 
 class Connection(web.RequestHandler):
@@ -62,7 +62,7 @@ class Connection(web.RequestHandler):
     __slots__ = ("_head_bytes", "_receiving", "_server", "is_half_closed", "on_lost")
 
     is_half_closed: bool
-    """Whether the client has said that it sends no more; it may still wait for answers."""
+    """True if the client has said that it sends no more; it may still wait for answers."""
 
     on_lost: Callable[[], None] | None
     """Whom to tell that the client is gone, while its socket is used past aiohttp (``http/sending``)."""
@@ -234,7 +234,7 @@ class ConnectionServer(web.Server):
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Response]]) -> None:
         self.unfinished_bytes = 0
-        """What all connections hold of heads that are not whole."""
+        """Bytes that all connections hold of heads that are not whole."""
         super().__init__(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", handler))
 
     @property
@@ -294,9 +294,9 @@ def _head_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
 
 
 def _unfinished(data: bytes, fed_bytes: int, *, is_body: bool) -> int:
-    """How much of *data*, of which *fed_bytes* are of a body, may be of a head or of trailers that are not whole.
+    """Count the bytes of *data* that may be of a head or of trailers that are not whole; *fed_bytes* are of a body.
 
-    It may say too much, never more than is no body, and nothing of what is little.
+    The count may be too high, but it never holds bytes of a body; few bytes (``_LITTLE_BYTES``) count as none.
     """
     rest_bytes = len(data) - fed_bytes
     if rest_bytes <= _LITTLE_BYTES:
@@ -308,7 +308,7 @@ def _unfinished(data: bytes, fed_bytes: int, *, is_body: bool) -> int:
 
 
 def _is_large(exc: BaseException | None) -> bool:
-    """Whether aiohttp, or we, refused a request for the size of its head."""
+    """Return whether aiohttp, or we, refused a request for the size of its head."""
     return isinstance(exc, LineTooLong) or "Too many headers" in str(exc)
 
 

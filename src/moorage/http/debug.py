@@ -16,7 +16,7 @@ from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 
 _FRESH_S = 2.0
-"""How long an answer stands, so that an eager load balancer does not wear out the disk."""
+"""Seconds for which an answer stands, so that an eager load balancer does not wear out the disk."""
 
 _DEADLINE_S = 10.0
 
@@ -25,7 +25,7 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics(Protocol):
-    """What Prometheus is told."""
+    """The numbers that Prometheus is told."""
 
     async def text(self) -> bytes:
         """Everything, in Prometheus' text format."""

@@ -1,4 +1,4 @@
-"""What each error is on the wire: one table, class to status and code.
+"""Errors on the wire: one table, from class to status and code.
 
 On ``/v2/`` a 4xx carries only codes of the specification's list ("MUST be one of the following"); where GitLab has a
 more precise name for it, that is ``detail.reason``.

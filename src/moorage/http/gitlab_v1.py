@@ -69,7 +69,7 @@ class GitLabHandlers:
         return Response(301, {"Location": f"{call.path}/{mark}{query}"})
 
     async def repository(self, call: Call) -> Response:
-        """What is known of a repository; with its size if asked."""
+        """Answer with what is known of a repository; with its size if asked."""
         extent = parameters.extent(call.query.first("size"))
         return _answer(shapes.described(await self._details.repository(call.name, extent=extent)))
 
@@ -108,7 +108,7 @@ class GitLabHandlers:
         return _answer([shapes.listed(item) for item in page.items], **headers)
 
     async def statistics(self, call: Call) -> Response:
-        """Which version this is, and what it can do besides what the specification asks for."""
+        """Answer with this version, and with what it can do besides what the specification asks for."""
         del call
         release = {"ext_features": "tag_delete", "version": f"v{__version__}"}
         return _answer({"release": release, "database": {"enabled": True}})
@@ -122,12 +122,12 @@ class GitLabHandlers:
 
 
 def routes_without_database() -> Mapping[Endpoint, Mapping[str, Handler]]:
-    """What :attr:`GitLabHandlers.routes` is where there is no metadata database: 404 for all."""
+    """Return :attr:`GitLabHandlers.routes` for a registry without a metadata database: 404 for all."""
     return {key: {"GET": _absent, "HEAD": _absent, "PATCH": _absent} for key in Endpoint if key in GITLAB}
 
 
 def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access] | None:
-    """What a request needs to be allowed; None: nothing, not even credentials.
+    """Return the access that a request needs; None: it needs nothing, not even credentials.
 
     Source: GitLab features V1A-028; GitLab's specification of this API, Authentication.
     """
@@ -147,7 +147,7 @@ def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TagsAsked:
-    """What a request for a list of tags says."""
+    """The parameters of a request for a list of tags."""
 
     selection: TagSelection
     exact: str

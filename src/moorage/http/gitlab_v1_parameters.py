@@ -40,7 +40,7 @@ def limit(text: str | None) -> int:
 
 
 def extent(text: str | None) -> Extent | None:
-    """What a size shall cover (``size``); None: no size is wanted."""
+    """Return the extent that a size shall cover (``size``); None: no size is wanted."""
     if not text:
         return None
     values = [value.value for value in Extent]
@@ -51,7 +51,7 @@ def extent(text: str | None) -> Extent | None:
 
 
 def sort(text: str | None) -> tuple[Order, bool, str]:
-    """What to sort tags by, whether from the end, and the parameter's value for a link; empty if it was not given."""
+    """Return what to sort tags by, whether from the end, and the value for a link; that is empty if none was given."""
     text = (text or "").strip().lower()
     if not text:
         return Order.NAME, False, ""
@@ -62,7 +62,7 @@ def sort(text: str | None) -> tuple[Order, bool, str]:
 
 
 def part_of_name(text: str | None) -> str:
-    """What the names of tags shall contain (``name``); empty: anything."""
+    """Return the text that the names of tags shall contain (``name``); empty: anything."""
     if text and _PART.fullmatch(text) is None:
         msg = "name is a part of a tag: letters, digits, '_', '.' or '-'"
         raise QueryValueInvalid(msg, parameter="name", pattern=f"^{_PART_PATTERN}$")
@@ -85,7 +85,7 @@ def exclusive(one: tuple[str, str | None], other: tuple[str, str | None]) -> Non
 
 
 def place(text: str | None, parameter: str) -> Place | None:
-    """Where a page begins or ends (``last``, ``before``): the name of a tag, or a moment and a name in base64."""
+    """Return the place where a page begins or ends (``last``, ``before``): a tag's name, or time and name in base64."""
     if text is None:
         return None
     published_at, name = _decoded(text)

@@ -61,7 +61,7 @@ class RenameHandler:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What the body says; empty: nothing."""
+    """The name and the namespace that the body asks for; empty: not asked for."""
 
     name: str
     namespace: str

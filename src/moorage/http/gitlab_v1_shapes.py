@@ -1,4 +1,4 @@
-"""What GitLab's API answers with, as JSON values.
+"""Answers of GitLab's API, as JSON values.
 
 Source: GitLab features V1A-004, V1A-005, V1A-009, V1A-011, V1A-019.
 """

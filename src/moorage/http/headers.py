@@ -35,7 +35,7 @@ class Accepted:
         return cls(types) if types - {"*/*", "application/*", "application/json"} else None
 
     def __call__(self, media_type: str) -> bool:
-        """Whether the client named *media_type*, or a wildcard over it."""
+        """Return whether the client named *media_type*, or a wildcard over it."""
         return media_type in self.types or "*/*" in self.types or "application/*" in self.types
 
 
@@ -45,7 +45,7 @@ _remembered_accept = lru_cache(maxsize=256)(Accepted._parse)  # noqa: SLF001 - i
 
 
 def matches_etag(values: Sequence[str], etag: str) -> bool:
-    """Whether the ``If-None-Match`` headers hold *etag* (without quotes): quoted, unquoted, weak, in a list, or ``*``.
+    """Return whether ``If-None-Match`` holds *etag* (without quotes): quoted, unquoted, weak, in a list, or ``*``.
 
     Source: RFC 9110 § 13.1.2; unquoted as GitLab's registry takes it.
     """
@@ -58,15 +58,15 @@ def matches_etag(values: Sequence[str], etag: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRange:
-    """What a chunk's ``Content-Range`` says."""
+    """The range that a chunk's ``Content-Range`` states."""
 
     start: int
     is_consistent: bool
-    """Whether it ends where it says, by its ``Content-Length``."""
+    """True if the range ends where it should, by the ``Content-Length``."""
 
 
 def chunk_range(headers: Mapping[str, str]) -> ChunkRange | None:
-    """Where a chunk says that it lies, from its ``Content-Range``; None if it does not say.
+    """Read the range that a chunk states in its ``Content-Range``; None if it states none.
 
     Raises:
         UploadInvalid: the header is malformed.
@@ -86,7 +86,7 @@ def chunk_range(headers: Mapping[str, str]) -> ChunkRange | None:
 
 
 def is_whole(text: str | None) -> TypeGuard[str]:
-    """Whether *text* is a whole number, without a sign."""
+    """Return whether *text* is a whole number, without a sign."""
     return text is not None and text.isascii() and text.isdigit()
 
 

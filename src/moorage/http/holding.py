@@ -10,26 +10,26 @@ from moorage.errors import TooManyRequests
 BUDGET_BYTES = 32 << 20
 
 FREE_BYTES = 64 << 10
-"""What every body may hold beside the budget, so that ordinary manifests never wait for those of others."""
+"""Bytes that every body may hold beside the budget, so that ordinary manifests never wait for those of others."""
 
 _PATIENCE_S = 10.0
-"""How long a body waits for memory."""
+"""Seconds that a body waits for memory."""
 
 _FAIR_S = 15.0
-"""How long a body may hold memory that others wait for, before it is whole."""
+"""Seconds for which a body that is not whole yet may hold memory that others wait for."""
 
 _LOOK_S = 0.25
 _RETRY = timedelta(seconds=5)
 
 
 class Holding:
-    """What one body holds."""
+    """The memory that one body holds."""
 
     def __init__(self, holdings: "Holdings", give_up: Callable[[], object]) -> None:
         self.size_bytes = 0
         self.began_at = holdings.monotonic()
         self.is_whole = False
-        """Whether it has come; then only we decide how long it is held."""
+        """True if the whole body has come; then only we decide how long it is held."""
         self.give_up = give_up
         """Ends the wait for the rest of it."""
         self._holdings = holdings
@@ -44,7 +44,7 @@ class Holding:
 
 
 class Holdings:
-    """What all bodies of a worker hold."""
+    """The memory that all bodies of a worker hold."""
 
     def __init__(
         self,

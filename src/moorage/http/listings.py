@@ -20,7 +20,7 @@ from moorage.oci.names import RepositoryName
 
 CATALOGUE_PAGE = 100
 CATALOGUE_LIMIT = 1000
-"""What a client may ask for where ``catalog.maxentries`` says nothing else. Source: GitLab features V2A-002."""
+"""The most a client may ask for where ``catalog.maxentries`` says nothing else. Source: GitLab features V2A-002."""
 
 REFERRERS_LIMIT = 1000
 

@@ -44,7 +44,7 @@ MOORAGE = frozenset(operation.endpoint for operation in OPERATIONS)
 
 _JSON = {"Content-Type": "application/json"}
 _CATALOGUED = frozenset({Endpoint.MOORAGE_GC_STATUS, Endpoint.MOORAGE_GC_RUN})
-"""What concerns all repositories at once."""
+"""Endpoints that concern all repositories at once."""
 _MADE_CONTENT = frozenset({JournalAction.MANIFEST_CREATE, JournalAction.MANIFEST_RESTORE, JournalAction.BLOB_RESTORE})
 """Taking it back deletes a manifest, or takes a blob out."""
 _EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -85,7 +85,7 @@ class MoorageHandlers:
         return Response(200, dict(_JSON), self._document)
 
     async def history(self, call: Call) -> Response:
-        """What was done in a repository, newest first."""
+        """Answer with what was done in a repository, newest first."""
         query = asked.parse_query(asked.HistoryQuery, call.query)
         wanted = Filter(
             repository=query.repository,
@@ -98,7 +98,7 @@ class MoorageHandlers:
         return _page(call, page)
 
     async def request(self, call: Call) -> Response:
-        """What one request did, newest first."""
+        """Answer with what one request did, newest first."""
         query = asked.parse_query(asked.RequestQuery, call.query)
         actor = await self._actor(call, query.id)
         wanted = await self._meant(query.id, actor, query.repository)
@@ -107,7 +107,7 @@ class MoorageHandlers:
         return _page(call, page)
 
     async def tag(self, call: Call) -> Response:
-        """What a tag is, or was at a time."""
+        """Answer with the state of a tag, now or at a time."""
         query = asked.parse_query(asked.TagQuery, call.query)
         state = await self._history.tag(query.repository, query.tag, at=query.at)
         return _answer(answers.tag(query.repository, query.tag, state, at=query.at))
@@ -164,7 +164,7 @@ class MoorageHandlers:
         return _answer(answers.removal(removal, request_id=call.id, dry_run=body.dry_run))
 
     async def collection_status(self, call: Call) -> Response:
-        """How garbage collection stands."""
+        """Answer with the state of garbage collection."""
         asked.parse_query(asked.NoQuery, call.query)
         return _answer(shown.status(await self._collection.status()))
 
@@ -200,7 +200,7 @@ class MoorageHandlers:
         return actor if found.items else None
 
     async def _meant(self, request_id: str, actor: str | None, repository: RepositoryName | None) -> Filter:
-        """Which changes a request's id means: if it may be several callers', those in the *repository* that is named.
+        """Find the changes that a request's id means: if it may be several callers', those in the named *repository*.
 
         Only a rename changes more than one repository, and is one thing: then it is all of them.
         """
@@ -282,12 +282,12 @@ class MoorageHandlers:
 
 
 def routes_without_database() -> Mapping[Endpoint, Mapping[str, Handler]]:
-    """What :attr:`MoorageHandlers.routes` is where there is no metadata database: 404 for all."""
+    """Return :attr:`MoorageHandlers.routes` for a registry without a metadata database: 404 for all."""
     return {endpoint: dict.fromkeys(_EVERY_METHOD, _absent) for endpoint in MOORAGE}
 
 
 def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access]:
-    """What a request needs to be allowed, as far as its query tells."""
+    """Return the access that a request needs, as far as its query tells."""
     if endpoint in _CATALOGUED:
         return (CATALOGUE,)
     text = call.query.first("repository")
@@ -323,7 +323,7 @@ def _target(body: asked.TagUndo) -> Target:
 
 
 def _cause(call: Call, *, is_undo: bool) -> Cause:
-    """Who does it, and why; an undo knows by itself what it does, so that only the caller's own reason is added."""
+    """Return the caller and the reason; an undo describes itself, so only the caller's own reason is added."""
     has_reason = "Moorage-Reason" in call.headers
     reason = "" if is_undo and not has_reason else call.cause.reason
     return Cause(call.grant.actor, call.id, reason)

@@ -1,4 +1,4 @@
-"""What ``/moorage/v1/`` answers. The OpenAPI document is made from the same models."""
+"""Answers of ``/moorage/v1/``. The OpenAPI document is made from the same models."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -60,14 +60,14 @@ class HistoryPage(BaseModel):
 
 
 class Pulls(BaseModel):
-    """How often something was pulled. A node tells of its pulls within seconds."""
+    """The number of pulls of something, and the last. A node tells of its pulls within seconds."""
 
     count: int
     last_at: Shown | None = Field(description="When it was pulled last; null: never.")
 
 
 class TagState(BaseModel):
-    """What a tag is, or was."""
+    """The state of a tag, now or at a time."""
 
     repository: str
     tag: str
@@ -103,7 +103,7 @@ class Obstacle(BaseModel):
 
 
 class Counts(BaseModel):
-    """How many things were changed."""
+    """Numbers of things that were changed."""
 
     tag: int
     manifest: int
@@ -112,7 +112,7 @@ class Counts(BaseModel):
 
 
 class Undone(BaseModel):
-    """What an undo did, or would do."""
+    """The result of an undo, or the result that it would have."""
 
     request_id: str = Field(description="Takes this undo back.")
     dry_run: bool
@@ -124,7 +124,7 @@ class Undone(BaseModel):
 
 
 class TagsDeleted(BaseModel):
-    """What a removal of tags did, or would do."""
+    """The result of a removal of tags, or the result that it would have."""
 
     request_id: str = Field(description="Brings all of them back by `request/undo`.")
     dry_run: bool
@@ -185,7 +185,7 @@ def undo(outcome: Outcome, *, request_id: str, dry_run: bool) -> Undone:
 
 
 def removal(found: Removal, *, request_id: str, dry_run: bool) -> TagsDeleted:
-    """What became of tags that were to be deleted, as it is shown."""
+    """Show what became of tags that were to be deleted."""
     return TagsDeleted(
         request_id=request_id,
         dry_run=dry_run,

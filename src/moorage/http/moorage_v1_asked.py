@@ -1,4 +1,4 @@
-"""What callers of ``/moorage/v1/`` ask: queries and bodies. The OpenAPI document is made from the same models."""
+"""Requests to ``/moorage/v1/``: queries and bodies. The OpenAPI document is made from the same models."""
 
 import re
 from collections.abc import Mapping
@@ -129,11 +129,11 @@ class _NotNull:
 
 T = TypeVar("T")
 Given = Annotated[T | None, _NotNull()]
-"""What may be left out."""
+"""A value that may be left out."""
 
 
 class Asked(BaseModel):
-    """What a caller sends: nothing that is not described."""
+    """The query or the body that a caller sends: nothing that is not described."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
@@ -143,7 +143,7 @@ class NoQuery(Asked):
 
 
 class HistoryQuery(Asked):
-    """Which entries of a repository's history."""
+    """The choice of entries of a repository's history."""
 
     repository: RepositoryText = Field(description="Whose history; also under its earlier names.")
     tag: Given[TagText] = Field(None, description="Only changes of this tag.")
@@ -155,7 +155,7 @@ class HistoryQuery(Asked):
 
 
 class RequestQuery(Asked):
-    """Which request, and which page of its entries."""
+    """The choice of a request, and of a page of its entries."""
 
     id: RequestText = Field(description="The id of the request: `X-Request-Id` of its answer.")
     repository: Given[RepositoryText] = Field(
@@ -168,7 +168,7 @@ class RequestQuery(Asked):
 
 
 class TagQuery(Asked):
-    """Which tag, and when."""
+    """The choice of a tag, and of a time."""
 
     repository: RepositoryText = Field(description="The repository of the tag.")
     tag: TagText = Field(description="The tag.")
@@ -176,14 +176,14 @@ class TagQuery(Asked):
 
 
 class TagUndoQuery(Asked):
-    """Which tag."""
+    """The choice of a tag."""
 
     repository: RepositoryText = Field(description="The repository of the tag.")
     tag: TagText = Field(description="The tag.")
 
 
 class RequestUndoQuery(Asked):
-    """Which request."""
+    """The choice of a request."""
 
     id: RequestText = Field(description="The id of the request: `X-Request-Id` of its answer.")
     repository: Given[RepositoryText] = Field(
@@ -194,13 +194,13 @@ class RequestUndoQuery(Asked):
 
 
 class TagsDeleteQuery(Asked):
-    """Which repository."""
+    """The choice of a repository."""
 
     repository: RepositoryText = Field(description="The repository of the tags.")
 
 
 class TagUndo(Asked):
-    """Where a tag shall go back to: one of `to`, `at` and `steps`; with none of them, to before its last change."""
+    """The state that a tag goes back to: one of `to`, `at` and `steps`; with none, the one before its last change."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -227,14 +227,14 @@ class TagUndo(Asked):
 
 
 class RequestUndo(Asked):
-    """How to take back a request."""
+    """Options for taking back a request."""
 
     partial: bool = Field(False, description="Leave what was changed since as it is, and take back the rest.")
     dry_run: bool = Field(False, description="Say what would be done, and do nothing.")
 
 
 class TagsDelete(Asked):
-    """Which tags to delete: `tags` by name, or those that `matching` matches."""
+    """The choice of tags to delete: `tags` by name, or those that `matching` matches."""
 
     model_config = ConfigDict(
         json_schema_extra={

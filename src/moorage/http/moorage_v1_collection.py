@@ -15,14 +15,14 @@ from moorage.oci.names import RepositoryName
 
 
 class ExplainQuery(Asked):
-    """What to explain."""
+    """The choice of a digest to explain."""
 
     repository: RepositoryText = Field(description="The repository in which it is.")
     digest: DigestText = Field(description="The digest of a manifest or of a blob.")
 
 
 class CollectionRun(Asked):
-    """How to go about it."""
+    """Options for a run of garbage collection."""
 
     give_up_undo: bool = Field(
         False,
@@ -33,7 +33,7 @@ class CollectionRun(Asked):
 
 
 class Past(BaseModel):
-    """What reviews came to, on all nodes together."""
+    """Results of reviews, on all nodes together."""
 
     since: Shown
     hours: float = Field(description="How long that is; a number here by this is how fast it goes.")
@@ -44,7 +44,7 @@ class Past(BaseModel):
 
 
 class FreedWithin(BaseModel):
-    """What will have been given back after some time, if nothing changes."""
+    """The space that will have been given back after some time, if nothing changes."""
 
     within_s: int = Field(description="Seconds from now; 0: what is due.")
     blobs: int
@@ -71,14 +71,14 @@ class QueueAnswer(BaseModel):
 
 
 class CollectionStatus(BaseModel):
-    """How garbage collection stands."""
+    """The state of garbage collection."""
 
     manifests: QueueAnswer
     blobs: QueueAnswer
 
 
 class QueueDone(BaseModel):
-    """What was done with one review queue."""
+    """The work that was done on one review queue."""
 
     reviewed: int
     needed: int = Field(description="How many stay.")
@@ -90,7 +90,7 @@ class QueueDone(BaseModel):
 
 
 class CollectionRan(BaseModel):
-    """What a run did."""
+    """The result of a run."""
 
     manifests: QueueDone | None = Field(description="Null: this node does not collect manifests.")
     blobs: QueueDone | None = Field(description="Null: this node does not collect blobs.")
@@ -130,7 +130,7 @@ class ChangeAnswer(BaseModel):
 
 
 class ExplanationAnswer(BaseModel):
-    """What is known of a manifest, or of a blob."""
+    """All that is known of a manifest, or of a blob."""
 
     kind: Queue
     verdict: Verdict = Field(
@@ -153,7 +153,7 @@ class ExplanationAnswer(BaseModel):
 
 
 class ExplanationsAnswer(BaseModel):
-    """What is known of a digest: as a manifest, as a blob, or as both."""
+    """All that is known of a digest: as a manifest, as a blob, or as both."""
 
     repository: str
     digest: str
@@ -161,12 +161,12 @@ class ExplanationsAnswer(BaseModel):
 
 
 def status(found: Mapping[Queue, QueueStatus]) -> CollectionStatus:
-    """How garbage collection stands, as it is shown."""
+    """Show how garbage collection stands."""
     return CollectionStatus(manifests=_queue(found["manifest"]), blobs=_queue(found["blob"]))
 
 
 def ran(run: Run) -> CollectionRan:
-    """What a run did, as it is shown."""
+    """Show what a run did."""
     return CollectionRan(
         manifests=_done(run.done.get("manifest")), blobs=_done(run.done.get("blob")), hurried=run.hurried
     )
@@ -175,7 +175,7 @@ def ran(run: Run) -> CollectionRan:
 def explanations(
     name: RepositoryName, digest: Digest, found: Sequence[Explanation], *, collected: Sequence[Queue]
 ) -> ExplanationsAnswer:
-    """What is known of a digest, as it is shown."""
+    """Show what is known of a digest."""
     return ExplanationsAnswer(
         repository=name.text,
         digest=str(digest),

@@ -1,4 +1,4 @@
-"""What ``/moorage/v1/`` offers, said once: the OpenAPI document is made from it, and the handlers read by it.
+"""Operations of ``/moorage/v1/``, said once: the OpenAPI document is made from them, and the handlers read by them.
 
 Source: OpenAPI Specification 3.1.0.
 """
@@ -33,7 +33,7 @@ class Operation:
     summary: str
     description: str
     access: str
-    """What the credentials have to allow, once authentication is configured."""
+    """The access that the credentials have to allow, once authentication is configured."""
     query: type[asked.Asked] = asked.NoQuery
     body: type[asked.Asked] | None = None
     answer: type[BaseModel] | None = None

@@ -15,7 +15,7 @@ SANDBOX = "sandbox"
 """``Content-Security-Policy`` of every answer: a browser that shows it runs nothing of it, and not in our origin."""
 
 SAFE_HEADERS: Mapping[str, str] = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": SANDBOX}
-"""What every answer of every server carries. Source: ADR 0028."""
+"""Headers that every answer of every server carries. Source: ADR 0028."""
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _WITHOUT_LENGTH = frozenset({204, 304})
@@ -47,7 +47,7 @@ class Response:
 
     @property
     def prepared(self) -> bool:
-        """Whether the head is out, so that nothing can be changed any more."""
+        """Return whether the head is out, so that nothing can be changed any more."""
         return self._sent
 
     def force_close(self) -> None:

@@ -10,7 +10,7 @@ from moorage.oci.names import RepositoryName
 
 
 class Endpoint(Enum):
-    """What a path names. The numbers are the specification's."""
+    """Things that a path can name. The numbers are the specification's."""
 
     ALIVE = auto()
     """``/``"""
@@ -74,7 +74,7 @@ class Route:
     name: RepositoryName | None = None
     target: str = ""
     is_odd: bool = False
-    """Whether no repository gets such a name any more; one that has it already can be read, and taken away."""
+    """True if no repository gets such a name any more; one that has it already can be read, and taken away."""
 
 
 _REMEMBERED_LENGTH = 512
@@ -89,7 +89,7 @@ _FIXED = {
 
 
 def match(path: str) -> Route | None:
-    """What *path* (below the prefix, without a leading slash or a query) names; None if nothing of ours.
+    """Find what *path* (below the prefix, without a leading slash or a query) names; None if nothing of ours.
 
     Raises:
         NameInvalid: it is one of ours, for a repository whose name no storage could have.

@@ -23,7 +23,7 @@ PATHS = {
 
 
 def match(path: str) -> Route | None:
-    """What *path* (below the prefix, without a leading slash or a query) names; None if it is not below ``/moorage/``.
+    """Find what *path* (below the prefix, no leading slash, no query) names; None if it is not below ``/moorage/``.
 
     Raises:
         RouteUnknown: it is, and there is no such path.

@@ -14,7 +14,7 @@ _PATHS = "gitlab/v1/repository-paths/"
 
 
 def match(path: str) -> Route | None:
-    """What *path* (below the prefix, without a leading slash or a query) names; None if nothing of this API.
+    """Find what *path* (below the prefix, without a leading slash or a query) names; None if nothing of this API.
 
     Raises:
         NameInvalid: it is one of this API, for a repository whose name is outside the grammar.

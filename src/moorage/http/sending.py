@@ -137,7 +137,7 @@ async def _flushed(transport: asyncio.Transport) -> None:
 async def _copy(
     request: web.BaseRequest, transport: asyncio.Transport, reader: Reader, pieces: Sequence[Piece]
 ) -> None:
-    """Where the kernel cannot send (TLS, object storage): through this process, a piece at a time."""
+    """Send through this process, a piece at a time, where the kernel cannot send (TLS, object storage)."""
     for piece in pieces:
         transport.write(piece.lead)
         async for chunk in reader.chunks(*piece.part):

@@ -1,4 +1,4 @@
-"""What an upload's URL carries along: the digest of the bytes so far, signed.
+"""The digest of an upload's bytes so far, signed: the upload's URL carries it along.
 
 The worker that took the last chunk knows the digest; the one that closes the upload may be another. It comes to it in
 the ``Location`` that the client follows, so that nothing has to be read again or written down. A client that makes up
@@ -50,7 +50,7 @@ class UploadStates:
         return base64.urlsafe_b64encode(self._tag(name, session.id, signed) + signed).rstrip(b"=").decode()
 
     def read(self, name: RepositoryName, session: str, text: str | None) -> Session | None:
-        """What *text* says of the session, if it was signed for it; None if not, or if there is none."""
+        """Read what *text* says of the session, if it was signed for it; None if not, or if there is no text."""
         if not text or len(text) > _LENGTH_LIMIT or not text.isascii():
             return None
         try:

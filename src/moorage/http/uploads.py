@@ -102,7 +102,7 @@ class UploadHandlers:
         return Response(204)
 
     async def _chunk_start(self, call: Call) -> int | None:
-        """Where the chunk of a request starts; None if it does not say.
+        """Return where the chunk of a request starts; None if it does not say.
 
         Raises:
             RangeInvalid: elsewhere than the session is, and it is not as long as it says: 416 tells how to go on.
@@ -121,7 +121,7 @@ class UploadHandlers:
         raise UploadInvalid(msg, contentRange=call.headers["Content-Range"], contentLength=length)
 
     async def _has(self, name: RepositoryName, digest: Digest) -> bool:
-        """Whether the blob is in the repository, and will be when a manifest that names it comes."""
+        """Return whether the blob is in the repository, and will still be when a manifest that names it comes."""
         try:
             found = await self._blobs.open(name, digest, method="HEAD")
         except BlobUnknown:

@@ -38,15 +38,15 @@ class Urls:
         self._relative = relative
 
     def blob(self, headers: Mapping[str, str], scheme: str, name: RepositoryName, digest: Digest) -> str:
-        """Where a blob can be pulled."""
+        """Return the URL from which a blob can be pulled."""
         return f"{self._base(headers, scheme)}v2/{name}/blobs/{digest}"
 
     def manifest(self, headers: Mapping[str, str], scheme: str, name: RepositoryName, digest: Digest) -> str:
-        """Where a manifest can be pulled."""
+        """Return the URL from which a manifest can be pulled."""
         return f"{self._base(headers, scheme)}v2/{name}/manifests/{digest}"
 
     def upload(self, headers: Mapping[str, str], scheme: str, name: RepositoryName, session: str) -> str:
-        """Where an upload goes on."""
+        """Return the URL at which an upload goes on."""
         return f"{self._base(headers, scheme)}v2/{name}/blobs/uploads/{session}"
 
     def _base(self, headers: Mapping[str, str], scheme: str) -> str:

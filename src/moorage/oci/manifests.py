@@ -59,7 +59,7 @@ class Descriptor:
 
 
 class Kind(Enum):
-    """What a reference points to."""
+    """Kinds of things that a reference points to."""
 
     BLOB = auto()
     MANIFEST = auto()
@@ -77,7 +77,7 @@ class ManifestReference:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest says. ``media_type`` is how it was pushed, or what the payload shows if that said nothing."""
+    """The facts in a manifest. ``media_type`` is how it was pushed, or what the payload shows if that said nothing."""
 
     media_type: str
     artifact_type: str
@@ -105,7 +105,7 @@ class StoredManifest:
 
 
 def is_unwritable(text: str) -> bool:
-    """Whether *text* holds what JSON can escape and what is no character, or one that no database takes."""
+    """Return whether *text* holds what JSON can escape but is no character, or a character that no database takes."""
     return _UNWRITABLE.search(text) is not None
 
 

@@ -68,12 +68,12 @@ def served_as(media_type: str) -> str:
 
 
 def is_nondistributable(media_type: str) -> bool:
-    """Whether layers of this type may stay elsewhere, so that a registry need not have their bytes."""
+    """Return whether layers of this type may stay elsewhere, so that a registry need not have their bytes."""
     return media_type in _FOREIGN
 
 
 def may_be_manifest(media_type: str) -> bool:
-    """Whether a manifest can be of this type. No other says what was sent: the payload is asked instead.
+    """Return whether a manifest can be of this type. No other type says what was sent: the payload is asked instead.
 
     Clients send what their HTTP library sets by itself, such as ``text/plain`` or a form's type.
     """

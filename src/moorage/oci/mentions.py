@@ -1,4 +1,4 @@
-"""What a manifest of any kind names, read leniently: for garbage collection, which must not overlook anything.
+"""All that a manifest of any kind names, read leniently: for garbage collection, which must not overlook anything.
 
 What may be pushed is decided strictly, in ``manifests.py``. Here a manifest that would be refused today, because it
 is of Docker's schema 1 or breaks a rule that its registry did not have, still keeps what it names.
@@ -26,9 +26,9 @@ class Mentions:
     children: tuple[Digest, ...]
     """Those of them that an index calls manifests, or does not say what they are."""
     sizes: Mapping[Digest, int]
-    """How many bytes it says that they have, of those of which it says so."""
+    """Sizes in bytes as the manifest states them, of those things of which it states one."""
     subject: Digest | None
-    """What the manifest is about; it needs it no more than a letter needs its addressee."""
+    """The manifest that this one is about; this one needs it no more than a letter needs its addressee."""
 
 
 def mentions(payload: bytes) -> Mentions:

@@ -60,12 +60,12 @@ class RepositoryName:
 
     @staticmethod
     def is_valid(text: str) -> bool:
-        """Whether :meth:`parse` takes *text*."""
+        """Return whether :meth:`parse` takes *text*."""
         return len(text) <= NAME_LENGTH_LIMIT and _NAME.fullmatch(text) is not None
 
     @property
     def can_be_read(self) -> bool:
-        """Whether a repository of this name, if there is one, can be reached."""
+        """Return whether a repository of this name, if there is one, can be reached."""
         return len(self.text) <= _STORED_NAME_LENGTH_LIMIT and _STORED_NAME.fullmatch(self.text) is not None
 
     def __str__(self) -> str:
@@ -105,7 +105,7 @@ class Tag:
 
     @property
     def can_be_read(self) -> bool:
-        """Whether a tag of this name, if there is one, can be reached."""
+        """Return whether a tag of this name, if there is one, can be reached."""
         return _STORED_TAG.fullmatch(self.text) is not None
 
     def __str__(self) -> str:
@@ -113,7 +113,7 @@ class Tag:
 
 
 Reference = Tag | Digest
-"""What names a manifest in a repository."""
+"""The name of a manifest in a repository."""
 
 
 def parse_stored_reference(text: str) -> Reference:

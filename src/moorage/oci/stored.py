@@ -36,7 +36,7 @@ def shown_type(value: JSONObject) -> str:
 
 
 def is_header(text: str) -> bool:
-    """Whether *text* can be the value of a header."""
+    """Return whether *text* can be the value of a header."""
     return bool(text) and text.isascii() and text.isprintable()
 
 
@@ -69,7 +69,7 @@ def annotations(value: JSONObject) -> Mapping[str, str]:
 
 
 def descriptor_of(value: object) -> Descriptor | None:
-    """What a descriptor says; None if it names no digest that this registry knows."""
+    """Read a descriptor; None if it names no digest that this registry knows."""
     digest = _digest(value.get("digest")) if isinstance(value, dict) else None
     if not isinstance(value, dict) or digest is None:
         return None

@@ -54,7 +54,7 @@ class TLSALPN01(challenges.KeyAuthorizationChallenge):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who orders certificates."""
+    """Account that orders certificates."""
 
     client: client.ClientV2
     key: JWK

@@ -15,12 +15,12 @@ _BACKLOG = 4096
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen: ``host:port``, ``:port`` for every interface, or a path with ``net: unix``."""
+    """Address to listen at: ``host:port``, ``:port`` for every interface, or a path with ``net: unix``."""
 
     text: str
     is_unix: bool = False
     key: str = "http.addr"
-    """Where the configuration has it."""
+    """The configuration's key that has it."""
 
     @property
     def host_and_port(self) -> tuple[str, int]:
@@ -51,7 +51,7 @@ class Address:
             raise ConfigurationError([Mistake(self.key, msg)]) from exc
 
     def _advice(self, exc: OSError) -> str:
-        """What to do about it."""
+        """Return advice on what to do about it; empty: none."""
         match exc.errno:
             case errno.EADDRINUSE:
                 return "; is another registry running there?"

@@ -26,10 +26,10 @@ class Pair:
     leaf: x509.Certificate
     key_path: Path
     is_open_to_others: bool
-    """Whether the key's file can be used by every user of the machine."""
+    """True if every user of the machine can use the key's file."""
 
     def warnings(self, now: datetime) -> Iterator[str]:
-        """What should be said of it, though it can be used."""
+        """Yield warnings about the certificate and its key, though they can be used."""
         if self.leaf.not_valid_after_utc < now:
             yield f"the certificate has expired on {self.leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
         if self.leaf.not_valid_before_utc > now:

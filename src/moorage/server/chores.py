@@ -1,4 +1,4 @@
-"""What a node does by itself while it serves: purging uploads, background migrations, garbage collection."""
+"""Chores of a node while it serves: purging uploads, background migrations, garbage collection."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Whether the first message of a TLS client offers a protocol: OpenSSL does not tell before a certificate is chosen."""
+"""Search for a protocol in a TLS client's first message: OpenSSL does not tell before a certificate is chosen."""
 
 import ssl
 
@@ -65,7 +65,7 @@ def _names(reader: "_Reader") -> list[bytes]:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether the first record is there; what is no record of TLS is left to OpenSSL, which refuses it."""
+    """Return whether the first record is there; what is no record of TLS is left to OpenSSL, which refuses it."""
     if len(data) < _RECORD_HEAD_BYTES:
         return bool(data) and data[0] != _HANDSHAKE
     size = int.from_bytes(data[3:5], "big")

@@ -87,7 +87,7 @@ class IssuedTLS(ServerTLS):
         return None
 
     def _for_check(self, host: str) -> ssl.SSLContext | None:
-        """What the authority's check wants to see; None if none is going on. Source: RFC 8737 § 3."""
+        """Return the context for the authority's check; None if no check is going on. Source: RFC 8737 § 3."""
         if host not in self.settings.hosts:
             return None
         context = make_context(self._terms)

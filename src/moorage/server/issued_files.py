@@ -50,7 +50,7 @@ class IssuedFiles:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[bool]:
-        """Whether this process alone speaks to the authority, for the length of the block."""
+        """Yield whether this process alone speaks to the authority, for the length of the block."""
         with self._opened_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

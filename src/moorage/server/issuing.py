@@ -32,7 +32,7 @@ from moorage.telemetry import get_log
 _log = get_log("letsencrypt")
 
 _LOOK_AGAIN = timedelta(hours=6)
-"""How often to see whether a certificate is due."""
+"""Time between two looks whether a certificate is due."""
 _FIRST_PAUSE = timedelta(minutes=5)
 """After the first failure; each further one doubles it. Authorities count failures, some five an hour for a host."""
 _LONGEST_PAUSE = timedelta(hours=6)
@@ -99,7 +99,7 @@ class Issuing(threading.Thread):
 
 
 def is_due(path: Path, host: str, now: datetime | None = None) -> bool:
-    """Whether the certificate of a host is missing, of no use, or has used up two thirds of its life."""
+    """Return whether the certificate of a host is missing, of no use, or has used up two thirds of its life."""
     try:
         leaf = read_pair("", path, path).leaf
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -166,7 +166,7 @@ def _answer(account: Account, files: IssuedFiles, host: str, challenges: Sequenc
 
 
 def _check_certificate(host: str, key_authorization: str) -> bytes:
-    """What has to be shown to the authority's check. Source: RFC 8737 § 3."""
+    """Make the key and certificate to show to the authority's check, as PEM. Source: RFC 8737 § 3."""
     key, now = generate_private_key(SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "moorage acme check")])
     digest = hashlib.sha256(key_authorization.encode()).digest()

@@ -48,7 +48,7 @@ def count_in(folder: Path, place: int) -> CollectorRegistry:
 
 
 class Exposition:
-    """What Prometheus is told."""
+    """Metrics as Prometheus is told them."""
 
     def __init__(self, folder: Path, *, rows: RowCounts | None = None, interval: timedelta = _USUAL_INTERVAL) -> None:
         """*rows*: what to count besides; a count stands for *interval*, zero for ten seconds."""

@@ -13,7 +13,7 @@ _FEW = 4096
 _NEAR = 0.9
 _LOOK_S = 1.0
 _SAY_S = 60.0
-"""How often to say the same again."""
+"""Seconds before the same is said again."""
 
 _log = get_log("supervisor")
 
@@ -35,7 +35,7 @@ def raise_open_files() -> int:
 
 
 class OpenFiles:
-    """How close this process is to its limit."""
+    """Watch on this process's open files: warns when their number is near the limit."""
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

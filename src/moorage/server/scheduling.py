@@ -29,7 +29,7 @@ def step_back(niceness: int) -> None:
 
 
 def usable_processors(*, root: Path = Path("/")) -> int:
-    """How many processors this process may use: by its affinity, and by the quota of its cgroup and those around it.
+    """Count the processors this process may use: by its affinity, and by the quota of its cgroup and those around it.
 
     *root* is where ``proc`` and ``sys`` are. What cannot be read limits nothing.
     """

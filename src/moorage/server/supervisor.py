@@ -34,7 +34,7 @@ _QUICK_S = 5.0
 """A worker that ends sooner is restarted ever more slowly."""
 _BACKOFF_LIMIT_S = 30.0
 _STOP_MARGIN_S = 5.0
-"""What workers get on top of ``http.draintimeout`` before they are killed."""
+"""Seconds that workers get on top of ``http.draintimeout`` before they are killed."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Supervisor:
     reread_level: Callable[[], str] | None = None
     """Reads the configuration once more, for the level of the log; None: there is none to read."""
     is_shared: bool = True
-    """Whether processes share storage: then one of its own keeps house."""
+    """True if processes share storage: then one process of its own does the housekeeping."""
     _workers: list[_Worker] = field(default_factory=list)
     _listeners: list[socket.socket] = field(default_factory=list)
     _debug_listeners: list[socket.socket] = field(default_factory=list)
@@ -177,7 +177,7 @@ class Supervisor:
             os._exit(self._be_worker(place.number))
 
     def _be_worker(self, number: int) -> int:
-        """What happens in the child."""
+        """Run a worker in the child process, and return the status to exit with."""
         try:
             # They stay blocked until there is somebody to take them: a start that is cut off would not close its files.
             for name in _SIGNALS:

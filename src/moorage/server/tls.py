@@ -21,7 +21,7 @@ from moorage.telemetry import get_log
 _log = get_log("tls")
 
 CHECK_S = 1.0
-"""How often to look whether files have changed; what has changed is read when it has stood still as long."""
+"""Seconds between two looks whether files have changed; a changed file is read when it has stood still as long."""
 
 _NO_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"})
 """Failures with a client that does not speak TLS, and would not understand an alert."""
@@ -36,18 +36,18 @@ _SPEAK_HTTPS = (
 ) % (len(_SPEAK_HTTPS_BODY), _SPEAK_HTTPS_BODY)
 
 Stamp = tuple[int, int, int] | None
-"""What tells whether a file was changed or replaced; None: it is not there."""
+"""Mark that tells whether a file was changed or replaced; None: it is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What is spoken at an address, whatever the certificate."""
+    """Terms on which TLS is spoken at an address, whatever the certificate."""
 
     path: str
     """The section of the configuration, such as ``http.tls``."""
     client_authorities: tuple[Path, ...] = ()
     needs_client: bool = True
-    """Whether a client without a certificate is refused, where there are authorities."""
+    """True if a client without a certificate is refused, where there are authorities."""
     minimum: str = "tls1.2"
     suites: tuple[str, ...] = ()
     """Of TLS 1.2, by Go's names."""
@@ -108,7 +108,7 @@ class Handshake(ssl.SSLObject):
         return taken
 
     def pending(self) -> int:
-        """How much can be read; of a client that speaks plain HTTP, the end."""
+        """Return how much can be read; for a client that speaks plain HTTP 1, so that the end is read."""
         return 1 if self._speaks_http else super().pending()
 
     def getpeercert(self, binary_form: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - the signature is Python's
@@ -149,7 +149,7 @@ class CurrentContext(ssl.SSLContext):
 
 
 class ServerTLS(ABC):
-    """What an address needs to speak HTTPS. Made before workers are forked, so that all of them have a first one."""
+    """Everything an address needs to speak HTTPS. Made before workers are forked, so that all have a first context."""
 
     def __init__(self, first: ssl.SSLContext) -> None:
         self.context = CurrentContext(ssl.PROTOCOL_TLS_SERVER)
@@ -243,7 +243,7 @@ def make_context(terms: Terms) -> ssl.SSLContext:
 
 
 def stamps(files: Iterable[Path]) -> tuple[Stamp, ...]:
-    """What the files are like now; links are followed."""
+    """Return the stamps of the files as they are now; links are followed."""
     return tuple(map(_stamp, files))
 
 

@@ -35,7 +35,7 @@ _log = get_log("worker")
 
 _DRAIN_TICK_S = 0.05
 _CUT_S = 0.5
-"""What handlers get to let go of their files when their time is up."""
+"""Seconds that handlers get to let go of their files when their time is up."""
 
 _GC_THRESHOLD = 50_000
 """A request makes some hundred objects and hardly a cycle: looking for cycles every 700 costs a good part of it."""
@@ -44,12 +44,12 @@ HOUSEKEEPER = -1
 _HOUSEKEEPER_NICENESS = 10
 
 _FLUSH_S = 5.0
-"""How often pulls and uploads are noted in the database: seldom, as every write makes SQLite's readers forget."""
+"""Seconds between notes of pulls and uploads in the database: long, as every write makes SQLite's readers forget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
-    """What the supervisor gives a worker."""
+    """Everything that the supervisor gives a worker."""
 
     store: Store
 
@@ -68,7 +68,7 @@ class Station:
     announce: Callable[[], None]
     """To be called when requests are answered."""
     tokens: Neighbour | None = None
-    """What gives tokens; None: the registry is no token server."""
+    """The token server; None: the registry is none."""
     metrics: Path | None = None
     """The folder in which the node's processes count; None: metrics are off."""
 
@@ -153,7 +153,7 @@ async def _kept(tokens: Neighbour | None) -> AsyncIterator[None]:
 
 
 def _front(config: Config, registry: Registry, station: Station) -> Handler:
-    """What answers requests: the registry, and with it what gives tokens for it if it is to."""
+    """Return the handler of requests: the registry, and with it its own token server if there is one."""
     if station.tokens is None:
         return registry.app
     path = token_path(config)
@@ -161,7 +161,7 @@ def _front(config: Config, registry: Registry, station: Station) -> Handler:
 
 
 def _observers(station: Station) -> tuple[Observer | None, Callable[[], None] | None]:
-    """What counts for metrics, if they are on: garbage collection, and damaged blobs."""
+    """Return the observers that count for metrics, of garbage collection and of damaged blobs; None without metrics."""
     if station.metrics is None:
         return None, None
     from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below

@@ -61,7 +61,7 @@ class _Presented:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a request is about, in either form."""
+    """Content of a request, in either form."""
 
     scopes: Sequence[Scope]
     client: str

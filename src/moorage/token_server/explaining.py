@@ -24,7 +24,7 @@ class Explained(NamedTuple):
 
 
 def explain_all(settings_path: Path, user: str, scopes: Sequence[str]) -> Sequence[Explained]:
-    """Which actions of *scopes* a user has, and why. No keys are needed, and no server.
+    """Explain which actions of *scopes* a user has, and why. No keys are needed, and no server.
 
     Raises:
         ConfigurationError: a file or a scope cannot be used.
@@ -49,7 +49,7 @@ def explain_all(settings_path: Path, user: str, scopes: Sequence[str]) -> Sequen
 
 
 def concerns_about(settings_path: Path, user: str) -> Sequence[str]:
-    """What a user has by having the name of something else, which nobody may have meant.
+    """Return what a user has only because something else has the same name, which nobody may have meant.
 
     Raises:
         ConfigurationError: a file cannot be used.

@@ -15,7 +15,7 @@ from moorage.token_server.settings import Settings
 
 
 def open_users(settings: Settings) -> Watched[PasswordFile]:
-    """Who can log in.
+    """Open the file of users, who can log in.
 
     Raises:
         ConfigurationError: the file cannot be used.
@@ -25,7 +25,7 @@ def open_users(settings: Settings) -> Watched[PasswordFile]:
 
 
 def open_rules(settings: Settings) -> Watched[Rules]:
-    """Who may do what.
+    """Open the file of rules, which say who may do what.
 
     Raises:
         ConfigurationError: the file cannot be used; with every mistake.

@@ -83,7 +83,7 @@ class KeyRing(BaseModel):
         return ring
 
     def signing(self, now: float) -> SigningKey:
-        """What to sign with: the last that has begun to."""
+        """Return the key to sign with: the last that has begun to, or the first if none has."""
         begun = [key for key in self.keys if key.signs_from <= now] or self.keys[:1]
         return SigningKey.read(begun[-1].private.encode())
 

@@ -10,7 +10,7 @@ from moorage.oci.names import RepositoryName
 USER = "{user}"
 _ANY = "**"
 _PROBES = ("0", "0/0")
-"""What could be below a name: one part, and more."""
+"""Names that could be below a name: of one part, and of more."""
 
 
 def check_pattern(text: str) -> str:
@@ -33,7 +33,7 @@ def check_pattern(text: str) -> str:
 
 
 def matches(pattern: str, name: str, user: str | None) -> bool:
-    """Whether a repository's name is meant by a pattern, for a user; None for nobody in particular.
+    """Return whether a pattern means a repository's name, for a user; None for nobody in particular.
 
     ``group/app/*`` as a name is all that is below ``group/app``, as a rename asks for it: then all of it has to be
     meant.
@@ -52,7 +52,7 @@ def matches(pattern: str, name: str, user: str | None) -> bool:
 
 
 def place_of(pattern: str, user: str) -> str:
-    """What ``{user}`` in a pattern makes a user's own: the name up to it; empty if that is no certain name."""
+    """Return the name that ``{user}`` makes a user's own: the pattern up to it; empty if that is no certain name."""
     head, mark, tail = pattern.partition(USER)
     place = f"{head}{user}{tail.partition('/')[0]}"
     return place if mark and "*" not in place and _is_name(place) else ""

@@ -26,7 +26,7 @@ class _Said(BaseModel):
     user: str
     service: str
     password: str
-    """What stands for the hash of the password, so that another password ends it."""
+    """Fingerprint of the password's hash, so that another password ends the token."""
     ends_at: float
 
 

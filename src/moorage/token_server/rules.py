@@ -64,7 +64,7 @@ class _File(Section):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether one action is allowed, and why."""
+    """Decision on one action, and the reason."""
 
     action: str
     is_allowed: bool
@@ -104,9 +104,9 @@ class Rules:
         return tuple(verdict.action for verdict in self.explain(user, scope) if verdict.is_allowed)
 
     def explain(self, user: str | None, scope: Scope) -> Sequence[Verdict]:
-        """Which of the actions of *scope* a user has, and by which rule.
+        """Return a verdict on each action of *scope* for a user, with the rule that decides.
 
-        Who asks for ``*`` and does not have all gets what there is of it.
+        A user who asks for ``*`` and does not have all gets what there is of it.
         """
         if scope.kind == "registry":
             return [self._of_registry(user, scope.name, action) for action in scope.actions]
@@ -123,7 +123,7 @@ class Rules:
         return verdicts
 
     def concerns(self, users: Iterable[str]) -> Iterator[str]:
-        """Which *users* have a name that makes ``{user}`` in one rule what another rule means by something else."""
+        """Yield a warning where the name of one of *users* makes ``{user}`` in a rule mean what another rule names."""
         fixed = [pattern for rule in self.rules for pattern in rule.repositories if USER not in pattern]
         for user in users:
             for number, rule in enumerate(self.rules, 1):

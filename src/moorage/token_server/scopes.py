@@ -1,4 +1,4 @@
-"""What a client asks for: ``repository:group/app:pull,push``, several in one parameter and in several."""
+"""Scopes that a client asks for: ``repository:group/app:pull,push``, several in one parameter and in several."""
 
 import re
 from collections.abc import Iterable

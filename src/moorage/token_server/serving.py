@@ -58,7 +58,7 @@ class TokenServer:
         self.say_concerns()
 
     def app(self, path: str = "") -> TokenApp:
-        """What answers requests, one a process; *path*: only there, instead of where a token server usually is."""
+        """Make the application for one process; *path*: it answers only there, not where a token server usually is."""
         settings = self._settings
         issuer = TokenIssuer(
             issuer=settings.issuer,
@@ -140,7 +140,7 @@ class TokenServer:
         return Watched(self.keys.private, KeyRing.parse, limit_bytes=FILE_LIMIT_BYTES)
 
     def _tried(self, key: str, path: str, make: Callable[[], T]) -> T | None:
-        """What *make* makes of a file, or None and a mistake at its key."""
+        """Return what *make* makes of a file; on a mistake, note it at the file's key and return None."""
         try:
             with reading(key, path):
                 return make()

@@ -50,7 +50,7 @@ async def open_database(where: Where) -> AsyncIterator[Database]:
 def check_parts(
     storage: StorageDriver, database: Database | None, hashing: Hashing, *, verifies: bool, repairs: bool
 ) -> Sequence[Part]:
-    """What a check does, in its order.
+    """Return the parts of a check, in their order.
 
     Args:
         storage: where the bytes are.

@@ -27,7 +27,7 @@ _log = get_log("registry.gc")
 def agents(
     config: Config, database: Database, storage: StorageDriver, observer: Observer | None = None
 ) -> Sequence[Callable[[], Coroutine[None, None, None]]]:
-    """What goes on for as long as a node lives; nothing where it is switched off or nothing may be written."""
+    """Return what runs for as long as a node lives; nothing where it is switched off or nothing may be written."""
     gc = config.gc
     if config.storage.maintenance.readonly.enabled:
         return ()
@@ -69,7 +69,7 @@ def agents(
 def collection(
     config: Config, database: Database, storage: StorageDriver, observer: Observer | None = None
 ) -> Collection:
-    """What an administrator asks for; with collectors of its own, as each claims for itself."""
+    """Make the collection that administrators ask; with collectors of its own, as each claims for itself."""
     gc, collectors = config.gc, dict[Queue, Collector]()
     if not (gc.disabled or config.storage.maintenance.readonly.enabled):
         if not gc.manifests.disabled:
@@ -85,10 +85,10 @@ def collection(
 
 
 def row_counts(database: Database) -> RowCounts:
-    """What is counted for metrics."""
+    """Return the counts of rows for metrics."""
     return SqlRowCounts(database)
 
 
 def deadlines(config: Config) -> Deadlines:
-    """How long a step of a round may take."""
+    """Return how long a step of a round may take."""
     return Deadlines(transaction=config.gc.transactiontimeout, storage=config.gc.blobs.storagetimeout)

@@ -1,4 +1,4 @@
-"""What checks credentials, as the configuration has it."""
+"""Guards that check credentials, as the configuration has them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ _REDIRECT_PATH = "/auth/token"
 
 
 def guard(config: Config) -> Guard:
-    """What checks credentials, with its files read.
+    """Make the guard that checks credentials, with its files read.
 
     Raises:
         ConfigurationError: a file cannot be used.
@@ -43,14 +43,14 @@ def guard(config: Config) -> Guard:
 
 
 def token_path(config: Config) -> str:
-    """Where a registry that is its own token server gives tokens."""
+    """Return the path where a registry that is its own token server gives tokens."""
     auth = config.auth
     path = auth.autoredirectpath if isinstance(auth, TokenAuth) and auth.autoredirect else ""
     return path or _REDIRECT_PATH
 
 
 def concerns(config: Config) -> Iterator[str]:
-    """What somebody should look at before strangers do.
+    """Yield what an operator should look at before strangers do.
 
     Raises:
         ConfigurationError: a file cannot be used.

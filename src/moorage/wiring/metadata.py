@@ -32,9 +32,9 @@ class Metadata:
     pulls: Pulls | None = None
     sessions: Sessions | None = None
     flushes: tuple[Callable[[], Awaitable[None]], ...] = field(default=())
-    """What is to be written from time to time, and at the end."""
+    """Writes to do from time to time, and at the end."""
     chores: tuple[Callable[[], Coroutine[None, None, None]], ...] = field(default=())
-    """What one worker of a node does for as long as it lives."""
+    """Chores that one worker of a node does for as long as it lives."""
 
 
 async def open_metadata(config: Config, store: Store, storage: StorageDriver) -> Metadata:

@@ -47,7 +47,7 @@ class Registry:
     room: Room
     damaged: DamagedBlobs
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
-    """What one process of a node does for as long as it lives."""
+    """Chores that one process of a node does for as long as it lives."""
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -129,7 +129,7 @@ def _watch(store: Store, storage: StorageDriver) -> None:
 
 
 def manifest_rules(config: Config) -> ManifestRules:
-    """What pushed manifests have to keep to."""
+    """Return the rules that pushed manifests have to keep to."""
     validation = config.validation
     if validation.disabled:
         return ManifestRules(sparse=validation.manifests.sparse)
@@ -148,7 +148,7 @@ def manifest_rules(config: Config) -> ManifestRules:
 
 
 def log_settings(config: Config) -> LogSettings:
-    """How to log."""
+    """Return the settings of logging."""
     log = config.log
     return LogSettings(
         level=log.level,
@@ -161,7 +161,7 @@ def log_settings(config: Config) -> LogSettings:
 
 
 def _url_rule(allow: Sequence[str], deny: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a URL matches one of *allow* (if there are any) and none of *deny*. RE2: no pattern can hang."""
+    """Make a rule: a URL must match one of *allow* (if there are any) and none of *deny*. RE2: no pattern can hang."""
     allowed, denied = [re2.compile(text) for text in allow], [re2.compile(text) for text in deny]
 
     def allows(url: str) -> bool:

@@ -41,7 +41,7 @@ def check_rights(root: Path) -> None:
 
 
 def room_for(config: Config, store: Store) -> Room:
-    """What pushes leave free, where the blobs are and where an SQLite file is."""
+    """Return the room that pushes must leave free, where the blobs are and where an SQLite file is."""
     floors: dict[Path, int] = {}
     driver = config.storage.driver
     if isinstance(driver, FilesystemDriver):

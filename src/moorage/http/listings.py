@@ -12,7 +12,6 @@ from moorage.errors import NameUnknown, ParameterInvalid
 from moorage.http.call import Call
 from moorage.http.headers import is_whole, next_link, page_size
 from moorage.http.responses import Response
-from moorage.metadata.aside import ASIDE_BYTES
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor
 from moorage.oci.mediatypes import OCI_INDEX
@@ -113,7 +112,7 @@ class ListingHandlers:
                 following.append(("artifactType", artifact_type))
             headers["Link"] = next_link(call.path, following)
         parts = sum(1 + len(descriptor.annotations) for descriptor in page.items)
-        if parts > _INLINE_PARTS or _annotations_length(page.items) > ASIDE_BYTES:
+        if parts > _INLINE_PARTS:
             return Response(200, headers, await asyncio.to_thread(_index_of, page.items))
         return Response(200, headers, _index_of(page.items))
 
@@ -128,10 +127,6 @@ def _catalogue_limit(call: Call, most: int) -> int:
         msg = f"n must be no larger than {most}"
         raise ParameterInvalid(msg, reason="PAGINATION_NUMBER_INVALID")
     return int(text)
-
-
-def _annotations_length(items: Sequence[Descriptor]) -> int:
-    return sum(len(key) + len(value) for item in items for key, value in item.annotations.items())
 
 
 def _index_of(items: Sequence[Descriptor]) -> bytes:

@@ -25,7 +25,6 @@ ConfigFile = Annotated[
     Path | None,
     typer.Argument(
         metavar="CONFIG",
-        readable=False,
         help="The file; else REGISTRY_CONFIGURATION_PATH; else what `moorage serve` has in --data.",
         show_default=False,
     ),
@@ -54,13 +53,11 @@ def check(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an unfinished check was ended.")] = False,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", readable=False, help="Write every difference there, as one JSON object a line."),
+        typer.Option(metavar="FILE", help="Write every difference there, as one JSON object a line."),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", readable=False, help="Without CONFIG: where `moorage serve` keeps its data; else ./data."
-        ),
+        typer.Option(metavar="DIR", help="Without CONFIG: where `moorage serve` keeps its data; else ./data."),
     ] = None,
     as_json: AsJSON = False,
 ) -> None:

@@ -17,9 +17,7 @@ config_app = typer.Typer(help="Check a configuration file.", no_args_is_help=Tru
 
 CheckedFile = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="CONFIG", readable=False, help="The file; else REGISTRY_CONFIGURATION_PATH.", show_default=False
-    ),
+    typer.Argument(metavar="CONFIG", help="The file; else REGISTRY_CONFIGURATION_PATH.", show_default=False),
 ]
 
 

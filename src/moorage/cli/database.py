@@ -16,14 +16,13 @@ ConfigFile = Annotated[
     Path | None,
     typer.Argument(
         metavar="CONFIG",
-        readable=False,
         help="The file; else REGISTRY_CONFIGURATION_PATH; else the SQLite database in --data.",
         show_default=False,
     ),
 ]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", readable=False, help="Without CONFIG: where `moorage serve` keeps its data."),
+    typer.Option("--data", metavar="DIR", help="Without CONFIG: where `moorage serve` keeps its data."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-d", help="Only say what would be done.")]
 Limit = Annotated[

@@ -15,7 +15,6 @@ ConfigFile = Annotated[
     Path | None,
     typer.Argument(
         metavar="CONFIG",
-        readable=False,
         help="The configuration file; else REGISTRY_CONFIGURATION_PATH; else as `moorage serve` without one.",
         show_default=False,
     ),

@@ -52,6 +52,8 @@ def _load(row: CommandRow) -> Any:  # noqa: ANN401 - typer's Command is private
         for parameter in each.params:
             if parameter.type.name in ("int", "int range"):
                 parameter.metavar = "NUMBER"  # typer has <int range>.
+            if hasattr(parameter.type, "readable"):
+                parameter.type.readable = False  # Our own message says which right is missing to whom.
         if words in NOTES:
             note = NOTES[words]
             each.short_help = note.line or each.short_help

@@ -9,7 +9,6 @@ ConfigFile = Annotated[
     Path | None,
     typer.Argument(
         metavar="CONFIG",
-        readable=False,
         help="A config.yml as Distribution and GitLab read it; else REGISTRY_CONFIGURATION_PATH; else defaults.",
         show_default=False,
     ),
@@ -24,7 +23,7 @@ def serve(
         typer.Option(metavar="HOST:PORT", help="Listen here instead of where the configuration says."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", readable=False, help="Keep the data here. Without CONFIG: ./data.")
+        Path | None, typer.Option(metavar="DIR", help="Keep the data here. Without CONFIG: ./data.")
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=256, help="Worker processes; if not given, one a core that may be used.")

@@ -17,7 +17,7 @@ token_app = typer.Typer(
     help="A small token server, for sites whose rules fit into a file.", no_args_is_help=True, rich_markup_mode=None
 )
 
-SettingsFile = Annotated[Path, typer.Argument(metavar="SETTINGS", readable=False, help="The token server's file.")]
+SettingsFile = Annotated[Path, typer.Argument(metavar="SETTINGS", help="The token server's file.")]
 
 
 @token_app.command()

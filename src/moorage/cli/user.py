@@ -19,9 +19,7 @@ user_app = typer.Typer(
     help="Users in a file of passwords (auth.htpasswd.path).", no_args_is_help=True, rich_markup_mode=None
 )
 
-PasswordFile = Annotated[
-    Path, typer.Argument(metavar="FILE", readable=False, help="The file that auth.htpasswd.path names.")
-]
+PasswordFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file that auth.htpasswd.path names.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The user.")]
 
 _BCRYPT_LIMIT_BYTES = 72

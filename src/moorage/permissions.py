@@ -23,14 +23,21 @@ def need_of(path: str | os.PathLike[str], right: Right) -> str:
     return f"this process runs as {user()}, which needs the right to {what} {place}"
 
 
+def reason_at(exc: Exception, path: Path, right: Right) -> str:
+    """Say *exc*, and where the error does not tell it, which right is lacking at the file or its folder."""
+    place = next((place for place in (path, path.parent) if lacks(place, right)), None)
+    return str(exc) if place is None else f"{exc}; {need_of(place, right)}"
+
+
 def lacks(path: str | os.PathLike[str], right: Right) -> bool:
-    """Say if the right is lacking, without trying."""
+    """Say if the right is lacking, without trying; a folder also has to be entered (x) for either."""
     place = Path(path).absolute()
     blocked = _blocked(place)
     if blocked is not None:
         return True
     if os.path.lexists(place):
-        return not os.access(place, os.R_OK if right == "read" else os.W_OK)
+        mode = os.R_OK if right == "read" else os.W_OK
+        return not os.access(place, mode | os.X_OK if place.is_dir() else mode)
     return right == "write" and place.parent.is_dir() and not os.access(place.parent, os.W_OK | os.X_OK)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from moorage.config import Config, FilesystemDriver
 from moorage.errors import ConfigurationError, Mistake
-from moorage.permissions import need_of
+from moorage.permissions import Right, lacks, need_of
 from moorage.server.https import open_debug_tls, open_tls
 from moorage.server.tls import ServerTLS
 from moorage.telemetry import configure
@@ -88,9 +88,7 @@ def _no_folder(path: Path) -> str:
         nearest = next(part for part in (path.absolute(), *path.absolute().parents) if os.path.lexists(part))
         if not nearest.is_dir():
             return "Not a directory"
-        may_read_only = nearest == path.absolute()
-        if os.access(nearest, os.X_OK | (os.R_OK if may_read_only else os.W_OK)):
-            return ""
-        return f"Permission denied; {need_of(path, 'read' if may_read_only else 'write')}"
+        right: Right = "read" if nearest == path.absolute() else "write"
+        return f"Permission denied; {need_of(path, right)}" if lacks(nearest, right) else ""
     except (OSError, ValueError) as exc:
         return str(getattr(exc, "strerror", None) or exc)

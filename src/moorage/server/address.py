@@ -56,7 +56,7 @@ class Address:
             case errno.EADDRINUSE:
                 return "; is another registry running there?"
             case errno.EACCES | errno.EPERM if self.is_unix:
-                return f"; {need_of(Path(self.text).absolute().parent, 'write')}"
+                return f"; {need_of(Path(self.text).parent, 'write')}"
             case errno.EACCES | errno.EPERM:
                 return "; a port below 1024 needs CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=), or take 5000"
             case errno.EADDRNOTAVAIL:

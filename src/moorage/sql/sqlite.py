@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from moorage.errors import BackendError, DatabaseConflict, DatabaseUnavailable, StorageFull
+from moorage.permissions import reason_at
 from moorage.sql.base import Database, Query, Row, Session, Value, microseconds
 from moorage.sql.private_files import make_private
 from moorage.sql.reserve import Reserve
@@ -79,7 +80,7 @@ class SqliteDatabase(Database):
         try:
             return cls(path, keeps_reserve=keeps_reserve)
         except sqlite3.Error as exc:
-            _fail(exc)
+            _fail(exc, reason_at(exc, path, "write"))
 
     async def all(
         self, query: Query, *args: Value, repository: str | None = None, heavy: bool = False
@@ -381,8 +382,11 @@ def _is_writing(exc: Exception) -> bool:
     return getattr(exc.__cause__, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_WRITE
 
 
-def _fail(exc: sqlite3.Error) -> NoReturn:
-    """Raise SQLite's error as one of ours; one that is a mistake in our statements stays what it is."""
+def _fail(exc: sqlite3.Error, reason: str = "") -> NoReturn:
+    """Raise SQLite's error as one of ours, with a *reason* that says more if there is one.
+
+    One that is a mistake in our statements stays what it is.
+    """
     code = _code(exc)
     if code == sqlite3.SQLITE_FULL:
         msg = f"no room for the database: {exc}"
@@ -390,6 +394,6 @@ def _fail(exc: sqlite3.Error) -> NoReturn:
     if code == sqlite3.SQLITE_CONSTRAINT:
         raise DatabaseConflict(str(exc)) from exc
     if code in _UNAVAILABLE:
-        msg = f"the database cannot be used: {exc}"
+        msg = f"the database cannot be used: {reason or exc}"
         raise DatabaseUnavailable(msg) from exc
     raise exc

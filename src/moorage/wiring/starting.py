@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from moorage.config.backends import Database as DatabaseConfig
 from moorage.config.stores import DatabaseStore, SqliteStore, Store
@@ -10,7 +9,6 @@ from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.metadata.sql.identity import DatabaseHalf, half_of
 from moorage.metadata.sql.images import has_images
 from moorage.metadata.sql.schema import migrate_sqlite
-from moorage.permissions import lacks, need_of
 from moorage.sql.base import Database
 from moorage.sql.sqlite import SqliteDatabase
 from moorage.sql.write_ahead import bring_in
@@ -31,9 +29,8 @@ async def prepare(config: DatabaseConfig, store: DatabaseStore) -> bool:
 
         return await prepare_postgres(config)
     except BackendError as exc:
-        if isinstance(store, SqliteStore):
-            raise ConfigurationError([Mistake("database.sqlite", f"cannot be used: {_told(exc, store.path)}")]) from exc
-        raise ConfigurationError([Mistake("database.host", f"cannot be used: {exc}")]) from exc
+        path = "database.sqlite" if isinstance(store, SqliteStore) else "database.host"
+        raise ConfigurationError([Mistake(path, f"cannot be used: {exc}")]) from exc
 
 
 async def _prepare_sqlite(store: SqliteStore) -> bool:
@@ -46,15 +43,6 @@ async def _prepare_sqlite(store: SqliteStore) -> bool:
         return await has_images(database)
     finally:
         await database.close()
-
-
-def _told(exc: BackendError, path: Path) -> str:
-    """Say which right is lacking, where nobody has said it yet; SQLite does not."""
-    if "needs the right" in str(exc):
-        return str(exc)
-    return next(
-        (f"{exc}; {need_of(place, 'write')}" for place in (path, path.parent) if lacks(place, "write")), str(exc)
-    )
 
 
 async def inspect(config: DatabaseConfig, store: DatabaseStore) -> DatabaseHalf:

@@ -1,6 +1,5 @@
 """The storage that a configuration names. Light to import: a command that only needs storage need not wait for more."""
 
-import os
 from pathlib import Path
 
 from moorage.config import Config, FilesystemDriver, InmemoryDriver
@@ -35,7 +34,7 @@ def check_rights(root: Path) -> None:
     Raises:
         ConfigurationError: it may not; who needs which right.
     """
-    if lacks(root, "read") or (root.is_dir() and not os.access(root, os.X_OK)):
+    if lacks(root, "read"):
         message = f"{root} cannot be used as a folder: Permission denied; {need_of(root, 'read')}"
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)])
 

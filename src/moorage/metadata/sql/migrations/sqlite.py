@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from moorage.errors import DatabaseUnavailable
 from moorage.metadata.sql.migrations.chains import Applied, Chains, MigrationFailed, Step, bookkeeping, refused
-from moorage.permissions import lacks, need_of
+from moorage.permissions import reason_at
 from moorage.sql.base import microseconds, moment
 from moorage.sql.private_files import make_private
 from moorage.sql.reserve import Reserve
@@ -181,6 +181,4 @@ def _history(path: Path, connection: sqlite3.Connection) -> Sequence[Applied] | 
 
 
 def _translated(path: Path, exc: Exception) -> DatabaseUnavailable:
-    places = [place for place in (path, path.parent) if lacks(place, "write")]
-    reason = f"{exc}; {need_of(places[0], 'write')}" if places else str(exc)
-    return DatabaseUnavailable(f"{path} cannot be used: {reason}")
+    return DatabaseUnavailable(f"{path} cannot be used: {reason_at(exc, path, 'write')}")

@@ -5,7 +5,8 @@ It is there with a metadata database only; without one, 404 says so. What each m
 """
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import BaseModel
 
@@ -196,8 +197,7 @@ class MoorageHandlers:
         actor = call.grant.actor
         if call.grant.accesses is None:
             return None
-        found = await self._history.entries(Filter(request_id=request_id, actor=actor), before=None, limit=1)
-        return actor if found.items else None
+        return actor if await self._has_any(Filter(request_id=request_id, actor=actor)) else None
 
     async def _meant(self, request_id: str, actor: str | None, repository: RepositoryName | None) -> Filter:
         """Find the changes that a request's id means: if it may be several callers', those in the named *repository*.
@@ -207,25 +207,15 @@ class MoorageHandlers:
         everything = Filter(request_id=request_id, actor=actor)
         if actor or repository is None:
             return everything
-        inside, is_known = Filter(repository=repository, request_id=request_id, actor=actor), False
+        inside = replace(everything, repository=repository)
+        renames = replace(inside, action=JournalAction.REPOSITORY_RENAME)
         try:
-            async for entries in self._pages(inside):
-                if any(entry.renamed is not None for entry in entries):
-                    return everything
-                is_known = is_known or bool(entries)
+            return inside if await self._has_any(inside) and not await self._has_any(renames) else everything
         except NameUnknown:
             return everything
-        return inside if is_known else everything
 
-    async def _pages(self, wanted: Filter) -> AsyncIterator[Sequence[Entry]]:
-        """All entries, newest first."""
-        last: int | None = None
-        while True:
-            page = await self._history.entries(wanted, before=last, limit=asked.PAGE_LIMIT)
-            yield page.items
-            if not page.more:
-                return
-            last = page.items[-1].id
+    async def _has_any(self, wanted: Filter) -> bool:
+        return bool((await self._history.entries(wanted, before=None, limit=1)).items)
 
     async def _check_touched(self, call: Call, wanted: Filter, *actions: Action) -> Sequence[RepositoryName]:
         """The repositories that a request changed, once it is known that the credentials allow *actions* on all.
@@ -261,16 +251,21 @@ class MoorageHandlers:
         if call.grant.accesses is None:
             return
         protections = [call.grant.protections[name.text] for name in names if name.text in call.grant.protections]
-        async for entries in self._pages(wanted):
-            tags = {entry.tag for entry in entries if entry.tag is not None}
+        last: int | None = None
+        while True:
+            page = await self._history.entries(wanted, before=last, limit=asked.PAGE_LIMIT)
+            tags = {entry.tag for entry in page.items if entry.tag is not None}
             for protection, tag in itertools.product(protections, tags):
                 protection.check_change(tag)
-            if any(entry.action in _MADE_CONTENT for entry in entries):
+            if any(entry.action in _MADE_CONTENT for entry in page.items):
                 for protection in protections:
                     protection.check_content()
-            for old, new in [entry.renamed for entry in entries if entry.renamed is not None]:
+            for old, new in [entry.renamed for entry in page.items if entry.renamed is not None]:
                 back = Access.move(RepositoryName(new), old.rpartition("/")[0] or old)
                 self._guard.require(call, call.grant, (*back, *Access.repository(RepositoryName(old), Action.PUSH)))
+            if not page.more:
+                return
+            last = page.items[-1].id
 
     async def _body(self, call: Call, model: type[asked.Model]) -> asked.Model:
         # A page in somebody's browser can send a form or plain text here without being asked; JSON it cannot.

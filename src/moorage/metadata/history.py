@@ -77,6 +77,8 @@ class Filter:
     request_id: str | None = None
     actor: str | None = None
     """Whose, of several who used the same id; None: everybody's. Only with a request."""
+    action: Action | None = None
+    """Only changes of this kind. Only with a request."""
     since: datetime | None = None
     """At or after this moment."""
     until: datetime | None = None

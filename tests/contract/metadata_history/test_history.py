@@ -8,7 +8,7 @@ from contract.metadata.pushing import NAME, NEVER, push_blob
 from contract.metadata.stores import query
 from contract.metadata_history.past import Past
 from moorage.errors import NameUnknown
-from moorage.metadata.history import Entry, Fate, Filter, Published, PullFacts
+from moorage.metadata.history import Action, Entry, Fate, Filter, Published, PullFacts
 from moorage.metadata.sql.pulls import SqlPulls
 from moorage.oci.digests import Digest
 from moorage.oci.names import Reference, RepositoryName, Tag
@@ -55,6 +55,8 @@ async def test_entries_are_found_by_tag_request_and_time(past: Past) -> None:
     assert len(await past.entries(request_id="one")) == 3
     assert len(await past.entries(request_id="one", tag=Tag("1"))) == 1
     assert len(await past.entries(request_id="one", repository=None)) == 3
+    kinds = (Action.TAG_CREATE, Action.MANIFEST_CREATE, Action.REPOSITORY_RENAME)
+    assert [len(await past.entries(request_id="one", action=kind)) for kind in kinds] == [2, 1, 0]
     assert {entry.cause.request_id for entry in await past.entries(since=between)} == {"two"}
     assert {entry.cause.request_id for entry in await past.entries(until=between)} == {"one"}
     assert await past.entries(tag=Tag("1"), since=between, until=between) == []

@@ -60,7 +60,7 @@ class SqlHistory(History):
         # Most of a long history may lie outside of the times asked for.
         heavy = wanted.since is not None or wanted.until is not None
         if wanted.request_id is not None:
-            args = (place_id, *bounds, wanted.request_id, tag, wanted.actor)
+            args = (place_id, *bounds, wanted.request_id, tag, wanted.actor, wanted.action)
             rows = await self._database.all(QUERIES["entries_of_request"], *args, heavy=heavy)
         elif tag is not None:
             rows = await self._database.all(QUERIES["entries_of_tag"], place_id, *bounds, tag, heavy=heavy)

@@ -20,6 +20,7 @@ ORDER BY id DESC LIMIT $5;
 SELECT id, at, actor, request_id, reason, action, repository_id, repository, tag, from_digest, to_digest, detail
 FROM journal WHERE request_id = $6 AND ($1::bigint IS NULL OR repository_id = $1::bigint) AND id < $2
     AND at >= $3 AND at < $4 AND ($7::text IS NULL OR tag = $7::text) AND ($8::text IS NULL OR actor = $8::text)
+    AND ($9::text IS NULL OR action = $9::text)
 ORDER BY id DESC LIMIT $5;
 
 -- Where a manifest that is not deleted is needed, nothing is going to take it.

@@ -7,6 +7,7 @@ only they can make.
 import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -53,16 +54,12 @@ class Reserve:
 
     def is_refused_room(self) -> bool:
         """Say if a file beside the database, as long as that, gets no room: SQLite does not tell a quota."""
-        probe = self._file.with_name(f"{self._file.name}-probe")
         try:
             size_bytes = max(file.stat().st_size for file in self._written if file.exists())
-            fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                os.pwrite(fd, secrets.token_bytes(_PROBE_BYTES), size_bytes)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-                probe.unlink()
+            # Without a name: whoever is killed here leaves nothing that would refuse the next probe.
+            with tempfile.TemporaryFile(dir=self._folder, buffering=0) as probe:
+                os.pwrite(probe.fileno(), secrets.token_bytes(_PROBE_BYTES), size_bytes)
+                os.fsync(probe.fileno())
         except OSError as exc:
             return exc.errno in NO_ROOM
         except ValueError:  # There is no file.

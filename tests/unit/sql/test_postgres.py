@@ -176,8 +176,10 @@ async def test_a_transaction_cancelled_anywhere_leaves_nothing_behind(database: 
     task.cancel()
     (outcome,) = await asyncio.gather(task, return_exceptions=True)
     assert outcome is None or isinstance(outcome, asyncio.CancelledError)
-    assert await running(database) == []
-    assert await locks(database) == []
+    # A backend that has begun a statement plans it before it notices that its client has gone.
+    async with asyncio.timeout(10):
+        while await running(database) or await locks(database):  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.01)
     assert await count(database) in ({2} if outcome is None else {0, 2})
     await put(database, "c")
     assert database.pool_stats.opened == database.pool_stats.idle == 1

@@ -4,8 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# More than there are processors: much of the time of a test is waiting.
-JOBS ?= 3
+JOBS ?= 2
 
 .PHONY: help setup run test test-quick soak lint fix bench docs pins clean
 

@@ -29,8 +29,8 @@ from moorage.config.stores import SqliteStore
 from moorage.http import errors as http_errors
 from moorage.http import routes
 from moorage.http.debug import DebugApp
-from moorage.http.moorage_v1_asked import Asked
-from moorage.http.moorage_v1_openapi import OPERATIONS
+from moorage.http.moorage_v1.openapi import OPERATIONS
+from moorage.http.moorage_v1.requests import Asked
 from moorage.wiring.registry import build
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
-from moorage.metadata.sql.migrations.chains import CHAINS, bookkeeping
+from moorage.metadata.schema.chains import CHAINS, bookkeeping
 from moorage.sql.base import Dialect
 
 DIALECTS: Sequence[Dialect] = get_args(Dialect)

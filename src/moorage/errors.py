@@ -59,7 +59,8 @@
     │   ├── PathUnknown             a storage path that does not exist (never leaves core)
     │   ├── DatabaseUnavailable     the database did not answer, or not in time
     │   │   └── DatabaseContended   somebody else holds what was needed, and nothing was changed
-    │   └── DatabaseConflict        a constraint of the database forbids it (never leaves core)
+    │   ├── DatabaseConflict        a constraint of the database forbids it (never leaves core)
+    │   └── MigrationFailed         a migration of the database stopped (at start and in commands only)
     └── ConfigurationError          the configuration cannot be used; carries every mistake
 """
 
@@ -368,6 +369,10 @@ class DatabaseContended(DatabaseUnavailable):
 
 class DatabaseConflict(BackendError):
     """A constraint of the database forbids a change: something else happened first."""
+
+
+class MigrationFailed(BackendError):
+    """A migration could not be applied, undone or run to its end; what was before it is kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class LogSettings:
     access_formatter: str = "json"
 
 
-class Log(Protocol):
+class Logger(Protocol):
     """The part of a structlog logger that our code uses."""
 
     def debug(self, event: str, **fields: object) -> object:
@@ -60,9 +60,9 @@ class Log(Protocol):
         """As :meth:`error`, with the exception being handled."""
 
 
-def get_log(component: str) -> Log:
+def get_log(component: str) -> Logger:
     """The logger of one part of the program."""
-    log: Log = structlog.get_logger(component=component)
+    log: Logger = structlog.get_logger(component=component)
     return log
 
 

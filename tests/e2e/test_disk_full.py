@@ -17,7 +17,7 @@ from e2e.images import build_image, write_layout
 from e2e.settings import config_for
 from e2e.wire import PUSH_STYLES, PushStyle, Wire, eventually, sha256
 from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES
-from moorage.sql.reserve import RESERVE_BYTES
+from moorage.sql.sqlite.reserve import RESERVE_BYTES
 from support.clients import Skopeo, attempt, run
 from support.collecting import collected
 from support.components import need

@@ -12,7 +12,7 @@ import pytest
 # All that the commands would import later: another user may not be able to read it.
 from moorage import cli
 from moorage.cli import background_runs, checking, garbage_collecting, migrating, serving, token, user
-from moorage.metadata.sql.migrations import sqlite
+from moorage.metadata.schema import sqlite_migrations as sqlite
 from moorage.server import worker
 from moorage.token_server import explaining
 from support.other_user import as_other_user, folder_for_all

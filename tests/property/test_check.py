@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from contract.integrity.registries import Registry, database_registry, layout_registry
 from contract.metadata.pushing import NAME, push, push_blob
 from contract.metadata.stores import quick_folder, sqlite_opener
-from moorage.integrity.findings import Kind, Note
-from moorage.metadata.sql.values import digest_key
+from moorage.integrity.findings import FindingKind, Note
+from moorage.metadata.sql.digest_keys import digest_key
 from moorage.oci.digests import Algorithm, Digest
 from moorage.storage import paths
 from support.images import OCI_LAYER, Content, config, image_manifest
@@ -76,36 +76,36 @@ async def push_all(registry: Registry, wanted: list[tuple[Fate, Algorithm, bool]
 
 async def break_in_database(
     registry: Registry, digest: Digest, content: bytes, fate: Fate, *, is_needed: bool
-) -> set[tuple[Kind, str]]:
+) -> set[tuple[FindingKind, str]]:
     """Break one blob, and return what is to be found of it."""
-    found: set[Kind] = set()
+    found: set[FindingKind] = set()
     if fate is Fate.LOST:
         await registry.lose(digest)
-        found = {Kind.BYTES_MISSING}
+        found = {FindingKind.BYTES_MISSING}
     elif fate is Fate.MARKED:
         await registry.run("UPDATE blobs SET missing_since = created_at WHERE digest = $1", digest_key(digest))
-        found = {Kind.MARKED_IN_VAIN}
+        found = {FindingKind.MARKED_IN_VAIN}
     elif fate is Fate.FORGOTTEN:
         await registry.run("DELETE FROM gc_blob_review_queue WHERE digest = $1", digest_key(digest))
-        found = set() if is_needed else {Kind.BLOB_UNREVIEWED}
+        found = set() if is_needed else {FindingKind.BLOB_UNREVIEWED}
     elif fate is not Fate.FINE:
         await registry.damage(digest, changed(content, fate))
-        found = {Kind.DIGEST_DIFFERS if fate is Fate.FLIPPED else Kind.SIZE_DIFFERS}
+        found = {FindingKind.DIGEST_DIFFERS if fate is Fate.FLIPPED else FindingKind.SIZE_DIFFERS}
     return {(kind, str(digest)) for kind in found}
 
 
 async def break_in_layout(
     registry: Registry, digest: Digest, content: bytes, fate: Fate, *, is_needed: bool
-) -> set[tuple[Kind, str]]:
+) -> set[tuple[FindingKind, str]]:
     """As :func:`break_in_database`."""
     if fate is Fate.LOST:
         await registry.lose(digest)
-        return {(Kind.LAYER_DANGLING, str(digest))}
+        return {(FindingKind.LAYER_DANGLING, str(digest))}
     if changed(content, fate) != content:
         await registry.damage(digest, changed(content, fate))
-        found = {Kind.DIGEST_DIFFERS}
+        found = {FindingKind.DIGEST_DIFFERS}
         if is_needed and fate is not Fate.FLIPPED:
-            found.add(Kind.SIZE_DIFFERS)  # Only a manifest says how many bytes there should be.
+            found.add(FindingKind.SIZE_DIFFERS)  # Only a manifest says how many bytes there should be.
         return {(kind, str(digest)) for kind in found}
     return set()
 
@@ -118,14 +118,14 @@ def test_a_check_with_a_database_finds_what_is_broken_and_nothing_else(
     async def example(folder: Path) -> None:
         async with opened(folder, has_database=True) as registry:
             digests = await push_all(registry, wanted)
-            expected: set[tuple[Kind, str]] = set()
+            expected: set[tuple[FindingKind, str]] = set()
             for number, (fate, _, is_needed) in enumerate(wanted):
                 digest, content = digests[number], content_of(number)
                 expected |= await break_in_database(registry, digest, content, fate, is_needed=is_needed)
             for number in range(stray):
                 content = f"stray {number}".encode()
                 await registry.damage(Digest.of(content), content)
-                expected.add((Kind.BYTES_UNKNOWN, str(Digest.of(content))))
+                expected.add((FindingKind.BYTES_UNKNOWN, str(Digest.of(content))))
             assert (await registry.check()).pairs == expected
             assert (await registry.check(repairs=True)).pairs == expected
             await assert_repaired(registry, wanted, digests, stray)
@@ -141,7 +141,7 @@ async def assert_repaired(
     gone = {Fate.LOST, Fate.FLIPPED, Fate.CUT, Fate.GREW}
     missing = {digests[number] for number, (fate, _, _) in enumerate(wanted) if fate in gone}
     after = await registry.check()
-    assert after.pairs == {(Kind.BYTES_MISSING, str(digest)) for digest in missing}
+    assert after.pairs == {(FindingKind.BYTES_MISSING, str(digest)) for digest in missing}
     assert after.notes.get(Note.AWAITING_REVIEW, (0, 0))[0] == stray
     assert await registry.store.links.missing(NAME, digests) == missing
     for number, (fate, algorithm, _) in enumerate(wanted):
@@ -162,7 +162,7 @@ def test_a_check_of_link_files_finds_what_is_broken_and_nothing_else(
     async def example(folder: Path) -> None:
         async with opened(folder, has_database=False) as registry:
             digests = await push_all(registry, wanted)
-            expected: set[tuple[Kind, str]] = set()
+            expected: set[tuple[FindingKind, str]] = set()
             for number, (fate, _, is_needed) in enumerate(wanted):
                 content = content_of(number)
                 expected |= await break_in_layout(registry, digests[number], content, fate, is_needed=is_needed)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from contract.metadata.stores import postgres_settings, quick_folder, sqlite_opener
 from moorage.metadata.sql.reviews import SqlReviewDelay
-from moorage.sql.postgres import PostgresDatabase
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.sql.postgres.postgres_database import PostgresDatabase
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from property.collection.crowd import DELAY, afterwards, behave, collect
 from property.collection.ledger import Ledger

@@ -8,7 +8,7 @@ import pytest
 
 from contract.metadata.stores import postgres_settings, quick_folder, sqlite_opener
 from moorage.sql.base import Database
-from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.postgres.postgres_database import PostgresDatabase
 from property.collection.duel import duel
 from property.collection.faults import FAULTS, Fault
 from property.collection.gates import Violation

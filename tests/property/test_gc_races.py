@@ -12,7 +12,7 @@ import pytest
 
 from contract.metadata.stores import postgres_settings, quick_folder, sqlite_opener
 from moorage.sql.base import Database
-from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.postgres.postgres_database import PostgresDatabase
 from property.collection.habits import WEIGHTS
 from property.collection.simulation import Plan, Simulation
 from support.postgres import Postgres, migrated

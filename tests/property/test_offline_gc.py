@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moorage.gc.offline_run import OfflineOptions
+from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage.memory import MemoryDriver

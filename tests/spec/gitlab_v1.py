@@ -10,7 +10,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from moorage.auth.guards import Guard
-from moorage.http.app import Rules
+from moorage.http.app import ApplicationRules
 from moorage.sql.base import microseconds
 from spec.expect import errors_of, holds_for_every_response
 from support import images
@@ -25,7 +25,9 @@ Parameters = str | int
 class GitLab:
     """``with GitLab(folder) as gitlab:`` asks for paths below ``/gitlab/v1/``. *folder* None: without a database."""
 
-    def __init__(self, folder: Path | None, *, rules: Rules | None = None, guard: Guard | None = None) -> None:
+    def __init__(
+        self, folder: Path | None, *, rules: ApplicationRules | None = None, guard: Guard | None = None
+    ) -> None:
         self.registry = InProcess(folder, rules=rules, guard=guard)
         self._stack = ExitStack()
 

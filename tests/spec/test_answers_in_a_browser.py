@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.http.app import Rules
+from moorage.http.app import ApplicationRules
 from moorage.http.urls import Urls
 from spec.conftest import Configured
 from spec.wire import exchange, head
@@ -159,7 +159,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     prefix, has_database = request.param
     issuer = Issuer(tmp_path_factory.mktemp("issuer"))
     folder = tmp_path_factory.mktemp("registry") if has_database else None
-    rules = Rules(can_delete=True, headers=ALLOWS)
+    rules = ApplicationRules(can_delete=True, headers=ALLOWS)
     with (
         InProcess(folder, rules=rules, guard=issuer.guard(), urls=Urls(prefix=prefix)) as registry,
         RegistryClient(registry.address) as client,

@@ -10,7 +10,7 @@ import pytest
 
 from moorage.auth.guards import SillyGuard
 from moorage.auth.tokens import Meta
-from moorage.http.app import Rules
+from moorage.http.app import ApplicationRules
 from spec.gitlab_v1 import GitLab, refusal, url
 from support import images
 from support.registry_client import RegistryClient, Response
@@ -216,7 +216,7 @@ class TestReadOnly:
     """V1A-031: PATCH is not there in read-only mode."""
 
     def test_a_rename_is_405(self, tmp_path_factory: pytest.TempPathFactory) -> None:
-        with GitLab(tmp_path_factory.mktemp("readonly"), rules=Rules(read_only=True)) as gitlab:
+        with GitLab(tmp_path_factory.mktemp("readonly"), rules=ApplicationRules(read_only=True)) as gitlab:
             response = gitlab.rename("a/b", {"name": "c"})
             assert (response.status, response.headers.tokens("Allow")) == (405, ["GET", "HEAD", "OPTIONS"])
 

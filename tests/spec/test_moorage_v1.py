@@ -12,7 +12,7 @@ import pytest
 from moorage.auth.access import Access, Action, Grant
 from moorage.auth.guards import Caller, Guard, SillyGuard
 from moorage.errors import Challenge, Unauthorized
-from moorage.http.app import Rules
+from moorage.http.app import ApplicationRules
 from spec.expect import holds_for_every_response, refused
 from support.images import image, push_blobs, push_image
 from support.in_process import InProcess
@@ -305,12 +305,12 @@ class TestRequests:
         assert response.headers["Allow"] == "GET, OPTIONS"
 
     def test_read_only_means_read_only(self, start: Start) -> None:
-        api = start(rules=Rules(read_only=True, can_delete=True))
+        api = start(rules=ApplicationRules(read_only=True, can_delete=True))
         for path in ("tag/undo", "request/undo", "tags/delete"):
             refused(api.send(path), 405, "UNSUPPORTED")
 
     def test_tags_are_not_deleted_where_deleting_is_switched_off(self, start: Start) -> None:
-        api = start(rules=Rules(can_delete=False))
+        api = start(rules=ApplicationRules(can_delete=False))
         response = api.send("tags/delete", {"tags": ["1"]}, repository=REPOSITORY)
         refused(response, 405, "UNSUPPORTED")
         assert b"storage.delete.enabled" in response.body

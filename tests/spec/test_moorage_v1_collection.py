@@ -11,7 +11,7 @@ import pytest
 
 from moorage.auth.access import CATALOGUE, Access, Grant
 from moorage.auth.guards import Caller, Guard, SillyGuard
-from moorage.http.app import Rules
+from moorage.http.app import ApplicationRules
 from spec.expect import holds_for_every_response, refused
 from support.images import Image, image, missing_digest, push_image
 from support.in_process import InProcess
@@ -182,7 +182,7 @@ class TestRun:
         assert b"gc.disabled" in response.body
 
     def test_read_only_means_read_only(self, start: Start) -> None:
-        api = start(rules=Rules(read_only=True))
+        api = start(rules=ApplicationRules(read_only=True))
         refused(api.send(), 405, "UNSUPPORTED")
         assert api.ask("status")["blobs"]["waiting"] == 0
 

@@ -11,8 +11,8 @@ import pytest
 
 from moorage.auth.access import Access, Action, Grant
 from moorage.auth.guards import Caller, Guard
-from moorage.sql.base import Query, Row, Value
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.base import NamedQuery, Row, Value
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from spec.expect import holds_for_every_response
 from support import images
 from support.in_process import InProcess
@@ -125,10 +125,10 @@ def test_it_takes_the_same_work_to_look_for_what_others_have_and_for_what_nobody
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counted, not timed: the statements that reach the database for either."""
-    statements: list[Query] = []
+    statements: list[NamedQuery] = []
     first = SqliteDatabase.first
 
-    async def counted(self: SqliteDatabase, query: Query, *args: Value, repository: str = "") -> Row | None:
+    async def counted(self: SqliteDatabase, query: NamedQuery, *args: Value, repository: str = "") -> Row | None:
         statements.append(query)
         return await first(self, query, *args, repository=repository)
 

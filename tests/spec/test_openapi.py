@@ -12,9 +12,9 @@ from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from moorage.http.moorage_v1_openapi import OPERATIONS
+from moorage.http.moorage_v1.moorage_routes import PATHS
+from moorage.http.moorage_v1.openapi import OPERATIONS
 from moorage.http.routes import Endpoint
-from moorage.http.routes_moorage import PATHS
 from support.images import image, push_image
 from support.in_process import InProcess
 from support.registry_client import RegistryClient

@@ -4,10 +4,10 @@ import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
 
-from moorage.metadata.sql.background import Batch, JobRegistry
-from moorage.metadata.sql.background_runner import Outcome, Runner
-from moorage.metadata.sql.migrator import Where
-from moorage.sql.base import Database, Session
+from moorage.metadata.background.background_migrations import Batch, JobRegistry
+from moorage.metadata.background.background_runner import JobOutcome, Runner
+from moorage.metadata.schema.migrator import Where
+from moorage.sql.base import Database, Transaction
 from support.migrations import located, rows, run, said, using
 
 COUNT = 25
@@ -67,7 +67,7 @@ class Jobs(JobRegistry):
         self.register("raise", self._raise)
         self.register("fill", self._fill)
 
-    async def _raise(self, session: Session, batch: Batch) -> None:
+    async def _raise(self, session: Transaction, batch: Batch) -> None:
         self.batches.append(batch)
         await session.all(
             said(f"UPDATE {batch.table} SET value = value + 1 WHERE {batch.column} >= $1 AND {batch.column} <= $2"),  # noqa: S608 - names of ours
@@ -78,7 +78,7 @@ class Jobs(JobRegistry):
             msg = f"{self.broken_at} is broken"
             raise ValueError(msg)
 
-    async def _fill(self, session: Session, batch: Batch) -> None:
+    async def _fill(self, session: Transaction, batch: Batch) -> None:
         self.batches.append(batch)
         await session.all(
             said("UPDATE numbers SET other = 7 WHERE id IN (SELECT id FROM numbers WHERE other IS NULL LIMIT $1)"),
@@ -94,7 +94,7 @@ class WaitingJobs(JobRegistry):
         self.begun, self.may_end = asyncio.Event(), asyncio.Event()
         self.register("raise", self._raise)
 
-    async def _raise(self, session: Session, batch: Batch) -> None:
+    async def _raise(self, session: Transaction, batch: Batch) -> None:
         await session.all(
             said("UPDATE numbers SET value = value + 1 WHERE id >= $1 AND id <= $2"), batch.first, batch.last
         )
@@ -119,10 +119,10 @@ async def jobs_of(where: Where) -> list[tuple[int, int, int, int]]:
     return [(first, last, status, attempts) for first, last, status, attempts in found]
 
 
-async def all_steps(runner: Runner, limit: int = 100) -> list[Outcome]:
+async def all_steps(runner: Runner, limit: int = 100) -> list[JobOutcome]:
     """What comes of each step until there is nothing to do."""
-    found: list[Outcome] = []
-    while (outcome := await runner.step()) != Outcome.IDLE:
+    found: list[JobOutcome] = []
+    while (outcome := await runner.step()) != JobOutcome.IDLE:
         found.append(outcome)
         assert len(found) < limit, found
     return found

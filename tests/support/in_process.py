@@ -23,22 +23,22 @@ from moorage.core.repositories import Repositories
 from moorage.core.sizes import Sizes
 from moorage.core.uploads import Uploads
 from moorage.errors import BackendError, StorageUnavailable
-from moorage.gc.collection import Collection, Collector
-from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
-from moorage.http.app import App, Rules
-from moorage.http.blobs import BlobHandlers
+from moorage.gc.online.gc_administration import Collector, GcAdministration
+from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
+from moorage.http.app import App, ApplicationRules
 from moorage.http.bodies import Bodies
 from moorage.http.connection import ConnectionServer
-from moorage.http.gitlab_v1 import GitLabHandlers
-from moorage.http.gitlab_v1_renames import RenameHandler
-from moorage.http.listings import ListingHandlers
-from moorage.http.manifests import ManifestHandlers
-from moorage.http.moorage_v1 import MoorageHandlers
-from moorage.http.states import UploadStates
-from moorage.http.uploads import UploadHandlers
+from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
+from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
+from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.http.urls import Urls
-from moorage.metadata.base import Catalogue, Links
-from moorage.metadata.base import Manifests as ManifestStore
+from moorage.http.v2.blob_handlers import BlobHandlers
+from moorage.http.v2.list_handlers import ListingHandlers
+from moorage.http.v2.manifest_handlers import ManifestHandlers
+from moorage.http.v2.upload_handlers import UploadHandlers
+from moorage.http.v2.upload_states import UploadStates
+from moorage.metadata.base import CatalogueStore, LinkStore
+from moorage.metadata.base import ManifestStore as ManifestStore
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.metadata.queues import QUEUES, Queue
@@ -54,7 +54,7 @@ from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.metadata.sql.sizes import SqlSizes
 from moorage.oci.digests import Digest
 from moorage.sql.leases import Leases
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
 from moorage.telemetry import AccessLog, LogSettings
@@ -71,14 +71,14 @@ class InProcess:
         self,
         folder: Path | None,
         *,
-        rules: Rules | None = None,
+        rules: ApplicationRules | None = None,
         guard: Guard | None = None,
         collects: Sequence[Queue] = QUEUES,
         urls: Urls | None = None,
     ) -> None:
         self.path = None if folder is None else folder / "moorage.sqlite"
         self.address = ""
-        self._rules = rules or Rules(can_delete=True)
+        self._rules = rules or ApplicationRules(can_delete=True)
         self._guard = guard or OpenGuard()
         self._collects = collects
         self._urls = urls or Urls()
@@ -144,9 +144,9 @@ class InProcess:
     async def _start(self) -> None:
         watch_if_asked(self._loop)
         storage, bodies = self.storage, Bodies()
-        links: Links = LayoutLinks(storage)
+        links: LinkStore = LayoutLinks(storage)
         store: ManifestStore = LayoutManifests(storage, PayloadCache())
-        catalogue: Catalogue = LayoutCatalogue(storage)
+        catalogue: CatalogueStore = LayoutCatalogue(storage)
         moorage, gitlab = None, None
         if self.path is not None:
             self._database = await SqliteDatabase.open(self.path)
@@ -177,12 +177,12 @@ class InProcess:
         host, port = self._listening.sockets[0].getsockname()
         self.address = f"{host}:{port}"
 
-    def _collection(self, database: SqliteDatabase) -> Collection:
+    def _collection(self, database: SqliteDatabase) -> GcAdministration:
         collectors: dict[Queue, Collector] = {
             "manifest": ManifestCollector(SqlManifestReviews(database), Deadlines()),
             "blob": BlobCollector(SqlBlobReviews(database), self.storage, Deadlines()),
         }
-        return Collection(
+        return GcAdministration(
             queues=SqlQueues(database),
             explanations=SqlExplanations(database),
             collectors={queue: collectors[queue] for queue in self._collects},
@@ -209,6 +209,6 @@ class _Storage(MemoryDriver):
 
 def schema() -> list[str]:
     """The scripts that make the database's tables."""
-    folder = files("moorage") / "metadata" / "sql" / "migrations" / "pre"
+    folder = files("moorage") / "metadata" / "schema" / "pre"
     found = [entry for entry in folder.iterdir() if entry.name.endswith(".sqlite.sql")]
     return [entry.read_text(encoding="utf-8") for entry in sorted(found, key=lambda entry: entry.name)]

@@ -9,12 +9,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from moorage.metadata.sql.migrations.chains import Chain, Chains, Migration
-from moorage.metadata.sql.migrator import Where
-from moorage.sql.base import Database, Query, Row, Value
-from moorage.sql.postgres import PostgresDatabase
-from moorage.sql.postgres_connect import PostgresSettings
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.metadata.schema.chains import Chain, Chains, Migration
+from moorage.metadata.schema.migrator import Where
+from moorage.sql.base import Database, NamedQuery, Row, Value
+from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.postgres.postgres_database import PostgresDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 
 TESTS = Path(__file__).parents[1]
 
@@ -23,8 +23,8 @@ DIALECTS = ("sqlite", "postgres")
 MIGRATE = """
 import asyncio, json, sys
 from pathlib import Path
-from moorage.metadata.sql import migrator
-from moorage.metadata.sql.migrations.plan import Wish
+from moorage.metadata.schema import migrator
+from moorage.metadata.schema.migration_plan import Wish
 from support.migrations import located, three_and_one
 where, folder = located(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
@@ -147,8 +147,8 @@ async def run(where: Where, text: str, *args: Value) -> None:
         await database.write(said(text), *args)
 
 
-def said(text: str) -> Query:
-    return Query("test", text.replace("$", "?"), text)
+def said(text: str) -> NamedQuery:
+    return NamedQuery("test", text.replace("$", "?"), text)
 
 
 TABLES = {

@@ -18,10 +18,10 @@ from urllib.parse import quote
 
 import yaml
 
-from moorage.metadata.sql.migrations.plan import Wish
-from moorage.metadata.sql.migrator import up
-from moorage.sql.postgres import PostgresDatabase
-from moorage.sql.postgres_connect import PostgresSettings
+from moorage.metadata.schema.migration_plan import Wish
+from moorage.metadata.schema.migrator import up
+from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
 from support.daemon import free_port
 

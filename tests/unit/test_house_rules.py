@@ -26,7 +26,13 @@ DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 FILE_LINE_LIMIT = 400
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
-NEVER_ANSWERED = {errors.MoorageError, errors.Refused, errors.BackendError, errors.ConfigurationError}
+NEVER_ANSWERED = {
+    errors.MoorageError,
+    errors.Refused,
+    errors.BackendError,
+    errors.ConfigurationError,
+    errors.MigrationFailed,
+}
 """Parents that nobody raises, and what stops the start instead of being an answer."""
 
 PAGES = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.metadata.sql.schema import migrate_sqlite
+from moorage.metadata.schema.schema_version import migrate_sqlite
 from support.postgres import Postgres, migrated
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "schema.md"

@@ -1,13 +1,13 @@
-"""Announcements that keep ``moorage serve`` and offline garbage collection apart: see ``storage/atwork.py``."""
+"""Announcements that keep ``moorage serve`` and offline garbage collection apart: see ``storage/presence.py``."""
 
 import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from moorage.config import Config, FilesystemDriver
+from moorage.config import Config, FilesystemSection
 from moorage.errors import BackendError, ConfigurationError, Mistake
-from moorage.storage.atwork import Announcement, Work, others_at_work
 from moorage.storage.base import StorageDriver
+from moorage.storage.presence import Activity, Announcement, others_at_work
 from moorage.telemetry import get_log
 from moorage.wiring.storage import storage_driver
 
@@ -23,7 +23,7 @@ def announced(config: Config) -> Iterator[None]:
     Raises:
         ConfigurationError: a collection is under way, which a push could lose its blobs to, or may be or begin unseen.
     """
-    if config.storage.maintenance.readonly.enabled or not isinstance(config.storage.driver, FilesystemDriver):
+    if config.storage.maintenance.readonly.enabled or not isinstance(config.storage.driver, FilesystemSection):
         yield
         return
     announcement = asyncio.run(_announce(storage_driver(config)))
@@ -36,7 +36,7 @@ def announced(config: Config) -> Iterator[None]:
 
 async def _announce(storage: StorageDriver) -> Announcement | None:
     try:
-        announcement = await Announcement.make(storage, Work.WRITING)
+        announcement = await Announcement.make(storage, Activity.WRITING)
     except BackendError as exc:
         await _refuse_unannounced(storage, exc)
         # Whoever cannot write there cannot take pushes either, and may serve what there is.
@@ -67,7 +67,7 @@ async def _refuse_unannounced(storage: StorageDriver, reason: BackendError) -> N
 
 async def _refuse_collectors(storage: StorageDriver) -> None:
     try:
-        collectors = await others_at_work(storage, Work.COLLECTING)
+        collectors = await others_at_work(storage, Activity.COLLECTING)
     except BackendError as exc:
         message = (
             f"it cannot be found out whether garbage is being collected in this storage: {exc}; let the registry's "

@@ -12,10 +12,11 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from moorage.cli.migrating import locate
 from moorage.cli.tables import print_table
-from moorage.metadata.sql import background, background_runner
-from moorage.metadata.sql.background_runner import Reports
-from moorage.metadata.sql.migrations.chains import refused
-from moorage.metadata.sql.migrator import database
+from moorage.metadata.background import background_migrations as background
+from moorage.metadata.background import background_runner
+from moorage.metadata.background.background_runner import MigrationReports
+from moorage.metadata.schema.chains import refused
+from moorage.metadata.schema.migrator import database
 from moorage.sql.base import Database
 
 _ATTEMPTS_LIMIT = 10
@@ -62,7 +63,7 @@ def run(config: Path | None, data: Path | None, *, attempt_limit: int, as_json: 
     print(json.dumps({"finished": finished}) if as_json else f"OK: finished {finished} background migration(s)")
 
 
-class _Bars(Reports):
+class _Bars(MigrationReports):
     """Shows on standard error how a run goes, if that is a terminal."""
 
     def __init__(self) -> None:
@@ -83,7 +84,7 @@ class _Bars(Reports):
     def __exit__(self, *_exc: object) -> None:
         self._bars.stop()
 
-    def progressed(self, found: Sequence[background.Progress]) -> None:
+    def progressed(self, found: Sequence[background.MigrationProgress]) -> None:
         for item in found:
             name = item.migration.name
             if name not in self._tasks:
@@ -109,7 +110,7 @@ def _print_names(names: Sequence[str], done: str, *, as_json: bool) -> None:
         print("\n".join(f"{done}: {name}" for name in names) or f"nothing to be {done}")
 
 
-def _as_json(item: background.Progress) -> dict[str, object]:
+def _as_json(item: background.MigrationProgress) -> dict[str, object]:
     migration = item.migration
     return {
         "name": migration.name,

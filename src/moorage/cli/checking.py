@@ -11,11 +11,11 @@ from pathlib import Path
 
 from moorage.cli.check_output import Bars, print_json, print_people
 from moorage.cli.configuration import find, read, read_or_defaults
-from moorage.config import Config, FilesystemDriver, InmemoryDriver
+from moorage.config import Config, FilesystemSection, InmemoryDriver
 from moorage.errors import ConfigurationError, Mistake, MoorageError
 from moorage.integrity.checking import check
-from moorage.integrity.hashing import Hashing, Pace
-from moorage.integrity.progress import Progress, Report, State, new_state, report_of, unfinished
+from moorage.integrity.hashing import Hashing, HashingPace
+from moorage.integrity.progress import CheckProgress, CheckReport, State, new_state, report_of, unfinished
 from moorage.permissions import reason_of
 from moorage.storage import locks
 from moorage.storage.base import StorageDriver
@@ -67,14 +67,14 @@ async def _run(path: Path | None, data: Path | None, wanted: Wanted) -> State:
         stack.push_async_callback(storage.close)
         where = await _where(config, storage)
         database = None if where is None else await stack.enter_async_context(open_database(where))
-        hashing = Hashing(storage, threads=len(os.sched_getaffinity(0)), pace=Pace(wanted.bytes_per_s))
+        hashing = Hashing(storage, threads=len(os.sched_getaffinity(0)), pace=HashingPace(wanted.bytes_per_s))
         stack.callback(hashing.close)
         state = await _state(storage, "layout" if database is None else "database", wanted)
         report = None
         if wanted.report is not None:
             report = _report(state, wanted.report)
             stack.callback(report.close)
-        progress = Progress(storage, state, stack.enter_context(Bars()), report)
+        progress = CheckProgress(storage, state, stack.enter_context(Bars()), report)
         parts = check_parts(storage, database, hashing, verifies=state.verifies, repairs=wanted.repairs)
         async with _saved_at_the_end(progress):
             await check(parts, progress)
@@ -83,7 +83,7 @@ async def _run(path: Path | None, data: Path | None, wanted: Wanted) -> State:
         return state
 
 
-def _report(state: State, path: Path) -> Report:
+def _report(state: State, path: Path) -> CheckReport:
     try:
         return report_of(state, path)
     except OSError as exc:
@@ -92,7 +92,7 @@ def _report(state: State, path: Path) -> Report:
 
 
 @contextlib.asynccontextmanager
-async def _saved_at_the_end(progress: Progress) -> AsyncIterator[None]:
+async def _saved_at_the_end(progress: CheckProgress) -> AsyncIterator[None]:
     """Whoever ends it with Ctrl-C goes on exactly there."""
     try:
         yield
@@ -115,7 +115,7 @@ def _storage(config: Config) -> StorageDriver:
     if isinstance(driver, InmemoryDriver):
         message = "what a registry keeps in memory cannot be checked from outside it"
         raise ConfigurationError([Mistake("storage.inmemory", message)])
-    if isinstance(driver, FilesystemDriver) and not os.path.isdir(driver.rootdirectory):  # noqa: PTH112 - it raises nothing
+    if isinstance(driver, FilesystemSection) and not os.path.isdir(driver.rootdirectory):  # noqa: PTH112 - it raises nothing
         check_rights(Path(driver.rootdirectory))
         message = f"there is no folder {driver.rootdirectory}"
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)])

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from moorage.config import Config, FilesystemDriver
-from moorage.config.backends import Database
+from moorage.config import Config, FilesystemSection
+from moorage.config.backends import DatabaseSection
 from moorage.config.load import SQLITE_NAME
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown
-from moorage.metadata.sql.identity import DatabaseHalf
+from moorage.metadata.database_half import DatabaseHalf
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.permissions import reason_of
@@ -30,7 +30,7 @@ ENFORCEMENT_VARIABLE = "REGISTRY_FF_ENFORCE_LOCKFILES"
 
 _log = get_log("serve")
 
-Prepare = Callable[[Database, DatabaseStore], Awaitable[bool]]
+Prepare = Callable[[DatabaseSection, DatabaseStore], Awaitable[bool]]
 """Makes a database ready to be used, and returns whether it holds images; it closes what it opens.
 
 Raises:
@@ -38,7 +38,7 @@ Raises:
 """
 
 
-Inspect = Callable[[Database, DatabaseStore], Awaitable[DatabaseHalf]]
+Inspect = Callable[[DatabaseSection, DatabaseStore], Awaitable[DatabaseHalf]]
 """Asks a database that is ready for its name; it closes what it opens.
 
 Raises:
@@ -76,7 +76,7 @@ class Choosing:
     """Everything that a choice is made from."""
 
     storage: StorageDriver
-    database: Database
+    database: DatabaseSection
     prepare: Prepare
     inspect: Inspect | None = None
     """None: whether the two belong together is not looked at."""
@@ -249,7 +249,7 @@ def _has_content(path: Path) -> bool:
 
 def _usual_sqlite(config: Config) -> Path | None:
     driver = config.storage.driver
-    return Path(driver.rootdirectory) / SQLITE_NAME if isinstance(driver, FilesystemDriver) else None
+    return Path(driver.rootdirectory) / SQLITE_NAME if isinstance(driver, FilesystemSection) else None
 
 
 async def _first_repository(storage: StorageDriver) -> RepositoryName | None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.config import Config, FilesystemDriver
+from moorage.config import Config, FilesystemSection
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import Right, lacks, need_of
-from moorage.server.https import open_debug_tls, open_tls
-from moorage.server.tls import ServerTLS
+from moorage.server.tls.https import open_debug_tls, open_tls
+from moorage.server.tls.tls_contexts import ServerTLS
 from moorage.telemetry import configure
 from moorage.wiring.guards import concerns
 from moorage.wiring.registry import log_settings
@@ -69,7 +69,7 @@ def said_by_a_start(config: Config) -> tuple[tuple[Mistake, ...], tuple[str, ...
     except ConfigurationError as exc:
         mistakes += exc.mistakes
     driver = config.storage.driver
-    if isinstance(driver, FilesystemDriver) and (reason := _no_folder(Path(driver.rootdirectory))):
+    if isinstance(driver, FilesystemSection) and (reason := _no_folder(Path(driver.rootdirectory))):
         message = f"{driver.rootdirectory} cannot be used as a folder: {reason}"
         mistakes.append(Mistake("storage.filesystem.rootdirectory", message))
     return tuple(map(_of_this_machine, mistakes)), tuple(said)

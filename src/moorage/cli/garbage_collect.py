@@ -74,7 +74,7 @@ def garbage_collect(
 ) -> None:
     """Delete what no manifest refers to, where images are in link files; with -m, untagged manifests too."""
     from moorage.cli import garbage_collecting  # noqa: PLC0415 - other commands need not wait for its imports
-    from moorage.gc.offline_run import OfflineOptions  # noqa: PLC0415 - as above
+    from moorage.gc.offline.offline_run import OfflineOptions  # noqa: PLC0415 - as above
 
     if grace is None:
         grace = _FORCED_GRACE if force else timedelta(0)

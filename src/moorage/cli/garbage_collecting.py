@@ -23,9 +23,9 @@ from rich.text import Text
 
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.configuration import read_or_defaults
-from moorage.config import Config, FilesystemDriver
-from moorage.gc.offline import CollectionRefused, collect_offline
-from moorage.gc.offline_run import OfflineOptions, Reports, Totals
+from moorage.config import Config, FilesystemSection
+from moorage.gc.offline.offline_collection import CollectionRefused, collect_offline
+from moorage.gc.offline.offline_run import CollectionReports, OfflineOptions, Totals
 from moorage.telemetry import configure, get_log
 from moorage.wiring.registry import log_settings
 from moorage.wiring.storage import storage_driver
@@ -71,9 +71,9 @@ def interrupted() -> int:
     return 1
 
 
-def _collect(config: Config, options: OfflineOptions, reports: Reports) -> Totals:
+def _collect(config: Config, options: OfflineOptions, reports: CollectionReports) -> Totals:
     driver = config.storage.driver
-    if isinstance(driver, FilesystemDriver) and not Path(driver.rootdirectory).is_dir():
+    if isinstance(driver, FilesystemSection) and not Path(driver.rootdirectory).is_dir():
         _log.warning("skipping garbage collection: there is no such folder", path=driver.rootdirectory)
         return Totals()
 
@@ -95,7 +95,7 @@ class _RateColumn(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
 
 
-class _Bars(Reports):
+class _Bars(CollectionReports):
     """Shows on standard error how it goes, if that is a terminal."""
 
     def __init__(self) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from moorage.cli.configuration import find, read_or_defaults
 from moorage.cli.tables import print_table
-from moorage.metadata.sql import migrator
-from moorage.metadata.sql.migrations.chains import CHAINS, Applied, Phase, Step, refused
-from moorage.metadata.sql.migrations.plan import Wish
-from moorage.metadata.sql.migrator import Report, Where
+from moorage.metadata.schema import migrator
+from moorage.metadata.schema.chains import CHAINS, Applied, ChainStep, Phase, refused
+from moorage.metadata.schema.migration_plan import Wish
+from moorage.metadata.schema.migrator import MigrationReport, Where
 from moorage.wiring.postgres import postgres_settings
 
 PHASES: tuple[Phase, Phase] = ("pre-deployment", "post-deployment")
@@ -69,14 +69,14 @@ def wish(pre: int | None, post: int | None, *, skip_post: bool) -> Wish:
 def up(where: Where, wanted: Wish, *, dry_run: bool, as_json: bool) -> None:
     """Apply migrations and say which."""
 
-    def announce(plan: Sequence[Step]) -> None:
+    def announce(plan: Sequence[ChainStep]) -> None:
         if not as_json:
             _print_plan(plan, PHASES)
 
     if dry_run:
         plan = asyncio.run(migrator.planned_up(where, wanted))
         announce(plan)
-        report = Report(steps=plan)
+        report = MigrationReport(steps=plan)
     else:
         report = asyncio.run(migrator.up(where, wanted, announce=announce))
     if as_json:
@@ -99,7 +99,7 @@ def down(where: Where, wanted: Wish, *, force: bool, dry_run: bool, as_json: boo
         _print_plan(plan, PHASES[::-1])
     if dry_run or not plan or not (force or _is_sure()):
         if as_json:
-            _print_report(Report(steps=plan), dry_run=dry_run)
+            _print_report(MigrationReport(steps=plan), dry_run=dry_run)
         return
     report = asyncio.run(migrator.down(where, plan))
     if as_json:
@@ -162,20 +162,20 @@ def _as_json(found: dict[Phase, Sequence[tuple[str, str, str]]]) -> Sequence[dic
     ]
 
 
-def _print_plan(plan: Sequence[Step], phases: Sequence[Phase]) -> None:
+def _print_plan(plan: Sequence[ChainStep], phases: Sequence[Phase]) -> None:
     for phase in phases:
         names = [step.migration.name for step in plan if step.phase == phase]
         if names:
             print(f"{phase}:", *names, sep="\n", flush=True)
 
 
-def _print_report(report: Report, *, dry_run: bool) -> None:
+def _print_report(report: MigrationReport, *, dry_run: bool) -> None:
     names = {phase: [step.migration.name for step in report.steps if step.phase == phase] for phase in PHASES}
     more = {"background": report.background, "seconds": round(report.seconds, 3), "dry_run": dry_run}
     print(json.dumps({**names, **more}))
 
 
-def _count(steps: Sequence[Step], phase: Phase) -> int:
+def _count(steps: Sequence[ChainStep], phase: Phase) -> int:
     return sum(step.phase == phase for step in steps)
 
 

@@ -9,7 +9,7 @@ from moorage.errors import ConfigurationError, Mistake
 
 if TYPE_CHECKING:
     from moorage.token_server.serving import TokenServer
-    from moorage.token_server.settings import Settings
+    from moorage.token_server.settings import TokenServerSettings
 
 _KEY = "auth.token.server"
 
@@ -24,10 +24,10 @@ def open_tokens(config: Config) -> "TokenServer | None":
     if not isinstance(auth, TokenAuth) or not auth.server:
         return None
     from moorage.token_server.serving import TokenServer  # noqa: PLC0415 - a start without it need not wait for it
-    from moorage.token_server.settings import Settings  # noqa: PLC0415 - as above
+    from moorage.token_server.settings import TokenServerSettings  # noqa: PLC0415 - as above
 
     try:
-        settings = Settings.read(Path(auth.server))
+        settings = TokenServerSettings.read(Path(auth.server))
         mistakes = list(_differences(auth, settings))
         found = None if mistakes else TokenServer(settings)
     except ConfigurationError as exc:
@@ -37,7 +37,7 @@ def open_tokens(config: Config) -> "TokenServer | None":
     return found
 
 
-def _differences(auth: TokenAuth, settings: "Settings") -> Iterator[Mistake]:
+def _differences(auth: TokenAuth, settings: "TokenServerSettings") -> Iterator[Mistake]:
     """Why the registry would not take these tokens."""
     for name in ("service", "issuer"):
         here, there = getattr(auth, name), getattr(settings, name)

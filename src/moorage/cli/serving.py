@@ -9,11 +9,11 @@ from moorage.cli.choosing import choose
 from moorage.cli.configuration import find, read_or_defaults
 from moorage.cli.foreseeing import open_files
 from moorage.cli.own_tokens import open_tokens
-from moorage.config import Config, FilesystemDriver
+from moorage.config import Config, FilesystemSection
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 from moorage.server.supervisor import Supervisor
-from moorage.telemetry import Log, configure, get_log
+from moorage.telemetry import Logger, configure, get_log
 from moorage.wiring.registry import log_settings
 from moorage.wiring.starting import inspect, left_as_one_file, prepare
 
@@ -37,8 +37,8 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
     opened = open_files(config)
     for concern in opened.concerns:
         log.warning(concern)
-    is_shared = isinstance(config.storage.driver, FilesystemDriver)
-    if isinstance(config.storage.driver, FilesystemDriver):
+    is_shared = isinstance(config.storage.driver, FilesystemSection)
+    if isinstance(config.storage.driver, FilesystemSection):
         _make_root(Path(config.storage.driver.rootdirectory))
     else:
         workers = 1  # Memory is not shared between processes.
@@ -62,7 +62,7 @@ def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
     if addr is not None:
         config = config.model_copy(update={"http": config.http.model_copy(update={"addr": addr})})
     driver = config.storage.driver
-    if data is not None and isinstance(driver, FilesystemDriver):
+    if data is not None and isinstance(driver, FilesystemSection):
         driver = driver.model_copy(update={"rootdirectory": str(data.absolute())})
         config = config.model_copy(update={"storage": config.storage.model_copy(update={"driver": driver})})
     return config
@@ -76,10 +76,10 @@ def _make_root(root: Path) -> None:
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)]) from exc
 
 
-def _welcome(log: Log, config: Config, address: str, *, workers: int) -> None:
+def _welcome(log: Logger, config: Config, address: str, *, workers: int) -> None:
     scheme = "https" if config.http.tls.is_on else "http"
     driver = config.storage.driver
-    where = driver.rootdirectory if isinstance(driver, FilesystemDriver) else "memory, gone when this ends"
+    where = driver.rootdirectory if isinstance(driver, FilesystemSection) else "memory, gone when this ends"
     if config.log.formatter == "json":
         message = f"listening on {address}{', tls' if scheme == 'https' else ''}"
         log.info(message, data=where, workers=workers)

@@ -25,9 +25,9 @@ def serve(settings: SettingsFile) -> None:
     """Start the token server."""
     from moorage.telemetry import LogSettings, configure, get_log  # noqa: PLC0415 - other commands need not wait
     from moorage.token_server.serving import TokenServer  # noqa: PLC0415 - as above
-    from moorage.token_server.settings import Settings  # noqa: PLC0415 - as above
+    from moorage.token_server.settings import TokenServerSettings  # noqa: PLC0415 - as above
 
-    found = Settings.read(settings)
+    found = TokenServerSettings.read(settings)
     configure(LogSettings(formatter=found.log, fields={}))
     log, server = get_log("tokens"), TokenServer(found)
     if server.has_new_keys:
@@ -50,9 +50,9 @@ def rotate(
 ) -> None:
     """Make a new key. The old one is trusted until the last token that it has signed has ended."""
     from moorage.token_server.key_ring import KeyFolder  # noqa: PLC0415 - other commands need not wait
-    from moorage.token_server.settings import Settings  # noqa: PLC0415 - as above
+    from moorage.token_server.settings import TokenServerSettings  # noqa: PLC0415 - as above
 
-    found = Settings.read(settings)
+    found = TokenServerSettings.read(settings)
     try:
         delay = parse_duration(after)
     except ValueError as exc:

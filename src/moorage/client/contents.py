@@ -28,7 +28,7 @@ class RepositorySize:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class ContentSizes:
     """Repositories, and all their blobs together, each counted once."""
 
     repositories: Sequence[RepositorySize]
@@ -85,7 +85,7 @@ def measured(
     *,
     measured_one: Callable[[], object] = lambda: None,
     left_out: Callable[[str, str], object] = lambda _place, _why: None,
-) -> Sizes:
+) -> ContentSizes:
     """Measure repositories; a manifest is got once, however many tags and repositories have it.
 
     *left_out* is told of manifests that cannot be had, and why.
@@ -103,7 +103,9 @@ def measured(
         RepositorySize(name, sum(blobs.values()), sum(size for digest, size in blobs.items() if owners[digest] > 1))
         for name, blobs in content.items()
     ]
-    return Sizes(found, sum({digest: size for blobs in content.values() for digest, size in blobs.items()}.values()))
+    return ContentSizes(
+        found, sum({digest: size for blobs in content.values() for digest, size in blobs.items()}.values())
+    )
 
 
 @dataclass(frozen=True, slots=True)

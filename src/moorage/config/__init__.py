@@ -12,5 +12,5 @@ from moorage.config.load import load_defaults as load_defaults
 from moorage.config.root import Config as Config
 from moorage.config.schema import KeyDescription as KeyDescription
 from moorage.config.schema import describe as describe
-from moorage.config.storage import FilesystemDriver as FilesystemDriver
+from moorage.config.storage import FilesystemSection as FilesystemSection
 from moorage.config.storage import InmemoryDriver as InmemoryDriver

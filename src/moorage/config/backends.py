@@ -62,7 +62,7 @@ def _file_name(value: str) -> str:
     return value
 
 
-class Database(Section):
+class DatabaseSection(Section):
     """``database``"""
 
     enabled: Annotated[Literal[False, True, "prefer"], BeforeValidator(_enabled)] = now(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from moorage.config.backends import Database, RedisConnection
+from moorage.config.backends import DatabaseSection, RedisConnection
 from moorage.config.ciphers import TLS13_NAMES
 from moorage.config.features import TokenAuth
 from moorage.config.root import Config
@@ -110,7 +110,7 @@ def _check_purging(purging: object) -> Iterator[Mistake]:
             yield Mistake(f"storage.maintenance.uploadpurging.{key}", "is needed if uploadpurging is given")
 
 
-def _check_database(database: Database) -> Iterator[Mistake]:
+def _check_database(database: DatabaseSection) -> Iterator[Mistake]:
     given = [name for name in _POSTGRES_KEYS if getattr(database, name)]
     if database.loadbalancing.enabled:
         given.append("loadbalancing.enabled")

@@ -22,7 +22,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_<][\w<.-]{0,39}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenValue:
     """A plain word that YAML takes for a number or a truth value: `0777` may be a password, and `no` a country."""
 
     value: bool | float
@@ -42,7 +42,7 @@ class NotYAML(ValueError):
 
 
 def read_document(text: str) -> object:
-    """The value of the only YAML document in *text*: mappings, lists, text, None and ``Written``.
+    """The value of the only YAML document in *text*: mappings, lists, text, None and ``WrittenValue``.
 
     Raises:
         NotYAML: it is none, refers to itself, or is larger than ``NODE_LIMIT`` or nested too deep.
@@ -68,8 +68,8 @@ def read_document(text: str) -> object:
 
 
 def plain(value: object) -> object:
-    """*value* with what ``Written`` means in its place."""
-    if isinstance(value, Written):
+    """*value* with what ``WrittenValue`` means in its place."""
+    if isinstance(value, WrittenValue):
         return value.value
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
@@ -127,7 +127,7 @@ def _written(read: Callable[[_Loader, ScalarNode], bool | float]) -> Callable[[_
         # Go knows no numbers of base 60, and none of more than 64 bits.
         if ":" in text or (isinstance(value, int) and value.bit_length() > _INTEGER_BITS):
             return text
-        return Written(value, text)
+        return WrittenValue(value, text)
 
     return construct
 

@@ -69,7 +69,7 @@ class URLs(Section):
     deny: list[Pattern] = now([], "… and none of these.")
 
 
-class Platform(Section):
+class PlatformSection(Section):
     """``validation.manifests.indexes.platformlist[]``"""
 
     architecture: Text = now("", "Such as amd64.")
@@ -82,7 +82,7 @@ class Indexes(Section):
     platforms: Annotated[Literal["all", "none", "list"], Lower] = now(
         "all", "Whose images must be there when an index is pushed."
     )
-    platformlist: list[Platform] = now([], "For `list`: these.")
+    platformlist: list[PlatformSection] = now([], "For `list`: these.")
 
 
 class ManifestValidation(Section):
@@ -171,7 +171,7 @@ class Ignore(Section):
     actions: list[Text] = later([], "Such as pull.")
 
 
-class Endpoint(Section):
+class NotificationEndpoint(Section):
     """``notifications.endpoints[]``"""
 
     name: Text = later("", "For the log.")
@@ -193,7 +193,7 @@ class Notifications(Section):
 
     fanouttimeout: Duration = later(timedelta(seconds=15), "How long to wait for all endpoints at the end.")
     events: Events = later(Events, "What events say.", go_name="EventConfig")
-    endpoints: list[Endpoint] = later([], "Who is told.")
+    endpoints: list[NotificationEndpoint] = later([], "Who is told.")
 
 
 class LimiterMatch(Section):

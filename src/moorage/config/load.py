@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from moorage.config.activity import not_implemented
 from moorage.config.checks import after, before
-from moorage.config.documents import NotYAML, Written, plain, read_document
+from moorage.config.documents import NotYAML, WrittenValue, plain, read_document
 from moorage.config.environment import Overrides
 from moorage.config.features import AUTHS
 from moorage.config.messages import mistakes_of
@@ -21,7 +21,7 @@ from moorage.config.refusals import refusals
 from moorage.config.root import Config
 from moorage.config.schema import Node, shown, tree
 from moorage.config.section import Section
-from moorage.config.storage import DRIVERS, FilesystemDriver, Storage
+from moorage.config.storage import DRIVERS, FilesystemSection, Storage
 from moorage.errors import ConfigurationError, Mistake
 
 SQLITE_NAME = "moorage.db"
@@ -94,7 +94,7 @@ def _settled(data: dict[str, Any]) -> dict[str, Any]:
         return data
     driver = {} if storage == "filesystem" else storage.get("filesystem") if isinstance(storage, dict) else None
     if isinstance(driver, dict):
-        root = str(driver.get("rootdirectory") or FilesystemDriver().rootdirectory)
+        root = str(driver.get("rootdirectory") or FilesystemSection().rootdirectory)
         return {**data, "database": {**database, "sqlite": str(PurePath(root, SQLITE_NAME))}}
     return {**data, "database": {**database, "enabled": False}} if database.get("enabled") == "prefer" else data
 
@@ -190,7 +190,7 @@ class _Reading:
         if isinstance(value, list) and node.items is not None:
             return [self._known_value(item, node.items, f"{where}[{i}]") for i, item in enumerate(value)]
         takes_text = node.takes_text or (node.items is not None and node.items.takes_text)
-        if takes_text and isinstance(value, Written):
+        if takes_text and isinstance(value, WrittenValue):
             return value.text
         return plain(value)
 

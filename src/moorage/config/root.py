@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from moorage.config.backends import GC, Database, Redis
+from moorage.config.backends import GC, DatabaseSection, Redis
 from moorage.config.features import (
     Auth,
     Catalog,
@@ -17,7 +17,7 @@ from moorage.config.features import (
     Validation,
 )
 from moorage.config.section import Lower, Section, later, now
-from moorage.config.serving import HTTP, Log, Profiling, Reporting
+from moorage.config.serving import HTTP, LogSection, Profiling, Reporting
 from moorage.config.storage import Storage
 
 
@@ -25,7 +25,7 @@ class Config(Section):
     """The configuration, as ``config.yml`` and the environment have it."""
 
     version: Literal["0.1"] = now("0.1", "The format's version.")
-    log: Log = now(Log, "What is logged, how and where.")
+    log: LogSection = now(LogSection, "What is logged, how and where.")
     loglevel: Annotated[Literal["", "error", "warn", "info", "debug", "trace"], Lower] = now(
         "", "Old name of `log.level`."
     )
@@ -33,7 +33,7 @@ class Config(Section):
     storage: Storage = now(Storage, "Where the bytes are.")
     auth: Auth | None = now(None, "Who may do what: `none`, `silly`, `token` or `htpasswd`; absent: as `none`.")
     validation: Validation = now(Validation, "What pushed content must be like.")
-    database: Database = now(Database, "Metadata in SQLite or PostgreSQL.")
+    database: DatabaseSection = now(DatabaseSection, "Metadata in SQLite or PostgreSQL.")
     redis: Redis = now(Redis, "Shared caches.")
     gc: GC = now(GC, "Online garbage collection.")
     health: Health = later(Health, "Checks that take this registry out of service.")

@@ -22,7 +22,7 @@ def _formatter(value: object) -> object:
     return "json" if isinstance(value, str) and value.lower() == "logstash" else value
 
 
-class AccessLog(Section):
+class AccessLogSection(Section):
     """``log.accesslog``"""
 
     disabled: Flag = now(False, "Whether to write no line for each request.")
@@ -56,10 +56,10 @@ class LogHook(Section):
     options: MailOptions = later(MailOptions, "To whom and how.", go_name="MailOptions")
 
 
-class Log(Section):
+class LogSection(Section):
     """``log``"""
 
-    accesslog: AccessLog = now(AccessLog, "A line for each request.")
+    accesslog: AccessLogSection = now(AccessLogSection, "A line for each request.")
     level: Annotated[Literal["error", "warn", "info", "debug", "trace"], Lower] = now(
         "info", "The least important lines to write."
     )

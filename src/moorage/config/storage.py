@@ -31,7 +31,7 @@ def _at_least_25(value: int) -> int:
     return max(value, 25)
 
 
-class FilesystemDriver(Section):
+class FilesystemSection(Section):
     """``storage.filesystem``: files in a folder."""
 
     rootdirectory: Text = now("/var/lib/registry", "The folder.")
@@ -139,10 +139,10 @@ class AzureDriver(Section):
     debug_log_events: list[Text] = later([], "What of.")
 
 
-Driver = FilesystemDriver | InmemoryDriver | S3Driver | GCSDriver | AzureDriver
+Driver = FilesystemSection | InmemoryDriver | S3Driver | GCSDriver | AzureDriver
 
 DRIVERS: dict[str, type[Section]] = {
-    "filesystem": FilesystemDriver,
+    "filesystem": FilesystemSection,
     "inmemory": InmemoryDriver,
     "s3": S3Driver,
     "s3aws": S3Driver,
@@ -215,7 +215,7 @@ class TagStore(Section):
 class Storage(Section):
     """``storage``"""
 
-    driver: Driver = now(FilesystemDriver, "The driver and its parameters, under the driver's name.")
+    driver: Driver = now(FilesystemSection, "The driver and its parameters, under the driver's name.")
     name: Text = now("filesystem", "Which driver key was given.")
     maintenance: Maintenance = now(Maintenance, "Maintenance.")
     cache: Cache = now(Cache, "Caching of blob descriptors.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from moorage.core.damage import DamagedBlobs, size_of
 from moorage.errors import BlobUnknown, PathUnknown
-from moorage.metadata.base import Cause, Links
+from moorage.metadata.base import Cause, LinkStore
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.room import Room
@@ -36,7 +36,7 @@ class Blobs:
     def __init__(
         self,
         storage: StorageDriver,
-        links: Links,
+        links: LinkStore,
         *,
         url_expires_s: int | None = None,
         room: Room | None = None,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from moorage.errors import PathUnknown
-from moorage.metadata.base import LinkedBlob, Links
+from moorage.metadata.base import LinkedBlob, LinkStore
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
@@ -40,7 +40,7 @@ class DamageFound:
 class DamagedBlobs:
     """Those that this process has met, and that were not mended since."""
 
-    def __init__(self, storage: StorageDriver, links: Links, *, observer: Callable[[], None] | None = None) -> None:
+    def __init__(self, storage: StorageDriver, links: LinkStore, *, observer: Callable[[], None] | None = None) -> None:
         """*observer*: is called each time that a client meets one."""
         self._storage = storage
         self._links = links

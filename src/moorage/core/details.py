@@ -7,7 +7,7 @@ from enum import Enum
 from moorage.core.sizes import Size, Sizes
 from moorage.errors import NameUnknown
 from moorage.metadata.base import Page
-from moorage.metadata.details import Details as DetailsStore
+from moorage.metadata.details import DetailStore as DetailsStore
 from moorage.metadata.details import Referrer, RepositoryDetails, TagDetails, TagEntry, TagPage, TagSelection
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag

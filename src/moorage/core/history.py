@@ -10,15 +10,15 @@ from moorage.errors import ParameterInvalid
 from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import (
     SHOWN_LIMIT,
-    Entry,
     Expected,
-    Filter,
-    Outcome,
+    JournalEntry,
+    JournalFilter,
+    PastTag,
     Published,
-    TagState,
     Target,
+    UndoOutcome,
 )
-from moorage.metadata.history import History as HistoryStore
+from moorage.metadata.history import HistoryStore as HistoryStore
 from moorage.oci.names import RepositoryName, Tag
 
 BATCH = 1000
@@ -68,11 +68,11 @@ class History:
     def __init__(self, store: HistoryStore) -> None:
         self._store = store
 
-    async def entries(self, wanted: Filter, *, before: int | None, limit: int) -> Page[Entry]:
+    async def entries(self, wanted: JournalFilter, *, before: int | None, limit: int) -> Page[JournalEntry]:
         """Entries of the journal, newest first; see the store's promise."""
         return await self._store.entries(wanted, before=before, limit=limit)
 
-    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> TagState:
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
         """What a tag is, or was; see the store's promise."""
         return await self._store.tag(name, tag, at=at)
 
@@ -91,7 +91,7 @@ class History:
         expected: Expected | None,
         cause: Cause,
         dry_run: bool,
-    ) -> Outcome:
+    ) -> UndoOutcome:
         """Take a tag back; see the store's promise."""
         return await self._store.undo_tag(name, tag, target, expected=expected, cause=cause, dry_run=dry_run)
 
@@ -104,7 +104,7 @@ class History:
         cause: Cause,
         partial: bool,
         dry_run: bool,
-    ) -> Outcome:
+    ) -> UndoOutcome:
         """Take back everything that a request did; see the store's promise."""
         return await self._store.undo_request(
             request_id, actor=actor, repository=repository, cause=cause, partial=partial, dry_run=dry_run

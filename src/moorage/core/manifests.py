@@ -15,16 +15,16 @@ from moorage.errors import (
     ReferencesUnknown,
 )
 from moorage.metadata.aside import aside
-from moorage.metadata.base import Cause, Page, Pulls
-from moorage.metadata.base import Manifests as ManifestStore
+from moorage.metadata.base import Cause, Page, PullStore
+from moorage.metadata.base import ManifestStore as ManifestStore
 from moorage.oci import mediatypes
 from moorage.oci import stored as lenient
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import (
     SIZE_LIMIT_BYTES,
     Descriptor,
-    Kind,
     Manifest,
+    ManifestKind,
     ManifestReference,
     StoredManifest,
     parse,
@@ -80,14 +80,14 @@ class Pushed:
 class _Needs:
     """What a manifest needs, by kind, in its order."""
 
-    def __init__(self, kinds: Mapping[Digest, Kind]) -> None:
+    def __init__(self, kinds: Mapping[Digest, ManifestKind]) -> None:
         self.kinds = kinds
-        self.manifests = [digest for digest, kind in kinds.items() if kind is not Kind.BLOB]
-        self._blobs = [digest for digest, kind in kinds.items() if kind is Kind.BLOB]
+        self.manifests = [digest for digest, kind in kinds.items() if kind is not ManifestKind.BLOB]
+        self._blobs = [digest for digest, kind in kinds.items() if kind is ManifestKind.BLOB]
 
     def blobs_and(self, missing: Collection[Digest]) -> Sequence[Digest]:
         """The blobs, and what may be one as it is missing as a manifest."""
-        return [*self._blobs, *(digest for digest in missing if self.kinds[digest] is Kind.EITHER)]
+        return [*self._blobs, *(digest for digest in missing if self.kinds[digest] is ManifestKind.EITHER)]
 
     def refuse(self, missing: Collection[Digest], gone: Collection[Digest]) -> None:
         """Refuse a manifest that needs something *missing* as a manifest, or *gone* as a blob.
@@ -98,7 +98,7 @@ class _Needs:
         absent = [
             digest
             for digest, kind in self.kinds.items()
-            if digest in gone or (kind is Kind.MANIFEST and digest in missing)
+            if digest in gone or (kind is ManifestKind.MANIFEST and digest in missing)
         ]
         if absent:
             raise ReferencesUnknown.of(absent)
@@ -113,7 +113,7 @@ class Manifests:
         blobs: Blobs,
         rules: ManifestRules,
         *,
-        pulls: Pulls | None = None,
+        pulls: PullStore | None = None,
         room: Room | None = None,
     ) -> None:
         """*pulls*: where pulls are counted; None: nowhere. *room*: what has to stay free."""
@@ -300,7 +300,7 @@ class Manifests:
         return await aside(size_bytes, _sized, manifest, await self._blobs.sizes(unsized))
 
     def _is_required(self, reference: ManifestReference) -> bool:
-        if reference.kind is Kind.BLOB:
+        if reference.kind is ManifestKind.BLOB:
             return True
         platforms = self.rules.required_platforms
         return self.rules.require_children and (not platforms or reference.descriptor.platform in platforms)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from moorage.errors import BackendError, DatabaseUnavailable, RenameConflict
 from moorage.metadata.base import Cause
-from moorage.metadata.details import Renames as RenameStore
+from moorage.metadata.details import RenameStore as RenameStore
 from moorage.oci.names import RepositoryName
 from moorage.sql.leases import Leases
 from moorage.telemetry import get_log

@@ -1,13 +1,13 @@
 """Lists of repositories and of their tags."""
 
-from moorage.metadata.base import Catalogue, Page
+from moorage.metadata.base import CatalogueStore, Page
 from moorage.oci.names import RepositoryName, Tag
 
 
 class Repositories:
     """The repositories of this registry."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: CatalogueStore) -> None:
         self._catalogue = catalogue
 
     async def list(self, *, after: str, limit: int) -> Page[RepositoryName]:

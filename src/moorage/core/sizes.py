@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from moorage.errors import DatabaseUnavailable
-from moorage.metadata.details import Sizes as SizeStore
+from moorage.metadata.details import SizeStore as SizeStore
 from moorage.oci.names import RepositoryName
 
 DEADLINE_S = 5.0

@@ -25,7 +25,7 @@ from moorage.errors import (
     UploadBusy,
     UploadUnknown,
 )
-from moorage.metadata.base import Expectation, Links, Sessions, UploadSession
+from moorage.metadata.base import Expectation, LinkStore, SessionStore, UploadSession
 from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.room import Room
@@ -43,7 +43,7 @@ server has noticed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class UploadState:
     """An upload session and how many bytes it has."""
 
     id: str
@@ -58,9 +58,9 @@ class Uploads:
     def __init__(
         self,
         storage: StorageDriver,
-        links: Links,
+        links: LinkStore,
         *,
-        sessions: Sessions | None = None,
+        sessions: SessionStore | None = None,
         limits: SessionLimits | None = None,
         room: Room | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -83,7 +83,7 @@ class Uploads:
         self._now = now
         self._hashers: OrderedDict[str, Hasher] = OrderedDict()
 
-    async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256", *, client: str = "") -> Session:
+    async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256", *, client: str = "") -> UploadState:
         """Open a session of *client* whose bytes are going to be named by *algorithm* (end-4a, end-4c).
 
         Raises:
@@ -101,9 +101,9 @@ class Uploads:
         self._remember(session, Hasher(algorithm))
         if self._sessions is not None:
             self._sessions.note(name, session)
-        return Session(session, 0)
+        return UploadState(session, 0)
 
-    async def status(self, name: RepositoryName, session: str) -> Session:
+    async def status(self, name: RepositoryName, session: str) -> UploadState:
         """How far a session is (end-13).
 
         Raises:
@@ -114,9 +114,9 @@ class Uploads:
             stat = await self._storage.stat(paths.upload_data(name, session))
         except PathUnknown:
             raise _unknown(session) from None
-        return Session(session, stat.size_bytes)
+        return UploadState(session, stat.size_bytes)
 
-    async def append(self, name: RepositoryName, session: str, chunks: Chunks, *, start: int | None) -> Session:
+    async def append(self, name: RepositoryName, session: str, chunks: Chunks, *, start: int | None) -> UploadState:
         """Add *chunks* to the end and return the new offset (end-5).
 
         What was written before the client hung up stays, so that it can resume.
@@ -132,7 +132,7 @@ class Uploads:
         async with self._writing(name, session) as writer:
             _check_start(writer, start)
             hasher = await self._write(session, writer, chunks)
-            return Session(session, writer.size_bytes, None if hasher is None else hasher.digest())
+            return UploadState(session, writer.size_bytes, None if hasher is None else hasher.digest())
 
     async def commit(
         self,
@@ -142,7 +142,7 @@ class Uploads:
         chunks: Chunks,
         *,
         start: int | None,
-        known: Session | None = None,
+        known: UploadState | None = None,
     ) -> None:
         """Add *chunks*, compare with *digest*, and make the whole a blob of the repository (end-6).
 
@@ -295,7 +295,7 @@ class Uploads:
         return hasher
 
     def _known_digest(
-        self, session: str, size_bytes: int, algorithm: Algorithm, known: Session | None
+        self, session: str, size_bytes: int, algorithm: Algorithm, known: UploadState | None
     ) -> Digest | None:
         hasher = self._hashers.get(session)
         if hasher is not None and hasher.size_bytes == size_bytes and hasher.algorithm == algorithm:

@@ -15,23 +15,23 @@ from aiohttp.http import HttpVersion10
 from moorage.auth.access import CATALOGUE, Access, Action
 from moorage.auth.guards import Guard
 from moorage.errors import MethodNotAllowed, MoorageError, NameInvalid, ParameterInvalid, Refused, RouteUnknown
-from moorage.http.blobs import BlobHandlers
 from moorage.http.bodies import ClientGone
 from moorage.http.call import Call, gone, has_gone
 from moorage.http.errors import entry, render, respond
-from moorage.http.gitlab_v1 import GITLAB, GitLabHandlers, routes_without_database
-from moorage.http.gitlab_v1 import wanted as gitlab_wanted
-from moorage.http.listings import ListingHandlers
-from moorage.http.manifests import ManifestHandlers
-from moorage.http.moorage_v1 import MOORAGE, MoorageHandlers
-from moorage.http.moorage_v1 import routes_without_database as moorage_without_database
-from moorage.http.moorage_v1 import wanted as moorage_wanted
+from moorage.http.gitlab_v1.gitlab_handlers import GITLAB, GitLabHandlers, routes_without_database
+from moorage.http.gitlab_v1.gitlab_handlers import wanted as gitlab_wanted
+from moorage.http.gitlab_v1.gitlab_routes import match as match_gitlab
+from moorage.http.moorage_v1.moorage_handlers import MOORAGE, MoorageHandlers
+from moorage.http.moorage_v1.moorage_handlers import routes_without_database as moorage_without_database
+from moorage.http.moorage_v1.moorage_handlers import wanted as moorage_wanted
+from moorage.http.moorage_v1.moorage_routes import match as match_moorage
 from moorage.http.responses import SAFE_HEADERS, SANDBOX, Response
 from moorage.http.routes import Endpoint, Route, match
-from moorage.http.routes_moorage import match as match_moorage
-from moorage.http.routes_v1 import match as match_gitlab
-from moorage.http.uploads import UploadHandlers, mount_source
 from moorage.http.urls import Urls, check_host
+from moorage.http.v2.blob_handlers import BlobHandlers
+from moorage.http.v2.list_handlers import ListingHandlers
+from moorage.http.v2.manifest_handlers import ManifestHandlers
+from moorage.http.v2.upload_handlers import UploadHandlers, mount_source
 from moorage.oci.names import RepositoryName
 from moorage.telemetry import AccessLog, AccessRecord, get_log, request_id
 
@@ -44,7 +44,7 @@ _log = get_log("http")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class ApplicationRules:
     """Settings for requests as such, from the configuration."""
 
     read_only: bool = False
@@ -67,7 +67,7 @@ class App:
         moorage: MoorageHandlers | None = None,
         guard: Guard,
         urls: Urls,
-        rules: Rules,
+        rules: ApplicationRules,
         access_log: AccessLog,
     ) -> None:
         self._guard = guard

@@ -26,13 +26,13 @@ _REASON_LIMIT = 500
 
 
 @dataclass(slots=True)
-class Query:
+class QueryParameters:
     """The query of a request: every parameter may be there several times."""
 
     values: Mapping[str, Sequence[str]]
 
     @classmethod
-    def parse(cls, text: str) -> "Query":
+    def parse(cls, text: str) -> "QueryParameters":
         """Read a query string.
 
         Raises:
@@ -59,7 +59,7 @@ class Query:
 _CLIENT_GONE = 499
 """For the log only; nobody is there to read it."""
 
-_NO_QUERY = Query({})
+_NO_QUERY = QueryParameters({})
 
 
 class Call:
@@ -84,13 +84,13 @@ class Call:
         self._common = common
 
     @cached_property
-    def query(self) -> Query:
+    def query(self) -> QueryParameters:
         """The query, parsed when somebody asks.
 
         Raises:
             ParameterInvalid: it has far too many parameters.
         """
-        return Query.parse(self._query)
+        return QueryParameters.parse(self._query)
 
     @property
     def address(self) -> str:

@@ -71,6 +71,8 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.DatabaseConflict: (503, "UNAVAILABLE"),
 }
 
+_OURS = (500, "UNKNOWN")
+
 _RETRY_AFTER_S = {507: 60, 503: 5}
 
 _BACKEND_MESSAGES = {
@@ -80,9 +82,17 @@ _BACKEND_MESSAGES = {
 }
 
 
+def row_of(kind: type[errors.MoorageError]) -> tuple[int, str]:
+    """Return the status and code of an error: of the nearest of its ancestors that has a row, else of our own mistake.
+
+    A module may refine an error for its own use; what nobody caught must not become an error while it is answered.
+    """
+    return next((TABLE[ancestor] for ancestor in kind.__mro__ if ancestor in TABLE), _OURS)
+
+
 def render(exc: errors.MoorageError) -> Response:
     """The answer to a request that ended in *exc*."""
-    status, code = TABLE[type(exc)]
+    status, code = row_of(type(exc))
     headers: dict[str, str] = {}
     match exc:
         case errors.Unauthorized():

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from moorage.errors import PathUnknown, StorageUnavailable
-from moorage.integrity.findings import Finding, Kind, Note
+from moorage.integrity.confirming import Certain, SecondLook, is_odd
+from moorage.integrity.findings import Finding, FindingKind, Note
 from moorage.integrity.hashing import Hashing
-from moorage.integrity.looking import Certain, SecondLook, is_odd
-from moorage.integrity.progress import Progress
+from moorage.integrity.progress import CheckProgress
 from moorage.integrity.repairing import Repairs
 from moorage.integrity.sightings import Outcome, Seen, Sighting, hashed, sightings
 from moorage.integrity.walking import Foreign, Place, path_at, share_of
-from moorage.metadata.integrity import BlobRecords
+from moorage.metadata.integrity import BlobRecordStore
 from moorage.oci.digests import Digest
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
@@ -38,7 +38,7 @@ class Judgement:
 class Judge(Protocol):
     """Knows what is odd, and finds out what is behind it."""
 
-    records: BlobRecords | None
+    records: BlobRecordStore | None
     """What storage is compared with; None: there is no database."""
 
     def is_odd(self, sighting: Sighting, outcome: Outcome) -> bool:
@@ -51,9 +51,9 @@ class Judge(Protocol):
 class DatabaseJudge:
     """Compares storage with a database."""
 
-    def __init__(self, records: BlobRecords, look: SecondLook, repairs: Repairs | None) -> None:
+    def __init__(self, records: BlobRecordStore, look: SecondLook, repairs: Repairs | None) -> None:
         """*repairs*: None: nothing is changed."""
-        self.records: BlobRecords | None = records
+        self.records: BlobRecordStore | None = records
         self._look = look
         self._repairs = repairs
 
@@ -71,7 +71,7 @@ class DatabaseJudge:
                 found.findings.append(await self._finding(certain, certain.kind))
         return found
 
-    async def _finding(self, certain: Certain, kind: Kind) -> Finding:
+    async def _finding(self, certain: Certain, kind: FindingKind) -> Finding:
         done, why_not = ("", "") if self._repairs is None else await self._repairs.apply(certain)
         return Finding(
             kind=kind,
@@ -105,7 +105,7 @@ class _Batch:
     def add(self, seen: Seen, outcome: Outcome, judge: Judge) -> None:
         self.place = seen.place
         if not isinstance(seen, Sighting):
-            kind = Kind.FOREIGN if isinstance(seen, Foreign) else Kind.UNREADABLE
+            kind = FindingKind.FOREIGN if isinstance(seen, Foreign) else FindingKind.UNREADABLE
             detail = "" if isinstance(seen, Foreign) else seen.reason
             self.findings.append(Finding(kind=kind, subject=path_at(seen.place), detail=detail))
             return
@@ -127,7 +127,7 @@ class BlobCheck:
         self._judge = judge
         self._hashing = hashing
 
-    async def run(self, progress: Progress, position: str) -> None:
+    async def run(self, progress: CheckProgress, position: str) -> None:
         """Check what comes after *position*.
 
         Raises:
@@ -148,7 +148,7 @@ class BlobCheck:
         if batch.place:
             await self._settle(progress, batch)
 
-    async def _settle(self, progress: Progress, batch: _Batch) -> None:
+    async def _settle(self, progress: CheckProgress, batch: _Batch) -> None:
         judgement = await self._judge.judge(batch.suspects)
         tally = progress.tally
         tally.blobs += batch.blobs

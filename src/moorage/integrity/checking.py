@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from moorage.integrity.progress import Progress
+from moorage.integrity.progress import CheckProgress
 
 
 class Part(Protocol):
@@ -11,11 +11,11 @@ class Part(Protocol):
 
     name: str
 
-    async def run(self, progress: Progress, position: str) -> None:
+    async def run(self, progress: CheckProgress, position: str) -> None:
         """Do it, from *position* (empty: its beginning)."""
 
 
-async def check(parts: Sequence[Part], progress: Progress) -> None:
+async def check(parts: Sequence[Part], progress: CheckProgress) -> None:
     """Do all parts that are not done yet.
 
     Raises:

@@ -7,7 +7,7 @@ FIRST_FINDINGS = 1000
 """So many differences are kept; all of them are counted, and go to the report file if there is one."""
 
 
-class Kind(Enum):
+class FindingKind(Enum):
     """A kind of difference between what is known and what is there. The value is its name for scripts."""
 
     BYTES_MISSING = "bytes-missing"
@@ -33,21 +33,21 @@ class Kind(Enum):
 
 
 _MEANINGS = {
-    Kind.BYTES_MISSING: "blobs whose bytes are not in storage",
-    Kind.SIZE_DIFFERS: "blobs whose bytes are more or fewer than the database or a manifest says",
-    Kind.DIGEST_DIFFERS: "blobs whose bytes are damaged: they have another digest",
-    Kind.UNREADABLE: "objects that storage cannot read",
-    Kind.BYTES_UNKNOWN: "bytes that the database does not know",
-    Kind.MARKED_IN_VAIN: "blobs marked as missing whose bytes are right",
-    Kind.BLOB_UNREVIEWED: "unused blobs that garbage collection does not know of",
-    Kind.FOREIGN: "files among the blobs that are none",
-    Kind.MANIFEST_DAMAGED: "manifests whose payload is damaged",
-    Kind.MANIFEST_INCOMPLETE: "manifests that need more than is noted of them",
-    Kind.MANIFEST_UNREVIEWED: "unused manifests that garbage collection does not know of",
-    Kind.LINK_INVALID: "link files that are empty or hold something else than their digest",
-    Kind.LAYER_DANGLING: "links to blobs whose bytes are not in storage",
-    Kind.REVISION_DANGLING: "links to manifests whose bytes are not in storage",
-    Kind.TAG_DANGLING: "tags that point to a manifest that is not in their repository",
+    FindingKind.BYTES_MISSING: "blobs whose bytes are not in storage",
+    FindingKind.SIZE_DIFFERS: "blobs whose bytes are more or fewer than the database or a manifest says",
+    FindingKind.DIGEST_DIFFERS: "blobs whose bytes are damaged: they have another digest",
+    FindingKind.UNREADABLE: "objects that storage cannot read",
+    FindingKind.BYTES_UNKNOWN: "bytes that the database does not know",
+    FindingKind.MARKED_IN_VAIN: "blobs marked as missing whose bytes are right",
+    FindingKind.BLOB_UNREVIEWED: "unused blobs that garbage collection does not know of",
+    FindingKind.FOREIGN: "files among the blobs that are none",
+    FindingKind.MANIFEST_DAMAGED: "manifests whose payload is damaged",
+    FindingKind.MANIFEST_INCOMPLETE: "manifests that need more than is noted of them",
+    FindingKind.MANIFEST_UNREVIEWED: "unused manifests that garbage collection does not know of",
+    FindingKind.LINK_INVALID: "link files that are empty or hold something else than their digest",
+    FindingKind.LAYER_DANGLING: "links to blobs whose bytes are not in storage",
+    FindingKind.REVISION_DANGLING: "links to manifests whose bytes are not in storage",
+    FindingKind.TAG_DANGLING: "tags that point to a manifest that is not in their repository",
 }
 
 
@@ -69,7 +69,7 @@ class Note(Enum):
 class Finding:
     """One difference."""
 
-    kind: Kind
+    kind: FindingKind
     subject: str
     """A digest, or a path in storage, or a tag: what the kind is about."""
     size_bytes: int = 0
@@ -98,7 +98,7 @@ class Tally:
     """Of the blobs that were looked at."""
     hashed_bytes: int = 0
     manifests: int = 0
-    differences: dict[Kind, Count] = field(default_factory=dict)
+    differences: dict[FindingKind, Count] = field(default_factory=dict)
     notes: dict[Note, Count] = field(default_factory=dict)
     first: list[Finding] = field(default_factory=list)
 

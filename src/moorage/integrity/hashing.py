@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.storage.base import Reader, StorageDriver
-from moorage.storage.files import as_storage_error, result_of
+from moorage.storage.system_calls import as_storage_error, result_of
 
 _PIECE_BYTES = 256 << 10
 """Fits into a core's own cache, so that what was read is hashed from there."""
 
 
-class Pace:
+class HashingPace:
     """Lets so many bytes through in a second, over all threads.
 
     Args:
@@ -44,7 +44,7 @@ class Pace:
 class Hashing:
     """Hashes objects in *threads* threads. It reads past the page cache's order: what others read stays cached."""
 
-    def __init__(self, storage: StorageDriver, *, threads: int, pace: Pace) -> None:
+    def __init__(self, storage: StorageDriver, *, threads: int, pace: HashingPace) -> None:
         self.threads = threads
         self._storage = storage
         self._pace = pace

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from moorage.errors import BackendError, DigestInvalid, ManifestInvalid, PathUnknown, TagInvalid
-from moorage.integrity.findings import Finding, Kind, Note
-from moorage.integrity.progress import Progress
+from moorage.integrity.findings import Finding, FindingKind, Note
+from moorage.integrity.progress import CheckProgress
 from moorage.integrity.quarantine import Quarantine
 from moorage.integrity.references import References
 from moorage.integrity.walking import Stored, share_of, stat_of, stored_blobs
@@ -19,7 +19,7 @@ from moorage.oci.digests import Digest
 from moorage.oci.mentions import mentions
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
-from moorage.storage.base import Entry, Stat, StorageDriver
+from moorage.storage.base import FolderEntry, Stat, StorageDriver
 from moorage.storage.walk import repository_folders
 
 PHASE = "links"
@@ -52,7 +52,7 @@ class LinkCheck:
         self._storage = storage
         self._quarantine = quarantine
 
-    async def run(self, progress: Progress, position: str) -> None:
+    async def run(self, progress: CheckProgress, position: str) -> None:
         """Check all of it; *position* is always the beginning."""
         del position
         progress.hold()
@@ -64,30 +64,30 @@ class LinkCheck:
             await self._count_unreferenced(progress, references)
 
     async def _repository(
-        self, name: RepositoryName, progress: Progress, references: References
+        self, name: RepositoryName, progress: CheckProgress, references: References
     ) -> AsyncIterator[Finding]:
         async for finding in self._manifests(name, progress, references):
             yield finding
         folder = f"{paths.repository(name)}/_layers"
         async for path, digest in self._digests(folder):
             if digest is None:
-                yield _finding(Kind.LINK_INVALID, path, name, detail="its folder is not named by a digest")
-            elif kind := await self._odd(path, digest, Kind.LAYER_DANGLING):
-                yield _finding(kind, path if kind is Kind.LINK_INVALID else str(digest), name)
+                yield _finding(FindingKind.LINK_INVALID, path, name, detail="its folder is not named by a digest")
+            elif kind := await self._odd(path, digest, FindingKind.LAYER_DANGLING):
+                yield _finding(kind, path if kind is FindingKind.LINK_INVALID else str(digest), name)
         async for finding in self._tags(name):
             yield finding
 
     async def _manifests(
-        self, name: RepositoryName, progress: Progress, references: References
+        self, name: RepositoryName, progress: CheckProgress, references: References
     ) -> AsyncIterator[Finding]:
         async for path, digest in self._digests(f"{paths.manifests(name)}/revisions"):
             if digest is None:
-                yield _finding(Kind.LINK_INVALID, path, name, detail="its folder is not named by a digest")
+                yield _finding(FindingKind.LINK_INVALID, path, name, detail="its folder is not named by a digest")
                 continue
             progress.tally.manifests += 1
             references.add(digest)
-            if kind := await self._odd(path, digest, Kind.REVISION_DANGLING):
-                yield _finding(kind, path if kind is Kind.LINK_INVALID else str(digest), name)
+            if kind := await self._odd(path, digest, FindingKind.REVISION_DANGLING):
+                yield _finding(kind, path if kind is FindingKind.LINK_INVALID else str(digest), name)
             else:
                 async for finding in self._payload(name, digest, references):
                     yield finding
@@ -99,7 +99,7 @@ class LinkCheck:
         except PathUnknown:
             return  # It was deleted meanwhile: a manifest that is not there was reported before.
         except BackendError as exc:
-            yield _finding(Kind.UNREADABLE, str(digest), name, detail=str(exc))
+            yield _finding(FindingKind.UNREADABLE, str(digest), name, detail=str(exc))
             return
         actual = Digest.of(payload, digest.algorithm)
         if actual != digest:
@@ -109,7 +109,7 @@ class LinkCheck:
         try:
             found = mentions(payload)
         except ManifestInvalid as exc:
-            yield _finding(Kind.MANIFEST_DAMAGED, str(digest), name, len(payload), detail=exc.message)
+            yield _finding(FindingKind.MANIFEST_DAMAGED, str(digest), name, len(payload), detail=exc.message)
             return
         for named in found.references:  # What garbage collection goes by.
             references.add(named)
@@ -120,7 +120,7 @@ class LinkCheck:
     async def _damaged(self, name: RepositoryName, digest: Digest, seen: Stat, detail: str) -> Finding:
         target = None if self._quarantine is None else await self._quarantine.take(digest, seen)
         repair = "" if target is None else f"moved to {target}: a push brings it back"
-        return _finding(Kind.MANIFEST_DAMAGED, str(digest), name, seen.size_bytes, detail=detail, repair=repair)
+        return _finding(FindingKind.MANIFEST_DAMAGED, str(digest), name, seen.size_bytes, detail=detail, repair=repair)
 
     async def _of_wrong_size(
         self, name: RepositoryName, manifest: Digest, named: Digest, size_bytes: int
@@ -133,15 +133,15 @@ class LinkCheck:
         except BackendError:
             return None  # The walk over the blobs has reported it.
         detail = f"{manifest} says that it has {size_bytes} bytes"
-        return _finding(Kind.SIZE_DIFFERS, str(named), name, seen.size_bytes, detail=detail)
+        return _finding(FindingKind.SIZE_DIFFERS, str(named), name, seen.size_bytes, detail=detail)
 
-    async def _odd(self, path: str, digest: Digest, dangling: Kind) -> Kind | None:
+    async def _odd(self, path: str, digest: Digest, dangling: FindingKind) -> FindingKind | None:
         """What is wrong with a link to a blob. What it leads to is there before it is, so it is read twice."""
         link = await self._link(path)
         if link is None:
             return None
         try:
-            kind = Kind.LINK_INVALID if link.target != digest else None
+            kind = FindingKind.LINK_INVALID if link.target != digest else None
             kind = kind or (dangling if await stat_of(self._storage, digest) is None else None)
         except BackendError:
             return None  # The walk over the blobs has reported it.
@@ -152,7 +152,9 @@ class LinkCheck:
             try:
                 tag = Tag.parse_stored(entry.name)
             except TagInvalid:
-                yield _finding(Kind.LINK_INVALID, f"{paths.tags(name)}/{entry.name}", name, detail="no tag's name")
+                yield _finding(
+                    FindingKind.LINK_INVALID, f"{paths.tags(name)}/{entry.name}", name, detail="no tag's name"
+                )
                 continue
             path = paths.tag_link(name, tag)
             link = await self._link(path)
@@ -160,13 +162,13 @@ class LinkCheck:
                 continue  # Half written or half removed: there is no such tag.
             target, finding = link.target, None
             if target is None:
-                finding = _finding(Kind.LINK_INVALID, path, name)
+                finding = _finding(FindingKind.LINK_INVALID, path, name)
             elif await self._link(paths.revision_link(name, target)) is None:
-                finding = _finding(Kind.TAG_DANGLING, tag.text, name, detail=f"it points to {target}")
+                finding = _finding(FindingKind.TAG_DANGLING, tag.text, name, detail=f"it points to {target}")
             if finding is not None and await self._link(path) == link:
                 yield finding
 
-    async def _count_unreferenced(self, progress: Progress, references: References) -> None:
+    async def _count_unreferenced(self, progress: CheckProgress, references: References) -> None:
         try:
             async for found in stored_blobs(self._storage):
                 if isinstance(found, Stored) and not references.has(found.digest):
@@ -187,7 +189,7 @@ class LinkCheck:
                     continue
                 yield f"{path}/link", digest
 
-    async def _entries(self, folder: str) -> AsyncIterator[Entry]:
+    async def _entries(self, folder: str) -> AsyncIterator[FolderEntry]:
         last = ""
         while True:
             try:
@@ -209,7 +211,7 @@ class LinkCheck:
 
 
 def _finding(
-    kind: Kind, subject: str, name: RepositoryName, size_bytes: int = 0, *, detail: str = "", repair: str = ""
+    kind: FindingKind, subject: str, name: RepositoryName, size_bytes: int = 0, *, detail: str = "", repair: str = ""
 ) -> Finding:
     return Finding(
         kind=kind, subject=subject, size_bytes=size_bytes, repository=name.text, detail=detail, repair=repair

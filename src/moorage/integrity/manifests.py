@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from moorage.errors import ManifestInvalid
-from moorage.integrity.findings import Finding, Kind
-from moorage.integrity.progress import Progress
+from moorage.integrity.findings import Finding, FindingKind
+from moorage.integrity.progress import CheckProgress
 from moorage.integrity.repairing import QUEUED
-from moorage.metadata.integrity import ManifestRecord, ManifestRecords, ManifestRepairs, Relations
+from moorage.metadata.integrity import ManifestRecord, ManifestRecordStore, ManifestRepairStore, Relations
 from moorage.oci.digests import Digest
-from moorage.oci.manifests import Kind as ReferenceKind
+from moorage.oci.manifests import ManifestKind as ReferenceKind
 from moorage.oci.manifests import decode, parse
 
 PHASE = "manifests"
@@ -22,13 +22,13 @@ class ManifestCheck:
 
     name = PHASE
 
-    def __init__(self, records: ManifestRecords, repairs: ManifestRepairs | None, *, verifies: bool) -> None:
+    def __init__(self, records: ManifestRecordStore, repairs: ManifestRepairStore | None, *, verifies: bool) -> None:
         """*repairs*: None: nothing is changed. *verifies*: whether the digests of payloads are computed."""
         self._records = records
         self._repairs = repairs
         self._verifies = verifies
 
-    async def run(self, progress: Progress, position: str) -> None:
+    async def run(self, progress: CheckProgress, position: str) -> None:
         """Check what comes after *position*."""
         last = int(position) if position else 0
         while page := await self._records.page(after=last, limit=_PAGE, limit_bytes=_PAGE_BYTES):
@@ -64,14 +64,14 @@ class ManifestCheck:
             if record is None or identity not in before or before[identity].created_at != record.created_at:
                 continue  # It was collected meanwhile.
             if damage := self._damage(record):
-                findings.append(_finding(Kind.MANIFEST_DAMAGED, record, detail=damage))
+                findings.append(_finding(FindingKind.MANIFEST_DAMAGED, record, detail=damage))
             elif missing := _missing(record, set(relations.get(identity, ()))):
                 detail = f"not noted: {', '.join(sorted(map(str, missing)))}"
                 repair = await self._relate(record, missing)
-                findings.append(_finding(Kind.MANIFEST_INCOMPLETE, record, detail=detail, repair=repair))
+                findings.append(_finding(FindingKind.MANIFEST_INCOMPLETE, record, detail=detail, repair=repair))
             if not (record.is_needed or record.is_queued):
                 repair = await self._review(record)
-                findings.append(_finding(Kind.MANIFEST_UNREVIEWED, record, repair=repair))
+                findings.append(_finding(FindingKind.MANIFEST_UNREVIEWED, record, repair=repair))
         return findings
 
     def _damage(self, record: ManifestRecord) -> str:
@@ -125,7 +125,7 @@ def _missing(record: ManifestRecord, noted: set[Digest]) -> set[Digest]:
     return wanted - noted - {record.digest}
 
 
-def _finding(kind: Kind, record: ManifestRecord, *, detail: str = "", repair: str = "") -> Finding:
+def _finding(kind: FindingKind, record: ManifestRecord, *, detail: str = "", repair: str = "") -> Finding:
     return Finding(
         kind=kind,
         subject=str(record.digest),

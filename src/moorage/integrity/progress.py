@@ -26,7 +26,7 @@ _PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenReport:
     """What a report holds at a position of its check."""
 
     size_bytes: int
@@ -48,12 +48,12 @@ class State:
     position: str = ""
     """Where in the phase; empty: at its beginning."""
     tally: Tally = field(default_factory=Tally)
-    report: Written | None = None
+    report: WrittenReport | None = None
     """What of the report file belongs to this; None: it was left without one."""
 
 
 _STATE = TypeAdapter(State)
-_NOTHING = Written(size_bytes=0, digest=Digest.of(b""))
+_NOTHING = WrittenReport(size_bytes=0, digest=Digest.of(b""))
 
 
 class Watcher(Protocol):
@@ -67,10 +67,10 @@ class ReportIncomplete(MoorageError):
     """A report that would lack differences that were found. Nothing was changed."""
 
 
-class Report:
+class CheckReport:
     """A file with every difference, one JSON object a line: see :func:`report_of`."""
 
-    def __init__(self, path: Path, kept: Written) -> None:
+    def __init__(self, path: Path, kept: WrittenReport) -> None:
         """*kept*: what of the file stays.
 
         Raises:
@@ -94,22 +94,22 @@ class Report:
         self._file.write(line)
         self._hasher.update(line)
 
-    def settle(self) -> Written:
+    def settle(self) -> WrittenReport:
         """Make it durable, and return what it holds."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        return Written(size_bytes=self._hasher.size_bytes, digest=self._hasher.digest())
+        return WrittenReport(size_bytes=self._hasher.size_bytes, digest=self._hasher.digest())
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
 
-class Progress:
+class CheckProgress:
     """What a check has found and how far it is; saved now and then, so that it can go on after it was ended."""
 
     def __init__(
-        self, storage: StorageDriver, state: State, watcher: Watcher | None = None, report: Report | None = None
+        self, storage: StorageDriver, state: State, watcher: Watcher | None = None, report: CheckReport | None = None
     ) -> None:
         self.state = state
         self.unsaved = ""
@@ -190,7 +190,7 @@ def new_state(*, store: str, verifies: bool) -> State:
     return State(store=store, verifies=verifies, started_at=datetime.now(UTC))
 
 
-def report_of(state: State, path: Path) -> Report:
+def report_of(state: State, path: Path) -> CheckReport:
     """The report file of a check that begins or goes on, with all that was found so far.
 
     Raises:
@@ -198,7 +198,7 @@ def report_of(state: State, path: Path) -> Report:
         OSError: it cannot be written.
     """
     if state.report is not None:
-        return Report(path, state.report)
+        return CheckReport(path, state.report)
     number, first = sum(count.number for count in state.tally.differences.values()), state.tally.first
     if number > len(first):
         msg = (
@@ -206,7 +206,7 @@ def report_of(state: State, path: Path) -> Report:
             f"first {len(first):,} are known; begin anew, without --resume, or go on without --report"
         )
         raise ReportIncomplete(msg)
-    report = Report(path, _NOTHING)
+    report = CheckReport(path, _NOTHING)
     for finding in first:
         report.write(finding)
     return report

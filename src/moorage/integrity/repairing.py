@@ -5,11 +5,11 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from moorage.errors import BackendError
-from moorage.integrity.findings import Kind
-from moorage.integrity.looking import Certain
+from moorage.integrity.confirming import Certain
+from moorage.integrity.findings import FindingKind
 from moorage.integrity.quarantine import Quarantine
 from moorage.integrity.walking import stat_of
-from moorage.metadata.integrity import BlobRepairs
+from moorage.metadata.integrity import BlobRepairStore
 from moorage.metadata.reviews import CLAIM
 from moorage.oci.digests import Digest
 from moorage.storage.base import StorageDriver
@@ -18,7 +18,9 @@ QUEUED = "put before garbage collection, which removes it after its usual delay"
 _MARKED = "marked as missing: a push brings it back"
 _BUSY = "not repaired, as somebody is at work on it"
 _CHANGED = "not repaired, as it has changed since"
-_UNDER_CLAIM = frozenset({Kind.BYTES_MISSING, Kind.SIZE_DIFFERS, Kind.DIGEST_DIFFERS, Kind.MARKED_IN_VAIN})
+_UNDER_CLAIM = frozenset(
+    {FindingKind.BYTES_MISSING, FindingKind.SIZE_DIFFERS, FindingKind.DIGEST_DIFFERS, FindingKind.MARKED_IN_VAIN}
+)
 
 
 class Repairs:
@@ -28,14 +30,14 @@ class Repairs:
     waits until the claim is released, and then finds what it needs or puts it there.
     """
 
-    def __init__(self, storage: StorageDriver, blobs: BlobRepairs, quarantine: Quarantine) -> None:
+    def __init__(self, storage: StorageDriver, blobs: BlobRepairStore, quarantine: Quarantine) -> None:
         self._storage = storage
         self._blobs = blobs
         self._quarantine = quarantine
 
     async def apply(self, found: Certain) -> tuple[str, str]:
         """What was done, and why nothing was: one of the two is empty, or both, where there is nothing to do."""
-        if found.kind in {Kind.BLOB_UNREVIEWED, Kind.BYTES_UNKNOWN}:
+        if found.kind in {FindingKind.BLOB_UNREVIEWED, FindingKind.BYTES_UNKNOWN}:
             await self._blobs.review(found.digest)
             return QUEUED, ""
         is_known_to_be_missing = found.seen is None and found.row is not None and found.row.is_marked
@@ -52,7 +54,7 @@ class Repairs:
         digest, seen = found.digest, found.seen
         if seen is None:
             return _MARKED if await self._blobs.mark(digest) else None
-        if found.kind is Kind.MARKED_IN_VAIN:
+        if found.kind is FindingKind.MARKED_IN_VAIN:
             return "not marked any more" if await self._blobs.unmark(digest) else None
         if found.is_right:
             return "the row was corrected" if await self._blobs.resize(digest, seen.size_bytes) else None

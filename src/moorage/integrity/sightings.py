@@ -12,13 +12,13 @@ from moorage.integrity.walking import (
     Foreign,
     Place,
     Stored,
-    Unreadable,
+    UnreadablePlace,
     is_digest,
     is_prefix,
     place_of,
     stored_blobs,
 )
-from moorage.metadata.integrity import BlobRecord, BlobRecords
+from moorage.metadata.integrity import BlobRecord, BlobRecordStore
 from moorage.oci.digests import ALGORITHMS, Digest, parse_algorithm
 from moorage.storage import paths
 from moorage.storage.base import Stat, StorageDriver
@@ -47,11 +47,11 @@ class Sighting:
         return place_of(self.digest)
 
 
-Seen = Sighting | Foreign | Unreadable
+Seen = Sighting | Foreign | UnreadablePlace
 
 
 async def sightings(
-    storage: StorageDriver, records: BlobRecords | None, *, after: Place = ()
+    storage: StorageDriver, records: BlobRecordStore | None, *, after: Place = ()
 ) -> AsyncGenerator[Seen, None]:
     """All that is in storage, with what the database says of it, and all that is only there. In order, after *after*.
 
@@ -66,12 +66,12 @@ async def sightings(
                 yield Sighting(row.digest, None, row)
                 row = await anext(rows, None)
             record = None
-            digest = found.digest if isinstance(found, Stored | Unreadable) else None
+            digest = found.digest if isinstance(found, Stored | UnreadablePlace) else None
             if row is not None and row.digest == digest:
                 record, row = row, await anext(rows, None)
             if isinstance(found, Stored):
                 yield Sighting(found.digest, found.stat, record)
-            elif isinstance(found, Unreadable) and found.digest is not None:
+            elif isinstance(found, UnreadablePlace) and found.digest is not None:
                 yield Sighting(found.digest, None, record, found.reason)
             else:
                 yield found
@@ -130,7 +130,7 @@ async def _result(waiting: deque[tuple[Seen, asyncio.Task[Outcome] | None]]) -> 
     return found, outcome
 
 
-async def _rows(records: BlobRecords, after: Place) -> AsyncGenerator[BlobRecord, None]:
+async def _rows(records: BlobRecordStore, after: Place) -> AsyncGenerator[BlobRecord, None]:
     last = _before(after)
     while page := await records.page(after=last, limit=_PAGE):
         for record in page:

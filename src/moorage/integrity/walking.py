@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from moorage.errors import BackendError, DigestInvalid, PathUnknown
 from moorage.oci.digests import ALGORITHMS, Digest
 from moorage.storage import paths
-from moorage.storage.base import Entry, Stat, StorageDriver
+from moorage.storage.base import FolderEntry, Stat, StorageDriver
 
 _PAGE = 10_000
 """Names that are asked for at once: what a folder of a very large registry has fits in a few pages."""
@@ -39,7 +39,7 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadablePlace:
     """A folder whose names, or a blob whose size, storage does not tell."""
 
     place: Place
@@ -82,7 +82,7 @@ def path_at(place: Place) -> str:
 
 async def stored_blobs(
     storage: StorageDriver, *, after: Place = ()
-) -> AsyncGenerator[Stored | Foreign | Unreadable, None]:
+) -> AsyncGenerator[Stored | Foreign | UnreadablePlace, None]:
     """Everything that lies among the blobs and comes after *after*. Memory grows with nothing but a page of names.
 
     Raises:
@@ -113,11 +113,11 @@ async def stat_of(storage: StorageDriver, digest: Digest) -> Stat | None:
 
 async def _of_algorithm(
     storage: StorageDriver, algorithm: str, after: Place
-) -> AsyncGenerator[Stored | Foreign | Unreadable, None]:
+) -> AsyncGenerator[Stored | Foreign | UnreadablePlace, None]:
     try:
         entries = await _entries(storage, (algorithm,), limit=None)
     except BackendError as exc:
-        yield Unreadable((algorithm,), str(exc))
+        yield UnreadablePlace((algorithm,), str(exc))
         return
     for entry in entries:
         place = (algorithm, entry.name)
@@ -131,13 +131,13 @@ async def _of_algorithm(
 
 async def _of_prefix(
     storage: StorageDriver, folder: Place, after: Place
-) -> AsyncGenerator[Stored | Foreign | Unreadable, None]:
+) -> AsyncGenerator[Stored | Foreign | UnreadablePlace, None]:
     last = after[2] if after[:2] == folder and len(after) > len(folder) else ""
     while True:
         try:
             entries = await _entries(storage, folder, after=last)
         except BackendError as exc:
-            yield Unreadable(folder, str(exc))
+            yield UnreadablePlace(folder, str(exc))
             return
         for entry in entries:
             found = await _blob(storage, (*folder, entry.name), entry)
@@ -148,19 +148,21 @@ async def _of_prefix(
         last = entries[-1].name
 
 
-async def _blob(storage: StorageDriver, place: Place, entry: Entry) -> Stored | Foreign | Unreadable | None:
+async def _blob(storage: StorageDriver, place: Place, entry: FolderEntry) -> Stored | Foreign | UnreadablePlace | None:
     if not entry.is_folder or not is_digest(place):
         return Foreign(place)
     digest = Digest.parse(f"{place[0]}:{place[2]}")
     try:
         stat = await stat_of(storage, digest)
     except BackendError as exc:
-        return Unreadable(place, str(exc), digest)
+        return UnreadablePlace(place, str(exc), digest)
     # An empty folder is what is left of a blob: nothing that anybody could be served.
     return None if stat is None else Stored(digest, stat)
 
 
-async def _entries(storage: StorageDriver, folder: Place, *, after: str = "", limit: int | None = _PAGE) -> list[Entry]:
+async def _entries(
+    storage: StorageDriver, folder: Place, *, after: str = "", limit: int | None = _PAGE
+) -> list[FolderEntry]:
     try:
         return await storage.list(path_at(folder), after=after, limit=limit)
     except PathUnknown:

@@ -49,7 +49,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What :meth:`Links.expect` noted: good until garbage collection has dealt with it."""
+    """What :meth:`LinkStore.expect` noted: good until garbage collection has dealt with it."""
 
     token: int = 0
 
@@ -61,7 +61,7 @@ class LinkedBlob:
     size_bytes: int | None = None
 
 
-class Links(ABC):
+class LinkStore(ABC):
     """Which blobs are in which repository. A blob is visible in a repository only through a link."""
 
     @abstractmethod
@@ -120,7 +120,7 @@ class Links(ABC):
         """
 
 
-class Manifests(ABC):
+class ManifestStore(ABC):
     """The manifests and tags of each repository."""
 
     keeps_configurations: ClassVar[bool]
@@ -204,7 +204,7 @@ class Manifests(ABC):
         """
 
 
-class Catalogue(ABC):
+class CatalogueStore(ABC):
     """Lists, all in byte order and paged by the last name seen."""
 
     @abstractmethod
@@ -220,7 +220,7 @@ class Catalogue(ABC):
         """
 
 
-class Pulls(ABC):
+class PullStore(ABC):
     """How often, and when last, something was pulled: noted off the request's path, written in batches."""
 
     @abstractmethod
@@ -241,7 +241,7 @@ class UploadSession:
     started_at: datetime
 
 
-class Sessions(ABC):
+class SessionStore(ABC):
     """Which upload sessions there are, so that old ones are found without walking through storage."""
 
     @abstractmethod

@@ -99,7 +99,7 @@ class Order(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TagPosition:
     """A place in a list of tags, whether or not there is a tag.
 
     Without *published_at*, a list by time is asked about the place where the tag *name* is now.
@@ -116,9 +116,9 @@ class TagSelection:
     limit: int
     order: Order = Order.NAME
     descending: bool = False
-    after: Place | None = None
+    after: TagPosition | None = None
     """List those that follow this place. At most one of *after* and *before* is given."""
-    before: Place | None = None
+    before: TagPosition | None = None
     """List those right before this place, in the list's order all the same."""
     containing: str = ""
     """List only tags whose name has this in it, letter for letter."""
@@ -133,7 +133,7 @@ class TagPage:
     has_after: bool
 
 
-class Details(ABC):
+class DetailStore(ABC):
     """What is known of repositories and tags."""
 
     @abstractmethod
@@ -188,7 +188,7 @@ class Details(ABC):
         """
 
 
-class Sizes(ABC):
+class SizeStore(ABC):
     """How much the images of repositories need."""
 
     @abstractmethod
@@ -208,7 +208,7 @@ class Sizes(ABC):
         """A number that is another one after every change that :meth:`measure` can see."""
 
 
-class Renames(ABC):
+class RenameStore(ABC):
     """Gives repositories other names. What they are, and what they have, stays as it is."""
 
     @abstractmethod

@@ -99,7 +99,7 @@ class Explanation:
         return "goes" if self.review.claimed_until is None else "claimed"
 
 
-class Explanations(ABC):
+class ExplanationStore(ABC):
     """Explains what garbage collection does to one thing."""
 
     @abstractmethod

@@ -15,16 +15,16 @@ from moorage.metadata.base import Cause, Page
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 
-Kind = Literal["tag", "manifest", "blob", "repository"]
+JournalSubject = Literal["tag", "manifest", "blob", "repository"]
 """What can be changed, and taken back."""
 
-KINDS: tuple[Kind, ...] = ("tag", "manifest", "blob", "repository")
+KINDS: tuple[JournalSubject, ...] = ("tag", "manifest", "blob", "repository")
 
 SHOWN_LIMIT = 100
 """So many changes, conflicts or names an answer shows of a large piece of work; it counts the rest."""
 
 
-class Action(StrEnum):
+class JournalAction(StrEnum):
     """What a row of the journal says was done."""
 
     TAG_CREATE = "tag_create"
@@ -48,14 +48,14 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class JournalEntry:
     """One change, as the journal has it."""
 
     id: int
     """Later changes of the same thing have higher ones."""
     at: datetime
     cause: Cause
-    action: Action
+    action: JournalAction
     repository: RepositoryName
     """Its name at that time."""
     tag: Tag | None
@@ -68,7 +68,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class JournalFilter:
     """Which entries are asked for. Either a repository or a request, or both."""
 
     repository: RepositoryName | None = None
@@ -77,7 +77,7 @@ class Filter:
     request_id: str | None = None
     actor: str | None = None
     """Whose, of several who used the same id; None: everybody's. Only with a request."""
-    action: Action | None = None
+    action: JournalAction | None = None
     """Only changes of this kind. Only with a request."""
     since: datetime | None = None
     """At or after this moment."""
@@ -94,7 +94,7 @@ class PullFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TagState:
+class PastTag:
     """What a tag is, or was at some time."""
 
     digest: Digest | None
@@ -103,7 +103,7 @@ class TagState:
     """Whether the manifest can be pulled now, by its digest."""
     fate: Fate | None
     """Whether the manifest can be had again; None without a digest."""
-    changed: Entry | None
+    changed: JournalEntry | None
     """The change that made it so; None if the journal does not have it."""
     pulls: PullFacts = PullFacts()
     """By this tag, whatever it pointed to."""
@@ -112,7 +112,7 @@ class TagState:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class UndoSteps:
     """Where a tag was, so many of its changes ago."""
 
     count: int = 1
@@ -125,7 +125,7 @@ class AsOf:
     at: datetime
 
 
-Target = Steps | AsOf | Digest
+Target = UndoSteps | AsOf | Digest
 """Where a tag shall be taken back to."""
 
 
@@ -137,11 +137,11 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TagChange:
     """One thing that was changed: what it was (None: not there), and what it is."""
 
     repository: str
-    kind: Kind
+    kind: JournalSubject
     name: str
     """A tag, a digest, or empty for the repository itself."""
     before: str | None
@@ -149,11 +149,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class UndoObstacle:
     """One thing that cannot be taken back."""
 
     repository: str
-    kind: Kind
+    kind: JournalSubject
     name: str
     reason: Literal["changed", "in use", "gone"]
     message: str
@@ -173,15 +173,15 @@ class Obstacle:
 
 
 @dataclass(slots=True)
-class Outcome:
+class UndoOutcome:
     """What an undo did, or would do."""
 
-    counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    changes: list[Change] = field(default_factory=list)
+    counts: dict[JournalSubject, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    changes: list[TagChange] = field(default_factory=list)
     """The first of them."""
     already: int = 0
     """How many things were as they should be before it began."""
-    left: list[Obstacle] = field(default_factory=list)
+    left: list[UndoObstacle] = field(default_factory=list)
     """The first of those that were left as they are."""
     left_count: int = 0
 
@@ -199,11 +199,11 @@ class Published:
     tag: Tag
 
 
-class History(ABC):
+class HistoryStore(ABC):
     """The journal, and what can be done with it."""
 
     @abstractmethod
-    async def entries(self, wanted: Filter, *, before: int | None, limit: int) -> Page[Entry]:
+    async def entries(self, wanted: JournalFilter, *, before: int | None, limit: int) -> Page[JournalEntry]:
         """Entries, newest first, those with a lower id than *before* (None: all), at most *limit*.
 
         Raises:
@@ -211,7 +211,7 @@ class History(ABC):
         """
 
     @abstractmethod
-    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> TagState:
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
         """What a tag was at a time; None: what it is now.
 
         Raises:
@@ -241,7 +241,7 @@ class History(ABC):
         expected: Expected | None,
         cause: Cause,
         dry_run: bool = False,
-    ) -> Outcome:
+    ) -> UndoOutcome:
         """Take a tag back to *target*, with the manifest that it needs, in one transaction.
 
         *expected* None: whatever the tag is when its turn comes. *dry_run*: everything but keeping it.
@@ -262,7 +262,7 @@ class History(ABC):
         cause: Cause,
         partial: bool = False,
         dry_run: bool = False,
-    ) -> Outcome:
+    ) -> UndoOutcome:
         """Take back everything that a request did, in one transaction.
 
         *actor* and *repository* as for :meth:`touched`. *partial*: what cannot be taken back stays as it is, and the

@@ -1,7 +1,7 @@
 """The interface to what a check asks of a database: what should be in storage, and what a repair changes.
 
 A check goes on while others push and collect. So each method says at which moment its answer holds: what a check
-concludes from two answers and a look at storage in between is in ``integrity/looking.py``.
+concludes from two answers and a look at storage in between is in ``integrity/confirming.py``.
 """
 
 from abc import ABC, abstractmethod
@@ -62,7 +62,7 @@ class Relations:
     """Those that may be either are in both."""
 
 
-class BlobRecords(ABC):
+class BlobRecordStore(ABC):
     """Blobs, as the database knows them."""
 
     @abstractmethod
@@ -74,7 +74,7 @@ class BlobRecords(ABC):
         """What is known of *digests*, all at the same moment; those of which nothing is known are left out."""
 
 
-class BlobRepairs(ABC):
+class BlobRepairStore(ABC):
     """Changes to blobs. What touches bytes is done while they are claimed: no push and no collection comes between."""
 
     @abstractmethod
@@ -108,7 +108,7 @@ class BlobRepairs(ABC):
         """Have a blob reviewed by garbage collection, after the usual delay, unless it is going to be anyway."""
 
 
-class ManifestRecords(ABC):
+class ManifestRecordStore(ABC):
     """Manifests, as the database knows them."""
 
     @abstractmethod
@@ -124,7 +124,7 @@ class ManifestRecords(ABC):
         """What each is noted to need, all at the same moment: blobs, manifests, and what has yet to come."""
 
 
-class ManifestRepairs(ABC):
+class ManifestRepairStore(ABC):
     """Changes to manifests."""
 
     @abstractmethod
@@ -133,4 +133,4 @@ class ManifestRepairs(ABC):
 
     @abstractmethod
     async def review(self, manifest: int) -> None:
-        """As :meth:`BlobRepairs.review`."""
+        """As :meth:`BlobRepairStore.review`."""

@@ -17,12 +17,12 @@ from moorage.errors import (
 from moorage.metadata.aside import aside, in_turns
 from moorage.metadata.base import (
     REFERRERS_PAGE_BYTES,
-    Catalogue,
+    CatalogueStore,
     Cause,
     Expectation,
     LinkedBlob,
-    Links,
-    Manifests,
+    LinkStore,
+    ManifestStore,
     Page,
 )
 from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, parse_link, payload_of
@@ -42,7 +42,7 @@ _log = get_log("layout")
 _BATCH = 1000
 
 
-class LayoutLinks(Links):
+class LayoutLinks(LinkStore):
     """``_layers`` link files."""
 
     def __init__(self, storage: StorageDriver) -> None:
@@ -89,7 +89,7 @@ class LayoutLinks(Links):
         return await self.has(name, digest) and await self._storage.exists(paths.blob(digest))
 
 
-class LayoutManifests(Manifests):
+class LayoutManifests(ManifestStore):
     """``_manifests/revisions``, ``_manifests/tags`` and ``_manifests/referrers``."""
 
     keeps_configurations: ClassVar[bool] = False
@@ -259,7 +259,7 @@ class LayoutManifests(Manifests):
         return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))
 
 
-class LayoutCatalogue(Catalogue):
+class LayoutCatalogue(CatalogueStore):
     """Lists read from the folders."""
 
     def __init__(self, storage: StorageDriver) -> None:

@@ -38,7 +38,7 @@ class QueueState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class ReviewRate:
     """What reviews came to on all nodes, since the beginning of some hour."""
 
     since: datetime
@@ -75,7 +75,7 @@ class Forecast:
     """Whether the queue has no more than was looked at."""
 
 
-class Queues(ABC):
+class QueueStore(ABC):
     """Both queues, for whoever watches or hurries them."""
 
     @abstractmethod
@@ -87,7 +87,7 @@ class Queues(ABC):
         """How many reviews are due now, and not claimed."""
 
     @abstractmethod
-    async def progress(self, queue: Queue, *, hours: int) -> Progress:
+    async def progress(self, queue: Queue, *, hours: int) -> ReviewRate:
         """What was done in this hour and the *hours* whole ones before it."""
 
     @abstractmethod

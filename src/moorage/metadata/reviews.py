@@ -64,7 +64,7 @@ class ManifestsReviewed:
     dropped: Sequence[Dropped] = ()
 
 
-class BlobReviews(ABC):
+class BlobReviewStore(ABC):
     """Reviews of blobs, for one collector. Rows go first and bytes second: the queue remembers the bytes until then.
 
     claim → judge → (bytes removed) → finish; needed ones are forgotten, others put off.
@@ -102,7 +102,7 @@ class BlobReviews(ABC):
         """When the next review is due; None: the queue is empty."""
 
 
-class ManifestReviews(ABC):
+class ManifestReviewStore(ABC):
     """Reviews of manifests: rows only, so each round is one transaction."""
 
     @abstractmethod
@@ -117,7 +117,7 @@ class ManifestReviews(ABC):
         """When the next review is due; None: the queue is empty."""
 
 
-class ReviewDelay(ABC):
+class ReviewDelayStore(ABC):
     """How long after an event something is reviewed."""
 
     @abstractmethod

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 
-class RowCounts(ABC):
+class RowCountStore(ABC):
     """How many rows of some kinds a database has."""
 
     @abstractmethod

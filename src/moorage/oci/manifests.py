@@ -58,7 +58,7 @@ class Descriptor:
         return value
 
 
-class Kind(Enum):
+class ManifestKind(Enum):
     """Kinds of things that a reference points to."""
 
     BLOB = auto()
@@ -71,7 +71,7 @@ class Kind(Enum):
 class ManifestReference:
     """Content that a manifest needs: it may only be stored where this is."""
 
-    kind: Kind
+    kind: ManifestKind
     descriptor: Descriptor
 
 
@@ -92,7 +92,7 @@ class Manifest:
     @property
     def children(self) -> Iterator[Descriptor]:
         """The entries of an index."""
-        return (ref.descriptor for ref in self.references if ref.kind is not Kind.BLOB)
+        return (ref.descriptor for ref in self.references if ref.kind is not ManifestKind.BLOB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,9 @@ def _image(value: JSONObject, media_type: str) -> Manifest:
         media_type=media_type,
         artifact_type=_text(value, "artifactType") or config.media_type,
         annotations=_annotations(value, "annotations"),
-        references=tuple(ManifestReference(Kind.BLOB, blob) for blob in (config, *layers) if not _is_elsewhere(blob)),
+        references=tuple(
+            ManifestReference(ManifestKind.BLOB, blob) for blob in (config, *layers) if not _is_elsewhere(blob)
+        ),
         subject=_subject(value),
         elsewhere=tuple(layer for layer in layers if _is_elsewhere(layer)),
         config=config,
@@ -224,7 +226,8 @@ def _index(value: JSONObject, media_type: str) -> Manifest:
         artifact_type=_text(value, "artifactType"),
         annotations=_annotations(value, "annotations"),
         references=tuple(
-            ManifestReference(Kind.MANIFEST if child.media_type in known else Kind.EITHER, child) for child in children
+            ManifestReference(ManifestKind.MANIFEST if child.media_type in known else ManifestKind.EITHER, child)
+            for child in children
         ),
         subject=_subject(value),
     )
@@ -237,7 +240,7 @@ def _other(value: JSONObject, media_type: str) -> Manifest:
         for item in items if isinstance(items, list) else [items]:
             if isinstance(item, dict) and "digest" in item:
                 try:
-                    references.append(ManifestReference(Kind.EITHER, _descriptor(item, name)))
+                    references.append(ManifestReference(ManifestKind.EITHER, _descriptor(item, name)))
                 except ManifestInvalid:
                     continue  # Not ours to judge: the format is unknown here.
     config = value.get("config")

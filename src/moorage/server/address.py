@@ -14,7 +14,7 @@ _BACKLOG = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ListenAddress:
     """Address to listen at: ``host:port``, ``:port`` for every interface, or a path with ``net: unix``."""
 
     text: str

@@ -19,7 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from moorage.errors import BackendError
-from moorage.metadata.rows import RowCounts
+from moorage.metadata.rows import RowCountStore
 from moorage.telemetry import get_log
 
 _KINDS = ("counter", "histogram")
@@ -50,7 +50,9 @@ def count_in(folder: Path, place: int) -> CollectorRegistry:
 class Exposition:
     """Metrics as Prometheus is told them."""
 
-    def __init__(self, folder: Path, *, rows: RowCounts | None = None, interval: timedelta = _USUAL_INTERVAL) -> None:
+    def __init__(
+        self, folder: Path, *, rows: RowCountStore | None = None, interval: timedelta = _USUAL_INTERVAL
+    ) -> None:
         """*rows*: what to count besides; a count stands for *interval*, zero for ten seconds."""
         self._folder = folder
         self._rows = rows
@@ -68,7 +70,7 @@ class Exposition:
                     self._counted_at = time.monotonic()
         return await asyncio.to_thread(self._generate, self._counts)
 
-    async def _count(self, rows: RowCounts) -> Mapping[str, int]:
+    async def _count(self, rows: RowCountStore) -> Mapping[str, int]:
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 return await rows.count()

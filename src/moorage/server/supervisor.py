@@ -16,10 +16,10 @@ from moorage.config.stores import Store
 from moorage.errors import MoorageError
 from moorage.http.beside import Neighbour
 from moorage.server import worker
-from moorage.server.address import Address
+from moorage.server.address import ListenAddress
 from moorage.server.metrics_folder import metrics_folder
 from moorage.server.open_files import raise_open_files
-from moorage.server.tls import ServerTLS
+from moorage.server.tls.tls_contexts import ServerTLS
 from moorage.telemetry import LEVELS, configure, get_log, set_level
 from moorage.wiring.registry import log_settings
 
@@ -83,9 +83,9 @@ class Supervisor:
         """
         http = self.config.http
         raise_open_files()
-        self._listeners = Address(http.addr, is_unix=http.net == "unix").bind(self.count)
+        self._listeners = ListenAddress(http.addr, is_unix=http.net == "unix").bind(self.count)
         if http.debug.addr:
-            self._debug_listeners = Address(http.debug.addr, key="http.debug.addr").bind(self.count)
+            self._debug_listeners = ListenAddress(http.debug.addr, key="http.debug.addr").bind(self.count)
         self._secret = _upload_key(http.secret)
         self._lifeline, self._ready = os.pipe(), os.pipe()
         os.set_blocking(self._ready[0], False)

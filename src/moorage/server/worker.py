@@ -18,14 +18,14 @@ from aiohttp import web
 from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.errors import BackendError
-from moorage.gc.agent import Observer
+from moorage.gc.online.review_loop import ReviewObserver
 from moorage.http.beside import Beside, Handler, Neighbour
 from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
 from moorage.server.chores import housekeeping
 from moorage.server.open_files import watch_open_files
 from moorage.server.scheduling import step_back
-from moorage.server.tls import CHECK_S, ServerTLS
+from moorage.server.tls.tls_contexts import CHECK_S, ServerTLS
 from moorage.telemetry import get_log
 from moorage.wiring.collection import row_counts
 from moorage.wiring.guards import token_path
@@ -160,12 +160,12 @@ def _front(config: Config, registry: Registry, station: Station) -> Handler:
     return Beside(registry.app, station.tokens.app(path), path=path)
 
 
-def _observers(station: Station) -> tuple[Observer | None, Callable[[], None] | None]:
+def _observers(station: Station) -> tuple[ReviewObserver | None, Callable[[], None] | None]:
     """Return the observers that count for metrics, of garbage collection and of damaged blobs; None without metrics."""
     if station.metrics is None:
         return None, None
     from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
-    from moorage.gc.metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
+    from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
     from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
 
     try:

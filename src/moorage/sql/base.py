@@ -21,7 +21,7 @@ Row = Sequence[Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Query(NamedTuple):
+class NamedQuery(NamedTuple):
     """A statement under its name, with parameters ``$1``, ``$2`` …, in the words of each dialect."""
 
     name: str
@@ -32,11 +32,11 @@ class Query(NamedTuple):
 class Reads(Protocol):
     """What a database and a session have in common."""
 
-    async def first(self, query: Query, *args: Value) -> Row | None:
+    async def first(self, query: NamedQuery, *args: Value) -> Row | None:
         """The first row of the result; None if there is none."""
 
 
-class Session(ABC):
+class Transaction(ABC):
     """Where statements run: inside one transaction, or each on its own.
 
     Every method raises:
@@ -46,15 +46,15 @@ class Session(ABC):
     """
 
     @abstractmethod
-    async def all(self, query: Query, *args: Value) -> Sequence[Row]:
+    async def all(self, query: NamedQuery, *args: Value) -> Sequence[Row]:
         """Every row of the result."""
 
     @abstractmethod
-    async def first(self, query: Query, *args: Value) -> Row | None:
+    async def first(self, query: NamedQuery, *args: Value) -> Row | None:
         """The first row of the result; None if there is none."""
 
     @abstractmethod
-    async def run_many(self, query: Query, rows: Iterable[Sequence[Value]]) -> None:
+    async def run_many(self, query: NamedQuery, rows: Iterable[Sequence[Value]]) -> None:
         """Run a statement once for each of *rows*, in one go."""
 
 
@@ -65,7 +65,7 @@ class Database(ABC):
 
     @abstractmethod
     async def all(
-        self, query: Query, *args: Value, repository: str | None = None, heavy: bool = False
+        self, query: NamedQuery, *args: Value, repository: str | None = None, heavy: bool = False
     ) -> Sequence[Row]:
         """Every row of a reading query.
 
@@ -74,18 +74,18 @@ class Database(ABC):
         """
 
     @abstractmethod
-    async def first(self, query: Query, *args: Value, repository: str | None = None) -> Row | None:
+    async def first(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
         """The first row of a reading query; None if there is none. *repository* as for :meth:`all`."""
 
     @abstractmethod
-    async def write(self, query: Query, *args: Value, repository: str | None = None) -> Sequence[Row]:
+    async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
         """Run one statement as a transaction of its own, and return what it gives back (``RETURNING``).
 
         *repository*: reads that name it see this write from now on, on every node.
         """
 
     @abstractmethod
-    def transaction(self, *, repository: str | None = None) -> AbstractAsyncContextManager[Session]:
+    def transaction(self, *, repository: str | None = None) -> AbstractAsyncContextManager[Transaction]:
         """A transaction: kept when the block ends, undone when it raises. *repository* as for :meth:`write`.
 
         Inside, await nothing but the session: a transaction keeps others waiting. A block is never run twice.

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Final
 
-from moorage.sql.base import Query, Reads, moment
+from moorage.sql.base import NamedQuery, Reads, moment
 
-_NOW: Final = Query("now", "SELECT now_us()", "SELECT now()")
+_NOW: Final = NamedQuery("now", "SELECT now_us()", "SELECT now()")
 
 
-async def now(reads: Reads, query: Query = _NOW) -> datetime:
+async def now(reads: Reads, query: NamedQuery = _NOW) -> datetime:
     """What time it is there; on PostgreSQL one moment for all of a transaction. *query* has it in its first column."""
     row = await reads.first(query)
     assert row is not None  # noqa: S101 - a SELECT without a table has a row

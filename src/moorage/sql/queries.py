@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from importlib.resources import files
 
-from moorage.sql.base import Query
+from moorage.sql.base import NamedQuery
 
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
@@ -18,7 +18,7 @@ _PARAMETER = re.compile(r"\$(\d+)")
 _CAST = re.compile(r"::[a-z0-9]+(?:\[\])?")
 
 
-def load_queries(package: str, stem: str = "queries") -> Mapping[str, Query]:
+def load_queries(package: str, stem: str = "queries") -> Mapping[str, NamedQuery]:
     """The queries of ``<stem>.sql`` in *package*, by name.
 
     Raises:
@@ -34,7 +34,7 @@ def load_queries(package: str, stem: str = "queries") -> Mapping[str, Query]:
     )
     sqlite, postgres = common | sqlite, common | postgres
     return {
-        name: Query(name, _for_sqlite(sqlite.get(name, "")), postgres.get(name, ""))
+        name: NamedQuery(name, _for_sqlite(sqlite.get(name, "")), postgres.get(name, ""))
         for name in sorted(sqlite.keys() | postgres.keys())
     }
 

@@ -50,7 +50,7 @@ class Stat:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Entry:
+class FolderEntry:
     """One name in a folder, without its path."""
 
     name: str
@@ -207,7 +207,7 @@ class StorageDriver(ABC):
         """
 
     @abstractmethod
-    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         """The names in a folder that sort after *after*, in byte order, at most *limit*.
 
         Memory grows with *limit*, not with the folder. Names that :func:`check_path` refuses and temporary files of

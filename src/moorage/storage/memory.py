@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
-from moorage.storage.base import Entry, Observer, Reader, Stat, StorageDriver, Writer, check_path
+from moorage.storage.base import FolderEntry, Observer, Reader, Stat, StorageDriver, Writer, check_path
 
 _PIECE_BYTES = 1 << 20
 _PROBE_BYTES = 64
@@ -103,14 +103,14 @@ class MemoryDriver(StorageDriver):
         found.writer = weakref.ref(writer)
         return writer
 
-    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         """See the interface."""
         folder = self._find(path)
         if not isinstance(folder, _Folder):
             raise PathUnknown(path)
         names = (name for name in folder.children if name > after)
         chosen = sorted(names) if limit is None else heapq.nsmallest(limit, names)
-        return [Entry(name, isinstance(folder.children[name], _Folder)) for name in chosen]
+        return [FolderEntry(name, isinstance(folder.children[name], _Folder)) for name in chosen]
 
     async def move(self, source: str, target: str) -> None:
         """See the interface."""

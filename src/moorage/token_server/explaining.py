@@ -9,7 +9,7 @@ from moorage.errors import ConfigurationError, Mistake
 from moorage.token_server.files import open_rules, open_users
 from moorage.token_server.rules import EVERYBODY
 from moorage.token_server.scopes import ScopeInvalid, parse_scopes
-from moorage.token_server.settings import Settings
+from moorage.token_server.settings import TokenServerSettings
 
 _CONCERNS = 20
 
@@ -29,7 +29,7 @@ def explain_all(settings_path: Path, user: str, scopes: Sequence[str]) -> Sequen
     Raises:
         ConfigurationError: a file or a scope cannot be used.
     """
-    settings = Settings.read(settings_path)
+    settings = TokenServerSettings.read(settings_path)
     rules, somebody = open_rules(settings).get(), None if user == EVERYBODY else user
     try:
         asked = parse_scopes(scopes)
@@ -54,5 +54,5 @@ def concerns_about(settings_path: Path, user: str) -> Sequence[str]:
     Raises:
         ConfigurationError: a file cannot be used.
     """
-    rules = open_rules(Settings.read(settings_path)).get()
+    rules = open_rules(TokenServerSettings.read(settings_path)).get()
     return [] if user == EVERYBODY else list(islice(rules.concerns([user]), _CONCERNS))

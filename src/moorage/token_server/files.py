@@ -11,10 +11,10 @@ from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 from moorage.token_server.rules import FILE_LIMIT_BYTES as RULES_LIMIT_BYTES
 from moorage.token_server.rules import Rules, RulesInvalid
-from moorage.token_server.settings import Settings
+from moorage.token_server.settings import TokenServerSettings
 
 
-def open_users(settings: Settings) -> Watched[PasswordFile]:
+def open_users(settings: TokenServerSettings) -> Watched[PasswordFile]:
     """Open the file of users, who can log in.
 
     Raises:
@@ -24,7 +24,7 @@ def open_users(settings: Settings) -> Watched[PasswordFile]:
         return Watched(Path(settings.users), PasswordFile.parse, limit_bytes=USERS_LIMIT_BYTES)
 
 
-def open_rules(settings: Settings) -> Watched[Rules]:
+def open_rules(settings: TokenServerSettings) -> Watched[Rules]:
     """Open the file of rules, which say who may do what.
 
     Raises:

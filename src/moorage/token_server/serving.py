@@ -16,14 +16,14 @@ from moorage.auth.basic import PasswordGuard
 from moorage.auth.watched import Watched
 from moorage.errors import ConfigurationError, Mistake
 from moorage.http.connection import ConnectionServer
-from moorage.server.address import Address
-from moorage.server.tls import CHECK_S, FileTLS, Terms
+from moorage.server.address import ListenAddress
+from moorage.server.tls.tls_contexts import CHECK_S, FileTLS, Terms
 from moorage.telemetry import get_log
 from moorage.token_server.app import PATHS, TokenApp
 from moorage.token_server.files import open_rules, open_users, reading
 from moorage.token_server.issuing import TokenIssuer
 from moorage.token_server.key_ring import FILE_LIMIT_BYTES, KeyFolder, KeyRing
-from moorage.token_server.settings import Settings
+from moorage.token_server.settings import TokenServerSettings
 
 _TIDY_S = 3600.0
 _DRAIN_S = 5.0
@@ -37,7 +37,7 @@ _log = get_log("tokens")
 class TokenServer:
     """Everything that is read before the first request."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: TokenServerSettings) -> None:
         """Read the files, and make keys if there are none.
 
         Raises:
@@ -151,6 +151,6 @@ class TokenServer:
 
 def _bound(addr: str) -> socket.socket:
     try:
-        return Address(addr).bind(1)[0]
+        return ListenAddress(addr).bind(1)[0]
     except ConfigurationError as exc:
         raise ConfigurationError([Mistake("addr", mistake.message) for mistake in exc.mistakes]) from exc

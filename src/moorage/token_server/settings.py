@@ -35,7 +35,7 @@ class Certificate(Section):
     key: Text = now("", "PEM file of its key. Read on change.")
 
 
-class Settings(Section):
+class TokenServerSettings(Section):
     """The whole file. Paths are relative to it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -85,10 +85,10 @@ class Settings(Section):
 
 
 def _known() -> Sequence[str]:
-    return [*Settings.model_fields, *Certificate.model_fields]
+    return [*TokenServerSettings.model_fields, *Certificate.model_fields]
 
 
-def _absolute(found: Settings, folder: Path) -> dict[str, object]:
+def _absolute(found: TokenServerSettings, folder: Path) -> dict[str, object]:
     tls = {name: str(folder / value) if value else "" for name, value in found.tls.model_dump().items()}
     paths = {name: str(folder / getattr(found, name)) for name in ("users", "rules", "keys")}
     return {**paths, "tls": found.tls.model_copy(update=tls)}

@@ -5,11 +5,11 @@ from moorage.core.details import Details
 from moorage.core.history import History
 from moorage.core.renames import Renames
 from moorage.core.sizes import Sizes
-from moorage.gc.collection import Collection
+from moorage.gc.online.gc_administration import GcAdministration
 from moorage.http.bodies import Bodies
-from moorage.http.gitlab_v1 import GitLabHandlers
-from moorage.http.gitlab_v1_renames import RenameHandler
-from moorage.http.moorage_v1 import MoorageHandlers
+from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
+from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
+from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.metadata.sql.details import SqlDetails
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.renames import SqlRenames
@@ -26,7 +26,7 @@ def gitlab_handlers(database: Database, bodies: Bodies, guard: Guard) -> GitLabH
 
 
 def moorage_handlers(
-    database: Database, collection: Collection, bodies: Bodies, guard: Guard, *, prefix: str
+    database: Database, collection: GcAdministration, bodies: Bodies, guard: Guard, *, prefix: str
 ) -> MoorageHandlers:
     """``/moorage/v1/``."""
     return MoorageHandlers(History(SqlHistory(database)), collection, bodies, guard, prefix=prefix)

@@ -4,20 +4,20 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from moorage.config.backends import Database as DatabaseConfig
+from moorage.config.backends import DatabaseSection as DatabaseConfig
 from moorage.integrity.blobs import BlobCheck, DatabaseJudge
 from moorage.integrity.checking import Part
+from moorage.integrity.confirming import SecondLook
 from moorage.integrity.hashing import Hashing
+from moorage.integrity.layout_judge import LayoutJudge
 from moorage.integrity.links import LinkCheck
-from moorage.integrity.looking import SecondLook
 from moorage.integrity.manifests import ManifestCheck
 from moorage.integrity.quarantine import Quarantine
 from moorage.integrity.repairing import Repairs
-from moorage.integrity.stored import LayoutJudge
-from moorage.metadata.sql import schema
+from moorage.metadata.schema import schema_version as schema
 from moorage.metadata.sql.integrity import SqlBlobRecords, SqlBlobRepairs, SqlManifestRecords, SqlManifestRepairs
 from moorage.sql.base import Database
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage.base import StorageDriver
 
 Where = Path | DatabaseConfig
@@ -36,7 +36,7 @@ async def open_database(where: Where) -> AsyncIterator[Database]:
     if isinstance(where, Path):
         found = await SqliteDatabase.open(where)
     else:
-        from moorage.sql.postgres import PostgresDatabase  # noqa: PLC0415 - a check on SQLite need not wait for it
+        from moorage.sql.postgres.postgres_database import PostgresDatabase  # noqa: PLC0415 - a check on SQLite need not wait for it
         from moorage.wiring.postgres import postgres_settings  # noqa: PLC0415 - a check on SQLite need not wait for it
 
         found = await PostgresDatabase.open(postgres_settings(where).of_primary())

@@ -5,11 +5,11 @@ from datetime import timedelta
 from functools import partial
 
 from moorage.config import Config
-from moorage.gc.agent import Agent, Observer, Pace, set_review_delay
-from moorage.gc.collection import Collection, Collector
-from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
+from moorage.gc.online.gc_administration import Collector, GcAdministration
+from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, set_review_delay
+from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.queues import Queue
-from moorage.metadata.rows import RowCounts
+from moorage.metadata.rows import RowCountStore
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
@@ -25,7 +25,7 @@ _log = get_log("registry.gc")
 
 
 def agents(
-    config: Config, database: Database, storage: StorageDriver, observer: Observer | None = None
+    config: Config, database: Database, storage: StorageDriver, observer: ReviewObserver | None = None
 ) -> Sequence[Callable[[], Coroutine[None, None, None]]]:
     """Return what runs for as long as a node lives; nothing where it is switched off or nothing may be written."""
     gc = config.gc
@@ -40,12 +40,14 @@ def agents(
     # Nothing new can be due earlier than that, so nobody need look more often.
     longest = min(gc.maxbackoff, max(gc.reviewafter, timedelta(0)))
 
-    def pace(interval: timedelta) -> Pace:
-        return Pace(interval=interval, longest=longest, grows=not gc.noidlebackoff, cooldown=gc.errorcooldownperiod)
+    def pace(interval: timedelta) -> ReviewPace:
+        return ReviewPace(
+            interval=interval, longest=longest, grows=not gc.noidlebackoff, cooldown=gc.errorcooldownperiod
+        )
 
     if not gc.blobs.disabled:
         blobs = SqlBlobReviews(database)
-        agent = Agent(
+        agent = ReviewLoop(
             "blob",
             BlobCollector(blobs, storage, deadlines(config), rest=_REST),
             blobs.next_at,
@@ -55,7 +57,7 @@ def agents(
         found.append(agent.run)
     if not gc.manifests.disabled:
         manifests = SqlManifestReviews(database)
-        agent = Agent(
+        agent = ReviewLoop(
             "manifest",
             ManifestCollector(manifests, deadlines(config)),
             manifests.next_at,
@@ -67,8 +69,8 @@ def agents(
 
 
 def collection(
-    config: Config, database: Database, storage: StorageDriver, observer: Observer | None = None
-) -> Collection:
+    config: Config, database: Database, storage: StorageDriver, observer: ReviewObserver | None = None
+) -> GcAdministration:
     """Make the collection that administrators ask; with collectors of its own, as each claims for itself."""
     gc, collectors = config.gc, dict[Queue, Collector]()
     if not (gc.disabled or config.storage.maintenance.readonly.enabled):
@@ -76,7 +78,7 @@ def collection(
             collectors["manifest"] = ManifestCollector(SqlManifestReviews(database), deadlines(config))
         if not gc.blobs.disabled:
             collectors["blob"] = BlobCollector(SqlBlobReviews(database), storage, deadlines(config))
-    return Collection(
+    return GcAdministration(
         queues=SqlQueues(database),
         explanations=SqlExplanations(database),
         collectors=collectors,
@@ -84,7 +86,7 @@ def collection(
     )
 
 
-def row_counts(database: Database) -> RowCounts:
+def row_counts(database: Database) -> RowCountStore:
     """Return the counts of rows for metrics."""
     return SqlRowCounts(database)
 

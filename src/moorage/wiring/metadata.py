@@ -6,17 +6,17 @@ from functools import partial
 
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, PostgresStore, SqliteStore, Store
-from moorage.metadata.base import Catalogue, Links, Manifests, Pulls, Sessions
+from moorage.metadata.background.background_runner import run_background_migrations
+from moorage.metadata.base import CatalogueStore, LinkStore, ManifestStore, PullStore, SessionStore
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
-from moorage.metadata.sql.background_runner import run_background_migrations
 from moorage.metadata.sql.catalogue import SqlCatalogue
 from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
 from moorage.metadata.sql.pulls import SqlPulls
 from moorage.metadata.sql.sessions import SqlSessions
 from moorage.sql.base import Database
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import FilesystemClaim
 
@@ -25,12 +25,12 @@ from moorage.storage.locks import FilesystemClaim
 class Metadata:
     """One store, as its ports; what only a database has is None for the layout."""
 
-    links: Links
-    manifests: Manifests
-    catalogue: Catalogue
+    links: LinkStore
+    manifests: ManifestStore
+    catalogue: CatalogueStore
     database: Database | None = None
-    pulls: Pulls | None = None
-    sessions: Sessions | None = None
+    pulls: PullStore | None = None
+    sessions: SessionStore | None = None
     flushes: tuple[Callable[[], Awaitable[None]], ...] = field(default=())
     """Writes to do from time to time, and at the end."""
     chores: tuple[Callable[[], Coroutine[None, None, None]], ...] = field(default=())

@@ -3,15 +3,15 @@
 import dataclasses
 
 from moorage.config import Config
-from moorage.config.backends import Database as DatabaseConfig
+from moorage.config.backends import DatabaseSection as DatabaseConfig
+from moorage.metadata.schema.schema_version import check
 from moorage.metadata.sql.images import has_images
-from moorage.metadata.sql.schema import check
 from moorage.sql.base import Database
-from moorage.sql.discovery import Address
-from moorage.sql.postgres import PostgresDatabase
-from moorage.sql.postgres_check import check_server
-from moorage.sql.postgres_connect import PoolLimits, PostgresSettings
-from moorage.sql.replicas import open_replicated
+from moorage.sql.postgres.postgres_check import check_server
+from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
+from moorage.sql.postgres.postgres_database import PostgresDatabase
+from moorage.sql.replicas.replica_discovery import ReplicaAddress
+from moorage.sql.replicas.replicated_database import open_replicated
 
 _PORT = 5432
 
@@ -23,7 +23,7 @@ async def open_postgres(config: Config) -> Database:
     if not config.database.loadbalancing.enabled:
         return primary
 
-    async def connect(address: Address) -> Database:
+    async def connect(address: ReplicaAddress) -> Database:
         replica = dataclasses.replace(settings, host=address.host, port=address.port, is_writable=False)
         return await PostgresDatabase.open(replica)
 

@@ -13,15 +13,15 @@ from moorage.core.manifests import ManifestRules, Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
-from moorage.gc.agent import Observer
-from moorage.http.app import App, Rules
-from moorage.http.blobs import BlobHandlers
+from moorage.gc.online.review_loop import ReviewObserver
+from moorage.http.app import App, ApplicationRules
 from moorage.http.bodies import Bodies
-from moorage.http.listings import CATALOGUE_LIMIT, ListingHandlers
-from moorage.http.manifests import ManifestHandlers
-from moorage.http.states import UploadStates
-from moorage.http.uploads import UploadHandlers
 from moorage.http.urls import Urls
+from moorage.http.v2.blob_handlers import BlobHandlers
+from moorage.http.v2.list_handlers import CATALOGUE_LIMIT, ListingHandlers
+from moorage.http.v2.manifest_handlers import ManifestHandlers
+from moorage.http.v2.upload_handlers import UploadHandlers
+from moorage.http.v2.upload_states import UploadStates
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.room import Room
 from moorage.storage import paths
@@ -62,7 +62,7 @@ async def build(
     store: Store,
     *,
     secret: bytes,
-    observer: Observer | None = None,
+    observer: ReviewObserver | None = None,
     on_damage: Callable[[], None] | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
@@ -105,7 +105,7 @@ async def build(
         moorage=moorage,
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
-        rules=Rules(
+        rules=ApplicationRules(
             read_only=config.storage.maintenance.readonly.enabled,
             can_delete=config.storage.delete.enabled,
             headers={name: ", ".join(values) for name, values in config.http.headers.items()},

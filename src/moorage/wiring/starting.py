@@ -3,15 +3,16 @@
 import contextlib
 from collections.abc import Iterator
 
-from moorage.config.backends import Database as DatabaseConfig
+from moorage.config.backends import DatabaseSection as DatabaseConfig
 from moorage.config.stores import DatabaseStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake
-from moorage.metadata.sql.identity import DatabaseHalf, half_of
+from moorage.metadata.database_half import DatabaseHalf
+from moorage.metadata.schema.schema_version import migrate_sqlite
+from moorage.metadata.sql.identity import half_of
 from moorage.metadata.sql.images import has_images
-from moorage.metadata.sql.schema import migrate_sqlite
 from moorage.sql.base import Database
-from moorage.sql.sqlite import SqliteDatabase
-from moorage.sql.write_ahead import bring_in
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
+from moorage.sql.sqlite.write_ahead import bring_in
 
 
 async def prepare(config: DatabaseConfig, store: DatabaseStore) -> bool:

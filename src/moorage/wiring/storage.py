@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from moorage.config import Config, FilesystemDriver, InmemoryDriver
+from moorage.config import Config, FilesystemSection, InmemoryDriver
 from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import lacks, need_of
 from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES, Room
-from moorage.storage import filesystem, memory
+from moorage.storage import memory
 from moorage.storage.base import StorageDriver
+from moorage.storage.filesystem import filesystem_driver as filesystem
 
 
 def storage_driver(config: Config) -> StorageDriver:
@@ -18,7 +19,7 @@ def storage_driver(config: Config) -> StorageDriver:
         ConfigurationError: this version does not have that driver, or its folder may not be read.
     """
     driver = config.storage.driver
-    if isinstance(driver, FilesystemDriver):
+    if isinstance(driver, FilesystemSection):
         root = Path(driver.rootdirectory)
         check_rights(root)
         return filesystem.FilesystemDriver(root)
@@ -43,7 +44,7 @@ def room_for(config: Config, store: Store) -> Room:
     """Return the room that pushes must leave free, where the blobs are and where an SQLite file is."""
     floors: dict[Path, int] = {}
     driver = config.storage.driver
-    if isinstance(driver, FilesystemDriver):
+    if isinstance(driver, FilesystemSection):
         floors[Path(driver.rootdirectory)] = STORAGE_FLOOR_BYTES
     if isinstance(store, SqliteStore):
         folder = store.path.absolute().parent

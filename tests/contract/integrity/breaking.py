@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from moorage.errors import StorageUnavailable
-from moorage.storage.base import Entry, Reader, Stat, StorageDriver, Writer
+from moorage.storage.base import FolderEntry, Reader, Stat, StorageDriver, Writer
 
 Hook = Callable[[str, str], Awaitable[None]]
 """Told of the call and its path."""
@@ -46,7 +46,7 @@ class WatchedStorage(StorageDriver):
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
         return await self.inner.open_writer(path, append=append)
 
-    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         await self._begin("list", path)
         return await self.inner.list(path, after=after, limit=limit)
 

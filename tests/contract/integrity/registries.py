@@ -9,16 +9,16 @@ from pathlib import Path
 
 from contract.metadata.stores import OpenSql, SqlStore, Store
 from moorage.integrity.checking import check
-from moorage.integrity.findings import Finding, Kind, Note, Tally
-from moorage.integrity.hashing import Hashing, Pace
-from moorage.integrity.progress import Progress, State, Watcher, new_state, report_of, unfinished
+from moorage.integrity.findings import Finding, FindingKind, Note, Tally
+from moorage.integrity.hashing import Hashing, HashingPace
+from moorage.integrity.progress import CheckProgress, State, Watcher, new_state, report_of, unfinished
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci.digests import Digest
 from moorage.sql.base import Database, Value
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from moorage.wiring.checking import check_parts
 
@@ -33,7 +33,7 @@ class Found:
     findings: Sequence[Finding] = field(default_factory=tuple)
 
     @property
-    def kinds(self) -> Counter[Kind]:
+    def kinds(self) -> Counter[FindingKind]:
         """How often each kind was found; both counts have to be the same."""
         counted = Counter({kind: count.number for kind, count in self.tally.differences.items()})
         assert counted == Counter(finding.kind for finding in self.findings)
@@ -45,7 +45,7 @@ class Found:
         return {note: (count.number, count.size_bytes) for note, count in self.tally.notes.items()}
 
     @property
-    def pairs(self) -> set[tuple[Kind, str]]:
+    def pairs(self) -> set[tuple[FindingKind, str]]:
         """What was found of what."""
         return {(finding.kind, finding.subject) for finding in self.findings}
 
@@ -73,10 +73,10 @@ class Registry:
         state = await unfinished(seen) if resumes else None
         state = state or new_state(store="x", verifies=verifies)
         kept = None if report is None else report_of(state, report)
-        hashing = Hashing(seen, threads=2, pace=Pace(None))
+        hashing = Hashing(seen, threads=2, pace=HashingPace(None))
         try:
             parts = check_parts(seen, self.database, hashing, verifies=verifies, repairs=repairs)
-            await check(parts, Progress(seen, state, watcher, kept))
+            await check(parts, CheckProgress(seen, state, watcher, kept))
         finally:
             hashing.close()
             if kept is not None:

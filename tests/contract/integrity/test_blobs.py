@@ -9,10 +9,10 @@ from contract.integrity.content import CONFIG, IMAGE, LAYER, fill
 from contract.integrity.registries import Registry
 from contract.metadata.pushing import NAME, OTHER, push_blob, push_image
 from moorage.errors import ReferencesUnknown
-from moorage.integrity.findings import Kind, Note
+from moorage.integrity.findings import FindingKind, Note
 from moorage.metadata.base import Cause
+from moorage.metadata.sql.digest_keys import digest_key
 from moorage.metadata.sql.integrity import SqlBlobRepairs
-from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import StoredManifest, parse
 from moorage.storage import paths
@@ -31,19 +31,19 @@ class TestMissingBytes:
         await registry.lose(LAYER)
         for verifies in (False, True):
             found = await registry.check(verifies=verifies)
-            assert found.pairs == {(Kind.BYTES_MISSING, str(LAYER))}
-            assert found.tally.differences[Kind.BYTES_MISSING].size_bytes == len(CONTENT)
+            assert found.pairs == {(FindingKind.BYTES_MISSING, str(LAYER))}
+            assert found.tally.differences[FindingKind.BYTES_MISSING].size_bytes == len(CONTENT)
         assert await registry.store.links.has(NAME, LAYER)
 
     async def test_are_marked_by_a_repair_and_come_back_with_a_push(self, registry: Registry) -> None:
         await registry.lose(LAYER)
         found = await registry.check(repairs=True)
-        assert found.tally.differences[Kind.BYTES_MISSING].repaired == 1
+        assert found.tally.differences[FindingKind.BYTES_MISSING].repaired == 1
         assert not await registry.store.links.has(NAME, LAYER)
         again = await registry.check(repairs=True)
-        assert again.pairs == {(Kind.BYTES_MISSING, str(LAYER))}
+        assert again.pairs == {(FindingKind.BYTES_MISSING, str(LAYER))}
         assert again.findings[0].detail == "marked as missing: a push brings it back"
-        assert again.tally.differences[Kind.BYTES_MISSING].repaired == 0
+        assert again.tally.differences[FindingKind.BYTES_MISSING].repaired == 0
         await push_blob(registry.store, CONTENT)
         assert await registry.store.links.has(NAME, LAYER)
         assert (await registry.check()).kinds == {}
@@ -52,7 +52,7 @@ class TestMissingBytes:
         await registry.lose(LAYER)
         await registry.check(repairs=True)
         await registry.damage(LAYER, CONTENT)  # As from a backup.
-        assert (await registry.check(verifies=False)).pairs == {(Kind.MARKED_IN_VAIN, str(LAYER))}
+        assert (await registry.check(verifies=False)).pairs == {(FindingKind.MARKED_IN_VAIN, str(LAYER))}
         assert (await registry.check(verifies=False, repairs=True)).findings[0].repair == "not marked any more"
         assert await registry.store.links.has(NAME, LAYER)
         assert (await registry.check()).kinds == {}
@@ -61,7 +61,7 @@ class TestMissingBytes:
         await registry.lose(LAYER)
         await registry.check(repairs=True)
         await registry.damage(LAYER, FLIPPED)
-        assert (await registry.check(verifies=False)).pairs == {(Kind.DIGEST_DIFFERS, str(LAYER))}
+        assert (await registry.check(verifies=False)).pairs == {(FindingKind.DIGEST_DIFFERS, str(LAYER))}
         await registry.check(verifies=False, repairs=True)
         assert await registry.quarantined(LAYER) == [FLIPPED]
         assert not await registry.store.links.has(NAME, LAYER)
@@ -72,14 +72,14 @@ class TestDamagedBytes:
         await registry.damage(LAYER, FLIPPED)
         assert (await registry.check(verifies=False)).kinds == {}
         found = await registry.check()
-        assert found.pairs == {(Kind.DIGEST_DIFFERS, str(LAYER))}
+        assert found.pairs == {(FindingKind.DIGEST_DIFFERS, str(LAYER))}
         assert str(Digest.of(FLIPPED)) in found.findings[0].detail
         assert await registry.quarantined(LAYER) == []
 
     async def test_of_no_length_are_seen_without_reading_them(self, registry: Registry) -> None:
         await registry.damage(LAYER, b"")
         found = await registry.check(verifies=False)
-        assert found.pairs == {(Kind.SIZE_DIFFERS, str(LAYER))}
+        assert found.pairs == {(FindingKind.SIZE_DIFFERS, str(LAYER))}
 
     @pytest.mark.parametrize("content", [FLIPPED, CONTENT[:-1], CONTENT + b"x", b""], ids=["bit", "less", "more", "0"])
     async def test_are_moved_to_quarantine_and_nobody_can_see_the_blob(
@@ -87,7 +87,7 @@ class TestDamagedBytes:
     ) -> None:
         await registry.damage(LAYER, content)
         found = await registry.check(repairs=True)
-        kind = Kind.DIGEST_DIFFERS if len(content) == len(CONTENT) else Kind.SIZE_DIFFERS
+        kind = FindingKind.DIGEST_DIFFERS if len(content) == len(CONTENT) else FindingKind.SIZE_DIFFERS
         assert found.pairs == {(kind, str(LAYER))}
         assert found.tally.differences[kind].repaired == 1
         assert await registry.quarantined(LAYER) == [content]
@@ -129,7 +129,7 @@ class TestDamagedBytes:
     async def test_in_512_bits_are_found_too(self, registry: Registry) -> None:
         digest = Digest.of(b"512", "sha512")
         await registry.damage(digest, b"513")
-        assert (await registry.check(repairs=True)).pairs == {(Kind.DIGEST_DIFFERS, str(digest))}
+        assert (await registry.check(repairs=True)).pairs == {(FindingKind.DIGEST_DIFFERS, str(digest))}
         assert await registry.quarantined(digest) == [b"513"]
 
 
@@ -137,7 +137,7 @@ class TestSizes:
     async def test_a_size_that_is_wrong_in_the_database_is_corrected_there(self, registry: Registry) -> None:
         await registry.run("UPDATE blobs SET size = size + 5 WHERE digest = $1", digest_key(LAYER))
         found = await registry.check(verifies=False, repairs=True)
-        assert found.pairs == {(Kind.SIZE_DIFFERS, str(LAYER))}
+        assert found.pairs == {(FindingKind.SIZE_DIFFERS, str(LAYER))}
         assert found.findings[0].repair == "the row was corrected"
         assert await registry.quarantined(LAYER) == []
         assert await registry.store.links.has(NAME, LAYER)
@@ -148,9 +148,9 @@ class TestUnknownBytes:
     async def test_are_found_and_left_to_garbage_collection(self, registry: Registry) -> None:
         digest = Digest.of(b"of a power cut")
         await registry.damage(digest, b"of a power cut")
-        assert (await registry.check()).pairs == {(Kind.BYTES_UNKNOWN, str(digest))}
+        assert (await registry.check()).pairs == {(FindingKind.BYTES_UNKNOWN, str(digest))}
         found = await registry.check(repairs=True)
-        assert found.tally.differences[Kind.BYTES_UNKNOWN].repaired == 1
+        assert found.tally.differences[FindingKind.BYTES_UNKNOWN].repaired == 1
         again = await registry.check()
         assert (again.kinds, again.notes) == ({}, {Note.AWAITING_REVIEW: (1, 14)})
         assert await registry.storage.exists(paths.blob(digest))
@@ -166,7 +166,7 @@ class TestUnknownBytes:
 async def test_unused_blobs_that_no_review_would_find_are_put_into_the_queue(registry: Registry) -> None:
     digest = Digest.of(b"not in any image")
     await registry.run("DELETE FROM gc_blob_review_queue WHERE digest = $1", digest_key(digest))
-    assert (await registry.check()).pairs == {(Kind.BLOB_UNREVIEWED, str(digest))}
+    assert (await registry.check()).pairs == {(FindingKind.BLOB_UNREVIEWED, str(digest))}
     await registry.check(repairs=True)
     assert (await registry.check()).kinds == {}
 
@@ -187,9 +187,9 @@ async def test_files_that_are_no_blobs_are_named(registry: Registry) -> None:
     # A folder of the right name with a file in it that is no folder of a blob.
     inner = {path for path in strangers if not path.endswith(f"sha512/{LAYER.encoded[:2]}")}
     found = await registry.check(repairs=True)
-    named = {subject for kind, subject in found.pairs if kind is Kind.FOREIGN}
+    named = {subject for kind, subject in found.pairs if kind is FindingKind.FOREIGN}
     assert named == inner | {f"{paths.BLOBS}/sha512/{LAYER.encoded[:2]}/data"}
-    assert set(found.kinds) == {Kind.FOREIGN}
+    assert set(found.kinds) == {FindingKind.FOREIGN}
     for path in strangers:
         assert await registry.storage.exists(path), "nobody's files are removed"
 
@@ -200,8 +200,8 @@ class TestUnreadable:
         storage.broken.add(("open", paths.blob(LAYER)))
         await registry.damage(CONFIG, b"{")
         found = await registry.check(storage=storage, repairs=True)
-        assert found.pairs == {(Kind.UNREADABLE, str(LAYER)), (Kind.SIZE_DIFFERS, str(CONFIG))}
-        unreadable = next(finding for finding in found.findings if finding.kind is Kind.UNREADABLE)
+        assert found.pairs == {(FindingKind.UNREADABLE, str(LAYER)), (FindingKind.SIZE_DIFFERS, str(CONFIG))}
+        unreadable = next(finding for finding in found.findings if finding.kind is FindingKind.UNREADABLE)
         assert "EIO" in unreadable.detail
         assert await registry.store.links.has(NAME, LAYER), "it may be the cable"
         assert await registry.quarantined(LAYER) == []
@@ -212,7 +212,7 @@ class TestUnreadable:
         folder = f"{paths.BLOBS}/sha256/{LAYER.encoded[:2]}"
         storage.broken.add((call, paths.blob(LAYER) if call == "stat" else folder))
         found = await registry.check(storage=storage, repairs=True)
-        assert found.pairs == {(Kind.UNREADABLE, str(LAYER) if call == "stat" else folder)}
+        assert found.pairs == {(FindingKind.UNREADABLE, str(LAYER) if call == "stat" else folder)}
 
 
 async def test_every_difference_goes_into_the_report(registry: Registry, tmp_path: Path) -> None:

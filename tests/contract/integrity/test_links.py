@@ -7,7 +7,7 @@ from contract.integrity.content import IMAGE, LAYER, MANIFEST, fill
 from contract.integrity.registries import Registry
 from contract.metadata.pushing import ABSENT, NAME, NOBODY, OTHER, push_blob, push_image
 from moorage.errors import ManifestUnknown
-from moorage.integrity.findings import Kind, Note
+from moorage.integrity.findings import FindingKind, Note
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
@@ -25,10 +25,10 @@ async def _full(layout: Registry) -> None:
 async def test_damaged_bytes_are_found_by_reading_quarantined_and_healed_by_a_push(layout: Registry) -> None:
     await layout.damage(LAYER, FLIPPED)
     assert (await layout.check(verifies=False)).kinds == {}
-    assert (await layout.check()).pairs == {(Kind.DIGEST_DIFFERS, str(LAYER))}
+    assert (await layout.check()).pairs == {(FindingKind.DIGEST_DIFFERS, str(LAYER))}
     assert await layout.storage.get(paths.blob(LAYER)) == FLIPPED
     found = await layout.check(repairs=True)
-    assert found.tally.differences[Kind.DIGEST_DIFFERS].repaired == 1
+    assert found.tally.differences[FindingKind.DIGEST_DIFFERS].repaired == 1
     assert await layout.quarantined(LAYER) == [FLIPPED]
     assert not await layout.storage.exists(paths.blob(LAYER))
     await push_blob(layout.store, CONTENT)
@@ -43,17 +43,17 @@ async def test_a_blob_whose_size_is_not_what_its_manifest_says_is_found_without_
     digest = Digest.of(IMAGE.blobs[which].body)
     await layout.damage(digest, content)
     found = await layout.check(verifies=False)
-    assert found.pairs == {(Kind.SIZE_DIFFERS, str(digest))}
+    assert found.pairs == {(FindingKind.SIZE_DIFFERS, str(digest))}
     assert str(MANIFEST) in found.findings[0].detail
 
 
 async def test_lost_bytes_are_found_in_every_repository_that_links_to_them(layout: Registry) -> None:
     await layout.lose(LAYER)
     found = await layout.check(verifies=False)
-    assert found.pairs == {(Kind.LAYER_DANGLING, str(LAYER))}
+    assert found.pairs == {(FindingKind.LAYER_DANGLING, str(LAYER))}
     assert {finding.repository for finding in found.findings} == {NAME.text, OTHER.text, "mounted"}
     repaired = await layout.check(repairs=True)
-    assert repaired.tally.differences[Kind.LAYER_DANGLING].repaired == 0
+    assert repaired.tally.differences[FindingKind.LAYER_DANGLING].repaired == 0
     await push_blob(layout.store, CONTENT)
     assert (await layout.check()).kinds == {}
 
@@ -63,7 +63,7 @@ async def test_a_manifest_whose_bytes_are_damaged_is_found_without_reading_layer
     assert damaged != IMAGE.manifest.body
     await layout.damage(MANIFEST, damaged)
     found = await layout.check(verifies=False, repairs=True)
-    assert (Kind.MANIFEST_DAMAGED, str(MANIFEST)) in found.pairs
+    assert (FindingKind.MANIFEST_DAMAGED, str(MANIFEST)) in found.pairs
     assert await layout.quarantined(MANIFEST) == [damaged]
     with pytest.raises(ManifestUnknown):
         await layout.store.manifests.find(NAME, MANIFEST)
@@ -77,9 +77,9 @@ async def test_a_manifest_whose_bytes_are_lost_and_a_tag_without_its_manifest(la
     digest = Digest.parse(lost.digest)
     await push_image(layout.store, lost, "lost")
     await layout.lose(digest)
-    assert (await layout.check()).pairs == {(Kind.REVISION_DANGLING, str(digest))}
+    assert (await layout.check()).pairs == {(FindingKind.REVISION_DANGLING, str(digest))}
     await layout.storage.delete(paths.revision_link(NAME, digest))
-    assert (await layout.check(repairs=True)).pairs == {(Kind.TAG_DANGLING, "lost")}
+    assert (await layout.check(repairs=True)).pairs == {(FindingKind.TAG_DANGLING, "lost")}
     await layout.store.manifests.untag(NAME, Tag("lost"), cause=NOBODY)
     assert (await layout.check()).kinds == {}
 
@@ -90,7 +90,7 @@ async def test_a_link_that_does_not_hold_its_digest_is_named_by_its_path(content
     await layout.storage.put(path, content)
     for repairs in (False, True):
         found = await layout.check(verifies=False, repairs=repairs)
-        assert found.pairs == {(Kind.LINK_INVALID, path)}
+        assert found.pairs == {(FindingKind.LINK_INVALID, path)}
     assert await layout.storage.get(path) == content
 
 
@@ -124,8 +124,8 @@ async def test_a_blob_that_cannot_be_read_is_no_mismatch_and_the_check_goes_on(l
     storage = WatchedStorage(layout.storage)
     storage.broken = {("open", paths.blob(LAYER))}
     found = await layout.check(storage=storage, repairs=True)
-    assert (Kind.UNREADABLE, str(LAYER)) in found.pairs
-    assert (Kind.DIGEST_DIFFERS, IMAGE.blobs[0].digest) in found.pairs
+    assert (FindingKind.UNREADABLE, str(LAYER)) in found.pairs
+    assert (FindingKind.DIGEST_DIFFERS, IMAGE.blobs[0].digest) in found.pairs
     assert await layout.storage.get(paths.blob(LAYER)) == CONTENT
 
 
@@ -140,8 +140,8 @@ async def test_a_repository_or_tag_of_an_odd_name_is_looked_at_and_stops_nothing
     await layout.lose(LAYER)
     found = await layout.check(verifies=False)
     assert {(finding.kind, finding.repository) for finding in found.findings} >= {
-        (Kind.LAYER_DANGLING, odd),
-        (Kind.LAYER_DANGLING, OTHER.text),
-        (Kind.TAG_DANGLING, NAME.text),
-        (Kind.LINK_INVALID, NAME.text),
+        (FindingKind.LAYER_DANGLING, odd),
+        (FindingKind.LAYER_DANGLING, OTHER.text),
+        (FindingKind.TAG_DANGLING, NAME.text),
+        (FindingKind.LINK_INVALID, NAME.text),
     }

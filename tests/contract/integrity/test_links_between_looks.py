@@ -6,7 +6,7 @@ from contract.integrity.breaking import WatchedStorage
 from contract.integrity.content import IMAGE, LAYER, MANIFEST, fill
 from contract.integrity.registries import Registry
 from contract.metadata.pushing import NAME, NOBODY, OTHER, push_image
-from moorage.integrity.findings import Kind, Note
+from moorage.integrity.findings import FindingKind, Note
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
@@ -31,7 +31,7 @@ async def test_nothing_that_points_is_removed_by_a_repair(layout: Registry) -> N
 async def test_a_folder_that_is_named_by_no_digest_is_found(layout: Registry) -> None:
     folder = f"{paths.repository(NAME)}/_layers/sha256/short"
     await layout.storage.put(f"{folder}/link", b"sha256:short")
-    assert (await layout.check()).pairs == {(Kind.LINK_INVALID, folder)}
+    assert (await layout.check()).pairs == {(FindingKind.LINK_INVALID, folder)}
 
 
 async def test_a_tag_without_a_link_is_no_tag_and_no_difference(layout: Registry) -> None:

@@ -13,14 +13,14 @@ from contract.integrity.registries import Registry
 from contract.metadata.pushing import NAME, NOBODY, push_blob, push_image
 from contract.metadata.stores import query
 from moorage.errors import BackendError
-from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
-from moorage.integrity.findings import Kind
-from moorage.integrity.hashing import Hashing, Pace
-from moorage.integrity.looking import SecondLook
-from moorage.metadata.integrity import BlobRecord, BlobRecords
+from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
+from moorage.integrity.confirming import SecondLook
+from moorage.integrity.findings import FindingKind
+from moorage.integrity.hashing import Hashing, HashingPace
+from moorage.metadata.integrity import BlobRecord, BlobRecordStore
+from moorage.metadata.sql.digest_keys import digest_key
 from moorage.metadata.sql.integrity import SqlBlobRecords, SqlBlobRepairs
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
-from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.storage import paths
 
@@ -29,10 +29,10 @@ DAMAGED = bytes(len(CONTENT))
 NEW = b"pushed meanwhile"
 
 
-class WatchedRecords(BlobRecords):
+class WatchedRecords(BlobRecordStore):
     """Calls *between* before each look."""
 
-    def __init__(self, inner: BlobRecords, between: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, inner: BlobRecordStore, between: Callable[[], Awaitable[None]]) -> None:
         self._inner = inner
         self._between = between
 
@@ -85,10 +85,10 @@ async def test_a_blob_that_comes_and_goes_between_any_looks_is_no_difference(
     assert registry.database is not None
     storage = WatchedStorage(registry.storage)
     storage.before = step
-    hashing = Hashing(storage, threads=1, pace=Pace(None))
+    hashing = Hashing(storage, threads=1, pace=HashingPace(None))
     look = SecondLook(storage, WatchedRecords(SqlBlobRecords(registry.database), step), hashing)
     suspects = {Digest.of(NEW): None}
-    found = [certain for certain in await look.settle(suspects) if isinstance(certain.kind, Kind)]
+    found = [certain for certain in await look.settle(suspects) if isinstance(certain.kind, FindingKind)]
     assert found == []
     hashing.close()
     assert turn >= 3
@@ -107,7 +107,7 @@ async def test_what_another_check_marks_between_two_looks_is_its_business(regist
             text = "UPDATE blobs SET missing_since = created_at WHERE digest = $1"
             await registry.run(text, digest_key(LAYER))
 
-    hashing = Hashing(registry.storage, threads=1, pace=Pace(None))
+    hashing = Hashing(registry.storage, threads=1, pace=HashingPace(None))
     look = SecondLook(registry.storage, WatchedRecords(SqlBlobRecords(registry.database), mark), hashing)
     assert await look.settle({LAYER: LAYER}) == []
     assert looks == 2

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from moorage.errors import DatabaseUnavailable
-from moorage.sql.base import Database, Query, Row, Session, Value
+from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 
 
 class WatchedDatabase(Database):
@@ -17,21 +17,21 @@ class WatchedDatabase(Database):
         self.is_away = False
 
     async def all(
-        self, query: Query, *args: Value, repository: str | None = None, heavy: bool = False
+        self, query: NamedQuery, *args: Value, repository: str | None = None, heavy: bool = False
     ) -> Sequence[Row]:
         self.note(query)
         return await self.inner.all(query, *args, repository=repository, heavy=heavy)
 
-    async def first(self, query: Query, *args: Value, repository: str | None = None) -> Row | None:
+    async def first(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
         self.note(query)
         return await self.inner.first(query, *args, repository=repository)
 
-    async def write(self, query: Query, *args: Value, repository: str | None = None) -> Sequence[Row]:
+    async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
         self.note(query)
         return await self.inner.write(query, *args, repository=repository)
 
     @contextlib.asynccontextmanager
-    async def transaction(self, *, repository: str | None = None) -> AsyncIterator[Session]:
+    async def transaction(self, *, repository: str | None = None) -> AsyncIterator[Transaction]:
         async with self.inner.transaction(repository=repository) as session:
             yield _WatchedSession(self, session)
 
@@ -41,7 +41,7 @@ class WatchedDatabase(Database):
     async def close(self) -> None:
         await self.inner.close()
 
-    def note(self, query: Query) -> None:
+    def note(self, query: NamedQuery) -> None:
         """Remember a statement; or fail, as a database does that cannot be reached."""
         if self.is_away:
             msg = "away"
@@ -49,19 +49,19 @@ class WatchedDatabase(Database):
         self.asked.append(query.name)
 
 
-class _WatchedSession(Session):
-    def __init__(self, database: WatchedDatabase, inner: Session) -> None:
+class _WatchedSession(Transaction):
+    def __init__(self, database: WatchedDatabase, inner: Transaction) -> None:
         self._database = database
         self._inner = inner
 
-    async def all(self, query: Query, *args: Value) -> Sequence[Row]:
+    async def all(self, query: NamedQuery, *args: Value) -> Sequence[Row]:
         self._database.note(query)
         return await self._inner.all(query, *args)
 
-    async def first(self, query: Query, *args: Value) -> Row | None:
+    async def first(self, query: NamedQuery, *args: Value) -> Row | None:
         self._database.note(query)
         return await self._inner.first(query, *args)
 
-    async def run_many(self, query: Query, rows: Iterable[Sequence[Value]]) -> None:
+    async def run_many(self, query: NamedQuery, rows: Iterable[Sequence[Value]]) -> None:
         self._database.note(query)
         await self._inner.run_many(query, rows)

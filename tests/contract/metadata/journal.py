@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from contract.metadata.pushing import tag_names
 from contract.metadata.stores import SqlStore
 from moorage.metadata.base import Cause
-from moorage.metadata.sql.values import digest_of
+from moorage.metadata.sql.digest_keys import digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 

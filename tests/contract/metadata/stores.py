@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
-from moorage.metadata.base import Catalogue, Links, Manifests, Pulls, Sessions
+from moorage.metadata.base import CatalogueStore, LinkStore, ManifestStore, PullStore, SessionStore
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.metadata.sql.catalogue import SqlCatalogue
@@ -20,12 +20,12 @@ from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
 from moorage.metadata.sql.pulls import SqlPulls
 from moorage.metadata.sql.sessions import SqlSessions
-from moorage.sql.base import Database, Query, Row, Value
-from moorage.sql.postgres import PostgresDatabase
-from moorage.sql.postgres_connect import PostgresSettings
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.base import Database, NamedQuery, Row, Value
+from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.postgres.postgres_database import PostgresDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage.base import StorageDriver
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from support.postgres import Postgres, migrated
 
@@ -60,17 +60,17 @@ class Store:
 
     storage: StorageDriver
     """Where the bytes of blobs are; the SQL stores never look there."""
-    links: Links
-    manifests: Manifests
-    catalogue: Catalogue
+    links: LinkStore
+    manifests: ManifestStore
+    catalogue: CatalogueStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqlStore(Store):
     """The same, in a database."""
 
-    pulls: Pulls
-    sessions: Sessions
+    pulls: PullStore
+    sessions: SessionStore
     database: Database
 
     async def rows(self, text: str, *args: Value) -> Sequence[Row]:
@@ -90,9 +90,9 @@ class OpenSql(Protocol):
     def __call__(self) -> AbstractAsyncContextManager[SqlStore]: ...
 
 
-def query(text: str) -> Query:
+def query(text: str) -> NamedQuery:
     """A query in the words that both dialects share."""
-    return Query("test", text.replace("$", "?"), text)
+    return NamedQuery("test", text.replace("$", "?"), text)
 
 
 def layout_opener(kind: str, folder: Path) -> Open:
@@ -180,7 +180,7 @@ def _database_of(postgres: Postgres) -> str:
 @lru_cache
 def _sqlite_template() -> bytes:
     """An SQLite file with the whole schema and nothing in it."""
-    folder = files("moorage") / "metadata" / "sql" / "migrations" / "pre"
+    folder = files("moorage") / "metadata" / "schema" / "pre"
     scripts = [entry for entry in folder.iterdir() if _SQLITE_SCRIPT.fullmatch(entry.name)]
     with closing(sqlite3.connect(":memory:")) as connection:
         for script in sorted(scripts, key=lambda entry: entry.name):

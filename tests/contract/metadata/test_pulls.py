@@ -9,7 +9,7 @@ from contract.metadata.databases import WatchedDatabase
 from contract.metadata.pushing import ABSENT, NAME, NEVER, NOBODY, OTHER, push
 from contract.metadata.stores import SqlStore, sql_store
 from moorage.errors import DatabaseUnavailable
-from moorage.metadata.sql.values import digest_of
+from moorage.metadata.sql.digest_keys import digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
 from moorage.sql.base import moment

@@ -12,10 +12,10 @@ from contract.metadata.stores import SqlStore, query
 from moorage.errors import BeingRemoved, DatabaseContended, ManifestUnknown
 from moorage.metadata.sql import links
 from moorage.metadata.sql import reviews as reviews_module
-from moorage.metadata.sql.recording import QUERIES
+from moorage.metadata.sql.journal_rows import QUERIES
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.oci.digests import Digest
-from moorage.sql.base import Session
+from moorage.sql.base import Transaction
 from support.images import config, image, image_manifest
 
 BODY = b"some bytes"
@@ -291,7 +291,7 @@ async def test_an_event_while_a_blob_is_judged_gives_it_its_delay(
     claimed = [each.digest for each in await reviews.claim(limit=10)]
     ask = reviews_module._ids
 
-    async def late(session: Session, name: str, ids: Sequence[int]) -> set[int]:
+    async def late(session: Transaction, name: str, ids: Sequence[int]) -> set[int]:
         await other_sql.database.write(query("DELETE FROM manifests WHERE payload IS NOT NULL RETURNING id"))
         return await ask(session, name, ids)
 

@@ -12,7 +12,7 @@ from contract.metadata.relay import Relay
 from contract.metadata.stores import SqlStore, postgres_settings, sql_store
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
-from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.images import Image, image
 from support.postgres import Postgres, migrated
 

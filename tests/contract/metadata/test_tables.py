@@ -8,7 +8,7 @@ import pytest
 from contract.metadata.pushing import ABSENT, NAME, NOBODY, OTHER, push, push_blob, push_image, referrer
 from contract.metadata.stores import SqlStore, query
 from moorage.metadata.base import Cause
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import StoredManifest, parse
 from moorage.oci.names import RepositoryName, Tag

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 from contract.metadata.pushing import NAME, push, push_blob, push_image
 from contract.metadata.stores import SqlStore, query
-from moorage.gc.online import BlobCollector, BlobsReviewed, Deadlines, ManifestCollector
+from moorage.gc.online.review_rounds import BlobCollector, BlobsReviewed, Deadlines, ManifestCollector
 from moorage.metadata.base import Cause
 from moorage.metadata.explanations import Explanation
 from moorage.metadata.queues import Forecast, Queue
 from moorage.metadata.reviews import ManifestsReviewed
+from moorage.metadata.sql.digest_keys import digest_key
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
-from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Value

@@ -4,9 +4,9 @@ import sqlite3
 from contextlib import closing
 
 from contract.metadata_collection.aging import Aging
-from moorage.metadata.sql.migrations.chains import CHAINS, bookkeeping
+from moorage.metadata.schema.chains import CHAINS, bookkeeping
 from moorage.metadata.sql.rows import SqlRowCounts
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 
 
 async def test_queues_and_migrations_are_counted_under_gitlabs_names(aging: Aging) -> None:

@@ -11,8 +11,8 @@ import pytest
 from contract.metadata.stores import SQL_KINDS, postgres_settings, sqlite_opener
 from contract.metadata_details.rows import Rows
 from moorage.sql.base import Database
-from moorage.sql.postgres import PostgresDatabase
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.postgres.postgres_database import PostgresDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from support.postgres import Postgres, migrated
 
 Open = Callable[[], AbstractAsyncContextManager[Database]]

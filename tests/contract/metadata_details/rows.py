@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contract.metadata.stores import query
-from moorage.metadata.sql.values import digest_key
+from moorage.metadata.sql.digest_keys import digest_key
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
 from moorage.sql.base import Database, Value

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contract.metadata_details.rows import START, Rows, at, digest
 from moorage.errors import NameUnknown, TagUnknown
-from moorage.metadata.details import Order, Place, TagEntry, TagPage, TagSelection, Times
+from moorage.metadata.details import Order, TagEntry, TagPage, TagPosition, TagSelection, Times
 from moorage.metadata.sql.details import SqlDetails
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database
@@ -47,14 +47,14 @@ def in_order(tags: Sequence[Made], order: Order, *, descending: bool) -> list[st
     return [name for name, _ in by_name]
 
 
-def place(entry: TagEntry) -> Place:
-    return Place(entry.name, entry.times.published_at)
+def place(entry: TagEntry) -> TagPosition:
+    return TagPosition(entry.name, entry.times.published_at)
 
 
 async def forward(details: SqlDetails, selection: TagSelection, name: RepositoryName) -> list[list[str]]:
     """Every page by ``after``; that each says rightly what is around it."""
     pages: list[list[str]] = []
-    after: Place | None = None
+    after: TagPosition | None = None
     while True:
         page = await details.tags(name, replace(selection, after=after))
         assert page.has_before is bool(pages)
@@ -84,8 +84,8 @@ async def backward(details: SqlDetails, selection: TagSelection, name: Repositor
 def replace(
     selection: TagSelection,
     *,
-    after: Place | None = None,
-    before: Place | None = None,
+    after: TagPosition | None = None,
+    before: TagPosition | None = None,
     containing: str | None = None,
 ) -> TagSelection:
     return TagSelection(
@@ -191,13 +191,13 @@ async def test_before_gives_the_tags_right_before_it_in_list_order(
     rows: Rows, details: SqlDetails, before: str, limit: int, *, descending: bool, expected: list[str]
 ) -> None:
     await fill(rows, [(name, 0) for name in "abcdef"])
-    page = await details.tags(APP, TagSelection(limit=limit, descending=descending, before=Place(before)))
+    page = await details.tags(APP, TagSelection(limit=limit, descending=descending, before=TagPosition(before)))
     assert names(page) == expected
 
 
 async def test_a_place_of_a_tag_that_went_meanwhile_is_still_a_place(rows: Rows, details: SqlDetails) -> None:
     await fill(rows, [("a", 5), ("c", 5), ("b", 7)])
-    gone = Place("b", at(5))
+    gone = TagPosition("b", at(5))
     selection = TagSelection(limit=9, order=Order.PUBLISHED_AT, after=gone)
     assert names(await details.tags(APP, selection)) == ["c", "b"]
     selection = TagSelection(limit=9, order=Order.PUBLISHED_AT, before=gone)
@@ -206,13 +206,13 @@ async def test_a_place_of_a_tag_that_went_meanwhile_is_still_a_place(rows: Rows,
 
 async def test_a_list_by_time_may_go_on_from_a_tag_without_its_moment(rows: Rows, details: SqlDetails) -> None:
     await fill(rows, [("a", 9), ("b", 1), ("c", 5)])
-    selection = TagSelection(limit=9, order=Order.PUBLISHED_AT, after=Place("c"))
+    selection = TagSelection(limit=9, order=Order.PUBLISHED_AT, after=TagPosition("c"))
     assert names(await details.tags(APP, selection)) == ["a"]
     with pytest.raises(TagUnknown):
-        await details.tags(APP, TagSelection(limit=9, order=Order.PUBLISHED_AT, after=Place("never")))
+        await details.tags(APP, TagSelection(limit=9, order=Order.PUBLISHED_AT, after=TagPosition("never")))
     nowhere = RepositoryName("never/seen")
     with pytest.raises(NameUnknown):
-        await details.tags(nowhere, TagSelection(limit=9, order=Order.PUBLISHED_AT, after=Place("never")))
+        await details.tags(nowhere, TagSelection(limit=9, order=Order.PUBLISHED_AT, after=TagPosition("never")))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ async def test_a_place_may_be_any_moment_and_any_text(
     rows: Rows, details: SqlDetails, moment: datetime, name: str
 ) -> None:
     await fill(rows, [("a", 1), ("b", 2)])
-    page = await details.tags(APP, TagSelection(limit=9, order=Order.PUBLISHED_AT, after=Place(name, moment)))
+    page = await details.tags(APP, TagSelection(limit=9, order=Order.PUBLISHED_AT, after=TagPosition(name, moment)))
     assert names(page) == (["a", "b"] if moment.year == 1 else [])
-    page = await details.tags(APP, TagSelection(limit=9, after=Place(name)))
+    page = await details.tags(APP, TagSelection(limit=9, after=TagPosition(name)))
     assert names(page) == [tag for tag in "ab" if tag > name]

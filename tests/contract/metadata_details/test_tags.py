@@ -7,7 +7,7 @@ from moorage.errors import NameUnknown, TagUnknown
 from moorage.metadata.details import Configuration, Image, Platform, Referrer, TagDetails, Times
 from moorage.metadata.sql import details as module
 from moorage.metadata.sql.details import SqlDetails
-from moorage.metadata.sql.values import digest_key
+from moorage.metadata.sql.digest_keys import digest_key
 from moorage.oci import mediatypes
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Database

@@ -8,16 +8,16 @@ from contract.metadata.pushing import NAME, push, tag_names
 from contract.metadata.stores import SqlStore, query
 from moorage.errors import Refused
 from moorage.metadata.base import Cause
-from moorage.metadata.history import Entry, Expected, Filter, Outcome, Steps, Target
+from moorage.metadata.history import Expected, JournalEntry, JournalFilter, Target, UndoOutcome, UndoSteps
+from moorage.metadata.sql.digest_keys import digest_key
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.renames import SqlRenames
-from moorage.metadata.sql.values import digest_key
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
-from moorage.sql.base import Session
+from moorage.sql.base import Transaction
 from support.images import Content, artifact
 
-LAST_CHANGE = Steps()
+LAST_CHANGE = UndoSteps()
 
 
 class Past:
@@ -45,7 +45,7 @@ class Past:
 
     async def undo(
         self, request: str, *, by: str | None = None, partial: bool = False, dry_run: bool = False
-    ) -> Outcome:
+    ) -> UndoOutcome:
         return await self.history.undo_request(request, cause=self.cause(by), partial=partial, dry_run=dry_run)
 
     async def undo_tag(
@@ -56,7 +56,7 @@ class Past:
         expected: Expected | None = None,
         dry_run: bool = False,
         by: str | None = None,
-    ) -> Outcome:
+    ) -> UndoOutcome:
         cause = self.cause(by)
         return await self.history.undo_tag(NAME, Tag(tag), target, expected=expected, cause=cause, dry_run=dry_run)
 
@@ -70,9 +70,9 @@ class Past:
     async def has(self, manifest: Digest) -> bool:
         return await self.store.manifests.has(NAME, manifest)
 
-    async def entries(self, *, limit: int = 1000, before: int | None = None, **wanted: Any) -> list[Entry]:  # noqa: ANN401 - of each field its own
+    async def entries(self, *, limit: int = 1000, before: int | None = None, **wanted: Any) -> list[JournalEntry]:  # noqa: ANN401 - of each field its own
         """Entries of the repository, newest first."""
-        found = Filter(**{"repository": NAME, **wanted})
+        found = JournalFilter(**{"repository": NAME, **wanted})
         return (await self.history.entries(found, before=before, limit=limit)).items
 
     async def changes(self, **wanted: Any) -> list[tuple[str, str, Digest | None, Digest | None]]:  # noqa: ANN401 - as above
@@ -84,7 +84,7 @@ class Past:
         """What garbage collection does to a manifest whose time has come."""
         await self.store.database.write(query("DELETE FROM manifests WHERE digest = $1"), digest_key(manifest))
 
-    def transaction(self) -> AbstractAsyncContextManager[Session]:
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         return self.store.database.transaction()
 
     async def rename(self, before: str, after: str, request: str) -> None:

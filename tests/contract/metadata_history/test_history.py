@@ -8,7 +8,7 @@ from contract.metadata.pushing import NAME, NEVER, push_blob
 from contract.metadata.stores import query
 from contract.metadata_history.past import Past
 from moorage.errors import NameUnknown
-from moorage.metadata.history import Action, Entry, Fate, Filter, Published, PullFacts
+from moorage.metadata.history import Fate, JournalAction, JournalEntry, JournalFilter, Published, PullFacts
 from moorage.metadata.sql.pulls import SqlPulls
 from moorage.oci.digests import Digest
 from moorage.oci.names import Reference, RepositoryName, Tag
@@ -35,11 +35,11 @@ async def test_pages_of_any_size_hold_the_same_entries(past: Past) -> None:
         await past.push(number, "1", f"v{number}")
     whole = await past.entries()
     for limit in (1, 2, 3, len(whole) - 1, len(whole), len(whole) + 1):
-        pages: list[Entry] = []
+        pages: list[JournalEntry] = []
         last: int | None = None
         more = True
         while more:
-            page = await past.history.entries(Filter(repository=NAME), before=last, limit=limit)
+            page = await past.history.entries(JournalFilter(repository=NAME), before=last, limit=limit)
             assert len(page.items) == limit or not page.more
             pages += page.items
             last, more = page.items[-1].id, page.more
@@ -55,7 +55,7 @@ async def test_entries_are_found_by_tag_request_and_time(past: Past) -> None:
     assert len(await past.entries(request_id="one")) == 3
     assert len(await past.entries(request_id="one", tag=Tag("1"))) == 1
     assert len(await past.entries(request_id="one", repository=None)) == 3
-    kinds = (Action.TAG_CREATE, Action.MANIFEST_CREATE, Action.REPOSITORY_RENAME)
+    kinds = (JournalAction.TAG_CREATE, JournalAction.MANIFEST_CREATE, JournalAction.REPOSITORY_RENAME)
     assert [len(await past.entries(request_id="one", action=kind)) for kind in kinds] == [2, 1, 0]
     assert {entry.cause.request_id for entry in await past.entries(since=between)} == {"two"}
     assert {entry.cause.request_id for entry in await past.entries(until=between)} == {"one"}

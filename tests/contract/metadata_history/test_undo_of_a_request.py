@@ -12,7 +12,7 @@ from contract.metadata_history.past import Past, conflicts_of, content, digest
 from moorage.errors import AlreadyUndone, ContentGone, RequestUnknown, UndoConflict
 from moorage.metadata.base import Cause
 from moorage.metadata.history import Fate
-from moorage.metadata.sql.values import digest_key
+from moorage.metadata.sql.digest_keys import digest_key
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from support.images import image, index
@@ -252,8 +252,8 @@ async def test_of_two_undos_at_once_one_wins_and_the_other_is_told(past: Past, o
     await past.delete(manifest, "oops")
     results = await asyncio.gather(past.undo("oops"), other.undo("oops"), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) in (
-        ["AlreadyUndone", "Outcome"],
-        ["Outcome", "UndoConflict"],
+        ["AlreadyUndone", "UndoOutcome"],
+        ["UndoConflict", "UndoOutcome"],
     )
     assert len(await past.tags()) == 50
     await assert_chains(past.store)

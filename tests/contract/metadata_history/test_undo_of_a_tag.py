@@ -9,7 +9,7 @@ from contract.metadata.journal import assert_chains
 from contract.metadata.pushing import ABSENT, NAME, NEVER
 from contract.metadata_history.past import Past
 from moorage.errors import ContentGone, ManifestUnknown, NameUnknown, UndoConflict
-from moorage.metadata.history import AsOf, Expected, Steps
+from moorage.metadata.history import AsOf, Expected, UndoSteps
 from moorage.oci.names import Tag
 
 
@@ -44,7 +44,7 @@ async def test_undoing_twice_is_where_it_began_and_steps_go_further(past: Past) 
     assert await past.target("1") == second
     await past.undo_tag("1")
     assert await past.target("1") == third
-    await past.undo_tag("1", Steps(4))
+    await past.undo_tag("1", UndoSteps(4))
     assert await past.target("1") == first
 
 
@@ -88,7 +88,7 @@ async def test_what_garbage_collection_took_is_gone_and_since_when_it_could_go(p
     first = await past.push("a", "1")
     await past.push("b", "1")
     await past.collect(first)
-    for target in (Steps(1), first):
+    for target in (UndoSteps(1), first):
         with pytest.raises(ContentGone, match=f"garbage collection has taken the manifest {first}") as raised:
             await past.undo_tag("1", target)
         left_at, could_go_at = (
@@ -117,7 +117,7 @@ async def test_of_two_undos_that_expect_the_same_one_wins(past: Past, other: Pas
     first, second = [await past.push(seed, "1") for seed in "ab"]
     undoes = [one.undo_tag("1", expected=Expected(second)) for one in (past, other)]
     results = await asyncio.gather(*undoes, return_exceptions=True)
-    assert sorted(type(result).__name__ for result in results) == ["Outcome", "UndoConflict"]
+    assert sorted(type(result).__name__ for result in results) == ["UndoConflict", "UndoOutcome"]
     assert await past.target("1") == first
     await assert_chains(past.store)
 
@@ -135,6 +135,6 @@ async def test_a_tag_without_history_has_nothing_to_go_back_to(past: Past) -> No
     with pytest.raises(ManifestUnknown, match="has no change"):
         await past.undo_tag("2")
     with pytest.raises(ManifestUnknown, match="fewer than 2 changes"):
-        await past.undo_tag("1", Steps(2))
+        await past.undo_tag("1", UndoSteps(2))
     with pytest.raises(NameUnknown):
-        await past.history.undo_tag(NEVER, Tag("1"), Steps(), expected=None, cause=past.cause())
+        await past.history.undo_tag(NEVER, Tag("1"), UndoSteps(), expected=None, cause=past.cause())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from moorage.storage.base import StorageDriver
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 
 ROOM_BYTES = 200_000

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from moorage.errors import PathUnknown
-from moorage.storage.base import Entry, StorageDriver
+from moorage.storage.base import FolderEntry, StorageDriver
 
 NAMES = ("-", ".hidden", "0", "A", "Z", "_", "a", "a-b", "a.b", "a_b", "aa", "b", "lost+found", "v1=")
 
@@ -55,7 +55,7 @@ async def test_pages_together_are_the_whole(filled: StorageDriver, limit: int) -
 async def test_entries_tell_folders_from_objects_and_show_only_one_level(driver: StorageDriver) -> None:
     await driver.put("/f/object", b"")
     await driver.put("/f/folder/below/deep", b"")
-    assert await driver.list("/f") == [Entry("folder", is_folder=True), Entry("object", is_folder=False)]
+    assert await driver.list("/f") == [FolderEntry("folder", is_folder=True), FolderEntry("object", is_folder=False)]
 
 
 async def test_a_large_folder_is_listed_as_a_small_one(driver: StorageDriver) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from moorage.errors import PathUnknown, StorageFull, StorageUnavailable
-from moorage.storage.base import Entry, Stat, StorageDriver
+from moorage.storage.base import FolderEntry, Stat, StorageDriver
 
 MISSING = ("/none", "/a/none", "/a/b/none", "/a/b/c/below-an-object")
 
@@ -260,7 +260,7 @@ async def test_names_that_no_registry_of_today_gives_are_listed_and_can_be_reach
     driver: StorageDriver, name: str
 ) -> None:
     await driver.put(f"/a/{name}/b", b"content")
-    assert await driver.list("/a") == [Entry(name, is_folder=True)]
+    assert await driver.list("/a") == [FolderEntry(name, is_folder=True)]
     assert await driver.get(f"/a/{name}/b") == b"content"
     await driver.delete(f"/a/{name}")
     assert not await driver.exists(f"/a/{name}/b")

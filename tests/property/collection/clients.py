@@ -23,7 +23,7 @@ from moorage.errors import (
     UndoConflict,
 )
 from moorage.metadata.base import Cause
-from moorage.metadata.history import Steps
+from moorage.metadata.history import UndoSteps
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
@@ -221,7 +221,7 @@ class Client:
         """Take the last change of one of its tags back."""
         self._unsettle(name, [tag])
         cause = self.cause(tags=[(name, tag)])
-        await self.services.history.undo_tag(name, tag, Steps(1), expected=None, cause=cause, dry_run=False)
+        await self.services.history.undo_tag(name, tag, UndoSteps(1), expected=None, cause=cause, dry_run=False)
 
     async def undo_request(self, request_id: str) -> None:
         """Take back all that one of its requests did."""

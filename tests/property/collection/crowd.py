@@ -12,12 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from moorage.errors import DatabaseContended
-from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
+from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.sql.base import Database
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage.base import StorageDriver
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from property.collection.clients import Client, Services
 from property.collection.gates import Actor, Scheduler
 from property.collection.habits import WEIGHTS, Habits

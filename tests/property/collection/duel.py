@@ -5,7 +5,7 @@ import random
 from datetime import timedelta
 
 from moorage.errors import ReferencesUnknown
-from moorage.gc.online import BlobCollector, Deadlines
+from moorage.gc.online.review_rounds import BlobCollector, Deadlines
 from moorage.metadata.base import Cause
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlReviewDelay
 from moorage.oci.names import Tag

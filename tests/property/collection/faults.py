@@ -8,21 +8,22 @@ from datetime import timedelta
 from typing import Final
 from unittest.mock import patch
 
-from moorage.gc.online import BlobCollector
+from moorage.gc.online.review_rounds import BlobCollector
 from moorage.metadata.reviews import Dropped, Judged, ManifestsReviewed
-from moorage.metadata.sql import recording, reviews
+from moorage.metadata.sql import journal_rows as recording
+from moorage.metadata.sql import reviews
+from moorage.metadata.sql.digest_keys import digest_of
 from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
-from moorage.metadata.sql.values import digest_of
 from moorage.oci.digests import Digest
-from moorage.sql.base import Database, Query, Row
+from moorage.sql.base import Database, NamedQuery, Row
 from property.collection.habits import WEIGHTS
 
 Change = tuple[str, str]
 """A part of a text, and what stands there instead."""
-_REVIEWS: Final[Mapping[str, Query]] = reviews.QUERIES
-_OTHERS: Final[Mapping[str, Query]] = recording.QUERIES
+_REVIEWS: Final[Mapping[str, NamedQuery]] = reviews.QUERIES
+_OTHERS: Final[Mapping[str, NamedQuery]] = recording.QUERIES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ class Fault:
                 text = query.sqlite if database.dialect == "sqlite" else query.postgres
                 changed = text.replace(right, wrong)
                 assert changed != text, (name, text)
-                stack.enter_context(patch.dict(texts, {name: Query(name, changed, changed)}))
+                stack.enter_context(patch.dict(texts, {name: NamedQuery(name, changed, changed)}))
             if database.dialect == "postgres":
                 for name, (right, wrong) in self.functions.items():
                     await _change_function(database, name, right, wrong)
@@ -84,8 +85,8 @@ async def _change_trigger(database: Database, name: str, change: Change | None) 
         await database.write(_query(changed))
 
 
-def _query(text: str) -> Query:
-    return Query("fault", text, text)
+def _query(text: str) -> NamedQuery:
+    return NamedQuery("fault", text, text)
 
 
 @contextlib.contextmanager
@@ -105,9 +106,11 @@ def _finish_first() -> Iterator[None]:
 def _bytes_first() -> Iterator[None]:
     finish = SqlBlobReviews.finish
     drop = _REVIEWS["drop_blobs"]
-    keep = Query("keep_blobs", "SELECT id FROM blobs WHERE id = ANY(?1)", "SELECT id FROM blobs WHERE id = ANY($1)")
+    keep = NamedQuery(
+        "keep_blobs", "SELECT id FROM blobs WHERE id = ANY(?1)", "SELECT id FROM blobs WHERE id = ANY($1)"
+    )
     text = "DELETE FROM blobs WHERE digest = ANY({}1)"
-    by_digest = Query(drop.name, text.format("?"), text.format("$"))
+    by_digest = NamedQuery(drop.name, text.format("?"), text.format("$"))
 
     async def wrong(self: SqlBlobReviews, removed: Mapping[Digest, int]) -> None:
         await self._database.write(by_digest, reviews._keys(removed))
@@ -212,7 +215,7 @@ FAULTS: Final[Sequence[Fault]] = (
             "link_blob_v2": ("IF NOT FOUND THEN\n        RETURN false;", "IF false THEN\n        RETURN false;")
         },
         code=lambda: patch.dict(
-            _OTHERS, {"renew_expected": Query("renew_expected", "SELECT ?2 WHERE ?1 IS NOT NULL", "")}
+            _OTHERS, {"renew_expected": NamedQuery("renew_expected", "SELECT ?2 WHERE ?1 IS NOT NULL", "")}
         ),
         weights=_BLOBS,
         passing=0.15,

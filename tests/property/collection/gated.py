@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 from moorage.errors import BackendError, StorageUnavailable
-from moorage.sql.base import Database, Query, Row, Session, Value
-from moorage.storage.base import Entry, Reader, Stat, StorageDriver, Writer
+from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
+from moorage.storage.base import FolderEntry, Reader, Stat, StorageDriver, Writer
 from property.collection.gates import CURRENT, Scheduler
 
 INJECTED = "storage failed, as was planned"
@@ -23,16 +23,16 @@ class GatedDatabase(Database):
         self._scheduler = scheduler
 
     async def all(
-        self, query: Query, *args: Value, repository: str | None = None, heavy: bool = False
+        self, query: NamedQuery, *args: Value, repository: str | None = None, heavy: bool = False
     ) -> Sequence[Row]:
         await self._scheduler.gate(query.name)
         return await self._inner.all(query, *args, repository=repository, heavy=heavy)
 
-    async def first(self, query: Query, *args: Value, repository: str | None = None) -> Row | None:
+    async def first(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
         await self._scheduler.gate(query.name)
         return await self._inner.first(query, *args, repository=repository)
 
-    async def write(self, query: Query, *args: Value, repository: str | None = None) -> Sequence[Row]:
+    async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
         await self._scheduler.gate(query.name)
         with _counted():
             rows = await self._inner.write(query, *args, repository=repository)
@@ -40,7 +40,7 @@ class GatedDatabase(Database):
         return rows
 
     @contextlib.asynccontextmanager
-    async def transaction(self, *, repository: str | None = None) -> AsyncIterator[Session]:
+    async def transaction(self, *, repository: str | None = None) -> AsyncIterator[Transaction]:
         await self._scheduler.gate("begin")
         with _counted():
             async with self._inner.transaction(repository=repository) as session:
@@ -58,20 +58,20 @@ class GatedDatabase(Database):
         await self._inner.close()
 
 
-class _GatedSession(Session):
-    def __init__(self, inner: Session, scheduler: Scheduler) -> None:
+class _GatedSession(Transaction):
+    def __init__(self, inner: Transaction, scheduler: Scheduler) -> None:
         self._inner = inner
         self._scheduler = scheduler
 
-    async def all(self, query: Query, *args: Value) -> Sequence[Row]:
+    async def all(self, query: NamedQuery, *args: Value) -> Sequence[Row]:
         await self._scheduler.gate(query.name)
         return await self._inner.all(query, *args)
 
-    async def first(self, query: Query, *args: Value) -> Row | None:
+    async def first(self, query: NamedQuery, *args: Value) -> Row | None:
         await self._scheduler.gate(query.name)
         return await self._inner.first(query, *args)
 
-    async def run_many(self, query: Query, rows: Iterable[Sequence[Value]]) -> None:
+    async def run_many(self, query: NamedQuery, rows: Iterable[Sequence[Value]]) -> None:
         await self._scheduler.gate(query.name)
         await self._inner.run_many(query, rows)
 
@@ -135,7 +135,7 @@ class GatedStorage(StorageDriver):
         await self._scheduler.gate("open_writer")
         return await self._inner.open_writer(path, append=append)
 
-    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         await self._scheduler.gate("list")
         return await self._inner.list(path, after=after, limit=limit)
 

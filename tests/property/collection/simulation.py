@@ -13,10 +13,10 @@ from unittest.mock import patch
 import structlog
 
 from moorage.errors import DatabaseContended, MoorageError
-from moorage.gc.online import BlobCollector, Deadlines, ManifestCollector
+from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.oci.names import RepositoryName, Tag
-from moorage.sql.base import Database, Query
+from moorage.sql.base import Database, NamedQuery
 from moorage.storage.memory import MemoryDriver
 from property.collection.clients import Client, Services, Touched
 from property.collection.gated import GatedDatabase, GatedStorage
@@ -26,7 +26,7 @@ from property.collection.ledger import DELAY_S, Key, Ledger, Unknown
 from property.collection.snapshots import Snapshot, take
 from property.collection.world import CONTENTS, ITEMS
 
-_CLOCKS: Final = ("moorage.storage.base.clock", "moorage.gc.online.clock")
+_CLOCKS: Final = ("moorage.storage.base.clock", "moorage.gc.online.review_rounds.clock")
 _PATIENT: Final = Deadlines(transaction=timedelta(minutes=10), storage=timedelta(minutes=10))
 """Who waits at a gate is not slow."""
 _DRAIN_ROUNDS = 60
@@ -95,7 +95,7 @@ class Simulation:
         with contextlib.ExitStack() as stack:
             for clock in _CLOCKS:
                 stack.enter_context(patch(clock, self.ledger.clock))
-            stack.enter_context(patch("moorage.gc.online._log", _QUIET))
+            stack.enter_context(patch("moorage.gc.online.review_rounds._log", _QUIET))
             # Who is told to come back does so, after others had their turns.
             stack.enter_context(patch("moorage.metadata.sql.links._REMOVAL_PATIENCE_S", -1.0))
             try:
@@ -280,5 +280,5 @@ async def count_waiting(database: Database) -> int:
     return int(row[0])
 
 
-def _query(text: str) -> Query:
-    return Query("simulation", text.replace("$", "?"), text)
+def _query(text: str) -> NamedQuery:
+    return NamedQuery("simulation", text.replace("$", "?"), text)

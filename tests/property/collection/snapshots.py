@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from moorage.errors import PathUnknown
-from moorage.metadata.sql.values import digest_of
+from moorage.metadata.sql.digest_keys import digest_of
 from moorage.oci.digests import Digest
-from moorage.sql.base import Database, Query
+from moorage.sql.base import Database, NamedQuery
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from property.collection.world import CONTENTS, ITEMS, SPARSE, blob_digest
@@ -164,7 +164,7 @@ async def take(database: Database, storage: StorageDriver) -> Snapshot:
     """Look at everything. Nobody may be at work."""
 
     async def rows(text: str) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in await database.all(Query("snapshot", text, text))]
+        return [tuple(row) for row in await database.all(NamedQuery("snapshot", text, text))]
 
     def digest(value: bytes) -> Digest:
         return digest_of(bytes(value))

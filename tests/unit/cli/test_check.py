@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from moorage.cli import check_output, checking
 from moorage.cli.app import app
 from moorage.cli.checking import DIFFERENCES, NO_DIFFERENCES, NOT_DONE, Wanted
-from moorage.integrity.findings import Finding, Kind, Note, Tally
-from moorage.integrity.progress import Progress, State, new_state, report_of
+from moorage.integrity.findings import Finding, FindingKind, Note, Tally
+from moorage.integrity.progress import CheckProgress, State, new_state, report_of
 from moorage.oci.digests import Digest
 from moorage.storage import paths
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 
 CONTENT = b"a blob"
 DIGEST = Digest.of(CONTENT)
@@ -35,7 +35,9 @@ def state(*findings: Finding, verifies: bool = True) -> State:
 
 def damaged(number: int = 0, *, repair: str = "") -> Finding:
     subject = str(Digest.of(str(number).encode()))
-    return Finding(kind=Kind.DIGEST_DIFFERS, subject=subject, size_bytes=2048, detail="other bytes", repair=repair)
+    return Finding(
+        kind=FindingKind.DIGEST_DIFFERS, subject=subject, size_bytes=2048, detail="other bytes", repair=repair
+    )
 
 
 def on_disk(folder: Path, path: str, content: bytes) -> Path:
@@ -51,7 +53,7 @@ async def ended(data: Path, report: Path, finding: Finding) -> None:
     storage = FilesystemDriver(data)
     state = new_state(store="layout", verifies=True)
     kept = report_of(state, report)
-    progress = Progress(storage, state, report=kept)
+    progress = CheckProgress(storage, state, report=kept)
     progress.found(finding)
     await progress.reached("blobs")
     await progress.save()
@@ -89,14 +91,14 @@ class TestForPeople:
         assert last == "no differences"
 
     def test_differences_are_a_table_by_kind_and_lines_and_the_way_on(self, capsys: pytest.CaptureFixture[str]) -> None:
-        link = Finding(kind=Kind.TAG_DANGLING, subject="v1", repository="group/app")
+        link = Finding(kind=FindingKind.TAG_DANGLING, subject="v1", repository="group/app")
         check_output.print_people(state(damaged(1), damaged(2), link), seconds=1, repairs=False)
         looked, *lines, last = capsys.readouterr().out.splitlines()
         assert looked.startswith("looked at")
         assert [re.split(" {2,}", line) for line in lines[:3]] == [
             ["DIFFERENCE", "COUNT", "BYTES", "REPAIRED", "WHAT IT IS"],
-            ["digest-differs", "2", "4.0 KiB", "0", Kind.DIGEST_DIFFERS.meaning],
-            ["tag-dangling", "1", "0 B", "0", Kind.TAG_DANGLING.meaning],
+            ["digest-differs", "2", "4.0 KiB", "0", FindingKind.DIGEST_DIFFERS.meaning],
+            ["tag-dangling", "1", "0 B", "0", FindingKind.TAG_DANGLING.meaning],
         ]
         assert lines[-3:] == [
             f"digest-differs: {damaged(1).subject} (2.0 KiB): other bytes",
@@ -114,7 +116,7 @@ class TestForPeople:
     def test_a_name_that_is_no_text_or_steers_a_terminal_is_shown_escaped(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        finding = Finding(kind=Kind.LINK_INVALID, subject="tags/\x1b[2J", repository="\udcff\n\u00e4")
+        finding = Finding(kind=FindingKind.LINK_INVALID, subject="tags/\x1b[2J", repository="\udcff\n\u00e4")
         check_output.print_people(state(finding), seconds=1, repairs=False)
         assert "link-invalid: tags/\\x1b[2J in \\udcff\\n\u00e4 (" in capsys.readouterr().out
 

@@ -13,16 +13,16 @@ from structlog.testing import capture_logs
 
 from moorage.cli.choosing import Choosing, choose
 from moorage.config import defaults, load
-from moorage.config.backends import Database
+from moorage.config.backends import DatabaseSection
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import ConfigurationError, StorageUnavailable
 from moorage.metadata.sql.links import SqlLinks
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage import locks, paths
 from moorage.storage.base import Stat, StorageDriver
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.locks import FilesystemClaim, Lock, Locks
 from moorage.storage.memory import MemoryDriver
 from moorage.wiring.starting import inspect, prepare
@@ -56,7 +56,7 @@ class Starter:
 
     async def start(self, enabled: object, *, enforces: bool = True) -> Store:
         """What is chosen."""
-        database = Database.model_validate({"enabled": enabled, "sqlite": str(self.file)})
+        database = DatabaseSection.model_validate({"enabled": enabled, "sqlite": str(self.file)})
         choosing = Choosing(
             storage=self.storage,
             database=database,
@@ -82,7 +82,7 @@ class Starter:
 
     async def make_images(self) -> None:
         """The database gets one."""
-        await prepare(Database(), SqliteStore(self.file))
+        await prepare(DatabaseSection(), SqliteStore(self.file))
         with sqlite3.connect(self.file) as connection:
             connection.execute("INSERT INTO top_level_namespaces (id, name, created_at) VALUES (1, 'a', 0)")
             connection.execute(
@@ -101,7 +101,7 @@ def starter(storage: StorageDriver, file: Path) -> Starter:
 async def test_a_fresh_start_with_a_database_makes_it_and_marks_the_storage(starter: Starter, enabled: object) -> None:
     assert await starter.start(enabled) == SqliteStore(starter.file)
     assert await starter.locks() == DATABASE
-    assert not await prepare(Database(), SqliteStore(starter.file))
+    assert not await prepare(DatabaseSection(), SqliteStore(starter.file))
     assert starter.warnings == []
 
 
@@ -155,7 +155,7 @@ async def test_images_in_link_files_are_not_hidden_by_a_database(starter: Starte
 @pytest.mark.parametrize("has_file", [True, False])
 async def test_a_preferred_database_gives_way_to_images_in_link_files(starter: Starter, *, has_file: bool) -> None:
     if has_file:
-        await prepare(Database(), SqliteStore(starter.file))
+        await prepare(DatabaseSection(), SqliteStore(starter.file))
     await starter.storage.put(LINK, b"")
     for reason in ("group/app", "filesystem-in-use"):
         assert await starter.start("prefer") == LayoutStore()
@@ -260,12 +260,12 @@ async def test_a_file_that_is_no_database_is_a_mistake(starter: Starter) -> None
 async def test_postgresql_is_named_by_its_section(storage: StorageDriver) -> None:
     asked: list[DatabaseStore] = []
 
-    async def ready(database: Database, store: DatabaseStore) -> bool:
+    async def ready(database: DatabaseSection, store: DatabaseStore) -> bool:
         assert database.host == "db"
         asked.append(store)
         return False
 
-    database = Database.model_validate({"enabled": True, "host": "db", "dbname": "registry"})
+    database = DatabaseSection.model_validate({"enabled": True, "host": "db", "dbname": "registry"})
     assert await Choosing(storage=storage, database=database, prepare=ready).store() == PostgresStore()
     assert asked == [PostgresStore()]
     assert (await locks.read(storage)) == DATABASE
@@ -274,12 +274,12 @@ async def test_postgresql_is_named_by_its_section(storage: StorageDriver) -> Non
 async def start_at_once(storage: "Slow", *, enabled: bool, holds_images: bool) -> Store | None:
     """A start among others; None if it is refused."""
 
-    async def ready(database: Database, store: DatabaseStore) -> bool:
+    async def ready(database: DatabaseSection, store: DatabaseStore) -> bool:
         del database, store
         await storage.wait()
         return holds_images
 
-    database = Database.model_validate({"enabled": enabled, "host": "db", "dbname": "registry"})
+    database = DatabaseSection.model_validate({"enabled": enabled, "host": "db", "dbname": "registry"})
     await storage.wait()
     try:
         return await Choosing(storage=storage, database=database, prepare=ready).store()

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from moorage.cli import main
-from moorage.metadata.sql.background import JOBS
-from moorage.metadata.sql.migrations.chains import CHAINS
+from moorage.metadata.background.background_migrations import JOBS
+from moorage.metadata.schema.chains import CHAINS
 from support.background import Jobs, add, fill, values
 from support.migrations import run
 from support.postgres import Postgres

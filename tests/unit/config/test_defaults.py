@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from moorage.config import FilesystemDriver, InmemoryDriver, defaults, describe
+from moorage.config import FilesystemSection, InmemoryDriver, defaults, describe
 from unit.config.reading import read
 
 MIB = 1 << 20
@@ -151,7 +151,7 @@ def test_the_least_configuration_has_the_defaults() -> None:
 
 def test_without_a_file_newcomers_get_text_and_may_delete() -> None:
     config = defaults("/data", "127.0.0.1:5000")
-    assert config.storage.driver == FilesystemDriver(rootdirectory="/data")
+    assert config.storage.driver == FilesystemSection(rootdirectory="/data")
     assert config.storage.name == "filesystem"
     assert config.storage.delete.enabled
     assert (config.log.formatter, config.log.accesslog.formatter) == ("text", "text")

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from moorage.config import load
-from moorage.config.documents import NODE_LIMIT, NotYAML, Written, plain, read_document
+from moorage.config.documents import NODE_LIMIT, NotYAML, WrittenValue, plain, read_document
 from moorage.errors import ConfigurationError
 from unit.config.reading import mistakes_in, mistakes_of, read
 
@@ -211,13 +211,13 @@ def test_an_empty_file_is_enough_with_variables() -> None:
 
 def test_a_word_is_what_it_means_and_what_was_written() -> None:
     assert read_document("[yes, 0777, 1.50, '1', ~]") == [
-        Written(value=True, text="yes"),
-        Written(value=511, text="0777"),
-        Written(value=1.5, text="1.50"),
+        WrittenValue(value=True, text="yes"),
+        WrittenValue(value=511, text="0777"),
+        WrittenValue(value=1.5, text="1.50"),
         "1",
         None,
     ]
-    assert plain({"a": [Written(value=True, text="yes")], Written(value=1, text="01"): None}) == {
+    assert plain({"a": [WrittenValue(value=True, text="yes")], WrittenValue(value=1, text="01"): None}) == {
         "a": [True],
         "01": None,
     }

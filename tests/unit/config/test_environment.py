@@ -2,7 +2,7 @@
 
 import pytest
 
-from moorage.config import Config, FilesystemDriver, HtpasswdAuth
+from moorage.config import Config, FilesystemSection, HtpasswdAuth
 from moorage.config.environment import split
 from unit.config.reading import mistakes_of, read
 
@@ -10,7 +10,7 @@ FILESYSTEM = "storage: {filesystem: {rootdirectory: /one}}\n"
 
 
 def root_of(config: Config) -> str:
-    assert isinstance(config.storage.driver, FilesystemDriver)
+    assert isinstance(config.storage.driver, FilesystemSection)
     return config.storage.driver.rootdirectory
 
 
@@ -72,7 +72,7 @@ def test_the_general_comes_before_the_particular() -> None:
     }
     environ["REGISTRY_STORAGE"] = "filesystem"
     driver = read(FILESYSTEM, **environ).config.storage.driver
-    assert isinstance(driver, FilesystemDriver)
+    assert isinstance(driver, FilesystemSection)
     assert (driver.rootdirectory, driver.maxthreads) == ("/three", 50)
 
 

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from moorage.config import FilesystemDriver, HtpasswdAuth, NoAuth, SillyAuth, TokenAuth, load
+from moorage.config import FilesystemSection, HtpasswdAuth, NoAuth, SillyAuth, TokenAuth, load
 from unit.config.reading import mistakes_in, mistakes_of, read
 
 FLAG = "true or false is needed"
@@ -85,12 +85,12 @@ def test_an_unknown_storage_is_refused_and_the_known_ones_named(storage: str) ->
 
 @pytest.mark.parametrize("storage", ["filesystem", "{filesystem: }", "{filesystem: {}}", "{filesystem: , delete: }"])
 def test_a_storage_may_be_a_bare_word(storage: str) -> None:
-    assert read(f"storage: {storage}").config.storage.driver == FilesystemDriver()
+    assert read(f"storage: {storage}").config.storage.driver == FilesystemSection()
 
 
 @pytest.mark.parametrize(("given", "used"), [(1, 25), (-5, 25), (25, 25), (26, 26), ("'200'", 200)])
 def test_too_few_threads_are_raised_to_25(given: object, used: int) -> None:
-    driver = cast("FilesystemDriver", read(f"storage: {{filesystem: {{maxthreads: {given}}}}}").config.storage.driver)
+    driver = cast("FilesystemSection", read(f"storage: {{filesystem: {{maxthreads: {given}}}}}").config.storage.driver)
     assert driver.maxthreads == used
 
 

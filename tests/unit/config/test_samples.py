@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from moorage.config import FilesystemDriver, TokenAuth, load
+from moorage.config import FilesystemSection, TokenAuth, load
 
 GITLAB_PACKAGE = """
 version: 0.1
@@ -153,7 +153,7 @@ def test_the_file_of_the_gitlab_package_is_used_as_it_is() -> None:
     assert set(loaded.not_implemented) == {"health", "notifications"}
     config = loaded.config
     assert config.http.relativeurls
-    assert config.storage.driver == FilesystemDriver(rootdirectory="/var/opt/gitlab/gitlab-rails/shared/registry")
+    assert config.storage.driver == FilesystemSection(rootdirectory="/var/opt/gitlab/gitlab-rails/shared/registry")
     assert config.storage.maintenance.uploadpurging.age == timedelta(hours=72)
     assert isinstance(config.auth, TokenAuth)
     assert config.notifications.endpoints[0].timeout == timedelta(milliseconds=500)

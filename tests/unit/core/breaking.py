@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from moorage.errors import BackendError, StorageUnavailable
-from moorage.storage.base import Entry, Observer, Reader, Stat, StorageDriver, Writer
+from moorage.storage.base import FolderEntry, Observer, Reader, Stat, StorageDriver, Writer
 
 _T = TypeVar("_T")
 
@@ -51,7 +51,7 @@ class BreakingDriver(StorageDriver):
         writer = await self.call("open_writer", path, lambda: self.inner.open_writer(path, append=append))
         return _BreakingWriter(self, writer, path)
 
-    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         return await self.call("list", path, lambda: self.inner.list(path, after=after, limit=limit))
 
     async def move(self, source: str, target: str) -> None:

@@ -15,7 +15,7 @@ from moorage.metadata.base import Cause
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.oci.names import RepositoryName
 from moorage.sql.leases import Leases
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from support.in_process import schema
 
 OLD, OTHER, NEW = (RepositoryName(f"group/{name}") for name in ("old", "other", "new"))

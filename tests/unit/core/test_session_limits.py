@@ -13,7 +13,7 @@ from moorage.metadata.layout import LayoutLinks
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
-from moorage.storage.base import Entry, StorageDriver
+from moorage.storage.base import FolderEntry, StorageDriver
 from moorage.storage.memory import MemoryDriver
 from unit.core.sending import NAME, sending
 
@@ -33,7 +33,7 @@ class CountedLists(MemoryDriver):
 
     lists = 0
 
-    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[Entry]:
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         self.lists += 1
         await asyncio.sleep(0)
         return await super().list(path, after=after, limit=limit)

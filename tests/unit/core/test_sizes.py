@@ -7,7 +7,7 @@ import pytest
 from moorage.core import sizes as module
 from moorage.core.sizes import GIVEN_UP_S, REMEMBERED_S, Precision, Size, Sizes
 from moorage.errors import DatabaseUnavailable
-from moorage.metadata.details import Sizes as SizeStore
+from moorage.metadata.details import SizeStore as SizeStore
 from moorage.oci.names import RepositoryName
 
 GROUP, APP = RepositoryName("group"), RepositoryName("group/app")

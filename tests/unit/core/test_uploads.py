@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from moorage.core import uploads as module
-from moorage.core.uploads import Session, Uploads
+from moorage.core.uploads import Uploads, UploadState
 from moorage.errors import DigestInvalid, PathUnknown, RangeInvalid, StorageFull, UploadBusy, UploadUnknown
 from moorage.metadata.layout import LayoutLinks
 from moorage.oci.digests import Algorithm, Digest
@@ -49,7 +49,7 @@ async def test_a_session_is_committed_by_a_worker_that_has_not_seen_its_bytes(
     await worker(storage).append(NAME, started.id, sending(FIRST), start=0)
     known = await worker(storage).append(NAME, started.id, sending(SECOND), start=len(FIRST))
     assert known.digest is None, "a worker that saw only the end must not vouch for the whole"
-    last = Session(started.id, len(CONTENT), DIGEST) if tells else None
+    last = UploadState(started.id, len(CONTENT), DIGEST) if tells else None
     await worker(storage).commit(NAME, started.id, DIGEST, sending(), start=None, known=last)
     assert await stored(storage, DIGEST) == CONTENT
     assert await sessions(storage) == []
@@ -58,16 +58,16 @@ async def test_a_session_is_committed_by_a_worker_that_has_not_seen_its_bytes(
 @pytest.mark.parametrize(
     ("known", "reads_again"),
     [
-        (Session("", len(CONTENT), DIGEST), False),
-        (Session("", len(CONTENT) - 1, DIGEST), True),
-        (Session("", len(CONTENT), Digest.of(CONTENT, "sha512")), True),
-        (Session("", len(CONTENT)), True),
+        (UploadState("", len(CONTENT), DIGEST), False),
+        (UploadState("", len(CONTENT) - 1, DIGEST), True),
+        (UploadState("", len(CONTENT), Digest.of(CONTENT, "sha512")), True),
+        (UploadState("", len(CONTENT)), True),
         (None, True),
     ],
     ids=["exact", "offset", "algorithm", "no digest", "nothing"],
 )
 async def test_bytes_are_read_again_unless_what_is_known_fits_exactly(
-    known: Session | None, *, reads_again: bool
+    known: UploadState | None, *, reads_again: bool
 ) -> None:
     storage = BreakingDriver(MemoryDriver())
     started = await worker(storage).start(NAME)

@@ -4,8 +4,8 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from moorage.gc.offline import collect_offline
-from moorage.gc.offline_run import OfflineOptions, Silence, Totals
+from moorage.gc.offline.offline_collection import collect_offline
+from moorage.gc.offline.offline_run import OfflineOptions, Silence, Totals
 from moorage.metadata.base import Cause, Expectation
 from moorage.metadata.layout import LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 from prometheus_client import CollectorRegistry
 
-from moorage.gc.metrics import CollectionMetrics
-from moorage.gc.online import BlobsReviewed, Removed
+from moorage.gc.online.collection_metrics import CollectionMetrics
+from moorage.gc.online.review_rounds import BlobsReviewed, Removed
 from moorage.metadata.reviews import Dropped, ManifestsReviewed
 from moorage.oci.digests import Digest
 

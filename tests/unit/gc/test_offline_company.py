@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from moorage.gc.offline import CollectionRefused
-from moorage.gc.offline_run import OfflineOptions
+from moorage.gc.offline.offline_collection import CollectionRefused
+from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.oci.names import Tag
 from moorage.storage import paths
-from moorage.storage.atwork import Announcement, Work, others_at_work
 from moorage.storage.base import StorageDriver
 from moorage.storage.memory import MemoryDriver
+from moorage.storage.presence import Activity, Announcement, others_at_work
 from unit.gc.registry import APP, Writer, all_paths, collect, digests_in
 
 DAY = timedelta(hours=24)
@@ -39,7 +39,7 @@ def aging(clock: Clock) -> MemoryDriver:
 
 async def test_a_registry_that_takes_pushes_keeps_a_collection_out(storage: StorageDriver, app: Writer) -> None:
     await app.image("gone")
-    writing = await Announcement.make(storage, Work.WRITING)
+    writing = await Announcement.make(storage, Activity.WRITING)
     before = await all_paths(storage)
     with pytest.raises(CollectionRefused) as refused:
         await collect(storage)
@@ -54,7 +54,7 @@ async def test_a_registry_that_takes_pushes_keeps_a_collection_out(storage: Stor
 
 async def test_another_collection_keeps_one_out(storage: StorageDriver, app: Writer) -> None:
     await app.image("gone")
-    collecting = await Announcement.make(storage, Work.COLLECTING)
+    collecting = await Announcement.make(storage, Activity.COLLECTING)
     with pytest.raises(CollectionRefused, match="another garbage collection is at work"):
         await collect(storage)
     await collecting.close()
@@ -71,19 +71,19 @@ async def test_what_a_killed_registry_leaves_is_no_obstacle_and_is_removed(stora
 
 async def test_a_dry_run_needs_nobody_to_be_away(storage: StorageDriver, app: Writer) -> None:
     await app.image("gone")
-    writing = await Announcement.make(storage, Work.WRITING)
+    writing = await Announcement.make(storage, Activity.WRITING)
     totals = await collect(storage, OfflineOptions(delete_untagged=True, dry_run=True))
     assert totals.manifests_to_delete == 1
     await writing.close()
 
 
 async def test_an_announcement_says_who_it_is(storage: StorageDriver) -> None:
-    ours = await Announcement.make(storage, Work.WRITING)
-    (found,) = await others_at_work(storage, Work.WRITING)
+    ours = await Announcement.make(storage, Activity.WRITING)
+    (found,) = await others_at_work(storage, Activity.WRITING)
     assert "process" in str(found)
     assert ours.path.lstrip("/") in str(found)
-    assert await others_at_work(storage, Work.WRITING, but=ours) == []
-    assert await others_at_work(storage, Work.COLLECTING) == []
+    assert await others_at_work(storage, Activity.WRITING, but=ours) == []
+    assert await others_at_work(storage, Activity.COLLECTING) == []
     await ours.close()
     assert await all_paths(storage) == set()
 
@@ -92,12 +92,12 @@ async def test_forced_a_run_goes_on_beside_a_writer(aging: MemoryDriver, clock: 
     app = Writer(aging)
     await app.image("gone")
     kept = await app.image("kept", tags=["1"])
-    writing = await Announcement.make(aging, Work.WRITING)
+    writing = await Announcement.make(aging, Activity.WRITING)
     clock.now -= 2 * DAY
     old = MemoryDriver(now=clock)
     for path in await all_paths(aging):
         await old.put(path, await aging.get(path))
-    writing_there = await Announcement.make(old, Work.WRITING)
+    writing_there = await Announcement.make(old, Activity.WRITING)
     assert (await collect(old, FORCED)).manifests_deleted == 1
     assert await digests_in(old) == kept.all
     await writing.close()

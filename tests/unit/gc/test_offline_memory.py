@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from moorage.gc import offline_run
-from moorage.gc.offline_run import OfflineOptions
+from moorage.gc.offline import offline_run
+from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag

@@ -7,7 +7,7 @@ import pytest
 
 from moorage.oci.names import RepositoryName
 from moorage.storage.base import StorageDriver
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from unit.gc.registry import Writer, collect, digests_in
 
 ODD = [

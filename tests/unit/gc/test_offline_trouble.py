@@ -7,10 +7,10 @@ import pytest
 import structlog
 
 from moorage.errors import StorageUnavailable
-from moorage.gc import offline
-from moorage.gc.marks import Marks
-from moorage.gc.offline import CollectionRefused, NotesFull
-from moorage.gc.offline_run import OfflineOptions
+from moorage.gc.offline import offline_collection as offline
+from moorage.gc.offline.marks import Marks
+from moorage.gc.offline.offline_collection import CollectionRefused, NotesFull
+from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import locks, paths

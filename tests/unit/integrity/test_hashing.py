@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import PathUnknown, StorageUnavailable
-from moorage.integrity.hashing import Hashing, Pace
+from moorage.integrity.hashing import Hashing, HashingPace
 from moorage.oci.digests import Digest
 from moorage.storage.base import StorageDriver
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 
 SIZES = (0, 1, (256 << 10) - 1, 256 << 10, (256 << 10) + 1, 3 << 20)
@@ -41,7 +41,7 @@ async def test_digests_are_those_of_the_bytes(storage: StorageDriver) -> None:
     contents = [random.Random(size).randbytes(size) for size in SIZES]
     for number, content in enumerate(contents):
         await storage.put(f"/{number}", content)
-    hashing = Hashing(storage, threads=2, pace=Pace(None))
+    hashing = Hashing(storage, threads=2, pace=HashingPace(None))
     for algorithm in ("sha256", "sha512"):
         made = await asyncio.gather(*(hashing.digest(f"/{number}", algorithm) for number in range(len(SIZES))))
         assert made == [Digest.of(content, algorithm) for content in contents]
@@ -64,7 +64,7 @@ async def test_an_error_of_the_disk_in_the_middle_is_told_and_the_next_file_is_h
         return read(fd, buffers, offset)
 
     monkeypatch.setattr(os, "preadv", failing)
-    hashing = Hashing(storage, threads=1, pace=Pace(None))
+    hashing = Hashing(storage, threads=1, pace=HashingPace(None))
     with pytest.raises(StorageUnavailable, match=r"/bad: Input/output error \(EIO\)"):
         await hashing.digest("/bad", "sha256")
     assert await hashing.digest("/good", "sha256") == Digest.of(b"y")
@@ -91,7 +91,7 @@ async def test_no_more_files_are_read_at_once_than_wanted(tmp_path: Path, monkey
                 at_once -= 1
 
     monkeypatch.setattr(os, "preadv", counted)
-    hashing = Hashing(storage, threads=2, pace=Pace(None))
+    hashing = Hashing(storage, threads=2, pace=HashingPace(None))
     await asyncio.gather(*(hashing.digest(f"/{number}", "sha256") for number in range(40)))
     assert 1 <= most <= 2
     hashing.close()
@@ -101,7 +101,7 @@ async def test_no_more_files_are_read_at_once_than_wanted(tmp_path: Path, monkey
 async def test_whoever_stops_it_does_not_wait_for_a_slow_pace(tmp_path: Path) -> None:
     storage = FilesystemDriver(tmp_path, fsync=False)
     await storage.put("/large", b"x" * (2 << 20))
-    hashing = Hashing(storage, threads=1, pace=Pace(1.0))  # Days.
+    hashing = Hashing(storage, threads=1, pace=HashingPace(1.0))  # Days.
     task = asyncio.create_task(hashing.digest("/large", "sha256"))
     await asyncio.sleep(0.05)
     hashing.stop()
@@ -116,24 +116,24 @@ async def test_whoever_stops_it_does_not_wait_for_a_slow_pace(tmp_path: Path) ->
 class TestPace:
     def test_the_first_bytes_go_at_once_and_the_next_wait_for_them(self) -> None:
         clock = Clock()
-        pace = Pace(1000, clock=clock)
+        pace = HashingPace(1000, clock=clock)
         assert [pace.wait_s(500) for _ in range(4)] == [0.0, 0.5, 1.0, 1.5]
         clock.now += 1.0
         assert pace.wait_s(500) == 1.0
 
     def test_a_pause_is_not_saved_up(self) -> None:
         clock = Clock()
-        pace = Pace(1000, clock=clock)
+        pace = HashingPace(1000, clock=clock)
         pace.wait_s(1000)
         clock.now += 3600
         assert [pace.wait_s(1000) for _ in range(3)] == [0.0, 1.0, 2.0]
 
     def test_without_a_rate_nobody_waits(self) -> None:
-        pace = Pace(None)
+        pace = HashingPace(None)
         assert {pace.wait_s(1 << 40) for _ in range(5)} == {0.0}
 
     def test_threads_share_it(self) -> None:
-        pace = Pace(1000, clock=Clock())
+        pace = HashingPace(1000, clock=Clock())
         waits: list[float] = []
         threads = [threading.Thread(target=lambda: waits.append(pace.wait_s(100))) for _ in range(20)]
         for thread in threads:

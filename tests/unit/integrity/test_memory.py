@@ -12,7 +12,7 @@ from contract.integrity.registries import Registry, database_registry, layout_re
 from contract.metadata.stores import quick_folder, sqlite_opener
 from moorage.integrity import blobs, findings, links, sightings, walking
 from moorage.metadata.sql import integrity
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import microseconds

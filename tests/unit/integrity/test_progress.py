@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import StorageUnavailable
-from moorage.integrity.findings import FIRST_FINDINGS, Finding, Kind, Note
-from moorage.integrity.progress import Progress, ReportIncomplete, State, new_state, report_of, unfinished
+from moorage.integrity.findings import FIRST_FINDINGS, Finding, FindingKind, Note
+from moorage.integrity.progress import CheckProgress, ReportIncomplete, State, new_state, report_of, unfinished
 from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
 
 
 def finding(number: int = 0) -> Finding:
-    return Finding(kind=Kind.FOREIGN, subject=f"/{number}", size_bytes=7, detail='"quoted"\n', repair="")
+    return Finding(kind=FindingKind.FOREIGN, subject=f"/{number}", size_bytes=7, detail='"quoted"\n', repair="")
 
 
 async def test_what_is_saved_is_what_is_read() -> None:
     storage = MemoryDriver()
-    progress = Progress(storage, new_state(store="database", verifies=True))
+    progress = CheckProgress(storage, new_state(store="database", verifies=True))
     progress.found(finding())
     progress.tally.note(Note.UNREFERENCED, 9)
     progress.tally.hashed_bytes = 1 << 50
@@ -34,7 +34,7 @@ async def test_what_is_saved_is_what_is_read() -> None:
 async def test_in_the_middle_of_something_that_is_done_in_one_go_nothing_is_saved() -> None:
     """Or else what was found until Ctrl-C would be counted twice."""
     storage = MemoryDriver()
-    progress = Progress(storage, new_state(store="layout", verifies=False))
+    progress = CheckProgress(storage, new_state(store="layout", verifies=False))
     await progress.reached("links")
     await progress.save()
     progress.hold()
@@ -47,19 +47,19 @@ async def test_in_the_middle_of_something_that_is_done_in_one_go_nothing_is_save
     await progress.save()
     state = await unfinished(storage)
     assert state is not None
-    assert state.tally.differences[Kind.FOREIGN].number == 1
+    assert state.tally.differences[FindingKind.FOREIGN].number == 1
 
 
 async def test_however_many_differences_there_are_so_many_are_kept_and_all_are_counted() -> None:
     storage = MemoryDriver()
-    progress = Progress(storage, new_state(store="database", verifies=True))
+    progress = CheckProgress(storage, new_state(store="database", verifies=True))
     for number in range(FIRST_FINDINGS + 500):
         progress.found(finding(number))
     await progress.save()
     state = await unfinished(storage)
     assert state is not None
     assert (len(state.tally.first), state.tally.first[-1].subject) == (FIRST_FINDINGS, f"/{FIRST_FINDINGS - 1}")
-    assert state.tally.differences[Kind.FOREIGN].number == FIRST_FINDINGS + 500
+    assert state.tally.differences[FindingKind.FOREIGN].number == FIRST_FINDINGS + 500
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 2}', b"\xff"], ids=str)
@@ -74,7 +74,7 @@ async def written(storage: MemoryDriver, path: Path, *numbers: int) -> State:
     """A check with a report of so many differences that was ended after it was saved, and a moment after that."""
     state = new_state(store="database", verifies=True)
     report = report_of(state, path)
-    progress = Progress(storage, state, report=report)
+    progress = CheckProgress(storage, state, report=report)
     for number in numbers:
         progress.found(finding(number))
     await progress.reached("blobs", "sha256/ab")
@@ -129,7 +129,7 @@ async def test_an_empty_report_of_an_unfinished_check_need_not_be_there_any_more
 async def test_a_report_is_not_believed_to_be_whole_after_a_run_without_one(tmp_path: Path) -> None:
     storage, path = MemoryDriver(), tmp_path / "report"
     state = await written(storage, path, 1, 2)
-    progress = Progress(storage, state)
+    progress = CheckProgress(storage, state)
     progress.found(finding(3))
     await progress.save()
     found = await unfinished(storage)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from moorage.errors import ManifestInvalid
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
-from moorage.oci.manifests import Kind, media_type_of, parse
+from moorage.oci.manifests import ManifestKind, media_type_of, parse
 
 DIGEST = str(Digest.of(b"x"))
 
@@ -31,7 +31,7 @@ def dump(value: object) -> bytes:
 
 def test_an_image_refers_to_its_config_and_layers_as_blobs() -> None:
     manifest = parse(dump(image(layers=[descriptor("application/l"), descriptor("application/m")])))
-    assert [ref.kind for ref in manifest.references] == [Kind.BLOB] * 3
+    assert [ref.kind for ref in manifest.references] == [ManifestKind.BLOB] * 3
     assert [ref.descriptor.media_type for ref in manifest.references] == [
         "application/x",
         "application/l",
@@ -48,7 +48,7 @@ def test_nondistributable_layers_need_not_be_here() -> None:
 
 def test_an_index_refers_to_manifests_and_to_what_its_type_does_not_tell() -> None:
     manifest = parse(dump(index(manifests=[descriptor(mediatypes.OCI_MANIFEST), descriptor("application/layer")])))
-    assert [ref.kind for ref in manifest.references] == [Kind.MANIFEST, Kind.EITHER]
+    assert [ref.kind for ref in manifest.references] == [ManifestKind.MANIFEST, ManifestKind.EITHER]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_what_is_no_manifest_is_refused_and_told_why(payload: bytes, content_typ
 def test_an_unknown_type_is_searched_for_what_it_refers_to_and_never_judged() -> None:
     value = {"config": descriptor(), "layers": [descriptor(), 1, {"digest": "x"}], "blobs": {"a": 1}, "manifests": None}
     manifest = parse(dump(value), "application/vnd.acme+json")
-    assert [ref.kind for ref in manifest.references] == [Kind.EITHER, Kind.EITHER]
+    assert [ref.kind for ref in manifest.references] == [ManifestKind.EITHER, ManifestKind.EITHER]
     assert manifest.media_type == "application/vnd.acme+json"
 
 
@@ -161,7 +161,7 @@ def test_what_docker_leaves_out_when_it_is_zero_need_not_be_said() -> None:
     bare = {"digest": DIGEST}
     manifest = parse(dump(image(config=bare, layers=[bare, {**bare, "size": None, "mediaType": ""}], subject=bare)))
     assert {(ref.descriptor.media_type, ref.descriptor.size_bytes) for ref in manifest.references} == {("", 0)}
-    assert parse(dump(index(manifests=[bare]))).references[0].kind is Kind.EITHER
+    assert parse(dump(index(manifests=[bare]))).references[0].kind is ManifestKind.EITHER
 
 
 json_values = st.recursive(

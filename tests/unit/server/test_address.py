@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import ConfigurationError
-from moorage.server.address import Address
+from moorage.server.address import ListenAddress
 
 
 @contextlib.contextmanager
-def bound(address: Address, count: int = 1) -> Iterator[list[socket.socket]]:
+def bound(address: ListenAddress, count: int = 1) -> Iterator[list[socket.socket]]:
     listeners = address.bind(count)
     try:
         yield listeners
@@ -32,7 +32,7 @@ def bound(address: Address, count: int = 1) -> Iterator[list[socket.socket]]:
     ],
 )
 def test_an_address_is_a_host_and_a_port(text: str, parts: tuple[str, int]) -> None:
-    assert Address(text).host_and_port == parts
+    assert ListenAddress(text).host_and_port == parts
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_an_address_is_a_host_and_a_port(text: str, parts: tuple[str, int]) -> N
 )
 def test_what_is_no_address_stops_the_start_and_says_what_would_be_one(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"http\.addr.*write host:port"):
-        Address(text).bind(1)
+        ListenAddress(text).bind(1)
 
 
 def test_every_worker_has_a_socket_of_its_own_on_one_port() -> None:
-    with bound(Address("localhost:0"), 3) as listeners:
+    with bound(ListenAddress("localhost:0"), 3) as listeners:
         assert len({listener.fileno() for listener in listeners}) == 3
         assert len({listener.getsockname() for listener in listeners}) == 1
         assert listeners[0].getsockname()[1] > 0
@@ -54,8 +54,8 @@ def test_every_worker_has_a_socket_of_its_own_on_one_port() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_address_in_use_stops_the_start(count: int) -> None:
-    with bound(Address("127.0.0.1:0"), 3) as listeners:
-        taken = Address(f"127.0.0.1:{listeners[0].getsockname()[1]}")
+    with bound(ListenAddress("127.0.0.1:0"), 3) as listeners:
+        taken = ListenAddress(f"127.0.0.1:{listeners[0].getsockname()[1]}")
         with pytest.raises(ConfigurationError, match=r"cannot listen on .*another registry"):
             taken.bind(count)
     with bound(taken, count):
@@ -65,31 +65,31 @@ def test_an_address_in_use_stops_the_start(count: int) -> None:
 @pytest.mark.parametrize("text", ["192.0.2.1:0", "no.such.host.invalid:0"])
 def test_an_address_that_is_not_ours_stops_the_start(text: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot listen on"):
-        Address(text).bind(1)
+        ListenAddress(text).bind(1)
 
 
 def test_no_host_is_every_interface() -> None:
-    with bound(Address(":0")) as (listener,), socket.create_connection(("127.0.0.1", listener.getsockname()[1])):
+    with bound(ListenAddress(":0")) as (listener,), socket.create_connection(("127.0.0.1", listener.getsockname()[1])):
         pass
 
 
 def test_a_path_is_one_socket_for_all_workers(tmp_path: Path) -> None:
-    with bound(Address(str(tmp_path / "s"), is_unix=True), 3) as listeners:
+    with bound(ListenAddress(str(tmp_path / "s"), is_unix=True), 3) as listeners:
         assert len(listeners) == 1
 
 
 def test_the_socket_of_a_killed_server_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "s"
-    with bound(Address(str(path), is_unix=True)):
+    with bound(ListenAddress(str(path), is_unix=True)):
         pass
     assert path.is_socket()
-    with bound(Address(str(path), is_unix=True)), socket.socket(socket.AF_UNIX) as client:
+    with bound(ListenAddress(str(path), is_unix=True)), socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
 
 
 def test_the_debug_address_is_named_where_it_is_the_one_that_is_taken() -> None:
-    with bound(Address("127.0.0.1:0")) as (listener,):
-        taken = Address(f"127.0.0.1:{listener.getsockname()[1]}", key="http.debug.addr")
+    with bound(ListenAddress("127.0.0.1:0")) as (listener,):
+        taken = ListenAddress(f"127.0.0.1:{listener.getsockname()[1]}", key="http.debug.addr")
         with pytest.raises(ConfigurationError, match=r"http\.debug\.addr.*another registry") as caught:
             taken.bind(1)
     assert [mistake.path for mistake in caught.value.mistakes] == ["http.debug.addr"]
@@ -97,5 +97,5 @@ def test_the_debug_address_is_named_where_it_is_the_one_that_is_taken() -> None:
 
 def test_a_folder_that_is_not_there_is_not_said_to_be_another_registry(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file") as caught:
-        Address(str(tmp_path / "absent" / "s"), is_unix=True).bind(1)
+        ListenAddress(str(tmp_path / "absent" / "s"), is_unix=True).bind(1)
     assert "another registry" not in str(caught.value)

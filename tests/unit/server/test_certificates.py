@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from moorage.errors import ConfigurationError
-from moorage.server.certificates import check_authorities, read_pair
+from moorage.server.tls.certificates import check_authorities, read_pair
 from support.authority import Authority, private_pem
 
 

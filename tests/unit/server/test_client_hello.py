@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.server.client_hello import ACME, PeekedHandshake, offered_protocols
-from moorage.server.tls import CurrentContext
+from moorage.server.tls.client_hello import ACME, PeekedHandshake, offered_protocols
+from moorage.server.tls.tls_contexts import CurrentContext
 
 
 def hello(*protocols: str, name: str = "registry.example.com") -> bytes:

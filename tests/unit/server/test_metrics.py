@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram, values
 from prometheus_client.parser import text_string_to_metric_families
 
 from moorage.errors import DatabaseUnavailable
-from moorage.metadata.rows import RowCounts
+from moorage.metadata.rows import RowCountStore
 from moorage.server.metrics import Exposition, count_in
 
 
@@ -21,7 +21,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(values, "ValueClass", values.ValueClass)
 
 
-class Counting(RowCounts):
+class Counting(RowCountStore):
     """Counts how often it is asked; fails where a test says so."""
 
     def __init__(self) -> None:

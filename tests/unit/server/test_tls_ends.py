@@ -17,9 +17,9 @@ from moorage.http.bodies import Bodies
 from moorage.http.connection import ConnectionServer
 from moorage.http.errors import render
 from moorage.http.responses import Response
-from moorage.server.issued import IssuedTLS
-from moorage.server.issued_files import IssuedFiles
-from moorage.server.tls import FileTLS, ServerTLS, Terms
+from moorage.server.tls.acme_contexts import IssuedTLS
+from moorage.server.tls.acme_files import IssuedFiles
+from moorage.server.tls.tls_contexts import FileTLS, ServerTLS, Terms
 from support.authority import Authority
 
 TERMS = Terms(path="http.tls")

@@ -7,19 +7,21 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from moorage.config.backends import RedisConnection
-from moorage.sql.base import Database, Query
-from moorage.sql.discovery import Address, FixedHosts
-from moorage.sql.positions import PositionStore
-from moorage.sql.postgres import PostgresDatabase
-from moorage.sql.postgres_connect import PostgresSettings
-from moorage.sql.quarantine import Quarantine
-from moorage.sql.replicas import ReplicatedDatabase, replica_set
+from moorage.sql.base import Database, NamedQuery
+from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.postgres.postgres_database import PostgresDatabase
+from moorage.sql.replicas.replica_bench import ReplicaBench
+from moorage.sql.replicas.replica_discovery import FixedHosts, ReplicaAddress
+from moorage.sql.replicas.replica_positions import PositionStore
+from moorage.sql.replicas.replicated_database import ReplicatedDatabase, replica_set
 from support.postgres import Postgres, settings_for
 from support.redis import Redis
 
-PUT = Query("put", "", "INSERT INTO things VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
-GET = Query("get", "", "SELECT value, pg_is_in_recovery() FROM things WHERE name = $1")
-SLOW = Query("slow", "", "SELECT pg_is_in_recovery() FROM pg_sleep(1.2)")
+PUT = NamedQuery(
+    "put", "", "INSERT INTO things VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+GET = NamedQuery("get", "", "SELECT value, pg_is_in_recovery() FROM things WHERE name = $1")
+SLOW = NamedQuery("slow", "", "SELECT pg_is_in_recovery() FROM pg_sleep(1.2)")
 PRIMARY, REPLICA = False, True
 """Where a read was answered: whether the server was in recovery."""
 
@@ -46,16 +48,16 @@ class Site:
         settings: PostgresSettings | None = None,
         hosts: Sequence[str] = ("127.0.0.2",),
         redis: str | None = None,
-        quarantine: Quarantine | None = None,
+        quarantine: ReplicaBench | None = None,
     ) -> AsyncIterator[ReplicatedDatabase]:
         """One process that uses them. It refreshes only when it must, and then soon."""
         chosen = settings or self.settings
         primary = await PostgresDatabase.open(chosen)
 
-        async def connect(address: Address) -> Database:
+        async def connect(address: ReplicaAddress) -> Database:
             return await PostgresDatabase.open(replace(chosen, host=address.host, port=address.port, is_writable=False))
 
-        directory = FixedHosts([Address(host, self.standby.port) for host in hosts])
+        directory = FixedHosts([ReplicaAddress(host, self.standby.port) for host in hosts])
         database = ReplicatedDatabase(
             primary,
             replica_set(primary, connect, directory, quarantine=quarantine),

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from moorage.errors import DatabaseUnavailable
-from moorage.sql.base import Query, Session
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.base import NamedQuery, Transaction
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 
 Result = TypeVar("Result")
 
 
-def q(text: str) -> Query:
-    return Query("test", text.replace("$", "?"), text)
+def q(text: str) -> NamedQuery:
+    return NamedQuery("test", text.replace("$", "?"), text)
 
 
 SCHEMA = "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT NOT NULL DEFAULT '', payload BLOB)"
@@ -49,7 +49,7 @@ def writer(database: SqliteDatabase) -> sqlite3.Connection:
     return database._writer._connection
 
 
-async def put(session: Session, number: int) -> None:
+async def put(session: Transaction, number: int) -> None:
     await session.all(PUT, number)
 
 

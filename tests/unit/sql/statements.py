@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 
-from moorage.sql.base import Query
-from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.base import NamedQuery
+from moorage.sql.postgres.postgres_database import PostgresDatabase
 
 
-def q(text: str) -> Query:
-    return Query("test", "", text)
+def q(text: str) -> NamedQuery:
+    return NamedQuery("test", "", text)
 
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from moorage.metadata.sql.schema import migrate_sqlite
+from moorage.metadata.schema.schema_version import migrate_sqlite
 from moorage.sql.leases import Leases
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 
 LONG = timedelta(minutes=5)
 OVER = timedelta(seconds=-1)

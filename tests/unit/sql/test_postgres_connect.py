@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import ConfigurationError, DatabaseUnavailable
-from moorage.sql.postgres import PostgresDatabase
-from moorage.sql.postgres_check import check_server
-from moorage.sql.postgres_connect import Address, PostgresSettings, addresses_of
+from moorage.sql.postgres.postgres_check import check_server
+from moorage.sql.postgres.postgres_connect import PgAddress, PostgresSettings, addresses_of
+from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
 from support.postgres import Postgres, opened, settings_for
 from unit.sql.certificates import Authority
@@ -167,12 +167,12 @@ async def test_a_unix_socket_is_a_host(postgres: Postgres) -> None:
 def test_hosts_may_say_their_port() -> None:
     given = PostgresSettings(host="a, b:1,[::1]:2,[::2],::3,/run/postgresql", port=5)
     assert addresses_of(given) == [
-        Address("a", 5),
-        Address("b", 1),
-        Address("::1", 2),
-        Address("::2", 5),
-        Address("::3", 5),
-        Address("/run/postgresql", 5),
+        PgAddress("a", 5),
+        PgAddress("b", 1),
+        PgAddress("::1", 2),
+        PgAddress("::2", 5),
+        PgAddress("::3", 5),
+        PgAddress("/run/postgresql", 5),
     ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import DatabaseUnavailable, StorageFull
-from moorage.sql.postgres import PostgresDatabase
+from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
 from support.postgres import SYSTEM_USER, Postgres, migrated, opened
 from unit.sql.statements import COUNT, END_OTHERS, NOON, PUT, SLEEP, backend, count, put, q, running

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import DatabaseConflict, DatabaseUnavailable
-from moorage.sql.postgres import PostgresDatabase
-from moorage.sql.postgres_check import check_server
-from moorage.sql.postgres_connect import PoolLimits, PostgresSettings
+from moorage.sql.postgres.postgres_check import check_server
+from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
+from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
 from support.daemon import free_port
 from support.postgres import SYSTEM_USER, Postgres, migrated, settings_for

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from moorage.errors import DatabaseUnavailable
-from moorage.sql.postgres import PostgresDatabase
-from moorage.sql.postgres_connect import PoolLimits, PostgresSettings
+from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
+from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.postgres import Postgres, migrated, opened
 from unit.sql.statements import SLEEP, backend, count, put, q
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from moorage.sql.base import Query
+from moorage.sql.base import NamedQuery
 from moorage.sql.queries import load_queries
 
-Load = Callable[..., Mapping[str, Query]]
+Load = Callable[..., Mapping[str, NamedQuery]]
 
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Queries from files of these texts, by the end of their names."""
 
-    def load_texts(**texts: str) -> Mapping[str, Query]:
+    def load_texts(**texts: str) -> Mapping[str, NamedQuery]:
         package = f"queries_{tmp_path.name.replace('-', '_')}"
         folder = tmp_path / package
         folder.mkdir()
@@ -66,9 +66,9 @@ def test_a_dialect_may_have_words_of_its_own(load: Load) -> None:
         postgres="-- two --\nSELECT 'postgres';",
     )
     assert found == {
-        "one": Query("one", "SELECT 'sqlite'", "SELECT 1"),
-        "two": Query("two", "SELECT 2", "SELECT 'postgres'"),
-        "three": Query("three", "SELECT 3", ""),
+        "one": NamedQuery("one", "SELECT 'sqlite'", "SELECT 1"),
+        "two": NamedQuery("two", "SELECT 2", "SELECT 'postgres'"),
+        "three": NamedQuery("three", "SELECT 3", ""),
     }
 
 
@@ -79,8 +79,8 @@ def test_what_several_queries_say_is_said_once(load: Load) -> None:
         sqlite="-- two --\nSELECT {is_new} FROM a;",
     )
     assert found == {
-        "one": Query("one", "SELECT 1 FROM a WHERE (a.age < ?1)", "SELECT 1 FROM a WHERE (a.age < $1::bigint)"),
-        "two": Query("two", "SELECT (a.age < ?1) FROM a", "SELECT '{}'"),
+        "one": NamedQuery("one", "SELECT 1 FROM a WHERE (a.age < ?1)", "SELECT 1 FROM a WHERE (a.age < $1::bigint)"),
+        "two": NamedQuery("two", "SELECT (a.age < ?1) FROM a", "SELECT '{}'"),
     }
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import BackendError, DatabaseConflict, DatabaseUnavailable, StorageFull
-from moorage.sql import sqlite
-from moorage.sql.base import Query
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.base import NamedQuery
+from moorage.sql.sqlite import sqlite_database as sqlite
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from unit.sql.sqlite_files import PUT, PUT_LARGE, ids, opened, put, q, trace, writer
 
 LARGE = 1 << 20
@@ -162,7 +162,7 @@ async def test_no_room_is_said_and_nothing_of_the_transaction_is_kept(database: 
 
 @pytest.mark.parametrize("query", [PUT_LARGE, MANY_ROWS], ids=["a row", "many rows"])
 async def test_those_that_share_a_commit_with_one_without_room_are_told_the_truth(
-    database: SqliteDatabase, query: Query
+    database: SqliteDatabase, query: NamedQuery
 ) -> None:
     await put_rows(database, 1)
     limit_pages(database)

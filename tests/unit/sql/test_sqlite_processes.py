@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from moorage.sql.sqlite import SqliteDatabase
-from moorage.sql.write_ahead import bring_in
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
+from moorage.sql.sqlite.write_ahead import bring_in
 from unit.sql.sqlite_files import (
     PUT,
     count_up,

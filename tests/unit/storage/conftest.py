@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from unit.storage.disk import Disk
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from moorage.storage import paths
-from moorage.storage.atwork import Announcement, Work, others_at_work
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
+from moorage.storage.presence import Activity, Announcement, others_at_work
 from support.other_user import as_other_user, folder_for_all
 
 READ_ONLY, UNREADABLE = 0o444, 0o000
@@ -38,7 +38,7 @@ async def storage(root: Path) -> AsyncIterator[FilesystemDriver]:
     await made.close()
 
 
-def seen(root: Path, work: Work) -> list[str]:
+def seen(root: Path, work: Activity) -> list[str]:
     """Who is at work, as somebody who looks is told."""
 
     async def look() -> list[str]:
@@ -52,7 +52,7 @@ def seen(root: Path, work: Work) -> list[str]:
 
 
 async def announce(storage: FilesystemDriver, root: Path, mode: int) -> Announcement:
-    made = await Announcement.make(storage, Work.COLLECTING)
+    made = await Announcement.make(storage, Activity.COLLECTING)
     (root / made.path.lstrip("/")).chmod(mode)
     return made
 
@@ -60,13 +60,13 @@ async def announce(storage: FilesystemDriver, root: Path, mode: int) -> Announce
 @pytest.mark.usefixtures("folder")
 async def test_who_is_at_work_as_another_user_is_seen(storage: FilesystemDriver, root: Path) -> None:
     held = await announce(storage, root, READ_ONLY)
-    (said,) = as_other_user(seen, root, Work.COLLECTING)
+    (said,) = as_other_user(seen, root, Activity.COLLECTING)
     assert f"process {os.getpid()}" in said
     assert held.path.lstrip("/") in said
-    assert as_other_user(seen, root, Work.WRITING) == []
+    assert as_other_user(seen, root, Activity.WRITING) == []
     assert (root / held.path.lstrip("/")).exists()
     await held.close()
-    assert as_other_user(seen, root, Work.COLLECTING) == []
+    assert as_other_user(seen, root, Activity.COLLECTING) == []
     assert await storage.list(paths.LOCK_FILES) == []
 
 
@@ -78,7 +78,7 @@ def test_what_a_killed_process_of_another_user_left_is_nobody_whether_it_can_be_
     left.write_bytes(b"somebody process 1")
     left.chmod(READ_ONLY)
     folder.chmod(rights)
-    assert as_other_user(seen, root, Work.COLLECTING) == []
+    assert as_other_user(seen, root, Activity.COLLECTING) == []
     assert left.exists() is (rights == 0o555 or (rights == 0o1777 and os.geteuid() == 0))
     folder.chmod(0o777)
 
@@ -88,10 +88,10 @@ async def test_a_file_that_cannot_be_read_counts_as_held_and_the_message_says_wh
     storage: FilesystemDriver, root: Path
 ) -> None:
     held = await announce(storage, root, UNREADABLE)
-    (said,) = as_other_user(seen, root, Work.COLLECTING)
+    (said,) = as_other_user(seen, root, Activity.COLLECTING)
     path = held.path.lstrip("/")
     assert said == f"somebody unknown ({path}: Permission denied (EACCES); remove it if nobody is at work)"
-    assert as_other_user(seen, root, Work.WRITING) == []
+    assert as_other_user(seen, root, Activity.WRITING) == []
     await held.close()
 
 
@@ -100,8 +100,8 @@ async def test_whoever_looks_is_not_taken_for_somebody_at_work(storage: Filesyst
     left.touch()
     with left.open("rb") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
-        assert await others_at_work(storage, Work.WRITING) == []
+        assert await others_at_work(storage, Activity.WRITING) == []
         assert not left.exists()
-        made = await Announcement.make(storage, Work.WRITING)
-        assert len(await others_at_work(storage, Work.WRITING)) == 1
+        made = await Announcement.make(storage, Activity.WRITING)
+        assert len(await others_at_work(storage, Activity.WRITING)) == 1
     await made.close()

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from moorage.errors import BackendError, PathUnknown, StorageFull, StorageUnavailable
-from moorage.storage.files import as_storage_error
+from moorage.storage.system_calls import as_storage_error
 
 NUMBERS: list[tuple[int, type[BackendError], type[BackendError]]] = [
     # What the system says, what that is where something must exist, and where something should be made.

@@ -11,7 +11,7 @@ import pytest
 
 from contract.storage.conftest import temporaries_below
 from moorage.errors import PathUnknown, StorageFull, StorageUnavailable
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from unit.storage.disk import Disk, Killed
 
 BLOB = "/blobs/ab/abcd/data"

@@ -14,7 +14,7 @@ import pytest
 
 from contract.storage.conftest import open_files_below
 from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 
 MIB = 1 << 20
 

@@ -6,7 +6,7 @@ import pytest
 
 from moorage.errors import StorageUnavailable
 from moorage.storage import locks
-from moorage.storage.filesystem import FilesystemDriver
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.locks import FilesystemClaim, Lock, Locks
 from moorage.storage.memory import MemoryDriver
 

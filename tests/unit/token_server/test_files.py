@@ -8,7 +8,7 @@ import pytest
 from moorage.errors import ConfigurationError, Mistake
 from moorage.token_server.explaining import explain_all
 from moorage.token_server.serving import TokenServer
-from moorage.token_server.settings import Settings
+from moorage.token_server.settings import TokenServerSettings
 from unit.auth.test_passwords import hashed
 
 RULES = b"rules:\n- users: [ada]\n  repositories: ['app']\n  actions: [pull]\n"
@@ -27,7 +27,7 @@ def settings(tmp_path: Path) -> Path:
 
 def served(settings: Path) -> Sequence[Mistake]:
     with pytest.raises(ConfigurationError) as caught:
-        TokenServer(Settings.read(settings))
+        TokenServer(TokenServerSettings.read(settings))
     return caught.value.mistakes
 
 
@@ -62,5 +62,5 @@ def test_what_the_server_refuses_is_not_explained(settings: Path, name: str, con
 
 
 def test_what_the_server_takes_is_explained(settings: Path) -> None:
-    TokenServer(Settings.read(settings))
+    TokenServer(TokenServerSettings.read(settings))
     assert [answer.allowed for answer in explain_all(settings, "ada", ["repository:app:pull,push"])] == [True, False]

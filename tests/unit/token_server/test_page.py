@@ -5,7 +5,7 @@ from pathlib import Path
 
 from moorage.token_server.explaining import explain_all
 from moorage.token_server.rules import Rule
-from moorage.token_server.settings import Certificate, Settings
+from moorage.token_server.settings import Certificate, TokenServerSettings
 from support.token_server import hashed
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "token-server.md").read_text()
@@ -26,5 +26,5 @@ def test_the_files_of_the_page_give_the_answers_of_the_page(tmp_path: Path) -> N
 
 
 def test_every_key_is_on_the_page() -> None:
-    names = [*Settings.model_fields, *Certificate.model_fields, *Rule.model_fields]
+    names = [*TokenServerSettings.model_fields, *Certificate.model_fields, *Rule.model_fields]
     assert [name for name in names if f"`{name}`" not in PAGE] == []

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from moorage.config.backends import Database
-from moorage.sql.postgres_connect import PoolLimits, PostgresSettings
+from moorage.config.backends import DatabaseSection
+from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
 from moorage.wiring.postgres import postgres_settings
 
 PASSWORD = "a secret"
 
 
 def test_what_is_not_given_is_as_the_client_library_of_postgresql_has_it() -> None:
-    settings = postgres_settings(Database(host="db", dbname="registry"))
+    settings = postgres_settings(DatabaseSection(host="db", dbname="registry"))
     assert settings == PostgresSettings(host="db", dbname="registry", port=5432, sslmode="prefer")
     assert not settings.prepared_statements
 
@@ -28,7 +28,7 @@ def test_every_key_arrives() -> None:
         "draintimeout": "7s",
         "pool": {"maxidle": 3, "maxopen": 5, "maxlifetime": "1h", "maxidletime": "2m"},
     }
-    assert postgres_settings(Database.model_validate(given)) == PostgresSettings(
+    assert postgres_settings(DatabaseSection.model_validate(given)) == PostgresSettings(
         host="host",
         port=6432,
         user="user",
@@ -50,5 +50,5 @@ def test_every_key_arrives() -> None:
     ("pool", "kept"), [({}, None), ({"maxopen": 5}, None), ({"maxidle": 0}, 0), ({"maxidle": -1}, 0)]
 )
 def test_idle_connections_are_dropped_only_if_that_is_asked_for(pool: dict[str, int], kept: int | None) -> None:
-    database = Database.model_validate({"host": "db", "dbname": "registry", "pool": pool})
+    database = DatabaseSection.model_validate({"host": "db", "dbname": "registry", "pool": pool})
     assert postgres_settings(database).pool.max_idle == kept

@@ -3,15 +3,15 @@
 import asyncio
 
 from moorage.errors import NameUnknown
-from moorage.metadata.base import Catalogue, Page
-from moorage.metadata.sql.recording import QUERIES
+from moorage.metadata.base import CatalogueStore, Page
+from moorage.metadata.sql.journal_rows import QUERIES
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Database
 
 _BATCH = 1000
 
 
-class SqlCatalogue(Catalogue):
+class SqlCatalogue(CatalogueStore):
     """``repositories`` and ``tags``."""
 
     def __init__(self, database: Database) -> None:

@@ -10,20 +10,20 @@ from moorage.metadata.aside import in_turns
 from moorage.metadata.base import Page
 from moorage.metadata.details import (
     Configuration,
-    Details,
+    DetailStore,
     Image,
     Order,
-    Place,
     Referrer,
     RepositoryDetails,
     TagDetails,
     TagEntry,
     TagPage,
+    TagPosition,
     TagSelection,
     Times,
     platform_of,
 )
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Database, Row, Value, maybe_moment, moment
@@ -35,14 +35,14 @@ IMAGES_LIMIT = 10_000
 _QUERIES = load_queries("moorage.metadata.sql", "details")
 _LISTS = load_queries("moorage.metadata.sql", "tag_lists")
 
-_ENDS: Mapping[bool, Place] = {
-    False: Place("", datetime(1, 1, 2, tzinfo=UTC)),
-    True: Place("~", datetime(9999, 12, 30, tzinfo=UTC)),
+_ENDS: Mapping[bool, TagPosition] = {
+    False: TagPosition("", datetime(1, 1, 2, tzinfo=UTC)),
+    True: TagPosition("~", datetime(9999, 12, 30, tzinfo=UTC)),
 }
 """Before every tag and after it: no tag has a ``~``, which sorts after all that tags may have."""
 
 
-class SqlDetails(Details):
+class SqlDetails(DetailStore):
     """Reads, each by an index."""
 
     def __init__(self, database: Database) -> None:
@@ -122,13 +122,13 @@ class SqlDetails(Details):
                 await self.repository(name)
                 raise _tag_unknown(place.name)
             published_at = _entry(row).times.published_at
-        return _Walk(name, selection, Place(place.name, published_at), is_down=is_down)
+        return _Walk(name, selection, TagPosition(place.name, published_at), is_down=is_down)
 
 
 class _Walk:
     """From which place a list of tags is read, and which way."""
 
-    def __init__(self, name: RepositoryName, selection: TagSelection, place: Place, *, is_down: bool) -> None:
+    def __init__(self, name: RepositoryName, selection: TagSelection, place: TagPosition, *, is_down: bool) -> None:
         self._name = name
         self.path = name.text
         self._selection = selection
@@ -156,7 +156,7 @@ class _Walk:
 
     def turned(self, entry: TagEntry) -> "_Walk":
         """The other way, from *entry* on."""
-        place = Place(entry.name, entry.times.published_at)
+        place = TagPosition(entry.name, entry.times.published_at)
         return _Walk(self._name, self._selection, place, is_down=not self._is_down)
 
 

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from moorage.errors import NameUnknown
-from moorage.metadata.explanations import SHOWN_LIMIT, Explanation, Explanations, Holder, LastChange, Scheduled
+from moorage.metadata.explanations import SHOWN_LIMIT, Explanation, ExplanationStore, Holder, LastChange, Scheduled
+from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.metadata.sql.reviews import QUERIES as REVIEWS
-from moorage.metadata.sql.values import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql import clock
-from moorage.sql.base import Database, Query, Row, Value, maybe_moment, moment
+from moorage.sql.base import Database, NamedQuery, Row, Value, maybe_moment, moment
 from moorage.sql.queries import load_queries
 
 _QUERIES = load_queries("moorage.metadata.sql", "explanations")
 _ONE_MORE = SHOWN_LIMIT + 1
 
 
-class SqlExplanations(Explanations):
+class SqlExplanations(ExplanationStore):
     """Manifests, tags and blobs of one repository, with the queues and the journal."""
 
     def __init__(self, database: Database) -> None:
@@ -101,7 +101,7 @@ class SqlExplanations(Explanations):
             for identity, key, role, tag, is_deleted, due_at in shown
         ]
 
-    async def _is_needed(self, query: Query, identity: int) -> bool:
+    async def _is_needed(self, query: NamedQuery, identity: int) -> bool:
         return bool(await self._read(query, [identity]))
 
     async def _last_change(self, place: int, key: bytes) -> LastChange | None:
@@ -116,7 +116,7 @@ class SqlExplanations(Explanations):
     async def _all(self, query: str, *args: Value) -> Sequence[Row]:
         return await self._read(_QUERIES[query], *args)
 
-    async def _read(self, query: Query, *args: Value) -> Sequence[Row]:
+    async def _read(self, query: NamedQuery, *args: Value) -> Sequence[Row]:
         return await self._database.all(query, *args, heavy=True)
 
 

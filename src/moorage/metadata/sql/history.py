@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from moorage.errors import DatabaseConflict, NameUnknown, RequestUnknown, UndoConflict
 from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import (
-    Action,
-    Entry,
     Expected,
     Fate,
-    Filter,
-    History,
-    Outcome,
+    HistoryStore,
+    JournalAction,
+    JournalEntry,
+    JournalFilter,
+    PastTag,
     Published,
     PullFacts,
-    TagState,
     Target,
+    UndoOutcome,
 )
-from moorage.metadata.sql.changes import QUERIES, Place, Work
+from moorage.metadata.sql.digest_keys import digest_of
 from moorage.metadata.sql.undo import (
     EVER,
     Meant,
@@ -32,28 +32,28 @@ from moorage.metadata.sql.undo import (
     undo_request,
     undo_tag,
 )
-from moorage.metadata.sql.values import digest_of
+from moorage.metadata.sql.undo_transaction import QUERIES, BlobPlace, UndoTransaction
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
-from moorage.sql.base import Database, Row, Session, maybe_moment, moment
+from moorage.sql.base import Database, Row, Transaction, maybe_moment, moment
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _NEWEST = (1 << 63) - 1
-_TOOK_MANIFEST = frozenset({Action.TAG_MOVE, Action.TAG_DELETE, Action.MANIFEST_DELETE})
+_TOOK_MANIFEST = frozenset({JournalAction.TAG_MOVE, JournalAction.TAG_DELETE, JournalAction.MANIFEST_DELETE})
 
 
 class _Rehearsed(Exception):
     """The end of a dry run: the transaction is not kept."""
 
 
-class SqlHistory(History):
+class SqlHistory(HistoryStore):
     """The journal of a database."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._database = database
         self._clock = clock
 
-    async def entries(self, wanted: Filter, *, before: int | None, limit: int) -> Page[Entry]:
+    async def entries(self, wanted: JournalFilter, *, before: int | None, limit: int) -> Page[JournalEntry]:
         place_id = None if wanted.repository is None else await self._repository_id(wanted.repository)
         bounds = (before or _NEWEST, wanted.since or _NEVER, wanted.until or EVER, limit + 1)
         tag = None if wanted.tag is None else wanted.tag.text
@@ -68,18 +68,18 @@ class SqlHistory(History):
             rows = await self._database.all(QUERIES["entries_of_repository"], place_id, *bounds, heavy=heavy)
         return Page(await self._with_fates(rows[:limit]), more=len(rows) > limit)
 
-    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> TagState:
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
         place_id = await self._repository_id(name)
         if at is None:
             row = await self._database.first(QUERIES["tag_now"], place_id, tag.text)
             key = None if row is None else bytes(row[0])
         else:
-            key = await digest_at(self._database, Place(place_id, name.text), tag, at)
+            key = await digest_at(self._database, BlobPlace(place_id, name.text), tag, at)
         last = await self._database.all(QUERIES["last_change_of_tag"], place_id, tag.text, at or EVER, 0)
         changes = await self._with_fates(last)
         fates = await self._manifest_fates(place_id, [] if key is None else [key])
         is_live, fate = fates.get(key or b"", (False, Fate(is_restorable=False)))
-        return TagState(
+        return PastTag(
             digest=None if key is None else digest_of(key),
             is_pullable=is_live,
             fate=None if key is None else fate,
@@ -107,12 +107,12 @@ class SqlHistory(History):
         expected: Expected | None,
         cause: Cause,
         dry_run: bool = False,
-    ) -> Outcome:
+    ) -> UndoOutcome:
         async with self._undoing(name, dry_run=dry_run) as session:
-            place = Place(await repository_id(session, name), name.text)
+            place = BlobPlace(await repository_id(session, name), name.text)
             await hold(session, [place.id])
             said = await reason_of(session, place, tag, target)
-            work = Work(session, _said(cause, said), self._clock())
+            work = UndoTransaction(session, _said(cause, said), self._clock())
             await undo_tag(work, place, tag, target, expected=expected)
             if dry_run:
                 raise _Rehearsed
@@ -127,14 +127,14 @@ class SqlHistory(History):
         cause: Cause,
         partial: bool = False,
         dry_run: bool = False,
-    ) -> Outcome:
+    ) -> UndoOutcome:
         names = await self.touched(request_id, actor=actor, repository=repository)
         async with self._undoing(names[0], dry_run=dry_run) as session:
             place_id = None if repository is None else await repository_id(session, repository)
             meant = Meant(request_id, actor, place_id)
             rows = await session.all(QUERIES["repository_ids_of_request"], *meant)
             await hold(session, [row[0] for row in rows])
-            work = Work(session, _said(cause, f"undo of {request_id}"), self._clock())
+            work = UndoTransaction(session, _said(cause, f"undo of {request_id}"), self._clock())
             await undo_request(work, meant)
             settle(work, partial=partial)
             if dry_run:
@@ -156,17 +156,17 @@ class SqlHistory(History):
         texts = [tag.text for tag in tags]
         found: Sequence[str] = []
         async with self._undoing(name, dry_run=dry_run) as session:
-            place = Place(await repository_id(session, name), name.text)
+            place = BlobPlace(await repository_id(session, name), name.text)
             if texts:
                 await session.all(QUERIES["lock_repository"], place.id)
                 await session.all(QUERIES["lock_tags"], place.id, texts)
-                found = await Work(session, cause, self._clock()).drop_tags(place, texts)
+                found = await UndoTransaction(session, cause, self._clock()).drop_tags(place, texts)
             if dry_run:
                 raise _Rehearsed
         return [Tag(text) for text in found]
 
     @contextlib.asynccontextmanager
-    async def _undoing(self, name: RepositoryName, *, dry_run: bool) -> AsyncIterator[Session]:
+    async def _undoing(self, name: RepositoryName, *, dry_run: bool) -> AsyncIterator[Transaction]:
         with contextlib.ExitStack() as stack:
             if dry_run:
                 stack.enter_context(contextlib.suppress(_Rehearsed))
@@ -188,14 +188,14 @@ class SqlHistory(History):
         row = await self._database.first(QUERIES[query], place_id, what)
         return PullFacts() if row is None else PullFacts(int(row[0]), maybe_moment(row[1]))
 
-    async def _with_fates(self, rows: Sequence[Row]) -> list[Entry]:
+    async def _with_fates(self, rows: Sequence[Row]) -> list[JournalEntry]:
         manifests: dict[int, set[bytes]] = {}
         blobs: dict[int, set[bytes]] = {}
         for row in rows:
-            action = Action(row[5])
+            action = JournalAction(row[5])
             if row[9] is not None and action in _TOOK_MANIFEST:
                 manifests.setdefault(row[6], set()).add(bytes(row[9]))
-            elif action is Action.BLOB_DELETE:
+            elif action is JournalAction.BLOB_DELETE:
                 blobs.setdefault(row[6], set()).add(bytes(row[9]))
         fates: dict[tuple[int, str, bytes], Fate] = {}
         for place_id, keys in manifests.items():
@@ -221,13 +221,13 @@ def _said(cause: Cause, what: str) -> Cause:
     return Cause(cause.actor, cause.request_id, f"{what}: {cause.reason}" if cause.reason else what)
 
 
-def _entry(row: Row, fates: Mapping[tuple[int, str, bytes], Fate]) -> Entry:
+def _entry(row: Row, fates: Mapping[tuple[int, str, bytes], Fate]) -> JournalEntry:
     row_id, at, actor, request_id, reason, said, place_id, path, tag, before, after, detail = row
-    action, fate, names = Action(said), None, json.loads(detail) if detail else {}
-    if action in _TOOK_MANIFEST or action is Action.BLOB_DELETE:
-        kind = "blob" if action is Action.BLOB_DELETE else "manifest"
+    action, fate, names = JournalAction(said), None, json.loads(detail) if detail else {}
+    if action in _TOOK_MANIFEST or action is JournalAction.BLOB_DELETE:
+        kind = "blob" if action is JournalAction.BLOB_DELETE else "manifest"
         fate = fates.get((place_id, kind, bytes(before)), Fate(is_restorable=False))
-    return Entry(
+    return JournalEntry(
         id=row_id,
         at=moment(at),
         cause=Cause(actor, request_id, reason),
@@ -236,7 +236,7 @@ def _entry(row: Row, fates: Mapping[tuple[int, str, bytes], Fate]) -> Entry:
         tag=None if tag is None else Tag(tag),
         before=_digest(before),
         after=_digest(after),
-        renamed=(names["from"], names["to"]) if action is Action.REPOSITORY_RENAME else None,
+        renamed=(names["from"], names["to"]) if action is JournalAction.REPOSITORY_RENAME else None,
         fate=fate,
     )
 

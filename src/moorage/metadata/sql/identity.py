@@ -1,26 +1,15 @@
 """Names a database, so that storage can say to which one it belongs; and tells some of what it knows of storage."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 
+from moorage.metadata.database_half import DatabaseHalf
 from moorage.metadata.sql.integrity import SqlBlobRecords
-from moorage.oci.digests import Digest
-from moorage.sql.base import Database, Query, microseconds, moment
+from moorage.sql.base import Database, NamedQuery, microseconds, moment
 
 _SAMPLE = 100
 
 _TEXT = "SELECT applied_at FROM moorage_migrations WHERE phase = 'pre-deployment' ORDER BY name LIMIT 1"
-_BEGINNING = Query("beginning", _TEXT, _TEXT)
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseHalf:
-    """What the database says of the two halves of a registry."""
-
-    identity: str
-    some_blobs: Sequence[Digest]
-    """The first that it knows; none: it knows none."""
+_BEGINNING = NamedQuery("beginning", _TEXT, _TEXT)
 
 
 async def half_of(database: Database) -> DatabaseHalf:

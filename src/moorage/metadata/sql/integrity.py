@@ -8,19 +8,19 @@ from datetime import timedelta
 from moorage.errors import DatabaseConflict
 from moorage.metadata.integrity import (
     BlobRecord,
-    BlobRecords,
-    BlobRepairs,
+    BlobRecordStore,
+    BlobRepairStore,
     BlobRow,
     ManifestRecord,
-    ManifestRecords,
-    ManifestRepairs,
+    ManifestRecordStore,
+    ManifestRepairStore,
     Relations,
 )
 from moorage.metadata.reviews import CLAIM
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.sql import clock
-from moorage.sql.base import Database, Query, Row, Value, moment
+from moorage.sql.base import Database, NamedQuery, Row, Value, moment
 from moorage.sql.queries import load_queries
 
 QUERIES = load_queries("moorage.metadata.sql", "integrity")
@@ -29,7 +29,7 @@ _LIFE_BITS = 62
 """As a push draws it, so that no push takes a row of ours for the one that it made."""
 
 
-class SqlBlobRecords(BlobRecords):
+class SqlBlobRecords(BlobRecordStore):
     """``blobs`` and ``gc_blob_review_queue``."""
 
     def __init__(self, database: Database) -> None:
@@ -47,7 +47,7 @@ class SqlBlobRecords(BlobRecords):
         return {record.digest: record for record in records}
 
 
-class SqlBlobRepairs(BlobRepairs):
+class SqlBlobRepairs(BlobRepairStore):
     """The same, and the claims of garbage collection (see ``reviews.py``)."""
 
     def __init__(self, database: Database) -> None:
@@ -73,14 +73,14 @@ class SqlBlobRepairs(BlobRepairs):
     async def review(self, digest: Digest) -> None:
         await self._database.write(QUERIES["review_blob"], digest_key(digest), _new_life())
 
-    async def _change(self, query: Query, digest: Digest, *more: Value) -> bool:
+    async def _change(self, query: NamedQuery, digest: Digest, *more: Value) -> bool:
         async with self._database.transaction() as session:
             now = await clock.now(session)
             rows = await session.all(query, digest_key(digest), self._holder, now, *more)
         return bool(rows)
 
 
-class SqlManifestRecords(ManifestRecords):
+class SqlManifestRecords(ManifestRecordStore):
     """``manifests``, and what refers to what."""
 
     def __init__(self, database: Database) -> None:
@@ -101,7 +101,7 @@ class SqlManifestRecords(ManifestRecords):
         return found
 
 
-class SqlManifestRepairs(ManifestRepairs):
+class SqlManifestRepairs(ManifestRepairStore):
     """Rows that ``put_manifest`` should have written."""
 
     def __init__(self, database: Database) -> None:

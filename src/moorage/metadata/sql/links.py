@@ -5,12 +5,12 @@ import secrets
 from collections.abc import Collection, Mapping
 
 from moorage.errors import BeingRemoved, BlobReferenced, BlobUnknown
-from moorage.metadata.base import Cause, Expectation, LinkedBlob, Links
-from moorage.metadata.sql.recording import QUERIES, journal_row, now, portions_of_known, repository_id
-from moorage.metadata.sql.values import PORTION, digest_key, digest_of
+from moorage.metadata.base import Cause, Expectation, LinkedBlob, LinkStore
+from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
+from moorage.metadata.sql.journal_rows import QUERIES, journal_row, now, portions_of_known, repository_id
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
-from moorage.sql.base import Database, Session
+from moorage.sql.base import Database, Transaction
 
 _REMOVAL_PATIENCE_S = 10.0
 """How long a push waits for garbage collection to be done with the same digest."""
@@ -20,7 +20,7 @@ _NEEDING_SHOWN = 20
 """So many of the manifests that need a blob a refusal names."""
 
 
-class SqlLinks(Links):
+class SqlLinks(LinkStore):
     """``blobs`` and ``repository_blobs``. Whether the bytes are in storage is garbage collection's business."""
 
     def __init__(self, database: Database, *, puts_off: bool = True) -> None:
@@ -128,7 +128,7 @@ class SqlLinks(Links):
         return True
 
 
-async def _refuse_needed(session: Session, digest: Digest, *, blob_id: int, repository_id: int) -> None:
+async def _refuse_needed(session: Transaction, digest: Digest, *, blob_id: int, repository_id: int) -> None:
     """Refuse to take out a blob that a manifest needs, in a transaction that keeps new ones from doing so."""
     needing = await session.all(QUERIES["waiting_for_blob"], digest_key(digest), repository_id, _NEEDING_SHOWN)
     for query in ("needing_as_layer", "needing_as_config"):

@@ -6,20 +6,20 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from moorage.errors import DigestInvalid, ManifestReferenced, ManifestUnknown, NameUnknown, ReferencesUnknown
-from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, Manifests, Page
-from moorage.metadata.sql.putting import NewManifest, missing_of, put_step_by_step
-from moorage.metadata.sql.recording import QUERIES, journal_row, missing_of_known, now
-from moorage.metadata.sql.values import PORTION, digest_key, digest_of
+from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, ManifestStore, Page
+from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
+from moorage.metadata.sql.journal_rows import QUERIES, journal_row, missing_of_known, now
+from moorage.metadata.sql.manifest_writing import NewManifest, missing_of, put_step_by_step
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
 from moorage.oci.names import Reference, RepositoryName, Tag
-from moorage.sql.base import Database, Row, Session, Value
+from moorage.sql.base import Database, Row, Transaction, Value
 
 _INDEXES_SHOWN = 20
 """So many of the indexes that list a manifest a refusal names."""
 
 
-class SqlManifests(Manifests):
+class SqlManifests(ManifestStore):
     """``manifests``, ``layers``, ``manifest_references`` and ``tags``.
 
     A deleted manifest stays, with what it refers to, until garbage collection takes it: so it can come back.
@@ -188,7 +188,7 @@ def _page(rows: Sequence[Row], total: int, limit: int) -> Page[Descriptor]:
     return Page(found, more=total > len(found))
 
 
-async def _refuse_listed(session: Session, digest: Digest, *, row_id: int, repository_id: int) -> None:
+async def _refuse_listed(session: Transaction, digest: Digest, *, row_id: int, repository_id: int) -> None:
     """Refuse to delete a manifest that an index lists, in a transaction that keeps new ones from doing so."""
     arguments = (row_id, digest_key(digest), repository_id, _INDEXES_SHOWN)
     rows = await session.all(QUERIES["indexes_of_manifest"], *arguments)

@@ -1,8 +1,8 @@
 """How often, and when last, something was pulled; gathered in memory, written in batches."""
 
-from moorage.metadata.base import Pulls
-from moorage.metadata.sql.recording import QUERIES, now
-from moorage.metadata.sql.values import encoded_key
+from moorage.metadata.base import PullStore
+from moorage.metadata.sql.digest_keys import encoded_key
+from moorage.metadata.sql.journal_rows import QUERIES, now
 from moorage.oci.digests import Digest
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.sql.base import Database
@@ -11,7 +11,7 @@ _LIMIT = 50_000
 """Different pulls between two flushes; more are not counted, as memory must stay bounded."""
 
 
-class SqlPulls(Pulls):
+class SqlPulls(PullStore):
     """``pull_facts``."""
 
     def __init__(self, database: Database) -> None:

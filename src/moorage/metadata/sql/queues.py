@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from moorage.metadata.queues import FORECAST_LIMIT, Forecast, Freed, Progress, Queue, Queues, QueueState
+from moorage.metadata.queues import FORECAST_LIMIT, Forecast, Freed, Queue, QueueState, QueueStore, ReviewRate
 from moorage.sql import clock
 from moorage.sql.base import Database, Row, Value, maybe_moment
 from moorage.sql.queries import load_queries
@@ -14,7 +14,7 @@ _TIMES = 5
 """How many times a forecast is asked for; what fewer leave is filled up."""
 
 
-class SqlQueues(Queues):
+class SqlQueues(QueueStore):
     """``gc_blob_review_queue``, ``gc_manifest_review_queue`` and ``gc_progress``."""
 
     def __init__(self, database: Database) -> None:
@@ -40,11 +40,11 @@ class SqlQueues(Queues):
     async def due(self, queue: Queue) -> int:
         return int((await self._read(f"{queue}_due", await clock.now(self._database)))[0])
 
-    async def progress(self, queue: Queue, *, hours: int) -> Progress:
+    async def progress(self, queue: Queue, *, hours: int) -> ReviewRate:
         now = await clock.now(self._database)
         since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours)
         reviewed, removed, removed_bytes, failed = await self._read("progress", queue, since)
-        return Progress(
+        return ReviewRate(
             since=since, until=now, reviewed=reviewed, removed=removed, removed_bytes=removed_bytes, failed=failed
         )
 

@@ -15,15 +15,15 @@ from typing import Protocol
 
 from moorage.errors import DatabaseConflict, NameInvalid, NameUnknown, RenameConflict, TooManyRepositories
 from moorage.metadata.base import Cause
-from moorage.metadata.details import Renames
+from moorage.metadata.details import RenameStore
 from moorage.oci.names import NAME_LENGTH_LIMIT, RepositoryName
-from moorage.sql.base import Database, Query, Row, Session, Value
+from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 from moorage.sql.queries import load_queries
 
 _QUERIES = load_queries("moorage.metadata.sql", "renames")
 
 
-class SqlRenames(Renames):
+class SqlRenames(RenameStore):
     """Changes paths, and writes a row of the journal for each."""
 
     def __init__(self, database: Database) -> None:
@@ -49,15 +49,15 @@ class SqlRenames(Renames):
 class _Reads(Protocol):
     """A database, or a transaction in it."""
 
-    async def all(self, query: Query, *args: Value) -> Sequence[Row]: ...
+    async def all(self, query: NamedQuery, *args: Value) -> Sequence[Row]: ...
 
-    async def first(self, query: Query, *args: Value) -> Row | None: ...
+    async def first(self, query: NamedQuery, *args: Value) -> Row | None: ...
 
 
 async def _movable(
     reads: _Reads, name: RepositoryName, target: RepositoryName, *, limit: int, query: str
 ) -> Sequence[Row]:
-    """The id and path of every repository that is to move; see :meth:`Renames.rename` for what is refused."""
+    """The id and path of every repository that is to move; see :meth:`RenameStore.rename` for what is refused."""
     namespace = _namespace(name)
     if await reads.first(_QUERIES["has_namespace"], namespace) is None:
         msg = "there is no repository in this namespace"
@@ -79,7 +79,7 @@ async def _movable(
 
 
 async def _move(
-    session: Session, rows: Sequence[Row], name: RepositoryName, target: RepositoryName, *, cause: Cause
+    session: Transaction, rows: Sequence[Row], name: RepositoryName, target: RepositoryName, *, cause: Cause
 ) -> None:
     now, namespace = datetime.now(UTC), _namespace(target)
     if namespace != _namespace(name):

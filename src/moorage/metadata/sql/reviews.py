@@ -9,18 +9,18 @@ from moorage.metadata.queues import Queue
 from moorage.metadata.reviews import (
     CLAIM,
     CLAIM_MARGIN,
-    BlobReviews,
+    BlobReviewStore,
     Dropped,
     Judged,
-    ManifestReviews,
+    ManifestReviewStore,
     ManifestsReviewed,
     Review,
-    ReviewDelay,
+    ReviewDelayStore,
 )
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.sql import clock
-from moorage.sql.base import Database, Query, Session, maybe_moment, moment
+from moorage.sql.base import Database, NamedQuery, Transaction, maybe_moment, moment
 from moorage.sql.queries import load_queries
 
 QUERIES = load_queries("moorage.metadata.sql", "reviews")
@@ -29,7 +29,7 @@ BUSY_DELAY = timedelta(seconds=5)
 """After which what somebody else held is looked at again."""
 
 
-class SqlBlobReviews(BlobReviews):
+class SqlBlobReviews(BlobReviewStore):
     """``gc_blob_review_queue``, for one collector.
 
     A claim is a lease in the row and not a lock: no transaction stays open while bytes are removed, and expecting,
@@ -103,12 +103,12 @@ class SqlBlobReviews(BlobReviews):
         return await _next(self._database, QUERIES["next_blob"])
 
     async def _let_go(
-        self, session: Session, digests: Collection[Digest], at: datetime, *, attempts: int, error: str | None
+        self, session: Transaction, digests: Collection[Digest], at: datetime, *, attempts: int, error: str | None
     ) -> None:
         await session.all(QUERIES["put_off_blobs"], _keys(digests), self._holder, at, attempts, error)
 
 
-class SqlManifestReviews(ManifestReviews):
+class SqlManifestReviews(ManifestReviewStore):
     """``gc_manifest_review_queue``."""
 
     def __init__(self, database: Database) -> None:
@@ -146,7 +146,7 @@ class SqlManifestReviews(ManifestReviews):
         return await _next(self._database, QUERIES["next_manifest"])
 
 
-class SqlReviewDelay(ReviewDelay):
+class SqlReviewDelay(ReviewDelayStore):
     """``gc_review_after_defaults``."""
 
     def __init__(self, database: Database) -> None:
@@ -156,12 +156,12 @@ class SqlReviewDelay(ReviewDelay):
         return bool(await self._database.write(QUERIES["set_delay"], delay // timedelta(microseconds=1)))
 
 
-async def _now(session: Session) -> datetime:
+async def _now(session: Transaction) -> datetime:
     return await clock.now(session, QUERIES["now"])
 
 
 async def _note(
-    session: Session, queue: Queue, *, kept: int = 0, removed: int = 0, removed_bytes: int = 0, failed: int = 0
+    session: Transaction, queue: Queue, *, kept: int = 0, removed: int = 0, removed_bytes: int = 0, failed: int = 0
 ) -> None:
     """Add to what was done in this hour. The last statement of a transaction: others wait for the row."""
     reviewed = kept + removed + failed
@@ -170,11 +170,11 @@ async def _note(
         await session.all(QUERIES["note_progress"], hour, queue, reviewed, removed, removed_bytes, failed)
 
 
-async def _ids(session: Session, query: str, ids: Sequence[int]) -> set[int]:
+async def _ids(session: Transaction, query: str, ids: Sequence[int]) -> set[int]:
     return {row[0] for row in await session.all(QUERIES[query], ids)} if ids else set()
 
 
-async def _next(database: Database, query: Query) -> datetime | None:
+async def _next(database: Database, query: NamedQuery) -> datetime | None:
     row = await database.first(query)
     return None if row is None else maybe_moment(row[0])
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from moorage.metadata.rows import RowCounts
+from moorage.metadata.rows import RowCountStore
 from moorage.sql import clock
 from moorage.sql.base import Database
 from moorage.sql.queries import load_queries
@@ -11,7 +11,7 @@ _QUERIES = load_queries("moorage.metadata.sql", "rows")
 _OVERDUE = "_overdue"
 
 
-class SqlRowCounts(RowCounts):
+class SqlRowCounts(RowCountStore):
     """The review queues, and the migrations that were applied."""
 
     def __init__(self, database: Database) -> None:

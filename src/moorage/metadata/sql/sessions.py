@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from moorage.metadata.base import Sessions, UploadSession
-from moorage.metadata.sql.recording import QUERIES, now
+from moorage.metadata.base import SessionStore, UploadSession
+from moorage.metadata.sql.journal_rows import QUERIES, now
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database, moment
 
 _LIMIT = 50_000
 
 
-class SqlSessions(Sessions):
+class SqlSessions(SessionStore):
     """``uploads``."""
 
     def __init__(self, database: Database) -> None:

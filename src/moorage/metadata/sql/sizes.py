@@ -1,6 +1,6 @@
 """How much the images of repositories need, from the database."""
 
-from moorage.metadata.details import Sizes
+from moorage.metadata.details import SizeStore
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database
 from moorage.sql.queries import load_queries
@@ -8,7 +8,7 @@ from moorage.sql.queries import load_queries
 _QUERIES = load_queries("moorage.metadata.sql", "sizes")
 
 
-class SqlSizes(Sizes):
+class SqlSizes(SizeStore):
     """Sums over rows, beside the event loop."""
 
     def __init__(self, database: Database) -> None:

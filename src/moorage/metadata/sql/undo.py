@@ -19,18 +19,18 @@ from moorage.errors import (
     RequestUnknown,
     UndoConflict,
 )
-from moorage.metadata.history import Action, AsOf, Expected, Obstacle, Steps, Target
-from moorage.metadata.sql.changes import BATCH, QUERIES, Place, TagStep, Work
-from moorage.metadata.sql.values import digest_key, digest_of
+from moorage.metadata.history import AsOf, Expected, JournalAction, Target, UndoObstacle, UndoSteps
+from moorage.metadata.sql.digest_keys import digest_key, digest_of
+from moorage.metadata.sql.undo_transaction import BATCH, QUERIES, BlobPlace, TagStep, UndoTransaction
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
-from moorage.sql.base import Reads, Row, Session, moment
+from moorage.sql.base import Reads, Row, Transaction, moment
 
 EVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UndoStep:
     """What a request did to one thing: what it found, and what it left. Names of repositories are bytes here too."""
 
     id: int
@@ -48,10 +48,10 @@ class _Repeated(NamedTuple):
 
 
 _Key = tuple[int, str, str | None, bytes | None]
-_Pass = Callable[[Work, Place, Sequence[Step]], Awaitable[None]]
+_Pass = Callable[[UndoTransaction, BlobPlace, Sequence[UndoStep]], Awaitable[None]]
 
 
-async def repository_id(session: Session, name: RepositoryName) -> int:
+async def repository_id(session: Transaction, name: RepositoryName) -> int:
     """The id of a repository.
 
     Raises:
@@ -64,7 +64,7 @@ async def repository_id(session: Session, name: RepositoryName) -> int:
     return int(row[0])
 
 
-async def hold(session: Session, repositories: Sequence[int]) -> None:
+async def hold(session: Transaction, repositories: Sequence[int]) -> None:
     """Keep everybody else from changing these repositories until the transaction has ended."""
     await session.all(QUERIES["hold_repositories"], sorted(repositories))
 
@@ -77,18 +77,18 @@ class Meant(NamedTuple):
     place_id: int | None
 
 
-async def undo_request(work: Work, meant: Meant) -> None:
+async def undo_request(work: UndoTransaction, meant: Meant) -> None:
     """Take back what a request did, as far as nothing is in the way; see :meth:`History.undo_request`."""
     newest = (await work.session.all(QUERIES["newest_of_request"], *meant))[0][0]
     if newest is None:
         msg = "no change was made by a request of this id"
         raise RequestUnknown(msg, request=meant.request_id)
     repeated = await _repeated(work.session, meant)
-    sample: Step | None = None
+    sample: UndoStep | None = None
     for kind, actions, take_back in _PASSES:
         source = _Source(meant, newest, kind, [action.value for action in actions])
         async for steps in _pages(work, source, repeated):
-            by_repository: dict[int, list[Step]] = {}
+            by_repository: dict[int, list[UndoStep]] = {}
             for step in steps:
                 by_repository.setdefault(step.repository_id, []).append(step)
                 sample = sample or step
@@ -103,7 +103,9 @@ async def undo_request(work: Work, meant: Meant) -> None:
         raise await _already_undone(work.session, meant.request_id, sample)
 
 
-async def undo_tag(work: Work, place: Place, tag: Tag, target: Target, *, expected: Expected | None) -> None:
+async def undo_tag(
+    work: UndoTransaction, place: BlobPlace, tag: Tag, target: Target, *, expected: Expected | None
+) -> None:
     """Take a tag back; see :meth:`History.undo_tag`."""
     now = (await work.tags_now(place, [tag.text])).get(tag.text)
     if expected is not None and now != (None if expected.digest is None else digest_key(expected.digest)):
@@ -119,13 +121,13 @@ async def undo_tag(work: Work, place: Place, tag: Tag, target: Target, *, expect
         raise await _tag_gone(work.session, place, tag, wanted)
 
 
-async def reason_of(session: Session, place: Place, tag: Tag, target: Target) -> str:
+async def reason_of(session: Transaction, place: BlobPlace, tag: Tag, target: Target) -> str:
     """What the journal says of an undo of a tag."""
     match target:
-        case Steps(count=1):
+        case UndoSteps(count=1):
             row = await session.first(QUERIES["last_change_of_tag"], place.id, tag.text, EVER, 0)
             return "" if row is None else f"undo of {row[3]}"
-        case Steps(count=count):
+        case UndoSteps(count=count):
             return f"undo of the last {count} changes of the tag"
         case AsOf(at=at):
             return f"back to what it was at {at.isoformat()}"
@@ -133,7 +135,7 @@ async def reason_of(session: Session, place: Place, tag: Tag, target: Target) ->
             return f"back to {target}"
 
 
-def settle(work: Work, *, partial: bool) -> None:
+def settle(work: UndoTransaction, *, partial: bool) -> None:
     """End a transaction that something stands in the way of.
 
     Raises:
@@ -157,15 +159,15 @@ def _things(count: int) -> str:
     return "1 thing" if count == 1 else f"{count} things"
 
 
-async def _restore_manifests(work: Work, place: Place, steps: Sequence[Step]) -> None:
+async def _restore_manifests(work: UndoTransaction, place: BlobPlace, steps: Sequence[UndoStep]) -> None:
     await work.restore_manifests(place, {step.before for step in steps if step.before is not None})
 
 
-async def _restore_blobs(work: Work, place: Place, steps: Sequence[Step]) -> None:
+async def _restore_blobs(work: UndoTransaction, place: BlobPlace, steps: Sequence[UndoStep]) -> None:
     await work.restore_blobs(place, {step.before for step in steps if step.before is not None})
 
 
-async def _set_tags(work: Work, place: Place, steps: Sequence[Step]) -> None:
+async def _set_tags(work: UndoTransaction, place: BlobPlace, steps: Sequence[UndoStep]) -> None:
     found = await work.tags_now(place, [step.tag for step in steps if step.tag is not None])
     fit: list[TagStep] = []
     for step in steps:
@@ -178,30 +180,30 @@ async def _set_tags(work: Work, place: Place, steps: Sequence[Step]) -> None:
         else:
             shown = None if now is None else str(digest_of(now))
             message = "it was deleted since" if now is None else f"it was moved since and points to {shown}"
-            work.obstruct(Obstacle(place.path, "tag", name, "changed", message, shown))
+            work.obstruct(UndoObstacle(place.path, "tag", name, "changed", message, shown))
     await work.set_tags(place, fit)
 
 
-async def _remove_manifests(work: Work, place: Place, steps: Sequence[Step]) -> None:
+async def _remove_manifests(work: UndoTransaction, place: BlobPlace, steps: Sequence[UndoStep]) -> None:
     await work.remove_manifests(place, {step.after for step in steps if step.after is not None})
 
 
-async def _remove_blobs(work: Work, place: Place, steps: Sequence[Step]) -> None:
+async def _remove_blobs(work: UndoTransaction, place: BlobPlace, steps: Sequence[UndoStep]) -> None:
     await work.remove_blobs(place, {step.after for step in steps if step.after is not None})
 
 
-async def _rename(work: Work, place: Place, steps: Sequence[Step]) -> None:
+async def _rename(work: UndoTransaction, place: BlobPlace, steps: Sequence[UndoStep]) -> None:
     for step in steps:
         await work.rename(place, before=(step.before or b"").decode(), after=(step.after or b"").decode())
 
 
-_PASSES: Sequence[tuple[str, Sequence[Action], _Pass]] = (
-    ("man", (Action.MANIFEST_DELETE,), _restore_manifests),
-    ("blo", (Action.BLOB_DELETE,), _restore_blobs),
-    ("tag", (Action.TAG_CREATE, Action.TAG_MOVE, Action.TAG_DELETE), _set_tags),
-    ("man", (Action.MANIFEST_CREATE, Action.MANIFEST_RESTORE), _remove_manifests),
-    ("blo", (Action.BLOB_RESTORE,), _remove_blobs),
-    ("rep", (Action.REPOSITORY_RENAME,), _rename),
+_PASSES: Sequence[tuple[str, Sequence[JournalAction], _Pass]] = (
+    ("man", (JournalAction.MANIFEST_DELETE,), _restore_manifests),
+    ("blo", (JournalAction.BLOB_DELETE,), _restore_blobs),
+    ("tag", (JournalAction.TAG_CREATE, JournalAction.TAG_MOVE, JournalAction.TAG_DELETE), _set_tags),
+    ("man", (JournalAction.MANIFEST_CREATE, JournalAction.MANIFEST_RESTORE), _remove_manifests),
+    ("blo", (JournalAction.BLOB_RESTORE,), _remove_blobs),
+    ("rep", (JournalAction.REPOSITORY_RENAME,), _rename),
 )
 """What is needed comes back before what needs it, and goes after it."""
 
@@ -217,7 +219,9 @@ class _Source:
     actions: Sequence[str]
 
 
-async def _pages(work: Work, source: _Source, repeated: Mapping[_Key, _Repeated]) -> AsyncIterator[list[Step]]:
+async def _pages(
+    work: UndoTransaction, source: _Source, repeated: Mapping[_Key, _Repeated]
+) -> AsyncIterator[list[UndoStep]]:
     last = source.newest + 1
     while True:
         arguments = (*source.meant, last, source.actions, BATCH)
@@ -231,16 +235,16 @@ async def _pages(work: Work, source: _Source, repeated: Mapping[_Key, _Repeated]
         last = rows[-1][0]
 
 
-def _step(row: Row, kind: str, repeated: Mapping[_Key, _Repeated]) -> Step | None:
+def _step(row: Row, kind: str, repeated: Mapping[_Key, _Repeated]) -> UndoStep | None:
     row_id, place_id, tag, before, after, detail = row
     found = repeated.get((place_id, kind, tag, None if tag is not None else _bytes(before) or _bytes(after)))
     if found is not None and found.last_id != row_id:
         return None
     first, last = _states(before, after, detail)
-    return Step(row_id, place_id, tag, first if found is None else found.before, last)
+    return UndoStep(row_id, place_id, tag, first if found is None else found.before, last)
 
 
-async def _repeated(session: Session, meant: Meant) -> Mapping[_Key, _Repeated]:
+async def _repeated(session: Transaction, meant: Meant) -> Mapping[_Key, _Repeated]:
     found = {}
     rows = await session.all(QUERIES["repeated"], *meant)
     for place_id, kind, tag, digest, last_id, before, detail in rows:
@@ -260,12 +264,12 @@ def _bytes(value: bytes | None) -> bytes | None:
     return None if value is None else bytes(value)
 
 
-def _obstruct_lost(work: Work, steps: Sequence[Step]) -> None:
+def _obstruct_lost(work: UndoTransaction, steps: Sequence[UndoStep]) -> None:
     for step in steps:
-        work.obstruct(Obstacle("", "repository", step.tag or "", "gone", "its repository is gone"))
+        work.obstruct(UndoObstacle("", "repository", step.tag or "", "gone", "its repository is gone"))
 
 
-async def _wanted(session: Session, place: Place, tag: Tag, target: Target) -> bytes | None:
+async def _wanted(session: Transaction, place: BlobPlace, tag: Tag, target: Target) -> bytes | None:
     """What a tag shall point to.
 
     Raises:
@@ -281,7 +285,7 @@ async def _wanted(session: Session, place: Place, tag: Tag, target: Target) -> b
             raise ManifestUnknown(msg, name=place.path, digest=str(target))
         case AsOf(at=at):
             return await digest_at(session, place, tag, at)
-        case Steps(count=count):
+        case UndoSteps(count=count):
             row = await session.first(QUERIES["last_change_of_tag"], place.id, tag.text, EVER, count - 1)
             if row is None:
                 few = "has no change" if count == 1 else f"has fewer than {count} changes"
@@ -290,7 +294,7 @@ async def _wanted(session: Session, place: Place, tag: Tag, target: Target) -> b
             return _bytes(row[9])
 
 
-async def digest_at(session: Reads, place: Place, tag: Tag, at: datetime) -> bytes | None:
+async def digest_at(session: Reads, place: BlobPlace, tag: Tag, at: datetime) -> bytes | None:
     """What a tag pointed to at a time, as far as the journal tells."""
     row = await session.first(QUERIES["last_change_of_tag"], place.id, tag.text, at, 0)
     if row is not None:
@@ -301,16 +305,16 @@ async def digest_at(session: Reads, place: Place, tag: Tag, at: datetime) -> byt
     return None if row is None else _bytes(row[0])
 
 
-_REVIEWS = {Action.TAG_MOVE: "tag_switch", Action.TAG_DELETE: "tag_delete"}
+_REVIEWS = {JournalAction.TAG_MOVE: "tag_switch", JournalAction.TAG_DELETE: "tag_delete"}
 
 
-async def _tag_gone(session: Session, place: Place, tag: Tag, digest: bytes) -> ContentGone:
+async def _tag_gone(session: Transaction, place: BlobPlace, tag: Tag, digest: bytes) -> ContentGone:
     text, detail = str(digest_of(digest)), {"digest": str(digest_of(digest))}
     row = await session.first(QUERIES["removal_of_tag_target"], place.id, tag.text, digest)
     if row is None:
         return ContentGone(f"garbage collection has taken the manifest {text}", **detail)
     removed_at = moment(row[0])
-    delay = await session.first(QUERIES["review_delay"], _REVIEWS[Action(row[1])])
+    delay = await session.first(QUERIES["review_delay"], _REVIEWS[JournalAction(row[1])])
     could_go_at = removed_at + timedelta(microseconds=0 if delay is None else delay[0])
     msg = (
         f"garbage collection has taken the manifest {text}: the tag left it at {removed_at.isoformat()}, "
@@ -319,7 +323,7 @@ async def _tag_gone(session: Session, place: Place, tag: Tag, digest: bytes) -> 
     return ContentGone(msg, **detail, left_at=removed_at.isoformat(), could_go_at=could_go_at.isoformat())
 
 
-async def _already_undone(session: Session, request_id: str, sample: Step | None) -> AlreadyUndone:
+async def _already_undone(session: Transaction, request_id: str, sample: UndoStep | None) -> AlreadyUndone:
     detail: dict[str, object] = {"request": request_id}
     if sample is not None and sample.tag is not None:
         row = await session.first(QUERIES["last_change_of_tag"], sample.repository_id, sample.tag, EVER, 0)

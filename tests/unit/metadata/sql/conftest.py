@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from moorage.metadata.sql.migrations.chains import Chains
-from moorage.metadata.sql.migrator import Where
+from moorage.metadata.schema.chains import Chains
+from moorage.metadata.schema.migrator import Where
 from support.migrations import DIALECTS, three_and_one
 from support.postgres import Postgres, settings_for
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from moorage.errors import ConfigurationError, DatabaseUnavailable
-from moorage.metadata.sql import migrator
-from moorage.metadata.sql.migrations import sqlite
-from moorage.metadata.sql.migrations.chains import CHAINS, Chains, Migration, MigrationFailed, Step
-from moorage.metadata.sql.migrations.plan import Wish
-from moorage.metadata.sql.migrator import Where
-from moorage.metadata.sql.schema import migrate_sqlite
+from moorage.errors import ConfigurationError, DatabaseUnavailable, MigrationFailed
+from moorage.metadata.schema import migrator
+from moorage.metadata.schema import sqlite_migrations as sqlite
+from moorage.metadata.schema.chains import CHAINS, Chains, ChainStep, Migration
+from moorage.metadata.schema.migration_plan import Wish
+from moorage.metadata.schema.migrator import Where
+from moorage.metadata.schema.schema_version import migrate_sqlite
 from support.migrations import (
     DIALECTS,
     MIGRATE,
@@ -50,7 +50,7 @@ PAUSE = {
 """Long enough for all of them to be in the middle of it, if nothing keeps them from that."""
 
 
-def named(steps: Sequence[Step]) -> list[str]:
+def named(steps: Sequence[ChainStep]) -> list[str]:
     return [step.migration.name for step in steps]
 
 
@@ -142,7 +142,7 @@ async def test_a_plan_that_time_has_overtaken_does_no_harm(where: Where, chains:
     await migrator.down(where, plan, chains=chains)
     assert (await migrator.down(where, plan, chains=chains)).steps == []
     with pytest.raises(MigrationFailed, match="not the turn of migration 0001_words"):
-        await migrator.down(where, [Step("pre-deployment", chains.pre.migrations[0])], chains=chains)
+        await migrator.down(where, [ChainStep("pre-deployment", chains.pre.migrations[0])], chains=chains)
     assert await applied(where, chains) == ["0001_words", "0002_lengths", "0001_index"]
 
 
@@ -279,7 +279,7 @@ def test_an_embedded_database_goes_on_where_it_was(chains: Chains, tmp_path: Pat
 
 def test_processes_that_start_at_once_make_one_database(chains: Chains, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from moorage.metadata.sql.schema import migrate_sqlite\n"
+        "import sys; from pathlib import Path; from moorage.metadata.schema.schema_version import migrate_sqlite\n"
         "from support.migrations import three_and_one\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "print(len(migrate_sqlite(Path(sys.argv[1]), three_and_one(Path(sys.argv[2])))))"
@@ -343,7 +343,8 @@ async def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_start_imports_no_migration_tool(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from moorage.metadata.sql.schema import check, migrate_sqlite\n"
+        "import sys; from pathlib import Path\n"
+        "from moorage.metadata.schema.schema_version import check, migrate_sqlite\n"
         "migrate_sqlite(Path(sys.argv[1])); migrate_sqlite(Path(sys.argv[1]))\n"
         "print(sorted({'alembic', 'sqlalchemy', 'asyncpg'} & set(sys.modules)))"
     )

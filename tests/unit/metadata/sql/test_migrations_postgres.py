@@ -8,13 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from moorage.errors import ConfigurationError, DatabaseUnavailable
-from moorage.metadata.sql import migrator
-from moorage.metadata.sql.migrations import postgres as migrations
-from moorage.metadata.sql.migrations.chains import Chains, Migration, MigrationFailed, Step
-from moorage.metadata.sql.migrations.plan import Wish
-from moorage.metadata.sql.migrations.postgres import Patience
-from moorage.sql.postgres_connect import PostgresSettings
+from moorage.errors import ConfigurationError, DatabaseUnavailable, MigrationFailed
+from moorage.metadata.schema import migrator
+from moorage.metadata.schema import postgres_migrations as migrations
+from moorage.metadata.schema.chains import Chains, ChainStep, Migration
+from moorage.metadata.schema.migration_plan import Wish
+from moorage.metadata.schema.postgres_migrations import Patience
+from moorage.sql.postgres.postgres_connect import PostgresSettings
 from support.daemon import free_port
 from support.migrations import knowing, names, rows, with_more, write
 from support.postgres import Postgres, settings_for
@@ -82,7 +82,7 @@ async def test_one_outside_a_transaction_that_fails_is_run_again_from_its_beginn
 
 async def test_a_locked_table_is_asked_for_again_until_it_is_free(where: PostgresSettings, chains: Chains) -> None:
     await migrator.up(where, Wish(), chains=knowing(chains, 1, 0))
-    step = Step("pre-deployment", chains.pre.migrations[1])
+    step = ChainStep("pre-deployment", chains.pre.migrations[1])
     other = await connect(where)
     try:
         transaction = other.transaction()

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from moorage.metadata.base import Cause
+from moorage.metadata.schema.schema_version import migrate_sqlite
 from moorage.metadata.sql.catalogue import SqlCatalogue
 from moorage.metadata.sql.manifests import SqlManifests
 from moorage.metadata.sql.pulls import SqlPulls
-from moorage.metadata.sql.schema import migrate_sqlite
 from moorage.metadata.sql.sessions import SqlSessions
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import StoredManifest, parse
 from moorage.oci.names import RepositoryName, Tag
-from moorage.sql.base import Query, moment
-from moorage.sql.sqlite import SqliteDatabase
+from moorage.sql.base import NamedQuery, moment
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from support.images import image
 
 NAME = RepositoryName("a/b")
@@ -78,7 +78,7 @@ async def cut_short(flush: "asyncio.Task[None]", disk: SlowDisk) -> None:
 
 
 async def facts(database: SqliteDatabase) -> list[tuple[int, int]]:
-    rows = await database.all(Query("test", "SELECT pulls, last_pulled_at FROM pull_facts", ""))
+    rows = await database.all(NamedQuery("test", "SELECT pulls, last_pulled_at FROM pull_facts", ""))
     return [(row[0], row[1]) for row in rows]
 
 
@@ -123,7 +123,7 @@ async def test_sessions_of_a_flush_that_was_cut_short_are_known_once(
         sessions.note(NAME, name)
     await cut_short(asyncio.create_task(sessions.flush()), disk)
     await sessions.flush()
-    found = await database.all(Query("test", "SELECT id FROM uploads ORDER BY id", ""))
+    found = await database.all(NamedQuery("test", "SELECT id FROM uploads ORDER BY id", ""))
     assert found == [("s1",), ("s2",)]
 
 

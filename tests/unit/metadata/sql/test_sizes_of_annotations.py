@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contract.metadata.pushing import NAME, NOBODY
-from moorage.metadata.sql import migrator
+from moorage.metadata.schema import migrator
+from moorage.metadata.schema.chains import CHAINS
+from moorage.metadata.schema.migration_plan import Wish
+from moorage.metadata.schema.migrator import Where
 from moorage.metadata.sql.manifests import SqlManifests
-from moorage.metadata.sql.migrations.chains import CHAINS
-from moorage.metadata.sql.migrations.plan import Wish
-from moorage.metadata.sql.migrator import Where
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import StoredManifest, parse
 from support.images import Content, artifact, image

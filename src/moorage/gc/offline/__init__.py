@@ -1,0 +1,1 @@
+"""Offline garbage collection: mark all that is used, then sweep the rest."""

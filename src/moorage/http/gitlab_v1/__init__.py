@@ -1,0 +1,1 @@
+"""GitLab's API below ``/gitlab/v1/``."""

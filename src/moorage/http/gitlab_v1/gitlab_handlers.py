@@ -1,0 +1,222 @@
+"""GitLab's API, ``/gitlab/v1/``: details of repositories and tags, lists, statistics.
+
+It is there with a metadata database only; without one, 404 says so.
+
+Source: GitLab features V1A-001 to V1A-031.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from moorage import __version__
+from moorage.auth.access import STATISTICS, Access, Action
+from moorage.core.details import Details, Extent
+from moorage.errors import PathTagInvalid, QueryValueInvalid, TagInvalid, TagUnknown
+from moorage.http.call import Call
+from moorage.http.gitlab_v1 import gitlab_parameters as parameters
+from moorage.http.gitlab_v1 import gitlab_shapes as shapes
+from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
+from moorage.http.responses import Response
+from moorage.http.routes import Endpoint
+from moorage.metadata.aside import in_turns
+from moorage.metadata.details import Referrer, TagEntry, TagPage, TagSelection
+from moorage.oci.digests import Digest
+from moorage.oci.names import Tag
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+GITLAB = frozenset(endpoint for endpoint in Endpoint if endpoint.name.startswith("GITLAB_"))
+"""The endpoints of this API."""
+
+_VERSION = {"Gitlab-Container-Registry-Version": __version__}
+
+
+class GitLabHandlers:
+    """Everything below ``/gitlab/v1/``."""
+
+    def __init__(self, details: Details, renames: RenameHandler) -> None:
+        self._details = details
+        self._renames = renames
+
+    @property
+    def routes(self) -> Mapping[Endpoint, Mapping[str, Handler]]:
+        """The handler of each endpoint and method."""
+        reads = {
+            Endpoint.GITLAB_BASE: self.base,
+            Endpoint.GITLAB_REPOSITORY: self.repository,
+            Endpoint.GITLAB_TAG: self.tag,
+            Endpoint.GITLAB_TAGS: self.tags,
+            Endpoint.GITLAB_REPOSITORIES: self.repositories,
+            Endpoint.GITLAB_STATISTICS: self.statistics,
+            Endpoint.GITLAB_UNSLASHED: self.redirect,
+        }
+        writes: Mapping[Endpoint, Mapping[str, Handler]] = {
+            Endpoint.GITLAB_REPOSITORY: {"PATCH": self._renames.rename},
+            Endpoint.GITLAB_UNSLASHED: {"PATCH": self.redirect},
+        }
+        return {key: {"GET": read, "HEAD": read, **writes.get(key, {})} for key, read in reads.items()}
+
+    async def base(self, call: Call) -> Response:
+        """``GET /gitlab/v1/``: this registry has this API."""
+        del call
+        return _answer({}, **_VERSION)
+
+    async def redirect(self, call: Call) -> Response:
+        """Send the client to the same path with a slash at its end."""
+        _, mark, query = call.request.raw_path.partition("?")
+        return Response(301, {"Location": f"{call.path}/{mark}{query}"})
+
+    async def repository(self, call: Call) -> Response:
+        """Answer with what is known of a repository; with its size if asked."""
+        extent = parameters.extent(call.query.first("size"))
+        return _answer(shapes.described(await self._details.repository(call.name, extent=extent)))
+
+    async def tag(self, call: Call) -> Response:
+        """Everything about one tag: its image, what an index refers to, configurations with their platforms."""
+        try:
+            tag = Tag.parse(call.target)
+        except TagInvalid as exc:
+            raise PathTagInvalid(exc.message, **exc.detail) from None
+        return _answer(shapes.tag_details(call.name.text, await self._details.tag(call.name, tag)))
+
+    async def tags(self, call: Call) -> Response:
+        """Tags of a repository with their details, in pages that lead both ways."""
+        asked = _tags_asked(call)
+        if asked.exact:
+            found = await self._details.tag_entry(call.name, asked.exact)
+            page = TagPage([] if found is None else [found], has_before=False, has_after=False)
+        else:
+            page = await self._page(call, asked)
+        referrers: Mapping[Digest, Sequence[Referrer]] = {}
+        if asked.with_referrers:
+            digests = [entry.digest for entry in page.items]
+            referrers = await self._details.referrers(call.name, digests, artifact_types=asked.referrer_types)
+        body = [shapes.tag_entry(entry, referrers.get(entry.digest, ())) async for entry in in_turns(page.items)]
+        return _answer(body, **_links(call, asked, page))
+
+    async def repositories(self, call: Call) -> Response:
+        """Repositories that have a tag, at a path and below it, by name."""
+        limit, last = parameters.limit(call.query.first("n")), call.query.first("last")
+        after = "" if last is None else parameters.holding_a_tag(last, "last")
+        page = await self._details.repositories(call.name, after=after, limit=limit)
+        headers = {}
+        # GitLab's registry gives a link whenever a page is full, also where nothing follows.
+        if len(page.items) == limit:
+            headers["Link"] = _link(call, {"last": page.items[-1].name.text, "n": str(limit)}, "next")
+        return _answer([shapes.listed(item) for item in page.items], **headers)
+
+    async def statistics(self, call: Call) -> Response:
+        """Answer with this version, and with what it can do besides what the specification asks for."""
+        del call
+        release = {"ext_features": "tag_delete", "version": f"v{__version__}"}
+        return _answer({"release": release, "database": {"enabled": True}})
+
+    async def _page(self, call: Call, asked: "_TagsAsked") -> TagPage:
+        try:
+            return await self._details.tags(call.name, asked.selection)
+        except TagUnknown as exc:
+            msg = "a list by time goes on from a tag that is there, or from a moment and a tag"
+            raise QueryValueInvalid(msg, **exc.detail) from None
+
+
+def routes_without_database() -> Mapping[Endpoint, Mapping[str, Handler]]:
+    """Return :attr:`GitLabHandlers.routes` for a registry without a metadata database: 404 for all."""
+    return {key: {"GET": _absent, "HEAD": _absent, "PATCH": _absent} for key in Endpoint if key in GITLAB}
+
+
+def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access] | None:
+    """Return the access that a request needs; None: it needs nothing, not even credentials.
+
+    Source: GitLab features V1A-028; GitLab's specification of this API, Authentication.
+    """
+    if endpoint is Endpoint.GITLAB_UNSLASHED:
+        return None
+    if endpoint is Endpoint.GITLAB_BASE:
+        return ()
+    if endpoint is Endpoint.GITLAB_STATISTICS:
+        return (STATISTICS,)
+    is_rename = call.request.method == "PATCH"
+    access = Access.repository(call.name, Action.PULL, *([Action.PUSH] if is_rename else []))
+    is_sized = call.query.first("size") == Extent.SELF_WITH_DESCENDANTS.value
+    if is_rename or endpoint is Endpoint.GITLAB_REPOSITORIES or (endpoint is Endpoint.GITLAB_REPOSITORY and is_sized):
+        access += (Access("repository", f"{call.name}/*", Action.PULL),)
+    return access
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TagsAsked:
+    """The parameters of a request for a list of tags."""
+
+    selection: TagSelection
+    exact: str
+    sort: str
+    with_referrers: bool
+    referrer_types: Sequence[str]
+
+
+def _tags_asked(call: Call) -> _TagsAsked:
+    limit = parameters.limit(call.query.first("n"))
+    last, before = call.query.first("last"), call.query.first("before")
+    parameters.exclusive(("last", last), ("before", before))
+    after_place, before_place = parameters.place(last, "last"), parameters.place(before, "before")
+    part, exact = call.query.first("name"), call.query.first("name_exact")
+    parameters.exclusive(("name", part), ("name_exact", exact))
+    order, is_descending, sort = parameters.sort(call.query.first("sort"))
+    return _TagsAsked(
+        selection=TagSelection(
+            limit=limit,
+            order=order,
+            descending=is_descending,
+            after=after_place,
+            before=before_place,
+            containing=parameters.part_of_name(part),
+        ),
+        exact=parameters.holding_a_tag(exact, "name_exact") if exact else "",
+        sort=sort,
+        with_referrers=call.query.first("referrers") == "true",
+        referrer_types=parameters.artifact_types(call.query.all("referrer_type")),
+    )
+
+
+def _links(call: Call, asked: _TagsAsked, page: TagPage) -> dict[str, str]:
+    links = []
+    if page.has_before:
+        links.append(_tags_link(call, asked, "before", page.items[0]))
+    if page.has_after:
+        links.append(_tags_link(call, asked, "last", page.items[-1]))
+    return {"Link": ", ".join(links)} if links else {}
+
+
+def _tags_link(call: Call, asked: _TagsAsked, marker: str, entry: TagEntry) -> str:
+    selection = asked.selection
+    values = {
+        marker: parameters.marker(entry, selection.order),
+        "n": str(selection.limit),
+        "name": selection.containing,
+        "referrer_type": ",".join(asked.referrer_types),
+        "referrers": "true" if asked.with_referrers else "",
+        "sort": asked.sort,
+    }
+    return _link(call, values, "previous" if marker == "before" else "next")
+
+
+def _link(call: Call, values: Mapping[str, str], relation: str) -> str:
+    """One element of a ``Link``; its parameters, those that are not empty, in alphabetical order.
+
+    Source: RFC 8288; GitLab features V1A-018.
+    """
+    query = urlencode(sorted((name, value) for name, value in values.items() if value))
+    return f'<{call.path}?{query}>; rel="{relation}"'
+
+
+def _answer(value: object, **headers: str) -> Response:
+    body = json.dumps(value, separators=(",", ":")).encode()
+    return Response(200, {"Content-Type": "application/json", **headers}, body)
+
+
+async def _absent(call: Call) -> Response:
+    """There is no metadata database, so there is no such API."""
+    del call
+    return Response(404, dict(_VERSION))

@@ -1,0 +1,1 @@
+"""Moorage's own API below ``/moorage/v1/``."""

@@ -1,0 +1,1 @@
+"""Background migrations: changes of data that go on while the registry serves."""

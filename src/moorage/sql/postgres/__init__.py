@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, their pool, and the errors of the server."""

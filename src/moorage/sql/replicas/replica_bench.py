@@ -1,0 +1,79 @@
+"""Which replicas are left alone for a while: those that fail, flap or lag. Source: features MDB-047, MDB-048."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from moorage.sql.replicas.replica_discovery import ReplicaAddress
+from moorage.telemetry import get_log
+
+FAILURES = 3
+"""So many failed attempts to connect in a row."""
+EVENTS = 5
+"""So often added or removed …"""
+EVENTS_WITHIN_S = 60.0
+"""… within so long."""
+HELD_S = 300.0
+LAG_S = 30.0
+LAG_BYTES = 8 * 1024 * 1024
+
+_log = get_log("sql.replicas")
+
+
+def lags(seconds: float, lag_bytes: int) -> bool:
+    """Whether a replica is too far behind: in time and in bytes, as an idle primary makes either alone look old."""
+    return seconds > LAG_S and lag_bytes > LAG_BYTES
+
+
+@dataclass(slots=True)
+class _Record:
+    failures: int = 0
+    events: deque[float] = field(default_factory=deque)
+    held_until: float | None = None
+
+
+class ReplicaBench:
+    """What is known of each address's connections; *clock* is in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._records: dict[ReplicaAddress, _Record] = {}
+
+    def holds(self, address: ReplicaAddress) -> bool:
+        """Whether the address is to be left alone. When its time is over, all is forgotten."""
+        record = self._records.get(address)
+        if record is None or record.held_until is None:
+            return False
+        if self._clock() < record.held_until:
+            return True
+        del self._records[address]
+        _log.info("a replica's quarantine is over", replica=str(address))
+        return False
+
+    def note_failure(self, address: ReplicaAddress) -> None:
+        """It took no connection, or lost it."""
+        record = self._records.setdefault(address, _Record())
+        record.failures += 1
+        if record.failures >= FAILURES:
+            self._hold(address, record, "it took no connection several times in a row")
+
+    def note_answer(self, address: ReplicaAddress) -> None:
+        """It took a connection and answered."""
+        if address in self._records:
+            self._records[address].failures = 0
+
+    def note_change(self, address: ReplicaAddress) -> None:
+        """It was added to the replicas in use, or removed."""
+        record = self._records.setdefault(address, _Record())
+        now = self._clock()
+        record.events.append(now)
+        while record.events[0] <= now - EVENTS_WITHIN_S:
+            record.events.popleft()
+        if len(record.events) >= EVENTS:
+            self._hold(address, record, "it came and went too often")
+
+    def _hold(self, address: ReplicaAddress, record: _Record, reason: str) -> None:
+        if record.held_until is None:
+            record.held_until = self._clock() + HELD_S
+            _log.warning("a replica is in quarantine", replica=str(address), reason=reason, held_s=HELD_S)

@@ -1,0 +1,259 @@
+"""Read replicas: a database whose reads go to a standby that has seen what they are to see, else to the primary.
+
+A read names its repository; the position of that repository's last write is in Redis. A replica serves it if it has
+replayed the log that far, and as far as the primary was at the last refresh. What cannot be found out in time, and
+what fails, goes to the primary: a replica costs no client an error.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from moorage.config.backends import LoadBalancing, RedisConnection
+from moorage.errors import BackendError, ConfigurationError, DatabaseUnavailable, Mistake
+from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
+from moorage.sql.replicas.replica import Connect, Replica, primary_position, primary_state
+from moorage.sql.replicas.replica_bench import ReplicaBench
+from moorage.sql.replicas.replica_discovery import Directory, directory_of
+from moorage.sql.replicas.replica_positions import Position, PositionLate, PositionStore
+from moorage.sql.replicas.replica_set import CHECK_S, ReplicaSet
+from moorage.sql.replicas.write_positions import Recorder
+from moorage.telemetry import get_log
+
+READ_S = 1.0
+"""After so long a read that is not heavy is given up on a replica, and done on the primary."""
+REFRESH_S = 2.0
+"""How long each step of a refresh may take."""
+FIRST_REFRESH_S = 1.0
+"""The same while starting."""
+JITTER_S = 10.0
+"""Nodes that start together refresh up to so much apart."""
+
+_REFRESH_PAUSE_S = 10.0
+"""At least so much between a refresh and one that is wanted before its time."""
+_REFRESH_PERIOD_MAX = timedelta(minutes=30)
+"""Positions are kept for an hour: what is older must be covered by a refresh."""
+_REFRESH_PERIOD = timedelta(minutes=1)
+_TICK_S = 1.0
+"""How often what failed is tried again, unless something calls for it at once."""
+_LEAST_S = 0.02
+"""What a replica has to answer, however long Redis took."""
+_LATE = 3
+"""After so many late answers in a row Redis is taken to be gone, as it is at once if it takes no connection."""
+_CATCH_UP_S = 1.0
+"""How long a write waits for the replicas if its position cannot be recorded."""
+
+_T = TypeVar("_T")
+
+_log = get_log("sql.replicas")
+
+
+class ReplicatedDatabase(Database):
+    """A primary and its replicas, as one database."""
+
+    def __init__(
+        self,
+        primary: Database,
+        replicas: ReplicaSet,
+        positions: PositionStore,
+        *,
+        period: timedelta = _REFRESH_PERIOD,
+        refresh_pause_s: float = _REFRESH_PAUSE_S,
+        jitter: Callable[[], float] = lambda: random.uniform(0, JITTER_S),  # noqa: S311 - spreads load, hides nothing
+    ) -> None:
+        """Put the parts together; :meth:`start` looks for the replicas. Until then all goes to the primary."""
+        self.primary = primary
+        self.dialect = primary.dialect
+        self.replicas = replicas
+        self.reads: Counter[str] = Counter()
+        """How many reads went to a ``replica``, or to the primary and why; ``repeated``: to one after the other."""
+        self._positions = positions
+        self._recorder = Recorder(lambda: primary_position(primary), positions)
+        self._period_s = min(period or _REFRESH_PERIOD, _REFRESH_PERIOD_MAX).total_seconds()
+        self._pause_s = refresh_pause_s
+        self._jitter = jitter
+        self._late = 0
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Find the replicas, and look after them from now on. What fails here is tried again later."""
+        await self._refresh(FIRST_REFRESH_S)
+        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    async def all(
+        self, query: NamedQuery, *args: Value, repository: str | None = None, heavy: bool = False
+    ) -> Sequence[Row]:
+        limit_s = None if heavy else READ_S
+        return await self._read(lambda database: database.all(query, *args, heavy=heavy), repository, limit_s)
+
+    async def first(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
+        return await self._read(lambda database: database.first(query, *args), repository, READ_S)
+
+    async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
+        rows = await self.primary.write(query, *args)
+        if repository is not None:
+            await self._follow_up(repository)
+        return rows
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, *, repository: str | None = None) -> AsyncIterator[Transaction]:
+        async with self.primary.transaction() as session:
+            yield session
+        if repository is not None:
+            await self._follow_up(repository)
+
+    async def announce(self, repositories: Iterable[str]) -> None:
+        names = list(repositories)
+        if names:
+            await self._follow_up(*names)
+
+    async def ping(self) -> None:
+        await self.primary.ping()
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        await self.replicas.close()
+        await self._positions.close()
+        await self.primary.close()
+
+    async def _read(
+        self, read: Callable[[Database], Awaitable[_T]], repository: str | None, limit_s: float | None
+    ) -> _T:
+        if repository is None:
+            return await read(self.primary)
+        replica, reason = await self._choose(repository)
+        self.reads[reason] += 1
+        if replica is not None:
+            try:
+                async with asyncio.timeout(limit_s):
+                    return await read(replica.database)
+            except (BackendError, TimeoutError) as exc:
+                self.reads["repeated"] += 1
+                self.replicas.suspect(replica, exc)
+        return await read(self.primary)
+
+    async def _choose(self, repository: str) -> tuple[Replica | None, str]:
+        """The replica that a read may go to, or None and why it is the primary's."""
+        if self.replicas.floor() is None:
+            return None, "not refreshed"
+        if repository in self._recorder.unrecorded:
+            return None, "not recorded"
+        if not self.replicas.replicas:
+            return None, "no replica"
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + CHECK_S
+        try:
+            written = await self._positions.find(repository, limit_s=CHECK_S)
+        except DatabaseUnavailable as exc:
+            self._late = self._late + 1 if isinstance(exc, PositionLate) else _LATE
+            if self._late >= _LATE:
+                self._distrust(str(exc))
+            return None, "no position"
+        self._late = 0
+        if written is not None:
+            self._note_timeline(written)
+        floor = self.replicas.floor()
+        if floor is None:
+            return None, "not refreshed"
+        lsn = max(floor.lsn, written.lsn if written else 0)
+        replica = await self.replicas.having(lsn, limit_s=max(_LEAST_S, deadline - clock()))
+        return replica, "behind" if replica is None else "replica"
+
+    async def _follow_up(self, *repositories: str) -> None:
+        position = await self._recorder.position()
+        self._note_timeline(position)
+        recorded = [await self._recorder.record(repository, position) for repository in repositories]
+        if not all(recorded):
+            self._distrust("the position of a write could not be recorded")
+            # Other nodes may still reach Redis, and know nothing of this write: it is safe when all replicas have it.
+            await self.replicas.wait_for(position.lsn, limit_s=_CATCH_UP_S)
+
+    def _note_timeline(self, position: Position) -> None:
+        floor = self.replicas.floor()
+        if floor is not None and position.timeline > floor.timeline:
+            self._distrust("a standby was promoted")
+
+    def _distrust(self, reason: str) -> None:
+        if self.replicas.floor() is not None:
+            _log.warning("all reads go to the primary until the next refresh", reason=reason)
+        self.replicas.distrust()
+
+    async def _refresh(self, limit_s: float) -> None:
+        error = ""
+        try:
+            await self._positions.ping(limit_s=limit_s)
+        except DatabaseUnavailable as exc:
+            error = str(exc)
+        await self.replicas.refresh(limit_s=limit_s)
+        if error:
+            self._distrust(error)
+
+    async def _keep(self) -> None:
+        """Refresh, probe and record, until cancelled."""
+        clock = asyncio.get_running_loop().time
+        refreshed_at = clock()
+        due = refreshed_at + self._period_s + self._jitter()
+        while True:
+            await self._pause()
+            try:
+                await self.replicas.probe()
+                await self._recorder.retry()
+                if self.replicas.wants_refresh:
+                    due = min(due, refreshed_at + self._pause_s)
+                if clock() >= due:
+                    await self._refresh(REFRESH_S)
+                    refreshed_at = clock()
+                    due = refreshed_at + self._period_s
+            except Exception:  # noqa: BLE001 - a mistake of ours must not end this for good
+                _log.exception("looking after the replicas failed")
+
+    async def _pause(self) -> None:
+        attention = self.replicas.wants_attention
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TICK_S):
+                await attention.wait()
+        attention.clear()
+
+
+async def open_replicated(
+    primary: Database, connect: Connect, *, balancing: LoadBalancing, port: int, redis: RedisConnection
+) -> ReplicatedDatabase:
+    """The *primary* with the replicas that ``database.loadbalancing`` names.
+
+    Args:
+        primary: belongs to the result from now on, which closes it.
+        connect: opens the database of a replica, whether it is up or not.
+        balancing: ``database.loadbalancing``.
+        port: ``database.port``, which fixed hosts share.
+        redis: ``redis.loadbalancing``.
+
+    Raises:
+        ConfigurationError: there is no Redis, or nothing that says where the replicas are.
+    """
+    mistakes = []
+    if not redis.enabled or not redis.addr:
+        mistakes.append(Mistake("redis.loadbalancing", "load balancing needs a Redis; enable it and give its addr"))
+    if not balancing.record and not balancing.hosts:
+        mistakes.append(Mistake("database.loadbalancing", "a record or hosts are needed"))
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    replicas = replica_set(primary, connect, directory_of(balancing, port=port))
+    database = ReplicatedDatabase(primary, replicas, PositionStore(redis), period=balancing.replicacheckinterval)
+    await database.start()
+    return database
+
+
+def replica_set(
+    primary: Database, connect: Connect, directory: Directory, *, quarantine: ReplicaBench | None = None
+) -> ReplicaSet:
+    """The replicas of *primary*, none of them looked at yet."""
+    return ReplicaSet(
+        directory, connect, primary=lambda: primary_state(primary), quarantine=quarantine or ReplicaBench()
+    )

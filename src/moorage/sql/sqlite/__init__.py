@@ -1,0 +1,1 @@
+"""SQLite: one database file, its write-ahead log and its limits."""

@@ -1,0 +1,399 @@
+"""SQLite: one file, one writer at a time, readers that never wait.
+
+Statements run on the event loop, as each takes microseconds; what waits for the disk, the commit, runs in a thread.
+Transactions that come while one is being committed are gathered and made durable together: under load many pushes
+share one fsync. Between processes the file's own lock decides.
+"""
+
+import asyncio
+import contextlib
+import copy
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import NoReturn, Self
+
+from moorage.errors import BackendError, DatabaseConflict, DatabaseUnavailable, StorageFull
+from moorage.permissions import reason_at
+from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value, microseconds
+from moorage.sql.sqlite.private_files import make_private
+from moorage.sql.sqlite.reserve import Reserve
+from moorage.sql.sqlite.sqlite_lists import expanded
+from moorage.sql.sqlite.write_ahead import switch_on
+
+sqlite3.register_adapter(datetime, microseconds)
+
+_TURN_DEADLINE_S = 10.0
+"""How long a transaction waits for those before it, and for other processes."""
+_COMMIT_DEADLINE_S = 30.0
+"""How long a transaction waits for the disk."""
+_BUSY_PAUSE_S = 0.001
+_GROUP_LIMIT = 64
+"""Transactions that one commit makes durable at most."""
+_MANY = 500
+"""After so many statements in a row, let others have the event loop."""
+_CACHE_KIB = 16 * 1024
+_CLOSED = "the database is closed"
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+
+
+class SqliteDatabase(Database):
+    """One SQLite file, in write-ahead mode."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path, *, keeps_reserve: bool = False) -> None:
+        """Connect; see :meth:`open`, which also starts the writer."""
+        self.path = path
+        reserve = Reserve(path, is_kept=keeps_reserve)
+        reserve.look()  # To open it takes room, too.
+        self._reader = _connect(path, "PRAGMA query_only = on")
+        self._heavy = _connect(path, "PRAGMA query_only = on")
+        self._heavy_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-heavy")
+        self._writer = _Writer(_connect(path, "PRAGMA synchronous = full"), reserve)
+
+    @classmethod
+    async def open(cls, path: Path, *, keeps_reserve: bool = False) -> Self:
+        """Open the file, which is made if it is not there. *keeps_reserve*: see ``reserve.py``.
+
+        Raises:
+            DatabaseUnavailable: it cannot be opened, or is no database.
+            StorageFull: there is no room for it.
+        """
+        try:
+            return cls(path, keeps_reserve=keeps_reserve)
+        except sqlite3.Error as exc:
+            _fail(exc, reason_at(exc, path, "write"))
+
+    async def all(
+        self, query: NamedQuery, *args: Value, repository: str | None = None, heavy: bool = False
+    ) -> Sequence[Row]:
+        del repository
+        if not heavy:
+            return _all(self._reader, query, args)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._heavy_thread, _all, self._heavy, query, args)
+
+    async def first(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
+        del repository
+        return _first(self._reader, query, args)
+
+    async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
+        async with self.transaction(repository=repository) as session:
+            return await session.all(query, *args)
+
+    def transaction(self, *, repository: str | None = None) -> AbstractAsyncContextManager[Transaction]:
+        del repository
+        return self._writer.turn()
+
+    async def ping(self) -> None:
+        async with self.transaction():
+            pass
+
+    async def close(self) -> None:
+        await self._writer.close()
+        with contextlib.suppress(sqlite3.ProgrammingError):  # It was closed before.
+            self._heavy.interrupt()
+            await asyncio.to_thread(self._heavy_thread.shutdown)
+            # Or else an interruption that met no statement keeps the log from being brought into the file.
+            self._heavy.execute("SELECT 1").close()
+        for connection in (self._reader, self._heavy):
+            connection.close()
+
+
+class _Turn:
+    """One transaction that waits for its turn, has it, or has had it."""
+
+    __slots__ = ("durable", "finished", "granted")
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.granted: asyncio.Future[None] = loop.create_future()
+        self.finished: asyncio.Future[bool] = loop.create_future()  # Whether what it wrote shall be kept.
+        self.durable: asyncio.Future[None] = loop.create_future()
+
+    def settle(self, exc: Exception | None) -> None:
+        """Tell whoever waits, if somebody does, how it went."""
+        for future in (self.granted, self.durable):
+            if future.done():
+                continue
+            if exc is None:
+                future.set_result(None)
+                continue
+            again = copy.copy(exc)  # Each is raised in a task of its own.
+            again.__cause__ = exc
+            future.set_exception(again)
+            future.exception()  # Seen: whoever waited may be gone.
+
+
+class _Writer:
+    """Gives transactions their turns, and commits those that came together."""
+
+    def __init__(self, connection: sqlite3.Connection, reserve: Reserve) -> None:
+        self._connection = connection
+        self._reserve = reserve
+        self._session = _SqliteSession(connection)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
+        self._turns: asyncio.Queue[_Turn | None] = asyncio.Queue()
+        self._group: list[_Turn] = []  # Those that the next commit makes durable.
+        self._is_closed = False
+        self._task = asyncio.get_running_loop().create_task(self._work())
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[Transaction]:
+        """A transaction's turn; the end of the block waits until it is durable."""
+        if self._is_closed:
+            raise DatabaseUnavailable(_CLOSED)
+        turn = _Turn()
+        self._turns.put_nowait(turn)
+        is_kept = False
+        try:
+            await _granted(turn)
+            yield self._session
+            is_kept = True
+        finally:
+            if not turn.finished.done():
+                turn.finished.set_result(is_kept)
+        # Whoever waits here may be cancelled; the commit goes on for the others.
+        await turn.durable
+
+    async def close(self) -> None:
+        """Finish what has its turn or waits for it, and let go of the connection."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._turns.put_nowait(None)
+        await asyncio.shield(self._task)
+        self._thread.shutdown()
+        self._connection.close()
+
+    async def _work(self) -> None:
+        is_last = False
+        try:
+            while not is_last:
+                is_last = await self._serve()
+        finally:
+            # Also if this task was stopped: nobody waits for what does not come.
+            self._is_closed = True
+            left = [self._turns.get_nowait() for _ in range(self._turns.qsize())]
+            for turn in (*self._group, *left):
+                if turn is not None:
+                    turn.settle(DatabaseUnavailable(_CLOSED))
+
+    async def _serve(self) -> bool:
+        """Commit the next transactions; whether they were the last."""
+        turn = await self._turns.get()
+        if turn is None:
+            return True
+        if turn.granted.done():
+            return False
+        self._group = [turn]
+        is_last = False
+        failure: Exception | None = None
+        try:
+            await self._prepare()
+            await self._begin()
+            is_last = await self._gather()
+            await self._commit()
+        except (BackendError, sqlite3.Error) as exc:
+            failure = exc
+            self._undo()
+            if _is_writing(exc) and self._reserve.is_refused_room():
+                failure = StorageFull(f"no room for the database, by a quota or a limit: {exc}")
+            if isinstance(failure, StorageFull):
+                self._reserve.release()
+        for turn in self._group:
+            turn.settle(failure)
+        self._group = []
+        # Who was told may come with more at once, and share the next commit; and other processes have a moment.
+        await asyncio.sleep(0)
+        return is_last
+
+    async def _gather(self) -> bool:
+        """Let those that wait write, one after the other; whether the end of all turns came among them."""
+        while True:
+            await self._give(self._group[-1])
+            if len(self._group) >= _GROUP_LIMIT or self._turns.empty():
+                return False
+            turn = self._turns.get_nowait()
+            if turn is None:
+                return True
+            self._group.append(turn)
+
+    async def _give(self, turn: _Turn) -> None:
+        if turn.granted.done():  # It waits no more.
+            return
+        self._execute("SAVEPOINT turn")
+        turn.granted.set_result(None)
+        is_kept = await turn.finished
+        if not self._connection.in_transaction:  # Without room SQLite may undo everything by itself.
+            msg = "a transaction that this one shared a commit with had no room"
+            raise DatabaseUnavailable(msg)
+        if not is_kept:
+            self._execute("ROLLBACK TO turn")
+        self._execute("RELEASE turn")
+
+    async def _prepare(self) -> None:
+        """See to it that there is room for a transaction, and that the log does not grow while it is short."""
+        pages = self._reserve.log_pages
+        if self._reserve.look():
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._reserve.make)
+        if pages != self._reserve.log_pages:
+            self._execute(f"PRAGMA wal_autocheckpoint = {self._reserve.log_pages}")
+
+    async def _begin(self) -> None:
+        deadline = asyncio.get_running_loop().time() + _TURN_DEADLINE_S
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as exc:  # Busy: another process is writing.
+                if _code(exc) != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > deadline:
+                    _fail(exc)
+            else:
+                return
+            await asyncio.sleep(_BUSY_PAUSE_S)
+
+    async def _commit(self) -> None:
+        commit = asyncio.get_running_loop().run_in_executor(self._thread, self._execute, "COMMIT")
+        done, _ = await asyncio.wait([commit], timeout=_COMMIT_DEADLINE_S)
+        if not done:
+            slow = DatabaseUnavailable("the disk did not take a commit in time")
+            for turn in self._group:
+                turn.settle(slow)
+        await commit
+
+    def _undo(self) -> None:
+        with contextlib.suppress(BackendError, sqlite3.Error):
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
+
+    def _execute(self, statement: str) -> None:
+        try:
+            self._connection.execute(statement)
+        except sqlite3.Error as exc:
+            _fail(exc)
+
+
+async def _granted(turn: _Turn) -> None:
+    try:
+        async with asyncio.timeout(_TURN_DEADLINE_S):
+            await turn.granted
+    except TimeoutError:
+        msg = "the database was busy for too long"
+        raise DatabaseUnavailable(msg) from None
+
+
+class _SqliteSession(Transaction):
+    """Statements of the transaction that has its turn."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def all(self, query: NamedQuery, *args: Value) -> Sequence[Row]:
+        return _all(self._inside(), query, args)
+
+    async def first(self, query: NamedQuery, *args: Value) -> Row | None:
+        return _first(self._inside(), query, args)
+
+    async def run_many(self, query: NamedQuery, rows: Iterable[Sequence[Value]]) -> None:
+        left = iter(rows)
+        while batch := list(islice(left, _MANY)):
+            try:
+                self._inside().executemany(query.sqlite, batch)
+            except sqlite3.Error as exc:
+                _fail(exc)
+            if len(batch) == _MANY:
+                await asyncio.sleep(0)
+
+    def _inside(self) -> sqlite3.Connection:
+        """The connection, if its transaction was not undone: outside of one a statement would be kept for itself."""
+        if not self._connection.in_transaction:
+            msg = "the transaction is over"
+            raise DatabaseUnavailable(msg)
+        return self._connection
+
+
+def _connect(path: Path, *settings: str) -> sqlite3.Connection:
+    make_private(path)
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        _set_up(connection, settings)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: sqlite3.Connection, settings: Sequence[str]) -> None:
+    switch_on(connection, deadline_s=_TURN_DEADLINE_S)  # Two processes may make the file at the same time.
+    for setting in ("PRAGMA foreign_keys = on", f"PRAGMA cache_size = -{_CACHE_KIB}", *settings):
+        connection.execute(setting)
+    connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
+    connection.create_function("now_us", 0, lambda: time.time_ns() // 1000)
+
+
+def _all(connection: sqlite3.Connection, query: NamedQuery, args: tuple[Value, ...]) -> Sequence[Row]:
+    try:
+        return _run(connection, query, args).fetchall()
+    except sqlite3.Error as exc:
+        _fail(exc)
+
+
+def _first(connection: sqlite3.Connection, query: NamedQuery, args: tuple[Value, ...]) -> Row | None:
+    """The first row; the rest is not read, so that no reader holds a snapshot."""
+    try:
+        cursor = _run(connection, query, args)
+        row: Row | None = cursor.fetchone()
+        cursor.close()
+    except sqlite3.Error as exc:
+        _fail(exc)
+    return row
+
+
+def _run(connection: sqlite3.Connection, query: NamedQuery, args: tuple[Value, ...]) -> sqlite3.Cursor:
+    text = query.sqlite
+    if "= ANY(" in text:
+        text, args = expanded(text, args)
+    return connection.execute(text, args)
+
+
+def _code(exc: sqlite3.Error) -> int:
+    return getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def _is_writing(exc: Exception) -> bool:
+    """Whether the system refused to write, for whatever reason: SQLite tells only ENOSPC from the others."""
+    return getattr(exc.__cause__, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_WRITE
+
+
+def _fail(exc: sqlite3.Error, reason: str = "") -> NoReturn:
+    """Raise SQLite's error as one of ours, with a *reason* that says more if there is one.
+
+    One that is a mistake in our statements stays what it is.
+    """
+    code = _code(exc)
+    if code == sqlite3.SQLITE_FULL:
+        msg = f"no room for the database: {exc}"
+        raise StorageFull(msg) from exc
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        raise DatabaseConflict(str(exc)) from exc
+    if code in _UNAVAILABLE:
+        msg = f"the database cannot be used: {reason or exc}"
+        raise DatabaseUnavailable(msg) from exc
+    raise exc

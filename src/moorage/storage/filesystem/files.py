@@ -1,0 +1,318 @@
+"""Single files for the file system driver: open ones, new ones, and what an error of the system becomes.
+
+Which of these calls happen in which order, and what is durable then, stands in ``filesystem.py``.
+"""
+# ruff: noqa: PTH106, PTH108, PTH116 - system calls on strings are the hot path: a Path costs more than the call
+
+import contextlib
+import fcntl
+import os
+import stat
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor, Future
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import ParamSpec, TypeVar
+
+from moorage.errors import PathUnknown, StorageBusy, StorageUnavailable
+from moorage.storage.base import Observer, Reader, Stat, Writer, check_path
+from moorage.storage.system_calls import as_storage_error, result_of
+
+INLINE_BYTES = 128 << 10
+"""Up to here the call itself is cheaper than handing it to a thread (40 to 60 us of CPU)."""
+
+READ = os.O_RDONLY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_FILE_MODE = 0o666
+"""Less the umask, as Distribution has it; folders have 0777."""
+_PIECE_BYTES = 1 << 20
+_LOCK_ATTEMPTS = 8
+_FIRST_READ_BYTES = 16 << 10
+"""Of many small files: nearly all are read whole by it."""
+
+_check = check_path.__wrapped__
+"""Without its cache, which is for paths that come again; of many at once each comes once."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def read_whole(target: str, limit_bytes: int) -> bytes:
+    """All bytes of a file; of one with more than *limit_bytes*, one more than that."""
+    with open(target, "rb", buffering=0) as file:  # noqa: PTH123 - as above
+        pieces = bytearray()
+        while len(pieces) <= limit_bytes and (piece := file.read(limit_bytes + 1 - len(pieces))):
+            pieces += piece
+        return bytes(pieces)
+
+
+def stat_of(target: str) -> Stat:
+    """What is at *target*."""
+    found = os.stat(target)
+    is_folder = stat.S_ISDIR(found.st_mode)
+    return Stat(0 if is_folder else found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), is_folder)
+
+
+def stat_each(root: str, paths: Sequence[str]) -> list[Stat | None]:
+    """What is at each path below *root*: see the interface of storage."""
+    found: list[Stat | None] = []
+    for path in paths:
+        try:
+            found.append(stat_of(root + _check(path)))
+        except OSError as exc:
+            error = as_storage_error(exc, path, must_exist=True)
+            if not isinstance(error, PathUnknown):
+                raise error from exc
+            found.append(None)
+    return found
+
+
+def get_each(root: str, paths: Sequence[str], use: Callable[[int, bytes], _T], limit_bytes: int) -> list[_T | None]:
+    """What *use* makes of each file below *root*: see the interface of storage."""
+    found: list[_T | None] = []
+    for number, path in enumerate(paths):
+        try:
+            fd = os.open(root + _check(path), READ)
+            try:
+                content = os.read(fd, _FIRST_READ_BYTES)
+            finally:
+                os.close(fd)
+            if len(content) == _FIRST_READ_BYTES:
+                content = read_whole(root + path, limit_bytes)
+        except OSError as exc:
+            error = as_storage_error(exc, path, must_exist=True)
+            if isinstance(error, PathUnknown):
+                found.append(None)
+                continue
+            raise error from exc
+        if len(content) > limit_bytes:
+            msg = f"{path}: more than {limit_bytes} bytes"
+            raise StorageUnavailable(msg)
+        found.append(use(number, content))
+    return found
+
+
+def delete_each(root: str, paths: Sequence[str]) -> int:
+    """Remove files below *root*, and their folders where nothing else is in them: see the interface of storage."""
+    count = 0
+    for folder, group in groupby(paths, key=lambda path: path.rpartition("/")[0]):
+        for path in group:
+            try:
+                os.unlink(root + _check(path))
+                count += 1
+            except FileNotFoundError:
+                continue  # What an end in the middle left of it is a folder, perhaps.
+            except OSError as exc:
+                raise as_storage_error(exc, path, must_exist=False) from exc
+        with contextlib.suppress(OSError):
+            os.rmdir(root + folder)
+    return count
+
+
+def write_new(target: str, content: bytes, *, sync: bool) -> None:
+    """Make a file that is not there yet. On failure there is still none."""
+    fd = os.open(target, _NEW, _FILE_MODE)
+    try:
+        try:
+            _write_all(fd, content, 0)
+            if sync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        remove_quietly(target)
+        raise
+
+
+def remove_quietly(target: str) -> None:
+    """Remove a file after a failure, which is the one to be told of."""
+    with contextlib.suppress(OSError):
+        os.unlink(target)
+
+
+def open_to_write(target: str, path: str, pool: Executor, *, append: bool) -> Writer:
+    """Lock the file *target* and open it: from its end, or emptied or new.
+
+    Raises:
+        StorageBusy: somebody else has the lock.
+        OSError: what the system says; ENOENT with *append* if there is no file.
+    """
+    flags = os.O_WRONLY | os.O_CLOEXEC | (0 if append else os.O_CREAT)
+    for _ in range(_LOCK_ATTEMPTS):
+        file = OpenFile(os.open(target, flags, _FILE_MODE), pool)
+        try:
+            fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            opened = os.fstat(file.fd)
+            if _is_at(opened, target):
+                if not append:
+                    os.ftruncate(file.fd, 0)
+                return _FileWriter(file, path, opened.st_size if append else 0)
+        except BlockingIOError as exc:
+            file.close()
+            raise StorageBusy(path) from exc
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+    raise StorageBusy(path)
+
+
+def delete_abandoned(target: str) -> bool:
+    """Remove the file *target* unless a writer has locked it; return whether none had.
+
+    A shared lock tells as well as the writers' own, and can be had by whoever may only read the file: on NFS, where
+    it is one of fcntl's, an exclusive one cannot. And those who ask at once do not take each other for writers.
+
+    Raises:
+        OSError: what the system says; ENOENT if there is no file, EACCES if it may not be read.
+    """
+    for _ in range(_LOCK_ATTEMPTS):
+        fd = os.open(target, READ)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if _is_at(os.fstat(fd), target):
+                remove_quietly(target)
+                return True
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(fd)
+    return False
+
+
+class OpenFile:
+    """A descriptor that is closed once, and never while a call in a thread still uses it.
+
+    Its number would be given to the next file that is opened, and the call would write there. So :meth:`close` leaves
+    the closing to a running call, if there is one.
+    """
+
+    __slots__ = ("__weakref__", "_is_closing", "_pool", "_running", "fd")
+
+    def __init__(self, fd: int, pool: Executor) -> None:
+        self.fd = fd
+        self._pool = pool
+        self._running: Future[object] | None = None
+        self._is_closing = False
+
+    async def in_thread(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Call in a thread, as :func:`result_of` says."""
+        future = self._pool.submit(call, *args, **kwargs)
+        self._running = future  # type: ignore[assignment] # Future is invariant, and only asked whether it is done
+        return await result_of(future)
+
+    def close(self) -> None:
+        """Close now, or as soon as the running call is done."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        if self._running is None:
+            self._release()
+        else:
+            self._running.add_done_callback(lambda _: self._release())  # At once if it is done.
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _release(self) -> None:
+        fd, self.fd = self.fd, -1
+        with contextlib.suppress(OSError):  # What it could say of the bytes, the sync that makes them durable says.
+            os.close(fd)
+
+
+class FileReader(Reader):
+    """An open file."""
+
+    def __init__(self, file: OpenFile, path: str, size_bytes: int) -> None:
+        self._file = file
+        self._path = path
+        self.size_bytes = size_bytes
+
+    def fileno(self) -> int:
+        """See the interface; -1 once it is closed."""
+        return self._file.fd
+
+    async def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See the interface."""
+        end = self.size_bytes if end is None else min(end, self.size_bytes)
+        while start < end:
+            piece = await self._read(min(end - start, _PIECE_BYTES), start)
+            if not piece:
+                msg = f"{self._path}: ends at {start}, had {self.size_bytes} bytes"
+                raise StorageUnavailable(msg)
+            yield piece
+            start += len(piece)
+
+    def close(self) -> None:
+        """See the interface."""
+        self._file.close()
+
+    async def _read(self, wanted_bytes: int, start: int) -> bytes:
+        try:
+            if wanted_bytes <= INLINE_BYTES:
+                return os.pread(self._file.fd, wanted_bytes, start)
+            return await self._file.in_thread(os.pread, self._file.fd, wanted_bytes, start)
+        except OSError as exc:
+            raise as_storage_error(exc, self._path, must_exist=False) from exc
+
+
+class _FileWriter(Writer):
+    """A locked file that grows. It holds a piece whole or not at all, also if the caller is cancelled in the middle."""
+
+    def __init__(self, file: OpenFile, path: str, size_bytes: int) -> None:
+        self._file = file
+        self._path = path
+        self.size_bytes = size_bytes
+
+    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
+        """See the interface."""
+        try:
+            if len(data) <= INLINE_BYTES:
+                self._append(data, observer)
+            else:
+                await self._file.in_thread(self._append, data, observer)
+        except OSError as exc:
+            raise as_storage_error(exc, self._path, must_exist=False) from exc
+
+    async def truncate(self, size_bytes: int) -> None:
+        """See the interface."""
+        try:
+            await self._file.in_thread(os.ftruncate, self._file.fd, size_bytes)
+        except OSError as exc:
+            raise as_storage_error(exc, self._path, must_exist=False) from exc
+        self.size_bytes = size_bytes
+
+    async def close(self) -> None:
+        """See the interface."""
+        self._file.close()
+
+    def _append(self, data: bytes | bytearray | memoryview, observer: Observer | None) -> None:
+        """Write *data*; on failure drop what of it was written."""
+        fd = self._file.fd
+        if observer is not None:
+            observer(data)
+        try:
+            written_bytes = _write_all(fd, data, self.size_bytes)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, self.size_bytes)
+            with contextlib.suppress(OSError):
+                self.size_bytes = os.fstat(fd).st_size
+            raise
+        self.size_bytes += written_bytes
+
+
+def _write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> int:
+    view = memoryview(data).cast("B")
+    done = 0
+    while done < len(view):
+        done += os.pwrite(fd, view[done:], offset + done)
+    return done
+
+
+def _is_at(opened: os.stat_result, target: str) -> bool:
+    """Whether a file is still the one of that name: it may have been moved or deleted before it was locked."""
+    try:
+        return os.path.samestat(opened, os.stat(target))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,398 @@
+"""Objects as files in a folder. Here is what reaches the disk when; what lies where stands in ``paths.py``.
+
+The system calls get strings, not :class:`~pathlib.Path`: building one costs more than most of the calls.
+"""
+# ruff: noqa: PTH104, PTH108 - see above: system calls on strings are the hot path here
+
+import asyncio
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from moorage.errors import BackendError, PathUnknown, StorageUnavailable
+from moorage.room import STORAGE_FLOOR_BYTES, Room
+from moorage.storage.base import (
+    Capability,
+    FolderEntry,
+    Reader,
+    Stat,
+    StorageDriver,
+    Writer,
+    check_path,
+    clock,
+    too_late,
+)
+from moorage.storage.filesystem.files import (
+    INLINE_BYTES,
+    READ,
+    FileReader,
+    OpenFile,
+    delete_abandoned,
+    delete_each,
+    get_each,
+    open_to_write,
+    read_whole,
+    remove_quietly,
+    stat_each,
+    stat_of,
+    write_new,
+)
+from moorage.storage.filesystem.folders import (
+    SettledFolders,
+    in_folder,
+    list_folder,
+    make_root,
+    put_back,
+    remove_small,
+    remove_tree,
+    remove_with_folder,
+    says,
+    sync_folder,
+    temporary_in,
+)
+from moorage.storage.system_calls import as_storage_error, result_of
+from moorage.storage.watching import Watch
+
+_INLINE_NAMES = 1000
+_THREADS = 32
+"""They wait for the disk, they do not compute: the more wait together, the more of them share a journal commit."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class FilesystemDriver(StorageDriver):
+    """Objects as files below *root*.
+
+    What is durable, and in which order it is written:
+
+    * ``put`` writes a temporary file beside the target, syncs it, renames it over the target, then syncs the folder
+      and every folder above whose own entry might not be on the disk yet. Before the rename the old content is there,
+      after it the new; a crash leaves one of the two and at most a temporary that is never listed.
+    * ``move`` syncs the source's bytes, renames, and syncs the target's folders in the same way.
+    * ``delete`` takes the name away first (a folder gets a temporary name), syncs the folder it was in, and only then
+      removes what a deleted folder contained.
+    * ``open_writer`` and ``Writer.write`` sync nothing; ``move`` does.
+
+    If the last step, syncing a folder, fails, the change is visible but may not survive a power cut, and the caller
+    is told. If syncing the bytes fails in ``move``, the source is removed: the kernel drops what it could not write
+    and calls the next sync a success, so the bytes cannot be trusted again.
+
+    What is answered from memory in microseconds is done at once, without a thread: reads of small objects, opening a
+    writer, small pieces written without a sync, and removing an empty folder or a small file that need not be durable.
+    All else that writes or waits for the disk goes to a thread of its own pool, once for each operation. A caller that
+    is cancelled meanwhile is held until the operation is over, so it is done or not, and never done later.
+
+    *root*, and folders in it, may be symbolic links that an administrator made: they are followed. ``delete`` removes
+    a link, not what it points to. A temporary's name begins with ``.~``, which no name in a path or a list does.
+
+    Args:
+        root: the folder; made if it is missing.
+        fsync: False trades safety in a power cut for speed. A crash of ours still loses nothing.
+
+    Raises:
+        StorageUnavailable: *root* cannot be made.
+    """
+
+    name = "filesystem"
+    capabilities = frozenset({Capability.SENDFILE})
+
+    def __init__(self, root: Path, *, fsync: bool = True) -> None:
+        self._root = str(root.absolute()).rstrip("/")
+        self._fsync = fsync
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
+        self._settled = SettledFolders(self._root)
+        self._watch: Watch | None = None
+        try:
+            make_root(root.absolute(), sync=fsync)
+        except OSError as exc:
+            raise as_storage_error(exc, str(root), must_exist=False) from exc
+
+    async def stat(self, path: str) -> Stat:
+        """See the interface."""
+        try:
+            return stat_of(self._root + check_path(path))
+        except OSError as exc:
+            raise self._not_read(exc, path) from exc
+
+    async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
+        """See the interface."""
+        try:
+            fd = os.open(self._root + check_path(path), READ)
+            try:
+                content = os.read(fd, INLINE_BYTES)
+            finally:
+                os.close(fd)
+            if len(content) == INLINE_BYTES:
+                content = await self._run(read_whole, self._root + path, limit_bytes)
+        except OSError as exc:
+            raise self._not_read(exc, path) from exc
+        if len(content) > limit_bytes:
+            msg = f"{path}: more than {limit_bytes} bytes"
+            raise StorageUnavailable(msg)
+        return content
+
+    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+        """See the interface."""
+        self._check_place()
+        try:
+            await self._run(self._put, self._root + check_path(path), content, sync=durable and self._fsync)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=False) from exc
+
+    async def open(self, path: str) -> Reader:
+        """See the interface."""
+        try:
+            fd = os.open(self._root + check_path(path), READ)
+            file = OpenFile(fd, self._pool)
+            found = os.fstat(fd)
+        except OSError as exc:
+            raise self._not_read(exc, path) from exc
+        if stat.S_ISDIR(found.st_mode):
+            file.close()
+            raise PathUnknown(path)
+        return FileReader(file, path, found.st_size)
+
+    async def open_writer(self, path: str, *, append: bool = False) -> Writer:
+        """See the interface. Without a thread: it makes folders and an empty file at most, and syncs nothing."""
+        self._check_place()
+        target = self._root + check_path(path)
+        opened: list[Writer] = []
+
+        def open_it() -> None:
+            opened.append(open_to_write(target, path, self._pool, append=append))
+
+        try:
+            if append:
+                open_it()
+            else:
+                in_folder(target.rpartition("/")[0], open_it)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=append) from exc
+        return opened[0]
+
+    async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
+        """See the interface."""
+        folder = self._root + check_path(path)
+        try:
+            found = list_folder(folder, after, limit, names_at_most=_INLINE_NAMES)
+            if found is None:
+                found = await self._run(list_folder, folder, after, limit) or []
+        except OSError as exc:
+            raise self._not_read(exc, path) from exc
+        return found
+
+    async def move(self, source: str, target: str) -> None:
+        """See the interface."""
+        self._check_place()
+        try:
+            await self._run(self._move, check_path(source), check_path(target))
+        except OSError as exc:
+            raise as_storage_error(exc, target, must_exist=False) from exc
+
+    async def delete(self, path: str, *, durable: bool = True) -> None:
+        """See the interface."""
+        try:
+            sync = durable and self._fsync
+            if not sync and remove_small(self._root + check_path(path)):
+                return
+            await self._run(self._delete, check_path(path), sync=sync)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=False) from exc
+
+    async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
+        """See the interface. The folder gets a temporary name first, and what it says is read there.
+
+        If it is something else, because somebody was quicker, it goes back, unless there is something newer already.
+        """
+        inside = check_path(where).removeprefix(check_path(path))
+        try:
+            return await self._run(self._delete_saying, path, inside, content)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=False) from exc
+
+    async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
+        """See the interface. One thread for all, and one sync for each folder in which a name has gone."""
+        return await self._run(self._remove, [check_path(path) for path in paths], until, rest)
+
+    async def get_each(
+        self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20
+    ) -> Sequence[_T | None]:
+        """See the interface. All in one thread, which others may do beside: a cold disk has much to wait for."""
+        return self._seen(await self._run(get_each, self._root, paths, use, limit_bytes)) if paths else ()
+
+    async def stat_each(self, paths: Sequence[str]) -> Sequence[Stat | None]:
+        """See the interface. All in one thread."""
+        return self._seen(await self._run(stat_each, self._root, paths)) if paths else ()
+
+    async def delete_each(self, paths: Sequence[str]) -> int:
+        """See the interface. All in one thread, with two system calls for an object and its folder."""
+        return await self._run(delete_each, self._root, paths) if paths else 0
+
+    async def delete_abandoned(self, path: str) -> bool:
+        """See the interface. Without a thread, as it is a small file."""
+        try:
+            return delete_abandoned(self._root + check_path(path))
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=True) from exc
+
+    async def probe(self) -> None:
+        """See the interface. Full is also what has less than 1 MiB left: pushes are refused."""
+        self._check_place()
+        try:
+            await self._run(self._probe)
+        except OSError as exc:
+            raise as_storage_error(exc, self._root, must_exist=False) from exc
+
+    def watch(self, path: str, content: bytes | None) -> None:
+        """See the interface."""
+        target = self._root + (check_path(path) if path else "")
+        try:
+            self._watch = Watch(target or "/", content)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=False) from exc
+
+    async def close(self) -> None:
+        """See the interface."""
+        await asyncio.to_thread(self._pool.shutdown)
+        self._settled.close()
+
+    async def _run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await result_of(self._pool.submit(call, *args, **kwargs))
+
+    def _check_place(self) -> None:
+        if self._watch is not None:
+            self._watch.check()
+
+    def _not_read(self, exc: OSError, path: str) -> BackendError:
+        """The error of a read that failed. What is not there says nothing where another volume has come."""
+        error = as_storage_error(exc, path, must_exist=True)
+        if isinstance(error, PathUnknown):
+            self._check_place()
+        return error
+
+    def _seen(self, found: Sequence[_T | None]) -> Sequence[_T | None]:
+        if None in found:
+            self._check_place()
+        return found
+
+    def _put(self, target: str, content: bytes, *, sync: bool) -> None:
+        folder = target.rpartition("/")[0]
+
+        def replace() -> None:
+            temporary = temporary_in(folder)
+            write_new(temporary, content, sync=sync)
+            try:
+                os.rename(temporary, target)
+            except BaseException:
+                remove_quietly(temporary)
+                raise
+
+        is_new = in_folder(folder, replace)
+        if sync:
+            self._settled.settle(folder, is_new=is_new)
+
+    def _move(self, source: str, target: str) -> None:
+        folder = (self._root + target).rpartition("/")[0]
+        try:
+            self._sync_source(self._root + source)
+        except OSError as exc:
+            raise as_storage_error(exc, source, must_exist=True) from exc
+        try:
+            is_new = in_folder(folder, lambda: os.rename(self._root + source, self._root + target))
+        except FileNotFoundError as exc:
+            raise PathUnknown(source) from exc
+        if self._fsync:
+            self._settled.settle(folder, is_new=is_new)
+
+    def _sync_source(self, source: str) -> None:
+        fd = os.open(source, READ)
+        try:
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if self._fsync:
+                try:
+                    os.fsync(fd)
+                except OSError:
+                    remove_quietly(source)  # See the class: these bytes cannot be trusted again.
+                    raise
+        finally:
+            os.close(fd)
+
+    def _delete(self, path: str, *, sync: bool) -> None:
+        target = self._root + path
+        folder = target.rpartition("/")[0]
+        hidden = temporary_in(folder)
+        try:
+            is_folder = stat.S_ISDIR(os.lstat(target).st_mode)
+            if is_folder:
+                os.rename(target, hidden)
+            else:
+                os.unlink(target)
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=True) from exc
+        if sync:
+            sync_folder(folder)
+        if is_folder:
+            remove_tree(hidden)
+
+    def _delete_saying(self, path: str, inside: str, content: bytes) -> bool:
+        target = self._root + path
+        folder = target.rpartition("/")[0]
+        hidden = temporary_in(folder)
+        if not says(target + inside, content):
+            return False
+        try:
+            os.rename(target, hidden)
+        except FileNotFoundError:
+            return False
+        is_right = says(hidden + inside, content)
+        if not is_right:
+            put_back(hidden, target, inside)
+        if self._fsync:
+            sync_folder(folder)
+        with contextlib.suppress(FileNotFoundError):
+            remove_tree(hidden)
+        return is_right
+
+    def _remove(self, paths: Sequence[str], until: float, rest: float) -> Mapping[str, BackendError]:
+        failures: dict[str, BackendError] = {}
+        changed: dict[str, list[str]] = {}
+        rested_until = (clock() + until) / 2
+        for path in paths:
+            began_at, computed_s = clock(), time.thread_time()
+            try:
+                if began_at >= until:
+                    raise too_late(path)
+                changed.setdefault(remove_with_folder(self._root + path), []).append(path)
+            except StorageUnavailable as exc:
+                failures[path] = exc
+            except OSError as exc:
+                failures[path] = as_storage_error(exc, path, must_exist=False)
+            if rest and began_at < rested_until:
+                time.sleep((time.thread_time() - computed_s) * rest)
+        for folder, removed in changed.items() if self._fsync else ():
+            try:
+                sync_folder(folder)
+            except OSError as exc:
+                failures |= {path: as_storage_error(exc, path, must_exist=False) for path in removed}
+        return failures
+
+    def _probe(self) -> None:
+        Room({Path(self._root or "/"): STORAGE_FLOOR_BYTES}).check()
+        temporary, content = temporary_in(self._root), secrets.token_bytes(64)
+        write_new(temporary, content, sync=self._fsync)
+        try:
+            found = read_whole(temporary, len(content))
+        finally:
+            os.unlink(temporary)
+        if found != content:
+            msg = f"{self._root}: what was read is not what was written"
+            raise StorageUnavailable(msg)

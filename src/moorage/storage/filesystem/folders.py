@@ -1,0 +1,249 @@
+"""Folders for the file system driver: made, listed, removed, and when a name in one is on the disk."""
+# ruff: noqa: PTH103, PTH104, PTH106, PTH108 - system calls on strings are the hot path: a Path costs more than the call
+
+import contextlib
+import errno
+import heapq
+import itertools
+import os
+import secrets
+import shutil
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from moorage.storage.base import FolderEntry, is_name
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_SMALL_BYTES = 64 << 10
+_ATTEMPTS = 64
+"""More than anybody deletes a folder while something is put into it; enough to end if that was not the reason."""
+
+
+class SettledFolders:
+    """Makes names durable, and knows of some folders that their own, and those of all above them, already are.
+
+    A path alone tells too little to know that: another process may delete a folder and make it anew, and a file
+    system is quick to give the old number to the new one. So each folder known is held open: as long as it is, no
+    other one gets its number.
+
+    Args:
+        root: the folder at which durability is taken for granted.
+        limit: how many are held open; the one that was asked for longest ago goes first.
+    """
+
+    def __init__(self, root: str, *, limit: int = 256) -> None:
+        self._root = root
+        self._limit = limit
+        self._held: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def settle(self, folder: str, *, is_new: bool) -> None:
+        """Sync *folder*, in which a name has changed, and those above until one that is known.
+
+        That a folder was there before us says nothing: whoever made it may not have synced it yet, and may never.
+        So only those are known that were synced here, with all above them, and are still the same.
+
+        A folder made for its first object (*is_new*) is not kept: most never get a second one.
+        """
+        opened: list[tuple[str, int]] = []
+        try:
+            while not self._sync(folder, opened) and folder != self._root:
+                folder = folder.rpartition("/")[0]
+        except BaseException:
+            for _, fd in opened:
+                os.close(fd)
+            raise
+        if is_new and opened:
+            os.close(opened.pop(0)[1])
+        for path, fd in reversed(opened):
+            self._hold(path, fd)
+
+    def close(self) -> None:
+        """Let go of all folders."""
+        with self._lock:
+            while self._held:
+                os.close(self._held.popitem()[1])
+
+    def _sync(self, folder: str, opened: list[tuple[str, int]]) -> bool:
+        """Sync one folder, add it to *opened*, and say whether that is enough: its own name is known to be durable."""
+        try:
+            fd = os.open(folder or "/", _FOLDER)  # The root of all is "" here, so that a path can follow it.
+        except FileNotFoundError:
+            return True  # Deleted meanwhile, and the object with it.
+        opened.append((folder, fd))
+        _sync_names(fd)
+        with self._lock:
+            held = self._held.get(folder)
+            if held is None:
+                return False
+            self._held.move_to_end(folder)
+            return os.path.samestat(os.fstat(held), os.fstat(fd))
+
+    def _hold(self, folder: str, fd: int) -> None:
+        with self._lock:
+            replaced = self._held.pop(folder, None)
+            self._held[folder] = fd
+            if replaced is None and len(self._held) > self._limit:
+                replaced = self._held.popitem(last=False)[1]
+        if replaced is not None:
+            os.close(replaced)
+
+
+def make_root(root: Path, *, sync: bool) -> None:
+    """Make a folder with those above it; with *sync*, the new names are on the disk on return."""
+    missing = list(itertools.takewhile(lambda folder: not folder.exists(), (root, *root.parents)))
+    root.mkdir(parents=True, exist_ok=True)
+    for folder in missing if sync else ():
+        sync_folder(str(folder.parent))
+
+
+def sync_folder(folder: str) -> None:
+    """Make the names in a folder durable; if it has gone itself, then that."""
+    while True:
+        try:
+            fd = os.open(folder or "/", _FOLDER)
+            break
+        except FileNotFoundError:
+            folder = folder.rpartition("/")[0]
+    try:
+        _sync_names(fd)
+    finally:
+        os.close(fd)
+
+
+def in_folder(folder: str, act: Callable[[], object]) -> bool:
+    """Do *act*, for which *folder* has to be there, and return whether that had to be made.
+
+    A folder may go at any moment, because another request deletes it. So it is made again, a few times.
+
+    Raises:
+        FileNotFoundError: *act* still does not find what it needs.
+        OSError: *act* or the making of the folder failed in another way.
+    """
+    is_new = False
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            act()
+            return is_new
+        # It "exists" for makedirs if it went between two of its calls. If a file has the name, act says so.
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            os.makedirs(folder, exist_ok=True)
+        is_new = True
+    act()
+    return is_new
+
+
+def list_folder(
+    folder: str, after: str, limit: int | None, *, names_at_most: int | None = None
+) -> list[FolderEntry] | None:
+    """The entries with a proper name, in order; None if the folder has more than *names_at_most* names."""
+    with os.scandir(folder) as scan:
+        found: Iterable[os.DirEntry[str]] = scan
+        if names_at_most is not None:
+            found = list(itertools.islice(scan, names_at_most + 1))
+            if len(found) > names_at_most:
+                return None
+        wanted = (entry for entry in found if entry.name > after and is_name(entry.name))
+        if limit is None or (names_at_most is not None and limit >= names_at_most):
+            chosen = sorted(wanted, key=_name_of)[:limit]
+        else:
+            chosen = heapq.nsmallest(limit, wanted, key=_name_of)
+        return [FolderEntry(entry.name, entry.is_dir()) for entry in chosen]
+
+
+def temporary_in(folder: str) -> str:
+    """A name that is not taken, and that no storage path has."""
+    return f"{folder}/.~{secrets.token_hex(8)}"
+
+
+def remove_tree(folder: str) -> None:
+    """Remove a folder that nobody can ask for any more.
+
+    Whoever had found it before may just be making a file in it, so it may take more than one round.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            shutil.rmtree(folder)
+        except OSError as exc:
+            if exc.errno != errno.ENOTEMPTY:
+                raise
+        else:
+            return
+    shutil.rmtree(folder)
+
+
+def says(target: str, content: bytes) -> bool:
+    """Whether a small file has this content."""
+    try:
+        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        return os.read(fd, len(content) + 1) == content
+    except IsADirectoryError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def put_back(hidden: str, folder: str, inside: str) -> None:
+    """Give a folder its name back; if somebody has made it anew, give it at least the file *inside*, unless it has one.
+
+    What is there by then is newer, and stays.
+    """
+    with contextlib.suppress(OSError):
+        # Onto an empty folder too; one with something in it refuses.
+        os.rename(hidden, folder)
+        return
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        in_folder((folder + inside).rpartition("/")[0], lambda: os.link(hidden + inside, folder + inside))
+
+
+def remove_small(target: str) -> bool:
+    """Remove an empty folder or a small file, without a thread; False if it is something else.
+
+    That a folder is empty is found out by removing it: to list one first may have to wait for the disk.
+    """
+    try:
+        found = os.lstat(target)
+        if stat.S_ISDIR(found.st_mode):
+            os.rmdir(target)
+        elif found.st_size <= _SMALL_BYTES:
+            os.unlink(target)
+        else:
+            return False
+    except OSError:
+        return False  # The thorough way finds out what it is.
+    return True
+
+
+def remove_with_folder(target: str) -> str:
+    """Remove a file that may be there, then its folder if nothing else is in it; return the folder that changed.
+
+    Raises:
+        OSError: the file is still there.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.unlink(target)
+    folder = target.rpartition("/")[0]
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return folder  # There is more in it, or it went before.
+    return folder.rpartition("/")[0]
+
+
+def _sync_names(fd: int) -> None:
+    """Sync a folder. A file system that cannot (CIFS) is taken as it is."""
+    try:
+        os.fsync(fd)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
+
+
+def _name_of(entry: os.DirEntry[str]) -> str:
+    return entry.name

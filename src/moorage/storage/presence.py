@@ -1,0 +1,114 @@
+"""Who is at work on a storage: a file that is held open as long as the work lasts, so that others can find out.
+
+``open_writer`` keeps other writers out, in this process and in others, until it is closed or the process is gone,
+whatever ended it. So a file ``writing-<random>`` that no writer has open is left from one that was killed, and is
+removed; one that is open has its owner alive. Users may differ: to look it is enough to be able to read the file, and
+one that cannot be read is taken for open.
+
+Everybody announces first and looks then: of two that begin at once, at least one sees the other. On a file system,
+processes that are forked afterwards hold the file too, until the last of them is gone.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self
+
+from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
+from moorage.storage import paths
+from moorage.storage.base import StorageDriver, Writer
+
+
+class Activity(Enum):
+    """What somebody does with a storage; its value begins the file's name."""
+
+    WRITING = "writing"
+    """Serving it, pushes and deletes included."""
+    COLLECTING = "collecting"
+    """Collecting garbage offline, relying on nobody to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Somebody who is at work: the file, and the machine and process that it names."""
+
+    path: str
+    who: str
+    doubt: str = ""
+    """Why nobody knows whether the file is held; empty: it is."""
+
+    def __str__(self) -> str:
+        doubt = f": {self.doubt}; remove it if nobody is at work" if self.doubt else ""
+        return f"{self.who} ({self.path.lstrip('/')}{doubt})"
+
+
+class Announcement:
+    """Our own file. It ends with :meth:`close`, with the last reference to it, or with the process."""
+
+    def __init__(self, storage: StorageDriver, path: str, writer: Writer) -> None:
+        self._storage = storage
+        self._writer = writer
+        self.path = path
+
+    @classmethod
+    async def make(cls, storage: StorageDriver, work: Activity) -> Self:
+        """Let others know. Afterwards look for those who must not be there.
+
+        Raises:
+            StorageFull, StorageUnavailable: the file cannot be written.
+        """
+        while True:
+            path = paths.lock_file(f"{work.value}-{secrets.token_hex(8)}")
+            try:
+                writer = await storage.open_writer(path)
+            except StorageBusy:
+                continue  # Somebody looked at it before it was locked, and takes it for left over.
+            with contextlib.suppress(StorageFull):  # Who it is can be left unsaid: room may be what is to be made.
+                await writer.write(f"{socket.gethostname()} process {os.getpid()}".encode())
+            return cls(storage, path, writer)
+
+    async def close(self) -> None:
+        """Be done; the file goes."""
+        try:
+            await self._storage.delete(self.path, durable=False)
+        except PathUnknown:
+            pass
+        finally:
+            await self._writer.close()
+
+
+async def others_at_work(storage: StorageDriver, work: Activity, *, but: Announcement | None = None) -> list[Presence]:
+    """Who else does *work*. What the dead left behind is removed, of every kind of work.
+
+    Raises:
+        StorageUnavailable: that cannot be found out.
+    """
+    try:
+        entries = await storage.list(paths.LOCK_FILES)
+    except PathUnknown:
+        return []
+    kinds = tuple(f"{kind.value}-" for kind in Activity)
+    found = []
+    for entry in entries:
+        path = paths.lock_file(entry.name)
+        if not entry.name.startswith(kinds) or (but is not None and path == but.path):
+            continue
+        holder = await _holder(storage, path)
+        if holder is not None and entry.name.startswith(f"{work.value}-"):
+            found.append(holder)
+    return found
+
+
+async def _holder(storage: StorageDriver, path: str) -> Presence | None:
+    """Who holds the file; None: nobody, and it is gone if it could be removed."""
+    try:
+        if await storage.delete_abandoned(path):
+            return None
+        return Presence(path, (await storage.get(path)).decode("utf-8", "replace")[:200] or "somebody")
+    except PathUnknown:
+        return None
+    except StorageUnavailable as exc:
+        return Presence(path, "somebody unknown", str(exc).removeprefix(f"{path}: "))

@@ -1,0 +1,501 @@
+"""Background migrations: batches, failures and retries, pause and resume, one worker at a time, kills."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from moorage.errors import ConfigurationError, MigrationFailed
+from moorage.metadata.background import background_runner
+from moorage.metadata.background.background_migrations import (
+    KEYSET_STRATEGY,
+    NULL_STRATEGY,
+    QUERIES,
+    Batch,
+    FailureCode,
+    MigrationProgress,
+    Status,
+    pause,
+    progress,
+    resume,
+    unfinished,
+)
+from moorage.metadata.background.background_runner import (
+    LEASE,
+    JobOutcome,
+    MigrationReports,
+    Runner,
+    pending_segments,
+    run_all,
+    run_background_migrations,
+)
+from moorage.metadata.schema import migrator
+from moorage.metadata.schema.chains import CHAINS, Chains, Migration
+from moorage.metadata.schema.migration_plan import Wish
+from moorage.metadata.schema.migrator import Where
+from moorage.metadata.schema.schema_version import migrate_sqlite
+from moorage.sql.base import NamedQuery, Transaction
+from moorage.sql.leases import Leases
+from support.background import (
+    COUNT,
+    MIGRATE,
+    Jobs,
+    WaitingJobs,
+    add,
+    all_steps,
+    end_lease,
+    fill,
+    jobs_of,
+    statuses,
+    values,
+)
+from support.migrations import as_argument, rows, start, using, with_more, write
+from support.postgres import Postgres, settings_for
+
+WORKED, FAILED, ENDED = JobOutcome.WORKED, JobOutcome.FAILED, JobOutcome.ENDED
+RANGES = [(1, 30), (31, 60), (61, 75)]
+
+
+@pytest.fixture
+async def numbers(where: Where) -> Where:
+    """A database of this version with numbers that are 0."""
+    await migrator.up(where, Wish())
+    await fill(where)
+    return where
+
+
+@dataclasses.dataclass
+class Settings:
+    maxjobretries: int = 0
+    jobinterval: timedelta = timedelta(milliseconds=5)
+
+
+async def test_every_row_is_in_one_batch(numbers: Where) -> None:
+    await add(numbers)
+    jobs = Jobs()
+    async with using(numbers) as database:
+        assert await all_steps(Runner(database, jobs=jobs)) == [WORKED, WORKED, WORKED, ENDED]
+    assert [(batch.first, batch.last) for batch in jobs.batches] == RANGES
+    assert await values(numbers) == {1}
+    assert await statuses(numbers) == [("raise", Status.FINISHED, None)]
+    assert await jobs_of(numbers) == [(first, last, Status.FINISHED, 1) for first, last in RANGES]
+    ((started, finished, updated),) = await rows(
+        numbers, "SELECT started_at, finished_at, updated_at FROM batched_background_migrations"
+    )
+    assert started < finished == updated
+
+
+async def test_rows_without_a_value_are_looked_for_until_there_are_none(numbers: Where) -> None:
+    await add(numbers, job="fill", column="other", last=0, strategy=NULL_STRATEGY)
+    jobs = Jobs()
+    async with using(numbers) as database:
+        assert await all_steps(Runner(database, jobs=jobs)) == [WORKED, WORKED, WORKED, ENDED]
+    assert [(batch.first, batch.last, batch.limit) for batch in jobs.batches] == [(0, 0, 10)] * 3
+    assert await rows(numbers, "SELECT DISTINCT other FROM numbers") == [(7,)]
+
+
+async def test_looking_for_rows_without_a_value_needs_an_index(numbers: Where) -> None:
+    await add(numbers, job="fill", column="value", last=0, strategy=NULL_STRATEGY)
+    async with using(numbers) as database:
+        with pytest.raises(MigrationFailed, match="it needs an index on numbers where value IS NULL"):
+            await Runner(database, jobs=Jobs()).step()
+    assert await statuses(numbers) == [("raise", Status.RUNNING, None)]
+
+
+async def test_without_rows_it_is_finished_at_once(numbers: Where) -> None:
+    await add(numbers, last=0)
+    async with using(numbers) as database:
+        assert await all_steps(Runner(database, jobs=Jobs())) == [ENDED]
+    assert await jobs_of(numbers) == []
+
+
+async def test_one_after_the_other(numbers: Where) -> None:
+    await add(numbers, "first")
+    await add(numbers, "second", strategy=KEYSET_STRATEGY)
+    jobs = Jobs()
+    async with using(numbers) as database:
+        await all_steps(Runner(database, jobs=jobs))
+    assert [(batch.first, batch.last) for batch in jobs.batches] == RANGES * 2
+    assert await values(numbers) == {2}
+
+
+async def test_paused_ones_wait_and_go_on_where_they_were(numbers: Where) -> None:
+    await add(numbers)
+    jobs = Jobs()
+    async with using(numbers) as database:
+        runner = Runner(database, jobs=jobs)
+        assert await runner.step() == WORKED
+        assert await pause(database) == ["raise"]
+        assert await runner.step() == JobOutcome.IDLE
+        assert await statuses(numbers) == [("raise", Status.PAUSED, None)]
+        assert await pause(database) == []
+        assert await resume(database) == ["raise"]
+        assert await all_steps(runner) == [WORKED, WORKED, ENDED]
+    assert await values(numbers) == {1}
+
+
+async def test_a_pause_in_the_middle_of_a_job_is_not_forgotten(numbers: Where) -> None:
+    await add(numbers, last=20)
+    jobs = WaitingJobs()
+    async with using(numbers) as database, using(numbers) as other:
+        async with asyncio.TaskGroup() as tasks:
+            step = tasks.create_task(Runner(database, jobs=jobs).step())
+            await jobs.begun.wait()
+            pausing = tasks.create_task(pause(other))
+            await asyncio.sleep(0.05)
+            jobs.may_end.set()
+        assert (step.result(), pausing.result()) == (WORKED, ["raise"])
+        assert await Runner(database, jobs=jobs).step() == JobOutcome.IDLE
+    assert await statuses(numbers) == [("raise", Status.PAUSED, None)]
+
+
+async def test_a_job_that_fails_is_tried_again_after_the_others_and_leaves_nothing(numbers: Where) -> None:
+    await add(numbers)
+    jobs = Jobs()
+    jobs.broken_at = 40
+    async with using(numbers) as database:
+        runner = Runner(database, jobs=jobs, attempt_limit=3)
+        assert await all_steps(runner) == [WORKED, FAILED, WORKED, FAILED, FAILED, ENDED]
+        assert runner.last_error == "40 is broken"
+    assert await statuses(numbers) == [("raise", Status.FAILED, FailureCode.MAX_JOB_RETRY)]
+    assert await jobs_of(numbers) == [
+        (1, 30, Status.FINISHED, 1),
+        (31, 60, Status.FAILED, 3),
+        (61, 75, Status.FINISHED, 1),
+    ]
+    assert await values(numbers) == {0, 1}
+
+
+async def test_what_failed_is_run_again_by_command(numbers: Where) -> None:
+    await add(numbers)
+    jobs = Jobs()
+    jobs.broken_at = 40
+    async with using(numbers) as database:
+        with pytest.raises(MigrationFailed, match=r"background migration raise failed \(max_job_retry\): 40 is broken"):
+            await run_all(database, jobs=jobs)
+        assert [status for _, _, status, _ in await jobs_of(numbers)].count(Status.FAILED) == 1
+        assert len(jobs.batches) == 4  # two attempts at the broken one
+        jobs.broken_at = None
+        assert await run_all(database, jobs=jobs) == 1
+    assert await statuses(numbers) == [("raise", Status.FINISHED, None)]
+    assert await values(numbers) == {1}
+
+
+async def test_a_run_takes_paused_ones_along_and_says_how_far_it_is(numbers: Where) -> None:
+    await add(numbers, status=0)
+    seen: list[Sequence[MigrationProgress]] = []
+
+    class Seen(MigrationReports):
+        def progressed(self, found: Sequence[MigrationProgress]) -> None:
+            seen.append(found)
+
+    async with using(numbers) as database:
+        assert await run_all(database, jobs=Jobs(), reports=Seen()) == 1
+        assert await Leases(database).holder(LEASE) is None
+    assert [round(found[0].done, 2) for found in seen] == [0.4, 0.8, 1.0, 1.0, 1.0]
+    assert [found[0].finished_jobs for found in seen] == [1, 2, 3, 3, 3]
+
+
+async def test_a_run_during_which_somebody_pauses_says_so(numbers: Where) -> None:
+    await add(numbers)
+    async with using(numbers) as database:
+
+        class Pausing(MigrationReports):
+            def progressed(self, found: Sequence[MigrationProgress]) -> None:
+                del found
+                tasks.create_task(pause(database))
+
+        async with asyncio.TaskGroup() as tasks:
+            with pytest.raises(MigrationFailed, match="background migration raise is paused, not finished"):
+                await run_all(database, jobs=SlowJobs(), reports=Pausing())
+
+
+class SlowJobs(Jobs):
+    async def _raise(self, session: Transaction, batch: Batch) -> None:
+        await super()._raise(session, batch)
+        await asyncio.sleep(0.05)
+
+
+async def test_a_job_that_takes_too_long_is_undone_and_counts_as_failed(numbers: Where) -> None:
+    await add(numbers)
+    async with using(numbers) as database:
+        runner = Runner(database, jobs=WaitingJobs(), job_deadline=timedelta(milliseconds=200))
+        assert await runner.step() == FAILED
+    assert await jobs_of(numbers) == [(1, 30, Status.FAILED, 1)]
+    assert await values(numbers) == {0}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"table": "nothing"}, FailureCode.INVALID_TABLE),
+        ({"table": "numbers; DROP TABLE numbers"}, FailureCode.INVALID_TABLE),
+        ({"column": "nothing"}, FailureCode.INVALID_COLUMN),
+        ({"column": "id) --"}, FailureCode.INVALID_COLUMN),
+        ({"strategy": "Nothing"}, FailureCode.INVALID_BATCHING_STRATEGY),
+    ],
+)
+async def test_what_makes_no_sense_fails_at_once(numbers: Where, change: dict[str, str], code: FailureCode) -> None:
+    await add(numbers, **change)  # type: ignore[arg-type] # every key given is text
+    async with using(numbers) as database:
+        assert await Runner(database, jobs=Jobs()).step() == ENDED
+    assert await statuses(numbers) == [("raise", Status.FAILED, code)]
+
+
+async def test_a_job_that_only_newer_code_knows_waits_for_it(numbers: Where) -> None:
+    await add(numbers, job="unheard")
+    async with using(numbers) as database:
+        with pytest.raises(MigrationFailed, match="this version of Moorage has no job unheard"):
+            await Runner(database, jobs=Jobs()).step()
+    assert await statuses(numbers) == [("raise", Status.ACTIVE, None)]
+
+
+def test_a_name_stands_for_one_job() -> None:
+    jobs = Jobs()
+    with pytest.raises(ValueError, match="there is a job function raise already"):
+        jobs.register("raise", jobs._raise)
+
+
+# --- one at a time
+
+
+async def test_a_worker_that_is_killed_in_the_middle_of_a_batch_leaves_nothing_and_it_is_done_once(
+    numbers: Where,
+) -> None:
+    await add(numbers)
+    with start(MIGRATE, as_argument(numbers)) as child:
+        assert child.stdout is not None
+        assert await asyncio.to_thread(child.stdout.readline) == "begun\n"
+        child.kill()
+    async with using(numbers) as database:
+        jobs = Jobs()
+        assert not await Runner(database, jobs=jobs).take_turn()
+        await end_lease(database)
+        assert await run_all(database, jobs=jobs) == 1
+    assert [(batch.first, batch.last) for batch in jobs.batches] == RANGES
+    assert await jobs_of(numbers) == [(*RANGES[0], 2, 1), (*RANGES[1], 2, 1), (*RANGES[2], 2, 1)]
+    assert await values(numbers) == {1}
+
+
+async def test_a_batch_that_kills_every_worker_is_given_up(numbers: Where) -> None:
+    await add(numbers, last=20)
+    async with using(numbers) as database:
+        for _ in range(2):
+            jobs = WaitingJobs()
+            step = asyncio.create_task(Runner(database, jobs=jobs).step())
+            await jobs.begun.wait()
+            step.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await step
+        assert await jobs_of(numbers) == [(1, 20, Status.ACTIVE, 2)]
+        assert await all_steps(Runner(database, jobs=Jobs(), attempt_limit=2)) == [ENDED]
+    assert await statuses(numbers) == [("raise", Status.FAILED, FailureCode.MAX_JOB_RETRY)]
+
+
+async def test_a_worker_that_slept_too_long_does_nothing_twice(numbers: Where) -> None:
+    await add(numbers, last=20)
+    jobs, late = WaitingJobs(), Jobs()
+    async with using(numbers) as database, using(numbers) as other, asyncio.TaskGroup() as tasks:
+        sleeper = tasks.create_task(Runner(database, jobs=jobs).step())
+        await jobs.begun.wait()
+        # Its time is over, and another one takes the job, which is not noted as done yet.
+        second = tasks.create_task(Runner(other, jobs=late).step())
+        await asyncio.sleep(0.3)
+        jobs.may_end.set()
+    assert (sleeper.result(), second.result()) == (WORKED, JobOutcome.ELSEWHERE)
+    assert late.batches == []
+    assert await rows(numbers, "SELECT DISTINCT value FROM numbers WHERE id <= 20") == [(1,)]
+
+
+async def test_two_workers_share_the_work_and_never_a_job(numbers: Where) -> None:
+    await add(numbers)
+    await add(numbers, "second", job="fill", column="other", last=0, strategy=NULL_STRATEGY)
+    jobs = Jobs()
+    async with using(numbers) as database, using(numbers) as other:
+        workers = [
+            asyncio.create_task(run_background_migrations(each, Settings(), jobs=jobs, start_jitter=timedelta(0)))
+            for each in (database, other)
+        ]
+        async with asyncio.timeout(60):
+            while await unfinished(database, ["raise", "second"]):  # noqa: ASYNC110 - a database raises no event
+                await asyncio.sleep(0.02)
+        assert not any(worker.done() for worker in workers)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    assert await values(numbers) == {1}
+    assert len(jobs.batches) == 6
+    assert [attempts for *_, attempts in await jobs_of(numbers)] == [1] * 6
+
+
+async def test_a_run_waits_for_the_worker_that_is_at_it(numbers: Where) -> None:
+    await add(numbers)
+    waits: list[timedelta] = []
+
+    class Waiting(MigrationReports):
+        def waits(self, pause: timedelta) -> None:
+            waits.append(pause)
+
+    async with using(numbers) as database:
+        first = Runner(database, jobs=Jobs())
+        assert await first.take_turn()
+        async with asyncio.TaskGroup() as tasks:
+            run = tasks.create_task(
+                run_all(database, jobs=Jobs(), reports=Waiting(), turn_pause=timedelta(milliseconds=20))
+            )
+            await asyncio.sleep(0.2)
+            assert await values(numbers) == {0}
+            await first.end_turn()
+        assert run.result() == 1
+    assert len(waits) > 1
+
+
+async def test_a_worker_outlives_a_database_that_is_away(numbers: Where) -> None:
+    async with using(numbers) as database:
+        worker = asyncio.create_task(run_background_migrations(database, Settings(), start_jitter=timedelta(0)))
+    await asyncio.sleep(0.1)
+    assert not worker.done()
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+
+
+# --- progress and pressure
+
+
+async def test_progress_is_told_by_ids_or_by_rows(numbers: Where) -> None:
+    await add(numbers)
+    await add(numbers, "second", job="fill", column="other", last=0, strategy=NULL_STRATEGY)
+    if not isinstance(numbers, Path):
+        async with using(numbers) as database:
+            await database.write(NamedQuery("analyze", "", "ANALYZE numbers"))
+    jobs = Jobs()
+    jobs.broken_at = 3
+    async with using(numbers) as database:
+        runner = Runner(database, jobs=jobs, attempt_limit=1)
+        assert await runner.step() == FAILED
+        assert await runner.step() == WORKED
+        first, second = await progress(database)
+        assert (round(first.done, 2), first.finished_jobs, first.failed_jobs) == (0.4, 1, 1)
+        assert (second.done, second.migration.total) == (0.0, None)
+        await all_steps(runner)
+        first, second = await progress(database)
+        assert (first.migration.status, second.migration.status) == (Status.FAILED, Status.FINISHED)
+        assert second.done == 1.0
+        assert second.migration.total == (None if isinstance(numbers, Path) else COUNT)
+
+
+@pytest.mark.parametrize(
+    ("current", "archived", "expected"),
+    [
+        ("000000010000000000000010", "00000001000000000000000F", 1),
+        ("000000010000000100000002", "0000000100000000000000FE", 4),
+        ("000000010000000100000002", "000000010000000100000002.00000028.backup", 0),
+        ("000000020000000000000001", "00000002.history", 0),
+        ("000000010000000000000001", "000000010000000000000005", 0),
+        ("000000010000000000000001", None, 0),
+    ],
+)
+def test_files_that_wait_for_the_archive_are_counted(current: str, archived: str | None, expected: int) -> None:
+    assert pending_segments((current, archived, 16 * 2**20)) == expected
+
+
+async def test_without_an_archive_nothing_is_throttled(numbers: Where) -> None:
+    async with using(numbers) as database:
+        assert not await Runner(database).is_throttled()
+
+
+# --- schema migrations that need them
+
+
+@pytest.fixture
+def needing(tmp_path: Path) -> Chains:
+    """This version's migrations, one that adds a background migration, and one that needs it to be finished."""
+    folder = tmp_path / "needing"
+    for chain in (CHAINS.pre, CHAINS.post):
+        for path in Path(str(chain.folder)).glob("*.sql"):
+            target = folder / ("pre" if chain is CHAINS.pre else "post") / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(path.read_text())
+    number = CHAINS.pre.newest + 1
+    write(
+        folder / "pre",
+        f"{number:04}_numbers",
+        "CREATE TABLE numbers (id integer PRIMARY KEY, value integer);\n"
+        "INSERT INTO batched_background_migrations (name, max_value, batch_size, status, job_signature_name,"
+        " table_name, column_name) VALUES ('raise', 75, 10, 1, 'raise', 'numbers', 'id');\n",
+    )
+    later = f"{CHAINS.post.newest + 1:04}_strict"
+    write(folder / "post", later, "CREATE INDEX numbers_by_value ON numbers (value);\n")
+    base = Chains(
+        dataclasses.replace(CHAINS.pre, folder=folder / "pre"), dataclasses.replace(CHAINS.post, folder=folder / "post")
+    )
+    (folder / "post").mkdir(exist_ok=True)
+    added = Migration(f"{number:04}_numbers", oldest_code=1)
+    return with_more(base, added, post=[Migration(later, oldest_code=1, requires_background=("raise",))])
+
+
+async def test_a_new_database_gets_the_background_migrations_that_others_need_run_at_once(
+    where: Where, needing: Chains
+) -> None:
+    report = await migrator.up(where, Wish(), chains=needing, jobs=Jobs())
+    assert (report.background, len(report.steps)) == (1, len(needing.steps()))
+    assert await statuses(where) == [("raise", Status.FINISHED, None)]
+
+
+async def test_a_database_in_use_is_migrated_only_when_they_are_finished(where: Where, needing: Chains) -> None:
+    await migrator.up(where, Wish())
+    with pytest.raises(ConfigurationError) as raised:
+        await migrator.up(where, Wish(), chains=needing, jobs=Jobs())
+    assert str(raised.value) == (
+        f"the post-deployment migration {needing.post.migrations[-1].name} needs the background migration raise to be "
+        "finished: run 'moorage background-migrate run', then migrate again"
+    )
+    assert len(await migrator.history(where)) == len(needing.steps()) - 1
+    async with using(where) as database:
+        await run_all(database, jobs=Jobs())
+    report = await migrator.up(where, Wish(), chains=needing, jobs=Jobs())
+    assert [step.migration.name for step in report.steps] == [needing.post.migrations[-1].name]
+
+
+async def test_an_embedded_database_leaves_what_waits_for_them_for_the_next_start(
+    needing: Chains, tmp_path: Path
+) -> None:
+    path = tmp_path / "moorage.db"
+    migrate_sqlite(path)
+    assert len(migrate_sqlite(path, needing)) == 1
+    assert migrate_sqlite(path, needing) == []
+    async with using(path) as database:
+        await run_all(database, jobs=Jobs())
+    assert len(migrate_sqlite(path, needing)) == 1
+    migrate_sqlite(tmp_path / "new.db", needing)
+    assert await statuses(tmp_path / "new.db") == [("raise", Status.FINISHED, None)]
+
+
+async def test_a_worker_waits_while_the_archive_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"archive_mode": "on", "archive_command": "/bin/true"}
+    with Postgres(settings=settings) as postgres:
+        where = settings_for(postgres, postgres.create_database())
+        await migrator.up(where, Wish())
+        await fill(where)
+        await add(where)
+        async with using(where) as database:
+            row = await database.first(QUERIES["archive"])
+            assert row is not None
+            assert len(row[0]) == 24
+            assert not await Runner(database).is_throttled()
+            monkeypatch.setattr(background_runner, "_WAL_SEGMENT_LIMIT", -1)
+            worker = asyncio.create_task(
+                run_background_migrations(database, Settings(), jobs=Jobs(), start_jitter=timedelta(0))
+            )
+            await asyncio.sleep(0.3)
+            assert await jobs_of(where) == []
+            monkeypatch.undo()
+            async with asyncio.timeout(30):
+                while await unfinished(database, ["raise"]):  # noqa: ASYNC110 - a database raises no event
+                    await asyncio.sleep(0.02)
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)

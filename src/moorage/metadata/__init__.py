@@ -1,1 +1,1 @@
-"""What exists and who refers to what: one interface, one file a store."""
+"""Records of what exists and of what refers to what: the interfaces, and the stores behind them."""

@@ -33,10 +33,10 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who changes something, in which request, and why: what the journal says of a change."""
+    """The journal's note on a change: the actor, the request, and the reason."""
 
     actor: str = ""
-    """Empty: nobody in particular, as nobody had to say who he is."""
+    """Empty: no actor in particular, as the client did not have to say who it is."""
     request_id: str = ""
     reason: str = ""
 
@@ -49,7 +49,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What :meth:`LinkStore.expect` noted: good until garbage collection has dealt with it."""
+    """A note that :meth:`LinkStore.expect` made: good until garbage collection has dealt with it."""
 
     token: int = 0
 
@@ -62,7 +62,7 @@ class LinkedBlob:
 
 
 class LinkStore(ABC):
-    """Which blobs are in which repository. A blob is visible in a repository only through a link."""
+    """The blobs of each repository. A blob is visible in a repository only through a link."""
 
     @abstractmethod
     async def expect(self, digest: Digest) -> Expectation:
@@ -80,9 +80,9 @@ class LinkStore(ABC):
 
     @abstractmethod
     async def promise(self, name: RepositoryName, digest: Digest) -> LinkedBlob | None:
-        """As :meth:`find`, for somebody who may rely on the answer and push a manifest that names the blob.
+        """Find the blob like :meth:`find`, and hold it: the client may now push a manifest that names it.
 
-        What is promised stays for half of the review delay at least, whatever else happens to it.
+        A blob that was returned stays for half of the review delay at least, whatever else happens to it.
         """
 
     @abstractmethod
@@ -90,7 +90,7 @@ class LinkStore(ABC):
         """Those of *digests* that the repository has as blobs that can be read."""
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
-        """Whether the repository has the blob."""
+        """Return whether the repository has the blob."""
         return await self.find(name, digest) is not None
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
@@ -124,11 +124,11 @@ class ManifestStore(ABC):
     """The manifests and tags of each repository."""
 
     keeps_configurations: ClassVar[bool]
-    """Whether :meth:`put` wants the bytes of an image's configuration."""
+    """True if :meth:`put` wants the bytes of an image's configuration."""
 
     @abstractmethod
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
-        """Whether the repository has the manifest."""
+        """Return whether the repository has the manifest."""
 
     @abstractmethod
     async def find(self, name: RepositoryName, reference: Reference) -> StoredManifest:
@@ -141,9 +141,9 @@ class ManifestStore(ABC):
 
     @abstractmethod
     async def promise(self, name: RepositoryName, digest: Digest) -> StoredManifest:
-        """As :meth:`find`, for somebody who may rely on the answer and push an index that lists the manifest.
+        """Find the manifest like :meth:`find`, and hold it: the client may now push an index that lists it.
 
-        What is promised stays for half of the review delay at least, unless somebody deletes it.
+        A manifest that was returned stays for half of the review delay at least, unless a client deletes it.
         """
 
     @abstractmethod
@@ -221,7 +221,7 @@ class CatalogueStore(ABC):
 
 
 class PullStore(ABC):
-    """How often, and when last, something was pulled: noted off the request's path, written in batches."""
+    """Counts of pulls, and the time of the last one: noted off the request's path, written in batches."""
 
     @abstractmethod
     def note(self, name: RepositoryName, reference: Reference, digest: Digest) -> None:
@@ -242,7 +242,7 @@ class UploadSession:
 
 
 class SessionStore(ABC):
-    """Which upload sessions there are, so that old ones are found without walking through storage."""
+    """The upload sessions that have not ended, so that old ones are found without walking through storage."""
 
     @abstractmethod
     def note(self, name: RepositoryName, session: str) -> None:
@@ -250,7 +250,7 @@ class SessionStore(ABC):
 
     @abstractmethod
     def forget(self, session: str) -> None:
-        """A session has ended."""
+        """Note that a session has ended."""
 
     @abstractmethod
     async def flush(self) -> None:

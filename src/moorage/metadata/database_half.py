@@ -1,4 +1,4 @@
-"""The database's word on which registry it is half of, the other half being storage."""
+"""The identity of the registry that a database is half of; the other half is storage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from moorage.oci.digests import Digest
 
 @dataclass(frozen=True, slots=True)
 class DatabaseHalf:
-    """What the database says of the two halves of a registry."""
+    """A registry's identity and some of its blobs, as the database knows them."""
 
     identity: str
     some_blobs: Sequence[Digest]
-    """The first that it knows; none: it knows none."""
+    """The first blobs that it knows; empty: it knows none."""

@@ -14,7 +14,7 @@ from moorage.oci.names import RepositoryName, Tag
 
 @dataclass(frozen=True, slots=True)
 class RepositoryDetails:
-    """What is known of a repository."""
+    """A repository and its times."""
 
     name: RepositoryName
     created_at: datetime
@@ -42,13 +42,13 @@ class TagEntry:
     media_type: str
     config_digest: Digest | None
     size_bytes: int
-    """What the manifest and all that it names directly need."""
+    """Bytes of the manifest and of all that it names directly."""
     times: Times
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What an image's configuration says it runs on; empty where it does not say."""
+    """The architecture and the operating system that an image's configuration names; empty where it does not."""
 
     architecture: str
     os: str
@@ -92,7 +92,7 @@ class Referrer:
 
 
 class Order(Enum):
-    """What a list of tags is sorted by; tags of one moment are sorted by name."""
+    """The order of a list of tags; tags of one moment are sorted by name."""
 
     NAME = "name"
     PUBLISHED_AT = "published_at"
@@ -111,7 +111,7 @@ class TagPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagSelection:
-    """Which tags of a repository to list."""
+    """The tags of a repository to list, and their order."""
 
     limit: int
     order: Order = Order.NAME
@@ -134,11 +134,11 @@ class TagPage:
 
 
 class DetailStore(ABC):
-    """What is known of repositories and tags."""
+    """Repositories and tags, with more than their names."""
 
     @abstractmethod
     async def repository(self, name: RepositoryName) -> RepositoryDetails:
-        """What is known of one repository.
+        """Return the details of one repository.
 
         Raises:
             NameUnknown: there is no such repository.
@@ -146,7 +146,7 @@ class DetailStore(ABC):
 
     @abstractmethod
     async def has_namespace(self, name: RepositoryName) -> bool:
-        """Whether there is, or was, a repository whose name begins with the same part."""
+        """Return whether there is, or was, a repository whose name begins with the same part up to the first slash."""
 
     @abstractmethod
     async def repositories(self, under: RepositoryName, *, after: str, limit: int) -> Page[RepositoryDetails]:
@@ -189,7 +189,7 @@ class DetailStore(ABC):
 
 
 class SizeStore(ABC):
-    """How much the images of repositories need."""
+    """Bytes that the images of repositories need."""
 
     @abstractmethod
     async def measure(self, name: RepositoryName, *, with_descendants: bool) -> int:
@@ -205,7 +205,7 @@ class SizeStore(ABC):
 
     @abstractmethod
     async def last_change(self, name: RepositoryName, *, with_descendants: bool) -> int:
-        """A number that is another one after every change that :meth:`measure` can see."""
+        """Return a number that is another one after every change that :meth:`measure` can see."""
 
 
 class RenameStore(ABC):
@@ -220,10 +220,10 @@ class RenameStore(ABC):
 
     @abstractmethod
     async def rename(self, name: RepositoryName, target: RepositoryName, *, limit: int, cause: Cause) -> int:
-        """Let *name* and the repositories below it be *target* and below; all of them or none.
+        """Rename *name* and the repositories below it to *target* and below; all of them or none.
 
-        *name* need not be a repository itself. Returns how many repositories it was. Who reads sees either all the
-        old names or all the new ones; what is written to one of them meanwhile comes before or after.
+        *name* need not be a repository itself. Returns how many repositories it was. A reader sees either all
+        the old names or all the new ones; a write to one of them meanwhile comes before or after.
 
         Raises:
             NameUnknown: there is no such repository, and none below it.
@@ -234,7 +234,7 @@ class RenameStore(ABC):
 
 
 def platform_of(payload: bytes | None) -> Platform | None:
-    """What an image's configuration says it runs on; None if it is no JSON object, or was not kept."""
+    """Read the platform from an image's configuration; None if it is no JSON object, or was not kept."""
     if payload is None:
         return None
     try:

@@ -1,6 +1,6 @@
-"""The interface to explanations: who needs a manifest or a blob, or since when nobody does and when it goes.
+"""The interface to explanations: what needs a manifest or a blob, or since when nothing does and when it goes.
 
-Told for one repository, to somebody who may pull from it: of other repositories only whether any of them needs it.
+It is for a client that may pull from the repository: of others it says only whether any of them needs the thing.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ SHOWN_LIMIT = 20
 """So many tags or holders an explanation names."""
 
 Role = Literal["layer", "config", "child", "subject", "awaited"]
-"""What something is for whoever holds it; ``awaited``: it was named when it was not there yet."""
+"""The part of a thing for its holder; ``awaited``: the holder named it before it was there."""
 
 Verdict = Literal["kept", "goes", "claimed", "unscheduled"]
 
@@ -40,14 +40,14 @@ class Scheduled:
     """A review that is in a queue."""
 
     event: str
-    """What put it there."""
+    """The event that put it there."""
     due_at: datetime
     attempts: int
-    """How often it failed."""
+    """Number of reviews that failed."""
     error: str | None
     """Why it failed last."""
     claimed_until: datetime | None
-    """A collector is at it, and has until then; None: nobody is."""
+    """A collector has claimed it until then; None: no collector has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class LastChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What is known of a manifest or a blob in a repository."""
+    """The facts on a manifest or a blob in a repository, and on its review."""
 
     kind: Queue
     size_bytes: int
@@ -73,22 +73,22 @@ class Explanation:
     missing_since: datetime | None = None
     """Its bytes were found missing or damaged then."""
     is_needed: bool
-    """Whether a review would keep it."""
+    """True if a review would keep it."""
     tags: Sequence[Tag] = ()
     holders: Sequence[Holder] = ()
     """The first of each kind of those that need it, in this repository."""
     has_more: bool = False
-    """Whether there are more tags or holders than those."""
+    """True if there are more tags or holders than those."""
     is_needed_elsewhere: bool = False
-    """Whether a manifest of another repository needs it."""
+    """True if a manifest of another repository needs it."""
     review: Scheduled | None
     changed: LastChange | None = None
     delay: timedelta
-    """How long what it holds waits after it, before that is looked at."""
+    """The time from when it goes to the review of what it holds."""
 
     @property
     def verdict(self) -> Verdict:
-        """What will become of it.
+        """The fate to expect. ``kept``: something needs it; ``goes``: its review is to remove it.
 
         ``claimed``: a collector is at it right now; ``unscheduled``: nothing needs it, and no review is to come.
         """
@@ -104,7 +104,7 @@ class ExplanationStore(ABC):
 
     @abstractmethod
     async def explain(self, name: RepositoryName, digest: Digest) -> Sequence[Explanation]:
-        """What is known of *digest* in a repository, as a manifest, as a blob, or as both; empty: nothing.
+        """Explain *digest* in a repository, as a manifest, as a blob, or as both; empty: nothing is known of it.
 
         Raises:
             NameUnknown: there is no such repository.

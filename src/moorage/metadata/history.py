@@ -1,7 +1,7 @@
 """The interface to history: what the journal says, what a tag was, and taking back what was done.
 
-Only stores with a database have it. What counts for an undo is what is so now, not how it came to be so: a tag that is
-where a request left it can be taken back to where that request found it.
+Only stores with a database have it. An undo looks only at the present state: a tag that is where a request left it
+can be taken back to where that request found it.
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 
 JournalSubject = Literal["tag", "manifest", "blob", "repository"]
-"""What can be changed, and taken back."""
+"""The kinds of things that can be changed, and taken back."""
 
 KINDS: tuple[JournalSubject, ...] = ("tag", "manifest", "blob", "repository")
 
@@ -25,7 +25,7 @@ SHOWN_LIMIT = 100
 
 
 class JournalAction(StrEnum):
-    """What a row of the journal says was done."""
+    """The action that a row of the journal notes."""
 
     TAG_CREATE = "tag_create"
     TAG_MOVE = "tag_move"
@@ -40,7 +40,7 @@ class JournalAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """Whether what a change took away can come back."""
+    """The future of what a change took away: if it can come back, and until when."""
 
     is_restorable: bool
     until: datetime | None = None
@@ -69,14 +69,14 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalFilter:
-    """Which entries are asked for. Either a repository or a request, or both."""
+    """A choice of journal entries: by a repository, by a request, or by both."""
 
     repository: RepositoryName | None = None
     tag: Tag | None = None
     """Only with a repository."""
     request_id: str | None = None
     actor: str | None = None
-    """Whose, of several who used the same id; None: everybody's. Only with a request."""
+    """Only changes of this actor, if several used the same id; None: of all actors. Only with a request."""
     action: JournalAction | None = None
     """Only changes of this kind. Only with a request."""
     since: datetime | None = None
@@ -87,7 +87,7 @@ class JournalFilter:
 
 @dataclass(frozen=True, slots=True)
 class PullFacts:
-    """How often something was pulled, and when last (None: never); behind by what was not flushed yet."""
+    """The number of pulls, and the time of the last one (None: never); without those that were not flushed yet."""
 
     count: int = 0
     last_at: datetime | None = None
@@ -95,14 +95,14 @@ class PullFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastTag:
-    """What a tag is, or was at some time."""
+    """The state of a tag, now or at some time."""
 
     digest: Digest | None
     """None: there is, or was, no such tag."""
     is_pullable: bool
-    """Whether the manifest can be pulled now, by its digest."""
+    """True if the manifest can be pulled now, by its digest."""
     fate: Fate | None
-    """Whether the manifest can be had again; None without a digest."""
+    """The manifest's fate: if it can be had again; None without a digest."""
     changed: JournalEntry | None
     """The change that made it so; None if the journal does not have it."""
     pulls: PullFacts = PullFacts()
@@ -113,25 +113,25 @@ class PastTag:
 
 @dataclass(frozen=True, slots=True)
 class UndoSteps:
-    """Where a tag was, so many of its changes ago."""
+    """A target by count: the state of a tag so many of its changes ago."""
 
     count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """Where a tag was at a time."""
+    """A target by time: the state of a tag at that time."""
 
     at: datetime
 
 
 Target = UndoSteps | AsOf | Digest
-"""Where a tag shall be taken back to."""
+"""The state to take a tag back to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the caller believes a tag to be now; None: that there is no such tag."""
+    """The digest that the caller believes a tag to have now; None: that there is no such tag."""
 
     digest: Digest | None
 
@@ -158,10 +158,10 @@ class UndoObstacle:
     reason: Literal["changed", "in use", "gone"]
     message: str
     now: str | None = None
-    """What it is now, where that is what stands in the way."""
+    """Its present state, where that is what stands in the way."""
 
     def to_json(self) -> Mapping[str, str | None]:
-        """As the detail of an error has it."""
+        """Return it in the form that the detail of an error has."""
         return {
             "repository": self.repository,
             "kind": self.kind,
@@ -174,20 +174,20 @@ class UndoObstacle:
 
 @dataclass(slots=True)
 class UndoOutcome:
-    """What an undo did, or would do."""
+    """The changes that an undo made, or would make, and what stood in its way."""
 
     counts: dict[JournalSubject, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     changes: list[TagChange] = field(default_factory=list)
     """The first of them."""
     already: int = 0
-    """How many things were as they should be before it began."""
+    """Number of things that were as they should be before it began."""
     left: list[UndoObstacle] = field(default_factory=list)
     """The first of those that were left as they are."""
     left_count: int = 0
 
     @property
     def total(self) -> int:
-        """How many things were changed."""
+        """Number of things that were changed."""
         return sum(self.counts.values())
 
 
@@ -212,7 +212,7 @@ class HistoryStore(ABC):
 
     @abstractmethod
     async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
-        """What a tag was at a time; None: what it is now.
+        """Return the state of a tag at a time; None: its state now.
 
         Raises:
             NameUnknown: there is no such repository.

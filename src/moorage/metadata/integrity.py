@@ -14,7 +14,7 @@ from moorage.oci.digests import Digest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobRow:
-    """What the database says of a blob."""
+    """The database's row of a blob."""
 
     id: int
     created_at: datetime
@@ -23,18 +23,18 @@ class BlobRow:
     is_marked: bool
     """Its bytes were found missing or damaged; it is as good as not there until it is pushed again."""
     is_needed: bool
-    """Whether something refers to it, in the sense of garbage collection."""
+    """True if something refers to it, in the sense of garbage collection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobRecord:
-    """What the database knows of a digest, all at one moment."""
+    """All that the database knows of a digest, at one moment."""
 
     digest: Digest
     row: BlobRow | None
-    """None: no blob, but a review of it is to come: somebody is pushing it, or its bytes are being collected."""
+    """None: no blob, but a review of it is to come: a client is pushing it, or its bytes are being collected."""
     is_queued: bool
-    """Whether garbage collection is going to look at it."""
+    """True if garbage collection is going to review it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class ManifestRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relations:
-    """What a manifest's payload says that it needs, and no row does."""
+    """Digests that a manifest's payload says it needs, and that no row has."""
 
     config: Digest | None = None
     blobs: Collection[Digest] = ()
@@ -71,7 +71,7 @@ class BlobRecordStore(ABC):
 
     @abstractmethod
     async def look(self, digests: Collection[Digest]) -> Mapping[Digest, BlobRecord]:
-        """What is known of *digests*, all at the same moment; those of which nothing is known are left out."""
+        """Return the records of *digests*, all of the same moment; digests of which nothing is known are left out."""
 
 
 class BlobRepairStore(ABC):
@@ -121,7 +121,7 @@ class ManifestRecordStore(ABC):
 
     @abstractmethod
     async def relations(self, ids: Collection[int]) -> Mapping[int, Collection[Digest]]:
-        """What each is noted to need, all at the same moment: blobs, manifests, and what has yet to come."""
+        """Return what each is noted to need, all at the same moment: blobs, manifests, and what has yet to come."""
 
 
 class ManifestRepairStore(ABC):

@@ -1,4 +1,4 @@
-"""What points to a manifest in the link-file layout: written and removed so that pushes and deletions may meet.
+"""Pointers to a manifest in the link-file layout: written and removed so that pushes and deletions may meet.
 
 No lock keeps them apart, as not every storage has locks: ``docs/adr/0034-pushes-meet-deletions-in-link-files.md``.
 """
@@ -147,7 +147,7 @@ async def held(work: Coroutine[None, None, None]) -> None:
 
 
 def _beside(name: RepositoryName, stored: StoredManifest, manifest: Manifest) -> dict[str, bytes]:
-    """What a manifest needs beside its link."""
+    """Return the objects that a manifest needs beside its link, by path."""
     found: dict[str, bytes] = {}
     if not payload_of(stored.payload).is_declared:
         found[paths.content_type(name, stored.digest)] = stored.media_type.encode()

@@ -13,7 +13,7 @@ class Payload:
     content: bytes
     media_type: str
     is_declared: bool
-    """Whether they name it; if not, the manifest may have been pushed as something else."""
+    """True if the bytes name the type; if not, the manifest may have been pushed as something else."""
 
 
 class PayloadCache:

@@ -1,4 +1,4 @@
-"""The interface to the review queues as a whole: how long they are, how fast they go, what they will give back.
+"""The interface to the review queues as a whole: their length, their speed, and what they will give back.
 
 Reviews themselves are in ``reviews.py``; why one thing stays or goes is in ``explanations.py``.
 """
@@ -23,41 +23,41 @@ class QueueState:
     """One queue, now."""
 
     waiting: int = 0
-    """How many reviews there are in it, due or not."""
+    """Number of reviews in it, due or not."""
     due: int = 0
     claimed: int = 0
-    """How many of those that wait a collector has claimed: blobs whose bytes it may be removing."""
+    """Number of waiting reviews that a collector has claimed: blobs whose bytes it may be removing."""
     due_since: datetime | None = None
     """Since when the longest waiting is due; None: none is."""
     next_at: datetime | None = None
     """When the next one will be due; None: all are, or the queue is empty."""
     failed: int = 0
-    """How many were tried, without success, and are to be tried again."""
+    """Number of reviews that were tried, without success, and are to be tried again."""
     error: str | None = None
-    """Why, for the one that failed most often."""
+    """The error of the one that failed most often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewRate:
-    """What reviews came to on all nodes, since the beginning of some hour."""
+    """The results of reviews on all nodes, since the beginning of some hour."""
 
     since: datetime
     until: datetime
     reviewed: int = 0
     removed: int = 0
     removed_bytes: int = 0
-    """Of blobs; what nobody knew the size of counts as nothing."""
+    """Of blobs; a blob of unknown size counts as nothing."""
     failed: int = 0
 
     @property
     def hours(self) -> float:
-        """How long that was."""
+        """The length of that time, in hours."""
         return (self.until - self.since) / timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """What will have been given back after some time, if nothing changes."""
+    """The blobs and bytes that will have been given back after some time, if nothing changes."""
 
     within: timedelta
     """From now on; zero: what is due."""
@@ -67,32 +67,32 @@ class Freed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What the next :data:`FORECAST_LIMIT` reviews of a queue will give back. The whole may be more, never less."""
+    """The yield of the next :data:`FORECAST_LIMIT` reviews of a queue. The whole queue may give more, never less."""
 
     within: Sequence[Freed] = ()
     """One for each time that was asked for, in its order; each contains those before it."""
     is_whole: bool = True
-    """Whether the queue has no more than was looked at."""
+    """True if the queue has no more than was looked at."""
 
 
 class QueueStore(ABC):
-    """Both queues, for whoever watches or hurries them."""
+    """Both queues, to watch them or to hurry them."""
 
     @abstractmethod
     async def state(self, queue: Queue) -> QueueState:
-        """How a queue is now. Reads all of it once: half a second for a million reviews."""
+        """Return the present state of a queue. Reads all of it once: half a second for a million reviews."""
 
     @abstractmethod
     async def due(self, queue: Queue) -> int:
-        """How many reviews are due now, and not claimed."""
+        """Count the reviews that are due now, and not claimed."""
 
     @abstractmethod
     async def progress(self, queue: Queue, *, hours: int) -> ReviewRate:
-        """What was done in this hour and the *hours* whole ones before it."""
+        """Return what was done in this hour and the *hours* whole ones before it."""
 
     @abstractmethod
     async def forecast(self, queue: Queue, within: Sequence[timedelta]) -> Forecast:
-        """How many bytes will be given back, for each of *within*; at most five.
+        """Forecast how many bytes will be given back, for each of *within* (at most five).
 
         From the queue of blobs: what nothing needs now. From that of manifests: what only manifests need that go, with
         what hangs on them or is listed by them; each step further waits its own delay. Nothing is counted twice.

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from moorage.oci.digests import Digest
 
 CLAIM = timedelta(seconds=60)
-"""How long a claim on blobs lasts if it is not prolonged."""
+"""The length of a claim on blobs that is not prolonged."""
 CLAIM_MARGIN = timedelta(seconds=20)
-"""What must be left of a claim when bytes are removed: more than any deadline of a step."""
+"""The time that must be left of a claim when bytes are removed: more than any deadline of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,15 @@ class Review:
 
     digest: Digest
     event: str
-    """What put it into the queue."""
+    """The event that put it into the queue."""
     attempts: int
-    """How often it was reviewed and could not be settled."""
+    """Number of reviews that could not settle it."""
     due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What became of claimed blobs. Those that are in none of these are not claimed any more."""
+    """The verdict on claimed blobs. Those that are in none of these lists are not claimed any more."""
 
     needed: Sequence[Digest] = ()
     """Something refers to them: they stay."""
@@ -55,12 +55,12 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestsReviewed:
-    """What one round of manifest reviews did."""
+    """The result of one round of manifest reviews."""
 
     due: int = 0
-    """How many were looked at."""
+    """Number of manifests that were looked at."""
     needed: Sequence[str] = ()
-    """What had put those into the queue that something needs."""
+    """For each manifest that something needs, the event that had put it into the queue."""
     dropped: Sequence[Dropped] = ()
 
 
@@ -87,11 +87,11 @@ class BlobReviewStore(ABC):
 
     @abstractmethod
     async def finish(self, removed: Mapping[Digest, int]) -> None:
-        """Their bytes are gone, so many of each: forget them."""
+        """Forget blobs whose bytes are gone, so many of each."""
 
     @abstractmethod
     async def forget(self, digests: Collection[Digest]) -> None:
-        """They are needed: no more reviews, unless something happened to them since they were claimed."""
+        """Forget blobs that are needed: no more reviews, unless something happened to them since they were claimed."""
 
     @abstractmethod
     async def put_off(self, digests: Collection[Digest], *, delay: timedelta, error: str | None) -> None:
@@ -118,8 +118,8 @@ class ManifestReviewStore(ABC):
 
 
 class ReviewDelayStore(ABC):
-    """How long after an event something is reviewed."""
+    """The time from an event to the review that follows it."""
 
     @abstractmethod
     async def set(self, delay: timedelta) -> bool:
-        """Make it *delay* after every event from now on; whether that is a change."""
+        """Set it to *delay* after every event from now on; return whether that is a change."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 
 class RowCountStore(ABC):
-    """How many rows of some kinds a database has."""
+    """Counts of some kinds of rows in a database."""
 
     @abstractmethod
     async def count(self) -> Mapping[str, int]:

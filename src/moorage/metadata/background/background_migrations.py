@@ -1,4 +1,4 @@
-"""Background migrations: what there are, how far they are, and the functions that they run.
+"""Background migrations: a list of them, their progress, and the functions that they run.
 
 A schema migration adds a row to ``batched_background_migrations``; the row names a table, a column to go along, and a
 function of :data:`JOBS`, which is called for one batch after the other. Running them: ``background_runner``.
@@ -23,7 +23,7 @@ _ALMOST = 0.999
 
 
 class Status(IntEnum):
-    """How a migration is, as the column has it. A job is active, finished or failed."""
+    """The state of a migration, as the column has it. A job is active, finished or failed."""
 
     PAUSED = 0
     ACTIVE = 1
@@ -33,7 +33,7 @@ class Status(IntEnum):
 
 
 class FailureCode(IntEnum):
-    """Why a migration failed, as the column has it."""
+    """The reason why a migration failed, as the column has it."""
 
     UNKNOWN = 0
     INVALID_TABLE = 1
@@ -45,7 +45,7 @@ class FailureCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one call of a job's function is to do."""
+    """The work of one call of a job's function."""
 
     table: str
     column: str
@@ -77,17 +77,17 @@ class BackgroundMigration:
     failure: FailureCode | None
     strategy: str
     total: int | None
-    """How many rows there are, about; None: not known."""
+    """The approximate number of rows; None: not known."""
 
     @property
     def goes_by_null(self) -> bool:
-        """Whether it looks for rows without a value, and not along ids."""
+        """True if it looks for rows without a value, and not along ids."""
         return self.strategy == NULL_STRATEGY
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationProgress:
-    """How far a migration is."""
+    """The progress of a migration."""
 
     migration: BackgroundMigration
     done: float
@@ -119,7 +119,7 @@ class JobRegistry:
 
 
 JOBS = JobRegistry()
-"""What this version of Moorage can run. Nothing yet: no migration so far had rows to change."""
+"""The job functions that this version of Moorage has. None yet: no migration so far had rows to change."""
 
 
 async def pause(database: Database) -> Sequence[str]:
@@ -128,7 +128,7 @@ async def pause(database: Database) -> Sequence[str]:
 
 
 async def resume(database: Database) -> Sequence[str]:
-    """Let go on what was paused; return the names."""
+    """Let migrations that were paused go on; return their names."""
     return _names(await database.write(QUERIES["resume"], datetime.now(UTC)))
 
 
@@ -142,13 +142,13 @@ async def retry_failed(database: Database) -> Sequence[str]:
 
 
 async def unfinished(database: Database, names: Sequence[str]) -> Sequence[str]:
-    """Which of *names* are not finished, or not known."""
+    """Return those of *names* that are not finished, or not known."""
     finished = set(_names(await database.all(QUERIES["finished"], list(names))))
     return [name for name in names if name not in finished]
 
 
 async def progress(database: Database) -> Sequence[MigrationProgress]:
-    """How far all migrations are, in the order in which they were added."""
+    """Return the progress of all migrations, in the order in which they were added."""
     migrations = [migration_of(row) for row in await database.all(QUERIES["migrations"])]
     counts = {(row[0], Status(row[1])): (int(row[2]), int(row[3])) for row in await database.all(QUERIES["job_counts"])}
     return [_progress(migration, counts) for migration in migrations]

@@ -1,7 +1,7 @@
 """Running background migrations: one job after the other, by one worker on all nodes.
 
-A job's work and the note that it is done are one transaction, and the note is written only by whoever began the job
-last. So a worker that was killed, or that slept so long that another one took its place, does nothing twice.
+A job's work and the note that it is done are one transaction, and the note is written only by the worker that began
+the job last. So a worker that was killed, or that slept so long that another one took its place, does nothing twice.
 
 Source: GitLab features MDB-040, MDB-041, MDB-042.
 """
@@ -56,11 +56,11 @@ _SYNC_PAUSE_S = 0.1
 _WAL_NAME = re.compile(r"[0-9A-F]{24}")
 _TABLE = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)?")
 _COLUMN = re.compile(r"[a-z_][a-z0-9_]*")
-"""What may be put into a statement as it is."""
+"""Names that may be put into a statement as they are."""
 
 
 class JobOutcome(enum.Enum):
-    """What came of looking for something to do."""
+    """The result of looking for something to do."""
 
     WORKED = "a job was done"
     FAILED = "a job failed"
@@ -83,13 +83,13 @@ class BackgroundSettings(Protocol):
 
 
 class MigrationReports:
-    """Whom to tell how a run goes; by default nobody."""
+    """The listener that a run tells its progress; this one does nothing."""
 
     def progressed(self, found: Sequence[MigrationProgress]) -> None:
-        """How far all migrations are now."""
+        """Report the progress of all migrations."""
 
     def waits(self, pause: timedelta) -> None:
-        """Another worker is at it; it is asked again after *pause*."""
+        """Report that another worker is at it; it is asked again after *pause*."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,18 +121,18 @@ class Runner:
         self._leases = Leases(database)
         self._holder = secrets.token_hex(8)
         self.last_error = ""
-        """What the last failed job said."""
+        """The error of the last job that failed."""
 
     async def take_turn(self) -> bool:
-        """Be the one worker for the next minutes, or stay it; False: somebody else is."""
+        """Take or renew the lease of the only worker, for some minutes; False: another worker has it."""
         return await self._leases.take(LEASE, self._holder, _LEASE_TTL) is not None
 
     async def end_turn(self) -> None:
-        """Let others."""
+        """Release the lease, so that another worker may take it."""
         await self._leases.release(LEASE, self._holder)
 
     async def is_throttled(self) -> bool:
-        """Whether PostgreSQL's archive is so far behind that it should not get more to do."""
+        """Return whether PostgreSQL's archive is so far behind that it should not get more to do."""
         row = await self._database.first(QUERIES["archive"])
         return row is not None and pending_segments(row) > _WAL_SEGMENT_LIMIT
 
@@ -313,7 +313,7 @@ async def run_all(
 
 
 def pending_segments(row: Row) -> int:
-    """How many files of the write-ahead log wait for the archive.
+    """Count the files of the write-ahead log that wait for the archive.
 
     *row*: the name of the present file, of the one that was archived last, and the size of one in bytes.
     """

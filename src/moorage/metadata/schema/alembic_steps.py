@@ -48,7 +48,7 @@ class MigrationSteps:
             self._run(bookkeeping(self._dialect))
 
     def history(self) -> Sequence[Applied]:
-        """What was applied, in order."""
+        """Return what was applied, in order."""
         with self._connection.begin():
             rows = self._connection.execute(text(_HISTORY)).all()
         return [Applied(phase, name, moment(at), oldest) for phase, name, at, oldest in rows]
@@ -132,7 +132,7 @@ def _revisions(chain: Chain, move: Callable[[], None]) -> RevisionMap:
 
 
 def _place(chain: Chain, heads: Sequence[str]) -> int:
-    """How many migrations of the chain are applied, as Alembic's table has it."""
+    """Count the applied migrations of the chain, as Alembic's table has it."""
     revisions = [migration.revision for migration in chain.migrations]
     if heads and heads[0] not in revisions:
         msg = f"the database is at {chain.phase} migration {heads[0]}, which this version of Moorage does not know"

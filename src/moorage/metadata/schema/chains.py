@@ -1,4 +1,4 @@
-"""Which migrations there are and in what order; nothing here talks to a database."""
+"""The migrations and their order; nothing here talks to a database."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,7 +114,7 @@ def other(phase: Phase) -> Phase:
 
 
 def refused(message: str) -> ConfigurationError:
-    """What stops a start or a command before anything is done, in one sentence."""
+    """Return the error that stops a start or a command before anything is done; *message* is one sentence."""
     return ConfigurationError([Mistake("", message)])
 
 
@@ -134,9 +134,9 @@ CHAINS = Chains(
     ),
     post=Chain("post-deployment", _HERE / "post"),
 )
-"""What this version of Moorage knows."""
+"""The migrations that this version of Moorage knows."""
 
 
 def bookkeeping(dialect: Dialect) -> str:
-    """Makes the tables that say what was applied, where they are not there yet."""
+    """Return statements that make the tables of what was applied, where they are not there yet."""
     return (_HERE / f"bookkeeping.{dialect}.sql").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a migrator is to do, from what a database has and what is asked for: pure decisions."""
+"""The plan of a migrator, from what a database has and what is asked for: pure decisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from moorage.sql.base import Dialect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """How many migrations of each chain; None: all."""
+    """The number of migrations to do or to undo in each chain; None: all."""
 
     pre: int | None = None
     post: int | None = None
@@ -17,12 +17,12 @@ class Wish:
     """Not even where one before a deployment needs it."""
 
     def limit(self, phase: Phase) -> int | None:
-        """How many of one chain."""
+        """Return the number for one chain."""
         return self.pre if phase == "pre-deployment" else self.post
 
 
 def plan_up(chains: Chains, history: Sequence[Applied], wish: Wish) -> Sequence[ChainStep]:
-    """What to apply, in order: those asked for, and those of the other chain that they need.
+    """Plan what to apply, in order: the migrations asked for, and those of the other chain that they need.
 
     Raises:
         ConfigurationError: the database has migrations that this version does not know, or one is needed that must
@@ -47,7 +47,7 @@ def plan_up(chains: Chains, history: Sequence[Applied], wish: Wish) -> Sequence[
 
 
 def plan_down(chains: Chains, history: Sequence[Applied], wish: Wish, dialect: Dialect) -> Sequence[ChainStep]:
-    """What to undo, in order: those after a deployment first, the newest first.
+    """Plan what to undo, in order: post-deployment migrations first, the newest first.
 
     Raises:
         ConfigurationError: one cannot be undone, or one that stays needs it.
@@ -67,7 +67,7 @@ def plan_down(chains: Chains, history: Sequence[Applied], wish: Wish, dialect: D
 
 
 def unknown(chains: Chains, history: Sequence[Applied]) -> Sequence[Applied]:
-    """What a database has and this version does not know."""
+    """Return the migrations that a database has and this version does not know."""
     known = {(step.phase, step.migration.name) for step in chains.steps()}
     return [row for row in history if (row.phase, row.name) not in known]
 

@@ -1,4 +1,4 @@
-"""Migrating a database up and down, and how it is: what the commands do. Imports all that a migration needs."""
+"""Migration of a database up and down, and its state, for the commands. Imports all that a migration needs."""
 
 import contextlib
 import time
@@ -34,28 +34,28 @@ class _Migrator(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationReport:
-    """What was done."""
+    """The steps that were done, and the time that they took."""
 
     steps: Sequence[ChainStep]
     background: int = 0
-    """How many background migrations were run to their end."""
+    """Number of background migrations that were run to their end."""
     seconds: float = 0.0
 
 
 async def history(where: Where, chains: Chains = CHAINS) -> Sequence[Applied]:
-    """What was applied to a database; nothing is changed."""
+    """Return what was applied to a database; nothing is changed."""
     if isinstance(where, Path):
         return sqlite.read_history(where)
     return await postgres.read_history(where, chains)
 
 
 async def planned_up(where: Where, wish: Wish, chains: Chains = CHAINS) -> Sequence[ChainStep]:
-    """What :func:`up` would apply."""
+    """Return what :func:`up` would apply."""
     return plan_up(chains, await history(where, chains), wish)
 
 
 async def planned_down(where: Where, wish: Wish, chains: Chains = CHAINS) -> Sequence[ChainStep]:
-    """What is to be undone; for :func:`down`.
+    """Return what is to be undone; for :func:`down`.
 
     Raises:
         ConfigurationError: one of them cannot be undone.

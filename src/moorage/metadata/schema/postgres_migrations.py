@@ -34,14 +34,14 @@ _T = TypeVar("_T")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a migrator waits for others."""
+    """The time that a migrator waits for others."""
 
     migrator: timedelta = timedelta(minutes=1)
     """For another migrator to end."""
     table_lock: timedelta = timedelta(seconds=5)
-    """For a lock on a table, in one attempt: while it waits, whoever comes after it to the same table waits too."""
+    """For a lock on a table, in one attempt: while it waits, all who come after it to the same table wait too."""
     attempts: int = 12
-    """How often it asks for such a lock."""
+    """Number of times that it asks for such a lock."""
     pause: timedelta = timedelta(seconds=5)
     """Between attempts, more or less."""
 
@@ -54,10 +54,10 @@ class PostgresMigrator:
         self._chains = chains
         self._patience = patience
         self._fault: BaseException | None = None
-        """What went wrong in a script: what goes wrong while it is undone hides it."""
+        """The error of a script: an error while the script is undone hides it."""
 
     async def history(self) -> Sequence[Applied]:
-        """What was applied."""
+        """Return what was applied."""
         return await self._run(MigrationSteps.history)
 
     async def take(self, step: ChainStep, direction: Direction) -> bool:
@@ -124,7 +124,7 @@ async def opened(
 
 
 async def read_history(settings: PostgresSettings, chains: Chains) -> Sequence[Applied]:
-    """What was applied, without a lock and without a change.
+    """Return what was applied, without a lock and without a change.
 
     Raises:
         DatabaseUnavailable: no connection, or it was lost.
@@ -209,6 +209,6 @@ def _sqlstate(exc: BaseException) -> str | None:
 
 
 def _said(exc: BaseException) -> str:
-    """What the server said, without SQLAlchemy's wrapping."""
+    """Return the server's words, without SQLAlchemy's wrapping."""
     cause = exc.orig.__cause__ if isinstance(exc, DBAPIError) and exc.orig is not None else exc
     return " ".join(str(cause or exc).split())

@@ -30,13 +30,13 @@ Verdict = Literal["current", "post-deployment pending", "newer and compatible", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaState:
-    """What a database's schema is to this code."""
+    """The result of a comparison of a database's schema with this code."""
 
     verdict: Verdict
     pending: Sequence[ChainStep] = ()
-    """What this code knows and the database does not have."""
+    """Migrations that this code knows and the database does not have."""
     newer: Sequence[Applied] = ()
-    """What the database has and this code does not know."""
+    """Migrations that the database has and this code does not know."""
     newest: str = ""
     """The last pre-deployment migration that this code knows."""
 
@@ -85,7 +85,7 @@ async def check(database: Database, chains: Chains = CHAINS) -> SchemaState:
 
 
 def judge(history: Sequence[Applied], chains: Chains = CHAINS) -> SchemaState:
-    """What a database that has *history* is to this code.
+    """Compare *history*, the migrations that a database has, with what this code knows.
 
     Migrations of newer code do not hinder, unless one of them says that it needs code that knows more than this does.
     """
@@ -127,7 +127,7 @@ def migrate_sqlite(path: Path, chains: Chains = CHAINS) -> Sequence[ChainStep]:
 
 
 def needs_background(step: ChainStep, missing: Sequence[str]) -> str:
-    """Why a migration is not applied."""
+    """Say why a migration is not applied."""
     return (
         f"the {step.phase} migration {step.migration.name} needs the background migration "
         f"{', '.join(missing)} to be finished: run 'moorage background-migrate run', then migrate again"

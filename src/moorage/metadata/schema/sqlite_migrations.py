@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from moorage.metadata.schema.alembic_steps import MigrationSteps
 
 _WAIT_MS = 60_000
-"""How long to wait for another process that migrates the same file."""
+"""Milliseconds to wait for another process that migrates the same file."""
 
 
 def read_history(path: Path) -> Sequence[Applied]:
-    """What was applied to a file; nothing is made if it is not there.
+    """Return what was applied to a file; nothing is made if it is not there.
 
     Raises:
         DatabaseUnavailable: it cannot be read, or is no database.
@@ -82,7 +82,7 @@ def opened(path: Path, chains: Chains) -> Iterator["MigrationSteps"]:
 
 
 def unfinished(path: Path, names: Sequence[str]) -> Sequence[str]:
-    """Which of the background migrations of these names are not finished."""
+    """Return the background migrations of these names that are not finished."""
     if not names:
         return []
     with _connected(path) as connection:
@@ -167,7 +167,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _history(path: Path, connection: sqlite3.Connection) -> Sequence[Applied] | None:
-    """What was applied; None: the file is new."""
+    """Return what was applied; None: the file is new."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         return None

@@ -1,4 +1,4 @@
-"""What is known of repositories and tags, from the database."""
+"""Details of repositories and tags, from the database."""
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
@@ -126,7 +126,7 @@ class SqlDetails(DetailStore):
 
 
 class _Walk:
-    """From which place a list of tags is read, and which way."""
+    """The place from which a list of tags is read, and the direction."""
 
     def __init__(self, name: RepositoryName, selection: TagSelection, place: TagPosition, *, is_down: bool) -> None:
         self._name = name
@@ -137,7 +137,7 @@ class _Walk:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether it may read through all tags, as little fits."""
+        """True if it may read through all tags, as few fit."""
         return bool(self._selection.containing)
 
     @property
@@ -148,7 +148,7 @@ class _Walk:
 
     @property
     def args(self) -> list[Value]:
-        """What its queries want to know."""
+        """The arguments of its queries."""
         place: list[Value] = [self._place.name]
         if self._selection.order is Order.PUBLISHED_AT:
             place.insert(0, self._place.published_at)

@@ -1,4 +1,4 @@
-"""Whether a database holds images."""
+"""A check that tells if a database holds images."""
 
 from moorage.sql.base import Database
 from moorage.sql.queries import load_queries
@@ -7,5 +7,5 @@ _QUERIES = load_queries("moorage.metadata.sql", "images")
 
 
 async def has_images(database: Database) -> bool:
-    """Whether there is, or was, a manifest in any repository."""
+    """Return whether there is, or was, a manifest in any repository."""
     return await database.first(_QUERIES["has_repositories"]) is not None

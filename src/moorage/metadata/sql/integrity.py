@@ -1,4 +1,4 @@
-"""What a check asks of the tables, and what a repair changes in them."""
+"""A check's questions to the tables, and a repair's changes in them."""
 
 import secrets
 from collections import defaultdict
@@ -102,7 +102,7 @@ class SqlManifestRecords(ManifestRecordStore):
 
 
 class SqlManifestRepairs(ManifestRepairStore):
-    """Rows that ``put_manifest`` should have written."""
+    """Rows that a push of the manifest should have written."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""What every change needs: the queries, the moment, a row of the journal, and a repository's row."""
+"""The needs of every change: the queries, the moment, a row of the journal, and a repository's row."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence

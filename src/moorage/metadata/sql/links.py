@@ -1,4 +1,4 @@
-"""Which blobs are in which repository."""
+"""The blobs of each repository, in a database."""
 
 import asyncio
 import secrets
@@ -13,7 +13,7 @@ from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database, Transaction
 
 _REMOVAL_PATIENCE_S = 10.0
-"""How long a push waits for garbage collection to be done with the same digest."""
+"""Seconds that a push waits for garbage collection to be done with the same digest."""
 _REMOVAL_PAUSE_S = 0.05
 _TOKEN_BITS = 62
 _NEEDING_SHOWN = 20
@@ -96,7 +96,7 @@ class SqlLinks(LinkStore):
         return Expectation(rows[0][0]) if rows else None
 
     async def _is_settled(self, name: RepositoryName, key: bytes) -> bool:
-        """Whether the primary has the blob, and no review of it or one that finds that it is needed."""
+        """Return whether the primary has the blob, and no review of it, or one that finds that it is needed."""
         row = await self._database.first(QUERIES["asked_blob"], name.text, key)
         if row is None or row[0] is None:
             return row is not None

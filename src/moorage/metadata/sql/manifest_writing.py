@@ -36,7 +36,7 @@ class NewManifest:
 
     @classmethod
     def of(cls, stored: StoredManifest, manifest: Manifest, configuration: bytes | None) -> Self:
-        """What is to be written of a manifest that was checked."""
+        """Gather what is to be written of a manifest that was checked."""
         config, subject = manifest.config, manifest.subject
         # Layers that may stay elsewhere too: none is required, and one that somebody has pushed is needed all the same.
         layers = [ref.descriptor for ref in manifest.references if ref.kind is not ManifestKind.MANIFEST]

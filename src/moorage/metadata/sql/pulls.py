@@ -1,4 +1,4 @@
-"""How often, and when last, something was pulled; gathered in memory, written in batches."""
+"""Counts of pulls, and the time of the last one; gathered in memory, written in batches."""
 
 from moorage.metadata.base import PullStore
 from moorage.metadata.sql.digest_keys import encoded_key

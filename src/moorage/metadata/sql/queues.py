@@ -11,7 +11,7 @@ from moorage.sql.queries import load_queries
 _QUERIES = load_queries("moorage.metadata.sql", "queues")
 
 _TIMES = 5
-"""How many times a forecast is asked for; what fewer leave is filled up."""
+"""Number of times that a forecast's query takes; a caller's shorter list is filled up."""
 
 
 class SqlQueues(QueueStore):

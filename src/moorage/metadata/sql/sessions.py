@@ -1,4 +1,4 @@
-"""Which upload sessions there are; short ones are never written down."""
+"""The upload sessions that have not ended; short ones are never written down."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How much the images of repositories need, from the database."""
+"""Bytes that the images of repositories need, from the database."""
 
 from moorage.metadata.details import SizeStore
 from moorage.oci.names import RepositoryName

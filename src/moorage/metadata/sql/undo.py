@@ -31,7 +31,7 @@ EVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class UndoStep:
-    """What a request did to one thing: what it found, and what it left. Names of repositories are bytes here too."""
+    """A request's change of one thing: its state before and after. Names of repositories are bytes here too."""
 
     id: int
     repository_id: int
@@ -70,7 +70,7 @@ async def hold(session: Transaction, repositories: Sequence[int]) -> None:
 
 
 class Meant(NamedTuple):
-    """Which changes are to be taken back: those of a request, of somebody, in a repository; None: of all."""
+    """The changes to be taken back: those of a request, of an actor, in a repository; None: of all."""
 
     request_id: str
     actor: str | None
@@ -78,7 +78,7 @@ class Meant(NamedTuple):
 
 
 async def undo_request(work: UndoTransaction, meant: Meant) -> None:
-    """Take back what a request did, as far as nothing is in the way; see :meth:`History.undo_request`."""
+    """Take back what a request did, as far as nothing is in the way; see :meth:`HistoryStore.undo_request`."""
     newest = (await work.session.all(QUERIES["newest_of_request"], *meant))[0][0]
     if newest is None:
         msg = "no change was made by a request of this id"
@@ -106,7 +106,7 @@ async def undo_request(work: UndoTransaction, meant: Meant) -> None:
 async def undo_tag(
     work: UndoTransaction, place: BlobPlace, tag: Tag, target: Target, *, expected: Expected | None
 ) -> None:
-    """Take a tag back; see :meth:`History.undo_tag`."""
+    """Take a tag back; see :meth:`HistoryStore.undo_tag`."""
     now = (await work.tags_now(place, [tag.text])).get(tag.text)
     if expected is not None and now != (None if expected.digest is None else digest_key(expected.digest)):
         shown = "there is no such tag now" if now is None else f"it points to {digest_of(now)} now"
@@ -122,7 +122,7 @@ async def undo_tag(
 
 
 async def reason_of(session: Transaction, place: BlobPlace, tag: Tag, target: Target) -> str:
-    """What the journal says of an undo of a tag."""
+    """Return the reason that the journal notes for an undo of a tag."""
     match target:
         case UndoSteps(count=1):
             row = await session.first(QUERIES["last_change_of_tag"], place.id, tag.text, EVER, 0)
@@ -205,12 +205,12 @@ _PASSES: Sequence[tuple[str, Sequence[JournalAction], _Pass]] = (
     ("blo", (JournalAction.BLOB_RESTORE,), _remove_blobs),
     ("rep", (JournalAction.REPOSITORY_RENAME,), _rename),
 )
-"""What is needed comes back before what needs it, and goes after it."""
+"""The order of an undo: a thing comes back before what needs it, and goes after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Which rows of the journal a pass is about."""
+    """The rows of the journal that a pass is about."""
 
     meant: Meant
     newest: int
@@ -253,7 +253,7 @@ async def _repeated(session: Transaction, meant: Meant) -> Mapping[_Key, _Repeat
 
 
 def _states(before: bytes | None, after: bytes | None, detail: str | None) -> tuple[bytes | None, bytes | None]:
-    """What a row of the journal says that was and is; of a rename, the names."""
+    """Return the states before and after a row of the journal; of a rename, the names."""
     if detail is None:
         return _bytes(before), _bytes(after)
     names = json.loads(detail)
@@ -270,7 +270,7 @@ def _obstruct_lost(work: UndoTransaction, steps: Sequence[UndoStep]) -> None:
 
 
 async def _wanted(session: Transaction, place: BlobPlace, tag: Tag, target: Target) -> bytes | None:
-    """What a tag shall point to.
+    """Return the digest that a tag shall point to; None: there shall be no such tag.
 
     Raises:
         ManifestUnknown: the journal has no such change, or the repository never had such a manifest.
@@ -295,7 +295,7 @@ async def _wanted(session: Transaction, place: BlobPlace, tag: Tag, target: Targ
 
 
 async def digest_at(session: Reads, place: BlobPlace, tag: Tag, at: datetime) -> bytes | None:
-    """What a tag pointed to at a time, as far as the journal tells."""
+    """Return the digest that a tag pointed to at a time, as far as the journal tells; None: there was no such tag."""
     row = await session.first(QUERIES["last_change_of_tag"], place.id, tag.text, at, 0)
     if row is not None:
         return _bytes(row[10])

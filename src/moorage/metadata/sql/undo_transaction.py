@@ -1,4 +1,4 @@
-"""What an undo does to tags, manifests, blobs and names, inside one transaction, with a journal row for each change.
+"""An undo's changes to tags, manifests, blobs and names, in one transaction, each with a row in the journal.
 
 Nothing here decides what is to be taken back (see ``undo.py``). What cannot be done is noted as an obstacle, and left.
 """
@@ -68,7 +68,7 @@ class UndoTransaction:
         self.outcome.already += count
 
     async def tags_now(self, place: BlobPlace, names: Sequence[str]) -> Mapping[str, bytes]:
-        """What tags point to, and will until this transaction ends."""
+        """Lock tags, and return the digests that they point to until this transaction ends."""
         await self.session.all(QUERIES["lock_tags"], place.id, names)
         return {row[0]: bytes(row[1]) for row in await self.session.all(QUERIES["tags_now"], place.id, names)}
 

@@ -1,4 +1,4 @@
-"""What a request wants, and what its credentials allow: pure decisions, used by every route."""
+"""A request's wants, and its credentials' rights: pure decisions, used by every route."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from moorage.oci.names import RepositoryName
 
 
 class Action(StrEnum):
-    """What can be done, in the words of Docker's token specification."""
+    """Actions, in the words of Docker's token specification."""
 
     PULL = "pull"
     PUSH = "push"
@@ -47,18 +47,18 @@ STATISTICS = Access("registry", "statistics", Action.ALL)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a request's credentials allow."""
+    """The rights of a request's credentials."""
 
     actor: str
-    """Who it is, for the log and the journal; empty: nobody in particular."""
+    """The user, for the log and the journal; empty: nobody in particular."""
     accesses: frozenset[Access] | None
-    """What is allowed; None: everything, because nothing limits it."""
+    """All that is allowed; None: everything, because nothing limits it."""
     actor_type: str = ""
     """By what kind of credentials; empty: not known."""
     projects: Mapping[str, str] = field(default_factory=dict)
     """The GitLab project of each repository, by names."""
     protections: Mapping[str, Protection] = field(default_factory=dict)
-    """What is forbidden nevertheless, by the repository's name."""
+    """Things that are forbidden nevertheless, by the repository's name."""
 
     project_paths: tuple[str, ...] = field(init=False)
     """Each of those projects once."""
@@ -68,11 +68,11 @@ class Grant:
         object.__setattr__(self, "project_paths", tuple(dict.fromkeys(self.projects.values())))
 
     def allows(self, wanted: Iterable[Access]) -> bool:
-        """Whether all of *wanted* is allowed."""
+        """Return whether all of *wanted* is allowed."""
         return self.accesses is None or next(self.lacks(wanted), None) is None
 
     def lacks(self, wanted: Iterable[Access]) -> Iterator[Access]:
-        """What of *wanted* is not allowed."""
+        """Yield those of *wanted* that are not allowed."""
         accesses = self.accesses
         if accesses is None:
             return
@@ -81,7 +81,7 @@ class Grant:
                 yield access
 
     def protection(self, name: RepositoryName) -> Protection:
-        """What is forbidden in a repository nevertheless."""
+        """Return what is forbidden in a repository nevertheless."""
         return self.protections.get(name.text, UNPROTECTED)
 
 

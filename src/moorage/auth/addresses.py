@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _NETWORK_BITS = 64
-"""Who has one address of IPv6 has all of its network."""
+"""Bits of an IPv6 network that count as one: a client that has one of its addresses has all of them."""
 
 _OWN = tuple(
     map(
@@ -21,17 +21,17 @@ class Network(NamedTuple):
 
     text: str
     weight: int
-    """How many times what is said of one address is said of it: there may be others in it."""
+    """Factor for limits that are set for one address: the network may have other clients in it."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, by its address or as ``localhost``, is this machine, so that nothing in between can be read."""
+    """Return whether a host, an address or ``localhost``, is this machine, so that nothing in between can be read."""
     found = _read(host)
     return host == "localhost" if found is None else found.is_loopback
 
 
 def network_of(address: str) -> str:
-    """Who is counted as one: an address of IPv4 in either form, or a network of IPv6; what is no address, as it is."""
+    """Return the unit that is counted: an IPv4 address (either form), or an IPv6 network; other text stays as it is."""
     found = _read(address)
     if found is None:
         return address

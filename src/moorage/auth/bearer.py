@@ -24,7 +24,7 @@ _log = get_log("auth")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Realm:
-    """Where clients are told to get a token."""
+    """The place where clients are told to get a token."""
 
     url: str
     path: str = ""
@@ -89,7 +89,7 @@ class TokenGuard(Guard):
             raise self._insufficient(caller, grant, wanted, ())
 
     def _is_good(self, remembered: _Remembered, keys: TrustedKeys) -> bool:
-        """Whether it would be found good again. The clock of the day may have been put back, or forward."""
+        """Return whether it would be found good again. The clock of the day may have been put back, or forward."""
         found = remembered.verified
         if found.keys is not keys or self._monotonic() > remembered.ends_at:
             return False

@@ -22,7 +22,7 @@ _DELAY_LIMIT_S = 5.0
 _SUSPECT_AT = 3
 
 _RIGHT_S = 7 * 86400.0
-"""Who logs in on workdays is known after a holiday too."""
+"""Seconds that an address stays known after a right password: over a holiday, for one that logs in on workdays."""
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class _Record(NamedTuple):
 
 
 class Failures:
-    """How often each address was wrong lately, and which were right."""
+    """Counts of how often each address was wrong lately, and a list of those that were right."""
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -61,12 +61,12 @@ class Failures:
         _trim(self._right, key)
 
     def was_right(self, address: str) -> bool:
-        """Whether a password was right there lately."""
+        """Return whether a password was right there lately."""
         found = self._right.get(network_of(address))
         return found is not None and self._monotonic() - found < _RIGHT_S
 
     def is_suspect(self, address: str) -> bool:
-        """Whether an address, or a network of it, was wrong more often than somebody who mistypes."""
+        """Return whether an address, or a network of it, was wrong more often than a user who mistypes."""
         is_known = self.was_right(address)
         return any(
             self._count(network) >= _SUSPECT_AT * network.weight

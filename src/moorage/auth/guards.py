@@ -13,7 +13,7 @@ REQUIRED = "authentication required"
 
 
 class Caller(Protocol):
-    """What a guard sees of a request."""
+    """The parts of a request that a guard sees."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -25,7 +25,7 @@ class Caller(Protocol):
 
     @property
     def address(self) -> str:
-        """Where it comes from; empty if that is not known."""
+        """The address that it comes from; empty if that is not known."""
 
 
 class Guard(ABC):
@@ -33,7 +33,7 @@ class Guard(ABC):
 
     @abstractmethod
     async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
-        """What the credentials of *caller* allow, which is all of *wanted* at least.
+        """Return the rights of the credentials of *caller*, which include all of *wanted*.
 
         *useful*: what is asked for in a challenge as well, and does not have to be there.
 

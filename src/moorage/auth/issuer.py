@@ -37,7 +37,7 @@ def watch_jwks(path: Path, *, monotonic: Callable[[], float] = time.monotonic) -
 
 
 class IssuerKeys:
-    """What both files say: call it for the keys of now."""
+    """The keys of both files: call it for the keys of now."""
 
     def __init__(self, bundle: Bundle | None, jwks: KeySet | None, *, now: Callable[[], float] = time.time) -> None:
         self._bundle = bundle
@@ -56,7 +56,7 @@ class IssuerKeys:
         return self._keys
 
     def concerns(self) -> Sequence[str]:
-        """Which certificates have expired, or will soon."""
+        """List the certificates that have expired, or will soon."""
         now = self._now()
         return [
             f"the certificate {found.subject.rfc4514_string()[:200]} of auth.token.rootcertbundle "

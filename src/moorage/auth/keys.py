@@ -97,7 +97,7 @@ class TrustedKeys:
         self._store = verification.Store(list(certificates)) if certificates else None
 
     def __len__(self) -> int:
-        """How many keys there are."""
+        """Count the keys."""
         return len({trusted.key.thumbprint() for trusted in self._by_id.values()})
 
     def expired(self, at: float) -> Sequence[x509.Certificate]:
@@ -303,7 +303,7 @@ def _is_valid(certificate: x509.Certificate, now: float) -> bool:
 
 
 def _has_signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    """Whether *issuer* may sign certificates and has signed this one, by a hash that nobody can forge."""
+    """Return whether *issuer* may sign certificates and has signed this one, by a hash that nobody can forge."""
     if isinstance(certificate.signature_hash_algorithm, hashes.MD5 | hashes.SHA1):
         return False
     try:

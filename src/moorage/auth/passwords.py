@@ -33,7 +33,7 @@ class PasswordFile:
 
     hashes: Mapping[str, str]
     unusable: int
-    """How many users have something else than bcrypt; they cannot log in."""
+    """Users that have something else than bcrypt; they cannot log in."""
     nobody: str
     """A hash that takes as long as those of the users."""
 
@@ -72,7 +72,7 @@ class PasswordFile:
         return cls(found, unusable, f"$2b${usual:02d}${_SALT_AND_RESULT}")
 
     def matches(self, user: str, password: str, *, check: Check = bcrypt.checkpw) -> bool:
-        """Whether it is the user's password. It takes one bcrypt, whether there is such a user or not."""
+        """Return whether it is the user's password. It takes one bcrypt, even if there is no such user."""
         # No bcrypt takes a NUL, so that no user can have such a password.
         hashed = None if "\0" in password else self.hashes.get(user)
         given = password.encode("utf-8", "surrogateescape").replace(b"\0", b"-")[:PASSWORD_LIMIT_BYTES]

@@ -1,4 +1,4 @@
-"""Which tags of a repository may not be written or deleted, as GitLab's tokens say: pure decisions, by RE2.
+"""Tags of a repository that may not be written or deleted, as GitLab's tokens say: pure decisions, by RE2.
 
 Source: GitLab features V2M-023 to V2M-029; ADR 0019.
 """
@@ -37,7 +37,7 @@ class Protection:
     """Tags that nobody may move or delete once they are there."""
 
     def joined(self, other: "Protection") -> "Protection":
-        """What either of them forbids."""
+        """Join two protections: what either of them forbids."""
         return Protection(
             deny_push=_union(self.deny_push, other.deny_push),
             deny_delete=_union(self.deny_delete, other.deny_delete),
@@ -71,7 +71,7 @@ class Protection:
         _check(tag, self.immutable, "immutability")
 
     def keeps(self, tag: Tag) -> bool:
-        """Whether :meth:`check_delete` would refuse it.
+        """Return whether :meth:`check_delete` would refuse it.
 
         Raises:
             PatternRefused: as :meth:`check_push` does.

@@ -44,7 +44,7 @@ def with_serial(der: bytes) -> bytes:
 
 
 def _content(der: bytes, at: int) -> tuple[int, int]:
-    """Where the content of an element begins, and how long it is."""
+    """Return where the content of an element begins, and how long it is."""
     first = der[at + 1]
     if first < _NEGATIVE:
         return at + 2, first

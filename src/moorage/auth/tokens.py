@@ -23,7 +23,7 @@ from moorage.auth.keys import Key, TrustedKey, TrustedKeys, UntrustedKey, import
 from moorage.auth.protections import Protection
 
 LEEWAY_S = 60
-"""How far the issuer's clock may be from ours. Source: GitLab features TOK-005."""
+"""Seconds that the issuer's clock may differ from ours. Source: GitLab features TOK-005."""
 
 ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -63,7 +63,7 @@ class TagPatterns(_Part):
 
 
 class Meta(_Part):
-    """What GitLab says of a repository."""
+    """GitLab's details of a repository."""
 
     project_path: str | None = None
     project_id: int | None = None
@@ -73,7 +73,7 @@ class Meta(_Part):
 
 
 class AccessClaim(_Part):
-    """What is allowed on one repository, or on the registry."""
+    """Actions that are allowed on one repository, or on the registry."""
 
     type: str
     name: str
@@ -82,7 +82,7 @@ class AccessClaim(_Part):
 
 
 class Claims(_Part):
-    """What a token says. Moments are in seconds since 1970."""
+    """The claims of a token. Moments are in seconds since 1970."""
 
     iss: str
     aud: Annotated[str | Annotated[list[str], Field(max_length=_AUDIENCES_LIMIT)], _IN_ORDER]
@@ -99,7 +99,7 @@ class Claims(_Part):
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """What tokens are signed with."""
+    """A key that tokens are signed with."""
 
     key: Key
     """With its private half."""
@@ -234,7 +234,7 @@ class Verifier:
 
 
 def grant_of(claims: Claims) -> Grant:
-    """What a token's claims allow and forbid. What no one here knows, such as other actions, allows nothing."""
+    """Return what a token's claims allow and forbid. What is not known here, such as other actions, allows nothing."""
     accesses: set[Access] = set()
     projects: dict[str, str] = {}
     protections: dict[str, Protection] = {}
@@ -272,13 +272,13 @@ class _UserInfo(_Part):
 
 
 class _UserToken(_Part):
-    """What a token in the token says."""
+    """The content of the token in the token."""
 
     user_info: _UserInfo
 
 
 def _user(token: str | None) -> str:
-    """Who it is, by the token in the token. It came in one that was verified, so it is believed as it is."""
+    """Return the user, by the token in the token. It came in one that was verified, so it is believed as it is."""
     if not token or token.count(".") != 2:  # noqa: PLR2004 - header, claims, signature
         return ""
     try:

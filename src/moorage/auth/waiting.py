@@ -16,22 +16,22 @@ LIMIT = 1024
 _RESERVE = 256
 """Of them, for those who were right lately."""
 _WIDE = 2
-"""How many times the limit of an address that of a network around it is."""
+"""Factor of the limit for a network around an address, compared with that of the address."""
 
 
 class Waiting:
-    """How many requests of each address wait."""
+    """Counts of the waiting requests of each address."""
 
     def __init__(self) -> None:
         self._by_network: Counter[str] = Counter()
         self._total = 0
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Count the requests that wait."""
         return self._total
 
     def has_room(self, address: str, limit: int, *, was_right: bool = False) -> bool:
-        """Whether one more may wait, of at most *limit* of its address; *was_right*: whatever its neighbours do."""
+        """Return whether one more may wait, of at most *limit* per address; *was_right*: whatever its neighbours do."""
         narrow, *wider = [self._by_network[network.text] for network in networks_of(address)]
         if was_right:
             return self._total < LIMIT and narrow < limit

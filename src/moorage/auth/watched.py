@@ -11,7 +11,7 @@ from moorage.telemetry import get_log
 T = TypeVar("T")
 
 _LOOK_S = 1.0
-"""How often to look whether the file has changed."""
+"""Seconds between looks whether the file has changed."""
 
 _log = get_log("auth")
 
@@ -19,7 +19,7 @@ _Stamp = tuple[int, int, int, int]
 
 
 class Watched(Generic[T]):
-    """What *parse* made of a file's bytes, made again when the file has changed.
+    """The result of *parse* on a file's bytes, made again when the file has changed.
 
     A file that cannot be used, as it is when somebody is in the middle of writing it, leaves what was there before.
     """

@@ -1,1 +1,1 @@
-"""What a registry does; no HTTP, no SQL, no vendor."""
+"""The services of a registry; no HTTP, no SQL, no vendor."""

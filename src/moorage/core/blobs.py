@@ -97,7 +97,7 @@ class Blobs:
         return set(digests) - whole
 
     async def sizes(self, digests: Sequence[Digest]) -> Mapping[Digest, int]:
-        """How many bytes each blob has, of those that are in storage."""
+        """Return the bytes that each blob has, of those that are in storage."""
         stats = await self._storage.stat_each([paths.blob(digest) for digest in digests])
         return {digest: stat.size_bytes for digest, stat in zip(digests, stats, strict=True) if stat is not None}
 

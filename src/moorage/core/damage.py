@@ -23,7 +23,7 @@ _log = get_log("blobs")
 
 @dataclass(frozen=True, slots=True)
 class DamageFound:
-    """What is still damaged: how many, and one of them."""
+    """The damage that is left: the number of damaged blobs, and one of them."""
 
     count: int
     example: Digest
@@ -50,7 +50,7 @@ class DamagedBlobs:
     def is_whole(
         self, name: RepositoryName | None, digest: Digest, linked: LinkedBlob, *, size_bytes: int | None
     ) -> bool:
-        """Whether a blob has the bytes that it should have; if not, say so and note it.
+        """Return whether a blob has the bytes that it should have; if not, log it and note it.
 
         Args:
             name: the repository that it was asked for in; None: any.
@@ -67,7 +67,7 @@ class DamagedBlobs:
         return False
 
     async def remaining(self) -> DamageFound | None:
-        """What is damaged still; None if nothing is. What was pushed again meanwhile, anywhere, is forgotten."""
+        """Return the damage that is left; None if nothing is. Blobs pushed again meanwhile, anywhere, are forgotten."""
         is_all = len(self._noted) < NOTED_LIMIT
         for digest, name in list(self._noted.items()):
             linked = await self._links.find(name, digest)
@@ -95,7 +95,7 @@ class DamagedBlobs:
 
 
 def size_of(stat: Stat | None) -> int | None:
-    """How many bytes there are; None if there is nothing."""
+    """Return the size in bytes; None if there is nothing."""
     return None if stat is None else stat.size_bytes
 
 

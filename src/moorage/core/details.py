@@ -1,4 +1,4 @@
-"""What is known of repositories and tags beyond their names."""
+"""Details of repositories and tags, beyond their names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from moorage.oci.names import RepositoryName, Tag
 
 
 class Extent(Enum):
-    """What the size of a repository shall cover."""
+    """The extent that a repository's size covers."""
 
     SELF = "self"
     SELF_WITH_DESCENDANTS = "self_with_descendants"
@@ -39,7 +39,7 @@ class Details:
         self._sizes = sizes
 
     async def repository(self, name: RepositoryName, *, extent: Extent | None) -> Described:
-        """What is known of a repository, with its size if *extent* says of what.
+        """Return the details of a repository, with its size if *extent* says of what.
 
         Raises:
             NameUnknown: there is no such repository; with descendants: nor any whose name begins with the same part.

@@ -32,7 +32,7 @@ _OPTIONS.log_errors = False
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which tags of a repository are meant."""
+    """The tags of a repository that a removal means."""
 
     tags: Sequence[Tag] | None = None
     """These; None: by pattern."""
@@ -46,18 +46,18 @@ class Selection:
 
 @dataclass(slots=True)
 class Removal:
-    """What became of the tags that were to be removed."""
+    """The outcome of a removal of tags."""
 
     deleted: int = 0
     """With a dry run: how many would be."""
     kept: int = 0
-    """How many matched and were kept by ``keep_newest``."""
+    """Tags that matched and were kept by ``keep_newest``."""
     protected: int = 0
-    """How many were meant and are protected."""
+    """Tags that were meant and are protected."""
     unknown: int = 0
-    """How many of the names given were no tags."""
+    """Names that were given and are no tags."""
     more: bool = False
-    """Whether the limit ended it, so that there may be more to remove."""
+    """True if the limit ended it, so that there may be more to remove."""
     sample: list[Tag] = field(default_factory=list)
     """The first of those that were removed."""
 
@@ -73,7 +73,7 @@ class History:
         return await self._store.entries(wanted, before=before, limit=limit)
 
     async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
-        """What a tag is, or was; see the store's promise."""
+        """Return a tag as it is, or as it was at *at*; see the store's promise."""
         return await self._store.tag(name, tag, at=at)
 
     async def touched(
@@ -186,7 +186,7 @@ async def _each(tags: Iterable[Tag]) -> AsyncIterator[Tag]:
 
 
 def _pattern(text: str) -> Callable[[str], object]:
-    """What tells whether a whole tag matches.
+    """Return a function that says whether a whole tag matches.
 
     Raises:
         ParameterInvalid: it is no RE2 pattern.

@@ -1,4 +1,4 @@
-"""What a registry does by itself from time to time."""
+"""Jobs that a registry does by itself from time to time."""
 
 from datetime import timedelta
 

@@ -33,7 +33,7 @@ from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.room import Room
 
 DEFAULT_PLATFORM = ("linux", "amd64")
-"""What a client gets of a Docker manifest list that it cannot read. Source: content-negotiation.md; ADR 0006."""
+"""The image for clients that cannot read a Docker manifest list. Source: content-negotiation.md; ADR 0006."""
 
 CONFIGURATION_LIMIT_BYTES = 256 << 10
 """Larger configurations are not kept with their manifests. Source: GitLab, ``dbConfigSizeLimit``."""
@@ -46,39 +46,39 @@ _TYPE_LIMIT = 255
 
 
 class Accepts(Protocol):
-    """What a client can read."""
+    """The media types that a client can read."""
 
     def __call__(self, media_type: str) -> bool:
-        """Whether it asked for *media_type*, by name or by a wildcard."""
+        """Return whether the client asked for *media_type*, by name or by a wildcard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestRules:
-    """What a pushed manifest has to keep to (``validation.manifests``)."""
+    """Rules that a pushed manifest has to keep (``validation.manifests``)."""
 
     size_limit_bytes: int = SIZE_LIMIT_BYTES
     reference_limit: int = 0
-    """How many descriptors a manifest may have; 0: any number."""
+    """Descriptors that a manifest may have at most; 0: any number."""
     sparse: bool = False
-    """Whether blobs and children may be absent."""
+    """True if blobs and children may be absent."""
     require_children: bool = True
-    """Whether an index may only be pushed after what it lists."""
+    """True if an index may only be pushed after what it lists."""
     required_platforms: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     """With ``require_children``: ask only for children of these platforms; empty: for all."""
     allows_url: Callable[[str], bool] | None = None
-    """Whether a layer may be fetched from a URL elsewhere; None: from any."""
+    """Says of a URL elsewhere if a layer may be fetched from it; None: from any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What became of a pushed manifest."""
+    """The outcome of a manifest's push."""
 
     digest: Digest
     subject: Digest | None
 
 
 class _Needs:
-    """What a manifest needs, by kind, in its order."""
+    """The objects that a manifest needs, with the kind of each, in the manifest's order."""
 
     def __init__(self, kinds: Mapping[Digest, ManifestKind]) -> None:
         self.kinds = kinds
@@ -254,7 +254,7 @@ class Manifests:
                     raise ManifestInvalid(msg, digest=str(layer.digest), url=url[:200])
 
     def _needs(self, manifest: Manifest) -> _Needs:
-        """What has to be there before the manifest.
+        """Return what has to be there before the manifest.
 
         Raises:
             ManifestInvalid: it refers to more than is taken.
@@ -274,7 +274,7 @@ class Manifests:
         )
 
     async def _check_references(self, name: RepositoryName, needs: _Needs, size_bytes: int) -> Collection[Digest]:
-        """What the manifest, of so many bytes, needs; all of it is there.
+        """Check that all that the manifest, of *size_bytes*, needs is there, and return it.
 
         Raises:
             ReferencesUnknown: not all of it.

@@ -14,10 +14,10 @@ REPOSITORIES_LIMIT = 1000
 """Repositories that one rename moves at most. Source: GitLab features V1A-024."""
 
 RESERVED = timedelta(seconds=60)
-"""How long a name is kept for who asked for it. Source: GitLab features V1A-025."""
+"""Time that a name is kept for the client that asked for it. Source: GitLab features V1A-025."""
 
 DURATION_LIMIT_S = 5.0
-"""How long a rename may take at most. Source: GitLab features V1A-026."""
+"""Seconds that a rename may take at most. Source: GitLab features V1A-026."""
 
 _log = get_log("renames")
 

@@ -1,4 +1,4 @@
-"""How many upload sessions a client may have open in a repository, counted without a list of them.
+"""Limit of the upload sessions that a client may have open in a repository, counted without a list of them.
 
 A session's id tells whose it is and when it began, to whoever has the key: so any worker, after any restart, counts
 those of a client by the names in the repository's folder of uploads. Nothing is written for it.
@@ -81,7 +81,7 @@ class SessionLimits:
             client.left -= 1
 
     async def _count(self, name: RepositoryName, mark: str) -> int:
-        """How many sessions there are of *mark* that are counted; at most the limit is looked at."""
+        """Count the sessions of *mark* that are recent enough; at most as many as the limit are looked at."""
         first = (self._minute() - int(COUNTED.total_seconds()) // 60) % (1 << _MINUTE_BITS)
         try:
             entries = await self._storage.list(paths.uploads(name), after=_beginning(mark, first), limit=self._limit)
@@ -105,15 +105,15 @@ class SessionLimits:
 
 
 class _Client:
-    """What a worker remembers of a client in a repository."""
+    """A worker's memory of one client in one repository."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.left = 0
-        """How many sessions it may open before storage is asked again."""
+        """Sessions that the client may open before storage is asked again."""
         self.looks = 0
         self.is_full = False
-        """Whether the last look found nothing free."""
+        """True if the last look found nothing free."""
 
 
 def _id(mark: str, minute: int) -> str:
@@ -127,5 +127,5 @@ def _id(mark: str, minute: int) -> str:
 
 
 def _beginning(mark: str, minute: int) -> str:
-    """How the ids of a client begin that are from a minute: its mark, and the minute around the version."""
+    """Return the beginning of a client's ids of a minute: its mark, and the minute around the version."""
     return f"{mark[:8]}-{mark[8:]}{minute >> 12:02x}-8{minute & 0xFFF:03x}"

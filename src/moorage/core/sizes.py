@@ -1,4 +1,4 @@
-"""How much repositories need: measured, remembered while nothing changes, estimated where measuring takes too long."""
+"""Sizes of repositories: measured, remembered while nothing changes, estimated where measuring takes too long."""
 
 import asyncio
 import time
@@ -13,13 +13,13 @@ from moorage.metadata.details import SizeStore as SizeStore
 from moorage.oci.names import RepositoryName
 
 DEADLINE_S = 5.0
-"""How long measuring a repository with all below it may take."""
+"""Seconds that measuring a repository with all below it may take."""
 
 REMEMBERED_S = 300.0
-"""How long a size is given again without measuring, if nothing changed. Source: GitLab features V1A-008."""
+"""Seconds for which a size is given again without measuring, if nothing changed. Source: GitLab features V1A-008."""
 
 GIVEN_UP_S = 24 * 3600.0
-"""How long a repository that took too long is estimated without another try. Source: GitLab features V1A-008."""
+"""Seconds for which a repository that took too long is only estimated. Source: GitLab features V1A-008."""
 
 _REMEMBERED_LIMIT = 1024
 
@@ -27,7 +27,7 @@ Value = TypeVar("Value")
 
 
 class Precision(Enum):
-    """What a size counts."""
+    """The content that a size counts."""
 
     DEFAULT = "default"
     """Layers that tagged manifests need."""
@@ -37,7 +37,7 @@ class Precision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much a repository needs."""
+    """The size of a repository."""
 
     size_bytes: int
     precision: Precision

@@ -35,11 +35,11 @@ from moorage.storage.base import StorageDriver, Writer
 Chunks = AsyncIterator[bytes | bytearray]
 
 _HASHERS = 4096
-"""How many sessions a worker remembers the running hash of; a forgotten one is read again at its end."""
+"""Sessions whose running hash a worker remembers; the bytes of a forgotten one are read again at its end."""
 
 _BUSY_PATIENCE_S = 5.0
-"""How long a request waits for another one of the same session: a client that lost its connection is back before the
-server has noticed."""
+"""Seconds that a request waits for another one of the same session: a client that lost its connection comes back
+before the server has noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Uploads:
         return UploadState(session, 0)
 
     async def status(self, name: RepositoryName, session: str) -> UploadState:
-        """How far a session is (end-13).
+        """Return how far a session is (end-13).
 
         Raises:
             UploadUnknown: there is no such session.
@@ -327,7 +327,7 @@ class Uploads:
             await self._storage.delete(paths.upload(name, session), durable=False)
 
     async def _is_older(self, name: RepositoryName, session: str, limit: datetime) -> bool:
-        """Whether a session was started before *limit*; one without a readable start by when it last changed."""
+        """Return whether a session was started before *limit*; without a readable start, its last change counts."""
         try:
             text = (await self._storage.get(paths.upload_started_at(name, session))).decode("ascii").strip()
             return datetime.fromisoformat(text).astimezone(UTC) < limit

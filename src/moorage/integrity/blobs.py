@@ -29,7 +29,7 @@ _BATCH_S = 2.0
 
 @dataclass(slots=True)
 class Judgement:
-    """What a second look came to."""
+    """The outcome of a second look."""
 
     findings: list[Finding] = field(default_factory=list)
     notes: list[tuple[Note, int]] = field(default_factory=list)
@@ -39,10 +39,10 @@ class Judge(Protocol):
     """Knows what is odd, and finds out what is behind it."""
 
     records: BlobRecordStore | None
-    """What storage is compared with; None: there is no database."""
+    """The records that storage is compared with; None: there is no database."""
 
     def is_odd(self, sighting: Sighting, outcome: Outcome) -> bool:
-        """Whether the first look calls for a second one."""
+        """Return whether the first look calls for a second one."""
 
     async def judge(self, suspects: Mapping[Digest, Outcome]) -> Judgement:
         """Look again, and repair what is to be repaired."""
@@ -83,7 +83,7 @@ class DatabaseJudge:
 
 
 class _Batch:
-    """What the walk has come by since the last position."""
+    """Sightings and outcomes of the walk since the last position."""
 
     def __init__(self) -> None:
         self.place: Place = ()

@@ -23,12 +23,12 @@ from moorage.oci.digests import Digest
 from moorage.storage.base import Stat, StorageDriver
 
 Look = Stat | BackendError | None
-"""What storage says of a blob's bytes; None: there are none."""
+"""The state of a blob's bytes in storage; None: there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certain:
-    """What is certain of a digest after the second look."""
+    """The facts that are certain of a digest after the second look."""
 
     digest: Digest
     kind: FindingKind | Note
@@ -37,12 +37,12 @@ class Certain:
     """The bytes that it is about; None: there are none."""
     row: BlobRow | None = None
     is_right: bool = False
-    """Whether these bytes were hashed and are what the digest says."""
+    """True if these bytes were hashed and are what the digest says."""
     detail: str = ""
 
 
 def is_odd(sighting: Sighting, outcome: Outcome) -> bool:
-    """Whether the first look calls for a second one."""
+    """Return whether the first look calls for a second one."""
     row, stat = None if sighting.record is None else sighting.record.row, sighting.stat
     if sighting.record is None or row is None or stat is None:
         return True
@@ -60,7 +60,7 @@ class SecondLook:
         self._hashing = hashing
 
     async def settle(self, suspects: Mapping[Digest, Outcome]) -> Sequence[Certain]:
-        """What is certain of these, with what the first hashing gave; of those that are fine, nothing."""
+        """Return what is certain of these, with what the first hashing gave; of those that are fine, nothing."""
         first = await self._records.look(suspects)
         seen = {digest: await self._look(digest) for digest in suspects}
         second = await self._records.look(suspects)

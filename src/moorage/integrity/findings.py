@@ -1,4 +1,4 @@
-"""What a check can find, and the count of it."""
+"""Kinds of findings of a check, and the count of them."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -28,7 +28,7 @@ class FindingKind(Enum):
 
     @property
     def meaning(self) -> str:
-        """What it is, for people."""
+        """The meaning, for people."""
         return _MEANINGS[self]
 
 
@@ -52,14 +52,14 @@ _MEANINGS = {
 
 
 class Note(Enum):
-    """What is counted and is no difference."""
+    """Things that are counted and are no difference."""
 
     AWAITING_REVIEW = "awaiting-review"
     UNREFERENCED = "unreferenced"
 
     @property
     def meaning(self) -> str:
-        """What it is, for people."""
+        """The meaning, for people."""
         if self is Note.AWAITING_REVIEW:
             return "bytes that are being pushed, or that garbage collection is going to remove"
         return "bytes that nothing refers to: garbage collection would free them"
@@ -73,16 +73,16 @@ class Finding:
     subject: str
     """A digest, or a path in storage, or a tag: what the kind is about."""
     size_bytes: int = 0
-    """How many bytes it is about, as storage has them, or else as the metadata says."""
+    """Bytes that it is about, as storage has them, or else as the metadata says."""
     repository: str = ""
     detail: str = ""
     repair: str = ""
-    """What a repair did about it; empty: nothing."""
+    """The repair that was made; empty: none."""
 
 
 @dataclass(slots=True)
 class Count:
-    """How often, and how many bytes."""
+    """A number of findings, and their bytes."""
 
     number: int = 0
     size_bytes: int = 0
@@ -91,7 +91,7 @@ class Count:
 
 @dataclass(slots=True)
 class Tally:
-    """What a check has looked at and found so far."""
+    """Counts of what a check has looked at and found so far."""
 
     blobs: int = 0
     stored_bytes: int = 0

@@ -30,7 +30,7 @@ class HashingPace:
         self._free_at = clock()
 
     def wait_s(self, size_bytes: int) -> float:
-        """How long whoever wants to read *size_bytes* has to wait first."""
+        """Reserve the reading of *size_bytes*, and return the seconds to wait before it."""
         if self._bytes_per_s is None:
             return 0.0
         with self._lock:

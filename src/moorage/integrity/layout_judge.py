@@ -1,4 +1,4 @@
-"""What is odd about a blob where metadata is in link files: only its bytes; who refers to it comes afterwards."""
+"""Oddities of a blob where metadata is in link files: only its bytes; who refers to it comes afterwards."""
 
 from collections.abc import Mapping
 

@@ -125,7 +125,7 @@ class LinkCheck:
     async def _of_wrong_size(
         self, name: RepositoryName, manifest: Digest, named: Digest, size_bytes: int
     ) -> Finding | None:
-        """What a manifest names and has more or fewer bytes. It may be the manifest that is wrong: none is moved."""
+        """Find a blob whose size is not the one that a manifest says. The manifest may be wrong: no bytes are moved."""
         try:
             seen = await stat_of(self._storage, named)
             if seen is None or seen.size_bytes == size_bytes or await stat_of(self._storage, named) != seen:
@@ -136,7 +136,7 @@ class LinkCheck:
         return _finding(FindingKind.SIZE_DIFFERS, str(named), name, seen.size_bytes, detail=detail)
 
     async def _odd(self, path: str, digest: Digest, dangling: FindingKind) -> FindingKind | None:
-        """What is wrong with a link to a blob. What it leads to is there before it is, so it is read twice."""
+        """Find what is wrong with a link to a blob. Its target is there before it is, so it is read twice."""
         link = await self._link(path)
         if link is None:
             return None

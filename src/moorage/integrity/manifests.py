@@ -104,7 +104,7 @@ class ManifestCheck:
 
 
 def _needs(record: ManifestRecord) -> Relations:
-    """What a payload names. One of a format that this version does not read names nothing that could be compared."""
+    """Return what a payload names. One in a format that this version does not read names nothing to compare."""
     try:
         manifest = parse(record.payload, record.media_type)
     except ManifestInvalid:

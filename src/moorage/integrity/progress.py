@@ -1,4 +1,4 @@
-"""How far a check is, kept in storage, so that one that was ended can go on; and the file with all differences."""
+"""Progress of a check, kept in storage, so that one that was ended can go on; and the file with all differences."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ _PRIVATE = 0o600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenReport:
-    """What a report holds at a position of its check."""
+    """The contents of a report at a position of its check."""
 
     size_bytes: int
     digest: Digest
@@ -36,20 +36,20 @@ class WrittenReport:
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """How far a check is. All before the position is counted in the tally, and nothing after it."""
+    """The state of a check. All before the position is counted in the tally, and nothing after it."""
 
     version: Literal[1] = 1
     store: str
-    """Where the metadata is: ``database`` or ``layout``."""
+    """The place of the metadata: ``database`` or ``layout``."""
     verifies: bool
-    """Whether bytes are hashed."""
+    """True if bytes are hashed."""
     started_at: datetime
     phase: str = ""
     position: str = ""
-    """Where in the phase; empty: at its beginning."""
+    """The position in the phase; empty: at its beginning."""
     tally: Tally = field(default_factory=Tally)
     report: WrittenReport | None = None
-    """What of the report file belongs to this; None: it was left without one."""
+    """The part of the report file that belongs to this; None: it was left without one."""
 
 
 _STATE = TypeAdapter(State)
@@ -106,7 +106,7 @@ class CheckReport:
 
 
 class CheckProgress:
-    """What a check has found and how far it is; saved now and then, so that it can go on after it was ended."""
+    """A check's findings and its position; saved now and then, so that it can go on after it was ended."""
 
     def __init__(
         self, storage: StorageDriver, state: State, watcher: Watcher | None = None, report: CheckReport | None = None
@@ -122,7 +122,7 @@ class CheckProgress:
 
     @property
     def tally(self) -> Tally:
-        """What was found so far."""
+        """The findings so far, counted."""
         return self.state.tally
 
     def found(self, finding: Finding) -> None:
@@ -137,7 +137,7 @@ class CheckProgress:
             self._watcher.moved(self.state.phase, share, self.tally)
 
     def hold(self) -> None:
-        """What is found from now on counts when the next position is reached, and not before."""
+        """Hold back what is found from now on: it counts when the next position is reached, and not before."""
         self._is_settled = False
 
     async def reached(self, phase: str, position: str = "") -> None:
@@ -171,7 +171,7 @@ class CheckProgress:
 
 
 async def unfinished(storage: StorageDriver) -> State | None:
-    """How far a check is that was not finished; None: there is none.
+    """Return the state of the check that was not finished; None: there is none.
 
     Raises:
         StorageUnavailable: it cannot be read.

@@ -43,5 +43,5 @@ class Quarantine:
         return None
 
     async def is_right(self, digest: Digest) -> bool:
-        """Whether the bytes that are in their place now are what their digest says."""
+        """Return whether the bytes that are in their place now are what their digest says."""
         return await read(self._hashing, digest) == digest

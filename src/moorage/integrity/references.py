@@ -1,4 +1,4 @@
-"""Which digests something refers to, on disk: a registry may have more of them than fit into memory."""
+"""Digests that something refers to, on disk: a registry may have more of them than fit into memory."""
 
 import tempfile
 from pathlib import Path
@@ -39,7 +39,7 @@ class References:
             self._flush(bucket)
 
     def has(self, digest: Digest) -> bool:
-        """Whether it was noted. To be asked in the order of the digests, or it reads its files again and again."""
+        """Return whether it was noted. Ask in the order of the digests, or the files are read again and again."""
         bucket = _bucket(digest)
         if self._loaded is None or self._loaded[0] != bucket:
             self._flush(bucket)

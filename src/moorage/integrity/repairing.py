@@ -36,7 +36,7 @@ class Repairs:
         self._quarantine = quarantine
 
     async def apply(self, found: Certain) -> tuple[str, str]:
-        """What was done, and why nothing was: one of the two is empty, or both, where there is nothing to do."""
+        """Repair a finding. Return what was done, and why nothing was: one is empty, or both if nothing is to do."""
         if found.kind in {FindingKind.BLOB_UNREVIEWED, FindingKind.BYTES_UNKNOWN}:
             await self._blobs.review(found.digest)
             return QUEUED, ""

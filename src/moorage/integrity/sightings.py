@@ -28,7 +28,7 @@ _WINDOW = 4096
 """So many blobs may be on their way at once: while one thread reads a very large one, the others have enough to do."""
 
 Outcome = Digest | BackendError | None
-"""What hashing gave; None: nothing was hashed, or it is not there any more."""
+"""The result of hashing; None: nothing was hashed, or it is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Sighting:
 
     @property
     def place(self) -> Place:
-        """Where it comes in the walk."""
+        """The place in the walk."""
         return place_of(self.digest)
 
 
@@ -104,7 +104,7 @@ async def hashed(
 
 
 async def read(hashing: Hashing, digest: Digest) -> Outcome:
-    """What the bytes of a blob hash to, or why that cannot be said; None: they are not there."""
+    """Return what the bytes of a blob hash to, or why that cannot be said; None: they are not there."""
     try:
         return await hashing.digest(paths.blob(digest), digest.algorithm)
     except PathUnknown:

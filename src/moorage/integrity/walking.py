@@ -15,7 +15,7 @@ _PREFIX = re.compile(r"[0-9a-f]{2}")
 _SHARE_DIGITS = 6
 
 Place = tuple[str, ...]
-"""Where a walk is: the parts of a path below ``blobs``. Their order is that of the walk."""
+"""A place in a walk: the parts of a path below ``blobs``. Their order is that of the walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,17 @@ class UnreadablePlace:
 
 
 def place_of(digest: Digest) -> Place:
-    """Where a digest comes in the walk."""
+    """Return the place of a digest in the walk."""
     return digest.algorithm, digest.encoded[:2], digest.encoded
 
 
 def is_prefix(name: str) -> bool:
-    """Whether a folder of an algorithm has blobs in it by its name."""
+    """Return whether a folder of an algorithm has blobs in it by its name."""
     return _PREFIX.fullmatch(name) is not None
 
 
 def is_digest(place: Place) -> bool:
-    """Whether it is the place of a digest."""
+    """Return whether it is the place of a digest."""
     try:
         return place_of(Digest.parse(f"{place[0]}:{place[-1]}")) == place
     except DigestInvalid:
@@ -66,7 +66,7 @@ def is_digest(place: Place) -> bool:
 
 
 def share_of(place: Place) -> float:
-    """How much of all digests comes before a place: they are spread evenly, and nearly all are SHA-256."""
+    """Return the share of all digests that come before a place: they are spread evenly, and nearly all are SHA-256."""
     if place[0] != "sha256":
         return 1.0
     try:

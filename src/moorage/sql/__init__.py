@@ -1,1 +1,1 @@
-"""How to talk to a database; nothing about registries."""
+"""Access to databases; nothing about registries."""

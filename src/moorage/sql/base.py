@@ -13,10 +13,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 Dialect = Literal["sqlite", "postgres"]
 
 Value = None | int | str | bytes | datetime | Sequence[int] | Sequence[str] | Sequence[bytes]
-"""What goes into a query; a sequence only where the query says ``= ANY($n)``. Moments are UTC."""
+"""A value for a query; a sequence only where the query says ``= ANY($n)``. Moments are UTC."""
 
 Row = Sequence[Any]
-"""What comes out, by position. A moment is a ``datetime`` or a number: read it with :func:`moment`."""
+"""A row of a result, by position. A moment is a ``datetime`` or a number: read it with :func:`moment`."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,14 +30,14 @@ class NamedQuery(NamedTuple):
 
 
 class Reads(Protocol):
-    """What a database and a session have in common."""
+    """The reading method that a database and a transaction have in common."""
 
     async def first(self, query: NamedQuery, *args: Value) -> Row | None:
         """The first row of the result; None if there is none."""
 
 
 class Transaction(ABC):
-    """Where statements run: inside one transaction, or each on its own.
+    """A place where statements run: inside one transaction, or each on its own.
 
     Every method raises:
         DatabaseUnavailable: the database did not answer, or not in time. Trying again may help.
@@ -88,7 +88,7 @@ class Database(ABC):
     def transaction(self, *, repository: str | None = None) -> AbstractAsyncContextManager[Transaction]:
         """A transaction: kept when the block ends, undone when it raises. *repository* as for :meth:`write`.
 
-        Inside, await nothing but the session: a transaction keeps others waiting. A block is never run twice.
+        Inside, await nothing but the transaction: a transaction keeps others waiting. A block is never run twice.
         """
 
     async def announce(self, repositories: Iterable[str]) -> None:  # noqa: B027 - most databases have no replicas

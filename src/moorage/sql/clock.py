@@ -9,7 +9,7 @@ _NOW: Final = NamedQuery("now", "SELECT now_us()", "SELECT now()")
 
 
 async def now(reads: Reads, query: NamedQuery = _NOW) -> datetime:
-    """What time it is there; on PostgreSQL one moment for all of a transaction. *query* has it in its first column."""
+    """Return the time there; on PostgreSQL one moment for all of a transaction. *query* has it in its first column."""
     row = await reads.first(query)
     assert row is not None  # noqa: S101 - a SELECT without a table has a row
     return moment(row[0])

@@ -25,6 +25,6 @@ class Leases:
         await self._database.write(_QUERIES["release"], name, holder)
 
     async def holder(self, name: str) -> str | None:
-        """Who has a lease now; None: nobody."""
+        """Return the present holder of a lease; None: nobody."""
         row = await self._database.first(_QUERIES["holder"], name, datetime.now(UTC))
         return None if row is None else str(row[0])

@@ -47,7 +47,7 @@ def open_redis(settings: RedisConnection, *, connections: int) -> RedisClient:
 
 
 def answer_deadline_s(settings: RedisConnection) -> float:
-    """How long to wait for an answer, in seconds: the shorter of ``readtimeout`` and ``writetimeout``."""
+    """Return the seconds to wait for an answer: the shorter of ``readtimeout`` and ``writetimeout``."""
     given = [each.total_seconds() for each in (settings.readtimeout, settings.writetimeout)]
     return min((each or _ANSWER_S) if each >= 0 else math.inf for each in given)
 

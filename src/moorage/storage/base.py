@@ -32,7 +32,7 @@ _NAME = re.compile(_PART)
 
 
 class Capability(Enum):
-    """What not every backend can do."""
+    """Abilities that not every backend has."""
 
     SENDFILE = auto()
     """:meth:`Reader.fileno` gives a descriptor that the kernel can send from."""
@@ -42,7 +42,7 @@ class Capability(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What is at a path: its size, and when it last changed (UTC). A folder has size 0."""
+    """The size of an object or folder, and when it last changed (UTC). A folder has size 0."""
 
     size_bytes: int
     modified_at: datetime
@@ -73,7 +73,7 @@ def check_path(path: str) -> str:
 
 
 def is_name(name: str) -> bool:
-    """Whether *name* may be one part of a path that :func:`check_path` takes."""
+    """Return whether *name* may be one part of a path that :func:`check_path` takes."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -123,7 +123,7 @@ class Writer(ABC):
     """
 
     size_bytes: int
-    """How many bytes the object has, those before this writer included."""
+    """Bytes that the object has, those before this writer included."""
 
     @abstractmethod
     async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
@@ -153,7 +153,7 @@ class StorageDriver(ABC):
     """As in the configuration: ``filesystem``, ``inmemory``, …"""
     capabilities: frozenset[Capability] = frozenset()
     is_shared: bool = True
-    """Whether other processes see the same objects."""
+    """True if other processes see the same objects."""
     chunk_min_bytes: int = 0
     """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
 
@@ -166,7 +166,7 @@ class StorageDriver(ABC):
         """
 
     async def exists(self, path: str) -> bool:
-        """Whether there is an object or a folder at *path*."""
+        """Return whether there is an object or a folder at *path*."""
         try:
             await self.stat(path)
         except PathUnknown:
@@ -300,7 +300,7 @@ class StorageDriver(ABC):
     async def get_each(
         self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20
     ) -> Sequence[_T | None]:
-        """What *use* makes of each of many small objects, in their order; None for those that are not there.
+        """Return what *use* makes of each of many small objects, in their order; None for those that are not there.
 
         *use* gets the place in *paths* and the content, one after another, where the object was read: in the same
         thread, so it must not touch what others change. One content is in memory at a time.
@@ -314,7 +314,7 @@ class StorageDriver(ABC):
         return found
 
     async def stat_each(self, paths: Sequence[str]) -> Sequence[Stat | None]:
-        """What is at each of many paths, in their order; None where there is nothing."""
+        """Return the state of each of many paths, in their order; None where there is nothing."""
         found: list[Stat | None] = []
         for path in paths:
             try:

@@ -17,7 +17,7 @@ _CONTENT = b'{"version":1}'
 
 
 class Lock(Enum):
-    """What a lock file says; its value is the file's name."""
+    """The two lock files, which say where the metadata is; the value is the file's name."""
 
     FILESYSTEM = "filesystem-in-use"
     """The metadata is in link files beside the blobs."""
@@ -26,20 +26,20 @@ class Lock(Enum):
 
     @property
     def path(self) -> str:
-        """Where it lies in storage."""
+        """The lock file's path in storage."""
         return paths.lock_file(self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """Which of the two are there."""
+    """The lock files' presence: for each of the two, True if it is there."""
 
     filesystem: bool
     database: bool
 
 
 async def read(storage: StorageDriver) -> Locks:
-    """Which lock files are there.
+    """Find out which lock files are there.
 
     Raises:
         StorageUnavailable: that cannot be found out.

@@ -1,4 +1,4 @@
-"""Where things lie: Distribution's tree, drawn, and one function per kind of path.
+"""Paths in storage: Distribution's tree, drawn, and one function per kind of path.
 
 ::
 
@@ -18,7 +18,7 @@
             └── startedat                                          RFC 3339
 
     /docker/registry/lockfiles/{filesystem,database}-in-use        where the metadata is (GitLab's; see locks.py)
-    /docker/registry/lockfiles/{writing,collecting}-<random>     * who is at work, held open (see atwork.py)
+    /docker/registry/lockfiles/{writing,collecting}-<random>     * who is at work, held open (see presence.py)
     /docker/registry/quarantine/<algorithm>/<hex>/data-<moment>  * bytes that are not what their digest says
     /docker/registry/moorage/identity.json                       * which database the storage belongs to
     /docker/registry/moorage/check.json                          * how far an unfinished check is
@@ -40,9 +40,9 @@ BLOBS = f"{ROOT}/blobs"
 LOCK_FILES = "/docker/registry/lockfiles"
 QUARANTINE = "/docker/registry/quarantine"
 IDENTITY = "/docker/registry/moorage/identity.json"
-"""Which database this storage belongs to: see ``identity.py``."""
+"""Says which database this storage belongs to: see ``identity.py``."""
 CHECK = "/docker/registry/moorage/check.json"
-"""How far an unfinished ``moorage check`` is."""
+"""Says how far an unfinished ``moorage check`` is."""
 
 
 def lock_file(name: str) -> str:
@@ -56,7 +56,7 @@ def blob(digest: Digest) -> str:
 
 
 def quarantined(digest: Digest, moment: datetime) -> str:
-    """Where bytes lie that were found to be wrong: beside the tree, so that nobody is ever served from there."""
+    """Return the path for bytes that were found to be wrong: beside the tree, so that they are never served."""
     return f"{QUARANTINE}/{digest.algorithm}/{digest.encoded}/data-{moment.strftime('%Y%m%dT%H%M%S.%fZ')}"
 
 
@@ -101,7 +101,7 @@ def revision_link(name: RepositoryName, digest: Digest) -> str:
 
 
 def content_type(name: RepositoryName, digest: Digest) -> str:
-    """How a manifest was pushed, where its payload does not say."""
+    """Return the path of a manifest's Content-Type, kept where the payload does not show it."""
     return f"{revision(name, digest)}/contenttype"
 
 

@@ -1,4 +1,4 @@
-"""Who is at work on a storage: a file that is held open as long as the work lasts, so that others can find out.
+"""Processes at work on a storage: each holds a file open as long as its work lasts, so that others can find out.
 
 ``open_writer`` keeps other writers out, in this process and in others, until it is closed or the process is gone,
 whatever ended it. So a file ``writing-<random>`` that no writer has open is left from one that was killed, and is
@@ -23,7 +23,7 @@ from moorage.storage.base import StorageDriver, Writer
 
 
 class Activity(Enum):
-    """What somebody does with a storage; its value begins the file's name."""
+    """Kinds of work on a storage; the value begins the file's name."""
 
     WRITING = "writing"
     """Serving it, pushes and deletes included."""
@@ -81,7 +81,7 @@ class Announcement:
 
 
 async def others_at_work(storage: StorageDriver, work: Activity, *, but: Announcement | None = None) -> list[Presence]:
-    """Who else does *work*. What the dead left behind is removed, of every kind of work.
+    """List the others that do *work*. Files left by dead processes are removed, for every kind of work.
 
     Raises:
         StorageUnavailable: that cannot be found out.
@@ -103,7 +103,7 @@ async def others_at_work(storage: StorageDriver, work: Activity, *, but: Announc
 
 
 async def _holder(storage: StorageDriver, path: str) -> Presence | None:
-    """Who holds the file; None: nobody, and it is gone if it could be removed."""
+    """Return the holder of the file; None: there is none, and the file is gone if it could be removed."""
     try:
         if await storage.delete_abandoned(path):
             return None

@@ -39,7 +39,7 @@ class _Look:
     run: OfflineRun
     repository: Repository
     hides_something: bool = False
-    """Whether something that cannot be read may refer to anything in the repository."""
+    """True if something that cannot be read may refer to anything in the repository."""
 
 
 async def mark_repository(run: OfflineRun, repository: Repository) -> None:
@@ -83,7 +83,7 @@ async def _mark_tagged(look: _Look, tags: Sequence[Tag]) -> None:
 
 
 async def _ever_tagged(look: _Look, tag: Tag) -> list[Digest]:
-    """What a tag may point to whose link does not say it."""
+    """Return the digests that a tag may point to whose link does not say it."""
     found: list[Digest] = []
     async for digests in digests_in(look.run, paths.tag_index(look.repository.name, tag)):
         found += digests
@@ -208,7 +208,7 @@ def _edges(manifest: _Found) -> Iterator[tuple[Digest, Digest]]:
 
 
 def _target(run: OfflineRun, path: str, content: bytes | Unreadable) -> Digest | None:
-    """What a link says; None if that cannot be told."""
+    """Return the digest that a link has; None if it has none that can be read, which is reported."""
     if isinstance(content, Unreadable):
         _tell_invalid(run, path, content.reason)
         return None

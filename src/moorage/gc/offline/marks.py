@@ -1,4 +1,4 @@
-"""What an offline collection knows: which digests are alive, which manifests go, which blobs go.
+"""An offline collection's knowledge: which digests are alive, which manifests go, which blobs go.
 
 It is in a temporary SQLite file that has no name and is gone with the process, so memory does not grow with the
 registry: the file does, by some 50 bytes for each digest, where ``SQLITE_TMPDIR`` or ``TMPDIR`` says. Nothing of it has
@@ -89,7 +89,7 @@ class Marks:
                 yield Repository(last, RepositoryName(os.fsdecode(name)))
 
     def count_repositories(self) -> int:
-        """How many were noted."""
+        """Count the repositories that were noted."""
         return self._count("SELECT count(*) FROM repositories")
 
     def mark(self, digests: Iterable[Digest]) -> None:
@@ -97,7 +97,7 @@ class Marks:
         self._db.executemany("INSERT OR IGNORE INTO marks VALUES (?)", [(_key(digest),) for digest in digests])
 
     def count_marks(self) -> int:
-        """How many digests are alive; not all of them have to be in storage."""
+        """Count the digests that are alive; not all of them have to be in storage."""
         return self._count("SELECT count(*) FROM marks")
 
     def unmarked(self, digests: Iterable[Digest]) -> list[Digest]:
@@ -146,12 +146,12 @@ class Marks:
             yield [_digest(key) for (key,) in rows]
 
     def has_doomed(self, repository: Repository) -> bool:
-        """Whether any manifest of a repository goes."""
+        """Return whether any manifest of a repository goes."""
         query = "SELECT 1 FROM doomed WHERE repository = ? LIMIT 1"
         return self._db.execute(query, (repository.id,)).fetchone() is not None
 
     def is_doomed(self, repository: Repository, digest: Digest) -> bool:
-        """Whether a manifest goes."""
+        """Return whether a manifest goes."""
         query = "SELECT 1 FROM doomed WHERE repository = ? AND digest = ?"
         return self._db.execute(query, (repository.id, _key(digest))).fetchone() is not None
 

@@ -1,7 +1,7 @@
 """Offline garbage collection, for images in link files: mark what is alive, then sweep the rest.
 
 It relies on nobody writing meanwhile, and makes sure of it (see ``storage/presence.py``). Everything is known before
-anything is deleted; see ``offline_marking.py`` for what stays, and ``offline_sweeping.py`` for the order of deleting.
+anything is deleted; see ``marking.py`` for what stays, and ``sweeping.py`` for the order of deleting.
 
 Source: GitLab features FGC-001 to FGC-011; ``docs/adr/0017-offline-garbage-collection.md``.
 """

@@ -1,4 +1,4 @@
-"""What the parts of an offline collection share: what was asked for, what was counted, and how it goes on."""
+"""State that the parts of an offline collection share: the options, the counts, and how far it is."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -32,24 +32,24 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineOptions:
-    """What a collection is to do."""
+    """Options of a collection."""
 
     delete_untagged: bool = False
-    """Whether manifests go that no tag, no index and no subject keeps."""
+    """True if manifests go that no tag, no index and no subject keeps."""
     dry_run: bool = False
-    """Whether to find out only, and change nothing."""
+    """True to find out only, and change nothing."""
     ignore_damaged: bool = False
-    """Whether to delete what only manifests that cannot be read may refer to; if not, their repositories are kept
+    """True to delete what only manifests that cannot be read may refer to; if not, their repositories are kept
     whole."""
     force: bool = False
-    """Whether to run beside a registry that takes pushes, or beside another collection."""
+    """True to run beside a registry that takes pushes, or beside another collection."""
     grace: timedelta = timedelta(0)
-    """What is younger stays, and what it refers to: it may be part of a push under way."""
+    """Objects younger than this stay, and what they refer to: they may be part of a push under way."""
 
 
 @dataclass(slots=True)
 class Totals:
-    """What was found and done. In a dry run, what would have been done."""
+    """Counts of what was found and done. In a dry run, of what would have been done."""
 
     repositories: int = 0
     manifests: int = 0
@@ -113,11 +113,11 @@ class OfflineRun:
 
     @property
     def has_grace(self) -> bool:
-        """Whether the age of anything matters."""
+        """True if the age of objects matters."""
         return self.options.grace > timedelta(0)
 
     def is_young(self, found: Stat | None) -> bool:
-        """Whether somebody may just be about to need it."""
+        """Return whether an object is so young that a push under way may need it."""
         return self.has_grace and found is not None and found.modified_at > self.began_at - self.options.grace
 
     async def old(self, objects: Sequence[str]) -> list[str]:
@@ -145,7 +145,7 @@ async def in_parallel(items: Iterable[_T], work: Callable[[_T], Awaitable[object
 
 
 async def pages_of(storage: StorageDriver, folder: str) -> AsyncIterator[Sequence[FolderEntry]]:
-    """What is in a folder, page by page; nothing if it is not there."""
+    """Yield the entries of a folder, page by page; nothing if it is not there."""
     last = ""
     while True:
         try:

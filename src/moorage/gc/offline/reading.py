@@ -23,11 +23,11 @@ class Unreadable:
 
     reason: str
     is_whole: bool = False
-    """Whether it has the bytes that its digest says, which are no manifest."""
+    """True if the bytes are those that the digest says, and are no manifest."""
 
 
 Content: TypeAlias = _T | Unreadable | None
-"""What was read; None: it is not there."""
+"""The result of reading an object; None: it is not there."""
 
 
 async def links_at(run: OfflineRun, links: Sequence[str]) -> Sequence[Content[bytes]]:
@@ -36,7 +36,7 @@ async def links_at(run: OfflineRun, links: Sequence[str]) -> Sequence[Content[by
 
 
 async def payloads_of(run: OfflineRun, digests: Sequence[Digest]) -> Sequence[Content[Mentions]]:
-    """What manifests name."""
+    """Return what each manifest names."""
     return await _read_each(
         run, [paths.blob(digest) for digest in digests], lambda n, content: _read(digests[n], content)
     )

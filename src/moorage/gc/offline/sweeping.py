@@ -1,4 +1,4 @@
-"""What an offline collection finds dead, and its sweep stage: links first, then the bytes that they led to.
+"""Dead objects of an offline collection, and its sweep stage: links first, then the bytes that they led to.
 
 Each step leaves what the next run takes up. A manifest's revision link, by which it is found, goes last of what it
 has; a blob goes when no link leads to it any more. So an end at any moment leaves nothing that looks alive and is not.

@@ -15,7 +15,7 @@ from moorage.gc.online.review_rounds import BlobsReviewed
 from moorage.metadata.queues import Queue
 
 _MEDIA_TYPE = "application/octet-stream"
-"""What GitLab's registry has for every blob: which layer a blob is, only manifests know."""
+"""The media type of every blob, as in GitLab's registry: which layer a blob is, only manifests know."""
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLEEPS = (0.5, 1, 5, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 _RUN_LABELS = ("worker", "noop", "error", "dangling", "event")

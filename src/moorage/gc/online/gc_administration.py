@@ -1,4 +1,4 @@
-"""What an administrator asks of online garbage collection: how it stands, to get on, and why something stays."""
+"""Administration of online garbage collection: its status, a run on request, and why something stays."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from moorage.oci.names import RepositoryName
 FORECAST = (timedelta(0), timedelta(hours=1), timedelta(days=1), timedelta(days=2), timedelta(days=7))
 """Until when a status says what will be given back."""
 PAST_HOURS = (1, 23)
-"""How far back a status looks, in whole hours before this one."""
+"""Whole hours before this one that a status looks back."""
 RUN_TIME = timedelta(seconds=2)
 """After so long a run answers what it did so far; a round that has begun is finished."""
 HURRY_BATCH = 1000
@@ -34,7 +34,7 @@ class QueueStatus:
     """One queue, and how it gets on."""
 
     is_on: bool
-    """Whether this node collects from it."""
+    """True if this node collects from it."""
     state: QueueState
     past: Sequence[ReviewRate]
     """For each of :data:`PAST_HOURS`."""
@@ -44,7 +44,7 @@ class QueueStatus:
 
 @dataclass(slots=True)
 class Done:
-    """What a run did with one queue, and what it left."""
+    """The work of a run on one queue, and what it left."""
 
     reviewed: int = 0
     needed: int = 0
@@ -52,16 +52,16 @@ class Done:
     removed_bytes: int = 0
     failed: int = 0
     left: int = 0
-    """How many are due now."""
+    """Reviews that are due now."""
 
     @property
     def settled(self) -> int:
-        """How many need no other review."""
+        """The number of reviews that need no other one."""
         return self.needed + self.removed
 
     @property
     def busy(self) -> int:
-        """How many somebody else held; they are looked at again in seconds."""
+        """The number of reviews that were held elsewhere; they are looked at again in seconds."""
         return self.reviewed - self.settled - self.failed
 
     def add(self, found: Round) -> None:
@@ -78,11 +78,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedRun:
-    """What one run did."""
+    """The outcome of one run."""
 
     done: Mapping[Queue, Done]
     hurried: int = 0
-    """How many reviews were made due before their time."""
+    """Reviews that were made due before their time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class GcAdministration:
     clock: Callable[[], float] = time.monotonic
 
     async def status(self) -> Mapping[Queue, QueueStatus]:
-        """How both queues stand. It reads both queues once, and asks of many in them whether anything needs them."""
+        """Return the status of both queues. It reads both once, and asks of many entries if anything needs them."""
         return {queue: await self._status(queue) for queue in QUEUES}
 
     async def run(self, *, gives_up_undo: bool = False, for_: timedelta = RUN_TIME) -> RequestedRun:
@@ -128,7 +128,7 @@ class GcAdministration:
         return RequestedRun(done=done, hurried=hurried)
 
     async def explain(self, name: RepositoryName, digest: Digest) -> Sequence[Explanation]:
-        """Who needs something, or when it goes; see the store's promise."""
+        """Explain what needs an object, or when it goes; see the store's promise."""
         return await self.explanations.explain(name, digest)
 
     async def _status(self, queue: Queue) -> QueueStatus:

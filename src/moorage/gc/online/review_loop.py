@@ -36,13 +36,13 @@ _log = get_log("registry.gc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewPace:
-    """How often to look (``gc``)."""
+    """The pace of reviews (``gc``)."""
 
     interval: timedelta = timedelta(seconds=5)
     longest: timedelta = timedelta(hours=24)
     """The longest pause while there is nothing to do."""
     grows: bool = True
-    """Whether pauses grow while there is nothing to do (not with ``noidlebackoff``)."""
+    """True if pauses grow while there is nothing to do (not with ``noidlebackoff``)."""
     cooldown: timedelta = timedelta(0)
     """For so long after an error pauses are not made short again."""
 

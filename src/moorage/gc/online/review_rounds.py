@@ -56,31 +56,31 @@ class Removed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobsReviewed:
-    """What one round of blob reviews did."""
+    """The outcome of one round of blob reviews."""
 
     due: int = 0
-    """How many were looked at."""
+    """Blobs that were looked at."""
     needed: Sequence[str] = ()
-    """What had put those into the queue that something needs."""
+    """For each blob that something needs: the event that had put it into the queue."""
     removed: Sequence[Removed] = ()
     failed: Sequence[str] = ()
-    """What had put those into the queue that could not be removed and were put off."""
+    """For each blob that could not be removed and was put off: the event that had put it into the queue."""
     dropped: int = 0
-    """How many rows of blobs were removed."""
+    """Rows of blobs that were removed."""
     judging_s: float = 0.0
-    """How long finding out and removing rows took."""
+    """Seconds that finding out and removing rows took."""
     removing_s: float = 0.0
-    """How long removing bytes took."""
+    """Seconds that removing bytes took."""
 
     @property
     def removed_bytes(self) -> int:
-        """How many bytes were given back."""
+        """The number of bytes that were given back."""
         return sum(blob.size_bytes for blob in self.removed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
-    """How long a step of a round may take."""
+    """Time limits of the steps of a round."""
 
     transaction: timedelta = timedelta(seconds=10)
     storage: timedelta = timedelta(seconds=5)
@@ -217,7 +217,7 @@ class ManifestCollector:
 
 
 def _delay(attempts: int) -> timedelta:
-    """How long to wait after one attempt more than *attempts* has failed."""
+    """Return the wait after one attempt more than *attempts* has failed."""
     return min(_FIRST_DELAY * int(2 ** min(attempts, 16)), _LONGEST_DELAY)
 
 

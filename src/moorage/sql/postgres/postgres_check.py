@@ -1,4 +1,4 @@
-"""What is looked at before serving: whether the PostgreSQL server is one that can be used, and why not if not."""
+"""Check before serving: whether the PostgreSQL server is one that can be used, and why not if not."""
 
 from pathlib import Path
 

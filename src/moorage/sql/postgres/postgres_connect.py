@@ -1,4 +1,4 @@
-"""How a PostgreSQL server is reached: the settings, the hosts in turn, TLS. What runs over it is elsewhere."""
+"""Ways to reach a PostgreSQL server: the settings, the hosts in turn, TLS. What runs over it is elsewhere."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _NONE = timedelta(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLimits:
-    """How many connections one worker process keeps, and for how long."""
+    """Limits of the connections of one worker process: how many it keeps, and for how long."""
 
     max_open: int = 0
     """At most so many at once; 0: ten."""
@@ -64,16 +64,16 @@ class PostgresSettings:
     connect_timeout: timedelta = _NONE
     """For each host; 0: 10 s."""
     drain_timeout: timedelta = _NONE
-    """How long closing waits for what is running; 0: 10 s."""
+    """The time that closing waits for what is running; 0: 10 s."""
     prepared_statements: bool = False
     """Keep prepared statements on the server: cheaper, and not for PgBouncer in transaction pooling before 1.21."""
     primary: str = ""
     """The host for migrations and imports, past any pooler; empty: *host*."""
     pool: PoolLimits = PoolLimits()
     statement_deadline: timedelta = timedelta(seconds=30)
-    """How long one statement may take."""
+    """The time that one statement may take."""
     queue_deadline: timedelta = timedelta(seconds=10)
-    """How long to wait for a connection while all are in use."""
+    """The time to wait for a connection while all are in use."""
     is_writable: bool = True
     """Take only a server that can be written to; a replica is opened with False."""
 
@@ -181,6 +181,6 @@ def _parse_address(text: str, port: int) -> PgAddress:
 
 
 def _tls_dsn(settings: PostgresSettings) -> str:
-    """What the driver takes only as a URL. It reads the files anew for each connection: renewed ones are used."""
+    """Return what the driver takes only as a URL. It reads the files anew for each connection, so also renewed ones."""
     files = {"sslcert": settings.sslcert, "sslkey": settings.sslkey, "sslrootcert": settings.sslrootcert}
     return "postgresql:///?" + urlencode({"sslmode": settings.sslmode} | {k: v for k, v in files.items() if v})

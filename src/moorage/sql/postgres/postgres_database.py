@@ -15,7 +15,7 @@ from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS, Fault
 from moorage.sql.postgres.postgres_pool import Pool, PooledConnection, PoolStats
 
 _REPEATS = 3
-"""How often a statement of its own is sent again after a deadlock or the like."""
+"""Times that a statement of its own is sent again after a deadlock or the like."""
 _PAUSE_S = 0.01
 """Before the first repetition, at most; each further pause may be twice as long."""
 
@@ -52,7 +52,7 @@ class PostgresDatabase(Database):
 
     @property
     def pool_stats(self) -> PoolStats:
-        """How the pool is doing."""
+        """The state of the pool."""
         return self._pool.stats
 
     async def all(
@@ -144,7 +144,7 @@ class _PostgresSession(Transaction):
     def __init__(self, link: PooledConnection) -> None:
         self._link = link
         self.fault: Fault | None = None
-        """What went wrong on the connection, once something has."""
+        """The error on the connection, once there is one."""
 
     async def all(self, query: NamedQuery, *args: Value) -> Sequence[Row]:
         return await self._run(_fetch, query, *args)

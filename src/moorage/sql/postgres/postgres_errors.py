@@ -1,4 +1,4 @@
-"""What goes wrong with PostgreSQL, told apart in one place: for the caller, and for the connection."""
+"""Errors of PostgreSQL, told apart in one place: for the caller, and for the connection."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -30,10 +30,10 @@ _ENDED = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What one error of the driver means."""
+    """The meaning of one error of the driver."""
 
     error: Exception
-    """What the caller gets."""
+    """The error that the caller gets."""
     is_lost: bool = False
     """The connection is gone, or leads to a server that does not do what is needed: others like it may be too."""
     is_undone: bool = False
@@ -41,7 +41,7 @@ class Fault:
     is_answered: bool = True
     """The server has said all that it will say to the statement: it does not run any more."""
     is_outdated: bool = False
-    """What the connection remembers of statements is no longer true, as the schema has changed."""
+    """True if the connection's memory of statements is no longer true, as the schema has changed."""
 
 
 def diagnose(exc: Exception, *, is_closed: bool) -> Fault:

@@ -15,7 +15,7 @@ from moorage.sql.postgres.postgres_connect import PoolLimits
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS, Fault, diagnose
 
 _SETTLE_DEADLINE_S = 2.0
-"""How long a statement that nobody waits for any more may take to be cancelled."""
+"""Seconds that cancelling a statement may take, once no caller waits for it any more."""
 
 
 class PooledConnection:
@@ -43,7 +43,7 @@ class PooledConnection:
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """How a pool is doing."""
+    """The state of a pool."""
 
     open_bound: int
     opened: int
@@ -79,7 +79,7 @@ class Pool:
 
     @property
     def stats(self) -> PoolStats:
-        """How the pool is doing now."""
+        """The state of the pool now."""
         waiting = sum(not waiter.done() for waiter in self._waiters)
         return PoolStats(self._limits.open_bound, self._opened, len(self._idle), waiting)
 

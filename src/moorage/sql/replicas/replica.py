@@ -18,18 +18,18 @@ Connect = Callable[[ReplicaAddress], Awaitable[Database]]
 """Opens the database of a replica. The server need not be up."""
 
 BELIEVED_S = 0.25
-"""How long an answer about a replica's position counts. It only grows, unless the server behind the address changes."""
+"""Seconds for which an answer on a replica's position counts. It only grows, unless the server there changes."""
 
 _QUERIES = load_queries("moorage.sql.replicas", "replicas")
 _log = get_log("sql.replicas")
 
 
 class PrimaryState(NamedTuple):
-    """What the primary says of itself."""
+    """The primary's state, as it says itself."""
 
     position: Position
     system: int
-    """Which cluster it is: given by initdb, the same on every standby."""
+    """The cluster that it is: given by initdb, the same on every standby."""
 
 
 class Replica:
@@ -51,15 +51,15 @@ class Replica:
 
     @property
     def is_usable(self) -> bool:
-        """Whether reads may go there at all."""
+        """True if reads may go there at all."""
         return self.refusal is None and not self.is_suspect
 
     def has(self, lsn: int) -> bool:
-        """Whether it is known to have replayed the log up to *lsn*."""
+        """Return whether it is known to have replayed the log up to *lsn*."""
         return self._replayed >= lsn and self._clock() <= self._asked_at + BELIEVED_S
 
     async def ask(self, lsn: int, *, limit_s: float) -> bool:
-        """Whether it has replayed the log up to *lsn*. Those who ask at the same time share one question.
+        """Return whether it has replayed the log up to *lsn*. Callers that ask at the same time share one question.
 
         Raises:
             DatabaseUnavailable: it did not answer within *limit_s* seconds.
@@ -144,7 +144,7 @@ class Replica:
 
 
 async def primary_position(primary: Database) -> Position:
-    """How far the primary is now.
+    """Return how far the primary is now.
 
     Raises:
         DatabaseUnavailable: it does not answer, or is no primary.
@@ -154,7 +154,7 @@ async def primary_position(primary: Database) -> Position:
 
 
 async def primary_state(primary: Database) -> PrimaryState:
-    """How far the primary is now, and which cluster it is.
+    """Return how far the primary is now, and which cluster it is.
 
     Raises:
         DatabaseUnavailable: it does not answer, or is no primary.

@@ -1,4 +1,4 @@
-"""Which replicas are left alone for a while: those that fail, flap or lag. Source: features MDB-047, MDB-048."""
+"""Replicas that are left alone for a while: those that fail, flap or lag. Source: features MDB-047, MDB-048."""
 
 import time
 from collections import deque
@@ -22,7 +22,7 @@ _log = get_log("sql.replicas")
 
 
 def lags(seconds: float, lag_bytes: int) -> bool:
-    """Whether a replica is too far behind: in time and in bytes, as an idle primary makes either alone look old."""
+    """Return whether a replica is too far behind, in time and in bytes: an idle primary makes either alone look old."""
     return seconds > LAG_S and lag_bytes > LAG_BYTES
 
 
@@ -34,14 +34,14 @@ class _Record:
 
 
 class ReplicaBench:
-    """What is known of each address's connections; *clock* is in seconds."""
+    """Facts about each address's connections; *clock* is in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._records: dict[ReplicaAddress, _Record] = {}
 
     def holds(self, address: ReplicaAddress) -> bool:
-        """Whether the address is to be left alone. When its time is over, all is forgotten."""
+        """Return whether the address is to be left alone. When its time is over, all is forgotten."""
         record = self._records.get(address)
         if record is None or record.held_until is None:
             return False

@@ -1,4 +1,4 @@
-"""Where the replicas are: a list of hosts, or what an SRV record says at the moment."""
+"""Addresses of the replicas: a list of hosts, or what an SRV record says at the moment."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ _log = get_log("sql.discovery")
 
 
 class ReplicaAddress(NamedTuple):
-    """Where a PostgreSQL server listens."""
+    """The address of a PostgreSQL server."""
 
     host: str
     port: int
@@ -27,10 +27,10 @@ class ReplicaAddress(NamedTuple):
 
 
 class Directory(Protocol):
-    """What knows the replicas."""
+    """A list of the replicas' addresses."""
 
     async def addresses(self, *, limit_s: float) -> Sequence[ReplicaAddress]:
-        """Where they are now, each once.
+        """Return the present addresses, each once.
 
         Raises:
             DatabaseUnavailable: that cannot be said within *limit_s* seconds.

@@ -1,4 +1,4 @@
-"""How far a repository was written: its position in PostgreSQL's log, kept in Redis where every node sees it.
+"""Position of a repository's last write in PostgreSQL's log, kept in Redis where every node sees it.
 
 The key and its value are GitLab's, so that its registry understands ours beside it, and the other way round.
 """
@@ -18,7 +18,7 @@ from moorage.errors import DatabaseUnavailable
 from moorage.sql.redis_client import answer_deadline_s, close_redis, open_redis
 
 KEPT = timedelta(hours=1)
-"""How long a position stays in Redis. Source: features MDB-044."""
+"""Time that a position stays in Redis. Source: features MDB-044."""
 
 _DEFAULT_CONNECTIONS = 10
 _LSN = re.compile(rb"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
@@ -51,7 +51,7 @@ class Position(NamedTuple):
     """In bytes since the beginning."""
 
     timeline: int
-    """Which history it belongs to: each promotion of a standby begins a new one. 0: not known."""
+    """The history that it belongs to: each promotion of a standby begins a new one. 0: not known."""
 
 
 class PositionStore:
@@ -66,7 +66,7 @@ class PositionStore:
         self._turns = asyncio.Semaphore(connections)
 
     async def find(self, repository: str, *, limit_s: float) -> Position | None:
-        """Where *repository* was last written; None if that is longer ago than :data:`KEPT`.
+        """Return where *repository* was last written; None if that is longer ago than :data:`KEPT`.
 
         Raises:
             PositionLate: Redis did not answer within *limit_s* seconds.

@@ -11,7 +11,7 @@ from moorage.sql.replicas.replica_positions import KEPT, Position
 from moorage.telemetry import get_log
 
 CHECK_S = 0.1
-"""How long a read may take to find a replica that is far enough, and how long a probe may take."""
+"""Seconds that a read may take to find a replica that is far enough, and that a probe may take."""
 PROBE_PAUSE_S = 1.0
 """Between two probes of one replica."""
 
@@ -47,7 +47,7 @@ class ReplicaSet:
         self._clock = asyncio.get_running_loop().time
 
     def floor(self) -> Position | None:
-        """What a replica must have replayed for any read: the primary's position at the last refresh.
+        """The position that a replica must have replayed for any read: the primary's at the last refresh.
 
         It stands for all writes whose own position is no longer kept, or was lost. None: no read goes to a replica.
         """

@@ -28,7 +28,7 @@ from moorage.telemetry import get_log
 READ_S = 1.0
 """After so long a read that is not heavy is given up on a replica, and done on the primary."""
 REFRESH_S = 2.0
-"""How long each step of a refresh may take."""
+"""Seconds that each step of a refresh may take."""
 FIRST_REFRESH_S = 1.0
 """The same while starting."""
 JITTER_S = 10.0
@@ -40,13 +40,13 @@ _REFRESH_PERIOD_MAX = timedelta(minutes=30)
 """Positions are kept for an hour: what is older must be covered by a refresh."""
 _REFRESH_PERIOD = timedelta(minutes=1)
 _TICK_S = 1.0
-"""How often what failed is tried again, unless something calls for it at once."""
+"""Seconds after which a failed step is tried again, unless something calls for it at once."""
 _LEAST_S = 0.02
-"""What a replica has to answer, however long Redis took."""
+"""Seconds that a replica has to answer, at least, however long Redis took."""
 _LATE = 3
 """After so many late answers in a row Redis is taken to be gone, as it is at once if it takes no connection."""
 _CATCH_UP_S = 1.0
-"""How long a write waits for the replicas if its position cannot be recorded."""
+"""Seconds that a write waits for the replicas if its position cannot be recorded."""
 
 _T = TypeVar("_T")
 
@@ -71,7 +71,7 @@ class ReplicatedDatabase(Database):
         self.dialect = primary.dialect
         self.replicas = replicas
         self.reads: Counter[str] = Counter()
-        """How many reads went to a ``replica``, or to the primary and why; ``repeated``: to one after the other."""
+        """Counts of reads: by a ``replica``, or by the primary and why; ``repeated``: by one after the other."""
         self._positions = positions
         self._recorder = Recorder(lambda: primary_position(primary), positions)
         self._period_s = min(period or _REFRESH_PERIOD, _REFRESH_PERIOD_MAX).total_seconds()

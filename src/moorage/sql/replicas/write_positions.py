@@ -9,7 +9,7 @@ from moorage.sql.replicas.replica_positions import KEPT, Position, PositionStore
 from moorage.telemetry import get_log
 
 RECORD_S = 0.5
-"""How long a write waits for Redis."""
+"""Seconds that a write waits for Redis."""
 
 _log = get_log("sql.replicas")
 
@@ -29,7 +29,7 @@ class Recorder:
         return self._unrecorded
 
     async def position(self) -> Position:
-        """How far the primary is, asked after this call began.
+        """Return how far the primary is, asked after this call began.
 
         Raises:
             DatabaseUnavailable: it cannot be said. The write is there, and must not be acknowledged: who reads on

@@ -29,9 +29,9 @@ from moorage.sql.sqlite.write_ahead import switch_on
 sqlite3.register_adapter(datetime, microseconds)
 
 _TURN_DEADLINE_S = 10.0
-"""How long a transaction waits for those before it, and for other processes."""
+"""Seconds that a transaction waits for those before it, and for other processes."""
 _COMMIT_DEADLINE_S = 30.0
-"""How long a transaction waits for the disk."""
+"""Seconds that a transaction waits for the disk."""
 _BUSY_PAUSE_S = 0.001
 _GROUP_LIMIT = 64
 """Transactions that one commit makes durable at most."""
@@ -378,7 +378,7 @@ def _code(exc: sqlite3.Error) -> int:
 
 
 def _is_writing(exc: Exception) -> bool:
-    """Whether the system refused to write, for whatever reason: SQLite tells only ENOSPC from the others."""
+    """Return whether the system refused to write, for whatever reason: SQLite tells only ENOSPC from the others."""
     return getattr(exc.__cause__, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_WRITE
 
 

@@ -1,6 +1,6 @@
 """Single files for the file system driver: open ones, new ones, and what an error of the system becomes.
 
-Which of these calls happen in which order, and what is durable then, stands in ``filesystem.py``.
+The order of these calls, and what is durable then, stands in ``filesystem_driver.py``.
 """
 # ruff: noqa: PTH106, PTH108, PTH116 - system calls on strings are the hot path: a Path costs more than the call
 
@@ -47,14 +47,14 @@ def read_whole(target: str, limit_bytes: int) -> bytes:
 
 
 def stat_of(target: str) -> Stat:
-    """What is at *target*."""
+    """Return the state of the file or folder at *target*."""
     found = os.stat(target)
     is_folder = stat.S_ISDIR(found.st_mode)
     return Stat(0 if is_folder else found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), is_folder)
 
 
 def stat_each(root: str, paths: Sequence[str]) -> list[Stat | None]:
-    """What is at each path below *root*: see the interface of storage."""
+    """Return the state of each path below *root*: see the interface of storage."""
     found: list[Stat | None] = []
     for path in paths:
         try:
@@ -68,7 +68,7 @@ def stat_each(root: str, paths: Sequence[str]) -> list[Stat | None]:
 
 
 def get_each(root: str, paths: Sequence[str], use: Callable[[int, bytes], _T], limit_bytes: int) -> list[_T | None]:
-    """What *use* makes of each file below *root*: see the interface of storage."""
+    """Return what *use* makes of each file below *root*: see the interface of storage."""
     found: list[_T | None] = []
     for number, path in enumerate(paths):
         try:
@@ -311,7 +311,7 @@ def _write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> in
 
 
 def _is_at(opened: os.stat_result, target: str) -> bool:
-    """Whether a file is still the one of that name: it may have been moved or deleted before it was locked."""
+    """Return whether a file still has that name: it may have been moved or deleted before it was locked."""
     try:
         return os.path.samestat(opened, os.stat(target))
     except FileNotFoundError:

@@ -176,7 +176,7 @@ def remove_tree(folder: str) -> None:
 
 
 def says(target: str, content: bytes) -> bool:
-    """Whether a small file has this content."""
+    """Return whether a small file has this content."""
     try:
         fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):

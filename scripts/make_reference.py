@@ -8,6 +8,7 @@ import ast
 import asyncio
 import inspect
 import itertools
+import json
 import re
 import sys
 import tempfile
@@ -21,7 +22,7 @@ import typer
 from schema_reference import schema_lines
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from moorage import config, errors
+from moorage import __version__, config, errors
 from moorage.cli.app import app as cli
 from moorage.cli.lazy_group import LazyGroup
 from moorage.config.schema import tree
@@ -29,7 +30,7 @@ from moorage.config.stores import SqliteStore
 from moorage.http import errors as http_errors
 from moorage.http import routes
 from moorage.http.debug import DebugApp
-from moorage.http.moorage_v1.openapi import OPERATIONS
+from moorage.http.moorage_v1.openapi import OPERATIONS, document
 from moorage.http.moorage_v1.requests import Asked
 from moorage.wiring.registry import build
 
@@ -208,10 +209,16 @@ def schema_page() -> str:
     return _page(schema_lines())
 
 
+def openapi_page() -> str:
+    """The document of ``/moorage/v1/openapi.json``, for who wants to read it or to make a client from it."""
+    return json.dumps(json.loads(document(version=__version__, prefix="/")), indent=2) + "\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "cli.md": cli_page,
     "api.md": api_page,
+    "openapi.json": openapi_page,
     "errors.md": errors_page,
     "schema.md": schema_page,
 }

@@ -27,11 +27,11 @@ from moorage.cli.app import app as cli
 from moorage.cli.lazy_group import LazyGroup
 from moorage.config.schema import tree
 from moorage.config.stores import SqliteStore
-from moorage.http import errors as http_errors
 from moorage.http import routes
 from moorage.http.debug import DebugApp
 from moorage.http.moorage_v1.openapi import OPERATIONS, document
 from moorage.http.moorage_v1.requests import Asked
+from moorage.web import errors as wire_errors
 from moorage.wiring.registry import build
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,7 +170,7 @@ def api_page() -> str:
 
 def errors_page() -> str:
     """Every error with its status and code."""
-    rows = sorted(http_errors.TABLE.items(), key=lambda item: (item[1], item[0].__name__))
+    rows = sorted(wire_errors.TABLE.items(), key=lambda item: (item[1], item[0].__name__))
     lines = [
         "# Errors",
         "",

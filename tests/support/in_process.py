@@ -26,8 +26,6 @@ from moorage.errors import BackendError, StorageUnavailable
 from moorage.gc.online.gc_administration import Collector, GcAdministration
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.http.app import App, ApplicationRules
-from moorage.http.bodies import Bodies
-from moorage.http.connection import ConnectionServer
 from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
@@ -57,7 +55,10 @@ from moorage.sql.leases import Leases
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
-from moorage.telemetry import AccessLog, LogSettings
+from moorage.telemetry import LogSettings
+from moorage.web.access_log import AccessLog
+from moorage.web.bodies import Bodies
+from moorage.web.connection import ConnectionServer
 from support.loop_watch import watch_if_asked
 
 T = TypeVar("T")

@@ -5,7 +5,6 @@ log. Nothing here knows what a manifest or a blob is.
 """
 
 import re
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,10 +13,8 @@ from aiohttp.http import HttpVersion10
 
 from moorage.auth.access import CATALOGUE, Access, Action
 from moorage.auth.guards import Guard
-from moorage.errors import MethodNotAllowed, MoorageError, NameInvalid, ParameterInvalid, Refused, RouteUnknown
-from moorage.http.bodies import ClientGone
-from moorage.http.call import Call, gone, has_gone
-from moorage.http.errors import entry, render, respond
+from moorage.errors import MethodNotAllowed, NameInvalid, ParameterInvalid, RouteUnknown
+from moorage.http.call import Call
 from moorage.http.gitlab_v1.gitlab_handlers import GITLAB, GitLabHandlers, routes_without_database
 from moorage.http.gitlab_v1.gitlab_handlers import wanted as gitlab_wanted
 from moorage.http.gitlab_v1.gitlab_routes import match as match_gitlab
@@ -25,7 +22,6 @@ from moorage.http.moorage_v1.moorage_handlers import MOORAGE, MoorageHandlers
 from moorage.http.moorage_v1.moorage_handlers import routes_without_database as moorage_without_database
 from moorage.http.moorage_v1.moorage_handlers import wanted as moorage_wanted
 from moorage.http.moorage_v1.moorage_routes import match as match_moorage
-from moorage.http.responses import SAFE_HEADERS, SANDBOX, Response
 from moorage.http.routes import Endpoint, Route, match
 from moorage.http.urls import Urls, check_host
 from moorage.http.v2.blob_handlers import BlobHandlers
@@ -33,7 +29,11 @@ from moorage.http.v2.list_handlers import ListingHandlers
 from moorage.http.v2.manifest_handlers import ManifestHandlers
 from moorage.http.v2.upload_handlers import UploadHandlers, mount_source
 from moorage.oci.names import RepositoryName
-from moorage.telemetry import AccessLog, AccessRecord, get_log, request_id
+from moorage.telemetry import get_log, request_id
+from moorage.web.access_log import AccessLog
+from moorage.web.application import WebApplication
+from moorage.web.request import split_target
+from moorage.web.responses import SAFE_HEADERS, SANDBOX, Response
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -53,7 +53,7 @@ class ApplicationRules:
     """Added to every answer (``http.headers``)."""
 
 
-class App:
+class App(WebApplication[Call]):
     """Answers requests. One a worker; call it with a request."""
 
     def __init__(  # noqa: PLR0913 - one argument for each group of handlers
@@ -70,11 +70,11 @@ class App:
         rules: ApplicationRules,
         access_log: AccessLog,
     ) -> None:
+        super().__init__("the registry", log=_log, access_log=access_log)
         self._guard = guard
         self._listings = listings
         self._urls = urls
         self._rules = rules
-        self._access_log = access_log
         self._routes: Mapping[Endpoint, Mapping[str, Handler]] = {
             Endpoint.ALIVE: {"GET": listings.alive, "HEAD": listings.alive},
             Endpoint.BASE: {"GET": listings.base, "HEAD": listings.base},  # end-1
@@ -112,52 +112,20 @@ class App:
         self._headers = _on_every_answer(rules.headers)
         self._headers_below_v2 = {"Docker-Distribution-API-Version": "registry/2.0", **self._headers}
 
-    async def __call__(self, request: web.BaseRequest) -> Response:
-        """Answer one request; whatever goes wrong, with a status and a body that say so."""
-        started = time.perf_counter()
-        call = self._call(request)
-        try:
-            response = await self._answer(call)
-        except ClientGone:
-            response = gone(call)
-        except MoorageError as exc:
-            response = render(exc)
-            if not isinstance(exc, Refused):
-                _log.error("request failed", correlation_id=call.id, error=repr(exc), cause=repr(exc.__cause__))
-        except Exception as exc:  # noqa: BLE001 - the outermost: a mistake of ours must not take the worker down
-            response = self._crashed(call, exc)
-        if not response.prepared:
-            call.finish(response)
-        if self._access_log.is_enabled:
-            self._log_access(call, response, time.perf_counter() - started)
-        return response
-
     @property
     def operations(self) -> Iterator[tuple[Endpoint, str]]:
         """Every endpoint with each method that it has."""
         return ((endpoint, method) for endpoint, methods in self._routes.items() for method in methods)
 
-    def close(self) -> None:
-        """Write what is left of the access log."""
-        self._access_log.flush()
-
-    @staticmethod
-    def _crashed(call: Call, exc: Exception) -> Response:
-        if has_gone(call, exc):
-            return gone(call)
-        _log.exception("request crashed", correlation_id=call.id, method=call.request.method)
-        return respond(500, entry("UNKNOWN", "the registry made a mistake; its log has the request id"))
-
-    def _call(self, request: web.BaseRequest) -> Call:
-        target = request.raw_path
-        if not target.startswith("/"):  # The absolute form, which a proxy may send. Source: RFC 9112 § 3.2.2.
-            target = "/" + target.partition("://")[2].partition("/")[2]
-        path, _, query = target.partition("?")
+    def begin(self, request: web.BaseRequest) -> Call:
+        """Parse a request's path and id."""
+        path, query = split_target(request.raw_path)
         common = self._headers_below_v2 if path.startswith(self._below_v2) else self._headers
         identity = request_id(request.headers.get("X-Request-Id"))
         return Call(request, identity, path, query, urls=self._urls, common={**common, "X-Request-Id": identity})
 
-    async def _answer(self, call: Call) -> Response:
+    async def answer(self, call: Call, /) -> Response:
+        """Find the operation, check what the credentials allow, and have it done."""
         if call.request.version < HttpVersion10:
             msg = "HTTP/0.9 is not spoken here"
             raise ParameterInvalid(msg)
@@ -243,25 +211,6 @@ class App:
         if self._rules.read_only:
             return ": the registry is read-only for maintenance"
         return ": deleting is switched off (storage.delete.enabled)" if method in ("DELETE", "POST") else ""
-
-    def _log_access(self, call: Call, response: Response, duration_s: float) -> None:
-        request, headers = call.request, call.headers
-        self._access_log.write(
-            AccessRecord(
-                request_id=call.id,
-                method=request.method,
-                uri=request.raw_path[:2048],
-                host=headers.get("Host", "")[:256],
-                status=response.status,
-                duration_s=duration_s,
-                written_bytes=0 if request.method == "HEAD" else response.content_length,
-                remote=request.remote or "",
-                user_agent=headers.get("User-Agent", "")[:256],
-                actor=call.grant.actor,
-                actor_type=call.grant.actor_type,
-                projects=call.grant.project_paths,
-            )
-        )
 
 
 def _on_every_answer(configured: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,6 @@ from moorage.core.history import History
 from moorage.core.renames import Renames
 from moorage.core.sizes import Sizes
 from moorage.gc.online.gc_administration import GcAdministration
-from moorage.http.bodies import Bodies
 from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
@@ -16,6 +15,7 @@ from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.sizes import SqlSizes
 from moorage.sql.base import Database
 from moorage.sql.leases import Leases
+from moorage.web.bodies import Bodies
 
 
 def gitlab_handlers(database: Database, bodies: Bodies, guard: Guard) -> GitLabHandlers:

@@ -15,7 +15,6 @@ from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.gc.online.review_loop import ReviewObserver
 from moorage.http.app import App, ApplicationRules
-from moorage.http.bodies import Bodies
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
 from moorage.http.v2.list_handlers import CATALOGUE_LIMIT, ListingHandlers
@@ -28,7 +27,9 @@ from moorage.storage import paths
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.identity import content_of
 from moorage.storage.locks import Lock
-from moorage.telemetry import AccessLog, LogSettings
+from moorage.telemetry import LogSettings
+from moorage.web.access_log import AccessLog
+from moorage.web.bodies import Bodies
 from moorage.wiring.apis import gitlab_handlers, moorage_handlers
 from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard

@@ -10,8 +10,8 @@ import pytest
 from moorage.config.load import load
 from moorage.config.stores import LayoutStore
 from moorage.http.app import App
-from moorage.http.connection import ConnectionServer
 from moorage.http.routes import Endpoint
+from moorage.web.connection import ConnectionServer
 from moorage.wiring.registry import build
 from support.tokens import certificate, pem, rsa_key
 

@@ -18,12 +18,12 @@ from moorage.http.call import Call
 from moorage.http.gitlab_v1 import gitlab_parameters as parameters
 from moorage.http.gitlab_v1 import gitlab_shapes as shapes
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
-from moorage.http.responses import Response
 from moorage.http.routes import Endpoint
 from moorage.metadata.aside import in_turns
 from moorage.metadata.details import Referrer, TagEntry, TagPage, TagSelection
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
+from moorage.web.responses import Response
 
 Handler = Callable[[Call], Awaitable[Response]]
 

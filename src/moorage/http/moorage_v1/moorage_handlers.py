@@ -24,20 +24,20 @@ from moorage.errors import (
     RouteUnknown,
 )
 from moorage.gc.online.gc_administration import GcAdministration
-from moorage.http.bodies import Bodies
 from moorage.http.call import Call
-from moorage.http.headers import next_link
 from moorage.http.moorage_v1 import answers
 from moorage.http.moorage_v1 import collection_handlers as shown
 from moorage.http.moorage_v1 import requests as asked
 from moorage.http.moorage_v1.openapi import OPERATIONS, document
-from moorage.http.responses import Response
 from moorage.http.routes import Endpoint
 from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import AsOf, Expected, JournalEntry, JournalFilter, Target, UndoSteps
 from moorage.metadata.history import JournalAction as JournalAction
 from moorage.oci.mediatypes import without_parameters
 from moorage.oci.names import RepositoryName
+from moorage.web.bodies import Bodies
+from moorage.web.headers import next_link
+from moorage.web.responses import Response
 
 Handler = Callable[[Call], Awaitable[Response]]
 

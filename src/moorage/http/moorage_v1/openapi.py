@@ -12,12 +12,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from moorage import errors
-from moorage.http.errors import TABLE
 from moorage.http.moorage_v1 import answers
 from moorage.http.moorage_v1 import collection_handlers as collection
 from moorage.http.moorage_v1 import requests as asked
 from moorage.http.moorage_v1.moorage_routes import PATHS
 from moorage.http.routes import Endpoint
+from moorage.web.errors import TABLE
 
 JSON = dict[str, Any]
 """A part of the document."""

@@ -26,7 +26,7 @@ class Call(Request):
         """The last part of the path, not yet parsed."""
         self.repository: RepositoryName | None = None
         self.has_odd_name = False
-        """See :attr:`moorage.http.routes.Route.is_odd`."""
+        """See :attr:`moorage.http.operations.Route.is_odd`."""
         self._urls = urls
 
     @property

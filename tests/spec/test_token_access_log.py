@@ -81,13 +81,17 @@ def test_a_form_in_the_query_is_not_in_the_log(server: TokenServer) -> None:
     for method in ("POST", "GET"):
         query = urlencode({"grant_type": "password", **secrets, "service": SERVICE})
         send(server.address, method, f"/token?{query}")
-        send(server.address, method, f"http://{server.address}/token?{query}")
+        send(server.address, method, f"http://ada:s3cret-five@{server.address}/token?{query}")
     server.stop()
-    assert [line["uri"] for line in access_lines(server.log)] == [
-        f"/token?service={SERVICE}",
-        f"http://{server.address}/token?service={SERVICE}",
-    ] * 2
+    assert [line["uri"] for line in access_lines(server.log)] == [f"/token?service={SERVICE}"] * 4
     assert "s3cret" not in server.log
+
+
+def test_a_target_in_absolute_form_is_the_same_target(server: TokenServer) -> None:
+    """RFC 9112 § 3.2.2: "a server MUST accept the absolute-form in requests"."""
+    target = f"/token?service={SERVICE}"
+    assert send(server.address, "GET", f"http://{server.address}{target}", headers=BASIC)[0] == 200
+    assert send(server.address, "GET", f"http://{server.address}/nothing")[0] == 404
 
 
 def test_it_can_be_switched_off_and_follows_the_format_of_the_log(tmp_path: Path) -> None:
@@ -107,11 +111,14 @@ def test_a_registry_that_gives_tokens_itself_has_them_in_its_own_access_log(tmp_
     storage = {"filesystem": {"rootdirectory": str(tmp_path / "data")}}
     tree = {"version": "0.1", "storage": storage, "auth": {"token": token}, "http": {"addr": "127.0.0.1:0"}}
     with Daemon(tmp_path, config=yaml.safe_dump(tree)) as daemon:
+        whole = f"http://{daemon.address}/auth/token?service={SERVICE}"
         assert send(daemon.address, "GET", f"/auth/token?service={SERVICE}", headers=BASIC)[0] == 200
+        assert send(daemon.address, "GET", whole, headers=BASIC)[0] == 200
         assert send(daemon.address, "GET", "/v2/")[0] == 401
         daemon.stop()
         found = access_lines(daemon.log)
     assert [(line["uri"], line["status"], line["auth.user.name"]) for line in found] == [
         (f"/auth/token?service={SERVICE}", 200, "ada"),
+        (whole, 200, "ada"),
         ("/v2/", 401, ""),
     ]

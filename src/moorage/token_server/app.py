@@ -113,9 +113,9 @@ class TokenApp(WebApplication[Request]):
 
         Source: RFC 6749 § 2.3.1 ("MUST NOT be included in the request URI").
         """
-        path, _, query = asked.request.raw_path.partition("?")
+        query = asked.request.raw_path.partition("?")[2]
         kept = "&".join(part for part in query.split("&") if part.partition("=")[0] in _LOGGED)
-        return f"{path}?{kept}" if kept else path
+        return f"{asked.path}?{kept}" if kept else asked.path
 
     async def _answer(self, call: Request) -> Response:
         if call.path == "/":

@@ -6,6 +6,7 @@ from typing import Protocol
 from aiohttp import web
 
 from moorage.web.access_log import AccessLog
+from moorage.web.request import split_target
 from moorage.web.responses import Response
 
 Handler = Callable[[web.BaseRequest], Awaitable[Response]]
@@ -32,5 +33,5 @@ class Beside:
 
     async def __call__(self, request: web.BaseRequest) -> Response:
         """Answer one request."""
-        is_other = request.raw_path.partition("?")[0] == self._path
+        is_other = split_target(request.raw_path)[0] == self._path
         return await (self._other if is_other else self._main)(request)

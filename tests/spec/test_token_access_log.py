@@ -115,10 +115,13 @@ def test_a_registry_that_gives_tokens_itself_has_them_in_its_own_access_log(tmp_
         assert send(daemon.address, "GET", f"/auth/token?service={SERVICE}", headers=BASIC)[0] == 200
         assert send(daemon.address, "GET", whole, headers=BASIC)[0] == 200
         assert send(daemon.address, "GET", "/v2/")[0] == 401
+        assert send(daemon.address, "GET", f"http://ada:s3cret@{daemon.address}/v2/?n=1")[0] == 400  # By its Host.
         daemon.stop()
         found = access_lines(daemon.log)
     assert [(line["uri"], line["status"], line["auth.user.name"]) for line in found] == [
         (f"/auth/token?service={SERVICE}", 200, "ada"),
-        (whole, 200, "ada"),
+        (f"/auth/token?service={SERVICE}", 200, "ada"),
         ("/v2/", 401, ""),
+        ("/v2/?n=1", 400, ""),
     ]
+    assert "s3cret" not in daemon.log

@@ -11,7 +11,7 @@ from moorage.telemetry import Logger
 from moorage.web.access_log import AccessLog, AccessRecord
 from moorage.web.bodies import ClientGone
 from moorage.web.errors import entry, render, respond
-from moorage.web.request import Request
+from moorage.web.request import Request, split_target
 from moorage.web.responses import Response
 
 _CLIENT_GONE = 499
@@ -67,7 +67,11 @@ class WebApplication(ABC, Generic[R]):
 
     def logged_target(self, asked: R, /) -> str:
         """The path and query of a request, as the access log shows them."""
-        return asked.request.raw_path
+        target = asked.request.raw_path
+        if target.startswith("/"):
+            return target
+        path, query = split_target(target)  # A whole URL may have a password in front of its host.
+        return f"{path}?{query}" if query else path
 
     def close(self) -> None:
         """Write what is left of the access log."""
@@ -86,7 +90,7 @@ class WebApplication(ABC, Generic[R]):
                 request_id=asked.id,
                 method=request.method,
                 uri=self.logged_target(asked)[:2048],
-                host=headers.get("Host", "")[:256],
+                host=headers.get("Host", "").rpartition("@")[2][:256],
                 status=response.status,
                 duration_s=duration_s,
                 written_bytes=0 if request.method == "HEAD" else response.content_length,

@@ -4,10 +4,9 @@ What only a person can say (what a query parameter means) stands here, and is co
 the code has and this file lacks, or the reverse, ends the script.
 """
 
-import ast
 import asyncio
 import inspect
-import itertools
+import json
 import re
 import sys
 import tempfile
@@ -18,19 +17,21 @@ from pathlib import Path
 from typing import cast
 
 import typer
+from pydantic import BaseModel
 from schema_reference import schema_lines
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from moorage import config, errors
+from moorage import __version__, config, errors
 from moorage.cli.app import app as cli
 from moorage.cli.lazy_group import LazyGroup
 from moorage.config.schema import tree
 from moorage.config.stores import SqliteStore
-from moorage.http import errors as http_errors
-from moorage.http import routes
 from moorage.http.debug import DebugApp
-from moorage.http.moorage_v1.openapi import OPERATIONS
-from moorage.http.moorage_v1.requests import Asked
+from moorage.http.gitlab_v1.gitlab_routes import REPOSITORY
+from moorage.http.moorage_v1.moorage_operations import OPERATIONS
+from moorage.http.moorage_v1.openapi import document
+from moorage.http.operations import Endpoint, Handler
+from moorage.web import errors as wire_errors
 from moorage.wiring.registry import build
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,7 +66,7 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
 }
 """What each query parameter means, for each API. ``/moorage/v1/`` says it in the code, for its OpenAPI document."""
 
-_OPERATIONS = {(operation.endpoint, operation.method): operation for operation in OPERATIONS}
+_DOCUMENTED = {(row.endpoint, method): row.documented for row in OPERATIONS for method in row.methods}
 
 Row = Sequence[str]
 Command = TyperCommand | TyperGroup
@@ -112,7 +113,6 @@ def cli_page() -> str:
 
 def api_page() -> str:
     """Every endpoint, with the methods and query parameters that its handlers take."""
-    documented = _endpoint_docstrings()
     lines = [
         "# API",
         "",
@@ -122,11 +122,11 @@ def api_page() -> str:
         "",
         "`/gitlab/v1/` is the GitLab registry's own API, and `/moorage/v1/` is ours:",
         "[History and undo](../how-to/history-and-undo.md) shows how to use it, and it describes itself in",
-        "`/moorage/v1/openapi.json`.",
+        "`/moorage/v1/openapi.json` ([a copy](openapi.json)).",
         "Both need a metadata database, and answer 404 without one.",
     ]
     for endpoint, methods in _routes().items():
-        lines += ["", f"## {documented[endpoint.name]}", ""]
+        lines += ["", f"## {endpoint.title}", ""]
         lines += _table(
             ("method", "what it does", "query"),
             (
@@ -134,7 +134,7 @@ def api_page() -> str:
                 for handler, names in _by_handler(methods)
             ),
         )
-        if endpoint is routes.Endpoint.GITLAB_REPOSITORY:
+        if endpoint is REPOSITORY:
             lines += ["", 'The body of `PATCH` is JSON, `{"name": "…"}` or `{"namespace": "…"}`.']
         for method in methods:
             lines += _asked_lines(endpoint, method)
@@ -169,7 +169,7 @@ def api_page() -> str:
 
 def errors_page() -> str:
     """Every error with its status and code."""
-    rows = sorted(http_errors.TABLE.items(), key=lambda item: (item[1], item[0].__name__))
+    rows = sorted(wire_errors.TABLE.items(), key=lambda item: (item[1], item[0].__name__))
     lines = [
         "# Errors",
         "",
@@ -208,10 +208,16 @@ def schema_page() -> str:
     return _page(schema_lines())
 
 
+def openapi_page() -> str:
+    """The document of ``/moorage/v1/openapi.json``, for who wants to read it or to make a client from it."""
+    return json.dumps(json.loads(document(OPERATIONS, version=__version__, prefix="/")), indent=2) + "\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "cli.md": cli_page,
     "api.md": api_page,
+    "openapi.json": openapi_page,
     "errors.md": errors_page,
     "schema.md": schema_page,
 }
@@ -274,29 +280,19 @@ def _variable(option: TyperOption) -> str:
 
 
 @cache
-def _routes() -> Mapping[routes.Endpoint, Mapping[str, Callable[..., object]]]:
+def _routes() -> Mapping[Endpoint, Mapping[str, Handler]]:
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(_routes_of(Path(folder)))
 
 
-async def _routes_of(folder: Path) -> Mapping[routes.Endpoint, Mapping[str, Callable[..., object]]]:
+async def _routes_of(folder: Path) -> Mapping[Endpoint, Mapping[str, Handler]]:
     settings = config.defaults(str(folder), "127.0.0.1:0")
     registry = await build(settings, SqliteStore(folder / "moorage.db"), secret=b"")
-    try:
-        return registry.app._routes  # noqa: SLF001 - the table is nobody's business but the reference page's
-    finally:
-        await registry.close()
-
-
-def _endpoint_docstrings() -> Mapping[str, str]:
-    """The strings below the members of ``Endpoint``: Python keeps them in the source only."""
-    body = cast("ast.ClassDef", ast.parse(inspect.getsource(routes.Endpoint)).body[0]).body
-    found = {}
-    for member, following in itertools.pairwise(body):
-        if isinstance(member, ast.Assign) and isinstance(member.targets[0], ast.Name):
-            text = following.value if isinstance(following, ast.Expr) else None
-            assert isinstance(text, ast.Constant), f"{member.targets[0].id} has no docstring"  # noqa: S101 - for us
-            found[member.targets[0].id] = str(text.value).replace("``", "`")
+    found: dict[Endpoint, dict[str, Handler]] = {}
+    for api in registry.app.apis:
+        for row in api.operations:
+            found.setdefault(row.endpoint, {}).update(dict.fromkeys(row.methods, api.handlers[row]))
+    await registry.close()
     return found
 
 
@@ -305,24 +301,24 @@ def _by_handler(methods: Mapping[str, Callable[..., object]]) -> Iterator[tuple[
         yield handler, [name for name, other in methods.items() if other == handler]
 
 
-def _shown_parameters(endpoint: routes.Endpoint, handler: Callable[..., object]) -> str:
-    operations = [operation for (place, _), operation in _OPERATIONS.items() if place is endpoint]
-    names = {name for operation in operations for name in operation.query.model_fields} or _parameters_of(handler)
+def _shown_parameters(endpoint: Endpoint, handler: Callable[..., object]) -> str:
+    queries = [found.query for (place, _), found in _DOCUMENTED.items() if place is endpoint and found is not None]
+    names = {name for query in queries if query is not None for name in query.model_fields} or _parameters_of(handler)
     return ", ".join(f"`{name}`" for name in sorted(names))
 
 
-def _asked_lines(endpoint: routes.Endpoint, method: str) -> list[str]:
+def _asked_lines(endpoint: Endpoint, method: str) -> list[str]:
     """What a method of our own API takes: its query and its body."""
-    operation = _OPERATIONS.get((endpoint, method))
+    operation = _DOCUMENTED.get((endpoint, method))
     if operation is None:
         return []
     lines = ["", operation.description, f"Needs {operation.access}, once authentication is configured."]
-    takes = [("query", operation.query)] + ([] if operation.body is None else [("body", operation.body)])
-    rows = [row for place, model in takes for row in _model_rows(place, model)]
+    takes = (("query", operation.query), ("body", operation.body))
+    rows = [row for place, model in takes if model is not None for row in _model_rows(place, model)]
     return [*lines, "", *(_table(("where", "name", "what it means"), rows) if rows else [])]
 
 
-def _model_rows(place: str, model: type[Asked]) -> Iterator[Row]:
+def _model_rows(place: str, model: type[BaseModel]) -> Iterator[Row]:
     for name, field in model.model_fields.items():
         needed = " Needed." if field.is_required() else ""
         yield place, f"`{name}`", f"{_sentence(field.description or '')}{needed}"
@@ -338,10 +334,9 @@ def _parameters_of(handler: Callable[..., object]) -> set[str]:
 
 
 def _check_parameters() -> None:
-    documented = _endpoint_docstrings()
     found: dict[str, set[str]] = {path: set() for path in PARAMETERS}
     for endpoint, methods in _routes().items():
-        path = next((path for path in PARAMETERS if documented[endpoint.name].startswith(f"`{path}")), None)
+        path = next((path for path in PARAMETERS if endpoint.path.startswith(path)), None)
         for handler in methods.values() if path is not None else ():
             found[path] |= _parameters_of(handler)
     for path, names in found.items():

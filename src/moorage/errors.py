@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree. What each becomes on the wire stands in ``http/errors.py``.
+"""Everything that can go wrong, as one tree. What each becomes on the wire stands in ``web/errors.py``.
 
 ::
 

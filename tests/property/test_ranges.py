@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.errors import RangeNotSatisfiable
-from moorage.http.ranges import PART_LIMIT, byte_ranges, multipart
+from moorage.web.ranges import PART_LIMIT, byte_ranges, multipart
 
 NUMBERS = st.integers(0, 130)
 ELEMENTS = st.one_of(

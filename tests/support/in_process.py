@@ -26,17 +26,18 @@ from moorage.errors import BackendError, StorageUnavailable
 from moorage.gc.online.gc_administration import Collector, GcAdministration
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.http.app import App, ApplicationRules
-from moorage.http.bodies import Bodies
-from moorage.http.connection import ConnectionServer
 from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
+from moorage.http.gitlab_v1.gitlab_operations import gitlab_api, gitlab_api_without_database
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
+from moorage.http.moorage_v1.moorage_operations import moorage_api, moorage_api_without_database
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
 from moorage.http.v2.list_handlers import ListingHandlers
 from moorage.http.v2.manifest_handlers import ManifestHandlers
 from moorage.http.v2.upload_handlers import UploadHandlers
 from moorage.http.v2.upload_states import UploadStates
+from moorage.http.v2.v2_operations import v2_api
 from moorage.metadata.base import CatalogueStore, LinkStore
 from moorage.metadata.base import ManifestStore as ManifestStore
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
@@ -57,7 +58,10 @@ from moorage.sql.leases import Leases
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
-from moorage.telemetry import AccessLog, LogSettings
+from moorage.telemetry import LogSettings
+from moorage.web.access_log import AccessLog
+from moorage.web.bodies import Bodies
+from moorage.web.connection import ConnectionServer
 from support.loop_watch import watch_if_asked
 
 T = TypeVar("T")
@@ -147,7 +151,7 @@ class InProcess:
         links: LinkStore = LayoutLinks(storage)
         store: ManifestStore = LayoutManifests(storage, PayloadCache())
         catalogue: CatalogueStore = LayoutCatalogue(storage)
-        moorage, gitlab = None, None
+        others = [gitlab_api_without_database(), moorage_api_without_database()]
         if self.path is not None:
             self._database = await SqliteDatabase.open(self.path)
             links, store = SqlLinks(self._database), SqlManifests(self._database)
@@ -157,16 +161,18 @@ class InProcess:
             details = Details(SqlDetails(self._database), Sizes(SqlSizes(self._database)))
             renames = Renames(SqlRenames(self._database), Leases(self._database))
             gitlab = GitLabHandlers(details, RenameHandler(renames, bodies, self._guard))
+            others = [gitlab_api(gitlab.handlers), moorage_api(moorage.handlers, prefix="/")]
         blobs, uploads = Blobs(storage, links), Uploads(storage, links)
         self._damaged = blobs.damaged
         manifests = Manifests(store, blobs, ManifestRules())
-        self.app = App(
+        v2 = v2_api(
             blobs=BlobHandlers(blobs),
             uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(b"secret"), chunk_min_bytes=0),
             manifests=ManifestHandlers(manifests, bodies),
             listings=ListingHandlers(Repositories(catalogue), manifests),
-            gitlab=gitlab,
-            moorage=moorage,
+        )
+        self.app = App(
+            [v2, *others],
             guard=self._guard,
             urls=self._urls,
             rules=self._rules,

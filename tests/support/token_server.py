@@ -101,7 +101,7 @@ class TokenServer:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def start(self) -> None:
-        before = self.log.count('"listening"')
+        before = self.log.count("listening")
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.within, sys.executable, "-m", "moorage", "token", "serve", str(self.path)],
@@ -112,7 +112,7 @@ class TokenServer:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_DEADLINE_S
-        while self.log.count('"listening"') == before:
+        while self.log.count("listening") == before:
             assert self.process.poll() is None, self.log[-4000:]
             assert time.monotonic() < deadline, self.log[-4000:]
             time.sleep(0.05)

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from moorage.core.damage import DamageFound
 from moorage.errors import BackendError, StorageFull
-from moorage.http.responses import SAFE_HEADERS, Response
 from moorage.room import Room
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
+from moorage.web.responses import SAFE_HEADERS, Response
 
 _FRESH_S = 2.0
 """Seconds for which an answer stands, so that an eager load balancer does not wear out the disk."""

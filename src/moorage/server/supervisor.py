@@ -14,13 +14,13 @@ from pathlib import Path
 from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.errors import MoorageError
-from moorage.http.beside import Neighbour
 from moorage.server import worker
 from moorage.server.address import ListenAddress
 from moorage.server.metrics_folder import metrics_folder
 from moorage.server.open_files import raise_open_files
 from moorage.server.tls.tls_contexts import ServerTLS
 from moorage.telemetry import LEVELS, configure, get_log, set_level
+from moorage.web.beside import Neighbour
 from moorage.wiring.registry import log_settings
 
 _log = get_log("supervisor")

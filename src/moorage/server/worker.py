@@ -19,14 +19,14 @@ from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.errors import BackendError
 from moorage.gc.online.review_loop import ReviewObserver
-from moorage.http.beside import Beside, Handler, Neighbour
-from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
 from moorage.server.chores import housekeeping
 from moorage.server.open_files import watch_open_files
 from moorage.server.scheduling import step_back
 from moorage.server.tls.tls_contexts import CHECK_S, ServerTLS
 from moorage.telemetry import get_log
+from moorage.web.beside import Beside, Handler, Neighbour
+from moorage.web.connection import ConnectionServer
 from moorage.wiring.collection import row_counts
 from moorage.wiring.guards import token_path
 from moorage.wiring.registry import Registry, build
@@ -157,7 +157,7 @@ def _front(config: Config, registry: Registry, station: Station) -> Handler:
     if station.tokens is None:
         return registry.app
     path = token_path(config)
-    return Beside(registry.app, station.tokens.app(path), path=path)
+    return Beside(registry.app, station.tokens.app(path, registry.app.access_log), path=path)
 
 
 def _observers(station: Station) -> tuple[ReviewObserver | None, Callable[[], None] | None]:

@@ -13,19 +13,21 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from moorage.auth.access import Grant
 from moorage.auth.basic import PasswordGuard
 from moorage.auth.guards import Caller
 from moorage.auth.passwords import PasswordFile
-from moorage.errors import BodyTooLarge, MethodNotAllowed, MoorageError, ParameterInvalid, RouteUnknown, Unauthorized
-from moorage.http.bodies import Bodies, ClientGone
-from moorage.http.call import Call, gone, has_gone
-from moorage.http.errors import entry, render, respond
-from moorage.http.responses import SAFE_HEADERS, Response
-from moorage.http.urls import Urls
+from moorage.errors import BodyTooLarge, MethodNotAllowed, ParameterInvalid, RouteUnknown, Unauthorized
 from moorage.telemetry import get_log, request_id
 from moorage.token_server.issuing import Issued, TokenIssuer
 from moorage.token_server.refresh_tokens import RefreshInvalid, RefreshTokens
 from moorage.token_server.scopes import Scope, ScopeInvalid, parse_scopes
+from moorage.web.access_log import AccessLog
+from moorage.web.application import WebApplication
+from moorage.web.bodies import Bodies
+from moorage.web.errors import entry
+from moorage.web.request import Request, split_target
+from moorage.web.responses import SAFE_HEADERS, Response
 
 PATHS = frozenset({"/token", "/auth/token"})
 """The second is where a registry with ``autoredirect`` sends its clients."""
@@ -36,6 +38,8 @@ _CLIENT_LIMIT = 100
 _LISTED_LIMIT = 2000
 """Characters of scopes in the log."""
 _FORM = "application/x-www-form-urlencoded"
+_LOGGED = frozenset({"account", "client_id", "offline_token", "scope", "service"})
+"""Parameters of a query that the access log shows."""
 _METHODS = ("GET", "POST", "OPTIONS")
 _HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", **SAFE_HEADERS}
 
@@ -68,7 +72,7 @@ class _Asked:
     wants_refresh: bool
 
 
-class TokenApp:
+class TokenApp(WebApplication[Request]):
     """Answers every request to the token server."""
 
     def __init__(
@@ -78,9 +82,11 @@ class TokenApp:
         users: Callable[[], PasswordFile],
         *,
         refresh_lifetime: timedelta,
+        access_log: AccessLog,
         paths: Collection[str] = PATHS,
         now: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__("the token server", log=_log, access_log=access_log)
         self._issuer = issuer
         self._guard = guard
         self._users = users
@@ -89,25 +95,29 @@ class TokenApp:
         self._now = now
         self._bodies = Bodies()
 
-    async def __call__(self, request: web.BaseRequest) -> Response:
-        """Answer one request; whatever goes wrong, with a status and a body that say so."""
-        path, _, query = request.raw_path.partition("?")
+    def begin(self, request: web.BaseRequest) -> Request:
+        """Parse a request's path and id."""
+        path, query = split_target(request.raw_path)
         identity = request_id(request.headers.get("X-Request-Id"))
-        call = Call(request, identity, path, query, urls=Urls(), common={**_HEADERS, "X-Request-Id": identity})
-        try:
-            response = await self._answer(call)
-        except ClientGone:
-            response = gone(call)
-        except _OAuthRefused as exc:
-            response = _refused(exc)
-        except MoorageError as exc:
-            response = render(exc)
-        except Exception as exc:  # noqa: BLE001 - the outermost: a mistake of ours must not end the server
-            response = _crashed(call, exc)
-        call.finish(response)
-        return response
+        return Request(request, identity, path, query, common={**_HEADERS, "X-Request-Id": identity})
 
-    async def _answer(self, call: Call) -> Response:
+    async def answer(self, asked: Request, /) -> Response:
+        """Give a token, or say why not: as OAuth2 does where its form was used."""
+        try:
+            return await self._answer(asked)
+        except _OAuthRefused as exc:
+            return _refused(exc)
+
+    def logged_target(self, asked: Request, /) -> str:
+        """The target without what may be secret: some clients put the form into the query, and the password with it.
+
+        Source: RFC 6749 § 2.3.1 ("MUST NOT be included in the request URI").
+        """
+        query = asked.request.raw_path.partition("?")[2]
+        kept = "&".join(part for part in query.split("&") if part.partition("=")[0] in _LOGGED)
+        return f"{asked.path}?{kept}" if kept else asked.path
+
+    async def _answer(self, call: Request) -> Response:
         if call.path == "/":
             return Response(200, {}, b"{}")
         if call.path not in self._paths:
@@ -122,7 +132,7 @@ class TokenApp:
         msg = f"{call.request.method[:20]} is not possible here"
         raise MethodNotAllowed(msg, allowed=_METHODS)
 
-    async def _by_get(self, call: Call) -> Response:
+    async def _by_get(self, call: Request) -> Response:
         query = call.query
         service = query.first("service")
         if service and service != self._issuer.service:
@@ -135,14 +145,17 @@ class TokenApp:
             )
         except ScopeInvalid as exc:
             raise ParameterInvalid(str(exc)) from None
-        user = (await self._guard.check(call, ())).actor if "Authorization" in call.headers else None
+        user = None
+        if "Authorization" in call.headers:
+            call.grant = await self._guard.check(call, ())
+            user = call.grant.actor
         issued = self._issued(call, user, asked, by="nothing" if user is None else "basic")
         answer: dict[str, object] = {"token": issued.token, **_common(issued)}
         if asked.wants_refresh and user is not None:
             answer["refresh_token"] = self._refresh_token(user)
         return _json(answer)
 
-    async def _by_post(self, call: Call) -> Response:
+    async def _by_post(self, call: Request) -> Response:
         form = await self._form(call)
         service = form.get("service", "")
         if service != self._issuer.service:
@@ -159,7 +172,7 @@ class TokenApp:
                 refresh_token = self._refresh_token(user) if asked.wants_refresh else ""
             case "refresh_token":
                 refresh_token = form.get("refresh_token", "")
-                user = self._by_refresh(refresh_token)
+                user = self._by_refresh(call, refresh_token)
             case _:
                 msg = f"grant_type {grant_type[:40]!r} is not known here; there are password and refresh_token"
                 raise _OAuthRefused(400, "unsupported_grant_type", msg)
@@ -169,7 +182,7 @@ class TokenApp:
             answer["refresh_token"] = refresh_token
         return _json(answer)
 
-    async def _form(self, call: Call) -> Mapping[str, str]:
+    async def _form(self, call: Request) -> Mapping[str, str]:
         if call.request.content_type != _FORM:
             raise _OAuthRefused(400, "invalid_request", f"the Content-Type has to be {_FORM}")
         body = await self._bodies.whole(call.request, check_size=_check_size)
@@ -184,7 +197,7 @@ class TokenApp:
             raise _OAuthRefused(400, "invalid_request", f"{repeated[0][:40]!r} is there more than once")
         return {name: values[0] for name, values in fields.items()}
 
-    async def _by_password(self, call: Call, form: Mapping[str, str]) -> str:
+    async def _by_password(self, call: Request, form: Mapping[str, str]) -> str:
         """As if it had come in a header, so that guessing is slowed down in the same way."""
         user, password = form.get("username", ""), form.get("password", "")
         if not user or ":" in user:
@@ -192,20 +205,22 @@ class TokenApp:
         header = "Basic " + base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
         presented: Caller = _Presented({"Authorization": header}, call.id, call.address)
         try:
-            return (await self._guard.check(presented, ())).actor
+            call.grant = await self._guard.check(presented, ())
         except Unauthorized as exc:
             raise _OAuthRefused(401, "invalid_grant", exc.message) from None
+        return call.grant.actor
 
-    def _by_refresh(self, token: str) -> str:
+    def _by_refresh(self, call: Request, token: str) -> str:
         tokens = self._refresh_tokens()
         try:
             user = tokens.user_of(token)
             tokens.check(token, self._users().hashes.get(user), self._now())
         except RefreshInvalid as exc:
             raise _OAuthRefused(401, "invalid_grant", str(exc)) from None
+        call.grant = Grant(actor=user, accesses=frozenset())
         return user
 
-    def _issued(self, call: Call, user: str | None, asked: _Asked, *, by: str) -> Issued:
+    def _issued(self, call: Request, user: str | None, asked: _Asked, *, by: str) -> Issued:
         issued = self._issuer.issue(user, asked.scopes, self._now())
         _log.info(
             "token",
@@ -246,13 +261,6 @@ def _common(issued: Issued) -> dict[str, object]:
 
 def _json(answer: Mapping[str, object]) -> Response:
     return Response(200, {}, json.dumps(answer, separators=(",", ":")).encode())
-
-
-def _crashed(call: Call, exc: Exception) -> Response:
-    if has_gone(call, exc):
-        return gone(call)
-    _log.exception("request crashed", correlation_id=call.id, method=call.request.method)
-    return respond(500, entry("UNKNOWN", "the token server made a mistake; its log has the request id"))
 
 
 def _refused(exc: _OAuthRefused) -> Response:

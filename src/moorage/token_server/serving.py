@@ -15,7 +15,6 @@ from aiohttp import web
 from moorage.auth.basic import PasswordGuard
 from moorage.auth.watched import Watched
 from moorage.errors import ConfigurationError, Mistake
-from moorage.http.connection import ConnectionServer
 from moorage.server.address import ListenAddress
 from moorage.server.tls.tls_contexts import CHECK_S, FileTLS, Terms
 from moorage.telemetry import get_log
@@ -24,6 +23,8 @@ from moorage.token_server.files import open_rules, open_users, reading
 from moorage.token_server.issuing import TokenIssuer
 from moorage.token_server.key_ring import FILE_LIMIT_BYTES, KeyFolder, KeyRing
 from moorage.token_server.settings import TokenServerSettings
+from moorage.web.access_log import AccessLog
+from moorage.web.connection import ConnectionServer
 
 _TIDY_S = 3600.0
 _DRAIN_S = 5.0
@@ -57,8 +58,8 @@ class TokenServer:
         self._said: tuple[object, object] | None = None
         self.say_concerns()
 
-    def app(self, path: str = "") -> TokenApp:
-        """Make the application for one process; *path*: it answers only there, not where a token server usually is."""
+    def app(self, path: str, access_log: AccessLog) -> TokenApp:
+        """Make the application for one process. It answers at *path* only; empty: where token servers usually do."""
         settings = self._settings
         issuer = TokenIssuer(
             issuer=settings.issuer,
@@ -69,7 +70,14 @@ class TokenServer:
         )
         guard = PasswordGuard(settings.service, self._users.get)
         paths = frozenset({path}) if path else PATHS
-        return TokenApp(issuer, guard, self._users.get, refresh_lifetime=settings.refreshlifetime, paths=paths)
+        return TokenApp(
+            issuer,
+            guard,
+            self._users.get,
+            refresh_lifetime=settings.refreshlifetime,
+            access_log=access_log,
+            paths=paths,
+        )
 
     async def keep(self) -> None:
         """Look after the keys, and after who has which name, until cancelled."""
@@ -95,7 +103,8 @@ class TokenServer:
             runner.run(self._serve(listener, on_ready))
 
     async def _serve(self, listener: socket.socket, on_ready: Callable[[], object]) -> None:
-        server = web.ServerRunner(ConnectionServer(self.app()), handle_signals=False, shutdown_timeout=_DRAIN_S)
+        app = self.app("", AccessLog(self._settings.log_settings))
+        server = web.ServerRunner(ConnectionServer(app), handle_signals=False, shutdown_timeout=_DRAIN_S)
         await server.setup()
         context = None if self.tls is None else self.tls.context
         await web.SockSite(server, listener, ssl_context=context).start()
@@ -109,6 +118,7 @@ class TokenServer:
             chore.cancel()
         await asyncio.wait(chores)
         await server.cleanup()
+        app.close()
 
     async def _refresh(self) -> None:
         while self.tls is not None:

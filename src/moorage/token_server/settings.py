@@ -12,6 +12,7 @@ from moorage.config.messages import mistakes_of
 from moorage.config.section import Duration, Required, Section, Text, now
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
+from moorage.telemetry import LogSettings
 from moorage.token_server.key_ring import LIFETIME_LIMIT
 
 _LEAST = timedelta(minutes=1)
@@ -52,6 +53,7 @@ class TokenServerSettings(Section):
     )
     tls: Certificate = now(Certificate, "HTTPS; else a proxy in front has to speak it.")
     log: Literal["json", "text"] = now("json", "How log lines look.")
+    accesslog: bool = now(True, "A line for each request, as the registry writes it.")
 
     @model_validator(mode="after")
     def _has_pair(self) -> Self:
@@ -59,6 +61,11 @@ class TokenServerSettings(Section):
             msg = "tls.certificate and tls.key are needed together"
             raise ValueError(msg)
         return self
+
+    @property
+    def log_settings(self) -> LogSettings:
+        """The settings of both logs."""
+        return LogSettings(formatter=self.log, fields={}, access_disabled=not self.accesslog, access_formatter=self.log)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -6,27 +6,34 @@ from moorage.core.history import History
 from moorage.core.renames import Renames
 from moorage.core.sizes import Sizes
 from moorage.gc.online.gc_administration import GcAdministration
-from moorage.http.bodies import Bodies
 from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
+from moorage.http.gitlab_v1.gitlab_operations import gitlab_api, gitlab_api_without_database
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
+from moorage.http.moorage_v1.moorage_operations import moorage_api, moorage_api_without_database
+from moorage.http.operations import Api
 from moorage.metadata.sql.details import SqlDetails
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.sizes import SqlSizes
 from moorage.sql.base import Database
 from moorage.sql.leases import Leases
+from moorage.web.bodies import Bodies
 
 
-def gitlab_handlers(database: Database, bodies: Bodies, guard: Guard) -> GitLabHandlers:
+def gitlab(database: Database, bodies: Bodies, guard: Guard) -> Api:
     """``/gitlab/v1/``."""
     details = Details(SqlDetails(database), Sizes(SqlSizes(database)))
     renames = Renames(SqlRenames(database), Leases(database))
-    return GitLabHandlers(details, RenameHandler(renames, bodies, guard))
+    return gitlab_api(GitLabHandlers(details, RenameHandler(renames, bodies, guard)).handlers)
 
 
-def moorage_handlers(
-    database: Database, collection: GcAdministration, bodies: Bodies, guard: Guard, *, prefix: str
-) -> MoorageHandlers:
+def moorage(database: Database, collection: GcAdministration, bodies: Bodies, guard: Guard, *, prefix: str) -> Api:
     """``/moorage/v1/``."""
-    return MoorageHandlers(History(SqlHistory(database)), collection, bodies, guard, prefix=prefix)
+    handlers = MoorageHandlers(History(SqlHistory(database)), collection, bodies, guard)
+    return moorage_api(handlers.handlers, prefix=prefix)
+
+
+def without_database() -> tuple[Api, ...]:
+    """Both of them as a registry without a metadata database has them."""
+    return gitlab_api_without_database(), moorage_api_without_database()

@@ -15,21 +15,23 @@ from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.gc.online.review_loop import ReviewObserver
 from moorage.http.app import App, ApplicationRules
-from moorage.http.bodies import Bodies
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
 from moorage.http.v2.list_handlers import CATALOGUE_LIMIT, ListingHandlers
 from moorage.http.v2.manifest_handlers import ManifestHandlers
 from moorage.http.v2.upload_handlers import UploadHandlers
 from moorage.http.v2.upload_states import UploadStates
+from moorage.http.v2.v2_operations import v2_api
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.identity import content_of
 from moorage.storage.locks import Lock
-from moorage.telemetry import AccessLog, LogSettings
-from moorage.wiring.apis import gitlab_handlers, moorage_handlers
+from moorage.telemetry import LogSettings
+from moorage.web.access_log import AccessLog
+from moorage.web.bodies import Bodies
+from moorage.wiring import apis
 from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
 from moorage.wiring.metadata import Metadata, open_metadata
@@ -87,11 +89,12 @@ async def build(
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
     states = UploadStates(secret, shared=config.http.secret)
-    moorage = None
+    others = apis.without_database()
     if database is not None:
         collected = collection(config, database, storage, observer)
-        moorage = moorage_handlers(database, collected, bodies, door, prefix=prefix)
-    app = App(
+        moorage = apis.moorage(database, collected, bodies, door, prefix=prefix)
+        others = (apis.gitlab(database, bodies, door), moorage)
+    v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
@@ -101,8 +104,9 @@ async def build(
             has_database=database is not None,
             catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,
         ),
-        gitlab=None if database is None else gitlab_handlers(database, bodies, door),
-        moorage=moorage,
+    )
+    app = App(
+        [v2, *others],
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=ApplicationRules(

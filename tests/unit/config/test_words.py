@@ -7,7 +7,8 @@ import pytest
 from moorage.cli.foreseeing import open_files
 from moorage.config import Config, load
 from moorage.errors import ConfigurationError
-from moorage.telemetry import AccessLog, configure, get_log
+from moorage.telemetry import configure, get_log
+from moorage.web.access_log import AccessLog
 from moorage.wiring.guards import guard
 from moorage.wiring.postgres import postgres_settings
 from moorage.wiring.registry import log_settings

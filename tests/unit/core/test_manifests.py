@@ -8,7 +8,6 @@ import pytest
 from moorage.core.blobs import Blobs
 from moorage.core.manifests import ManifestRules, Manifests
 from moorage.errors import DigestInvalid, ManifestInvalid, ManifestTooLarge, ManifestUnknown, ReferencesUnknown
-from moorage.http.headers import Accepted
 from moorage.metadata.base import Cause
 from moorage.metadata.layout import LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
@@ -16,6 +15,7 @@ from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage.memory import MemoryDriver
+from moorage.web.headers import Accepted
 
 NAME = RepositoryName("group/app")
 LATEST = Tag("latest")

@@ -1,8 +1,10 @@
 import pytest
 
 from moorage.errors import NameInvalid
-from moorage.http.routes import Endpoint, Route, match
+from moorage.http.operations import Route
 from moorage.http.urls import Urls
+from moorage.http.v2 import v2_routes as routes
+from moorage.http.v2.v2_routes import match
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 
@@ -13,20 +15,20 @@ NAME = RepositoryName("g/app")
 @pytest.mark.parametrize(
     ("path", "route"),
     [
-        ("", Route(Endpoint.ALIVE)),
-        ("v2", Route(Endpoint.BASE)),
-        ("v2/", Route(Endpoint.BASE)),
-        ("v2/_catalog", Route(Endpoint.CATALOGUE)),
-        (f"v2/g/app/blobs/{DIGEST}", Route(Endpoint.BLOB, NAME, DIGEST)),
-        ("v2/g/app/blobs/sha256%3Aab", Route(Endpoint.BLOB, NAME, "sha256:ab")),
-        ("v2/g/app/manifests/latest", Route(Endpoint.MANIFEST, NAME, "latest")),
-        ("v2/g/app/blobs/uploads/", Route(Endpoint.UPLOADS, NAME)),
-        ("v2/g/app/blobs/uploads", Route(Endpoint.UPLOADS, NAME)),
-        ("v2/g/app/blobs/uploads/x", Route(Endpoint.UPLOAD, NAME, "x")),
-        ("v2/g/app/tags/list", Route(Endpoint.TAGS, NAME)),
-        (f"v2/g/app/referrers/{DIGEST}", Route(Endpoint.REFERRERS, NAME, DIGEST)),
-        ("v2/manifests/manifests/tags/list", Route(Endpoint.TAGS, RepositoryName("manifests/manifests"))),
-        ("v2/a/blobs/uploads/manifests/x", Route(Endpoint.MANIFEST, RepositoryName("a/blobs/uploads"), "x")),
+        ("", Route(routes.ALIVE)),
+        ("v2", Route(routes.BASE)),
+        ("v2/", Route(routes.BASE)),
+        ("v2/_catalog", Route(routes.CATALOGUE)),
+        (f"v2/g/app/blobs/{DIGEST}", Route(routes.BLOB, NAME, DIGEST)),
+        ("v2/g/app/blobs/sha256%3Aab", Route(routes.BLOB, NAME, "sha256:ab")),
+        ("v2/g/app/manifests/latest", Route(routes.MANIFEST, NAME, "latest")),
+        ("v2/g/app/blobs/uploads/", Route(routes.UPLOADS, NAME)),
+        ("v2/g/app/blobs/uploads", Route(routes.UPLOADS, NAME)),
+        ("v2/g/app/blobs/uploads/x", Route(routes.UPLOAD, NAME, "x")),
+        ("v2/g/app/tags/list", Route(routes.TAGS, NAME)),
+        (f"v2/g/app/referrers/{DIGEST}", Route(routes.REFERRERS, NAME, DIGEST)),
+        ("v2/manifests/manifests/tags/list", Route(routes.TAGS, RepositoryName("manifests/manifests"))),
+        ("v2/a/blobs/uploads/manifests/x", Route(routes.MANIFEST, RepositoryName("a/blobs/uploads"), "x")),
     ],
 )
 def test_a_path_is_read_from_its_end(path: str, route: Route) -> None:

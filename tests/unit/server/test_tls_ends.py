@@ -13,13 +13,13 @@ from aiohttp import web
 
 from moorage.config.sections.http import LetsEncrypt
 from moorage.errors import MoorageError
-from moorage.http.bodies import Bodies
-from moorage.http.connection import ConnectionServer
-from moorage.http.errors import render
-from moorage.http.responses import Response
 from moorage.server.tls.acme_contexts import IssuedTLS
 from moorage.server.tls.acme_files import IssuedFiles
 from moorage.server.tls.tls_contexts import FileTLS, ServerTLS, Terms
+from moorage.web.bodies import Bodies
+from moorage.web.connection import ConnectionServer
+from moorage.web.errors import render
+from moorage.web.responses import Response
 from support.authority import Authority
 
 TERMS = Terms(path="http.tls")

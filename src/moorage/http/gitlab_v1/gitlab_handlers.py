@@ -6,31 +6,24 @@ Source: GitLab features V1A-001 to V1A-031.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from moorage import __version__
-from moorage.auth.access import STATISTICS, Access, Action
-from moorage.core.details import Details, Extent
+from moorage.core.details import Details
 from moorage.errors import PathTagInvalid, QueryValueInvalid, TagInvalid, TagUnknown
 from moorage.http.call import Call
+from moorage.http.gitlab_v1 import gitlab_operations as rows
 from moorage.http.gitlab_v1 import gitlab_parameters as parameters
 from moorage.http.gitlab_v1 import gitlab_shapes as shapes
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
-from moorage.http.responses import Response
-from moorage.http.routes import Endpoint
+from moorage.http.operations import Handler, Operation
 from moorage.metadata.aside import in_turns
 from moorage.metadata.details import Referrer, TagEntry, TagPage, TagSelection
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
-
-Handler = Callable[[Call], Awaitable[Response]]
-
-GITLAB = frozenset(endpoint for endpoint in Endpoint if endpoint.name.startswith("GITLAB_"))
-"""The endpoints of this API."""
-
-_VERSION = {"Gitlab-Container-Registry-Version": __version__}
+from moorage.web.responses import Response
 
 
 class GitLabHandlers:
@@ -41,27 +34,24 @@ class GitLabHandlers:
         self._renames = renames
 
     @property
-    def routes(self) -> Mapping[Endpoint, Mapping[str, Handler]]:
-        """The handler of each endpoint and method."""
-        reads = {
-            Endpoint.GITLAB_BASE: self.base,
-            Endpoint.GITLAB_REPOSITORY: self.repository,
-            Endpoint.GITLAB_TAG: self.tag,
-            Endpoint.GITLAB_TAGS: self.tags,
-            Endpoint.GITLAB_REPOSITORIES: self.repositories,
-            Endpoint.GITLAB_STATISTICS: self.statistics,
-            Endpoint.GITLAB_UNSLASHED: self.redirect,
+    def handlers(self) -> Mapping[Operation, Handler]:
+        """The handler of each row of the table."""
+        return {
+            rows.BASE: self.base,
+            rows.SHOW_REPOSITORY: self.repository,
+            rows.RENAME_REPOSITORY: self._renames.rename,
+            rows.SHOW_TAG: self.tag,
+            rows.LIST_TAGS: self.tags,
+            rows.LIST_REPOSITORIES: self.repositories,
+            rows.SHOW_STATISTICS: self.statistics,
+            rows.REDIRECT: self.redirect,
+            rows.REDIRECT_RENAME: self.redirect,
         }
-        writes: Mapping[Endpoint, Mapping[str, Handler]] = {
-            Endpoint.GITLAB_REPOSITORY: {"PATCH": self._renames.rename},
-            Endpoint.GITLAB_UNSLASHED: {"PATCH": self.redirect},
-        }
-        return {key: {"GET": read, "HEAD": read, **writes.get(key, {})} for key, read in reads.items()}
 
     async def base(self, call: Call) -> Response:
         """``GET /gitlab/v1/``: this registry has this API."""
         del call
-        return _answer({}, **_VERSION)
+        return _answer({}, **rows.VERSION)
 
     async def redirect(self, call: Call) -> Response:
         """Send the client to the same path with a slash at its end."""
@@ -119,30 +109,6 @@ class GitLabHandlers:
         except TagUnknown as exc:
             msg = "a list by time goes on from a tag that is there, or from a moment and a tag"
             raise QueryValueInvalid(msg, **exc.detail) from None
-
-
-def routes_without_database() -> Mapping[Endpoint, Mapping[str, Handler]]:
-    """Return :attr:`GitLabHandlers.routes` for a registry without a metadata database: 404 for all."""
-    return {key: {"GET": _absent, "HEAD": _absent, "PATCH": _absent} for key in Endpoint if key in GITLAB}
-
-
-def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access] | None:
-    """Return the access that a request needs; None: it needs nothing, not even credentials.
-
-    Source: GitLab features V1A-028; GitLab's specification of this API, Authentication.
-    """
-    if endpoint is Endpoint.GITLAB_UNSLASHED:
-        return None
-    if endpoint is Endpoint.GITLAB_BASE:
-        return ()
-    if endpoint is Endpoint.GITLAB_STATISTICS:
-        return (STATISTICS,)
-    is_rename = call.request.method == "PATCH"
-    access = Access.repository(call.name, Action.PULL, *([Action.PUSH] if is_rename else []))
-    is_sized = call.query.first("size") == Extent.SELF_WITH_DESCENDANTS.value
-    if is_rename or endpoint is Endpoint.GITLAB_REPOSITORIES or (endpoint is Endpoint.GITLAB_REPOSITORY and is_sized):
-        access += (Access("repository", f"{call.name}/*", Action.PULL),)
-    return access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,9 +180,3 @@ def _link(call: Call, values: Mapping[str, str], relation: str) -> str:
 def _answer(value: object, **headers: str) -> Response:
     body = json.dumps(value, separators=(",", ":")).encode()
     return Response(200, {"Content-Type": "application/json", **headers}, body)
-
-
-async def _absent(call: Call) -> Response:
-    """There is no metadata database, so there is no such API."""
-    del call
-    return Response(404, dict(_VERSION))

@@ -20,11 +20,11 @@ from moorage.errors import (
     ProjectUnknown,
     QueryTypeInvalid,
 )
-from moorage.http.bodies import Bodies
 from moorage.http.call import Call
 from moorage.http.gitlab_v1.gitlab_shapes import moment
-from moorage.http.responses import Response
 from moorage.oci.names import RepositoryName
+from moorage.web.bodies import Bodies
+from moorage.web.responses import Response
 
 _BODY_LIMIT_BYTES = 16 << 10
 

@@ -2,12 +2,20 @@
 
 from urllib.parse import unquote
 
-from moorage.http.routes import Endpoint, Route
+from moorage.http.operations import Endpoint, Route
 from moorage.oci.names import RepositoryName
 
+BASE = Endpoint("/gitlab/v1/")
+REPOSITORY = Endpoint("/gitlab/v1/repositories/<name>/")
+TAG = Endpoint("/gitlab/v1/repositories/<name>/tags/detail/<tag>/")
+TAGS = Endpoint("/gitlab/v1/repositories/<name>/tags/list/")
+REPOSITORIES = Endpoint("/gitlab/v1/repository-paths/<name>/repositories/list/")
+STATISTICS = Endpoint("/gitlab/v1/statistics/")
+UNSLASHED = Endpoint("/gitlab/v1/…", "without the slash at its end")
+
 _FIXED = {
-    "gitlab/v1/": Endpoint.GITLAB_BASE,
-    "gitlab/v1/statistics/": Endpoint.GITLAB_STATISTICS,
+    "gitlab/v1/": BASE,
+    "gitlab/v1/statistics/": STATISTICS,
 }
 _REPOSITORIES = "gitlab/v1/repositories/"
 _PATHS = "gitlab/v1/repository-paths/"
@@ -26,7 +34,7 @@ def match(path: str) -> Route | None:
     route = _match(path if path.endswith("/") else f"{path}/")
     if route is None or path.endswith("/"):
         return route
-    return Route(Endpoint.GITLAB_UNSLASHED)
+    return Route(UNSLASHED)
 
 
 def _match(path: str) -> Route | None:
@@ -43,13 +51,13 @@ def _match(path: str) -> Route | None:
 def _split(path: str) -> tuple[Endpoint, str, str] | None:
     """The endpoint, the repository and the tag in *path*, read from its end: a repository's name may hold any word."""
     if path.startswith(_PATHS) and path.endswith("/repositories/list/"):
-        return Endpoint.GITLAB_REPOSITORIES, path[len(_PATHS) : -len("/repositories/list/")], ""
+        return REPOSITORIES, path[len(_PATHS) : -len("/repositories/list/")], ""
     if not path.startswith(_REPOSITORIES) or len(path) == len(_REPOSITORIES):
         return None
     rest = path[len(_REPOSITORIES) : -1]
     before, _, last = rest.rpartition("/")
     if before.endswith("/tags") and last == "list":
-        return Endpoint.GITLAB_TAGS, before.removesuffix("/tags"), ""
+        return TAGS, before.removesuffix("/tags"), ""
     if before.endswith("/tags/detail"):
-        return Endpoint.GITLAB_TAG, before.removesuffix("/tags/detail"), last
-    return Endpoint.GITLAB_REPOSITORY, rest, ""
+        return TAG, before.removesuffix("/tags/detail"), last
+    return REPOSITORY, rest, ""

@@ -1,17 +1,16 @@
 """This registry's own API, ``/moorage/v1/``: history, undo, the removal of many tags, and garbage collection.
 
-It is there with a metadata database only; without one, 404 says so. What each method takes and answers is said in
-``moorage_v1_openapi.py``.
+It is there with a metadata database only; without one, 404 says so. What each takes and answers is said in
+``moorage_operations.py``.
 """
 
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import BaseModel
 
-from moorage import __version__
-from moorage.auth.access import CATALOGUE, Access, Action
+from moorage.auth.access import Access, Action
 from moorage.auth.guards import Guard
 from moorage.core.history import History, Selection
 from moorage.errors import (
@@ -21,69 +20,52 @@ from moorage.errors import (
     MethodNotAllowed,
     NameUnknown,
     RequestUnknown,
-    RouteUnknown,
 )
 from moorage.gc.online.gc_administration import GcAdministration
-from moorage.http.bodies import Bodies
 from moorage.http.call import Call
-from moorage.http.headers import next_link
 from moorage.http.moorage_v1 import answers
-from moorage.http.moorage_v1 import collection_handlers as shown
+from moorage.http.moorage_v1 import collection_models as shown
+from moorage.http.moorage_v1 import moorage_operations as rows
 from moorage.http.moorage_v1 import requests as asked
-from moorage.http.moorage_v1.openapi import OPERATIONS, document
-from moorage.http.responses import Response
-from moorage.http.routes import Endpoint
+from moorage.http.operations import Handler, Operation
 from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import AsOf, Expected, JournalEntry, JournalFilter, Target, UndoSteps
 from moorage.metadata.history import JournalAction as JournalAction
 from moorage.oci.mediatypes import without_parameters
 from moorage.oci.names import RepositoryName
-
-Handler = Callable[[Call], Awaitable[Response]]
-
-MOORAGE = frozenset(operation.endpoint for operation in OPERATIONS)
+from moorage.web.bodies import Bodies
+from moorage.web.headers import next_link
+from moorage.web.responses import Response
 
 _JSON = {"Content-Type": "application/json"}
-_CATALOGUED = frozenset({Endpoint.MOORAGE_GC_STATUS, Endpoint.MOORAGE_GC_RUN})
-"""Endpoints that concern all repositories at once."""
 _MADE_CONTENT = frozenset({JournalAction.MANIFEST_CREATE, JournalAction.MANIFEST_RESTORE, JournalAction.BLOB_RESTORE})
 """Taking it back deletes a manifest, or takes a blob out."""
-_EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class MoorageHandlers:
     """Everything below ``/moorage/v1/``."""
 
-    def __init__(
-        self, history: History, collection: GcAdministration, bodies: Bodies, guard: Guard, *, prefix: str = "/"
-    ) -> None:
+    def __init__(self, history: History, collection: GcAdministration, bodies: Bodies, guard: Guard) -> None:
         """*guard* is asked again where the repositories are only known once the journal has been read."""
         self._history = history
         self._collection = collection
         self._bodies = bodies
         self._guard = guard
-        self._document = document(version=__version__, prefix=prefix)
 
     @property
-    def routes(self) -> Mapping[Endpoint, Mapping[str, Handler]]:
-        """The handler of each endpoint and method."""
+    def handlers(self) -> Mapping[Operation, Handler]:
+        """The handler of each row of the table."""
         return {
-            Endpoint.MOORAGE_OPENAPI: {"GET": self.openapi},
-            Endpoint.MOORAGE_HISTORY: {"GET": self.history},
-            Endpoint.MOORAGE_REQUEST: {"GET": self.request},
-            Endpoint.MOORAGE_REQUEST_UNDO: {"POST": self.undo_request},
-            Endpoint.MOORAGE_TAG: {"GET": self.tag},
-            Endpoint.MOORAGE_TAG_UNDO: {"POST": self.undo_tag},
-            Endpoint.MOORAGE_TAGS_DELETE: {"POST": self.delete_tags},
-            Endpoint.MOORAGE_GC_STATUS: {"GET": self.collection_status},
-            Endpoint.MOORAGE_GC_RUN: {"POST": self.run_collection},
-            Endpoint.MOORAGE_GC_EXPLAIN: {"GET": self.explain_collection},
+            rows.SHOW_HISTORY: self.history,
+            rows.SHOW_REQUEST: self.request,
+            rows.SHOW_TAG: self.tag,
+            rows.UNDO_TAG: self.undo_tag,
+            rows.UNDO_REQUEST: self.undo_request,
+            rows.DELETE_TAGS: self.delete_tags,
+            rows.SHOW_COLLECTION: self.collection_status,
+            rows.RUN_COLLECTION: self.run_collection,
+            rows.EXPLAIN_COLLECTION: self.explain_collection,
         }
-
-    async def openapi(self, call: Call) -> Response:
-        """The description of this API."""
-        asked.parse_query(asked.NoQuery, call.query)
-        return Response(200, dict(_JSON), self._document)
 
     async def history(self, call: Call) -> Response:
         """Answer with what was done in a repository, newest first."""
@@ -276,39 +258,12 @@ class MoorageHandlers:
         return asked.parse_body(model, await self._bodies.whole(call.request, check_size=_check_size))
 
 
-def routes_without_database() -> Mapping[Endpoint, Mapping[str, Handler]]:
-    """Return :attr:`MoorageHandlers.routes` for a registry without a metadata database: 404 for all."""
-    return {endpoint: dict.fromkeys(_EVERY_METHOD, _absent) for endpoint in MOORAGE}
-
-
-def wanted(endpoint: Endpoint, call: Call) -> Sequence[Access]:
-    """Return the access that a request needs, as far as its query tells."""
-    if endpoint in _CATALOGUED:
-        return (CATALOGUE,)
-    text = call.query.first("repository")
-    if text is None:
-        return ()
-    name = RepositoryName.parse(text)
-    if endpoint in (Endpoint.MOORAGE_TAG_UNDO, Endpoint.MOORAGE_REQUEST_UNDO):
-        return Access.repository(name, Action.PULL, Action.PUSH, Action.DELETE)
-    if endpoint is Endpoint.MOORAGE_TAGS_DELETE:
-        return Access.repository(name, Action.DELETE)
-    return Access.repository(name, Action.PULL)
-
-
 def _unseen(request_id: str) -> RequestUnknown:
     msg = (
         "no change was made by a request of this id, or it also changed repositories that the credentials do not allow "
         "to see; a token for its repository is asked for with ?repository="
     )
     return RequestUnknown(msg, request=request_id)
-
-
-async def _absent(call: Call) -> Response:
-    del call
-    msg = "history, undo and online garbage collection need the metadata database, and this registry keeps its "
-    msg += "metadata in link files"
-    raise RouteUnknown(msg)
 
 
 def _target(body: asked.TagUndo) -> Target:

@@ -1,171 +1,22 @@
-"""Operations of ``/moorage/v1/``, said once: the OpenAPI document is made from them, and the handlers read by them.
+"""The OpenAPI document of ``/moorage/v1/``, made from its table of operations.
 
 Source: OpenAPI Specification 3.1.0.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from moorage import errors
-from moorage.http.errors import TABLE
-from moorage.http.moorage_v1 import answers
-from moorage.http.moorage_v1 import collection_handlers as collection
-from moorage.http.moorage_v1 import requests as asked
-from moorage.http.moorage_v1.moorage_routes import PATHS
-from moorage.http.routes import Endpoint
+from moorage.http.operations import Documentation, Operation
+from moorage.web.errors import TABLE
 
 JSON = dict[str, Any]
 """A part of the document."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One method of one path."""
-
-    endpoint: Endpoint
-    method: Literal["GET", "POST"]
-    id: str
-    summary: str
-    description: str
-    access: str
-    """The access that the credentials have to allow, once authentication is configured."""
-    query: type[asked.Asked] = asked.NoQuery
-    body: type[asked.Asked] | None = None
-    answer: type[BaseModel] | None = None
-    """None: this document."""
-    refusals: Sequence[type[errors.MoorageError]] = field(default=())
-    """Besides :data:`_ALWAYS`."""
-
-
-_BODY = (errors.SizeInvalid, errors.BodyTooLarge, errors.ContentTypeInvalid, errors.MethodNotAllowed)
-_PROTECTED = (errors.Protected, errors.PatternRefused)
-_UNDO = (errors.UndoConflict, errors.ContentGone, *_PROTECTED, *_BODY)
-_DIGEST = (errors.DigestInvalid, errors.TagInvalid)
-_ALL = "everything on the catalogue (`registry:catalog:*`)"
-
-OPERATIONS: Sequence[Operation] = (
-    Operation(
-        endpoint=Endpoint.MOORAGE_OPENAPI,
-        method="GET",
-        id="openapi",
-        summary="This document",
-        description="The description of this API, in OpenAPI 3.1.",
-        access="any credentials that are accepted",
-    ),
-    Operation(
-        endpoint=Endpoint.MOORAGE_HISTORY,
-        method="GET",
-        id="history",
-        summary="What was done in a repository, newest first",
-        description="Every move and removal of a tag, and every change of a manifest or a blob, with who did it, when, "
-        "by which request, and whether what it took away can come back.",
-        access="pull on the repository",
-        query=asked.HistoryQuery,
-        answer=answers.HistoryPage,
-        refusals=(errors.NameUnknown, errors.TagInvalid),
-    ),
-    Operation(
-        endpoint=Endpoint.MOORAGE_REQUEST,
-        method="GET",
-        id="request",
-        summary="What one request did, newest first",
-        description="The same entries, of all repositories that the request changed something in.",
-        access="pull on every repository that the request changed",
-        query=asked.RequestQuery,
-        answer=answers.HistoryPage,
-        refusals=(errors.RequestUnknown,),
-    ),
-    Operation(
-        endpoint=Endpoint.MOORAGE_TAG,
-        method="GET",
-        id="tag",
-        summary="What a tag is, or was at a time",
-        description="The digest to pull, and whether its manifest is still there or can come back.",
-        access="pull on the repository",
-        query=asked.TagQuery,
-        answer=answers.TagState,
-        refusals=(errors.NameUnknown, errors.TagInvalid),
-    ),
-    Operation(
-        endpoint=Endpoint.MOORAGE_TAG_UNDO,
-        method="POST",
-        id="undoTag",
-        summary="Take a tag back",
-        description="Points the tag to what it was before its last change, or to what the body says: it is moved, made "
-        "again or deleted, and a deleted manifest that it needs comes back too. Two such requests never both win.",
-        access="push and delete on the repository",
-        query=asked.TagUndoQuery,
-        body=asked.TagUndo,
-        answer=answers.Undone,
-        refusals=(errors.NameUnknown, errors.ManifestUnknown, *_DIGEST, *_UNDO),
-    ),
-    Operation(
-        endpoint=Endpoint.MOORAGE_REQUEST_UNDO,
-        method="POST",
-        id="undoRequest",
-        summary="Take back everything that one request did",
-        description="In one transaction. If somebody changed some of it since, nothing is done, and the answer lists "
-        "what is in the way. An undo is a request as well, and can be taken back.",
-        access="push and delete on every repository that the request changed; to take a rename back, also what the "
-        "rename itself would need",
-        query=asked.RequestUndoQuery,
-        body=asked.RequestUndo,
-        answer=answers.Undone,
-        refusals=(errors.RequestUnknown, errors.AlreadyUndone, *_UNDO),
-    ),
-    Operation(
-        endpoint=Endpoint.MOORAGE_TAGS_DELETE,
-        method="POST",
-        id="deleteTags",
-        summary="Delete many tags",
-        description="By name or by pattern. Their manifests stay until garbage collection finds that nothing uses "
-        "them; before that, the request can be taken back. Tags that are protected or immutable stay.",
-        access="delete on the repository",
-        query=asked.TagsDeleteQuery,
-        body=asked.TagsDelete,
-        answer=answers.TagsDeleted,
-        refusals=(errors.NameUnknown, errors.TagInvalid, errors.PatternRefused, *_BODY),
-    ),
-    Operation(
-        endpoint=Endpoint.MOORAGE_GC_STATUS,
-        method="GET",
-        id="collectionStatus",
-        summary="How garbage collection stands",
-        description="Both review queues: how much waits, how fast it goes, what failed, and how much will be given "
-        "back by when. It reads the queues, so it is not for asking every second: metrics are.",
-        access=_ALL,
-        answer=collection.CollectionStatus,
-    ),
-    Operation(
-        endpoint=Endpoint.MOORAGE_GC_RUN,
-        method="POST",
-        id="runCollection",
-        summary="Collect what is due now",
-        description="Reviews what is due for about two seconds, and says what it did and what is left: ask again until "
-        "nothing is left. The node's own collector goes on beside it.",
-        access=_ALL,
-        body=collection.CollectionRun,
-        answer=collection.CollectionRan,
-        refusals=_BODY,
-    ),
-    Operation(
-        endpoint=Endpoint.MOORAGE_GC_EXPLAIN,
-        method="GET",
-        id="explainCollection",
-        summary="Why something stays, or when it goes",
-        description="Which tags and manifests of the repository need a manifest or a blob, whether another repository "
-        "does, or since when nothing does and when it goes.",
-        access="pull on the repository",
-        query=collection.ExplainQuery,
-        answer=collection.ExplanationsAnswer,
-        refusals=(errors.NameUnknown, errors.ManifestUnknown, errors.DigestInvalid),
-    ),
-)
 
 _ALWAYS = (
     errors.ParameterInvalid,
@@ -208,8 +59,9 @@ _REASON: JSON = {
 }
 
 
-def document(*, version: str, prefix: str) -> bytes:
-    """The OpenAPI document; *prefix* is ``http.prefix``."""
+def document(operations: Sequence[Operation], *, version: str, prefix: str) -> bytes:
+    """The OpenAPI document of *operations*; *prefix* is ``http.prefix``."""
+    described = [row.documented for row in operations if row.documented is not None]
     value = {
         "openapi": "3.1.0",
         "info": {
@@ -218,21 +70,22 @@ def document(*, version: str, prefix: str) -> bytes:
             "description": "History of a container registry, how to take back what was done, and garbage collection.",
         },
         "servers": [{"url": prefix.rstrip("/") or "/"}],
-        "paths": _paths(),
-        "components": {"schemas": {**_schemas(), "Errors": _ERRORS}},
+        "paths": _paths(operations),
+        "components": {"schemas": {**_schemas(described), "Errors": _ERRORS}},
     }
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _paths() -> JSON:
-    names = {endpoint: f"/{path}" for path, endpoint in PATHS.items()}
+def _paths(operations: Iterable[Operation]) -> JSON:
     paths: dict[str, JSON] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(names[operation.endpoint], {})[operation.method.lower()] = _operation(operation)
+    for row in operations:
+        if row.documented is not None:
+            methods = {method.lower(): _operation(row.documented) for method in row.methods}
+            paths.setdefault(row.endpoint.path, {}).update(methods)
     return paths
 
 
-def _operation(operation: Operation) -> JSON:
+def _operation(operation: Documentation) -> JSON:
     found: JSON = {
         "operationId": operation.id,
         "summary": operation.summary,
@@ -245,7 +98,7 @@ def _operation(operation: Operation) -> JSON:
     return found
 
 
-def _answer(operation: Operation) -> JSON:
+def _answer(operation: Documentation) -> JSON:
     schema = {"type": "object"} if operation.answer is None else _reference(operation.answer)
     headers: JSON = {
         "X-Request-Id": {
@@ -253,7 +106,7 @@ def _answer(operation: Operation) -> JSON:
             "schema": {"type": "string"},
         }
     }
-    if operation.answer is answers.HistoryPage:
+    if operation.has_pages:
         headers["Link"] = {"description": 'The next page, as `rel="next"`.', "schema": {"type": "string"}}
     return {"description": operation.summary, "headers": headers, "content": _content(schema)}
 
@@ -270,8 +123,8 @@ def _refusals(kinds: Iterable[type[errors.MoorageError]]) -> JSON:
     }
 
 
-def _parameters(model: type[asked.Asked]) -> list[JSON]:
-    schema = model.model_json_schema()
+def _parameters(model: type[BaseModel] | None) -> list[JSON]:
+    schema = {} if model is None else model.model_json_schema()
     needed = schema.get("required", ())
     return [
         {
@@ -285,9 +138,9 @@ def _parameters(model: type[asked.Asked]) -> list[JSON]:
     ]
 
 
-def _schemas() -> Mapping[str, object]:
-    bodies = {operation.body for operation in OPERATIONS if operation.body is not None}
-    outputs = {operation.answer for operation in OPERATIONS if operation.answer is not None}
+def _schemas(described: Sequence[Documentation]) -> Mapping[str, object]:
+    bodies = {operation.body for operation in described if operation.body is not None}
+    outputs = {operation.answer for operation in described if operation.answer is not None}
     wanted: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
         *((model, "validation") for model in sorted(bodies, key=lambda model: model.__name__)),
         *((model, "serialization") for model in sorted(outputs, key=lambda model: model.__name__)),

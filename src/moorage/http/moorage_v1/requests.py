@@ -22,9 +22,9 @@ from pydantic_core.core_schema import CoreSchema, no_info_before_validator_funct
 
 from moorage.core.history import PATTERN_LENGTH_LIMIT
 from moorage.errors import ParameterInvalid
-from moorage.http.call import QueryParameters
 from moorage.oci.digests import Digest
 from moorage.oci.names import NAME_LENGTH_LIMIT, RepositoryName, Tag
+from moorage.web.request import QueryParameters
 
 PAGE = 100
 PAGE_LIMIT = 1000

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from moorage.core.blobs import Blobs, BlobUrl
 from moorage.http.call import Call
-from moorage.http.headers import matches_etag
-from moorage.http.ranges import Part, Piece, byte_ranges, content_range, multipart
-from moorage.http.responses import Response
-from moorage.http.sending import send_file
 from moorage.oci.digests import Digest
 from moorage.storage.base import Reader
+from moorage.web.headers import matches_etag
+from moorage.web.ranges import Part, Piece, byte_ranges, content_range, multipart
+from moorage.web.responses import Response
+from moorage.web.sending import send_file
 
 _SMALL_BYTES = 32 << 10
 """Up to here one write of head and body costs less than a head and a sendfile."""

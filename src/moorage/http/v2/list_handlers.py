@@ -10,12 +10,12 @@ from moorage.core.manifests import Manifests
 from moorage.core.repositories import Repositories
 from moorage.errors import NameUnknown, ParameterInvalid
 from moorage.http.call import Call
-from moorage.http.headers import is_whole, next_link, page_size
-from moorage.http.responses import Response
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor
 from moorage.oci.mediatypes import OCI_INDEX
 from moorage.oci.names import RepositoryName
+from moorage.web.headers import is_whole, next_link, page_size
+from moorage.web.responses import Response
 
 CATALOGUE_PAGE = 100
 CATALOGUE_LIMIT = 1000

@@ -2,12 +2,12 @@
 
 from moorage.core.manifests import Manifests
 from moorage.errors import ManifestUnknown, NameUnknown, TooManyTags
-from moorage.http.bodies import Bodies
 from moorage.http.call import Call
-from moorage.http.headers import Accepted, matches_etag
-from moorage.http.responses import Response
 from moorage.oci.mediatypes import served_as, without_parameters
 from moorage.oci.names import Tag, parse_reference, parse_stored_reference
+from moorage.web.bodies import Bodies
+from moorage.web.headers import Accepted, matches_etag
+from moorage.web.responses import Response
 
 TAG_LIMIT = 100
 """Tags that one push by digest may carry. Source: distribution-spec § Pushing Manifests ("at least 10")."""

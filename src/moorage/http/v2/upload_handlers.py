@@ -6,14 +6,14 @@ from moorage.auth.access import Access, Action
 from moorage.core.blobs import BlobFile, Blobs
 from moorage.core.uploads import Chunks, Uploads, UploadState
 from moorage.errors import BlobUnknown, DigestInvalid, NameInvalid, RangeInvalid, UploadInvalid, UploadUnknown
-from moorage.http.bodies import Bodies
 from moorage.http.call import Call
-from moorage.http.errors import render
-from moorage.http.headers import chunk_range
-from moorage.http.responses import Response
 from moorage.http.v2.upload_states import UploadStates
 from moorage.oci.digests import Digest, Hasher, parse_algorithm
 from moorage.oci.names import RepositoryName
+from moorage.web.bodies import Bodies
+from moorage.web.errors import render
+from moorage.web.headers import chunk_range
+from moorage.web.responses import Response
 
 
 class UploadHandlers:

@@ -1,6 +1,6 @@
 """Parts of a blob: a ``Range`` header read, and the answer that carries several parts, framed.
 
-The bytes themselves are sent in ``http/sending``.
+The bytes themselves are sent in ``web/sending``.
 """
 
 import re

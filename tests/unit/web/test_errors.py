@@ -6,8 +6,8 @@ import pytest
 
 from moorage import errors
 from moorage.gc.offline.offline_collection import CollectionRefused
-from moorage.http.errors import render, row_of
 from moorage.sql.replicas.replica_positions import PositionLate
+from moorage.web.errors import render, row_of
 
 
 class LaterKind(errors.TagUnknown):

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from moorage.telemetry import AccessLog, AccessRecord, LogSettings, request_id, set_level
+from moorage.telemetry import LogSettings, request_id, set_level
+from moorage.web.access_log import AccessLog, AccessRecord
 
 HOSTILE = [
     '"',
@@ -42,7 +43,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     with os.fdopen(writing, "w") as stream:
-        monkeypatch.setattr("moorage.telemetry._stream", lambda _output: stream)
+        monkeypatch.setattr("moorage.web.access_log.output_stream", lambda _output: stream)
         yield reading, writing
     os.close(reading)
 

@@ -1,6 +1,6 @@
 """Header values: Accept, Content-Range, If-None-Match, Link. Read here, written here, nowhere else.
 
-``Range`` is in ``http/ranges``.
+``Range`` is in ``web/ranges``.
 """
 
 import re

@@ -10,8 +10,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 
 from moorage.errors import CodingUnknown, ContentCodingUnknown, SizeInvalid
-from moorage.http.connection import EndedEarly
-from moorage.http.holding import Holdings
+from moorage.web.connection import EndedEarly
+from moorage.web.holding import Holdings
 
 _PIECE_BYTES = 1 << 20
 """Bytes of an upload that are gathered before they are hashed and written, while few uploads run."""

@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from moorage.http.call import Call
-from moorage.http.urls import Urls
+from moorage.web.request import Request
 
 
 def address(remote: str | None, *forwarded: str) -> str:
     """By so many lines of ``X-Forwarded-For``."""
     headers = CIMultiDictProxy(CIMultiDict([("X-Forwarded-For", line) for line in forwarded]))
     request: Any = SimpleNamespace(remote=remote, headers=headers)
-    return Call(request, "id", "/v2/", "", urls=Urls(), common={}).address
+    return Request(request, "id", "/v2/", "", common={}).address
 
 
 @pytest.mark.parametrize(

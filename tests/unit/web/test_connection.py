@@ -9,11 +9,11 @@ import pytest
 from aiohttp import web
 
 from moorage.errors import MoorageError
-from moorage.http.bodies import Bodies
-from moorage.http.connection import Connection, ConnectionServer
-from moorage.http.errors import render
-from moorage.http.responses import Response
 from moorage.telemetry import LogSettings, configure, get_log
+from moorage.web.bodies import Bodies
+from moorage.web.connection import Connection, ConnectionServer
+from moorage.web.errors import render
+from moorage.web.responses import Response
 
 HEAD = b" / HTTP/1.1\r\nHost: x\r\n"
 LARGE = b"".join(b"X%d: %b\r\n" % (number, b"a" * 60_000) for number in range(5))

@@ -11,9 +11,9 @@ from aiohttp.http_exceptions import LineTooLong, TransferEncodingError
 from aiohttp.web_protocol import _ErrInfo
 
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests
-from moorage.http.errors import entry, render, respond
-from moorage.http.responses import SAFE_HEADERS, Response
 from moorage.telemetry import get_log, request_id
+from moorage.web.errors import entry, render, respond
+from moorage.web.responses import SAFE_HEADERS, Response
 
 _log = get_log("http")
 
@@ -65,7 +65,7 @@ class Connection(web.RequestHandler):
     """True if the client has said that it sends no more; it may still wait for answers."""
 
     on_lost: Callable[[], None] | None
-    """Whom to tell that the client is gone, while its socket is used past aiohttp (``http/sending``)."""
+    """Whom to tell that the client is gone, while its socket is used past aiohttp (``web/sending``)."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -252,7 +252,7 @@ class ConnectionServer(web.Server):
             self,
             loop=self._loop,
             keepalive_timeout=_KEEPALIVE_S,
-            access_log=None,  # type: ignore[arg-type]  # documented to switch it off; ours is written in http/app
+            access_log=None,  # type: ignore[arg-type]  # documented to switch it off; ours is written in web/application
             max_line_size=_HEAD_LIMIT_BYTES,
             max_headers=_HEADERS_LIMIT,
             max_field_size=_HEAD_LIMIT_BYTES,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 
 from moorage import errors
-from moorage.http.responses import Response
+from moorage.web.responses import Response
 
 TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.NameInvalid: (400, "NAME_INVALID"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from moorage.errors import TooManyRequests
-from moorage.http.holding import FREE_BYTES, Holding, Holdings
+from moorage.web.holding import FREE_BYTES, Holding, Holdings
 
 BUDGET_BYTES = 1_000_000
 LARGE_BYTES = FREE_BYTES + 600_000

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.errors import ParameterInvalid, Refused, UploadInvalid
-from moorage.http.headers import Accepted, ChunkRange, chunk_range, matches_etag, next_link, page_size
-from moorage.http.ranges import byte_ranges
+from moorage.web.headers import Accepted, ChunkRange, chunk_range, matches_etag, next_link, page_size
+from moorage.web.ranges import byte_ranges
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from moorage.http import responses
-from moorage.http.connection import ConnectionServer
-from moorage.http.responses import Response
+from moorage.web import responses
+from moorage.web.connection import ConnectionServer
+from moorage.web.responses import Response
 
 Exchange = Callable[[Response, bytes], Awaitable[bytes]]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -5,7 +5,9 @@ from typing import Protocol
 
 from aiohttp import web
 
-from moorage.http.responses import Response
+from moorage.web.access_log import AccessLog
+from moorage.web.request import split_target
+from moorage.web.responses import Response
 
 Handler = Callable[[web.BaseRequest], Awaitable[Response]]
 
@@ -13,8 +15,8 @@ Handler = Callable[[web.BaseRequest], Awaitable[Response]]
 class Neighbour(Protocol):
     """An application that the registry's processes serve beside the registry."""
 
-    def app(self, path: str) -> Handler:
-        """Return the handler of *path*; asked for once in each process that serves."""
+    def app(self, path: str, access_log: AccessLog) -> Handler:
+        """Return the handler of *path*, which writes to *access_log*; asked for once in each process that serves."""
 
     async def keep(self) -> None:
         """Do what one process of a node has to do, for as long as it lives."""
@@ -31,5 +33,5 @@ class Beside:
 
     async def __call__(self, request: web.BaseRequest) -> Response:
         """Answer one request."""
-        is_other = request.raw_path.partition("?")[0] == self._path
+        is_other = split_target(request.raw_path)[0] == self._path
         return await (self._other if is_other else self._main)(request)

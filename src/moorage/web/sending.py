@@ -7,24 +7,33 @@ a duplicate that the loop may watch. The loop keeps the original: it still notic
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol, Self
 
 from aiohttp import web
 
 from moorage.errors import BackendError
-from moorage.http.bodies import STALL_S, ClientGone
-from moorage.http.connection import Connection
-from moorage.http.ranges import Piece
-from moorage.http.responses import Response
-from moorage.storage.base import Reader
+from moorage.web.bodies import STALL_S, ClientGone
+from moorage.web.connection import Connection
+from moorage.web.ranges import Piece
+from moorage.web.responses import Response
 
 _TURN_BYTES = 4 << 20
 """After so many bytes to one client that takes them at once, let others have the event loop."""
 
 
+class ByteSource(Protocol):
+    """An open file, or bytes that are elsewhere; a reader of storage is one."""
+
+    def fileno(self) -> int | None:
+        """A descriptor to send from, with no position of ours; None if there is none."""
+
+    def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from *start* up to and without *end* (None: to the last), in pieces of at most 1 MiB."""
+
+
 async def send_file(
-    request: web.BaseRequest, response: Response, reader: Reader, pieces: Sequence[Piece], *, tail: bytes = b""
+    request: web.BaseRequest, response: Response, reader: ByteSource, pieces: Sequence[Piece], *, tail: bytes = b""
 ) -> Response:
     """Write the head of *response*, then *pieces*: their parts are bytes of *reader*; then *tail*.
 
@@ -135,7 +144,7 @@ async def _flushed(transport: asyncio.Transport) -> None:
 
 
 async def _copy(
-    request: web.BaseRequest, transport: asyncio.Transport, reader: Reader, pieces: Sequence[Piece]
+    request: web.BaseRequest, transport: asyncio.Transport, reader: ByteSource, pieces: Sequence[Piece]
 ) -> None:
     """Send through this process, a piece at a time, where the kernel cannot send (TLS, object storage)."""
     for piece in pieces:

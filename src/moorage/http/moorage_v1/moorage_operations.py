@@ -1,0 +1,256 @@
+"""The table of operations of our own API, ``/moorage/v1/``: all paths are fixed, and what is meant is in the query.
+
+A new one is a row here, with its models beside it or in ``answers.py`` and ``requests.py``, and its handler.
+Source: ADR 0012, ADR 0042.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from moorage import __version__, errors
+from moorage.auth.access import Access, Action
+from moorage.errors import RouteUnknown
+from moorage.http import rights
+from moorage.http.call import Call
+from moorage.http.moorage_v1 import answers
+from moorage.http.moorage_v1 import collection_models as collection
+from moorage.http.moorage_v1 import requests as asked
+from moorage.http.moorage_v1.moorage_routes import matcher
+from moorage.http.moorage_v1.openapi import document
+from moorage.http.operations import READS, Api, Documentation, Endpoint, Handler, Method, Operation, Rights
+from moorage.oci.names import RepositoryName
+from moorage.web.responses import Response
+
+_EVERY_METHOD: Sequence[Method] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+def on_asked(*actions: Action) -> Rights:
+    """Return the rights to do *actions* with the repository that the query names; without one, any credentials."""
+
+    def wanted(call: Call) -> Sequence[Access]:
+        text = call.query.first("repository")
+        return () if text is None else Access.repository(RepositoryName.parse(text), *actions)
+
+    return wanted
+
+
+_BODY = (errors.SizeInvalid, errors.BodyTooLarge, errors.ContentTypeInvalid, errors.MethodNotAllowed)
+_PROTECTED = (errors.Protected, errors.PatternRefused)
+_UNDO = (errors.UndoConflict, errors.ContentGone, *_PROTECTED, *_BODY)
+_DIGEST = (errors.DigestInvalid, errors.TagInvalid)
+_ALL = "everything on the catalogue (`registry:catalog:*`)"
+
+OPENAPI = Operation(
+    endpoint=Endpoint("/moorage/v1/openapi.json"),
+    methods=("GET",),
+    wanted=on_asked(Action.PULL),
+    is_write=False,
+    documented=Documentation(
+        id="openapi",
+        summary="This document",
+        description="The description of this API, in OpenAPI 3.1.",
+        access="any credentials that are accepted",
+    ),
+)
+
+SHOW_HISTORY = Operation(
+    endpoint=Endpoint("/moorage/v1/history"),
+    methods=("GET",),
+    wanted=on_asked(Action.PULL),
+    is_write=False,
+    documented=Documentation(
+        id="history",
+        summary="What was done in a repository, newest first",
+        description="Every move and removal of a tag, and every change of a manifest or a blob, with who did it, when, "
+        "by which request, and whether what it took away can come back.",
+        access="pull on the repository",
+        query=asked.HistoryQuery,
+        answer=answers.HistoryPage,
+        refusals=(errors.NameUnknown, errors.TagInvalid),
+        has_pages=True,
+    ),
+)
+
+SHOW_REQUEST = Operation(
+    endpoint=Endpoint("/moorage/v1/request"),
+    methods=("GET",),
+    wanted=on_asked(Action.PULL),
+    is_write=False,
+    documented=Documentation(
+        id="request",
+        summary="What one request did, newest first",
+        description="The same entries, of all repositories that the request changed something in.",
+        access="pull on every repository that the request changed",
+        query=asked.RequestQuery,
+        answer=answers.HistoryPage,
+        refusals=(errors.RequestUnknown,),
+        has_pages=True,
+    ),
+)
+
+SHOW_TAG = Operation(
+    endpoint=Endpoint("/moorage/v1/tag"),
+    methods=("GET",),
+    wanted=on_asked(Action.PULL),
+    is_write=False,
+    documented=Documentation(
+        id="tag",
+        summary="What a tag is, or was at a time",
+        description="The digest to pull, and whether its manifest is still there or can come back.",
+        access="pull on the repository",
+        query=asked.TagQuery,
+        answer=answers.TagState,
+        refusals=(errors.NameUnknown, errors.TagInvalid),
+    ),
+)
+
+UNDO_TAG = Operation(
+    endpoint=Endpoint("/moorage/v1/tag/undo"),
+    methods=("POST",),
+    wanted=on_asked(Action.PULL, Action.PUSH, Action.DELETE),
+    documented=Documentation(
+        id="undoTag",
+        summary="Take a tag back",
+        description="Points the tag to what it was before its last change, or to what the body says: it is moved, made "
+        "again or deleted, and a deleted manifest that it needs comes back too. Two such requests never both win.",
+        access="push and delete on the repository",
+        query=asked.TagUndoQuery,
+        body=asked.TagUndo,
+        answer=answers.Undone,
+        refusals=(errors.NameUnknown, errors.ManifestUnknown, *_DIGEST, *_UNDO),
+    ),
+)
+
+UNDO_REQUEST = Operation(
+    endpoint=Endpoint("/moorage/v1/request/undo"),
+    methods=("POST",),
+    wanted=on_asked(Action.PULL, Action.PUSH, Action.DELETE),
+    documented=Documentation(
+        id="undoRequest",
+        summary="Take back everything that one request did",
+        description="In one transaction. If somebody changed some of it since, nothing is done, and the answer lists "
+        "what is in the way. An undo is a request as well, and can be taken back.",
+        access="push and delete on every repository that the request changed; to take a rename back, also what the "
+        "rename itself would need",
+        query=asked.RequestUndoQuery,
+        body=asked.RequestUndo,
+        answer=answers.Undone,
+        refusals=(errors.RequestUnknown, errors.AlreadyUndone, *_UNDO),
+    ),
+)
+
+DELETE_TAGS = Operation(
+    endpoint=Endpoint("/moorage/v1/tags/delete"),
+    methods=("POST",),
+    wanted=on_asked(Action.DELETE),
+    deletes=True,
+    documented=Documentation(
+        id="deleteTags",
+        summary="Delete many tags",
+        description="By name or by pattern. Their manifests stay until garbage collection finds that nothing uses "
+        "them; before that, the request can be taken back. Tags that are protected or immutable stay.",
+        access="delete on the repository",
+        query=asked.TagsDeleteQuery,
+        body=asked.TagsDelete,
+        answer=answers.TagsDeleted,
+        refusals=(errors.NameUnknown, errors.TagInvalid, errors.PatternRefused, *_BODY),
+    ),
+)
+
+SHOW_COLLECTION = Operation(
+    endpoint=Endpoint("/moorage/v1/gc/status"),
+    methods=("GET",),
+    wanted=rights.catalogue,
+    is_write=False,
+    documented=Documentation(
+        id="collectionStatus",
+        summary="How garbage collection stands",
+        description="Both review queues: how much waits, how fast it goes, what failed, and how much will be given "
+        "back by when. It reads the queues, so it is not for asking every second: metrics are.",
+        access=_ALL,
+        answer=collection.CollectionStatus,
+    ),
+)
+
+RUN_COLLECTION = Operation(
+    endpoint=Endpoint("/moorage/v1/gc/run"),
+    methods=("POST",),
+    wanted=rights.catalogue,
+    documented=Documentation(
+        id="runCollection",
+        summary="Collect what is due now",
+        description="Reviews what is due for about two seconds, and says what it did and what is left: ask again until "
+        "nothing is left. The node's own collector goes on beside it.",
+        access=_ALL,
+        body=collection.CollectionRun,
+        answer=collection.CollectionRan,
+        refusals=_BODY,
+    ),
+)
+
+EXPLAIN_COLLECTION = Operation(
+    endpoint=Endpoint("/moorage/v1/gc/explain"),
+    methods=("GET",),
+    wanted=on_asked(Action.PULL),
+    is_write=False,
+    documented=Documentation(
+        id="explainCollection",
+        summary="Why something stays, or when it goes",
+        description="Which tags and manifests of the repository need a manifest or a blob, whether another repository "
+        "does, or since when nothing does and when it goes.",
+        access="pull on the repository",
+        query=collection.ExplainQuery,
+        answer=collection.ExplanationsAnswer,
+        refusals=(errors.NameUnknown, errors.ManifestUnknown, errors.DigestInvalid),
+    ),
+)
+
+OPERATIONS: Sequence[Operation] = (
+    OPENAPI,
+    SHOW_HISTORY,
+    SHOW_REQUEST,
+    SHOW_TAG,
+    UNDO_TAG,
+    UNDO_REQUEST,
+    DELETE_TAGS,
+    SHOW_COLLECTION,
+    RUN_COLLECTION,
+    EXPLAIN_COLLECTION,
+)
+"""In the order of the OpenAPI document."""
+
+
+def moorage_api(
+    handlers: Mapping[Operation, Handler], *, prefix: str, operations: Sequence[Operation] = OPERATIONS
+) -> Api:
+    """Make the API of its handlers, without that of its description; *prefix* is ``http.prefix``."""
+    described = document(operations, version=__version__, prefix=prefix)
+
+    async def openapi(call: Call) -> Response:
+        """The description of this API."""
+        asked.parse_query(asked.NoQuery, call.query)
+        return Response(200, {"Content-Type": "application/json"}, described)
+
+    return Api(matcher(operations), operations, {OPENAPI: openapi, **handlers})
+
+
+def moorage_api_without_database() -> Api:
+    """Make the API of a registry without a metadata database: 404 for every method, which says why."""
+    rows = [
+        Operation(
+            endpoint=row.endpoint,
+            methods=(method,),
+            wanted=row.wanted,
+            is_write=method not in READS,
+            deletes=method == "DELETE" or (row.deletes and method not in READS),
+        )
+        for row in OPERATIONS
+        for method in _EVERY_METHOD
+    ]
+    return Api(matcher(OPERATIONS), rows, dict.fromkeys(rows, _absent))
+
+
+async def _absent(call: Call) -> Response:
+    del call
+    msg = "history, undo and online garbage collection need the metadata database, and this registry keeps its "
+    msg += "metadata in link files"
+    raise RouteUnknown(msg)

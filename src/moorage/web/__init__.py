@@ -1,0 +1,1 @@
+"""The web toolkit under every server of ours: connections, requests, bodies, answers. Nothing about registries."""

@@ -1,0 +1,108 @@
+"""One request on its way through a server: what was parsed of it, and what every answer to it carries."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from moorage.auth.access import EVERYTHING
+from moorage.auth.addresses import is_loopback, network_of
+from moorage.errors import ParameterInvalid
+from moorage.web.responses import Response
+
+_FIELD_LIMIT = 1000
+
+_ADDRESS_LIMIT = 45
+
+
+@dataclass(slots=True)
+class QueryParameters:
+    """The query of a request: every parameter may be there several times."""
+
+    values: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def parse(cls, text: str) -> "QueryParameters":
+        """Read a query string.
+
+        Raises:
+            ParameterInvalid: it has far too many parameters.
+        """
+        if not text:
+            return _NO_QUERY
+        try:
+            return cls(parse_qs(text, keep_blank_values=True, max_num_fields=_FIELD_LIMIT))
+        except ValueError:
+            msg = f"a query has at most {_FIELD_LIMIT} parameters"
+            raise ParameterInvalid(msg) from None
+
+    def first(self, name: str) -> str | None:
+        """The first value of a parameter; None if it is not there."""
+        values = self.values.get(name)
+        return values[0] if values else None
+
+    def all(self, name: str) -> Sequence[str]:
+        """Every value of a parameter."""
+        return self.values.get(name, ())
+
+
+_NO_QUERY = QueryParameters({})
+
+
+class Request:
+    """A request on its way. What authorization finds out is added to it."""
+
+    def __init__(
+        self, request: web.BaseRequest, identity: str, path: str, query: str, *, common: Mapping[str, str]
+    ) -> None:
+        """*identity* is the request's id; *common* is what every answer to it carries."""
+        self.request = request
+        self.headers: Mapping[str, str] = request.headers
+        self.id = identity
+        self.path = path
+        self.grant = EVERYTHING
+        self._query = query
+        self._common = common
+
+    @cached_property
+    def query(self) -> QueryParameters:
+        """The query, parsed when somebody asks.
+
+        Raises:
+            ParameterInvalid: it has far too many parameters.
+        """
+        return QueryParameters.parse(self._query)
+
+    @property
+    def address(self) -> str:
+        """The address that the request comes from: the other end, or what a proxy on this machine says of it."""
+        remote = self.request.remote or ""
+        if remote and not is_loopback(remote):
+            return remote
+        # The last one of the last line: the proxy has added it, while the client may have sent any before.
+        lines = self.request.headers.getall("X-Forwarded-For", [""])
+        forwarded = lines[-1].rpartition(",")[2].strip()
+        return forwarded[:_ADDRESS_LIMIT] or remote
+
+    @property
+    def client(self) -> str:
+        """The client that is counted as one: the one that the credentials name, else the network of the address."""
+        grant = self.grant
+        return f"{grant.actor_type} {grant.actor}" if grant.actor else f"from {network_of(self.address)}"
+
+    def finish(self, response: Response) -> None:
+        """Add what every answer carries; before its head is written."""
+        response.headers.update(self._common)
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Return the path and the query that a request's first line asks for.
+
+    Source: RFC 9112 § 3.2.
+    """
+    if not target.startswith("/"):  # The absolute form, which a proxy may send. Source: RFC 9112 § 3.2.2.
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    path, _, query = target.partition("?")
+    return path, query

@@ -23,17 +23,9 @@ SettingsFile = Annotated[Path, typer.Argument(metavar="SETTINGS", help="The toke
 @token_app.command()
 def serve(settings: SettingsFile) -> None:
     """Start the token server."""
-    from moorage.telemetry import LogSettings, configure, get_log  # noqa: PLC0415 - other commands need not wait
-    from moorage.token_server.serving import TokenServer  # noqa: PLC0415 - as above
-    from moorage.token_server.settings import TokenServerSettings  # noqa: PLC0415 - as above
+    from moorage.starting.token_server_start import start_token_server  # noqa: PLC0415 - other commands need not wait
 
-    found = TokenServerSettings.read(settings)
-    configure(LogSettings(formatter=found.log, fields={}))
-    log, server = get_log("tokens"), TokenServer(found)
-    if server.has_new_keys:
-        log.info("new keys", rootcertbundle=str(server.keys.bundle), jwks=str(server.keys.jwks))
-    scheme = "http" if server.tls is None else "https"
-    server.run(lambda: log.info("listening", url=f"{scheme}://{found.addr}/token"))
+    raise typer.Exit(start_token_server(settings))
 
 
 @token_app.command()

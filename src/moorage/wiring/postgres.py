@@ -62,11 +62,6 @@ def postgres_settings(config: DatabaseConfig) -> PostgresSettings:
     )
 
 
-async def open_primary(config: DatabaseConfig) -> Database:
-    """Open the primary alone."""
-    return await PostgresDatabase.open(postgres_settings(config))
-
-
 async def prepare_postgres(config: DatabaseConfig) -> bool:
     """Check the server and the schema, which is not changed; return whether there are images.
 

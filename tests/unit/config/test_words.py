@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from moorage.cli.foreseeing import open_files
 from moorage.config import Config, load
 from moorage.errors import ConfigurationError
+from moorage.starting.foreseeing import open_files
 from moorage.telemetry import AccessLog, configure, get_log
 from moorage.wiring.guards import guard
 from moorage.wiring.postgres import postgres_settings

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
 from moorage import errors
+from moorage.api import collection_answers as reviews
+from moorage.api import history_answers as past
 from moorage.http.errors import TABLE
-from moorage.http.moorage_v1 import answers
 from moorage.http.moorage_v1 import collection_handlers as collection
 from moorage.http.moorage_v1 import requests as asked
 from moorage.http.moorage_v1.moorage_routes import PATHS
@@ -36,7 +36,7 @@ class Operation:
     """The access that the credentials have to allow, once authentication is configured."""
     query: type[asked.Asked] = asked.NoQuery
     body: type[asked.Asked] | None = None
-    answer: type[BaseModel] | None = None
+    answer: type[object] | None = None
     """None: this document."""
     refusals: Sequence[type[errors.MoorageError]] = field(default=())
     """Besides :data:`_ALWAYS`."""
@@ -66,7 +66,7 @@ OPERATIONS: Sequence[Operation] = (
         "by which request, and whether what it took away can come back.",
         access="pull on the repository",
         query=asked.HistoryQuery,
-        answer=answers.HistoryPage,
+        answer=past.HistoryPage,
         refusals=(errors.NameUnknown, errors.TagInvalid),
     ),
     Operation(
@@ -77,7 +77,7 @@ OPERATIONS: Sequence[Operation] = (
         description="The same entries, of all repositories that the request changed something in.",
         access="pull on every repository that the request changed",
         query=asked.RequestQuery,
-        answer=answers.HistoryPage,
+        answer=past.HistoryPage,
         refusals=(errors.RequestUnknown,),
     ),
     Operation(
@@ -88,7 +88,7 @@ OPERATIONS: Sequence[Operation] = (
         description="The digest to pull, and whether its manifest is still there or can come back.",
         access="pull on the repository",
         query=asked.TagQuery,
-        answer=answers.TagState,
+        answer=past.TagState,
         refusals=(errors.NameUnknown, errors.TagInvalid),
     ),
     Operation(
@@ -101,7 +101,7 @@ OPERATIONS: Sequence[Operation] = (
         access="push and delete on the repository",
         query=asked.TagUndoQuery,
         body=asked.TagUndo,
-        answer=answers.Undone,
+        answer=past.Undone,
         refusals=(errors.NameUnknown, errors.ManifestUnknown, *_DIGEST, *_UNDO),
     ),
     Operation(
@@ -115,7 +115,7 @@ OPERATIONS: Sequence[Operation] = (
         "rename itself would need",
         query=asked.RequestUndoQuery,
         body=asked.RequestUndo,
-        answer=answers.Undone,
+        answer=past.Undone,
         refusals=(errors.RequestUnknown, errors.AlreadyUndone, *_UNDO),
     ),
     Operation(
@@ -128,7 +128,7 @@ OPERATIONS: Sequence[Operation] = (
         access="delete on the repository",
         query=asked.TagsDeleteQuery,
         body=asked.TagsDelete,
-        answer=answers.TagsDeleted,
+        answer=past.TagsDeleted,
         refusals=(errors.NameUnknown, errors.TagInvalid, errors.PatternRefused, *_BODY),
     ),
     Operation(
@@ -139,7 +139,7 @@ OPERATIONS: Sequence[Operation] = (
         description="Both review queues: how much waits, how fast it goes, what failed, and how much will be given "
         "back by when. It reads the queues, so it is not for asking every second: metrics are.",
         access=_ALL,
-        answer=collection.CollectionStatus,
+        answer=reviews.CollectionStatus,
     ),
     Operation(
         endpoint=Endpoint.MOORAGE_GC_RUN,
@@ -150,7 +150,7 @@ OPERATIONS: Sequence[Operation] = (
         "nothing is left. The node's own collector goes on beside it.",
         access=_ALL,
         body=collection.CollectionRun,
-        answer=collection.CollectionRan,
+        answer=reviews.CollectionRan,
         refusals=_BODY,
     ),
     Operation(
@@ -162,7 +162,7 @@ OPERATIONS: Sequence[Operation] = (
         "does, or since when nothing does and when it goes.",
         access="pull on the repository",
         query=collection.ExplainQuery,
-        answer=collection.ExplanationsAnswer,
+        answer=reviews.ExplanationsAnswer,
         refusals=(errors.NameUnknown, errors.ManifestUnknown, errors.DigestInvalid),
     ),
 )
@@ -253,7 +253,7 @@ def _answer(operation: Operation) -> JSON:
             "schema": {"type": "string"},
         }
     }
-    if operation.answer is answers.HistoryPage:
+    if operation.answer is past.HistoryPage:
         headers["Link"] = {"description": 'The next page, as `rel="next"`.', "schema": {"type": "string"}}
     return {"description": operation.summary, "headers": headers, "content": _content(schema)}
 
@@ -288,14 +288,14 @@ def _parameters(model: type[asked.Asked]) -> list[JSON]:
 def _schemas() -> Mapping[str, object]:
     bodies = {operation.body for operation in OPERATIONS if operation.body is not None}
     outputs = {operation.answer for operation in OPERATIONS if operation.answer is not None}
-    wanted: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
-        *((model, "validation") for model in sorted(bodies, key=lambda model: model.__name__)),
-        *((model, "serialization") for model in sorted(outputs, key=lambda model: model.__name__)),
+    wanted: list[tuple[str, Literal["validation", "serialization"], TypeAdapter[Any]]] = [
+        *((model.__name__, "validation", TypeAdapter(model)) for model in sorted(bodies, key=_name)),
+        *((model.__name__, "serialization", TypeAdapter(model)) for model in sorted(outputs, key=_name)),
     ]
-    _, found = models_json_schema(wanted, ref_template=_path("{model}"))
+    _, found = TypeAdapter.json_schemas(wanted, ref_template=_path("{model}"))
     schemas: Mapping[str, JSON] = _tidy(found["$defs"])
     # pydantic also describes the classes that a string is read into.
-    text, roots = json.dumps(schemas), {model.__name__ for model, _ in wanted}
+    text, roots = json.dumps(schemas), {name for name, *_ in wanted}
     return {name: schema for name, schema in schemas.items() if name in roots or f'"{_path(name)}"' in text}
 
 
@@ -312,7 +312,11 @@ def _tidy(value: Any) -> Any:  # noqa: ANN401 - a part of a JSON document
     }
 
 
-def _reference(model: type[BaseModel]) -> JSON:
+def _name(model: type[object]) -> str:
+    return model.__name__
+
+
+def _reference(model: type[object]) -> JSON:
     return {"$ref": _path(model.__name__)}
 
 

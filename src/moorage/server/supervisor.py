@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import os
 import signal
 import socket
@@ -78,6 +79,7 @@ class Supervisor:
         os.set_blocking(self._ready[0], False)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._workers = [_Worker(number) for number in range(settings.count)]
+        gc.freeze()  # Workers need not look at what is here, and so share the pages that it is on.
         with self._counting():
             for place in self._workers:
                 self._start(place)

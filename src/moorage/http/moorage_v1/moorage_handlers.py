@@ -4,6 +4,7 @@ It is there with a metadata database only; without one, 404 says so. What each m
 ``moorage_v1_openapi.py``.
 """
 
+import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -61,7 +62,8 @@ class MoorageHandlers:
         self._collection = collection
         self._bodies = bodies
         self._guard = guard
-        self._document = document(version=__version__, prefix=prefix)
+        self._prefix = prefix
+        self._document = b""
 
     @property
     def routes(self) -> Mapping[Endpoint, Mapping[str, Handler]]:
@@ -82,6 +84,8 @@ class MoorageHandlers:
     async def openapi(self, call: Call) -> Response:
         """The description of this API."""
         asked.parse_query(asked.NoQuery, call.query)
+        if not self._document:  # Made for the first who asks, beside the loop: hardly anybody does.
+            self._document = await asyncio.to_thread(document, version=__version__, prefix=self._prefix)
         return Response(200, dict(_JSON), self._document)
 
     async def history(self, call: Call) -> Response:

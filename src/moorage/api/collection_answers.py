@@ -7,7 +7,7 @@ from moorage.api.marks import Said, Shown
 from moorage.metadata.words import Queue, Role, Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Past:
     """Results of reviews, on all nodes together."""
 
@@ -19,7 +19,7 @@ class Past:
     failed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class FreedWithin:
     """The space that will have been given back after some time, if nothing changes."""
 
@@ -28,7 +28,7 @@ class FreedWithin:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class QueueAnswer:
     """One review queue."""
 
@@ -51,7 +51,7 @@ class QueueAnswer:
     frees_at_least: Annotated[bool, Said("Whether only the next 20,000 were looked at, so that it may be more.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class CollectionStatus:
     """The state of garbage collection."""
 
@@ -59,7 +59,7 @@ class CollectionStatus:
     blobs: QueueAnswer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class QueueDone:
     """The work that was done on one review queue."""
 
@@ -72,7 +72,7 @@ class QueueDone:
     left: Annotated[int, Said("How many are due now: ask again.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class CollectionRan:
     """The result of a run."""
 
@@ -81,7 +81,7 @@ class CollectionRan:
     hurried: Annotated[int, Said("How many did not have to wait, with `give_up_undo`.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class HolderAnswer:
     """A manifest of the repository that something hangs on."""
 
@@ -94,7 +94,7 @@ class HolderAnswer:
     goes_at: Annotated[Shown | None, Said("When that manifest goes itself; null: it does not.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ReviewAnswer:
     """The review that is to come."""
 
@@ -105,7 +105,7 @@ class ReviewAnswer:
     claimed_until: Annotated[Shown | None, Said("Somebody is at it, and has until then; null: nobody is.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ChangeAnswer:
     """The last change by which it lost a tag or was deleted."""
 
@@ -116,7 +116,7 @@ class ChangeAnswer:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ExplanationAnswer:
     """All that is known of a manifest, or of a blob."""
 
@@ -143,7 +143,7 @@ class ExplanationAnswer:
     delay_s: Annotated[float, Said("How long what it needs is kept after it.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ExplanationsAnswer:
     """All that is known of a digest: as a manifest, as a blob, or as both."""
 

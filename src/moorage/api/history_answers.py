@@ -16,7 +16,7 @@ RestorableUntil = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Renamed:
     """The names of a repository before and after a rename."""
 
@@ -24,7 +24,7 @@ class Renamed:
     after: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Entry:
     """One change."""
 
@@ -43,14 +43,14 @@ class Entry:
     restorable_until: RestorableUntil
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class HistoryPage:
     """A page of history, newest first. `Link` leads to the next."""
 
     entries: list[Entry]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Pulls:
     """The number of pulls of something, and the last. A node tells of its pulls within seconds."""
 
@@ -58,7 +58,7 @@ class Pulls:
     last_at: Annotated[Shown | None, Said("When it was pulled last; null: never.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class TagState:
     """The state of a tag, now or at a time."""
 
@@ -74,7 +74,7 @@ class TagState:
     manifest_pulls: Annotated[Pulls, Said("Of the manifest, by any tag and by its digest.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Change:
     """One thing that was changed."""
 
@@ -85,7 +85,7 @@ class Change:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Obstacle:
     """One thing that was left as it is."""
 
@@ -97,7 +97,7 @@ class Obstacle:
     now: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class UndoConflicts:
     """The detail of the error that says why an undo was refused."""
 
@@ -106,7 +106,7 @@ class UndoConflicts:
     """The first of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Counts:
     """Numbers of things that were changed."""
 
@@ -116,7 +116,7 @@ class Counts:
     repository: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Undone:
     """The result of an undo, or the result that it would have."""
 
@@ -129,7 +129,7 @@ class Undone:
     left: Annotated[list[Obstacle], Said("The first of them.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class TagsDeleted:
     """The result of a removal of tags, or the result that it would have."""
 

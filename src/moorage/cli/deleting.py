@@ -1,8 +1,8 @@
 """Runs of ``moorage tag delete``: by our own API, which can be undone; where there is none, tag by tag."""
 
 import json
+import os
 import sys
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -124,7 +124,7 @@ def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> _D
     from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
     from rich.progress import Progress  # noqa: PLC0415 - as above
 
-    request_id = uuid.uuid4().hex
+    request_id = os.urandom(16).hex()
     names: list[str] | None = selection.get("tags")
     total = len(names) if names is not None else _try(remote, repository, selection).deleted
     deleted = kept = protected = unknown = 0

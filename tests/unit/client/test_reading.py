@@ -1,5 +1,6 @@
 """Answers read into the classes that they were made from, without pydantic."""
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +31,11 @@ ENTRY = Entry(
 DONE = QueueDone(reviewed=1, needed=0, removed=1, removed_bytes=5, failed=0, busy=0, left=0)
 
 
+def fields_of(answer: Any) -> dict[str, object]:  # noqa: ANN401 - any of the classes
+    """An answer as it can be compared: with what is below it."""
+    return dataclasses.asdict(answer)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -40,7 +46,7 @@ DONE = QueueDone(reviewed=1, needed=0, removed=1, removed_bytes=5, failed=0, bus
     ],
 )
 def test_what_the_registry_writes_is_read_as_it_was(answer: object) -> None:
-    assert read_answer(type(answer), json.loads(to_json(answer))) == answer
+    assert fields_of(read_answer(type(answer), json.loads(to_json(answer)))) == fields_of(answer)
 
 
 def test_a_moment_is_written_in_utc_with_all_its_microseconds() -> None:
@@ -53,7 +59,7 @@ def test_a_moment_is_written_in_utc_with_all_its_microseconds() -> None:
 
 def test_what_a_newer_registry_says_besides_is_left_out() -> None:
     value = json.loads(to_json(DONE)) | {"of_tomorrow": {"more": 1}}
-    assert read_answer(QueueDone, value) == DONE
+    assert fields_of(read_answer(QueueDone, value)) == fields_of(DONE)
 
 
 def entry(**changed: object) -> object:

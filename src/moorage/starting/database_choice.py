@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from moorage.config import Config
-from moorage.config.backends import DatabaseSection
+from moorage.config.sections.database import DatabaseSection
 from moorage.errors import ConfigurationError, Mistake
 from moorage.metadata.schema.chains import refused
 from moorage.metadata.schema.migrator import Where

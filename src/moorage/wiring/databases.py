@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from moorage.config.backends import DatabaseSection
+from moorage.config.sections.database import DatabaseSection
 from moorage.metadata.sql.identity import half_of as half_of
 from moorage.metadata.sql.images import has_images as has_images
 from moorage.sql.base import Database

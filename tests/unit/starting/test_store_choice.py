@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from moorage.config import defaults, load
-from moorage.config.backends import DatabaseSection
+from moorage.config.sections.database import DatabaseSection
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import ConfigurationError, StorageUnavailable
 from moorage.metadata.sql.links import SqlLinks

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from josepy import errors as jose_errors
 
 from moorage.atomic_writes import write_whole
-from moorage.config.serving import LetsEncrypt
+from moorage.config.sections.http import LetsEncrypt
 from moorage.errors import ConfigurationError
 from moorage.server.tls.acme_account import TLSALPN01, Account, NotIssued, open_account
 from moorage.server.tls.acme_files import IssuedFiles

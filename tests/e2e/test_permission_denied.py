@@ -11,13 +11,15 @@ import pytest
 
 # All that the commands would import later: another user may not be able to read it.
 from moorage import cli
-from moorage.cli import background_runs, checking, garbage_collecting, migrating, serving, token, user
+from moorage.cli import background_runs, checking, garbage_collecting, migrating, token, user
 from moorage.metadata.schema import sqlite_migrations as sqlite
 from moorage.server import worker
+from moorage.starting import database_choice, registry_start
 from moorage.token_server import explaining
 from support.other_user import as_other_user, folder_for_all
 
-IMPORTED = (background_runs, checking, explaining, garbage_collecting, migrating, serving, sqlite, token, user, worker)
+IMPORTED = (background_runs, checking, database_choice, explaining, garbage_collecting, migrating)
+IMPORTED_TOO = (registry_start, sqlite, token, user, worker)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Self, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from moorage.cli.migrating import locate
 from moorage.cli.tables import print_table
 from moorage.metadata.background import background_migrations as background
 from moorage.metadata.background import background_runner
@@ -18,6 +17,7 @@ from moorage.metadata.background.background_runner import MigrationReports
 from moorage.metadata.schema.chains import refused
 from moorage.metadata.schema.migrator import database
 from moorage.sql.base import Database
+from moorage.starting.database_choice import database_to_migrate
 
 _ATTEMPTS_LIMIT = 10
 
@@ -97,7 +97,7 @@ class _Bars(MigrationReports):
 
 def _with_database(config: Path | None, data: Path | None, do: Callable[[Database], Awaitable[_T]]) -> _T:
     async def main() -> _T:
-        async with database(locate(config, data)) as found:
+        async with database(database_to_migrate(config, data)) as found:
             return await do(found)
 
     return asyncio.run(main())

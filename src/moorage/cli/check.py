@@ -66,8 +66,7 @@ def check(
     Status 0: no differences. 1: differences were found, repaired or not. 2: it could not be done to its end.
     """
     from moorage.cli import checking  # noqa: PLC0415 - other commands need not wait for its imports
+    from moorage.starting.check_start import CheckWish  # noqa: PLC0415 - as above
 
-    wanted = checking.Wanted(
-        verifies=verify_digests, repairs=repair, bytes_per_s=rate, resumes=resume, report=report, as_json=as_json
-    )
-    raise typer.Exit(checking.run(config, data, wanted))
+    wish = CheckWish(verifies=verify_digests, repairs=repair, bytes_per_s=rate, resumes=resume, report=report)
+    raise typer.Exit(checking.run(config, data, wish, as_json=as_json))

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from moorage.cli.configuration import read_or_defaults
-from moorage.cli.foreseeing import said_by_a_start
 from moorage.cli.options import AsJSON
 from moorage.config import Loaded
 from moorage.errors import ConfigurationError, Mistake
+from moorage.starting.configuration_file import read_or_defaults
+from moorage.starting.foreseeing import said_by_a_start
 
 config_app = typer.Typer(help="Check a configuration file.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -67,9 +67,10 @@ def up(
 ) -> None:
     """Apply what is pending."""
     from moorage.cli import migrating  # noqa: PLC0415 - other commands need not wait for the database's imports
+    from moorage.starting.database_choice import database_to_migrate  # noqa: PLC0415 - as above
 
     wish = migrating.wish(limit, post_deploy_limit, skip_post=skip_post_deployment)
-    migrating.up(migrating.locate(config, data), wish, dry_run=dry_run, as_json=as_json)
+    migrating.up(database_to_migrate(config, data), wish, dry_run=dry_run, as_json=as_json)
 
 
 @migrate_app.command(cls=GoFlagsCommand)
@@ -85,9 +86,10 @@ def down(
 ) -> None:
     """Undo migrations, without limits all of them: then every table goes, with what is in it."""
     from moorage.cli import migrating  # noqa: PLC0415 - as above
+    from moorage.starting.database_choice import database_to_migrate  # noqa: PLC0415 - as above
 
     wish = migrating.wish(limit, post_deploy_limit, skip_post=False)
-    migrating.down(migrating.locate(config, data), wish, force=force, dry_run=dry_run, as_json=as_json)
+    migrating.down(database_to_migrate(config, data), wish, force=force, dry_run=dry_run, as_json=as_json)
 
 
 @migrate_app.command(cls=GoFlagsCommand)
@@ -103,8 +105,9 @@ def status(
 ) -> None:
     """Print which migrations there are, and when each was applied."""
     from moorage.cli import migrating  # noqa: PLC0415 - as above
+    from moorage.starting.database_choice import database_to_migrate  # noqa: PLC0415 - as above
 
-    where = migrating.locate(config, data)
+    where = database_to_migrate(config, data)
     migrating.status(where, only_whether=up_to_date, skip_post=skip_post_deployment, as_json=as_json)
 
 
@@ -112,5 +115,6 @@ def status(
 def version(config: ConfigFile = None, *, data: Data = None, as_json: AsJSON = False) -> None:
     """Print the last migration that was applied, of each kind."""
     from moorage.cli import migrating  # noqa: PLC0415 - as above
+    from moorage.starting.database_choice import database_to_migrate  # noqa: PLC0415 - as above
 
-    migrating.version(migrating.locate(config, data), as_json=as_json)
+    migrating.version(database_to_migrate(config, data), as_json=as_json)

@@ -1,17 +1,33 @@
 """Runs of ``moorage tag delete``: by our own API, which can be undone; where there is none, tag by tag."""
 
 import json
+import os
 import sys
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from moorage.api.history_answers import TagsDeleted, TagState
 from moorage.client.registry import CommandFailed, Remote
 
 _STEP = 2000
 """Tags that one request deletes, so that there is progress to be seen."""
 _MANIFESTS = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, */*"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Deleted:
+    """The result of all requests together, and the same as scripts are told it."""
+
+    deleted: int
+    kept: int | None
+    """None: nobody said."""
+    protected: int
+    request_id: str | None
+    """None: it cannot be taken back."""
+    shown: Mapping[str, object]
+    missing: Sequence[str] = ()
 
 
 def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
@@ -25,21 +41,28 @@ def delete_tags(remote: Remote, repository: str, selection: Mapping[str, Any], *
     if missing is None and not names:
         msg = "--matching needs a Moorage registry with a database; here, name the tags"
         raise CommandFailed(msg)
-    found: Mapping[str, Any]
     if missing is None:
         found = _delete_one_by_one(remote, repository, names, dry_run=dry_run)
-        missing = found["missing"]
+        missing = found.missing
     elif dry_run:
-        found = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository).value
+        found = _try(remote, repository, selection)
     else:
         found = _delete(remote, repository, selection)
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(found.shown, indent=2))
     else:
         _print_deleted(found, dry_run=dry_run)
     if missing:
         msg = f"{repository} has no tag {', '.join(missing)}"
         raise CommandFailed(msg)
+
+
+def _try(remote: Remote, repository: str, selection: Mapping[str, Any]) -> _Deleted:
+    answer = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository)
+    one = answer.read(TagsDeleted)
+    return _Deleted(
+        deleted=one.deleted, kept=one.kept, protected=one.protected, request_id=one.request_id, shown=answer.value
+    )
 
 
 def _missing(remote: Remote, repository: str, selection: Mapping[str, Any]) -> Sequence[str] | None:
@@ -48,7 +71,7 @@ def _missing(remote: Remote, repository: str, selection: Mapping[str, Any]) -> S
     bodies = [selection] if not names else _steps(selection, len(names))
     try:
         unknown = sum(
-            remote.post("tags/delete", {**body, "dry_run": True}, repository=repository).value["unknown"]
+            remote.post("tags/delete", {**body, "dry_run": True}, repository=repository).read(TagsDeleted).unknown
             for body in bodies
         )
     except CommandFailed as exc:
@@ -57,7 +80,8 @@ def _missing(remote: Remote, repository: str, selection: Mapping[str, Any]) -> S
         raise
     if not unknown:
         return ()
-    return [name for name in names if remote.get("tag", repository=repository, tag=name).value["digest"] is None]
+    states = ((name, remote.get("tag", repository=repository, tag=name).read(TagState)) for name in names)
+    return [name for name, state in states if state.digest is None]
 
 
 def _is_absent(exc: CommandFailed) -> bool:
@@ -65,7 +89,7 @@ def _is_absent(exc: CommandFailed) -> bool:
     return exc.code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 
-def _delete_one_by_one(remote: Remote, repository: str, names: Sequence[str], *, dry_run: bool) -> Mapping[str, Any]:
+def _delete_one_by_one(remote: Remote, repository: str, names: Sequence[str], *, dry_run: bool) -> _Deleted:
     """Delete as the specification has it. There is no history, so it cannot be undone."""
     missing = []
     for name in names:
@@ -80,47 +104,51 @@ def _delete_one_by_one(remote: Remote, repository: str, names: Sequence[str], *,
                 msg = f"{repository}:{name} cannot be deleted: {exc}"
                 raise CommandFailed(msg, code=exc.code) from None
             missing.append(name)
-    return {"deleted": len(names) - len(missing), "kept": None, "protected": 0, "missing": missing, "request_id": None}
+    sums = {"deleted": len(names) - len(missing), "kept": None, "protected": 0, "missing": missing, "request_id": None}
+    return _Deleted(
+        deleted=len(names) - len(missing), kept=None, protected=0, request_id=None, missing=missing, shown=sums
+    )
 
 
-def _print_deleted(found: Mapping[str, Any], *, dry_run: bool) -> None:
-    kept = "" if found["kept"] is None else f", {found['kept']:,} kept"
-    print(f"{found['deleted']:,} {'would be ' if dry_run else ''}deleted{kept}")
-    if found["protected"]:
-        print(f"{found['protected']} are protected and stay")
-    if found["deleted"] and not dry_run and found["request_id"]:
-        print(f"undo with: moorage undo {found['request_id']}")
+def _print_deleted(found: _Deleted, *, dry_run: bool) -> None:
+    kept = "" if found.kept is None else f", {found.kept:,} kept"
+    print(f"{found.deleted:,} {'would be ' if dry_run else ''}deleted{kept}")
+    if found.protected:
+        print(f"{found.protected} are protected and stay")
+    if found.deleted and not dry_run and found.request_id:
+        print(f"undo with: moorage undo {found.request_id}")
 
 
-def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> dict[str, Any]:
+def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> _Deleted:
     """Delete in steps that share a request id, and show how far it is."""
     from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
     from rich.progress import Progress  # noqa: PLC0415 - as above
 
-    request_id = uuid.uuid4().hex
+    request_id = os.urandom(16).hex()
     names: list[str] | None = selection.get("tags")
-    total = len(names) if names is not None else _count(remote, repository, selection)
-    sums: dict[str, Any] = {"request_id": request_id, "dry_run": False}
-    sums |= dict.fromkeys(("deleted", "kept", "protected", "unknown"), 0)
+    total = len(names) if names is not None else _try(remote, repository, selection).deleted
+    deleted = kept = protected = unknown = 0
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("deleting", total=total)
         for body in _steps(selection, total):
-            found = remote.post("tags/delete", body, request_id=request_id, repository=repository).value
-            sums["deleted"] += found["deleted"]
-            sums["unknown"] += found["unknown"]
+            answer = remote.post("tags/delete", body, request_id=request_id, repository=repository)
+            found = answer.read(TagsDeleted)
+            deleted += found.deleted
+            unknown += found.unknown
             # Each step by pattern meets those that stay anew.
-            sums["kept"] = found["kept"]
-            sums["protected"] = found["protected"] + (sums["protected"] if names is not None else 0)
-            done = sums["deleted"] + sums["unknown"] + (sums["protected"] if names is not None else 0)
-            progress.update(task, completed=done)
-            if names is None and not found["more"]:
+            kept = found.kept
+            protected = found.protected + (protected if names is not None else 0)
+            progress.update(task, completed=deleted + unknown + (protected if names is not None else 0))
+            if names is None and not found.more:
                 break
-    return sums
-
-
-def _count(remote: Remote, repository: str, selection: Mapping[str, Any]) -> int:
-    found = remote.post("tags/delete", {**selection, "dry_run": True}, repository=repository).value
-    return int(found["deleted"])
+    counts = {"deleted": deleted, "kept": kept, "protected": protected, "unknown": unknown}
+    return _Deleted(
+        deleted=deleted,
+        kept=kept,
+        protected=protected,
+        request_id=request_id,
+        shown={"request_id": request_id, "dry_run": False, **counts},
+    )
 
 
 def _steps(selection: Mapping[str, Any], total: int) -> Iterator[Mapping[str, Any]]:

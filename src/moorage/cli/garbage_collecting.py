@@ -1,6 +1,5 @@
 """Runs of ``moorage garbage-collect``, and the output."""
 
-import asyncio
 import dataclasses
 import json
 import sys
@@ -22,13 +21,11 @@ from rich.progress import (
 from rich.text import Text
 
 from moorage.cli.amounts import shown_bytes
-from moorage.cli.configuration import read_or_defaults
-from moorage.config import Config, FilesystemSection
-from moorage.gc.offline.offline_collection import CollectionRefused, collect_offline
 from moorage.gc.offline.offline_run import CollectionReports, OfflineOptions, Totals
+from moorage.starting.configuration_file import read_or_defaults
+from moorage.starting.offline_collecting import collect_garbage, see_that_it_has_link_files
 from moorage.telemetry import configure, get_log
 from moorage.wiring.registry import log_settings
-from moorage.wiring.storage import storage_driver
 
 _log = get_log("garbagecollect")
 
@@ -42,19 +39,14 @@ def collect(path: Path | None, options: OfflineOptions, *, debug_server: str | N
         StorageFull, StorageUnavailable, NotesFull: storage, or the disk of the temporary file, failed.
     """
     config = read_or_defaults(path).config
-    if config.database.enabled is True:
-        msg = (
-            "the garbage-collect command is not compatible with database metadata, please use online garbage "
-            "collection instead"
-        )
-        raise CollectionRefused(msg)
+    see_that_it_has_link_files(config)
     with _Bars() as bars:
         # Standard output is for the answer; and the bars want to know of lines that are written between them.
         configure(dataclasses.replace(log_settings(config), output="stderr"))
         if debug_server is not None:
             _log.warning("there is no debug server: --debug-server does nothing", address=debug_server)
         began = time.monotonic()
-        totals = _collect(config, options, bars)
+        totals = collect_garbage(config, options, bars)
     duration_s = time.monotonic() - began
     if as_json:
         print(
@@ -69,22 +61,6 @@ def interrupted() -> int:
     """Say what Ctrl-C means; return the exit status."""
     print("interrupted: what was deleted stays deleted, and the next run finishes the work", file=sys.stderr)
     return 1
-
-
-def _collect(config: Config, options: OfflineOptions, reports: CollectionReports) -> Totals:
-    driver = config.storage.driver
-    if isinstance(driver, FilesystemSection) and not Path(driver.rootdirectory).is_dir():
-        _log.warning("skipping garbage collection: there is no such folder", path=driver.rootdirectory)
-        return Totals()
-
-    async def main() -> Totals:
-        storage = storage_driver(config)
-        try:
-            return await collect_offline(storage, options, reports)
-        finally:
-            await storage.close()
-
-    return asyncio.run(main())
 
 
 class _RateColumn(ProgressColumn):

@@ -3,11 +3,14 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated
 
 import typer
 
+from moorage.api.collection_answers import CollectionRan, CollectionStatus, ExplanationsAnswer, QueueDone
+from moorage.api.history_answers import TagState
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.gc_words import explained, print_status
 from moorage.cli.history import RegistryURL, reported
@@ -31,11 +34,11 @@ def status(
     host: Registry = None, *, registry: RegistryURL = DEFAULT_REGISTRY, ca: CA = None, as_json: AsJSON = False
 ) -> None:
     """Show how garbage collection stands: what waits, how fast it goes, and what will be given back by when."""
-    found = reach(host, registry=registry, ca=ca).get("gc/status").value
+    found = reach(host, registry=registry, ca=ca).get("gc/status")
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(found.value, indent=2))
     else:
-        print_status(found)
+        print_status(found.read(CollectionStatus))
 
 
 @gc_app.command()
@@ -57,12 +60,12 @@ def run(
 ) -> None:
     """Collect what is due now, until nothing is; status 1 if something could not be removed."""
     remote = reach(host, registry=registry, ca=ca)
-    sums = _drain(lambda: remote.post("gc/run", {"give_up_undo": give_up_undo}).value)
+    sums = _drain(lambda: remote.post("gc/run", {"give_up_undo": give_up_undo}).read(CollectionRan))
     if as_json:
-        print(json.dumps(sums, indent=2))
+        print(json.dumps(sums.to_json(), indent=2))
     else:
         _print_run(sums, gave_up=give_up_undo)
-    if any(sums[queue]["failed"] for queue in _QUEUES if sums[queue] is not None):
+    if sums.total("failed"):
         raise typer.Exit(1)
 
 
@@ -82,25 +85,61 @@ def explain(
     remote, found_place = connect(place, registry=registry, ca=ca)
     repository = found_place.repository
     digest = found_place.digest or _tagged(remote, found_place, place)
-    found = remote.get("gc/explain", repository=repository, digest=digest).value
+    found = remote.get("gc/explain", repository=repository, digest=digest)
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(found.value, indent=2))
     else:
-        print("\n".join(explained(found)))
+        print("\n".join(explained(found.read(ExplanationsAnswer))))
 
 
 def _tagged(remote: Remote, found: ImagePlace, place: str) -> str:
     if not found.tag:
         msg = f"{place} names no manifest and no blob; give REPO@DIGEST, or REPO:TAG"
         raise typer.BadParameter(msg)
-    digest = remote.get("tag", repository=found.repository, tag=found.tag).value["digest"]
+    digest = remote.get("tag", repository=found.repository, tag=found.tag).read(TagState).digest
     if digest is None:
         msg = f"there is no tag {found.tag}; moorage tag history {place} says whether there was one"
         raise CommandFailed(msg)
-    return str(digest)
+    return digest
 
 
-def _drain(ask: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+class _Sums:
+    """Numbers of all answers so far, by queue; a queue that is not collected has none."""
+
+    def __init__(self) -> None:
+        self.done: dict[str, QueueDone | None] = dict.fromkeys(_QUEUES)
+        self.hurried = 0
+
+    def add(self, ran: CollectionRan) -> None:
+        """Add what one more request did."""
+        self.hurried += ran.hurried
+        for queue, found in _done_in(ran).items():
+            before = self.done[queue]
+            if found is None or before is None:
+                self.done[queue] = found or before
+                continue
+            sums = {name: getattr(before, name) + getattr(found, name) for name in _COUNTS}
+            self.done[queue] = replace(found, **sums)
+
+    def total(self, name: str) -> int:
+        """Return the sum of a number over the queues."""
+        return sum(getattr(found, name) for found in self.done.values() if found is not None)
+
+    def to_json(self) -> dict[str, object]:
+        """Return them for scripts."""
+        shown = (*_COUNTS, "left")
+        queues = {
+            queue: None if found is None else {name: getattr(found, name) for name in shown}
+            for queue, found in self.done.items()
+        }
+        return {**queues, "hurried": self.hurried}
+
+
+def _done_in(ran: CollectionRan) -> dict[str, QueueDone | None]:
+    return {"manifests": ran.manifests, "blobs": ran.blobs}
+
+
+def _drain(ask: Callable[[], CollectionRan]) -> _Sums:
     """Ask again and again until nothing is left, and show how far it is."""
     from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
@@ -113,23 +152,19 @@ def _drain(ask: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    sums: dict[str, Any] = {**dict.fromkeys(_QUEUES), "hurried": 0}
+    sums = _Sums()
     began, idle = time.monotonic(), 0
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("reviewing", total=None, rate="")
         while True:
             found = ask()
-            for queue in _QUEUES:
-                _add(sums, queue, found[queue])
-            sums["hurried"] += found["hurried"]
-            reviewed, left = (_total(sums, name) for name in ("reviewed", "left"))
-            rate = (
-                f"{reviewed / max(time.monotonic() - began, 0.001):.0f}/s {shown_bytes(_total(sums, 'removed_bytes'))}"
-            )
+            sums.add(found)
+            reviewed, left = sums.total("reviewed"), sums.total("left")
+            rate = f"{reviewed / max(time.monotonic() - began, 0.001):.0f}/s {shown_bytes(sums.total('removed_bytes'))}"
             progress.update(task, completed=reviewed, total=reviewed + left, rate=rate)
-            if not left and not found["hurried"]:
+            if not left and not found.hurried:
                 return sums
-            if any(_settled(found[queue]) for queue in _QUEUES):
+            if any(done is not None and done.reviewed > done.busy for done in _done_in(found).values()):
                 idle = 0
                 continue
             idle += 1
@@ -139,31 +174,15 @@ def _drain(ask: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
             time.sleep(_BUSY_PAUSE_S)
 
 
-def _add(sums: dict[str, Any], queue: str, found: Mapping[str, int] | None) -> None:
-    if found is None:
-        return
-    before = sums[queue] or dict.fromkeys(_COUNTS, 0)
-    sums[queue] = {name: before[name] + found[name] for name in _COUNTS} | {"left": found["left"]}
-
-
-def _settled(found: Mapping[str, int] | None) -> bool:
-    return found is not None and found["reviewed"] > found["busy"]
-
-
-def _total(sums: Mapping[str, Any], name: str) -> int:
-    return sum(sums[queue][name] for queue in _QUEUES if sums[queue] is not None)
-
-
-def _print_run(sums: Mapping[str, Any], *, gave_up: bool) -> None:
-    for queue in _QUEUES:
-        found = sums[queue]
+def _print_run(sums: _Sums, *, gave_up: bool) -> None:
+    for queue, found in sums.done.items():
         if found is None:
             print(f"{queue}: not collected by this node")
             continue
-        size = f" ({shown_bytes(found['removed_bytes'])})" if queue == "blobs" else ""
-        print(f"{queue}: {found['reviewed']} reviewed, {found['needed']} needed, {found['removed']} removed{size}")
-        if found["failed"]:
-            print(f"{queue}: {found['failed']} could not be removed; moorage gc status says why")
-    removed = sums["manifests"] is not None and sums["manifests"]["removed"]
-    if removed and not gave_up:
+        size = f" ({shown_bytes(found.removed_bytes)})" if queue == "blobs" else ""
+        print(f"{queue}: {found.reviewed} reviewed, {found.needed} needed, {found.removed} removed{size}")
+        if found.failed:
+            print(f"{queue}: {found.failed} could not be removed; moorage gc status says why")
+    manifests = sums.done["manifests"]
+    if manifests is not None and manifests.removed and not gave_up:
         print("what the removed manifests needed is reviewed after its own delay")

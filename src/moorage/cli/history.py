@@ -5,17 +5,20 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
+from moorage.api.history_answers import Change, Entry, HistoryPage, Obstacle, TagState, UndoConflicts, Undone
 from moorage.cli.amounts import counted
 from moorage.cli.deleting import delete_tags
 from moorage.cli.options import AsJSON
 from moorage.cli.reaching import CA, connect
 from moorage.cli.tables import print_table
-from moorage.client.registry import DEFAULT_REGISTRY, REGISTRY_VARIABLE, CommandFailed, Remote
+from moorage.client.reading import AnswerUnreadable, read_answer
+from moorage.client.registry import DEFAULT_REGISTRY, REGISTRY_VARIABLE, Answer, CommandFailed, Remote
 
 tag_app = typer.Typer(help="History of tags; undo; deleting many.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -36,14 +39,21 @@ def reported() -> Iterator[None]:
         yield
     except CommandFailed as exc:
         print(f"error: {exc}", file=sys.stderr)
-        conflicts = exc.detail.get("conflicts", [])
-        for conflict in conflicts:
-            print(f"  {_named(conflict)}: {conflict['message']}", file=sys.stderr)
-        if (left := exc.detail.get("count", 0) - len(conflicts)) > 0:
-            print(f"  and {left} more", file=sys.stderr)
-        if conflicts:
-            print("nothing was changed; --partial undoes the rest", file=sys.stderr)
+        _print_conflicts(exc.detail)
         raise typer.Exit(exc.status) from None
+
+
+def _print_conflicts(detail: Mapping[str, Any]) -> None:
+    try:
+        found = read_answer(UndoConflicts, detail)
+    except AnswerUnreadable:
+        return  # The detail of another error.
+    for conflict in found.conflicts:
+        print(f"  {_named(conflict)}: {conflict.message}", file=sys.stderr)
+    if (left := found.count - len(found.conflicts)) > 0:
+        print(f"  and {left} more", file=sys.stderr)
+    if found.conflicts:
+        print("nothing was changed; --partial undoes the rest", file=sys.stderr)
 
 
 Place = Annotated[str, typer.Argument(metavar="[HOST/]REPO[:TAG]", help="The repository, or one tag of it.")]
@@ -89,10 +99,11 @@ def history(  # noqa: PLR0913 - one argument an option
         _show_at(remote, repository, tag, at=at, as_json=as_json)
         return
     query = {"repository": repository, "tag": tag, "since": _time(since), "until": _time(until)}
-    entries = list(_entries(remote, query, limit))
+    pages = list(_pages(remote, query, limit))
+    entries = [entry for page, _ in pages for entry in page.entries]
     if as_json:
-        print(json.dumps({"entries": entries}, indent=2))
-    elif shown := [entry for entry in entries if with_signatures or tag or not SIGNATURE.fullmatch(entry["tag"] or "")]:
+        print(json.dumps({"entries": [entry for _, answer in pages for entry in answer.value["entries"]]}, indent=2))
+    elif shown := [entry for entry in entries if with_signatures or tag or not SIGNATURE.fullmatch(entry.tag or "")]:
         _print_entries(shown)
     else:
         print("nothing was changed")
@@ -129,9 +140,9 @@ def undo(  # noqa: PLR0913 - one argument an option
     target = {"to": to, "at": _time(at), "steps": steps}
     body = {name: value for name, value in target.items() if value is not None} | {"dry_run": dry_run}
     if expect is None:
-        expect = remote.get("tag", repository=repository, tag=tag).value["digest"]
+        expect = remote.get("tag", repository=repository, tag=tag).read(TagState).digest
     answer = remote.post("tag/undo", {**body, "expected": expect}, repository=repository, tag=tag)
-    _print_undo(answer.value, as_json=as_json)
+    _print_undo(answer, as_json=as_json)
 
 
 @tag_app.command()
@@ -197,7 +208,7 @@ def undo_request(
         repository = place.repository
         request = _whole_id(remote, repository, request)
     answer = remote.post("request/undo", {"partial": partial, "dry_run": dry_run}, id=request, repository=repository)
-    _print_undo(answer.value, as_json=as_json)
+    _print_undo(answer, as_json=as_json)
 
 
 def split(place: str) -> tuple[str, str | None]:
@@ -229,11 +240,11 @@ def _time(text: str | None) -> str | None:
 
 def _see_that_it_is_no_redo(remote: Remote, repository: str, tag: str) -> None:
     last = next(_entries(remote, {"repository": repository, "tag": tag}, 1), None)
-    if last is None or not (last["reason"] or "").startswith("undo of "):
+    if last is None or not last.reason.startswith("undo of "):
         return
-    back = "is deleted" if last["before"] is None else f"points to {_short(last['before'])}"
+    back = "is deleted" if last.before is None else f"points to {_short(last.before)}"
     msg = (
-        f"the last change of {repository}:{tag} was an {last['reason']}; to take that back, so that the tag {back} "
+        f"the last change of {repository}:{tag} was an {last.reason}; to take that back, so that the tag {back} "
         "again, give --redo; to go further back, --steps 3 or --to DIGEST"
     )
     raise CommandFailed(msg)
@@ -243,10 +254,10 @@ def _whole_id(remote: Remote, repository: str, prefix: str) -> str:
     """The request whose id begins so; as it is, if the history knows none."""
     found = set()
     for entry in _entries(remote, {"repository": repository}, _SEARCHED_LIMIT):
-        if entry["request_id"] == prefix:
+        if entry.request_id == prefix:
             return prefix
-        if entry["request_id"].startswith(prefix):
-            found.add(entry["request_id"])
+        if entry.request_id.startswith(prefix):
+            found.add(entry.request_id)
     if len(found) > 1:
         msg = f"{len(found)} requests have ids that begin with {prefix}: give more of it"
         raise CommandFailed(msg)
@@ -269,84 +280,96 @@ def _show_at(remote: Remote, repository: str, tag: str | None, *, at: str, as_js
     if tag is None:
         msg = "--at is about one tag; give REPO:TAG"
         raise typer.BadParameter(msg)
-    state = remote.get("tag", repository=repository, tag=tag, at=_time(at)).value
+    answer = remote.get("tag", repository=repository, tag=tag, at=_time(at))
     if as_json:
-        print(json.dumps(state, indent=2))
-    elif state["digest"] is None:
+        print(json.dumps(answer.value, indent=2))
+        return
+    state = answer.read(TagState)
+    if state.digest is None:
         msg = f"there was no tag {tag} then"
         raise CommandFailed(msg)
-    elif not state["pullable"]:
-        way = f"moorage tag undo {repository}:{tag} --at {at} brings it back" if state["restorable"] else "it is gone"
-        msg = f"the tag was {state['digest']}, which cannot be pulled now: {way}"
+    if not state.pullable:
+        way = f"moorage tag undo {repository}:{tag} --at {at} brings it back" if state.restorable else "it is gone"
+        msg = f"the tag was {state.digest}, which cannot be pulled now: {way}"
         raise CommandFailed(msg)
-    else:
-        print(state["digest"])
+    print(state.digest)
 
 
-def _entries(remote: Remote, query: Mapping[str, str | None], limit: int) -> Iterator[Mapping[str, Any]]:
+def _pages(remote: Remote, query: Mapping[str, str | None], limit: int) -> Iterator[tuple[HistoryPage, Answer]]:
     last: int | None = None
     while limit > 0:
         size = min(limit, _PAGE_LIMIT)
-        page: list[Mapping[str, Any]] = remote.get("history", n=size, last=last, **query).value["entries"]
-        yield from page
-        if len(page) < size:
+        answer = remote.get("history", n=size, last=last, **query)
+        page = answer.read(HistoryPage)
+        yield page, answer
+        if len(page.entries) < size:
             return
-        limit, last = limit - size, page[-1]["id"]
+        limit, last = limit - size, page.entries[-1].id
 
 
-def _print_undo(found: Mapping[str, Any], *, as_json: bool) -> None:
+def _entries(remote: Remote, query: Mapping[str, str | None], limit: int) -> Iterator[Entry]:
+    for page, _ in _pages(remote, query, limit):
+        yield from page.entries
+
+
+def _print_undo(answer: Answer, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(answer.value, indent=2))
         return
-    for change in found["changes"]:
-        print(f"{_named(change)}: {_short(change['before'])} -> {_short(change['after'])}")
-    total = sum(found["counts"].values())
-    if total > len(found["changes"]):
-        print(f"and {total - len(found['changes'])} more")
-    for left in found["left"]:
-        print(f"left as it is: {_named(left)}: {left['message']}")
+    found = answer.read(Undone)
+    counts = {kind.name: getattr(found.counts, kind.name) for kind in fields(found.counts)}
+    for change in found.changes:
+        print(f"{_named(change)}: {_short(change.before)} -> {_short(change.after)}")
+    total = sum(counts.values())
+    if total > len(found.changes):
+        print(f"and {total - len(found.changes)} more")
+    for left in found.left:
+        print(f"left as it is: {_named(left)}: {left.message}")
     nouns = {"repository": "repository name"}
-    counts = ", ".join(counted(count, nouns.get(kind, kind)) for kind, count in found["counts"].items() if count)
+    said = ", ".join(counted(count, nouns.get(kind, kind)) for kind, count in counts.items() if count)
     if not total:
         print("it is so already")
-    elif found["dry_run"]:
-        print(f"would be changed: {counts}")
+    elif found.dry_run:
+        print(f"would be changed: {said}")
     else:
-        print(f"changed: {counts}\nundo with: moorage undo {found['request_id']}")
+        print(f"changed: {said}\nundo with: moorage undo {found.request_id}")
 
 
-def _print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
-    short = _short_ids([entry["request_id"] for entry in entries])
-    rows = [_row(entry, short[entry["request_id"]]) for entry in entries]
+def _print_entries(entries: Sequence[Entry]) -> None:
+    short = _short_ids([entry.request_id for entry in entries])
+    rows = [_row(entry, short[entry.request_id]) for entry in entries]
     print_table(("TIME (UTC)", "ACTION", "TAG", "FROM", "TO", "WHO", "REQUEST", "CAN COME BACK"), rows)
 
 
-def _row(entry: Mapping[str, Any], request: str) -> Sequence[str]:
-    names = entry["renamed"] or entry
+def _row(entry: Entry, request: str) -> Sequence[str]:
+    names = entry.renamed or entry
     return (
-        entry["at"][:19].replace("T", " "),
-        entry["action"].replace("_", " "),
-        entry["tag"] or "",
-        _short(names["before"]),
-        _short(names["after"]),
-        entry["actor"],
+        _second(entry.at),
+        entry.action.replace("_", " "),
+        entry.tag or "",
+        _short(names.before),
+        _short(names.after),
+        entry.actor,
         request,
         _fate(entry),
     )
 
 
-def _fate(entry: Mapping[str, Any]) -> str:
-    if entry["restorable"] is None:
+def _fate(entry: Entry) -> str:
+    if entry.restorable is None:
         return ""
-    if not entry["restorable"]:
+    if not entry.restorable:
         return "no, it is gone"
-    until = entry["restorable_until"]
-    return "yes" if until is None else f"until {until[:19].replace('T', ' ')}"
+    return "yes" if entry.restorable_until is None else f"until {_second(entry.restorable_until)}"
 
 
-def _named(thing: Mapping[str, str]) -> str:
-    kind, name, repository = thing["kind"], thing["name"], thing["repository"]
-    return {"tag": f"{repository}:{name}", "repository": repository}.get(kind, f"{repository}@{_short(name)}")
+def _second(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _named(thing: Change | Obstacle) -> str:
+    named = {"tag": f"{thing.repository}:{thing.name}", "repository": thing.repository}
+    return named.get(thing.kind, f"{thing.repository}@{_short(thing.name)}")
 
 
 def _short(value: str | None) -> str:

@@ -2,49 +2,20 @@
 
 import asyncio
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from moorage.cli.configuration import find, read_or_defaults
 from moorage.cli.tables import print_table
 from moorage.metadata.schema import migrator
 from moorage.metadata.schema.chains import CHAINS, Applied, ChainStep, Phase, refused
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import MigrationReport, Where
-from moorage.wiring.postgres import postgres_settings
 
 PHASES: tuple[Phase, Phase] = ("pre-deployment", "post-deployment")
 
 _QUESTION = "Preparing to apply the above down migrations. Are you sure? [y/N] "
 _YES = re.compile(r"y(es)?", re.IGNORECASE)
-
-
-def locate(config: Path | None, data: Path | None) -> Where:
-    """The database that is meant.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    is_named = any(name.upper().startswith("REGISTRY_DATABASE_") for name in os.environ)
-    if find(config) is None and data is None and not is_named:
-        msg = (
-            "configuration path unspecified: give it as an argument or in REGISTRY_CONFIGURATION_PATH; --data DIR is "
-            "for the database of a registry that was started without a configuration"
-        )
-        raise refused(msg)
-    if find(config) is not None and data is not None:
-        msg = "--data is for use without a configuration: there, database.sqlite names the file"
-        raise refused(msg)
-    section = read_or_defaults(config, data=data).config.database
-    if section.sqlite:
-        return Path(section.sqlite).absolute()
-    if not section.host and not section.dbname:
-        msg = "the configuration names no database: there is nothing to migrate"
-        raise refused(msg)
-    return postgres_settings(section)
 
 
 def wish(pre: int | None, post: int | None, *, skip_post: bool) -> Wish:

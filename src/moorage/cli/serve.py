@@ -1,9 +1,11 @@
-"""``moorage serve``: what it takes; what it does is in ``serving``."""
+"""``moorage serve``: what it takes, and what it prints."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from moorage.left_out import left_out
 
 ConfigFile = Annotated[
     Path | None,
@@ -30,7 +32,17 @@ def serve(
     ] = None,
 ) -> None:
     """Start the registry."""
-    from moorage.cli.serving import serve as run  # noqa: PLC0415 - other commands need not wait for the server's imports
-    from moorage.server.scheduling import usable_processors  # noqa: PLC0415 - as above
+    with left_out("rich"):  # Structlog takes it for tracebacks in colours, and our log has none.
+        import structlog  # noqa: F401, PLC0415 - first of all that import it
+    from moorage.server.scheduling import usable_processors  # noqa: PLC0415 - other commands need not wait for the server's imports
+    from moorage.starting.configuration_file import read_to_serve  # noqa: PLC0415 - as above
+    from moorage.starting.registry_start import start_registry  # noqa: PLC0415 - as above
 
-    raise typer.Exit(run(config, addr=addr, data=data, workers=workers or usable_processors()))
+    loaded = read_to_serve(config, addr=addr, data=data)
+    status = start_registry(
+        loaded,
+        workers=workers or usable_processors(),
+        reread_level=lambda: read_to_serve(config, addr=addr, data=data).config.log.level,
+        say=lambda text: print(text, flush=True),
+    )
+    raise typer.Exit(status)

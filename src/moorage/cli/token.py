@@ -12,6 +12,7 @@ import typer
 from moorage.cli.options import AsJSON
 from moorage.config.durations import format_duration, parse_duration
 from moorage.errors import ConfigurationError, Mistake
+from moorage.left_out import left_out
 
 token_app = typer.Typer(
     help="A small token server, for sites whose rules fit into a file.", no_args_is_help=True, rich_markup_mode=None
@@ -23,17 +24,11 @@ SettingsFile = Annotated[Path, typer.Argument(metavar="SETTINGS", help="The toke
 @token_app.command()
 def serve(settings: SettingsFile) -> None:
     """Start the token server."""
-    from moorage.telemetry import configure, get_log  # noqa: PLC0415 - other commands need not wait
-    from moorage.token_server.serving import TokenServer  # noqa: PLC0415 - as above
-    from moorage.token_server.settings import TokenServerSettings  # noqa: PLC0415 - as above
+    with left_out("rich"):  # Structlog takes it for tracebacks in colours, and our log has none.
+        import structlog  # noqa: F401, PLC0415 - first of all that import it
+    from moorage.starting.token_server_start import start_token_server  # noqa: PLC0415 - other commands need not wait
 
-    found = TokenServerSettings.read(settings)
-    configure(found.log_settings)
-    log, server = get_log("tokens"), TokenServer(found)
-    if server.has_new_keys:
-        log.info("new keys", rootcertbundle=str(server.keys.bundle), jwks=str(server.keys.jwks))
-    scheme = "http" if server.tls is None else "https"
-    server.run(lambda: log.info("listening", url=f"{scheme}://{found.addr}/token"))
+    raise typer.Exit(start_token_server(settings))
 
 
 @token_app.command()

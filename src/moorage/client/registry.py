@@ -11,15 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from moorage.client.credentials import Credentials, NotLoggedIn
 from moorage.client.places import host_of
+from moorage.client.reading import AnswerUnreadable, read_answer
 from moorage.client.tls import tls_in_words, trusting, wants_tls
 from moorage.errors import MoorageError
 
 DEFAULT_REGISTRY = "http://127.0.0.1:5000"
 REGISTRY_VARIABLE = "MOORAGE_REGISTRY"
+
+T = TypeVar("T")
 
 _DEADLINE_S = 120.0
 _CONFLICTS = frozenset({409, 410, 412})
@@ -43,7 +46,20 @@ class Answer:
     """The registry's answer, with the id of the request."""
 
     value: Mapping[str, Any]
+    """As it came, for who hands it on."""
     request_id: str
+
+    def read(self, kind: type[T]) -> T:
+        """Return it as one of the classes of :mod:`moorage.api`.
+
+        Raises:
+            CommandFailed: it is none.
+        """
+        try:
+            return read_answer(kind, self.value)
+        except AnswerUnreadable as exc:
+            msg = f"what the registry answers cannot be read, so it may be of another version than this command: {exc}"
+            raise CommandFailed(msg) from None
 
 
 class Received(NamedTuple):

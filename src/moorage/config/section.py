@@ -34,7 +34,13 @@ class Section(BaseModel):
     later_keys: ClassVar[frozenset[str]] = frozenset()
     """Inherited keys whose feature does not exist yet here, though it does where they come from."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        protected_namespaces=(),
+        defer_build=True,  # The root is built when it is read, and its sections with it: not each of them before, too.
+    )
 
 
 def now(default: Any, description: str, **more: Any) -> Any:  # noqa: ANN401 - as pydantic's Field

@@ -63,7 +63,7 @@ class Documentation:
     query: type[BaseModel] | None = None
     """None: it has no parameters."""
     body: type[BaseModel] | None = None
-    answer: type[BaseModel] | None = None
+    answer: type[object] | None = None
     """None: a JSON object that is not described."""
     has_pages: bool = False
     """True if ``Link`` leads to the next page."""

@@ -7,19 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
-from moorage.metadata.queues import Queue
+from moorage.metadata.words import Queue, Role, Verdict
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 
 SHOWN_LIMIT = 20
 """So many tags or holders an explanation names."""
-
-Role = Literal["layer", "config", "child", "subject", "awaited"]
-"""The part of a thing for its holder; ``awaited``: the holder named it before it was there."""
-
-Verdict = Literal["kept", "goes", "claimed", "unscheduled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,34 +8,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Literal
 
 from moorage.metadata.base import Cause, Page
+from moorage.metadata.words import JournalAction as JournalAction
+from moorage.metadata.words import JournalSubject as JournalSubject
+from moorage.metadata.words import ObstacleReason
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
-
-JournalSubject = Literal["tag", "manifest", "blob", "repository"]
-"""The kinds of things that can be changed, and taken back."""
 
 KINDS: tuple[JournalSubject, ...] = ("tag", "manifest", "blob", "repository")
 
 SHOWN_LIMIT = 100
 """So many changes, conflicts or names an answer shows of a large piece of work; it counts the rest."""
-
-
-class JournalAction(StrEnum):
-    """The action that a row of the journal notes."""
-
-    TAG_CREATE = "tag_create"
-    TAG_MOVE = "tag_move"
-    TAG_DELETE = "tag_delete"
-    MANIFEST_CREATE = "manifest_create"
-    MANIFEST_DELETE = "manifest_delete"
-    MANIFEST_RESTORE = "manifest_restore"
-    BLOB_DELETE = "blob_delete"
-    BLOB_RESTORE = "blob_restore"
-    REPOSITORY_RENAME = "repository_rename"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +139,7 @@ class UndoObstacle:
     repository: str
     kind: JournalSubject
     name: str
-    reason: Literal["changed", "in use", "gone"]
+    reason: ObstacleReason
     message: str
     now: str | None = None
     """Its present state, where that is what stands in the way."""

@@ -7,9 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
-Queue = Literal["blob", "manifest"]
+from moorage.metadata.words import Queue as Queue
 
 QUEUES: Sequence[Queue] = ("manifest", "blob")
 """In the order in which something goes: a manifest first, and its layers after it."""

@@ -1,8 +1,9 @@
 """The supervisor: binds the addresses, keeps the workers running, passes signals on. It serves nothing itself."""
 
 import contextlib
+import dataclasses
+import gc
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -11,17 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moorage.config import Config
-from moorage.config.stores import Store
 from moorage.errors import MoorageError
 from moorage.server import worker
-from moorage.server.address import ListenAddress
+from moorage.server.application import HOUSEKEEPER, MakeApplication, ServerProcess
 from moorage.server.metrics_folder import metrics_folder
 from moorage.server.open_files import raise_open_files
-from moorage.server.tls.tls_contexts import ServerTLS
+from moorage.server.server_settings import ServerSettings
 from moorage.telemetry import LEVELS, configure, get_log, set_level
-from moorage.web.beside import Neighbour
-from moorage.wiring.registry import log_settings
 
 _log = get_log("supervisor")
 
@@ -34,7 +31,7 @@ _QUICK_S = 5.0
 """A worker that ends sooner is restarted ever more slowly."""
 _BACKOFF_LIMIT_S = 30.0
 _STOP_MARGIN_S = 5.0
-"""Seconds that workers get on top of ``http.draintimeout`` before they are killed."""
+"""Seconds that workers get on top of their time to drain before they are killed."""
 
 
 @dataclass(slots=True)
@@ -50,29 +47,21 @@ class _Worker:
 
 @dataclass(slots=True, kw_only=True)
 class Supervisor:
-    """Runs *count* workers of *config* until a signal ends it."""
+    """Runs the processes of an application until a signal ends it."""
 
-    config: Config
-    store: Store
-    count: int
-    tls: ServerTLS | None
-    """HTTPS of the main address, read before the workers are forked; None for plain HTTP."""
-    debug_tls: ServerTLS | None
-    on_ready: Callable[[str], None]
+    settings: ServerSettings
+    make: MakeApplication
+    """Called in every process, after it was forked."""
+    on_ready: Callable[[str], object]
     """Called once, with the address, when every worker answers."""
-    tokens: Neighbour | None = None
-    """As of :attr:`worker.Station.tokens`."""
     reread_level: Callable[[], str] | None = None
     """Reads the configuration once more, for the level of the log; None: there is none to read."""
-    is_shared: bool = True
-    """True if processes share storage: then one process of its own does the housekeeping."""
     _workers: list[_Worker] = field(default_factory=list)
     _listeners: list[socket.socket] = field(default_factory=list)
     _debug_listeners: list[socket.socket] = field(default_factory=list)
     _lifeline: tuple[int, int] = (-1, -1)
     _ready: tuple[int, int] = (-1, -1)
     _stopping: bool = False
-    _secret: bytes = b""
     _metrics: Path | None = None
 
     def run(self) -> int:
@@ -81,16 +70,16 @@ class Supervisor:
         Raises:
             ConfigurationError: the addresses cannot be bound.
         """
-        http = self.config.http
+        settings = self.settings
         raise_open_files()
-        self._listeners = ListenAddress(http.addr, is_unix=http.net == "unix").bind(self.count)
-        if http.debug.addr:
-            self._debug_listeners = ListenAddress(http.debug.addr, key="http.debug.addr").bind(self.count)
-        self._secret = _upload_key(http.secret)
+        self._listeners = settings.address.bind(settings.count)
+        if settings.debug_address is not None:
+            self._debug_listeners = settings.debug_address.bind(settings.count)
         self._lifeline, self._ready = os.pipe(), os.pipe()
         os.set_blocking(self._ready[0], False)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        self._workers = [_Worker(number) for number in range(self.count)]
+        self._workers = [_Worker(number) for number in range(settings.count)]
+        gc.freeze()  # Workers need not look at what is here, and so share the pages that it is on.
         with self._counting():
             for place in self._workers:
                 self._start(place)
@@ -99,8 +88,7 @@ class Supervisor:
     @contextlib.contextmanager
     def _counting(self) -> Iterator[None]:
         """A private folder for metrics while the node runs, if anybody can ask for them."""
-        debug = self.config.http.debug
-        if not (debug.prometheus.enabled and debug.addr):
+        if not self.settings.has_metrics:
             yield
             return
         with contextlib.ExitStack() as stack:
@@ -111,7 +99,7 @@ class Supervisor:
             yield
 
     def _watch(self) -> int:
-        waiting = self.count
+        waiting = self.settings.count
         while True:
             caught = signal.sigtimedwait(_SIGNALS, self._pause(waiting))
             if waiting:
@@ -119,8 +107,8 @@ class Supervisor:
                 if waiting <= 0:
                     waiting = 0
                     self.on_ready(_shown(self._listeners[0]))
-                    if self.is_shared:  # Not before: it has nothing to do with the first answer.
-                        self._workers.append(_Worker(worker.HOUSEKEEPER))
+                    if self.settings.has_keeper:  # Not before: it has nothing to do with the first answer.
+                        self._workers.append(_Worker(HOUSEKEEPER))
             if caught is not None and caught.si_signo in _OTHERS:
                 self._note(signal.Signals(caught.si_signo))
             elif caught is not None and caught.si_signo != signal.SIGCHLD:
@@ -139,10 +127,13 @@ class Supervisor:
             message = "nothing to do: logs go to stdout or stderr, so that there is none to open again"
             _log.info(message, caught=name.name)
             return
-        before: str = self.config.log.level
-        level = before
+        if self.reread_level is None:
+            message = "nothing to do: files are read whenever they change; everything else needs a restart"
+            _log.info(message, caught=name.name)
+            return
+        before = self.settings.log.level
         try:
-            level = before if self.reread_level is None else self.reread_level()
+            level = self.reread_level()
         except MoorageError as exc:
             _log.error("the configuration cannot be read again; nothing has changed", caught=name.name, error=str(exc))
             return
@@ -155,8 +146,7 @@ class Supervisor:
             log_level=level,
         )
         set_level(level)
-        log = self.config.log.model_copy(update={"level": level})
-        self.config = self.config.model_copy(update={"log": log})
+        self.settings = dataclasses.replace(self.settings, log=dataclasses.replace(self.settings.log, level=level))
 
     def _pause(self, waiting: int) -> float:
         if waiting:
@@ -185,21 +175,8 @@ class Supervisor:
             _name_process(number)
             os.close(self._lifeline[1])
             self._close_others(number)
-            configure(log_settings(self.config))
-            station = worker.Station(
-                store=self.store,
-                number=number,
-                listeners=_own(self._listeners, number),
-                debug_listeners=_own(self._debug_listeners, number),
-                tls=self.tls,
-                debug_tls=self.debug_tls,
-                secret=self._secret,
-                lifeline=self._lifeline[0],
-                announce=lambda: _write_byte(self._ready[1]),
-                tokens=self.tokens,
-                metrics=self._metrics,
-            )
-            worker.run(self.config, station)
+            configure(self.settings.log)
+            worker.run(self._setup(number))
         except MoorageError as exc:
             _log.error("the worker cannot start", error=str(exc))
             return _CANNOT_START
@@ -212,6 +189,17 @@ class Supervisor:
             sys.stdout.flush()
             sys.stderr.flush()
         return 0
+
+    def _setup(self, number: int) -> worker.WorkerSetup:
+        return worker.WorkerSetup(
+            settings=self.settings,
+            process=ServerProcess(number=number, metrics=self._metrics),
+            make=self.make,
+            listeners=_own(self._listeners, number),
+            debug_listeners=_own(self._debug_listeners, number),
+            lifeline=self._lifeline[0],
+            announce=lambda: _write_byte(self._ready[1]),
+        )
 
     def _close_others(self, number: int) -> None:
         """Let go of the sockets of other workers: one that is held by nobody refuses, one that is held waits."""
@@ -245,7 +233,7 @@ class Supervisor:
             _log.error("a worker ended; starting another", pid=pid, status=code, delay_s=delay_s)
 
     def _stop(self, name: signal.Signals) -> int:
-        patience_s = self.config.http.draintimeout.total_seconds()
+        patience_s = self.settings.drain_time.total_seconds()
         self._stopping = True
         _log.info("stopping", quit_signal=name.name, http_drain_timeout_s=patience_s)
         for listener in [*self._listeners, *self._debug_listeners]:
@@ -258,9 +246,9 @@ class Supervisor:
                 self._tell(signal.SIGKILL)  # Somebody at a terminal has lost patience.
             self._reap()
         self._tell(signal.SIGKILL)
-        if self.config.http.net == "unix":
+        if self.settings.address.is_unix:
             with contextlib.suppress(OSError):
-                os.unlink(self.config.http.addr)  # noqa: PTH108 - one call
+                os.unlink(self.settings.address.text)  # noqa: PTH108 - one call
         return 0
 
     def _tell(self, name: signal.Signals) -> None:
@@ -270,28 +258,16 @@ class Supervisor:
                     os.kill(place.pid, name)
 
 
-def _upload_key(secret: str) -> bytes:
-    """The key of upload states: the configured one with this boot's, so that a power cut makes all states void.
-
-    A state vouches for bytes that were written and not yet synced, and these may be gone after a power cut.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
-    except OSError:
-        boot = secrets.token_bytes(32)
-    return secret.encode() + b"\0" + boot if secret else secrets.token_bytes(32)
-
-
 def _own(listeners: list[socket.socket], number: int) -> list[socket.socket]:
     """A worker's own socket; a path has one for all."""
-    if not listeners or number == worker.HOUSEKEEPER:
+    if not listeners or number == HOUSEKEEPER:
         return []
     return [listeners[number] if len(listeners) > 1 else listeners[0]]
 
 
 def _name_process(number: int) -> None:
     """Call a process, in the lists of ``ps`` and ``top``, what it is."""
-    name = "moorage-keeper" if number == worker.HOUSEKEEPER else f"moorage-worker{number}"
+    name = "moorage-keeper" if number == HOUSEKEEPER else f"moorage-worker{number}"
     with contextlib.suppress(OSError):  # Not everywhere is Linux.
         Path("/proc/self/comm").write_text(name, encoding="ascii")
 

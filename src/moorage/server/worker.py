@@ -7,29 +7,22 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import uvloop
 from aiohttp import web
 
-from moorage.config import Config
-from moorage.config.stores import Store
 from moorage.errors import BackendError
-from moorage.gc.online.review_loop import ReviewObserver
-from moorage.http.debug import DebugApp
+from moorage.server.application import HOUSEKEEPER, MakeApplication, ServerProcess
 from moorage.server.chores import housekeeping
 from moorage.server.open_files import watch_open_files
 from moorage.server.scheduling import step_back
+from moorage.server.server_settings import ServerSettings
 from moorage.server.tls.tls_contexts import CHECK_S, ServerTLS
 from moorage.telemetry import get_log
-from moorage.web.beside import Beside, Handler, Neighbour
 from moorage.web.connection import ConnectionServer
-from moorage.wiring.collection import row_counts
-from moorage.wiring.guards import token_path
-from moorage.wiring.registry import Registry, build
 
 _log = get_log("worker")
 
@@ -40,7 +33,6 @@ _CUT_S = 0.5
 _GC_THRESHOLD = 50_000
 """A request makes some hundred objects and hardly a cycle: looking for cycles every 700 costs a good part of it."""
 
-HOUSEKEEPER = -1
 _HOUSEKEEPER_NICENESS = 10
 
 _FLUSH_S = 5.0
@@ -48,152 +40,88 @@ _FLUSH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Station:
+class WorkerSetup:
     """Everything that the supervisor gives a worker."""
 
-    store: Store
-
-    number: int
-    """From 0; :data:`HOUSEKEEPER` serves nothing and does what only one process of a node has to do."""
+    settings: ServerSettings
+    process: ServerProcess
+    make: MakeApplication
     listeners: Sequence[socket.socket]
     debug_listeners: Sequence[socket.socket]
-    tls: ServerTLS | None
-    """HTTPS of the main address, as it was when the supervisor started; None for plain HTTP."""
-    debug_tls: ServerTLS | None
-    """The same for the debug address."""
-    secret: bytes
-    """Signs the states of uploads; the same for all."""
     lifeline: int
     """The reading end of a pipe that closes when the supervisor is gone."""
     announce: Callable[[], None]
     """To be called when requests are answered."""
-    tokens: Neighbour | None = None
-    """The token server; None: the registry is none."""
-    metrics: Path | None = None
-    """The folder in which the node's processes count; None: metrics are off."""
+
+    @property
+    def is_first(self) -> bool:
+        """True for the worker that does what only one of them has to do."""
+        return self.process.number == 0
 
 
-def run(config: Config, station: Station) -> None:
+def run(setup: WorkerSetup) -> None:
     """Serve until SIGTERM (drain), SIGINT (stop at once), or the end of the supervisor (drain).
 
     Raises:
         ConfigurationError, StorageUnavailable: it cannot start.
     """
-    work = _keep_house if station.number == HOUSEKEEPER else _serve
+    work = _keep_house if setup.process.number == HOUSEKEEPER else _serve
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work(config, station))
+        runner.run(work(setup))
 
 
-async def _keep_house(config: Config, station: Station) -> None:
+async def _keep_house(setup: WorkerSetup) -> None:
     """Do what is to be done from time to time, in a process of its own: nobody who pulls or pushes waits for it."""
     step_back(_HOUSEKEEPER_NICENESS)
-    stop = _StopSignal(station.lifeline)
-    observer, on_damage = _observers(station)
-    registry = await build(config, station.store, secret=station.secret, observer=observer, on_damage=on_damage)
-    async with housekeeping(config, registry), _kept(station.tokens):
+    stop = _StopSignal(setup.lifeline)
+    application = await setup.make(setup.process)
+    async with housekeeping(application.chores):
         await stop.wait()
-    await _flush_once(registry.metadata.flushes)
-    await registry.close()
+    await _flush_once(application.flushes)
+    await application.close()
 
 
-async def _serve(config: Config, station: Station) -> None:
-    stop = _StopSignal(station.lifeline)
-    observer, on_damage = _observers(station)
-    registry = await build(config, station.store, secret=station.secret, observer=observer, on_damage=on_damage)
-    tls, debug_tls = station.tls, station.debug_tls
+async def _serve(setup: WorkerSetup) -> None:
+    stop, settings = _StopSignal(setup.lifeline), setup.settings
+    application = await setup.make(setup.process)
+    tls, debug_tls = settings.tls, settings.debug_tls
     kept_fresh = [part for part in (tls, debug_tls) if part is not None]
     for part in kept_fresh:
         part.refresh(at_once=True)  # The supervisor may have started long ago.
     async with contextlib.AsyncExitStack() as stack:
-        connections = ConnectionServer(_front(config, registry, station))
-        server = web.ServerRunner(connections, handle_signals=False, shutdown_timeout=_CUT_S)
-        await server.setup()
-        for listener in station.listeners:
-            await web.SockSite(server, listener, ssl_context=_context(tls)).start()
-        debug = web.ServerRunner(
-            ConnectionServer(_debug_app(config, registry, station)),
-            handle_signals=False,
-            shutdown_timeout=_CUT_S,
-        )
-        await debug.setup()
-        for listener in station.debug_listeners:
-            await web.SockSite(debug, listener, ssl_context=_context(debug_tls)).start()
-        stack.push_async_callback(debug.cleanup)
+        connections = ConnectionServer(application.handler)
+        server = await _listening(connections, setup.listeners, tls)
+        if application.debug is not None:
+            debug = await _listening(ConnectionServer(application.debug), setup.debug_listeners, debug_tls)
+            stack.push_async_callback(debug.cleanup)
         stack.push_async_callback(server.cleanup)
-        if station.number == 0 and not registry.storage.is_shared:
-            await stack.enter_async_context(housekeeping(config, registry))
-            await stack.enter_async_context(_kept(station.tokens))
-        if station.number == 0 and tls is not None:
+        if setup.is_first and not settings.has_keeper:
+            await stack.enter_async_context(housekeeping(application.chores))
+        if setup.is_first and tls is not None:
             stack.callback(tls.begin_issuing())
         stack.callback(asyncio.create_task(_refresh(kept_fresh)).cancel)
         stack.callback(asyncio.create_task(watch_open_files()).cancel)
-        flushing = asyncio.create_task(_flush(registry.metadata.flushes))
+        flushing = asyncio.create_task(_flush(application.flushes))
         stack.push_async_callback(_ended, flushing)
         gc.collect()
         gc.freeze()  # What lives as long as the worker need not be looked at again.
         gc.set_threshold(_GC_THRESHOLD)
-        station.announce()
+        setup.announce()
         drains = await stop.wait()
-        await _drain(server, connections, config.http.draintimeout if drains else timedelta(0))
-    await _flush_once(registry.metadata.flushes)
-    await registry.close()
+        await _drain(server, connections, settings.drain_time if drains else timedelta(0))
+    await _flush_once(application.flushes)
+    await application.close()
 
 
-@contextlib.asynccontextmanager
-async def _kept(tokens: Neighbour | None) -> AsyncIterator[None]:
-    """While the keys of tokens, if there are any, are looked after."""
-    if tokens is None:
-        yield
-        return
-    task = asyncio.create_task(tokens.keep())
-    try:
-        yield
-    finally:
-        await _ended(task)
-
-
-def _front(config: Config, registry: Registry, station: Station) -> Handler:
-    """Return the handler of requests: the registry, and with it its own token server if there is one."""
-    if station.tokens is None:
-        return registry.app
-    path = token_path(config)
-    return Beside(registry.app, station.tokens.app(path, registry.app.access_log), path=path)
-
-
-def _observers(station: Station) -> tuple[ReviewObserver | None, Callable[[], None] | None]:
-    """Return the observers that count for metrics, of garbage collection and of damaged blobs; None without metrics."""
-    if station.metrics is None:
-        return None, None
-    from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
-    from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
-    from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
-
-    try:
-        counted = count_in(station.metrics, station.number)
-        return CollectionMetrics(counted), BlobMetrics(counted).met_damage
-    except OSError as exc:
-        _log.error("there is no room to count in: this process is missing in the metrics", error=str(exc))
-        return None, None
-
-
-def _debug_app(config: Config, registry: Registry, station: Station) -> DebugApp:
-    storage, database = registry.storage, registry.metadata.database
-    if station.metrics is None:
-        return DebugApp(storage, database, room=registry.room, damage=registry.damaged.remaining)
-    from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
-
-    counts = config.database.metrics
-    rows = row_counts(database) if database is not None and counts.enabled else None
-    exposition = Exposition(station.metrics, rows=rows, interval=counts.interval)
-    path = config.http.debug.prometheus.path
-    return DebugApp(
-        storage,
-        database,
-        room=registry.room,
-        damage=registry.damaged.remaining,
-        metrics=exposition,
-        metrics_path=path,
-    )
+async def _listening(
+    connections: ConnectionServer, listeners: Sequence[socket.socket], tls: ServerTLS | None
+) -> web.ServerRunner:
+    """Answer by *connections* at *listeners*."""
+    server = web.ServerRunner(connections, handle_signals=False, shutdown_timeout=_CUT_S)
+    await server.setup()
+    for listener in listeners:
+        await web.SockSite(server, listener, ssl_context=_context(tls)).start()
+    return server
 
 
 class _StopSignal:

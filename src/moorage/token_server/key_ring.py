@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 
+from moorage.atomic_writes import write_whole
 from moorage.auth.tokens import LEEWAY_S, SigningKey
-from moorage.server.atomic_writes import write_whole
 
 LIFETIME_LIMIT = timedelta(hours=1)
 """Of a token. An old key is trusted for so long, and for the leeway of two clocks."""

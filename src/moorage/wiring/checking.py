@@ -1,14 +1,14 @@
 """A check, put together."""
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-from moorage.config.sections.database import DatabaseSection
 from moorage.integrity.blobs import BlobCheck, DatabaseJudge
 from moorage.integrity.checking import Part
 from moorage.integrity.confirming import SecondLook
-from moorage.integrity.hashing import Hashing
+from moorage.integrity.hashing import Hashing, HashingPace
 from moorage.integrity.layout_judge import LayoutJudge
 from moorage.integrity.links import LinkCheck
 from moorage.integrity.manifests import ManifestCheck
@@ -17,34 +17,47 @@ from moorage.integrity.repairing import Repairs
 from moorage.metadata.schema import schema_version as schema
 from moorage.metadata.sql.integrity import SqlBlobRecords, SqlBlobRepairs, SqlManifestRecords, SqlManifestRepairs
 from moorage.sql.base import Database
-from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage.base import StorageDriver
+from moorage.wiring.databases import DatabasePlace, opened_database
 
-Where = Path | DatabaseSection
-"""A database: a path is an SQLite file's."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedRegistry:
+    """The two halves of a registry, opened to be compared."""
+
+    storage: StorageDriver
+    database: Database | None
+    """None: the metadata is in link files."""
+    hashing: Hashing
+
+    @property
+    def store(self) -> str:
+        """The kind of the metadata store, as the notes of a check have it."""
+        return "layout" if self.database is None else "database"
+
+    def parts(self, *, verifies: bool, repairs: bool) -> Sequence[Part]:
+        """See :func:`check_parts`."""
+        return check_parts(self.storage, self.database, self.hashing, verifies=verifies, repairs=repairs)
 
 
 @contextlib.asynccontextmanager
-async def open_database(where: Where) -> AsyncIterator[Database]:
-    """The database to check, with the schema that this code needs; a check does not wait for what migrates it.
+async def opened_registry(
+    storage: StorageDriver, place: DatabasePlace | None, pace: HashingPace
+) -> AsyncIterator[CheckedRegistry]:
+    """Open what is to be checked until the block ends; a check does not wait for what migrates the schema.
 
     Raises:
         ConfigurationError: the schema is too old or too new.
-        DatabaseUnavailable: it cannot be reached.
+        DatabaseUnavailable: the database cannot be reached.
     """
-    found: Database
-    if isinstance(where, Path):
-        found = await SqliteDatabase.open(where)
-    else:
-        from moorage.sql.postgres.postgres_database import PostgresDatabase  # noqa: PLC0415 - a check on SQLite need not wait for it
-        from moorage.wiring.postgres import postgres_settings  # noqa: PLC0415 - a check on SQLite need not wait for it
-
-        found = await PostgresDatabase.open(postgres_settings(where).of_primary())
-    try:
-        (await schema.check(found)).refuse()
-        yield found
-    finally:
-        await found.close()
+    async with contextlib.AsyncExitStack() as stack:
+        database = None
+        if place is not None:
+            database = await stack.enter_async_context(opened_database(place, directly=True))
+            (await schema.check(database)).refuse()
+        hashing = Hashing(storage, threads=len(os.sched_getaffinity(0)), pace=pace)
+        stack.callback(hashing.close)
+        yield CheckedRegistry(storage=storage, database=database, hashing=hashing)
 
 
 def check_parts(

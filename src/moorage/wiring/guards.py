@@ -3,19 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moorage.auth.addresses import is_loopback
 from moorage.auth.basic import PasswordGuard
-from moorage.auth.bearer import Realm, TokenGuard
 from moorage.auth.guards import Guard, OpenGuard, SillyGuard
-from moorage.auth.issuer import IssuerKeys, watch_bundle, watch_jwks
 from moorage.auth.passwords import FILE_LIMIT_BYTES, PasswordFile
-from moorage.auth.tokens import ALGORITHMS, Verifier
 from moorage.auth.watched import Watched
 from moorage.config import Config, HtpasswdAuth, NoAuth, SillyAuth, TokenAuth
 from moorage.errors import ConfigurationError, Mistake
 from moorage.pem import said_of_text
 from moorage.permissions import reason_of
+
+if TYPE_CHECKING:
+    from moorage.auth.issuer import IssuerKeys
 
 _REDIRECT_PATH = "/auth/token"
 """Source: GitLab features TOK-011."""
@@ -31,11 +32,7 @@ def guard(config: Config) -> Guard:
         case SillyAuth(realm=realm, service=service):
             return SillyGuard(realm, service)
         case TokenAuth() as auth:
-            verifier = Verifier(
-                issuer=auth.issuer, service=auth.service, algorithms=auth.signingalgorithms or ALGORITHMS
-            )
-            path = token_path(config) if auth.autoredirect else ""
-            return TokenGuard(verifier, _keys(auth), Realm(url=auth.realm, path=path))
+            return _token_guard(auth, token_path(config) if auth.autoredirect else "")
         case HtpasswdAuth() as auth:
             return PasswordGuard(auth.realm, _users(auth).get)
         case NoAuth() | None:
@@ -73,7 +70,17 @@ def concerns(config: Config) -> Iterator[str]:
             )
 
 
-def _keys(auth: TokenAuth) -> IssuerKeys:
+def _token_guard(auth: TokenAuth, path: str) -> Guard:
+    from moorage.auth.bearer import Realm, TokenGuard  # noqa: PLC0415 - a start without tokens need not wait for it
+    from moorage.auth.tokens import ALGORITHMS, Verifier  # noqa: PLC0415 - as above
+
+    verifier = Verifier(issuer=auth.issuer, service=auth.service, algorithms=auth.signingalgorithms or ALGORITHMS)
+    return TokenGuard(verifier, _keys(auth), Realm(url=auth.realm, path=path))
+
+
+def _keys(auth: TokenAuth) -> "IssuerKeys":
+    from moorage.auth.issuer import IssuerKeys, watch_bundle, watch_jwks  # noqa: PLC0415 - as above
+
     with _reading("auth.token.rootcertbundle", auth.rootcertbundle):
         bundle = watch_bundle(Path(auth.rootcertbundle)) if auth.rootcertbundle else None
     with _reading("auth.token.jwks", auth.jwks):

@@ -62,11 +62,6 @@ def postgres_settings(config: DatabaseSection) -> PostgresSettings:
     )
 
 
-async def open_primary(config: DatabaseSection) -> Database:
-    """Open the primary alone."""
-    return await PostgresDatabase.open(postgres_settings(config))
-
-
 async def prepare_postgres(config: DatabaseSection) -> bool:
     """Check the server and the schema, which is not changed; return whether there are images.
 

@@ -35,6 +35,7 @@ from moorage.wiring import apis
 from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
 from moorage.wiring.metadata import Metadata, open_metadata
+from moorage.wiring.purging import purging
 from moorage.wiring.storage import room_for, storage_driver
 
 
@@ -117,7 +118,8 @@ async def build(
         access_log=AccessLog(log_settings(config)),
     )
     collecting = () if database is None else agents(config, database, storage, observer)
-    chores = (*metadata.chores, *collecting)
+    purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
+    chores = (*metadata.chores, *collecting, *purged)
     return Registry(app, storage, uploads, metadata, room=room, damaged=blobs.damaged, chores=chores)
 
 

@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from moorage.cli import check_output, checking
 from moorage.cli.app import app
-from moorage.cli.checking import DIFFERENCES, NO_DIFFERENCES, NOT_DONE, Wanted
+from moorage.cli.checking import DIFFERENCES, NO_DIFFERENCES, NOT_DONE
 from moorage.integrity.findings import Finding, FindingKind, Note, Tally
 from moorage.integrity.progress import CheckProgress, State, new_state, report_of
 from moorage.oci.digests import Digest
+from moorage.starting.check_start import CheckWish
 from moorage.storage import paths
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 
@@ -153,21 +154,21 @@ def test_scripts_get_counts_by_kind_and_the_differences(capsys: pytest.CaptureFi
 
 class TestStatus:
     def test_is_0_where_nothing_is_wrong_also_with_nothing_there(self, config: Path, tmp_path: Path) -> None:
-        assert checking.run(config, None, Wanted(verifies=True)) == NO_DIFFERENCES
+        assert checking.run(config, None, CheckWish(verifies=True), as_json=False) == NO_DIFFERENCES
         (tmp_path / "empty").mkdir()
-        assert checking.run(None, tmp_path / "empty", Wanted()) == NO_DIFFERENCES
+        assert checking.run(None, tmp_path / "empty", CheckWish(), as_json=False) == NO_DIFFERENCES
 
     def test_is_1_with_a_difference_repaired_or_not_and_the_report_has_it(self, config: Path, tmp_path: Path) -> None:
         on_disk(tmp_path / "data", paths.blob(DIGEST), b"a glob")
         report = tmp_path / "report.jsonl"
         for repairs in (False, True):
-            wanted = Wanted(verifies=True, repairs=repairs, report=report)
-            assert checking.run(config, None, wanted) == DIFFERENCES
+            wanted = CheckWish(verifies=True, repairs=repairs, report=report)
+            assert checking.run(config, None, wanted, as_json=False) == DIFFERENCES
             (line,) = report.read_text().splitlines()
             found = json.loads(line)
             assert (found["kind"], found["subject"]) == ("digest-differs", str(DIGEST))
             assert ("repair" in found) is repairs
-        assert checking.run(config, None, Wanted(verifies=True, report=report)) == NO_DIFFERENCES
+        assert checking.run(config, None, CheckWish(verifies=True, report=report), as_json=False) == NO_DIFFERENCES
         assert report.read_text() == ""
 
     def test_is_2_for_a_report_that_is_not_the_one_of_the_check_that_goes_on(
@@ -175,32 +176,32 @@ class TestStatus:
     ) -> None:
         on_disk(tmp_path / "data", paths.blob(DIGEST), b"a glob")
         report, rotated = tmp_path / "report.jsonl", tmp_path / "report.jsonl.1"
-        wanted = Wanted(verifies=True, resumes=True, report=report)
+        wanted = CheckWish(verifies=True, resumes=True, report=report)
         asyncio.run(ended(tmp_path / "data", report, damaged(1)))
         report.rename(rotated)
         report.touch()
         noted = (tmp_path / "data" / paths.CHECK.lstrip("/")).read_bytes()
-        assert checking.run(config, None, wanted) == NOT_DONE
+        assert checking.run(config, None, wanted, as_json=False) == NOT_DONE
         said = capsys.readouterr().err
         assert said.startswith(f"error: {report} does not hold the ")
         assert report.read_bytes() == b""
         assert (tmp_path / "data" / paths.CHECK.lstrip("/")).read_bytes() == noted
         rotated.rename(report)
-        assert checking.run(config, None, wanted) == DIFFERENCES
+        assert checking.run(config, None, wanted, as_json=False) == DIFFERENCES
         assert [json.loads(line)["subject"] for line in report.read_text().splitlines()] == [
             damaged(1).subject,
             str(DIGEST),
         ]
 
     def test_is_2_for_a_folder_that_is_not_there(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert checking.run(None, tmp_path / "nowhere", Wanted()) == NOT_DONE
+        assert checking.run(None, tmp_path / "nowhere", CheckWish(), as_json=False) == NOT_DONE
         assert f"there is no folder {tmp_path / 'nowhere'}" in capsys.readouterr().err
         assert not (tmp_path / "nowhere").exists()
 
     def test_is_2_for_a_report_that_cannot_be_written(
         self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert checking.run(config, None, Wanted(report=tmp_path / "no" / "report")) == NOT_DONE
+        assert checking.run(config, None, CheckWish(report=tmp_path / "no" / "report"), as_json=False) == NOT_DONE
         assert capsys.readouterr().err.startswith("error: ")
 
     @pytest.mark.parametrize(
@@ -214,19 +215,19 @@ class TestStatus:
         self, changes: dict[str, object], message: str, config: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         config.write_text(json.dumps(json.loads(config.read_text()) | changes))
-        assert checking.run(config, None, Wanted()) == NOT_DONE
+        assert checking.run(config, None, CheckWish(), as_json=False) == NOT_DONE
         assert message in capsys.readouterr().err
 
     def test_is_2_for_link_files_where_the_images_are_in_a_database_and_the_other_way_round(
         self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         lock = on_disk(tmp_path / "data", paths.lock_file("database-in-use"), b"")
-        assert checking.run(config, None, Wanted(repairs=True)) == NOT_DONE
+        assert checking.run(config, None, CheckWish(repairs=True), as_json=False) == NOT_DONE
         assert "its images are in a database" in capsys.readouterr().err
         lock.rename(lock.with_name("filesystem-in-use"))
         sqlite = {"database": {"enabled": True, "sqlite": str(tmp_path / "new.db")}}
         config.write_text(json.dumps(json.loads(config.read_text()) | sqlite))
-        assert checking.run(config, None, Wanted(repairs=True)) == NOT_DONE
+        assert checking.run(config, None, CheckWish(repairs=True), as_json=False) == NOT_DONE
         assert "its images are in link files" in capsys.readouterr().err
 
     def test_is_2_for_a_schema_that_is_too_old(
@@ -236,18 +237,18 @@ class TestStatus:
         path.touch()
         sqlite = {"database": {"enabled": True, "sqlite": str(path)}}
         config.write_text(json.dumps(json.loads(config.read_text()) | sqlite))
-        assert checking.run(config, None, Wanted(repairs=True)) == NOT_DONE
+        assert checking.run(config, None, CheckWish(repairs=True), as_json=False) == NOT_DONE
         assert "pending database migrations" in capsys.readouterr().err
 
     def test_is_2_for_a_server_that_does_not_answer(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         nowhere = {"enabled": True, "host": "127.0.0.1", "port": 1, "dbname": "registry", "connecttimeout": "1s"}
         config.write_text(json.dumps(json.loads(config.read_text()) | {"database": nowhere}))
-        assert checking.run(config, None, Wanted()) == NOT_DONE
+        assert checking.run(config, None, CheckWish(), as_json=False) == NOT_DONE
         assert capsys.readouterr().err.startswith("error: ")
 
     def test_is_2_for_a_database_that_is_not_named(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         config.write_text(json.dumps(json.loads(config.read_text()) | {"database": {"enabled": True}}))
-        assert checking.run(config, None, Wanted()) == NOT_DONE
+        assert checking.run(config, None, CheckWish(), as_json=False) == NOT_DONE
         assert "database" in capsys.readouterr().err
 
     def test_is_2_for_an_option_that_says_nothing(self, config: Path) -> None:

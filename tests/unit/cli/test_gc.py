@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from moorage.api.collection_answers import ExplanationsAnswer
 from moorage.cli.gc_words import explained, shown_duration
+from moorage.client.reading import read_answer
 from support.images import image, index, missing_digest, push_image, push_manifest
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
@@ -192,6 +194,14 @@ BLOB: dict[str, Any] = {
     "changed": None,
     "delay_s": 86400.0,
 }
+
+
+def answer(changed: dict[str, Any]) -> ExplanationsAnswer:
+    """An answer about one blob."""
+    found = {"repository": REPOSITORY, "digest": "sha256:0", "found": [{**BLOB, **changed}]}
+    return read_answer(ExplanationsAnswer, found)
+
+
 HERE = "blob of 1.5 KiB, here since 2026-11-20 08:00 UTC"
 GOES = "goes at 2026-11-26 15:04 UTC (in 23 h 4 min): nothing needs it"
 BECAUSE = "under review because a manifest that had it as a layer went"
@@ -260,7 +270,7 @@ BECAUSE = "under review because a manifest that had it as a layer went"
     ],
 )
 def test_an_explanation_is_told_in_sentences(changed: dict[str, Any], lines: list[str]) -> None:
-    assert explained({"found": [{**BLOB, **changed}]}, NOW) == lines
+    assert explained(answer(changed), NOW) == lines
 
 
 @pytest.mark.parametrize(
@@ -273,7 +283,7 @@ def test_an_explanation_is_told_in_sentences(changed: dict[str, Any], lines: lis
 )
 def test_every_role_has_its_words(role: str, sentence: str) -> None:
     holder = {"digest": "sha256:1", "role": role, "tag": None, "deleted": False, "goes_at": None}
-    assert sentence in explained({"found": [{**BLOB, "verdict": "kept", "held_by": [holder]}]}, NOW)
+    assert sentence in explained(answer({"verdict": "kept", "held_by": [holder]}), NOW)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from moorage.auth.keys import import_key
-from moorage.cli.foreseeing import said_by_a_start
 from moorage.config import load
 from moorage.errors import ConfigurationError
+from moorage.starting.foreseeing import said_by_a_start
 from support.authority import Authority
 from support.tokens import certificate, pem, rsa_key
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from moorage.cli.foreseeing import open_files
 from moorage.config import Config, load
 from moorage.errors import ConfigurationError
+from moorage.starting.foreseeing import open_files
 from moorage.telemetry import configure, get_log
 from moorage.web.access_log import AccessLog
 from moorage.wiring.guards import guard

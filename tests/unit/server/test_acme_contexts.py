@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from moorage.atomic_writes import write_whole
 from moorage.config.sections.http import LetsEncrypt
-from moorage.server.atomic_writes import write_whole
 from moorage.server.tls.acme_contexts import IssuedTLS
 from moorage.server.tls.acme_files import IssuedFiles
 from moorage.server.tls.acme_renewal import Issuing, is_due

@@ -7,8 +7,8 @@ import pytest
 
 from moorage.errors import ConfigurationError, Mistake
 from moorage.token_server.explaining import explain_all
-from moorage.token_server.serving import TokenServer
 from moorage.token_server.settings import TokenServerSettings
+from moorage.wiring.token_server import TokenServer
 from unit.auth.test_passwords import hashed
 
 RULES = b"rules:\n- users: [ada]\n  repositories: ['app']\n  actions: [pull]\n"

@@ -3,13 +3,25 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from moorage.api.collection_answers import (
+    ChangeAnswer,
+    CollectionRan,
+    CollectionStatus,
+    ExplanationAnswer,
+    ExplanationsAnswer,
+    FreedWithin,
+    HolderAnswer,
+    Past,
+    QueueAnswer,
+    QueueDone,
+    ReviewAnswer,
+)
 from moorage.gc.online.gc_administration import Done, QueueStatus, RequestedRun
-from moorage.http.moorage_v1.answers import Shown
 from moorage.http.moorage_v1.requests import Asked, DigestText, RepositoryText
-from moorage.metadata.explanations import Explanation, Role, Verdict
-from moorage.metadata.queues import Queue
+from moorage.metadata.explanations import Explanation
+from moorage.metadata.queues import Queue, ReviewRate
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 
@@ -30,134 +42,6 @@ class CollectionRun(Asked):
         "What was pushed lately keeps its delay. A push under way that leaves out an old layer, as the registry said "
         "that it has it, may be refused and has to be repeated.",
     )
-
-
-class Past(BaseModel):
-    """Results of reviews, on all nodes together."""
-
-    since: Shown
-    hours: float = Field(description="How long that is; a number here by this is how fast it goes.")
-    reviewed: int
-    removed: int
-    removed_bytes: int
-    failed: int
-
-
-class FreedWithin(BaseModel):
-    """The space that will have been given back after some time, if nothing changes."""
-
-    within_s: int = Field(description="Seconds from now; 0: what is due.")
-    blobs: int
-    size_bytes: int
-
-
-class QueueAnswer(BaseModel):
-    """One review queue."""
-
-    collects: bool = Field(description="Whether the node that answers collects from it.")
-    waiting: int = Field(description="How many reviews are in it, due or not.")
-    due: int
-    due_since: Shown | None = Field(description="Since when the longest waiting is due; null: none is due.")
-    next_at: Shown | None = Field(description="When the next one will be due; null: there is none that is not due.")
-    claimed: int = Field(description="How many are being worked on.")
-    failed: int = Field(description="How many were tried without success, and will be tried again.")
-    error: str | None = Field(description="Why, for the one that failed most often.")
-    past: list[Past] = Field(description="In this hour and the one before it; in the last 24 hours.")
-    frees: list[FreedWithin] = Field(
-        description="What reviews of this queue will give back; each contains those before it. The layers of a "
-        "manifest go one review delay after it, and are counted with the manifest."
-    )
-    frees_at_least: bool = Field(description="Whether only the next 20,000 were looked at, so that it may be more.")
-
-
-class CollectionStatus(BaseModel):
-    """The state of garbage collection."""
-
-    manifests: QueueAnswer
-    blobs: QueueAnswer
-
-
-class QueueDone(BaseModel):
-    """The work that was done on one review queue."""
-
-    reviewed: int
-    needed: int = Field(description="How many stay.")
-    removed: int
-    removed_bytes: int
-    failed: int = Field(description="How many could not be removed, and will be tried again.")
-    busy: int = Field(description="How many somebody else held; they are looked at again within seconds.")
-    left: int = Field(description="How many are due now: ask again.")
-
-
-class CollectionRan(BaseModel):
-    """The result of a run."""
-
-    manifests: QueueDone | None = Field(description="Null: this node does not collect manifests.")
-    blobs: QueueDone | None = Field(description="Null: this node does not collect blobs.")
-    hurried: int = Field(description="How many did not have to wait, with `give_up_undo`.")
-
-
-class HolderAnswer(BaseModel):
-    """A manifest of the repository that something hangs on."""
-
-    digest: str
-    role: Role = Field(
-        description="What it is for that manifest; `awaited`: it was named by it when it was not there yet."
-    )
-    tag: str | None = Field(description="One of that manifest's tags.")
-    deleted: bool
-    goes_at: Shown | None = Field(description="When that manifest goes itself; null: it does not.")
-
-
-class ReviewAnswer(BaseModel):
-    """The review that is to come."""
-
-    event: str = Field(description="What it is because of.")
-    due_at: Shown
-    failed: int = Field(description="How many attempts failed.")
-    error: str | None = Field(description="Why the last one failed.")
-    claimed_until: Shown | None = Field(description="Somebody is at it, and has until then; null: nobody is.")
-
-
-class ChangeAnswer(BaseModel):
-    """The last change by which it lost a tag or was deleted."""
-
-    action: str
-    tag: str | None
-    at: Shown
-    actor: str
-    request_id: str
-
-
-class ExplanationAnswer(BaseModel):
-    """All that is known of a manifest, or of a blob."""
-
-    kind: Queue
-    verdict: Verdict = Field(
-        description="`kept`: something needs it. `goes`: nothing does, and the review that finds so is to come. "
-        "`claimed`: that review is going on. `unscheduled`: nothing needs it, and no review is to come."
-    )
-    goes_at: Shown | None = Field(description="When it can go; null: it does not.")
-    collected: bool = Field(description="Whether the node that answers collects such things.")
-    size_bytes: int
-    created_at: Shown
-    deleted_at: Shown | None = Field(description="Nobody can see it here since then; null: it is to be seen.")
-    missing_since: Shown | None = Field(description="Its bytes were found missing or damaged then; null: never.")
-    tags: list[str]
-    held_by: list[HolderAnswer]
-    more: bool = Field(description="Whether there are more tags or holders than these.")
-    needed_elsewhere: bool = Field(description="Whether a manifest of another repository needs it.")
-    review: ReviewAnswer | None = Field(description="Null: none is to come.")
-    changed: ChangeAnswer | None = Field(description="Null: none that is known.")
-    delay_s: float = Field(description="How long what it needs is kept after it.")
-
-
-class ExplanationsAnswer(BaseModel):
-    """All that is known of a digest: as a manifest, as a blob, or as both."""
-
-    repository: str
-    digest: str
-    found: list[ExplanationAnswer]
 
 
 def status(found: Mapping[Queue, QueueStatus]) -> CollectionStatus:
@@ -194,7 +78,7 @@ def _queue(found: QueueStatus) -> QueueAnswer:
         claimed=state.claimed,
         failed=state.failed,
         error=state.error,
-        past=[Past.model_validate(past, from_attributes=True) for past in found.past],
+        past=[_past(past) for past in found.past],
         frees=[
             FreedWithin(within_s=_whole_seconds(freed.within), blobs=freed.blobs, size_bytes=freed.size_bytes)
             for freed in found.forecast.within
@@ -204,7 +88,28 @@ def _queue(found: QueueStatus) -> QueueAnswer:
 
 
 def _done(done: Done | None) -> QueueDone | None:
-    return None if done is None else QueueDone.model_validate(done, from_attributes=True)
+    if done is None:
+        return None
+    return QueueDone(
+        reviewed=done.reviewed,
+        needed=done.needed,
+        removed=done.removed,
+        removed_bytes=done.removed_bytes,
+        failed=done.failed,
+        busy=done.busy,
+        left=done.left,
+    )
+
+
+def _past(rate: ReviewRate) -> Past:
+    return Past(
+        since=rate.since,
+        hours=rate.hours,
+        reviewed=rate.reviewed,
+        removed=rate.removed,
+        removed_bytes=rate.removed_bytes,
+        failed=rate.failed,
+    )
 
 
 def _explanation(found: Explanation, *, is_collected: bool) -> ExplanationAnswer:

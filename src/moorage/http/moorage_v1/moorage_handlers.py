@@ -8,8 +8,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pydantic import BaseModel
-
+from moorage.api.history_answers import HistoryPage
 from moorage.auth.access import Access, Action
 from moorage.auth.guards import Guard
 from moorage.core.history import History, Selection
@@ -286,12 +285,12 @@ def _check_size(size_bytes: int) -> None:
 
 
 def _page(call: Call, page: Page[JournalEntry]) -> Response:
-    response = _answer(answers.HistoryPage(entries=[answers.entry(found) for found in page.items]))
+    response = _answer(HistoryPage(entries=[answers.entry(found) for found in page.items]))
     if page.more:
         kept = [(name, values[0]) for name, values in call.query.values.items() if name != "last"]
         response.headers["Link"] = next_link(call.path, [*kept, ("last", str(page.items[-1].id))])
     return response
 
 
-def _answer(model: BaseModel) -> Response:
-    return Response(200, dict(_JSON), model.model_dump_json().encode())
+def _answer(answer: object) -> Response:
+    return Response(200, dict(_JSON), answers.to_json(answer))

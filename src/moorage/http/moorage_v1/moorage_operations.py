@@ -1,17 +1,19 @@
 """The table of operations of our own API, ``/moorage/v1/``: all paths are fixed, and what is meant is in the query.
 
-A new one is a row here, with its models beside it or in ``answers.py`` and ``requests.py``, and its handler.
+A new one is a row here, with its models beside it or in ``moorage.api`` and ``requests.py``, and its handler.
 Source: ADR 0012, ADR 0042.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from moorage import __version__, errors
+from moorage.api import collection_answers as reviews
+from moorage.api import history_answers as past
 from moorage.auth.access import Access, Action
 from moorage.errors import RouteUnknown
 from moorage.http import rights
 from moorage.http.call import Call
-from moorage.http.moorage_v1 import answers
 from moorage.http.moorage_v1 import collection_models as collection
 from moorage.http.moorage_v1 import requests as asked
 from moorage.http.moorage_v1.moorage_routes import matcher
@@ -64,7 +66,7 @@ SHOW_HISTORY = Operation(
         "by which request, and whether what it took away can come back.",
         access="pull on the repository",
         query=asked.HistoryQuery,
-        answer=answers.HistoryPage,
+        answer=past.HistoryPage,
         refusals=(errors.NameUnknown, errors.TagInvalid),
         has_pages=True,
     ),
@@ -81,7 +83,7 @@ SHOW_REQUEST = Operation(
         description="The same entries, of all repositories that the request changed something in.",
         access="pull on every repository that the request changed",
         query=asked.RequestQuery,
-        answer=answers.HistoryPage,
+        answer=past.HistoryPage,
         refusals=(errors.RequestUnknown,),
         has_pages=True,
     ),
@@ -98,7 +100,7 @@ SHOW_TAG = Operation(
         description="The digest to pull, and whether its manifest is still there or can come back.",
         access="pull on the repository",
         query=asked.TagQuery,
-        answer=answers.TagState,
+        answer=past.TagState,
         refusals=(errors.NameUnknown, errors.TagInvalid),
     ),
 )
@@ -115,7 +117,7 @@ UNDO_TAG = Operation(
         access="push and delete on the repository",
         query=asked.TagUndoQuery,
         body=asked.TagUndo,
-        answer=answers.Undone,
+        answer=past.Undone,
         refusals=(errors.NameUnknown, errors.ManifestUnknown, *_DIGEST, *_UNDO),
     ),
 )
@@ -133,7 +135,7 @@ UNDO_REQUEST = Operation(
         "rename itself would need",
         query=asked.RequestUndoQuery,
         body=asked.RequestUndo,
-        answer=answers.Undone,
+        answer=past.Undone,
         refusals=(errors.RequestUnknown, errors.AlreadyUndone, *_UNDO),
     ),
 )
@@ -151,7 +153,7 @@ DELETE_TAGS = Operation(
         access="delete on the repository",
         query=asked.TagsDeleteQuery,
         body=asked.TagsDelete,
-        answer=answers.TagsDeleted,
+        answer=past.TagsDeleted,
         refusals=(errors.NameUnknown, errors.TagInvalid, errors.PatternRefused, *_BODY),
     ),
 )
@@ -167,7 +169,7 @@ SHOW_COLLECTION = Operation(
         description="Both review queues: how much waits, how fast it goes, what failed, and how much will be given "
         "back by when. It reads the queues, so it is not for asking every second: metrics are.",
         access=_ALL,
-        answer=collection.CollectionStatus,
+        answer=reviews.CollectionStatus,
     ),
 )
 
@@ -182,7 +184,7 @@ RUN_COLLECTION = Operation(
         "nothing is left. The node's own collector goes on beside it.",
         access=_ALL,
         body=collection.CollectionRun,
-        answer=collection.CollectionRan,
+        answer=reviews.CollectionRan,
         refusals=_BODY,
     ),
 )
@@ -199,7 +201,7 @@ EXPLAIN_COLLECTION = Operation(
         "does, or since when nothing does and when it goes.",
         access="pull on the repository",
         query=collection.ExplainQuery,
-        answer=collection.ExplanationsAnswer,
+        answer=reviews.ExplanationsAnswer,
         refusals=(errors.NameUnknown, errors.ManifestUnknown, errors.DigestInvalid),
     ),
 )
@@ -223,12 +225,14 @@ def moorage_api(
     handlers: Mapping[Operation, Handler], *, prefix: str, operations: Sequence[Operation] = OPERATIONS
 ) -> Api:
     """Make the API of its handlers, without that of its description; *prefix* is ``http.prefix``."""
-    described = document(operations, version=__version__, prefix=prefix)
+    made: list[bytes] = []
 
     async def openapi(call: Call) -> Response:
         """The description of this API."""
         asked.parse_query(asked.NoQuery, call.query)
-        return Response(200, {"Content-Type": "application/json"}, described)
+        if not made:  # For the first who asks, beside the loop: hardly anybody does.
+            made.append(await asyncio.to_thread(document, operations, version=__version__, prefix=prefix))
+        return Response(200, {"Content-Type": "application/json"}, made[0])
 
     return Api(matcher(operations), operations, {OPENAPI: openapi, **handlers})
 

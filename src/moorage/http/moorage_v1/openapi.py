@@ -7,8 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, TypeAdapter
 
 from moorage import errors
 from moorage.http.operations import Documentation, Operation
@@ -141,14 +140,14 @@ def _parameters(model: type[BaseModel] | None) -> list[JSON]:
 def _schemas(described: Sequence[Documentation]) -> Mapping[str, object]:
     bodies = {operation.body for operation in described if operation.body is not None}
     outputs = {operation.answer for operation in described if operation.answer is not None}
-    wanted: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
-        *((model, "validation") for model in sorted(bodies, key=lambda model: model.__name__)),
-        *((model, "serialization") for model in sorted(outputs, key=lambda model: model.__name__)),
+    wanted: list[tuple[str, Literal["validation", "serialization"], TypeAdapter[Any]]] = [
+        *((model.__name__, "validation", TypeAdapter(model)) for model in sorted(bodies, key=_name)),
+        *((model.__name__, "serialization", TypeAdapter(model)) for model in sorted(outputs, key=_name)),
     ]
-    _, found = models_json_schema(wanted, ref_template=_path("{model}"))
+    _, found = TypeAdapter.json_schemas(wanted, ref_template=_path("{model}"))
     schemas: Mapping[str, JSON] = _tidy(found["$defs"])
     # pydantic also describes the classes that a string is read into.
-    text, roots = json.dumps(schemas), {model.__name__ for model, _ in wanted}
+    text, roots = json.dumps(schemas), {name for name, *_ in wanted}
     return {name: schema for name, schema in schemas.items() if name in roots or f'"{_path(name)}"' in text}
 
 
@@ -165,7 +164,11 @@ def _tidy(value: Any) -> Any:  # noqa: ANN401 - a part of a JSON document
     }
 
 
-def _reference(model: type[BaseModel]) -> JSON:
+def _name(model: type[object]) -> str:
+    return model.__name__
+
+
+def _reference(model: type[object]) -> JSON:
     return {"$ref": _path(model.__name__)}
 
 

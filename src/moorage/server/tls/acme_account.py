@@ -20,7 +20,7 @@ from josepy.jwa import ES256, ES384, RS256, JWASignature
 from josepy.jwk import JWK, JWKEC, JWKRSA
 
 from moorage import __version__
-from moorage.server.atomic_writes import write_whole
+from moorage.atomic_writes import write_whole
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 

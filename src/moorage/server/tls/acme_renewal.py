@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 from josepy import errors as jose_errors
 
+from moorage.atomic_writes import write_whole
 from moorage.config.sections.http import LetsEncrypt
 from moorage.errors import ConfigurationError
-from moorage.server.atomic_writes import write_whole
 from moorage.server.tls.acme_account import TLSALPN01, Account, NotIssued, open_account
 from moorage.server.tls.acme_files import IssuedFiles
 from moorage.server.tls.certificates import read_pair

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from moorage.cli.announcing import announced
 from moorage.config import defaults
 from moorage.errors import ConfigurationError
+from moorage.starting.announcing import announced
 from moorage.storage import paths
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.presence import Activity, Announcement

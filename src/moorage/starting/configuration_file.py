@@ -1,9 +1,10 @@
 """Finding and reading the configuration file."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from moorage.config import Loaded, load, load_defaults
+from moorage.config import Config, FilesystemSection, Loaded, load, load_defaults
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 
@@ -53,6 +54,26 @@ def read_or_defaults(config: Path | None, *, data: Path | None = None, addr: str
     replaced = {name for name, value in ((_ROOT, data), (_ADDR, addr)) if value is not None}
     environ = {name: value for name, value in os.environ.items() if name.upper() not in replaced}
     return _usable(load_defaults(str((data or DEFAULT_DATA).absolute()), addr or DEFAULT_ADDR, environ))
+
+
+def read_to_serve(path: Path | None, *, data: Path | None = None, addr: str | None = None) -> Loaded:
+    """Like :func:`read_or_defaults`, and let *data* and *addr* go before what a file says.
+
+    Raises:
+        ConfigurationError: it cannot be read or used.
+    """
+    loaded = read_or_defaults(path, data=data, addr=addr)
+    return loaded if find(path) is None else replace(loaded, config=_overridden(loaded.config, addr, data))
+
+
+def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:
+    if addr is not None:
+        config = config.model_copy(update={"http": config.http.model_copy(update={"addr": addr})})
+    driver = config.storage.driver
+    if data is not None and isinstance(driver, FilesystemSection):
+        driver = driver.model_copy(update={"rootdirectory": str(data.absolute())})
+        config = config.model_copy(update={"storage": config.storage.model_copy(update={"driver": driver})})
+    return config
 
 
 def _usable(loaded: Loaded) -> Loaded:

@@ -1,4 +1,4 @@
-"""Before a database is used: the right server, the right schema, whether it holds images; and after its last use."""
+"""Preparation of a database before its use: server, schema and images; and what is left of it after its last use."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,11 +8,7 @@ from moorage.config.stores import DatabaseStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.metadata.database_half import DatabaseHalf
 from moorage.metadata.schema.schema_version import migrate_sqlite
-from moorage.metadata.sql.identity import half_of
-from moorage.metadata.sql.images import has_images
-from moorage.sql.base import Database
-from moorage.sql.sqlite.sqlite_database import SqliteDatabase
-from moorage.sql.sqlite.write_ahead import bring_in
+from moorage.wiring.databases import bring_in, half_of, has_images, opened_database
 
 
 async def prepare(config: DatabaseSection, store: DatabaseStore) -> bool:
@@ -39,11 +35,8 @@ async def _prepare_sqlite(store: SqliteStore) -> bool:
         message = f"there is no folder {store.path.parent}; make it, or name a file elsewhere"
         raise ConfigurationError([Mistake("database.sqlite", message)])
     migrate_sqlite(store.path)
-    database = await SqliteDatabase.open(store.path)
-    try:
+    async with opened_database(store.path) as database:
         return await has_images(database)
-    finally:
-        await database.close()
 
 
 async def inspect(config: DatabaseSection, store: DatabaseStore) -> DatabaseHalf:
@@ -52,17 +45,10 @@ async def inspect(config: DatabaseSection, store: DatabaseStore) -> DatabaseHalf
     Raises:
         ConfigurationError: it cannot be asked.
     """
+    place = store.path if isinstance(store, SqliteStore) else config
     try:
-        if isinstance(store, SqliteStore):
-            database: Database = await SqliteDatabase.open(store.path)
-        else:
-            from moorage.wiring.postgres import open_primary  # noqa: PLC0415 - as above
-
-            database = await open_primary(config)
-        try:
+        async with opened_database(place) as database:
             return await half_of(database)
-        finally:
-            await database.close()
     except BackendError as exc:
         raise ConfigurationError([Mistake("database", f"cannot be asked which it is: {exc}")]) from exc
 

@@ -8,8 +8,8 @@ from moorage.config import Config, TokenAuth
 from moorage.errors import ConfigurationError, Mistake
 
 if TYPE_CHECKING:
-    from moorage.token_server.serving import TokenServer
     from moorage.token_server.settings import TokenServerSettings
+    from moorage.wiring.token_server import TokenServer
 
 _KEY = "auth.token.server"
 
@@ -23,8 +23,8 @@ def open_tokens(config: Config) -> "TokenServer | None":
     auth = config.auth
     if not isinstance(auth, TokenAuth) or not auth.server:
         return None
-    from moorage.token_server.serving import TokenServer  # noqa: PLC0415 - a start without it need not wait for it
     from moorage.token_server.settings import TokenServerSettings  # noqa: PLC0415 - as above
+    from moorage.wiring.token_server import TokenServer  # noqa: PLC0415 - a start without it need not wait for it
 
     try:
         settings = TokenServerSettings.read(Path(auth.server))

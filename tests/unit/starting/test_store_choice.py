@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from moorage.cli.choosing import Choosing, choose
 from moorage.config import defaults, load
 from moorage.config.sections.database import DatabaseSection
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
@@ -20,12 +19,13 @@ from moorage.metadata.sql.links import SqlLinks
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
+from moorage.starting.database_preparing import inspect, prepare
+from moorage.starting.store_choice import Choosing, choose
 from moorage.storage import locks, paths
 from moorage.storage.base import Stat, StorageDriver
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.locks import FilesystemClaim, Lock, Locks
 from moorage.storage.memory import MemoryDriver
-from moorage.wiring.starting import inspect, prepare
 
 LINK = "/docker/registry/v2/repositories/group/app/_manifests/tags/1/current/link"
 BLOB = f"/docker/registry/v2/blobs/sha256/00/{'0' * 64}/data"

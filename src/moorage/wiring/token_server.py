@@ -1,33 +1,30 @@
-"""``moorage token serve``: the files are read, and one process serves until it is told to stop."""
+"""The token server, put together: its files are read, and it is an application that a server's processes run."""
 
 import asyncio
-import signal
-import socket
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
-
-import uvloop
-from aiohttp import web
 
 from moorage.auth.basic import PasswordGuard
 from moorage.auth.watched import Watched
 from moorage.errors import ConfigurationError, Mistake
 from moorage.server.address import ListenAddress
+from moorage.server.application import Application, ServerProcess
+from moorage.server.server_settings import ServerSettings
 from moorage.server.tls.tls_contexts import CHECK_S, FileTLS, Terms
-from moorage.telemetry import get_log
+from moorage.telemetry import LogSettings, get_log
 from moorage.token_server.app import PATHS, TokenApp
 from moorage.token_server.files import open_rules, open_users, reading
 from moorage.token_server.issuing import TokenIssuer
 from moorage.token_server.key_ring import FILE_LIMIT_BYTES, KeyFolder, KeyRing
 from moorage.token_server.settings import TokenServerSettings
 from moorage.web.access_log import AccessLog
-from moorage.web.connection import ConnectionServer
 
 _TIDY_S = 3600.0
-_DRAIN_S = 5.0
+_DRAIN_TIME = timedelta(seconds=5)
 _CONCERNS = 20
 
 T = TypeVar("T")
@@ -92,38 +89,20 @@ class TokenServer:
         for concern in islice(now[0].concerns(now[1].hashes), _CONCERNS):
             _log.warning(concern)
 
-    def run(self, on_ready: Callable[[], object]) -> None:
-        """Serve until SIGTERM or SIGINT; *on_ready* is called when requests are answered.
-
-        Raises:
-            ConfigurationError: the address cannot be used.
-        """
-        listener = _bound(self._settings.addr)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve(listener, on_ready))
-
-    async def _serve(self, listener: socket.socket, on_ready: Callable[[], object]) -> None:
+    async def application(self, process: ServerProcess) -> Application:
+        """Make the application of one process of a server that does nothing else."""
+        del process
         app = self.app("", AccessLog(self._settings.log_settings))
-        server = web.ServerRunner(ConnectionServer(app), handle_signals=False, shutdown_timeout=_DRAIN_S)
-        await server.setup()
-        context = None if self.tls is None else self.tls.context
-        await web.SockSite(server, listener, ssl_context=context).start()
-        stop = asyncio.Event()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, stop.set)
-        chores = [asyncio.create_task(chore()) for chore in (self._refresh, self.keep)]
-        on_ready()
-        await stop.wait()
-        for chore in chores:
-            chore.cancel()
-        await asyncio.wait(chores)
-        await server.cleanup()
-        app.close()
 
-    async def _refresh(self) -> None:
-        while self.tls is not None:
-            await asyncio.sleep(CHECK_S)
-            self.tls.refresh()
+        async def close() -> None:
+            app.close()
+
+        return Application(handler=app, chores=(self.keep,), close=close)
+
+    def server_settings(self, log: LogSettings) -> ServerSettings:
+        """Return the settings of that server: one process serves."""
+        address = ListenAddress(self._settings.addr, key="addr")
+        return ServerSettings(address=address, tls=self.tls, drain_time=_DRAIN_TIME, log=log)
 
     async def _look(self) -> None:
         while True:
@@ -157,10 +136,3 @@ class TokenServer:
         except ConfigurationError as exc:
             self._mistakes += exc.mistakes
         return None
-
-
-def _bound(addr: str) -> socket.socket:
-    try:
-        return ListenAddress(addr).bind(1)[0]
-    except ConfigurationError as exc:
-        raise ConfigurationError([Mistake("addr", mistake.message) for mistake in exc.mistakes]) from exc

@@ -1,0 +1,74 @@
+"""Choice of the database that a configuration, or a storage, is about."""
+
+import os
+from pathlib import Path
+
+from moorage.config import Config
+from moorage.config.sections.database import DatabaseSection
+from moorage.errors import ConfigurationError, Mistake
+from moorage.metadata.schema.chains import refused
+from moorage.metadata.schema.migrator import Where
+from moorage.starting.configuration_file import find, read_or_defaults
+from moorage.storage import locks
+from moorage.storage.base import StorageDriver
+from moorage.wiring.databases import DatabasePlace
+from moorage.wiring.postgres import postgres_settings
+
+_VARIABLES = "REGISTRY_DATABASE_"
+
+
+def named_database(section: DatabaseSection) -> DatabasePlace | None:
+    """Return the database that *section* names; None: it names none."""
+    if section.sqlite:
+        return Path(section.sqlite).absolute()
+    return section if section.host or section.dbname else None
+
+
+async def database_beside(config: Config, storage: StorageDriver) -> DatabasePlace | None:
+    """Return the database that the registry on *storage* uses; None: its metadata is in link files.
+
+    Raises:
+        ConfigurationError: storage says that it is elsewhere, so that all would look different.
+    """
+    found, section = await locks.read(storage), config.database
+    if section.enabled is False or (section.enabled == "prefer" and found.filesystem):
+        if found.database:
+            message = "storage says that its images are in a database; name it, or nothing can be compared"
+            raise ConfigurationError([Mistake("database.enabled", message)])
+        return None
+    if found.filesystem:
+        message = "storage says that its images are in link files; set database.enabled: false to check them"
+        raise ConfigurationError([Mistake("database.enabled", message)])
+    place = named_database(section)
+    if place is None:
+        message = "it names no database: sqlite names a file, host and dbname one of a PostgreSQL server"
+        raise ConfigurationError([Mistake("database", message)])
+    if isinstance(place, Path) and not place.exists():
+        if section.enabled == "prefer" and not found.database:
+            return None
+        message = f"there is no {place}"
+        raise ConfigurationError([Mistake("database.sqlite", message)])
+    return place
+
+
+def database_to_migrate(path: Path | None, data: Path | None) -> Where:
+    """Return the database that the configuration in *path* names; without one, that of a registry in *data*.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    is_named = any(name.upper().startswith(_VARIABLES) for name in os.environ)
+    if find(path) is None and data is None and not is_named:
+        msg = (
+            "configuration path unspecified: give it as an argument or in REGISTRY_CONFIGURATION_PATH; --data DIR is "
+            "for the database of a registry that was started without a configuration"
+        )
+        raise refused(msg)
+    if find(path) is not None and data is not None:
+        msg = "--data is for use without a configuration: there, database.sqlite names the file"
+        raise refused(msg)
+    place = named_database(read_or_defaults(path, data=data).config.database)
+    if place is None:
+        msg = "the configuration names no database: there is nothing to migrate"
+        raise refused(msg)
+    return place if isinstance(place, Path) else postgres_settings(place)

@@ -1,0 +1,49 @@
+"""Runs of offline garbage collection, on the storage that a configuration names."""
+
+import asyncio
+from pathlib import Path
+
+from moorage.config import Config, FilesystemSection
+from moorage.gc.offline.offline_collection import CollectionRefused, collect_offline
+from moorage.gc.offline.offline_run import CollectionReports, OfflineOptions, Totals
+from moorage.telemetry import get_log
+from moorage.wiring.storage import storage_driver
+
+_log = get_log("garbagecollect")
+
+
+def see_that_it_has_link_files(config: Config) -> None:
+    """Refuse a registry whose metadata is in a database.
+
+    Raises:
+        CollectionRefused: it is.
+    """
+    if config.database.enabled is True:
+        msg = (
+            "the garbage-collect command is not compatible with database metadata, please use online garbage "
+            "collection instead"
+        )
+        raise CollectionRefused(msg)
+
+
+def collect_garbage(config: Config, options: OfflineOptions, reports: CollectionReports) -> Totals:
+    """Collect garbage while no registry takes pushes, and return what was done.
+
+    Raises:
+        CollectionRefused: it would not be safe.
+        StorageFull, StorageUnavailable, NotesFull: storage, or the disk of the temporary file, failed.
+    """
+    see_that_it_has_link_files(config)
+    driver = config.storage.driver
+    if isinstance(driver, FilesystemSection) and not Path(driver.rootdirectory).is_dir():
+        _log.warning("skipping garbage collection: there is no such folder", path=driver.rootdirectory)
+        return Totals()
+
+    async def main() -> Totals:
+        storage = storage_driver(config)
+        try:
+            return await collect_offline(storage, options, reports)
+        finally:
+            await storage.close()
+
+    return asyncio.run(main())

@@ -1,0 +1,77 @@
+"""Start of the registry: files, storage, metadata store, processes; in the order in which a mistake costs least."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from moorage.config import FilesystemSection, Loaded
+from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import reason_of
+from moorage.server.supervisor import Supervisor
+from moorage.starting.announcing import announced
+from moorage.starting.database_preparing import inspect, left_as_one_file, prepare
+from moorage.starting.foreseeing import open_files
+from moorage.starting.own_tokens import open_tokens
+from moorage.starting.store_choice import choose
+from moorage.starting.welcome import greet
+from moorage.telemetry import configure, get_log
+from moorage.wiring.registry import log_settings
+from moorage.wiring.registry_application import RegistryApplication, registry_settings, upload_key
+
+_log = get_log("serve")
+
+
+def start_registry(
+    loaded: Loaded,
+    *,
+    workers: int,
+    reread_level: Callable[[], str] | None = None,
+    say: Callable[[str], object] = lambda _text: None,
+) -> int:
+    """Start the registry and stay until it is stopped; return the exit status.
+
+    Args:
+        loaded: the configuration, with the warnings that came with it.
+        workers: number of the processes that serve.
+        reread_level: reads the configuration once more at a SIGHUP, for the level of the log.
+        say: told what a newcomer types next, once requests are answered.
+
+    Raises:
+        ConfigurationError: the configuration cannot be used; with every mistake.
+        StorageUnavailable: storage cannot be read.
+    """
+    config = loaded.config
+    configure(log_settings(config))
+    for warning in loaded.warnings:
+        _log.warning(warning)
+    if loaded.not_implemented:
+        message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
+        _log.warning(message)
+    tokens = open_tokens(config)  # First: it makes the keys that the registry trusts.
+    opened = open_files(config)
+    for concern in opened.concerns:
+        _log.warning(concern)
+    is_shared = isinstance(config.storage.driver, FilesystemSection)
+    if isinstance(config.storage.driver, FilesystemSection):
+        _make_root(Path(config.storage.driver.rootdirectory))
+    else:
+        workers = 1  # Memory is not shared between processes.
+    store = choose(config, prepare, inspect)
+    supervisor = Supervisor(
+        settings=registry_settings(
+            config, count=workers, has_keeper=is_shared, tls=opened.tls, debug_tls=opened.debug_tls
+        ),
+        make=RegistryApplication(config=config, store=store, secret=upload_key(config.http.secret), tokens=tokens),
+        reread_level=reread_level,
+        on_ready=partial(greet, config, workers=workers, say=say),
+    )
+    with announced(config), left_as_one_file(store):
+        return supervisor.run()
+
+
+def _make_root(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        message = f"{root} cannot be used as a folder: {reason_of(exc, root, 'write')}"
+        raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)]) from exc

@@ -1,0 +1,39 @@
+"""Databases, opened for something else than serving: to be prepared, asked or checked."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from moorage.config.sections.database import DatabaseSection
+from moorage.metadata.sql.identity import half_of as half_of
+from moorage.metadata.sql.images import has_images as has_images
+from moorage.sql.base import Database
+from moorage.sql.sqlite.sqlite_database import SqliteDatabase
+from moorage.sql.sqlite.write_ahead import bring_in as bring_in
+
+DatabasePlace = Path | DatabaseSection
+"""A database: a path is an SQLite file's."""
+
+
+@contextlib.asynccontextmanager
+async def opened_database(place: DatabasePlace, *, directly: bool = False) -> AsyncIterator[Database]:
+    """Open a database, of a PostgreSQL server not its replicas, until the block ends.
+
+    *directly*: as migrations do, at ``database.primary`` if that is named, so that no pooler is in between.
+
+    Raises:
+        DatabaseUnavailable: it cannot be reached.
+    """
+    found: Database
+    if isinstance(place, Path):
+        found = await SqliteDatabase.open(place)
+    else:
+        from moorage.sql.postgres.postgres_database import PostgresDatabase  # noqa: PLC0415 - a use of SQLite need not wait for it
+        from moorage.wiring.postgres import postgres_settings  # noqa: PLC0415 - as above
+
+        settings = postgres_settings(place)
+        found = await PostgresDatabase.open(settings.of_primary() if directly else settings)
+    try:
+        yield found
+    finally:
+        await found.close()

@@ -1,0 +1,124 @@
+"""The registry as an application that a server's processes run, with its debug address, its chores and its metrics."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.config import Config
+from moorage.config.stores import Store
+from moorage.gc.online.review_loop import ReviewObserver
+from moorage.http.debug import DebugApp
+from moorage.server.address import ListenAddress
+from moorage.server.application import Application, ServerProcess
+from moorage.server.server_settings import ServerSettings
+from moorage.server.tls.tls_contexts import ServerTLS
+from moorage.telemetry import get_log
+from moorage.web.beside import Beside, Handler, Neighbour
+from moorage.wiring.collection import row_counts
+from moorage.wiring.guards import token_path
+from moorage.wiring.registry import Registry, build, log_settings
+
+_log = get_log("worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryApplication:
+    """Makes the registry of each process; itself it is made once, before there are any."""
+
+    config: Config
+    store: Store
+    secret: bytes
+    """Signs the states of uploads; the same for all: :func:`upload_key`."""
+    tokens: Neighbour | None = None
+    """The token server; None: the registry is none."""
+
+    async def __call__(self, process: ServerProcess) -> Application:
+        """Make the application of one process.
+
+        Raises:
+            ConfigurationError, StorageUnavailable, DatabaseUnavailable: it cannot be made.
+        """
+        observer, on_damage = _observers(process)
+        registry = await build(self.config, self.store, secret=self.secret, observer=observer, on_damage=on_damage)
+        return Application(
+            handler=self._front(registry),
+            debug=_debug_app(self.config, registry, process),
+            chores=registry.chores if self.tokens is None else (*registry.chores, self.tokens.keep),
+            flushes=registry.metadata.flushes,
+            close=registry.close,
+        )
+
+    def _front(self, registry: Registry) -> Handler:
+        """Return the handler of requests: the registry, and with it its own token server if there is one."""
+        if self.tokens is None:
+            return registry.app
+        path = token_path(self.config)
+        return Beside(registry.app, self.tokens.app(path, registry.app.access_log), path=path)
+
+
+def registry_settings(
+    config: Config, *, count: int, has_keeper: bool, tls: ServerTLS | None = None, debug_tls: ServerTLS | None = None
+) -> ServerSettings:
+    """Return the settings of the registry's server, as *config* has them."""
+    http = config.http
+    debug = ListenAddress(http.debug.addr, key="http.debug.addr") if http.debug.addr else None
+    return ServerSettings(
+        address=ListenAddress(http.addr, is_unix=http.net == "unix"),
+        debug_address=debug,
+        tls=tls,
+        debug_tls=debug_tls,
+        count=count,
+        has_keeper=has_keeper,
+        has_metrics=debug is not None and http.debug.prometheus.enabled,
+        drain_time=http.draintimeout,
+        log=log_settings(config),
+    )
+
+
+def upload_key(secret: str) -> bytes:
+    """Return the key of upload states: the configured one with this boot's, so that a power cut makes all states void.
+
+    A state vouches for bytes that were written and not yet synced, and these may be gone after a power cut.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    except OSError:
+        boot = secrets.token_bytes(32)
+    return secret.encode() + b"\0" + boot if secret else secrets.token_bytes(32)
+
+
+def _observers(process: ServerProcess) -> tuple[ReviewObserver | None, Callable[[], None] | None]:
+    """Return the observers that count for metrics, of garbage collection and of damaged blobs; None without metrics."""
+    if process.metrics is None:
+        return None, None
+    from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
+    from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
+    from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
+
+    try:
+        counted = count_in(process.metrics, process.number)
+        return CollectionMetrics(counted), BlobMetrics(counted).met_damage
+    except OSError as exc:
+        _log.error("there is no room to count in: this process is missing in the metrics", error=str(exc))
+        return None, None
+
+
+def _debug_app(config: Config, registry: Registry, process: ServerProcess) -> DebugApp:
+    storage, database = registry.storage, registry.metadata.database
+    if process.metrics is None:
+        return DebugApp(storage, database, room=registry.room, damage=registry.damaged.remaining)
+    from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
+
+    counts = config.database.metrics
+    rows = row_counts(database) if database is not None and counts.enabled else None
+    exposition = Exposition(process.metrics, rows=rows, interval=counts.interval)
+    path = config.http.debug.prometheus.path
+    return DebugApp(
+        storage,
+        database,
+        room=registry.room,
+        damage=registry.damaged.remaining,
+        metrics=exposition,
+        metrics_path=path,
+    )

@@ -1,0 +1,132 @@
+"""Commands that ask a registry whose answers are of another version, or none at all: a message, never a traceback."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from moorage.cli.app import app
+
+QUEUE: dict[str, Any] = {
+    "collects": True,
+    "waiting": 3,
+    "due": 1,
+    "due_since": "2026-11-23T15:00:00.000000Z",
+    "next_at": None,
+    "claimed": 0,
+    "failed": 0,
+    "error": None,
+    "past": [
+        {
+            "since": "2026-11-23T15:00:00.000000Z",
+            "hours": hours,
+            "reviewed": 4,
+            "removed": 0,
+            "removed_bytes": 0,
+            "failed": 0,
+        }
+        for hours in (0.0, 24.5)
+    ],
+    "frees": [],
+    "frees_at_least": False,
+}
+WRONG: list[Any] = [None, [], "no", 7, {}, {"entries": [{}]}, {"entries": None}, {"digest": 5}, {"found": [None]}]
+COMMANDS = [
+    ("gc", "status"),
+    ("gc", "run"),
+    ("gc", "explain", "group/app:1"),
+    ("gc", "explain", "group/app@sha256:" + "0" * 64),
+    ("tag", "history", "group/app"),
+    ("tag", "history", "group/app", "--json"),
+    ("tag", "history", "group/app:1", "--at", "2h"),
+    ("tag", "undo", "group/app:1"),
+    ("tag", "undo", "group/app:1", "--redo"),
+    ("tag", "delete", "group/app", "1"),
+    ("tag", "delete", "group/app", "--matching", ".*", "--dry-run"),
+    ("undo", "3f9a6c1e", "--repository", "group/app"),
+]
+
+
+class Stub:
+    """Answers everything with the same."""
+
+    def __init__(self) -> None:
+        self.answer: object = {}
+        self.status = 200
+        stub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = json.dumps(stub.answer).encode()
+                self.send_response(stub.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET  # noqa: N815 - the name that the library calls
+
+            def log_message(self, *args: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        runner = CliRunner(env={"MOORAGE_REGISTRY": self.url, "NO_PROXY": "127.0.0.1"})
+        done = runner.invoke(app, words)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[Stub]:
+    made = Stub()
+    thread = threading.Thread(target=made.server.serve_forever)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=[" ".join(words) for words in COMMANDS])
+@pytest.mark.parametrize("answer", WRONG, ids=json.dumps)
+def test_an_answer_that_is_none_is_told_with_the_place_where_it_is_wrong(
+    stub: Stub, answer: object, words: tuple[str, ...]
+) -> None:
+    stub.status, stub.answer = 200, answer
+    status, out, err = stub.run(*words)
+    assert (status, out) == (1, "")
+    assert err.startswith("error: what the registry answers cannot be read, so it may be of another version")
+    assert re.search(r" is missing$| should be ", err.strip()), err
+
+
+@pytest.mark.parametrize("detail", [None, [], "no", {"conflicts": None}, {"conflicts": [{}], "count": "x"}])
+def test_the_detail_of_an_error_may_be_anything(stub: Stub, detail: object) -> None:
+    stub.status, stub.answer = (
+        409,
+        {"errors": [{"code": "CONFLICT", "message": "somebody was faster", "detail": detail}]},
+    )
+    assert stub.run("undo", "3f9a6c1e") == (3, "", "error: somebody was faster\n")
+
+
+def test_what_a_newer_registry_says_besides_disturbs_nobody(stub: Stub) -> None:
+    newer = {**QUEUE, "paused": True}
+    stub.status, stub.answer = 200, {"manifests": newer, "blobs": newer, "exports": newer}
+    status, out, err = stub.run("gc", "status")
+    assert (status, err) == (0, "")
+    assert "in the last 24 hours: 8 reviewed" in out
+
+
+def test_a_status_without_the_past_is_told(stub: Stub) -> None:
+    short = {**QUEUE, "past": QUEUE["past"][:1]}
+    stub.status, stub.answer = 200, {"manifests": short, "blobs": short}
+    status, out, err = stub.run("gc", "status")
+    assert (status, out) == (1, "")
+    assert err.startswith("error: the registry does not say what was done in the last hour")

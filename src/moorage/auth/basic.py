@@ -146,6 +146,7 @@ class PasswordGuard(Guard):
         """One check for all requests that come with the same credentials meanwhile."""
         task = self._checking.get(asked)
         if task is None:
+            # A task of its own, as several requests wait for it, and any of them may go away.
             task = asyncio.create_task(self._lane(caller.address).run(lambda: users.matches(*given, check=self._check)))
             self._checking[asked] = task
             task.add_done_callback(lambda done: self._end(asked, done))

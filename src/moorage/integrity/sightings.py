@@ -116,6 +116,7 @@ async def read(hashing: Hashing, digest: Digest) -> Outcome:
 def _start(found: Seen, hashing: Hashing | None) -> asyncio.Task[Outcome] | None:
     if hashing is None or not isinstance(found, Sighting) or found.stat is None:
         return None
+    # A task that is ahead of its reader: several blobs are hashed while the results are taken in order.
     return asyncio.create_task(read(hashing, found.digest))
 
 

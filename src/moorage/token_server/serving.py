@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -17,15 +18,17 @@ from moorage.auth.watched import Watched
 from moorage.errors import ConfigurationError, Mistake
 from moorage.http.connection import ConnectionServer
 from moorage.server.address import ListenAddress
-from moorage.server.tls.tls_contexts import CHECK_S, FileTLS, Terms
+from moorage.server.tls.tls_contexts import CHECK, FileTLS, Terms
 from moorage.telemetry import get_log
 from moorage.token_server.app import PATHS, TokenApp
 from moorage.token_server.files import open_rules, open_users, reading
 from moorage.token_server.issuing import TokenIssuer
 from moorage.token_server.key_ring import FILE_LIMIT_BYTES, KeyFolder, KeyRing
 from moorage.token_server.settings import TokenServerSettings
+from moorage.work.alongside import alongside
+from moorage.work.loop import Loop, LoopPace, every
 
-_TIDY_S = 3600.0
+_TIDY = timedelta(hours=1)
 _DRAIN_S = 5.0
 _CONCERNS = 20
 
@@ -73,7 +76,13 @@ class TokenServer:
 
     async def keep(self) -> None:
         """Look after the keys, and after who has which name, until cancelled."""
-        await asyncio.gather(self._tidy(), self._look())
+        tidying = Loop(
+            self._tidy,
+            LoopPace(interval=_TIDY, pauses_first=True),
+            failures=(OSError, ValueError),
+            on_failure=_say_untidy,
+        )
+        await asyncio.gather(tidying.run(), every(CHECK, self.say_concerns).run())
 
     def say_concerns(self) -> None:
         """Warn of users who get by ``{user}`` what is another rule's; again only when a file has changed."""
@@ -102,32 +111,15 @@ class TokenServer:
         stop = asyncio.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
-        chores = [asyncio.create_task(chore()) for chore in (self._refresh, self.keep)]
-        on_ready()
-        await stop.wait()
-        for chore in chores:
-            chore.cancel()
-        await asyncio.wait(chores)
+        refreshes = [] if self.tls is None else [every(CHECK, self.tls.refresh).run]
+        async with alongside(self.keep, *refreshes):
+            on_ready()
+            await stop.wait()
         await server.cleanup()
-
-    async def _refresh(self) -> None:
-        while self.tls is not None:
-            await asyncio.sleep(CHECK_S)
-            self.tls.refresh()
-
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_S)
-            self.say_concerns()
 
     async def _tidy(self) -> None:
         """Drop keys that nothing needs any more."""
-        while True:
-            await asyncio.sleep(_TIDY_S)
-            try:
-                self.keys.prepare(time.time())
-            except (OSError, ValueError) as exc:
-                _log.error("the folder of keys cannot be tidied; it will be tried again", error=str(exc))
+        self.keys.prepare(time.time())
 
     def _tls(self) -> FileTLS | None:
         tls = self._settings.tls
@@ -147,6 +139,10 @@ class TokenServer:
         except ConfigurationError as exc:
             self._mistakes += exc.mistakes
         return None
+
+
+def _say_untidy(exc: Exception) -> None:
+    _log.error("the folder of keys cannot be tidied; it will be tried again", error=str(exc))
 
 
 def _bound(addr: str) -> socket.socket:

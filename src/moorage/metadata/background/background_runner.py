@@ -9,12 +9,12 @@ Source: GitLab features MDB-040, MDB-041, MDB-042.
 import asyncio
 import dataclasses
 import enum
-import random
 import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Never, Protocol
+from functools import partial
+from typing import Protocol
 
 from moorage.errors import MigrationFailed
 from moorage.metadata.background.background_migrations import (
@@ -37,6 +37,7 @@ from moorage.metadata.background.background_migrations import (
 from moorage.sql.base import Database, NamedQuery, Row
 from moorage.sql.leases import Leases
 from moorage.telemetry import Logger, get_log
+from moorage.work.loop import IDLE, WORKED, Growth, Loop, LoopPace, RoundResult
 
 _log = get_log("background migrations")
 
@@ -47,8 +48,7 @@ _JOB_DEADLINE = timedelta(minutes=2)
 _LEASE_TTL = timedelta(minutes=5)
 """Longer than a job may take; if a worker is killed, the next one begins after so long."""
 _WAL_SEGMENT_LIMIT = 42
-_IDLE_LIMIT_S = 30 * 60.0
-_GROWTH = 1.5
+_IDLE_LIMIT = timedelta(minutes=30)
 _JITTER = 0.33
 _SYNC_JOBS = 5
 _SYNC_PAUSE_S = 0.1
@@ -261,20 +261,21 @@ async def run_background_migrations(
     *,
     jobs: JobRegistry = JOBS,
     start_jitter: timedelta = timedelta(minutes=1),
-) -> Never:
+) -> None:
     """Do jobs while serving, for as long as the task lives; one worker on all nodes does them at a time.
 
     Between jobs it waits for ``jobinterval``, and longer and longer while there is nothing to do.
     """
     runner = Runner(database, jobs=jobs, attempt_limit=settings.maxjobretries or _DEFAULT_ATTEMPTS, log=_log)
-    interval_s = settings.jobinterval.total_seconds()
-    pause_s = interval_s
-    await asyncio.sleep(random.uniform(0, start_jitter.total_seconds()))  # noqa: S311 - jitter
-    while True:
-        outcome = await _look(runner)
-        is_busy = outcome in {JobOutcome.WORKED, JobOutcome.FAILED, JobOutcome.ENDED, JobOutcome.ELSEWHERE}
-        pause_s = interval_s if is_busy else min(pause_s * _GROWTH, max(_IDLE_LIMIT_S, interval_s))
-        await asyncio.sleep(pause_s * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - jitter
+    interval = settings.jobinterval
+    pace = LoopPace(
+        interval=interval,
+        idle=Growth.from_interval(interval, _IDLE_LIMIT),
+        spread=_JITTER,
+        start_within=start_jitter,
+    )
+    # Pushes and pulls go on, whatever is wrong here.
+    await Loop(partial(_look, runner), pace, failures=(Exception,), on_failure=_say).run()
 
 
 async def run_all(
@@ -325,18 +326,20 @@ def pending_segments(row: Row) -> int:
     return max(0, present - last)
 
 
-async def _look(runner: Runner) -> JobOutcome | None:
-    """Do one job if it is this worker's turn; None: that went wrong."""
+async def _look(runner: Runner) -> RoundResult:
+    """Do one job if it is this worker's turn."""
+    if not await runner.take_turn():
+        return WORKED
     try:
-        if not await runner.take_turn():
-            return JobOutcome.ELSEWHERE
-        try:
-            return JobOutcome.THROTTLED if await runner.is_throttled() else await runner.step()
-        finally:
-            await runner.end_turn()
-    except Exception as exc:  # noqa: BLE001 - pushes and pulls go on, whatever is wrong here
-        _log.error("background migrations wait", error=str(exc) or type(exc).__name__)
-        return None
+        if await runner.is_throttled():
+            return IDLE
+        return IDLE if await runner.step() is JobOutcome.IDLE else WORKED
+    finally:
+        await runner.end_turn()
+
+
+def _say(exc: Exception) -> None:
+    _log.error("background migrations wait", error=str(exc) or type(exc).__name__)
 
 
 def _raise_if_left(found: Sequence[MigrationProgress], last_error: str) -> None:

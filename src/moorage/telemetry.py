@@ -26,7 +26,8 @@ _level = mmap.mmap(-1, 1)
 
 _FLUSH_S = 0.05
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
+REQUEST_ID_PATTERN = "[A-Za-z0-9._:/+=@-]{1,128}"
+_REQUEST_ID = re.compile(REQUEST_ID_PATTERN, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

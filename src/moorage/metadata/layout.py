@@ -25,16 +25,16 @@ from moorage.metadata.base import (
     ManifestStore,
     Page,
 )
-from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, parse_link, payload_of
+from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, payload_of
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci import stored as lenient
-from moorage.oci.digests import ALGORITHMS, Digest
+from moorage.oci.digests import ALGORITHMS, Digest, digest_or_none
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import FilesystemClaim
-from moorage.storage.walk import repository_folders
+from moorage.storage.walk import pages_of, repository_folders
 from moorage.telemetry import get_log
 
 _log = get_log("layout")
@@ -201,14 +201,11 @@ class LayoutManifests(ManifestStore):
 
     async def _referring(self, name: RepositoryName, subject: Digest) -> AsyncIterator[Digest]:
         for algorithm in ALGORITHMS:
-            try:
-                entries = await self._storage.list(f"{paths.referrers(name, subject)}/{algorithm}")
-            except PathUnknown:
-                continue
-            for entry in entries:
-                digest = parse_link(f"{algorithm}:{entry.name}".encode())
-                if digest is not None:
-                    yield digest
+            async for entries in pages_of(self._storage, f"{paths.referrers(name, subject)}/{algorithm}"):
+                for entry in entries:
+                    digest = digest_or_none(f"{algorithm}:{entry.name}")
+                    if digest is not None:
+                        yield digest
 
     async def _referrer(self, name: RepositoryName, subject: Digest, digest: Digest) -> Descriptor | None:
         try:
@@ -278,13 +275,9 @@ class LayoutCatalogue(CatalogueStore):
     async def tags(self, name: RepositoryName, *, after: str, limit: int | None) -> Page[Tag]:
         found: list[Tag] = []
         batch = _BATCH if limit is None else min(limit + 1, _BATCH)
-        while True:
-            try:
-                entries = await self._storage.list(paths.tags(name), after=after, limit=batch)
-            except PathUnknown:
-                if not await self._storage.exists(paths.manifests(name)):
-                    raise _no_repository(name) from None
-                entries = []
+        is_empty = True
+        async for entries in pages_of(self._storage, paths.tags(name), after=after, page=batch):
+            is_empty = is_empty and not entries
             async for entry in in_turns(entries):
                 # A tag whose link is not there yet is half-written, or already half removed.
                 tag = Tag(entry.name)
@@ -292,9 +285,9 @@ class LayoutCatalogue(CatalogueStore):
                     if limit is not None and len(found) == limit:
                         return Page(found, more=True)
                     found.append(tag)
-            if len(entries) < batch:
-                return Page(found, more=False)
-            after = entries[-1].name
+        if is_empty and not await self._storage.exists(paths.manifests(name)):
+            raise _no_repository(name)
+        return Page(found, more=False)
 
 
 def _no_repository(name: RepositoryName) -> NameUnknown:

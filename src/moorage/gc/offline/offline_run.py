@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
-from moorage.errors import DigestInvalid, PathUnknown
 from moorage.gc.offline.marks import Marks
-from moorage.oci.digests import ALGORITHMS, Algorithm, Digest
+from moorage.oci.digests import ALGORITHMS, Algorithm, Digest, digest_or_none
 from moorage.storage import paths
-from moorage.storage.base import FolderEntry, Stat, StorageDriver
+from moorage.storage.base import Stat, StorageDriver
+from moorage.storage.walk import pages_of
 from moorage.telemetry import Logger
 
 PARALLEL = 16
@@ -23,9 +23,6 @@ BATCH = 64
 
 LINKS_BATCH = 512
 """Links that are looked at, or removed, in one go."""
-
-_PAGE = 10_000
-"""Names of a folder that are held together. Each page of a file system's folder reads the whole folder again."""
 
 _T = TypeVar("_T")
 
@@ -144,26 +141,12 @@ async def in_parallel(items: Iterable[_T], work: Callable[[_T], Awaitable[object
         raise failures.exceptions[0] from failures
 
 
-async def pages_of(storage: StorageDriver, folder: str) -> AsyncIterator[Sequence[FolderEntry]]:
-    """What is in a folder, page by page; nothing if it is not there."""
-    last = ""
-    while True:
-        try:
-            entries = await storage.list(folder, after=last, limit=_PAGE)
-        except PathUnknown:
-            return
-        yield entries
-        if len(entries) < _PAGE:
-            return
-        last = entries[-1].name
-
-
 async def digests_in(run: OfflineRun, folder: str, *, at_a_time: int = BATCH) -> AsyncIterator[Sequence[Digest]]:
     """The digests that are named by what lies in a folder, ``<algorithm>/<hex>``; other names are not ours."""
     for algorithm in run.algorithms:
         async for entries in pages_of(run.storage, f"{folder}/{algorithm}"):
             for batch in batched(entries, at_a_time):
-                yield [digest for entry in batch if (digest := parsed(f"{algorithm}:{entry.name}")) is not None]
+                yield [digest for entry in batch if (digest := digest_or_none(f"{algorithm}:{entry.name}")) is not None]
 
 
 async def algorithms_in(storage: StorageDriver) -> list[Algorithm]:
@@ -176,11 +159,3 @@ def batched(items: Iterable[_T], size: int = BATCH) -> Iterator[Sequence[_T]]:
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch
-
-
-def parsed(text: str) -> Digest | None:
-    """The digest, if it is one."""
-    try:
-        return Digest.parse(text)
-    except DigestInvalid:
-        return None

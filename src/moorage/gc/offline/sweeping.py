@@ -7,10 +7,11 @@ has; a blob goes when no link leads to it any more. So an end at any moment leav
 from collections.abc import AsyncIterator, Sequence
 
 from moorage.gc.offline.marks import DeadBlob, Repository
-from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, digests_in, in_parallel, pages_of, parsed
+from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, digests_in, in_parallel
 from moorage.oci.digests import Algorithm, Digest
 from moorage.oci.names import Tag
 from moorage.storage import paths
+from moorage.storage.walk import digest_at, pages_of
 
 _DELETE_PARALLEL = 4
 
@@ -27,7 +28,7 @@ async def find_dead_blobs(run: OfflineRun) -> None:
         algorithm, prefix = folder
         async for entries in pages_of(run.storage, f"{paths.BLOBS}/{algorithm}/{prefix}"):
             for batch in batched(entries, LINKS_BATCH):
-                found = [parsed(f"{algorithm}:{entry.name}") for entry in batch if entry.name.startswith(prefix)]
+                found = [digest_at((algorithm, prefix, entry.name)) for entry in batch]
                 digests = [digest for digest in found if digest is not None]
                 run.totals.blobs += len(digests)
                 await _note_dead(run, run.marks.unmarked(digests))

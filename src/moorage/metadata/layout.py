@@ -24,6 +24,7 @@ from moorage.metadata.base import (
     LinkStore,
     ManifestStore,
     Page,
+    no_repository,
 )
 from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, payload_of
 from moorage.metadata.payloads import Payload, PayloadCache
@@ -250,7 +251,7 @@ class LayoutManifests(ManifestStore):
 
     async def _unknown(self, name: RepositoryName, reference: Reference) -> ManifestUnknown | NameUnknown:
         if not await self._storage.exists(paths.manifests(name)):
-            return _no_repository(name)
+            return no_repository(name)
         if isinstance(reference, Tag):
             return ManifestUnknown("the repository has no such tag", name=name.text, tag=reference.text)
         return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))
@@ -286,12 +287,8 @@ class LayoutCatalogue(CatalogueStore):
                         return Page(found, more=True)
                     found.append(tag)
         if is_empty and not await self._storage.exists(paths.manifests(name)):
-            raise _no_repository(name)
+            raise no_repository(name)
         return Page(found, more=False)
-
-
-def _no_repository(name: RepositoryName) -> NameUnknown:
-    return NameUnknown("there is no such repository", name=name.text)
 
 
 def _children(payload: bytes) -> Sequence[Descriptor]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from moorage.errors import ManifestReferenced, ManifestUnknown, NameUnknown, ReferencesUnknown
-from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, ManifestStore, Page
+from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, ManifestStore, Page, no_repository
 from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
 from moorage.metadata.sql.journal_rows import QUERIES, journal_row, missing_of_known, now
 from moorage.metadata.sql.manifest_writing import NewManifest, missing_of, put_step_by_step
@@ -160,7 +160,7 @@ class SqlManifests(ManifestStore):
 
     async def _unknown(self, name: RepositoryName, reference: Reference) -> ManifestUnknown | NameUnknown:
         if await self._database.first(QUERIES["is_populated"], name.text, repository=name.text) is None:
-            return NameUnknown("there is no such repository", name=name.text)
+            return no_repository(name)
         if isinstance(reference, Tag):
             return ManifestUnknown("the repository has no such tag", name=name.text, tag=reference.text)
         return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))

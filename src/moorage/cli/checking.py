@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.cli.check_output import Bars, print_json, print_people
+from moorage.cli.check_output import CheckBars, print_json, print_people
 from moorage.cli.configuration import find, read, read_or_defaults
 from moorage.config import Config, FilesystemSection, InmemoryDriver
 from moorage.errors import ConfigurationError, Mistake, MoorageError
@@ -74,7 +74,7 @@ async def _run(path: Path | None, data: Path | None, wanted: Wanted) -> State:
         if wanted.report is not None:
             report = _report(state, wanted.report)
             stack.callback(report.close)
-        progress = CheckProgress(storage, state, stack.enter_context(Bars()), report)
+        progress = CheckProgress(storage, state, stack.enter_context(CheckBars()), report)
         parts = check_parts(storage, database, hashing, verifies=state.verifies, repairs=wanted.repairs)
         async with _saved_at_the_end(progress):
             await check(parts, progress)

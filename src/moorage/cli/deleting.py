@@ -1,7 +1,6 @@
 """Runs of ``moorage tag delete``: by our own API, which can be undone; where there is none, tag by tag."""
 
 import json
-import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -94,16 +93,15 @@ def _print_deleted(found: Mapping[str, Any], *, dry_run: bool) -> None:
 
 def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> dict[str, Any]:
     """Delete in steps that share a request id, and show how far it is."""
-    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
-    from rich.progress import Progress  # noqa: PLC0415 - as above
+    from moorage.cli.bars import Bars  # noqa: PLC0415 - other commands need not wait for rich
 
     request_id = uuid.uuid4().hex
     names: list[str] | None = selection.get("tags")
     total = len(names) if names is not None else _count(remote, repository, selection)
     sums: dict[str, Any] = {"request_id": request_id, "dry_run": False}
     sums |= dict.fromkeys(("deleted", "kept", "protected", "unknown"), 0)
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("deleting", total=total)
+    with Bars(counts=True, is_transient=True) as bars:
+        bars.begins("deleting", total)
         for body in _steps(selection, total):
             found = remote.post("tags/delete", body, request_id=request_id, repository=repository).value
             sums["deleted"] += found["deleted"]
@@ -112,7 +110,7 @@ def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> di
             sums["kept"] = found["kept"]
             sums["protected"] = found["protected"] + (sums["protected"] if names is not None else 0)
             done = sums["deleted"] + sums["unknown"] + (sums["protected"] if names is not None else 0)
-            progress.update(task, completed=done)
+            bars.moved("deleting", done)
             if names is None and not found["more"]:
                 break
     return sums

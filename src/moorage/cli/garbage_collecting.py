@@ -6,29 +6,17 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Self
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from moorage.cli.amounts import shown_bytes
+from moorage.cli.bars import Bars
 from moorage.cli.configuration import read_or_defaults
 from moorage.config import Config, FilesystemSection
 from moorage.gc.offline.offline_collection import CollectionRefused, collect_offline
-from moorage.gc.offline.offline_run import CollectionReports, OfflineOptions, Totals
+from moorage.gc.offline.offline_run import OfflineOptions, Totals
 from moorage.telemetry import configure, get_log
 from moorage.wiring.registry import log_settings
 from moorage.wiring.storage import storage_driver
+from moorage.work.reports import WorkReports
 
 _log = get_log("garbagecollect")
 
@@ -48,7 +36,7 @@ def collect(path: Path | None, options: OfflineOptions, *, debug_server: str | N
             "collection instead"
         )
         raise CollectionRefused(msg)
-    with _Bars() as bars:
+    with Bars(counts=True) as bars:
         # Standard output is for the answer; and the bars want to know of lines that are written between them.
         configure(dataclasses.replace(log_settings(config), output="stderr"))
         if debug_server is not None:
@@ -71,7 +59,7 @@ def interrupted() -> int:
     return 1
 
 
-def _collect(config: Config, options: OfflineOptions, reports: CollectionReports) -> Totals:
+def _collect(config: Config, options: OfflineOptions, reports: WorkReports) -> Totals:
     driver = config.storage.driver
     if isinstance(driver, FilesystemSection) and not Path(driver.rootdirectory).is_dir():
         _log.warning("skipping garbage collection: there is no such folder", path=driver.rootdirectory)
@@ -85,46 +73,6 @@ def _collect(config: Config, options: OfflineOptions, reports: CollectionReports
             await storage.close()
 
     return asyncio.run(main())
-
-
-class _RateColumn(ProgressColumn):
-    """Number per second."""
-
-    def render(self, task: Task) -> Text:
-        """See rich."""
-        return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
-
-
-class _Bars(CollectionReports):
-    """Shows on standard error how it goes, if that is a terminal."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _RateColumn(),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._progress.stop()
-
-    def begins(self, stage: str, unit: str, total: int) -> None:
-        """See the interface."""
-        self._task = self._progress.add_task(f"{stage}: {unit}", total=total)
-
-    def advanced(self, count: int = 1) -> None:
-        """See the interface."""
-        if self._task is not None:
-            self._progress.advance(self._task, count)
 
 
 def _print(totals: Totals, duration_s: float, *, dry_run: bool) -> None:

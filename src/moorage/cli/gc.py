@@ -1,7 +1,6 @@
 """``moorage gc``: how garbage collection stands, a run now, and why something stays; asked over HTTP."""
 
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -102,31 +101,20 @@ def _tagged(remote: Remote, found: ImagePlace, place: str) -> str:
 
 def _drain(ask: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """Ask again and again until nothing is left, and show how far it is."""
-    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
+    from moorage.cli.bars import Bars  # noqa: PLC0415 - other commands need not wait for rich
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
     sums: dict[str, Any] = {**dict.fromkeys(_QUEUES), "hurried": 0}
-    began, idle = time.monotonic(), 0
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("reviewing", total=None, rate="")
+    idle = 0
+    with Bars(counts=True, is_transient=True) as bars:
+        bars.begins("reviewing", None)
         while True:
             found = ask()
             for queue in _QUEUES:
                 _add(sums, queue, found[queue])
             sums["hurried"] += found["hurried"]
             reviewed, left = (_total(sums, name) for name in ("reviewed", "left"))
-            rate = (
-                f"{reviewed / max(time.monotonic() - began, 0.001):.0f}/s {shown_bytes(_total(sums, 'removed_bytes'))}"
-            )
-            progress.update(task, completed=reviewed, total=reviewed + left, rate=rate)
+            removed = shown_bytes(_total(sums, "removed_bytes"))
+            bars.moved("reviewing", reviewed, total=reviewed + left, said=removed)
             if not left and not found["hurried"]:
                 return sums
             if any(_settled(found[queue]) for queue in _QUEUES):

@@ -24,6 +24,9 @@ from moorage.oci.names import Tag
 from moorage.storage import paths
 from moorage.storage.walk import pages_of
 
+MARKED_REPOSITORIES = "mark: repositories"
+"""A part of the work, for people."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -61,7 +64,7 @@ async def mark_repository(run: OfflineRun, repository: Repository) -> None:
             await _mark_layers(look, digests, all_of_them=is_kept_whole)
     if run.options.delete_untagged:
         run.totals.manifests_to_delete += run.marks.settle(repository)
-    run.reports.advanced()
+    run.reports.advanced(MARKED_REPOSITORIES)
 
 
 async def _mark_tagged(look: _Look, tags: Sequence[Tag]) -> None:

@@ -1,7 +1,6 @@
 """What the parts of an offline collection share: what was asked for, what was counted, and how it goes on."""
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from moorage.storage import paths
 from moorage.storage.base import Stat, StorageDriver
 from moorage.storage.walk import pages_of
 from moorage.telemetry import Logger
+from moorage.work.reports import WorkReports
 
 PARALLEL = 16
 """Repositories, or folders of blobs, that are looked at together: each waits for storage most of the time."""
@@ -72,28 +72,6 @@ class Totals:
     freed_bytes: int = 0
 
 
-class CollectionReports(ABC):
-    """Hears how a collection goes on."""
-
-    @abstractmethod
-    def begins(self, stage: str, unit: str, total: int) -> None:
-        """A stage (``mark``, ``sweep``) begins a part that has so many of a unit to go through."""
-
-    @abstractmethod
-    def advanced(self, count: int = 1) -> None:
-        """So many more are done."""
-
-
-class Silence(CollectionReports):
-    """Tells nobody."""
-
-    def begins(self, stage: str, unit: str, total: int) -> None:
-        """See the interface."""
-
-    def advanced(self, count: int = 1) -> None:
-        """See the interface."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineRun:
     """One collection."""
@@ -102,7 +80,7 @@ class OfflineRun:
     marks: Marks
     options: OfflineOptions
     log: Logger
-    reports: CollectionReports
+    reports: WorkReports
     algorithms: Sequence[Algorithm] = ALGORITHMS
     """Those that storage has blobs of: of others nothing can be alive, and nothing is worth looking for."""
     totals: Totals = field(default_factory=Totals)

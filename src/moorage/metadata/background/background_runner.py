@@ -38,6 +38,7 @@ from moorage.sql.base import Database, NamedQuery, Row
 from moorage.sql.leases import Leases
 from moorage.telemetry import Logger, get_log
 from moorage.work.loop import IDLE, WORKED, Growth, Loop, LoopPace, RoundResult
+from moorage.work.reports import WorkReports
 
 _log = get_log("background migrations")
 
@@ -80,16 +81,6 @@ class BackgroundSettings(Protocol):
     @property
     def jobinterval(self) -> timedelta:
         """Pause between jobs."""
-
-
-class MigrationReports:
-    """Whom to tell how a run goes; by default nobody."""
-
-    def progressed(self, found: Sequence[MigrationProgress]) -> None:
-        """How far all migrations are now."""
-
-    def waits(self, pause: timedelta) -> None:
-        """Another worker is at it; it is asked again after *pause*."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -283,7 +274,7 @@ async def run_all(
     *,
     jobs: JobRegistry = JOBS,
     attempt_limit: int = 2,
-    reports: MigrationReports | None = None,
+    reports: WorkReports | None = None,
     turn_pause: timedelta = timedelta(seconds=10),
 ) -> int:
     """Run every background migration to its end, paused and failed ones too; return how many came to it.
@@ -291,7 +282,7 @@ async def run_all(
     Raises:
         MigrationFailed: one failed or was paused meanwhile. Those after it were run all the same.
     """
-    reports = reports or MigrationReports()
+    reports = reports or WorkReports()
     before = {item.migration.name for item in await progress(database) if item.migration.status == Status.FINISHED}
     await resume(database)
     await retry_failed(database)
@@ -300,10 +291,11 @@ async def run_all(
     try:
         while outcome != JobOutcome.IDLE:
             while not await runner.take_turn():
-                reports.waits(turn_pause)
+                reports.says(f"another worker is at it; asking again in {turn_pause.total_seconds():.0f}s")
                 await asyncio.sleep(turn_pause.total_seconds())
             outcome, count = await runner.step(), count + 1
-            reports.progressed(await progress(database))
+            for item in await progress(database):
+                reports.moved(item.migration.name, item.done, said=item.migration.status.name.lower())
             if outcome == JobOutcome.ELSEWHERE or count % _SYNC_JOBS == 0:
                 await asyncio.sleep(_SYNC_PAUSE_S)  # Whoever pushes and pulls shall come through, too.
     finally:

@@ -19,7 +19,8 @@ _NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "exception": 40
 _level = mmap.mmap(-1, 1)
 """The least number of lines that are written; shared with processes that are forked, so that all change at once."""
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
+REQUEST_ID_PATTERN = "[A-Za-z0-9._:/+=@-]{1,128}"
+_REQUEST_ID = re.compile(REQUEST_ID_PATTERN, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ import binascii
 import hashlib
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -19,11 +18,12 @@ from moorage.auth.failures import Failures
 from moorage.auth.guards import REQUIRED, Caller, Guard, basic_challenge, unauthorized
 from moorage.auth.passwords import Check, PasswordFile
 from moorage.auth.waiting import ADDRESS_LIMIT, SUSPECT_LIMIT, Waiting
+from moorage.cache.remembered import Remembered
 from moorage.errors import TooManyRequests, Unauthorized
 from moorage.telemetry import get_log
 
 _REMEMBERED = 1024
-_REMEMBERED_S = 300.0
+_REMEMBERED_FOR = timedelta(minutes=5)
 """A pull takes no longer than this, or costs another bcrypt."""
 
 _HEADER_LIMIT = 8192
@@ -61,12 +61,11 @@ class _Lane:
             self.waiting -= 1
 
 
-class _Remembered(NamedTuple):
+class _Known(NamedTuple):
     """A password that was right for a hash."""
 
     grant: Grant
     hashed: str
-    ends_at: float
 
 
 class PasswordGuard(Guard):
@@ -92,9 +91,8 @@ class PasswordGuard(Guard):
         self._check = check
         self._failures = failures or Failures()
         self._sleep = sleep
-        self._monotonic = monotonic
         self._key = secrets.token_bytes(32)
-        self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self._remembered = Remembered[bytes, _Known](_REMEMBERED, age=_REMEMBERED_FOR, monotonic=monotonic)
         self._checking: dict[_Asked, asyncio.Task[bool]] = {}
         self._lanes = {"suspect": _Lane(1), "right lately": _Lane(1), "new": _Lane(2)}
         self._waiting = Waiting()
@@ -108,9 +106,9 @@ class PasswordGuard(Guard):
         name = hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._key, digest_size=32).digest()
         users, found = self._users(), self._remembered.get(name)
         if found is not None:
-            if self._monotonic() < found.ends_at and users.hashes.get(found.grant.actor) == found.hashed:
+            if users.hashes.get(found.grant.actor) == found.hashed:
                 return found.grant
-            del self._remembered[name]
+            self._remembered.pop(name)
         user, password = _read(header)
         if not user:
             msg = "authentication required: send Authorization: Basic with a user and a password"
@@ -146,6 +144,7 @@ class PasswordGuard(Guard):
         """One check for all requests that come with the same credentials meanwhile."""
         task = self._checking.get(asked)
         if task is None:
+            # A task of its own, as several requests wait for it, and any of them may go away.
             task = asyncio.create_task(self._lane(caller.address).run(lambda: users.matches(*given, check=self._check)))
             self._checking[asked] = task
             task.add_done_callback(lambda done: self._end(asked, done))
@@ -170,9 +169,7 @@ class PasswordGuard(Guard):
 
     def _remember(self, name: bytes, user: str, hashed: str) -> Grant:
         grant = Grant(actor=user, accesses=None, actor_type="htpasswd")
-        self._remembered[name] = _Remembered(grant, hashed, self._monotonic() + _REMEMBERED_S)
-        if len(self._remembered) > _REMEMBERED:
-            self._remembered.popitem(last=False)
+        self._remembered.put(name, _Known(grant, hashed))
         return grant
 
     def _refusal(self, message: str, wanted: Sequence[Access]) -> Unauthorized:

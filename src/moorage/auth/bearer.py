@@ -1,15 +1,14 @@
 """``auth.token``: requests with tokens that an issuer signed, such as GitLab."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from moorage.auth.access import Access, Grant
 from moorage.auth.guards import REQUIRED, Caller, Guard, bearer_challenge, unauthorized
 from moorage.auth.keys import TrustedKeys
 from moorage.auth.tokens import InvalidToken, Verified, Verifier
+from moorage.cache.remembered import Remembered
 from moorage.errors import Unauthorized
 from moorage.telemetry import get_log
 
@@ -42,14 +41,6 @@ class Realm:
         return f"{scheme if scheme in ('http', 'https') else 'https'}://{host}{self.path}"
 
 
-class _Remembered(NamedTuple):
-    """A token that was verified."""
-
-    verified: Verified
-    ends_at: float
-    """By the clock that is never put back, so that nothing is remembered for longer than it was good for."""
-
-
 class TokenGuard(Guard):
     """Lets in who has a token, to what the token allows."""
 
@@ -67,18 +58,16 @@ class TokenGuard(Guard):
         self._keys = keys
         self._realm = realm
         self._now = now
-        self._monotonic = monotonic
-        self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
+        # By the clock that is never put back, so that nothing is remembered for longer than it was good for.
+        self._remembered = Remembered[str, Verified](REMEMBERED, monotonic=monotonic)
 
     async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
         header, keys = caller.headers.get("Authorization"), self._keys()
         if header is None:
             raise self._refusal(caller, REQUIRED, [*wanted, *useful])
         # The whole header is the key, which is as good as the whole token: nobody gets a grant by a part of one.
-        remembered = self._remembered.get(header)
-        if remembered is not None and self._is_good(remembered, keys):
-            found = remembered.verified
-        else:
+        found = self._remembered.get(header)
+        if found is None or not self._is_good(found, keys):
             found = self._verified(caller, header, keys, [*wanted, *useful])
         if not found.grant.allows(wanted):
             raise self._insufficient(caller, found.grant, wanted, useful)
@@ -88,15 +77,12 @@ class TokenGuard(Guard):
         if not grant.allows(wanted):
             raise self._insufficient(caller, grant, wanted, ())
 
-    def _is_good(self, remembered: _Remembered, keys: TrustedKeys) -> bool:
+    def _is_good(self, found: Verified, keys: TrustedKeys) -> bool:
         """Return whether it would be found good again. The clock of the day may have been put back, or forward."""
-        found = remembered.verified
-        if found.keys is not keys or self._monotonic() > remembered.ends_at:
-            return False
-        return found.begins_at <= self._now() <= found.ends_at
+        return found.keys is keys and found.begins_at <= self._now() <= found.ends_at
 
     def _verified(self, caller: Caller, header: str, keys: TrustedKeys, wanted: Sequence[Access]) -> Verified:
-        self._remembered.pop(header, None)
+        self._remembered.pop(header)
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             msg = "authentication required: send Authorization: Bearer and a token"
@@ -108,9 +94,7 @@ class TokenGuard(Guard):
             _log.info("token refused", correlation_id=caller.id, reason=str(exc))
             raise self._refusal(caller, str(exc), wanted, error="invalid_token") from None
         if len(header) <= _REMEMBERED_LENGTH:
-            self._remembered[header] = _Remembered(found, self._monotonic() + found.ends_at - now)
-            if len(self._remembered) > REMEMBERED:
-                self._remembered.popitem(last=False)
+            self._remembered.put(header, found, age_s=found.ends_at - now)
         return found
 
     def _insufficient(

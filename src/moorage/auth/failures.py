@@ -7,13 +7,13 @@ Only the answer to a wrong password waits. What is counted is forgotten after a 
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from datetime import timedelta
 
 from moorage.auth.addresses import Network, network_of, networks_of
+from moorage.cache.remembered import Remembered
 
-_FORGOTTEN_S = 600.0
+_FORGOTTEN = timedelta(minutes=10)
 _ADDRESSES = 10_000
 """So many addresses are remembered, those that failed last."""
 
@@ -21,15 +21,8 @@ _DELAY_S = 0.1
 _DELAY_LIMIT_S = 5.0
 _SUSPECT_AT = 3
 
-_RIGHT_S = 7 * 86400.0
-"""Seconds that an address stays known after a right password: over a holiday, for one that logs in on workdays."""
-
-T = TypeVar("T")
-
-
-class _Record(NamedTuple):
-    failures: int
-    last_at: float
+_RIGHT = timedelta(days=7)
+"""Time that an address stays known after a right password: over a holiday, for one that logs in on workdays."""
 
 
 class Failures:
@@ -38,17 +31,17 @@ class Failures:
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         # One for each width: whoever has a wide network has so many narrow ones that they would push out the others.
-        self._records: dict[int, OrderedDict[str, _Record]] = {}
-        self._right: OrderedDict[str, float] = OrderedDict()
+        self._failures: dict[int, Remembered[str, int]] = {}
+        self._right = Remembered[str, bool](_ADDRESSES, age=_RIGHT, monotonic=monotonic)
 
     def note(self, address: str) -> float:
         """Count a failure; return for how many seconds its answer has to wait."""
         delay_s, is_known = 0.0, self.was_right(address)
         for network in networks_of(address):
             count = self._count(network) + 1
-            records = self._records.setdefault(network.weight, OrderedDict())
-            records[network.text] = _Record(count, self._monotonic())
-            _trim(records, network.text)
+            if network.weight not in self._failures:
+                self._failures[network.weight] = Remembered(_ADDRESSES, age=_FORGOTTEN, monotonic=self._monotonic)
+            self._failures[network.weight].put(network.text, count)
             times = count // network.weight
             if times and not (is_known and network.weight > 1):
                 delay_s = max(delay_s, _DELAY_S * 2.0 ** min(times - 1, 30))
@@ -56,14 +49,11 @@ class Failures:
 
     def note_right(self, address: str) -> None:
         """Remember that a password was right there."""
-        key = network_of(address)
-        self._right[key] = self._monotonic()
-        _trim(self._right, key)
+        self._right.put(network_of(address), value=True)
 
     def was_right(self, address: str) -> bool:
         """Return whether a password was right there lately."""
-        found = self._right.get(network_of(address))
-        return found is not None and self._monotonic() - found < _RIGHT_S
+        return self._right.get(network_of(address)) is not None
 
     def is_suspect(self, address: str) -> bool:
         """Return whether an address, or a network of it, was wrong more often than a user who mistypes."""
@@ -75,12 +65,5 @@ class Failures:
         )
 
     def _count(self, network: Network) -> int:
-        records = self._records.get(network.weight)
-        found = None if records is None else records.get(network.text)
-        return 0 if found is None or self._monotonic() - found.last_at > _FORGOTTEN_S else found.failures
-
-
-def _trim(records: OrderedDict[str, T], key: str) -> None:
-    records.move_to_end(key)
-    if len(records) > _ADDRESSES:
-        records.popitem(last=False)
+        failures = self._failures.get(network.weight)
+        return 0 if failures is None else failures.get(network.text) or 0

@@ -3,17 +3,13 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
-
+from moorage.cli.bars import Bars
 from moorage.cli.tables import print_table
 from moorage.metadata.background import background_migrations as background
 from moorage.metadata.background import background_runner
-from moorage.metadata.background.background_runner import MigrationReports
 from moorage.metadata.schema.chains import refused
 from moorage.metadata.schema.migrator import database
 from moorage.sql.base import Database
@@ -54,45 +50,13 @@ def run(config: Path | None, data: Path | None, *, attempt_limit: int, as_json: 
     if not 1 <= attempt_limit <= _ATTEMPTS_LIMIT:
         msg = "limit must be greater than 0 and less than 10"
         raise refused(msg)
-    with _Bars() as bars:
+    with Bars() as bars:
         finished = _with_database(
             config,
             data,
             lambda found: background_runner.run_all(found, attempt_limit=attempt_limit, reports=bars),
         )
     print(json.dumps({"finished": finished}) if as_json else f"OK: finished {finished} background migration(s)")
-
-
-class _Bars(MigrationReports):
-    """Shows on standard error how a run goes, if that is a terminal."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[status]}"),
-        )
-        self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._bars.stop()
-
-    def progressed(self, found: Sequence[background.MigrationProgress]) -> None:
-        for item in found:
-            name = item.migration.name
-            if name not in self._tasks:
-                self._tasks[name] = self._bars.add_task(name, total=1.0, status="")
-            self._bars.update(self._tasks[name], completed=item.done, status=item.migration.status.name.lower())
-
-    def waits(self, pause: timedelta) -> None:
-        self._console.print(f"another worker is at it; asking again in {pause.total_seconds():.0f}s")
 
 
 def _with_database(config: Path | None, data: Path | None, do: Callable[[Database], Awaitable[_T]]) -> _T:

@@ -3,12 +3,9 @@
 import json
 import time
 from collections.abc import Callable
-from typing import Self
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from moorage.cli.amounts import counted, shown_bytes
+from moorage.cli.bars import Bars
 from moorage.cli.tables import print_table
 from moorage.integrity.findings import Count, Finding, Tally
 from moorage.integrity.progress import State, as_json
@@ -18,48 +15,26 @@ _SHOWN = 20
 _JSON_SHOWN = 1000
 
 
-class Bars:
-    """Shows on standard error how a check goes on, if that is a terminal. A :class:`~.progress.Watcher`."""
+class CheckBars(Bars):
+    """Bars of a check, one for each of its phases. A :class:`~.progress.Watcher`."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """*clock*: seconds."""
-        console = Console(stderr=True, highlight=False)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[said]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            get_time=clock,
-        )
-        self._phase = ""
-        self._task = self._progress.add_task("", total=1.0, said="", visible=False)
-        self._hashed_before_bytes = 0
+        super().__init__(clock=clock)
+        self._hashed_before_bytes: dict[str, int] = {}
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._progress.stop()
-
-    def moved(self, phase: str, share: float, tally: Tally) -> None:
+    def watch(self, phase: str, share: float, tally: Tally) -> None:
         """See :class:`~moorage.integrity.progress.Watcher`."""
-        if phase != self._phase:
-            self._phase, self._hashed_before_bytes = phase, tally.hashed_bytes
-            self._progress.reset(self._task, description=phase, visible=True)
         differences = sum(count.number for count in tally.differences.values())
         done = f"{counted(tally.blobs, 'blob')}, {shown_bytes(tally.stored_bytes)}"
-        hashed_bytes, elapsed_s = tally.hashed_bytes - self._hashed_before_bytes, self._progress.tasks[0].elapsed
+        hashed_bytes = tally.hashed_bytes - self._hashed_before_bytes.setdefault(phase, tally.hashed_bytes)
+        elapsed_s = self.elapsed_s(phase)
         if hashed_bytes and elapsed_s:
             done += f", {shown_bytes(hashed_bytes / elapsed_s)}/s"
         if tally.manifests:
             done += f", {counted(tally.manifests, 'manifest')}"
         if differences:
             done += f", {counted(differences, 'difference')}"
-        self._progress.update(self._task, completed=share, said=done)
+        self.moved(phase, share, said=done)
 
 
 def print_json(state: State, *, seconds: float, repairs: bool) -> None:

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from moorage.cli.check_output import Bars, print_json, print_people
+from moorage.cli.check_output import CheckBars, print_json, print_people
 from moorage.errors import ConfigurationError, MoorageError
 from moorage.starting.check_start import CheckWish, configuration_to_check, run_check
 
@@ -18,7 +18,7 @@ def run(path: Path | None, data: Path | None, wish: CheckWish, *, as_json: bool)
     began_at = time.monotonic()
     try:
         config = configuration_to_check(path, data)
-        state = asyncio.run(run_check(config, wish, watched_by=Bars(), warn=_warn))
+        state = asyncio.run(run_check(config, wish, watched_by=CheckBars(), warn=_warn))
     except ConfigurationError as exc:
         for mistake in exc.mistakes:
             _warn(f"error: {mistake}")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -121,15 +120,14 @@ def _print_deleted(found: _Deleted, *, dry_run: bool) -> None:
 
 def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> _Deleted:
     """Delete in steps that share a request id, and show how far it is."""
-    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
-    from rich.progress import Progress  # noqa: PLC0415 - as above
+    from moorage.cli.bars import Bars  # noqa: PLC0415 - other commands need not wait for rich
 
     request_id = os.urandom(16).hex()
     names: list[str] | None = selection.get("tags")
     total = len(names) if names is not None else _try(remote, repository, selection).deleted
     deleted = kept = protected = unknown = 0
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("deleting", total=total)
+    with Bars(counts=True, is_transient=True) as bars:
+        bars.begins("deleting", total)
         for body in _steps(selection, total):
             answer = remote.post("tags/delete", body, request_id=request_id, repository=repository)
             found = answer.read(TagsDeleted)
@@ -138,7 +136,7 @@ def _delete(remote: Remote, repository: str, selection: Mapping[str, Any]) -> _D
             # Each step by pattern meets those that stay anew.
             kept = found.kept
             protected = found.protected + (protected if names is not None else 0)
-            progress.update(task, completed=deleted + unknown + (protected if names is not None else 0))
+            bars.moved("deleting", deleted + unknown + (protected if names is not None else 0))
             if names is None and not found.more:
                 break
     counts = {"deleted": deleted, "kept": kept, "protected": protected, "unknown": unknown}

@@ -5,23 +5,10 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Self
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from moorage.cli.amounts import shown_bytes
-from moorage.gc.offline.offline_run import CollectionReports, OfflineOptions, Totals
+from moorage.cli.bars import Bars
+from moorage.gc.offline.offline_run import OfflineOptions, Totals
 from moorage.starting.configuration_file import read_or_defaults
 from moorage.starting.offline_collecting import collect_garbage, see_that_it_has_link_files
 from moorage.telemetry import configure, get_log
@@ -40,7 +27,7 @@ def collect(path: Path | None, options: OfflineOptions, *, debug_server: str | N
     """
     config = read_or_defaults(path).config
     see_that_it_has_link_files(config)
-    with _Bars() as bars:
+    with Bars(counts=True) as bars:
         # Standard output is for the answer; and the bars want to know of lines that are written between them.
         configure(dataclasses.replace(log_settings(config), output="stderr"))
         if debug_server is not None:
@@ -61,46 +48,6 @@ def interrupted() -> int:
     """Say what Ctrl-C means; return the exit status."""
     print("interrupted: what was deleted stays deleted, and the next run finishes the work", file=sys.stderr)
     return 1
-
-
-class _RateColumn(ProgressColumn):
-    """Number per second."""
-
-    def render(self, task: Task) -> Text:
-        """See rich."""
-        return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
-
-
-class _Bars(CollectionReports):
-    """Shows on standard error how it goes, if that is a terminal."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _RateColumn(),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._progress.stop()
-
-    def begins(self, stage: str, unit: str, total: int) -> None:
-        """See the interface."""
-        self._task = self._progress.add_task(f"{stage}: {unit}", total=total)
-
-    def advanced(self, count: int = 1) -> None:
-        """See the interface."""
-        if self._task is not None:
-            self._progress.advance(self._task, count)
 
 
 def _print(totals: Totals, duration_s: float, *, dry_run: bool) -> None:

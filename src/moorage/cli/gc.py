@@ -1,7 +1,6 @@
 """``moorage gc``: how garbage collection stands, a run now, and why something stays; asked over HTTP."""
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -141,27 +140,17 @@ def _done_in(ran: CollectionRan) -> dict[str, QueueDone | None]:
 
 def _drain(ask: Callable[[], CollectionRan]) -> _Sums:
     """Ask again and again until nothing is left, and show how far it is."""
-    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
+    from moorage.cli.bars import Bars  # noqa: PLC0415 - other commands need not wait for rich
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    sums = _Sums()
-    began, idle = time.monotonic(), 0
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("reviewing", total=None, rate="")
+    sums, idle = _Sums(), 0
+    with Bars(counts=True, is_transient=True) as bars:
+        bars.begins("reviewing", None)
         while True:
             found = ask()
             sums.add(found)
             reviewed, left = sums.total("reviewed"), sums.total("left")
-            rate = f"{reviewed / max(time.monotonic() - began, 0.001):.0f}/s {shown_bytes(sums.total('removed_bytes'))}"
-            progress.update(task, completed=reviewed, total=reviewed + left, rate=rate)
+            removed = shown_bytes(sums.total("removed_bytes"))
+            bars.moved("reviewing", reviewed, total=reviewed + left, said=removed)
             if not left and not found.hurried:
                 return sums
             if any(done is not None and done.reviewed > done.busy for done in _done_in(found).values()):

@@ -81,8 +81,7 @@ def du(
     as_json: AsJSON = False,
 ) -> None:
     """Show how large what is tagged is, and how much of it repositories share. Example: moorage du group/app."""
-    from rich.console import Console  # noqa: PLC0415 - other commands need not wait for it
-    from rich.progress import Progress  # noqa: PLC0415 - as above
+    from moorage.cli.bars import Bars  # noqa: PLC0415 - other commands need not wait for rich
 
     if place is None:
         remote = reach(None, ca=ca)
@@ -90,9 +89,9 @@ def du(
     else:
         remote, found = connect(place, ca=ca)
         repositories = [found.repository]
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("asking", total=len(repositories))
-        sizes = measured(remote, repositories, measured_one=lambda: progress.advance(task), left_out=_say_left_out)
+    with Bars(counts=True, is_transient=True) as bars:
+        bars.begins("asking", len(repositories))
+        sizes = measured(remote, repositories, measured_one=lambda: bars.advanced("asking"), left_out=_say_left_out)
     if as_json:
         rows = [
             {"repository": one.repository, "bytes": one.size_bytes, "shared_bytes": one.shared_bytes}

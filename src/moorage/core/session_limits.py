@@ -9,10 +9,10 @@ import hashlib
 import hmac
 import secrets
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from moorage.cache.remembered import Remembered
 from moorage.errors import PathUnknown, TooManyRequests
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
@@ -49,7 +49,7 @@ class SessionLimits:
         self._key = hashlib.sha256(b"upload client\0" + key).digest()
         self._limit = limit
         self._now = now
-        self._clients: OrderedDict[str, _Client] = OrderedDict()
+        self._clients = Remembered[str, _Client](_REMEMBERED, is_kept_by_use=True)
 
     async def name_new(self, name: RepositoryName, client: str) -> str:
         """The id of a session that *client* is about to open.
@@ -63,10 +63,10 @@ class SessionLimits:
         return _id(mark, self._minute())
 
     async def _take(self, name: RepositoryName, mark: str) -> None:
-        client = self._clients.setdefault(mark, _Client())
-        self._clients.move_to_end(mark)
-        if len(self._clients) > _REMEMBERED:
-            self._clients.popitem(last=False)
+        client = self._clients.get(mark)
+        if client is None:
+            client = _Client()
+            self._clients.put(mark, client)
         looks = client.looks
         async with client.lock:  # One look at a time, however many requests a client sends.
             if not client.left:

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
-from typing import Generic, TypeVar
 
+from moorage.cache.remembered import Remembered
 from moorage.errors import DatabaseUnavailable
 from moorage.metadata.details import SizeStore as SizeStore
 from moorage.oci.names import RepositoryName
@@ -23,7 +23,8 @@ GIVEN_UP_S = 24 * 3600.0
 
 _REMEMBERED_LIMIT = 1024
 
-Value = TypeVar("Value")
+_Asked = tuple[str, bool]
+"""A repository, and whether all below it counts."""
 
 
 class Precision(Enum):
@@ -52,9 +53,10 @@ class Sizes:
         """*clock* tells seconds."""
         self._store = store
         self._deadline_s = deadline_s
-        self._clock = clock
-        self._sizes = _Remembered[tuple[int, Size]](clock, REMEMBERED_S)
-        self._given_up = _Remembered[bool](clock, GIVEN_UP_S)
+        self._sizes = Remembered[_Asked, tuple[int, Size]](
+            _REMEMBERED_LIMIT, age=timedelta(seconds=REMEMBERED_S), monotonic=clock
+        )
+        self._given_up = Remembered[_Asked, bool](_REMEMBERED_LIMIT, age=timedelta(seconds=GIVEN_UP_S), monotonic=clock)
 
     async def of(self, name: RepositoryName, *, with_descendants: bool) -> Size:
         """The size of a repository, or of it and all below it.
@@ -88,28 +90,3 @@ class Sizes:
             self._given_up.put(key, value=True)
             return Size(await self._store.estimate(name), Precision.UNTAGGED)
         return Size(measured, Precision.DEFAULT)
-
-
-class _Remembered(Generic[Value]):
-    """A few values, each for a while; the oldest go first."""
-
-    def __init__(self, clock: Callable[[], float], duration_s: float) -> None:
-        self._clock = clock
-        self._duration_s = duration_s
-        self._values: OrderedDict[tuple[str, bool], tuple[float, Value]] = OrderedDict()
-
-    def get(self, key: tuple[str, bool]) -> Value | None:
-        found = self._values.get(key)
-        if found is None:
-            return None
-        ends_at, value = found
-        if self._clock() >= ends_at:
-            del self._values[key]
-            return None
-        return value
-
-    def put(self, key: tuple[str, bool], value: Value) -> None:
-        self._values[key] = (self._clock() + self._duration_s, value)
-        self._values.move_to_end(key)
-        if len(self._values) > _REMEMBERED_LIMIT:
-            self._values.popitem(last=False)

@@ -8,11 +8,11 @@ continues in another worker is not hashed again chunk by chunk, but once, when i
 import asyncio
 import contextlib
 import uuid
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from moorage.cache.remembered import Remembered
 from moorage.core.session_limits import SessionLimits
 from moorage.errors import (
     BackendError,
@@ -81,7 +81,7 @@ class Uploads:
         self._limits = limits or SessionLimits(storage, b"", limit=0)
         self._room = room or Room({})
         self._now = now
-        self._hashers: OrderedDict[str, Hasher] = OrderedDict()
+        self._hashers = Remembered[str, Hasher](_HASHERS)
 
     async def start(self, name: RepositoryName, algorithm: Algorithm = "sha256", *, client: str = "") -> UploadState:
         """Open a session of *client* whose bytes are going to be named by *algorithm* (end-4a, end-4c).
@@ -98,7 +98,7 @@ class Uploads:
             with contextlib.suppress(BackendError):
                 await self._remove(name, session)
             raise
-        self._remember(session, Hasher(algorithm))
+        self._hashers.put(session, Hasher(algorithm))
         if self._sessions is not None:
             self._sessions.note(name, session)
         return UploadState(session, 0)
@@ -281,17 +281,16 @@ class Uploads:
             raise
 
     async def _write_all(self, session: str, writer: Writer, chunks: Chunks) -> Hasher | None:
-        hasher = self._hashers.get(session)
+        hasher = self._hashers.pop(session)
         if hasher is None and writer.size_bytes == 0:
             hasher = Hasher("sha256")
         if hasher is not None and hasher.size_bytes != writer.size_bytes:
             hasher = None  # Another worker had a part of it, or a part could not be written.
-        self._hashers.pop(session, None)
         async for chunk in chunks:
             self._room.take(len(chunk))
             await writer.write(chunk, observer=None if hasher is None else hasher.update)
         if hasher is not None:
-            self._remember(session, hasher)
+            self._hashers.put(session, hasher)
         return hasher
 
     def _known_digest(
@@ -319,7 +318,7 @@ class Uploads:
         await self._remove(name, session)
 
     async def _remove(self, name: RepositoryName, session: str) -> None:
-        self._hashers.pop(session, None)
+        self._hashers.pop(session)
         if self._sessions is not None:
             self._sessions.forget(session)
         with contextlib.suppress(PathUnknown):
@@ -337,12 +336,6 @@ class Uploads:
             return (await self._storage.stat(paths.upload(name, session))).modified_at < limit
         except PathUnknown:
             return False
-
-    def _remember(self, session: str, hasher: Hasher) -> None:
-        self._hashers[session] = hasher
-        self._hashers.move_to_end(session)
-        if len(self._hashers) > _HASHERS:
-            self._hashers.popitem(last=False)
 
 
 def _check_id(session: str) -> None:

@@ -13,11 +13,12 @@ from moorage.integrity.hashing import Hashing
 from moorage.integrity.progress import CheckProgress
 from moorage.integrity.repairing import Repairs
 from moorage.integrity.sightings import Outcome, Seen, Sighting, hashed, sightings
-from moorage.integrity.walking import Foreign, Place, path_at, share_of
+from moorage.integrity.walking import Foreign, share_of
 from moorage.metadata.integrity import BlobRecordStore
 from moorage.oci.digests import Digest
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.walk import Place, path_at
 
 PHASE = "blobs"
 

@@ -9,22 +9,20 @@ It is done in one go: an unfinished one begins anew, as it reads small files onl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from moorage.errors import BackendError, DigestInvalid, ManifestInvalid, PathUnknown, TagInvalid
+from moorage.errors import BackendError, ManifestInvalid, PathUnknown, TagInvalid
 from moorage.integrity.findings import Finding, FindingKind, Note
 from moorage.integrity.progress import CheckProgress
 from moorage.integrity.quarantine import Quarantine
 from moorage.integrity.references import References
 from moorage.integrity.walking import Stored, share_of, stat_of, stored_blobs
-from moorage.oci.digests import Digest
+from moorage.oci.digests import Digest, digest_or_none, linked_digest
 from moorage.oci.mentions import mentions
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
-from moorage.storage.base import FolderEntry, Stat, StorageDriver
-from moorage.storage.walk import repository_folders
+from moorage.storage.base import Stat, StorageDriver
+from moorage.storage.walk import entries_of, repository_folders
 
 PHASE = "links"
-
-_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +34,7 @@ class _Link:
 
     @property
     def target(self) -> Digest | None:
-        try:
-            return Digest.parse(self.content.decode("ascii").strip())
-        except (DigestInvalid, UnicodeDecodeError):
-            return None
+        return linked_digest(self.content)
 
 
 class LinkCheck:
@@ -148,7 +143,7 @@ class LinkCheck:
         return kind if kind is not None and await self._link(path) == link else None
 
     async def _tags(self, name: RepositoryName) -> AsyncIterator[Finding]:
-        async for entry in self._entries(paths.tags(name)):
+        async for entry in entries_of(self._storage, paths.tags(name)):
             try:
                 tag = Tag.parse_stored(entry.name)
             except TagInvalid:
@@ -179,28 +174,11 @@ class LinkCheck:
 
     async def _digests(self, folder: str) -> AsyncIterator[tuple[str, Digest | None]]:
         """The link files below a folder, and what they are named by; None: by no digest."""
-        async for algorithm in self._entries(folder):
-            async for entry in self._entries(f"{folder}/{algorithm.name}"):
+        async for algorithm in entries_of(self._storage, folder):
+            async for entry in entries_of(self._storage, f"{folder}/{algorithm.name}"):
                 path = f"{folder}/{algorithm.name}/{entry.name}"
-                try:
-                    digest = Digest.parse(f"{algorithm.name}:{entry.name}")
-                except DigestInvalid:
-                    yield path, None
-                    continue
-                yield f"{path}/link", digest
-
-    async def _entries(self, folder: str) -> AsyncIterator[FolderEntry]:
-        last = ""
-        while True:
-            try:
-                entries = await self._storage.list(folder, after=last, limit=_PAGE)
-            except PathUnknown:
-                return
-            for entry in entries:
-                yield entry
-            if len(entries) < _PAGE:
-                return
-            last = entries[-1].name
+                digest = digest_or_none(f"{algorithm.name}:{entry.name}")
+                yield (path, None) if digest is None else (f"{path}/link", digest)
 
     async def _link(self, path: str) -> _Link | None:
         try:

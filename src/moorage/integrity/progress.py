@@ -59,7 +59,7 @@ _NOTHING = WrittenReport(size_bytes=0, digest=Digest.of(b""))
 class Watcher(Protocol):
     """Is told how a check goes on, for people."""
 
-    def moved(self, phase: str, share: float, tally: Tally) -> None:
+    def watch(self, phase: str, share: float, tally: Tally) -> None:
         """So much of a phase is done, from 0 to 1."""
 
 
@@ -134,7 +134,7 @@ class CheckProgress:
     def moved(self, share: float) -> None:
         """Tell whoever watches; nothing is settled by it."""
         if self._watcher is not None:
-            self._watcher.moved(self.state.phase, share, self.tally)
+            self._watcher.watch(self.state.phase, share, self.tally)
 
     def hold(self) -> None:
         """Hold back what is found from now on: it counts when the next position is reached, and not before."""

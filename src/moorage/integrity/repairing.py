@@ -1,8 +1,8 @@
 """Repairs where there is a database: nothing is thrown away, and all of it can be taken back by a push or a backup."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 from moorage.errors import BackendError
 from moorage.integrity.confirming import Certain
@@ -13,6 +13,8 @@ from moorage.metadata.integrity import BlobRepairStore
 from moorage.metadata.reviews import CLAIM
 from moorage.oci.digests import Digest
 from moorage.storage.base import StorageDriver
+from moorage.work.alongside import alongside
+from moorage.work.loop import Loop, LoopPace
 
 QUEUED = "put before garbage collection, which removes it after its usual delay"
 _MARKED = "marked as missing: a push brings it back"
@@ -74,16 +76,17 @@ class Repairs:
         if not await self._blobs.claim(digest):
             yield False
             return
-        prolonging = asyncio.create_task(self._prolong(digest))
+        # Where it cannot be prolonged, that is tried again well before the claim ends.
+        prolonging = Loop(
+            partial(self._prolong, digest),
+            LoopPace(interval=CLAIM / 4, pauses_first=True),
+            failures=(BackendError,),
+        )
         try:
-            yield True
+            async with alongside(prolonging.run):
+                yield True
         finally:
-            prolonging.cancel()
-            await asyncio.wait([prolonging])
             await self._blobs.release(digest)
 
     async def _prolong(self, digest: Digest) -> None:
-        while True:
-            await asyncio.sleep(CLAIM.total_seconds() / 4)
-            with contextlib.suppress(BackendError):  # It is tried again well before the claim ends.
-                await self._blobs.claim(digest)
+        await self._blobs.claim(digest)

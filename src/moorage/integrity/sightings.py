@@ -10,18 +10,16 @@ from moorage.errors import BackendError, PathUnknown
 from moorage.integrity.hashing import Hashing
 from moorage.integrity.walking import (
     Foreign,
-    Place,
     Stored,
     UnreadablePlace,
-    is_digest,
     is_prefix,
-    place_of,
     stored_blobs,
 )
 from moorage.metadata.integrity import BlobRecord, BlobRecordStore
 from moorage.oci.digests import ALGORITHMS, Digest, parse_algorithm
 from moorage.storage import paths
 from moorage.storage.base import Stat, StorageDriver
+from moorage.storage.walk import Place, digest_at, place_of
 
 _PAGE = 1000
 _WINDOW = 4096
@@ -116,6 +114,7 @@ async def read(hashing: Hashing, digest: Digest) -> Outcome:
 def _start(found: Seen, hashing: Hashing | None) -> asyncio.Task[Outcome] | None:
     if hashing is None or not isinstance(found, Sighting) or found.stat is None:
         return None
+    # A task that is ahead of its reader: several blobs are hashed while the results are taken in order.
     return asyncio.create_task(read(hashing, found.digest))
 
 
@@ -150,7 +149,7 @@ def _before(place: Place) -> Digest | None:
     if not place or place[0] not in ALGORITHMS:
         return None
     algorithm = parse_algorithm(place[0])
-    if is_digest(place):
+    if digest_at(place) is not None:
         return Digest(algorithm, place[2])
     prefix = place[1] if len(place) > 1 and is_prefix(place[1]) else ""
     return Digest(algorithm, prefix.ljust(len(Digest.of(b"", algorithm).encoded), "0"))

@@ -4,18 +4,14 @@ import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from moorage.errors import BackendError, DigestInvalid, PathUnknown
+from moorage.errors import BackendError, PathUnknown
 from moorage.oci.digests import ALGORITHMS, Digest
 from moorage.storage import paths
 from moorage.storage.base import FolderEntry, Stat, StorageDriver
+from moorage.storage.walk import Place, digest_at, entries_of, pages_of, path_at, place_of
 
-_PAGE = 10_000
-"""Names that are asked for at once: what a folder of a very large registry has fits in a few pages."""
 _PREFIX = re.compile(r"[0-9a-f]{2}")
 _SHARE_DIGITS = 6
-
-Place = tuple[str, ...]
-"""A place in a walk: the parts of a path below ``blobs``. Their order is that of the walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +43,9 @@ class UnreadablePlace:
     digest: Digest | None = None
 
 
-def place_of(digest: Digest) -> Place:
-    """Return the place of a digest in the walk."""
-    return digest.algorithm, digest.encoded[:2], digest.encoded
-
-
 def is_prefix(name: str) -> bool:
     """Return whether a folder of an algorithm has blobs in it by its name."""
     return _PREFIX.fullmatch(name) is not None
-
-
-def is_digest(place: Place) -> bool:
-    """Return whether it is the place of a digest."""
-    try:
-        return place_of(Digest.parse(f"{place[0]}:{place[-1]}")) == place
-    except DigestInvalid:
-        return False
 
 
 def share_of(place: Place) -> float:
@@ -73,11 +56,6 @@ def share_of(place: Place) -> float:
         return float(int(place[-1][:_SHARE_DIGITS], 16) / 16 ** len(place[-1][:_SHARE_DIGITS]))
     except ValueError:
         return 0.0
-
-
-def path_at(place: Place) -> str:
-    """The storage path of a place."""
-    return "/".join((paths.BLOBS, *place))
 
 
 async def stored_blobs(
@@ -115,7 +93,7 @@ async def _of_algorithm(
     storage: StorageDriver, algorithm: str, after: Place
 ) -> AsyncGenerator[Stored | Foreign | UnreadablePlace, None]:
     try:
-        entries = await _entries(storage, (algorithm,), limit=None)
+        entries = [entry async for entry in entries_of(storage, path_at((algorithm,)))]
     except BackendError as exc:
         yield UnreadablePlace((algorithm,), str(exc))
         return
@@ -133,37 +111,23 @@ async def _of_prefix(
     storage: StorageDriver, folder: Place, after: Place
 ) -> AsyncGenerator[Stored | Foreign | UnreadablePlace, None]:
     last = after[2] if after[:2] == folder and len(after) > len(folder) else ""
-    while True:
-        try:
-            entries = await _entries(storage, folder, after=last)
-        except BackendError as exc:
-            yield UnreadablePlace(folder, str(exc))
-            return
-        for entry in entries:
-            found = await _blob(storage, (*folder, entry.name), entry)
-            if found is not None:
-                yield found
-        if len(entries) < _PAGE:
-            return
-        last = entries[-1].name
+    try:
+        async for entries in pages_of(storage, path_at(folder), after=last):
+            for entry in entries:
+                found = await _blob(storage, (*folder, entry.name), entry)
+                if found is not None:
+                    yield found
+    except BackendError as exc:
+        yield UnreadablePlace(folder, str(exc))
 
 
 async def _blob(storage: StorageDriver, place: Place, entry: FolderEntry) -> Stored | Foreign | UnreadablePlace | None:
-    if not entry.is_folder or not is_digest(place):
+    digest = digest_at(place)
+    if not entry.is_folder or digest is None:
         return Foreign(place)
-    digest = Digest.parse(f"{place[0]}:{place[2]}")
     try:
         stat = await stat_of(storage, digest)
     except BackendError as exc:
         return UnreadablePlace(place, str(exc), digest)
     # An empty folder is what is left of a blob: nothing that anybody could be served.
     return None if stat is None else Stored(digest, stat)
-
-
-async def _entries(
-    storage: StorageDriver, folder: Place, *, after: str = "", limit: int | None = _PAGE
-) -> list[FolderEntry]:
-    try:
-        return await storage.list(path_at(folder), after=after, limit=limit)
-    except PathUnknown:
-        return []  # It went while we were on our way.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Generic, TypeVar
 
+from moorage.errors import NameUnknown
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import Reference, RepositoryName, Tag
@@ -259,3 +260,8 @@ class SessionStore(ABC):
     @abstractmethod
     async def stale(self, *, before: datetime, limit: int) -> Sequence[UploadSession]:
         """Sessions that were started earlier than *before*, oldest first."""
+
+
+def no_repository(name: RepositoryName) -> NameUnknown:
+    """Return the refusal where there is no such repository: in all APIs the text that GitLab and Distribution have."""
+    return NameUnknown("repository name not known to registry", name=name.text)

@@ -24,17 +24,18 @@ from moorage.metadata.base import (
     LinkStore,
     ManifestStore,
     Page,
+    no_repository,
 )
-from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, parse_link, payload_of
+from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, payload_of
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci import stored as lenient
-from moorage.oci.digests import ALGORITHMS, Digest
+from moorage.oci.digests import ALGORITHMS, Digest, digest_or_none
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import FilesystemClaim
-from moorage.storage.walk import repository_folders
+from moorage.storage.walk import pages_of, repository_folders
 from moorage.telemetry import get_log
 
 _log = get_log("layout")
@@ -201,14 +202,11 @@ class LayoutManifests(ManifestStore):
 
     async def _referring(self, name: RepositoryName, subject: Digest) -> AsyncIterator[Digest]:
         for algorithm in ALGORITHMS:
-            try:
-                entries = await self._storage.list(f"{paths.referrers(name, subject)}/{algorithm}")
-            except PathUnknown:
-                continue
-            for entry in entries:
-                digest = parse_link(f"{algorithm}:{entry.name}".encode())
-                if digest is not None:
-                    yield digest
+            async for entries in pages_of(self._storage, f"{paths.referrers(name, subject)}/{algorithm}"):
+                for entry in entries:
+                    digest = digest_or_none(f"{algorithm}:{entry.name}")
+                    if digest is not None:
+                        yield digest
 
     async def _referrer(self, name: RepositoryName, subject: Digest, digest: Digest) -> Descriptor | None:
         try:
@@ -253,7 +251,7 @@ class LayoutManifests(ManifestStore):
 
     async def _unknown(self, name: RepositoryName, reference: Reference) -> ManifestUnknown | NameUnknown:
         if not await self._storage.exists(paths.manifests(name)):
-            return _no_repository(name)
+            return no_repository(name)
         if isinstance(reference, Tag):
             return ManifestUnknown("the repository has no such tag", name=name.text, tag=reference.text)
         return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))
@@ -278,13 +276,9 @@ class LayoutCatalogue(CatalogueStore):
     async def tags(self, name: RepositoryName, *, after: str, limit: int | None) -> Page[Tag]:
         found: list[Tag] = []
         batch = _BATCH if limit is None else min(limit + 1, _BATCH)
-        while True:
-            try:
-                entries = await self._storage.list(paths.tags(name), after=after, limit=batch)
-            except PathUnknown:
-                if not await self._storage.exists(paths.manifests(name)):
-                    raise _no_repository(name) from None
-                entries = []
+        is_empty = True
+        async for entries in pages_of(self._storage, paths.tags(name), after=after, page=batch):
+            is_empty = is_empty and not entries
             async for entry in in_turns(entries):
                 # A tag whose link is not there yet is half-written, or already half removed.
                 tag = Tag(entry.name)
@@ -292,13 +286,9 @@ class LayoutCatalogue(CatalogueStore):
                     if limit is not None and len(found) == limit:
                         return Page(found, more=True)
                     found.append(tag)
-            if len(entries) < batch:
-                return Page(found, more=False)
-            after = entries[-1].name
-
-
-def _no_repository(name: RepositoryName) -> NameUnknown:
-    return NameUnknown("there is no such repository", name=name.text)
+        if is_empty and not await self._storage.exists(paths.manifests(name)):
+            raise no_repository(name)
+        return Page(found, more=False)
 
 
 def _children(payload: bytes) -> Sequence[Descriptor]:

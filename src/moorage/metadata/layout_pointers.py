@@ -9,11 +9,11 @@ import json
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from functools import lru_cache
 
-from moorage.errors import DigestInvalid, PathUnknown, StorageUnavailable
+from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.metadata.aside import aside
 from moorage.metadata.payloads import Payload
 from moorage.oci import stored as lenient
-from moorage.oci.digests import Digest
+from moorage.oci.digests import Digest, linked_digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
@@ -34,7 +34,7 @@ class LayoutPointers:
     async def target(self, name: RepositoryName, tag: Tag) -> Digest | None:
         """Return what a tag points to; None if there is no such tag."""
         try:
-            return parse_link(await self._storage.get(paths.tag_link(name, tag)))
+            return linked_digest(await self._storage.get(paths.tag_link(name, tag)))
         except PathUnknown:
             return None
 
@@ -167,14 +167,6 @@ async def _delete_if_there(storage: StorageDriver, path: str) -> None:
 
 
 @lru_cache(maxsize=16384)
-def parse_link(content: bytes) -> Digest | None:
-    """Return what a link says; None if it is no digest."""
-    try:
-        return Digest.parse(content.decode("ascii").strip())
-    except (DigestInvalid, UnicodeDecodeError):
-        return None
-
-
 def _subject(content: bytes) -> Digest | None:
     return lenient.subject(lenient.read(content))
 

@@ -1,8 +1,9 @@
 """Manifest payloads kept in memory: they never change, so the only question is room."""
 
-from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from moorage.cache.remembered import Remembered
 from moorage.oci.digests import Digest
 
 
@@ -16,27 +17,13 @@ class Payload:
     """True if the bytes name the type; if not, the manifest may have been pushed as something else."""
 
 
-class PayloadCache:
+class PayloadCache(Remembered[Digest, Payload]):
     """The payloads used last, by digest, up to a number of bytes."""
 
     def __init__(self, limit_bytes: int = 32 << 20) -> None:
-        self._limit_bytes = limit_bytes
-        self._size_bytes = 0
-        self._payloads: OrderedDict[Digest, Payload] = OrderedDict()
+        super().__init__(limit_bytes, is_kept_by_use=True, size_of=lambda payload: len(payload.content))
+        self._largest_bytes = limit_bytes // 4
 
-    def get(self, digest: Digest) -> Payload | None:
-        """The payload, if it is here."""
-        payload = self._payloads.get(digest)
-        if payload is not None:
-            self._payloads.move_to_end(digest)
-        return payload
-
-    def put(self, digest: Digest, payload: Payload) -> None:
-        """Keep a payload, and let go of those not used for longest."""
-        if digest in self._payloads or len(payload.content) > self._limit_bytes // 4:
-            return
-        self._payloads[digest] = payload
-        self._size_bytes += len(payload.content)
-        while self._size_bytes > self._limit_bytes:
-            _, dropped = self._payloads.popitem(last=False)
-            self._size_bytes -= len(dropped.content)
+    def put(self, key: Digest, value: Payload, *, age_s: float | None = None) -> Sequence[Payload]:
+        """Keep a payload, and let go of those not used for longest; one that needs too much of the room is not kept."""
+        return super().put(key, value, age_s=age_s) if len(value.content) <= self._largest_bytes else (value,)

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Literal
 
 JournalSubject = Literal["tag", "manifest", "blob", "repository"]
-"""What can be changed, and taken back."""
+"""The kinds of things that can be changed, and taken back."""
 
 ObstacleReason = Literal["changed", "in use", "gone"]
 """The reason why something is left as it is."""
@@ -13,13 +13,13 @@ Queue = Literal["blob", "manifest"]
 """A kind of things to be reviewed."""
 
 Role = Literal["layer", "config", "child", "subject", "awaited"]
-"""What something is for whoever holds it; ``awaited``: it was named when it was not there yet."""
+"""The part of a thing for its holder; ``awaited``: the holder named it before it was there."""
 
 Verdict = Literal["kept", "goes", "claimed", "unscheduled"]
 
 
 class JournalAction(StrEnum):
-    """What a row of the journal says was done."""
+    """The action that a row of the journal notes."""
 
     TAG_CREATE = "tag_create"
     TAG_MOVE = "tag_move"

@@ -13,6 +13,8 @@ Algorithm = Literal["sha256", "sha512"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 _HEX_LENGTH = {"sha256": 64, "sha512": 128}
+DIGEST_PATTERN = "|".join(f"{algorithm}:[a-f0-9]{{{length}}}" for algorithm, length in _HEX_LENGTH.items())
+"""The digests that :meth:`Digest.parse` takes."""
 _GRAMMAR = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+", re.ASCII)
 _HEX = re.compile(r"[a-f0-9]+", re.ASCII)
 
@@ -54,6 +56,19 @@ class Digest:
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.encoded}"
+
+
+def digest_or_none(text: object) -> Digest | None:
+    """Return the digest that *text* is; None if it is none, or no text at all."""
+    try:
+        return Digest.parse(text) if isinstance(text, str) else None
+    except DigestInvalid:
+        return None
+
+
+def linked_digest(content: bytes) -> Digest | None:
+    """Return the digest that the content of a link file is, white space around it or not; None if it is none."""
+    return digest_or_none(content.decode("ascii", "replace").strip())
 
 
 def parse_algorithm(text: str) -> Algorithm:

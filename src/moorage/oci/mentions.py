@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from moorage.errors import DigestInvalid, ManifestInvalid
-from moorage.oci.digests import Digest
+from moorage.errors import ManifestInvalid
+from moorage.oci.digests import Digest, digest_or_none
 
 _LISTS = ("config", "layers", "blobs", "manifests")
 _OF_MANIFESTS = ("manifest", "index")
@@ -80,8 +80,4 @@ def _references(value: Mapping[str, object]) -> Iterator[Digest]:
 
 
 def _digest(item: object, key: str) -> Digest | None:
-    text = item.get(key) if isinstance(item, dict) else None
-    try:
-        return Digest.parse(text) if isinstance(text, str) else None
-    except DigestInvalid:
-        return None  # Nothing of that name can be in storage.
+    return digest_or_none(item.get(key)) if isinstance(item, dict) else None

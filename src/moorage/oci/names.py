@@ -14,14 +14,16 @@ TAG_LENGTH_LIMIT = 128
 
 # One linear pass each: separators and alphanumerics never overlap, so there is nothing to backtrack into.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+NAME_PATTERN = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+_NAME = re.compile(NAME_PATTERN, re.ASCII)
 # Distribution takes a host before the name, with capitals, but cannot store one with a port: host:5000/app.
 _STORED_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9.=+-][A-Za-z0-9._=+-]{0,254}"
 _STORED_NAME = re.compile(rf"{_STORED_PART}(?:/{_STORED_PART})*", re.ASCII)
 _STORED_TAG = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=+-]{1,255}", re.ASCII)
 _STORED_NAME_LENGTH_LIMIT = 1024
 
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
+TAG_PATTERN = "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+_TAG = re.compile(TAG_PATTERN, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)

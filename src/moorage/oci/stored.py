@@ -7,9 +7,8 @@ be read of it, and nothing raises: one that is odd must not keep a client from i
 import json
 from collections.abc import Iterator, Mapping
 
-from moorage.errors import DigestInvalid
 from moorage.oci import mediatypes
-from moorage.oci.digests import Digest
+from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.manifests import Descriptor, JSONObject, is_unwritable, media_type_of
 
 UNKNOWN_TYPE = "application/octet-stream"
@@ -70,7 +69,7 @@ def annotations(value: JSONObject) -> Mapping[str, str]:
 
 def descriptor_of(value: object) -> Descriptor | None:
     """Read a descriptor; None if it names no digest that this registry knows."""
-    digest = _digest(value.get("digest")) if isinstance(value, dict) else None
+    digest = digest_or_none(value.get("digest")) if isinstance(value, dict) else None
     if not isinstance(value, dict) or digest is None:
         return None
     size, platform = value.get("size"), value.get("platform")
@@ -89,13 +88,6 @@ def _text_of(payload: bytes) -> str:
         return payload.decode("utf-8", "surrogatepass")  # As our own lists of referrers are written.
     except UnicodeDecodeError:
         return payload.decode("utf-8", "replace")
-
-
-def _digest(text: object) -> Digest | None:
-    try:
-        return Digest.parse(text) if isinstance(text, str) else None
-    except DigestInvalid:
-        return None
 
 
 def _text(value: JSONObject, name: str) -> str:

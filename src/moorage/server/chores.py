@@ -1,28 +1,25 @@
 """Chores of a node, done beside its serving."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from functools import partial
 
 from moorage.server.application import Chore
 from moorage.telemetry import get_log
+from moorage.work.alongside import alongside
 
 _log = get_log("worker")
 
-_STOP_PATIENCE_S = 5.0
+_STOP_PATIENCE = timedelta(seconds=5)
+"""Time in which the chores put back their work in hand."""
 
 
 @contextlib.asynccontextmanager
 async def housekeeping(chores: Sequence[Chore]) -> AsyncIterator[None]:
     """Do all of them until the block ends."""
-    tasks = [asyncio.create_task(_guarded(chore)) for chore in chores]
-    try:
+    async with alongside(*(partial(_guarded, chore) for chore in chores), patience=_STOP_PATIENCE):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        if tasks:  # What they have in hand they put back.
-            await asyncio.wait(tasks, timeout=_STOP_PATIENCE_S)
 
 
 async def _guarded(chore: Chore) -> None:

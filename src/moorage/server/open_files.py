@@ -1,17 +1,18 @@
 """Open files: each connection is one, and services are started with few of them allowed."""
 
-import asyncio
 import errno
 import os
 import resource
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from moorage.telemetry import get_log
+from moorage.work.loop import Loop, every
 
 _FEW = 4096
 _NEAR = 0.9
-_LOOK_S = 1.0
+_LOOK = timedelta(seconds=1)
 _SAY_S = 60.0
 """Seconds before the same is said again."""
 
@@ -62,9 +63,6 @@ class OpenFiles:
         _log.warning(message, limit=self._limit, advice="raise LimitNOFILE= or ulimit -Hn, or start more workers")
 
 
-async def watch_open_files() -> None:
-    """Look again and again, until cancelled."""
-    watched = OpenFiles()
-    while True:
-        watched.look()
-        await asyncio.sleep(_LOOK_S)
+def watch_open_files() -> Loop:
+    """Return the loop that looks again and again."""
+    return every(_LOOK, OpenFiles().look)

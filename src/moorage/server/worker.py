@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import uvloop
 from aiohttp import web
@@ -20,9 +21,11 @@ from moorage.server.chores import housekeeping
 from moorage.server.open_files import watch_open_files
 from moorage.server.scheduling import step_back
 from moorage.server.server_settings import ServerSettings
-from moorage.server.tls.tls_contexts import CHECK_S, ServerTLS
+from moorage.server.tls.tls_contexts import CHECK, ServerTLS
 from moorage.telemetry import get_log
 from moorage.web.connection import ConnectionServer
+from moorage.work.alongside import alongside
+from moorage.work.loop import Loop, LoopPace, every
 
 _log = get_log("worker")
 
@@ -35,8 +38,8 @@ _GC_THRESHOLD = 50_000
 
 _HOUSEKEEPER_NICENESS = 10
 
-_FLUSH_S = 5.0
-"""Seconds between notes of pulls and uploads in the database: long, as every write makes SQLite's readers forget."""
+_FLUSH = timedelta(seconds=5)
+"""Time between notes of pulls and uploads in the database: long, as every write makes SQLite's readers forget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +102,9 @@ async def _serve(setup: WorkerSetup) -> None:
             await stack.enter_async_context(housekeeping(application.chores))
         if setup.is_first and tls is not None:
             stack.callback(tls.begin_issuing())
-        stack.callback(asyncio.create_task(_refresh(kept_fresh)).cancel)
-        stack.callback(asyncio.create_task(watch_open_files()).cancel)
-        flushing = asyncio.create_task(_flush(application.flushes))
-        stack.push_async_callback(_ended, flushing)
+        works = [_flush(application.flushes), watch_open_files()]
+        works += [every(CHECK, part.refresh) for part in kept_fresh]
+        await stack.enter_async_context(alongside(*(work.run for work in works)))
         gc.collect()
         gc.freeze()  # What lives as long as the worker need not be looked at again.
         gc.set_threshold(_GC_THRESHOLD)
@@ -166,23 +168,8 @@ async def _drain(server: web.ServerRunner, connections: ConnectionServer, patien
     await connections.shutdown(_CUT_S)
 
 
-async def _refresh(parts: Sequence[ServerTLS]) -> None:
-    while parts:
-        await asyncio.sleep(CHECK_S)
-        for part in parts:
-            part.refresh()
-
-
-async def _flush(flushes: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    while flushes:
-        await asyncio.sleep(_FLUSH_S)
-        await _flush_once(flushes)
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Stop a task, and wait until it has put back what it had in hand."""
-    task.cancel()
-    await asyncio.wait([task])
+def _flush(flushes: Sequence[Callable[[], Awaitable[None]]]) -> Loop:
+    return Loop(partial(_flush_once, flushes), LoopPace(interval=_FLUSH, pauses_first=True))
 
 
 async def _flush_once(flushes: Sequence[Callable[[], Awaitable[None]]]) -> None:

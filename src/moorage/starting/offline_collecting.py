@@ -5,9 +5,10 @@ from pathlib import Path
 
 from moorage.config import Config, FilesystemSection
 from moorage.gc.offline.offline_collection import CollectionRefused, collect_offline
-from moorage.gc.offline.offline_run import CollectionReports, OfflineOptions, Totals
+from moorage.gc.offline.offline_run import OfflineOptions, Totals
 from moorage.telemetry import get_log
 from moorage.wiring.storage import storage_driver
+from moorage.work.reports import WorkReports
 
 _log = get_log("garbagecollect")
 
@@ -26,7 +27,7 @@ def see_that_it_has_link_files(config: Config) -> None:
         raise CollectionRefused(msg)
 
 
-def collect_garbage(config: Config, options: OfflineOptions, reports: CollectionReports) -> Totals:
+def collect_garbage(config: Config, options: OfflineOptions, reports: WorkReports) -> Totals:
     """Collect garbage while no registry takes pushes, and return what was done.
 
     Raises:

@@ -1,11 +1,60 @@
 """Walks over storage that are the same for every backend."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from moorage.errors import PathUnknown
+from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
-from moorage.storage.base import StorageDriver
+from moorage.storage.base import FolderEntry, StorageDriver
+
+PAGE = 10_000
+"""Names of a folder that are held together. Each page of a file system's folder reads the whole folder again."""
+
+Place = tuple[str, ...]
+"""Parts of a path below ``blobs``, as a place in a walk over the blobs: their order is that of the walk."""
+
+
+async def pages_of(
+    storage: StorageDriver, folder: str, *, after: str = "", page: int | None = None
+) -> AsyncIterator[Sequence[FolderEntry]]:
+    """Yield what is in a folder and comes after a name, in order, page by page; nothing if it is not there.
+
+    *page*: how many names at a time; None: :data:`PAGE`.
+    """
+    limit = PAGE if page is None else page
+    while True:
+        try:
+            entries = await storage.list(folder, after=after, limit=limit)
+        except PathUnknown:
+            return  # It was never there, or it went while we were on our way.
+        yield entries
+        if len(entries) < limit:
+            return
+        after = entries[-1].name
+
+
+async def entries_of(storage: StorageDriver, folder: str) -> AsyncIterator[FolderEntry]:
+    """Yield what is in a folder, one by one, with no more than a page in memory; nothing if it is not there."""
+    async for entries in pages_of(storage, folder):
+        for entry in entries:
+            yield entry
+
+
+def place_of(digest: Digest) -> Place:
+    """Return the place of a digest in a walk."""
+    return digest.algorithm, digest.encoded[:2], digest.encoded
+
+
+def digest_at(place: Place) -> Digest | None:
+    """Return the digest whose place it is; None if it is the place of none."""
+    digest = digest_or_none(f"{place[0]}:{place[-1]}")
+    return digest if digest is not None and place_of(digest) == place else None
+
+
+def path_at(place: Place) -> str:
+    """Return the storage path of a place."""
+    return "/".join((paths.BLOBS, *place))
 
 
 async def repository_folders(storage: StorageDriver, *, after: str = "") -> AsyncIterator[RepositoryName]:

@@ -14,7 +14,7 @@ from moorage.errors import ConfigurationError, Mistake
 from moorage.server.address import ListenAddress
 from moorage.server.application import Application, ServerProcess
 from moorage.server.server_settings import ServerSettings
-from moorage.server.tls.tls_contexts import CHECK_S, FileTLS, Terms
+from moorage.server.tls.tls_contexts import CHECK, FileTLS, Terms
 from moorage.telemetry import LogSettings, get_log
 from moorage.token_server.app import PATHS, TokenApp
 from moorage.token_server.files import open_rules, open_users, reading
@@ -22,8 +22,9 @@ from moorage.token_server.issuing import TokenIssuer
 from moorage.token_server.key_ring import FILE_LIMIT_BYTES, KeyFolder, KeyRing
 from moorage.token_server.settings import TokenServerSettings
 from moorage.web.access_log import AccessLog
+from moorage.work.loop import Loop, LoopPace, every
 
-_TIDY_S = 3600.0
+_TIDY = timedelta(hours=1)
 _DRAIN_TIME = timedelta(seconds=5)
 _CONCERNS = 20
 
@@ -78,7 +79,13 @@ class TokenServer:
 
     async def keep(self) -> None:
         """Look after the keys, and after who has which name, until cancelled."""
-        await asyncio.gather(self._tidy(), self._look())
+        tidying = Loop(
+            self._tidy,
+            LoopPace(interval=_TIDY, pauses_first=True),
+            failures=(OSError, ValueError),
+            on_failure=_say_untidy,
+        )
+        await asyncio.gather(tidying.run(), every(CHECK, self.say_concerns).run())
 
     def say_concerns(self) -> None:
         """Warn of users who get by ``{user}`` what is another rule's; again only when a file has changed."""
@@ -104,19 +111,9 @@ class TokenServer:
         address = ListenAddress(self._settings.addr, key="addr")
         return ServerSettings(address=address, tls=self.tls, drain_time=_DRAIN_TIME, log=log)
 
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_S)
-            self.say_concerns()
-
     async def _tidy(self) -> None:
         """Drop keys that nothing needs any more."""
-        while True:
-            await asyncio.sleep(_TIDY_S)
-            try:
-                self.keys.prepare(time.time())
-            except (OSError, ValueError) as exc:
-                _log.error("the folder of keys cannot be tidied; it will be tried again", error=str(exc))
+        self.keys.prepare(time.time())
 
     def _tls(self) -> FileTLS | None:
         tls = self._settings.tls
@@ -136,3 +133,7 @@ class TokenServer:
         except ConfigurationError as exc:
             self._mistakes += exc.mistakes
         return None
+
+
+def _say_untidy(exc: Exception) -> None:
+    _log.error("the folder of keys cannot be tidied; it will be tried again", error=str(exc))

@@ -53,7 +53,7 @@ class EndsAfter:
     def __init__(self, left: int) -> None:
         self.left = left
 
-    def moved(self, phase: str, share: float, tally: Tally) -> None:
+    def watch(self, phase: str, share: float, tally: Tally) -> None:
         assert 0 <= share <= 1
         del phase, tally
         self.left -= 1
@@ -97,7 +97,7 @@ async def test_it_finds_the_same_with_link_files(
     layout: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await damaged(layout)
-    monkeypatch.setattr(EndsAfter, "moved", _ends_in_blobs)
+    monkeypatch.setattr(EndsAfter, "watch", _ends_in_blobs)
     await compare(layout, tmp_path / "report")
 
 
@@ -113,9 +113,9 @@ async def test_the_links_are_read_anew_and_counted_once(layout: Registry) -> Non
     whole = await layout.check()
 
     class InLinks(EndsAfter):
-        def moved(self, phase: str, share: float, tally: Tally) -> None:
+        def watch(self, phase: str, share: float, tally: Tally) -> None:
             if phase == "links":
-                super().moved(phase, share, tally)
+                super().watch(phase, share, tally)
 
     for left in (3, 9):
         with pytest.raises(Ended):

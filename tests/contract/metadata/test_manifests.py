@@ -200,6 +200,7 @@ class TestUnknown:
         with pytest.raises(NameUnknown) as nowhere:
             await store.manifests.find(NEVER, reference)
         assert nowhere.value.detail == {"name": "never/seen"}
+        assert nowhere.value.message == "repository name not known to registry"  # As GitLab and Distribution say it.
         await push(store, image("a").manifest, "other")
         with pytest.raises(ManifestUnknown) as unknown:
             await store.manifests.find(NAME, reference)

@@ -134,12 +134,14 @@ async def test_a_remembered_token_ends_when_its_key_is_taken_back(world: World) 
 async def test_so_many_tokens_are_remembered_and_no_more(world: World) -> None:
     one = world.issuer.bearer(("group/app", "pull"))
     grant = await world.guard.check(Visitor(one), PULL)
-    found = world.guard._remembered[one["Authorization"]]
-    world.guard._remembered.update({f"Bearer {number}": found for number in range(REMEMBERED - 1)})
+    found = world.guard._remembered.get(one["Authorization"])
+    assert found is not None
+    for number in range(REMEMBERED - 1):
+        world.guard._remembered.put(f"Bearer {number}", found)
     assert await world.guard.check(Visitor(one), PULL) is grant
     await world.guard.check(Visitor(world.issuer.bearer(("group/app", "pull"), jti="another")), PULL)
     assert len(world.guard._remembered) == REMEMBERED
-    assert one["Authorization"] not in world.guard._remembered
+    assert world.guard._remembered.get(one["Authorization"]) is None
 
 
 async def test_a_long_token_is_verified_each_time(world: World) -> None:

@@ -116,7 +116,7 @@ class TestFailures:
             failures.note("192.0.2.1")
             assert failures.is_suspect("192.0.2.1") is expected
         assert not failures.is_suspect("192.0.2.2")
-        now = 600.0
+        now = 599.0
         assert failures.is_suspect("192.0.2.1")
         now = 601.0
         assert not failures.is_suspect("192.0.2.1")
@@ -143,4 +143,4 @@ class TestFailures:
         failures = Failures(monotonic=lambda: 0.0)
         for number in range(10_500):
             failures.note(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-        assert max(len(records) for records in failures._records.values()) == 10_000
+        assert max(len(records) for records in failures._failures.values()) == 10_000

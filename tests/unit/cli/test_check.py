@@ -135,11 +135,11 @@ def test_the_bar_shows_how_fast_this_run_is_whatever_earlier_ones_have_hashed(
     monkeypatch.setenv("COLUMNS", "200")
     now = 100.0
     tally = Tally(blobs=9, stored_bytes=1 << 40, hashed_bytes=1 << 40)
-    with check_output.Bars(clock=lambda: now) as bars:
-        bars.moved("blobs", 0.5, tally)
+    with check_output.CheckBars(clock=lambda: now) as bars:
+        bars.watch("blobs", 0.5, tally)
         now += 4.0
         tally.hashed_bytes += 40 << 20
-        bars.moved("blobs", 0.6, tally)
+        bars.watch("blobs", 0.6, tally)
     assert "9 blobs, 1.0 TiB, 10.0 MiB/s" in capsys.readouterr().err
 
 

@@ -124,9 +124,10 @@ async def test_anything_else_that_takes_too_long_is_an_error_each_time(
 
 
 async def test_what_is_remembered_is_bounded_and_the_oldest_goes_first(
-    sizes: Sizes, store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_REMEMBERED_LIMIT", 2)
+    sizes = Sizes(store, clock=lambda: 0.0)
     names = [RepositoryName(f"app{number}") for number in range(3)]
     for name in names:
         await sizes.of(name, with_descendants=False)

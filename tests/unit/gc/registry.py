@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from moorage.gc.offline.offline_collection import collect_offline
-from moorage.gc.offline.offline_run import OfflineOptions, Silence, Totals
+from moorage.gc.offline.offline_run import OfflineOptions, Totals
 from moorage.metadata.base import Cause, Expectation
 from moorage.metadata.layout import LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
@@ -15,6 +15,7 @@ from moorage.oci.manifests import StoredManifest, parse
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.work.reports import WorkReports
 from unit.core.breaking import every_path
 
 APP = RepositoryName("group/app")
@@ -24,7 +25,7 @@ UNTAGGED = OfflineOptions(delete_untagged=True)
 
 
 async def collect(storage: StorageDriver, options: OfflineOptions = UNTAGGED) -> Totals:
-    return await collect_offline(storage, options, Silence())
+    return await collect_offline(storage, options, WorkReports())
 
 
 async def all_paths(storage: StorageDriver) -> set[str]:

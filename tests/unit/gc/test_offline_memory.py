@@ -8,12 +8,11 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from moorage.gc.offline import offline_run
 from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
-from moorage.storage import paths
+from moorage.storage import paths, walk
 from moorage.storage.base import StorageDriver
 from moorage.storage.memory import MemoryDriver
 from unit.gc.registry import APP, collect, descriptor
@@ -44,7 +43,7 @@ async def seed(storage: StorageDriver, manifests: int) -> None:
 @pytest.fixture(autouse=True)
 def _is_quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What is logged is kept by pytest, and should not be counted."""
-    monkeypatch.setattr(offline_run, "_PAGE", PAGE)
+    monkeypatch.setattr(walk, "PAGE", PAGE)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     yield
     structlog.reset_defaults()

@@ -10,13 +10,13 @@ import pytest
 
 from contract.integrity.registries import Registry, database_registry, layout_registry
 from contract.metadata.stores import quick_folder, sqlite_opener
-from moorage.integrity import blobs, findings, links, sightings, walking
+from moorage.integrity import blobs, findings, sightings
 from moorage.metadata.sql import integrity
 from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import microseconds
-from moorage.storage import memory, paths
+from moorage.storage import memory, paths, walk
 from moorage.storage.base import check_path
 
 SLACK_BYTES = 1 << 20
@@ -27,8 +27,8 @@ LOST_EVERY = 10
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or else the registry would have to be larger for them to be many."""
-    for module in (links, sightings, walking):
-        monkeypatch.setattr(module, "_PAGE", 100)
+    monkeypatch.setattr(walk, "PAGE", 100)
+    monkeypatch.setattr(sightings, "_PAGE", 100)
     monkeypatch.setattr(sightings, "_WINDOW", 100)
     monkeypatch.setattr(blobs, "_BATCH", 100)
     monkeypatch.setattr(findings, "FIRST_FINDINGS", 100)

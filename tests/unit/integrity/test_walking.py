@@ -5,12 +5,12 @@ import random
 import pytest
 
 from moorage.errors import PathUnknown
-from moorage.integrity import walking
 from moorage.integrity.sightings import Sighting, sightings
-from moorage.integrity.walking import Foreign, Place, Stored, path_at, place_of, share_of, stored_blobs
+from moorage.integrity.walking import Foreign, Stored, share_of, stored_blobs
 from moorage.oci.digests import Algorithm, Digest
-from moorage.storage import paths
+from moorage.storage import paths, walk
 from moorage.storage.memory import MemoryDriver
+from moorage.storage.walk import Place, path_at, place_of
 
 ALGORITHMS: tuple[Algorithm, ...] = ("sha256", "sha512")
 STRANGERS = (
@@ -69,7 +69,7 @@ async def test_a_place_that_is_gone_is_as_good_as_one_that_is_there() -> None:
 async def test_folders_larger_than_a_page_are_met_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     storage, places = await filled()
     for page in (1, 2, 3):
-        monkeypatch.setattr(walking, "_PAGE", page)
+        monkeypatch.setattr(walk, "PAGE", page)
         assert await walked(storage) == sorted(places)
 
 

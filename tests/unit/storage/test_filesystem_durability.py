@@ -160,7 +160,7 @@ async def test_a_known_folder_that_another_process_made_anew_is_not_taken_for_th
 
 async def test_only_so_many_folders_are_held_open(tmp_path: Path, disk: Disk) -> None:
     driver = FilesystemDriver(tmp_path)
-    driver._settled._limit = 10
+    driver._settled._held._limit = 10
     for number in range(30):
         await driver.put(f"/{number}/a/b", b"")
         assert disk.lost(f"/{number}/a/b") == []

@@ -16,12 +16,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from moorage.gc.offline.marks import Repository
-from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, digests_in, pages_of, parsed
+from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, digests_in
 from moorage.gc.offline.reading import Content, Unreadable, links_at, payloads_of
-from moorage.oci.digests import Digest
+from moorage.oci.digests import Digest, linked_digest
 from moorage.oci.mentions import Mentions
 from moorage.oci.names import Tag
 from moorage.storage import paths
+from moorage.storage.walk import pages_of
+
+MARKED_REPOSITORIES = "mark: repositories"
+"""A part of the work, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ async def mark_repository(run: OfflineRun, repository: Repository) -> None:
             await _mark_layers(look, digests, all_of_them=is_kept_whole)
     if run.options.delete_untagged:
         run.totals.manifests_to_delete += run.marks.settle(repository)
-    run.reports.advanced()
+    run.reports.advanced(MARKED_REPOSITORIES)
 
 
 async def _mark_tagged(look: _Look, tags: Sequence[Tag]) -> None:
@@ -212,7 +216,7 @@ def _target(run: OfflineRun, path: str, content: bytes | Unreadable) -> Digest |
     if isinstance(content, Unreadable):
         _tell_invalid(run, path, content.reason)
         return None
-    target = parsed(content.decode("ascii", "replace").strip())
+    target = linked_digest(content)
     if target is None:
         _tell_invalid(run, path, "is no digest" if content else "is empty")
     return target

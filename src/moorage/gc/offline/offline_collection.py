@@ -11,23 +11,23 @@ import time
 from contextlib import AsyncExitStack, closing
 
 from moorage.errors import MoorageError
-from moorage.gc.offline.marking import mark_repository
+from moorage.gc.offline.marking import MARKED_REPOSITORIES, mark_repository
 from moorage.gc.offline.marks import Marks
 from moorage.gc.offline.offline_run import (
-    CollectionReports,
     OfflineOptions,
     OfflineRun,
     Totals,
     algorithms_in,
     in_parallel,
 )
-from moorage.gc.offline.sweeping import find_dead_blobs, remove_blobs, unlink
+from moorage.gc.offline.sweeping import SWEPT_BLOBS, SWEPT_REPOSITORIES, find_dead_blobs, remove_blobs, unlink
 from moorage.storage import locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock
 from moorage.storage.presence import Activity, Announcement, others_at_work
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
+from moorage.work.reports import WorkReports
 
 _log = get_log("garbagecollect")
 
@@ -40,7 +40,7 @@ class NotesFull(MoorageError):
     """The temporary file of a collection cannot be written. What was deleted until then is gone."""
 
 
-async def collect_offline(storage: StorageDriver, options: OfflineOptions, reports: CollectionReports) -> Totals:
+async def collect_offline(storage: StorageDriver, options: OfflineOptions, reports: WorkReports) -> Totals:
     """Collect garbage and return what was done.
 
     Interrupted at any moment it has deleted nothing that is alive, and the next one finishes its work.
@@ -57,7 +57,7 @@ async def collect_offline(storage: StorageDriver, options: OfflineOptions, repor
         raise NotesFull(msg) from exc
 
 
-async def _collect(storage: StorageDriver, options: OfflineOptions, reports: CollectionReports) -> Totals:
+async def _collect(storage: StorageDriver, options: OfflineOptions, reports: WorkReports) -> Totals:
     await _refuse_database(storage)
     async with AsyncExitStack() as stack:
         if not options.dry_run and not options.force:
@@ -120,7 +120,7 @@ async def _mark(run: OfflineRun) -> None:
     stage = {"stage": "mark", "driver": run.storage.name, "dry_run": run.options.dry_run}
     run.log.info("starting mark stage", **stage)
     run.totals.repositories = run.marks.count_repositories()
-    run.reports.begins("mark", "repositories", run.totals.repositories)
+    run.reports.begins(MARKED_REPOSITORIES, run.totals.repositories)
     await in_parallel(run.marks.repositories(), lambda repository: mark_repository(run, repository))
     run.totals.blobs_marked = run.marks.count_marks()
     await find_dead_blobs(run)
@@ -139,9 +139,9 @@ async def _sweep(run: OfflineRun) -> None:
     began = time.monotonic()
     stage = {"stage": "sweep", "driver": run.storage.name, "dry_run": False}
     run.log.info("starting sweep stage", **stage)
-    run.reports.begins("sweep", "repositories", run.totals.repositories)
+    run.reports.begins(SWEPT_REPOSITORIES, run.totals.repositories)
     await in_parallel(run.marks.repositories(), lambda repository: unlink(run, repository))
-    run.reports.begins("sweep", "blobs", run.totals.blobs_to_delete)
+    run.reports.begins(SWEPT_BLOBS, run.totals.blobs_to_delete)
     await remove_blobs(run)
     run.log.info(
         "sweep stage complete",

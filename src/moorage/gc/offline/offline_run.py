@@ -1,19 +1,19 @@
 """State that the parts of an offline collection share: the options, the counts, and how far it is."""
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
-from moorage.errors import DigestInvalid, PathUnknown
 from moorage.gc.offline.marks import Marks
-from moorage.oci.digests import ALGORITHMS, Algorithm, Digest
+from moorage.oci.digests import ALGORITHMS, Algorithm, Digest, digest_or_none
 from moorage.storage import paths
-from moorage.storage.base import FolderEntry, Stat, StorageDriver
+from moorage.storage.base import Stat, StorageDriver
+from moorage.storage.walk import pages_of
 from moorage.telemetry import Logger
+from moorage.work.reports import WorkReports
 
 PARALLEL = 16
 """Repositories, or folders of blobs, that are looked at together: each waits for storage most of the time."""
@@ -23,9 +23,6 @@ BATCH = 64
 
 LINKS_BATCH = 512
 """Links that are looked at, or removed, in one go."""
-
-_PAGE = 10_000
-"""Names of a folder that are held together. Each page of a file system's folder reads the whole folder again."""
 
 _T = TypeVar("_T")
 
@@ -75,28 +72,6 @@ class Totals:
     freed_bytes: int = 0
 
 
-class CollectionReports(ABC):
-    """Hears how a collection goes on."""
-
-    @abstractmethod
-    def begins(self, stage: str, unit: str, total: int) -> None:
-        """A stage (``mark``, ``sweep``) begins a part that has so many of a unit to go through."""
-
-    @abstractmethod
-    def advanced(self, count: int = 1) -> None:
-        """So many more are done."""
-
-
-class Silence(CollectionReports):
-    """Tells nobody."""
-
-    def begins(self, stage: str, unit: str, total: int) -> None:
-        """See the interface."""
-
-    def advanced(self, count: int = 1) -> None:
-        """See the interface."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineRun:
     """One collection."""
@@ -105,7 +80,7 @@ class OfflineRun:
     marks: Marks
     options: OfflineOptions
     log: Logger
-    reports: CollectionReports
+    reports: WorkReports
     algorithms: Sequence[Algorithm] = ALGORITHMS
     """Those that storage has blobs of: of others nothing can be alive, and nothing is worth looking for."""
     totals: Totals = field(default_factory=Totals)
@@ -144,26 +119,12 @@ async def in_parallel(items: Iterable[_T], work: Callable[[_T], Awaitable[object
         raise failures.exceptions[0] from failures
 
 
-async def pages_of(storage: StorageDriver, folder: str) -> AsyncIterator[Sequence[FolderEntry]]:
-    """Yield the entries of a folder, page by page; nothing if it is not there."""
-    last = ""
-    while True:
-        try:
-            entries = await storage.list(folder, after=last, limit=_PAGE)
-        except PathUnknown:
-            return
-        yield entries
-        if len(entries) < _PAGE:
-            return
-        last = entries[-1].name
-
-
 async def digests_in(run: OfflineRun, folder: str, *, at_a_time: int = BATCH) -> AsyncIterator[Sequence[Digest]]:
     """The digests that are named by what lies in a folder, ``<algorithm>/<hex>``; other names are not ours."""
     for algorithm in run.algorithms:
         async for entries in pages_of(run.storage, f"{folder}/{algorithm}"):
             for batch in batched(entries, at_a_time):
-                yield [digest for entry in batch if (digest := parsed(f"{algorithm}:{entry.name}")) is not None]
+                yield [digest for entry in batch if (digest := digest_or_none(f"{algorithm}:{entry.name}")) is not None]
 
 
 async def algorithms_in(storage: StorageDriver) -> list[Algorithm]:
@@ -176,11 +137,3 @@ def batched(items: Iterable[_T], size: int = BATCH) -> Iterator[Sequence[_T]]:
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch
-
-
-def parsed(text: str) -> Digest | None:
-    """The digest, if it is one."""
-    try:
-        return Digest.parse(text)
-    except DigestInvalid:
-        return None

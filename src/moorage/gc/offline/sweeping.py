@@ -7,10 +7,16 @@ has; a blob goes when no link leads to it any more. So an end at any moment leav
 from collections.abc import AsyncIterator, Sequence
 
 from moorage.gc.offline.marks import DeadBlob, Repository
-from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, digests_in, in_parallel, pages_of, parsed
+from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, digests_in, in_parallel
 from moorage.oci.digests import Algorithm, Digest
 from moorage.oci.names import Tag
 from moorage.storage import paths
+from moorage.storage.walk import digest_at, pages_of
+
+FOLDERS = "mark: folders of blobs"
+SWEPT_REPOSITORIES = "sweep: repositories"
+SWEPT_BLOBS = "sweep: blobs"
+"""Parts of the work, for people."""
 
 _DELETE_PARALLEL = 4
 
@@ -21,17 +27,17 @@ async def find_dead_blobs(run: OfflineRun) -> None:
     for algorithm in run.algorithms:
         async for entries in pages_of(run.storage, f"{paths.BLOBS}/{algorithm}"):
             folders += [(algorithm, entry.name) for entry in entries]
-    run.reports.begins("mark", "folders of blobs", len(folders))
+    run.reports.begins(FOLDERS, len(folders))
 
     async def look(folder: tuple[Algorithm, str]) -> None:
         algorithm, prefix = folder
         async for entries in pages_of(run.storage, f"{paths.BLOBS}/{algorithm}/{prefix}"):
             for batch in batched(entries, LINKS_BATCH):
-                found = [parsed(f"{algorithm}:{entry.name}") for entry in batch if entry.name.startswith(prefix)]
+                found = [digest_at((algorithm, prefix, entry.name)) for entry in batch]
                 digests = [digest for digest in found if digest is not None]
                 run.totals.blobs += len(digests)
                 await _note_dead(run, run.marks.unmarked(digests))
-        run.reports.advanced()
+        run.reports.advanced(FOLDERS)
 
     await in_parallel(folders, look)
 
@@ -47,7 +53,7 @@ async def unlink(run: OfflineRun, repository: Repository) -> None:
         links = [paths.layer_link(name, digest) for digest in run.marks.unmarked(digests)]
         count = await run.storage.delete_each(await run.old(links))
         run.totals.layer_links_deleted += count
-    run.reports.advanced()
+    run.reports.advanced(SWEPT_REPOSITORIES)
 
 
 async def remove_blobs(run: OfflineRun) -> None:
@@ -60,7 +66,7 @@ async def remove_blobs(run: OfflineRun) -> None:
         run.totals.blobs_deleted += count
         run.totals.freed_bytes += sum(sizes[path] for path in going)
         run.log.debug("blobs deleted", stage="sweep", digests=[str(blob.digest) for blob in blobs])
-        run.reports.advanced(len(blobs))
+        run.reports.advanced(SWEPT_BLOBS, len(blobs))
 
     await in_parallel(run.marks.dead(at_a_time=LINKS_BATCH), remove, limit=_DELETE_PARALLEL)
 

@@ -13,13 +13,13 @@ from urllib.parse import unquote
 from moorage.core.details import Extent
 from moorage.errors import QueryTypeInvalid, QueryValueInvalid
 from moorage.metadata.details import Order, TagEntry, TagPosition
+from moorage.oci.names import TAG_PATTERN
 
 LIMIT = 1000
 DEFAULT_LIMIT = 100
 
-_TAG_PATTERN = "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 _PART_PATTERN = "[a-zA-Z0-9._-]{1,128}"
-_TAG = re.compile(_TAG_PATTERN, re.ASCII)
+_TAG = re.compile(TAG_PATTERN, re.ASCII)
 _PART = re.compile(_PART_PATTERN, re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,6})\d*)?Z", re.ASCII)
@@ -73,7 +73,7 @@ def holding_a_tag(text: str, parameter: str) -> str:
     """A value that has a tag, or a part of one, anywhere in it: GitLab's registry asks for no more."""
     if _TAG.search(text) is None or "\0" in text:
         msg = f"{parameter} is a tag: letters, digits, '_', '.' or '-'"
-        raise QueryValueInvalid(msg, parameter=parameter, pattern=_TAG_PATTERN)
+        raise QueryValueInvalid(msg, parameter=parameter, pattern=TAG_PATTERN)
     return text
 
 

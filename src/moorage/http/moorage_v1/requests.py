@@ -22,8 +22,9 @@ from pydantic_core.core_schema import CoreSchema, no_info_before_validator_funct
 
 from moorage.core.history import PATTERN_LENGTH_LIMIT
 from moorage.errors import ParameterInvalid
-from moorage.oci.digests import Digest
-from moorage.oci.names import NAME_LENGTH_LIMIT, RepositoryName, Tag
+from moorage.oci.digests import DIGEST_PATTERN, Digest
+from moorage.oci.names import NAME_LENGTH_LIMIT, NAME_PATTERN, TAG_PATTERN, RepositoryName, Tag
+from moorage.telemetry import REQUEST_ID_PATTERN
 from moorage.web.request import QueryParameters
 
 PAGE = 100
@@ -42,10 +43,10 @@ _MOMENT = re.compile(
 )
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
-_NAME = r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$"
-_TAG = "^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$"
-_DIGEST = "^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$"
-_REQUEST = "^[A-Za-z0-9._:/+=@-]{1,128}$"
+_NAME = f"^{NAME_PATTERN}$"
+_TAG = f"^{TAG_PATTERN}$"
+_DIGEST = f"^({DIGEST_PATTERN})$"
+_REQUEST = f"^{REQUEST_ID_PATTERN}$"
 
 
 def read_moment(text: object) -> datetime:

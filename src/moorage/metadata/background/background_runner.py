@@ -9,12 +9,12 @@ Source: GitLab features MDB-040, MDB-041, MDB-042.
 import asyncio
 import dataclasses
 import enum
-import random
 import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Never, Protocol
+from functools import partial
+from typing import Protocol
 
 from moorage.errors import MigrationFailed
 from moorage.metadata.background.background_migrations import (
@@ -37,6 +37,8 @@ from moorage.metadata.background.background_migrations import (
 from moorage.sql.base import Database, NamedQuery, Row
 from moorage.sql.leases import Leases
 from moorage.telemetry import Logger, get_log
+from moorage.work.loop import IDLE, WORKED, Growth, Loop, LoopPace, RoundResult
+from moorage.work.reports import WorkReports
 
 _log = get_log("background migrations")
 
@@ -47,8 +49,7 @@ _JOB_DEADLINE = timedelta(minutes=2)
 _LEASE_TTL = timedelta(minutes=5)
 """Longer than a job may take; if a worker is killed, the next one begins after so long."""
 _WAL_SEGMENT_LIMIT = 42
-_IDLE_LIMIT_S = 30 * 60.0
-_GROWTH = 1.5
+_IDLE_LIMIT = timedelta(minutes=30)
 _JITTER = 0.33
 _SYNC_JOBS = 5
 _SYNC_PAUSE_S = 0.1
@@ -80,16 +81,6 @@ class BackgroundSettings(Protocol):
     @property
     def jobinterval(self) -> timedelta:
         """Pause between jobs."""
-
-
-class MigrationReports:
-    """The listener that a run tells its progress; this one does nothing."""
-
-    def progressed(self, found: Sequence[MigrationProgress]) -> None:
-        """Report the progress of all migrations."""
-
-    def waits(self, pause: timedelta) -> None:
-        """Report that another worker is at it; it is asked again after *pause*."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -261,20 +252,21 @@ async def run_background_migrations(
     *,
     jobs: JobRegistry = JOBS,
     start_jitter: timedelta = timedelta(minutes=1),
-) -> Never:
+) -> None:
     """Do jobs while serving, for as long as the task lives; one worker on all nodes does them at a time.
 
     Between jobs it waits for ``jobinterval``, and longer and longer while there is nothing to do.
     """
     runner = Runner(database, jobs=jobs, attempt_limit=settings.maxjobretries or _DEFAULT_ATTEMPTS, log=_log)
-    interval_s = settings.jobinterval.total_seconds()
-    pause_s = interval_s
-    await asyncio.sleep(random.uniform(0, start_jitter.total_seconds()))  # noqa: S311 - jitter
-    while True:
-        outcome = await _look(runner)
-        is_busy = outcome in {JobOutcome.WORKED, JobOutcome.FAILED, JobOutcome.ENDED, JobOutcome.ELSEWHERE}
-        pause_s = interval_s if is_busy else min(pause_s * _GROWTH, max(_IDLE_LIMIT_S, interval_s))
-        await asyncio.sleep(pause_s * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - jitter
+    interval = settings.jobinterval
+    pace = LoopPace(
+        interval=interval,
+        idle=Growth.from_interval(interval, _IDLE_LIMIT),
+        spread=_JITTER,
+        start_within=start_jitter,
+    )
+    # Pushes and pulls go on, whatever is wrong here.
+    await Loop(partial(_look, runner), pace, failures=(Exception,), on_failure=_say).run()
 
 
 async def run_all(
@@ -282,7 +274,7 @@ async def run_all(
     *,
     jobs: JobRegistry = JOBS,
     attempt_limit: int = 2,
-    reports: MigrationReports | None = None,
+    reports: WorkReports | None = None,
     turn_pause: timedelta = timedelta(seconds=10),
 ) -> int:
     """Run every background migration to its end, paused and failed ones too; return how many came to it.
@@ -290,7 +282,7 @@ async def run_all(
     Raises:
         MigrationFailed: one failed or was paused meanwhile. Those after it were run all the same.
     """
-    reports = reports or MigrationReports()
+    reports = reports or WorkReports()
     before = {item.migration.name for item in await progress(database) if item.migration.status == Status.FINISHED}
     await resume(database)
     await retry_failed(database)
@@ -299,10 +291,11 @@ async def run_all(
     try:
         while outcome != JobOutcome.IDLE:
             while not await runner.take_turn():
-                reports.waits(turn_pause)
+                reports.says(f"another worker is at it; asking again in {turn_pause.total_seconds():.0f}s")
                 await asyncio.sleep(turn_pause.total_seconds())
             outcome, count = await runner.step(), count + 1
-            reports.progressed(await progress(database))
+            for item in await progress(database):
+                reports.moved(item.migration.name, item.done, said=item.migration.status.name.lower())
             if outcome == JobOutcome.ELSEWHERE or count % _SYNC_JOBS == 0:
                 await asyncio.sleep(_SYNC_PAUSE_S)  # Whoever pushes and pulls shall come through, too.
     finally:
@@ -325,18 +318,20 @@ def pending_segments(row: Row) -> int:
     return max(0, present - last)
 
 
-async def _look(runner: Runner) -> JobOutcome | None:
-    """Do one job if it is this worker's turn; None: that went wrong."""
+async def _look(runner: Runner) -> RoundResult:
+    """Do one job if it is this worker's turn."""
+    if not await runner.take_turn():
+        return WORKED
     try:
-        if not await runner.take_turn():
-            return JobOutcome.ELSEWHERE
-        try:
-            return JobOutcome.THROTTLED if await runner.is_throttled() else await runner.step()
-        finally:
-            await runner.end_turn()
-    except Exception as exc:  # noqa: BLE001 - pushes and pulls go on, whatever is wrong here
-        _log.error("background migrations wait", error=str(exc) or type(exc).__name__)
-        return None
+        if await runner.is_throttled():
+            return IDLE
+        return IDLE if await runner.step() is JobOutcome.IDLE else WORKED
+    finally:
+        await runner.end_turn()
+
+
+def _say(exc: Exception) -> None:
+    _log.error("background migrations wait", error=str(exc) or type(exc).__name__)
 
 
 def _raise_if_left(found: Sequence[MigrationProgress], last_error: str) -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 
-from moorage.errors import NameUnknown
-from moorage.metadata.base import CatalogueStore, Page
+from moorage.metadata.base import CatalogueStore, Page, no_repository
 from moorage.metadata.sql.journal_rows import QUERIES
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Database
@@ -40,8 +39,7 @@ class SqlCatalogue(CatalogueStore):
 
     async def _check_there(self, name: RepositoryName) -> None:
         if await self._database.first(QUERIES["is_populated"], name.text, repository=name.text) is None:
-            msg = "there is no such repository"
-            raise NameUnknown(msg, name=name.text)
+            raise no_repository(name)
 
 
 def comparable(text: str) -> str:

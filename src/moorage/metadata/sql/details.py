@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from moorage.errors import NameUnknown, TagUnknown
+from moorage.errors import TagUnknown
 from moorage.metadata.aside import in_turns
-from moorage.metadata.base import Page
+from moorage.metadata.base import Page, no_repository
 from moorage.metadata.details import (
     Configuration,
     DetailStore,
@@ -51,7 +51,7 @@ class SqlDetails(DetailStore):
     async def repository(self, name: RepositoryName) -> RepositoryDetails:
         row = await self._database.first(_QUERIES["repository_details"], name.text, repository=name.text)
         if row is None:
-            raise _unknown(name)
+            raise no_repository(name)
         return _repository(row)
 
     async def has_namespace(self, name: RepositoryName) -> bool:
@@ -204,10 +204,6 @@ def _entry(row: Row) -> TagEntry:
 
 def _times(created_at: Any, updated_at: Any, published_at: Any) -> Times:  # noqa: ANN401 - as the database has them
     return Times(moment(created_at), maybe_moment(updated_at), moment(published_at))
-
-
-def _unknown(name: RepositoryName) -> NameUnknown:
-    return NameUnknown("there is no such repository", name=name.text)
 
 
 def _tag_unknown(tag: str) -> TagUnknown:

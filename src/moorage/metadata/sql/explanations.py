@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from moorage.errors import NameUnknown
+from moorage.metadata.base import no_repository
 from moorage.metadata.explanations import SHOWN_LIMIT, Explanation, ExplanationStore, Holder, LastChange, Scheduled
 from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.metadata.sql.reviews import QUERIES as REVIEWS
@@ -26,8 +26,7 @@ class SqlExplanations(ExplanationStore):
     async def explain(self, name: RepositoryName, digest: Digest) -> Sequence[Explanation]:
         found = await self._all("repository_id", name.text)
         if not found:
-            msg = "repository name not known to registry"
-            raise NameUnknown(msg, name=name.text)
+            raise no_repository(name)
         place = int(found[0][0])
         key = digest_key(digest)
         delay = timedelta(microseconds=int((await self._all("delay"))[0][0]))

@@ -5,8 +5,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from moorage.errors import DatabaseConflict, NameUnknown, RequestUnknown, UndoConflict
-from moorage.metadata.base import Cause, Page
+from moorage.errors import DatabaseConflict, RequestUnknown, UndoConflict
+from moorage.metadata.base import Cause, Page, no_repository
 from moorage.metadata.history import (
     Expected,
     Fate,
@@ -180,8 +180,7 @@ class SqlHistory(HistoryStore):
     async def _repository_id(self, name: RepositoryName) -> int:
         row = await self._database.first(QUERIES["repository_id"], name.text)
         if row is None:
-            msg = "repository name not known to registry"
-            raise NameUnknown(msg, name=name.text)
+            raise no_repository(name)
         return int(row[0])
 
     async def _pulls(self, query: str, place_id: int, what: str | bytes) -> PullFacts:

@@ -5,12 +5,12 @@ import json
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
-from moorage.errors import DigestInvalid, ManifestReferenced, ManifestUnknown, NameUnknown, ReferencesUnknown
-from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, ManifestStore, Page
+from moorage.errors import ManifestReferenced, ManifestUnknown, NameUnknown, ReferencesUnknown
+from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, ManifestStore, Page, no_repository
 from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
 from moorage.metadata.sql.journal_rows import QUERIES, journal_row, missing_of_known, now
 from moorage.metadata.sql.manifest_writing import NewManifest, missing_of, put_step_by_step
-from moorage.oci.digests import Digest
+from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.sql.base import Database, Row, Transaction, Value
@@ -160,7 +160,7 @@ class SqlManifests(ManifestStore):
 
     async def _unknown(self, name: RepositoryName, reference: Reference) -> ManifestUnknown | NameUnknown:
         if await self._database.first(QUERIES["is_populated"], name.text, repository=name.text) is None:
-            return NameUnknown("there is no such repository", name=name.text)
+            return no_repository(name)
         if isinstance(reference, Tag):
             return ManifestUnknown("the repository has no such tag", name=name.text, tag=reference.text)
         return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))
@@ -199,10 +199,9 @@ async def _refuse_listed(session: Transaction, digest: Digest, *, row_id: int, r
 
 def _key_after(text: str) -> bytes:
     """The largest key that does not come after the digest *text*, which may be cut short or nonsense."""
-    try:
-        return digest_key(Digest.parse(text))
-    except DigestInvalid:
-        pass
+    digest = digest_or_none(text)
+    if digest is not None:
+        return digest_key(digest)
     for prefix, code in (("sha512:", b"\x02"), ("sha256:", b"\x01")):
         if text > prefix:
             rest = text.removeprefix(prefix) if text.startswith(prefix) else "g"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from moorage.errors import DatabaseConflict, NameInvalid, NameUnknown, RenameConflict, TooManyRepositories
-from moorage.metadata.base import Cause
+from moorage.metadata.base import Cause, no_repository
 from moorage.metadata.details import RenameStore
 from moorage.oci.names import NAME_LENGTH_LIMIT, RepositoryName
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
@@ -64,8 +64,7 @@ async def _movable(
         raise NameUnknown(msg, namespace=namespace)
     rows = await reads.all(_QUERIES[query], name.text, limit + 1)
     if not rows:
-        msg = "there is no such repository, and none below it"
-        raise NameUnknown(msg, name=name.text)
+        raise no_repository(name)
     if len(rows) > limit:
         msg = f"at most {limit} repositories can be renamed at once"
         raise TooManyRepositories(msg, limit=limit)

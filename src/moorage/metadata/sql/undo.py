@@ -15,10 +15,10 @@ from moorage.errors import (
     AlreadyUndone,
     ContentGone,
     ManifestUnknown,
-    NameUnknown,
     RequestUnknown,
     UndoConflict,
 )
+from moorage.metadata.base import no_repository
 from moorage.metadata.history import AsOf, Expected, JournalAction, Target, UndoObstacle, UndoSteps
 from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.metadata.sql.undo_transaction import BATCH, QUERIES, BlobPlace, TagStep, UndoTransaction
@@ -59,8 +59,7 @@ async def repository_id(session: Transaction, name: RepositoryName) -> int:
     """
     row = await session.first(QUERIES["repository_id"], name.text)
     if row is None:
-        msg = "repository name not known to registry"
-        raise NameUnknown(msg, name=name.text)
+        raise no_repository(name)
     return int(row[0])
 
 

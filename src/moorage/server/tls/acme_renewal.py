@@ -5,7 +5,6 @@ It runs in a thread of its own, because the library waits for each answer where 
 
 import contextlib
 import hashlib
-import random
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ from moorage.server.tls.acme_account import TLSALPN01, Account, NotIssued, open_
 from moorage.server.tls.acme_files import IssuedFiles
 from moorage.server.tls.certificates import read_pair
 from moorage.telemetry import get_log
+from moorage.work.loop import FAILED, IDLE, WORKED, Growth, LoopPace, Rhythm, RoundOutcome, RoundResult, repeat
 
 _log = get_log("letsencrypt")
 
@@ -35,8 +35,7 @@ _LOOK_AGAIN = timedelta(hours=6)
 """Time between two looks whether a certificate is due."""
 _FIRST_PAUSE = timedelta(minutes=5)
 """After the first failure; each further one doubles it. Authorities count failures, some five an hour for a host."""
-_LONGEST_PAUSE = timedelta(hours=6)
-_JITTER = 0.1
+_PACE = LoopPace(interval=_LOOK_AGAIN, failing=Growth(_FIRST_PAUSE, _LOOK_AGAIN, factor=2), spread=0.1)
 _ISSUE_DEADLINE = timedelta(seconds=90)
 _ACME_IDENTIFIER = ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 """Source: RFC 8737 § 6.1."""
@@ -62,30 +61,29 @@ class Issuing(threading.Thread):
         self._settings = settings
         self._files = files
         self._ended = threading.Event()
-        self._failures = 0
 
     def run(self) -> None:
         """Look, get what is due, wait, and so on."""
-        while not self._ended.is_set():
-            try:
-                pause = self._turn()
-            except Exception:  # noqa: BLE001 - the outermost: a mistake of ours must not end all renewals
-                _log.exception("looking after certificates crashed; it will be tried again")
-                pause = _LONGEST_PAUSE
-            self._ended.wait(pause.total_seconds() * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - jitter
+        repeat(self._look, Rhythm(_PACE), self._ended)
 
     def stop(self) -> None:
         """Begin nothing more."""
         self._ended.set()
 
-    def _turn(self) -> timedelta:
+    def _look(self) -> RoundResult:
+        try:
+            return self._turn()
+        except Exception:  # noqa: BLE001 - the outermost: a mistake of ours must not end all renewals
+            _log.exception("looking after certificates crashed; it will be tried again")
+            return IDLE
+
+    def _turn(self) -> RoundResult:
         with self._files.claimed() as is_ours:
-            if not is_ours:
-                return _FIRST_PAUSE  # Another node is at it.
+            if not is_ours:  # Another node is at it.
+                return RoundResult(RoundOutcome.IDLE, longest_pause_s=_FIRST_PAUSE.total_seconds())
             due = [host for host in self._settings.hosts if is_due(self._files.certificate(host), host)]
             failed = [host for host in due if not self._issue(host)]
-        self._failures = self._failures + 1 if failed else 0
-        return min(_FIRST_PAUSE * 2 ** (self._failures - 1), _LONGEST_PAUSE) if failed else _LOOK_AGAIN
+        return FAILED if failed else WORKED
 
     def _issue(self, host: str) -> bool:
         try:

@@ -11,6 +11,7 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from moorage.telemetry import get_log
 
 _log = get_log("tls")
 
-CHECK_S = 1.0
-"""Seconds between two looks whether files have changed; a changed file is read when it has stood still as long."""
+CHECK = timedelta(seconds=1)
+"""Time between two looks whether files have changed; a changed file is read when it has stood still as long."""
 
 _NO_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"})
 """Failures with a client that does not speak TLS, and would not understand an alert."""

@@ -202,7 +202,7 @@ class ReplicaSet:
         self._close_later(replica)
 
     def _close_later(self, replica: Replica) -> None:
-        # What reads there may end; nobody waits for it.
+        # A task of its own: what reads there may end, and nobody waits for it but the end of the set.
         replica.refusal = "it was removed"
         task = asyncio.get_running_loop().create_task(replica.close())
         self._retired.add(task)

@@ -24,6 +24,7 @@ from moorage.sql.replicas.replica_positions import Position, PositionLate, Posit
 from moorage.sql.replicas.replica_set import CHECK_S, ReplicaSet
 from moorage.sql.replicas.write_positions import Recorder
 from moorage.telemetry import get_log
+from moorage.work.loop import Loop, LoopPace
 
 READ_S = 1.0
 """After so long a read that is not heavy is given up on a replica, and done on the primary."""
@@ -39,8 +40,8 @@ _REFRESH_PAUSE_S = 10.0
 _REFRESH_PERIOD_MAX = timedelta(minutes=30)
 """Positions are kept for an hour: what is older must be covered by a refresh."""
 _REFRESH_PERIOD = timedelta(minutes=1)
-_TICK_S = 1.0
-"""Seconds after which a failed step is tried again, unless something calls for it at once."""
+_TICK = timedelta(seconds=1)
+"""Time after which a failed step is tried again, unless something calls for it at once."""
 _LEAST_S = 0.02
 """Seconds that a replica has to answer, at least, however long Redis took."""
 _LATE = 3
@@ -78,12 +79,24 @@ class ReplicatedDatabase(Database):
         self._pause_s = refresh_pause_s
         self._jitter = jitter
         self._late = 0
+        self._refreshed_at = self._due = 0.0
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Find the replicas, and look after them from now on. What fails here is tried again later."""
         await self._refresh(FIRST_REFRESH_S)
-        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+        clock = asyncio.get_running_loop().time
+        self._refreshed_at = clock()
+        self._due = self._refreshed_at + self._period_s + self._jitter()
+        loop = Loop(
+            self._keep,
+            LoopPace(interval=_TICK, pauses_first=True),
+            failures=(Exception,),  # A mistake of ours must not end this for good.
+            on_failure=_say,
+            wake=self.replicas.wants_attention,
+        )
+        # A task that lives from start to close, which are calls of their own and no block.
+        self._keeper = asyncio.get_running_loop().create_task(loop.run())
 
     async def all(
         self, query: NamedQuery, *args: Value, repository: str | None = None, heavy: bool = False
@@ -197,30 +210,21 @@ class ReplicatedDatabase(Database):
             self._distrust(error)
 
     async def _keep(self) -> None:
-        """Refresh, probe and record, until cancelled."""
+        """Probe and record, and refresh if it is time."""
         clock = asyncio.get_running_loop().time
-        refreshed_at = clock()
-        due = refreshed_at + self._period_s + self._jitter()
-        while True:
-            await self._pause()
-            try:
-                await self.replicas.probe()
-                await self._recorder.retry()
-                if self.replicas.wants_refresh:
-                    due = min(due, refreshed_at + self._pause_s)
-                if clock() >= due:
-                    await self._refresh(REFRESH_S)
-                    refreshed_at = clock()
-                    due = refreshed_at + self._period_s
-            except Exception:  # noqa: BLE001 - a mistake of ours must not end this for good
-                _log.exception("looking after the replicas failed")
+        await self.replicas.probe()
+        await self._recorder.retry()
+        if self.replicas.wants_refresh:
+            self._due = min(self._due, self._refreshed_at + self._pause_s)
+        if clock() >= self._due:
+            await self._refresh(REFRESH_S)
+            self._refreshed_at = clock()
+            self._due = self._refreshed_at + self._period_s
 
-    async def _pause(self) -> None:
-        attention = self.replicas.wants_attention
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_TICK_S):
-                await attention.wait()
-        attention.clear()
+
+def _say(exc: Exception) -> None:
+    del exc  # It is being handled.
+    _log.exception("looking after the replicas failed")
 
 
 async def open_replicated(

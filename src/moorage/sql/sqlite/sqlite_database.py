@@ -154,7 +154,7 @@ class _Writer:
         self._turns: asyncio.Queue[_Turn | None] = asyncio.Queue()
         self._group: list[_Turn] = []  # Those that the next commit makes durable.
         self._is_closed = False
-        self._task = asyncio.get_running_loop().create_task(self._work())
+        self._task = asyncio.get_running_loop().create_task(self._work())  # It takes turns from a queue until it ends.
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[Transaction]:

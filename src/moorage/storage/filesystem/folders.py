@@ -10,10 +10,10 @@ import secrets
 import shutil
 import stat
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from moorage.cache.remembered import Remembered
 from moorage.storage.base import FolderEntry, is_name
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -36,8 +36,7 @@ class SettledFolders:
 
     def __init__(self, root: str, *, limit: int = 256) -> None:
         self._root = root
-        self._limit = limit
-        self._held: OrderedDict[str, int] = OrderedDict()
+        self._held = Remembered[str, int](limit, is_kept_by_use=True)
         self._lock = threading.Lock()
 
     def settle(self, folder: str, *, is_new: bool) -> None:
@@ -64,8 +63,8 @@ class SettledFolders:
     def close(self) -> None:
         """Let go of all folders."""
         with self._lock:
-            while self._held:
-                os.close(self._held.popitem()[1])
+            for fd in self._held.clear():
+                os.close(fd)
 
     def _sync(self, folder: str, opened: list[tuple[str, int]]) -> bool:
         """Sync one folder, add it to *opened*, and say whether that is enough: its own name is known to be durable."""
@@ -79,17 +78,13 @@ class SettledFolders:
             held = self._held.get(folder)
             if held is None:
                 return False
-            self._held.move_to_end(folder)
             return os.path.samestat(os.fstat(held), os.fstat(fd))
 
     def _hold(self, folder: str, fd: int) -> None:
         with self._lock:
-            replaced = self._held.pop(folder, None)
-            self._held[folder] = fd
-            if replaced is None and len(self._held) > self._limit:
-                replaced = self._held.popitem(last=False)[1]
-        if replaced is not None:
-            os.close(replaced)
+            forgotten = self._held.put(folder, fd)
+        for old in forgotten:
+            os.close(old)
 
 
 def make_root(root: Path, *, sync: bool) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from moorage.metadata.background.background_migrations import (
     QUERIES,
     Batch,
     FailureCode,
-    MigrationProgress,
     Status,
     pause,
     progress,
@@ -27,7 +25,6 @@ from moorage.metadata.background.background_migrations import (
 from moorage.metadata.background.background_runner import (
     LEASE,
     JobOutcome,
-    MigrationReports,
     Runner,
     pending_segments,
     run_all,
@@ -40,6 +37,7 @@ from moorage.metadata.schema.migrator import Where
 from moorage.metadata.schema.schema_version import migrate_sqlite
 from moorage.sql.base import NamedQuery, Transaction
 from moorage.sql.leases import Leases
+from moorage.work.reports import WorkReports
 from support.background import (
     COUNT,
     MIGRATE,
@@ -187,26 +185,28 @@ async def test_what_failed_is_run_again_by_command(numbers: Where) -> None:
 
 async def test_a_run_takes_paused_ones_along_and_says_how_far_it_is(numbers: Where) -> None:
     await add(numbers, status=0)
-    seen: list[Sequence[MigrationProgress]] = []
+    seen: list[tuple[str, float, str]] = []
 
-    class Seen(MigrationReports):
-        def progressed(self, found: Sequence[MigrationProgress]) -> None:
-            seen.append(found)
+    class Seen(WorkReports):
+        def moved(self, part: str, done: float, *, total: float | None = None, said: str = "") -> None:
+            del total
+            seen.append((part, round(done, 2), said))
 
     async with using(numbers) as database:
         assert await run_all(database, jobs=Jobs(), reports=Seen()) == 1
         assert await Leases(database).holder(LEASE) is None
-    assert [round(found[0].done, 2) for found in seen] == [0.4, 0.8, 1.0, 1.0, 1.0]
-    assert [found[0].finished_jobs for found in seen] == [1, 2, 3, 3, 3]
+    assert [done for _, done, _ in seen] == [0.4, 0.8, 1.0, 1.0, 1.0]
+    assert {name for name, _, _ in seen} == {"raise"}
+    assert (seen[0][2], seen[-1][2]) == ("running", "finished")
 
 
 async def test_a_run_during_which_somebody_pauses_says_so(numbers: Where) -> None:
     await add(numbers)
     async with using(numbers) as database:
 
-        class Pausing(MigrationReports):
-            def progressed(self, found: Sequence[MigrationProgress]) -> None:
-                del found
+        class Pausing(WorkReports):
+            def moved(self, part: str, done: float, *, total: float | None = None, said: str = "") -> None:
+                del part, done, total, said
                 tasks.create_task(pause(database))
 
         async with asyncio.TaskGroup() as tasks:
@@ -334,11 +334,11 @@ async def test_two_workers_share_the_work_and_never_a_job(numbers: Where) -> Non
 
 async def test_a_run_waits_for_the_worker_that_is_at_it(numbers: Where) -> None:
     await add(numbers)
-    waits: list[timedelta] = []
+    waits: list[str] = []
 
-    class Waiting(MigrationReports):
-        def waits(self, pause: timedelta) -> None:
-            waits.append(pause)
+    class Waiting(WorkReports):
+        def says(self, text: str) -> None:
+            waits.append(text)
 
     async with using(numbers) as database:
         first = Runner(database, jobs=Jobs())

@@ -1,0 +1,24 @@
+"""Tasks that live as long as a block: no task is forgotten, and each may put back what it has in hand."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import timedelta
+
+
+@contextlib.asynccontextmanager
+async def alongside(
+    *works: Callable[[], Coroutine[object, object, object]], patience: timedelta | None = None
+) -> AsyncIterator[None]:
+    """Do all *works* while the block runs; then cancel them, and wait until they have put back what they had in hand.
+
+    *patience*: no longer than that; None: however long it takes. What one raises is not raised here.
+    """
+    tasks = [asyncio.create_task(work()) for work in works]  # Here tasks are made that others would have to end.
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=None if patience is None else patience.total_seconds())

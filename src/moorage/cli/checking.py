@@ -11,16 +11,16 @@ from pathlib import Path
 
 from moorage.cli.check_output import Bars, print_json, print_people
 from moorage.cli.configuration import find, read, read_or_defaults
-from moorage.config import Config, FilesystemSection, InmemoryDriver
+from moorage.config import Config
 from moorage.errors import ConfigurationError, Mistake, MoorageError
 from moorage.integrity.checking import check
 from moorage.integrity.hashing import Hashing, HashingPace
 from moorage.integrity.progress import CheckProgress, CheckReport, State, new_state, report_of, unfinished
 from moorage.permissions import reason_of
 from moorage.storage import locks
-from moorage.storage.base import StorageDriver
+from moorage.storage.base import Capability, StorageDriver
 from moorage.wiring.checking import Where, check_parts, open_database
-from moorage.wiring.storage import check_rights, storage_driver
+from moorage.wiring.storage import capabilities_of, check_rights, local_folder, storage_driver
 
 NO_DIFFERENCES, DIFFERENCES, NOT_DONE = 0, 1, 2
 """Statuses."""
@@ -111,13 +111,13 @@ def _config(path: Path | None, data: Path | None) -> Config:
 
 
 def _storage(config: Config) -> StorageDriver:
-    driver = config.storage.driver
-    if isinstance(driver, InmemoryDriver):
+    if Capability.SHARED not in capabilities_of(config):
         message = "what a registry keeps in memory cannot be checked from outside it"
-        raise ConfigurationError([Mistake("storage.inmemory", message)])
-    if isinstance(driver, FilesystemSection) and not os.path.isdir(driver.rootdirectory):  # noqa: PTH112 - it raises nothing
-        check_rights(Path(driver.rootdirectory))
-        message = f"there is no folder {driver.rootdirectory}"
+        raise ConfigurationError([Mistake("storage", message)])
+    folder = local_folder(config)
+    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - it raises nothing
+        check_rights(folder)
+        message = f"there is no folder {folder}"
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)])
     return storage_driver(config)
 

@@ -23,12 +23,12 @@ from rich.text import Text
 
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.configuration import read_or_defaults
-from moorage.config import Config, FilesystemSection
+from moorage.config import Config
 from moorage.gc.offline.offline_collection import CollectionRefused, collect_offline
 from moorage.gc.offline.offline_run import CollectionReports, OfflineOptions, Totals
 from moorage.telemetry import configure, get_log
 from moorage.wiring.registry import log_settings
-from moorage.wiring.storage import storage_driver
+from moorage.wiring.storage import local_folder, storage_driver
 
 _log = get_log("garbagecollect")
 
@@ -72,9 +72,9 @@ def interrupted() -> int:
 
 
 def _collect(config: Config, options: OfflineOptions, reports: CollectionReports) -> Totals:
-    driver = config.storage.driver
-    if isinstance(driver, FilesystemSection) and not Path(driver.rootdirectory).is_dir():
-        _log.warning("skipping garbage collection: there is no such folder", path=driver.rootdirectory)
+    folder = local_folder(config)
+    if folder is not None and not folder.is_dir():
+        _log.warning("skipping garbage collection: there is no such folder", path=str(folder))
         return Totals()
 
     async def main() -> Totals:

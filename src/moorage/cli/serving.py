@@ -13,9 +13,11 @@ from moorage.config import Config, FilesystemSection
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 from moorage.server.supervisor import Supervisor
+from moorage.storage.base import Capability
 from moorage.telemetry import Logger, configure, get_log
 from moorage.wiring.registry import log_settings
 from moorage.wiring.starting import inspect, left_as_one_file, prepare
+from moorage.wiring.storage import capabilities_of, local_folder
 
 
 def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: int) -> int:
@@ -37,11 +39,12 @@ def serve(path: Path | None, *, addr: str | None, data: Path | None, workers: in
     opened = open_files(config)
     for concern in opened.concerns:
         log.warning(concern)
-    is_shared = isinstance(config.storage.driver, FilesystemSection)
-    if isinstance(config.storage.driver, FilesystemSection):
-        _make_root(Path(config.storage.driver.rootdirectory))
-    else:
-        workers = 1  # Memory is not shared between processes.
+    is_shared = Capability.SHARED in capabilities_of(config)
+    if not is_shared:
+        workers = 1
+    folder = local_folder(config)
+    if folder is not None:
+        _make_root(folder)
     store = choose(config, prepare, inspect)
     supervisor = Supervisor(
         config=config,
@@ -78,11 +81,10 @@ def _make_root(root: Path) -> None:
 
 def _welcome(log: Logger, config: Config, address: str, *, workers: int) -> None:
     scheme = "https" if config.http.tls.is_on else "http"
-    driver = config.storage.driver
-    where = driver.rootdirectory if isinstance(driver, FilesystemSection) else "memory, gone when this ends"
+    where = local_folder(config) or "memory, gone when this ends"
     if config.log.formatter == "json":
         message = f"listening on {address}{', tls' if scheme == 'https' else ''}"
-        log.info(message, data=where, workers=workers)
+        log.info(message, data=str(where), workers=workers)
         return
     print(
         f"Moorage {__version__} listens on {scheme}://{address} ({workers} worker{'s' if workers != 1 else ''})\n"

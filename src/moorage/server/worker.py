@@ -22,10 +22,12 @@ from moorage.gc.online.review_loop import ReviewObserver
 from moorage.http.beside import Beside, Handler, Neighbour
 from moorage.http.connection import ConnectionServer
 from moorage.http.debug import DebugApp
+from moorage.server.at_work import shown_at_work
 from moorage.server.chores import housekeeping
 from moorage.server.open_files import watch_open_files
 from moorage.server.scheduling import step_back
 from moorage.server.tls.tls_contexts import CHECK_S, ServerTLS
+from moorage.storage.base import Capability
 from moorage.telemetry import get_log
 from moorage.wiring.collection import row_counts
 from moorage.wiring.guards import token_path
@@ -120,7 +122,9 @@ async def _serve(config: Config, station: Station) -> None:
             await web.SockSite(debug, listener, ssl_context=_context(debug_tls)).start()
         stack.push_async_callback(debug.cleanup)
         stack.push_async_callback(server.cleanup)
-        if station.number == 0 and not registry.storage.is_shared:
+        if not config.storage.maintenance.readonly.enabled:
+            await stack.enter_async_context(shown_at_work(registry.storage, on_loss=stop.at_once))
+        if station.number == 0 and Capability.SHARED not in registry.storage.capabilities:
             await stack.enter_async_context(housekeeping(config, registry))
             await stack.enter_async_context(_kept(station.tokens))
         if station.number == 0 and tls is not None:
@@ -210,6 +214,10 @@ class _StopSignal:
     async def wait(self) -> bool:
         """Return when told; whether requests in flight may end."""
         return await self._told
+
+    def at_once(self) -> None:
+        """Stop, without an end for requests in flight."""
+        self._tell(False)
 
     def _tell(self, drains: bool) -> None:  # noqa: FBT001 - add_signal_handler passes it on
         if not self._told.done():

@@ -8,7 +8,6 @@ Every method may raise :class:`~moorage.errors.StorageFull` (writes) and
 :class:`~moorage.errors.PathUnknown`, in one place.
 """
 
-import contextlib
 import re
 import time
 from abc import ABC, abstractmethod
@@ -20,7 +19,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Self, TypeVar
 
-from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageUnavailable
+from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 
 _T = TypeVar("_T")
 
@@ -32,12 +31,20 @@ _NAME = re.compile(_PART)
 
 
 class Capability(Enum):
-    """What not every backend can do."""
+    """What not every backend can do. Callers ask for it, never for the type of a driver."""
 
     SENDFILE = auto()
     """:meth:`Reader.fileno` gives a descriptor that the kernel can send from."""
     SIGNED_URLS = auto()
     """:meth:`StorageDriver.url_for` gives a URL that a client may fetch."""
+    SHARED = auto()
+    """Other processes see the same objects."""
+    EXCLUSIVE_WRITERS = auto()
+    """``FileStorage.open_writer`` keeps all other writers out until it is closed or its process is gone."""
+    CONDITIONAL_PUT = auto()
+    """:meth:`StorageDriver.put_if_absent` has one winner, whoever else tries at the same time."""
+    RENAME = auto()
+    """``FileStorage.move`` is one step, whatever the size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,7 @@ Observer = Callable[[bytes | bytearray | memoryview], object]
 
 
 class Writer(ABC):
-    """An object being appended to. Only one writer may have a path open: see :meth:`StorageDriver.open_writer`.
+    """An object being appended to. Only one writer may have a path open: see ``FileStorage``.
 
     What was written is there for the next ``open_writer(append=True)`` even if the writer is dropped without
     :meth:`close`: a client that hangs up can resume.
@@ -152,8 +159,6 @@ class StorageDriver(ABC):
     name: str
     """As in the configuration: ``filesystem``, ``inmemory``, …"""
     capabilities: frozenset[Capability] = frozenset()
-    is_shared: bool = True
-    """Whether other processes see the same objects."""
     chunk_min_bytes: int = 0
     """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
 
@@ -190,20 +195,18 @@ class StorageDriver(ABC):
         """
 
     @abstractmethod
+    async def put_if_absent(self, path: str, content: bytes) -> bool:
+        """Write a small object whole as :meth:`put` does, unless there is one; return whether it was written.
+
+        Of all that try at once one has True (see ``CONDITIONAL_PUT``). After an error it may have been written.
+        """
+
+    @abstractmethod
     async def open(self, path: str) -> Reader:
         """Open an object of any size for reading.
 
         Raises:
             PathUnknown: there is no object.
-        """
-
-    @abstractmethod
-    async def open_writer(self, path: str, *, append: bool = False) -> Writer:
-        """Open an object for writing from its end (*append*) or anew, and keep other writers out until it is closed.
-
-        Raises:
-            PathUnknown: *append*, and there is no object.
-            StorageBusy: another writer has it open, in this process or another.
         """
 
     @abstractmethod
@@ -218,16 +221,13 @@ class StorageDriver(ABC):
         """
 
     @abstractmethod
-    async def move(self, source: str, target: str) -> None:
-        """Make the finished object at *source* the one at *target*: durable on return, atomic, replacing.
+    async def copy(self, sources: Sequence[str], target: str) -> None:
+        """Make *target* the bytes of all *sources*, one after another: durable on return, whole or not at all.
 
-        On a file system it is a rename, whatever the size. A writer may have *source* open, and does if somebody
-        else might add to it until then; it is closed afterwards, without another write.
-
-        If the bytes cannot be made durable *source* may be gone too: they cannot be trusted any more.
+        Where storage can do that by itself, the bytes do not pass through this process.
 
         Raises:
-            PathUnknown: there is no object at *source*.
+            PathUnknown: one of the sources is not there.
         """
 
     @abstractmethod
@@ -253,26 +253,6 @@ class StorageDriver(ABC):
             await self.delete(path)
         except PathUnknown:
             return False
-        return True
-
-    async def delete_abandoned(self, path: str) -> bool:
-        """Remove the object unless a writer has it open; return whether none had. Not durable.
-
-        Whoever may read the object can ask. Where it cannot be removed it stays.
-
-        Raises:
-            PathUnknown: there is none.
-            StorageUnavailable: nobody knows, as it may not be read, for one.
-        """
-        try:
-            writer = await self.open_writer(path, append=True)
-        except StorageBusy:
-            return False
-        try:
-            with contextlib.suppress(BackendError):
-                await self.delete(path, durable=False)
-        finally:
-            await writer.close()
         return True
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:

@@ -124,6 +124,10 @@ class Bucket(StorageDriver):
     async def probe(self) -> None:
         await self._request("probe", "/probe")
 
+    def all_keys(self) -> Sequence[str]:
+        """Give all keys, in their order."""
+        return tuple(self._keys)
+
     async def _request(self, what: str, path: str) -> None:
         self.requests.append(f"{what} {check_path(path)}")
         await asyncio.sleep(0)

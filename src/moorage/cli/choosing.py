@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from moorage.config import Config
-from moorage.config.backends import DatabaseSection
 from moorage.config.load import SQLITE_NAME
+from moorage.config.sections.database import DatabaseSection
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown
 from moorage.metadata.database_half import DatabaseHalf

@@ -1,10 +1,6 @@
 """The configuration: the file that Distribution and GitLab read, ``REGISTRY_*`` variables, typed frozen models."""
 
 from moorage.config.durations import format_duration as format_duration
-from moorage.config.features import HtpasswdAuth as HtpasswdAuth
-from moorage.config.features import NoAuth as NoAuth
-from moorage.config.features import SillyAuth as SillyAuth
-from moorage.config.features import TokenAuth as TokenAuth
 from moorage.config.load import Loaded as Loaded
 from moorage.config.load import defaults as defaults
 from moorage.config.load import load as load
@@ -12,5 +8,9 @@ from moorage.config.load import load_defaults as load_defaults
 from moorage.config.root import Config as Config
 from moorage.config.schema import KeyDescription as KeyDescription
 from moorage.config.schema import describe as describe
-from moorage.config.storage import FilesystemSection as FilesystemSection
-from moorage.config.storage import InmemoryDriver as InmemoryDriver
+from moorage.config.sections.auth import HtpasswdAuth as HtpasswdAuth
+from moorage.config.sections.auth import NoAuth as NoAuth
+from moorage.config.sections.auth import SillyAuth as SillyAuth
+from moorage.config.sections.auth import TokenAuth as TokenAuth
+from moorage.config.sections.storage import FilesystemSection as FilesystemSection
+from moorage.config.sections.storage import InmemoryDriver as InmemoryDriver

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from moorage.config.backends import DatabaseSection, RedisConnection
 from moorage.config.ciphers import TLS13_NAMES
-from moorage.config.features import TokenAuth
 from moorage.config.root import Config
-from moorage.config.serving import TLS, DebugTLS
+from moorage.config.sections.auth import TokenAuth
+from moorage.config.sections.database import DatabaseSection
+from moorage.config.sections.http import TLS, DebugTLS
+from moorage.config.sections.redis import RedisConnection
 from moorage.errors import Mistake
 
 _PURGING_KEYS = ("age", "interval", "dryrun")

@@ -10,18 +10,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from moorage.config.activity import not_implemented
 from moorage.config.checks import after, before
 from moorage.config.documents import NotYAML, WrittenValue, plain, read_document
 from moorage.config.environment import Overrides
-from moorage.config.features import AUTHS
 from moorage.config.messages import mistakes_of
 from moorage.config.realms import realm_warnings
 from moorage.config.refusals import refusals
 from moorage.config.root import Config
 from moorage.config.schema import Node, shown, tree
 from moorage.config.section import Section
-from moorage.config.storage import DRIVERS, FilesystemSection, Storage
+from moorage.config.sections.auth import AUTHS
+from moorage.config.sections.storage import DRIVERS, FilesystemSection, Storage
+from moorage.config.unimplemented import not_implemented
 from moorage.errors import ConfigurationError, Mistake
 
 SQLITE_NAME = "moorage.db"

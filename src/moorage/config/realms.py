@@ -4,8 +4,8 @@ import ipaddress
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
-from moorage.config.features import TokenAuth
 from moorage.config.root import Config
+from moorage.config.sections.auth import TokenAuth
 
 _PORTS = {"http": 80, "https": 443}
 _EVERYWHERE = ("", "0.0.0.0", "::")

@@ -2,23 +2,25 @@
 
 from typing import Annotated, Literal
 
-from moorage.config.backends import GC, DatabaseSection, Redis
-from moorage.config.features import (
-    Auth,
-    Catalog,
-    Compatibility,
-    Health,
-    Middleware,
-    Notifications,
-    Policy,
-    Proxy,
-    RateLimiter,
-    Tags,
-    Validation,
-)
 from moorage.config.section import Lower, Section, later, now
-from moorage.config.serving import HTTP, LogSection, Profiling, Reporting
-from moorage.config.storage import Storage
+from moorage.config.sections.auth import Auth
+from moorage.config.sections.compatibility import Compatibility
+from moorage.config.sections.database import DatabaseSection
+from moorage.config.sections.gc import GC
+from moorage.config.sections.health import Health
+from moorage.config.sections.http import HTTP
+from moorage.config.sections.lists import Catalog, Tags
+from moorage.config.sections.log import LogSection
+from moorage.config.sections.middleware import Middleware
+from moorage.config.sections.notifications import Notifications
+from moorage.config.sections.policy import Policy
+from moorage.config.sections.profiling import Profiling
+from moorage.config.sections.proxy import Proxy
+from moorage.config.sections.rate_limiter import RateLimiter
+from moorage.config.sections.redis import Redis
+from moorage.config.sections.reporting import Reporting
+from moorage.config.sections.storage import Storage
+from moorage.config.sections.validation import Validation
 
 
 class Config(Section):

@@ -11,10 +11,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from moorage.config.durations import format_duration
-from moorage.config.features import AUTHS
 from moorage.config.root import Config
 from moorage.config.section import WHOLE_WORDS, Section
-from moorage.config.storage import DRIVERS, Storage
+from moorage.config.sections.auth import AUTHS
+from moorage.config.sections.storage import DRIVERS, Storage
 
 _SHOWN_LENGTH = 60
 

@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 
-from moorage.config.backends import RedisConnection, RedisTLS
+from moorage.config.sections.redis import RedisConnection, RedisTLS
 
 RedisClient = Redis | RedisCluster
 

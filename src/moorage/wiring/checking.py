@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from moorage.config.backends import DatabaseSection as DatabaseConfig
+from moorage.config.sections.database import DatabaseSection
 from moorage.integrity.blobs import BlobCheck, DatabaseJudge
 from moorage.integrity.checking import Part
 from moorage.integrity.confirming import SecondLook
@@ -20,7 +20,7 @@ from moorage.sql.base import Database
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage.base import StorageDriver
 
-Where = Path | DatabaseConfig
+Where = Path | DatabaseSection
 """A database: a path is an SQLite file's."""
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 from moorage.config import Config
-from moorage.config.backends import DatabaseSection as DatabaseConfig
+from moorage.config.sections.database import DatabaseSection
 from moorage.metadata.schema.schema_version import check
 from moorage.metadata.sql.images import has_images
 from moorage.sql.base import Database
@@ -36,7 +36,7 @@ async def open_postgres(config: Config) -> Database:
     )
 
 
-def postgres_settings(config: DatabaseConfig) -> PostgresSettings:
+def postgres_settings(config: DatabaseSection) -> PostgresSettings:
     """The connection that the section ``database`` describes."""
     return PostgresSettings(
         host=config.host,
@@ -62,12 +62,12 @@ def postgres_settings(config: DatabaseConfig) -> PostgresSettings:
     )
 
 
-async def open_primary(config: DatabaseConfig) -> Database:
+async def open_primary(config: DatabaseSection) -> Database:
     """Open the primary alone."""
     return await PostgresDatabase.open(postgres_settings(config))
 
 
-async def prepare_postgres(config: DatabaseConfig) -> bool:
+async def prepare_postgres(config: DatabaseSection) -> bool:
     """Check the server and the schema, which is not changed; return whether there are images.
 
     Raises:

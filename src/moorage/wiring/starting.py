@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from moorage.config.backends import DatabaseSection as DatabaseConfig
+from moorage.config.sections.database import DatabaseSection
 from moorage.config.stores import DatabaseStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.metadata.database_half import DatabaseHalf
@@ -15,7 +15,7 @@ from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.sql.sqlite.write_ahead import bring_in
 
 
-async def prepare(config: DatabaseConfig, store: DatabaseStore) -> bool:
+async def prepare(config: DatabaseSection, store: DatabaseStore) -> bool:
     """Make a database ready to be used, and return whether it holds images. What is opened is closed again.
 
     An SQLite file is made and migrated; of a PostgreSQL database nothing is changed.
@@ -46,7 +46,7 @@ async def _prepare_sqlite(store: SqliteStore) -> bool:
         await database.close()
 
 
-async def inspect(config: DatabaseConfig, store: DatabaseStore) -> DatabaseHalf:
+async def inspect(config: DatabaseSection, store: DatabaseStore) -> DatabaseHalf:
     """Ask a database that is ready for its name, and for some of what it knows. What is opened is closed again.
 
     Raises:

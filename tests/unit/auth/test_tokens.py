@@ -26,7 +26,7 @@ from moorage.auth.tokens import (
     Verifier,
     mint,
 )
-from moorage.config.features import SigningAlgorithm
+from moorage.config.sections.auth import SigningAlgorithm
 from moorage.oci.names import RepositoryName
 from support.tokens import ISSUER, SERVICE, claims, protecting, rsa_key, signed
 

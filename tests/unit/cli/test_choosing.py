@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from moorage.cli.choosing import Choosing, choose
 from moorage.config import defaults, load
-from moorage.config.backends import DatabaseSection
+from moorage.config.sections.database import DatabaseSection
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import ConfigurationError, StorageUnavailable
 from moorage.metadata.sql.links import SqlLinks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.config.serving import LetsEncrypt
+from moorage.config.sections.http import LetsEncrypt
 from moorage.server.atomic_writes import write_whole
 from moorage.server.tls.acme_contexts import IssuedTLS
 from moorage.server.tls.acme_files import IssuedFiles

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from moorage.config.serving import LetsEncrypt
+from moorage.config.sections.http import LetsEncrypt
 from moorage.errors import MoorageError
 from moorage.http.bodies import Bodies
 from moorage.http.connection import ConnectionServer

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from moorage.config.backends import RedisConnection
+from moorage.config.sections.redis import RedisConnection
 from moorage.sql.base import Database, NamedQuery
 from moorage.sql.postgres.postgres_connect import PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from moorage.config.backends import LoadBalancing
+from moorage.config.sections.database import LoadBalancing
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.replicas.replica_discovery import FixedHosts, ReplicaAddress, ServiceRecord, directory_of
 from support.daemon import free_port

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.config.backends import RedisConnection
+from moorage.config.sections.redis import RedisConnection
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.replicas.replica_positions import Position, PositionStore, format_lsn, keys_of, parse_lsn
 from support.components import need

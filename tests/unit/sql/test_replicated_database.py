@@ -9,7 +9,8 @@ from itertools import count
 
 import pytest
 
-from moorage.config.backends import LoadBalancing, RedisConnection
+from moorage.config.sections.database import LoadBalancing
+from moorage.config.sections.redis import RedisConnection
 from moorage.errors import ConfigurationError, DatabaseUnavailable
 from moorage.sql.base import Database, NamedQuery
 from moorage.sql.postgres.postgres_database import PostgresDatabase

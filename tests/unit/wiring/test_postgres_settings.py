@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from moorage.config.backends import DatabaseSection
+from moorage.config.sections.database import DatabaseSection
 from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
 from moorage.wiring.postgres import postgres_settings
 

@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from moorage.config.serving import LetsEncrypt
+from moorage.config.sections.http import LetsEncrypt
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 from moorage.server.tls.acme_files import IssuedFiles

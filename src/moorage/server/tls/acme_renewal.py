@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 from josepy import errors as jose_errors
 
-from moorage.config.serving import LetsEncrypt
+from moorage.config.sections.http import LetsEncrypt
 from moorage.errors import ConfigurationError
 from moorage.server.atomic_writes import write_whole
 from moorage.server.tls.acme_account import TLSALPN01, Account, NotIssued, open_account

@@ -9,7 +9,7 @@ from dns.asyncresolver import Resolver
 from dns.exception import DNSException
 from dns.resolver import NXDOMAIN, NoAnswer
 
-from moorage.config.backends import LoadBalancing
+from moorage.config.sections.database import LoadBalancing
 from moorage.errors import DatabaseUnavailable
 from moorage.telemetry import get_log
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 from redis.exceptions import RedisError
 
-from moorage.config.backends import RedisConnection
+from moorage.config.sections.redis import RedisConnection
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.redis_client import answer_deadline_s, close_redis, open_redis
 

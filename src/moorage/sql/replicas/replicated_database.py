@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from datetime import timedelta
 from typing import TypeVar
 
-from moorage.config.backends import LoadBalancing, RedisConnection
+from moorage.config.sections.database import LoadBalancing
+from moorage.config.sections.redis import RedisConnection
 from moorage.errors import BackendError, ConfigurationError, DatabaseUnavailable, Mistake
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 from moorage.sql.replicas.replica import Connect, Replica, primary_position, primary_state

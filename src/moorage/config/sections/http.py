@@ -1,4 +1,4 @@
-"""``log``, ``http``, ``reporting`` and ``profiling``."""
+"""``http``: where and how to serve."""
 
 import re
 from datetime import timedelta
@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator
 
 from moorage.config.ciphers import check_suites
-from moorage.config.section import Count, Duration, Flag, Lower, Secret, Section, Text, later, now
+from moorage.config.section import (
+    Count,
+    Duration,
+    Flag,
+    Secret,
+    Section,
+    Text,
+    later,
+    now,
+)
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _METRICS_PATH = "/metrics"
@@ -15,61 +24,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+", re.ASCII | re.IGNORECASE
 )
-
-
-def _formatter(value: object) -> object:
-    # Distribution's logstash is JSON too, with two keys of its own.
-    return "json" if isinstance(value, str) and value.lower() == "logstash" else value
-
-
-class AccessLogSection(Section):
-    """``log.accesslog``"""
-
-    disabled: Flag = now(False, "Whether to write no line for each request.")
-    formatter: Annotated[Literal["json", "text"], Lower] = now("json", "How these lines look.")
-
-
-class SMTP(Section):
-    """``log.hooks[].options.smtp``"""
-
-    addr: Text = later("", "The mail server.")
-    username: Text = later("", "User there.")
-    password: Secret = later("", "Password there.")
-    insecure: Flag = later(False, "Whether to trust any certificate.")
-
-
-class MailOptions(Section):
-    """``log.hooks[].options``"""
-
-    smtp: SMTP = later(SMTP, "The mail server.")
-    # "from" is no name in Python; the file and the schema have the alias.
-    sender: Text = later("", "The sender.", alias="from")
-    to: list[Text] = later([], "Who gets mail.")
-
-
-class LogHook(Section):
-    """``log.hooks[]``"""
-
-    disabled: Flag = later(False, "Whether it is left out.")
-    type: Text = later("", "mail.")
-    levels: list[Text] = later([], "Of lines that are mailed.")
-    options: MailOptions = later(MailOptions, "To whom and how.", go_name="MailOptions")
-
-
-class LogSection(Section):
-    """``log``"""
-
-    accesslog: AccessLogSection = now(AccessLogSection, "A line for each request.")
-    level: Annotated[Literal["error", "warn", "info", "debug", "trace"], Lower] = now(
-        "info", "The least important lines to write."
-    )
-    formatter: Annotated[Literal["json", "text"], Lower, BeforeValidator(_formatter)] = now(
-        "json", "How lines look; Distribution's `logstash` counts as `json`."
-    )
-    output: Annotated[Literal["stdout", "stderr", "discard"], Lower] = now("stdout", "Where lines go.")
-    fields: dict[str, object] = now({}, "Added to every line.")
-    reportcaller: Flag = later(False, "Distribution: whether lines say which code wrote them.")
-    hooks: list[LogHook] = later([], "Distribution's mail hooks.")
+ClientAuth = Literal["", "verify-client-cert-if-given", "require-and-verify-client-cert"]
+MinimumTLS = Literal["", "tls1.2", "tls1.3"]
 
 
 def _prefix(value: str) -> str:
@@ -87,10 +43,6 @@ def _url(value: str) -> str:
         msg = "must be a URL, such as https://registry.example.com"
         raise ValueError(msg)
     return value
-
-
-ClientAuth = Literal["", "verify-client-cert-if-given", "require-and-verify-client-cert"]
-MinimumTLS = Literal["", "tls1.2", "tls1.3"]
 
 
 def _client_auth(value: object) -> object:
@@ -145,7 +97,7 @@ class TLS(Section):
 class DebugTLS(Section):
     """``http.debug.tls``"""
 
-    enabled: Flag = now(False, "Whether the debug server speaks HTTPS.")
+    enabled: Flag = now(False, "True: the debug server speaks HTTPS.")
     certificate: Text = now("", "Else that of `http.tls`.")
     key: Text = now("", "Else that of `http.tls`.")
     clientcas: list[Text] = now([], "Else those of `http.tls`.")
@@ -164,14 +116,14 @@ def _metrics_path(value: str) -> str:
 class Prometheus(Section):
     """``http.debug.prometheus``"""
 
-    enabled: Flag = now(False, "Whether the debug server has metrics, for Prometheus.")
+    enabled: Flag = now(False, "True: the debug server has metrics, for Prometheus.")
     path: Annotated[Text, AfterValidator(_metrics_path)] = now(_METRICS_PATH, "Where it has them.")
 
 
 class Pprof(Section):
     """``http.debug.pprof``"""
 
-    enabled: Flag = later(False, "Whether the debug server has profiles.")
+    enabled: Flag = later(False, "True: the debug server has profiles.")
 
 
 class Debug(Section):
@@ -186,13 +138,13 @@ class Debug(Section):
 class HTTP2(Section):
     """``http.http2``"""
 
-    disabled: Flag = later(False, "Whether to refuse HTTP/2; it is never spoken, a proxy in front gives it.")
+    disabled: Flag = later(False, "Refuse HTTP/2; it is never spoken, a proxy in front gives it.")
 
 
 class H2C(Section):
     """``http.h2c``"""
 
-    enabled: Flag = later(False, "Whether to speak HTTP/2 without TLS.")
+    enabled: Flag = later(False, "Speak HTTP/2 without TLS.")
 
 
 def _header_values(value: object) -> object:
@@ -231,7 +183,7 @@ class HTTP(Section):
     host: Annotated[Text, AfterValidator(_url)] = now("", "The URL under which clients reach this registry.")
     prefix: Annotated[Text, AfterValidator(_prefix)] = now("", "What stands before `/v2/` in every path.")
     secret: Secret = now("", "Signs the states of uploads; the same on all nodes behind a load balancer.")
-    relativeurls: Flag = now(False, "Whether `Location` headers have no scheme and host.")
+    relativeurls: Flag = now(False, "True: `Location` headers have no scheme and host.")
     draintimeout: Duration = now(timedelta(0), "How long requests in flight may go on after SIGTERM.")
     tls: TLS = now(TLS, "HTTPS.")
     headers: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_header_values)] = now(
@@ -241,51 +193,3 @@ class HTTP(Section):
     debug: Debug = now(Debug, "The debug server.")
     http2: HTTP2 = later(HTTP2, "HTTP/2.")
     h2c: H2C = later(H2C, "HTTP/2 without TLS.")
-
-
-class Sentry(Section):
-    """``reporting.sentry``"""
-
-    enabled: Flag = later(False, "Whether to report errors to Sentry.")
-    dsn: Secret = later("", "Where to.")
-    environment: Text = later("", "The name of this installation there.")
-
-
-class Bugsnag(Section):
-    """``reporting.bugsnag``"""
-
-    apikey: Secret = later("", "Distribution v2: the key.")
-    releasestage: Text = later("", "Distribution v2: the name of this installation there.")
-    endpoint: Text = later("", "Distribution v2: another server.")
-
-
-class NewRelic(Section):
-    """``reporting.newrelic``"""
-
-    licensekey: Secret = later("", "Distribution v2: the key.")
-    name: Text = later("", "Distribution v2: the name of this installation there.")
-    verbose: Flag = later(False, "Distribution v2: whether to log more.")
-
-
-class Reporting(Section):
-    """``reporting``"""
-
-    sentry: Sentry = later(Sentry, "Errors to Sentry.")
-    bugsnag: Bugsnag = later(Bugsnag, "Errors to Bugsnag.")
-    newrelic: NewRelic = later(NewRelic, "Figures to New Relic.")
-
-
-class Stackdriver(Section):
-    """``profiling.stackdriver``"""
-
-    enabled: Flag = later(False, "Whether to send profiles to Google.")
-    service: Text = later("", "Name of the service there.")
-    serviceversion: Text = later("", "Its version.")
-    projectid: Text = later("", "The project.")
-    keyfile: Text = later("", "JSON file of the service account's key.")
-
-
-class Profiling(Section):
-    """``profiling``"""
-
-    stackdriver: Stackdriver = later(Stackdriver, "Google's profiler.")

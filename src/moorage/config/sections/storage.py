@@ -56,15 +56,15 @@ class S3Driver(Section):
     sessiontoken: Secret = later("", "A temporary credential's token.")
     regionendpoint: Text = later("", "Another service's URL, such as MinIO's.")
     forcepathstyle: DriverFlag | None = later(None, "Distribution's name of `pathstyle`.")
-    pathstyle: DriverFlag | None = later(None, "Whether the bucket is in the path; true with `regionendpoint`.")
+    pathstyle: DriverFlag | None = later(None, "True: the bucket is in the path; true with `regionendpoint`.")
     accelerate: DriverFlag = later(False, "Distribution: transfer acceleration.")
     usefipsendpoint: DriverFlag = later(False, "Distribution: endpoints with approved cryptography.")
     redirectendpoint: Text = later("", "Distribution: the host of signed URLs.")
     usedualstack: DriverFlag = later(False, "Distribution: IPv6 endpoints.")
-    encrypt: DriverFlag = later(False, "Whether the service encrypts objects.")
+    encrypt: DriverFlag = later(False, "True: the service encrypts objects.")
     keyid: Text = later("", "The KMS key.")
-    secure: DriverFlag = later(True, "Whether to speak HTTPS.")
-    skipverify: DriverFlag = later(False, "Whether to trust any certificate.")
+    secure: DriverFlag = later(True, "Speak HTTPS.")
+    skipverify: DriverFlag = later(False, "Trust any certificate.")
     v4auth: DriverFlag = later(True, "Signature version 4.")
     chunksize: Annotated[DriverWhole, Field(ge=5 * MIB, le=2560 * MIB)] = later(10 * MIB, "Bytes of a part.")
     multipartcopychunksize: Annotated[DriverWhole, Field(ge=5 * MIB)] = later(32 * MIB, "Bytes of a part when copying.")
@@ -73,10 +73,10 @@ class S3Driver(Section):
     rootdirectory: Text = later("", "Prefix of all objects.")
     storageclass: Text = later("STANDARD", "Storage class of new objects.")
     objectacl: Text = later("private", "Access list of new objects.")
-    objectownership: DriverFlag = later(False, "Whether the bucket's owner owns objects; no access list is sent.")
+    objectownership: DriverFlag = later(False, "True: the bucket's owner owns objects; no access list is sent.")
     maxrequestspersecond: DriverCount = later(350, "Limit of requests; 0: none.")
     maxretries: DriverCount = later(5, "Tries after the first.")
-    parallelwalk: DriverFlag = later(False, "Whether to list in parallel.")
+    parallelwalk: DriverFlag = later(False, "List in parallel.")
     loglevel: Text = later("logoff", "What the vendor's library logs.")
     useragent: Text = later("", "Sent to the service.")
     checksum_disabled: DriverFlag = later(False, "s3_v2: whether to send no checksums.")
@@ -103,9 +103,9 @@ class GCSDriver(Section):
     maxconcurrency: Annotated[DriverWhole, AfterValidator(_at_least_25)] = later(
         50, "Requests at once; less than 25 counts as 25."
     )
-    parallelwalk: DriverFlag = later(False, "Whether to list in parallel.")
+    parallelwalk: DriverFlag = later(False, "List in parallel.")
     useragent: Text = later("", "Sent to the service.")
-    debug_log: DriverFlag = later(False, "Whether the vendor's library logs.")
+    debug_log: DriverFlag = later(False, "True: the vendor's library logs.")
 
 
 class AzureDriver(Section):
@@ -126,8 +126,8 @@ class AzureDriver(Section):
     realm: Text = later("core.windows.net", "The service's domain.")
     serviceurl: Text = later("", "The whole URL instead.")
     rootdirectory: Text = later("", "Prefix of all objects.")
-    trimlegacyrootprefix: DriverFlag | None = later(None, "Whether objects have no extra slash in front.")
-    legacyrootprefix: DriverFlag | None = later(None, "Whether objects have an extra slash in front.")
+    trimlegacyrootprefix: DriverFlag | None = later(None, "True: objects have no extra slash in front.")
+    legacyrootprefix: DriverFlag | None = later(None, "True: objects have an extra slash in front.")
     max_retries: DriverCount = later(3, "Tries after the first.")
     retry_try_timeout: Duration = later(timedelta(0), "Deadline of one try; 0: none.")
     retry_delay: Duration = later(timedelta(seconds=4), "Pause before the second try.")
@@ -135,7 +135,7 @@ class AzureDriver(Section):
     api_pool_initial_interval: Duration = later(timedelta(milliseconds=100), "First pause when waiting for a copy.")
     api_pool_max_interval: Duration = later(timedelta(seconds=1), "The longest such pause.")
     api_pool_max_elapsed_time: Duration = later(timedelta(seconds=5), "How long to wait in all.")
-    debug_log: DriverFlag = later(False, "Whether the vendor's library logs.")
+    debug_log: DriverFlag = later(False, "True: the vendor's library logs.")
     debug_log_events: list[Text] = later([], "What of.")
 
 
@@ -157,16 +157,16 @@ DRIVERS: dict[str, type[Section]] = {
 class UploadPurging(Section):
     """``storage.maintenance.uploadpurging``; if it is given and enabled, all the others are needed."""
 
-    enabled: Flag = now(True, "Whether upload sessions that nobody finished are removed.")
+    enabled: Flag = now(True, "True: upload sessions that nobody finished are removed.")
     age: UnitDuration = now(timedelta(hours=168), "How old they are then.")
     interval: Annotated[UnitDuration, Field(gt=timedelta(0))] = now(timedelta(hours=24), "How often to look.")
-    dryrun: Flag = now(False, "Whether only to log what would be removed.")
+    dryrun: Flag = now(False, "Only log what would be removed.")
 
 
 class ReadOnly(Section):
     """``storage.maintenance.readonly``"""
 
-    enabled: Flag = now(False, "Whether every write is refused with 405.")
+    enabled: Flag = now(False, "True: every write is refused with 405.")
 
 
 class Maintenance(Section):
@@ -195,13 +195,13 @@ class Cache(Section):
 class Delete(Section):
     """``storage.delete``"""
 
-    enabled: Flag = now(False, "Whether blobs, manifests and tags can be deleted; else 405.")
+    enabled: Flag = now(False, "True: blobs, manifests and tags can be deleted; else 405.")
 
 
 class Redirect(Section):
     """``storage.redirect``"""
 
-    disable: Flag = now(False, "Whether blobs always go through this process, never by signed URLs.")
+    disable: Flag = now(False, "True: blobs always go through this process, never by signed URLs.")
     expirydelay: UnitDuration = now(timedelta(minutes=20), "How long signed URLs are good.")
     exceptions: list[Pattern] = later([], "Repositories whose blobs go through this process.")
 

@@ -90,7 +90,7 @@ def clock() -> float:
 
 
 def too_late(path: str) -> StorageUnavailable:
-    """Why something was not removed any more; see :meth:`StorageDriver.remove`."""
+    """Why something was not removed any more; see :meth:`BulkStorage.remove`."""
     return StorageUnavailable(f"{path}: storage was too slow to remove it in time")
 
 
@@ -149,18 +149,12 @@ class Writer(ABC):
         """Make what was written visible to :meth:`StorageDriver.stat` and let go. Not yet durable."""
 
 
-class StorageDriver(ABC):
+class ObjectStorage(ABC):
     """Objects under paths. All names of a folder are found by :meth:`list`.
 
     A folder exists while there are objects in it. When the last one has gone it may exist on, empty: to be rid of a
     folder, :meth:`delete` the folder. A path is an object or a folder, never both.
     """
-
-    name: str
-    """As in the configuration: ``filesystem``, ``inmemory``, …"""
-    capabilities: frozenset[Capability] = frozenset()
-    chunk_min_bytes: int = 0
-    """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
 
     @abstractmethod
     async def stat(self, path: str) -> Stat:
@@ -169,14 +163,6 @@ class StorageDriver(ABC):
         Raises:
             PathUnknown: there is none.
         """
-
-    async def exists(self, path: str) -> bool:
-        """Whether there is an object or a folder at *path*."""
-        try:
-            await self.stat(path)
-        except PathUnknown:
-            return False
-        return True
 
     @abstractmethod
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
@@ -221,6 +207,16 @@ class StorageDriver(ABC):
         """
 
     @abstractmethod
+    async def delete(self, path: str, *, durable: bool = True) -> None:
+        """Remove the object, or the folder with all in it; durable on return unless *durable* is False.
+
+        A folder is gone at once for readers, even if removing its content takes longer.
+
+        Raises:
+            PathUnknown: there was nothing.
+        """
+
+    @abstractmethod
     async def copy(self, sources: Sequence[str], target: str) -> None:
         """Make *target* the bytes of all *sources*, one after another: durable on return, whole or not at all.
 
@@ -231,26 +227,22 @@ class StorageDriver(ABC):
         """
 
     @abstractmethod
-    async def delete(self, path: str, *, durable: bool = True) -> None:
-        """Remove the object, or the folder with all in it; durable on return unless *durable* is False.
-
-        A folder is gone at once for readers, even if removing its content takes longer.
+    async def probe(self) -> None:
+        """Write, read and remove a small object: what the health check asks.
 
         Raises:
-            PathUnknown: there was nothing.
+            StorageFull: there is no room for it.
+            StorageUnavailable: it could not be done.
         """
 
-    async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
-        """Remove a folder if the object *where*, a path inside it, has this *content*; return whether it had. Durable.
 
-        In one step for whoever asks afterwards: what somebody has written there meanwhile is never lost. While it is
-        being looked at, the folder may seem to be away for a moment. This way of doing it is only for a driver
-        on which nobody comes between the two calls.
-        """
+class BulkStorage(ObjectStorage):
+    """Many objects at once, by the methods for one; a driver that has a quicker way has its own."""
+
+    async def exists(self, path: str) -> bool:
+        """Whether there is an object or a folder at *path*."""
         try:
-            if await self.get(where) != content:
-                return False
-            await self.delete(path)
+            await self.stat(path)
         except PathUnknown:
             return False
         return True
@@ -321,21 +313,37 @@ class StorageDriver(ABC):
                 continue
         return count
 
+
+class StorageDriver(BulkStorage):
+    """A backend: the nine methods of :class:`ObjectStorage`, what it can do, and what else only some have."""
+
+    name: str
+    """As in the configuration: ``filesystem``, ``inmemory``, …"""
+    capabilities: frozenset[Capability] = frozenset()
+    chunk_min_bytes: int = 0
+    """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
+
+    async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
+        """Remove a folder if the object *where*, a path inside it, has this *content*; return whether it had. Durable.
+
+        In one step for whoever asks afterwards: what somebody has written there meanwhile is never lost. While it is
+        being looked at, the folder may seem to be away for a moment. This way of doing it is only for a driver
+        on which nobody comes between the two calls.
+        """
+        try:
+            if await self.get(where) != content:
+                return False
+            await self.delete(path)
+        except PathUnknown:
+            return False
+        return True
+
     async def url_for(self, path: str, *, method: str, expires_s: int) -> str | None:
         """A signed URL for a client to GET or HEAD the object directly; None without ``SIGNED_URLS``."""
         del path, method, expires_s
         return None
 
-    @abstractmethod
-    async def probe(self) -> None:
-        """Write, read and remove a small object: what the health check asks.
-
-        Raises:
-            StorageFull: there is no room for it.
-            StorageUnavailable: it could not be done.
-        """
-
-    def watch(self, path: str, content: bytes | None) -> None:  # noqa: B027 - most backends cannot be taken away
+    def watch(self, path: str, content: bytes | None) -> None:
         """Refuse writes and :meth:`probe` while the object at *path* does not have this *content*.
 
         Reads that find nothing are refused, too: only the right storage can say that something is not there.
@@ -346,5 +354,5 @@ class StorageDriver(ABC):
         written there would be lost when the volume is back. From then on all goes on by itself.
         """
 
-    async def close(self) -> None:  # noqa: B027 - most backends have nothing to let go of
+    async def close(self) -> None:
         """Wait for what still runs, and let go of what is kept open. Nothing may be asked afterwards."""

@@ -32,6 +32,10 @@ test: setup ## run the tests (installs the real clients they use where it may)
 test-quick: setup ## run the tests that need no real component, under a minute
 	$(BIN)/pytest -m "not long" tests/unit tests/contract tests/property -n $(JOBS) -q
 
+STORED = push_blobs push_chunks push_manifests pull ranges repeated_closing deleting_what_is_listed damaged_blobs
+test-bucket: setup ## run the tests of what a client can do over storage that can do no more than an object store
+	MOORAGE_TEST_STORAGE=bucket $(BIN)/pytest $(STORED:%=tests/spec/test_%.py) -n $(JOBS) -q
+
 soak: setup ## run the long tests (kill -9 storms, large images)
 	$(BIN)/pytest -m long
 

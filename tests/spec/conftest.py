@@ -8,6 +8,7 @@ import pytest
 
 from spec.expect import holds_for_every_response
 from support.daemon import Daemon
+from support.in_process import InProcess, on_bucket
 from support.loop_watch import environment
 from support.registry_client import RegistryClient
 
@@ -32,10 +33,20 @@ def _loops_are_free(held_loops: Path) -> Iterator[None]:
     assert not found, found
 
 
+@pytest.fixture(scope="session")
+def shared_address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a registry listens that many tests share; see ``on_bucket`` of ``support/in_process.py``."""
+    if not on_bucket():
+        yield request.getfixturevalue("shared_daemon").address
+        return
+    with InProcess(None) as registry:
+        yield registry.address
+
+
 @pytest.fixture
-def registry(shared_daemon: Daemon) -> Iterator[RegistryClient]:
-    """A client of the shared daemon."""
-    with RegistryClient(shared_daemon.address, observe=holds_for_every_response) as client:
+def registry(shared_address: str) -> Iterator[RegistryClient]:
+    """A client of the shared registry."""
+    with RegistryClient(shared_address, observe=holds_for_every_response) as client:
         yield client
 
 

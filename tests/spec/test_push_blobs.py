@@ -87,12 +87,12 @@ class TestPostThenPut:
         assert registry.get_blob(repository, content.digest).body == content.body
 
     def test_a_client_that_expects_100_is_told_to_continue(
-        self, shared_daemon: Daemon, registry: RegistryClient, repository: str
+        self, shared_address: str, registry: RegistryClient, repository: str
     ) -> None:
         """RFC 9110 § 10.1.1; curl and others wait for it before they send a large body."""
         content = images.blob("expect")
         target = with_query(path_of(registry.start_upload(repository).location), digest=content.digest)
-        with Wire(shared_daemon.address) as wire:
+        with Wire(shared_address) as wire:
             wire.send(head("PUT", target, f"Content-Length: {len(content.body)}", "Expect: 100-continue"))
             assert wire.read_line().startswith(b"HTTP/1.1 100")
             assert wire.read_line() == b"\r\n"

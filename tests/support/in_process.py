@@ -4,6 +4,7 @@ For what has to look at, or reach into, the database beside the registry. Real p
 """
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
@@ -57,11 +58,13 @@ from moorage.oci.digests import Digest
 from moorage.sql.leases import Leases
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage import paths
+from moorage.storage.base import StorageDriver
 from moorage.storage.memory import MemoryDriver
 from moorage.telemetry import LogSettings
 from moorage.web.access_log import AccessLog
 from moorage.web.bodies import Bodies
 from moorage.web.connection import ConnectionServer
+from support.bucket import Bucket
 from support.loop_watch import watch_if_asked
 
 T = TypeVar("T")
@@ -79,6 +82,7 @@ class InProcess:
         guard: Guard | None = None,
         collects: Sequence[Queue] = QUEUES,
         urls: Urls | None = None,
+        storage: StorageDriver | None = None,
     ) -> None:
         self.path = None if folder is None else folder / "moorage.sqlite"
         self.address = ""
@@ -86,7 +90,7 @@ class InProcess:
         self._guard = guard or OpenGuard()
         self._collects = collects
         self._urls = urls or Urls()
-        self.storage = _Storage()
+        self.storage = storage or _usual_storage()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="registry")
         self._database: SqliteDatabase | None = None
@@ -123,6 +127,7 @@ class InProcess:
 
     def break_removal(self, error: str) -> None:
         """From now on no blob can be removed from storage."""
+        assert isinstance(self.storage, _Memory | _Bucket)
         self.storage.removal_error = error
 
     def has_bytes(self, digest: str) -> bool:
@@ -202,15 +207,32 @@ class InProcess:
             await self._database.close()
 
 
-class _Storage(MemoryDriver):
-    """Memory from which nothing can be removed once a test says so."""
+class _Stuck:
+    """What a storage is from which nothing can be removed once a test says so."""
 
     removal_error = ""
 
+    def stuck(self, paths: Sequence[str]) -> Mapping[str, BackendError]:
+        return {path: StorageUnavailable(self.removal_error) for path in paths} if self.removal_error else {}
+
+
+class _Memory(_Stuck, MemoryDriver):
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
-        if self.removal_error:
-            return {path: StorageUnavailable(self.removal_error) for path in paths}
-        return await super().remove(paths, until=until, rest=rest)
+        return self.stuck(paths) or await super().remove(paths, until=until, rest=rest)
+
+
+class _Bucket(_Stuck, Bucket):
+    async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
+        return self.stuck(paths) or await super().remove(paths, until=until, rest=rest)
+
+
+def on_bucket() -> bool:
+    """Whether ``MOORAGE_TEST_STORAGE=bucket`` asks for all tests in this process to run on an object store."""
+    return os.environ.get("MOORAGE_TEST_STORAGE") == "bucket"
+
+
+def _usual_storage() -> StorageDriver:
+    return _Bucket() if on_bucket() else _Memory()
 
 
 def schema() -> list[str]:

@@ -30,7 +30,9 @@ from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.room import Room
 from moorage.storage import paths
-from moorage.storage.base import StorageDriver, Writer
+from moorage.storage.base import StorageDriver
+from moorage.storage.upload_sinks import sink_of
+from moorage.storage.uploads import UploadSink, UploadWriter
 
 Chunks = AsyncIterator[bytes | bytearray]
 
@@ -63,6 +65,7 @@ class Uploads:
         sessions: SessionStore | None = None,
         limits: SessionLimits | None = None,
         room: Room | None = None,
+        sink: UploadSink | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take these parts.
@@ -73,9 +76,11 @@ class Uploads:
             sessions: where sessions are listed; None: in storage alone.
             limits: how many sessions a client may open.
             room: what has to stay free.
+            sink: takes the bytes; None: the one that suits what *storage* can do.
             now: the clock.
         """
         self._storage = storage
+        self._sink = sink or sink_of(storage)
         self._links = links
         self._sessions = sessions
         self._limits = limits or SessionLimits(storage, b"", limit=0)
@@ -111,10 +116,9 @@ class Uploads:
         """
         _check_id(session)
         try:
-            stat = await self._storage.stat(paths.upload_data(name, session))
+            return UploadState(session, await self._sink.status(paths.upload(name, session)))
         except PathUnknown:
             raise _unknown(session) from None
-        return UploadState(session, stat.size_bytes)
 
     async def append(self, name: RepositoryName, session: str, chunks: Chunks, *, start: int | None) -> UploadState:
         """Add *chunks* to the end and return the new offset (end-5).
@@ -132,6 +136,7 @@ class Uploads:
         async with self._writing(name, session) as writer:
             _check_start(writer, start)
             hasher = await self._write(session, writer, chunks)
+            await writer.flush()
             return UploadState(session, writer.size_bytes, None if hasher is None else hasher.digest())
 
     async def commit(
@@ -162,13 +167,14 @@ class Uploads:
             await self._write(session, writer, chunks)
             actual = self._known_digest(session, writer.size_bytes, digest.algorithm, known)
             if actual is None:
-                actual = await self._read_again(name, session, digest.algorithm)
+                actual = await _read_again(writer, digest.algorithm)
             if actual != digest:
+                writer.abandon()
                 await self._remove(name, session)
                 msg = "the bytes that came have another digest"
                 raise DigestInvalid(msg, given=str(digest), computed=str(actual))
             expectation = await self._links.expect(digest)
-            await self._storage.move(paths.upload_data(name, session), paths.blob(digest))
+            await writer.commit(paths.blob(digest))
             while not await self._links.link(name, digest, expectation, size_bytes=writer.size_bytes):
                 expectation = await self._expect_again(digest)
             await self._remove_committed(name, session)
@@ -241,34 +247,33 @@ class Uploads:
 
     async def _make(self, name: RepositoryName, session: str) -> None:
         started_at = self._now().strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-        for path, content in ((paths.upload_started_at, started_at), (paths.upload_data, b"")):
-            writer = await self._storage.open_writer(path(name, session))
-            try:
-                await writer.write(content)
-            finally:
-                await writer.close()
+        await self._sink.start(paths.upload(name, session), started_at)
 
     @contextlib.asynccontextmanager
-    async def _writing(self, name: RepositoryName, session: str) -> AsyncIterator[Writer]:
+    async def _writing(self, name: RepositoryName, session: str) -> AsyncIterator[UploadWriter]:
         _check_id(session)
         deadline = asyncio.get_running_loop().time() + _BUSY_PATIENCE_S
         while True:
             try:
-                writer = await self._storage.open_writer(paths.upload_data(name, session), append=True)
+                writer = await self._sink.append(paths.upload(name, session))
                 break
             except PathUnknown:
                 raise _unknown(session) from None
             except StorageBusy:
                 if asyncio.get_running_loop().time() > deadline:
-                    msg = "another request is writing to this upload; ask for its status and try again"
-                    raise UploadBusy(msg, session=session) from None
+                    raise _busy(session) from None
                 await asyncio.sleep(0.05)
         try:
-            yield writer
-        finally:
-            await writer.close()
+            async with writer:
+                yield writer
+        except (BackendError, asyncio.CancelledError) as exc:
+            # What was hashed may not be what is there: another request may have put as many bytes in its place.
+            self._hashers.pop(session)
+            if isinstance(exc, StorageBusy):
+                raise _busy(session) from None
+            raise
 
-    async def _write(self, session: str, writer: Writer, chunks: Chunks) -> Hasher | None:
+    async def _write(self, session: str, writer: UploadWriter, chunks: Chunks) -> Hasher | None:
         """Write and hash; return the hasher if it has seen all of the session's bytes.
 
         Without room nothing of the request is kept: whatever a refused push left would be the last room of others.
@@ -277,10 +282,10 @@ class Uploads:
         try:
             return await self._write_all(session, writer, chunks)
         except StorageFull:
-            await writer.truncate(start_bytes)
+            await writer.take_back(start_bytes)
             raise
 
-    async def _write_all(self, session: str, writer: Writer, chunks: Chunks) -> Hasher | None:
+    async def _write_all(self, session: str, writer: UploadWriter, chunks: Chunks) -> Hasher | None:
         hasher = self._hashers.pop(session)
         if hasher is None and writer.size_bytes == 0:
             hasher = Hasher("sha256")
@@ -302,14 +307,6 @@ class Uploads:
         if known is not None and known.digest is not None and known.offset_bytes == size_bytes:
             return known.digest if known.digest.algorithm == algorithm else None
         return None
-
-    async def _read_again(self, name: RepositoryName, session: str, algorithm: Algorithm) -> Digest:
-        """Hash an upload from its beginning: the price of one that went through several workers."""
-        hasher = Hasher(algorithm)
-        with await self._storage.open(paths.upload_data(name, session)) as reader:
-            async for chunk in reader.chunks():
-                await asyncio.to_thread(hasher.update, chunk)
-        return hasher.digest()
 
     async def _remove_committed(self, name: RepositoryName, session: str) -> None:
         """Remove what is left of a session whose bytes are a blob now, which is cheaper than to look first."""
@@ -347,10 +344,22 @@ def _check_id(session: str) -> None:
     raise _unknown(session)
 
 
-def _check_start(writer: Writer, start: int | None) -> None:
+def _check_start(writer: UploadWriter, start: int | None) -> None:
     if start is not None and start != writer.size_bytes:
         msg = f"the upload has {writer.size_bytes} bytes, so the next chunk starts at {writer.size_bytes}"
         raise RangeInvalid(msg, offset_bytes=writer.size_bytes)
+
+
+async def _read_again(writer: UploadWriter, algorithm: Algorithm) -> Digest:
+    """Hash an upload from its beginning: the price of one that went through several workers."""
+    hasher = Hasher(algorithm)
+    async for chunk in writer.read():
+        await asyncio.to_thread(hasher.update, chunk)
+    return hasher.digest()
+
+
+def _busy(session: str) -> UploadBusy:
+    return UploadBusy("another request is writing to this upload; ask for its status and try again", session=session)
 
 
 def _unknown(session: str) -> UploadUnknown:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from moorage.errors import PathUnknown
+from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.integrity.hashing import Hashing
 from moorage.integrity.sightings import read
 from moorage.integrity.walking import stat_of
 from moorage.oci.digests import Digest
 from moorage.storage import paths
 from moorage.storage.base import Stat, StorageDriver
+from moorage.storage.file_storage import keeps_files
 
 
 class Quarantine:
@@ -27,19 +28,26 @@ class Quarantine:
 
         None: somebody has pushed the blob since, and what lies there now stays there. A push may come between the
         look and the move: then it is the right bytes that were moved, and they go back.
+
+        Raises:
+            StorageUnavailable: storage failed, or cannot rename: what was pushed meanwhile could be what is removed.
         """
         if await stat_of(self._storage, digest) != seen:
             return None
+        storage = self._storage
+        if not keeps_files(storage):
+            msg = f"{paths.blob(digest)}: storage of this kind cannot take bytes away without losing what comes instead"
+            raise StorageUnavailable(msg)
         path, target = paths.blob(digest), paths.quarantined(digest, self._now())
         try:
-            await self._storage.move(path, target)
+            await storage.move(path, target)
         except PathUnknown:
             return None
-        if await self._storage.stat(target) == seen:
+        if await storage.stat(target) == seen:
             return target
         if await self._hashing.digest(target, digest.algorithm) != digest:
             return target
-        await self._storage.move(target, path)
+        await storage.move(target, path)
         return None
 
     async def is_right(self, digest: Digest) -> bool:

@@ -35,6 +35,7 @@ from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import FilesystemClaim
+from moorage.storage.repository_marks import keep_repository
 from moorage.storage.walk import pages_of, repository_folders
 from moorage.telemetry import get_log
 
@@ -141,6 +142,7 @@ class LayoutManifests(ManifestStore):
         if not await self.has(name, digest):
             raise await self._unknown(name, digest)
         payload = await self._payload(digest)
+        await keep_repository(self._storage, name)
         await held(self._pointers.remove(name, digest, payload))
 
     async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:

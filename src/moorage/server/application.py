@@ -1,6 +1,7 @@
 """Interface between a server and what it serves: the registry, the token server, or whatever comes next."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ Chore = Callable[[], Coroutine[None, None, None]]
 
 Flush = Callable[[], Awaitable[None]]
 """Writes that every process does from time to time, and once more at the end."""
+
+OnDuty = Callable[[Callable[[], None]], AbstractAsyncContextManager[None]]
+"""Makes what is held from before the first request to after the last; its argument ends the process at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,8 @@ class Application:
     """Answers what comes to the debug address; None: nothing is asked there."""
     chores: Sequence[Chore] = ()
     flushes: Sequence[Flush] = ()
+    on_duty: OnDuty | None = None
+    """Shows others that this process serves; None: nobody need know."""
     close: Callable[[], Awaitable[None]]
     """Lets go of everything; called last, after the last flush."""
 

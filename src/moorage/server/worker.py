@@ -98,6 +98,8 @@ async def _serve(setup: WorkerSetup) -> None:
             debug = await _listening(ConnectionServer(application.debug), setup.debug_listeners, debug_tls)
             stack.push_async_callback(debug.cleanup)
         stack.push_async_callback(server.cleanup)
+        if application.on_duty is not None:
+            await stack.enter_async_context(application.on_duty(stop.at_once))
         if setup.is_first and not settings.has_keeper:
             await stack.enter_async_context(housekeeping(application.chores))
         if setup.is_first and tls is not None:
@@ -140,6 +142,10 @@ class _StopSignal:
     async def wait(self) -> bool:
         """Return when told; whether requests in flight may end."""
         return await self._told
+
+    def at_once(self) -> None:
+        """Stop, without an end for requests in flight."""
+        self._tell(False)
 
     def _tell(self, drains: bool) -> None:  # noqa: FBT001 - add_signal_handler passes it on
         if not self._told.done():

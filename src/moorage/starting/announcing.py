@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from moorage.config import Config, FilesystemSection
+from moorage.config import Config
 from moorage.errors import BackendError, ConfigurationError, Mistake
-from moorage.storage.base import StorageDriver
-from moorage.storage.presence import Activity, Announcement, others_at_work
+from moorage.storage.base import Capability, StorageDriver
+from moorage.storage.presence import Activity, Announcement, announce, others_at_work
 from moorage.telemetry import get_log
-from moorage.wiring.storage import storage_driver
+from moorage.wiring.storage import capabilities_of, storage_driver
 
 _READ_ONLY = "in read-only mode: storage.maintenance.readonly.enabled: true"
 
@@ -23,7 +23,12 @@ def announced(config: Config) -> Iterator[None]:
     Raises:
         ConfigurationError: a collection is under way, which a push could lose its blobs to, or may be or begin unseen.
     """
-    if config.storage.maintenance.readonly.enabled or not isinstance(config.storage.driver, FilesystemSection):
+    found = capabilities_of(config)
+    if config.storage.maintenance.readonly.enabled or Capability.SHARED not in found:
+        yield
+        return
+    if Capability.EXCLUSIVE_WRITERS not in found:  # Then each worker announces itself: nothing is inherited.
+        asyncio.run(_refuse_collectors_of(storage_driver(config)))
         yield
         return
     announcement = asyncio.run(_announce(storage_driver(config)))
@@ -36,7 +41,7 @@ def announced(config: Config) -> Iterator[None]:
 
 async def _announce(storage: StorageDriver) -> Announcement | None:
     try:
-        announcement = await Announcement.make(storage, Activity.WRITING)
+        announcement = await announce(storage, Activity.WRITING)
     except BackendError as exc:
         await _refuse_unannounced(storage, exc)
         # Whoever cannot write there cannot take pushes either, and may serve what there is.
@@ -80,6 +85,13 @@ async def _refuse_collectors(storage: StorageDriver) -> None:
             f"ended, or {_READ_ONLY}"
         )
         raise ConfigurationError([Mistake("storage", message)])
+
+
+async def _refuse_collectors_of(storage: StorageDriver) -> None:
+    try:
+        await _refuse_collectors(storage)
+    finally:
+        await storage.close()
 
 
 async def _end(announcement: Announcement) -> None:

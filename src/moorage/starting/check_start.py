@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.config import Config, FilesystemSection, InmemoryDriver
+from moorage.config import Config
 from moorage.errors import ConfigurationError, Mistake
 from moorage.integrity.checking import check
 from moorage.integrity.hashing import HashingPace
@@ -16,9 +16,9 @@ from moorage.integrity.progress import CheckProgress, CheckReport, State, Watche
 from moorage.permissions import reason_of
 from moorage.starting.configuration_file import find, read, read_or_defaults
 from moorage.starting.database_choice import database_beside
-from moorage.storage.base import StorageDriver
+from moorage.storage.base import Capability, StorageDriver
 from moorage.wiring.checking import opened_registry
-from moorage.wiring.storage import check_rights, storage_driver
+from moorage.wiring.storage import capabilities_of, check_rights, local_folder, storage_driver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +105,13 @@ async def _saved_at_the_end(progress: CheckProgress) -> AsyncIterator[None]:
 
 
 def _storage(config: Config) -> StorageDriver:
-    driver = config.storage.driver
-    if isinstance(driver, InmemoryDriver):
+    if Capability.SHARED not in capabilities_of(config):
         message = "what a registry keeps in memory cannot be checked from outside it"
-        raise ConfigurationError([Mistake("storage.inmemory", message)])
-    if isinstance(driver, FilesystemSection) and not os.path.isdir(driver.rootdirectory):  # noqa: PTH112 - it raises nothing
-        check_rights(Path(driver.rootdirectory))
-        message = f"there is no folder {driver.rootdirectory}"
+        raise ConfigurationError([Mistake(f"storage.{config.storage.name}", message)])
+    folder = local_folder(config)
+    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - it raises nothing
+        check_rights(folder)
+        message = f"there is no folder {folder}"
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", message)])
     return storage_driver(config)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.config import Config, FilesystemSection
+from moorage.config import Config
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import Right, lacks, need_of
 from moorage.server.tls.https import open_debug_tls, open_tls
@@ -15,6 +15,7 @@ from moorage.server.tls.tls_contexts import ServerTLS
 from moorage.telemetry import configure
 from moorage.wiring.guards import concerns
 from moorage.wiring.registry import log_settings
+from moorage.wiring.storage import local_folder
 
 _NOT_THERE = os.strerror(errno.ENOENT)
 
@@ -68,9 +69,9 @@ def said_by_a_start(config: Config) -> tuple[tuple[Mistake, ...], tuple[str, ...
         said = open_files(config, meant=meant).concerns
     except ConfigurationError as exc:
         mistakes += exc.mistakes
-    driver = config.storage.driver
-    if isinstance(driver, FilesystemSection) and (reason := _no_folder(Path(driver.rootdirectory))):
-        message = f"{driver.rootdirectory} cannot be used as a folder: {reason}"
+    folder = local_folder(config)
+    if folder is not None and (reason := _no_folder(folder)):
+        message = f"{folder} cannot be used as a folder: {reason}"
         mistakes.append(Mistake("storage.filesystem.rootdirectory", message))
     return tuple(map(_of_this_machine, mistakes)), tuple(said)
 

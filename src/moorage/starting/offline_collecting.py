@@ -1,13 +1,12 @@
 """Runs of offline garbage collection, on the storage that a configuration names."""
 
 import asyncio
-from pathlib import Path
 
-from moorage.config import Config, FilesystemSection
+from moorage.config import Config
 from moorage.gc.offline.offline_collection import CollectionRefused, collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions, Totals
 from moorage.telemetry import get_log
-from moorage.wiring.storage import storage_driver
+from moorage.wiring.storage import local_folder, storage_driver
 from moorage.work.reports import WorkReports
 
 _log = get_log("garbagecollect")
@@ -35,9 +34,9 @@ def collect_garbage(config: Config, options: OfflineOptions, reports: WorkReport
         StorageFull, StorageUnavailable, NotesFull: storage, or the disk of the temporary file, failed.
     """
     see_that_it_has_link_files(config)
-    driver = config.storage.driver
-    if isinstance(driver, FilesystemSection) and not Path(driver.rootdirectory).is_dir():
-        _log.warning("skipping garbage collection: there is no such folder", path=driver.rootdirectory)
+    folder = local_folder(config)
+    if folder is not None and not folder.is_dir():
+        _log.warning("skipping garbage collection: there is no such folder", path=str(folder))
         return Totals()
 
     async def main() -> Totals:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from moorage.config import FilesystemSection, Loaded
+from moorage.config import Loaded
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 from moorage.server.supervisor import Supervisor
@@ -14,9 +14,11 @@ from moorage.starting.foreseeing import open_files
 from moorage.starting.own_tokens import open_tokens
 from moorage.starting.store_choice import choose
 from moorage.starting.welcome import greet
+from moorage.storage.base import Capability
 from moorage.telemetry import configure, get_log
 from moorage.wiring.registry import log_settings
 from moorage.wiring.registry_application import RegistryApplication, registry_settings, upload_key
+from moorage.wiring.storage import capabilities_of, local_folder
 
 _log = get_log("serve")
 
@@ -51,11 +53,12 @@ def start_registry(
     opened = open_files(config)
     for concern in opened.concerns:
         _log.warning(concern)
-    is_shared = isinstance(config.storage.driver, FilesystemSection)
-    if isinstance(config.storage.driver, FilesystemSection):
-        _make_root(Path(config.storage.driver.rootdirectory))
-    else:
-        workers = 1  # Memory is not shared between processes.
+    is_shared = Capability.SHARED in capabilities_of(config)
+    if not is_shared:
+        workers = 1
+    folder = local_folder(config)
+    if folder is not None:
+        _make_root(folder)
     store = choose(config, prepare, inspect)
     supervisor = Supervisor(
         settings=registry_settings(

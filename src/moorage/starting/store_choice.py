@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from moorage.config import Config, FilesystemSection
+from moorage.config import Config
 from moorage.config.load import SQLITE_NAME
 from moorage.config.sections.database import DatabaseSection
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
@@ -24,7 +24,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock, Locks
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
-from moorage.wiring.storage import storage_driver
+from moorage.wiring.storage import local_folder, storage_driver
 
 ENFORCEMENT_VARIABLE = "REGISTRY_FF_ENFORCE_LOCKFILES"
 
@@ -248,8 +248,8 @@ def _has_content(path: Path) -> bool:
 
 
 def _usual_sqlite(config: Config) -> Path | None:
-    driver = config.storage.driver
-    return Path(driver.rootdirectory) / SQLITE_NAME if isinstance(driver, FilesystemSection) else None
+    folder = local_folder(config)
+    return None if folder is None else folder / SQLITE_NAME
 
 
 async def _first_repository(storage: StorageDriver) -> RepositoryName | None:

@@ -8,7 +8,6 @@ Every method may raise :class:`~moorage.errors.StorageFull` (writes) and
 :class:`~moorage.errors.PathUnknown`, in one place.
 """
 
-import contextlib
 import re
 import time
 from abc import ABC, abstractmethod
@@ -20,7 +19,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Self, TypeVar
 
-from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageUnavailable
+from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 
 _T = TypeVar("_T")
 
@@ -32,12 +31,20 @@ _NAME = re.compile(_PART)
 
 
 class Capability(Enum):
-    """Abilities that not every backend has."""
+    """Abilities that not every backend has. Callers ask for them, never for the type of a driver."""
 
     SENDFILE = auto()
     """:meth:`Reader.fileno` gives a descriptor that the kernel can send from."""
     SIGNED_URLS = auto()
     """:meth:`StorageDriver.url_for` gives a URL that a client may fetch."""
+    SHARED = auto()
+    """Other processes see the same objects."""
+    EXCLUSIVE_WRITERS = auto()
+    """``FileStorage.open_writer`` keeps all other writers out until it is closed or its process is gone."""
+    CONDITIONAL_PUT = auto()
+    """:meth:`StorageDriver.put_if_absent` has one winner, whoever else tries at the same time."""
+    RENAME = auto()
+    """``FileStorage.move`` is one step, whatever the size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ def clock() -> float:
 
 
 def too_late(path: str) -> StorageUnavailable:
-    """Why something was not removed any more; see :meth:`StorageDriver.remove`."""
+    """Why something was not removed any more; see :meth:`BulkStorage.remove`."""
     return StorageUnavailable(f"{path}: storage was too slow to remove it in time")
 
 
@@ -116,7 +123,7 @@ Observer = Callable[[bytes | bytearray | memoryview], object]
 
 
 class Writer(ABC):
-    """An object being appended to. Only one writer may have a path open: see :meth:`StorageDriver.open_writer`.
+    """An object being appended to. Only one writer may have a path open: see ``FileStorage``.
 
     What was written is there for the next ``open_writer(append=True)`` even if the writer is dropped without
     :meth:`close`: a client that hangs up can resume.
@@ -142,20 +149,12 @@ class Writer(ABC):
         """Make what was written visible to :meth:`StorageDriver.stat` and let go. Not yet durable."""
 
 
-class StorageDriver(ABC):
+class ObjectStorage(ABC):
     """Objects under paths. All names of a folder are found by :meth:`list`.
 
     A folder exists while there are objects in it. When the last one has gone it may exist on, empty: to be rid of a
     folder, :meth:`delete` the folder. A path is an object or a folder, never both.
     """
-
-    name: str
-    """As in the configuration: ``filesystem``, ``inmemory``, …"""
-    capabilities: frozenset[Capability] = frozenset()
-    is_shared: bool = True
-    """True if other processes see the same objects."""
-    chunk_min_bytes: int = 0
-    """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
 
     @abstractmethod
     async def stat(self, path: str) -> Stat:
@@ -164,14 +163,6 @@ class StorageDriver(ABC):
         Raises:
             PathUnknown: there is none.
         """
-
-    async def exists(self, path: str) -> bool:
-        """Return whether there is an object or a folder at *path*."""
-        try:
-            await self.stat(path)
-        except PathUnknown:
-            return False
-        return True
 
     @abstractmethod
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
@@ -190,20 +181,18 @@ class StorageDriver(ABC):
         """
 
     @abstractmethod
+    async def put_if_absent(self, path: str, content: bytes) -> bool:
+        """Write a small object whole as :meth:`put` does, unless there is one; return whether it was written.
+
+        Of all that try at once one has True (see ``CONDITIONAL_PUT``). After an error it may have been written.
+        """
+
+    @abstractmethod
     async def open(self, path: str) -> Reader:
         """Open an object of any size for reading.
 
         Raises:
             PathUnknown: there is no object.
-        """
-
-    @abstractmethod
-    async def open_writer(self, path: str, *, append: bool = False) -> Writer:
-        """Open an object for writing from its end (*append*) or anew, and keep other writers out until it is closed.
-
-        Raises:
-            PathUnknown: *append*, and there is no object.
-            StorageBusy: another writer has it open, in this process or another.
         """
 
     @abstractmethod
@@ -218,19 +207,6 @@ class StorageDriver(ABC):
         """
 
     @abstractmethod
-    async def move(self, source: str, target: str) -> None:
-        """Make the finished object at *source* the one at *target*: durable on return, atomic, replacing.
-
-        On a file system it is a rename, whatever the size. A writer may have *source* open, and does if somebody
-        else might add to it until then; it is closed afterwards, without another write.
-
-        If the bytes cannot be made durable *source* may be gone too: they cannot be trusted any more.
-
-        Raises:
-            PathUnknown: there is no object at *source*.
-        """
-
-    @abstractmethod
     async def delete(self, path: str, *, durable: bool = True) -> None:
         """Remove the object, or the folder with all in it; durable on return unless *durable* is False.
 
@@ -240,39 +216,35 @@ class StorageDriver(ABC):
             PathUnknown: there was nothing.
         """
 
-    async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
-        """Remove a folder if the object *where*, a path inside it, has this *content*; return whether it had. Durable.
+    @abstractmethod
+    async def copy(self, sources: Sequence[str], target: str) -> None:
+        """Make *target* the bytes of all *sources*, one after another: durable on return, whole or not at all.
 
-        In one step for whoever asks afterwards: what somebody has written there meanwhile is never lost. While it is
-        being looked at, the folder may seem to be away for a moment. This way of doing it is only for a driver
-        on which nobody comes between the two calls.
-        """
-        try:
-            if await self.get(where) != content:
-                return False
-            await self.delete(path)
-        except PathUnknown:
-            return False
-        return True
-
-    async def delete_abandoned(self, path: str) -> bool:
-        """Remove the object unless a writer has it open; return whether none had. Not durable.
-
-        Whoever may read the object can ask. Where it cannot be removed it stays.
+        Where storage can do that by itself, the bytes do not pass through this process.
 
         Raises:
-            PathUnknown: there is none.
-            StorageUnavailable: nobody knows, as it may not be read, for one.
+            PathUnknown: one of the sources is not there.
         """
+
+    @abstractmethod
+    async def probe(self) -> None:
+        """Write, read and remove a small object: what the health check asks.
+
+        Raises:
+            StorageFull: there is no room for it.
+            StorageUnavailable: it could not be done.
+        """
+
+
+class BulkStorage(ObjectStorage):
+    """Many objects at once, by the methods for one; a driver that has a quicker way has its own."""
+
+    async def exists(self, path: str) -> bool:
+        """Return whether there is an object or a folder at *path*."""
         try:
-            writer = await self.open_writer(path, append=True)
-        except StorageBusy:
+            await self.stat(path)
+        except PathUnknown:
             return False
-        try:
-            with contextlib.suppress(BackendError):
-                await self.delete(path, durable=False)
-        finally:
-            await writer.close()
         return True
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
@@ -341,21 +313,37 @@ class StorageDriver(ABC):
                 continue
         return count
 
+
+class StorageDriver(BulkStorage):
+    """A backend: the nine methods of :class:`ObjectStorage`, what it can do, and what else only some have."""
+
+    name: str
+    """As in the configuration: ``filesystem``, ``inmemory``, …"""
+    capabilities: frozenset[Capability] = frozenset()
+    chunk_min_bytes: int = 0
+    """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
+
+    async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
+        """Remove a folder if the object *where*, a path inside it, has this *content*; return whether it had. Durable.
+
+        In one step for whoever asks afterwards: what somebody has written there meanwhile is never lost. While it is
+        being looked at, the folder may seem to be away for a moment. This way of doing it is only for a driver
+        on which nobody comes between the two calls.
+        """
+        try:
+            if await self.get(where) != content:
+                return False
+            await self.delete(path)
+        except PathUnknown:
+            return False
+        return True
+
     async def url_for(self, path: str, *, method: str, expires_s: int) -> str | None:
         """A signed URL for a client to GET or HEAD the object directly; None without ``SIGNED_URLS``."""
         del path, method, expires_s
         return None
 
-    @abstractmethod
-    async def probe(self) -> None:
-        """Write, read and remove a small object: what the health check asks.
-
-        Raises:
-            StorageFull: there is no room for it.
-            StorageUnavailable: it could not be done.
-        """
-
-    def watch(self, path: str, content: bytes | None) -> None:  # noqa: B027 - most backends cannot be taken away
+    def watch(self, path: str, content: bytes | None) -> None:
         """Refuse writes and :meth:`probe` while the object at *path* does not have this *content*.
 
         Reads that find nothing are refused, too: only the right storage can say that something is not there.
@@ -366,5 +354,5 @@ class StorageDriver(ABC):
         written there would be lost when the volume is back. From then on all goes on by itself.
         """
 
-    async def close(self) -> None:  # noqa: B027 - most backends have nothing to let go of
+    async def close(self) -> None:
         """Wait for what still runs, and let go of what is kept open. Nothing may be asked afterwards."""

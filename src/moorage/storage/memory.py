@@ -2,12 +2,13 @@
 
 import heapq
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
-from moorage.storage.base import FolderEntry, Observer, Reader, Stat, StorageDriver, Writer, check_path
+from moorage.storage.base import FolderEntry, Observer, Reader, Stat, Writer, check_path
+from moorage.storage.file_storage import FileStorage
 
 _PIECE_BYTES = 1 << 20
 _PROBE_BYTES = 64
@@ -40,7 +41,7 @@ class _Folder:
                 yield child
 
 
-class MemoryDriver(StorageDriver):
+class MemoryDriver(FileStorage):
     """Objects in a tree of dictionaries. All that a file system promises holds, except for a power cut.
 
     Args:
@@ -49,7 +50,6 @@ class MemoryDriver(StorageDriver):
     """
 
     name = "inmemory"
-    is_shared = False
 
     def __init__(
         self, *, limit_bytes: int | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -81,6 +81,14 @@ class MemoryDriver(StorageDriver):
         old = folder.children.get(name)
         self.take_room(len(content) - (len(old.content) if isinstance(old, _Object) else 0))
         folder.children[name] = _Object(bytes(content), self._now())
+
+    async def put_if_absent(self, path: str, content: bytes) -> bool:
+        """See the interface."""
+        folder, name = self._place(path)
+        if name in folder.children:
+            return False
+        await self.put(path, content)
+        return True
 
     async def open(self, path: str) -> Reader:
         """See the interface."""
@@ -126,6 +134,10 @@ class MemoryDriver(StorageDriver):
         folder.children[name] = moved
         origin, old_name = self._parent(source)
         del origin.children[old_name]
+
+    async def copy(self, sources: Sequence[str], target: str) -> None:
+        """See the interface."""
+        await self.put(target, b"".join(self._object(source).content for source in sources))
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         """See the interface."""

@@ -9,16 +9,18 @@
         ├── _manifests
         │   ├── revisions/<algorithm>/<hex>/link                   the manifest is in this repository
         │   ├── revisions/<algorithm>/<hex>/contenttype          * its Content-Type, where the payload does not show it
+        │   ├── kept                                             * it stays without manifests, on an object store
         │   ├── referrers/<algorithm>/<hex>/<algorithm>/<hex>    * descriptor of a manifest whose subject is the first
         │   └── tags/<tag>
         │       ├── current/link                                   what the tag points to
         │       └── index/<algorithm>/<hex>/link                   what it ever pointed to
         └── _uploads/<id>
-            ├── data                                               the bytes so far
+            ├── data                                               the bytes so far, on a file system
+            ├── piece-<offset>                                   * or a piece of them, on an object store
             └── startedat                                          RFC 3339
 
     /docker/registry/lockfiles/{filesystem,database}-in-use        where the metadata is (GitLab's; see locks.py)
-    /docker/registry/lockfiles/{writing,collecting}-<random>     * who is at work, held open (see presence.py)
+    /docker/registry/lockfiles/{writing,collecting}-<random>     * the processes at work (see presence.py)
     /docker/registry/quarantine/<algorithm>/<hex>/data-<moment>  * bytes that are not what their digest says
     /docker/registry/moorage/identity.json                       * which database the storage belongs to
     /docker/registry/moorage/check.json                          * how far an unfinished check is
@@ -83,6 +85,11 @@ def layer(name: RepositoryName, digest: Digest) -> str:
 def manifests(name: RepositoryName) -> str:
     """The folder whose being there makes a repository."""
     return f"{REPOSITORIES}/{name.text}/_manifests"
+
+
+def kept(name: RepositoryName) -> str:
+    """Lets a repository stay without manifests, where storage has no empty folders: see ``repository_marks.py``."""
+    return f"{manifests(name)}/kept"
 
 
 def revisions(name: RepositoryName) -> str:

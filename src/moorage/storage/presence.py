@@ -1,14 +1,17 @@
-"""Processes at work on a storage: each holds a file open as long as its work lasts, so that others can find out.
+"""Processes at work on a storage: each has an object that lasts as long as its work, so that others can find out.
 
-``open_writer`` keeps other writers out, in this process and in others, until it is closed or the process is gone,
-whatever ended it. So a file ``writing-<random>`` that no writer has open is left from one that was killed, and is
-removed; one that is open has its owner alive. Users may differ: to look it is enough to be able to read the file, and
-one that cannot be read is taken for open.
+Everybody announces first and looks then: of two that begin at once, at least one sees the other. How an announcement
+ends when its process is killed depends on what storage can do.
 
-Everybody announces first and looks then: of two that begin at once, at least one sees the other. On a file system,
-processes that are forked afterwards hold the file too, until the last of them is gone.
+* With exclusive writers it is a file that is held open. ``open_writer`` keeps other writers out, in this process and
+  in others, until it is closed or the process is gone, whatever ended it. So a file ``writing-<random>`` that no
+  writer has open is left from one that was killed, and is removed. Users may differ: to look it is enough to be able
+  to read the file, and one that cannot be read is taken for open. On a file system, processes that are forked
+  afterwards hold the file too, until the last of them is gone.
+* Without them it is a lease: see ``lease_files.py``.
 """
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -20,6 +23,8 @@ from typing import Self
 from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver, Writer
+from moorage.storage.file_storage import FileStorage, keeps_files
+from moorage.storage.lease_files import LeaseFile, LeaseTimes, is_alive, storage_time
 
 
 class Activity(Enum):
@@ -45,8 +50,8 @@ class Presence:
         return f"{self.who} ({self.path.lstrip('/')}{doubt})"
 
 
-class Announcement:
-    """Our own file. It ends with :meth:`close`, with the last reference to it, or with the process."""
+class HeldFile:
+    """A file of ours that is held open. It ends with :meth:`close`, with the last reference to it, or the process."""
 
     def __init__(self, storage: StorageDriver, path: str, writer: Writer) -> None:
         self._storage = storage
@@ -54,21 +59,24 @@ class Announcement:
         self.path = path
 
     @classmethod
-    async def make(cls, storage: StorageDriver, work: Activity) -> Self:
-        """Let others know. Afterwards look for those who must not be there.
+    async def make(cls, storage: FileStorage, path: str) -> Self:
+        """Make the file *path* and hold it.
 
         Raises:
+            StorageBusy: somebody looked at it before it was locked, and takes it for left over.
             StorageFull, StorageUnavailable: the file cannot be written.
         """
-        while True:
-            path = paths.lock_file(f"{work.value}-{secrets.token_hex(8)}")
-            try:
-                writer = await storage.open_writer(path)
-            except StorageBusy:
-                continue  # Somebody looked at it before it was locked, and takes it for left over.
-            with contextlib.suppress(StorageFull):  # Who it is can be left unsaid: room may be what is to be made.
-                await writer.write(f"{socket.gethostname()} process {os.getpid()}".encode())
-            return cls(storage, path, writer)
+        writer = await storage.open_writer(path)
+        with contextlib.suppress(StorageFull):  # Who it is can be left unsaid: room may be what is to be made.
+            await writer.write(_who())
+        return cls(storage, path, writer)
+
+    def check(self) -> None:
+        """Do nothing: nobody can take it away from us."""
+
+    async def lost(self) -> None:
+        """Return never; see :meth:`check`."""
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         """Be done; the file goes."""
@@ -78,6 +86,24 @@ class Announcement:
             pass
         finally:
             await self._writer.close()
+
+
+Announcement = HeldFile | LeaseFile
+"""The object by which others see us. ``check`` before each step that relies on it."""
+
+
+async def announce(storage: StorageDriver, work: Activity, *, times: LeaseTimes | None = None) -> Announcement:
+    """Let others know. Afterwards look for those who must not be there.
+
+    Raises:
+        StorageFull, StorageUnavailable: it cannot be written.
+    """
+    while True:
+        path = paths.lock_file(f"{work.value}-{secrets.token_hex(8)}")
+        if not keeps_files(storage):
+            return await LeaseFile.make(storage, path, _who(), times=times)
+        with contextlib.suppress(StorageBusy):
+            return await HeldFile.make(storage, path)
 
 
 async def others_at_work(storage: StorageDriver, work: Activity, *, but: Announcement | None = None) -> list[Presence]:
@@ -105,10 +131,23 @@ async def others_at_work(storage: StorageDriver, work: Activity, *, but: Announc
 async def _holder(storage: StorageDriver, path: str) -> Presence | None:
     """Return the holder of the file; None: there is none, and the file is gone if it could be removed."""
     try:
-        if await storage.delete_abandoned(path):
+        if await _is_left_over(storage, path):
             return None
         return Presence(path, (await storage.get(path)).decode("utf-8", "replace")[:200] or "somebody")
     except PathUnknown:
         return None
     except StorageUnavailable as exc:
         return Presence(path, "somebody unknown", str(exc).removeprefix(f"{path}: "))
+
+
+async def _is_left_over(storage: StorageDriver, path: str) -> bool:
+    if keeps_files(storage):
+        return await storage.delete_abandoned(path)
+    if is_alive(await storage.stat(path), await storage_time(storage)):
+        return False
+    await storage.delete(path, durable=False)
+    return True
+
+
+def _who() -> bytes:
+    return f"{socket.gethostname()} process {os.getpid()}".encode()

@@ -10,11 +10,12 @@ from moorage.config.stores import Store
 from moorage.gc.online.review_loop import ReviewObserver
 from moorage.http.debug import DebugApp
 from moorage.server.address import ListenAddress
-from moorage.server.application import Application, ServerProcess
+from moorage.server.application import Application, OnDuty, ServerProcess
 from moorage.server.server_settings import ServerSettings
 from moorage.server.tls.tls_contexts import ServerTLS
 from moorage.telemetry import get_log
 from moorage.web.beside import Beside, Handler, Neighbour
+from moorage.wiring.at_work import shown_at_work
 from moorage.wiring.collection import row_counts
 from moorage.wiring.guards import token_path
 from moorage.wiring.registry import Registry, build, log_settings
@@ -46,8 +47,14 @@ class RegistryApplication:
             debug=_debug_app(self.config, registry, process),
             chores=registry.chores if self.tokens is None else (*registry.chores, self.tokens.keep),
             flushes=registry.metadata.flushes,
+            on_duty=self._on_duty(registry),
             close=registry.close,
         )
+
+    def _on_duty(self, registry: Registry) -> OnDuty | None:
+        if self.config.storage.maintenance.readonly.enabled:
+            return None
+        return lambda stop: shown_at_work(registry.storage, on_loss=stop)
 
     def _front(self, registry: Registry) -> Handler:
         """Return the handler of requests: the registry, and with it its own token server if there is one."""

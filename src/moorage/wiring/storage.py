@@ -8,7 +8,7 @@ from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import lacks, need_of
 from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES, Room
 from moorage.storage import memory
-from moorage.storage.base import StorageDriver
+from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.filesystem import filesystem_driver as filesystem
 
 
@@ -23,8 +23,31 @@ def storage_driver(config: Config) -> StorageDriver:
         root = Path(driver.rootdirectory)
         check_rights(root)
         return filesystem.FilesystemDriver(root)
+    _driver_class(config)
+    return memory.MemoryDriver()
+
+
+def capabilities_of(config: Config) -> frozenset[Capability]:
+    """Return what the storage that *config* names can do, without opening it.
+
+    Raises:
+        ConfigurationError: this version does not have that driver.
+    """
+    return _driver_class(config).capabilities
+
+
+def local_folder(config: Config) -> Path | None:
+    """Return the folder of this machine that has the objects; None: they are elsewhere."""
+    driver = config.storage.driver
+    return Path(driver.rootdirectory) if isinstance(driver, FilesystemSection) else None
+
+
+def _driver_class(config: Config) -> type[memory.MemoryDriver] | type[filesystem.FilesystemDriver]:
+    driver = config.storage.driver
+    if isinstance(driver, FilesystemSection):
+        return filesystem.FilesystemDriver
     if isinstance(driver, InmemoryDriver):
-        return memory.MemoryDriver()
+        return memory.MemoryDriver
     msg = "this storage driver is accepted, not implemented yet; use filesystem"
     raise ConfigurationError([Mistake("storage", msg)])
 
@@ -43,10 +66,9 @@ def check_rights(root: Path) -> None:
 def room_for(config: Config, store: Store) -> Room:
     """Return the room that pushes must leave free, where the blobs are and where an SQLite file is."""
     floors: dict[Path, int] = {}
-    driver = config.storage.driver
-    if isinstance(driver, FilesystemSection):
-        floors[Path(driver.rootdirectory)] = STORAGE_FLOOR_BYTES
+    folder = local_folder(config)
+    if folder is not None:
+        floors[folder] = STORAGE_FLOOR_BYTES
     if isinstance(store, SqliteStore):
-        folder = store.path.absolute().parent
-        floors[folder] = DATABASE_FLOOR_BYTES
+        floors[store.path.absolute().parent] = DATABASE_FLOOR_BYTES
     return Room(floors)

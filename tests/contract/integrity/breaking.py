@@ -1,9 +1,10 @@
 """A storage that fails, or in which somebody else is quicker, in the middle of a check."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from moorage.errors import StorageUnavailable
 from moorage.storage.base import FolderEntry, Reader, Stat, StorageDriver, Writer
+from moorage.storage.file_storage import FileStorage, keeps_files
 
 Hook = Callable[[str, str], Awaitable[None]]
 """Told of the call and its path."""
@@ -13,7 +14,7 @@ async def _nothing(_call: str, _path: str) -> None:
     return
 
 
-class WatchedStorage(StorageDriver):
+class WatchedStorage(FileStorage):
     """Passes everything on to *inner*, after *before* and before *after*; what is in *broken* cannot be read."""
 
     def __init__(self, inner: StorageDriver) -> None:
@@ -39,11 +40,20 @@ class WatchedStorage(StorageDriver):
         await self._begin("put", path)
         await self.inner.put(path, content, durable=durable)
 
+    async def put_if_absent(self, path: str, content: bytes) -> bool:
+        await self._begin("put_if_absent", path)
+        return await self.inner.put_if_absent(path, content)
+
+    async def copy(self, sources: Sequence[str], target: str) -> None:
+        await self._begin("copy", target)
+        await self.inner.copy(sources, target)
+
     async def open(self, path: str) -> Reader:
         await self._begin("open", path)
         return await self.inner.open(path)
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
+        assert keeps_files(self.inner)
         return await self.inner.open_writer(path, append=append)
 
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
@@ -51,6 +61,7 @@ class WatchedStorage(StorageDriver):
         return await self.inner.list(path, after=after, limit=limit)
 
     async def move(self, source: str, target: str) -> None:
+        assert keeps_files(self.inner)
         await self._begin("move", source)
         await self.inner.move(source, target)
         await self.after("move", source)

@@ -27,10 +27,11 @@ from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage.base import StorageDriver
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
+from support.bucket import Bucket
 from support.postgres import Postgres, migrated
 
 SQL_KINDS = ("sqlite", "postgres")
-KINDS = ("layout-inmemory", "layout-filesystem", *SQL_KINDS)
+KINDS = ("layout-inmemory", "layout-bucket", "layout-filesystem", *SQL_KINDS)
 
 _SQLITE_SCRIPT = re.compile(r"\d+_\w+\.sqlite\.sql")
 """Not those that go back (``.down.sql``)."""
@@ -97,11 +98,11 @@ def query(text: str) -> NamedQuery:
 
 def layout_opener(kind: str, folder: Path) -> Open:
     """Link files in memory, or in *folder*."""
-    memory = MemoryDriver()
+    memory: StorageDriver = Bucket() if kind == "layout-bucket" else MemoryDriver()
 
     @contextlib.asynccontextmanager
     async def open_() -> AsyncIterator[Store]:
-        storage = memory if kind == "layout-inmemory" else FilesystemDriver(folder, fsync=False)
+        storage = memory if kind != "layout-filesystem" else FilesystemDriver(folder, fsync=False)
         yield Store(
             storage=storage,
             links=LayoutLinks(storage),

@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 
 from moorage.storage.base import StorageDriver
+from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
+from support.bucket import Bucket
 
 ROOM_BYTES = 200_000
 """How much fits into one object of a ``cramped`` driver, and as little more as makes no difference."""
 
-MAKERS: dict[str, Callable[[Path], StorageDriver]] = {
+FILES: dict[str, Callable[[Path], FileStorage]] = {
     "filesystem": FilesystemDriver,
     "inmemory": lambda _: MemoryDriver(),
 }
+MAKERS: dict[str, Callable[[Path], StorageDriver]] = {**FILES, "bucket": lambda _: Bucket()}
 
 
 @pytest.fixture(params=MAKERS)
@@ -33,8 +36,18 @@ async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     assert open_files_below(tmp_path) == []
 
 
-@pytest.fixture(params=MAKERS)
-def cramped(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorageDriver]:
+@pytest.fixture(params=FILES)
+async def files(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FileStorage]:
+    """As ``driver``, one of those that have exclusive writers and rename."""
+    made = FILES[request.param](tmp_path)
+    yield made
+    await made.close()
+    assert temporaries_below(tmp_path) == []
+    assert open_files_below(tmp_path) == []
+
+
+@pytest.fixture(params=FILES)
+def cramped(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FileStorage]:
     """A driver with room for little. The kernel itself cuts the file system's short."""
     if request.param == "inmemory":
         yield MemoryDriver(limit_bytes=ROOM_BYTES)
@@ -42,7 +55,7 @@ def cramped(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorageD
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES, hard))
     try:
-        yield MAKERS[request.param](tmp_path)
+        yield FILES[request.param](tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert temporaries_below(tmp_path) == []

@@ -7,6 +7,7 @@ import pytest
 
 from moorage.errors import PathUnknown, StorageBusy
 from moorage.storage.base import StorageDriver
+from moorage.storage.file_storage import FileStorage
 
 SIZE_BYTES = 100_000
 """More than one read of any driver."""
@@ -34,7 +35,7 @@ async def test_a_reader_sees_one_version_whole_while_it_is_replaced(driver: Stor
         for number in range(1, 20):
             await driver.put("/a/b", version(number), durable=number % 3 == 0)
             await driver.put("/next", version(number + 1000), durable=False)
-            await driver.move("/next", "/a/b")
+            await driver.copy(["/next"], "/a/b")
             await asyncio.sleep(0)
         is_over.set()
     versions = {version(number) for number in range(20)} | {version(number + 1000) for number in range(1, 20)}
@@ -54,15 +55,15 @@ async def test_concurrent_puts_share_the_folders_that_they_make(driver: StorageD
     assert [await driver.get(path) for path in paths] == [path.encode() for path in paths]
 
 
-async def test_of_concurrent_moves_of_one_object_one_wins(driver: StorageDriver) -> None:
-    await driver.put("/source", b"content")
+async def test_of_concurrent_moves_of_one_object_one_wins(files: FileStorage) -> None:
+    await files.put("/source", b"content")
     outcomes = await asyncio.gather(
-        *(driver.move("/source", f"/target/{number}") for number in range(5)), return_exceptions=True
+        *(files.move("/source", f"/target/{number}") for number in range(5)), return_exceptions=True
     )
     won = [number for number, outcome in enumerate(outcomes) if outcome is None]
     assert len(won) == 1
     assert all(isinstance(outcome, PathUnknown) for number, outcome in enumerate(outcomes) if number != won[0])
-    assert await driver.get(f"/target/{won[0]}") == b"content"
+    assert await files.get(f"/target/{won[0]}") == b"content"
 
 
 async def test_of_concurrent_deletions_one_wins(driver: StorageDriver) -> None:
@@ -87,14 +88,14 @@ async def test_puts_succeed_while_their_folder_is_being_deleted(driver: StorageD
     assert await driver.get("/a/b/last") == b"x"
 
 
-async def test_of_concurrent_writers_one_has_the_object(driver: StorageDriver) -> None:
-    outcomes = await asyncio.gather(*(driver.open_writer("/u/data") for _ in range(8)), return_exceptions=True)
+async def test_of_concurrent_writers_one_has_the_object(files: FileStorage) -> None:
+    outcomes = await asyncio.gather(*(files.open_writer("/u/data") for _ in range(8)), return_exceptions=True)
     writers = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
     assert len(writers) == 1
     assert all(isinstance(outcome, StorageBusy) for outcome in outcomes if isinstance(outcome, BaseException))
     await writers[0].write(b"content")
     await writers[0].close()
-    assert await driver.get("/u/data") == b"content"
+    assert await files.get("/u/data") == b"content"
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 5])
@@ -111,16 +112,23 @@ async def test_a_put_whose_caller_gave_up_is_done_or_not(driver: StorageDriver, 
     assert await driver.get("/a") == found, "nothing is done behind the back of who comes next"
 
 
-async def test_a_write_whose_caller_gave_up_is_done_or_not(driver: StorageDriver) -> None:
-    writer = await driver.open_writer("/u/data")
+async def test_a_write_whose_caller_gave_up_is_done_or_not(files: FileStorage) -> None:
+    writer = await files.open_writer("/u/data")
     await writer.write(b"first")
     task = asyncio.ensure_future(writer.write(bytes(1 << 20)))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
     await writer.close()
-    assert (await driver.stat("/u/data")).size_bytes in {5, 5 + (1 << 20)}
-    again = await driver.open_writer("/u/data", append=True)
+    assert (await files.stat("/u/data")).size_bytes in {5, 5 + (1 << 20)}
+    again = await files.open_writer("/u/data", append=True)
     await again.write(b"last")
     await again.close()
-    assert (await driver.get("/u/data")).endswith(b"last")
+    assert (await files.get("/u/data")).endswith(b"last")
+
+
+async def test_of_many_that_put_where_nothing_is_one_wins_whole(driver: StorageDriver) -> None:
+    won = await asyncio.gather(*(driver.put_if_absent("/new/folder/a", version(number)) for number in range(20)))
+    assert won.count(True) == 1
+    assert await driver.get("/new/folder/a") == version(won.index(True))
+    assert len(await driver.list("/new/folder")) == 1

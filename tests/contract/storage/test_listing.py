@@ -7,6 +7,7 @@ import pytest
 
 from moorage.errors import PathUnknown
 from moorage.storage.base import FolderEntry, StorageDriver
+from support.bucket import Bucket
 
 NAMES = ("-", ".hidden", "0", "A", "Z", "_", "a", "a-b", "a.b", "a_b", "aa", "b", "lost+found", "v1=")
 
@@ -71,3 +72,30 @@ async def test_a_folder_whose_last_object_went_is_empty_or_gone(driver: StorageD
     await driver.delete("/f/only")
     with contextlib.suppress(PathUnknown):
         assert await driver.list("/f") == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_pages_of_folders_come_in_the_order_of_names_though_a_slash_follows_each(
+    driver: StorageDriver, seed: int
+) -> None:
+    """An object store has ``a-b/`` and ``a.b/`` before ``a/``."""
+    rng = random.Random(seed)
+    names = {"".join(rng.choices("ab-.0", k=rng.randrange(1, 5))) for _ in range(80)} - {".", ".."}
+    names = {name for name in names if not name.startswith(".")}
+    for name in names:
+        await driver.put(f"/f/{name}/current/link" if rng.random() < 0.8 else f"/f/{name}", b"", durable=False)
+    for limit in (1, 2, 7):
+        found: list[str] = []
+        while page := await listed(driver, found[-1] if found else "", limit):
+            assert len(page) <= limit
+            found += page
+        assert found == sorted(names)
+
+
+async def test_a_page_of_a_bucket_needs_room_for_a_page() -> None:
+    bucket = Bucket()
+    for number in range(2000):
+        await bucket.put(f"/f/{number:05}/link", b"")
+    found = await bucket.list("/f", after="01000", limit=10)
+    assert [entry.name for entry in found] == [f"{number:05}" for number in range(1001, 1011)]
+    assert bucket.largest_page <= 10

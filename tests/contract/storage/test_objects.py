@@ -1,4 +1,4 @@
-"""Small objects: stat, get, put, move, delete, probe."""
+"""Small objects: stat, get, put, copy, delete, probe."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,6 +6,7 @@ import pytest
 
 from moorage.errors import PathUnknown, StorageFull, StorageUnavailable
 from moorage.storage.base import FolderEntry, Stat, StorageDriver
+from moorage.storage.file_storage import FileStorage
 
 MISSING = ("/none", "/a/none", "/a/b/none", "/a/b/c/below-an-object")
 
@@ -94,9 +95,7 @@ async def test_a_path_that_is_not_there_is_unknown_to_all_that_look(driver: Stor
         driver.stat(path),
         driver.get(path),
         driver.open(path),
-        driver.open_writer(path, append=True),
         driver.list(path),
-        driver.move(path, "/target"),
         driver.delete(path),
     ):
         with pytest.raises(PathUnknown) as caught:
@@ -111,8 +110,6 @@ async def test_a_folder_is_no_object(driver: StorageDriver) -> None:
     for attempt in (
         driver.get("/a"),
         driver.open("/a"),
-        driver.open_writer("/a", append=True),
-        driver.move("/a", "/target"),
     ):
         with pytest.raises(PathUnknown):
             await attempt
@@ -124,26 +121,6 @@ async def test_an_object_is_no_folder(driver: StorageDriver) -> None:
         await driver.list("/a/b")
 
 
-async def test_an_object_cannot_take_the_place_of_a_folder(driver: StorageDriver) -> None:
-    await driver.put("/a/b", b"old")
-    await driver.put("/c", b"")
-    for attempt in (driver.put("/a", b""), driver.open_writer("/a"), driver.move("/c", "/a")):
-        with pytest.raises(StorageUnavailable, match="/a"):
-            await attempt
-    assert await driver.get("/a/b") == b"old"
-    assert await driver.get("/c") == b""
-
-
-async def test_an_object_cannot_be_put_below_another(driver: StorageDriver) -> None:
-    await driver.put("/a", b"old")
-    await driver.put("/c", b"")
-    for attempt in (driver.put("/a/b", b""), driver.open_writer("/a/b/c"), driver.move("/c", "/a/b")):
-        with pytest.raises(StorageUnavailable, match="/a/b"):
-            await attempt
-    assert await driver.get("/a") == b"old"
-    assert await driver.get("/c") == b""
-
-
 @pytest.mark.parametrize("path", HOSTILE)
 async def test_a_path_outside_the_grammar_never_reaches_the_storage(driver: StorageDriver, path: str) -> None:
     await driver.put("/a/b", b"old")
@@ -152,11 +129,10 @@ async def test_a_path_outside_the_grammar_never_reaches_the_storage(driver: Stor
         driver.get(path),
         driver.put(path, b"new"),
         driver.open(path),
-        driver.open_writer(path),
-        driver.open_writer(path, append=True),
         driver.list(path),
-        driver.move(path, "/target"),
-        driver.move("/a/b", path),
+        driver.put_if_absent(path, b"new"),
+        driver.copy([path], "/target"),
+        driver.copy(["/a/b"], path),
         driver.delete(path),
     ):
         with pytest.raises(StorageUnavailable, match="not a storage path"):
@@ -169,29 +145,6 @@ async def test_a_name_longer_than_any_backend_has_is_unknown_and_cannot_be_made(
     for attempt in (driver.stat(path), driver.get(path), driver.open(path), driver.list(path), driver.delete(path)):
         with pytest.raises(PathUnknown):
             await attempt
-
-
-async def test_move_makes_the_source_the_target(driver: StorageDriver) -> None:
-    await driver.put("/from/here", b"content")
-    await driver.move("/from/here", "/to/a/new/place")
-    assert await driver.get("/to/a/new/place") == b"content"
-    with pytest.raises(PathUnknown):
-        await driver.stat("/from/here")
-
-
-async def test_move_replaces(driver: StorageDriver) -> None:
-    await driver.put("/source", b"new")
-    await driver.put("/target", b"the old content")
-    await driver.move("/source", "/target")
-    assert await driver.get("/target") == b"new"
-    with pytest.raises(PathUnknown):
-        await driver.get("/source")
-
-
-async def test_move_onto_itself_changes_nothing(driver: StorageDriver) -> None:
-    await driver.put("/a", b"content")
-    await driver.move("/a", "/a")
-    assert await driver.get("/a") == b"content"
 
 
 async def test_a_deleted_object_is_gone(driver: StorageDriver) -> None:
@@ -232,7 +185,7 @@ async def test_probe_leaves_nothing(driver: StorageDriver) -> None:
     await driver.delete("/a")
 
 
-async def test_a_put_without_room_leaves_the_old_content(cramped: StorageDriver) -> None:
+async def test_a_put_without_room_leaves_the_old_content(cramped: FileStorage) -> None:
     await cramped.put("/a/b", b"old")
     with pytest.raises(StorageFull):
         await cramped.put("/a/b", bytes(300_000))
@@ -240,15 +193,6 @@ async def test_a_put_without_room_leaves_the_old_content(cramped: StorageDriver)
         await cramped.put("/a/new", bytes(300_000))
     assert await cramped.get("/a/b") == b"old"
     assert await names_below(cramped, "/a") == ["b"]
-    await cramped.close()
-
-
-async def test_what_is_deleted_or_replaced_makes_room(cramped: StorageDriver) -> None:
-    for _ in range(3):
-        await cramped.put("/a/b", bytes(90_000))
-        await cramped.put("/a/c", bytes(90_000))
-        await cramped.move("/a/c", "/a/b")
-        await cramped.delete("/a")
     await cramped.close()
 
 
@@ -264,3 +208,32 @@ async def test_names_that_no_registry_of_today_gives_are_listed_and_can_be_reach
     assert await driver.get(f"/a/{name}/b") == b"content"
     await driver.delete(f"/a/{name}")
     assert not await driver.exists(f"/a/{name}/b")
+
+
+async def test_what_is_there_is_not_replaced_by_what_is_put_if_absent(driver: StorageDriver) -> None:
+    assert await driver.put_if_absent("/a/b", b"first")
+    assert not await driver.put_if_absent("/a/b", b"second")
+    assert await driver.get("/a/b") == b"first"
+    await driver.delete("/a/b")
+    assert await driver.put_if_absent("/a/b", b"third")
+    assert await driver.get("/a/b") == b"third"
+
+
+async def test_a_copy_has_the_bytes_of_all_its_sources_in_their_order(driver: StorageDriver) -> None:
+    sources = {f"/from/{number}": bytes([number]) * size for number, size in enumerate((3, 0, 1 << 20, 70_000))}
+    for path, content in sources.items():
+        await driver.put(path, content)
+    await driver.put("/to/new/place", b"old")
+    await driver.copy(list(sources), "/to/new/place")
+    assert await driver.get("/to/new/place") == b"".join(sources.values())
+    assert await driver.get("/from/0") == bytes(3)
+
+
+async def test_a_copy_of_what_is_not_there_leaves_the_old_content(driver: StorageDriver) -> None:
+    await driver.put("/from", b"x")
+    await driver.put("/to/place", b"old")
+    for sources in (["/from", "/none"], ["/none"], ["/to"]):
+        with pytest.raises(PathUnknown):
+            await driver.copy(sources, "/to/place")
+    assert await driver.get("/to/place") == b"old"
+    assert await names_below(driver, "/to") == ["place"]

@@ -119,7 +119,7 @@ async def test_others_come_to_the_processor_after_each_removal_unless_time_is_sh
         await driver.put(path, b"content")
     moments, computed_s = itertools.count(0, 0.5), itertools.count(0, 0.2)
     rests: list[float] = []
-    monkeypatch.setattr("moorage.storage.filesystem.filesystem_driver.clock", lambda: next(moments))
+    monkeypatch.setattr("moorage.storage.filesystem.many_files.clock", lambda: next(moments))
     monkeypatch.setattr(time, "thread_time", lambda: next(computed_s))
     monkeypatch.setattr(time, "sleep", rests.append)
     assert await driver.remove([A, B, C], until=until_s, rest=3.0) == {}

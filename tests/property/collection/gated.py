@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from moorage.errors import BackendError, StorageUnavailable
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 from moorage.storage.base import FolderEntry, Reader, Stat, StorageDriver, Writer
+from moorage.storage.file_storage import FileStorage, keeps_files
 from property.collection.gates import CURRENT, Scheduler
 
 INJECTED = "storage failed, as was planned"
@@ -89,7 +90,7 @@ def _counted() -> Iterator[None]:
         actor.open_transactions -= 1
 
 
-class GatedStorage(StorageDriver):
+class GatedStorage(FileStorage):
     """A storage that several processes share, and that fails now and then: before it has done it, or after."""
 
     name = "gated"
@@ -100,6 +101,7 @@ class GatedStorage(StorageDriver):
         """*failing*: the chance that something that changes it fails. *on_move*: is told what got to where."""
         self._on_move = on_move
         self._inner = inner
+        self.capabilities = inner.capabilities
         self._scheduler = scheduler
         self._failing = failing
 
@@ -127,11 +129,21 @@ class GatedStorage(StorageDriver):
         async with self._change("put"):
             await self._inner.put(path, content, durable=durable)
 
+    async def put_if_absent(self, path: str, content: bytes) -> bool:
+        async with self._change("put_if_absent"):
+            return await self._inner.put_if_absent(path, content)
+
+    async def copy(self, sources: Sequence[str], target: str) -> None:
+        async with self._change("copy"):
+            await self._inner.copy(sources, target)
+            await self._on_move(target)
+
     async def open(self, path: str) -> Reader:
         await self._scheduler.gate("open")
         return await self._inner.open(path)
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
+        assert keeps_files(self._inner)
         await self._scheduler.gate("open_writer")
         return await self._inner.open_writer(path, append=append)
 
@@ -140,6 +152,7 @@ class GatedStorage(StorageDriver):
         return await self._inner.list(path, after=after, limit=limit)
 
     async def move(self, source: str, target: str) -> None:
+        assert keeps_files(self._inner)
         async with self._change("move"):
             await self._inner.move(source, target)
             await self._on_move(target)

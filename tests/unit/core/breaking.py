@@ -1,11 +1,12 @@
 """A storage that fails at one call, or from one call on, around a real one."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from enum import Enum, auto
 from typing import TypeVar
 
-from moorage.errors import BackendError, StorageUnavailable
+from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 from moorage.storage.base import FolderEntry, Observer, Reader, Stat, StorageDriver, Writer
+from moorage.storage.file_storage import FileStorage, keeps_files
 
 _T = TypeVar("_T")
 
@@ -21,7 +22,7 @@ class Break(Enum):
     """From that call on all fail: to whoever looks at the storage afterwards, the process has died."""
 
 
-class BreakingDriver(StorageDriver):
+class BreakingDriver(FileStorage):
     """Passes everything on, notes it in ``calls``, and breaks at the call with the number ``at`` (from 1)."""
 
     name = "breaking"
@@ -30,6 +31,7 @@ class BreakingDriver(StorageDriver):
         self, inner: StorageDriver, *, at: int = 0, how: Break = Break.ONCE, error: type[BackendError] | None = None
     ) -> None:
         self.inner = inner
+        self.capabilities = inner.capabilities
         self.calls: list[str] = []
         self._at = at
         self._how = how
@@ -44,18 +46,28 @@ class BreakingDriver(StorageDriver):
     async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
         await self.call("put", path, lambda: self.inner.put(path, content, durable=durable))
 
+    async def put_if_absent(self, path: str, content: bytes) -> bool:
+        return await self.call("put_if_absent", path, lambda: self.inner.put_if_absent(path, content))
+
+    async def copy(self, sources: Sequence[str], target: str) -> None:
+        await self.call("copy", target, lambda: self.inner.copy(sources, target))
+
     async def open(self, path: str) -> Reader:
         return await self.call("open", path, lambda: self.inner.open(path))
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
-        writer = await self.call("open_writer", path, lambda: self.inner.open_writer(path, append=append))
+        inner = self.inner
+        assert keeps_files(inner)
+        writer = await self.call("open_writer", path, lambda: inner.open_writer(path, append=append))
         return _BreakingWriter(self, writer, path)
 
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         return await self.call("list", path, lambda: self.inner.list(path, after=after, limit=limit))
 
     async def move(self, source: str, target: str) -> None:
-        await self.call("move", source, lambda: self.inner.move(source, target))
+        inner = self.inner
+        assert keeps_files(inner)
+        await self.call("move", source, lambda: inner.move(source, target))
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         await self.call("delete", path, lambda: self.inner.delete(path, durable=durable))
@@ -103,7 +115,11 @@ class _BreakingWriter(Writer):
 
 async def every_path(storage: StorageDriver, folder: str = "/docker") -> AsyncIterator[str]:
     """The path of every object below *folder*."""
-    for entry in await storage.list(folder):
+    try:
+        entries = await storage.list(folder)
+    except PathUnknown:
+        return
+    for entry in entries:
         path = f"{folder}/{entry.name}"
         if entry.is_folder:
             async for below in every_path(storage, path):

@@ -12,6 +12,7 @@ from moorage.metadata.layout import LayoutLinks
 from moorage.oci.digests import Algorithm, Digest
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.file_storage import FileStorage
 from moorage.storage.memory import MemoryDriver
 from unit.core.breaking import BreakingDriver, every_path
 from unit.core.sending import NAME, HungUp, hanging_up_after, sending
@@ -212,18 +213,18 @@ async def test_a_push_without_room_gives_the_room_back() -> None:
 
 
 async def test_a_second_request_of_a_session_is_told_to_wait(
-    storage: StorageDriver, monkeypatch: pytest.MonkeyPatch
+    files: FileStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_BUSY_PATIENCE_S", 0.0)
-    uploads = worker(storage)
+    uploads = worker(files)
     started = await uploads.start(NAME)
-    writer = await storage.open_writer(paths.upload_data(NAME, started.id), append=True)
+    writer = await files.open_writer(paths.upload_data(NAME, started.id), append=True)
     with pytest.raises(UploadBusy):
-        await worker(storage).append(NAME, started.id, sending(FIRST), start=None)
+        await worker(files).append(NAME, started.id, sending(FIRST), start=None)
     with pytest.raises(UploadBusy):
-        await worker(storage).commit(NAME, started.id, DIGEST, sending(FIRST), start=None)
+        await worker(files).commit(NAME, started.id, DIGEST, sending(FIRST), start=None)
     await writer.close()
-    await worker(storage).append(NAME, started.id, sending(FIRST), start=0)
+    await worker(files).append(NAME, started.id, sending(FIRST), start=0)
     assert (await uploads.status(NAME, started.id)).offset_bytes == len(FIRST)
 
 

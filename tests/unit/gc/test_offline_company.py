@@ -9,8 +9,9 @@ from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.oci.names import Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.file_storage import FileStorage
 from moorage.storage.memory import MemoryDriver
-from moorage.storage.presence import Activity, Announcement, others_at_work
+from moorage.storage.presence import Activity, announce, others_at_work
 from unit.gc.registry import APP, Writer, all_paths, collect, digests_in
 
 DAY = timedelta(hours=24)
@@ -39,7 +40,7 @@ def aging(clock: Clock) -> MemoryDriver:
 
 async def test_a_registry_that_takes_pushes_keeps_a_collection_out(storage: StorageDriver, app: Writer) -> None:
     await app.image("gone")
-    writing = await Announcement.make(storage, Activity.WRITING)
+    writing = await announce(storage, Activity.WRITING)
     before = await all_paths(storage)
     with pytest.raises(CollectionRefused) as refused:
         await collect(storage)
@@ -54,31 +55,31 @@ async def test_a_registry_that_takes_pushes_keeps_a_collection_out(storage: Stor
 
 async def test_another_collection_keeps_one_out(storage: StorageDriver, app: Writer) -> None:
     await app.image("gone")
-    collecting = await Announcement.make(storage, Activity.COLLECTING)
+    collecting = await announce(storage, Activity.COLLECTING)
     with pytest.raises(CollectionRefused, match="another garbage collection is at work"):
         await collect(storage)
     await collecting.close()
     assert (await collect(storage)).manifests_deleted == 1
 
 
-async def test_what_a_killed_registry_leaves_is_no_obstacle_and_is_removed(storage: StorageDriver, app: Writer) -> None:
-    await app.image("gone")
-    await storage.put(paths.lock_file("writing-0123456789abcdef"), b"somebody process 1")
-    await storage.put(paths.lock_file("collecting-0123456789abcdef"), b"")
-    assert (await collect(storage)).manifests_deleted == 1
-    assert not [path for path in await all_paths(storage) if paths.LOCK_FILES in path]
+async def test_what_a_killed_registry_leaves_is_no_obstacle_and_is_removed(files: FileStorage) -> None:
+    await Writer(files).image("gone")
+    await files.put(paths.lock_file("writing-0123456789abcdef"), b"somebody process 1")
+    await files.put(paths.lock_file("collecting-0123456789abcdef"), b"")
+    assert (await collect(files)).manifests_deleted == 1
+    assert not [path for path in await all_paths(files) if paths.LOCK_FILES in path]
 
 
 async def test_a_dry_run_needs_nobody_to_be_away(storage: StorageDriver, app: Writer) -> None:
     await app.image("gone")
-    writing = await Announcement.make(storage, Activity.WRITING)
+    writing = await announce(storage, Activity.WRITING)
     totals = await collect(storage, OfflineOptions(delete_untagged=True, dry_run=True))
     assert totals.manifests_to_delete == 1
     await writing.close()
 
 
 async def test_an_announcement_says_who_it_is(storage: StorageDriver) -> None:
-    ours = await Announcement.make(storage, Activity.WRITING)
+    ours = await announce(storage, Activity.WRITING)
     (found,) = await others_at_work(storage, Activity.WRITING)
     assert "process" in str(found)
     assert ours.path.lstrip("/") in str(found)
@@ -92,12 +93,12 @@ async def test_forced_a_run_goes_on_beside_a_writer(aging: MemoryDriver, clock: 
     app = Writer(aging)
     await app.image("gone")
     kept = await app.image("kept", tags=["1"])
-    writing = await Announcement.make(aging, Activity.WRITING)
+    writing = await announce(aging, Activity.WRITING)
     clock.now -= 2 * DAY
     old = MemoryDriver(now=clock)
     for path in await all_paths(aging):
         await old.put(path, await aging.get(path))
-    writing_there = await Announcement.make(old, Activity.WRITING)
+    writing_there = await announce(old, Activity.WRITING)
     assert (await collect(old, FORCED)).manifests_deleted == 1
     assert await digests_in(old) == kept.all
     await writing.close()

@@ -10,7 +10,7 @@ from moorage.errors import ConfigurationError
 from moorage.starting.announcing import announced
 from moorage.storage import paths
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
-from moorage.storage.presence import Activity, Announcement
+from moorage.storage.presence import Activity, announce
 from support.other_user import as_other_user, folder_for_all
 
 READ_ONLY, UNREADABLE = 0o444, 0o000
@@ -38,7 +38,7 @@ def folder(root: Path) -> Iterator[Path]:
 async def collection(root: Path, folder: Path) -> AsyncIterator[Path]:
     """The file of a collection that is under way."""
     storage = FilesystemDriver(root)
-    made = await Announcement.make(storage, Activity.COLLECTING)
+    made = await announce(storage, Activity.COLLECTING)
     path = folder / made.path.rpartition("/")[2]
     path.chmod(READ_ONLY)
     yield path

@@ -10,7 +10,7 @@ import pytest
 
 from moorage.storage import paths
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
-from moorage.storage.presence import Activity, Announcement, others_at_work
+from moorage.storage.presence import Activity, Announcement, announce, others_at_work
 from support.other_user import as_other_user, folder_for_all
 
 READ_ONLY, UNREADABLE = 0o444, 0o000
@@ -51,15 +51,15 @@ def seen(root: Path, work: Activity) -> list[str]:
     return asyncio.run(look())
 
 
-async def announce(storage: FilesystemDriver, root: Path, mode: int) -> Announcement:
-    made = await Announcement.make(storage, Activity.COLLECTING)
+async def announce_as(storage: FilesystemDriver, root: Path, mode: int) -> Announcement:
+    made = await announce(storage, Activity.COLLECTING)
     (root / made.path.lstrip("/")).chmod(mode)
     return made
 
 
 @pytest.mark.usefixtures("folder")
 async def test_who_is_at_work_as_another_user_is_seen(storage: FilesystemDriver, root: Path) -> None:
-    held = await announce(storage, root, READ_ONLY)
+    held = await announce_as(storage, root, READ_ONLY)
     (said,) = as_other_user(seen, root, Activity.COLLECTING)
     assert f"process {os.getpid()}" in said
     assert held.path.lstrip("/") in said
@@ -87,7 +87,7 @@ def test_what_a_killed_process_of_another_user_left_is_nobody_whether_it_can_be_
 async def test_a_file_that_cannot_be_read_counts_as_held_and_the_message_says_what_to_do(
     storage: FilesystemDriver, root: Path
 ) -> None:
-    held = await announce(storage, root, UNREADABLE)
+    held = await announce_as(storage, root, UNREADABLE)
     (said,) = as_other_user(seen, root, Activity.COLLECTING)
     path = held.path.lstrip("/")
     assert said == f"somebody unknown ({path}: Permission denied (EACCES); remove it if nobody is at work)"
@@ -102,6 +102,6 @@ async def test_whoever_looks_is_not_taken_for_somebody_at_work(storage: Filesyst
         fcntl.flock(looking, fcntl.LOCK_SH)
         assert await others_at_work(storage, Activity.WRITING) == []
         assert not left.exists()
-        made = await Announcement.make(storage, Activity.WRITING)
+        made = await announce(storage, Activity.WRITING)
         assert len(await others_at_work(storage, Activity.WRITING)) == 1
     await made.close()

@@ -3,7 +3,7 @@
 import pytest
 
 from moorage.errors import StorageUnavailable
-from moorage.storage.base import check_path, is_name
+from moorage.storage.base import StorageDriver, check_path, is_name
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,8 @@ def test_other_names_are_refused(name: str) -> None:
     assert not is_name(name)
     with pytest.raises(StorageUnavailable):
         check_path(f"/a/{name}/") if name == "a/b" else check_path(f"/a/{name}")
+
+
+def test_a_backend_has_nine_methods_to_write() -> None:
+    wanted = {"stat", "get", "put", "put_if_absent", "open", "list", "delete", "copy", "probe"}
+    assert StorageDriver.__abstractmethods__ == wanted

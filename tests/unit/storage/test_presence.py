@@ -8,16 +8,16 @@ from pathlib import Path
 
 from moorage.storage import paths
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
-from moorage.storage.presence import Activity, Announcement, others_at_work
+from moorage.storage.presence import Activity, HeldFile, announce, others_at_work
 
 HOLD = """
 import asyncio, sys
 from pathlib import Path
-from moorage.storage.presence import Activity, Announcement
+from moorage.storage.presence import Activity, announce
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 
 async def main():
-    held = await Announcement.make(FilesystemDriver(Path(sys.argv[1])), Activity.WRITING)
+    held = await announce(FilesystemDriver(Path(sys.argv[1])), Activity.WRITING)
     print("held", flush=True)
     await asyncio.sleep(60)
 
@@ -43,12 +43,13 @@ async def test_a_process_is_at_work_until_it_is_killed(tmp_path: Path) -> None:
 
 async def test_a_process_that_was_forked_goes_on_holding_what_its_parent_held(tmp_path: Path) -> None:
     storage = FilesystemDriver(tmp_path)
-    announcement = await Announcement.make(storage, Activity.WRITING)
+    announcement = await announce(storage, Activity.WRITING)
     told, tell = os.pipe()
     child = os.fork()
     if child == 0:
         os.read(told, 1)
         os._exit(0)
+    assert isinstance(announcement, HeldFile)
     await announcement._writer.close()  # As if the parent had been killed: its descriptor is gone, the file stays.
     assert len(await others_at_work(storage, Activity.WRITING)) == 1
     os.write(tell, b".")
@@ -65,7 +66,7 @@ async def test_of_two_that_begin_at_once_at_least_one_sees_the_other(tmp_path: P
     held = []
 
     async def begin(ours: Activity, theirs: Activity) -> bool:
-        announcement = await Announcement.make(storage, ours)
+        announcement = await announce(storage, ours)
         held.append(announcement)
         return bool(await others_at_work(storage, theirs, but=announcement))
 

@@ -24,7 +24,7 @@ from moorage.gc.offline.sweeping import SWEPT_BLOBS, SWEPT_REPOSITORIES, find_de
 from moorage.storage import locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock
-from moorage.storage.presence import Activity, Announcement, others_at_work
+from moorage.storage.presence import Activity, Announcement, announce, others_at_work
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
 from moorage.work.reports import WorkReports
@@ -59,15 +59,17 @@ async def collect_offline(storage: StorageDriver, options: OfflineOptions, repor
 
 async def _collect(storage: StorageDriver, options: OfflineOptions, reports: WorkReports) -> Totals:
     await _refuse_database(storage)
+    check = _unannounced
     async with AsyncExitStack() as stack:
         if not options.dry_run and not options.force:
-            announcement = await Announcement.make(storage, Activity.COLLECTING)
+            announcement = await announce(storage, Activity.COLLECTING)
             stack.push_async_callback(announcement.close)
             await _refuse_company(storage, announcement)
+            check = announcement.check
         marks = stack.enter_context(closing(Marks()))
         algorithms = await algorithms_in(storage)
         run = OfflineRun(
-            storage=storage, marks=marks, options=options, log=_log, reports=reports, algorithms=algorithms
+            storage=storage, marks=marks, options=options, log=_log, reports=reports, algorithms=algorithms, check=check
         )
         if not await _find_repositories(run):
             return run.totals
@@ -75,6 +77,10 @@ async def _collect(storage: StorageDriver, options: OfflineOptions, reports: Wor
         if not options.dry_run:
             await _sweep(run)
         return run.totals
+
+
+def _unannounced() -> None:
+    """Do nothing: a run that relies on nobody has nothing to lose."""
 
 
 async def _refuse_database(storage: StorageDriver) -> None:

@@ -85,6 +85,8 @@ class OfflineRun:
     """Those that storage has blobs of: of others nothing can be alive, and nothing is worth looking for."""
     totals: Totals = field(default_factory=Totals)
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    check: Callable[[], None] = lambda: None
+    """Raises if others may no longer know of this run; asked before each batch that is deleted."""
 
     @property
     def has_grace(self) -> bool:
@@ -94,6 +96,11 @@ class OfflineRun:
     def is_young(self, found: Stat | None) -> bool:
         """Return whether an object is so young that a push under way may need it."""
         return self.has_grace and found is not None and found.modified_at > self.began_at - self.options.grace
+
+    async def delete(self, objects: Sequence[str]) -> int:
+        """Delete many objects as long as others know of this run; return how many there were."""
+        self.check()
+        return await self.storage.delete_each(objects)
 
     async def old(self, objects: Sequence[str]) -> list[str]:
         """Those of some paths that are not young, as they are now; all of them if their age does not matter."""

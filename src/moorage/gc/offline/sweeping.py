@@ -11,6 +11,7 @@ from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, dig
 from moorage.oci.digests import Algorithm, Digest
 from moorage.oci.names import Tag
 from moorage.storage import paths
+from moorage.storage.repository_marks import keep_repository
 from moorage.storage.walk import digest_at, pages_of
 
 FOLDERS = "mark: folders of blobs"
@@ -46,12 +47,13 @@ async def unlink(run: OfflineRun, repository: Repository) -> None:
     """Remove the manifests of a repository that go, and the links of blobs that go."""
     name = repository.name
     if run.marks.has_doomed(repository):
+        await keep_repository(run.storage, name)
         await _remove(run, repository, _tag_index_links(run, repository))
         await _remove(run, repository, _referrers(run, repository))
         await _remove_revisions(run, repository)
     async for digests in digests_in(run, paths.layers(name), at_a_time=LINKS_BATCH):
         links = [paths.layer_link(name, digest) for digest in run.marks.unmarked(digests)]
-        count = await run.storage.delete_each(await run.old(links))
+        count = await run.delete(await run.old(links))
         run.totals.layer_links_deleted += count
     run.reports.advanced(SWEPT_REPOSITORIES)
 
@@ -62,7 +64,7 @@ async def remove_blobs(run: OfflineRun) -> None:
     async def remove(blobs: Sequence[DeadBlob]) -> None:
         sizes = {paths.blob(blob.digest): blob.size_bytes for blob in blobs}
         going = await run.old(list(sizes))
-        count = await run.storage.delete_each(going)
+        count = await run.delete(going)
         run.totals.blobs_deleted += count
         run.totals.freed_bytes += sum(sizes[path] for path in going)
         run.log.debug("blobs deleted", stage="sweep", digests=[str(blob.digest) for blob in blobs])
@@ -120,7 +122,7 @@ async def _remove_old(run: OfflineRun, repository: Repository, going: Sequence[t
     links = {paths.revision_link(repository.name, digest) for _, digest in going}
     old = set(await run.old(sorted(links)))  # The others were pushed again meanwhile.
     wanted = [path for path, digest in going if paths.revision_link(repository.name, digest) in old]
-    await run.storage.delete_each(wanted)
+    await run.delete(wanted)
 
 
 async def _remove_revisions(run: OfflineRun, repository: Repository) -> None:
@@ -129,7 +131,7 @@ async def _remove_revisions(run: OfflineRun, repository: Repository) -> None:
         links = {paths.revision_link(name, digest): digest for digest in digests}
         going = [links[link] for link in await run.old(list(links))]
         # Once its link has gone nobody looks for its content type, so that goes first.
-        await run.storage.delete_each([paths.content_type(name, digest) for digest in going])
-        count = await run.storage.delete_each([paths.revision_link(name, digest) for digest in going])
+        await run.delete([paths.content_type(name, digest) for digest in going])
+        count = await run.delete([paths.revision_link(name, digest) for digest in going])
         run.totals.manifests_deleted += count
         run.log.debug("manifests deleted", stage="sweep", repository=name.text, digests=[str(item) for item in going])

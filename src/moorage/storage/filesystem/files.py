@@ -2,20 +2,22 @@
 
 The order of these calls, and what is durable then, stands in ``filesystem_driver.py``.
 """
-# ruff: noqa: PTH106, PTH108, PTH116 - system calls on strings are the hot path: a Path costs more than the call
+# ruff: noqa: PTH104, PTH108, PTH116 - system calls on strings are the hot path: a Path costs more than the call
 
 import contextlib
+import errno
 import fcntl
 import os
+import shutil
 import stat
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import ParamSpec, TypeVar
 
-from moorage.errors import PathUnknown, StorageBusy, StorageUnavailable
-from moorage.storage.base import Observer, Reader, Stat, Writer, check_path
+from moorage.errors import StorageBusy, StorageUnavailable
+from moorage.storage.base import Observer, Reader, Stat, Writer
+from moorage.storage.filesystem.folders import temporary_in
 from moorage.storage.system_calls import as_storage_error, result_of
 
 INLINE_BYTES = 128 << 10
@@ -27,12 +29,6 @@ _FILE_MODE = 0o666
 """Less the umask, as Distribution has it; folders have 0777."""
 _PIECE_BYTES = 1 << 20
 _LOCK_ATTEMPTS = 8
-_FIRST_READ_BYTES = 16 << 10
-"""Of many small files: nearly all are read whole by it."""
-
-_check = check_path.__wrapped__
-"""Without its cache, which is for paths that come again; of many at once each comes once."""
-
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -53,62 +49,6 @@ def stat_of(target: str) -> Stat:
     return Stat(0 if is_folder else found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), is_folder)
 
 
-def stat_each(root: str, paths: Sequence[str]) -> list[Stat | None]:
-    """Return the state of each path below *root*: see the interface of storage."""
-    found: list[Stat | None] = []
-    for path in paths:
-        try:
-            found.append(stat_of(root + _check(path)))
-        except OSError as exc:
-            error = as_storage_error(exc, path, must_exist=True)
-            if not isinstance(error, PathUnknown):
-                raise error from exc
-            found.append(None)
-    return found
-
-
-def get_each(root: str, paths: Sequence[str], use: Callable[[int, bytes], _T], limit_bytes: int) -> list[_T | None]:
-    """Return what *use* makes of each file below *root*: see the interface of storage."""
-    found: list[_T | None] = []
-    for number, path in enumerate(paths):
-        try:
-            fd = os.open(root + _check(path), READ)
-            try:
-                content = os.read(fd, _FIRST_READ_BYTES)
-            finally:
-                os.close(fd)
-            if len(content) == _FIRST_READ_BYTES:
-                content = read_whole(root + path, limit_bytes)
-        except OSError as exc:
-            error = as_storage_error(exc, path, must_exist=True)
-            if isinstance(error, PathUnknown):
-                found.append(None)
-                continue
-            raise error from exc
-        if len(content) > limit_bytes:
-            msg = f"{path}: more than {limit_bytes} bytes"
-            raise StorageUnavailable(msg)
-        found.append(use(number, content))
-    return found
-
-
-def delete_each(root: str, paths: Sequence[str]) -> int:
-    """Remove files below *root*, and their folders where nothing else is in them: see the interface of storage."""
-    count = 0
-    for folder, group in groupby(paths, key=lambda path: path.rpartition("/")[0]):
-        for path in group:
-            try:
-                os.unlink(root + _check(path))
-                count += 1
-            except FileNotFoundError:
-                continue  # What an end in the middle left of it is a folder, perhaps.
-            except OSError as exc:
-                raise as_storage_error(exc, path, must_exist=False) from exc
-        with contextlib.suppress(OSError):
-            os.rmdir(root + folder)
-    return count
-
-
 def write_new(target: str, content: bytes, *, sync: bool) -> None:
     """Make a file that is not there yet. On failure there is still none."""
     fd = os.open(target, _NEW, _FILE_MODE)
@@ -121,6 +61,59 @@ def write_new(target: str, content: bytes, *, sync: bool) -> None:
             os.close(fd)
     except BaseException:
         remove_quietly(target)
+        raise
+
+
+def sync_bytes(source: str, *, sync: bool) -> None:
+    """Make the bytes of a file durable, with *sync*. Without success it goes: see ``filesystem_driver.py``."""
+    fd = os.open(source, READ)
+    try:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if sync:
+            try:
+                os.fsync(fd)
+            except OSError:
+                remove_quietly(source)  # These bytes cannot be trusted again.
+                raise
+    finally:
+        os.close(fd)
+
+
+def link_new(target: str, content: bytes, *, sync: bool) -> None:
+    """Make a small file whole, in one step.
+
+    Raises:
+        FileExistsError: there is something of that name.
+    """
+    temporary = temporary_in(target.rpartition("/")[0])
+    write_new(temporary, content, sync=sync)
+    try:
+        os.link(temporary, target)
+    finally:
+        remove_quietly(temporary)
+
+
+def write_joined(target: str, files: Sequence[str], *, sync: bool) -> None:
+    """Make a file that is not there yet, of the bytes of others. On failure there is still none."""
+    try:
+        with open(target, "xb", buffering=0) as joined:  # noqa: PTH123 - as above
+            for file in files:
+                with open(file, "rb", buffering=0) as part:  # noqa: PTH123 - as above
+                    shutil.copyfileobj(part, joined, _PIECE_BYTES)
+            if sync:
+                os.fsync(joined.fileno())
+    except BaseException:
+        remove_quietly(target)
+        raise
+
+
+def rename_or_remove(temporary: str, target: str) -> None:
+    """Give a temporary file its name; without success it goes."""
+    try:
+        os.rename(temporary, target)
+    except BaseException:
+        remove_quietly(temporary)
         raise
 
 

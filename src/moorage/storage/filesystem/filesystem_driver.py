@@ -5,12 +5,9 @@ The system calls get strings, not :class:`~pathlib.Path`: building one costs mor
 # ruff: noqa: PTH104, PTH108 - see above: system calls on strings are the hot path here
 
 import asyncio
-import contextlib
-import errno
 import os
 import secrets
 import stat
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,40 +20,37 @@ from moorage.storage.base import (
     FolderEntry,
     Reader,
     Stat,
-    StorageDriver,
     Writer,
     check_path,
-    clock,
-    too_late,
 )
+from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.files import (
     INLINE_BYTES,
     READ,
     FileReader,
     OpenFile,
     delete_abandoned,
-    delete_each,
-    get_each,
+    link_new,
     open_to_write,
     read_whole,
-    remove_quietly,
-    stat_each,
+    rename_or_remove,
     stat_of,
+    sync_bytes,
+    write_joined,
     write_new,
 )
 from moorage.storage.filesystem.folders import (
     SettledFolders,
+    delete_saying,
     in_folder,
     list_folder,
     make_root,
-    put_back,
     remove_small,
     remove_tree,
-    remove_with_folder,
-    says,
     sync_folder,
     temporary_in,
 )
+from moorage.storage.filesystem.many_files import delete_each, get_each, remove_each, stat_each
 from moorage.storage.system_calls import as_storage_error, result_of
 from moorage.storage.watching import Watch
 
@@ -68,7 +62,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class FilesystemDriver(StorageDriver):
+class FilesystemDriver(FileStorage):
     """Objects as files below *root*.
 
     What is durable, and in which order it is written:
@@ -102,7 +96,15 @@ class FilesystemDriver(StorageDriver):
     """
 
     name = "filesystem"
-    capabilities = frozenset({Capability.SENDFILE})
+    capabilities = frozenset(
+        {
+            Capability.SENDFILE,
+            Capability.SHARED,
+            Capability.EXCLUSIVE_WRITERS,
+            Capability.CONDITIONAL_PUT,
+            Capability.RENAME,
+        }
+    )
 
     def __init__(self, root: Path, *, fsync: bool = True) -> None:
         self._root = str(root.absolute()).rstrip("/")
@@ -146,6 +148,17 @@ class FilesystemDriver(StorageDriver):
             await self._run(self._put, self._root + check_path(path), content, sync=durable and self._fsync)
         except OSError as exc:
             raise as_storage_error(exc, path, must_exist=False) from exc
+
+    async def put_if_absent(self, path: str, content: bytes) -> bool:
+        """See the interface."""
+        self._check_place()
+        try:
+            await self._run(self._link, self._root + check_path(path), content)
+        except FileExistsError:
+            return False
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=False) from exc
+        return True
 
     async def open(self, path: str) -> Reader:
         """See the interface."""
@@ -197,6 +210,15 @@ class FilesystemDriver(StorageDriver):
         except OSError as exc:
             raise as_storage_error(exc, target, must_exist=False) from exc
 
+    async def copy(self, sources: Sequence[str], target: str) -> None:
+        """See the interface."""
+        self._check_place()
+        files = [self._root + check_path(source) for source in sources]
+        try:
+            await self._run(self._copy, files, self._root + check_path(target))
+        except OSError as exc:
+            raise as_storage_error(exc, sources[0], must_exist=True) from exc
+
     async def delete(self, path: str, *, durable: bool = True) -> None:
         """See the interface."""
         try:
@@ -214,13 +236,14 @@ class FilesystemDriver(StorageDriver):
         """
         inside = check_path(where).removeprefix(check_path(path))
         try:
-            return await self._run(self._delete_saying, path, inside, content)
+            return await self._run(delete_saying, self._root + path, content, inside=inside, sync=self._fsync)
         except OSError as exc:
             raise as_storage_error(exc, path, must_exist=False) from exc
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """See the interface. One thread for all, and one sync for each folder in which a name has gone."""
-        return await self._run(self._remove, [check_path(path) for path in paths], until, rest)
+        wanted = [check_path(path) for path in paths]
+        return await self._run(remove_each, self._root, wanted, until=until, rest=rest, sync=self._fsync)
 
     async def get_each(
         self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20
@@ -289,20 +312,22 @@ class FilesystemDriver(StorageDriver):
         def replace() -> None:
             temporary = temporary_in(folder)
             write_new(temporary, content, sync=sync)
-            try:
-                os.rename(temporary, target)
-            except BaseException:
-                remove_quietly(temporary)
-                raise
+            rename_or_remove(temporary, target)
 
         is_new = in_folder(folder, replace)
         if sync:
             self._settled.settle(folder, is_new=is_new)
 
+    def _link(self, target: str, content: bytes) -> None:
+        folder = target.rpartition("/")[0]
+        is_new = in_folder(folder, lambda: link_new(target, content, sync=self._fsync))
+        if self._fsync:
+            self._settled.settle(folder, is_new=is_new)
+
     def _move(self, source: str, target: str) -> None:
         folder = (self._root + target).rpartition("/")[0]
         try:
-            self._sync_source(self._root + source)
+            sync_bytes(self._root + source, sync=self._fsync)
         except OSError as exc:
             raise as_storage_error(exc, source, must_exist=True) from exc
         try:
@@ -312,19 +337,17 @@ class FilesystemDriver(StorageDriver):
         if self._fsync:
             self._settled.settle(folder, is_new=is_new)
 
-    def _sync_source(self, source: str) -> None:
-        fd = os.open(source, READ)
-        try:
-            if stat.S_ISDIR(os.fstat(fd).st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            if self._fsync:
-                try:
-                    os.fsync(fd)
-                except OSError:
-                    remove_quietly(source)  # See the class: these bytes cannot be trusted again.
-                    raise
-        finally:
-            os.close(fd)
+    def _copy(self, files: Sequence[str], target: str) -> None:
+        folder = target.rpartition("/")[0]
+
+        def replace() -> None:
+            temporary = temporary_in(folder)
+            write_joined(temporary, files, sync=self._fsync)
+            rename_or_remove(temporary, target)
+
+        is_new = in_folder(folder, replace)
+        if self._fsync:
+            self._settled.settle(folder, is_new=is_new)
 
     def _delete(self, path: str, *, sync: bool) -> None:
         target = self._root + path
@@ -342,48 +365,6 @@ class FilesystemDriver(StorageDriver):
             sync_folder(folder)
         if is_folder:
             remove_tree(hidden)
-
-    def _delete_saying(self, path: str, inside: str, content: bytes) -> bool:
-        target = self._root + path
-        folder = target.rpartition("/")[0]
-        hidden = temporary_in(folder)
-        if not says(target + inside, content):
-            return False
-        try:
-            os.rename(target, hidden)
-        except FileNotFoundError:
-            return False
-        is_right = says(hidden + inside, content)
-        if not is_right:
-            put_back(hidden, target, inside)
-        if self._fsync:
-            sync_folder(folder)
-        with contextlib.suppress(FileNotFoundError):
-            remove_tree(hidden)
-        return is_right
-
-    def _remove(self, paths: Sequence[str], until: float, rest: float) -> Mapping[str, BackendError]:
-        failures: dict[str, BackendError] = {}
-        changed: dict[str, list[str]] = {}
-        rested_until = (clock() + until) / 2
-        for path in paths:
-            began_at, computed_s = clock(), time.thread_time()
-            try:
-                if began_at >= until:
-                    raise too_late(path)
-                changed.setdefault(remove_with_folder(self._root + path), []).append(path)
-            except StorageUnavailable as exc:
-                failures[path] = exc
-            except OSError as exc:
-                failures[path] = as_storage_error(exc, path, must_exist=False)
-            if rest and began_at < rested_until:
-                time.sleep((time.thread_time() - computed_s) * rest)
-        for folder, removed in changed.items() if self._fsync else ():
-            try:
-                sync_folder(folder)
-            except OSError as exc:
-                failures |= {path: as_storage_error(exc, path, must_exist=False) for path in removed}
-        return failures
 
     def _probe(self) -> None:
         Room({Path(self._root or "/"): STORAGE_FLOOR_BYTES}).check()

@@ -197,6 +197,26 @@ def put_back(hidden: str, folder: str, inside: str) -> None:
         in_folder((folder + inside).rpartition("/")[0], lambda: os.link(hidden + inside, folder + inside))
 
 
+def delete_saying(target: str, content: bytes, *, inside: str, sync: bool) -> bool:
+    """Remove a folder if the file *inside* has this *content*; return whether it had: see ``filesystem_driver.py``."""
+    folder = target.rpartition("/")[0]
+    hidden = temporary_in(folder)
+    if not says(target + inside, content):
+        return False
+    try:
+        os.rename(target, hidden)
+    except FileNotFoundError:
+        return False
+    is_right = says(hidden + inside, content)
+    if not is_right:
+        put_back(hidden, target, inside)
+    if sync:
+        sync_folder(folder)
+    with contextlib.suppress(FileNotFoundError):
+        remove_tree(hidden)
+    return is_right
+
+
 def remove_small(target: str) -> bool:
     """Remove an empty folder or a small file, without a thread; False if it is something else.
 

@@ -1,7 +1,7 @@
 """The ``moorage`` command: each subcommand parses, calls one function, prints."""
 
-import gc
 import sys
+from gc import set_threshold  # The module itself would be hidden by our ``gc.py`` beside this file.
 
 from moorage.errors import ConfigurationError, MoorageError
 
@@ -11,7 +11,7 @@ _GC_THRESHOLD = 50_000
 
 def main() -> None:
     """Run the command line; mistakes of the caller become a message and a status, never a traceback."""
-    gc.set_threshold(_GC_THRESHOLD)
+    set_threshold(_GC_THRESHOLD)
     from moorage.cli.app import app  # noqa: PLC0415 - the collector has to know before
 
     try:

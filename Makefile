@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+VERSION ?= Unreleased
 
-.PHONY: help setup run test test-quick soak lint fix bench docs pins clean
+.PHONY: help setup run test test-quick test-bucket check matrix soak lint fix bench docs pins clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -29,8 +30,9 @@ test: setup ## run the tests (installs the real clients they use where it may)
 	$(BIN)/pytest -m "serial and not long" -q
 	$(BIN)/pytest -m "not long and not serial" -n $(JOBS) --dist loadgroup -q
 
-test-quick: setup ## run the tests that need no real component, under a minute
-	$(BIN)/pytest -m "not long" tests/unit tests/contract tests/property -n $(JOBS) -q
+QUICK = auth cache config core http oci token_server web wiring work
+test-quick: setup ## run the tests that start no process and no database, under a minute
+	$(BIN)/pytest -m "not long" $(QUICK:%=tests/unit/%) tests/unit/test_*.py -n $(JOBS) -q
 
 STORED = push_blobs push_chunks push_manifests pull ranges repeated_closing deleting_what_is_listed damaged_blobs
 test-bucket: setup ## run the tests of what a client can do over storage that can do no more than an object store
@@ -54,8 +56,15 @@ bench: setup ## measure against Debian's docker-registry; writes docs/benchmarks
 	@scripts/install-test-components
 	$(BIN)/python bench/run.py
 
-docs: setup ## write docs/reference from the code
+docs: setup ## write docs/reference from the code, and CHANGELOG.md from its fragments
 	$(BIN)/python scripts/make_reference.py
+	@printf '# Changelog\n\n<!-- towncrier release notes start -->\n' > CHANGELOG.md
+	@$(BIN)/towncrier build --keep --version $(VERSION) --date - > /dev/null
+
+check: lint test-quick ## what to run before each commit
+
+matrix: setup ## run the quick tests on every Python from 3.11 on that this machine has
+	@scripts/run-matrix
 
 pins: setup ## compile requirements/*.in into pinned, hashed *.txt
 	for name in run dev; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \

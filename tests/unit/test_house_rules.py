@@ -211,6 +211,12 @@ def test_every_documented_make_target_is_there() -> None:
     assert {name for page in texts for name in re.findall(r"\bmake ([a-z][a-z-]*)`", page.read_text())} <= targets
 
 
+def test_the_changelog_has_every_fragment() -> None:
+    page = " ".join((ROOT / "CHANGELOG.md").read_text().split())
+    fragments = [path for path in (ROOT / "changelog.d").iterdir() if path.name != "README.md"]
+    assert [path.name for path in fragments if " ".join(path.read_text().split()) not in page] == []  # make docs
+
+
 def test_changelog_fragments_are_one_sentence_each() -> None:
     fragments = [path for path in (ROOT / "changelog.d").iterdir() if path.name != "README.md"]
     assert [path.name for path in fragments if not _FRAGMENT.fullmatch(path.name)] == []

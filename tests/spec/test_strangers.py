@@ -93,6 +93,7 @@ def added_bytes(daemon: Daemon, before: dict[int, int]) -> int:
     return max(after[pid] - before[pid] for pid in before)
 
 
+@pytest.mark.crowd(0.5)
 class TestManyAtOnce:
     """100 strangers who each send what one may."""
 

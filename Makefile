@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 VERSION ?= Unreleased
 
-.PHONY: help setup run test test-quick test-bucket check matrix soak lint fix bench docs pins clean
+.PHONY: help setup run test test-quick test-bucket check coverage matrix soak lint fix bench docs pins clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -37,6 +37,10 @@ test-quick: setup ## run the tests that start no process and no database, under 
 STORED = push_blobs push_chunks push_manifests pull ranges repeated_closing deleting_what_is_listed damaged_blobs
 test-bucket: setup ## run the tests of what a client can do over storage that can do no more than an object store
 	MOORAGE_TEST_STORAGE=bucket $(BIN)/pytest $(STORED:%=tests/spec/test_%.py) -n $(JOBS) -q
+
+MEASURED ?= tests/unit tests/contract tests/property tests/spec
+coverage: setup ## measure which lines and branches the tests reach, but for those of whole processes
+	$(BIN)/pytest -m "not long and not serial" $(MEASURED) -n $(JOBS) -q --cov --cov-report=term
 
 soak: setup ## run the long tests (kill -9 storms, large images)
 	$(BIN)/pytest -m long

@@ -135,9 +135,9 @@ async def resume(database: Database) -> Sequence[str]:
 async def retry_failed(database: Database) -> Sequence[str]:
     """Make failed migrations active again and give their failed jobs all their attempts; return the names."""
     now = datetime.now(UTC)
-    async with database.transaction() as session:
-        names = _names(await session.all(QUERIES["revive"], now))
-        await session.all(QUERIES["forgive_jobs"], now)
+    async with database.transaction() as transaction:
+        names = _names(await transaction.all(QUERIES["revive"], now))
+        await transaction.all(QUERIES["forgive_jobs"], now)
     return names
 
 

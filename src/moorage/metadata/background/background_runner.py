@@ -228,11 +228,11 @@ class Runner:
         attempt = int(begun[0][0])
         batch = Batch(migration.table, migration.column, job.first, job.last, migration.batch_size)
         try:
-            async with asyncio.timeout(self._job_deadline.total_seconds()), self._database.transaction() as session:
+            async with asyncio.timeout(self._job_deadline.total_seconds()), self._database.transaction() as transaction:
                 # First, and not last: on PostgreSQL the row is locked until the work is kept or undone.
-                if await session.first(QUERIES["finish_job"], job.id, attempt, datetime.now(UTC)) is None:
+                if await transaction.first(QUERIES["finish_job"], job.id, attempt, datetime.now(UTC)) is None:
                     return JobOutcome.ELSEWHERE
-                await function(session, batch)
+                await function(transaction, batch)
         except Exception as exc:  # noqa: BLE001 - whatever goes wrong in a job counts as an attempt
             await self._note_failure(migration, job, attempt, exc)
             return JobOutcome.FAILED

@@ -108,11 +108,11 @@ class SqlHistory(HistoryStore):
         cause: Cause,
         dry_run: bool = False,
     ) -> UndoOutcome:
-        async with self._undoing(name, dry_run=dry_run) as session:
-            place = BlobPlace(await repository_id(session, name), name.text)
-            await hold(session, [place.id])
-            said = await reason_of(session, place, tag, target)
-            work = UndoTransaction(session, _said(cause, said), self._clock())
+        async with self._undoing(name, dry_run=dry_run) as transaction:
+            place = BlobPlace(await repository_id(transaction, name), name.text)
+            await hold(transaction, [place.id])
+            said = await reason_of(transaction, place, tag, target)
+            work = UndoTransaction(transaction, _said(cause, said), self._clock())
             await undo_tag(work, place, tag, target, expected=expected)
             if dry_run:
                 raise _Rehearsed
@@ -129,12 +129,12 @@ class SqlHistory(HistoryStore):
         dry_run: bool = False,
     ) -> UndoOutcome:
         names = await self.touched(request_id, actor=actor, repository=repository)
-        async with self._undoing(names[0], dry_run=dry_run) as session:
-            place_id = None if repository is None else await repository_id(session, repository)
+        async with self._undoing(names[0], dry_run=dry_run) as transaction:
+            place_id = None if repository is None else await repository_id(transaction, repository)
             meant = Meant(request_id, actor, place_id)
-            rows = await session.all(QUERIES["repository_ids_of_request"], *meant)
-            await hold(session, [row[0] for row in rows])
-            work = UndoTransaction(session, _said(cause, f"undo of {request_id}"), self._clock())
+            rows = await transaction.all(QUERIES["repository_ids_of_request"], *meant)
+            await hold(transaction, [row[0] for row in rows])
+            work = UndoTransaction(transaction, _said(cause, f"undo of {request_id}"), self._clock())
             await undo_request(work, meant)
             settle(work, partial=partial)
             if dry_run:
@@ -155,12 +155,12 @@ class SqlHistory(HistoryStore):
     ) -> Sequence[Tag]:
         texts = [tag.text for tag in tags]
         found: Sequence[str] = []
-        async with self._undoing(name, dry_run=dry_run) as session:
-            place = BlobPlace(await repository_id(session, name), name.text)
+        async with self._undoing(name, dry_run=dry_run) as transaction:
+            place = BlobPlace(await repository_id(transaction, name), name.text)
             if texts:
-                await session.all(QUERIES["lock_repository"], place.id)
-                await session.all(QUERIES["lock_tags"], place.id, texts)
-                found = await UndoTransaction(session, cause, self._clock()).drop_tags(place, texts)
+                await transaction.all(QUERIES["lock_repository"], place.id)
+                await transaction.all(QUERIES["lock_tags"], place.id, texts)
+                found = await UndoTransaction(transaction, cause, self._clock()).drop_tags(place, texts)
             if dry_run:
                 raise _Rehearsed
         return [Tag(text) for text in found]
@@ -171,8 +171,8 @@ class SqlHistory(HistoryStore):
             if dry_run:
                 stack.enter_context(contextlib.suppress(_Rehearsed))
             try:
-                async with self._database.transaction(repository=name.text) as session:
-                    yield session
+                async with self._database.transaction(repository=name.text) as transaction:
+                    yield transaction
             except DatabaseConflict as exc:
                 msg = "somebody is changing the same things right now; look at them again"
                 raise UndoConflict(msg) from exc

@@ -74,9 +74,9 @@ class SqlBlobRepairs(BlobRepairStore):
         await self._database.write(QUERIES["review_blob"], digest_key(digest), _new_life())
 
     async def _change(self, query: NamedQuery, digest: Digest, *more: Value) -> bool:
-        async with self._database.transaction() as session:
-            now = await clock.now(session)
-            rows = await session.all(query, digest_key(digest), self._holder, now, *more)
+        async with self._database.transaction() as transaction:
+            now = await clock.now(transaction)
+            rows = await transaction.all(query, digest_key(digest), self._holder, now, *more)
         return bool(rows)
 
 
@@ -111,19 +111,19 @@ class SqlManifestRepairs(ManifestRepairStore):
         blobs, children = ([digest_key(digest) for digest in many] for many in (wanted.blobs, wanted.children))
         config = None if wanted.config is None else digest_key(wanted.config)
         try:
-            async with self._database.transaction() as session:
-                held = await session.first(QUERIES["hold_manifest"], manifest)
+            async with self._database.transaction() as transaction:
+                held = await transaction.first(QUERIES["hold_manifest"], manifest)
                 if held is None:
                     return False
                 if config is not None:
-                    await session.all(QUERIES["relate_config"], manifest, held[0], config)
+                    await transaction.all(QUERIES["relate_config"], manifest, held[0], config)
                 if blobs:
-                    await session.all(QUERIES["relate_blobs"], manifest, held[0], blobs)
+                    await transaction.all(QUERIES["relate_blobs"], manifest, held[0], blobs)
                 if children:
-                    await session.all(QUERIES["relate_children"], manifest, held[0], children)
+                    await transaction.all(QUERIES["relate_children"], manifest, held[0], children)
                 loose = {*blobs, *children, *(() if config is None else (config,))}
                 rows = [(key, held[0], manifest) for key in sorted(loose)]
-                await session.run_many(QUERIES["relate_absent"], rows)
+                await transaction.run_many(QUERIES["relate_absent"], rows)
         except DatabaseConflict:
             return False  # Garbage collection took a blob between our look at it and our row.
         return True

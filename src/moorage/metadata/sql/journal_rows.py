@@ -35,20 +35,20 @@ def journal_row(
     return (at, *who, action, repository_id, name.text, tag, from_key, to_key)
 
 
-async def repository_id(session: Transaction, name: RepositoryName, at: datetime, *, populate: bool = False) -> int:
+async def repository_id(transaction: Transaction, name: RepositoryName, at: datetime, *, populate: bool = False) -> int:
     """The id of a repository, which is made if it is not there; with *populate* it has had a manifest from now on.
 
     For SQLite, whose transactions are serial; PostgreSQL has a function for it.
     """
-    row = await session.first(QUERIES["repository"], name.text)
+    row = await transaction.first(QUERIES["repository"], name.text)
     if row is None:
         namespace = name.text.partition("/")[0]
-        await session.all(QUERIES["add_namespace"], namespace, at)
-        row = await session.first(QUERIES["add_repository"], namespace, name.text, at)
+        await transaction.all(QUERIES["add_namespace"], namespace, at)
+        row = await transaction.first(QUERIES["add_repository"], namespace, name.text, at)
         assert row is not None  # noqa: S101 - INSERT … RETURNING gives the row
         row = (row[0], None)
     if populate and row[1] is None:
-        await session.all(QUERIES["populate_repository"], row[0], at)
+        await transaction.all(QUERIES["populate_repository"], row[0], at)
     identity: int = row[0]
     return identity
 

@@ -77,14 +77,14 @@ class SqlLinks(LinkStore):
 
     async def unlink(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key = now(), digest_key(digest)
-        async with self._database.transaction(repository=name.text) as session:
-            held = await session.first(QUERIES["hold_blob"], name.text, key)
+        async with self._database.transaction(repository=name.text) as transaction:
+            held = await transaction.first(QUERIES["hold_blob"], name.text, key)
             if held is not None:
-                await _refuse_needed(session, digest, blob_id=held[0], repository_id=held[1])
-            row = await session.first(QUERIES["unlink_blob"], name.text, key, at)
+                await _refuse_needed(transaction, digest, blob_id=held[0], repository_id=held[1])
+            row = await transaction.first(QUERIES["unlink_blob"], name.text, key, at)
             if row is not None:
                 entry = journal_row(name, "blob_delete", repository_id=row[0], cause=cause, at=at, from_key=key)
-                await session.all(QUERIES["write_journal"], *entry)
+                await transaction.all(QUERIES["write_journal"], *entry)
         if row is None:
             msg = "the blob is not in the repository"
             raise BlobUnknown(msg, digest=str(digest))
@@ -116,25 +116,25 @@ class SqlLinks(LinkStore):
             if is_linked and is_wrong:
                 await self._database.write(QUERIES["mend_size"], key, size_bytes, repository=name.text)
             return bool(is_linked)
-        async with self._database.transaction(repository=name.text) as session:
-            if await session.first(QUERIES["renew_expected"], key, token) is None:
+        async with self._database.transaction(repository=name.text) as transaction:
+            if await transaction.first(QUERIES["renew_expected"], key, token) is None:
                 return False
             if size_bytes is not None:
-                await session.all(QUERIES["add_blob"], key, size_bytes, at)
-            elif await session.first(QUERIES["known_blob"], key) is None:
+                await transaction.all(QUERIES["add_blob"], key, size_bytes, at)
+            elif await transaction.first(QUERIES["known_blob"], key) is None:
                 return False
-            repository = await repository_id(session, name, at)
-            await session.all(QUERIES["add_link"], repository, key, at)
+            repository = await repository_id(transaction, name, at)
+            await transaction.all(QUERIES["add_link"], repository, key, at)
         return True
 
 
-async def _refuse_needed(session: Transaction, digest: Digest, *, blob_id: int, repository_id: int) -> None:
+async def _refuse_needed(transaction: Transaction, digest: Digest, *, blob_id: int, repository_id: int) -> None:
     """Refuse to take out a blob that a manifest needs, in a transaction that keeps new ones from doing so."""
-    needing = await session.all(QUERIES["waiting_for_blob"], digest_key(digest), repository_id, _NEEDING_SHOWN)
+    needing = await transaction.all(QUERIES["waiting_for_blob"], digest_key(digest), repository_id, _NEEDING_SHOWN)
     for query in ("needing_as_layer", "needing_as_config"):
         last = 0
         while not needing:  # In parts, as very many manifests of other repositories may need it too.
-            rows = await session.all(QUERIES[query], blob_id, repository_id, last, PORTION)
+            rows = await transaction.all(QUERIES[query], blob_id, repository_id, last, PORTION)
             needing = [row for row in rows if row[2]]
             if len(rows) < PORTION:
                 break

@@ -72,20 +72,20 @@ class NewManifest:
         return (*columns, *config, self.subject, self.annotations, self.blobs, self.children)
 
 
-async def missing_of(session: Transaction, name: RepositoryName, needed: list[bytes]) -> list[Digest]:
+async def missing_of(transaction: Transaction, name: RepositoryName, needed: list[bytes]) -> list[Digest]:
     """Those of *needed* that are neither blobs nor manifests of the repository."""
     missing: list[Digest] = []
     async for part in portions(needed):
-        found = {row[0] for row in await session.all(QUERIES["known_blobs"], name.text, part)}
+        found = {row[0] for row in await transaction.all(QUERIES["known_blobs"], name.text, part)}
         rest = [key for key in part if key not in found]
         if rest:
-            found |= {row[0] for row in await session.all(QUERIES["known_manifests"], name.text, rest)}
+            found |= {row[0] for row in await transaction.all(QUERIES["known_manifests"], name.text, rest)}
         missing += [digest_of(key) for key in rest if key not in found]
     return missing
 
 
 async def put_step_by_step(
-    session: Transaction,
+    transaction: Transaction,
     name: RepositoryName,
     new: NewManifest,
     *,
@@ -95,47 +95,47 @@ async def put_step_by_step(
     cause: Cause,
 ) -> None:
     """Write a manifest and point *tags* to it, in a transaction that no other runs beside (SQLite)."""
-    repository = await repository_id(session, name, at, populate=True)
-    row = await session.first(QUERIES["stored_manifest"], repository, new.digest)
+    repository = await repository_id(transaction, name, at, populate=True)
+    row = await transaction.first(QUERIES["stored_manifest"], repository, new.digest)
     if row is None:
         action: str | None = "manifest_create"
         columns = new.arguments()[:10]
-        row = await session.first(QUERIES["add_manifest"], repository, *columns, at)
+        row = await transaction.first(QUERIES["add_manifest"], repository, *columns, at)
         assert row is not None  # noqa: S101 - INSERT … RETURNING gives the row
     else:
         action = None if row[1] is None else "manifest_restore"
         arguments = (row[0], repository, new.media_type, new.config, new.payload)
-        await session.all(QUERIES["revive_manifest"], *arguments)
+        await transaction.all(QUERIES["revive_manifest"], *arguments)
     manifest: int = row[0]
     async for part in portions(new.blobs):
-        await session.all(QUERIES["add_layers"], manifest, repository, part)
+        await transaction.all(QUERIES["add_layers"], manifest, repository, part)
     async for part in portions(new.children):
-        await session.all(QUERIES["add_references"], manifest, repository, part)
+        await transaction.all(QUERIES["add_references"], manifest, repository, part)
     # What was not required may be absent; it is needed all the same once it comes.
     if loose := new.needs - {*required, new.digest}:
-        await session.all(QUERIES["forget_sparse"], manifest)
-        await session.run_many(QUERIES["add_sparse"], [(key, repository, manifest) for key in sorted(loose)])
+        await transaction.all(QUERIES["forget_sparse"], manifest)
+        await transaction.run_many(QUERIES["add_sparse"], [(key, repository, manifest) for key in sorted(loose)])
     if action is not None:
         entry = journal_row(name, action, repository_id=repository, cause=cause, at=at, to_key=new.digest)
-        await session.all(QUERIES["write_journal"], *entry)
+        await transaction.all(QUERIES["write_journal"], *entry)
     is_published = False
     for tag in tags:
-        row = await session.first(QUERIES["tag_target"], repository, tag)
+        row = await transaction.first(QUERIES["tag_target"], repository, tag)
         if row is not None and row[1] == new.digest:
             continue
         if row is None:
             action, before = "tag_create", None
-            await session.all(QUERIES["add_tag"], repository, tag, manifest, at)
+            await transaction.all(QUERIES["add_tag"], repository, tag, manifest, at)
         else:
             action, before = "tag_move", row[1]
-            await session.all(QUERIES["move_tag"], row[0], manifest, at)
+            await transaction.all(QUERIES["move_tag"], row[0], manifest, at)
         is_published = True
         entry = journal_row(
             name, action, repository_id=repository, cause=cause, at=at, tag=tag, from_key=before, to_key=new.digest
         )
-        await session.all(QUERIES["write_journal"], *entry)
+        await transaction.all(QUERIES["write_journal"], *entry)
     if is_published:
-        await session.all(QUERIES["publish_repository"], repository, at)
+        await transaction.all(QUERIES["publish_repository"], repository, at)
 
 
 def _total_size(stored: StoredManifest, manifest: Manifest) -> int:

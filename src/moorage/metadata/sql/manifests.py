@@ -88,39 +88,39 @@ class SqlManifests(ManifestStore):
             )
             missing = [digest_of(key) for key in rows[0][0]]
         else:
-            async with self._database.transaction(repository=name.text) as session:
-                missing = await missing_of(session, name, needed)
+            async with self._database.transaction(repository=name.text) as transaction:
+                missing = await missing_of(transaction, name, needed)
                 if not missing:
-                    await put_step_by_step(session, name, new, tags=names, required=needed, at=at, cause=cause)
+                    await put_step_by_step(transaction, name, new, tags=names, required=needed, at=at, cause=cause)
         if missing:
             raise ReferencesUnknown.of(missing)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key = now(), digest_key(digest)
-        async with self._database.transaction(repository=name.text) as session:
-            repository = await session.first(QUERIES["lock_repository"], name.text)
-            held = repository and await session.first(QUERIES["hold_manifest"], repository[0], key)
+        async with self._database.transaction(repository=name.text) as transaction:
+            repository = await transaction.first(QUERIES["lock_repository"], name.text)
+            held = repository and await transaction.first(QUERIES["hold_manifest"], repository[0], key)
             if repository and held:
-                await _refuse_listed(session, digest, row_id=held[0], repository_id=repository[0])
-            row = repository and await session.first(QUERIES["delete_manifest"], repository[0], key, at)
+                await _refuse_listed(transaction, digest, row_id=held[0], repository_id=repository[0])
+            row = repository and await transaction.first(QUERIES["delete_manifest"], repository[0], key, at)
             if repository and row:
-                gone = [item[0] for item in await session.all(QUERIES["delete_tags_of_manifest"], row[0])]
+                gone = [item[0] for item in await transaction.all(QUERIES["delete_tags_of_manifest"], row[0])]
                 changes = [*[("tag_delete", tag) for tag in gone], ("manifest_delete", None)]
                 entries = [
                     journal_row(name, action, repository_id=repository[0], cause=cause, at=at, tag=tag, from_key=key)
                     for action, tag in changes
                 ]
-                await session.run_many(QUERIES["write_journal"], entries)
+                await transaction.run_many(QUERIES["write_journal"], entries)
         if not row:
             raise await self._unknown(name, digest)
 
     async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
         at = now()
-        async with self._database.transaction(repository=name.text) as session:
-            repository = await session.first(QUERIES["lock_repository"], name.text)
-            row = repository and await session.first(QUERIES["delete_tag"], repository[0], tag.text)
+        async with self._database.transaction(repository=name.text) as transaction:
+            repository = await transaction.first(QUERIES["lock_repository"], name.text)
+            row = repository and await transaction.first(QUERIES["delete_tag"], repository[0], tag.text)
             if repository and row:
-                target = await session.first(QUERIES["digest_of_manifest"], row[0])
+                target = await transaction.first(QUERIES["digest_of_manifest"], row[0])
                 entry = journal_row(
                     name,
                     "tag_delete",
@@ -130,7 +130,7 @@ class SqlManifests(ManifestStore):
                     tag=tag.text,
                     from_key=None if target is None else target[0],
                 )
-                await session.all(QUERIES["write_journal"], *entry)
+                await transaction.all(QUERIES["write_journal"], *entry)
         if not row:
             raise await self._unknown(name, tag)
 
@@ -188,10 +188,10 @@ def _page(rows: Sequence[Row], total: int, limit: int) -> Page[Descriptor]:
     return Page(found, more=total > len(found))
 
 
-async def _refuse_listed(session: Transaction, digest: Digest, *, row_id: int, repository_id: int) -> None:
+async def _refuse_listed(transaction: Transaction, digest: Digest, *, row_id: int, repository_id: int) -> None:
     """Refuse to delete a manifest that an index lists, in a transaction that keeps new ones from doing so."""
     arguments = (row_id, digest_key(digest), repository_id, _INDEXES_SHOWN)
-    rows = await session.all(QUERIES["indexes_of_manifest"], *arguments)
+    rows = await transaction.all(QUERIES["indexes_of_manifest"], *arguments)
     if rows:
         indexes = [str(digest_of(row[0])) for row in rows]
         raise ManifestReferenced(str(digest), indexes=indexes, count=int(rows[0][1]))

@@ -33,8 +33,8 @@ class SqlPulls(PullStore):
         rows = [(path, tag, encoded_key(encoded), count, at) for (path, tag, encoded), count in sorted(noted.items())]
         is_written = False
         try:
-            async with self._database.transaction() as session:
-                await session.run_many(QUERIES["note_pulls"], rows)
+            async with self._database.transaction() as transaction:
+                await transaction.run_many(QUERIES["note_pulls"], rows)
                 is_written = True
         except BaseException:
             if not is_written:  # Once it is, nobody knows whether it is kept: better one too few than one twice.

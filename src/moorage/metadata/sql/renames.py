@@ -34,9 +34,9 @@ class SqlRenames(RenameStore):
 
     async def rename(self, name: RepositoryName, target: RepositoryName, *, limit: int, cause: Cause) -> int:
         try:
-            async with self._database.transaction(repository=target.text) as session:
-                rows = await _movable(session, name, target, limit=limit, query="locked")
-                await _move(session, rows, name, target, cause=cause)
+            async with self._database.transaction(repository=target.text) as transaction:
+                rows = await _movable(transaction, name, target, limit=limit, query="locked")
+                await _move(transaction, rows, name, target, cause=cause)
         except DatabaseConflict as exc:
             raise _taken(target) from exc
         # The old names as well: a replica that is behind would still have them.
@@ -78,19 +78,19 @@ async def _movable(
 
 
 async def _move(
-    session: Transaction, rows: Sequence[Row], name: RepositoryName, target: RepositoryName, *, cause: Cause
+    transaction: Transaction, rows: Sequence[Row], name: RepositoryName, target: RepositoryName, *, cause: Cause
 ) -> None:
     now, namespace = datetime.now(UTC), _namespace(target)
     if namespace != _namespace(name):
-        await session.all(_QUERIES["add_namespace"], namespace, now)
-    await session.all(_QUERIES["rename"], [row[0] for row in rows], name.text, target.text, namespace, now)
+        await transaction.all(_QUERIES["add_namespace"], namespace, now)
+    await transaction.all(_QUERIES["rename"], [row[0] for row in rows], name.text, target.text, namespace, now)
     common = (now, cause.request_id, cause.actor, cause.reason)
     start = len(name.text)
     journal = [
         (*common, identity, path, json.dumps({"from": path, "to": f"{target.text}{path[start:]}"}))
         for identity, path in rows
     ]
-    await session.run_many(_QUERIES["write_journal"], journal)
+    await transaction.run_many(_QUERIES["write_journal"], journal)
 
 
 def _namespace(name: RepositoryName) -> str:

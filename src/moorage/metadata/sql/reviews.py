@@ -41,11 +41,11 @@ class SqlBlobReviews(BlobReviewStore):
         self._holder = secrets.token_hex(8)
 
     async def claim(self, *, limit: int) -> Sequence[Review]:
-        async with self._database.transaction() as session:
-            now = await _now(session)
-            rows = await session.all(QUERIES["due_blobs"], now, limit)
+        async with self._database.transaction() as transaction:
+            now = await _now(transaction)
+            rows = await transaction.all(QUERIES["due_blobs"], now, limit)
             if rows:
-                await session.all(QUERIES["claim_blobs"], [row[0] for row in rows], self._holder, now + CLAIM)
+                await transaction.all(QUERIES["claim_blobs"], [row[0] for row in rows], self._holder, now + CLAIM)
         return [Review(digest_of(bytes(row[0])), row[1], row[2], moment(row[3])) for row in rows]
 
     async def judge(self, digests: Collection[Digest]) -> Judged:
@@ -55,16 +55,16 @@ class SqlBlobReviews(BlobReviewStore):
             return Judged(busy=list(digests))
 
     async def _judge(self, keys: Sequence[bytes]) -> Judged:
-        async with self._database.transaction() as session:
-            least = await _now(session) + CLAIM_MARGIN
-            locked = {row[0] for row in await session.all(QUERIES["lock_blobs"], keys)}
-            needed = await _ids(session, "needed_blobs", sorted(locked))
+        async with self._database.transaction() as transaction:
+            least = await _now(transaction) + CLAIM_MARGIN
+            locked = {row[0] for row in await transaction.all(QUERIES["lock_blobs"], keys)}
+            needed = await _ids(transaction, "needed_blobs", sorted(locked))
             # Last: whatever took away a need before it was looked for has put the blob off, and that is seen here.
-            claimed = await session.all(QUERIES["claimed_blobs"], keys, self._holder, least)
+            claimed = await transaction.all(QUERIES["claimed_blobs"], keys, self._holder, least)
             free = [row for row in claimed if row[3] and (row[1] is None or row[1] in locked)]
             dropped = [row[1] for row in free if row[1] is not None and row[1] not in needed]
             if dropped:
-                await session.all(QUERIES["drop_blobs"], sorted(dropped))
+                await transaction.all(QUERIES["drop_blobs"], sorted(dropped))
         kept = {row[0] for row in claimed} - {row[0] for row in free}
         return Judged(
             needed=[digest_of(bytes(key)) for key, row_id, *_ in free if row_id in needed],
@@ -73,39 +73,39 @@ class SqlBlobReviews(BlobReviewStore):
         )
 
     async def prolong(self, digests: Collection[Digest]) -> Collection[Digest]:
-        async with self._database.transaction() as session:
-            now = await _now(session)
-            rows = await session.all(QUERIES["prolong_blobs"], _keys(digests), self._holder, now + CLAIM, now)
+        async with self._database.transaction() as transaction:
+            now = await _now(transaction)
+            rows = await transaction.all(QUERIES["prolong_blobs"], _keys(digests), self._holder, now + CLAIM, now)
         return {digest_of(bytes(row[0])) for row in rows}
 
     async def finish(self, removed: Mapping[Digest, int]) -> None:
-        async with self._database.transaction() as session:
-            await _now(session)  # It says how long to wait for what others hold.
-            await session.all(QUERIES["finish_blobs"], _keys(removed), self._holder)
-            await _note(session, "blob", removed=len(removed), removed_bytes=sum(removed.values()))
+        async with self._database.transaction() as transaction:
+            await _now(transaction)  # It says how long to wait for what others hold.
+            await transaction.all(QUERIES["finish_blobs"], _keys(removed), self._holder)
+            await _note(transaction, "blob", removed=len(removed), removed_bytes=sum(removed.values()))
 
     async def forget(self, digests: Collection[Digest]) -> None:
-        async with self._database.transaction() as session:
-            now = await _now(session)
-            await session.all(QUERIES["forget_blobs"], _keys(digests), self._holder)
+        async with self._database.transaction() as transaction:
+            now = await _now(transaction)
+            await transaction.all(QUERIES["forget_blobs"], _keys(digests), self._holder)
             # What something happened to meanwhile stays, for its own time.
-            await self._let_go(session, digests, now, attempts=0, error=None)
-            await _note(session, "blob", kept=len(digests))
+            await self._let_go(transaction, digests, now, attempts=0, error=None)
+            await _note(transaction, "blob", kept=len(digests))
 
     async def put_off(self, digests: Collection[Digest], *, delay: timedelta, error: str | None) -> None:
-        async with self._database.transaction() as session:
-            at = await _now(session) + delay
-            await self._let_go(session, digests, at, attempts=0 if error is None else 1, error=error)
+        async with self._database.transaction() as transaction:
+            at = await _now(transaction) + delay
+            await self._let_go(transaction, digests, at, attempts=0 if error is None else 1, error=error)
             if error is not None:
-                await _note(session, "blob", failed=len(digests))
+                await _note(transaction, "blob", failed=len(digests))
 
     async def next_at(self) -> datetime | None:
         return await _next(self._database, QUERIES["next_blob"])
 
     async def _let_go(
-        self, session: Transaction, digests: Collection[Digest], at: datetime, *, attempts: int, error: str | None
+        self, transaction: Transaction, digests: Collection[Digest], at: datetime, *, attempts: int, error: str | None
     ) -> None:
-        await session.all(QUERIES["put_off_blobs"], _keys(digests), self._holder, at, attempts, error)
+        await transaction.all(QUERIES["put_off_blobs"], _keys(digests), self._holder, at, attempts, error)
 
 
 class SqlManifestReviews(ManifestReviewStore):
@@ -121,19 +121,19 @@ class SqlManifestReviews(ManifestReviewStore):
             return ManifestsReviewed()  # Nothing was changed; it is due as before.
 
     async def _review(self, limit: int) -> ManifestsReviewed:
-        async with self._database.transaction() as session:
-            now = await _now(session)
-            due = {row[0]: row[1] for row in await session.all(QUERIES["due_manifests"], now, limit)}
+        async with self._database.transaction() as transaction:
+            now = await _now(transaction)
+            due = {row[0]: row[1] for row in await transaction.all(QUERIES["due_manifests"], now, limit)}
             if not due:
                 return ManifestsReviewed()
-            locked = await _ids(session, "lock_manifests", sorted(due))
-            needed = await _ids(session, "needed_manifests", sorted(locked))
+            locked = await _ids(transaction, "lock_manifests", sorted(due))
+            needed = await _ids(transaction, "needed_manifests", sorted(locked))
             # Forgotten before others are dropped: what hangs on those gets into the queue again by that.
-            await session.all(QUERIES["forget_manifests"], sorted(needed))
-            await session.all(QUERIES["review_circles"], sorted(needed))
-            await session.all(QUERIES["put_off_manifests"], sorted(due.keys() - locked), now + BUSY_DELAY, 0, None)
-            rows = await session.all(QUERIES["drop_manifests"], sorted(locked - needed))
-            await _note(session, "manifest", kept=len(needed), removed=len(rows))
+            await transaction.all(QUERIES["forget_manifests"], sorted(needed))
+            await transaction.all(QUERIES["review_circles"], sorted(needed))
+            await transaction.all(QUERIES["put_off_manifests"], sorted(due.keys() - locked), now + BUSY_DELAY, 0, None)
+            rows = await transaction.all(QUERIES["drop_manifests"], sorted(locked - needed))
+            await _note(transaction, "manifest", kept=len(needed), removed=len(rows))
         dropped = [
             Dropped(
                 repository=path or "", digest=digest_of(bytes(key)), media_type=kind, size_bytes=size, event=due[row_id]
@@ -156,22 +156,22 @@ class SqlReviewDelay(ReviewDelayStore):
         return bool(await self._database.write(QUERIES["set_delay"], delay // timedelta(microseconds=1)))
 
 
-async def _now(session: Transaction) -> datetime:
-    return await clock.now(session, QUERIES["now"])
+async def _now(transaction: Transaction) -> datetime:
+    return await clock.now(transaction, QUERIES["now"])
 
 
 async def _note(
-    session: Transaction, queue: Queue, *, kept: int = 0, removed: int = 0, removed_bytes: int = 0, failed: int = 0
+    transaction: Transaction, queue: Queue, *, kept: int = 0, removed: int = 0, removed_bytes: int = 0, failed: int = 0
 ) -> None:
     """Add to what was done in this hour. The last statement of a transaction: others wait for the row."""
     reviewed = kept + removed + failed
     if reviewed:
-        hour = (await _now(session)).replace(minute=0, second=0, microsecond=0)
-        await session.all(QUERIES["note_progress"], hour, queue, reviewed, removed, removed_bytes, failed)
+        hour = (await _now(transaction)).replace(minute=0, second=0, microsecond=0)
+        await transaction.all(QUERIES["note_progress"], hour, queue, reviewed, removed, removed_bytes, failed)
 
 
-async def _ids(session: Transaction, query: str, ids: Sequence[int]) -> set[int]:
-    return {row[0] for row in await session.all(QUERIES[query], ids)} if ids else set()
+async def _ids(transaction: Transaction, query: str, ids: Sequence[int]) -> set[int]:
+    return {row[0] for row in await transaction.all(QUERIES[query], ids)} if ids else set()
 
 
 async def _next(database: Database, query: NamedQuery) -> datetime | None:

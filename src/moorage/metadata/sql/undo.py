@@ -51,21 +51,21 @@ _Key = tuple[int, str, str | None, bytes | None]
 _Pass = Callable[[UndoTransaction, BlobPlace, Sequence[UndoStep]], Awaitable[None]]
 
 
-async def repository_id(session: Transaction, name: RepositoryName) -> int:
+async def repository_id(transaction: Transaction, name: RepositoryName) -> int:
     """The id of a repository.
 
     Raises:
         NameUnknown: there is none of this name.
     """
-    row = await session.first(QUERIES["repository_id"], name.text)
+    row = await transaction.first(QUERIES["repository_id"], name.text)
     if row is None:
         raise no_repository(name)
     return int(row[0])
 
 
-async def hold(session: Transaction, repositories: Sequence[int]) -> None:
+async def hold(transaction: Transaction, repositories: Sequence[int]) -> None:
     """Keep everybody else from changing these repositories until the transaction has ended."""
-    await session.all(QUERIES["hold_repositories"], sorted(repositories))
+    await transaction.all(QUERIES["hold_repositories"], sorted(repositories))
 
 
 class Meant(NamedTuple):
@@ -78,11 +78,11 @@ class Meant(NamedTuple):
 
 async def undo_request(work: UndoTransaction, meant: Meant) -> None:
     """Take back what a request did, as far as nothing is in the way; see :meth:`HistoryStore.undo_request`."""
-    newest = (await work.session.all(QUERIES["newest_of_request"], *meant))[0][0]
+    newest = (await work.transaction.all(QUERIES["newest_of_request"], *meant))[0][0]
     if newest is None:
         msg = "no change was made by a request of this id"
         raise RequestUnknown(msg, request=meant.request_id)
-    repeated = await _repeated(work.session, meant)
+    repeated = await _repeated(work.transaction, meant)
     sample: UndoStep | None = None
     for kind, actions, take_back in _PASSES:
         source = _Source(meant, newest, kind, [action.value for action in actions])
@@ -99,7 +99,7 @@ async def undo_request(work: UndoTransaction, meant: Meant) -> None:
                     await take_back(work, place, those)
             await asyncio.sleep(0)  # Reads of other requests go on meanwhile.
     if work.outcome.total == 0 and work.outcome.left_count == 0:
-        raise await _already_undone(work.session, meant.request_id, sample)
+        raise await _already_undone(work.transaction, meant.request_id, sample)
 
 
 async def undo_tag(
@@ -111,20 +111,20 @@ async def undo_tag(
         shown = "there is no such tag now" if now is None else f"it points to {digest_of(now)} now"
         msg = f"somebody changed the tag since: {shown}"
         raise UndoConflict(msg, tag=tag.text, now=None if now is None else str(digest_of(now)))
-    wanted = await _wanted(work.session, place, tag, target)
+    wanted = await _wanted(work.transaction, place, tag, target)
     if wanted == now:
         work.is_already()
         return
     await work.set_tags(place, [TagStep(tag.text, now, wanted)])
     if work.gone_count and wanted is not None:
-        raise await _tag_gone(work.session, place, tag, wanted)
+        raise await _tag_gone(work.transaction, place, tag, wanted)
 
 
-async def reason_of(session: Transaction, place: BlobPlace, tag: Tag, target: Target) -> str:
+async def reason_of(transaction: Transaction, place: BlobPlace, tag: Tag, target: Target) -> str:
     """Return the reason that the journal notes for an undo of a tag."""
     match target:
         case UndoSteps(count=1):
-            row = await session.first(QUERIES["last_change_of_tag"], place.id, tag.text, EVER, 0)
+            row = await transaction.first(QUERIES["last_change_of_tag"], place.id, tag.text, EVER, 0)
             return "" if row is None else f"undo of {row[3]}"
         case UndoSteps(count=count):
             return f"undo of the last {count} changes of the tag"
@@ -224,7 +224,7 @@ async def _pages(
     last = source.newest + 1
     while True:
         arguments = (*source.meant, last, source.actions, BATCH)
-        rows = await work.session.all(QUERIES["steps"], *arguments)
+        rows = await work.transaction.all(QUERIES["steps"], *arguments)
         steps = [step for row in rows if (step := _step(row, source.kind, repeated)) is not None]
         differing = [step for step in steps if step.before != step.after]
         work.is_already(len(steps) - len(differing))
@@ -243,9 +243,9 @@ def _step(row: Row, kind: str, repeated: Mapping[_Key, _Repeated]) -> UndoStep |
     return UndoStep(row_id, place_id, tag, first if found is None else found.before, last)
 
 
-async def _repeated(session: Transaction, meant: Meant) -> Mapping[_Key, _Repeated]:
+async def _repeated(transaction: Transaction, meant: Meant) -> Mapping[_Key, _Repeated]:
     found = {}
-    rows = await session.all(QUERIES["repeated"], *meant)
+    rows = await transaction.all(QUERIES["repeated"], *meant)
     for place_id, kind, tag, digest, last_id, before, detail in rows:
         found[(place_id, kind, tag, _bytes(digest))] = _Repeated(last_id, _states(before, None, detail)[0])
     return found
@@ -268,7 +268,7 @@ def _obstruct_lost(work: UndoTransaction, steps: Sequence[UndoStep]) -> None:
         work.obstruct(UndoObstacle("", "repository", step.tag or "", "gone", "its repository is gone"))
 
 
-async def _wanted(session: Transaction, place: BlobPlace, tag: Tag, target: Target) -> bytes | None:
+async def _wanted(transaction: Transaction, place: BlobPlace, tag: Tag, target: Target) -> bytes | None:
     """Return the digest that a tag shall point to; None: there shall be no such tag.
 
     Raises:
@@ -277,15 +277,15 @@ async def _wanted(session: Transaction, place: BlobPlace, tag: Tag, target: Targ
     match target:
         case Digest():
             digest = digest_key(target)
-            is_there = await session.all(QUERIES["lock_manifests"], place.id, [digest])
-            if is_there or await session.first(QUERIES["removal_of_tag_target"], place.id, tag.text, digest):
+            is_there = await transaction.all(QUERIES["lock_manifests"], place.id, [digest])
+            if is_there or await transaction.first(QUERIES["removal_of_tag_target"], place.id, tag.text, digest):
                 return digest
             msg = "the repository has no such manifest, or no longer"
             raise ManifestUnknown(msg, name=place.path, digest=str(target))
         case AsOf(at=at):
-            return await digest_at(session, place, tag, at)
+            return await digest_at(transaction, place, tag, at)
         case UndoSteps(count=count):
-            row = await session.first(QUERIES["last_change_of_tag"], place.id, tag.text, EVER, count - 1)
+            row = await transaction.first(QUERIES["last_change_of_tag"], place.id, tag.text, EVER, count - 1)
             if row is None:
                 few = "has no change" if count == 1 else f"has fewer than {count} changes"
                 msg = f"the history of the tag {few}"
@@ -293,27 +293,27 @@ async def _wanted(session: Transaction, place: BlobPlace, tag: Tag, target: Targ
             return _bytes(row[9])
 
 
-async def digest_at(session: Reads, place: BlobPlace, tag: Tag, at: datetime) -> bytes | None:
+async def digest_at(transaction: Reads, place: BlobPlace, tag: Tag, at: datetime) -> bytes | None:
     """Return the digest that a tag pointed to at a time, as far as the journal tells; None: there was no such tag."""
-    row = await session.first(QUERIES["last_change_of_tag"], place.id, tag.text, at, 0)
+    row = await transaction.first(QUERIES["last_change_of_tag"], place.id, tag.text, at, 0)
     if row is not None:
         return _bytes(row[10])
-    row = await session.first(QUERIES["next_change_of_tag"], place.id, tag.text, at)
+    row = await transaction.first(QUERIES["next_change_of_tag"], place.id, tag.text, at)
     # Never changed since there is a journal: then it is what it was.
-    row = row or await session.first(QUERIES["tag_now"], place.id, tag.text)
+    row = row or await transaction.first(QUERIES["tag_now"], place.id, tag.text)
     return None if row is None else _bytes(row[0])
 
 
 _REVIEWS = {JournalAction.TAG_MOVE: "tag_switch", JournalAction.TAG_DELETE: "tag_delete"}
 
 
-async def _tag_gone(session: Transaction, place: BlobPlace, tag: Tag, digest: bytes) -> ContentGone:
+async def _tag_gone(transaction: Transaction, place: BlobPlace, tag: Tag, digest: bytes) -> ContentGone:
     text, detail = str(digest_of(digest)), {"digest": str(digest_of(digest))}
-    row = await session.first(QUERIES["removal_of_tag_target"], place.id, tag.text, digest)
+    row = await transaction.first(QUERIES["removal_of_tag_target"], place.id, tag.text, digest)
     if row is None:
         return ContentGone(f"garbage collection has taken the manifest {text}", **detail)
     removed_at = moment(row[0])
-    delay = await session.first(QUERIES["review_delay"], _REVIEWS[JournalAction(row[1])])
+    delay = await transaction.first(QUERIES["review_delay"], _REVIEWS[JournalAction(row[1])])
     could_go_at = removed_at + timedelta(microseconds=0 if delay is None else delay[0])
     msg = (
         f"garbage collection has taken the manifest {text}: the tag left it at {removed_at.isoformat()}, "
@@ -322,10 +322,10 @@ async def _tag_gone(session: Transaction, place: BlobPlace, tag: Tag, digest: by
     return ContentGone(msg, **detail, left_at=removed_at.isoformat(), could_go_at=could_go_at.isoformat())
 
 
-async def _already_undone(session: Transaction, request_id: str, sample: UndoStep | None) -> AlreadyUndone:
+async def _already_undone(transaction: Transaction, request_id: str, sample: UndoStep | None) -> AlreadyUndone:
     detail: dict[str, object] = {"request": request_id}
     if sample is not None and sample.tag is not None:
-        row = await session.first(QUERIES["last_change_of_tag"], sample.repository_id, sample.tag, EVER, 0)
+        row = await transaction.first(QUERIES["last_change_of_tag"], sample.repository_id, sample.tag, EVER, 0)
         if row is not None:
             detail |= {"undone_by": row[3], "at": moment(row[1]).isoformat()}
     msg = "everything is as it was before that request already"

@@ -41,8 +41,8 @@ class TagStep:
 class UndoTransaction:
     """The changes of one transaction: makes them, journals them, counts them, and notes what stands in their way."""
 
-    def __init__(self, session: Transaction, cause: Cause, now: datetime) -> None:
-        self.session = session
+    def __init__(self, transaction: Transaction, cause: Cause, now: datetime) -> None:
+        self.transaction = transaction
         self.outcome = UndoOutcome()
         self.gone_count = 0
         self._cause = cause
@@ -52,7 +52,7 @@ class UndoTransaction:
     async def place(self, repository_id: int) -> BlobPlace | None:
         """The repository with this id; None if there is none any more."""
         if repository_id not in self._places:
-            row = await self.session.first(QUERIES["repository_path"], repository_id)
+            row = await self.transaction.first(QUERIES["repository_path"], repository_id)
             self._places[repository_id] = None if row is None else BlobPlace(repository_id, row[0])
         return self._places[repository_id]
 
@@ -69,8 +69,8 @@ class UndoTransaction:
 
     async def tags_now(self, place: BlobPlace, names: Sequence[str]) -> Mapping[str, bytes]:
         """Lock tags, and return the digests that they point to until this transaction ends."""
-        await self.session.all(QUERIES["lock_tags"], place.id, names)
-        return {row[0]: bytes(row[1]) for row in await self.session.all(QUERIES["tags_now"], place.id, names)}
+        await self.transaction.all(QUERIES["lock_tags"], place.id, names)
+        return {row[0]: bytes(row[1]) for row in await self.transaction.all(QUERIES["tags_now"], place.id, names)}
 
     async def set_tags(self, place: BlobPlace, steps: Sequence[TagStep]) -> None:
         """Point tags to what they shall be, and restore the manifests that they need."""
@@ -95,8 +95,8 @@ class UndoTransaction:
         """Delete tags that are locked; return those that were there."""
         if not names:
             return []
-        await self.session.all(QUERIES["journal_dropped"], place.id, names, *self._why(place))
-        return [row[0] for row in await self.session.all(QUERIES["drop_tags"], place.id, names)]
+        await self.transaction.all(QUERIES["journal_dropped"], place.id, names, *self._why(place))
+        return [row[0] for row in await self.transaction.all(QUERIES["drop_tags"], place.id, names)]
 
     async def restore_manifests(self, place: BlobPlace, digests: Collection[bytes]) -> None:
         """Let manifests be seen again, with what they need."""
@@ -124,7 +124,7 @@ class UndoTransaction:
         for row_id in sorted(used):
             self.obstruct(_in_use(place, "manifest", live[row_id], used[row_id]))
         if removed:
-            await self.session.all(QUERIES["remove_manifests"], sorted(removed), self._now)
+            await self.transaction.all(QUERIES["remove_manifests"], sorted(removed), self._now)
             await self._removed(place, "manifest", JournalAction.MANIFEST_DELETE, sorted(removed.values()))
 
     async def restore_blobs(self, place: BlobPlace, digests: Collection[bytes]) -> None:
@@ -135,7 +135,7 @@ class UndoTransaction:
         for digest in sorted(set(digests) - found.keys()):
             self.obstruct(_gone(place, "blob", _text(digest), digest))
         if dead:
-            await self.session.all(QUERIES["restore_blobs"], place.id, sorted(dead))
+            await self.transaction.all(QUERIES["restore_blobs"], place.id, sorted(dead))
             await self._restored(place, "blob", JournalAction.BLOB_RESTORE, sorted(dead.values()))
 
     async def remove_blobs(self, place: BlobPlace, digests: Collection[bytes]) -> None:
@@ -145,30 +145,30 @@ class UndoTransaction:
         self.is_already(len(set(digests)) - len(live))
         if not live:
             return
-        rows = await self.session.all(QUERIES["manifests_of_blobs"], place.id, sorted(live))
+        rows = await self.transaction.all(QUERIES["manifests_of_blobs"], place.id, sorted(live))
         used = {row[0]: f"the manifest {digest_of(row[1])}" for row in rows}
         removed = {row_id: digest for row_id, digest in live.items() if row_id not in used}
         for row_id in sorted(used):
             self.obstruct(_in_use(place, "blob", live[row_id], used[row_id]))
         if removed:
-            await self.session.all(QUERIES["remove_blobs"], place.id, sorted(removed), self._now)
+            await self.transaction.all(QUERIES["remove_blobs"], place.id, sorted(removed), self._now)
             await self._removed(place, "blob", JournalAction.BLOB_DELETE, sorted(removed.values()))
 
     async def rename(self, place: BlobPlace, *, before: str, after: str) -> None:
         """Call a repository *before* again, if it is called *after* and nothing else has that name."""
-        row = await self.session.first(QUERIES["lock_repository"], place.id)
+        row = await self.transaction.first(QUERIES["lock_repository"], place.id)
         now = place.path if row is None else row[0]
         if now == before:
             self.is_already()
             return
-        taken = await self.session.first(QUERIES["repository_id"], before)
+        taken = await self.transaction.first(QUERIES["repository_id"], before)
         if now != after or taken is not None:
             message = f"its name is {now} now" if now != after else f"another repository is called {before} now"
             self.obstruct(UndoObstacle(now, "repository", "", "changed", message, now))
             return
         namespace = before.partition("/")[0]
-        await self.session.all(QUERIES["add_namespace"], namespace, self._now)
-        await self.session.all(QUERIES["rename_repository"], place.id, before, namespace, self._now)
+        await self.transaction.all(QUERIES["add_namespace"], namespace, self._now)
+        await self.transaction.all(QUERIES["rename_repository"], place.id, before, namespace, self._now)
         renamed = self._places[place.id] = BlobPlace(place.id, before)
         detail = json.dumps({"from": now, "to": before})
         await self._journal([self._entry(renamed, JournalAction.REPOSITORY_RENAME, detail=detail)])
@@ -177,8 +177,8 @@ class UndoTransaction:
     async def _point(self, place: BlobPlace, tags: Sequence[tuple[str, int]], query: NamedQuery) -> None:
         if tags:
             listed = json.dumps(tags)
-            await self.session.all(QUERIES["journal_pointed"], place.id, listed, *self._why(place))
-            await self.session.all(query, place.id, listed, self._now)
+            await self.transaction.all(QUERIES["journal_pointed"], place.id, listed, *self._why(place))
+            await self.transaction.all(query, place.id, listed, self._now)
 
     def _why(self, place: BlobPlace) -> Sequence[Value]:
         return place.path, self._now, self._cause.actor, self._cause.request_id, self._cause.reason
@@ -196,22 +196,22 @@ class UndoTransaction:
         waiting = list(ids)
         while waiting:
             part, waiting = waiting[:BATCH], waiting[BATCH:]
-            rows = await self.session.all(QUERIES["restore_manifests"], part)
+            rows = await self.transaction.all(QUERIES["restore_manifests"], part)
             await self._restored(
                 place, "manifest", JournalAction.MANIFEST_RESTORE, sorted(bytes(row[0]) for row in rows)
             )
-            blobs = await self.session.all(QUERIES["restore_blobs_of_manifests"], place.id, part)
+            blobs = await self.transaction.all(QUERIES["restore_blobs_of_manifests"], place.id, part)
             await self._restored(place, "blob", JournalAction.BLOB_RESTORE, sorted(bytes(row[0]) for row in blobs))
             waiting += sorted(row[0] for row in await self._of("deleted_children", part))
 
     async def _locked(
         self, query: Literal["lock_manifests", "lock_blobs"], place: BlobPlace, digests: Collection[bytes]
     ) -> Mapping[bytes, tuple[int, bool]]:
-        rows = await self.session.all(QUERIES[query], place.id, sorted(digests))
+        rows = await self.transaction.all(QUERIES[query], place.id, sorted(digests))
         return {bytes(digest): (row_id, bool(is_live)) for digest, row_id, is_live in rows}
 
     async def _of(self, query: str, ids: Collection[int]) -> Sequence[Row]:
-        return await self.session.all(QUERIES[query], sorted(ids))
+        return await self.transaction.all(QUERIES[query], sorted(ids))
 
     async def _restored(
         self, place: BlobPlace, kind: JournalSubject, action: JournalAction, digests: Sequence[bytes]
@@ -229,7 +229,7 @@ class UndoTransaction:
 
     async def _journal(self, rows: Sequence[Sequence[Value]]) -> None:
         if rows:
-            await self.session.run_many(QUERIES["add_entry"], rows)
+            await self.transaction.run_many(QUERIES["add_entry"], rows)
 
     def _entry(
         self,

@@ -73,12 +73,12 @@ class PostgresDatabase(Database):
     async def transaction(self, *, repository: str | None = None) -> AsyncIterator[Transaction]:
         del repository
         link = await self._begun()
-        session = _PostgresSession(link)
+        transaction = _PostgresTransaction(link)
         try:
-            yield session
-            await session.commit()
+            yield transaction
+            await transaction.commit()
         except BaseException as exc:
-            fault = session.fault
+            fault = transaction.fault
             if fault is None and isinstance(exc, Exception):
                 fault = Fault(exc)  # Not the connection's: no statement is on its way.
             await self._pool.give_back_after(link, fault, cleanup="ROLLBACK")
@@ -138,7 +138,7 @@ class PostgresDatabase(Database):
             attempt += 1
 
 
-class _PostgresSession(Transaction):
+class _PostgresTransaction(Transaction):
     """Statements of one transaction."""
 
     def __init__(self, link: PooledConnection) -> None:

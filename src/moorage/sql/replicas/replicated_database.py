@@ -115,8 +115,8 @@ class ReplicatedDatabase(Database):
 
     @contextlib.asynccontextmanager
     async def transaction(self, *, repository: str | None = None) -> AsyncIterator[Transaction]:
-        async with self.primary.transaction() as session:
-            yield session
+        async with self.primary.transaction() as transaction:
+            yield transaction
         if repository is not None:
             await self._follow_up(repository)
 

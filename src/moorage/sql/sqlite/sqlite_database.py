@@ -96,8 +96,8 @@ class SqliteDatabase(Database):
         return _first(self._reader, query, args)
 
     async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
-        async with self.transaction(repository=repository) as session:
-            return await session.all(query, *args)
+        async with self.transaction(repository=repository) as transaction:
+            return await transaction.all(query, *args)
 
     def transaction(self, *, repository: str | None = None) -> AbstractAsyncContextManager[Transaction]:
         del repository
@@ -149,7 +149,7 @@ class _Writer:
     def __init__(self, connection: sqlite3.Connection, reserve: Reserve) -> None:
         self._connection = connection
         self._reserve = reserve
-        self._session = _SqliteSession(connection)
+        self._transaction = _SqliteTransaction(connection)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._turns: asyncio.Queue[_Turn | None] = asyncio.Queue()
         self._group: list[_Turn] = []  # Those that the next commit makes durable.
@@ -166,7 +166,7 @@ class _Writer:
         is_kept = False
         try:
             await _granted(turn)
-            yield self._session
+            yield self._transaction
             is_kept = True
         finally:
             if not turn.finished.done():
@@ -299,7 +299,7 @@ async def _granted(turn: _Turn) -> None:
         raise DatabaseUnavailable(msg) from None
 
 
-class _SqliteSession(Transaction):
+class _SqliteTransaction(Transaction):
     """Statements of the transaction that has its turn."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

@@ -18,6 +18,7 @@ from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.walk import pages_of
 
 _ATTEMPTS = 16
 """So often a push writes again what deletions of the same manifest take away."""
@@ -108,18 +109,10 @@ class LayoutPointers:
         return kept
 
     async def _tags(self, name: RepositoryName) -> AsyncIterator[tuple[Tag, Digest | None]]:
-        last = ""
-        while True:
-            try:
-                entries = await self._storage.list(paths.tags(name), after=last, limit=_BATCH)
-            except PathUnknown:
-                return
+        async for entries in pages_of(self._storage, paths.tags(name), page=_BATCH):
             for entry in entries:
                 tag = Tag(entry.name)
                 yield tag, await self.target(name, tag)
-            if len(entries) < _BATCH:
-                return
-            last = entries[-1].name
             await asyncio.sleep(0)
 
 

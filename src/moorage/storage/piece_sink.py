@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageUnavailable
 from moorage.storage.base import Observer, StorageDriver
 from moorage.storage.uploads import STARTED_AT, UploadSink, UploadWriter
+from moorage.storage.walk import pages_of
 
 PIECE_BYTES = 16 << 20
 """Bytes that an upload keeps in memory: as much as one request to an object store is worth."""
@@ -61,13 +62,10 @@ class PieceSink(UploadSink):
 
     async def _chain(self, folder: str) -> _Chain:
         starts: list[int] = []
-        is_started, after = False, ""
-        while page := await self._storage.list(folder, after=after, limit=_PAGE):
-            after = page[-1].name
+        is_started = False
+        async for page in pages_of(self._storage, folder, page=_PAGE):
             is_started = is_started or any(entry.name == STARTED_AT for entry in page)
             starts += [int(entry.name.removeprefix(_PIECE)) for entry in page if _is_piece(entry.name)]
-            if len(page) < _PAGE:
-                break
         if not is_started:  # A piece that came after the upload was removed does not bring it back.
             raise PathUnknown(folder)
         if not starts:

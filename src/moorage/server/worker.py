@@ -92,14 +92,14 @@ async def _serve(setup: WorkerSetup) -> None:
     for part in kept_fresh:
         part.refresh(at_once=True)  # The supervisor may have started long ago.
     async with contextlib.AsyncExitStack() as stack:
+        if application.on_duty is not None:  # Before the first request, and until after the last.
+            await stack.enter_async_context(application.on_duty(stop.at_once))
         connections = ConnectionServer(application.handler)
         server = await _listening(connections, setup.listeners, tls)
         if application.debug is not None:
             debug = await _listening(ConnectionServer(application.debug), setup.debug_listeners, debug_tls)
             stack.push_async_callback(debug.cleanup)
         stack.push_async_callback(server.cleanup)
-        if application.on_duty is not None:
-            await stack.enter_async_context(application.on_duty(stop.at_once))
         if setup.is_first and not settings.has_keeper:
             await stack.enter_async_context(housekeeping(application.chores))
         if setup.is_first and tls is not None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, contextlib, sys
 from datetime import timedelta
 from pathlib import Path
+from aiohttp import web
 from moorage.server.address import ListenAddress
 from moorage.server.application import Application
 from moorage.server.server_settings import ServerSettings
@@ -22,11 +23,27 @@ from moorage.web.responses import Response
 from moorage.telemetry import LogSettings
 
 folder, count, has_keeper = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "keeper"
+with_duty = sys.argv[4:] == ["duty"]
 
 async def make(process):
     def note(text):
         with (folder / "notes").open("a") as file:
             file.write(f"{process.number} {text}\\n")
+
+    @contextlib.asynccontextmanager
+    async def duty(end):
+        note("is on duty")
+        yield
+        note("is off duty")
+
+    start_site = web.SockSite.start
+
+    async def start_noted(site):
+        note("listens")
+        await start_site(site)
+
+    if with_duty:
+        web.SockSite.start = start_noted
 
     async def answer(request):
         return Response(200, {}, f"{process.number}".encode())
@@ -47,7 +64,8 @@ async def make(process):
     async def close():
         note("closes")
 
-    return Application(handler=answer, chores=(crash, chore), flushes=(flush,), close=close)
+    on_duty = duty if with_duty else None
+    return Application(handler=answer, chores=(crash, chore), flushes=(flush,), on_duty=on_duty, close=close)
 
 assert "moorage.wiring" not in sys.modules and "moorage.core" not in sys.modules
 supervisor = Supervisor(
@@ -70,9 +88,9 @@ Start = Callable[..., "Running"]
 class Running:
     """The program, from when it answers."""
 
-    def __init__(self, folder: Path, count: int, *, has_keeper: bool) -> None:
+    def __init__(self, folder: Path, count: int, *, has_keeper: bool, duty: bool = False) -> None:
         self.notes_path = folder / "notes"
-        words = [str(folder), str(count), "keeper" if has_keeper else "alone"]
+        words = [str(folder), str(count), "keeper" if has_keeper else "alone", *(["duty"] if duty else [])]
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -101,8 +119,8 @@ class Running:
 def start(tmp_path: Path) -> Iterator[Start]:
     running: list[Running] = []
 
-    def begin(count: int, *, has_keeper: bool) -> Running:
-        running.append(Running(tmp_path, count, has_keeper=has_keeper))
+    def begin(count: int, *, has_keeper: bool, duty: bool = False) -> Running:
+        running.append(Running(tmp_path, count, has_keeper=has_keeper, duty=duty))
         return running[-1]
 
     yield begin
@@ -143,3 +161,12 @@ def test_without_a_configuration_to_read_again_a_hang_up_changes_nothing_and_is_
     status, log = server.end()
     assert status == 0, log
     assert "nothing to do: files are read whenever they change; everything else needs a restart" in log
+
+
+def test_a_process_is_on_duty_before_it_listens_and_until_it_has_answered_the_last(start: Start) -> None:
+    server = start(1, has_keeper=True, duty=True)
+    assert server.answer() == "0"
+    status, log = server.end()
+    assert status == 0, log
+    ours = [note for note in server.notes() if note.startswith("0")]
+    assert ours == ["0 is on duty", "0 listens", "0 is off duty", "0 flushes", "0 closes"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from moorage.server.supervisor import Supervisor
-from moorage.telemetry import LogSettings, configure, get_log
+from moorage.telemetry import configure, get_log
 from moorage.token_server.settings import TokenServerSettings
 from moorage.wiring.token_server import TokenServer
 
@@ -17,14 +17,13 @@ def start_token_server(path: Path) -> int:
         ConfigurationError: the settings, or what they name, cannot be used; with every mistake.
     """
     settings = TokenServerSettings.read(path)
-    log = LogSettings(formatter=settings.log, fields={})
-    configure(log)
+    configure(settings.log_settings)
     server = TokenServer(settings)
     if server.has_new_keys:
         _log.info("new keys", rootcertbundle=str(server.keys.bundle), jwks=str(server.keys.jwks))
     scheme = "http" if server.tls is None else "https"
     supervisor = Supervisor(
-        settings=server.server_settings(log),
+        settings=server.server_settings(),
         make=server.application,
         on_ready=lambda _address: _log.info("listening", url=f"{scheme}://{settings.addr}/token"),
     )

@@ -15,7 +15,7 @@ from moorage.server.address import ListenAddress
 from moorage.server.application import Application, ServerProcess
 from moorage.server.server_settings import ServerSettings
 from moorage.server.tls.tls_contexts import CHECK, FileTLS, Terms
-from moorage.telemetry import LogSettings, get_log
+from moorage.telemetry import get_log
 from moorage.token_server.app import PATHS, TokenApp
 from moorage.token_server.files import open_rules, open_users, reading
 from moorage.token_server.issuing import TokenIssuer
@@ -106,10 +106,14 @@ class TokenServer:
 
         return Application(handler=app, chores=(self.keep,), close=close)
 
-    def server_settings(self, log: LogSettings) -> ServerSettings:
+    def server_settings(self) -> ServerSettings:
         """Return the settings of that server: one process serves."""
-        address = ListenAddress(self._settings.addr, key="addr")
-        return ServerSettings(address=address, tls=self.tls, drain_time=_DRAIN_TIME, log=log)
+        return ServerSettings(
+            address=ListenAddress(self._settings.addr, key="addr"),
+            log=self._settings.log_settings,
+            drain_time=_DRAIN_TIME,
+            tls=self.tls,
+        )
 
     async def _tidy(self) -> None:
         """Drop keys that nothing needs any more."""

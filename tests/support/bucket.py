@@ -10,7 +10,17 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from moorage.errors import PathUnknown, StorageFull, StorageUnavailable
-from moorage.storage.base import Capability, FolderEntry, Reader, Stat, StorageDriver, check_path, is_name
+from moorage.storage.base import (
+    Capability,
+    FolderEntry,
+    ObjectContent,
+    Reader,
+    Stat,
+    StorageDriver,
+    check_path,
+    is_name,
+    whole,
+)
 
 _PIECE_BYTES = 1 << 20
 _NAME_BYTES = 255
@@ -59,16 +69,16 @@ class Bucket(StorageDriver):
             raise StorageUnavailable(msg)
         return content
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         del durable  # What is acknowledged is.
         await self._request("put", path)
-        self._store(path, content)
+        self._store(path, whole(content))
 
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         await self._request("put_if_absent", path)
         if path in self._objects:
             return False
-        self._store(path, content)
+        self._store(path, whole(content))
         return True
 
     async def open(self, path: str) -> Reader:

@@ -70,8 +70,8 @@ class Blobs:
         if linked is None:
             raise _unknown(digest)
         path = paths.blob(digest)
-        if self._url_expires_s is not None:
-            url = await self._storage.url_for(path, method=method, expires_s=self._url_expires_s)
+        if self._url_expires_s is not None and method == "GET":
+            url = await self._storage.url_for(path, expires_s=self._url_expires_s)
             if url is not None:
                 return BlobUrl(digest, url)
         try:

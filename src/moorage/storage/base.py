@@ -45,6 +45,8 @@ class Capability(Enum):
     """:meth:`StorageDriver.put_if_absent` has one winner, whoever else tries at the same time."""
     RENAME = auto()
     """``FileStorage.move`` is one step, whatever the size."""
+    PARTS = auto()
+    """:meth:`StorageDriver.begin_parts` writes an object of any size, part by part, at its own place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,19 @@ class Reader(ABC):
 Observer = Callable[[bytes | bytearray | memoryview], object]
 """Sees bytes that pass by, such as :meth:`~moorage.oci.digests.Hasher.update`."""
 
+ObjectContent = bytes | Sequence[bytes]
+"""The bytes of a small object, whole or in pieces as they were received: joining them is dearer than sending them."""
+
+
+def whole(content: ObjectContent) -> bytes:
+    """Return the bytes of *content* in one, copied only if they are in pieces."""
+    return content if isinstance(content, bytes) else b"".join(content)
+
+
+def size_of(content: ObjectContent) -> int:
+    """Count the bytes of *content*."""
+    return len(content) if isinstance(content, bytes) else sum(map(len, content))
+
 
 class Writer(ABC):
     """An object being appended to. Only one writer may have a path open: see ``FileStorage``.
@@ -149,6 +164,28 @@ class Writer(ABC):
         """Make what was written visible to :meth:`StorageDriver.stat` and let go. Not yet durable."""
 
 
+class PartsWriter(ABC):
+    """An object that is written in parts. Nobody sees any of it before it is complete."""
+
+    note: str
+    """What :meth:`StorageDriver.abort_parts` needs when this process is gone. It may be a secret: it is not logged."""
+
+    @abstractmethod
+    async def add(self, part: Sequence[bytes]) -> None:
+        """Take the next part; all but the last have :attr:`StorageDriver.part_bytes`.
+
+        It may return while the part is still on its way; what goes wrong then is raised by the next call.
+        """
+
+    @abstractmethod
+    async def complete(self) -> None:
+        """Make it the object: durable on return, whole or not at all, replacing."""
+
+    @abstractmethod
+    async def abort(self) -> None:
+        """Remove the parts. Does nothing once it is complete or removed."""
+
+
 class ObjectStorage(ABC):
     """Objects under paths. All names of a folder are found by :meth:`list`.
 
@@ -173,7 +210,7 @@ class ObjectStorage(ABC):
         """
 
     @abstractmethod
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         """Write a small object whole: durable on return, and at every moment either the old or the new content.
 
         Missing folders are made. On failure the old content stays and nothing else is left. With *durable* False a
@@ -181,7 +218,7 @@ class ObjectStorage(ABC):
         """
 
     @abstractmethod
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         """Write a small object whole as :meth:`put` does, unless there is one; return whether it was written.
 
         Of all that try at once one has True (see ``CONDITIONAL_PUT``). After an error it may have been written.
@@ -322,6 +359,8 @@ class StorageDriver(BulkStorage):
     capabilities: frozenset[Capability] = frozenset()
     chunk_min_bytes: int = 0
     """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
+    part_bytes: int = 16 << 20
+    """The bytes of a part of :meth:`begin_parts`: as much as one request is worth."""
 
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """Remove a folder if the object *where*, a path inside it, has this *content*; return whether it had. Durable.
@@ -338,9 +377,21 @@ class StorageDriver(BulkStorage):
             return False
         return True
 
-    async def url_for(self, path: str, *, method: str, expires_s: int) -> str | None:
-        """A signed URL for a client to GET or HEAD the object directly; None without ``SIGNED_URLS``."""
-        del path, method, expires_s
+    async def begin_parts(self, path: str) -> PartsWriter:
+        """Begin to write an object in parts at *path*, what is there stays until it is complete. Needs ``PARTS``."""
+        msg = f"{path}: this storage cannot write in parts"
+        raise StorageUnavailable(msg)
+
+    async def abort_parts(self, path: str, note: str) -> None:
+        """Remove the parts that a process which is gone has left; *note* is its :attr:`PartsWriter.note`.
+
+        Does nothing if there are none, or if they have become the object.
+        """
+        del path, note
+
+    async def url_for(self, path: str, *, expires_s: int) -> str | None:
+        """Give a signed URL for a client to GET the object directly; None without ``SIGNED_URLS``."""
+        del path, expires_s
         return None
 
     def watch(self, path: str, content: bytes | None) -> None:

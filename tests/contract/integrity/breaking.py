@@ -3,7 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from moorage.errors import StorageUnavailable
-from moorage.storage.base import FolderEntry, Reader, Stat, StorageDriver, Writer
+from moorage.storage.base import (
+    FolderEntry,
+    ObjectContent,
+    Reader,
+    Stat,
+    StorageDriver,
+    Writer,
+)
 from moorage.storage.file_storage import FileStorage, keeps_files
 
 Hook = Callable[[str, str], Awaitable[None]]
@@ -36,11 +43,11 @@ class WatchedStorage(FileStorage):
         await self._begin("get", path)
         return await self.inner.get(path, limit_bytes=limit_bytes)
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         await self._begin("put", path)
         await self.inner.put(path, content, durable=durable)
 
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         await self._begin("put_if_absent", path)
         return await self.inner.put_if_absent(path, content)
 

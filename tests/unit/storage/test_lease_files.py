@@ -12,6 +12,7 @@ from moorage.gc.offline.marks import Marks
 from moorage.gc.offline.offline_collection import CollectionRefused, collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions, OfflineRun
 from moorage.storage import paths
+from moorage.storage.base import ObjectContent
 from moorage.storage.lease_files import LEASE_S, MARGIN_S, RENEWAL_S, LeaseFile, LeaseLost, LeaseTimes
 from moorage.storage.presence import Activity, Announcement, announce, others_at_work
 from moorage.telemetry import get_log
@@ -61,7 +62,7 @@ class FailingBucket(Bucket):
     is_deaf = False
     hangs: asyncio.Event | None = None
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         if "/lockfiles/clock-" not in path:
             if self.is_deaf:
                 msg = "SlowDown"

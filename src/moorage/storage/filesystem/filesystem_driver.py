@@ -18,10 +18,12 @@ from moorage.room import STORAGE_FLOOR_BYTES, Room
 from moorage.storage.base import (
     Capability,
     FolderEntry,
+    ObjectContent,
     Reader,
     Stat,
     Writer,
     check_path,
+    whole,
 )
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.files import (
@@ -141,19 +143,19 @@ class FilesystemDriver(FileStorage):
             raise StorageUnavailable(msg)
         return content
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         """See the interface."""
         self._check_place()
         try:
-            await self._run(self._put, self._root + check_path(path), content, sync=durable and self._fsync)
+            await self._run(self._put, self._root + check_path(path), whole(content), sync=durable and self._fsync)
         except OSError as exc:
             raise as_storage_error(exc, path, must_exist=False) from exc
 
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         """See the interface."""
         self._check_place()
         try:
-            await self._run(self._link, self._root + check_path(path), content)
+            await self._run(self._link, self._root + check_path(path), whole(content))
         except FileExistsError:
             return False
         except OSError as exc:

@@ -51,12 +51,15 @@ class Bucket(StorageDriver):
         self._objects: dict[str, tuple[bytes, datetime]] = {}
         self._keys: list[str] = []
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         await self._request("stat", path)
         if path in self._objects:
             content, modified_at = self._objects[path]
             return Stat(len(content), modified_at)
-        key = self._first_after(f"{path}/")
+        key = None
+        if folder:  # Nothing but a list tells.
+            await self._request("list", path)
+            key = self._first_after(f"{path}/")
         if key is None:
             raise PathUnknown(path)
         return Stat(0, self._objects[key][1], is_folder=True)
@@ -105,7 +108,7 @@ class Bucket(StorageDriver):
                 if key > last and self._first_after(key) is not None:
                     found[name] = True
         self.largest_page = max(self.largest_page, len(found))
-        return [FolderEntry(name, found[name]) for name in sorted(found)[:limit]]
+        return [self._entry(path, name, is_folder=found[name]) for name in sorted(found)[:limit]]
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         del durable
@@ -137,6 +140,9 @@ class Bucket(StorageDriver):
     def all_keys(self) -> Sequence[str]:
         """Give all keys, in their order."""
         return tuple(self._keys)
+
+    def _entry(self, path: str, name: str, *, is_folder: bool) -> FolderEntry:
+        return FolderEntry(name, is_folder, None if is_folder else len(self._objects[f"{path}/{name}"][0]))
 
     async def _request(self, what: str, path: str) -> None:
         self.requests.append(f"{what} {check_path(path)}")

@@ -240,7 +240,7 @@ class Uploads:
             StorageUnavailable: it has removed them. The client has to push again.
         """
         expectation = await self._links.expect(digest)
-        if not await self._storage.exists(paths.blob(digest)):
+        if not await self._storage.exists(paths.blob(digest), folder=False):
             msg = "garbage collection removed the blob before it was in the repository: gc.reviewafter is too short"
             raise StorageUnavailable(msg)
         return expectation

@@ -70,7 +70,7 @@ class PieceSink(UploadSink):
             raise PathUnknown(folder)
         if not starts:
             return _Chain(starts)
-        last = await self._storage.stat(_path(folder, starts[-1]))
+        last = await self._storage.stat(_path(folder, starts[-1]), folder=False)
         return _Chain(starts, starts[-1] + last.size_bytes)
 
 

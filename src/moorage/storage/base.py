@@ -281,7 +281,7 @@ class StorageDriver(BulkStorage):
     chunk_min_bytes: int = 0
     """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
     part_bytes: int = 16 << 20
-    """The bytes of a part of :meth:`begin_parts`: as much as one request is worth."""
+    """The bytes of the first parts of :meth:`begin_parts`: as much as one request is worth; see ``part_bytes_at``."""
 
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """Remove a folder if the object *where*, a path inside it, has this *content*; return whether it had. Durable.

@@ -50,6 +50,18 @@ def size_of(content: ObjectContent) -> int:
     return len(content) if isinstance(content, bytes) else sum(map(len, content))
 
 
+_GROWTH_PARTS = 2000
+_GROWTH_LIMIT = 2
+
+
+def part_bytes_at(number: int, first_bytes: int) -> int:
+    """Return the bytes of the part with this *number*, from 0 on: twice as many after 2,000 parts, and once more.
+
+    A store takes 10,000 parts of an object; with 16 MiB to begin with these are 480 GB.
+    """
+    return first_bytes << min(number // _GROWTH_PARTS, _GROWTH_LIMIT)
+
+
 class Writer(ABC):
     """An object being appended to. Only one writer may have a path open: see ``FileStorage``.
 
@@ -85,10 +97,14 @@ class PartsWriter(ABC):
 
     @abstractmethod
     async def add(self, part: Sequence[bytes]) -> None:
-        """Take the next part; all but the last have :attr:`StorageDriver.part_bytes`.
+        """Take the next part; all but the last have as many bytes as :func:`part_bytes_at` says.
 
-        It may return while the part is still on its way; what goes wrong then is raised by the next call.
+        It may return while this part and the one before are still on their way; what goes wrong then is raised by the
+        next call.
         """
+
+    async def settle(self) -> None:  # noqa: B027 - a writer that waits in add has nothing to do
+        """Wait until no part is on its way, so that none of their bytes is held any more."""
 
     @abstractmethod
     async def complete(self) -> None:

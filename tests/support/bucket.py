@@ -180,6 +180,10 @@ class Bucket(StorageDriver):
     async def probe(self) -> None:
         await self.request("probe", "/probe")
 
+    def content_of(self, key: str) -> bytes:
+        """Give what is under a key, without a request."""
+        return self._content(key)
+
     def all_keys(self) -> Sequence[str]:
         """Give all keys, in their order."""
         return tuple(self._keys)
@@ -257,6 +261,11 @@ class BucketParts(PartsWriter):
             await self._sending.pop(0)
         self._parts.append(b"")
         self._sending.append(asyncio.ensure_future(self._send(len(self._parts) - 1, part)))
+
+    @property
+    def has_any(self) -> bool:
+        """Whether a part of it is in the store."""
+        return any(self._parts)
 
     async def settle(self) -> None:
         while self._sending:

@@ -171,9 +171,10 @@ class InProcess:
         blobs, uploads = Blobs(storage, links), Uploads(storage, links)
         self._damaged = blobs.damaged
         manifests = Manifests(store, blobs, ManifestRules())
+        states = UploadStates(b"secret")
         v2 = v2_api(
             blobs=BlobHandlers(blobs),
-            uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(b"secret"), chunk_min_bytes=0),
+            uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
             manifests=ManifestHandlers(manifests, bodies),
             listings=ListingHandlers(Repositories(catalogue), manifests),
         )

@@ -105,7 +105,7 @@ class Blobs:
     async def content(self, digest: Digest, *, limit_bytes: int) -> bytes | None:
         """The bytes of a blob; None if they are not in storage, or too many."""
         try:
-            stat = await self._storage.stat(paths.blob(digest))
+            stat = await self._storage.stat(paths.blob(digest), folder=False)
             return await self._storage.get(paths.blob(digest)) if stat.size_bytes <= limit_bytes else None
         except PathUnknown:
             return None

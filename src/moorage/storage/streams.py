@@ -93,7 +93,7 @@ class PartsWriter(ABC):
     """An object that is written in parts. Nobody sees any of it before it is complete."""
 
     note: str
-    """The handle by which :meth:`StorageDriver.abort_parts` finds the parts when this process is gone. It is a secret."""
+    """The handle by which :meth:`StorageDriver.abort_parts` finds the parts when this process is gone. A secret."""
 
     @abstractmethod
     async def add(self, part: Sequence[bytes]) -> None:

@@ -62,6 +62,8 @@ class Bucket(StorageDriver):
         """The objects that are being written in parts, by their notes."""
         self.dies_at: int | None = None
         """The number of the request from which on nothing is done, as the process that asks is killed."""
+        self.rounds = 0
+        """How often somebody had to wait for an answer; requests that were sent together count once."""
         self.largest_page = 0
         """The most names that one list has had in memory."""
         self._limit_bytes = limit_bytes
@@ -69,6 +71,7 @@ class Bucket(StorageDriver):
         self._objects: dict[str, tuple[bytes, datetime]] = {}
         self._keys: list[str] = []
         self._numbers = itertools.count()
+        self._under_way = 0
 
     async def stat(self, path: str, *, folder: bool = True) -> Stat:
         await self.request("stat", path)
@@ -195,7 +198,14 @@ class Bucket(StorageDriver):
         if self.dies_at is not None and len(self.requests) >= self.dies_at:
             raise Killed
         self.requests.append(f"{what} {check_path(path)}")
-        await asyncio.sleep(0)
+        if not self._under_way:
+            self.rounds += 1
+        self._under_way += 1
+        try:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        finally:
+            self._under_way -= 1
 
     def store(self, path: str, content: bytes) -> None:
         used = sum(len(content) for key, (content, _) in self._objects.items() if key != path)

@@ -2,9 +2,10 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.gc.online.review_loop import ReviewObserver
@@ -31,6 +32,8 @@ class RegistryApplication:
     store: Store
     secret: bytes
     """Signs the states of uploads; the same for all: :func:`upload_key`."""
+    changes: SharedChanges = field(default_factory=SharedChanges)
+    """Shared by all, as it is made before they are forked."""
     tokens: Neighbour | None = None
     """The token server; None: the registry is none."""
 
@@ -41,7 +44,14 @@ class RegistryApplication:
             ConfigurationError, StorageUnavailable, DatabaseUnavailable: it cannot be made.
         """
         observer, on_damage = _observers(process)
-        registry = await build(self.config, self.store, secret=self.secret, observer=observer, on_damage=on_damage)
+        registry = await build(
+            self.config,
+            self.store,
+            secret=self.secret,
+            observer=observer,
+            on_damage=on_damage,
+            changes=self.changes,
+        )
         return Application(
             handler=self._front(registry),
             debug=_debug_app(self.config, registry, process),

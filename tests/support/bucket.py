@@ -46,7 +46,9 @@ class Bucket(StorageDriver):
     """
 
     name = "bucket"
-    capabilities = frozenset({Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.PARTS})
+    capabilities = frozenset(
+        {Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.CONDITIONAL_DELETE, Capability.PARTS}
+    )
     chunk_min_bytes = 5 << 20
     part_min_bytes = 0
     """The least that every part but the last has; less is refused."""
@@ -70,6 +72,7 @@ class Bucket(StorageDriver):
         self._now = now
         self._objects: dict[str, tuple[bytes, datetime]] = {}
         self._keys: list[str] = []
+        self._versions: dict[str, str] = {}
         self._numbers = itertools.count()
         self._under_way = 0
 
@@ -77,7 +80,7 @@ class Bucket(StorageDriver):
         await self.request("stat", path)
         if path in self._objects:
             content, modified_at = self._objects[path]
-            return Stat(len(content), modified_at)
+            return Stat(len(content), modified_at, version=self._versions[path])
         key = None
         if folder:  # Nothing but a list tells.
             await self.request("list", path)
@@ -161,6 +164,10 @@ class Bucket(StorageDriver):
                 self._remove(path)
         return failures
 
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        await self.request("delete_if_same", path)
+        return path in self._objects and self._versions[path] == seen.version and self._remove(path)
+
     async def begin_parts(self, path: str) -> "BucketParts":
         await self.request("begin_parts", path)
         note = f"note-{next(self._numbers)}"
@@ -218,6 +225,7 @@ class Bucket(StorageDriver):
         if path not in self._objects:
             bisect.insort(self._keys, path)
         self._objects[path] = bytes(content), self._now()
+        self._versions[path] = f"version-{next(self._numbers)}"
 
     def _content(self, path: str) -> bytes:
         try:

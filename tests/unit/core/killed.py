@@ -8,9 +8,11 @@ from pathlib import Path
 
 from contract.metadata.passing import pass_
 from contract.metadata.stores import SqlStore, Store, sqlite_opener
+from moorage.auth.access import EVERYTHING
 from moorage.core.blobs import BlobFile, Blobs
 from moorage.core.maintenance import purge_uploads
-from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.manifest_rules import ManifestRules
+from moorage.core.manifests import Manifests
 from moorage.core.uploads import Uploads
 from moorage.gc.offline.offline_collection import collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions
@@ -59,7 +61,7 @@ class Process:
             return b"".join([chunk async for chunk in reader.chunks()])
 
     async def tag(self, payload: bytes, tag: str) -> None:
-        pushed = await self.manifests.put(NAME, Tag(tag), payload, content_type="", cause=Cause())
+        pushed = await self.manifests.put(NAME, Tag(tag), payload, content_type="", grant=EVERYTHING, cause=Cause())
         self.tags[tag] = pushed.digest
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from moorage.auth.access import EVERYTHING
 from moorage.errors import MoorageError
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
@@ -67,7 +68,7 @@ async def post_only_in_parts(process: Process) -> None:
 
 
 async def mount(process: Process) -> None:
-    assert await process.blobs.mount(NAME, Digest.of(LAYER), source=OTHER)
+    assert await process.blobs.mount(NAME, Digest.of(LAYER), source=OTHER, grant=EVERYTHING)
     process.acknowledged[Digest.of(LAYER)] = LAYER
 
 

@@ -3,10 +3,11 @@
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.gc.online.review_loop import ReviewObserver
@@ -34,6 +35,8 @@ class RegistryApplication:
     store: Store
     secret: bytes
     """Signs the states of uploads; the same for all: :func:`upload_key`."""
+    changes: SharedChanges = field(default_factory=SharedChanges)
+    """Shared by all, as it is made before they are forked."""
     tokens: Neighbour | None = None
     """The token server; None: the registry is none."""
 
@@ -44,7 +47,14 @@ class RegistryApplication:
             ConfigurationError, StorageUnavailable, DatabaseUnavailable: it cannot be made.
         """
         observer, on_damage = _observers(process)
-        registry = await build(self.config, self.store, secret=self.secret, observer=observer, on_damage=on_damage)
+        registry = await build(
+            self.config,
+            self.store,
+            secret=self.secret,
+            observer=observer,
+            on_damage=on_damage,
+            changes=self.changes,
+        )
         health = _health_report(self.config, registry)
         return Application(
             handler=self._front(registry),

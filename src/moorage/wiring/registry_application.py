@@ -71,7 +71,7 @@ class RegistryApplication:
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(registry.health.at_work())
             if not self.config.storage.maintenance.readonly.enabled:
-                await stack.enter_async_context(shown_at_work(registry.storage, on_loss=stop))
+                await stack.enter_async_context(shown_at_work(registry.storage, on_loss=stop, room=registry.room))
             yield
 
     def _front(self, registry: Registry) -> Handler:

@@ -81,7 +81,7 @@ class Blobs:
             linked, size_bytes = await both(self._links.promise(name, digest), self._size_bytes(digest))
         else:
             linked = await self._links.promise(name, digest)
-            size_bytes = None if linked is None else await self._size_bytes(digest)
+            size_bytes = None if linked is None else await self._readable_bytes(digest)
         if linked is None or not self.damaged.is_whole(name, digest, linked, size_bytes=size_bytes):
             raise _unknown(digest)
         size_bytes = size_bytes or 0  # A whole one has a size.
@@ -177,6 +177,14 @@ class Blobs:
             await self._links.unlink(name, digest, cause=cause)
         finally:
             self._known.forget_all()
+
+    async def _readable_bytes(self, digest: Digest) -> int | None:
+        """The size of a file that can be opened: one that cannot must not look as if it were there."""
+        try:
+            with await self._storage.open(paths.blob(digest)) as reader:
+                return reader.size_bytes
+        except PathUnknown:
+            return None
 
     async def _size_bytes(self, digest: Digest) -> int | None:
         try:

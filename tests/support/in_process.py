@@ -20,6 +20,7 @@ from moorage.core.details import Details
 from moorage.core.history import History
 from moorage.core.manifest_rules import ManifestRules
 from moorage.core.manifests import Manifests
+from moorage.core.redirects import Redirects
 from moorage.core.renames import Renames
 from moorage.core.repositories import Repositories
 from moorage.core.sizes import Sizes
@@ -84,6 +85,7 @@ class InProcess:
         collects: Sequence[Queue] = QUEUES,
         urls: Urls | None = None,
         storage: StorageDriver | None = None,
+        redirects: Redirects | None = None,
     ) -> None:
         self.path = None if folder is None else folder / "moorage.sqlite"
         self.address = ""
@@ -91,6 +93,7 @@ class InProcess:
         self._guard = guard or OpenGuard()
         self._collects = collects
         self._urls = urls or Urls()
+        self._redirects = redirects
         self.storage = storage or _usual_storage()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="registry")
@@ -168,7 +171,7 @@ class InProcess:
             renames = Renames(SqlRenames(self._database), Leases(self._database))
             gitlab = GitLabHandlers(details, RenameHandler(renames, bodies))
             others = [gitlab_api(gitlab.handlers), moorage_api(moorage.handlers, prefix="/")]
-        blobs, uploads = Blobs(storage, links), Uploads(storage, links)
+        blobs, uploads = Blobs(storage, links, redirects=self._redirects), Uploads(storage, links)
         self._damaged = blobs.damaged
         manifests = Manifests(store, blobs, ManifestRules())
         states = UploadStates(b"secret")

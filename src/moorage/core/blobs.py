@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from moorage.auth.access import Access, Action, Grant
 from moorage.core.damage import DamagedBlobs, size_of
+from moorage.core.redirects import Redirects
 from moorage.errors import BlobUnknown, PathUnknown
 from moorage.metadata.base import Cause, LinkStore
 from moorage.oci.digests import Digest
@@ -39,7 +40,7 @@ class Blobs:
         storage: StorageDriver,
         links: LinkStore,
         *,
-        url_expires_s: int | None = None,
+        redirects: Redirects | None = None,
         room: Room | None = None,
         on_damage: Callable[[], None] | None = None,
     ) -> None:
@@ -48,35 +49,33 @@ class Blobs:
         Args:
             storage: has the bytes.
             links: say what is in which repository.
-            url_expires_s: blobs are answered by signed URLs where the storage has them, good for so long; None: never.
+            redirects: send clients elsewhere for their bytes; None: all go through this process.
             room: what has to stay free.
             on_damage: is called each time that a client meets a damaged one.
         """
         self.damaged = DamagedBlobs(storage, links, observer=on_damage)
         self._storage = storage
         self._links = links
-        self._url_expires_s = url_expires_s
+        self._redirects = redirects
         self._room = room or Room({})
 
-    async def open(self, name: RepositoryName, digest: Digest, *, method: str) -> BlobFile | BlobUrl:
-        """Find a blob for a request of *method* (GET or HEAD).
+    async def open(self, name: RepositoryName, digest: Digest, *, address: str) -> BlobFile | BlobUrl:
+        """Find a blob for a client that wants its bytes; *address*: of the client.
+
+        Where the client is sent elsewhere, storage is not asked: it tells the client itself what is missing.
 
         Raises:
             BlobUnknown: it is not in the repository, or its bytes are not in storage, or not all of them.
         """
-        # A client that asks by HEAD leaves out the upload and pushes a manifest that names the blob: the answer has to
-        # stay true that long.
-        find = self._links.promise if method == "HEAD" else self._links.find
-        linked = await find(name, digest)
+        linked = await self._links.find(name, digest)
         if linked is None:
             raise _unknown(digest)
-        path = paths.blob(digest)
-        if self._url_expires_s is not None and method == "GET":
-            url = await self._storage.url_for(path, expires_s=self._url_expires_s)
+        if self._redirects is not None:
+            url = await self._redirects.url_for(name, digest, address=address)
             if url is not None:
                 return BlobUrl(digest, url)
         try:
-            reader = await self._storage.open(path)
+            reader = await self._storage.open(paths.blob(digest))
         except PathUnknown:
             self.damaged.is_whole(name, digest, linked, size_bytes=None)
             raise _unknown(digest) from None
@@ -84,6 +83,28 @@ class Blobs:
             reader.close()
             raise _unknown(digest)
         return BlobFile(digest, reader)
+
+    async def measure(self, name: RepositoryName, digest: Digest, *, promises: bool) -> int:
+        """Return the bytes of a blob, as storage has it, whatever the redirects.
+
+        *promises*: whether the client may rely on it being there: asked by HEAD, it leaves out the upload and pushes
+        a manifest that names the blob, so that the answer has to stay true that long.
+
+        Raises:
+            BlobUnknown: as for :meth:`open`.
+        """
+        find = self._links.promise if promises else self._links.find
+        linked = await find(name, digest)
+        if linked is None:
+            raise _unknown(digest)
+        try:
+            size_bytes = (await self._storage.stat(paths.blob(digest), folder=False)).size_bytes
+        except PathUnknown:
+            self.damaged.is_whole(name, digest, linked, size_bytes=None)
+            raise _unknown(digest) from None
+        if not self.damaged.is_whole(name, digest, linked, size_bytes=size_bytes):
+            raise _unknown(digest)
+        return size_bytes
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
         """Those of *digests* that the repository does not have as blobs, or not whole."""

@@ -46,6 +46,7 @@ class RegistryApplication:
             handler=self._front(registry),
             debug=_debug_app(self.config, registry, process),
             chores=registry.chores if self.tokens is None else (*registry.chores, self.tokens.keep),
+            upkeep=registry.upkeep,
             flushes=registry.metadata.flushes,
             on_duty=self._on_duty(registry),
             close=registry.close,

@@ -29,11 +29,6 @@ class World:
     ) -> None:
         self.registry, self.bucket, self.server, self.client = registry, bucket, server, client
 
-
-
-    ) -> None:
-        self.registry, self.bucket, self.server, self.client = registry, bucket, server, client
-
     def follow(self, response: Response, method: str = "GET", **headers: str) -> Response:
         """Ask where the redirect leads, as a client does: with the same headers."""
         assert response.location.startswith(f"http://{self.server.address}/"), response

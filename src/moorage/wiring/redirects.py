@@ -1,5 +1,6 @@
 """Redirects of blobs, as ``storage.redirect`` and ``middleware.storage`` ask for them."""
 
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,8 +41,8 @@ class RedirectParts:
     """Work of every process that serves."""
 
 
-def redirects_of(config: Config, storage: StorageDriver) -> RedirectParts:
-    """Make the redirects that *config* asks for, over *storage*.
+def redirects_of(config: Config, storage: StorageDriver, *, now: Callable[[], float] = time.time) -> RedirectParts:
+    """Make the redirects that *config* asks for, over *storage*; *now*: seconds of the epoch.
 
     Raises:
         ConfigurationError: the key of a network cannot be used.
@@ -53,7 +54,7 @@ def redirects_of(config: Config, storage: StorageDriver) -> RedirectParts:
     if Capability.SIGNED_URLS in storage.capabilities:
         validity = redirect.expirydelay or _VALIDITY
         direct = DriverUrls(storage, expires_s=max(1, int(validity.total_seconds())))
-    urls, near = _urls(config, storage_middleware(config), direct)
+    urls, near = _urls(config, storage_middleware(config), direct, now)
     if urls is None:
         return RedirectParts()
     redirects = Redirects(urls, is_exception=_exceptions(redirect.exceptions))
@@ -79,14 +80,14 @@ def redirect_concerns(config: Config) -> Iterator[str]:
             f"{config.storage.name}"
         )
         return
-    _urls(config, chosen, None)
+    _urls(config, chosen, None, time.time)
     cache = chosen.cache
     if isinstance(chosen.cdn, CloudFrontOptions) and cache and chosen.cdn.duration <= cache.min_url_validity:
         yield f"{chosen.path}: its duration is not longer than urlcache's min_url_validity, so no URL is kept"
 
 
 def _urls(
-    config: Config, chosen: StorageMiddleware, direct: ObjectUrls | None
+    config: Config, chosen: StorageMiddleware, direct: ObjectUrls | None, now: Callable[[], float]
 ) -> tuple[ObjectUrls | None, NearNetworks | None]:
     """Return the URLs of the chosen network, else those of the storage, and the networks to be kept up to date."""
     options = chosen.cdn
@@ -98,7 +99,7 @@ def _urls(
     kept_for = _kept_for(options, chosen) if isinstance(options, CloudFrontOptions) else None
     root = str(getattr(config.storage.driver, "rootdirectory", "")).strip("/")
     signed = SignedUrls(
-        options.baseurl, sign, prefix=f"{root}/" if root else "", validity=options.duration, kept_for=kept_for
+        options.baseurl, sign, prefix=f"{root}/" if root else "", validity=options.duration, kept_for=kept_for, now=now
     )
     near = _near(options)
     return CdnUrls(signed, direct=direct, near=near), near

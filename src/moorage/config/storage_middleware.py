@@ -24,7 +24,7 @@ class StorageMiddleware:
     name: str = ""
     """Of the network."""
     path: str = ""
-    """Where the network stands in the configuration."""
+    """The place of the network in the configuration."""
     cache: UrlCacheOptions | None = None
 
 
@@ -60,16 +60,15 @@ def middleware_mistakes(config: Config) -> Iterator[Mistake]:
             yield from mistakes_of(exc, f"{path}.options")
 
 
-def middleware_warnings(config: Config) -> Iterator[str]:
-    """Yield the warnings about options that are not known, which other registries pass over too."""
+def unknown_options(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the place of each option that is not known, and a hint at the one that was meant; empty: there is none."""
     for path, name, options in _entries(config):
         model = STORAGE_MIDDLEWARE.get(name)
         known = () if model is None else names_of(model)
         for key in options if known else ():
             if key not in known:
                 near = difflib.get_close_matches(key.lower(), known, n=1)
-                hint = f"; did you mean {path}.options.{near[0]}?" if near else ""
-                yield f"{path}.options.{shown(key)}: unknown key, ignored{hint}"
+                yield f"{path}.options.{shown(key)}", f"; did you mean {path}.options.{near[0]}?" if near else ""
 
 
 def _entries(config: Config) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -54,7 +54,7 @@ class Registry:
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Chores that one process of a node does for as long as it lives."""
     upkeep: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
-    """What every process that serves does beside it."""
+    """Work of every process that serves, beside it."""
 
     async def close(self) -> None:
         """Let go of everything."""

@@ -20,7 +20,7 @@ from moorage.config.section import (
 
 _WORD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _SAFE_URL = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+", re.ASCII)
-"""What stands in a URL, without what would end a policy's text."""
+"""Characters of a URL, without those that would end the text of a policy."""
 
 
 class Middleware(Section):
@@ -116,13 +116,13 @@ class GoogleCdnOptions(Section):
 
 
 class RedirectOptions(Section):
-    """Options of ``redirect``: a host that serves the storage's tree as it is; URLs have no signature."""
+    """Options of ``redirect``: A host that serves the storage's tree as it is; URLs have no signature."""
 
     baseurl: PlainUrl = now(..., "URL with its scheme; the path of an object is put behind it.")
 
 
 class UrlCacheOptions(Section):
-    """Options of ``urlcache``: how long a URL whose signature is dear is given out again, from memory."""
+    """Options of ``urlcache``: How long a URL whose signature is dear is given out again, from memory."""
 
     min_url_validity: Positive = now(timedelta(minutes=10), "A URL that is good for less is made anew.")
     default_url_validity: Positive = now(timedelta(minutes=20), "Accepted; it has to be longer than the other.")

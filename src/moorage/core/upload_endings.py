@@ -26,7 +26,7 @@ class UploadEnding:
     session: str
     digest: Digest
     known: UploadState | None = None
-    """What the last append has told, here or in another worker."""
+    """The state that the last append has told, here or in another worker."""
 
     def known_digest(self, hasher: Hasher | None, size_bytes: int) -> Digest | None:
         """Return the digest of all bytes, if it is known without reading them again.

@@ -119,7 +119,7 @@ class ByteBudget:
 
 
 class ByteShare:
-    """What one upload holds."""
+    """The share of one upload."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self.budget = budget

@@ -93,7 +93,7 @@ class PartsWriter(ABC):
     """An object that is written in parts. Nobody sees any of it before it is complete."""
 
     note: str
-    """What :meth:`StorageDriver.abort_parts` needs when this process is gone. It may be a secret: it is not logged."""
+    """The handle by which :meth:`StorageDriver.abort_parts` finds the parts when this process is gone. A secret."""
 
     @abstractmethod
     async def add(self, part: Sequence[bytes]) -> None:

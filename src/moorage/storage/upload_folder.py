@@ -38,11 +38,11 @@ class UploadFolder:
     storage: StorageDriver
     path: str
     started_at: bytes | None = None
-    """What is still to be written to make the upload exist; None: it does."""
+    """The content still to be written to make the upload exist; None: it does."""
     names: list[str] = field(default_factory=list)
     """The objects in it, ``startedat`` first."""
     starts: list[int] = field(default_factory=list)
-    """Where the pieces begin, each where the one before ends."""
+    """The places where pieces begin, each where the one before ends."""
     size_bytes: int = 0
     """The bytes of the pieces."""
     holds_more: bool = False

@@ -131,7 +131,7 @@ class Client:
         key, since = Key(name, "blob", digest), self.ledger.stamp()
         was_held = self.ledger.holds(key)
         try:
-            await self.services.blobs.measure(name, digest, promises=True)
+            await self.services.blobs.size(name, digest)
         except BlobUnknown:
             if was_held and self.ledger.holds(key):
                 msg = f"{key} was promised, and HEAD does not find it"

@@ -25,6 +25,9 @@ REQUIRED: dict[str, dict[str, str]] = {
     "http.tls.letsencrypt": {"cachefile": "/issued", "hosts": "[registry.example.com]"},
     "http.debug.tls": {"certificate": "/c.pem", "key": "/k.pem"},
     "middleware.<name>[]": {"name": "urlcache"},
+    "health.file[]": {"file": "/down"},
+    "health.http[]": {"uri": "http://up.example.com"},
+    "health.tcp[]": {"addr": "db:5432"},
     "database": {"host": "db", "dbname": "registry"},
 }
 """What the keys of a section need beside them."""

@@ -28,13 +28,11 @@ class BlobHandlers:
         no bytes. A client that is sent elsewhere sends its Range there again.
         """
         digest, request = Digest.parse(call.target), call.request
-        is_head = request.method == "HEAD"
-        is_known = matches_etag(request.headers.getall("If-None-Match", ()), str(digest))
-        if is_head or is_known:
-            size_bytes = await self._blobs.measure(call.name, digest, promises=is_head)
-            if is_known:
-                return Response(304, _headers(digest))
-            return Response(200, _headers(digest), content_length=size_bytes)
+        is_same = matches_etag(request.headers.getall("If-None-Match", ()), str(digest))
+        if is_same or request.method == "HEAD":
+            size_bytes = await self._blobs.size(call.name, digest)
+            headers = _headers(digest)
+            return Response(304, headers) if is_same else Response(200, headers, content_length=size_bytes)
         found = await self._blobs.open(call.name, digest, address=call.address)
         if isinstance(found, BlobUrl):
             return Response(307, _redirected(found))

@@ -118,7 +118,7 @@ class UploadHandlers:
     async def _has(self, name: RepositoryName, digest: Digest) -> bool:
         """Return whether the blob is in the repository, and will still be when a manifest that names it comes."""
         try:
-            await self._blobs.measure(name, digest, promises=True)
+            await self._blobs.size(name, digest)
         except BlobUnknown:
             return False
         return True

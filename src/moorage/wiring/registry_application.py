@@ -60,6 +60,7 @@ class RegistryApplication:
             handler=self._front(registry),
             debug=_debug_app(self.config, registry, health, process),
             chores=registry.chores if self.tokens is None else (*registry.chores, self.tokens.keep),
+            upkeep=registry.upkeep,
             flushes=registry.metadata.flushes,
             on_duty=partial(self._on_duty, registry),
             on_drain=health.drain,

@@ -124,6 +124,8 @@ class ExchangeSettings:
     """Whether to ask again after this answer. Called once an attempt; it sees errors in a 200, too."""
     tally: StoreTally = field(default_factory=NoTally)
     times: AttemptTimes = field(default_factory=AttemptTimes)
+    is_logged: bool = False
+    """Whether each answer is a line in the log."""
 
 
 class Exchange:
@@ -144,6 +146,10 @@ class Exchange:
     def attempts(self) -> Attempts:
         """Return the attempts for something that is to be tried again like a request."""
         return Attempts(self.settings.limits, self._budget, self.settings.times)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pools.close()
 
     async def send(self, call: Call) -> Answer:
         """Ask until there is an answer, and read it whole; the last one if all of them say "later".
@@ -209,6 +215,8 @@ class Exchange:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_S, sock_read=call.idle_s),
         )
+        if self.settings.is_logged:
+            _log.info("storage answered", request=call.kind, url=call.url, status=response.status, attempt=number)
         try:
             return await take(call, response, number)
         except BaseException:

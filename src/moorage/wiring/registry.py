@@ -9,7 +9,8 @@ from moorage.config import Config
 from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
 from moorage.core.damage import DamagedBlobs
-from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.manifest_rules import ManifestRules
+from moorage.core.manifests import Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
@@ -93,8 +94,8 @@ async def build(
     others = apis.without_database()
     if database is not None:
         collected = collection(config, database, storage, observer)
-        moorage = apis.moorage(database, collected, bodies, door, prefix=prefix)
-        others = (apis.gitlab(database, bodies, door), moorage)
+        moorage = apis.moorage(database, collected, bodies, prefix=prefix)
+        others = (apis.gitlab(database, bodies), moorage)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),

@@ -19,7 +19,18 @@ START_DEADLINE_S = 60.0
 ACCESS_KEY = "moorage"
 SECRET_KEY = "moorage-secret-key"
 BUCKET = "registry"
-_PORTS = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "admin", "admin.grpc")
+_PORTS = (
+    "s3",
+    "s3.grpc",
+    "master",
+    "master.grpc",
+    "volume",
+    "volume.grpc",
+    "filer",
+    "filer.grpc",
+    "admin",
+    "admin.grpc",
+)
 
 
 class SeaweedFS:

@@ -32,6 +32,7 @@ SMALL_S = 60.0
 _SLOWEST_BYTES_A_SECOND = 100_000
 """A body that is sent slower than this counts as hung."""
 _MOST_BYTES = 16 << 20
+_PIECE_BYTES = 256 << 10
 LOST = (aiohttp.ClientError, TimeoutError, OSError)
 """Errors of a connection, from none at all to one that is cut."""
 
@@ -103,6 +104,11 @@ class Stream:
 
 
 _R = TypeVar("_R", bound=Answer | Stream)
+
+
+class AnswerTooLarge(StorageUnavailable):
+    """An answer that has more bytes than are wanted."""
+
 
 Sign = Callable[[Call], Awaitable[Mapping[str, str]]]
 """Gives all headers of an attempt, its signature or token among them."""
@@ -232,7 +238,7 @@ async def _read(call: Call, response: aiohttp.ClientResponse, number: int) -> An
         size_bytes += len(chunk)
         if size_bytes > call.limit_bytes:
             msg = f"{call.kind}: the answer has more than {call.limit_bytes} bytes"
-            raise StorageUnavailable(msg)
+            raise AnswerTooLarge(msg)
     response.release()
     return Answer(response.status, response.headers, b"".join(parts), number)
 
@@ -243,16 +249,24 @@ async def _leave_good(call: Call, response: aiohttp.ClientResponse, number: int)
     return await _read(call, response, number)
 
 
-def _body(content: ObjectContent) -> bytes | AsyncIterator[bytes] | None:
-    if isinstance(content, bytes):
+def _body(content: ObjectContent) -> bytes | AsyncIterator[bytes | memoryview] | None:
+    if not isinstance(content, bytes):
+        return _pieces(content)
+    if len(content) <= _PIECE_BYTES:
         return content or None
-    return _pieces(content)
+    return _slices(memoryview(content))
 
 
 async def _pieces(content: Sequence[bytes]) -> AsyncIterator[bytes]:
     """The pieces one by one: joining them costs several times what sending them does."""
     for piece in content:
         yield piece
+
+
+async def _slices(content: memoryview) -> AsyncIterator[memoryview]:
+    """Slices that the loop can turn to others between."""
+    for begin in range(0, len(content), _PIECE_BYTES):
+        yield content[begin : begin + _PIECE_BYTES]
 
 
 def _in_words(exc: BaseException) -> str:

@@ -7,9 +7,8 @@ from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from moorage.config import S3Section
-from moorage.errors import StorageUnavailable
 from moorage.storage.base import ObjectContent
-from moorage.storage.remote.exchange import IDLE_S, SMALL_S, Answer, Call, Exchange, Stream
+from moorage.storage.remote.exchange import IDLE_S, SMALL_S, Answer, AnswerTooLarge, Call, Exchange, Stream
 from moorage.storage.s3.answers import failure_of, is_passing
 from moorage.storage.s3.credentials import CredentialSource
 from moorage.storage.s3.places import BucketPlace
@@ -170,7 +169,7 @@ class BucketLine:
         answer = await self.exchange.send(call)
         if len(answer.body) > limit_bytes and failure_of(call, answer) is None:
             msg = f"{key}: more than {limit_bytes} bytes"
-            raise StorageUnavailable(msg)
+            raise AnswerTooLarge(msg)
         return call, answer
 
     async def open(self, key: str, headers: Mapping[str, str] = _NONE) -> tuple[Call, Stream | Answer]:

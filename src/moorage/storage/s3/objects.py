@@ -143,9 +143,11 @@ class BucketObjects:
         query |= {"delimiter": "/"} if is_folded else {}
         query |= {"continuation-token": token} if token else {"start-after": after} if after else {}
         root = await self._list(query)
-        keys = [*texts_of(root, "Contents", "Key"), *texts_of(root, "CommonPrefixes", "Prefix")]
-        is_truncated = text_of(root, "IsTruncated") == "true"
-        return KeyPage(sorted(map(key_in, keys)), text_of(root, "NextContinuationToken") if is_truncated else "")
+        objects = [key_in(key) for key in texts_of(root, "Contents", "Key")]
+        sizes = map(int, texts_of(root, "Contents", "Size"))
+        folders = [key_in(key) for key in texts_of(root, "CommonPrefixes", "Prefix")]
+        token = text_of(root, "NextContinuationToken") if text_of(root, "IsTruncated") == "true" else ""
+        return KeyPage(sorted([*objects, *folders]), token, dict(zip(objects, sizes, strict=False)))
 
     async def first_below(self, prefix: str) -> datetime | None:
         """Return when the first object below *prefix* changed; None if there is none."""

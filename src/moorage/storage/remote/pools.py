@@ -100,7 +100,7 @@ class Pools:
             ttl_dns_cache=_DNS_S,
             ssl=self._context if self._context is not None else True,
         )
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -109,6 +109,9 @@ class Pools:
             read_bufsize=_BUFFER_BYTES,
             proxy=self._proxy,
         )
+        # A request whose answer was lost is sent again here, where it is known that it was sent before, and not there.
+        session._retry_connection = False  # noqa: SLF001 - there is no other way to switch it off
+        return session
 
 
 def _proxy_for(url: str) -> URL | None:

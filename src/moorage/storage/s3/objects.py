@@ -110,10 +110,10 @@ class BucketObjects:
     async def delete(self, key: str, *, etag: str = "") -> bool:
         """Remove an object; with *etag* only that version. Return False if it is another."""
         call, answer = await self._line.ask("DeleteObject", "DELETE", key, headers={"If-Match": etag} if etag else {})
-        if etag and answer.status in (_FAILED_CONDITION, _CONFLICT):
-            return False
-        if answer.status == _NOT_FOUND and not self._is_bucket_away(call, answer):
-            return not etag
+        is_other = etag and answer.status in (_FAILED_CONDITION, _CONFLICT)
+        if is_other or (answer.status == _NOT_FOUND and not self._is_bucket_away(call, answer)):
+            # Where an earlier attempt had no answer, it may be the one that removed it.
+            return not etag or (answer.attempt > 1 and await self.head(key) is None)
         self._check(call, answer)
         return True
 

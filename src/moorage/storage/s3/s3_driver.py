@@ -224,7 +224,7 @@ class S3Driver(RemoteDriver):
         return facts is not None and facts.etag == etag and await self._objects.delete(key)
 
     async def _delete_below(self, prefix: str, found: Mapping[str, str], *, gone: str) -> None:
-        """Remove what was *found*, and what else begins with *prefix*, until there is nothing; *gone*: what has gone."""
+        """Remove what was *found* (but what has *gone*) and what else begins with *prefix*, until there is nothing."""
         while found:
             first = [key for key in found if key.endswith(_FIRST) and key != gone]
             rest = [key for key in found if not key.endswith(_FIRST) and key != gone]

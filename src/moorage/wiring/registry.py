@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import re2
 
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
@@ -15,6 +16,7 @@ from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.gc.online.review_loop import ReviewObserver
+from moorage.health.watch import HealthWatch
 from moorage.http.app import App, ApplicationRules
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
@@ -35,6 +37,7 @@ from moorage.web.bodies import Bodies
 from moorage.wiring import apis
 from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
+from moorage.wiring.health import health_watch
 from moorage.wiring.metadata import Metadata, open_metadata
 from moorage.wiring.purging import purging
 from moorage.wiring.storage import room_for, storage_driver
@@ -50,6 +53,7 @@ class Registry:
     metadata: Metadata
     room: Room
     damaged: DamagedBlobs
+    health: HealthWatch
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Chores that one process of a node does for as long as it lives."""
 
@@ -69,12 +73,14 @@ async def build(
     share: float = 1.0,
     observer: ReviewObserver | None = None,
     on_damage: Callable[[], None] | None = None,
+    changes: SharedChanges | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
     *share*: see :func:`~moorage.wiring.storage.storage_driver`.
 
     *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
+    *changes*: shared by all workers, see ``cache/known_links.py``.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
@@ -83,10 +89,17 @@ async def build(
     """
     storage = storage_driver(config, share=share)
     _watch(store, storage)
-    metadata = await open_metadata(config, store, storage)
+    metadata = await open_metadata(config, store, storage, changes)
     room = room_for(config, store)
     url_expires_s = _url_expires_s(config, storage)
-    blobs = Blobs(storage, metadata.links, url_expires_s=url_expires_s, room=room, on_damage=on_damage)
+    blobs = Blobs(
+        storage,
+        metadata.links,
+        known=metadata.known_blobs,
+        url_expires_s=url_expires_s,
+        room=room,
+        on_damage=on_damage,
+    )
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
     key = config.http.secret.encode() or secret
     limits = SessionLimits(storage, key, limit=config.http.limits.uploadsessions)
@@ -110,8 +123,10 @@ async def build(
             catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,
         ),
     )
+    health = health_watch(config, storage, database)
     app = App(
         [v2, *others],
+        out_of_service=health.failing,
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=ApplicationRules(
@@ -124,7 +139,7 @@ async def build(
     collecting = () if database is None else agents(config, database, storage, observer)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     chores = (*metadata.chores, *collecting, *purged)
-    return Registry(app, storage, uploads, metadata, room=room, damaged=blobs.damaged, chores=chores)
+    return Registry(app, storage, uploads, metadata, room=room, damaged=blobs.damaged, health=health, chores=chores)
 
 
 def _watch(store: Store, storage: StorageDriver) -> None:

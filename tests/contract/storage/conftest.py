@@ -15,6 +15,7 @@ from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from support.bucket import Bucket
+from support.s3_stores import new_driver, seaweed, versitygw
 
 ROOM_BYTES = 200_000
 """How much fits into one object of a ``cramped`` driver, and as little more as makes no difference."""
@@ -24,6 +25,10 @@ FILES: dict[str, Callable[[Path], FileStorage]] = {
     "inmemory": lambda _: MemoryDriver(),
 }
 MAKERS: dict[str, Callable[[Path], StorageDriver]] = {**FILES, "bucket": lambda _: Bucket()}
+MAKERS |= {
+    "s3-seaweed": lambda _: new_driver(seaweed()),
+    "s3-versitygw": lambda _: new_driver(versitygw()),
+}
 
 
 @pytest.fixture(params=MAKERS)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moorage.config import Config, FilesystemSection, InmemoryDriver
+from moorage.config import Config, FilesystemSection, GCSSection, InmemoryDriver
 from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import lacks, need_of
@@ -10,6 +10,7 @@ from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES, Room
 from moorage.storage import memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.filesystem import filesystem_driver as filesystem
+from moorage.wiring import remote_storage
 
 
 def storage_driver(config: Config) -> StorageDriver:
@@ -23,6 +24,8 @@ def storage_driver(config: Config) -> StorageDriver:
         root = Path(driver.rootdirectory)
         check_rights(root)
         return filesystem.FilesystemDriver(root)
+    if isinstance(driver, GCSSection):
+        return remote_storage.gcs(driver)
     _driver_class(config)
     return memory.MemoryDriver()
 
@@ -33,6 +36,8 @@ def capabilities_of(config: Config) -> frozenset[Capability]:
     Raises:
         ConfigurationError: this version does not have that driver.
     """
+    if isinstance(config.storage.driver, GCSSection):
+        return remote_storage.CAPABILITIES
     return _driver_class(config).capabilities
 
 

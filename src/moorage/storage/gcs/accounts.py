@@ -114,6 +114,11 @@ class Account:
         return isinstance(self._credentials, service_account.Credentials)
 
     @property
+    def is_nobody(self) -> bool:
+        """Whether requests carry no token, and nothing can be signed."""
+        return self._credentials is None
+
+    @property
     def email(self) -> str:
         """The name of the service account; empty if it is none, or not known before the first token."""
         found = getattr(self._credentials, "service_account_email", None)
@@ -140,6 +145,20 @@ class Account:
         if self._credentials is not None and f"Bearer {self._credentials.token}" == refused:
             await asyncio.shield(self._renewed())
 
+    async def signing_email(self) -> str:
+        """Return the name that signatures are in; a machine's account is asked for it.
+
+        Raises:
+            SigningDenied: it is no service account.
+            StorageUnavailable: Google gave no token.
+        """
+        if not self.email:
+            await self.authorization()
+        if not self.email:
+            msg = "the credentials are no service account's, so they cannot sign"
+            raise SigningDenied(msg)
+        return self.email
+
     async def sign(self, text: bytes) -> bytes:
         """Sign with RSA and SHA-256, by the account's key or by asking IAM.
 
@@ -148,7 +167,7 @@ class Account:
             StorageUnavailable: IAM did not answer.
         """
         if isinstance(self._credentials, service_account.Credentials):
-            signature: bytes = self._credentials.sign_bytes(text)  # type: ignore[no-untyped-call]
+            signature: bytes = self._credentials.sign_bytes(text)
             return signature
         header = await self.authorization()
         return await self._in_thread(lambda: self._signed_elsewhere(text, header))
@@ -166,7 +185,7 @@ class Account:
 
     def _renew(self) -> None:
         assert self._credentials is not None  # noqa: S101 - who has none never asks
-        self._credentials.refresh(_request)
+        self._credentials.refresh(_request)  # type: ignore[no-untyped-call]
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         try:

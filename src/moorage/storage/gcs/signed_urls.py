@@ -95,4 +95,3 @@ class URLSigner:
         now = datetime.fromtimestamp(self._now(), UTC)
         unsigned = unsigned_url(resource, email=email, expires_s=expires_s, now=now)
         return unsigned.signed(await self._sign(unsigned.text))
-

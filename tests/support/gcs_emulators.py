@@ -3,15 +3,22 @@
 Their buckets are in memory. What they lack was tried out (November 2026): see :class:`Emulator`.
 """
 
+import atexit
 import contextlib
+import functools
 import json
+import secrets
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from moorage.config import GCSSection
+from moorage.storage.gcs.gcs_driver import GCSDriver
+from moorage.storage.gcs.opening import open_bucket
 from support.clients import Background
 from support.components import need
 from support.daemon import free_port
@@ -34,6 +41,26 @@ class Emulator:
     has_signatures: bool
     """It looks at the signatures of URLs."""
     fake: GCSFake | None = None
+
+
+@functools.cache
+def running(name: str) -> Emulator:
+    """Start a service, or give the one that runs; it ends with this process."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    if name == "strict":
+        return stack.enter_context(strict())
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moorage-gcs-")))
+    makers = {"fake-gcs-server": fake_gcs_server, "gcp-storage-emulator": gcp_storage_emulator}
+    return stack.enter_context(makers[name](folder))
+
+
+def new_bucket(name: str) -> GCSDriver:
+    """Make a bucket with nothing in it at the service *name*, and a driver of it."""
+    emulator = running(name)
+    bucket = f"bucket-{secrets.token_hex(8)}"
+    emulator.make_bucket(bucket)
+    return open_bucket(GCSSection(bucket=bucket), endpoint=emulator.url)
 
 
 @contextlib.contextmanager

@@ -157,16 +157,25 @@ class GCSFake:
         if "upload_id" in query:
             return self._resume(request, bucket)
         self._need("storage.objects.create")
+        if query["uploadType"] == "multipart":
+            return self._multipart(request, bucket)
         name = query.get("name") or str(request.json()["name"])
         if name in bucket.objects:
             self._need("storage.objects.delete")
         if query["uploadType"] == "resumable":
             token = bucket.begin(name, request.headers.get("X-Upload-Content-Type", ""), query)
             return web.Response(headers={"Location": f"{self.url}{request.target}&upload_id={token}"})
-        if query["uploadType"] != "media":
-            raise Refusal(400, "invalid", "This fake knows media and resumable uploads")
         bucket.check(name, query)
         made = bucket.store(name, request.body, request.headers.get("Content-Type", ""))
+        return web.json_response(made.resource(bucket.name))
+
+    def _multipart(self, request: "_Request", bucket: GCSBucket) -> web.Response:
+        boundary = request.headers["Content-Type"].partition("boundary=")[2].strip('"').encode()
+        _, about, media, _ = (b"\r\n" + request.body).split(b"\r\n--" + boundary)
+        said = json.loads(about.partition(b"\r\n\r\n")[2])
+        bucket.check(said["name"], request.query)
+        made = bucket.store(said["name"], media.partition(b"\r\n\r\n")[2], said["contentType"])
+        made.metadata = said.get("metadata", {})
         return web.json_response(made.resource(bucket.name))
 
     def _resume(self, request: "_Request", bucket: GCSBucket) -> web.Response:

@@ -15,6 +15,7 @@ from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from support.bucket import Bucket
+from support.gcs_emulators import new_bucket
 
 ROOM_BYTES = 200_000
 """How much fits into one object of a ``cramped`` driver, and as little more as makes no difference."""
@@ -24,6 +25,11 @@ FILES: dict[str, Callable[[Path], FileStorage]] = {
     "inmemory": lambda _: MemoryDriver(),
 }
 MAKERS: dict[str, Callable[[Path], StorageDriver]] = {**FILES, "bucket": lambda _: Bucket()}
+MAKERS |= {
+    "gcs-strict": lambda _: new_bucket("strict"),
+    "gcs-fake-gcs-server": lambda _: new_bucket("fake-gcs-server"),
+    "gcs-gcp-storage-emulator": lambda _: new_bucket("gcp-storage-emulator"),
+}
 
 
 @pytest.fixture(params=MAKERS)

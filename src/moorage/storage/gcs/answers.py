@@ -6,7 +6,7 @@ from typing import Any
 
 from moorage.errors import StorageUnavailable
 from moorage.storage.remote.attempts import PASSING_STATUSES
-from moorage.storage.remote.exchange import Answer
+from moorage.storage.remote.exchange import Answer, Call
 
 ROLE = "roles/storage.objectUser"
 """Has every right that the driver needs, on the objects of a bucket."""
@@ -25,11 +25,12 @@ class AccessDenied(StorageUnavailable):
     """The account lacks a right, or is none."""
 
 
-def is_busy(answer: Answer) -> bool:
+def is_busy(call: Call, answer: Answer) -> bool:
     """Return whether the same request may do better a little later."""
+    del call
     if answer.status in PASSING_STATUSES:
         return True
-    return answer.status == HTTPStatus.FORBIDDEN and any(reason in answer.body for reason in _BUSY_REASONS)
+    return answer.status == HTTPStatus.FORBIDDEN and _is_too_much(answer)
 
 
 def is_missing(answer: Answer, bucket: str) -> bool:
@@ -61,7 +62,7 @@ def unexpected(answer: Answer, kind: str, key: str) -> StorageUnavailable:
     said = _said(answer)
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return AccessDenied(f"{kind}: Google does not take the token of the account: {said}")
-    if answer.status == HTTPStatus.FORBIDDEN and not is_busy(answer):
+    if answer.status == HTTPStatus.FORBIDDEN and not _is_too_much(answer):
         return AccessDenied(f"{kind} of {key}: {said}; grant the account {ROLE} on the bucket")
     return StorageUnavailable(f"{kind} of {key}: status {answer.status}: {said}")
 
@@ -81,6 +82,10 @@ def json_of(answer: Answer, kind: str, key: str, *statuses: int) -> dict[str, An
         msg = f"{kind} of {key}: the service answered what is no JSON object"
         raise StorageUnavailable(msg)
     return found
+
+
+def _is_too_much(answer: Answer) -> bool:
+    return any(reason in answer.body for reason in _BUSY_REASONS)
 
 
 def _said(answer: Answer) -> str:

@@ -3,10 +3,9 @@
 Source: "Batch requests" of the Cloud Storage documentation.
 """
 
-import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote
@@ -14,10 +13,11 @@ from urllib.parse import quote
 from moorage.errors import BackendError
 from moorage.storage.gcs.json_api import BucketCalls, ObjectFacts
 from moorage.storage.remote.exchange import Answer, Call
+from moorage.storage.remote.remote_driver import each
 from moorage.telemetry import get_log
 
 BATCH = 100
-AT_ONCE = 32
+_AT_ONCE = 32
 _LINK = "/current/link"
 _NUMBER = re.compile(rb"(?i)^content-id:\s*<response-(\d+)>", re.MULTILINE)
 _STATUS = re.compile(rb"^HTTP/1\.[01] (\d{3})", re.MULTILINE)
@@ -29,27 +29,10 @@ _OUTCOMES: dict[int, bool] = {
 }
 
 _T = TypeVar("_T")
-_R = TypeVar("_R")
 _log = get_log("storage")
 
 Outcome = bool | BackendError
 """Whether there was something to remove, or why it could not be removed."""
-
-
-async def each(items: Iterable[_T], work: Callable[[_T], Awaitable[_R]]) -> Sequence[_R]:
-    """Return what *work* makes of each item, some at a time, in their order; the first error ends it."""
-    turns = asyncio.Semaphore(AT_ONCE)
-
-    async def one(item: _T) -> _R:
-        async with turns:
-            return await work(item)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(item)) for item in items]
-    except BaseExceptionGroup as exc:
-        raise exc.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 class Deletions:
@@ -112,7 +95,8 @@ class Deletions:
         return [
             outcome
             for _, outcome in sorted(
-                [*found.items(), *zip(missing, await each(missing, one), strict=True)], key=lambda pair: pair[0]
+                [*found.items(), *zip(missing, await each(missing, one, at_once=_AT_ONCE), strict=True)],
+                key=lambda pair: pair[0],
             )
         ]
 

@@ -6,8 +6,7 @@ place of the upload and of their own content type, is passed over: it is not the
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown, StorageUnavailable
@@ -18,21 +17,21 @@ from moorage.storage.base import (
     PartsWriter,
     Reader,
     Stat,
-    StorageDriver,
     clock,
     too_late,
 )
 from moorage.storage.gcs.accounts import KEY, Account, SigningDenied
 from moorage.storage.gcs.answers import ROLE, AccessDenied, BucketMissing
-from moorage.storage.gcs.batches import AT_ONCE, BATCH, Deletions, count_of, each, pages_below
+from moorage.storage.gcs.batches import BATCH, Deletions, count_of, pages_below
 from moorage.storage.gcs.json_api import COMPOSED_AT_MOST, SESSION_TYPE, BucketCalls
 from moorage.storage.gcs.resumable import ResumableParts, cancel
 from moorage.storage.gcs.signed_urls import LONGEST_ELSEWHERE_S, LONGEST_S, URLSigner
 from moorage.storage.remote.bodies import BodyReader
 from moorage.storage.remote.exchange import Stream
-from moorage.storage.remote.keys import KeySpace, is_marker
+from moorage.storage.remote.keys import KeySpace, is_marker, is_never_a_folder
 from moorage.storage.remote.paging import KeyPage, names_in
 from moorage.storage.remote.pools import Pools
+from moorage.storage.remote.remote_driver import RemoteDriver, each
 from moorage.telemetry import get_log
 
 _RIGHTS = {
@@ -44,13 +43,14 @@ _RIGHTS = {
 _READING = ("storage.objects.get", "storage.objects.list")
 _UNSIGNED_S = 600.0
 """Seconds until an account that may not sign is asked again whether it may."""
-_PROBE_BYTES = 64
 
-_T = TypeVar("_T")
+_KEY_BYTES = 1024
+_RESERVED = ".well-known/acme-challenge/"
+
 _log = get_log("storage")
 
 
-class GCSDriver(StorageDriver):
+class GCSDriver(RemoteDriver):
     """A bucket.
 
     Args:
@@ -62,7 +62,6 @@ class GCSDriver(StorageDriver):
     """
 
     name = "gcs"
-    capabilities = frozenset({Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.PARTS, Capability.SIGNED_URLS})
 
     def __init__(
         self,
@@ -84,13 +83,8 @@ class GCSDriver(StorageDriver):
         if account.is_nobody:
             self.capabilities = self.capabilities - {Capability.SIGNED_URLS}
 
-    async def begin(self, *, writes: bool) -> None:
-        """Find out whether the bucket can be used, before anybody relies on it.
-
-        Raises:
-            ConfigurationError: it is not there, or a right is missing; what to grant.
-            StorageUnavailable: Google did not answer.
-        """
+    async def examine(self, *, can_write: bool = True) -> None:
+        """See the interface."""
         try:
             found = await self._calls.permissions(list(_RIGHTS))
             if found is None:  # An emulator, or a service that hides rights: at least the bucket must be there.
@@ -101,7 +95,7 @@ class GCSDriver(StorageDriver):
             raise ConfigurationError([Mistake(f"{KEY}.bucket", message)]) from exc
         except AccessDenied as exc:
             raise ConfigurationError([Mistake(KEY, str(exc))]) from exc
-        needed = _RIGHTS if writes else _READING
+        needed = _RIGHTS if can_write else _READING
         missing = [right for right in needed if right not in found]
         if missing:
             who = self._account.email or "the account"
@@ -113,17 +107,19 @@ class GCSDriver(StorageDriver):
 
     async def stat(self, path: str) -> Stat:
         """See the interface."""
-        facts = await self._calls.facts(self._keys.key(path))
+        facts = await self._calls.facts(self._key(path))
         if facts is not None and not facts.is_session:
             return Stat(facts.size_bytes, facts.modified_at)
-        page = await self._calls.page(self._keys.prefix(path), limit=1)
+        if is_never_a_folder(path):
+            raise PathUnknown(path)
+        page = await self._calls.page(f"{self._key(path)}/", limit=1)
         if not page.objects:
             raise PathUnknown(path)
         return Stat(0, page.objects[0].modified_at, is_folder=True)
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         """See the interface."""
-        found = await self._calls.content(self._keys.key(path), limit_bytes=limit_bytes)
+        found = await self._calls.content(self._key(path), limit_bytes=limit_bytes)
         if found is None:
             raise PathUnknown(path)
         if len(found[0]) > limit_bytes:
@@ -134,15 +130,15 @@ class GCSDriver(StorageDriver):
     async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         """See the interface. What is acknowledged is durable."""
         del durable
-        await self._calls.put(self._keys.key(path), content)
+        await self._calls.put(self._new_key(path), content)
 
     async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         """See the interface."""
-        return await self._calls.put_if_absent(self._keys.key(path), content)
+        return await self._calls.put_if_absent(self._new_key(path), content)
 
     async def open(self, path: str) -> Reader:
         """See the interface."""
-        key = self._keys.key(path)
+        key = self._key(path)
         first = await self._calls.stream(key)
         if first is None:
             raise PathUnknown(path)
@@ -164,22 +160,22 @@ class GCSDriver(StorageDriver):
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         """See the interface."""
         try:
-            return await names_in(self._folded, self._keys.prefix(path), after=after, limit=limit)
+            return await names_in(self._folded, f"{self._key(path)}/", after=after, limit=limit)
         except PathUnknown:
             raise PathUnknown(path) from None
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         """See the interface. Of a folder, the links that say what a tag is go first."""
         del durable
-        if await self._calls.delete(self._keys.key(path)):
+        if await self._calls.delete(self._key(path)):
             return
-        if not await self._deletions.below(self._keys.prefix(path)):
+        if not await self._deletions.below(f"{self._key(path)}/"):
             raise PathUnknown(path)
 
     async def copy(self, sources: Sequence[str], target: str) -> None:
         """See the interface. More than 32 are joined in a tree, with what is between beside the first of them."""
-        key = self._keys.key(target)
-        names = [self._keys.key(source) for source in sources]
+        key = self._new_key(target)
+        names = [self._key(source) for source in sources]
         if len(names) == 1:
             if not await self._calls.rewrite(names[0], key):
                 raise PathUnknown(sources[0])
@@ -197,23 +193,12 @@ class GCSDriver(StorageDriver):
                 groups = [names[at : at + COMPOSED_AT_MOST] for at in range(0, len(names), COMPOSED_AT_MOST)]
                 made = [f"{folder}/joined-{secrets.token_hex(8)}" for _ in groups]
                 between += made
-                await each(zip(groups, made, strict=True), lambda pair: self._calls.compose(*pair))
+                await each(list(zip(groups, made, strict=True)), lambda pair: self._calls.compose(*pair))
                 names = made
             await self._calls.compose(names, target)
         finally:
             if between:
                 await self._deletions.each(between)
-
-    async def probe(self) -> None:
-        """See the interface."""
-        path, content = f"/moorage-probe-{secrets.token_hex(8)}", secrets.token_bytes(_PROBE_BYTES)
-        await self.put(path, content)
-        try:
-            if await self.get(path) != content:
-                msg = "a small object was written, and came back as another"
-                raise StorageUnavailable(msg)
-        finally:
-            await self.delete(path)
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """See the interface."""
@@ -224,46 +209,18 @@ class GCSDriver(StorageDriver):
             if clock() >= until:
                 failures |= {path: too_late(path) for path in paths[at:]}
                 break
-            outcomes = await self._deletions.each([self._keys.key(path) for path in some])
+            outcomes = await self._deletions.each([self._key(path) for path in some])
             failures |= {path: why for path, why in zip(some, outcomes, strict=True) if isinstance(why, BackendError)}
         return failures
 
-    async def get_each(
-        self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20
-    ) -> Sequence[_T | None]:
-        """See the interface. Some are read at once, and used in their order."""
-
-        async def content(path: str) -> bytes | None:
-            try:
-                return await self.get(path, limit_bytes=limit_bytes)
-            except PathUnknown:
-                return None
-
-        found: list[_T | None] = []
-        for at in range(0, len(paths), AT_ONCE):
-            contents = await each(paths[at : at + AT_ONCE], content)
-            found += [None if one is None else use(at + number, one) for number, one in enumerate(contents)]
-        return found
-
-    async def stat_each(self, paths: Sequence[str]) -> Sequence[Stat | None]:
-        """See the interface."""
-
-        async def state(path: str) -> Stat | None:
-            try:
-                return await self.stat(path)
-            except PathUnknown:
-                return None
-
-        return await each(paths, state)
-
     async def delete_each(self, paths: Sequence[str]) -> int:
         """See the interface."""
-        return count_of(await self._deletions.each([self._keys.key(path) for path in paths]))
+        return count_of(await self._deletions.each([self._key(path) for path in paths]))
 
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """See the interface. What was written after we looked is of another generation, and stays."""
-        key = self._keys.key(where)
-        pages = [page async for page in pages_below(self._calls, self._keys.prefix(path))]
+        key = self._key(where)
+        pages = [page async for page in pages_below(self._calls, f"{self._key(path)}/")]
         there = [facts for page in pages for facts in page if facts.key != key]
         found = await self._calls.content(key, limit_bytes=4 << 20)
         if found is None or found[0] != content:
@@ -275,18 +232,18 @@ class GCSDriver(StorageDriver):
 
     async def begin_parts(self, path: str) -> PartsWriter:
         """See the interface."""
-        key = self._keys.key(path)
+        key = self._new_key(path)
         return ResumableParts(self._calls, key, await self._calls.begin_session(key))
 
     async def abort_parts(self, path: str, note: str) -> None:
         """See the interface."""
-        await cancel(self._calls, self._keys.key(path), note)
+        await cancel(self._calls, self._key(path), note)
 
     async def url_for(self, path: str, *, expires_s: int) -> str | None:
         """See the interface. None, too, while the account may not sign; that is logged."""
         if Capability.SIGNED_URLS not in self.capabilities or time.monotonic() < self._unsigned_until:
             return None
-        resource = f"{self._calls.endpoint}/{self._calls.bucket}/{quote(self._keys.key(path), safe='/~')}"
+        resource = f"{self._calls.endpoint}/{self._calls.bucket}/{quote(self._key(path), safe='/~')}"
         try:
             email = await self._account.signing_email()
             return await self._signer.url_for(resource, email=email, expires_s=expires_s)
@@ -300,7 +257,29 @@ class GCSDriver(StorageDriver):
         await self._account.close()
         await self._pools.close()
 
+    def _key(self, path: str) -> str:
+        key = self._keys.key(path)
+        if not _can_be(key):
+            raise PathUnknown(path)
+        return key
+
+    def _new_key(self, path: str) -> str:
+        key = self._keys.key(path)
+        if not _can_be(key):
+            msg = f"{path!r}: no object of a bucket can have this name"
+            raise StorageUnavailable(msg)
+        return key
+
     async def _folded(self, prefix: str, *, after: str = "", token: str = "", limit: int = 1000) -> KeyPage:
         page = await self._calls.page(prefix, start=after, folded=True, token=token, limit=min(limit, 1000))
         keys = [facts.key for facts in page.objects if not facts.is_session and not is_marker(facts.key)]
         return KeyPage(sorted([*keys, *page.prefixes]), page.token)
+
+
+def _can_be(key: str) -> bool:
+    """Whether Google takes it as a name. Source: "Object name requirements"."""
+    try:
+        size_bytes = len(key.encode())
+    except UnicodeEncodeError:
+        return False
+    return size_bytes <= _KEY_BYTES and "\n" not in key and "\r" not in key and not key.startswith(_RESERVED)

@@ -25,6 +25,7 @@ SESSION_TYPE = "application/x-docker-upload-session"
 OCTETS = "application/octet-stream"
 COMPOSED_AT_MOST = 32
 OK = HTTPStatus.OK
+_SMALL_BYTES = 1 << 20
 _FIELDS = "name,size,updated,generation,contentType,md5Hash,metadata"
 _WRITER = "moorage-writer"
 
@@ -119,8 +120,8 @@ class BucketCalls:
             method="POST",
             url=url,
             headers={"Content-Type": OCTETS},
-            body=content,
-            is_bulk=size_of(content) > 1 << 20,
+            body=[content] if isinstance(content, bytes) else content,
+            is_bulk=size_of(content) > _SMALL_BYTES,
         )
         made = json_of(await self.send(call, key), "objects.insert", key, OK)
         if int(made.get("size", -1)) != size_of(content):
@@ -138,7 +139,7 @@ class BucketCalls:
             url=f"{self._uploads}?uploadType=multipart&ifGenerationMatch=0",
             headers={"Content-Type": content_type},
             body=body,
-            is_bulk=size_of(content) > 1 << 20,
+            is_bulk=size_of(content) > _SMALL_BYTES,
         )
         answer = await self.send(call, key)
         if answer.status == HTTPStatus.PRECONDITION_FAILED:

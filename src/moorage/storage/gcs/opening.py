@@ -18,13 +18,15 @@ EMULATOR = "STORAGE_EMULATOR_HOST"
 """Google's own variable for another service than theirs. Without a key in the configuration, nobody asks it."""
 
 
-def open_bucket(section: GCSSection) -> GCSDriver:
+def open_bucket(section: GCSSection, *, endpoint: str = "") -> GCSDriver:
     """Make the driver that the configuration asks for; nothing is asked of the bucket yet.
+
+    *endpoint*: of the service; empty: what the environment says, or Google's.
 
     Raises:
         ConfigurationError: the account cannot be used.
     """
-    endpoint = _endpoint()
+    endpoint = endpoint or _endpoint()
     account = _account(section, is_google=endpoint == ENDPOINT)
     pools = Pools(endpoint, user_agent=section.useragent or f"moorage/{__version__}")
     exchange = Exchange(pools, _as_it_is, ExchangeSettings(is_passing=is_busy))

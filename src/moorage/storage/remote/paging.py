@@ -58,7 +58,7 @@ async def names_in(keys_of: FoldedKeys, prefix: str, *, after: str, limit: int |
                 found[name] = found.get(name, False) or behind.endswith("/")
         if not token:
             break
-    if not is_there and not (after and await _is_there(keys_of, prefix)):
+    if not is_there and not ((after or limit == 0) and await _is_there(keys_of, prefix)):
         raise PathUnknown(prefix)
     if token:
         await _look_ahead(keys_of, prefix, found, _ahead(found, after=after, behind=behind))

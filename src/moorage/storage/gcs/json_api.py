@@ -114,17 +114,9 @@ class BucketCalls:
 
     async def put(self, key: str, content: ObjectContent) -> None:
         """Write an object whole, replacing."""
-        url = f"{self._uploads}?uploadType=media&name={quote(key, safe='')}"
-        call = Call(
-            kind="objects.insert",
-            method="POST",
-            url=url,
-            headers={"Content-Type": OCTETS},
-            body=[content] if isinstance(content, bytes) else content,
-            is_bulk=size_of(content) > _SMALL_BYTES,
-        )
-        made = json_of(await self.send(call, key), "objects.insert", key, OK)
-        if int(made.get("size", -1)) != size_of(content):
+        answer = await self._insert({"name": key, "contentType": OCTETS}, content)
+        made = json_of(answer, "objects.insert", key, OK)
+        if int(made.get("size") or 0) != size_of(content):
             msg = f"{key}: {made.get('size')} bytes were stored of {size_of(content)}"
             raise StorageUnavailable(msg)
 
@@ -132,22 +124,30 @@ class BucketCalls:
         """Write an object whole unless there is one; return whether it was written."""
         writer = secrets.token_hex(16)
         about = {"name": key, "contentType": OCTETS, "metadata": {_WRITER: writer}}
-        body, content_type = _multipart(about, content)
-        call = Call(
-            kind="objects.insert",
-            method="POST",
-            url=f"{self._uploads}?uploadType=multipart&ifGenerationMatch=0",
-            headers={"Content-Type": content_type},
-            body=body,
-            is_bulk=size_of(content) > _SMALL_BYTES,
-        )
-        answer = await self.send(call, key)
+        answer = await self._insert(about, content, "&ifGenerationMatch=0")
         if answer.status == HTTPStatus.PRECONDITION_FAILED:
             # Our first attempt may have made it, and its answer been lost.
             found = await self.facts(key) if answer.attempt > 1 else None
             return found is not None and found.writer == writer
         expect(answer, "objects.insert", key, OK)
         return True
+
+    async def _insert(self, about: Mapping[str, object], content: ObjectContent, query: str = "") -> Answer:
+        boundary = secrets.token_hex(16)
+        head = (
+            f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(about)}\r\n"
+            f"--{boundary}\r\nContent-Type: {OCTETS}\r\n\r\n"
+        )
+        pieces = [content] if isinstance(content, bytes) else content
+        call = Call(
+            kind="objects.insert",
+            method="POST",
+            url=f"{self._uploads}?uploadType=multipart{query}",
+            headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
+            body=[head.encode(), *pieces, f"\r\n--{boundary}--\r\n".encode()],
+            is_bulk=size_of(content) > _SMALL_BYTES,
+        )
+        return await self.send(call, str(about["name"]))
 
     async def delete(self, key: str, *, generation: str = "") -> bool:
         """Remove an object; return whether there was one (of that generation)."""
@@ -293,17 +293,6 @@ def _facts(item: Mapping[str, Any]) -> ObjectFacts:
 
 def _carrying(call: Call, header: str) -> Call:
     return replace(call, headers={**call.headers, "Authorization": header}) if header else call
-
-
-def _multipart(about: Mapping[str, object], content: ObjectContent) -> tuple[Sequence[bytes], str]:
-    boundary = secrets.token_hex(16)
-    head = (
-        f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(about)}\r\n"
-        f"--{boundary}\r\nContent-Type: {OCTETS}\r\n\r\n"
-    )
-    pieces = [content] if isinstance(content, bytes) else content
-    whole = [head.encode(), *pieces, f"\r\n--{boundary}--\r\n".encode()]
-    return whole, f'multipart/related; boundary="{boundary}"'
 
 
 def _is_google(url: str) -> bool:

@@ -17,7 +17,7 @@ from moorage.work.reports import WorkReports
 from support import images
 from support.bucket import Bucket
 from support.in_process import InProcess
-from support.registry_client import RegistryClient
+from support.registry_client import RegistryClient, path_of
 
 NAME = "group/app"
 
@@ -72,6 +72,56 @@ def test_a_chunk_at_an_offset_where_there_is_one_is_refused(client: RegistryClie
     assert client.patch_upload(location, b"first", start=0).status == 202
     assert client.patch_upload(location, b"other", start=0).status == 416
     assert client.upload_status(location).headers["Range"] == "0-4"
+
+
+def requests_of(bucket: Bucket) -> list[str]:
+    """What was asked since the last time, without what it was about."""
+    asked = [request.split()[0] for request in bucket.requests]
+    bucket.requests.clear()
+    return asked
+
+
+def test_a_small_blob_takes_few_requests_to_push(client: RegistryClient, bucket: Bucket) -> None:
+    images.push_blobs(client, NAME, [images.blob("before")])  # What is done once is done.
+    one, two, three = (images.blob(f"blob {number}", 2048) for number in range(3))
+    requests_of(bucket)
+    location = client.patch_upload(client.start_upload(NAME).location, one.body).location
+    assert client.close_upload(location, one.digest).status == 201
+    link = ["put"] if keys(bucket, "/_layers/") else []  # A database has it.
+    assert requests_of(bucket) == ["put", "list", "put_if_absent", "list", "copy", *link, "remove"]
+    assert client.close_upload(client.start_upload(NAME).location, two.digest, two.body).status == 201
+    assert requests_of(bucket) == ["put", "list", "put", *link, "remove"]
+    assert client.post_blob(NAME, three.digest, three.body).status == 201
+    assert requests_of(bucket) == ["put", *link]
+
+
+def test_an_upload_goes_on_at_any_node(bucket: Bucket) -> None:
+    content = images.blob("over two nodes", 30_000)
+    with (
+        InProcess(None, storage=bucket) as one,
+        RegistryClient(one.address) as first,
+        InProcess(None, storage=bucket) as two,
+        RegistryClient(two.address) as second,
+    ):
+        path = path_of(first.start_upload(NAME).location)
+        assert second.patch_upload(path, content.body[:10_000], start=0).status == 202
+        assert first.patch_upload(path, content.body[10_000:20_000], start=10_000).status == 202
+        assert second.upload_status(path).headers["Range"] == "0-19999"
+        assert second.close_upload(path, content.digest, content.body[20_000:]).status == 201
+        assert second.get_blob(NAME, content.digest).body == content.body
+    assert keys(bucket, "_uploads") == []
+
+
+def test_the_smallest_chunk_worth_a_request_is_said_and_smaller_ones_work(
+    client: RegistryClient, bucket: Bucket
+) -> None:
+    started = client.start_upload(NAME)
+    assert started.headers["OCI-Chunk-Min-Length"] == str(bucket.chunk_min_bytes)
+    content, location = images.blob("in small chunks", 100), started.location
+    for at in range(0, 100, 7):
+        location = client.patch_upload(location, content.body[at : at + 7], start=at).location
+    assert client.close_upload(location, content.digest).status == 201
+    assert client.get_blob(NAME, content.digest).body == content.body
 
 
 def test_garbage_is_collected_offline_and_the_repository_stays(bucket: Bucket) -> None:

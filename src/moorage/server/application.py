@@ -42,6 +42,8 @@ class Application:
     flushes: Sequence[Flush] = ()
     on_duty: OnDuty | None = None
     """Shows others that this process serves; None: nobody need know."""
+    on_drain: Callable[[], None] | None = None
+    """Told when no new connections are taken any more, while the debug address still answers."""
     close: Callable[[], Awaitable[None]]
     """Lets go of everything; called last, after the last flush."""
 

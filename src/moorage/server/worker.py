@@ -112,6 +112,8 @@ async def _serve(setup: WorkerSetup) -> None:
         gc.set_threshold(_GC_THRESHOLD)
         setup.announce()
         drains = await stop.wait()
+        if application.on_drain is not None:
+            application.on_drain()
         await _drain(server, connections, settings.drain_time if drains else timedelta(0))
     await _flush_once(application.flushes)
     await application.close()

@@ -9,11 +9,13 @@ from moorage.config import Config
 from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
 from moorage.core.damage import DamagedBlobs
-from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.manifest_rules import ManifestRules
+from moorage.core.manifests import Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.gc.online.review_loop import ReviewObserver
+from moorage.health.watch import HealthWatch
 from moorage.http.app import App, ApplicationRules
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
@@ -34,6 +36,7 @@ from moorage.web.bodies import Bodies
 from moorage.wiring import apis
 from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
+from moorage.wiring.health import health_watch
 from moorage.wiring.metadata import Metadata, open_metadata
 from moorage.wiring.purging import purging
 from moorage.wiring.storage import room_for, storage_driver
@@ -49,6 +52,7 @@ class Registry:
     metadata: Metadata
     room: Room
     damaged: DamagedBlobs
+    health: HealthWatch
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Chores that one process of a node does for as long as it lives."""
 
@@ -93,8 +97,8 @@ async def build(
     others = apis.without_database()
     if database is not None:
         collected = collection(config, database, storage, observer)
-        moorage = apis.moorage(database, collected, bodies, door, prefix=prefix)
-        others = (apis.gitlab(database, bodies, door), moorage)
+        moorage = apis.moorage(database, collected, bodies, prefix=prefix)
+        others = (apis.gitlab(database, bodies), moorage)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
@@ -106,8 +110,10 @@ async def build(
             catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,
         ),
     )
+    health = health_watch(config, storage, database)
     app = App(
         [v2, *others],
+        out_of_service=health.failing,
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=ApplicationRules(
@@ -120,7 +126,7 @@ async def build(
     collecting = () if database is None else agents(config, database, storage, observer)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     chores = (*metadata.chores, *collecting, *purged)
-    return Registry(app, storage, uploads, metadata, room=room, damaged=blobs.damaged, chores=chores)
+    return Registry(app, storage, uploads, metadata, room=room, damaged=blobs.damaged, health=health, chores=chores)
 
 
 def _watch(store: Store, storage: StorageDriver) -> None:

@@ -24,6 +24,9 @@ REQUIRED: dict[str, dict[str, str]] = {
     "http.tls": {"certificate": "/c.pem", "key": "/k.pem", "clientcas": "[/ca.pem]"},
     "http.tls.letsencrypt": {"cachefile": "/issued", "hosts": "[registry.example.com]"},
     "http.debug.tls": {"certificate": "/c.pem", "key": "/k.pem"},
+    "health.file[]": {"file": "/down"},
+    "health.http[]": {"uri": "http://up.example.com"},
+    "health.tcp[]": {"addr": "db:5432"},
     "database": {"host": "db", "dbname": "registry"},
 }
 """What the keys of a section need beside them."""

@@ -27,6 +27,8 @@ SAMPLES: dict[str, object] = {
     "http.tls.letsencrypt.directoryurl": "https://acme.example.com/directory",
     "http.headers": _HEADERS,
     "health.http[].headers": _HEADERS,
+    "health.http[].uri": "https://up.example.com/ping",
+    "health.tcp[].addr": "redis.example.com:6379",
     "notifications.endpoints[].headers": _HEADERS,
     "rate_limiter.limiters[].action.warn_threshold": 0.5,
     "storage.gcs.chunksize": 1 << 20,

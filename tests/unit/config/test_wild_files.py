@@ -23,12 +23,12 @@ LATER = "accepted, not implemented yet; use storage.filesystem"
 LOST = "not implemented yet, so that its events would be lost; set disabled: true, or take it out"
 
 GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "omnibus": ((), ("health",)),
+    "omnibus": ((), ()),
     "omnibus-database": ((), ()),
     "chart": (("http.tls.minimumTLS: unknown key, ignored; did you mean http.tls.minimumtls?",), ()),
     "chart-trace": ((), ()),
-    "distribution-example": ((PLAIN,), ("health",)),
-    "distribution-image": ((OPEN,), ("health",)),
+    "distribution-example": ((PLAIN,), ()),
+    "distribution-image": ((OPEN,), ()),
     "distribution-v2-loglevel": ((), ()),
     "distribution-logstash": ((), ()),
     "distribution-redis": ((), ("redis",)),

@@ -72,6 +72,11 @@ class GCSFake:
 
     def key(self) -> dict[str, str]:
         """Give the key file's content of a service account that may do what is not denied."""
+        return self.key_of(f"{self.url}/token")
+
+    @staticmethod
+    def key_of(token_uri: str) -> dict[str, str]:
+        """Give the same for an account that gets its tokens at another place."""
         private = _key().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -82,7 +87,7 @@ class GCSFake:
             "private_key": private.decode(),
             "client_email": EMAIL,
             "client_id": "1",
-            "token_uri": f"{self.url}/token",
+            "token_uri": token_uri,
         }
 
     async def _start(self) -> None:
@@ -94,12 +99,14 @@ class GCSFake:
         await site.start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, request: web.Request) -> web.StreamResponse:  # noqa: PLR0911 - one for each service
         body = await request.read()
         target = request.raw_path
         try:
             if request.path == "/token":
                 return web.json_response(self._token(body.decode()))
+            if target.startswith("/computeMetadata/") or target == "/":
+                return self._metadata(request)
             if "X-Goog-Signature=" in target:
                 self.requests.append(f"{request.method} {target}")
                 return self._signed(request)
@@ -258,9 +265,32 @@ class GCSFake:
         except InvalidSignature:
             raise Refusal(401, "invalid_grant", "Invalid JWT Signature.") from None
         assert json.loads(_decoded(claims))["iss"] == EMAIL
+        return self._new_token()
+
+    def _new_token(self) -> dict[str, object]:
         token = secrets.token_urlsafe()
         self.tokens.add(token)
         return {"access_token": token, "expires_in": 3599, "token_type": "Bearer"}
+
+    def _metadata(self, request: web.Request) -> web.Response:
+        """What a machine of Google's knows of itself. Source: "About VM metadata"."""
+        if request.headers.get("Metadata-Flavor") != "Google":
+            raise Refusal(403, "forbidden", "Missing Metadata-Flavor:Google header.")
+        headers = {"Metadata-Flavor": "Google"}
+        place = request.path.removeprefix("/computeMetadata/v1/")
+        if place.endswith("/token"):
+            return web.json_response(self._new_token(), headers=headers)
+        if place.startswith("instance/service-accounts/"):
+            about = {
+                "email": EMAIL,
+                "scopes": ["https://www.googleapis.com/auth/cloud-platform"],
+                "aliases": ["default"],
+            }
+            return web.json_response(about, headers=headers)
+        known = {"/": "", "project/project-id": "project", "universe/universe-domain": "googleapis.com"}
+        if place not in known:
+            raise Refusal(404, "notFound", place)
+        return web.Response(text=known[place], headers=headers)
 
     def _sign_blob(self, asked: dict[str, str]) -> dict[str, str]:
         self._need("iam.serviceAccounts.signBlob")

@@ -31,10 +31,23 @@ MAKERS |= {
     "gcs-gcp-storage-emulator": lambda _: new_bucket("gcp-storage-emulator"),
 }
 
+CANNOT = {
+    ("gcs-gcp-storage-emulator", "test_of_many_that_put_where_nothing_is_one_wins_whole"): "ignores preconditions",
+    (
+        "gcs-gcp-storage-emulator",
+        "test_what_is_there_is_not_replaced_by_what_is_put_if_absent",
+    ): "ignores preconditions",
+    ("gcs-fake-gcs-server", "test_a_copy_of_what_is_not_there_leaves_the_old_content"): "says 500 without a source",
+}
+"""Facts about a vendor that an emulator gets wrong, by the test that shows them."""
+
 
 @pytest.fixture(params=MAKERS)
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageDriver]:
     """A driver with nothing in it. It fails the test that leaves a temporary or an open file behind."""
+    reason = CANNOT.get((request.param, request.function.__name__))
+    if reason is not None:
+        pytest.skip(f"this emulator {reason}")
     made = MAKERS[request.param](tmp_path)
     yield made
     await made.close()

@@ -144,12 +144,13 @@ def outcomes_of(answer: Answer) -> dict[int, Outcome]:
     if answer.status != HTTPStatus.OK or not found:
         return {}
     outcomes: dict[int, Outcome] = {}
-    for part in answer.body.split(b"--" + boundary.strip('"').encode()):
+    parts = answer.body.split(b"--" + boundary.strip('"').encode())[1:]
+    for place, part in enumerate(parts):
         number, status = _NUMBER.search(part), _STATUS.search(part)
-        outcome = _OUTCOMES.get(int(status[1])) if number and status else None
-        if number is not None and outcome is not None:
+        outcome = _OUTCOMES.get(int(status[1])) if status else None
+        if outcome is not None:
             # What an earlier attempt has removed, whose answer was lost, is not there any more.
-            outcomes[int(number[1])] = outcome or answer.attempt > 1
+            outcomes[int(number[1]) if number else place] = outcome or answer.attempt > 1
     return outcomes
 
 

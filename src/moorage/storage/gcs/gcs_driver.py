@@ -13,9 +13,6 @@ from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknow
 from moorage.storage.base import (
     Capability,
     FolderEntry,
-    ObjectContent,
-    PartsWriter,
-    Reader,
     Stat,
     clock,
     too_late,
@@ -32,6 +29,7 @@ from moorage.storage.remote.keys import KeySpace, is_marker, is_never_a_folder
 from moorage.storage.remote.paging import KeyPage, names_in
 from moorage.storage.remote.pools import Pools
 from moorage.storage.remote.remote_driver import RemoteDriver, each
+from moorage.storage.streams import ObjectContent, PartsWriter, Reader
 from moorage.telemetry import get_log
 
 _RIGHTS = {
@@ -62,6 +60,8 @@ class GCSDriver(RemoteDriver):
     """
 
     name = "gcs"
+
+    chunk_min_bytes = 5 << 20
 
     def __init__(
         self,
@@ -105,12 +105,12 @@ class GCSDriver(RemoteDriver):
             )
             raise ConfigurationError([Mistake(f"{KEY}.bucket", message)])
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""
         facts = await self._calls.facts(self._key(path))
         if facts is not None and not facts.is_session:
             return Stat(facts.size_bytes, facts.modified_at)
-        if is_never_a_folder(path):
+        if not folder or is_never_a_folder(path):
             raise PathUnknown(path)
         page = await self._calls.page(f"{self._key(path)}/", limit=1)
         if not page.objects:

@@ -1,4 +1,4 @@
-"""Objects in parts by a resumable upload on their own place: the last part is held back until all of it is right.
+"""Objects in parts by a resumable upload on their own place: nobody sees them before the request that says their size.
 
 Source: "Resumable uploads" of the Cloud Storage documentation. Parts come one after another, each at the offset that
 the service has; what it has kept of one it says itself, and the rest is sent again.
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from moorage.errors import StorageUnavailable
-from moorage.storage.base import PartsWriter, size_of
 from moorage.storage.gcs.answers import expect
 from moorage.storage.gcs.json_api import BucketCalls
 from moorage.storage.remote.exchange import Answer, Call
+from moorage.storage.streams import PartsWriter, size_of
 
 STEP_BYTES = 256 << 10
 """Every part but the last has a multiple of it."""
@@ -21,10 +21,11 @@ _CANCELLED = 499
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, _CANCELLED)
 _KEPT = re.compile(r"bytes=0-(\d+)")
 _STANDSTILLS = 5
+_IDLE_S = 120.0
 
 
 class ResumableParts(PartsWriter):
-    """A resumable upload. One part is on its way and one is held back: the last says how long the object is.
+    """A resumable upload, with one part on its way.
 
     Args:
         calls: of the bucket.
@@ -37,32 +38,44 @@ class ResumableParts(PartsWriter):
         self._calls = calls
         self._key = key
         self._offset = 0
-        self._held: Sequence[bytes] | None = None
+        self._last: Sequence[bytes] = ()
         self._sending: asyncio.Task[None] | None = None
         self._is_over = False
         self._has_failed = False
 
     async def add(self, part: Sequence[bytes]) -> None:
-        """See the interface."""
+        """See the interface. One that the service takes as the last only waits for :meth:`complete`."""
         self._check()
-        await self._sent()
-        if self._held is not None:
-            self._sending = asyncio.create_task(self._send(self._held, is_last=False))
-        self._held = part
+        if self._last:
+            msg = f"{self._key}: a part behind the last one"
+            raise StorageUnavailable(msg)
+        await self.settle()
+        if size_of(part) % STEP_BYTES:
+            self._last = part
+        else:
+            self._sending = asyncio.create_task(self._send(part, is_last=False))
+
+    async def settle(self) -> None:
+        """See the interface."""
+        if self._sending is not None:
+            sending, self._sending = self._sending, None
+            self._has_failed = True  # Whatever came after a part that is not there would be in its place.
+            await sending
+            self._has_failed = False
 
     async def complete(self) -> None:
         """See the interface."""
         self._check()
-        await self._sent()
+        await self.settle()
         self._has_failed = True
-        await self._send(self._held or (), is_last=True)
-        self._is_over, self._held = True, None
+        await self._send(self._last, is_last=True)
+        self._is_over, self._last = True, ()
 
     async def abort(self) -> None:
         """See the interface."""
         if self._is_over:
             return
-        self._is_over, self._held = True, None
+        self._is_over, self._last = True, ()
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
@@ -73,19 +86,9 @@ class ResumableParts(PartsWriter):
             msg = f"{self._key}: its upload has {'ended' if self._is_over else 'failed'}"
             raise StorageUnavailable(msg)
 
-    async def _sent(self) -> None:
-        if self._sending is not None:
-            sending, self._sending = self._sending, None
-            self._has_failed = True  # Whatever comes after a part that is not there would be in its place.
-            await sending
-            self._has_failed = False
-
     async def _send(self, part: Sequence[bytes], *, is_last: bool) -> None:
         start, end = self._offset, self._offset + size_of(part)
         total = str(end) if is_last else "*"
-        if not is_last and (end - start) % STEP_BYTES:
-            msg = f"{self._key}: a part of {end - start} bytes, which is no multiple of {STEP_BYTES}"
-            raise StorageUnavailable(msg)
         standstills = 0
         while True:
             rest = tail_of(part, self._offset - start)
@@ -113,10 +116,11 @@ class ResumableParts(PartsWriter):
             method="PUT",
             url=self.note,
             headers={"Content-Range": said},
-            body=body,
+            body=body or b"",
             is_bulk=True,
             # The last one waits until the object is made.
             total_s=None,
+            idle_s=_IDLE_S,
         )
         return await self._calls.send(call, self._key)
 

@@ -69,10 +69,13 @@ async def build(
     store: Store,
     *,
     secret: bytes,
+    share: float = 1.0,
     observer: ReviewObserver | None = None,
     on_damage: Callable[[], None] | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
+
+    *share*: see :func:`~moorage.wiring.storage.storage_driver`.
 
     *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
 
@@ -81,7 +84,7 @@ async def build(
         StorageUnavailable: the storage cannot be used.
         DatabaseUnavailable: the database cannot be used.
     """
-    storage = storage_driver(config)
+    storage = storage_driver(config, share=share)
     _watch(store, storage)
     metadata = await open_metadata(config, store, storage)
     room = room_for(config, store)

@@ -16,6 +16,7 @@ from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from support.bucket import Bucket
 from support.gcs_emulators import new_bucket
+from support.s3_stores import new_driver, seaweed, versitygw
 
 ROOM_BYTES = 200_000
 """How much fits into one object of a ``cramped`` driver, and as little more as makes no difference."""
@@ -29,6 +30,8 @@ MAKERS |= {
     "gcs-strict": lambda _: new_bucket("strict"),
     "gcs-fake-gcs-server": lambda _: new_bucket("fake-gcs-server"),
     "gcs-gcp-storage-emulator": lambda _: new_bucket("gcp-storage-emulator"),
+    "s3-seaweed": lambda _: new_driver(seaweed()),
+    "s3-versitygw": lambda _: new_driver(versitygw()),
 }
 
 CANNOT = {

@@ -272,8 +272,10 @@ class GCSDriver(RemoteDriver):
 
     async def _folded(self, prefix: str, *, after: str = "", token: str = "", limit: int = 1000) -> KeyPage:
         page = await self._calls.page(prefix, start=after, folded=True, token=token, limit=min(limit, 1000))
-        keys = [facts.key for facts in page.objects if not facts.is_session and not is_marker(facts.key)]
-        return KeyPage(sorted([*keys, *page.prefixes]), page.token)
+        sizes = {
+            facts.key: facts.size_bytes for facts in page.objects if not facts.is_session and not is_marker(facts.key)
+        }
+        return KeyPage(sorted([*sizes, *page.prefixes]), page.token, sizes)
 
 
 def _can_be(key: str) -> bool:

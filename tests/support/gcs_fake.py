@@ -181,8 +181,8 @@ class GCSFake:
         _, about, media, _ = (b"\r\n" + request.body).split(b"\r\n--" + boundary)
         said = json.loads(about.partition(b"\r\n\r\n")[2])
         bucket.check(said["name"], request.query)
-        made = bucket.store(said["name"], media.partition(b"\r\n\r\n")[2], said["contentType"])
-        made.metadata = said.get("metadata", {})
+        content = media.partition(b"\r\n\r\n")[2]
+        made = bucket.store(said["name"], content, said["contentType"], metadata=said.get("metadata"))
         return web.json_response(made.resource(bucket.name))
 
     def _resume(self, request: "_Request", bucket: GCSBucket) -> web.Response:

@@ -112,11 +112,21 @@ class GCSBucket:
         if "ifMetagenerationMatch" in conditions and (found is None or conditions["ifMetagenerationMatch"] != "1"):
             _unmet("ifMetagenerationMatch")
 
-    def store(self, name: str, content: bytes, content_type: str, *, components: int = 0) -> GCSObject:
+    def store(
+        self,
+        name: str,
+        content: bytes,
+        content_type: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        components: int = 0,
+    ) -> GCSObject:
         """Make it the object."""
         if not 0 < len(name.encode()) <= 1024 or set("\r\n") & set(name) or name in {".", ".."}:
             raise Refusal(400, "invalid", f"Invalid object name: {name!r}")
-        made = GCSObject(name, content, content_type, next(self._generations), datetime.now(UTC), components=components)
+        made = GCSObject(
+            name, content, content_type, next(self._generations), datetime.now(UTC), metadata or {}, components
+        )
         self.objects[name] = made
         return made
 

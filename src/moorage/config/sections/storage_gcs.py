@@ -29,7 +29,7 @@ class GCSSection(Section):
     credentials: dict[str, object] = now({}, "The content of such a file, inline.", repr=False)
     rootdirectory: Text = now("", "Prefix of all objects.")
     chunksize: Annotated[DriverWhole, Field(ge=_STEP, le=2560 << 20, multiple_of=_STEP)] = now(
-        16 << 20, "Bytes of a part of a large upload, a multiple of 262144."
+        5242880, "Bytes of a part of a large upload, a multiple of 262144; more than 64 MiB counts as 64 MiB."
     )
     maxconcurrency: Annotated[DriverWhole, AfterValidator(_at_least_25)] = now(
         50, "Requests at once of a worker; less than 25 counts as 25."

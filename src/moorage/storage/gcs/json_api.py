@@ -171,6 +171,7 @@ class BucketCalls:
         asked |= {"pageToken": token} if token else {}
         url = f"{self._folder}/o?{urlencode(asked, quote_via=quote)}"
         answer = await self.send(Call(kind="objects.list", method="GET", url=url), prefix)
+        is_missing(answer, self.bucket)
         found = json_of(answer, "objects.list", prefix, OK)
         objects = [_facts(item) for item in found.get("items", [])]
         return ListedPage(objects, found.get("prefixes", []), found.get("nextPageToken", ""))

@@ -14,6 +14,8 @@ from moorage.storage.remote.exchange import Call, Exchange, ExchangeSettings
 from moorage.storage.remote.pools import Pools
 
 ENDPOINT = "https://storage.googleapis.com"
+_MOST_PART_BYTES = 64 << 20
+"""Two parts are in memory while a third is received, in each of many uploads."""
 EMULATOR = "STORAGE_EMULATOR_HOST"
 """Google's own variable for another service than theirs. Without a key in the configuration, nobody asks it."""
 
@@ -38,7 +40,9 @@ def open_bucket(section: GCSSection, *, endpoint: str = "") -> GCSDriver:
         at_once=section.maxconcurrency,
         logs=section.debug_log,
     )
-    return GCSDriver(calls, pools, account, root=section.rootdirectory, part_bytes=section.chunksize)
+    return GCSDriver(
+        calls, pools, account, root=section.rootdirectory, part_bytes=min(section.chunksize, _MOST_PART_BYTES)
+    )
 
 
 def _account(section: GCSSection, *, is_google: bool) -> Account:

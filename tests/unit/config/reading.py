@@ -8,7 +8,7 @@ import yaml
 from moorage.config import Loaded, load
 from moorage.errors import ConfigurationError
 
-_S3 = {"region": "eu-1", "bucket": "images"}
+_S3 = {"region": "eu-1", "bucket": "images", "accesskey": "me", "secretkey": "mine", "encrypt": "true"}
 _AZURE = {"accountname": "a", "container": "c"}
 REQUIRED: dict[str, dict[str, str]] = {
     "storage.s3": _S3,

@@ -38,6 +38,8 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "jwks": ((), ()),
     "harbor": (("redis.enableTLS: unknown key, ignored", PLAIN), ("redis", "compatibility")),
     "gitea": ((), ()),
+    "chart-s3": ((), ()),
+    "s3": ((), ()),
     "webhook-disabled": ((), ()),
     "behind-a-prefix": ((), ()),
     "host-without-scheme": (("http.host: it has no scheme and is not used",), ()),
@@ -51,10 +53,8 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 REFUSED = {
     "omnibus-geo-webhook": f"notifications.endpoints[0]: {LOST}",
-    "chart-s3": f"storage.s3_v2: {LATER}",
     "mirror": "proxy.remoteurl: there is no mirror yet, and without it everybody could push into its names; "
     "take proxy out",
-    "s3": f"storage.s3: {LATER}",
     "azure": f"storage.azure: {LATER}",
     "swift": "storage: StorageDriver not registered: swift; there are filesystem, inmemory, s3, s3aws, s3_v2, gcs, "
     "azure, azure_v2",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import re2
 
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
@@ -72,12 +73,14 @@ async def build(
     share: float = 1.0,
     observer: ReviewObserver | None = None,
     on_damage: Callable[[], None] | None = None,
+    changes: SharedChanges | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
     *share*: see :func:`~moorage.wiring.storage.storage_driver`.
 
     *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
+    *changes*: shared by all workers, see ``cache/known_links.py``.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
@@ -86,10 +89,17 @@ async def build(
     """
     storage = storage_driver(config, share=share)
     _watch(store, storage)
-    metadata = await open_metadata(config, store, storage)
+    metadata = await open_metadata(config, store, storage, changes)
     room = room_for(config, store)
     url_expires_s = _url_expires_s(config, storage)
-    blobs = Blobs(storage, metadata.links, url_expires_s=url_expires_s, room=room, on_damage=on_damage)
+    blobs = Blobs(
+        storage,
+        metadata.links,
+        known=metadata.known_blobs,
+        url_expires_s=url_expires_s,
+        room=room,
+        on_damage=on_damage,
+    )
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
     key = config.http.secret.encode() or secret
     limits = SessionLimits(storage, key, limit=config.http.limits.uploadsessions)

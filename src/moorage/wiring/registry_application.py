@@ -3,10 +3,11 @@
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.gc.online.review_loop import ReviewObserver
@@ -36,6 +37,8 @@ class RegistryApplication:
     """Signs the states of uploads; the same for all: :func:`upload_key`."""
     share: float = 1.0
     """The part of a limit of requests to storage that each process may use."""
+    changes: SharedChanges = field(default_factory=SharedChanges)
+    """Shared by all, as it is made before they are forked."""
     tokens: Neighbour | None = None
     """The token server; None: the registry is none."""
 
@@ -47,7 +50,13 @@ class RegistryApplication:
         """
         observer, on_damage = _observers(process)
         registry = await build(
-            self.config, self.store, secret=self.secret, share=self.share, observer=observer, on_damage=on_damage
+            self.config,
+            self.store,
+            secret=self.secret,
+            share=self.share,
+            observer=observer,
+            on_damage=on_damage,
+            changes=self.changes,
         )
         health = _health_report(self.config, registry)
         return Application(

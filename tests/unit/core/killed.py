@@ -55,7 +55,7 @@ class Process:
 
     async def blob(self, digest: Digest) -> bytes:
         """The bytes that a client gets."""
-        found = await self.blobs.open(NAME, digest, method="GET")
+        found = await self.blobs.open(NAME, digest)
         assert isinstance(found, BlobFile)
         with found.reader as reader:
             return b"".join([chunk async for chunk in reader.chunks()])

@@ -60,6 +60,7 @@ class GCSDriver(RemoteDriver):
     """
 
     name = "gcs"
+    capabilities = RemoteDriver.capabilities | {Capability.CONDITIONAL_DELETE}
 
     chunk_min_bytes = 5 << 20
 
@@ -109,7 +110,7 @@ class GCSDriver(RemoteDriver):
         """See the interface."""
         facts = await self._calls.facts(self._key(path))
         if facts is not None and not facts.is_session:
-            return Stat(facts.size_bytes, facts.modified_at)
+            return Stat(facts.size_bytes, facts.modified_at, version=facts.generation)
         if not folder or is_never_a_folder(path):
             raise PathUnknown(path)
         page = await self._calls.page(f"{self._key(path)}/", limit=1)
@@ -216,6 +217,10 @@ class GCSDriver(RemoteDriver):
     async def delete_each(self, paths: Sequence[str]) -> int:
         """See the interface."""
         return count_of(await self._deletions.each([self._key(path) for path in paths]))
+
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        """See the interface."""
+        return bool(seen.version) and await self._calls.delete(self._key(path), generation=seen.version)
 
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """See the interface. What was written after we looked is of another generation, and stays."""

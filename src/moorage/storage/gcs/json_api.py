@@ -17,6 +17,7 @@ from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.gcs.accounts import Account
 from moorage.storage.gcs.answers import expect, is_missing, json_of, unexpected
 from moorage.storage.remote.exchange import Answer, Call, Exchange, Stream
+from moorage.storage.remote.remote_driver import to_its_end
 from moorage.storage.streams import ObjectContent, size_of
 from moorage.telemetry import get_log
 
@@ -253,18 +254,10 @@ class BucketCalls:
         return is_ours and rest.startswith(f"{quote(self.bucket, safe='')}/o?")
 
     async def send(self, call: Call, key: str) -> Answer:
-        """Send a call with a token, once more with another if that one is not taken any more.
-
-        A caller who gives up a write waits until it is done or not: nothing is changed behind the back of the next one.
-        """
-        if call.method not in ("POST", "DELETE"):
-            return await self._send(call, key)
-        writing = asyncio.create_task(self._send(call, key))
-        try:
-            return await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait([writing])
-            raise
+        """Send a call with a token, once more with another if that one is not taken any more."""
+        if call.method in ("POST", "DELETE"):
+            return await to_its_end(self._send(call, key))
+        return await self._send(call, key)
 
     async def _send(self, call: Call, key: str) -> Answer:
         async with self._turns:

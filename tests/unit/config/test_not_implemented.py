@@ -90,7 +90,7 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("auth: {token: {realm: r, service: s, issuer: i, rootcertbundle: b}}", ()),
         ("auth: {htpasswd: {realm: r, path: p}}", ()),
         (S3, ()),
-        ("storage: {gcs: {bucket: b}}", ("storage.gcs",)),
+        ("storage: {gcs: {bucket: b, parallelwalk: true, debug_log: true}}", ()),
         ("storage: {azure_v2: {accountname: a, container: c}}", ("storage.azure_v2",)),
         ("storage: {inmemory: , cache: {blobdescriptor: redis}, tag: {concurrencylimit: 8}}", ()),
         ("storage: {inmemory: , redirect: {disable: true, expirydelay: 5m}}", ()),

@@ -1,0 +1,90 @@
+"""Azurite, Microsoft's emulator of Azure Blob Storage, on a free loopback port; what it has is gone afterwards.
+
+It knows signatures, conditions and blocks. It does not know Put Block From URL, batches and ``startfrom``, and it lets
+a blob of one type replace one of another, as the real service does not (tried out in November 2026).
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.daemon import free_port
+
+START_DEADLINE_S = 60.0
+_TICK_S = 0.05
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""The account that every Azurite has; its key is printed in its documentation."""
+FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moorage" / "azurite-3.37.0"
+"""Where ``scripts/install-test-components`` puts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Azurite:
+    """A running service."""
+
+    port: int
+    scheme: str = "http"
+
+    @property
+    def url(self) -> str:
+        """The account's URL, as ``serviceurl`` takes it."""
+        return f"{self.scheme}://127.0.0.1:{self.port}/{ACCOUNT}"
+
+
+def _command() -> str:
+    found = shutil.which("azurite-blob", path=f"{FOLDER}/node_modules/.bin{os.pathsep}{os.environ.get('PATH', '')}")
+    if found is not None:
+        return found
+    reason = "not installed: azurite (scripts/install-test-components installs it as root)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def azurite(folder: Path, *args: str, scheme: str = "http") -> Iterator[Azurite]:
+    """One of our own, with its files in *folder*; *args* are added to its command line."""
+    program = _command()
+    folder.mkdir(parents=True, exist_ok=True)
+    running = Azurite(free_port(), scheme)
+    place = ["--location", str(folder / "blobs"), "--blobHost", "127.0.0.1", "--blobPort", str(running.port)]
+    # Not asked whether it knows our version of the interface: it refuses only what is newer than itself.
+    command = [program, *place, "--silent", "--disableTelemetry", "--skipApiVersionCheck", *args]
+    with (folder / "azurite.log").open("ab") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait(running, process, folder / "azurite.log")
+        yield running
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait(running: Azurite, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_DEADLINE_S
+    while not _answers(running):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, "azurite does not answer"
+        time.sleep(_TICK_S)
+
+
+def _answers(running: Azurite) -> bool:
+    try:
+        with urllib.request.urlopen(running.url.replace("https:", "http:"), timeout=5):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except ConnectionResetError:
+        return running.scheme == "https"  # It has listened, and wants to hear TLS.
+    except OSError as exc:
+        return running.scheme == "https" and "Connection refused" not in str(exc)

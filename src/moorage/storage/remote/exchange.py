@@ -108,8 +108,9 @@ Sign = Callable[[Call], Awaitable[Mapping[str, str]]]
 """Gives all headers of an attempt, its signature or token among them."""
 
 
-def is_passing(answer: Answer) -> bool:
+def is_passing(call: Call, answer: Answer) -> bool:
     """Return whether an answer says that the same request may do better a little later, by its status alone."""
+    del call
     return answer.status in PASSING_STATUSES
 
 
@@ -119,7 +120,7 @@ class ExchangeSettings:
 
     limits: AttemptLimits = field(default_factory=AttemptLimits)
     rate: RequestRate = field(default_factory=lambda: RequestRate(0))
-    is_passing: Callable[[Answer], bool] = is_passing
+    is_passing: Callable[[Call, Answer], bool] = is_passing
     """Whether to ask again after this answer. Called once an attempt; it sees errors in a 200, too."""
     tally: StoreTally = field(default_factory=NoTally)
     times: AttemptTimes = field(default_factory=AttemptTimes)
@@ -172,7 +173,7 @@ class Exchange:
                         msg = f"{call.kind} had no answer: {_in_words(exc)}"
                         raise StorageUnavailable(msg) from exc
                     continue
-                if isinstance(result, Stream) or not self.settings.is_passing(result):
+                if isinstance(result, Stream) or not self.settings.is_passing(call, result):
                     attempts.succeeded()
                     return result
                 if result.status in THROTTLED_STATUSES:

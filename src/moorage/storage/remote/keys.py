@@ -1,6 +1,14 @@
 """Keys of objects: paths without their first slash, behind the prefix that the configuration calls a root folder."""
 
+import re
+
+from moorage.storage import paths
 from moorage.storage.base import check_path
+
+_OBJECT = re.compile(
+    rf"{paths.BLOBS}/.*/data|{paths.REPOSITORIES}/.*/_(?:layers|manifests/revisions)/.*/link"
+    rf"|{paths.REPOSITORIES}/.*/_manifests/tags/[^/]+/(?:current|index/[^/]+/[^/]+)/link"
+)
 
 
 class KeySpace:
@@ -30,3 +38,11 @@ class KeySpace:
 def is_marker(key: str) -> bool:
     """Return whether a key only marks a folder, as consoles and copying tools leave them: it is no object."""
     return key.endswith("/")
+
+
+def is_never_a_folder(path: str) -> bool:
+    """Return whether a path of the registry's tree names an object or nothing: then a miss needs no second look.
+
+    Every push begins with such misses.
+    """
+    return _OBJECT.fullmatch(path) is not None

@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.errors import PathUnknown, StorageUnavailable
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName, Tag
+from moorage.storage import paths
 from moorage.storage.base import FolderEntry
-from moorage.storage.remote.keys import KeySpace, is_marker
+from moorage.storage.remote.keys import KeySpace, is_marker, is_never_a_folder
 from moorage.storage.remote.paging import PAGE, KeyPage, names_in
 
 
@@ -30,6 +33,20 @@ def test_a_path_that_is_none_has_no_key(path: str) -> None:
 def test_a_marker_is_known_by_its_slash() -> None:
     assert is_marker("a/")
     assert not is_marker("a")
+
+
+def test_blobs_and_links_are_never_folders_and_whatever_a_client_names_may_be_one() -> None:
+    digest, name, tag = Digest.parse(f"sha256:{'ab' * 32}"), RepositoryName("link/data"), Tag("link")
+    for path in (
+        paths.blob(digest),
+        paths.layer_link(name, digest),
+        paths.revision_link(name, digest),
+        paths.tag_link(name, tag),
+        paths.tag_index_link(name, tag, digest),
+    ):
+        assert is_never_a_folder(path), path
+    for path in (paths.repository(name), paths.tag(name, tag), paths.manifests(name), paths.upload(name, "data")):
+        assert not is_never_a_folder(path), path
 
 
 class Keys:
@@ -69,13 +86,11 @@ NAMES = st.text(alphabet="ab-.+~é", min_size=1, max_size=4).filter(lambda name:
 async def test_names_come_in_their_own_order_whatever_the_order_of_keys(
     names: dict[str, bool], after: str, limit: int | None, seed: int
 ) -> None:
+    names = {**names, "b": True}
     keys = [f"r/f/{name}/x" if is_folder else f"r/f/{name}" for name, is_folder in names.items()]
     store = Keys([*keys, "r/f-/x", "r/f/b/c/d", "r/g/a"], random.Random(seed))
-    expected = {**names, "b": True}
     listed = await names_in(store, "r/f/", after=after, limit=limit)
-    in_order = [
-        FolderEntry(name, expected[name]) for name in sorted(expected) if name > after and not name.startswith(".~")
-    ]
+    in_order = [FolderEntry(name, names[name]) for name in sorted(names) if name > after and not name.startswith(".~")]
     assert listed == in_order[:limit]
 
 

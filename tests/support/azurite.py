@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import BlobServiceClient
 
+from moorage.config import AzureDriver as AzureSection
+from moorage.storage.azure.azure_driver import AzureDriver
+from moorage.storage.azure.opening import open_azure
 from support.daemon import free_port
 
 START_DEADLINE_S = 60.0
@@ -49,6 +53,27 @@ def _command() -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+CONTAINER = "registry"
+
+
+def make_container(running: Azurite, name: str = CONTAINER) -> None:
+    """Make an empty container, by the vendor's own library."""
+    with BlobServiceClient(running.url, credential={"account_name": ACCOUNT, "account_key": KEY}) as service:
+        service.create_container(name).close()
+
+
+def section_of(running: Azurite, **keys: object) -> AzureSection:
+    """The section of a configuration that has its objects there; *keys* are added."""
+    place = {"accountname": ACCOUNT, "accountkey": KEY, "container": CONTAINER, "serviceurl": running.url}
+    quick = {"retry_delay": "10ms", "max_retry_delay": "50ms"}
+    return AzureSection.model_validate({**place, **quick, **keys})
+
+
+def driver_on(running: Azurite, **keys: object) -> AzureDriver:
+    """A driver for it."""
+    return open_azure(section_of(running, **keys))
 
 
 @contextlib.contextmanager

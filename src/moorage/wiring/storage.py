@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from moorage.config import AzureDriver as AzureSection
 from moorage.config import Config, FilesystemSection, InmemoryDriver
 from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
@@ -10,6 +11,7 @@ from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES, Room
 from moorage.storage import memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.filesystem import filesystem_driver as filesystem
+from moorage.storage.remote.remote_driver import RemoteDriver
 
 
 def storage_driver(config: Config) -> StorageDriver:
@@ -23,6 +25,8 @@ def storage_driver(config: Config) -> StorageDriver:
         root = Path(driver.rootdirectory)
         check_rights(root)
         return filesystem.FilesystemDriver(root)
+    if isinstance(driver, AzureSection):
+        return _open_azure(config, driver)
     _driver_class(config)
     return memory.MemoryDriver()
 
@@ -33,6 +37,8 @@ def capabilities_of(config: Config) -> frozenset[Capability]:
     Raises:
         ConfigurationError: this version does not have that driver.
     """
+    if isinstance(config.storage.driver, AzureSection):
+        return RemoteDriver.capabilities
     return _driver_class(config).capabilities
 
 
@@ -40,6 +46,12 @@ def local_folder(config: Config) -> Path | None:
     """Return the folder of this machine that has the objects; None: they are elsewhere."""
     driver = config.storage.driver
     return Path(driver.rootdirectory) if isinstance(driver, FilesystemSection) else None
+
+
+def _open_azure(config: Config, section: AzureSection) -> StorageDriver:
+    from moorage.storage.azure.opening import open_azure  # noqa: PLC0415 - for those who have their objects there
+
+    return open_azure(section, where=f"storage.{config.storage.name}")
 
 
 def _driver_class(config: Config) -> type[memory.MemoryDriver] | type[filesystem.FilesystemDriver]:

@@ -5,6 +5,7 @@ A new backend joins by one more entry in ``MAKERS``; what it cannot do it leaves
 
 import os
 import resource
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
+from support.azurite import azurite, driver_on, make_container
 from support.bucket import Bucket
 
 ROOM_BYTES = 200_000
@@ -23,13 +25,25 @@ FILES: dict[str, Callable[[Path], FileStorage]] = {
     "filesystem": FilesystemDriver,
     "inmemory": lambda _: MemoryDriver(),
 }
-MAKERS: dict[str, Callable[[Path], StorageDriver]] = {**FILES, "bucket": lambda _: Bucket()}
+Maker = Callable[[Path], StorageDriver]
+MAKERS: dict[str, Maker] = {**FILES, "bucket": lambda _: Bucket()}
+SERVED = ("azure",)
+"""Drivers whose service is started when the first test wants it: fixtures that give a maker."""
 
 
-@pytest.fixture(params=MAKERS)
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker]:
+    """Drivers on Azurite, each with a root folder of its own."""
+    with azurite(tmp_path_factory.mktemp("azurite")) as running:
+        make_container(running)
+        yield lambda folder: driver_on(running, rootdirectory=f"{folder.name}-{secrets.token_hex(4)}")
+
+
+@pytest.fixture(params=[*MAKERS, *SERVED])
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageDriver]:
     """A driver with nothing in it. It fails the test that leaves a temporary or an open file behind."""
-    made = MAKERS[request.param](tmp_path)
+    make: Maker = MAKERS.get(request.param) or request.getfixturevalue(request.param)
+    made = make(tmp_path)
     yield made
     await made.close()
     assert temporaries_below(tmp_path) == []

@@ -107,7 +107,7 @@ def test_too_few_threads_are_raised_to_25(given: object, used: int) -> None:
         ("{s3_v2: {region: r, bucket: b, secure: maybe}}", {"storage.s3_v2.secure": FLAG}),
         ("{gcs: }", {"storage.gcs.bucket": "is needed"}),
         ("{gcs: {bucket: b, chunksize: 5}}", {"storage.gcs.chunksize": "should be a multiple of 262144"}),
-        ("azure", {"storage.azure.accountname": "is needed", "storage.azure.container": "is needed"}),
+        ("azure", {"storage.azure.container": "is needed"}),
         ("{filesystem: 5}", {"storage.filesystem": MAPPING}),
         ("{filesystem: [a]}", {"storage.filesystem": MAPPING}),
         ("{filesystem: {rootdirectory: [a]}}", {"storage.filesystem.rootdirectory": TEXT}),

@@ -55,7 +55,6 @@ REFUSED = {
     "take proxy out",
     "s3": f"storage.s3: {LATER}",
     "gcs": f"storage.gcs: {LATER}",
-    "azure": f"storage.azure: {LATER}",
     "swift": "storage: StorageDriver not registered: swift; there are filesystem, inmemory, s3, s3aws, s3_v2, gcs, "
     "azure, azure_v2",
     "two-drivers": "storage: must provide exactly one storage type. Provided: [filesystem s3]",

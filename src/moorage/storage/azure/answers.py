@@ -12,7 +12,7 @@ OTHER_TYPE = frozenset({"InvalidBlobType"})
 THERE = frozenset({"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"})
 CHANGED = frozenset({"ConditionNotMet", "TargetConditionNotMet"})
 NO_BLOCKS = frozenset({"InvalidBlockList"})
-TOO_LATE_OR_TOKEN = frozenset({"AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"})
+REFUSED_PROOF = frozenset({"AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"})
 """The signature or the token was refused: perhaps only because a clock is wrong, or as the token has ended."""
 
 _MISSING = frozenset({"BlobNotFound", "ResourceNotFound", "CannotVerifyCopySource"})
@@ -42,7 +42,6 @@ _GRANTS: dict[str, str] = {
     "read-only",
     "SnapshotsPresent": "the blob has snapshots, which somebody has made: remove them first",
     "BlobArchived": "the blob is in the archive tier, where it cannot be read: move it to another tier",
-    "FeatureVersionMismatch": "a shared access signature or an old interface was used",
 }
 """The code of an answer, and what to do about it."""
 
@@ -57,7 +56,6 @@ def code_of(answer: Answer) -> str:
 
 def is_passing(answer: Answer) -> bool:
     """Return whether the same request may do better a little later."""
-    # The service says 500 where it means 501, and 503 of an account that is too busy.
     return answer.status in PASSING_STATUSES or code_of(answer) in {"ServerBusy", "OperationTimedOut"}
 
 

@@ -5,8 +5,6 @@ a blob of one type replace one of another, as the real service does not (tried o
 """
 
 import contextlib
-import os
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -15,12 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from azure.storage.blob import BlobServiceClient
 
 from moorage.config import AzureDriver as AzureSection
 from moorage.storage.azure.azure_driver import AzureDriver
 from moorage.storage.azure.opening import open_azure
+from support.components import need
 from support.daemon import free_port
 
 START_DEADLINE_S = 60.0
@@ -28,8 +26,6 @@ _TICK_S = 0.05
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """The account that every Azurite has; its key is printed in its documentation."""
-FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moorage" / "azurite-3.37.0"
-"""Where ``scripts/install-test-components`` puts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +39,6 @@ class Azurite:
     def url(self) -> str:
         """The account's URL, as ``serviceurl`` takes it."""
         return f"{self.scheme}://127.0.0.1:{self.port}/{ACCOUNT}"
-
-
-def _command() -> str:
-    found = shutil.which("azurite-blob", path=f"{FOLDER}/node_modules/.bin{os.pathsep}{os.environ.get('PATH', '')}")
-    if found is not None:
-        return found
-    reason = "not installed: azurite (scripts/install-test-components installs it as root)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 CONTAINER = "registry"
@@ -79,12 +65,12 @@ def driver_on(running: Azurite, **keys: object) -> AzureDriver:
 @contextlib.contextmanager
 def azurite(folder: Path, *args: str, scheme: str = "http") -> Iterator[Azurite]:
     """One of our own, with its files in *folder*; *args* are added to its command line."""
-    program = _command()
+    need("azurite-blob")
     folder.mkdir(parents=True, exist_ok=True)
     running = Azurite(free_port(), scheme)
     place = ["--location", str(folder / "blobs"), "--blobHost", "127.0.0.1", "--blobPort", str(running.port)]
     # Not asked whether it knows our version of the interface: it refuses only what is newer than itself.
-    command = [program, *place, "--silent", "--disableTelemetry", "--skipApiVersionCheck", *args]
+    command = ["azurite-blob", *place, "--silent", "--disableTelemetry", "--skipApiVersionCheck", *args]
     with (folder / "azurite.log").open("ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
     try:

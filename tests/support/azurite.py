@@ -4,8 +4,12 @@ It knows signatures, conditions and blocks. It does not know Put Block From URL,
 a blob of one type replace one of another, as the real service does not (tried out in November 2026).
 """
 
+import atexit
 import contextlib
+import functools
+import secrets
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -15,7 +19,7 @@ from pathlib import Path
 
 from azure.storage.blob import BlobServiceClient
 
-from moorage.config import AzureDriver as AzureSection
+from moorage.config import AzureSection
 from moorage.storage.azure.azure_driver import AzureDriver
 from moorage.storage.azure.opening import open_azure
 from support.components import need
@@ -60,6 +64,22 @@ def section_of(running: Azurite, **keys: object) -> AzureSection:
 def driver_on(running: Azurite, **keys: object) -> AzureDriver:
     """A driver for it."""
     return open_azure(section_of(running, **keys))
+
+
+@functools.cache
+def shared_azurite() -> Azurite:
+    """The one of this test process, with an empty container."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moorage-azurite-")))
+    running = stack.enter_context(azurite(folder))
+    make_container(running)
+    return running
+
+
+def new_driver_on_azurite(**keys: object) -> AzureDriver:
+    """A driver with a root folder of its own there."""
+    return driver_on(shared_azurite(), **{"rootdirectory": f"test-{secrets.token_hex(6)}", **keys})
 
 
 @contextlib.contextmanager

@@ -18,7 +18,8 @@ from moorage.core.blobs import Blobs
 from moorage.core.damage import DamageFound
 from moorage.core.details import Details
 from moorage.core.history import History
-from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.manifest_rules import ManifestRules
+from moorage.core.manifests import Manifests
 from moorage.core.renames import Renames
 from moorage.core.repositories import Repositories
 from moorage.core.sizes import Sizes
@@ -162,17 +163,18 @@ class InProcess:
             links, store = SqlLinks(self._database), SqlManifests(self._database)
             catalogue = SqlCatalogue(self._database)
             history = History(SqlHistory(self._database))
-            moorage = MoorageHandlers(history, self._collection(self._database), bodies, self._guard)
+            moorage = MoorageHandlers(history, self._collection(self._database), bodies)
             details = Details(SqlDetails(self._database), Sizes(SqlSizes(self._database)))
             renames = Renames(SqlRenames(self._database), Leases(self._database))
-            gitlab = GitLabHandlers(details, RenameHandler(renames, bodies, self._guard))
+            gitlab = GitLabHandlers(details, RenameHandler(renames, bodies))
             others = [gitlab_api(gitlab.handlers), moorage_api(moorage.handlers, prefix="/")]
         blobs, uploads = Blobs(storage, links), Uploads(storage, links)
         self._damaged = blobs.damaged
         manifests = Manifests(store, blobs, ManifestRules())
+        states = UploadStates(b"secret")
         v2 = v2_api(
             blobs=BlobHandlers(blobs),
-            uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(b"secret"), chunk_min_bytes=0),
+            uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
             manifests=ManifestHandlers(manifests, bodies),
             listings=ListingHandlers(Repositories(catalogue), manifests),
         )

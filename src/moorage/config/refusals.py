@@ -6,7 +6,7 @@ The verdict for each of these keys, and for those that are only named in a warni
 from collections.abc import Iterator
 
 from moorage.config.root import Config
-from moorage.config.sections.storage_azure import AzureDriver
+from moorage.config.sections.storage_azure import AzureSection
 from moorage.errors import Mistake
 
 
@@ -36,6 +36,6 @@ def _of_storage(config: Config) -> Iterator[Mistake]:
     driver, path = config.storage.driver, f"storage.{config.storage.name}"
     if not driver.is_implemented:
         yield Mistake(path, "accepted, not implemented yet; use storage.filesystem")
-    if isinstance(driver, AzureDriver):
+    if isinstance(driver, AzureSection):
         for key, message in driver.mistakes():
             yield Mistake(f"{path}.{key}", message)

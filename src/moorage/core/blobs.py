@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from moorage.auth.access import Access, Action, Grant
 from moorage.core.damage import DamagedBlobs, size_of
 from moorage.errors import BlobUnknown, PathUnknown
 from moorage.metadata.base import Cause, LinkStore
@@ -104,19 +105,26 @@ class Blobs:
     async def content(self, digest: Digest, *, limit_bytes: int) -> bytes | None:
         """The bytes of a blob; None if they are not in storage, or too many."""
         try:
-            stat = await self._storage.stat(paths.blob(digest))
+            stat = await self._storage.stat(paths.blob(digest), folder=False)
             return await self._storage.get(paths.blob(digest)) if stat.size_bytes <= limit_bytes else None
         except PathUnknown:
             return None
 
-    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
-        """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there, or damaged.
+    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None, grant: Grant) -> bool:
+        """Put a blob of *source* into the repository too (None: wherever it is).
+
+        False if it is not there, is damaged, or may not be pulled from there by *grant*: the client must not learn
+        which. One whose rights are limited learns nothing of what is in repositories that it does not name.
 
         Source: distribution-spec § Mounting a blob from another repository (end-11).
 
         Raises:
             StorageFull: no room is left but for deletions.
         """
+        if source is None and grant.accesses is not None:
+            source = name
+        if source is not None and not grant.allows(Access.repository(source, Action.PULL)):
+            return False
         self._room.check()
         linked = await self._links.find(source, digest)
         if linked is None:
@@ -125,13 +133,16 @@ class Blobs:
         is_whole = self.damaged.is_whole(source, digest, linked, size_bytes=size_of(stat))
         return is_whole and await self._links.mount(name, digest, source=source)
 
-    async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
+    async def delete(self, name: RepositoryName, digest: Digest, *, grant: Grant, cause: Cause) -> None:
         """Take a blob out of the repository, at once. Its bytes stay for the others until garbage collection.
 
         Raises:
+            Protected: *grant* protects a tag of the repository, and no image of one may lose a layer; whether the
+                blob is there is not looked at.
             BlobReferenced: a manifest of the repository needs it; where a database says so.
             BlobUnknown: it was not there.
         """
+        grant.protection(name).check_content()
         await self._links.unlink(name, digest, cause=cause)
 
 

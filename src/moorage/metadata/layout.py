@@ -57,7 +57,7 @@ class LayoutLinks(LinkStore):
 
     async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
         if name is None:
-            return LinkedBlob() if await self._storage.exists(paths.blob(digest)) else None
+            return LinkedBlob() if await self._storage.exists(paths.blob(digest), folder=False) else None
         return LinkedBlob() if await is_linked(self._storage, paths.layer_link(name, digest)) else None
 
     async def promise(self, name: RepositoryName, digest: Digest) -> LinkedBlob | None:
@@ -74,7 +74,7 @@ class LayoutLinks(LinkStore):
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
         if source is not None and not await self.has(source, digest):
             return False
-        if not await self._storage.exists(paths.blob(digest)):
+        if not await self._storage.exists(paths.blob(digest), folder=False):
             return False
         await self._storage.put(paths.layer_link(name, digest), str(digest).encode())
         return True
@@ -88,7 +88,7 @@ class LayoutLinks(LinkStore):
             raise BlobUnknown(msg, digest=str(digest)) from None
 
     async def _can_be_read(self, name: RepositoryName, digest: Digest) -> bool:
-        return await self.has(name, digest) and await self._storage.exists(paths.blob(digest))
+        return await self.has(name, digest) and await self._storage.exists(paths.blob(digest), folder=False)
 
 
 class LayoutManifests(ManifestStore):

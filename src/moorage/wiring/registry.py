@@ -9,7 +9,8 @@ from moorage.config import Config
 from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
 from moorage.core.damage import DamagedBlobs
-from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.manifest_rules import ManifestRules
+from moorage.core.manifests import Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
@@ -65,10 +66,13 @@ async def build(
     store: Store,
     *,
     secret: bytes,
+    share: float = 1.0,
     observer: ReviewObserver | None = None,
     on_damage: Callable[[], None] | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
+
+    *share*: see :func:`~moorage.wiring.storage.storage_driver`.
 
     *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
 
@@ -77,7 +81,7 @@ async def build(
         StorageUnavailable: the storage cannot be used.
         DatabaseUnavailable: the database cannot be used.
     """
-    storage = storage_driver(config)
+    storage = storage_driver(config, share=share)
     _watch(store, storage)
     metadata = await open_metadata(config, store, storage)
     room = room_for(config, store)
@@ -93,8 +97,8 @@ async def build(
     others = apis.without_database()
     if database is not None:
         collected = collection(config, database, storage, observer)
-        moorage = apis.moorage(database, collected, bodies, door, prefix=prefix)
-        others = (apis.gitlab(database, bodies, door), moorage)
+        moorage = apis.moorage(database, collected, bodies, prefix=prefix)
+        others = (apis.gitlab(database, bodies), moorage)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),

@@ -31,6 +31,8 @@ class RegistryApplication:
     store: Store
     secret: bytes
     """Signs the states of uploads; the same for all: :func:`upload_key`."""
+    share: float = 1.0
+    """The part of a limit of requests to storage that each process may use."""
     tokens: Neighbour | None = None
     """The token server; None: the registry is none."""
 
@@ -41,7 +43,9 @@ class RegistryApplication:
             ConfigurationError, StorageUnavailable, DatabaseUnavailable: it cannot be made.
         """
         observer, on_damage = _observers(process)
-        registry = await build(self.config, self.store, secret=self.secret, observer=observer, on_damage=on_damage)
+        registry = await build(
+            self.config, self.store, secret=self.secret, share=self.share, observer=observer, on_damage=on_damage
+        )
         return Application(
             handler=self._front(registry),
             debug=_debug_app(self.config, registry, process),

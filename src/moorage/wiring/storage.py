@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from moorage.config import AzureDriver as AzureSection
-from moorage.config import Config, FilesystemSection, InmemoryDriver
+from moorage.config import AzureSection, Config, FilesystemSection, InmemoryDriver, S3Section
 from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import lacks, need_of
@@ -11,11 +10,11 @@ from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES, Room
 from moorage.storage import memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.filesystem import filesystem_driver as filesystem
-from moorage.storage.remote.remote_driver import RemoteDriver
+from moorage.wiring import remote_storage
 
 
-def storage_driver(config: Config) -> StorageDriver:
-    """The storage that *config* names.
+def storage_driver(config: Config, *, share: float = 1.0) -> StorageDriver:
+    """The storage that *config* names; *share*: the part of a limit of requests that this process may use.
 
     Raises:
         ConfigurationError: this version does not have that driver, or its folder may not be read.
@@ -25,8 +24,10 @@ def storage_driver(config: Config) -> StorageDriver:
         root = Path(driver.rootdirectory)
         check_rights(root)
         return filesystem.FilesystemDriver(root)
+    if isinstance(driver, S3Section):
+        return remote_storage.s3(driver, config, share=share)
     if isinstance(driver, AzureSection):
-        return _open_azure(config, driver)
+        return remote_storage.azure(driver, config)
     _driver_class(config)
     return memory.MemoryDriver()
 
@@ -37,8 +38,8 @@ def capabilities_of(config: Config) -> frozenset[Capability]:
     Raises:
         ConfigurationError: this version does not have that driver.
     """
-    if isinstance(config.storage.driver, AzureSection):
-        return RemoteDriver.capabilities
+    if isinstance(config.storage.driver, S3Section | AzureSection):
+        return remote_storage.CAPABILITIES
     return _driver_class(config).capabilities
 
 
@@ -48,10 +49,14 @@ def local_folder(config: Config) -> Path | None:
     return Path(driver.rootdirectory) if isinstance(driver, FilesystemSection) else None
 
 
-def _open_azure(config: Config, section: AzureSection) -> StorageDriver:
-    from moorage.storage.azure.opening import open_azure  # noqa: PLC0415 - for those who have their objects there
-
-    return open_azure(section, where=f"storage.{config.storage.name}")
+def place_in_words(config: Config) -> str:
+    """Say where the objects are, for people."""
+    folder = local_folder(config)
+    if folder is not None:
+        return str(folder)
+    if isinstance(config.storage.driver, InmemoryDriver):
+        return "memory, gone when this ends"
+    return remote_storage.place_in_words(config.storage.driver)
 
 
 def _driver_class(config: Config) -> type[memory.MemoryDriver] | type[filesystem.FilesystemDriver]:

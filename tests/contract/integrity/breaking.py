@@ -33,9 +33,9 @@ class WatchedStorage(FileStorage):
         self.broken: set[tuple[str, str]] = set()
         """Calls and paths that fail."""
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         await self._begin("stat", path)
-        found = await self.inner.stat(path)
+        found = await self.inner.stat(path, folder=folder)
         await self.after("stat", path)
         return found
 

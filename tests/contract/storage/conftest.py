@@ -5,7 +5,6 @@ A new backend joins by one more entry in ``MAKERS``; what it cannot do it leaves
 
 import os
 import resource
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
-from support.azurite import azurite, driver_on, make_container
+from support.azurite import new_driver_on_azurite
 from support.bucket import Bucket
+from support.s3_stores import new_driver, seaweed, versitygw
 
 ROOM_BYTES = 200_000
 """How much fits into one object of a ``cramped`` driver, and as little more as makes no difference."""
@@ -25,25 +25,18 @@ FILES: dict[str, Callable[[Path], FileStorage]] = {
     "filesystem": FilesystemDriver,
     "inmemory": lambda _: MemoryDriver(),
 }
-Maker = Callable[[Path], StorageDriver]
-MAKERS: dict[str, Maker] = {**FILES, "bucket": lambda _: Bucket()}
-SERVED = ("azure",)
-"""Drivers whose service is started when the first test wants it: fixtures that give a maker."""
+MAKERS: dict[str, Callable[[Path], StorageDriver]] = {**FILES, "bucket": lambda _: Bucket()}
+MAKERS |= {
+    "s3-seaweed": lambda _: new_driver(seaweed()),
+    "s3-versitygw": lambda _: new_driver(versitygw()),
+    "azure": lambda _: new_driver_on_azurite(),
+}
 
 
-@pytest.fixture(scope="session")
-def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker]:
-    """Drivers on Azurite, each with a root folder of its own."""
-    with azurite(tmp_path_factory.mktemp("azurite")) as running:
-        make_container(running)
-        yield lambda folder: driver_on(running, rootdirectory=f"{folder.name}-{secrets.token_hex(4)}")
-
-
-@pytest.fixture(params=[*MAKERS, *SERVED])
+@pytest.fixture(params=MAKERS)
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageDriver]:
     """A driver with nothing in it. It fails the test that leaves a temporary or an open file behind."""
-    make: Maker = MAKERS.get(request.param) or request.getfixturevalue(request.param)
-    made = make(tmp_path)
+    made = MAKERS[request.param](tmp_path)
     yield made
     await made.close()
     assert temporaries_below(tmp_path) == []

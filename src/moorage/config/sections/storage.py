@@ -1,19 +1,17 @@
 """``storage``: one driver, and what is common to all."""
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from moorage.config.section import (
     Count,
-    DriverCount,
     DriverFlag,
     DriverWhole,
     Flag,
     Pattern,
     Required,
-    Secret,
     Section,
     Text,
     UnitDuration,
@@ -21,9 +19,8 @@ from moorage.config.section import (
     later,
     now,
 )
-from moorage.config.sections.storage_azure import AzureDriver
-
-MIB = 1 << 20
+from moorage.config.sections.storage_azure import AzureSection
+from moorage.config.sections.storage_s3 import S3Section
 
 
 def _at_least_25(value: int) -> int:
@@ -44,52 +41,6 @@ class InmemoryDriver(Section):
     """``storage.inmemory``: nothing stays when the registry ends."""
 
 
-class S3Driver(Section):
-    """``storage.s3``, ``storage.s3aws`` and ``storage.s3_v2``."""
-
-    is_implemented = False
-
-    region: Text = later("", "The bucket's region; needed unless there is a `regionendpoint`.")
-    bucket: Required = later(..., "An existing bucket, without a path.")
-    accesskey: Secret = later("", "Empty: the environment's credentials.")
-    secretkey: Secret = later("", "Empty: the environment's credentials.")
-    sessiontoken: Secret = later("", "A temporary credential's token.")
-    regionendpoint: Text = later("", "Another service's URL, such as MinIO's.")
-    forcepathstyle: DriverFlag | None = later(None, "Distribution's name of `pathstyle`.")
-    pathstyle: DriverFlag | None = later(None, "True: the bucket is in the path; true with `regionendpoint`.")
-    accelerate: DriverFlag = later(False, "Distribution: transfer acceleration.")
-    usefipsendpoint: DriverFlag = later(False, "Distribution: endpoints with approved cryptography.")
-    redirectendpoint: Text = later("", "Distribution: the host of signed URLs.")
-    usedualstack: DriverFlag = later(False, "Distribution: IPv6 endpoints.")
-    encrypt: DriverFlag = later(False, "True: the service encrypts objects.")
-    keyid: Text = later("", "The KMS key.")
-    secure: DriverFlag = later(True, "Speak HTTPS.")
-    skipverify: DriverFlag = later(False, "Trust any certificate.")
-    v4auth: DriverFlag = later(True, "Signature version 4.")
-    chunksize: Annotated[DriverWhole, Field(ge=5 * MIB, le=2560 * MIB)] = later(10 * MIB, "Bytes of a part.")
-    multipartcopychunksize: Annotated[DriverWhole, Field(ge=5 * MIB)] = later(32 * MIB, "Bytes of a part when copying.")
-    multipartcopymaxconcurrency: Annotated[DriverWhole, Field(ge=1)] = later(100, "Parts copied at once.")
-    multipartcopythresholdsize: DriverCount = later(32 * MIB, "Objects up to so many bytes are copied in one go.")
-    rootdirectory: Text = later("", "Prefix of all objects.")
-    storageclass: Text = later("STANDARD", "Storage class of new objects.")
-    objectacl: Text = later("private", "Access list of new objects.")
-    objectownership: DriverFlag = later(False, "True: the bucket's owner owns objects; no access list is sent.")
-    maxrequestspersecond: DriverCount = later(350, "Limit of requests; 0: none.")
-    maxretries: DriverCount = later(5, "Tries after the first.")
-    parallelwalk: DriverFlag = later(False, "List in parallel.")
-    loglevel: Text = later("logoff", "What the vendor's library logs.")
-    useragent: Text = later("", "Sent to the service.")
-    checksum_disabled: DriverFlag = later(False, "s3_v2: whether to send no checksums.")
-    checksum_algorithm: Text = later("CRC64NVME", "s3_v2: which checksum.")
-
-    @model_validator(mode="after")
-    def _has_region(self) -> Self:
-        if not self.region and not self.regionendpoint:
-            msg = "region is needed unless regionendpoint is given"
-            raise ValueError(msg)
-        return self
-
-
 class GCSDriver(Section):
     """``storage.gcs``."""
 
@@ -108,17 +59,17 @@ class GCSDriver(Section):
     debug_log: DriverFlag = later(False, "True: the vendor's library logs.")
 
 
-Driver = FilesystemSection | InmemoryDriver | S3Driver | GCSDriver | AzureDriver
+Driver = FilesystemSection | InmemoryDriver | S3Section | GCSDriver | AzureSection
 
 DRIVERS: dict[str, type[Section]] = {
     "filesystem": FilesystemSection,
     "inmemory": InmemoryDriver,
-    "s3": S3Driver,
-    "s3aws": S3Driver,
-    "s3_v2": S3Driver,
+    "s3": S3Section,
+    "s3aws": S3Section,
+    "s3_v2": S3Section,
     "gcs": GCSDriver,
-    "azure": AzureDriver,
-    "azure_v2": AzureDriver,
+    "azure": AzureSection,
+    "azure_v2": AzureSection,
 }
 """Driver keys below ``storage``."""
 

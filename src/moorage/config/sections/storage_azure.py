@@ -91,7 +91,7 @@ def _events(value: list[str]) -> list[str]:
     return [known[event.lower()] for event in value]
 
 
-class AzureDriver(Section):
+class AzureSection(Section):
     """``storage.azure`` and ``storage.azure_v2``."""
 
     accountname: Annotated[Text, AfterValidator(_account)] = now(

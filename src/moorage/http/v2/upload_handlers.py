@@ -2,7 +2,6 @@
 
 import asyncio
 
-from moorage.auth.access import Access, Action
 from moorage.core.blobs import BlobFile, Blobs
 from moorage.core.uploads import Chunks, Uploads, UploadState
 from moorage.errors import BlobUnknown, DigestInvalid, NameInvalid, RangeInvalid, UploadInvalid, UploadUnknown
@@ -55,11 +54,7 @@ class UploadHandlers:
             place = RepositoryName.parse_stored(source) if source else None
         except (DigestInvalid, NameInvalid):
             return None  # There is nothing of that name.
-        if call.grant.accesses is not None and place is None:
-            place = call.name  # Who may not see all repositories learns nothing of what is in others.
-        if place is not None and not call.grant.allows(Access.repository(place, Action.PULL)):
-            return None
-        return digest if await self._blobs.mount(call.name, digest, source=place) else None
+        return digest if await self._blobs.mount(call.name, digest, source=place, grant=call.grant) else None
 
     async def append(self, call: Call) -> Response:
         """Take a chunk, or a stream of any length (end-5)."""

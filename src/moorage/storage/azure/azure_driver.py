@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
+from moorage.storage.azure.blob_keys import BlobKeys
 from moorage.storage.azure.blocks import PART_BYTES, BlockCopy, BlockSession, BlockWriter
 from moorage.storage.azure.container import ContainerLine
 from moorage.storage.azure.examination import examine
 from moorage.storage.azure.listing import BlobList, ListedBlob
 from moorage.storage.azure.objects import Blobs, moment_of
 from moorage.storage.base import FolderEntry, ObjectContent, PartsWriter, Reader, Stat, clock, too_late
-from moorage.storage.remote.keys import KeySpace, is_never_a_folder
+from moorage.storage.remote.keys import is_never_a_folder
 from moorage.storage.remote.paging import names_in
 from moorage.storage.remote.pools import Pools
 from moorage.storage.remote.remote_driver import RemoteDriver, each
@@ -36,7 +37,7 @@ class AzureDriver(RemoteDriver):
     chunk_min_bytes = 5 << 20
     part_bytes = PART_BYTES
 
-    def __init__(self, line: ContainerLine, keys: KeySpace, pools: Pools, *, where: str = "storage.azure") -> None:
+    def __init__(self, line: ContainerLine, keys: BlobKeys, pools: Pools, *, where: str = "storage.azure") -> None:
         self._line = line
         self._keys = keys
         self._pools = pools
@@ -50,12 +51,13 @@ class AzureDriver(RemoteDriver):
         """See the interface."""
         await examine(self, self._line, self._keys, where=self._where, can_write=can_write)
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface. A folder's time is that of the first blob in it."""
         try:
             return await self._blobs.stat(path)
         except PathUnknown:
-            first = None if is_never_a_folder(path) else await self._list.first(self._keys.prefix(path))
+            can_be = folder and not is_never_a_folder(path)
+            first = await self._list.first(self._keys.prefix(path)) if can_be else None
             if first is None:
                 raise
         return Stat(0, moment_of(first.modified), is_folder=True)
@@ -105,9 +107,9 @@ class AzureDriver(RemoteDriver):
             try:
                 if clock() >= until:
                     raise too_late(path)
-                await self.delete(path)
+                await self._blobs.delete(path)
             except PathUnknown:
-                pass
+                pass  # No blob can have that name.
             except BackendError as exc:
                 failures[path] = exc
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.azure.answers import NO_BLOCKS, code_of, error_of
+from moorage.storage.azure.blob_keys import BlobKeys
 from moorage.storage.azure.container import ContainerLine, Pace
 from moorage.storage.azure.objects import BLOCK_BLOB, Blobs
 from moorage.storage.azure.shared_key import AccountKey
 from moorage.storage.base import ObjectContent, PartsWriter, size_of
 from moorage.storage.remote.exchange import Answer
-from moorage.storage.remote.keys import KeySpace
 from moorage.storage.remote.remote_driver import each
 from moorage.telemetry import get_log
 
@@ -41,12 +41,12 @@ _log = get_log("storage")
 class BlockSession:
     """The blocks of one blob, by their numbers."""
 
-    def __init__(self, line: ContainerLine, keys: KeySpace, path: str) -> None:
+    def __init__(self, line: ContainerLine, keys: BlobKeys, path: str) -> None:
         self.name = secrets.token_hex(8)
         self.path = path
         self.size_bytes = 0
         self._line = line
-        self._key = keys.key(path)
+        self._key = keys.new_key(path)
         self._keys = keys
         self._blobs = Blobs(line, keys)
         self._count = 0
@@ -183,7 +183,7 @@ class BlockWriter(PartsWriter):
 class BlockCopy:
     """Copies within a container, joining several blobs: by the service, or where it cannot, through this process."""
 
-    def __init__(self, line: ContainerLine, keys: KeySpace) -> None:
+    def __init__(self, line: ContainerLine, keys: BlobKeys) -> None:
         self._line = line
         self._keys = keys
         self._blobs = Blobs(line, keys)

@@ -8,7 +8,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from enum import Enum, auto
 from urllib.parse import quote, urlsplit
 
-from moorage.config.sections.storage_azure import AzureDriver, connection_values
+from moorage.config.sections.storage_azure import AzureSection, connection_values
 from moorage.errors import StorageUnavailable
 from moorage.storage.azure.answers import REFUSED_PROOF, code_of, error_of, is_passing
 from moorage.storage.azure.delegation import asked_for, key_in
@@ -54,7 +54,7 @@ class ContainerPlace:
         return f"{self.service_url}/{self.container}"
 
     @classmethod
-    def of(cls, section: AzureDriver) -> "ContainerPlace":
+    def of(cls, section: AzureSection) -> "ContainerPlace":
         """Return the place that *section* names."""
         values = connection_values(section.connectionstring) if section.connectionstring else _NONE
         account = section.accountname or values.get("AccountName", "")

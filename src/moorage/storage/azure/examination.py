@@ -2,11 +2,11 @@
 
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown, StorageUnavailable
 from moorage.storage.azure.answers import code_of, error_of
+from moorage.storage.azure.blob_keys import BlobKeys
 from moorage.storage.azure.container import ContainerLine
 from moorage.storage.base import StorageDriver
 from moorage.storage.remote.attempts import PASSING_STATUSES
 from moorage.storage.remote.exchange import Answer
-from moorage.storage.remote.keys import KeySpace
 from moorage.storage.remote.remote_driver import PROBES
 
 _OK = 200
@@ -21,7 +21,7 @@ _KEYS = {
 """The key of the configuration that an answer's code is about; others are about the container."""
 
 
-async def examine(driver: StorageDriver, line: ContainerLine, keys: KeySpace, *, where: str, can_write: bool) -> None:
+async def examine(driver: StorageDriver, line: ContainerLine, keys: BlobKeys, *, where: str, can_write: bool) -> None:
     """See :meth:`~moorage.storage.remote.remote_driver.RemoteDriver.examine`; *where*: of the section."""
     query = {"restype": "container", "comp": "list", "maxresults": "1", "prefix": keys.root}
     answer = await line.ask("ListBlobs", "GET", query=query)

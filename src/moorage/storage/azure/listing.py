@@ -8,7 +8,7 @@ Source: "List Blobs" of Azure's documentation of the Blob service.
 
 import bisect
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -36,6 +36,7 @@ class ListedBlob:
     etag: str
     modified: str
     """When it was written, as the service says it."""
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class BlobPage:
     def keys(self) -> list[str]:
         """All of them, folders with a slash at their end."""
         return sorted([*(blob.key for blob in self.blobs), *self.folders])
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The bytes of the blobs, by key."""
+        return {blob.key: blob.size_bytes for blob in self.blobs}
 
 
 class _Marks:
@@ -103,8 +109,8 @@ class BlobList:
                 break
             mark = page.mark
         if len(keys) > limit:
-            return KeyPage(keys[:limit], f"{mark}{_SEPARATOR}{keys[limit - 1]}")
-        return KeyPage(keys, f"{page.mark}{_SEPARATOR}" if page.mark else "")
+            return KeyPage(keys[:limit], f"{mark}{_SEPARATOR}{keys[limit - 1]}", page.sizes)
+        return KeyPage(keys, f"{page.mark}{_SEPARATOR}" if page.mark else "", page.sizes)
 
     async def below(self, prefix: str) -> AsyncIterator[Sequence[ListedBlob]]:
         """Yield all blobs whose keys begin with *prefix*, a page at a time."""
@@ -160,6 +166,7 @@ def _parsed(body: bytes) -> BlobPage:
             _name(element),
             element.findtext("Properties/Etag") or "",
             element.findtext("Properties/Last-Modified") or "",
+            int(element.findtext("Properties/Content-Length") or 0),
         )
         for element in root.iterfind("Blobs/Blob")
         if element.findtext("Properties/ResourceType") != "directory"

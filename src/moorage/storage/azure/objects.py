@@ -1,25 +1,29 @@
 """Single blobs: looked at, read, written and removed."""
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
+from typing import Any, TypeVar
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.azure.answers import CHANGED, OTHER_TYPE, THERE, code_of, error_of
+from moorage.storage.azure.blob_keys import BlobKeys
 from moorage.storage.azure.container import ContainerLine, Pace
 from moorage.storage.base import ObjectContent, Stat, size_of
 from moorage.storage.remote.bodies import BodyReader
-from moorage.storage.remote.exchange import Answer, Stream
-from moorage.storage.remote.keys import KeySpace
+from moorage.storage.remote.exchange import Answer, AnswerTooLarge, Stream
 
 _OK = 200
 _CREATED = 201
 _ACCEPTED = 202
 _PARTIAL = 206
+_ERROR_BYTES = 1 << 14
 _BULK_BYTES = 1 << 20
 _MARK = "x-ms-meta-written"
+_T = TypeVar("_T")
 BLOCK_BLOB = "BlockBlob"
 
 
@@ -30,7 +34,7 @@ Write = Callable[[], Awaitable[Answer]]
 class Blobs:
     """The blobs of a container, by path."""
 
-    def __init__(self, line: ContainerLine, keys: KeySpace) -> None:
+    def __init__(self, line: ContainerLine, keys: BlobKeys) -> None:
         self._line = line
         self._keys = keys
 
@@ -58,12 +62,15 @@ class Blobs:
         Raises:
             PathUnknown: there is none.
         """
-        answer = await self._line.ask("GetBlob", "GET", self._keys.key(path), limit_bytes=max(limit_bytes, 1 << 14))
+        key = self._keys.key(path)
+        try:
+            answer = await self._line.ask("GetBlob", "GET", key, limit_bytes=max(limit_bytes, _ERROR_BYTES))
+        except AnswerTooLarge:
+            raise _too_large(path, limit_bytes) from None
         if answer.status != _OK:
             raise error_of(answer, path, what="GetBlob")
         if len(answer.body) > limit_bytes:
-            msg = f"{path}: more than {limit_bytes} bytes"
-            raise StorageUnavailable(msg)
+            raise _too_large(path, limit_bytes)
         if len(answer.body) != _length(answer.headers, path):
             msg = f"{path}: its body has {len(answer.body)} bytes, and was said to have another number"
             raise StorageUnavailable(msg)
@@ -85,7 +92,8 @@ class Blobs:
 
     async def put(self, path: str, content: ObjectContent) -> None:
         """Write a blob whole, whatever is there."""
-        answer = await self.replacing(path, lambda: self._put(path, content, {}))
+        # Whoever gave up is not to find the blob changed later: what was sent may still arrive.
+        answer = await to_its_end(self.replacing(path, lambda: self._put(path, content, {})))
         if answer.status != _CREATED:
             raise error_of(answer, path, what="PutBlob")
 
@@ -138,7 +146,7 @@ class Blobs:
         return await self._line.ask(
             "PutBlob",
             "PUT",
-            self._keys.key(path),
+            self._keys.new_key(path),
             headers={"x-ms-blob-type": BLOCK_BLOB, "Content-Type": "application/octet-stream", **headers},
             body=content,
             pace=Pace.BULK if size_of(content) >= _BULK_BYTES else Pace.SMALL,
@@ -166,6 +174,21 @@ class Blobs:
         return stream
 
 
+async def to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """Do *work* to its end, even if the caller gives up meanwhile; who gives up twice is let go."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
 def moment_of(text: str) -> datetime:
     """Return the moment that the service tells as *text*, UTC.
 
@@ -177,6 +200,10 @@ def moment_of(text: str) -> datetime:
     except ValueError:
         msg = "the service does not say when a blob was written"
         raise StorageUnavailable(msg) from None
+
+
+def _too_large(path: str, limit_bytes: int) -> StorageUnavailable:
+    return StorageUnavailable(f"{path}: more than {limit_bytes} bytes")
 
 
 def _length(headers: Mapping[str, str], path: str) -> int:

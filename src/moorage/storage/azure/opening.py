@@ -3,26 +3,18 @@
 import ssl
 
 from moorage import __version__
-from moorage.config import AzureDriver as AzureSection
+from moorage.config import AzureSection
 from moorage.config.sections.storage_azure import SHARED_KEY, connection_values
 from moorage.storage.azure.azure_driver import AzureDriver
+from moorage.storage.azure.blob_keys import BlobKeys
 from moorage.storage.azure.container import Access, AzureSigner, ContainerLine, ContainerPlace
 from moorage.storage.azure.request_log import RequestLog
 from moorage.storage.azure.shared_key import AccountKey
 from moorage.storage.azure.tokens import tokens_of
 from moorage.storage.remote.attempts import AttemptLimits
 from moorage.storage.remote.exchange import SMALL_S, Exchange, ExchangeSettings
-from moorage.storage.remote.keys import KeySpace
 from moorage.storage.remote.pools import Pools, Trust
 from moorage.storage.remote.tally import NoTally
-
-
-class LegacyKeys(KeySpace):
-    """Keys with a slash in front, as the first registries on Azure wrote them."""
-
-    def __init__(self, root: str = "") -> None:
-        super().__init__(root)
-        self.root = f"/{self.root}"
 
 
 def open_azure(section: AzureSection, *, where: str = "storage.azure") -> AzureDriver:
@@ -38,7 +30,7 @@ def open_azure(section: AzureSection, *, where: str = "storage.azure") -> AzureD
     pools = Pools(place.service_url, context=_trust(section, place, where=where), user_agent=f"moorage/{__version__}")
     try_timeout_s = section.retry_try_timeout.total_seconds() or SMALL_S
     line = ContainerLine(place, Exchange(pools, signer.headers, settings), signer, try_timeout_s=try_timeout_s)
-    keys = (LegacyKeys if section.is_legacy else KeySpace)(section.rootdirectory)
+    keys = BlobKeys(section.rootdirectory, is_legacy=section.is_legacy)
     return AzureDriver(line, keys, pools, where=where)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Protocol
 
-from moorage.config.sections.storage_azure import CLIENT_SECRET, AzureDriver
+from moorage.config.sections.storage_azure import CLIENT_SECRET, AzureSection
 from moorage.errors import ConfigurationError, Mistake, StorageUnavailable
 
 _SCOPE = "https://storage.azure.com/.default"
@@ -85,7 +85,7 @@ class Tokens:
             return self._token
 
 
-def tokens_of(section: AzureDriver, *, key: str) -> Tokens:
+def tokens_of(section: AzureSection, *, key: str) -> Tokens:
     """Make the source of tokens that *section* names; *key* is its path in the configuration.
 
     Raises:

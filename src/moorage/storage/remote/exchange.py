@@ -32,6 +32,7 @@ SMALL_S = 60.0
 _SLOWEST_BYTES_A_SECOND = 100_000
 """A body that is sent slower than this counts as hung."""
 _MOST_BYTES = 16 << 20
+_PIECE_BYTES = 256 << 10
 LOST = (aiohttp.ClientError, TimeoutError, OSError)
 """Errors of a connection, from none at all to one that is cut."""
 
@@ -104,6 +105,11 @@ class Stream:
 
 _R = TypeVar("_R", bound=Answer | Stream)
 
+
+class AnswerTooLarge(StorageUnavailable):
+    """An answer that has more bytes than are wanted."""
+
+
 Sign = Callable[[Call], Awaitable[Mapping[str, str]]]
 """Gives all headers of an attempt, its signature or token among them."""
 
@@ -124,6 +130,8 @@ class ExchangeSettings:
     """Whether to ask again after this answer. Called once an attempt; it sees errors in a 200, too."""
     tally: StoreTally = field(default_factory=NoTally)
     times: AttemptTimes = field(default_factory=AttemptTimes)
+    is_logged: bool = False
+    """Whether each answer is a line in the log."""
 
 
 class Exchange:
@@ -144,6 +152,10 @@ class Exchange:
     def attempts(self) -> Attempts:
         """Return the attempts for something that is to be tried again like a request."""
         return Attempts(self.settings.limits, self._budget, self.settings.times)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pools.close()
 
     async def send(self, call: Call) -> Answer:
         """Ask until there is an answer, and read it whole; the last one if all of them say "later".
@@ -209,6 +221,8 @@ class Exchange:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_S, sock_read=call.idle_s),
         )
+        if self.settings.is_logged:
+            _log.info("storage answered", request=call.kind, url=call.url, status=response.status, attempt=number)
         try:
             return await take(call, response, number)
         except BaseException:
@@ -224,7 +238,7 @@ async def _read(call: Call, response: aiohttp.ClientResponse, number: int) -> An
         size_bytes += len(chunk)
         if size_bytes > call.limit_bytes:
             msg = f"{call.kind}: the answer has more than {call.limit_bytes} bytes"
-            raise StorageUnavailable(msg)
+            raise AnswerTooLarge(msg)
     response.release()
     return Answer(response.status, response.headers, b"".join(parts), number)
 
@@ -235,16 +249,24 @@ async def _leave_good(call: Call, response: aiohttp.ClientResponse, number: int)
     return await _read(call, response, number)
 
 
-def _body(content: ObjectContent) -> bytes | AsyncIterator[bytes] | None:
-    if isinstance(content, bytes):
+def _body(content: ObjectContent) -> bytes | AsyncIterator[bytes | memoryview] | None:
+    if not isinstance(content, bytes):
+        return _pieces(content)
+    if len(content) <= _PIECE_BYTES:
         return content or None
-    return _pieces(content)
+    return _slices(memoryview(content))
 
 
 async def _pieces(content: Sequence[bytes]) -> AsyncIterator[bytes]:
     """The pieces one by one: joining them costs several times what sending them does."""
     for piece in content:
         yield piece
+
+
+async def _slices(content: memoryview) -> AsyncIterator[memoryview]:
+    """Slices that the loop can turn to others between."""
+    for begin in range(0, len(content), _PIECE_BYTES):
+        yield content[begin : begin + _PIECE_BYTES]
 
 
 def _in_words(exc: BaseException) -> str:

@@ -6,8 +6,8 @@ that are the beginning of another name, cut before such a character. They are fe
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from moorage.errors import PathUnknown
@@ -24,6 +24,8 @@ class KeyPage:
     keys: Sequence[str]
     token: str = ""
     """Where the next page begins, in the store's own words; empty: this was the last."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """The bytes of objects, by key; those that the store tells."""
 
 
 class FoldedKeys(Protocol):
@@ -43,7 +45,7 @@ async def names_in(keys_of: FoldedKeys, prefix: str, *, after: str, limit: int |
     Raises:
         PathUnknown: there is nothing below the prefix.
     """
-    found: dict[str, bool] = {}
+    found: dict[str, FolderEntry] = {}
     behind, token = "", ""
     is_there = False
     while limit is None or len(found) < limit:
@@ -54,15 +56,15 @@ async def names_in(keys_of: FoldedKeys, prefix: str, *, after: str, limit: int |
         for key in page.keys:
             behind = key.removeprefix(prefix)
             name = behind.removesuffix("/")
-            if name > after and is_name(name):
-                found[name] = found.get(name, False) or behind.endswith("/")
+            if name > after and is_name(name) and not (name in found and found[name].is_folder):
+                found[name] = FolderEntry(name, behind.endswith("/"), page.sizes.get(key))
         if not token:
             break
-    if not is_there and not (after and await _is_there(keys_of, prefix)):
+    if not is_there and not ((after or limit == 0) and await _is_there(keys_of, prefix)):
         raise PathUnknown(prefix)
     if token:
         await _look_ahead(keys_of, prefix, found, _ahead(found, after=after, behind=behind))
-    return [FolderEntry(name, found[name]) for name in sorted(found)[:limit]]
+    return [found[name] for name in sorted(found)[:limit]]
 
 
 async def _is_there(keys_of: FoldedKeys, prefix: str) -> bool:
@@ -74,13 +76,13 @@ async def _is_there(keys_of: FoldedKeys, prefix: str) -> bool:
         token = page.token
 
 
-async def _look_ahead(keys_of: FoldedKeys, prefix: str, found: dict[str, bool], names: Collection[str]) -> None:
+async def _look_ahead(keys_of: FoldedKeys, prefix: str, found: dict[str, FolderEntry], names: Collection[str]) -> None:
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def look(name: str) -> None:
         async with turns:
             if await _is_there(keys_of, f"{prefix}{name}/"):
-                found[name] = True
+                found[name] = FolderEntry(name, is_folder=True)
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -68,12 +68,12 @@ class RemoteDriver(StorageDriver):
 
         return await each(list(enumerate(paths)), get)
 
-    async def stat_each(self, paths: Sequence[str]) -> Sequence[Stat | None]:
+    async def stat_each(self, paths: Sequence[str], *, folder: bool = False) -> Sequence[Stat | None]:
         """See the interface."""
 
         async def stat(path: str) -> Stat | None:
             try:
-                return await self.stat(path)
+                return await self.stat(path, folder=folder)
             except PathUnknown:
                 return None
 
@@ -82,7 +82,7 @@ class RemoteDriver(StorageDriver):
     async def delete_each(self, paths: Sequence[str]) -> int:
         """See the interface. Folders that nothing is left in are gone by themselves."""
         stats = await self.stat_each(paths)
-        there = [path for path, stat in zip(paths, stats, strict=True) if stat is not None and not stat.is_folder]
+        there = [path for path, stat in zip(paths, stats, strict=True) if stat is not None]
         for failure in (await self.remove(there, until=float("inf"))).values():
             raise failure
         return len(there)

@@ -25,7 +25,7 @@ from moorage.storage.azure.opening import open_azure
 from support.components import need
 from support.daemon import free_port
 
-START_DEADLINE_S = 60.0
+START_DEADLINE_S = 200.0
 _TICK_S = 0.05
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

@@ -31,8 +31,8 @@ _GRANTS: dict[str, str] = {
     "NoAuthenticationInformation": "the service wants credentials of another kind than credentials_type names",
     "AuthorizationPermissionMismatch": f"the identity may not do this: grant it the role {_ROLE} on the container",
     "InsufficientAccountPermissions": f"the identity may not do this: grant it the role {_ROLE} on the container",
-    "AuthorizationFailure": "the account's network rules refuse this machine, or its key may not do this: allow the "
-    "machine's network under Networking, or give a private endpoint as serviceurl",
+    "AuthorizationFailure": "the account's network rules refuse this machine, or the key is not accepted: allow the "
+    "machine's network under Networking, give a private endpoint as serviceurl, or give the key as the portal shows it",
     "KeyBasedAuthenticationNotPermitted": "the account takes no shared keys: set credentials_type to client_secret or "
     f"default_credentials, and grant the identity the role {_ROLE} on the container",
     "ContainerNotFound": "there is no such container: create it, private, in this account",

@@ -105,8 +105,8 @@ class Blobs:
             return True
         if code_of(answer) not in THERE | OTHER_TYPE:
             raise error_of(answer, path, what="PutBlob")
-        # An attempt before may have written it, and its answer was lost: then it has our mark.
-        return answer.attempt > 1 and await self._has_mark(path, mark)
+        # It may have been written by the same request whose answer was lost: then it has our mark.
+        return await self._has_mark(path, mark)
 
     async def delete(self, path: str, *, etag: str = "") -> bool:
         """Remove a blob (with *etag*: that version); return whether there was one, which with *etag* it must be.

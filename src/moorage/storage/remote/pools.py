@@ -91,7 +91,7 @@ class Pools:
             ttl_dns_cache=_DNS_S,
             ssl=self._context if self._context is not None else True,
         )
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -100,6 +100,9 @@ class Pools:
             read_bufsize=_BUFFER_BYTES,
             proxy=self._proxy,
         )
+        # It would send PUT and DELETE once more by itself, and nobody would know that the first may have been done.
+        session._retry_connection = False  # noqa: SLF001 - there is no other switch
+        return session
 
 
 def _proxy_for(url: str) -> URL | None:

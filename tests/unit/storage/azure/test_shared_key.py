@@ -2,6 +2,7 @@
 
 import base64
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import pytest
@@ -45,7 +46,8 @@ def vendors_signature(call: Call) -> str:
     if call.body:
         request.headers["Content-Length"] = str(len(call.body))
     asked: PipelineRequest[HttpRequest] = PipelineRequest(request, PipelineContext(None))
-    SharedKeyCredentialPolicy(ACCOUNT, KEY).on_request(asked)
+    policy: Any = SharedKeyCredentialPolicy  # It has no types.
+    policy(ACCOUNT, KEY).on_request(asked)
     return str(request.headers["Authorization"])
 
 

@@ -46,7 +46,9 @@ class Bucket(StorageDriver):
     """
 
     name = "bucket"
-    capabilities = frozenset({Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.PARTS})
+    capabilities = frozenset(
+        {Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.CONDITIONAL_DELETE, Capability.PARTS}
+    )
     chunk_min_bytes = 5 << 20
     part_min_bytes = 0
     """The least that every part but the last has; less is refused."""
@@ -62,19 +64,25 @@ class Bucket(StorageDriver):
         """The objects that are being written in parts, by their notes."""
         self.dies_at: int | None = None
         """The number of the request from which on nothing is done, as the process that asks is killed."""
+        self.refuses: tuple[int, BackendError] | None = None
+        """The number of a request that is refused once, and why."""
+        self.rounds = 0
+        """How often somebody had to wait for an answer; requests that were sent together count once."""
         self.largest_page = 0
         """The most names that one list has had in memory."""
         self._limit_bytes = limit_bytes
         self._now = now
         self._objects: dict[str, tuple[bytes, datetime]] = {}
         self._keys: list[str] = []
+        self._versions: dict[str, str] = {}
         self._numbers = itertools.count()
+        self._under_way = 0
 
     async def stat(self, path: str, *, folder: bool = True) -> Stat:
         await self.request("stat", path)
         if path in self._objects:
             content, modified_at = self._objects[path]
-            return Stat(len(content), modified_at)
+            return Stat(len(content), modified_at, version=self._versions[path])
         key = None
         if folder:  # Nothing but a list tells.
             await self.request("list", path)
@@ -158,6 +166,10 @@ class Bucket(StorageDriver):
                 self._remove(path)
         return failures
 
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        await self.request("delete_if_same", path)
+        return path in self._objects and self._versions[path] == seen.version and self._remove(path)
+
     async def begin_parts(self, path: str) -> "BucketParts":
         await self.request("begin_parts", path)
         note = f"note-{next(self._numbers)}"
@@ -180,6 +192,10 @@ class Bucket(StorageDriver):
     async def probe(self) -> None:
         await self.request("probe", "/probe")
 
+    def content_of(self, key: str) -> bytes:
+        """Give what is under a key, without a request."""
+        return self._content(key)
+
     def all_keys(self) -> Sequence[str]:
         """Give all keys, in their order."""
         return tuple(self._keys)
@@ -191,7 +207,17 @@ class Bucket(StorageDriver):
         if self.dies_at is not None and len(self.requests) >= self.dies_at:
             raise Killed
         self.requests.append(f"{what} {check_path(path)}")
-        await asyncio.sleep(0)
+        if self.refuses is not None and len(self.requests) > self.refuses[0]:
+            (_, error), self.refuses = self.refuses, None
+            raise error
+        if not self._under_way:
+            self.rounds += 1
+        self._under_way += 1
+        try:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        finally:
+            self._under_way -= 1
 
     def store(self, path: str, content: bytes) -> None:
         used = sum(len(content) for key, (content, _) in self._objects.items() if key != path)
@@ -204,6 +230,7 @@ class Bucket(StorageDriver):
         if path not in self._objects:
             bisect.insort(self._keys, path)
         self._objects[path] = bytes(content), self._now()
+        self._versions[path] = f"version-{next(self._numbers)}"
 
     def _content(self, path: str) -> bytes:
         try:
@@ -257,6 +284,11 @@ class BucketParts(PartsWriter):
             await self._sending.pop(0)
         self._parts.append(b"")
         self._sending.append(asyncio.ensure_future(self._send(len(self._parts) - 1, part)))
+
+    @property
+    def has_any(self) -> bool:
+        """Whether a part of it is in the store."""
+        return any(self._parts)
 
     async def settle(self) -> None:
         while self._sending:

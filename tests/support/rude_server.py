@@ -29,6 +29,8 @@ class Said:
     """The connection ends after so many bytes of the body."""
     is_hung: bool = False
     """After those bytes nothing comes any more."""
+    is_mute: bool = False
+    """Not even the head is written, and with ``cut_at`` the connection ends."""
     is_silent: bool = False
     """Nothing is written at all, not even the head."""
 
@@ -85,7 +87,7 @@ class RudeServer:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.asked.append(Asked(method, target, headers, body))
         said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if not said.is_silent:
+        if not (said.is_silent or said.is_mute):
             shown = said.body if said.cut_at is None else said.body[: said.cut_at]
             writer.write(said.head() + (b"" if method == "HEAD" else shown))
             await writer.drain()

@@ -6,13 +6,14 @@ Nothing here knows what a manifest or a blob is, or which APIs there are: ``wiri
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10
 
 from moorage.auth.access import AccessLacking
 from moorage.auth.guards import Guard
-from moorage.errors import MethodNotAllowed, NameInvalid, ParameterInvalid, RouteUnknown
+from moorage.errors import MethodNotAllowed, NameInvalid, OutOfService, ParameterInvalid, RouteUnknown
 from moorage.http.call import Call
 from moorage.http.operations import READS, Api, Endpoint, Handler, Operation, Route
 from moorage.http.urls import Urls, check_host
@@ -65,12 +66,24 @@ class App(WebApplication[Call]):
     """Answers requests. One a worker; call it with a request."""
 
     def __init__(
-        self, apis: Sequence[Api], *, guard: Guard, urls: Urls, rules: ApplicationRules, access_log: AccessLog
+        self,
+        apis: Sequence[Api],
+        *,
+        guard: Guard,
+        urls: Urls,
+        rules: ApplicationRules,
+        access_log: AccessLog,
+        out_of_service: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """*apis* are asked in their order whose a path is: those first that are asked for most often."""
+        """Take the parts.
+
+        *apis* are asked in their order whose a path is: those first that are asked for most often.
+        *out_of_service*: why nothing is answered now; it changes, and while it is empty everything is.
+        """
         super().__init__("the registry", log=_log, access_log=access_log)
         self.apis = apis
         self._guard = guard
+        self._out_of_service = out_of_service
         self._urls = urls
         self._matchers = [api.match for api in apis]
         self._places = _places(apis, rules)
@@ -92,6 +105,9 @@ class App(WebApplication[Call]):
 
     async def answer(self, call: Call, /) -> Response:
         """Find the operation, check what the credentials allow, and have it done."""
+        if self._out_of_service:
+            msg = "this node is out of service until its health checks pass; try again, or ask another one"
+            raise OutOfService(msg, reason="health check failed: please see /debug/health")
         if call.request.version < HttpVersion10:
             msg = "HTTP/0.9 is not spoken here"
             raise ParameterInvalid(msg)

@@ -11,7 +11,7 @@ Every method may raise :class:`~moorage.errors.StorageFull` (writes) and
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -34,6 +34,7 @@ _T = TypeVar("_T")
 _PART = r"(?!\.{1,2}(?:/|\Z)|\.~)[^/\0\ud800-\udc7f\udd00-\udfff]+"
 _PATH = re.compile(rf"(?:/{_PART})+")
 _NAME = re.compile(_PART)
+_PAGE = 1000
 
 
 class Capability(Enum):
@@ -51,6 +52,8 @@ class Capability(Enum):
     """:meth:`StorageDriver.put_if_absent` has one winner, whoever else tries at the same time."""
     RENAME = auto()
     """``FileStorage.move`` is one step, whatever the size."""
+    CONDITIONAL_DELETE = auto()
+    """:meth:`StorageDriver.delete_if_same` removes an object only while nobody has written it again."""
     PARTS = auto()
     """:meth:`StorageDriver.begin_parts` writes an object of any size, part by part, at its own place."""
 
@@ -62,6 +65,8 @@ class Stat:
     size_bytes: int
     modified_at: datetime
     is_folder: bool = False
+    version: str = ""
+    """Another one after each write of the object, where storage tells one: an ETag, a generation."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -283,19 +288,36 @@ class StorageDriver(BulkStorage):
     part_bytes: int = 16 << 20
     """The bytes of the first parts of :meth:`begin_parts`: as much as one request is worth; see ``part_bytes_at``."""
 
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        """Remove an object unless it was written again since *seen* was told of it; return whether it was removed.
+
+        In one step, durable. False, too, if it is not there. Needs ``CONDITIONAL_DELETE``.
+        """
+        del seen
+        msg = f"{path}: this storage cannot remove on a condition"
+        raise StorageUnavailable(msg)
+
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """Remove a folder if the object *where*, a path inside it, has this *content*; return whether it had. Durable.
 
         In one step for whoever asks afterwards: what somebody has written there meanwhile is never lost. While it is
-        being looked at, the folder may seem to be away for a moment. This way of doing it is only for a driver
-        on which nobody comes between the two calls.
+        being looked at, the folder may seem to be away for a moment. This way of doing it needs
+        ``CONDITIONAL_DELETE``; else it is only for a driver on which nobody comes between the two calls.
         """
         try:
-            if await self.get(where) != content:
+            if Capability.CONDITIONAL_DELETE not in self.capabilities:
+                if await self.get(where) != content:
+                    return False
+                await self.delete(path)
+                return True
+            seen = await self.stat(where, folder=False)
+            beside = [found async for found in _objects_below(self, path) if found != where]
+            if await self.get(where) != content or not await self.delete_if_same(where, seen):
                 return False
-            await self.delete(path)
         except PathUnknown:
             return False
+        for failure in (await self.remove(beside, until=float("inf"))).values():
+            raise failure
         return True
 
     async def begin_parts(self, path: str) -> PartsWriter:
@@ -328,3 +350,17 @@ class StorageDriver(BulkStorage):
 
     async def close(self) -> None:
         """Wait for what still runs, and let go of what is kept open. Nothing may be asked afterwards."""
+
+
+async def _objects_below(storage: ObjectStorage, folder: str) -> AsyncIterator[str]:
+    after, is_more = "", True
+    while is_more:
+        entries = await storage.list(folder, after=after, limit=_PAGE)
+        for entry in entries:
+            if entry.is_folder:
+                async for path in _objects_below(storage, f"{folder}/{entry.name}"):
+                    yield path
+            else:
+                yield f"{folder}/{entry.name}"
+        is_more = len(entries) == _PAGE
+        after = entries[-1].name if entries else ""

@@ -59,6 +59,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.ProjectUnknown: (400, "UNKNOWN_PROJECT_PATH_CLAIM"),
     errors.ProjectMismatch: (400, "MISMATCH_PROJECT_PATH_CLAIM"),
     errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
+    errors.OutOfService: (503, "UNAVAILABLE"),
     errors.RouteUnknown: (404, "UNSUPPORTED"),
     errors.MethodNotAllowed: (405, "UNSUPPORTED"),
     errors.StorageFull: (507, "INSUFFICIENT_STORAGE"),

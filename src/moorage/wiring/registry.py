@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import re2
 
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
@@ -15,6 +16,7 @@ from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.gc.online.review_loop import ReviewObserver
+from moorage.health.watch import HealthWatch
 from moorage.http.app import App, ApplicationRules
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
@@ -26,7 +28,7 @@ from moorage.http.v2.v2_operations import v2_api
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.room import Room
 from moorage.storage import paths
-from moorage.storage.base import Capability, StorageDriver
+from moorage.storage.base import StorageDriver
 from moorage.storage.identity import content_of
 from moorage.storage.locks import Lock
 from moorage.telemetry import LogSettings
@@ -35,8 +37,10 @@ from moorage.web.bodies import Bodies
 from moorage.wiring import apis
 from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
+from moorage.wiring.health import health_watch
 from moorage.wiring.metadata import Metadata, open_metadata
 from moorage.wiring.purging import purging
+from moorage.wiring.redirects import redirects_of
 from moorage.wiring.storage import room_for, storage_driver
 
 
@@ -50,8 +54,11 @@ class Registry:
     metadata: Metadata
     room: Room
     damaged: DamagedBlobs
+    health: HealthWatch
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Chores that one process of a node does for as long as it lives."""
+    upkeep: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    """Work of every process that serves, beside it."""
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -69,12 +76,14 @@ async def build(
     share: float = 1.0,
     observer: ReviewObserver | None = None,
     on_damage: Callable[[], None] | None = None,
+    changes: SharedChanges | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
     *share*: see :func:`~moorage.wiring.storage.storage_driver`.
 
     *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
+    *changes*: shared by all workers, see ``cache/known_links.py``.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
@@ -83,10 +92,17 @@ async def build(
     """
     storage = storage_driver(config, share=share)
     _watch(store, storage)
-    metadata = await open_metadata(config, store, storage)
+    metadata = await open_metadata(config, store, storage, changes)
     room = room_for(config, store)
-    url_expires_s = _url_expires_s(config, storage)
-    blobs = Blobs(storage, metadata.links, url_expires_s=url_expires_s, room=room, on_damage=on_damage)
+    redirected = redirects_of(config, storage)
+    blobs = Blobs(
+        storage,
+        metadata.links,
+        known=metadata.known_blobs,
+        redirects=redirected.redirects,
+        room=room,
+        on_damage=on_damage,
+    )
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
     key = config.http.secret.encode() or secret
     limits = SessionLimits(storage, key, limit=config.http.limits.uploadsessions)
@@ -110,8 +126,10 @@ async def build(
             catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,
         ),
     )
+    health = health_watch(config, storage, database)
     app = App(
         [v2, *others],
+        out_of_service=health.failing,
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=ApplicationRules(
@@ -124,7 +142,17 @@ async def build(
     collecting = () if database is None else agents(config, database, storage, observer)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     chores = (*metadata.chores, *collecting, *purged)
-    return Registry(app, storage, uploads, metadata, room=room, damaged=blobs.damaged, chores=chores)
+    return Registry(
+        app,
+        storage,
+        uploads,
+        metadata,
+        room=room,
+        damaged=blobs.damaged,
+        health=health,
+        chores=chores,
+        upkeep=redirected.upkeep,
+    )
 
 
 def _watch(store: Store, storage: StorageDriver) -> None:
@@ -180,10 +208,3 @@ def _url_rule(allow: Sequence[str], deny: Sequence[str]) -> Callable[[str], bool
         return not allowed or any(pattern.search(url) for pattern in allowed)
 
     return allows
-
-
-def _url_expires_s(config: Config, storage: StorageDriver) -> int | None:
-    redirect = config.storage.redirect
-    if redirect.disable or Capability.SIGNED_URLS not in storage.capabilities:
-        return None
-    return int(redirect.expirydelay.total_seconds())

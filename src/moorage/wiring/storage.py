@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moorage.config import AzureSection, Config, FilesystemSection, InmemoryDriver, S3Section
+from moorage.config import AzureSection, Config, FilesystemSection, GCSSection, InmemoryDriver, S3Section
 from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import lacks, need_of
@@ -26,6 +26,8 @@ def storage_driver(config: Config, *, share: float = 1.0) -> StorageDriver:
         return filesystem.FilesystemDriver(root)
     if isinstance(driver, S3Section):
         return remote_storage.s3(driver, config, share=share)
+    if isinstance(driver, GCSSection):
+        return remote_storage.gcs(driver)
     if isinstance(driver, AzureSection):
         return remote_storage.azure(driver, config)
     _driver_class(config)
@@ -38,7 +40,7 @@ def capabilities_of(config: Config) -> frozenset[Capability]:
     Raises:
         ConfigurationError: this version does not have that driver.
     """
-    if isinstance(config.storage.driver, S3Section | AzureSection):
+    if isinstance(config.storage.driver, S3Section | GCSSection | AzureSection):
         return remote_storage.CAPABILITIES
     return _driver_class(config).capabilities
 

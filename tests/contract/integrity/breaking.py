@@ -73,6 +73,13 @@ class WatchedStorage(FileStorage):
         await self.inner.move(source, target)
         await self.after("move", source)
 
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        """To whoever watches it is a move: bytes are taken from their place."""
+        await self._begin("move", path)
+        is_removed = await self.inner.delete_if_same(path, seen)
+        await self.after("move", path)
+        return is_removed
+
     async def delete(self, path: str, *, durable: bool = True) -> None:
         await self._begin("delete", path)
         await self.inner.delete(path, durable=durable)

@@ -107,7 +107,7 @@ class DebugTLS(Section):
 def _metrics_path(value: str) -> str:
     if not value:
         return _METRICS_PATH
-    if not value.startswith("/") or value == "/debug/health":
+    if not value.startswith("/") or value.startswith("/debug/health"):
         msg = "a path that begins with a slash is needed, such as /metrics; /debug/health is taken"
         raise ValueError(msg)
     return value

@@ -7,19 +7,17 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from moorage.config.section import (
     Count,
-    DriverFlag,
     DriverWhole,
     Flag,
     Pattern,
-    Required,
     Section,
     Text,
     UnitDuration,
     Whole,
-    later,
     now,
 )
 from moorage.config.sections.storage_azure import AzureSection
+from moorage.config.sections.storage_gcs import GCSSection
 from moorage.config.sections.storage_s3 import S3Section
 
 
@@ -41,25 +39,7 @@ class InmemoryDriver(Section):
     """``storage.inmemory``: nothing stays when the registry ends."""
 
 
-class GCSDriver(Section):
-    """``storage.gcs``."""
-
-    is_implemented = False
-
-    bucket: Required = later(..., "The bucket.")
-    keyfile: Text = later("", "JSON file of the service account's key.")
-    credentials: dict[str, object] = later({}, "The same, inline.", repr=False)
-    rootdirectory: Text = later("", "Prefix of all objects.")
-    chunksize: Annotated[DriverWhole, Field(multiple_of=256 * 1024)] = later(5242880, "Bytes of a part.")
-    maxconcurrency: Annotated[DriverWhole, AfterValidator(_at_least_25)] = later(
-        50, "Requests at once; less than 25 counts as 25."
-    )
-    parallelwalk: DriverFlag = later(False, "List in parallel.")
-    useragent: Text = later("", "Sent to the service.")
-    debug_log: DriverFlag = later(False, "True: the vendor's library logs.")
-
-
-Driver = FilesystemSection | InmemoryDriver | S3Section | GCSDriver | AzureSection
+Driver = FilesystemSection | InmemoryDriver | S3Section | GCSSection | AzureSection
 
 DRIVERS: dict[str, type[Section]] = {
     "filesystem": FilesystemSection,
@@ -67,7 +47,7 @@ DRIVERS: dict[str, type[Section]] = {
     "s3": S3Section,
     "s3aws": S3Section,
     "s3_v2": S3Section,
-    "gcs": GCSDriver,
+    "gcs": GCSSection,
     "azure": AzureSection,
     "azure_v2": AzureSection,
 }
@@ -107,9 +87,13 @@ CacheName = Annotated[Literal["", "inmemory", "redis"], BeforeValidator(_cache_n
 class Cache(Section):
     """``storage.cache``"""
 
-    blobdescriptor: CacheName = now("", "Accepted: blobs are found without a cache.")
+    blobdescriptor: CacheName = now(
+        "",
+        "With `inmemory` and images in link files, each worker remembers which blobs and manifests are in which "
+        "repository; what another node deletes is forgotten after 60 s. `redis`: accepted, nothing is remembered.",
+    )
     layerinfo: CacheName = now("", "The old name of `blobdescriptor`.")
-    blobdescriptorsize: Whole = now(10000, "Distribution: how many.")
+    blobdescriptorsize: Whole = now(10000, "How many of each; 0 or less: a million.")
 
 
 class Delete(Section):
@@ -123,7 +107,7 @@ class Redirect(Section):
 
     disable: Flag = now(False, "True: blobs always go through this process, never by signed URLs.")
     expirydelay: UnitDuration = now(timedelta(minutes=20), "How long signed URLs are good.")
-    exceptions: list[Pattern] = later([], "Repositories whose blobs go through this process.")
+    exceptions: list[Pattern] = now([], "Repositories whose blobs go through this process: RE2, anywhere in the name.")
 
 
 class TagStore(Section):

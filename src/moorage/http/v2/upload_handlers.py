@@ -2,7 +2,7 @@
 
 import asyncio
 
-from moorage.core.blobs import BlobFile, Blobs
+from moorage.core.blobs import Blobs
 from moorage.core.uploads import Chunks, Uploads, UploadState
 from moorage.errors import BlobUnknown, DigestInvalid, NameInvalid, RangeInvalid, UploadInvalid, UploadUnknown
 from moorage.http.call import Call
@@ -118,12 +118,9 @@ class UploadHandlers:
     async def _has(self, name: RepositoryName, digest: Digest) -> bool:
         """Return whether the blob is in the repository, and will still be when a manifest that names it comes."""
         try:
-            found = await self._blobs.open(name, digest, method="HEAD")
+            await self._blobs.size(name, digest)
         except BlobUnknown:
             return False
-        if isinstance(found, BlobFile):
-            with found.reader:
-                pass
         return True
 
     async def _check_repeated(self, digest: Digest, chunks: Chunks) -> None:

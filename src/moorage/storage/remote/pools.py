@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from moorage.errors import ConfigurationError, Mistake
+from moorage.errors import ConfigurationError, Mistake, StorageUnavailable
 from moorage.permissions import reason_of
 
 SMALL_CONNECTIONS = 64
@@ -71,9 +71,17 @@ class Pools:
         self._context = context
         self._user_agent = user_agent
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._is_closed = False
 
     def session(self, *, is_bulk: bool) -> aiohttp.ClientSession:
-        """Return the session for requests of that kind."""
+        """Return the session for requests of that kind.
+
+        Raises:
+            StorageUnavailable: the pools are closed.
+        """
+        if self._is_closed:
+            msg = "storage is not used any more"
+            raise StorageUnavailable(msg)
         session = self._sessions.get(is_bulk)
         if session is None:
             session = self._sessions[is_bulk] = self._open(BULK_CONNECTIONS if is_bulk else SMALL_CONNECTIONS)
@@ -81,6 +89,7 @@ class Pools:
 
     async def close(self) -> None:
         """Close all connections."""
+        self._is_closed = True
         sessions, self._sessions = list(self._sessions.values()), {}
         await asyncio.gather(*(session.close() for session in sessions))
 
@@ -100,8 +109,8 @@ class Pools:
             read_bufsize=_BUFFER_BYTES,
             proxy=self._proxy,
         )
-        # It would send PUT and DELETE once more by itself, and nobody would know that the first may have been done.
-        session._retry_connection = False  # noqa: SLF001 - there is no other switch
+        # A request whose answer was lost is sent again here, where it is known that it was sent before, and not there.
+        session._retry_connection = False  # noqa: SLF001 - there is no other way to switch it off
         return session
 
 

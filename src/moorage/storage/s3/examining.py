@@ -32,6 +32,12 @@ class Examination:
         """Return whether an object is removed only as it was read, if that is asked for."""
         return (await self._find_out())[1]
 
+    async def close(self) -> None:
+        """Stop to find out."""
+        if self._conditions is not None:
+            self._conditions.cancel()
+            await asyncio.wait([self._conditions])
+
     async def at_start(self, *, can_write: bool) -> None:
         """See :meth:`~moorage.storage.remote.remote_driver.RemoteDriver.examine`."""
         try:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -110,10 +110,10 @@ class BucketObjects:
     async def delete(self, key: str, *, etag: str = "") -> bool:
         """Remove an object; with *etag* only that version. Return False if it is another."""
         call, answer = await self._line.ask("DeleteObject", "DELETE", key, headers={"If-Match": etag} if etag else {})
-        if etag and answer.status in (_FAILED_CONDITION, _CONFLICT):
-            return False
-        if answer.status == _NOT_FOUND and not self._is_bucket_away(call, answer):
-            return not etag
+        is_other = etag and answer.status in (_FAILED_CONDITION, _CONFLICT)
+        if is_other or (answer.status == _NOT_FOUND and not self._is_bucket_away(call, answer)):
+            # Where an earlier attempt had no answer, it may be the one that removed it.
+            return not etag or (answer.attempt > 1 and await self.head(key) is None)
         self._check(call, answer)
         return True
 
@@ -135,19 +135,23 @@ class BucketObjects:
             self._has_batches = False
         return await self._delete_singly(keys)
 
-    async def page(
-        self, prefix: str, *, after: str = "", token: str = "", limit: int = PAGE, is_folded: bool = True
-    ) -> KeyPage:
-        """Give a page of keys, folded at the next slash unless *is_folded* is False."""
-        query = {"list-type": "2", "prefix": prefix, "max-keys": str(limit), "encoding-type": "url"}
-        query |= {"delimiter": "/"} if is_folded else {}
+    async def page(self, prefix: str, *, after: str = "", token: str = "", limit: int = PAGE) -> KeyPage:
+        """Give a page of keys, folded at the next slash."""
+        query = {"list-type": "2", "prefix": prefix, "max-keys": str(limit), "encoding-type": "url", "delimiter": "/"}
         query |= {"continuation-token": token} if token else {"start-after": after} if after else {}
         root = await self._list(query)
-        objects = [key_in(key) for key in texts_of(root, "Contents", "Key")]
+        decoded = _decoder(root)
+        objects = list(map(decoded, texts_of(root, "Contents", "Key")))
         sizes = map(int, texts_of(root, "Contents", "Size"))
-        folders = [key_in(key) for key in texts_of(root, "CommonPrefixes", "Prefix")]
+        folders = list(map(decoded, texts_of(root, "CommonPrefixes", "Prefix")))
         token = text_of(root, "NextContinuationToken") if text_of(root, "IsTruncated") == "true" else ""
         return KeyPage(sorted([*objects, *folders]), token, dict(zip(objects, sizes, strict=False)))
+
+    async def below(self, prefix: str) -> Mapping[str, str]:
+        """Return the first keys of all that begin with *prefix*, with the ETags of their objects."""
+        root = await self._list({"list-type": "2", "prefix": prefix, "max-keys": str(BATCH), "encoding-type": "url"})
+        keys = map(_decoder(root), texts_of(root, "Contents", "Key"))
+        return dict(zip(keys, texts_of(root, "Contents", "ETag"), strict=True))
 
     async def first_below(self, prefix: str) -> datetime | None:
         """Return when the first object below *prefix* changed; None if there is none."""
@@ -204,3 +208,8 @@ class BucketObjects:
     def _is_bucket_away(call: Call, answer: Answer) -> bool:
         failure = failure_of(call, answer)
         return failure is not None and failure.code == "NoSuchBucket"
+
+
+def _decoder(root: Element) -> Callable[[str], str]:
+    """How the keys of a list are written: as in URLs, unless the service does not know of that."""
+    return key_in if text_of(root, "EncodingType") == "url" else str

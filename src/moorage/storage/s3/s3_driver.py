@@ -8,9 +8,9 @@ from moorage.storage import paths
 from moorage.storage.base import FolderEntry, ObjectContent, PartsWriter, Reader, Stat, clock, size_of, too_late
 from moorage.storage.remote.bodies import BodyReader
 from moorage.storage.remote.exchange import LOST, AnswerTooLarge, Stream
-from moorage.storage.remote.keys import is_never_a_folder
+from moorage.storage.remote.keys import is_marker, is_never_a_folder
 from moorage.storage.remote.paging import names_in
-from moorage.storage.remote.remote_driver import PROBES, RemoteDriver
+from moorage.storage.remote.remote_driver import PROBES, RemoteDriver, to_its_end
 from moorage.storage.s3.bucket import S3Bucket
 from moorage.storage.s3.examining import Examination
 from moorage.storage.s3.multipart import PartsUpload
@@ -70,18 +70,11 @@ class S3Driver(RemoteDriver):
         """See the interface. What is acknowledged is durable."""
         del durable
         is_bulk = size_of(content) >= _BULK_BYTES
-        await self._objects.put(self._new_key(path), content, is_kept=_is_kept(path), is_bulk=is_bulk)
+        await to_its_end(self._objects.put(self._new_key(path), content, is_kept=_is_kept(path), is_bulk=is_bulk))
 
     async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         """See the interface. Where the service knows no condition, it is looked first."""
-        key = self._new_key(path)
-        is_bulk = size_of(content) >= _BULK_BYTES
-        if await self._examination.has_conditional_put():
-            return await self._objects.put_if_absent(key, content, is_kept=_is_kept(path), is_bulk=is_bulk)
-        if await self._objects.head(key) is not None:
-            return False
-        await self._objects.put(key, content, is_kept=_is_kept(path), is_bulk=is_bulk)
-        return True
+        return await to_its_end(self._put_if_absent(path, content))
 
     async def open(self, path: str) -> Reader:
         """See the interface."""
@@ -107,22 +100,9 @@ class S3Driver(RemoteDriver):
             raise PathUnknown(path) from None
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
-        """See the interface. Of a folder, what says that it is there goes first."""
+        """See the interface. Of a folder, what says that it is there goes first; of several who delete, one did it."""
         del durable
-        key = self._key(path)
-        look = self._objects.head(key)
-        if is_never_a_folder(path):
-            facts, keys = await look, []
-        else:
-            listing = self._objects.page(f"{key}/", limit=BATCH, is_folded=False)
-            facts, page = await asyncio.gather(look, listing)
-            keys = list(page.keys)
-        if facts is not None:
-            await self._objects.delete(key)
-        elif not keys:
-            raise PathUnknown(path)
-        else:
-            await self._delete_below(f"{key}/", keys)
+        await to_its_end(self._delete(path))
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """See the interface. Nothing is computed here that anybody would have to rest from."""
@@ -148,16 +128,16 @@ class S3Driver(RemoteDriver):
         try:
             with await self._objects.open(where_key) as stream:
                 etag = ObjectFacts.of(stream.headers).etag
-                found = b"".join([chunk async for chunk in stream.chunks()])
+                said = b"".join([chunk async for chunk in stream.chunks()])
         except PathUnknown:
             return False
         except LOST as exc:
             msg = f"{where}: it cannot be read: {exc}"
             raise StorageUnavailable(msg) from exc
-        if found != content or not await self._delete_version(where_key, etag):
+        if said != content or not await self._delete_version(where_key, etag):
             return False
-        page = await self._objects.page(f"{key}/", limit=BATCH, is_folded=False)
-        await self._delete_below(f"{key}/", page.keys)
+        found = await self._objects.below(f"{key}/")
+        await to_its_end(self._delete_below(f"{key}/", {where_key: etag, **found}, gone=where_key))
         return True
 
     async def copy(self, sources: Sequence[str], target: str) -> None:
@@ -183,6 +163,7 @@ class S3Driver(RemoteDriver):
 
     async def close(self) -> None:
         """See the interface."""
+        await self._examination.close()
         await self._bucket.close()
 
     def _key(self, path: str) -> str:
@@ -208,27 +189,57 @@ class S3Driver(RemoteDriver):
             msg = f"no object of S3 can have this name: {path!r}"
             raise StorageUnavailable(msg) from None
 
+    async def _put_if_absent(self, path: str, content: ObjectContent) -> bool:
+        key = self._new_key(path)
+        is_bulk = size_of(content) >= _BULK_BYTES
+        if await self._examination.has_conditional_put():
+            return await self._objects.put_if_absent(key, content, is_kept=_is_kept(path), is_bulk=is_bulk)
+        if await self._objects.head(key) is not None:
+            return False
+        await self._objects.put(key, content, is_kept=_is_kept(path), is_bulk=is_bulk)
+        return True
+
+    async def _delete(self, path: str) -> None:
+        key = self._key(path)
+        while True:
+            found: Mapping[str, str] = {}
+            if is_never_a_folder(path):
+                facts = await self._objects.head(key)
+            else:
+                facts, found = await asyncio.gather(self._objects.head(key), self._objects.below(f"{key}/"))
+            if facts is not None:
+                found = {key: facts.etag}
+            if not found:
+                raise PathUnknown(path)
+            first = next((each_ for each_ in found if each_.endswith(_FIRST)), next(iter(found)))
+            if await self._delete_version(first, found[first]):
+                if facts is None:
+                    await self._delete_below(f"{key}/", found, gone=first)
+                return
+
     async def _delete_version(self, key: str, etag: str) -> bool:
         if await self._examination.has_conditional_delete():
             return await self._objects.delete(key, etag=etag)
         facts = await self._objects.head(key)
         return facts is not None and facts.etag == etag and await self._objects.delete(key)
 
-    async def _delete_below(self, prefix: str, keys: Sequence[str]) -> None:
-        """Remove *keys*, and what else begins with *prefix*, until there is nothing."""
-        while keys:
-            first = [key for key in keys if key.endswith(_FIRST)]
-            rest = [key for key in keys if not key.endswith(_FIRST)]
+    async def _delete_below(self, prefix: str, found: Mapping[str, str], *, gone: str) -> None:
+        """Remove what was *found* (but what has *gone*) and what else begins with *prefix*, until there is nothing."""
+        while found:
+            first = [key for key in found if key.endswith(_FIRST) and key != gone]
+            rest = [key for key in found if not key.endswith(_FIRST) and key != gone]
             # Some services keep a folder that has become empty, as an object whose key ends in a slash.
-            folders = sorted({key[: at + 1] for key in keys for at in _slashes(key, len(prefix) - 1)}, key=len)
+            folders = sorted({key[: at + 1] for key in found for at in _slashes(key, len(prefix) - 1)}, key=len)
             for batch in (first, [*rest, *folders[::-1]]):
                 await self._delete_all(batch)
-            keys = (await self._objects.page(prefix, limit=BATCH, is_folded=False)).keys if len(keys) >= BATCH else []
+            found = await self._objects.below(prefix) if len(found) >= BATCH else {}
 
     async def _delete_all(self, keys: Sequence[str]) -> None:
         for begin in range(0, len(keys), BATCH):
-            for failure in (await self._objects.delete_batch(keys[begin : begin + BATCH])).values():
-                raise failure
+            failures = await self._objects.delete_batch(keys[begin : begin + BATCH])
+            for key, failure in failures.items():
+                if not is_marker(key):  # A folder in which there is something again stays.
+                    raise failure
 
 
 def _can_be(key: str) -> bool:

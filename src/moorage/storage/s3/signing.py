@@ -35,7 +35,8 @@ def in_path(text: str) -> str:
 def in_query(pairs: Mapping[str, str]) -> str:
     """Encode *pairs* as a query, in the order in which they are signed."""
     quote = urllib.parse.quote
-    return "&".join(sorted(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in pairs.items()))
+    encoded = sorted((quote(name, safe="~"), quote(value, safe="~")) for name, value in pairs.items())
+    return "&".join(f"{name}={value}" for name, value in encoded)
 
 
 class Signer:

@@ -127,3 +127,11 @@ async def test_small_requests_do_not_wait_behind_bulk(meet: Meeting) -> None:
         for stream in streams:
             assert isinstance(stream, Stream)
             stream.close()
+
+
+async def test_a_request_whose_answer_was_lost_is_known_to_have_been_sent_twice(meet: Meeting) -> None:
+    said = [Said(200), Said(200, cut_at=0, is_mute=True), Said(412)]
+    async with RudeServer(said) as server, meet(server.url) as exchange:
+        assert (await exchange.send(call(server.url, method="PUT"))).attempt == 1
+        answer = await exchange.send(call(server.url, method="PUT"))  # On the same connection.
+        assert (answer.status, answer.attempt) == (412, 2)

@@ -6,14 +6,13 @@ The verdict for each of these keys, and for those that are only named in a warni
 from collections.abc import Iterator
 
 from moorage.config.root import Config
+from moorage.config.sections.storage_azure import AzureSection
 from moorage.errors import Mistake
 
 
 def refusals(config: Config) -> Iterator[Mistake]:
     """Yield a mistake for each thing that is asked for, does not exist yet, and cannot be left out in silence."""
-    if not config.storage.driver.is_implemented:
-        message = "accepted, not implemented yet; use storage.filesystem"
-        yield Mistake(f"storage.{config.storage.name}", message)
+    yield from _of_storage(config)
     if config.proxy.remoteurl:
         message = "there is no mirror yet, and without it everybody could push into its names; take proxy out"
         yield Mistake("proxy.remoteurl", message)
@@ -31,3 +30,12 @@ def refusals(config: Config) -> Iterator[Mistake]:
         if any(not item.disabled for item in config.middleware.get(kind, [])):
             message = "not implemented yet, and it may be what keeps somebody out; set disabled: true, or take it out"
             yield Mistake(f"middleware.{kind}", message)
+
+
+def _of_storage(config: Config) -> Iterator[Mistake]:
+    driver, path = config.storage.driver, f"storage.{config.storage.name}"
+    if not driver.is_implemented:
+        yield Mistake(path, "accepted, not implemented yet; use storage.filesystem")
+    if isinstance(driver, AzureSection):
+        for key, message in driver.mistakes():
+            yield Mistake(f"{path}.{key}", message)

@@ -20,9 +20,6 @@ def refusals(config: Config) -> Iterator[Mistake]:
     if config.policy.repository.classes:
         message = "not implemented yet, so that content of every class would be taken; take it out"
         yield Mistake("policy.repository.classes", message)
-    if config.rate_limiter.enabled and any(not limiter.log_only for limiter in config.rate_limiter.limiters):
-        message = "not implemented yet, so that nobody would be limited; set it to false and limit in a proxy in front"
-        yield Mistake("rate_limiter.enabled", message)
     for index, endpoint in enumerate(config.notifications.endpoints):
         if endpoint.url and not endpoint.disabled:
             message = "not implemented yet, so that its events would be lost; set disabled: true, or take it out"

@@ -40,7 +40,7 @@ class Config(Section):
     gc: GC = now(GC, "Online garbage collection.")
     health: Health = now(Health, "Checks that take this registry out of service.")
     notifications: Notifications = later(Notifications, "Webhooks.")
-    rate_limiter: RateLimiter = later(RateLimiter, "Limits for each client.")
+    rate_limiter: RateLimiter = now(RateLimiter, "Limits for each client.")
     middleware: dict[str, list[Middleware]] = later(
         {}, "Storage middleware: cloudfront, googlecdn, redirect, urlcache."
     )

@@ -4,18 +4,20 @@ Nothing here knows what a manifest or a blob is, or which APIs there are: ``wiri
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10
 
+from moorage.auth.addresses import Proxies
 from moorage.auth.guards import Guard
 from moorage.errors import MethodNotAllowed, NameInvalid, OutOfService, ParameterInvalid, RouteUnknown
 from moorage.http.call import Call
 from moorage.http.operations import READS, Api, Endpoint, Handler, Operation, Route
 from moorage.http.urls import Urls, check_host
+from moorage.limits.rate_limits import LimitExceeded, RateLimits
 from moorage.oci.names import RepositoryName
 from moorage.telemetry import get_log, request_id
 from moorage.web.access_log import AccessLog
@@ -73,16 +75,21 @@ class App(WebApplication[Call]):
         rules: ApplicationRules,
         access_log: AccessLog,
         out_of_service: Mapping[str, str] = MappingProxyType({}),
+        limits: RateLimits | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
         """Take the parts.
 
         *apis* are asked in their order whose a path is: those first that are asked for most often.
         *out_of_service*: why nothing is answered now; it changes, and while it is empty everything is.
+        *limits*: on a client's requests; None: there are none. *proxies*: those that are believed about clients.
         """
         super().__init__("the registry", log=_log, access_log=access_log)
         self.apis = apis
         self._guard = guard
         self._out_of_service = out_of_service
+        self._limits = limits
+        self._proxies = proxies or Proxies()
         self._urls = urls
         self._matchers = [api.match for api in apis]
         self._places = _places(apis, rules)
@@ -100,7 +107,8 @@ class App(WebApplication[Call]):
         path, query = split_target(request.raw_path)
         common = self._headers_below_v2 if path.startswith(self._below_v2) else self._headers
         identity = request_id(request.headers.get("X-Request-Id"))
-        return Call(request, identity, path, query, urls=self._urls, common={**common, "X-Request-Id": identity})
+        headers = {**common, "X-Request-Id": identity}
+        return Call(request, identity, path, query, urls=self._urls, common=headers, proxies=self._proxies)
 
     async def answer(self, call: Call, /) -> Response:
         """Find the operation, check what the credentials allow, and have it done."""
@@ -110,6 +118,8 @@ class App(WebApplication[Call]):
         if call.request.version < HttpVersion10:
             msg = "HTTP/0.9 is not spoken here"
             raise ParameterInvalid(msg)
+        if self._limits is not None and call.path != "/":  # There a load balancer asks, and often.
+            await _admitted(call, self._limits.admit_address(call.address))
         check_host(call.headers)
         if call.request.method == "OPTIONS":
             return self._options(call)
@@ -125,6 +135,8 @@ class App(WebApplication[Call]):
         if wanted is not None:
             useful = () if operation.useful is None else operation.useful(call)
             call.grant = await self._guard.check(call, wanted, useful=useful or ())
+            if self._limits is not None:
+                await _admitted(call, self._limits.admit_client(call.client))
         if call.has_odd_name and place.api.check_stored is not None:
             await place.api.check_stored(call.name)
         return await handler(call)
@@ -184,6 +196,15 @@ class App(WebApplication[Call]):
                 _, mark, query = call.request.raw_path.partition("?")
                 return Response(301, {"Location": f"{path}{mark}{query}"})
         return None
+
+
+async def _admitted(call: Call, admit: Awaitable[Mapping[str, str]]) -> None:
+    """Wait until it is known that a client keeps to its limits, and have the answer say how near they are."""
+    try:
+        call.add_headers(await admit)
+    except LimitExceeded as exc:
+        call.add_headers(exc.headers)
+        raise
 
 
 def _places(apis: Sequence[Api], rules: ApplicationRules) -> Mapping[Endpoint, _Place]:

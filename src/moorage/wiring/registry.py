@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import re2
 
+from moorage.auth.addresses import Proxies
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
@@ -23,6 +24,8 @@ from moorage.http.v2.manifest_handlers import ManifestHandlers
 from moorage.http.v2.upload_handlers import UploadHandlers
 from moorage.http.v2.upload_states import UploadStates
 from moorage.http.v2.v2_operations import v2_api
+from moorage.limits.node_counters import NodeCounters
+from moorage.limits.rate_limits import RateLimits
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.room import Room
 from moorage.storage import paths
@@ -36,6 +39,7 @@ from moorage.wiring import apis
 from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
 from moorage.wiring.health import health_watch
+from moorage.wiring.limits import rate_limits
 from moorage.wiring.metadata import Metadata, open_metadata
 from moorage.wiring.purging import purging
 from moorage.wiring.storage import room_for, storage_driver
@@ -52,12 +56,15 @@ class Registry:
     room: Room
     damaged: DamagedBlobs
     health: HealthWatch
+    limits: RateLimits | None
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Chores that one process of a node does for as long as it lives."""
 
     async def close(self) -> None:
         """Let go of everything."""
         self.app.close()
+        if self.limits is not None:
+            await self.limits.close()
         if self.metadata.database is not None:
             await self.metadata.database.close()
         await self.storage.close()
@@ -68,11 +75,13 @@ async def build(
     store: Store,
     *,
     secret: bytes,
+    counters: NodeCounters | None = None,
     observer: ReviewObserver | None = None,
     on_damage: Callable[[], None] | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
+    *counters*: where all processes of the node count requests; None: nothing is limited.
     *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
 
     Raises:
@@ -109,10 +118,13 @@ async def build(
             catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,
         ),
     )
+    limited = rate_limits(config, counters, None)
     health = health_watch(config, storage, database)
     app = App(
         [v2, *others],
         out_of_service=health.failing,
+        limits=limited,
+        proxies=Proxies(config.http.trustedproxies),
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=ApplicationRules(
@@ -125,7 +137,9 @@ async def build(
     collecting = () if database is None else agents(config, database, storage, observer)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     chores = (*metadata.chores, *collecting, *purged)
-    return Registry(app, storage, uploads, metadata, room=room, damaged=blobs.damaged, health=health, chores=chores)
+    return Registry(
+        app, storage, uploads, metadata, room=room, damaged=blobs.damaged, health=health, limits=limited, chores=chores
+    )
 
 
 def _watch(store: Store, storage: StorageDriver) -> None:

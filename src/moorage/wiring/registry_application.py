@@ -12,6 +12,7 @@ from moorage.config.stores import Store
 from moorage.gc.online.review_loop import ReviewObserver
 from moorage.http.debug import DebugApp
 from moorage.http.health_report import HealthReport
+from moorage.limits.node_counters import NodeCounters
 from moorage.server.address import ListenAddress
 from moorage.server.application import Application, ServerProcess
 from moorage.server.server_settings import ServerSettings
@@ -34,6 +35,8 @@ class RegistryApplication:
     store: Store
     secret: bytes
     """Signs the states of uploads; the same for all: :func:`upload_key`."""
+    counters: NodeCounters | None = None
+    """The counters of rate limits, shared by all: :func:`moorage.wiring.limits.node_counters`; None: no limits."""
     tokens: Neighbour | None = None
     """The token server; None: the registry is none."""
 
@@ -44,7 +47,14 @@ class RegistryApplication:
             ConfigurationError, StorageUnavailable, DatabaseUnavailable: it cannot be made.
         """
         observer, on_damage = _observers(process)
-        registry = await build(self.config, self.store, secret=self.secret, observer=observer, on_damage=on_damage)
+        registry = await build(
+            self.config,
+            self.store,
+            secret=self.secret,
+            counters=self.counters,
+            observer=observer,
+            on_damage=on_damage,
+        )
         health = _health_report(self.config, registry)
         return Application(
             handler=self._front(registry),

@@ -97,7 +97,6 @@ def test_variables_count_without_a_file() -> None:
     [
         "proxy: {remoteurl: 'https://registry-1.docker.io'}",
         "policy: {repository: {classes: [image]}}",
-        "rate_limiter: {enabled: true, limiters: [{name: a}]}",
         "notifications: {endpoints: [{url: 'http://a'}]}",
         "middleware: {repository: [{name: a}]}",
     ],

@@ -31,6 +31,7 @@ SAMPLES: dict[str, object] = {
     "health.tcp[].addr": "redis.example.com:6379",
     "notifications.endpoints[].headers": _HEADERS,
     "rate_limiter.limiters[].action.warn_threshold": 0.5,
+    "http.trustedproxies": ["10.0.0.0/8", "2001:db8::1"],
     "storage.gcs.chunksize": 1 << 20,
     "auth.token.signingalgorithms": ["RS256", "EdDSA"],
     "auth.token.autoredirectpath": "/token",

@@ -60,7 +60,7 @@ class Redis(RedisConnection):
     later_keys = frozenset(RedisConnection.model_fields)
 
     cache: RedisConnection = later(RedisConnection, "For the repository cache.")
-    ratelimiter: RedisConnection = later(RedisConnection, "For rate limits.")
+    ratelimiter: RedisConnection = now(RedisConnection, "For rate limits.")
     loadbalancing: RedisConnection = now(RedisConnection, "For following writes.")
     options: dict[str, object] = later({}, "Distribution v3's options.", repr=False)
     addrs: list[Text] = later([], "Distribution's list of addresses.")

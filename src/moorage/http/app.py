@@ -11,6 +11,7 @@ from types import MappingProxyType
 from aiohttp import web
 from aiohttp.http import HttpVersion10
 
+from moorage.auth.access import AccessLacking
 from moorage.auth.addresses import Proxies
 from moorage.auth.guards import Guard
 from moorage.errors import MethodNotAllowed, NameInvalid, OutOfService, ParameterInvalid, RouteUnknown
@@ -139,7 +140,12 @@ class App(WebApplication[Call]):
                 await _admitted(call, self._limits.admit_client(call.client))
         if call.has_odd_name and place.api.check_stored is not None:
             await place.api.check_stored(call.name)
-        return await handler(call)
+        try:
+            return await handler(call)
+        except AccessLacking as exc:
+            # What the change needs was only known once the body, or the journal, had been read.
+            self._guard.require(call, call.grant, exc.wanted)
+            raise
 
     def _options(self, call: Call) -> Response:
         """Say what can be done at a path, without a look at what is there or at who asks.

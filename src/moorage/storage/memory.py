@@ -69,10 +69,12 @@ class MemoryDriver(FileStorage):
         self._used_bytes = 0
         self._root = _Folder(now())
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""
         found = self._find(path)
         if isinstance(found, _Folder):
+            if not folder:
+                raise PathUnknown(path)
             return Stat(0, found.modified_at, is_folder=True)
         return Stat(len(found.content), found.modified_at)
 

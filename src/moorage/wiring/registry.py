@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import re2
 
 from moorage.auth.addresses import Proxies
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
 from moorage.core.damage import DamagedBlobs
-from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.manifest_rules import ManifestRules
+from moorage.core.manifests import Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
@@ -78,11 +80,13 @@ async def build(
     counters: NodeCounters | None = None,
     observer: ReviewObserver | None = None,
     on_damage: Callable[[], None] | None = None,
+    changes: SharedChanges | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
     *counters*: where all processes of the node count requests; None: nothing is limited.
     *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
+    *changes*: shared by all workers, see ``cache/known_links.py``.
 
     Raises:
         ConfigurationError: it asks for a backend that this version does not have.
@@ -91,10 +95,17 @@ async def build(
     """
     storage = storage_driver(config)
     _watch(store, storage)
-    metadata = await open_metadata(config, store, storage)
+    metadata = await open_metadata(config, store, storage, changes)
     room = room_for(config, store)
     url_expires_s = _url_expires_s(config, storage)
-    blobs = Blobs(storage, metadata.links, url_expires_s=url_expires_s, room=room, on_damage=on_damage)
+    blobs = Blobs(
+        storage,
+        metadata.links,
+        known=metadata.known_blobs,
+        url_expires_s=url_expires_s,
+        room=room,
+        on_damage=on_damage,
+    )
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
     key = config.http.secret.encode() or secret
     limits = SessionLimits(storage, key, limit=config.http.limits.uploadsessions)
@@ -105,8 +116,8 @@ async def build(
     others = apis.without_database()
     if database is not None:
         collected = collection(config, database, storage, observer)
-        moorage = apis.moorage(database, collected, bodies, door, prefix=prefix)
-        others = (apis.gitlab(database, bodies, door), moorage)
+        moorage = apis.moorage(database, collected, bodies, prefix=prefix)
+        others = (apis.gitlab(database, bodies), moorage)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),

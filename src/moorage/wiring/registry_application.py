@@ -3,10 +3,11 @@
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import Store
 from moorage.gc.online.review_loop import ReviewObserver
@@ -37,6 +38,8 @@ class RegistryApplication:
     """Signs the states of uploads; the same for all: :func:`upload_key`."""
     counters: NodeCounters | None = None
     """The counters of rate limits, shared by all: :func:`moorage.wiring.limits.node_counters`; None: no limits."""
+    changes: SharedChanges = field(default_factory=SharedChanges)
+    """Shared by all, as it is made before they are forked."""
     tokens: Neighbour | None = None
     """The token server; None: the registry is none."""
 
@@ -54,6 +57,7 @@ class RegistryApplication:
             counters=self.counters,
             observer=observer,
             on_damage=on_damage,
+            changes=self.changes,
         )
         health = _health_report(self.config, registry)
         return Application(

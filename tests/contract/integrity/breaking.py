@@ -33,9 +33,9 @@ class WatchedStorage(FileStorage):
         self.broken: set[tuple[str, str]] = set()
         """Calls and paths that fail."""
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         await self._begin("stat", path)
-        found = await self.inner.stat(path)
+        found = await self.inner.stat(path, folder=folder)
         await self.after("stat", path)
         return found
 
@@ -72,6 +72,13 @@ class WatchedStorage(FileStorage):
         await self._begin("move", source)
         await self.inner.move(source, target)
         await self.after("move", source)
+
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        """To whoever watches it is a move: bytes are taken from their place."""
+        await self._begin("move", path)
+        is_removed = await self.inner.delete_if_same(path, seen)
+        await self.after("move", path)
+        return is_removed
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         await self._begin("delete", path)

@@ -82,6 +82,22 @@ async def test_stat_tells_size_and_time(driver: StorageDriver) -> None:
     assert stat.modified_at.tzinfo is UTC
 
 
+async def test_who_asks_for_an_object_only_does_not_find_a_folder(driver: StorageDriver) -> None:
+    await driver.put("/a/b", b"12345")
+    assert (await driver.stat("/a/b", folder=False)).size_bytes == 5
+    for path in ("/a", "/a/none", "/none"):
+        with pytest.raises(PathUnknown):
+            await driver.stat(path, folder=False)
+
+
+async def test_a_list_that_tells_sizes_tells_those_of_stat(driver: StorageDriver) -> None:
+    await driver.put("/a/b", b"12345")
+    await driver.put("/a/c/d", b"")
+    entries = {entry.name: entry for entry in await driver.list("/a")}
+    assert entries["b"].size_bytes in (None, 5)
+    assert entries["c"].size_bytes is None
+
+
 async def test_stat_of_a_folder_says_so_and_has_no_size(driver: StorageDriver) -> None:
     await driver.put("/a/b/c", b"12345")
     stat = await driver.stat("/a")

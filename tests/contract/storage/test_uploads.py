@@ -228,8 +228,9 @@ async def test_a_piece_whose_answer_was_lost_is_not_written_twice() -> None:
     sink = PieceSink(Forgetful(), piece_bytes=PIECE_BYTES)
     await sink.start(FOLDER, b"")
     writer = await sink.append(FOLDER)
+    await writer.write(b"a" * 150)
     with pytest.raises(StorageUnavailable):
-        await writer.write(b"a" * 150)
+        await writer.flush()
     await writer.close()
     assert await whole(sink) == b"a" * PIECE_BYTES
 

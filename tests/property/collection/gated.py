@@ -117,9 +117,9 @@ class GatedStorage(FileStorage):
             raise StorageUnavailable(INJECTED)
         await self._scheduler.gate(f"after {what}")
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         await self._scheduler.gate("stat")
-        return await self._inner.stat(path)
+        return await self._inner.stat(path, folder=folder)
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         await self._scheduler.gate("get")

@@ -37,8 +37,8 @@ class BreakingDriver(FileStorage):
         self._how = how
         self._error = error or StorageUnavailable
 
-    async def stat(self, path: str) -> Stat:
-        return await self.call("stat", path, lambda: self.inner.stat(path))
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
+        return await self.call("stat", path, lambda: self.inner.stat(path, folder=folder))
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         return await self.call("get", path, lambda: self.inner.get(path, limit_bytes=limit_bytes))

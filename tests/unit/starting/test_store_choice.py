@@ -369,9 +369,9 @@ class Slow(MemoryDriver):
         for _ in range(self._random.choice((0, 1, 2, 40))):
             await asyncio.sleep(0)
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         await self.wait()
-        found = await super().stat(path)
+        found = await super().stat(path, folder=folder)
         await self.wait()
         return found
 

@@ -187,9 +187,13 @@ CacheName = Annotated[Literal["", "inmemory", "redis"], BeforeValidator(_cache_n
 class Cache(Section):
     """``storage.cache``"""
 
-    blobdescriptor: CacheName = now("", "Accepted: blobs are found without a cache.")
+    blobdescriptor: CacheName = now(
+        "",
+        "With `inmemory` and images in link files, each worker remembers which blobs and manifests are in which "
+        "repository; what another node deletes is forgotten after 60 s. `redis`: accepted, nothing is remembered.",
+    )
     layerinfo: CacheName = now("", "The old name of `blobdescriptor`.")
-    blobdescriptorsize: Whole = now(10000, "Distribution: how many.")
+    blobdescriptorsize: Whole = now(10000, "How many of each; 0 or less: a million.")
 
 
 class Delete(Section):

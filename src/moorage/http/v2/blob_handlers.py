@@ -25,23 +25,24 @@ class BlobHandlers:
         """The blob, or the parts of it that a Range asks for (end-2)."""
         digest = Digest.parse(call.target)
         request = call.request
-        found = await self._blobs.open(call.name, digest, method=request.method)
+        is_same = matches_etag(request.headers.getall("If-None-Match", ()), str(digest))
+        if request.method == "HEAD":
+            size_bytes = await self._blobs.size(call.name, digest)
+            headers = _headers(digest)
+            return Response(304, headers) if is_same else Response(200, headers, content_length=size_bytes)
+        found = await self._blobs.open(call.name, digest)
         if isinstance(found, BlobUrl):
             return Response(307, {"Location": found.url, "Docker-Content-Digest": str(digest)})
         with found.reader as reader:
             headers = _headers(digest)
-            if matches_etag(request.headers.getall("If-None-Match", ()), str(digest)):
+            if is_same:
                 return Response(304, headers)
-            size_bytes = reader.size_bytes
-            if request.method == "HEAD":
-                return Response(200, headers, content_length=size_bytes)
-            parts = _requested_parts(call, digest, size_bytes)
+            parts = _requested_parts(call, digest, reader.size_bytes)
             return await _send(call, reader, headers, parts)
 
     async def delete(self, call: Call) -> Response:
         """Take the blob out of the repository (end-10)."""
-        call.grant.protection(call.name).check_content()  # No image of a protected tag may lose a layer.
-        await self._blobs.delete(call.name, Digest.parse(call.target), cause=call.cause)
+        await self._blobs.delete(call.name, Digest.parse(call.target), grant=call.grant, cause=call.cause)
         return Response(202)
 
 

@@ -23,7 +23,7 @@ from moorage.permissions import reason_at
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value, microseconds
 from moorage.sql.sqlite.private_files import make_private
 from moorage.sql.sqlite.reserve import Reserve
-from moorage.sql.sqlite.sqlite_lists import expanded
+from moorage.sql.sqlite.sqlite_parameters import bound, by_place
 from moorage.sql.sqlite.write_ahead import switch_on
 
 sqlite3.register_adapter(datetime, microseconds)
@@ -312,10 +312,11 @@ class _SqliteTransaction(Transaction):
         return _first(self._inside(), query, args)
 
     async def run_many(self, query: NamedQuery, rows: Iterable[Sequence[Value]]) -> None:
-        left = iter(rows)
+        text, order = by_place(query.sqlite)
+        left = map(order, rows) if order else iter(rows)
         while batch := list(islice(left, _MANY)):
             try:
-                self._inside().executemany(query.sqlite, batch)
+                self._inside().executemany(text, batch)
             except sqlite3.Error as exc:
                 _fail(exc)
             if len(batch) == _MANY:
@@ -367,10 +368,7 @@ def _first(connection: sqlite3.Connection, query: NamedQuery, args: tuple[Value,
 
 
 def _run(connection: sqlite3.Connection, query: NamedQuery, args: tuple[Value, ...]) -> sqlite3.Cursor:
-    text = query.sqlite
-    if "= ANY(" in text:
-        text, args = expanded(text, args)
-    return connection.execute(text, args)
+    return connection.execute(*bound(query.sqlite, args))
 
 
 def _code(exc: sqlite3.Error) -> int:

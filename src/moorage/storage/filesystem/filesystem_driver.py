@@ -119,12 +119,15 @@ class FilesystemDriver(FileStorage):
         except OSError as exc:
             raise as_storage_error(exc, str(root), must_exist=False) from exc
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""
         try:
-            return stat_of(self._root + check_path(path))
+            found = stat_of(self._root + check_path(path))
         except OSError as exc:
             raise self._not_read(exc, path) from exc
+        if found.is_folder and not folder:
+            raise PathUnknown(path)
+        return found
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         """See the interface."""
@@ -253,9 +256,9 @@ class FilesystemDriver(FileStorage):
         """See the interface. All in one thread, which others may do beside: a cold disk has much to wait for."""
         return self._seen(await self._run(get_each, self._root, paths, use, limit_bytes)) if paths else ()
 
-    async def stat_each(self, paths: Sequence[str]) -> Sequence[Stat | None]:
+    async def stat_each(self, paths: Sequence[str], *, folder: bool = False) -> Sequence[Stat | None]:
         """See the interface. All in one thread."""
-        return self._seen(await self._run(stat_each, self._root, paths)) if paths else ()
+        return self._seen(await self._run(stat_each, self._root, paths, folder=folder)) if paths else ()
 
     async def delete_each(self, paths: Sequence[str]) -> int:
         """See the interface. All in one thread, with two system calls for an object and its folder."""

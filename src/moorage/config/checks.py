@@ -6,6 +6,7 @@ from typing import Any
 from moorage.config.ciphers import TLS13_NAMES
 from moorage.config.health_mistakes import health_mistakes, is_address
 from moorage.config.limiter_mistakes import limiter_mistakes
+from moorage.config.redis_forms import redis_mistakes
 from moorage.config.root import Config
 from moorage.config.sections.auth import TokenAuth
 from moorage.config.sections.database import DatabaseSection
@@ -48,6 +49,7 @@ def after(config: Config) -> Iterator[Mistake]:
     yield from _check_tls(tls)
     if http.debug.tls.enabled:
         yield from _check_debug_tls(http.debug.tls, tls)
+    yield from redis_mistakes(config.redis)
     if isinstance(config.auth, TokenAuth):
         yield from _check_token(config.auth)
     if config.database.enabled is not False:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from aiohttp import web
 from aiohttp.http import HttpVersion10
 
-from moorage.auth.access import AccessLacking
+from moorage.auth.access import Access, AccessLacking
 from moorage.auth.addresses import Proxies
 from moorage.auth.guards import Guard
 from moorage.errors import MethodNotAllowed, NameInvalid, OutOfService, ParameterInvalid, RouteUnknown
@@ -134,10 +134,7 @@ class App(WebApplication[Call]):
         operation, handler = place.on[call.request.method]
         wanted = operation.wanted(call)
         if wanted is not None:
-            useful = () if operation.useful is None else operation.useful(call)
-            call.grant = await self._guard.check(call, wanted, useful=useful or ())
-            if self._limits is not None:
-                await _admitted(call, self._limits.admit_client(call.client))
+            await self._authorize(call, operation, wanted)
         if call.has_odd_name and place.api.check_stored is not None:
             await place.api.check_stored(call.name)
         try:
@@ -146,6 +143,12 @@ class App(WebApplication[Call]):
             # What the change needs was only known once the body, or the journal, had been read.
             self._guard.require(call, call.grant, exc.wanted)
             raise
+
+    async def _authorize(self, call: Call, operation: Operation, wanted: Sequence[Access]) -> None:
+        useful = () if operation.useful is None else operation.useful(call)
+        call.grant = await self._guard.check(call, wanted, useful=useful or ())
+        if self._limits is not None:
+            await _admitted(call, self._limits.admit_client(call.client))
 
     def _options(self, call: Call) -> Response:
         """Say what can be done at a path, without a look at what is there or at who asks.

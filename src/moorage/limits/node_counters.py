@@ -46,9 +46,6 @@ class NodeCounters:
                 break
         return verdicts
 
-    async def close(self) -> None:
-        """Nothing: the table goes with the last process."""
-
     def _take(self, client: str, rate: Rate) -> RateVerdict:
         key = hashlib.blake2b(f"{rate.name}\0{client}".encode("utf-8", "backslashreplace"), key=self._secret).digest()
         number = int.from_bytes(key[16:20], "big") % self._sets

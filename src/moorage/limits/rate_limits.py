@@ -73,10 +73,6 @@ class RateLimits:
         """
         return await self._admit("user", client) if self._by["user"] else {}
 
-    async def close(self) -> None:
-        """Let go of the counters."""
-        await self._counters.close()
-
     async def _admit(self, by: CountedBy, client: str) -> Mapping[str, str]:
         limits = self._by[by]
         verdicts = await self._counters.take(f"{by}:{client}", [limit.rate for limit in limits])

@@ -104,6 +104,3 @@ class Counters(Protocol):
 
         It does not fail: what cannot be counted together is counted alone.
         """
-
-    async def close(self) -> None:
-        """Let go of everything."""

@@ -52,10 +52,6 @@ class RedisCounters:
         except RedisUnavailable:
             return await self._alone.take(client, rates)
 
-    async def close(self) -> None:
-        """Let go of Redis."""
-        await self._redis.close()
-
 
 def key_of(client: str, rate: Rate) -> str:
     """The key of a client's bucket: all of one client are in one slot of a cluster, and each rate has its own.

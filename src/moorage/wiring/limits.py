@@ -1,12 +1,18 @@
 """Rate limits as the configuration has them."""
 
+from typing import TYPE_CHECKING
+
 from moorage.config import Config
 from moorage.config.limiter_mistakes import PERIODS_S
+from moorage.config.redis_forms import main_redis
 from moorage.config.sections.rate_limiter import Limiter
 from moorage.limits.node_counters import NodeCounters
 from moorage.limits.rate_limits import Observer, RateLimits, RequestLimit
 from moorage.limits.rates import Counters, Rate
 from moorage.telemetry import get_log
+
+if TYPE_CHECKING:
+    from moorage.redis.guarded import GuardedRedis
 
 _log = get_log("limits")
 
@@ -16,23 +22,23 @@ def node_counters(config: Config) -> NodeCounters | None:
     limiter = config.rate_limiter
     if not limiter.enabled or not limiter.limiters:
         return None
-    if not config.redis.ratelimiter.enabled:
-        _log.warning("rate limits without redis.ratelimiter: each node counts for itself, so that limits add up")
+    if not config.redis.ratelimiter.enabled and main_redis(config.redis) is None:
+        _log.warning("rate limits without Redis: each node counts for itself, so that limits add up")
     return NodeCounters()
 
 
-def rate_limits(config: Config, counters: NodeCounters | None, observe: Observer | None) -> RateLimits | None:
+def rate_limits(
+    config: Config, counters: NodeCounters | None, redis: "GuardedRedis | None", observe: Observer | None
+) -> RateLimits | None:
     """Return the limits of one process; None: there are none."""
     if counters is None:
         return None
     ordered = sorted(config.rate_limiter.limiters, key=lambda limiter: limiter.precedence)
     limits = [_limit(limiter) for limiter in ordered]
     place: Counters = counters
-    if config.redis.ratelimiter.enabled:
+    if redis is not None:
         from moorage.limits.redis_counters import RedisCounters  # noqa: PLC0415 - who has no Redis need not wait for it
-        from moorage.redis.guarded import GuardedRedis  # noqa: PLC0415 - as above
 
-        redis = GuardedRedis(config.redis.ratelimiter, name="redis.ratelimiter")
         place = RedisCounters(redis, alone=counters)
     return RateLimits(limits, place) if observe is None else RateLimits(limits, place, observe=observe)
 

@@ -27,7 +27,6 @@ from moorage.http.v2.upload_handlers import UploadHandlers
 from moorage.http.v2.upload_states import UploadStates
 from moorage.http.v2.v2_operations import v2_api
 from moorage.limits.node_counters import NodeCounters
-from moorage.limits.rate_limits import RateLimits
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.room import Room
 from moorage.storage import paths
@@ -44,6 +43,7 @@ from moorage.wiring.health import health_watch
 from moorage.wiring.limits import rate_limits
 from moorage.wiring.metadata import Metadata, open_metadata
 from moorage.wiring.purging import purging
+from moorage.wiring.redises import Redises
 from moorage.wiring.storage import room_for, storage_driver
 
 
@@ -58,15 +58,14 @@ class Registry:
     room: Room
     damaged: DamagedBlobs
     health: HealthWatch
-    limits: RateLimits | None
+    redises: Redises
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Chores that one process of a node does for as long as it lives."""
 
     async def close(self) -> None:
         """Let go of everything."""
         self.app.close()
-        if self.limits is not None:
-            await self.limits.close()
+        await self.redises.close()
         if self.metadata.database is not None:
             await self.metadata.database.close()
         await self.storage.close()
@@ -93,6 +92,7 @@ async def build(
         StorageUnavailable: the storage cannot be used.
         DatabaseUnavailable: the database cannot be used.
     """
+    redises = Redises(config)
     storage = storage_driver(config)
     _watch(store, storage)
     metadata = await open_metadata(config, store, storage, changes)
@@ -117,7 +117,7 @@ async def build(
     if database is not None:
         collected = collection(config, database, storage, observer)
         moorage = apis.moorage(database, collected, bodies, prefix=prefix)
-        others = (apis.gitlab(database, bodies), moorage)
+        others = (apis.gitlab(database, bodies, sizes=redises.sizes()), moorage)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
@@ -129,8 +129,8 @@ async def build(
             catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,
         ),
     )
-    limited = rate_limits(config, counters, None)
-    health = health_watch(config, storage, database)
+    limited = rate_limits(config, counters, redises.limiting, None)
+    health = health_watch(config, storage, database, redises.all)
     app = App(
         [v2, *others],
         out_of_service=health.failing,
@@ -149,7 +149,7 @@ async def build(
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     chores = (*metadata.chores, *collecting, *purged)
     return Registry(
-        app, storage, uploads, metadata, room=room, damaged=blobs.damaged, health=health, limits=limited, chores=chores
+        app, storage, uploads, metadata, room=room, damaged=blobs.damaged, health=health, redises=redises, chores=chores
     )
 
 

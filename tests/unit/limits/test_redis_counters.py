@@ -33,7 +33,7 @@ async def nodes(redis: Redis) -> AsyncIterator[Sequence[RedisCounters]]:
     both = [counters_of(redis.address), counters_of(redis.address)]
     yield both
     for node in both:
-        await node.close()
+        await node._redis.close()
 
 
 async def one(node: RedisCounters, client: str, *rates: Rate) -> Sequence[RateVerdict]:
@@ -103,8 +103,8 @@ async def test_each_node_counts_for_itself_while_redis_is_away_and_together_once
             each._redis._rests_until = 0.0
         taken = [(await one((node, other)[number % 2], repository))[0].is_allowed for number in range(7)]
         assert taken == [True] * 5 + [False] * 2
-        await node.close()
-        await other.close()
+        await node._redis.close()
+        await other._redis.close()
 
 
 async def test_a_redis_that_hangs_costs_a_moment_once(redis: Redis, repository: str) -> None:
@@ -116,7 +116,7 @@ async def test_a_redis_that_hangs_costs_a_moment_once(redis: Redis, repository: 
         for _ in range(100):
             assert len(await one(node, repository, WIDE)) == 1
         assert node._redis._is_failing
-        await node.close()
+        await node._redis.close()
 
 
 async def test_behind_a_sentinel_and_in_a_cluster(repository: str) -> None:
@@ -124,11 +124,11 @@ async def test_behind_a_sentinel_and_in_a_cluster(repository: str) -> None:
         node = counters_of(sentinel.address, mainname="main")
         assert [(await one(node, repository))[0].is_allowed for _ in range(6)] == [True] * 5 + [False]
         assert master.calls("eval") == 6
-        await node.close()
+        await node._redis.close()
     with cluster() as members:
         node = counters_of(",".join(member.address for member in members))
         for client in map(str, range(20)):
             found = await one(node, client, RATE, WIDE)
             assert [verdict.remaining for verdict in found] == [4, 49]
         assert all(member.calls("eval") for member in members)
-        await node.close()
+        await node._redis.close()

@@ -44,7 +44,7 @@ class Config(Section):
     middleware: dict[str, list[Middleware]] = later(
         {}, "Storage middleware: cloudfront, googlecdn, redirect, urlcache."
     )
-    reporting: Reporting = later(Reporting, "Error reports.")
+    reporting: Reporting = now(Reporting, "Error reports.")
     profiling: Profiling = later(Profiling, "Profiles.")
     policy: Policy = later(Policy, "What content is taken.")
     proxy: Proxy = later(Proxy, "Pull-through cache.")

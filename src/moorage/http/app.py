@@ -6,7 +6,6 @@ Nothing here knows what a manifest or a blob is, or which APIs there are: ``wiri
 import re
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10
@@ -22,7 +21,7 @@ from moorage.limits.rate_limits import LimitExceeded, RateLimits
 from moorage.oci.names import RepositoryName
 from moorage.telemetry import get_log, request_id
 from moorage.web.access_log import AccessLog
-from moorage.web.application import WebApplication
+from moorage.web.application import RequestObserver, WebApplication
 from moorage.web.request import split_target
 from moorage.web.responses import SAFE_HEADERS, SANDBOX, Response
 
@@ -50,6 +49,18 @@ class ApplicationRules:
         return ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Conditions under which a request is looked at, before anything of it is."""
+
+    out_of_service: Mapping[str, str] = field(default_factory=dict)
+    """Why nothing is answered now; it changes, and while it is empty everything is."""
+    limits: RateLimits | None = None
+    """Limits on a client's requests; None: there are none."""
+    proxies: Proxies = field(default_factory=Proxies)
+    """Those that are believed about whose request they pass on."""
+
+
 @dataclass(slots=True)
 class _Place:
     """Everything that there is at an endpoint."""
@@ -75,22 +86,22 @@ class App(WebApplication[Call]):
         urls: Urls,
         rules: ApplicationRules,
         access_log: AccessLog,
-        out_of_service: Mapping[str, str] = MappingProxyType({}),
-        limits: RateLimits | None = None,
-        proxies: Proxies | None = None,
+        admission: Admission | None = None,
+        observer: RequestObserver | None = None,
     ) -> None:
         """Take the parts.
 
         *apis* are asked in their order whose a path is: those first that are asked for most often.
-        *out_of_service*: why nothing is answered now; it changes, and while it is empty everything is.
-        *limits*: on a client's requests; None: there are none. *proxies*: those that are believed about clients.
+        *admission*: None: everybody gets an answer, and proxies on this machine are believed.
+        *observer*: is told of every request; None: nobody is.
         """
-        super().__init__("the registry", log=_log, access_log=access_log)
+        super().__init__("the registry", log=_log, access_log=access_log, observer=observer)
         self.apis = apis
         self._guard = guard
-        self._out_of_service = out_of_service
-        self._limits = limits
-        self._proxies = proxies or Proxies()
+        admission = admission or Admission()
+        self._out_of_service = admission.out_of_service
+        self._limits = admission.limits
+        self._proxies = admission.proxies
         self._urls = urls
         self._matchers = [api.match for api in apis]
         self._places = _places(apis, rules)
@@ -110,6 +121,10 @@ class App(WebApplication[Call]):
         identity = request_id(request.headers.get("X-Request-Id"))
         headers = {**common, "X-Request-Id": identity}
         return Call(request, identity, path, query, urls=self._urls, common=headers, proxies=self._proxies)
+
+    def route_of(self, asked: Call, /) -> str:
+        """Return the path of the endpoint that a request was for."""
+        return asked.route
 
     async def answer(self, call: Call, /) -> Response:
         """Find the operation, check what the credentials allow, and have it done."""
@@ -179,6 +194,7 @@ class App(WebApplication[Call]):
             msg = "there is nothing at this path; the API is at /v2/"
             raise RouteUnknown(msg)
         place = self._places[route.endpoint]
+        call.route = route.endpoint.path
         if method not in place.on:
             why = place.off.get(method)
             msg = f"{method[:20]} is not possible here{f': {why}' if why else ''}"

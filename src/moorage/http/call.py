@@ -33,6 +33,8 @@ class Call(Request):
         super().__init__(request, identity, path, query, common=common, proxies=proxies)
         self.target = ""
         """The last part of the path, not yet parsed."""
+        self.route = ""
+        """The path of the endpoint, as the reference shows it; empty until it is found."""
         self.repository: RepositoryName | None = None
         self.has_odd_name = False
         """See :attr:`moorage.http.operations.Route.is_odd`."""

@@ -32,9 +32,17 @@ class GuardedRedis:
     """A client of one Redis, for uses that can do without."""
 
     def __init__(
-        self, settings: RedisConnection, *, name: str, monotonic: Callable[[], float] = time.monotonic
+        self,
+        settings: RedisConnection,
+        *,
+        name: str,
+        monotonic: Callable[[], float] = time.monotonic,
+        observe: Callable[[str], None] = lambda _name: None,
     ) -> None:
-        """*name*: the section of the configuration, for the log. It connects when it is first used."""
+        """*name*: the section of the configuration, for the log. It connects when it is first used.
+
+        *observe*: is told the name at each failure.
+        """
         connections = settings.pool.size or _DEFAULT_CONNECTIONS
         self.name = name
         self._client = open_redis(settings, connections=connections)
@@ -45,6 +53,7 @@ class GuardedRedis:
         self._monotonic = monotonic
         self._rests_until = float("-inf")
         self._is_failing = False
+        self._observe = observe
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[RedisClient]:
@@ -85,6 +94,7 @@ class GuardedRedis:
 
     def _note(self, why: str) -> None:
         self._rests_until = self._monotonic() + REST_S
+        self._observe(self.name)
         if not self._is_failing:
             self._is_failing = True
             _log.error("Redis does not answer; going on without it", section=self.name, error=why[:200])

@@ -1,6 +1,6 @@
 """Health checks as the configuration has them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
 from moorage.config import Config
@@ -15,7 +15,12 @@ _HEALTHY = 200
 
 
 def health_watch(
-    config: Config, storage: StorageDriver, database: Database | None, redises: Mapping[str, Ask]
+    config: Config,
+    storage: StorageDriver,
+    database: Database | None,
+    redises: Mapping[str, Ask],
+    *,
+    observe: Callable[[str, bool], None],
 ) -> HealthWatch:
     """Return the checks that *config* asks for; without a database its check is left out, as GitLab does.
 
@@ -26,7 +31,7 @@ def health_watch(
     if asked.enabled:
         for name, ask in redises.items():
             checks.append(_check(name, ask, asked.interval, asked.timeout, threshold=asked.threshold))
-    return HealthWatch(checks)
+    return HealthWatch(checks, observe=observe)
 
 
 def _own(config: Config, storage: StorageDriver, database: Database | None) -> Iterator[HealthCheck]:

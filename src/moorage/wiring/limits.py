@@ -28,7 +28,7 @@ def node_counters(config: Config) -> NodeCounters | None:
 
 
 def rate_limits(
-    config: Config, counters: NodeCounters | None, redis: "GuardedRedis | None", observe: Observer | None
+    config: Config, counters: NodeCounters | None, redis: "GuardedRedis | None", observe: Observer
 ) -> RateLimits | None:
     """Return the limits of one process; None: there are none."""
     if counters is None:
@@ -40,7 +40,7 @@ def rate_limits(
         from moorage.limits.redis_counters import RedisCounters  # noqa: PLC0415 - who has no Redis need not wait for it
 
         place = RedisCounters(redis, alone=counters)
-    return RateLimits(limits, place) if observe is None else RateLimits(limits, place, observe=observe)
+    return RateLimits(limits, place, observe=observe)
 
 
 def _limit(limiter: Limiter) -> RequestLimit:

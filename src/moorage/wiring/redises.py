@@ -1,6 +1,6 @@
 """Each Redis that a configuration names. Its package is loaded only where there is one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from moorage.config import Config
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 class Redises:
     """Clients of one process, by what they are for. They connect when they are first used."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, observe: Callable[[str], None]) -> None:
+        """*observe*: is told the section of each failure."""
         main, redis = main_redis(config.redis), config.redis
-        self._main = None if main is None else _client("redis", main)
+        self._main = None if main is None else _client("redis", main, observe)
         own = {"cache": redis.cache, "ratelimiter": redis.ratelimiter}
         if config.health.redis.enabled:
             own["loadbalancing"] = redis.loadbalancing  # Else replicas have a client of their own.
-        self._own = {name: _client(f"redis.{name}", found) for name, found in own.items() if found.enabled}
+        self._own = {name: _client(f"redis.{name}", found, observe) for name, found in own.items() if found.enabled}
 
     @property
     def all(self) -> Mapping[str, Ask]:
@@ -52,7 +53,7 @@ class Redises:
         return (*self._own.values(), *(() if self._main is None else (self._main,)))
 
 
-def _client(name: str, settings: RedisConnection) -> "GuardedRedis":
+def _client(name: str, settings: RedisConnection, observe: Callable[[str], None]) -> "GuardedRedis":
     from moorage.redis.guarded import GuardedRedis  # noqa: PLC0415 - who has no Redis need not wait for it
 
-    return GuardedRedis(settings, name=name)
+    return GuardedRedis(settings, name=name, observe=observe)

@@ -16,9 +16,8 @@ from moorage.core.manifests import Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
-from moorage.gc.online.review_loop import ReviewObserver
 from moorage.health.watch import HealthWatch
-from moorage.http.app import App, ApplicationRules
+from moorage.http.app import Admission, App, ApplicationRules
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
 from moorage.http.v2.list_handlers import CATALOGUE_LIMIT, ListingHandlers
@@ -42,8 +41,11 @@ from moorage.wiring.guards import guard
 from moorage.wiring.health import health_watch
 from moorage.wiring.limits import rate_limits
 from moorage.wiring.metadata import Metadata, open_metadata
+from moorage.wiring.observers import Observers
+from moorage.wiring.observing import observe_database, observe_storage
 from moorage.wiring.purging import purging
 from moorage.wiring.redises import Redises
+from moorage.wiring.reporting import error_reports
 from moorage.wiring.storage import room_for, storage_driver
 
 
@@ -77,14 +79,13 @@ async def build(
     *,
     secret: bytes,
     counters: NodeCounters | None = None,
-    observer: ReviewObserver | None = None,
-    on_damage: Callable[[], None] | None = None,
+    observed: Observers | None = None,
     changes: SharedChanges | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
     *counters*: where all processes of the node count requests; None: nothing is limited.
-    *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
+    *observed*: are told of what is done here; None: nobody is.
     *changes*: shared by all workers, see ``cache/known_links.py``.
 
     Raises:
@@ -92,10 +93,15 @@ async def build(
         StorageUnavailable: the storage cannot be used.
         DatabaseUnavailable: the database cannot be used.
     """
-    redises = Redises(config)
+    observed = observed or Observers()
+    redises = Redises(config, observe=observed.redis)
     storage = storage_driver(config)
     _watch(store, storage)
+    if observed.storage is not None:
+        observe_storage(storage, observed.storage)
     metadata = await open_metadata(config, store, storage, changes)
+    if observed.database is not None and metadata.database is not None:
+        observe_database(metadata.database, observed.database)
     room = room_for(config, store)
     url_expires_s = _url_expires_s(config, storage)
     blobs = Blobs(
@@ -104,7 +110,7 @@ async def build(
         known=metadata.known_blobs,
         url_expires_s=url_expires_s,
         room=room,
-        on_damage=on_damage,
+        on_damage=observed.damage,
     )
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
     key = config.http.secret.encode() or secret
@@ -115,7 +121,7 @@ async def build(
     states = UploadStates(secret, shared=config.http.secret)
     others = apis.without_database()
     if database is not None:
-        collected = collection(config, database, storage, observer)
+        collected = collection(config, database, storage, observed.reviews)
         moorage = apis.moorage(database, collected, bodies, prefix=prefix)
         others = (apis.gitlab(database, bodies, sizes=redises.sizes()), moorage)
     v2 = v2_api(
@@ -129,13 +135,11 @@ async def build(
             catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,
         ),
     )
-    limited = rate_limits(config, counters, redises.limiting, None)
-    health = health_watch(config, storage, database, redises.all)
+    limited = rate_limits(config, counters, redises.limiting, observed.limits)
+    health = health_watch(config, storage, database, redises.all, observe=observed.health)
     app = App(
         [v2, *others],
-        out_of_service=health.failing,
-        limits=limited,
-        proxies=Proxies(config.http.trustedproxies),
+        admission=Admission(out_of_service=health.failing, limits=limited, proxies=Proxies(config.http.trustedproxies)),
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=ApplicationRules(
@@ -144,8 +148,9 @@ async def build(
             headers={name: ", ".join(values) for name, values in config.http.headers.items()},
         ),
         access_log=AccessLog(log_settings(config)),
+        observer=observed.requests,
     )
-    collecting = () if database is None else agents(config, database, storage, observer)
+    collecting = () if database is None else agents(config, database, storage, observed.reviews)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     chores = (*metadata.chores, *collecting, *purged)
     return Registry(
@@ -184,13 +189,19 @@ def manifest_rules(config: Config) -> ManifestRules:
 
 
 def log_settings(config: Config) -> LogSettings:
-    """Return the settings of logging."""
+    """Return the settings of logging.
+
+    Raises:
+        ConfigurationError: errors cannot be reported where they should be.
+    """
     log = config.log
     return LogSettings(
         level=log.level,
         formatter=log.formatter,
         output=log.output,
         fields=log.fields,
+        reports_caller=log.reportcaller,
+        reports=error_reports(config),
         access_disabled=log.accesslog.disabled,
         access_formatter=log.accesslog.formatter,
     )

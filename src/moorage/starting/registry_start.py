@@ -70,6 +70,7 @@ def start_registry(
             store=store,
             secret=upload_key(config.http.secret),
             counters=node_counters(config),
+            share=1 / (workers + is_shared),
             tokens=tokens,
         ),
         reread_level=reread_level,

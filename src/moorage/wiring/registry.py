@@ -29,7 +29,7 @@ from moorage.limits.node_counters import NodeCounters
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.room import Room
 from moorage.storage import paths
-from moorage.storage.base import Capability, StorageDriver
+from moorage.storage.base import StorageDriver
 from moorage.storage.identity import content_of
 from moorage.storage.locks import Lock
 from moorage.telemetry import LogSettings
@@ -44,6 +44,7 @@ from moorage.wiring.metadata import Metadata, open_metadata
 from moorage.wiring.observers import Observers
 from moorage.wiring.observing import observe_database, observe_storage
 from moorage.wiring.purging import purging
+from moorage.wiring.redirects import redirects_of
 from moorage.wiring.redises import Redises
 from moorage.wiring.reporting import error_reports
 from moorage.wiring.storage import room_for, storage_driver
@@ -63,6 +64,8 @@ class Registry:
     redises: Redises
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Chores that one process of a node does for as long as it lives."""
+    upkeep: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    """Work of every process that serves, beside it."""
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -80,12 +83,14 @@ async def build(
     secret: bytes,
     counters: NodeCounters | None = None,
     observed: Observers | None = None,
+    share: float = 1.0,
     changes: SharedChanges | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
     *counters*: where all processes of the node count requests; None: nothing is limited.
     *observed*: are told of what is done here; None: nobody is.
+    *share*: see :func:`~moorage.wiring.storage.storage_driver`.
     *changes*: shared by all workers, see ``cache/known_links.py``.
 
     Raises:
@@ -95,7 +100,7 @@ async def build(
     """
     observed = observed or Observers()
     redises = Redises(config, observe=observed.redis)
-    storage = storage_driver(config)
+    storage = storage_driver(config, share=share)
     _watch(store, storage)
     if observed.storage is not None:
         observe_storage(storage, observed.storage)
@@ -103,12 +108,12 @@ async def build(
     if observed.database is not None and metadata.database is not None:
         observe_database(metadata.database, observed.database)
     room = room_for(config, store)
-    url_expires_s = _url_expires_s(config, storage)
+    redirected = redirects_of(config, storage)
     blobs = Blobs(
         storage,
         metadata.links,
         known=metadata.known_blobs,
-        url_expires_s=url_expires_s,
+        redirects=redirected.redirects,
         room=room,
         on_damage=observed.damage,
     )
@@ -154,7 +159,16 @@ async def build(
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     chores = (*metadata.chores, *collecting, *purged)
     return Registry(
-        app, storage, uploads, metadata, room=room, damaged=blobs.damaged, health=health, redises=redises, chores=chores
+        app,
+        storage,
+        uploads,
+        metadata,
+        room=room,
+        damaged=blobs.damaged,
+        health=health,
+        redises=redises,
+        chores=chores,
+        upkeep=redirected.upkeep,
     )
 
 
@@ -217,10 +231,3 @@ def _url_rule(allow: Sequence[str], deny: Sequence[str]) -> Callable[[str], bool
         return not allowed or any(pattern.search(url) for pattern in allowed)
 
     return allows
-
-
-def _url_expires_s(config: Config, storage: StorageDriver) -> int | None:
-    redirect = config.storage.redirect
-    if redirect.disable or Capability.SIGNED_URLS not in storage.capabilities:
-        return None
-    return int(redirect.expirydelay.total_seconds())

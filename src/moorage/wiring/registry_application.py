@@ -38,6 +38,8 @@ class RegistryApplication:
     """Signs the states of uploads; the same for all: :func:`upload_key`."""
     counters: NodeCounters | None = None
     """The counters of rate limits, shared by all: :func:`moorage.wiring.limits.node_counters`; None: no limits."""
+    share: float = 1.0
+    """The part of a limit of requests to storage that each process may use."""
     changes: SharedChanges = field(default_factory=SharedChanges)
     """Shared by all, as it is made before they are forked."""
     tokens: Neighbour | None = None
@@ -55,6 +57,7 @@ class RegistryApplication:
             secret=self.secret,
             counters=self.counters,
             observed=observers(process, driver=self.config.storage.name),
+            share=self.share,
             changes=self.changes,
         )
         health = _health_report(self.config, registry)
@@ -62,6 +65,7 @@ class RegistryApplication:
             handler=self._front(registry),
             debug=_debug_app(self.config, registry, health, process),
             chores=registry.chores if self.tokens is None else (*registry.chores, self.tokens.keep),
+            upkeep=registry.upkeep,
             flushes=registry.metadata.flushes,
             on_duty=partial(self._on_duty, registry),
             on_drain=health.drain,
@@ -73,7 +77,7 @@ class RegistryApplication:
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(registry.health.at_work())
             if not self.config.storage.maintenance.readonly.enabled:
-                await stack.enter_async_context(shown_at_work(registry.storage, on_loss=stop))
+                await stack.enter_async_context(shown_at_work(registry.storage, on_loss=stop, room=registry.room))
             yield
 
     def _front(self, registry: Registry) -> Handler:

@@ -49,6 +49,7 @@
     │   ├── ProjectUnknown          a token that does not say which project a repository is of
     │   ├── ProjectMismatch         a token for a project with another path
     │   ├── TooManyRequests         slow down
+    │   ├── OutOfService            a health check fails, so that nothing is answered here
     │   ├── RouteUnknown            a path that is none of this registry's
     │   └── MethodNotAllowed        a method that the path does not have, or that is switched off
     ├── BackendError                ours; trying again may help
@@ -148,12 +149,8 @@ class BlobReferenced(Refused):
 
     def __init__(self, digest: str, *, manifests: Sequence[str]) -> None:
         """*manifests*: some of those that need it."""
-        super().__init__(
-            "the blob is needed by a manifest of the repository: delete that first",
-            reason="BLOB_REFERENCED",
-            digest=digest,
-            manifests=list(manifests),
-        )
+        msg = "the blob is needed by a manifest of the repository: delete that first"
+        super().__init__(msg, reason="BLOB_REFERENCED", digest=digest, manifests=list(manifests))
 
 
 class ManifestReferenced(Refused):
@@ -314,9 +311,13 @@ class ProjectMismatch(Refused):
 class TooManyRequests(Refused):
     """The caller has used up its share for now."""
 
-    def __init__(self, message: str, *, retry_after: timedelta) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: timedelta, **detail: object) -> None:
+        super().__init__(message, **detail)
         self.retry_after = retry_after
+
+
+class OutOfService(Refused):
+    """A health check of this node fails, so that nothing is answered until it passes; it is nobody's mistake."""
 
 
 class RouteUnknown(Refused):

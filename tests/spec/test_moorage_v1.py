@@ -329,14 +329,14 @@ class TestRequests:
 
 
 class ScopedGuard(Guard):
-    """Lets one person do everything in some repositories."""
+    """Lets one person do some things in some repositories."""
 
     def __init__(self) -> None:
-        self.allowed: set[str] = {"mine", "theirs"}
+        self.allowed: dict[str, Sequence[Action]] = {"mine": tuple(Action), "theirs": tuple(Action)}
         self.wanted: list[Access] = []
 
     async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
-        every = [(name, action) for name in self.allowed for action in Action]
+        every = [(name, action) for name, actions in self.allowed.items() for action in actions]
         grant = Grant("ada", frozenset(Access("repository", name, action) for name, action in every))
         self.require(caller, grant, [*wanted, *useful])
         return grant
@@ -378,16 +378,18 @@ class TestAccess:
         api = start(guard=guard)
         for name in ("mine", "theirs"):
             api.push("1", name=name, request="both")
-        guard.allowed = {"mine"}
+        guard.allowed = {"mine": tuple(Action)}
         # Who may not see all of it is told the same as of a request that never was.
         for request in ("both", "never"):
             refused(api.send("request/undo", id=request), 404, "REQUEST_UNKNOWN")
             refused(api.request("GET", target("request", {"id": request})), 404, "REQUEST_UNKNOWN")
         assert api.ask("history", repository="mine", request="both")["entries"][0]["actor"] == "ada"
-        guard.allowed, guard.wanted = {"mine", "theirs"}, []
-        api.done("request/undo", id="both")
+        guard.allowed, guard.wanted = {"mine": tuple(Action), "theirs": (Action.PULL,)}, []
+        refused(api.send("request/undo", id="both"), 401, "UNAUTHORIZED")
         wanted = {(access.name, access.action.value) for access in guard.wanted}
         assert wanted == {(name, action) for name in guard.allowed for action in ("pull", "push", "delete")}
+        guard.allowed = {"mine": tuple(Action), "theirs": tuple(Action)}
+        api.done("request/undo", id="both")
 
     def test_a_reason_that_is_no_text_does_no_harm(self, api: Api) -> None:
         api.push("1")

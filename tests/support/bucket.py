@@ -6,14 +6,35 @@ folded together. A folder is removed object by object, and others come between a
 
 import asyncio
 import bisect
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from moorage.errors import PathUnknown, StorageFull, StorageUnavailable
-from moorage.storage.base import Capability, FolderEntry, Reader, Stat, StorageDriver, check_path, is_name
+from moorage.errors import BackendError, PathUnknown, StorageFull, StorageUnavailable
+from moorage.storage.base import (
+    Capability,
+    FolderEntry,
+    ObjectContent,
+    PartsWriter,
+    Reader,
+    Stat,
+    StorageDriver,
+    check_path,
+    clock,
+    is_name,
+    too_late,
+    whole,
+)
 
 _PIECE_BYTES = 1 << 20
 _NAME_BYTES = 255
+_BATCH = 1000
+_PARTS_AT_ONCE = 2
+
+
+class Killed(BaseException):
+    """The process is gone. No error of its own: nothing may catch it and go on."""
 
 
 class Bucket(StorageDriver):
@@ -25,7 +46,12 @@ class Bucket(StorageDriver):
     """
 
     name = "bucket"
-    capabilities = frozenset({Capability.SHARED, Capability.CONDITIONAL_PUT})
+    capabilities = frozenset(
+        {Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.CONDITIONAL_DELETE, Capability.PARTS}
+    )
+    chunk_min_bytes = 5 << 20
+    part_min_bytes = 0
+    """The least that every part but the last has; less is refused."""
 
     def __init__(
         self,
@@ -34,49 +60,63 @@ class Bucket(StorageDriver):
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.requests: list[str] = []
+        self.parts: dict[str, BucketParts] = {}
+        """The objects that are being written in parts, by their notes."""
+        self.dies_at: int | None = None
+        """The number of the request from which on nothing is done, as the process that asks is killed."""
+        self.refuses: tuple[int, BackendError] | None = None
+        """The number of a request that is refused once, and why."""
+        self.rounds = 0
+        """How often somebody had to wait for an answer; requests that were sent together count once."""
         self.largest_page = 0
         """The most names that one list has had in memory."""
         self._limit_bytes = limit_bytes
         self._now = now
         self._objects: dict[str, tuple[bytes, datetime]] = {}
         self._keys: list[str] = []
+        self._versions: dict[str, str] = {}
+        self._numbers = itertools.count()
+        self._under_way = 0
 
-    async def stat(self, path: str) -> Stat:
-        await self._request("stat", path)
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
+        await self.request("stat", path)
         if path in self._objects:
             content, modified_at = self._objects[path]
-            return Stat(len(content), modified_at)
-        key = self._first_after(f"{path}/")
+            return Stat(len(content), modified_at, version=self._versions[path])
+        key = None
+        if folder:  # Nothing but a list tells.
+            await self.request("list", path)
+            key = self._first_after(f"{path}/")
         if key is None:
             raise PathUnknown(path)
         return Stat(0, self._objects[key][1], is_folder=True)
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
-        await self._request("get", path)
+        await self.request("get", path)
         content = self._content(path)
         if len(content) > limit_bytes:
             msg = f"{path}: more than {limit_bytes} bytes"
             raise StorageUnavailable(msg)
         return content
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         del durable  # What is acknowledged is.
-        await self._request("put", path)
-        self._store(path, content)
+        await self.request("put", path)
+        self.store(path, whole(content))
 
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
-        await self._request("put_if_absent", path)
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
+        await self.request("put_if_absent", path)
         if path in self._objects:
             return False
-        self._store(path, content)
+        self.store(path, whole(content))
         return True
 
     async def open(self, path: str) -> Reader:
-        await self._request("open", path)
+        await self.request("open", path)
         return _Body(self._content(path))
 
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
-        await self._request("list", path)
+        await self.request("list", path)
         prefix = f"{path}/"
         if self._first_after(prefix) is None:
             raise PathUnknown(path)
@@ -95,11 +135,11 @@ class Bucket(StorageDriver):
                 if key > last and self._first_after(key) is not None:
                     found[name] = True
         self.largest_page = max(self.largest_page, len(found))
-        return [FolderEntry(name, found[name]) for name in sorted(found)[:limit]]
+        return [self._entry(path, name, is_folder=found[name]) for name in sorted(found)[:limit]]
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         del durable
-        await self._request("delete", path)
+        await self.request("delete", path)
         if self._remove(path):
             return
         keys = self._below(f"{path}/")
@@ -112,27 +152,74 @@ class Bucket(StorageDriver):
         if not gone:
             raise PathUnknown(path)
 
+    async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
+        """See the interface. One request for a thousand."""
+        del rest
+        failures: dict[str, BackendError] = {}
+        for batch in (paths[at : at + _BATCH] for at in range(0, len(paths), _BATCH)):
+            if clock() >= until:
+                failures |= {path: too_late(path) for path in batch}
+                continue
+            await self.request("remove", batch[0])
+            for path in batch:
+                check_path(path)
+                self._remove(path)
+        return failures
+
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        await self.request("delete_if_same", path)
+        return path in self._objects and self._versions[path] == seen.version and self._remove(path)
+
+    async def begin_parts(self, path: str) -> "BucketParts":
+        await self.request("begin_parts", path)
+        note = f"note-{next(self._numbers)}"
+        self.parts[note] = BucketParts(self, path, note)
+        return self.parts[note]
+
+    async def abort_parts(self, path: str, note: str) -> None:
+        await self.request("abort_parts", path)
+        self.parts.pop(note, None)
+
     async def copy(self, sources: Sequence[str], target: str) -> None:
-        await self._request("copy", target)
+        await self.request("copy", target)
         contents = []
         for source in sources:
             check_path(source)
             contents.append(self._content(source))
             await asyncio.sleep(0)
-        self._store(target, b"".join(contents))
+        self.store(target, b"".join(contents))
 
     async def probe(self) -> None:
-        await self._request("probe", "/probe")
+        await self.request("probe", "/probe")
+
+    def content_of(self, key: str) -> bytes:
+        """Give what is under a key, without a request."""
+        return self._content(key)
 
     def all_keys(self) -> Sequence[str]:
         """Give all keys, in their order."""
         return tuple(self._keys)
 
-    async def _request(self, what: str, path: str) -> None:
-        self.requests.append(f"{what} {check_path(path)}")
-        await asyncio.sleep(0)
+    def _entry(self, path: str, name: str, *, is_folder: bool) -> FolderEntry:
+        return FolderEntry(name, is_folder, None if is_folder else len(self._objects[f"{path}/{name}"][0]))
 
-    def _store(self, path: str, content: bytes) -> None:
+    async def request(self, what: str, path: str) -> None:
+        if self.dies_at is not None and len(self.requests) >= self.dies_at:
+            raise Killed
+        self.requests.append(f"{what} {check_path(path)}")
+        if self.refuses is not None and len(self.requests) > self.refuses[0]:
+            (_, error), self.refuses = self.refuses, None
+            raise error
+        if not self._under_way:
+            self.rounds += 1
+        self._under_way += 1
+        try:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        finally:
+            self._under_way -= 1
+
+    def store(self, path: str, content: bytes) -> None:
         used = sum(len(content) for key, (content, _) in self._objects.items() if key != path)
         if self._limit_bytes is not None and used + len(content) > self._limit_bytes:
             msg = f"more than {self._limit_bytes} bytes"
@@ -143,6 +230,7 @@ class Bucket(StorageDriver):
         if path not in self._objects:
             bisect.insort(self._keys, path)
         self._objects[path] = bytes(content), self._now()
+        self._versions[path] = f"version-{next(self._numbers)}"
 
     def _content(self, path: str) -> bytes:
         try:
@@ -179,6 +267,53 @@ class Bucket(StorageDriver):
         """The names that may come before some of *found* and stand behind them in the order of keys."""
         wanted = {name[:at] for name in found for at in range(1, len(name)) if name[at] < "/"}
         return {name for name in wanted if name > after and name not in found}
+
+
+class BucketParts(PartsWriter):
+    """An object in parts. Each part is sent beside the next, up to two at once."""
+
+    def __init__(self, bucket: Bucket, path: str, note: str) -> None:
+        self.note = note
+        self.path = path
+        self._bucket = bucket
+        self._parts: list[bytes] = []
+        self._sending: list[asyncio.Task[None]] = []
+
+    async def add(self, part: Sequence[bytes]) -> None:
+        while len(self._sending) >= _PARTS_AT_ONCE:
+            await self._sending.pop(0)
+        self._parts.append(b"")
+        self._sending.append(asyncio.ensure_future(self._send(len(self._parts) - 1, part)))
+
+    @property
+    def has_any(self) -> bool:
+        """Whether a part of it is in the store."""
+        return any(self._parts)
+
+    async def settle(self) -> None:
+        while self._sending:
+            await self._sending.pop(0)
+
+    async def complete(self) -> None:
+        await self.settle()
+        await self._bucket.request("complete_parts", self.path)
+        if any(len(part) < self._bucket.part_min_bytes for part in self._parts[:-1]):
+            msg = f"{self.path}: a part is too small"
+            raise StorageUnavailable(msg)
+        if self._bucket.parts.pop(self.note, None) is None:
+            msg = f"{self.path}: no such upload in parts"
+            raise StorageUnavailable(msg)
+        self._bucket.store(self.path, b"".join(self._parts))
+
+    async def abort(self) -> None:
+        with contextlib.suppress(BackendError):
+            await self.settle()
+        if self.note in self._bucket.parts:
+            await self._bucket.abort_parts(self.path, self.note)
+
+    async def _send(self, number: int, part: Sequence[bytes]) -> None:
+        await self._bucket.request("add_part", self.path)
+        self._parts[number] = b"".join(part)
 
 
 class _Body(Reader):

@@ -14,11 +14,15 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from moorage.auth.guards import Guard, OpenGuard
+from moorage.cache.known_links import KnownLinks
+from moorage.cache.shared_changes import SharedChanges
 from moorage.core.blobs import Blobs
 from moorage.core.damage import DamageFound
 from moorage.core.details import Details
 from moorage.core.history import History
-from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.manifest_rules import ManifestRules
+from moorage.core.manifests import Manifests
+from moorage.core.redirects import Redirects
 from moorage.core.renames import Renames
 from moorage.core.repositories import Repositories
 from moorage.core.sizes import Sizes
@@ -72,7 +76,10 @@ DEADLINE_S = 30.0
 
 
 class InProcess:
-    """``with InProcess(folder) as registry:`` serves at ``registry.address``; without *folder* it has no database."""
+    """``with InProcess(folder) as registry:`` serves at ``registry.address``; without *folder* it has no database.
+
+    *remembers*: so many links; *changes*: those of the node that it is a worker of.
+    """
 
     def __init__(
         self,
@@ -83,6 +90,9 @@ class InProcess:
         collects: Sequence[Queue] = QUEUES,
         urls: Urls | None = None,
         storage: StorageDriver | None = None,
+        redirects: Redirects | None = None,
+        remembers: int = 0,
+        changes: SharedChanges | None = None,
     ) -> None:
         self.path = None if folder is None else folder / "moorage.sqlite"
         self.address = ""
@@ -90,7 +100,10 @@ class InProcess:
         self._guard = guard or OpenGuard()
         self._collects = collects
         self._urls = urls or Urls()
+        self._redirects = redirects
         self.storage = storage or _usual_storage()
+        self._remembers = remembers
+        self._changes = changes
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="registry")
         self._database: SqliteDatabase | None = None
@@ -154,25 +167,29 @@ class InProcess:
         watch_if_asked(self._loop)
         storage, bodies = self.storage, Bodies()
         links: LinkStore = LayoutLinks(storage)
-        store: ManifestStore = LayoutManifests(storage, PayloadCache())
+        known = KnownLinks[str](self._remembers, self._changes)
+        known_blobs: KnownLinks[int] | None = KnownLinks(self._remembers, self._changes)
+        store: ManifestStore = LayoutManifests(storage, PayloadCache(), known=known)
         catalogue: CatalogueStore = LayoutCatalogue(storage)
         others = [gitlab_api_without_database(), moorage_api_without_database()]
         if self.path is not None:
             self._database = await SqliteDatabase.open(self.path)
             links, store = SqlLinks(self._database), SqlManifests(self._database)
-            catalogue = SqlCatalogue(self._database)
+            catalogue, known_blobs = SqlCatalogue(self._database), None
             history = History(SqlHistory(self._database))
-            moorage = MoorageHandlers(history, self._collection(self._database), bodies, self._guard)
+            moorage = MoorageHandlers(history, self._collection(self._database), bodies)
             details = Details(SqlDetails(self._database), Sizes(SqlSizes(self._database)))
             renames = Renames(SqlRenames(self._database), Leases(self._database))
-            gitlab = GitLabHandlers(details, RenameHandler(renames, bodies, self._guard))
+            gitlab = GitLabHandlers(details, RenameHandler(renames, bodies))
             others = [gitlab_api(gitlab.handlers), moorage_api(moorage.handlers, prefix="/")]
-        blobs, uploads = Blobs(storage, links), Uploads(storage, links)
+        blobs = Blobs(storage, links, known=known_blobs, redirects=self._redirects)
+        uploads = Uploads(storage, links)
         self._damaged = blobs.damaged
         manifests = Manifests(store, blobs, ManifestRules())
+        states = UploadStates(b"secret")
         v2 = v2_api(
             blobs=BlobHandlers(blobs),
-            uploads=UploadHandlers(uploads, blobs, bodies, UploadStates(b"secret"), chunk_min_bytes=0),
+            uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
             manifests=ManifestHandlers(manifests, bodies),
             listings=ListingHandlers(Repositories(catalogue), manifests),
         )

@@ -1,11 +1,12 @@
 """A request's wants, and its credentials' rights: pure decisions, used by every route."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from moorage.auth.protections import UNPROTECTED, Protection
+from moorage.errors import Denied
 from moorage.oci.names import RepositoryName
 
 
@@ -45,9 +46,22 @@ CATALOGUE = Access("registry", "catalog", Action.ALL)
 STATISTICS = Access("registry", "statistics", Action.ALL)
 
 
+class AccessLacking(Denied):
+    """A change that needs access which the credentials do not allow.
+
+    Whoever knows the request turns it into a challenge that says where to get it.
+    """
+
+    def __init__(self, wanted: "Sequence[Access]", lacking: "Iterable[Access]") -> None:
+        """*wanted*: all of it; *lacking*: the part that is not allowed."""
+        listed = ", ".join(f"{access.action} on {access.kind} {access.name}" for access in lacking)
+        super().__init__(f"the credentials do not allow {listed}")
+        self.wanted = wanted
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The rights of a request's credentials."""
+    """The rights of a request's credentials, or of a part of the registry that changes something by itself."""
 
     actor: str
     """The user, for the log and the journal; empty: nobody in particular."""
@@ -70,6 +84,15 @@ class Grant:
     def allows(self, wanted: Iterable[Access]) -> bool:
         """Return whether all of *wanted* is allowed."""
         return self.accesses is None or next(self.lacks(wanted), None) is None
+
+    def require(self, wanted: Sequence[Access]) -> None:
+        """See that all of *wanted* is allowed.
+
+        Raises:
+            AccessLacking: it is not.
+        """
+        if not self.allows(wanted):
+            raise AccessLacking(wanted, self.lacks(wanted))
 
     def lacks(self, wanted: Iterable[Access]) -> Iterator[Access]:
         """Yield those of *wanted* that are not allowed."""

@@ -4,11 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moorage.config.ciphers import TLS13_NAMES
+from moorage.config.health_mistakes import health_mistakes, is_address
+from moorage.config.limiter_mistakes import limiter_mistakes
+from moorage.config.redis_forms import redis_mistakes
 from moorage.config.root import Config
 from moorage.config.sections.auth import TokenAuth
 from moorage.config.sections.database import DatabaseSection
 from moorage.config.sections.http import TLS, DebugTLS
 from moorage.config.sections.redis import RedisConnection
+from moorage.config.storage_middleware import middleware_mistakes
 from moorage.errors import Mistake
 
 _PURGING_KEYS = ("age", "interval", "dryrun")
@@ -39,11 +43,15 @@ def after(config: Config) -> Iterator[Mistake]:
     if http.net != "unix":
         addresses["http.addr"] = http.addr
     for path, address in addresses.items():
-        if not _is_address(address):
+        if not is_address(address):
             yield Mistake(path, f"{address[:60]!r} is no address; write host:port, such as 127.0.0.1:5000")
+    yield from health_mistakes(config.health)
+    yield from limiter_mistakes(config.rate_limiter)
     yield from _check_tls(tls)
     if http.debug.tls.enabled:
         yield from _check_debug_tls(http.debug.tls, tls)
+    yield from redis_mistakes(config.redis)
+    yield from middleware_mistakes(config)
     if isinstance(config.auth, TokenAuth):
         yield from _check_token(config.auth)
     if config.database.enabled is not False:
@@ -134,14 +142,3 @@ def _check_load_balancing(redis: RedisConnection) -> Iterator[Mistake]:
         yield Mistake("redis.loadbalancing.enabled", "true is needed with database.loadbalancing.enabled")
     elif not redis.addr:
         yield Mistake("redis.loadbalancing.addr", "is needed with database.loadbalancing.enabled")
-
-
-def _is_address(text: str) -> bool:
-    _, colon, port = text.rpartition(":")
-    return (
-        bool(colon)
-        and port.isascii()
-        and port.isdigit()
-        and len(port) <= len(str(_LARGEST_PORT))
-        and (int(port) <= _LARGEST_PORT)
-    )

@@ -21,6 +21,7 @@ from moorage.config.schema import Node, shown, tree
 from moorage.config.section import Section
 from moorage.config.sections.auth import AUTHS
 from moorage.config.sections.storage import DRIVERS, FilesystemSection, Storage
+from moorage.config.storage_middleware import unknown_options
 from moorage.config.unimplemented import not_implemented
 from moorage.errors import ConfigurationError, Mistake
 
@@ -132,6 +133,9 @@ class _Reading:
         if self.mistakes or config is None:
             raise ConfigurationError([overrides.named(mistake) for mistake in self.mistakes], self.warnings)
         self.warnings += realm_warnings(config)
+        for where, hint in unknown_options(config):
+            self.unknown.append(where)
+            self.warnings.append(f"{where}: unknown key, ignored{hint}")
         missing = tuple(dict.fromkeys(not_implemented(given, _schema())))
         refused = tuple(overrides.named(mistake) for mistake in refusals(config))
         return Loaded(config, tuple(self.warnings), missing, tuple(self.unknown), refused)
@@ -277,9 +281,13 @@ def _several_storages(names: list[str]) -> Mistake:
 
 def _place_of(key: str) -> str:
     """Return the path where a key of this name belongs; empty if that is nowhere, or could be anywhere."""
-    places = [(not node.is_implemented, path.count("."), path) for path, node in _places(_schema(), "")]
-    found = [place for place in places if place[2].rpartition(".")[2] == key.lower()]
-    return min(found)[2] if 0 < len(found) <= _HINTED_PLACES else ""
+    found = [
+        # Of the drivers' keys of one name, the file system's are meant most often.
+        (not node.is_implemented, path.count("."), not path.startswith("storage.filesystem."), path)
+        for path, node in _places(_schema(), "")
+        if path.rpartition(".")[2] == key.lower()
+    ]
+    return min(found)[3] if 0 < len(found) <= _HINTED_PLACES else ""
 
 
 def _places(node: Node, path: str) -> Iterator[tuple[str, Node]]:

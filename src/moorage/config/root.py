@@ -38,13 +38,11 @@ class Config(Section):
     database: DatabaseSection = now(DatabaseSection, "Metadata in SQLite or PostgreSQL.")
     redis: Redis = now(Redis, "Shared caches.")
     gc: GC = now(GC, "Online garbage collection.")
-    health: Health = later(Health, "Checks that take this registry out of service.")
+    health: Health = now(Health, "Checks that take this registry out of service.")
     notifications: Notifications = later(Notifications, "Webhooks.")
-    rate_limiter: RateLimiter = later(RateLimiter, "Limits for each client.")
-    middleware: dict[str, list[Middleware]] = later(
-        {}, "Storage middleware: cloudfront, googlecdn, redirect, urlcache."
-    )
-    reporting: Reporting = later(Reporting, "Error reports.")
+    rate_limiter: RateLimiter = now(RateLimiter, "Limits for each client.")
+    middleware: dict[str, list[Middleware]] = now({}, "Under `storage`: cloudfront, googlecdn, redirect, urlcache.")
+    reporting: Reporting = now(Reporting, "Error reports.")
     profiling: Profiling = later(Profiling, "Profiles.")
     policy: Policy = later(Policy, "What content is taken.")
     proxy: Proxy = later(Proxy, "Pull-through cache.")

@@ -3,14 +3,22 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from moorage.auth.access import Access, Action, Grant
+from moorage.cache.known_links import KnownLinks
 from moorage.core.damage import DamagedBlobs, size_of
+from moorage.core.redirects import Redirects
 from moorage.errors import BlobUnknown, PathUnknown
-from moorage.metadata.base import Cause, LinkStore
+from moorage.metadata.base import Cause, LinkedBlob, LinkStore
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import Reader, StorageDriver
+from moorage.storage.file_storage import keeps_files
+from moorage.work.alongside import both
+
+_UNMEASURED = -1
+"""Size of a blob that is known to be in a repository, and whose bytes nobody has asked for here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,8 @@ class Blobs:
         storage: StorageDriver,
         links: LinkStore,
         *,
-        url_expires_s: int | None = None,
+        known: KnownLinks[int] | None = None,
+        redirects: Redirects | None = None,
         room: Room | None = None,
         on_damage: Callable[[], None] | None = None,
     ) -> None:
@@ -47,41 +56,70 @@ class Blobs:
         Args:
             storage: has the bytes.
             links: say what is in which repository.
-            url_expires_s: blobs are answered by signed URLs where the storage has them, good for so long; None: never.
+            known: remembers which blobs repositories have, and their sizes, where links are dear to look at.
+            redirects: send clients elsewhere for their bytes; None: all go through this process.
             room: what has to stay free.
             on_damage: is called each time that a client meets a damaged one.
         """
         self.damaged = DamagedBlobs(storage, links, observer=on_damage)
         self._storage = storage
         self._links = links
-        self._url_expires_s = url_expires_s
+        self._known = known or KnownLinks(0)
+        self._is_remote = not keeps_files(storage)
+        self._redirects = redirects
         self._room = room or Room({})
 
-    async def open(self, name: RepositoryName, digest: Digest, *, method: str) -> BlobFile | BlobUrl:
-        """Find a blob for a request of *method* (GET or HEAD).
+    async def size(self, name: RepositoryName, digest: Digest) -> int:
+        """Return how many bytes a blob has, to a client that does not fetch it (HEAD).
+
+        It leaves out the upload and pushes a manifest that names the blob: the answer has to stay true that long.
 
         Raises:
             BlobUnknown: it is not in the repository, or its bytes are not in storage, or not all of them.
         """
-        # A client that asks by HEAD leaves out the upload and pushes a manifest that names the blob: the answer has to
-        # stay true that long.
-        find = self._links.promise if method == "HEAD" else self._links.find
-        linked = await find(name, digest)
+        known = self._known.get(name, digest)
+        if known is not None and known != _UNMEASURED:
+            return known
+        mark = self._known.mark
+        if self._is_remote:
+            linked, size_bytes = await both(self._links.promise(name, digest), self._size_bytes(digest))
+        else:
+            linked = await self._links.promise(name, digest)
+            size_bytes = None if linked is None else await self._readable_bytes(digest)
+        if linked is None or not self.damaged.is_whole(name, digest, linked, size_bytes=size_bytes):
+            raise _unknown(digest)
+        size_bytes = size_bytes or 0  # A whole one has a size.
+        self._known.put(name, digest, size_bytes, mark=mark)
+        return size_bytes
+
+    async def open(self, name: RepositoryName, digest: Digest, *, address: str) -> BlobFile | BlobUrl:
+        """Find a blob for a client at *address* that fetches it (GET).
+
+        Where the client is sent elsewhere, storage is not asked: it tells the client itself what is missing.
+
+        Raises:
+            BlobUnknown: as for :meth:`size`.
+        """
+        mark, is_known = self._known.mark, self._known.get(name, digest) is not None
+        linked = LinkedBlob() if is_known else await self._links.find(name, digest)
         if linked is None:
             raise _unknown(digest)
-        path = paths.blob(digest)
-        if self._url_expires_s is not None:
-            url = await self._storage.url_for(path, method=method, expires_s=self._url_expires_s)
+        if self._redirects is not None:
+            url = await self._redirects.url_for(name, digest, address=address)
             if url is not None:
+                if not is_known:
+                    self._known.put(name, digest, _UNMEASURED, mark=mark)
                 return BlobUrl(digest, url)
         try:
-            reader = await self._storage.open(path)
+            reader = await self._storage.open(paths.blob(digest))
         except PathUnknown:
+            self._known.forget(name, digest)
             self.damaged.is_whole(name, digest, linked, size_bytes=None)
             raise _unknown(digest) from None
         if not self.damaged.is_whole(name, digest, linked, size_bytes=reader.size_bytes):
             reader.close()
             raise _unknown(digest)
+        self._known.put(name, digest, reader.size_bytes, mark=mark)
         return BlobFile(digest, reader)
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
@@ -104,19 +142,26 @@ class Blobs:
     async def content(self, digest: Digest, *, limit_bytes: int) -> bytes | None:
         """The bytes of a blob; None if they are not in storage, or too many."""
         try:
-            stat = await self._storage.stat(paths.blob(digest))
+            stat = await self._storage.stat(paths.blob(digest), folder=False)
             return await self._storage.get(paths.blob(digest)) if stat.size_bytes <= limit_bytes else None
         except PathUnknown:
             return None
 
-    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
-        """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there, or damaged.
+    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None, grant: Grant) -> bool:
+        """Put a blob of *source* into the repository too (None: wherever it is).
+
+        False if it is not there, is damaged, or may not be pulled from there by *grant*: the client must not learn
+        which. One whose rights are limited learns nothing of what is in repositories that it does not name.
 
         Source: distribution-spec § Mounting a blob from another repository (end-11).
 
         Raises:
             StorageFull: no room is left but for deletions.
         """
+        if source is None and grant.accesses is not None:
+            source = name
+        if source is not None and not grant.allows(Access.repository(source, Action.PULL)):
+            return False
         self._room.check()
         linked = await self._links.find(source, digest)
         if linked is None:
@@ -125,14 +170,34 @@ class Blobs:
         is_whole = self.damaged.is_whole(source, digest, linked, size_bytes=size_of(stat))
         return is_whole and await self._links.mount(name, digest, source=source)
 
-    async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
+    async def delete(self, name: RepositoryName, digest: Digest, *, grant: Grant, cause: Cause) -> None:
         """Take a blob out of the repository, at once. Its bytes stay for the others until garbage collection.
 
         Raises:
+            Protected: *grant* protects a tag of the repository, and no image of one may lose a layer; whether the
+                blob is there is not looked at.
             BlobReferenced: a manifest of the repository needs it; where a database says so.
             BlobUnknown: it was not there.
         """
-        await self._links.unlink(name, digest, cause=cause)
+        grant.protection(name).check_content()
+        try:
+            await self._links.unlink(name, digest, cause=cause)
+        finally:
+            self._known.forget_all()
+
+    async def _readable_bytes(self, digest: Digest) -> int | None:
+        """The size of a file that can be opened: one that cannot must not look as if it were there."""
+        try:
+            with await self._storage.open(paths.blob(digest)) as reader:
+                return reader.size_bytes
+        except PathUnknown:
+            return None
+
+    async def _size_bytes(self, digest: Digest) -> int | None:
+        try:
+            return (await self._storage.stat(paths.blob(digest), folder=False)).size_bytes
+        except PathUnknown:
+            return None
 
 
 def _unknown(digest: Digest) -> BlobUnknown:

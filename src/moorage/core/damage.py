@@ -89,7 +89,7 @@ class DamagedBlobs:
 
     async def _size_bytes(self, digest: Digest) -> int | None:
         try:
-            return (await self._storage.stat(paths.blob(digest))).size_bytes
+            return (await self._storage.stat(paths.blob(digest), folder=False)).size_bytes
         except PathUnknown:
             return None
 

@@ -1,12 +1,12 @@
-"""History and undo, and the removal of many tags at once, which history makes bearable."""
+"""History and undo, and the removal of many tags at once, which an undo brings back."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import re2
-
-from moorage.errors import ParameterInvalid
+from moorage.auth.access import Grant
+from moorage.auth.protections import Protection
+from moorage.core.request_access import RequestAccess
 from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import (
     SHOWN_LIMIT,
@@ -20,26 +20,20 @@ from moorage.metadata.history import (
 )
 from moorage.metadata.history import HistoryStore as HistoryStore
 from moorage.oci.names import RepositoryName, Tag
+from moorage.oci.tag_patterns import TagPattern
 
 BATCH = 1000
 """Tags that one transaction removes."""
-
-PATTERN_LENGTH_LIMIT = 1000
-
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The tags of a repository that a removal means."""
 
-    tags: Sequence[Tag] | None = None
-    """These; None: by pattern."""
-    matching: str = ""
-    """RE2, of the whole tag."""
-    keep_matching: str | None = None
-    """RE2: of those, not these."""
+    chosen: Sequence[Tag] | TagPattern
+    """By name, or by what they match."""
+    keep_matching: TagPattern | None = None
+    """Of those, not these."""
     keep_newest: int = 0
     """Of what is left, not the so many that were last published."""
 
@@ -67,6 +61,7 @@ class History:
 
     def __init__(self, store: HistoryStore) -> None:
         self._store = store
+        self._requests = RequestAccess(store)
 
     async def entries(self, wanted: JournalFilter, *, before: int | None, limit: int) -> Page[JournalEntry]:
         """Entries of the journal, newest first; see the store's promise."""
@@ -76,11 +71,16 @@ class History:
         """Return a tag as it is, or as it was at *at*; see the store's promise."""
         return await self._store.tag(name, tag, at=at)
 
-    async def touched(
-        self, request_id: str, *, actor: str | None, repository: RepositoryName | None
-    ) -> Sequence[RepositoryName]:
-        """The repositories that a request changed something in; see the store's promise."""
-        return await self._store.touched(request_id, actor=actor, repository=repository)
+    async def request_entries(
+        self, request_id: str, *, repository: RepositoryName | None, grant: Grant, before: int | None, limit: int
+    ) -> Page[JournalEntry]:
+        """Entries of one request, newest first; *repository*: where it changed something, as far as the caller knows.
+
+        Raises:
+            RequestUnknown: it has none, or *grant* does not allow to see all of them.
+        """
+        meant = await self._requests.to_see(request_id, repository=repository, grant=grant)
+        return await self._store.entries(meant, before=before, limit=limit)
 
     async def undo_tag(
         self,
@@ -89,25 +89,40 @@ class History:
         target: Target,
         *,
         expected: Expected | None,
+        grant: Grant,
         cause: Cause,
         dry_run: bool,
     ) -> UndoOutcome:
-        """Take a tag back; see the store's promise."""
+        """Take a tag back; see the store's promise.
+
+        Raises:
+            Protected: *grant* forbids to move, make or delete the tag; whether it is there is not looked at.
+            PatternRefused: a pattern of protected tags cannot be used.
+        """
+        grant.protection(name).check_change(tag)
         return await self._store.undo_tag(name, tag, target, expected=expected, cause=cause, dry_run=dry_run)
 
     async def undo_request(
         self,
         request_id: str,
         *,
-        actor: str | None,
         repository: RepositoryName | None,
+        grant: Grant,
         cause: Cause,
         partial: bool,
         dry_run: bool,
     ) -> UndoOutcome:
-        """Take back everything that a request did; see the store's promise."""
+        """Take back everything that a request did; see the store's promise.
+
+        *repository*: where it changed something, as far as the caller knows.
+
+        Raises:
+            RequestUnknown, AccessLacking, Protected, PatternRefused: as for :meth:`RequestAccess.to_undo`; nothing is
+                changed.
+        """
+        meant = await self._requests.to_undo(request_id, repository=repository, grant=grant)
         return await self._store.undo_request(
-            request_id, actor=actor, repository=repository, cause=cause, partial=partial, dry_run=dry_run
+            request_id, actor=meant.actor, repository=meant.repository, cause=cause, partial=partial, dry_run=dry_run
         )
 
     async def delete_tags(
@@ -115,32 +130,26 @@ class History:
         name: RepositoryName,
         selection: Selection,
         *,
+        grant: Grant,
         cause: Cause,
-        is_protected: Callable[[Tag], bool] = lambda _: False,
         limit: int | None = None,
         dry_run: bool = False,
     ) -> Removal:
         """Remove tags, in batches that are each kept by themselves; their manifests stay.
 
-        *is_protected* tells which tags stay all the same. *limit*: at most so many. Undoing the request brings all of
-        them back.
+        What *grant* protects stays, and is counted. *limit*: at most so many. Undoing the request brings all of them
+        back.
 
         Raises:
             NameUnknown: there is no such repository.
-            ParameterInvalid: a pattern is malformed. Nothing is removed.
+            PatternRefused: a pattern of protected tags cannot be used. Nothing is removed.
         """
         removal = Removal()
-        if selection.tags is None:
-            source = self._matching(name, selection, removal, is_protected)
-        else:
-            named = list(dict.fromkeys(selection.tags))
-            free = [tag for tag in named if not is_protected(tag)]
-            removal.protected = len(named) - len(free)
-            source = _each(free)
+        is_by_name, source = self._chosen(name, selection, removal, grant.protection(name))
 
         async def delete(batch: Sequence[Tag]) -> None:
             found = batch
-            if selection.tags is not None or not dry_run:
+            if is_by_name or not dry_run:
                 found = await self._store.delete_tags(name, batch, cause=cause, dry_run=dry_run)
             removal.deleted += len(found)
             removal.unknown += len(batch) - len(found)
@@ -160,17 +169,27 @@ class History:
         await delete(batch)  # Also an empty one, which tells whether there is such a repository.
         return removal
 
+    def _chosen(
+        self, name: RepositoryName, selection: Selection, removal: Removal, protection: Protection
+    ) -> tuple[bool, AsyncIterator[Tag]]:
+        """Return whether tags are chosen by their names, and those that are and may be removed."""
+        if isinstance(selection.chosen, TagPattern):
+            return False, self._matching(name, selection.chosen, selection, removal=removal, protection=protection)
+        named = list(dict.fromkeys(selection.chosen))
+        free = [tag for tag in named if not protection.keeps(tag)]
+        removal.protected = len(named) - len(free)
+        return True, _each(free)
+
     async def _matching(
-        self, name: RepositoryName, selection: Selection, removal: Removal, is_protected: Callable[[Tag], bool]
+        self, name: RepositoryName, meant: TagPattern, selection: Selection, *, removal: Removal, protection: Protection
     ) -> AsyncIterator[Tag]:
-        is_meant = _pattern(selection.matching)
-        is_kept = None if selection.keep_matching is None else _pattern(selection.keep_matching)
+        kept = selection.keep_matching
         last: Published | None = None
         while page := await self._store.published(name, after=last, limit=BATCH):
             for found in page:
-                if not is_meant(found.tag.text) or (is_kept is not None and is_kept(found.tag.text)):
+                if not meant.matches(found.tag) or (kept is not None and kept.matches(found.tag)):
                     continue
-                if is_protected(found.tag):
+                if protection.keeps(found.tag):
                     removal.protected += 1
                     continue
                 if removal.kept < selection.keep_newest:
@@ -183,20 +202,3 @@ class History:
 async def _each(tags: Iterable[Tag]) -> AsyncIterator[Tag]:
     for tag in tags:
         yield tag
-
-
-def _pattern(text: str) -> Callable[[str], object]:
-    """Return a function that says whether a whole tag matches.
-
-    Raises:
-        ParameterInvalid: it is no RE2 pattern.
-    """
-    try:
-        if len(text) <= PATTERN_LENGTH_LIMIT:
-            matches: Callable[[str], object] = re2.compile(text, _OPTIONS).fullmatch
-            return matches
-    except (re2.error, UnicodeEncodeError) as exc:
-        msg = f"the pattern is not RE2: {exc}"
-        raise ParameterInvalid(msg, pattern=text) from None
-    msg = f"a pattern has at most {PATTERN_LENGTH_LIMIT} characters"
-    raise ParameterInvalid(msg)

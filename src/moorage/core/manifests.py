@@ -1,15 +1,15 @@
 """Manifests of a repository: get what the client can read, put what is whole, delete."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from moorage.auth.protections import UNPROTECTED, Protection
+from moorage.auth.access import Grant
+from moorage.auth.protections import Protection
 from moorage.core.blobs import Blobs
+from moorage.core.manifest_rules import ManifestRules, check_tag_count
 from moorage.errors import (
     DigestInvalid,
-    ManifestInvalid,
-    ManifestTooLarge,
     ManifestUnknown,
     NameUnknown,
     ReferencesUnknown,
@@ -21,7 +21,6 @@ from moorage.oci import mediatypes
 from moorage.oci import stored as lenient
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import (
-    SIZE_LIMIT_BYTES,
     Descriptor,
     Manifest,
     ManifestKind,
@@ -38,12 +37,6 @@ DEFAULT_PLATFORM = ("linux", "amd64")
 CONFIGURATION_LIMIT_BYTES = 256 << 10
 """Larger configurations are not kept with their manifests. Source: GitLab, ``dbConfigSizeLimit``."""
 
-_TOTAL_LIMIT_BYTES = (1 << 63) - 1
-"""The largest number of either database."""
-
-_TYPE_LIMIT = 255
-"""Characters of a media type. Source: RFC 6838 § 4.2 (127 on each side of the slash)."""
-
 
 class Accepts(Protocol):
     """The media types that a client can read."""
@@ -52,21 +45,11 @@ class Accepts(Protocol):
         """Return whether the client asked for *media_type*, by name or by a wildcard."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestRules:
-    """Rules that a pushed manifest has to keep (``validation.manifests``)."""
+class PayloadReader(Protocol):
+    """Reads a manifest that is still to come."""
 
-    size_limit_bytes: int = SIZE_LIMIT_BYTES
-    reference_limit: int = 0
-    """Descriptors that a manifest may have at most; 0: any number."""
-    sparse: bool = False
-    """True if blobs and children may be absent."""
-    require_children: bool = True
-    """True if an index may only be pushed after what it lists."""
-    required_platforms: frozenset[tuple[str, str]] = field(default_factory=frozenset)
-    """With ``require_children``: ask only for children of these platforms; empty: for all."""
-    allows_url: Callable[[str], bool] | None = None
-    """Says of a URL elsewhere if a layer may be fetched from it; None: from any."""
+    async def __call__(self, *, check_size: Callable[[int], None]) -> bytes:
+        """Return all of it. *check_size* is asked about the bytes that are announced, and that have come so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,29 +138,33 @@ class Manifests:
         payload: bytes,
         *,
         content_type: str,
+        grant: Grant,
         cause: Cause,
         tags: Sequence[Tag] = (),
-        protection: Protection = UNPROTECTED,
     ) -> Pushed:
         """Store a manifest under its digest, and point the tag that *reference* is, and *tags*, to it.
 
-        *protection*: of it, immutable tags are looked at here; the others the caller has checked.
+        *grant*: who does it, for what is protected from them.
 
         Raises:
-            Protected: a tag is there and immutable. Nothing is written.
+            TooManyTags: *tags* are more than are taken. Nothing is written.
+            Protected: a tag may not be moved, or is there and immutable. Nothing is written.
+            PatternRefused: a pattern of protected tags cannot be used. Nothing is written.
             DigestInvalid: *reference* is a digest, and not that of *payload*.
             ManifestInvalid: it is malformed, too large, or refers to too much. Nothing is written.
             ReferencesUnknown: it refers to content that the repository does not have. Nothing is written.
             StorageFull: no room is left but for deletions.
         """
+        wanted = _wanted(reference, tags)
+        _check_tags(wanted, grant.protection(name))
         self._room.check()
-        self.check_size(len(payload))
+        self.rules.check_size(len(payload))
         digest, manifest, needs = await aside(len(payload), self._take_apart, reference, payload, content_type)
         required = await self._check_references(name, needs, len(payload))
         manifest = await self._with_sizes(manifest, len(payload))
         stored = StoredManifest(digest, manifest.media_type, payload)
         configuration = await self._configuration(name, manifest, required)
-        wanted = list(dict.fromkeys([reference, *tags] if isinstance(reference, Tag) else tags))
+        protection = grant.protection(name)
         for tag in wanted if protection.immutable else ():
             if await self._has_tag(name, tag):
                 protection.check_overwrite(tag)
@@ -186,22 +173,48 @@ class Manifests:
         )
         return Pushed(digest, None if manifest.subject is None else manifest.subject.digest)
 
+    async def receive(
+        self,
+        name: RepositoryName,
+        reference: Reference,
+        read: PayloadReader,
+        *,
+        content_type: str,
+        grant: Grant,
+        cause: Cause,
+        tags: Sequence[Tag] = (),
+    ) -> Pushed:
+        """Read a manifest that is still to come, and store it as :meth:`put` does.
+
+        What the tags and the announced size forbid is told before anything is read, in this order.
+
+        Raises: as :meth:`put` and *read* do.
+        """
+        _check_tags(_wanted(reference, tags), grant.protection(name))
+        payload = await read(check_size=self.rules.check_size)
+        return await self.put(name, reference, payload, content_type=content_type, grant=grant, cause=cause, tags=tags)
+
     def note_pull(self, name: RepositoryName, reference: Reference, digest: Digest) -> None:
         """Count a pull of the manifest *digest* by *reference*."""
         if self._pulls is not None:
             self._pulls.note(name, reference, digest)
 
-    async def delete(self, name: RepositoryName, reference: Reference, *, cause: Cause) -> None:
+    async def delete(self, name: RepositoryName, reference: Reference, *, grant: Grant, cause: Cause) -> None:
         """Remove a tag, or a manifest with every tag that points to it. Both take effect at once.
 
         Raises:
+            Protected: *grant* forbids it; whether the tag or manifest is there is not looked at.
+            PatternRefused: a pattern of protected tags cannot be used.
             ManifestReferenced: an index of the repository lists the manifest; where a database says so.
             ManifestUnknown: there is none.
             NameUnknown: there is no such repository.
         """
+        protection = grant.protection(name)
         if isinstance(reference, Tag):
+            protection.check_delete(reference)
             await self._store.untag(name, reference, cause=cause)
         else:
+            protection.check_content()  # Its tags go with it.
             await self._store.delete(name, reference, cause=cause)
 
     async def referrers(
@@ -209,17 +222,6 @@ class Manifests:
     ) -> Page[Descriptor]:
         """Manifests whose subject is *subject*; see the store's promise."""
         return await self._store.referrers(name, subject, artifact_type=artifact_type, after=after, limit=limit)
-
-    def check_size(self, size_bytes: int) -> None:
-        """Refuse a manifest of so many bytes, before they have come.
-
-        Raises:
-            ManifestTooLarge: there is a limit, and this is over it.
-        """
-        limit = self.rules.size_limit_bytes
-        if size_bytes > limit:
-            msg = f"the manifest is larger than the {limit} bytes that this registry accepts"
-            raise ManifestTooLarge(msg, reason="MANIFEST_SIZE_LIMIT", limit=limit)
 
     async def _has_tag(self, name: RepositoryName, tag: Tag) -> bool:
         try:
@@ -239,37 +241,18 @@ class Manifests:
         """All that the payload alone tells, once it has been found to be right."""
         digest = _digest(reference, payload)
         manifest = parse(payload, content_type)
-        _check_sizes(manifest, len(payload))
-        _check_types(manifest)
-        self._check_urls(manifest)
+        self.rules.check(manifest, size_bytes=len(payload))
         return digest, manifest, self._needs(manifest)
 
-    def _check_urls(self, manifest: Manifest) -> None:
-        if self.rules.allows_url is None:
-            return
-        for layer in manifest.elsewhere:
-            for url in layer.urls:
-                if not url.startswith(("http://", "https://")) or not self.rules.allows_url(url):
-                    msg = "this registry does not allow layers at that URL"
-                    raise ManifestInvalid(msg, digest=str(layer.digest), url=url[:200])
-
     def _needs(self, manifest: Manifest) -> _Needs:
-        """Return what has to be there before the manifest.
-
-        Raises:
-            ManifestInvalid: it refers to more than is taken.
-        """
-        limit = self.rules.reference_limit
-        if limit and len(manifest.references) > limit:
-            msg = f"the manifest has {len(manifest.references)} references, this registry accepts {limit}"
-            raise ManifestInvalid(msg, reason="MANIFEST_REFERENCE_LIMIT", limit=limit)
+        """Return what has to be there before the manifest."""
         if self.rules.sparse or manifest.media_type not in mediatypes.IMAGES | mediatypes.INDEXES:
             return _Needs({})
         return _Needs(
             {
                 reference.descriptor.digest: reference.kind
                 for reference in manifest.references
-                if self._is_required(reference)
+                if self.rules.is_required(reference)
             }
         )
 
@@ -299,12 +282,6 @@ class Manifests:
             return manifest
         return await aside(size_bytes, _sized, manifest, await self._blobs.sizes(unsized))
 
-    def _is_required(self, reference: ManifestReference) -> bool:
-        if reference.kind is ManifestKind.BLOB:
-            return True
-        platforms = self.rules.required_platforms
-        return self.rules.require_children and (not platforms or reference.descriptor.platform in platforms)
-
     async def _configuration(self, name: RepositoryName, manifest: Manifest, seen: Collection[Digest]) -> bytes | None:
         config = manifest.config
         if not self._store.keeps_configurations or config is None or config.size_bytes > CONFIGURATION_LIMIT_BYTES:
@@ -316,23 +293,19 @@ class Manifests:
         return await self._blobs.content(config.digest, limit_bytes=CONFIGURATION_LIMIT_BYTES)
 
 
-def _check_sizes(manifest: Manifest, payload_bytes: int) -> None:
-    """Refuse what says to be larger, all together, than a number can be that anybody adds it up in."""
-    descriptors = (*(reference.descriptor for reference in manifest.references), *manifest.elsewhere)
-    total = payload_bytes + sum(descriptor.size_bytes for descriptor in descriptors)
-    if total > _TOTAL_LIMIT_BYTES:
-        msg = f"the sizes of all descriptors and the manifest together are at most {_TOTAL_LIMIT_BYTES} bytes"
-        raise ManifestInvalid(msg, total=str(total))
+def _wanted(reference: Reference, tags: Sequence[Tag]) -> Sequence[Tag]:
+    """Return the tags that a push moves or makes, each once.
+
+    Raises:
+        TooManyTags: *tags* are more than are taken.
+    """
+    check_tag_count(len(tags))
+    return list(dict.fromkeys([reference, *tags] if isinstance(reference, Tag) else tags))
 
 
-def _check_types(manifest: Manifest) -> None:
-    """Refuse types that no list of referrers should have to carry."""
-    if len(manifest.artifact_type) > _TYPE_LIMIT:
-        msg = f"an artifactType, or the mediaType of a config, has at most {_TYPE_LIMIT} characters"
-        raise ManifestInvalid(msg, length=len(manifest.artifact_type))
-    if manifest.config is not None and len(manifest.config.media_type) > _TYPE_LIMIT:
-        msg = f"the mediaType of a config has at most {_TYPE_LIMIT} characters"
-        raise ManifestInvalid(msg, length=len(manifest.config.media_type))
+def _check_tags(wanted: Sequence[Tag], protection: Protection) -> None:
+    for tag in wanted:
+        protection.check_push(tag)
 
 
 def _digest(reference: Reference, payload: bytes) -> Digest:

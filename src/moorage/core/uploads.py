@@ -8,12 +8,13 @@ continues in another worker is not hashed again chunk by chunk, but once, when i
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from moorage.cache.remembered import Remembered
 from moorage.core.session_limits import SessionLimits
+from moorage.core.upload_endings import UploadEnding, read_again
+from moorage.core.upload_endings import UploadState as UploadState
 from moorage.errors import (
     BackendError,
     DigestInvalid,
@@ -33,25 +34,18 @@ from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.upload_sinks import sink_of
 from moorage.storage.uploads import UploadSink, UploadWriter
+from moorage.storage.walk import pages_of
 
 Chunks = AsyncIterator[bytes | bytearray]
 
 _HASHERS = 4096
 """Sessions whose running hash a worker remembers; the bytes of a forgotten one are read again at its end."""
 
+_PURGED_PAGE = 1000
+
 _BUSY_PATIENCE_S = 5.0
 """Seconds that a request waits for another one of the same session: a client that lost its connection comes back
 before the server has noticed."""
-
-
-@dataclass(frozen=True, slots=True)
-class UploadState:
-    """An upload session and how many bytes it has."""
-
-    id: str
-    offset_bytes: int
-    digest: Digest | None = None
-    """The digest of these bytes; None if it is not known here."""
 
 
 class Uploads:
@@ -97,15 +91,14 @@ class Uploads:
         """
         self._room.check()
         session = await self._limits.name_new(name, client)
+        folder = paths.upload(name, session)
         try:
-            await self._make(name, session)
+            await self._sink.start(folder, self._started_at())
         except BackendError:
             with contextlib.suppress(BackendError):
-                await self._remove(name, session)
+                await self._sink.remove(folder)
             raise
-        self._hashers.put(session, Hasher(algorithm))
-        if self._sessions is not None:
-            self._sessions.note(name, session)
+        self._note(name, session, algorithm)
         return UploadState(session, 0)
 
     async def status(self, name: RepositoryName, session: str) -> UploadState:
@@ -162,22 +155,9 @@ class Uploads:
             DigestInvalid: the bytes have another digest. The session is removed.
             RangeInvalid, UploadUnknown, UploadBusy, StorageFull: as for :meth:`append`.
         """
-        async with self._writing(name, session) as writer:
+        async with self._writing(name, session, digest) as writer:
             _check_start(writer, start)
-            await self._write(session, writer, chunks)
-            actual = self._known_digest(session, writer.size_bytes, digest.algorithm, known)
-            if actual is None:
-                actual = await _read_again(writer, digest.algorithm)
-            if actual != digest:
-                writer.abandon()
-                await self._remove(name, session)
-                msg = "the bytes that came have another digest"
-                raise DigestInvalid(msg, given=str(digest), computed=str(actual))
-            expectation = await self._links.expect(digest)
-            await writer.commit(paths.blob(digest))
-            while not await self._links.link(name, digest, expectation, size_bytes=writer.size_bytes):
-                expectation = await self._expect_again(digest)
-            await self._remove_committed(name, session)
+            await self._complete(UploadEnding(name, session, digest, known), writer, chunks)
 
     async def push(self, name: RepositoryName, digest: Digest, chunks: Chunks, *, client: str = "") -> None:
         """Open a session and commit it in one go (end-4b). Nothing of it stays if that fails.
@@ -186,14 +166,25 @@ class Uploads:
             DigestInvalid, StorageFull: as for :meth:`commit`.
             TooManyRequests: as for :meth:`start`.
         """
-        session = await self.start(name, digest.algorithm, client=client)
+        self._room.check()
+        session = await self._limits.name_new(name, client)
+        folder = paths.upload(name, session)
         try:
-            await self.commit(name, session.id, digest, chunks, start=None)
-        except BaseException:
-            # Nobody was told of the session, so nobody can resume it.
+            writer = await self._sink.begin(folder, self._started_at(), target=paths.blob(digest))
+        except BackendError:
             with contextlib.suppress(BackendError):
-                await self._remove(name, session.id)
+                await self._sink.remove(folder)
             raise
+        self._note(name, session, digest.algorithm)
+        async with self._forgetting(session, writer):
+            try:
+                await self._complete(UploadEnding(name, session, digest), writer, chunks)
+            except BaseException:
+                # Nobody was told of the session, so nobody can resume it.
+                self._forget(session)
+                with contextlib.suppress(BackendError):
+                    await writer.remove()
+                raise
 
     async def cancel(self, name: RepositoryName, session: str) -> None:
         """Remove a session and its bytes (end-14).
@@ -220,12 +211,9 @@ class Uploads:
 
     async def purge(self, name: RepositoryName, *, older_than: timedelta, dry_run: bool) -> list[str]:
         """Remove the sessions of a repository that were started longer ago than *older_than*, and say which."""
-        try:
-            entries = await self._storage.list(paths.uploads(name))
-        except PathUnknown:
-            return []
-        limit = self._now() - older_than
-        old = [entry.name for entry in entries if await self._is_older(name, entry.name, limit)]
+        limit, old = self._now() - older_than, list[str]()
+        async for entries in pages_of(self._storage, paths.uploads(name), page=_PURGED_PAGE):
+            old += await self._older(name, [entry.name for entry in entries], limit)
         if not dry_run:
             for session in old:
                 await self._remove(name, session)
@@ -240,22 +228,35 @@ class Uploads:
             StorageUnavailable: it has removed them. The client has to push again.
         """
         expectation = await self._links.expect(digest)
-        if not await self._storage.exists(paths.blob(digest)):
+        if not await self._storage.exists(paths.blob(digest), folder=False):
             msg = "garbage collection removed the blob before it was in the repository: gc.reviewafter is too short"
             raise StorageUnavailable(msg)
         return expectation
 
-    async def _make(self, name: RepositoryName, session: str) -> None:
-        started_at = self._now().strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-        await self._sink.start(paths.upload(name, session), started_at)
+    def _started_at(self) -> bytes:
+        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+
+    def _note(self, name: RepositoryName, session: str, algorithm: Algorithm) -> None:
+        self._hashers.put(session, Hasher(algorithm))
+        if self._sessions is not None:
+            self._sessions.note(name, session)
+
+    def _forget(self, session: str) -> None:
+        self._hashers.pop(session)
+        if self._sessions is not None:
+            self._sessions.forget(session)
 
     @contextlib.asynccontextmanager
-    async def _writing(self, name: RepositoryName, session: str) -> AsyncIterator[UploadWriter]:
+    async def _writing(
+        self, name: RepositoryName, session: str, digest: Digest | None = None
+    ) -> AsyncIterator[UploadWriter]:
+        """Go on with a session; *digest*: what its bytes are said to have."""
         _check_id(session)
+        target = None if digest is None else paths.blob(digest)
         deadline = asyncio.get_running_loop().time() + _BUSY_PATIENCE_S
         while True:
             try:
-                writer = await self._sink.append(paths.upload(name, session))
+                writer = await self._sink.append(paths.upload(name, session), target=target)
                 break
             except PathUnknown:
                 raise _unknown(session) from None
@@ -263,32 +264,64 @@ class Uploads:
                 if asyncio.get_running_loop().time() > deadline:
                     raise _busy(session) from None
                 await asyncio.sleep(0.05)
+        async with self._forgetting(session, writer):
+            yield writer
+
+    @contextlib.asynccontextmanager
+    async def _forgetting(self, session: str, writer: UploadWriter) -> AsyncIterator[None]:
+        """Use *writer*, and forget what was hashed if that fails.
+
+        It may not be what is there: another request may have put as many bytes in its place.
+        """
         try:
             async with writer:
-                yield writer
+                yield
         except (BackendError, asyncio.CancelledError) as exc:
-            # What was hashed may not be what is there: another request may have put as many bytes in its place.
             self._hashers.pop(session)
             if isinstance(exc, StorageBusy):
                 raise _busy(session) from None
+            if isinstance(exc, PathUnknown):
+                raise _unknown(session) from None
             raise
 
-    async def _write(self, session: str, writer: UploadWriter, chunks: Chunks) -> Hasher | None:
+    async def _complete(self, ending: UploadEnding, writer: UploadWriter, chunks: Chunks) -> None:
+        name, session, digest = ending.name, ending.session, ending.digest
+        hasher = await self._write(session, writer, chunks, algorithm=digest.algorithm)
+        actual = ending.known_digest(hasher, writer.size_bytes)
+        if actual is None:
+            actual = await read_again(writer, digest.algorithm)
+        if actual != digest:
+            self._forget(session)
+            await writer.remove()
+            msg = "the bytes that came have another digest"
+            raise DigestInvalid(msg, given=str(digest), computed=str(actual))
+        expectation = await self._links.expect(digest)
+        await writer.commit(paths.blob(digest))
+        while not await self._links.link(name, digest, expectation, size_bytes=writer.size_bytes):
+            expectation = await self._expect_again(digest)
+        self._forget(session)
+        await writer.remove()
+
+    async def _write(
+        self, session: str, writer: UploadWriter, chunks: Chunks, *, algorithm: Algorithm | None = None
+    ) -> Hasher | None:
         """Write and hash; return the hasher if it has seen all of the session's bytes.
 
         Without room nothing of the request is kept: whatever a refused push left would be the last room of others.
         """
         start_bytes = writer.size_bytes
         try:
-            return await self._write_all(session, writer, chunks)
+            return await self._write_all(session, writer, chunks, algorithm)
         except StorageFull:
             await writer.take_back(start_bytes)
             raise
 
-    async def _write_all(self, session: str, writer: UploadWriter, chunks: Chunks) -> Hasher | None:
+    async def _write_all(
+        self, session: str, writer: UploadWriter, chunks: Chunks, algorithm: Algorithm | None
+    ) -> Hasher | None:
         hasher = self._hashers.pop(session)
-        if hasher is None and writer.size_bytes == 0:
-            hasher = Hasher("sha256")
+        if writer.size_bytes == 0 and (hasher is None or algorithm not in (None, hasher.algorithm)):
+            hasher = Hasher(algorithm or "sha256")
         if hasher is not None and hasher.size_bytes != writer.size_bytes:
             hasher = None  # Another worker had a part of it, or a part could not be written.
         async for chunk in chunks:
@@ -298,41 +331,34 @@ class Uploads:
             self._hashers.put(session, hasher)
         return hasher
 
-    def _known_digest(
-        self, session: str, size_bytes: int, algorithm: Algorithm, known: UploadState | None
-    ) -> Digest | None:
-        hasher = self._hashers.get(session)
-        if hasher is not None and hasher.size_bytes == size_bytes and hasher.algorithm == algorithm:
-            return hasher.digest()
-        if known is not None and known.digest is not None and known.offset_bytes == size_bytes:
-            return known.digest if known.digest.algorithm == algorithm else None
-        return None
-
-    async def _remove_committed(self, name: RepositoryName, session: str) -> None:
-        """Remove what is left of a session whose bytes are a blob now, which is cheaper than to look first."""
-        with contextlib.suppress(PathUnknown):
-            await self._storage.delete(paths.upload_started_at(name, session), durable=False)
-        await self._remove(name, session)
-
     async def _remove(self, name: RepositoryName, session: str) -> None:
-        self._hashers.pop(session)
-        if self._sessions is not None:
-            self._sessions.forget(session)
-        with contextlib.suppress(PathUnknown):
-            # Not durable: a session that comes back after a power cut is purged like any that nobody finished.
-            await self._storage.delete(paths.upload(name, session), durable=False)
+        self._forget(session)
+        # Not durable: a session that comes back after a power cut is purged like any that nobody finished.
+        await self._sink.remove(paths.upload(name, session))
 
-    async def _is_older(self, name: RepositoryName, session: str, limit: datetime) -> bool:
-        """Return whether a session was started before *limit*; without a readable start, its last change counts."""
+    async def _older(self, name: RepositoryName, sessions: Sequence[str], limit: datetime) -> list[str]:
+        """Those of some sessions that began before *limit*; without a readable start, their last change counts."""
+        starts = [paths.upload_started_at(name, session) for session in sessions]
+        started_at = await self._storage.get_each(starts, lambda _, content: _moment(content))
+        return [
+            session
+            for session, at in zip(sessions, started_at, strict=True)
+            if (at or await self._changed_at(name, session) or limit) < limit
+        ]
+
+    async def _changed_at(self, name: RepositoryName, session: str) -> datetime | None:
         try:
-            text = (await self._storage.get(paths.upload_started_at(name, session))).decode("ascii").strip()
-            return datetime.fromisoformat(text).astimezone(UTC) < limit
-        except (PathUnknown, ValueError):
-            pass
-        try:
-            return (await self._storage.stat(paths.upload(name, session))).modified_at < limit
+            return (await self._storage.stat(paths.upload(name, session))).modified_at
         except PathUnknown:
-            return False
+            return None
+
+
+def _moment(content: bytes) -> datetime | None:
+    """The time that a session says it was started at; None if it says none."""
+    try:
+        return datetime.fromisoformat(content.decode("ascii").strip()).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def _check_id(session: str) -> None:
@@ -348,14 +374,6 @@ def _check_start(writer: UploadWriter, start: int | None) -> None:
     if start is not None and start != writer.size_bytes:
         msg = f"the upload has {writer.size_bytes} bytes, so the next chunk starts at {writer.size_bytes}"
         raise RangeInvalid(msg, offset_bytes=writer.size_bytes)
-
-
-async def _read_again(writer: UploadWriter, algorithm: Algorithm) -> Digest:
-    """Hash an upload from its beginning: the price of one that went through several workers."""
-    hasher = Hasher(algorithm)
-    async for chunk in writer.read():
-        await asyncio.to_thread(hasher.update, chunk)
-    return hasher.digest()
 
 
 def _busy(session: str) -> UploadBusy:

@@ -182,7 +182,7 @@ class LinkCheck:
 
     async def _link(self, path: str) -> _Link | None:
         try:
-            stat = await self._storage.stat(path)
+            stat = await self._storage.stat(path, folder=False)
             return _Link(await self._storage.get(path), stat)
         except PathUnknown:
             return None

@@ -83,7 +83,7 @@ async def stat_of(storage: StorageDriver, digest: Digest) -> Stat | None:
         StorageUnavailable: that cannot be found out.
     """
     try:
-        found = await storage.stat(paths.blob(digest))
+        found = await storage.stat(paths.blob(digest), folder=False)
     except PathUnknown:
         return None
     return None if found.is_folder else found

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import ClassVar
 
+from moorage.cache.known_links import KnownLinks
 from moorage.errors import (
     BlobUnknown,
     ManifestUnknown,
@@ -34,10 +35,12 @@ from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.file_storage import keeps_files
 from moorage.storage.locks import FilesystemClaim
 from moorage.storage.repository_marks import keep_repository
 from moorage.storage.walk import pages_of, repository_folders
 from moorage.telemetry import get_log
+from moorage.work.alongside import both
 
 _log = get_log("layout")
 
@@ -57,7 +60,7 @@ class LayoutLinks(LinkStore):
 
     async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
         if name is None:
-            return LinkedBlob() if await self._storage.exists(paths.blob(digest)) else None
+            return LinkedBlob() if await self._storage.exists(paths.blob(digest), folder=False) else None
         return LinkedBlob() if await is_linked(self._storage, paths.layer_link(name, digest)) else None
 
     async def promise(self, name: RepositoryName, digest: Digest) -> LinkedBlob | None:
@@ -74,7 +77,7 @@ class LayoutLinks(LinkStore):
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
         if source is not None and not await self.has(source, digest):
             return False
-        if not await self._storage.exists(paths.blob(digest)):
+        if not await self._storage.exists(paths.blob(digest), folder=False):
             return False
         await self._storage.put(paths.layer_link(name, digest), str(digest).encode())
         return True
@@ -88,7 +91,7 @@ class LayoutLinks(LinkStore):
             raise BlobUnknown(msg, digest=str(digest)) from None
 
     async def _can_be_read(self, name: RepositoryName, digest: Digest) -> bool:
-        return await self.has(name, digest) and await self._storage.exists(paths.blob(digest))
+        return await self.has(name, digest) and await self._storage.exists(paths.blob(digest), folder=False)
 
 
 class LayoutManifests(ManifestStore):
@@ -96,11 +99,27 @@ class LayoutManifests(ManifestStore):
 
     keeps_configurations: ClassVar[bool] = False
 
-    def __init__(self, storage: StorageDriver, payloads: PayloadCache, *, claim: FilesystemClaim | None = None) -> None:
-        """*claim*: to be held before the first manifest; None: it is held already."""
+    def __init__(
+        self,
+        storage: StorageDriver,
+        payloads: PayloadCache,
+        *,
+        known: KnownLinks[str] | None = None,
+        claim: FilesystemClaim | None = None,
+    ) -> None:
+        """Take these parts.
+
+        Args:
+            storage: has the link files and the payloads.
+            payloads: those used last.
+            known: remembers which manifests repositories have, and their media types.
+            claim: to be held before the first manifest; None: it is held already.
+        """
         self._storage = storage
         self._pointers = LayoutPointers(storage)
         self._payloads = payloads
+        self._known = known or KnownLinks(0)
+        self._is_remote = not keeps_files(storage)
         self._claim = claim
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
@@ -108,10 +127,9 @@ class LayoutManifests(ManifestStore):
 
     async def find(self, name: RepositoryName, reference: Reference) -> StoredManifest:
         digest = await self._pointers.target(name, reference) if isinstance(reference, Tag) else reference
-        if digest is not None and await self.has(name, digest):
-            payload = await self._payload(digest)
-            if payload is not None:
-                return StoredManifest(digest, await self._media_type(name, digest, payload), payload.content)
+        found = None if digest is None else await self._stored(name, digest)
+        if found is not None:
+            return found
         raise await self._unknown(name, reference)
 
     async def promise(self, name: RepositoryName, digest: Digest) -> StoredManifest:
@@ -143,7 +161,10 @@ class LayoutManifests(ManifestStore):
             raise await self._unknown(name, digest)
         payload = await self._payload(digest)
         await keep_repository(self._storage, name)
-        await held(self._pointers.remove(name, digest, payload))
+        try:
+            await held(self._pointers.remove(name, digest, payload))
+        finally:
+            self._known.forget_all()
 
     async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
         del cause
@@ -175,6 +196,24 @@ class LayoutManifests(ManifestStore):
                 return Page(found, more=True)
             found.append(descriptor)
         return Page(found, more=False)
+
+    async def _stored(self, name: RepositoryName, digest: Digest) -> StoredManifest | None:
+        """The manifest, if the repository has it: from memory, or by two requests at once."""
+        mark, media_type = self._known.mark, self._known.get(name, digest)
+        payload = self._payloads.get(digest)
+        if media_type is not None and payload is not None:
+            return StoredManifest(digest, media_type, payload.content)
+        if media_type is None and payload is None and self._is_remote:
+            is_there, payload = await both(self.has(name, digest), self._payload(digest))
+        else:
+            is_there = media_type is not None or await self.has(name, digest)
+            payload = await self._payload(digest) if is_there else None
+        if not is_there or payload is None:
+            return None
+        media_type = await self._media_type(name, digest, payload)
+        if payload.is_declared:  # Else another push may make it something else.
+            self._known.put(name, digest, media_type, mark=mark)
+        return StoredManifest(digest, media_type, payload.content)
 
     async def _can_be_read(self, name: RepositoryName, digest: Digest) -> bool:
         return await self.has(name, digest) and await self._payload(digest) is not None

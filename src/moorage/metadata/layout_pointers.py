@@ -120,7 +120,7 @@ async def is_linked(storage: StorageDriver, path: str) -> bool:
     """Return whether a link file is there and says something."""
     try:
         # An empty link is what a crash leaves of Distribution, which writes in place.
-        return (await storage.stat(path)).size_bytes > 0
+        return (await storage.stat(path, folder=False)).size_bytes > 0
     except PathUnknown:
         return False
 

@@ -20,7 +20,7 @@ class Payload:
 class PayloadCache(Remembered[Digest, Payload]):
     """The payloads used last, by digest, up to a number of bytes."""
 
-    def __init__(self, limit_bytes: int = 32 << 20) -> None:
+    def __init__(self, limit_bytes: int = 64 << 20) -> None:
         super().__init__(limit_bytes, is_kept_by_use=True, size_of=lambda payload: len(payload.content))
         self._largest_bytes = limit_bytes // 4
 

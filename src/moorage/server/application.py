@@ -13,6 +13,9 @@ HOUSEKEEPER = -1
 Chore = Callable[[], Coroutine[None, None, None]]
 """Work that one process of a node does for as long as it lives; at the end it is cancelled."""
 
+Upkeep = Callable[[], Coroutine[None, None, None]]
+"""Work that every process that serves does beside it for as long as it lives; at the end it is cancelled."""
+
 Flush = Callable[[], Awaitable[None]]
 """Writes that every process does from time to time, and once more at the end."""
 
@@ -39,9 +42,12 @@ class Application:
     debug: Handler | None = None
     """Answers what comes to the debug address; None: nothing is asked there."""
     chores: Sequence[Chore] = ()
+    upkeep: Sequence[Upkeep] = ()
     flushes: Sequence[Flush] = ()
     on_duty: OnDuty | None = None
     """Shows others that this process serves; None: nobody need know."""
+    on_drain: Callable[[], None] | None = None
+    """Told when no new connections are taken any more, while the debug address still answers."""
     close: Callable[[], Awaitable[None]]
     """Lets go of everything; called last, after the last flush."""
 

@@ -100,6 +100,7 @@ async def _serve(setup: WorkerSetup) -> None:
             debug = await _listening(ConnectionServer(application.debug), setup.debug_listeners, debug_tls)
             stack.push_async_callback(debug.cleanup)
         stack.push_async_callback(server.cleanup)
+        await stack.enter_async_context(housekeeping(application.upkeep))
         if setup.is_first and not settings.has_keeper:
             await stack.enter_async_context(housekeeping(application.chores))
         if setup.is_first and tls is not None:
@@ -112,6 +113,8 @@ async def _serve(setup: WorkerSetup) -> None:
         gc.set_threshold(_GC_THRESHOLD)
         setup.announce()
         drains = await stop.wait()
+        if application.on_drain is not None:
+            application.on_drain()
         await _drain(server, connections, settings.drain_time if drains else timedelta(0))
     await _flush_once(application.flushes)
     await application.close()

@@ -16,6 +16,7 @@ from moorage.starting.store_choice import choose
 from moorage.starting.welcome import greet
 from moorage.storage.base import Capability
 from moorage.telemetry import configure, get_log
+from moorage.wiring.limits import node_counters
 from moorage.wiring.registry import log_settings
 from moorage.wiring.registry_application import RegistryApplication, registry_settings, upload_key
 from moorage.wiring.storage import capabilities_of, local_folder
@@ -64,7 +65,14 @@ def start_registry(
         settings=registry_settings(
             config, count=workers, has_keeper=is_shared, tls=opened.tls, debug_tls=opened.debug_tls
         ),
-        make=RegistryApplication(config=config, store=store, secret=upload_key(config.http.secret), tokens=tokens),
+        make=RegistryApplication(
+            config=config,
+            store=store,
+            secret=upload_key(config.http.secret),
+            counters=node_counters(config),
+            share=1 / (workers + is_shared),
+            tokens=tokens,
+        ),
         reread_level=reread_level,
         on_ready=partial(greet, config, workers=workers, say=say),
     )

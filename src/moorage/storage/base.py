@@ -12,14 +12,20 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from functools import lru_cache
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
+from moorage.storage.streams import ObjectContent as ObjectContent
+from moorage.storage.streams import Observer as Observer
+from moorage.storage.streams import PartsWriter as PartsWriter
+from moorage.storage.streams import Reader as Reader
+from moorage.storage.streams import Writer as Writer
+from moorage.storage.streams import size_of as size_of
+from moorage.storage.streams import whole as whole
 
 _T = TypeVar("_T")
 
@@ -28,6 +34,7 @@ _T = TypeVar("_T")
 _PART = r"(?!\.{1,2}(?:/|\Z)|\.~)[^/\0\ud800-\udc7f\udd00-\udfff]+"
 _PATH = re.compile(rf"(?:/{_PART})+")
 _NAME = re.compile(_PART)
+_PAGE = 1000
 
 
 class Capability(Enum):
@@ -45,6 +52,10 @@ class Capability(Enum):
     """:meth:`StorageDriver.put_if_absent` has one winner, whoever else tries at the same time."""
     RENAME = auto()
     """``FileStorage.move`` is one step, whatever the size."""
+    CONDITIONAL_DELETE = auto()
+    """:meth:`StorageDriver.delete_if_same` removes an object only while nobody has written it again."""
+    PARTS = auto()
+    """:meth:`StorageDriver.begin_parts` writes an object of any size, part by part, at its own place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,8 @@ class Stat:
     size_bytes: int
     modified_at: datetime
     is_folder: bool = False
+    version: str = ""
+    """Another one after each write of the object, where storage tells one: an ETag, a generation."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,6 +75,8 @@ class FolderEntry:
 
     name: str
     is_folder: bool
+    size_bytes: int | None = field(default=None, compare=False)
+    """The size of an object, where the list tells it without another request; None: ask :meth:`ObjectStorage.stat`."""
 
 
 @lru_cache(maxsize=8192)
@@ -94,61 +109,6 @@ def too_late(path: str) -> StorageUnavailable:
     return StorageUnavailable(f"{path}: storage was too slow to remove it in time")
 
 
-class Reader(ABC):
-    """An open object. It stays readable as it was opened, whatever happens to its path meanwhile."""
-
-    size_bytes: int
-
-    @abstractmethod
-    def fileno(self) -> int | None:
-        """A descriptor to send from, with no position of ours; None if there is none (see ``SENDFILE``)."""
-
-    @abstractmethod
-    def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from *start* up to and without *end* (None: to the last), in pieces of at most 1 MiB."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of it. May be called twice."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
-
-
-Observer = Callable[[bytes | bytearray | memoryview], object]
-"""Sees bytes that pass by, such as :meth:`~moorage.oci.digests.Hasher.update`."""
-
-
-class Writer(ABC):
-    """An object being appended to. Only one writer may have a path open: see ``FileStorage``.
-
-    What was written is there for the next ``open_writer(append=True)`` even if the writer is dropped without
-    :meth:`close`: a client that hangs up can resume.
-    """
-
-    size_bytes: int
-    """Bytes that the object has, those before this writer included."""
-
-    @abstractmethod
-    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
-        """Add *data* to the end, after *observer* has seen it, where the work is done: in the same thread.
-
-        Raises:
-            StorageFull: not all of it could be written; what could not is dropped, ``size_bytes`` tells.
-        """
-
-    @abstractmethod
-    async def truncate(self, size_bytes: int) -> None:
-        """Cut the object back to its first *size_bytes*, and give the room back."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Make what was written visible to :meth:`StorageDriver.stat` and let go. Not yet durable."""
-
-
 class ObjectStorage(ABC):
     """Objects under paths. All names of a folder are found by :meth:`list`.
 
@@ -157,8 +117,8 @@ class ObjectStorage(ABC):
     """
 
     @abstractmethod
-    async def stat(self, path: str) -> Stat:
-        """Size and time of the object or folder at *path*.
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
+        """Size and time of the object at *path*, or of the folder unless *folder* is False: then nothing is listed.
 
         Raises:
             PathUnknown: there is none.
@@ -173,7 +133,7 @@ class ObjectStorage(ABC):
         """
 
     @abstractmethod
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         """Write a small object whole: durable on return, and at every moment either the old or the new content.
 
         Missing folders are made. On failure the old content stays and nothing else is left. With *durable* False a
@@ -181,7 +141,7 @@ class ObjectStorage(ABC):
         """
 
     @abstractmethod
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         """Write a small object whole as :meth:`put` does, unless there is one; return whether it was written.
 
         Of all that try at once one has True (see ``CONDITIONAL_PUT``). After an error it may have been written.
@@ -239,10 +199,10 @@ class ObjectStorage(ABC):
 class BulkStorage(ObjectStorage):
     """Many objects at once, by the methods for one; a driver that has a quicker way has its own."""
 
-    async def exists(self, path: str) -> bool:
-        """Return whether there is an object or a folder at *path*."""
+    async def exists(self, path: str, *, folder: bool = True) -> bool:
+        """Return whether there is an object at *path*, or a folder unless *folder* is False."""
         try:
-            await self.stat(path)
+            await self.stat(path, folder=folder)
         except PathUnknown:
             return False
         return True
@@ -285,12 +245,15 @@ class BulkStorage(ObjectStorage):
                 found.append(None)
         return found
 
-    async def stat_each(self, paths: Sequence[str]) -> Sequence[Stat | None]:
-        """Return the state of each of many paths, in their order; None where there is nothing."""
+    async def stat_each(self, paths: Sequence[str], *, folder: bool = False) -> Sequence[Stat | None]:
+        """Return the state of each of many objects, in their order; None where there is none.
+
+        With *folder* that of a folder where there is one instead; see :meth:`stat`.
+        """
         found: list[Stat | None] = []
         for path in paths:
             try:
-                found.append(await self.stat(path))
+                found.append(await self.stat(path, folder=folder))
             except PathUnknown:
                 found.append(None)
         return found
@@ -322,25 +285,56 @@ class StorageDriver(BulkStorage):
     capabilities: frozenset[Capability] = frozenset()
     chunk_min_bytes: int = 0
     """The least that every piece of an upload but the last should have (``OCI-Chunk-Min-Length``); 0: anything."""
+    part_bytes: int = 16 << 20
+    """The bytes of the first parts of :meth:`begin_parts`: as much as one request is worth; see ``part_bytes_at``."""
+
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        """Remove an object unless it was written again since *seen* was told of it; return whether it was removed.
+
+        In one step, durable. False, too, if it is not there. Needs ``CONDITIONAL_DELETE``.
+        """
+        del seen
+        msg = f"{path}: this storage cannot remove on a condition"
+        raise StorageUnavailable(msg)
 
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """Remove a folder if the object *where*, a path inside it, has this *content*; return whether it had. Durable.
 
         In one step for whoever asks afterwards: what somebody has written there meanwhile is never lost. While it is
-        being looked at, the folder may seem to be away for a moment. This way of doing it is only for a driver
-        on which nobody comes between the two calls.
+        being looked at, the folder may seem to be away for a moment. This way of doing it needs
+        ``CONDITIONAL_DELETE``; else it is only for a driver on which nobody comes between the two calls.
         """
         try:
-            if await self.get(where) != content:
+            if Capability.CONDITIONAL_DELETE not in self.capabilities:
+                if await self.get(where) != content:
+                    return False
+                await self.delete(path)
+                return True
+            seen = await self.stat(where, folder=False)
+            beside = [found async for found in _objects_below(self, path) if found != where]
+            if await self.get(where) != content or not await self.delete_if_same(where, seen):
                 return False
-            await self.delete(path)
         except PathUnknown:
             return False
+        for failure in (await self.remove(beside, until=float("inf"))).values():
+            raise failure
         return True
 
-    async def url_for(self, path: str, *, method: str, expires_s: int) -> str | None:
-        """A signed URL for a client to GET or HEAD the object directly; None without ``SIGNED_URLS``."""
-        del path, method, expires_s
+    async def begin_parts(self, path: str) -> PartsWriter:
+        """Begin to write an object in parts at *path*, what is there stays until it is complete. Needs ``PARTS``."""
+        msg = f"{path}: this storage cannot write in parts"
+        raise StorageUnavailable(msg)
+
+    async def abort_parts(self, path: str, note: str) -> None:
+        """Remove the parts that a process which is gone has left; *note* is its :attr:`PartsWriter.note`.
+
+        Does nothing if there are none, or if they have become the object.
+        """
+        del path, note
+
+    async def url_for(self, path: str, *, expires_s: int) -> str | None:
+        """Give a signed URL for a client to GET the object directly; None without ``SIGNED_URLS``."""
+        del path, expires_s
         return None
 
     def watch(self, path: str, content: bytes | None) -> None:
@@ -356,3 +350,17 @@ class StorageDriver(BulkStorage):
 
     async def close(self) -> None:
         """Wait for what still runs, and let go of what is kept open. Nothing may be asked afterwards."""
+
+
+async def _objects_below(storage: ObjectStorage, folder: str) -> AsyncIterator[str]:
+    after, is_more = "", True
+    while is_more:
+        entries = await storage.list(folder, after=after, limit=_PAGE)
+        for entry in entries:
+            if entry.is_folder:
+                async for path in _objects_below(storage, f"{folder}/{entry.name}"):
+                    yield path
+            else:
+                yield f"{folder}/{entry.name}"
+        is_more = len(entries) == _PAGE
+        after = entries[-1].name if entries else ""

@@ -1,7 +1,9 @@
 """Uploads on a file system: a file that grows under a lock, and gets its place by being renamed."""
 
+import contextlib
 from collections.abc import AsyncIterator
 
+from moorage.errors import PathUnknown
 from moorage.storage.base import Observer, Writer
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.uploads import STARTED_AT, UploadSink, UploadWriter
@@ -28,16 +30,22 @@ class FileSink(UploadSink):
         """See the interface."""
         return (await self._storage.stat(f"{folder}/{_DATA}")).size_bytes
 
-    async def append(self, folder: str) -> UploadWriter:
+    async def append(self, folder: str, *, target: str | None = None) -> UploadWriter:
         """See the interface. The lock of the file keeps other requests out until it is closed."""
-        path = f"{folder}/{_DATA}"
-        return _FileUpload(self._storage, path, await self._storage.open_writer(path, append=True))
+        del target  # A rename costs nothing.
+        return _FileUpload(self._storage, folder, await self._storage.open_writer(f"{folder}/{_DATA}", append=True))
+
+    async def remove(self, folder: str) -> None:
+        """See the interface."""
+        with contextlib.suppress(PathUnknown):
+            await self._storage.delete(folder, durable=False)
 
 
 class _FileUpload(UploadWriter):
-    def __init__(self, storage: FileStorage, path: str, writer: Writer) -> None:
+    def __init__(self, storage: FileStorage, folder: str, writer: Writer) -> None:
         self._storage = storage
-        self._path = path
+        self._folder = folder
+        self._path = f"{folder}/{_DATA}"
         self._writer = writer
 
     @property
@@ -61,8 +69,11 @@ class _FileUpload(UploadWriter):
     async def commit(self, target: str) -> None:
         await self._storage.move(self._path, target)
 
-    def abandon(self) -> None:
-        """Do nothing: what is written to a file without a name is nowhere."""
+    async def remove(self) -> None:
+        """See the interface. A committed one has one file, which is cheaper to remove than to list a folder."""
+        for path in (f"{self._folder}/{STARTED_AT}", self._folder):
+            with contextlib.suppress(PathUnknown):
+                await self._storage.delete(path, durable=False)
 
     async def close(self) -> None:
         await self._writer.close()

@@ -127,7 +127,7 @@ async def storage_time(storage: StorageDriver) -> datetime:
     path = paths.lock_file(f"clock-{secrets.token_hex(8)}")
     await storage.put(path, b"", durable=False)
     try:
-        return (await storage.stat(path)).modified_at
+        return (await storage.stat(path, folder=False)).modified_at
     finally:
         with contextlib.suppress(BackendError):
             await storage.delete(path, durable=False)

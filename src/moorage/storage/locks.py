@@ -99,7 +99,4 @@ class FilesystemClaim:
 
 
 async def _is_there(storage: StorageDriver, lock: Lock) -> bool:
-    try:
-        return not (await storage.stat(lock.path)).is_folder
-    except PathUnknown:
-        return False
+    return await storage.exists(lock.path, folder=False)

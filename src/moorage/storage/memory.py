@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
-from moorage.storage.base import FolderEntry, Observer, Reader, Stat, Writer, check_path
+from moorage.storage.base import (
+    FolderEntry,
+    ObjectContent,
+    Observer,
+    Reader,
+    Stat,
+    Writer,
+    check_path,
+    size_of,
+    whole,
+)
 from moorage.storage.file_storage import FileStorage
 
 _PIECE_BYTES = 1 << 20
@@ -59,10 +69,12 @@ class MemoryDriver(FileStorage):
         self._used_bytes = 0
         self._root = _Folder(now())
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""
         found = self._find(path)
         if isinstance(found, _Folder):
+            if not folder:
+                raise PathUnknown(path)
             return Stat(0, found.modified_at, is_folder=True)
         return Stat(len(found.content), found.modified_at)
 
@@ -74,15 +86,15 @@ class MemoryDriver(FileStorage):
             raise StorageUnavailable(msg)
         return bytes(content)
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         """See the interface."""
         del durable  # Nothing is.
         folder, name = self._place(path)
         old = folder.children.get(name)
-        self.take_room(len(content) - (len(old.content) if isinstance(old, _Object) else 0))
-        folder.children[name] = _Object(bytes(content), self._now())
+        self.take_room(size_of(content) - (len(old.content) if isinstance(old, _Object) else 0))
+        folder.children[name] = _Object(whole(content), self._now())
 
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         """See the interface."""
         folder, name = self._place(path)
         if name in folder.children:

@@ -143,7 +143,7 @@ async def _holder(storage: StorageDriver, path: str) -> Presence | None:
 async def _is_left_over(storage: StorageDriver, path: str) -> bool:
     if keeps_files(storage):
         return await storage.delete_abandoned(path)
-    if is_alive(await storage.stat(path), await storage_time(storage)):
+    if is_alive(await storage.stat(path, folder=False), await storage_time(storage)):
         return False
     await storage.delete(path, durable=False)
     return True

@@ -58,8 +58,11 @@ class UploadWriter(ABC):
         """
 
     @abstractmethod
-    def abandon(self) -> None:
-        """Let go without another word to storage about the upload, as it was removed."""
+    async def remove(self) -> None:
+        """Remove the upload with all that it has, committed or not; not durable. Nothing more can be written.
+
+        On failure a part of it may be left, which is purged like any upload that nobody finished.
+        """
 
     @abstractmethod
     async def close(self) -> None:
@@ -81,6 +84,15 @@ class UploadSink(ABC):
     async def start(self, folder: str, started_at: bytes) -> None:
         """Begin an upload without bytes. Not durable."""
 
+    async def begin(self, folder: str, started_at: bytes, *, target: str) -> UploadWriter:
+        """Begin an upload that ends with the same request, and whose bytes are going to be *target*.
+
+        Nobody is told of it, so it need not be in storage at all.
+        """
+        del target
+        await self.start(folder, started_at)
+        return await self.append(folder)
+
     @abstractmethod
     async def status(self, folder: str) -> int:
         """Count the bytes of an upload.
@@ -90,10 +102,16 @@ class UploadSink(ABC):
         """
 
     @abstractmethod
-    async def append(self, folder: str) -> UploadWriter:
+    async def append(self, folder: str, *, target: str | None = None) -> UploadWriter:
         """Go on at the end of an upload.
+
+        *target*: what the bytes are going to be if all goes well, where that is known before they have come.
 
         Raises:
             PathUnknown: there is no such upload.
             StorageBusy: another request is writing to it.
         """
+
+    @abstractmethod
+    async def remove(self, folder: str) -> None:
+        """Remove an upload with all that it has, if it is there; not durable."""

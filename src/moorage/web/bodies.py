@@ -88,7 +88,10 @@ class Bodies:
             self._active -= 1
 
     async def whole(self, request: web.BaseRequest, *, check_size: Callable[[int], None]) -> bytes:
-        """A small body. *check_size* is asked about the bytes so far and ends it by raising; the rest is not read.
+        """A small body.
+
+        *check_size* is asked about the length that is announced, then about the bytes so far, and ends it by raising;
+        the rest is not read.
 
         What it takes of the memory for all of them counts until the request is answered.
 
@@ -96,6 +99,7 @@ class Bodies:
             ClientGone, SizeInvalid, CodingUnknown, ContentCodingUnknown: as for :meth:`chunks`.
             TooManyRequests: other bodies take all the memory that there is for them.
         """
+        check_size(request.content_length or 0)
         body = bytearray()
         holding = self._holdings.begin(lambda: request.content.set_exception(TimeoutError()))
         # In small pieces: what was read and has no room yet is in no budget.

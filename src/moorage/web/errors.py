@@ -59,6 +59,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.ProjectUnknown: (400, "UNKNOWN_PROJECT_PATH_CLAIM"),
     errors.ProjectMismatch: (400, "MISMATCH_PROJECT_PATH_CLAIM"),
     errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
+    errors.OutOfService: (503, "UNAVAILABLE"),
     errors.RouteUnknown: (404, "UNSUPPORTED"),
     errors.MethodNotAllowed: (405, "UNSUPPORTED"),
     errors.StorageFull: (507, "INSUFFICIENT_STORAGE"),
@@ -98,7 +99,7 @@ def render(exc: errors.MoorageError) -> Response:
         case errors.Unauthorized():
             headers["WWW-Authenticate"] = exc.challenge.header
         case errors.TooManyRequests():
-            headers["Retry-After"] = str(math.ceil(exc.retry_after.total_seconds()))
+            headers["Retry-After"] = str(max(1, math.ceil(exc.retry_after.total_seconds())))
         case errors.MethodNotAllowed():
             headers["Allow"] = ", ".join(exc.allowed)
         case errors.RangeNotSatisfiable():

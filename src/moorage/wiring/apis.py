@@ -1,10 +1,9 @@
 """The APIs that need a metadata database."""
 
-from moorage.auth.guards import Guard
 from moorage.core.details import Details
 from moorage.core.history import History
 from moorage.core.renames import Renames
-from moorage.core.sizes import Sizes
+from moorage.core.sizes import SizeMemory, Sizes
 from moorage.gc.online.gc_administration import GcAdministration
 from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
 from moorage.http.gitlab_v1.gitlab_operations import gitlab_api, gitlab_api_without_database
@@ -21,16 +20,16 @@ from moorage.sql.leases import Leases
 from moorage.web.bodies import Bodies
 
 
-def gitlab(database: Database, bodies: Bodies, guard: Guard) -> Api:
-    """``/gitlab/v1/``."""
-    details = Details(SqlDetails(database), Sizes(SqlSizes(database)))
+def gitlab(database: Database, bodies: Bodies, *, sizes: SizeMemory | None = None) -> Api:
+    """``/gitlab/v1/``; *sizes*: those that are shared with others, None: there are none."""
+    details = Details(SqlDetails(database), Sizes(SqlSizes(database), shared=sizes))
     renames = Renames(SqlRenames(database), Leases(database))
-    return gitlab_api(GitLabHandlers(details, RenameHandler(renames, bodies, guard)).handlers)
+    return gitlab_api(GitLabHandlers(details, RenameHandler(renames, bodies)).handlers)
 
 
-def moorage(database: Database, collection: GcAdministration, bodies: Bodies, guard: Guard, *, prefix: str) -> Api:
+def moorage(database: Database, collection: GcAdministration, bodies: Bodies, *, prefix: str) -> Api:
     """``/moorage/v1/``."""
-    handlers = MoorageHandlers(History(SqlHistory(database)), collection, bodies, guard)
+    handlers = MoorageHandlers(History(SqlHistory(database)), collection, bodies)
     return moorage_api(handlers.handlers, prefix=prefix)
 
 

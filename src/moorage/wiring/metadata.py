@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 
+from moorage.cache.known_links import SIZE_LIMIT, KnownLinks
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.metadata.background.background_runner import run_background_migrations
@@ -31,14 +33,20 @@ class Metadata:
     database: Database | None = None
     pulls: PullStore | None = None
     sessions: SessionStore | None = None
+    known_blobs: KnownLinks[int] | None = None
+    """Remembers where blobs are; None: it costs nothing to ask."""
     flushes: tuple[Callable[[], Awaitable[None]], ...] = field(default=())
     """Writes to do from time to time, and at the end."""
     chores: tuple[Callable[[], Coroutine[None, None, None]], ...] = field(default=())
     """Chores that one worker of a node does for as long as it lives."""
 
 
-async def open_metadata(config: Config, store: Store, storage: StorageDriver) -> Metadata:
+async def open_metadata(
+    config: Config, store: Store, storage: StorageDriver, changes: SharedChanges | None = None
+) -> Metadata:
     """Open the store; a PostgreSQL server need not be there yet.
+
+    *changes*: shared by the processes of the node, so that what one takes away no other one remembers.
 
     Raises:
         DatabaseUnavailable: the SQLite file cannot be used.
@@ -46,10 +54,13 @@ async def open_metadata(config: Config, store: Store, storage: StorageDriver) ->
     match store:
         case LayoutStore(must_claim=must_claim):
             claim = FilesystemClaim(storage) if must_claim else None
+            limit = _remembered(config)
+            known = KnownLinks[str](limit, changes)
             return Metadata(
                 links=LayoutLinks(storage),
-                manifests=LayoutManifests(storage, PayloadCache(), claim=claim),
+                manifests=LayoutManifests(storage, PayloadCache(), known=known, claim=claim),
                 catalogue=LayoutCatalogue(storage),
+                known_blobs=KnownLinks[int](limit, changes),
             )
         case SqliteStore(path=path):
             return _over(await SqliteDatabase.open(path, keeps_reserve=True), config)
@@ -57,6 +68,14 @@ async def open_metadata(config: Config, store: Store, storage: StorageDriver) ->
             from moorage.wiring.postgres import open_postgres  # noqa: PLC0415 - a start on SQLite need not wait for it
 
             return _over(await open_postgres(config), config)
+
+
+def _remembered(config: Config) -> int:
+    """Return how many links a worker remembers."""
+    cache = config.storage.cache
+    if (cache.blobdescriptor or cache.layerinfo) != "inmemory":
+        return 0
+    return min(cache.blobdescriptorsize, SIZE_LIMIT) if cache.blobdescriptorsize > 0 else SIZE_LIMIT
 
 
 def _over(database: Database, config: Config) -> Metadata:

@@ -1,16 +1,20 @@
 """The registry as an application that a server's processes run, with its debug address, its chores and its metrics."""
 
+import contextlib
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import Store
-from moorage.gc.online.review_loop import ReviewObserver
 from moorage.http.debug import DebugApp
+from moorage.http.health_report import HealthReport
+from moorage.limits.node_counters import NodeCounters
 from moorage.server.address import ListenAddress
-from moorage.server.application import Application, OnDuty, ServerProcess
+from moorage.server.application import Application, ServerProcess
 from moorage.server.server_settings import ServerSettings
 from moorage.server.tls.tls_contexts import ServerTLS
 from moorage.telemetry import get_log
@@ -18,6 +22,7 @@ from moorage.web.beside import Beside, Handler, Neighbour
 from moorage.wiring.at_work import shown_at_work
 from moorage.wiring.collection import row_counts
 from moorage.wiring.guards import token_path
+from moorage.wiring.observers import observers
 from moorage.wiring.registry import Registry, build, log_settings
 
 _log = get_log("worker")
@@ -31,6 +36,12 @@ class RegistryApplication:
     store: Store
     secret: bytes
     """Signs the states of uploads; the same for all: :func:`upload_key`."""
+    counters: NodeCounters | None = None
+    """The counters of rate limits, shared by all: :func:`moorage.wiring.limits.node_counters`; None: no limits."""
+    share: float = 1.0
+    """The part of a limit of requests to storage that each process may use."""
+    changes: SharedChanges = field(default_factory=SharedChanges)
+    """Shared by all, as it is made before they are forked."""
     tokens: Neighbour | None = None
     """The token server; None: the registry is none."""
 
@@ -40,21 +51,34 @@ class RegistryApplication:
         Raises:
             ConfigurationError, StorageUnavailable, DatabaseUnavailable: it cannot be made.
         """
-        observer, on_damage = _observers(process)
-        registry = await build(self.config, self.store, secret=self.secret, observer=observer, on_damage=on_damage)
+        registry = await build(
+            self.config,
+            self.store,
+            secret=self.secret,
+            counters=self.counters,
+            observed=observers(process, driver=self.config.storage.name),
+            share=self.share,
+            changes=self.changes,
+        )
+        health = _health_report(self.config, registry)
         return Application(
             handler=self._front(registry),
-            debug=_debug_app(self.config, registry, process),
+            debug=_debug_app(self.config, registry, health, process),
             chores=registry.chores if self.tokens is None else (*registry.chores, self.tokens.keep),
+            upkeep=registry.upkeep,
             flushes=registry.metadata.flushes,
-            on_duty=self._on_duty(registry),
+            on_duty=partial(self._on_duty, registry),
+            on_drain=health.drain,
             close=registry.close,
         )
 
-    def _on_duty(self, registry: Registry) -> OnDuty | None:
-        if self.config.storage.maintenance.readonly.enabled:
-            return None
-        return lambda stop: shown_at_work(registry.storage, on_loss=stop)
+    @contextlib.asynccontextmanager
+    async def _on_duty(self, registry: Registry, stop: Callable[[], None]) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(registry.health.at_work())
+            if not self.config.storage.maintenance.readonly.enabled:
+                await stack.enter_async_context(shown_at_work(registry.storage, on_loss=stop, room=registry.room))
+            yield
 
     def _front(self, registry: Registry) -> Handler:
         """Return the handler of requests: the registry, and with it its own token server if there is one."""
@@ -95,37 +119,23 @@ def upload_key(secret: str) -> bytes:
     return secret.encode() + b"\0" + boot if secret else secrets.token_bytes(32)
 
 
-def _observers(process: ServerProcess) -> tuple[ReviewObserver | None, Callable[[], None] | None]:
-    """Return the observers that count for metrics, of garbage collection and of damaged blobs; None without metrics."""
-    if process.metrics is None:
-        return None, None
-    from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
-    from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
-    from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
-
-    try:
-        counted = count_in(process.metrics, process.number)
-        return CollectionMetrics(counted), BlobMetrics(counted).met_damage
-    except OSError as exc:
-        _log.error("there is no room to count in: this process is missing in the metrics", error=str(exc))
-        return None, None
-
-
-def _debug_app(config: Config, registry: Registry, process: ServerProcess) -> DebugApp:
-    storage, database = registry.storage, registry.metadata.database
-    if process.metrics is None:
-        return DebugApp(storage, database, room=registry.room, damage=registry.damaged.remaining)
-    from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
-
-    counts = config.database.metrics
-    rows = row_counts(database) if database is not None and counts.enabled else None
-    exposition = Exposition(process.metrics, rows=rows, interval=counts.interval)
-    path = config.http.debug.prometheus.path
-    return DebugApp(
-        storage,
-        database,
+def _health_report(config: Config, registry: Registry) -> HealthReport:
+    return HealthReport(
+        registry.storage,
+        registry.metadata.database,
+        watch=registry.health,
         room=registry.room,
         damage=registry.damaged.remaining,
-        metrics=exposition,
-        metrics_path=path,
+        is_read_only=config.storage.maintenance.readonly.enabled,
     )
+
+
+def _debug_app(config: Config, registry: Registry, health: HealthReport, process: ServerProcess) -> DebugApp:
+    if process.metrics is None:
+        return DebugApp(health)
+    from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
+
+    counts, database = config.database.metrics, registry.metadata.database
+    rows = row_counts(database) if database is not None and counts.enabled else None
+    exposition = Exposition(process.metrics, rows=rows, interval=counts.interval)
+    return DebugApp(health, metrics=exposition, metrics_path=config.http.debug.prometheus.path)

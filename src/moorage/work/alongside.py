@@ -4,6 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
+from typing import TypeVar
+
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 @contextlib.asynccontextmanager
@@ -22,3 +26,15 @@ async def alongside(
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=None if patience is None else patience.total_seconds())
+
+
+async def both(first: Coroutine[object, object, _T], second: Coroutine[object, object, _U]) -> tuple[_T, _U]:
+    """Do two works at once and return both results. If one fails the other is ended, and the error raised."""
+    beside = asyncio.ensure_future(second)
+    try:
+        done = await first
+    except BaseException:
+        beside.cancel()
+        await asyncio.wait([beside])
+        raise
+    return done, await beside

@@ -3,7 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from moorage.errors import StorageUnavailable
-from moorage.storage.base import FolderEntry, Reader, Stat, StorageDriver, Writer
+from moorage.storage.base import (
+    FolderEntry,
+    ObjectContent,
+    Reader,
+    Stat,
+    StorageDriver,
+    Writer,
+)
 from moorage.storage.file_storage import FileStorage, keeps_files
 
 Hook = Callable[[str, str], Awaitable[None]]
@@ -26,9 +33,9 @@ class WatchedStorage(FileStorage):
         self.broken: set[tuple[str, str]] = set()
         """Calls and paths that fail."""
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         await self._begin("stat", path)
-        found = await self.inner.stat(path)
+        found = await self.inner.stat(path, folder=folder)
         await self.after("stat", path)
         return found
 
@@ -36,11 +43,11 @@ class WatchedStorage(FileStorage):
         await self._begin("get", path)
         return await self.inner.get(path, limit_bytes=limit_bytes)
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         await self._begin("put", path)
         await self.inner.put(path, content, durable=durable)
 
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         await self._begin("put_if_absent", path)
         return await self.inner.put_if_absent(path, content)
 
@@ -65,6 +72,13 @@ class WatchedStorage(FileStorage):
         await self._begin("move", source)
         await self.inner.move(source, target)
         await self.after("move", source)
+
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        """To whoever watches it is a move: bytes are taken from their place."""
+        await self._begin("move", path)
+        is_removed = await self.inner.delete_if_same(path, seen)
+        await self.after("move", path)
+        return is_removed
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         await self._begin("delete", path)

@@ -21,8 +21,9 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from moorage.wiring.checking import check_parts
+from support.bucket import Bucket
 
-DRIVERS = ("filesystem", "inmemory")
+DRIVERS = ("filesystem", "inmemory", "bucket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +138,6 @@ async def layout_registry(driver: str, folder: Path) -> AsyncIterator[Registry]:
 
 
 def _driver(name: str, folder: Path) -> StorageDriver:
+    if name == "bucket":
+        return Bucket()
     return MemoryDriver() if name == "inmemory" else FilesystemDriver(folder / "storage", fsync=False)

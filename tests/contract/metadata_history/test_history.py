@@ -153,6 +153,17 @@ async def test_deleted_tags_are_told_from_names_that_were_none(past: Past) -> No
     assert await past.has(manifest)
 
 
+async def test_what_goes_at_once_is_journalled_in_the_order_of_names(past: Past) -> None:
+    names = ["c", "a", "B", "b", "d"]
+    manifest = await past.push("a", *names)
+    await past.history.delete_tags(NAME, [Tag(name) for name in names[:4]], cause=past.cause("many"))
+    assert [change[1] for change in await past.changes(request_id="many")] == ["B", "a", "b", "c"]
+    await past.undo("many", by="back")
+    assert [change[1] for change in await past.changes(request_id="back")] == ["B", "a", "b", "c"]
+    await past.delete(manifest)
+    assert [change[1] for change in await past.changes()][-6:] == ["B", "a", "b", "c", "d", ""]
+
+
 async def test_tags_are_listed_by_publication_whatever_the_page(past: Past) -> None:
     for number in (3, 1, 2):
         await past.push(number, f"a{number}", f"b{number}")

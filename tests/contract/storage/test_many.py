@@ -43,9 +43,10 @@ async def test_what_is_larger_than_allowed_is_refused(driver: StorageDriver) -> 
             await driver.get_each(["/a/one", "/large"], lambda _, content: content, limit_bytes=10)
 
 
-async def test_what_is_at_each_path_is_what_stat_says(driver: StorageDriver) -> None:
+async def test_what_each_object_is_stat_says_too_and_a_folder_is_none(driver: StorageDriver) -> None:
     found = await driver.stat_each(PATHS)
-    assert list(found) == [await driver.stat("/a/one"), None, await driver.stat("/b/c/two"), await driver.stat("/d")]
+    assert list(found) == [await driver.stat("/a/one"), None, await driver.stat("/b/c/two"), None]
+    assert list(await driver.stat_each(PATHS, folder=True)) == [*list(found)[:3], await driver.stat("/d")]
 
 
 async def test_each_object_is_deleted_and_those_not_there_are_passed_over(driver: StorageDriver) -> None:

@@ -108,5 +108,5 @@ async def test_a_descriptor_to_send_from_is_there_where_the_driver_says_so(drive
 
 async def test_only_a_driver_that_signs_gives_urls(driver: StorageDriver) -> None:
     await driver.put("/a", b"")
-    url = await driver.url_for("/a", method="GET", expires_s=60)
+    url = await driver.url_for("/a", expires_s=60)
     assert (url is not None) == (Capability.SIGNED_URLS in driver.capabilities)

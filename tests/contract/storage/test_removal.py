@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import StorageUnavailable
-from moorage.storage.base import StorageDriver, clock
+from moorage.storage.base import Capability, StorageDriver, clock
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 
 A, B, C = (f"/blobs/sha256/aa/{name}/data" for name in ("a", "b", "c"))
@@ -137,3 +137,18 @@ async def test_a_folder_goes_only_while_it_says_what_was_read(driver: StorageDri
     assert await driver.delete_saying("/tags/a", b"new", where="/tags/a/current/link")
     assert not await driver.exists("/tags/a")
     assert not await driver.delete_saying("/tags/a", b"new", where="/tags/a/current/link")
+
+
+async def test_an_object_goes_on_condition_only_while_it_is_the_one_that_was_seen(driver: StorageDriver) -> None:
+    await driver.put("/a", b"seen")
+    seen = await driver.stat("/a")
+    if Capability.CONDITIONAL_DELETE not in driver.capabilities:
+        with pytest.raises(StorageUnavailable):
+            await driver.delete_if_same("/a", seen)
+        return
+    await driver.put("/a", b"seen")
+    assert not await driver.delete_if_same("/a", seen)
+    assert await driver.get("/a") == b"seen"
+    assert await driver.delete_if_same("/a", await driver.stat("/a"))
+    assert not await driver.exists("/a")
+    assert not await driver.delete_if_same("/a", seen)

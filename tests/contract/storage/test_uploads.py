@@ -10,7 +10,10 @@ import pytest
 
 from contract.storage.conftest import open_files_below
 from moorage.errors import PathUnknown, StorageBusy, StorageUnavailable
-from moorage.storage.base import StorageDriver
+from moorage.storage.base import (
+    ObjectContent,
+    StorageDriver,
+)
 from moorage.storage.file_sink import FileSink
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
@@ -217,7 +220,7 @@ async def test_of_two_commits_with_other_last_bytes_one_is_refused() -> None:
 
 async def test_a_piece_whose_answer_was_lost_is_not_written_twice() -> None:
     class Forgetful(Bucket):
-        async def put_if_absent(self, path: str, content: bytes) -> bool:
+        async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
             await super().put_if_absent(path, content)
             msg = "connection reset"
             raise StorageUnavailable(msg)
@@ -225,8 +228,9 @@ async def test_a_piece_whose_answer_was_lost_is_not_written_twice() -> None:
     sink = PieceSink(Forgetful(), piece_bytes=PIECE_BYTES)
     await sink.start(FOLDER, b"")
     writer = await sink.append(FOLDER)
+    await writer.write(b"a" * 150)
     with pytest.raises(StorageUnavailable):
-        await writer.write(b"a" * 150)
+        await writer.flush()
     await writer.close()
     assert await whole(sink) == b"a" * PIECE_BYTES
 

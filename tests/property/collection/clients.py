@@ -4,9 +4,11 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 
+from moorage.auth.access import EVERYTHING
 from moorage.core.blobs import BlobFile, Blobs
 from moorage.core.history import History, Selection
-from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.manifest_rules import ManifestRules
+from moorage.core.manifests import Manifests
 from moorage.core.uploads import Uploads
 from moorage.errors import (
     AlreadyUndone,
@@ -76,7 +78,7 @@ class Services:
 
     async def blob(self, name: RepositoryName, digest: Digest) -> bytes:
         """Pull a blob."""
-        found = await self.blobs.open(name, digest, method="GET")
+        found = await self.blobs.open(name, digest, address="")
         assert isinstance(found, BlobFile)
         with found.reader as reader:
             return b"".join([chunk async for chunk in reader.chunks()])
@@ -129,14 +131,12 @@ class Client:
         key, since = Key(name, "blob", digest), self.ledger.stamp()
         was_held = self.ledger.holds(key)
         try:
-            found = await self.services.blobs.open(name, digest, method="HEAD")
+            await self.services.blobs.size(name, digest)
         except BlobUnknown:
             if was_held and self.ledger.holds(key):
                 msg = f"{key} was promised, and HEAD does not find it"
                 raise Violation(msg) from None
             return False
-        assert isinstance(found, BlobFile)
-        found.reader.close()
         self.ledger.promise(key, since, share=0.5)
         return True
 
@@ -157,7 +157,7 @@ class Client:
     async def mount(self, name: RepositoryName, digest: Digest, source: RepositoryName | None) -> bool:
         """Mount a blob."""
         since = self.ledger.stamp()
-        is_there = await self.services.blobs.mount(name, digest, source=source)
+        is_there = await self.services.blobs.mount(name, digest, source=source, grant=EVERYTHING)
         if is_there:
             self.ledger.promise(Key(name, "blob", digest), since)
         return is_there
@@ -177,6 +177,7 @@ class Client:
                 tags[0] if tags else item.digest,
                 item.content.body,
                 content_type=item.content.media_type,
+                grant=EVERYTHING,
                 cause=cause,
                 tags=tags[1:],
             )
@@ -194,7 +195,7 @@ class Client:
         """Remove one of its tags."""
         self._unsettle(name, [tag])
         since = self.ledger.stamp()
-        await self.services.manifests(name).delete(name, tag, cause=self.cause(tags=[(name, tag)]))
+        await self.services.manifests(name).delete(name, tag, grant=EVERYTHING, cause=self.cause(tags=[(name, tag)]))
         self._settle({(name, tag.text): None}, since)
 
     async def delete_tags(self, name: RepositoryName, tags: Sequence[Tag]) -> None:
@@ -202,26 +203,28 @@ class Client:
         self._unsettle(name, tags)
         since = self.ledger.stamp()
         cause = self.cause(tags=[(name, tag) for tag in tags])
-        await self.services.history.delete_tags(name, Selection(tags=tags), cause=cause)
+        await self.services.history.delete_tags(name, Selection(chosen=tags), grant=EVERYTHING, cause=cause)
         self._settle({(name, tag.text): None for tag in tags}, since)
 
     async def delete_manifest(self, name: RepositoryName, item: Item) -> None:
         """Remove a manifest, with whoever's tags."""
         keys = [Key(name, "manifest", item.digest)]
         with self.ledger.removing(keys):
-            await self.services.manifests(name).delete(name, item.digest, cause=self.cause(keys))
+            await self.services.manifests(name).delete(name, item.digest, grant=EVERYTHING, cause=self.cause(keys))
 
     async def delete_blob(self, name: RepositoryName, digest: Digest) -> None:
         """Take a blob out of a repository."""
         keys = [Key(name, "blob", digest)]
         with self.ledger.removing(keys):
-            await self.services.blobs.delete(name, digest, cause=self.cause(keys))
+            await self.services.blobs.delete(name, digest, grant=EVERYTHING, cause=self.cause(keys))
 
     async def undo_tag(self, name: RepositoryName, tag: Tag) -> None:
         """Take the last change of one of its tags back."""
         self._unsettle(name, [tag])
         cause = self.cause(tags=[(name, tag)])
-        await self.services.history.undo_tag(name, tag, UndoSteps(1), expected=None, cause=cause, dry_run=False)
+        await self.services.history.undo_tag(
+            name, tag, UndoSteps(1), expected=None, grant=EVERYTHING, cause=cause, dry_run=False
+        )
 
     async def undo_request(self, request_id: str) -> None:
         """Take back all that one of its requests did."""
@@ -232,7 +235,7 @@ class Client:
         places = {key.name for key in touched.keys if key.kind == "manifest"}
         with self.ledger.removing(touched.keys), self.ledger.shaking(places):
             await self.services.history.undo_request(
-                request_id, actor=None, repository=None, cause=cause, partial=False, dry_run=False
+                request_id, repository=None, grant=EVERYTHING, cause=cause, partial=False, dry_run=False
             )
 
     async def look(self, name: RepositoryName, tag: Tag) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import random
 from datetime import timedelta
 
+from moorage.auth.access import EVERYTHING
 from moorage.errors import ReferencesUnknown
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines
 from moorage.metadata.base import Cause
@@ -42,7 +43,8 @@ async def duel(database: Database) -> None:
         services, body = Services.over(gated, storage), image.content.body
         kind = image.content.media_type
         with contextlib.suppress(ReferencesUnknown):  # The collector came first.
-            await services.strict.put(name, Tag("v1"), body, content_type=kind, cause=Cause(request_id="r"))
+            cause = Cause(request_id="r")
+            await services.strict.put(name, Tag("v1"), body, content_type=kind, grant=EVERYTHING, cause=cause)
 
     try:
         pusher = scheduler.start("client", push)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 
 from moorage.errors import BackendError, StorageUnavailable
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
-from moorage.storage.base import FolderEntry, Reader, Stat, StorageDriver, Writer
+from moorage.storage.base import FolderEntry, ObjectContent, Reader, Stat, StorageDriver, Writer
 from moorage.storage.file_storage import FileStorage, keeps_files
 from property.collection.gates import CURRENT, Scheduler
 
@@ -117,19 +117,19 @@ class GatedStorage(FileStorage):
             raise StorageUnavailable(INJECTED)
         await self._scheduler.gate(f"after {what}")
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         await self._scheduler.gate("stat")
-        return await self._inner.stat(path)
+        return await self._inner.stat(path, folder=folder)
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         await self._scheduler.gate("get")
         return await self._inner.get(path, limit_bytes=limit_bytes)
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         async with self._change("put"):
             await self._inner.put(path, content, durable=durable)
 
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         async with self._change("put_if_absent"):
             return await self._inner.put_if_absent(path, content)
 

@@ -8,8 +8,8 @@ import yaml
 from moorage.config import Loaded, load
 from moorage.errors import ConfigurationError
 
-_S3 = {"region": "eu-1", "bucket": "images"}
-_AZURE = {"accountname": "a", "container": "c"}
+_S3 = {"region": "eu-1", "bucket": "images", "accesskey": "me", "secretkey": "mine", "encrypt": "true"}
+_AZURE = {"accountname": "images", "accountkey": "a2V5", "container": "images"}
 REQUIRED: dict[str, dict[str, str]] = {
     "storage.s3": _S3,
     "storage.s3aws": _S3,
@@ -24,6 +24,10 @@ REQUIRED: dict[str, dict[str, str]] = {
     "http.tls": {"certificate": "/c.pem", "key": "/k.pem", "clientcas": "[/ca.pem]"},
     "http.tls.letsencrypt": {"cachefile": "/issued", "hosts": "[registry.example.com]"},
     "http.debug.tls": {"certificate": "/c.pem", "key": "/k.pem"},
+    "middleware.<name>[]": {"name": "urlcache"},
+    "health.file[]": {"file": "/down"},
+    "health.http[]": {"uri": "http://up.example.com"},
+    "health.tcp[]": {"addr": "db:5432"},
     "database": {"host": "db", "dbname": "registry"},
 }
 """What the keys of a section need beside them."""

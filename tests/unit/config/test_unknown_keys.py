@@ -16,7 +16,7 @@ from unit.config.reading import read
             "http.tls.minimumTLS: unknown key, ignored; did you mean http.tls.minimumtls?",
         ),
         (
-            "health: {tcp: [{}, {address: a}]}",
+            "health: {tcp: [{addr: 'a:1'}, {addr: 'b:1', address: a}]}",
             "health.tcp[1].address: unknown key, ignored; did you mean health.tcp[1].addr?",
         ),
         (

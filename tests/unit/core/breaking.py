@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
-from moorage.storage.base import FolderEntry, Observer, Reader, Stat, StorageDriver, Writer
+from moorage.storage.base import FolderEntry, ObjectContent, Observer, Reader, Stat, StorageDriver, Writer
 from moorage.storage.file_storage import FileStorage, keeps_files
 
 _T = TypeVar("_T")
@@ -37,16 +37,16 @@ class BreakingDriver(FileStorage):
         self._how = how
         self._error = error or StorageUnavailable
 
-    async def stat(self, path: str) -> Stat:
-        return await self.call("stat", path, lambda: self.inner.stat(path))
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
+        return await self.call("stat", path, lambda: self.inner.stat(path, folder=folder))
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         return await self.call("get", path, lambda: self.inner.get(path, limit_bytes=limit_bytes))
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         await self.call("put", path, lambda: self.inner.put(path, content, durable=durable))
 
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         return await self.call("put_if_absent", path, lambda: self.inner.put_if_absent(path, content))
 
     async def copy(self, sources: Sequence[str], target: str) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from moorage.auth.access import EVERYTHING
 from moorage.core.blobs import Blobs
-from moorage.core.manifests import ManifestRules, Manifests
+from moorage.core.manifest_rules import ManifestRules
+from moorage.core.manifests import Manifests
 from moorage.errors import DigestInvalid, ManifestInvalid, ManifestTooLarge, ManifestUnknown, ReferencesUnknown
 from moorage.metadata.base import Cause
 from moorage.metadata.layout import LayoutLinks, LayoutManifests
@@ -48,7 +50,7 @@ def child(digest: Digest, platform: str = "", media_type: str = mediatypes.OCI_M
 
 
 async def push(manifests: Manifests, payload: bytes, reference: Tag | Digest = LATEST) -> Digest:
-    return (await manifests.put(NAME, reference, payload, content_type="", cause=Cause())).digest
+    return (await manifests.put(NAME, reference, payload, content_type="", grant=EVERYTHING, cause=Cause())).digest
 
 
 OCI, DOCKER, OCI_INDEX, LIST = (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from moorage.auth.access import EVERYTHING
 from moorage.core import renames as module
 from moorage.core.renames import Renames
 from moorage.errors import DatabaseUnavailable, RenameConflict
@@ -65,14 +66,14 @@ def paths(database: SqliteDatabase) -> set[str]:
 
 async def test_a_reserved_name_is_kept_for_who_asked_first(database: SqliteDatabase) -> None:
     renames = Renames(SqlRenames(database), Leases(database))
-    ends_at = await renames.reserve(OLD, NEW)
+    ends_at = await renames.reserve(OLD, NEW, grant=EVERYTHING)
     assert timedelta(seconds=55) < ends_at - datetime.now(UTC) <= timedelta(seconds=60)
     with pytest.raises(RenameConflict):
-        await renames.reserve(OTHER, NEW)
+        await renames.reserve(OTHER, NEW, grant=EVERYTHING)
     with pytest.raises(RenameConflict):
-        await renames.rename(OTHER, NEW, cause=CAUSE)
-    assert await renames.reserve(OLD, NEW) > ends_at
-    await renames.rename(OLD, NEW, cause=CAUSE)
+        await renames.rename(OTHER, NEW, grant=EVERYTHING, cause=CAUSE)
+    assert await renames.reserve(OLD, NEW, grant=EVERYTHING) > ends_at
+    await renames.rename(OLD, NEW, grant=EVERYTHING, cause=CAUSE)
     assert paths(database) == {"group/new", "group/other"}
     assert await Leases(database).holder("rename:group/new") is None
 
@@ -82,11 +83,11 @@ async def test_a_rename_that_takes_too_long_is_given_up(
 ) -> None:
     monkeypatch.setattr(module, "DURATION_LIMIT_S", 0.02)
     with pytest.raises(DatabaseUnavailable):
-        await Renames(Stuck(database), Leases(database)).rename(OLD, NEW, cause=CAUSE)
+        await Renames(Stuck(database), Leases(database)).rename(OLD, NEW, grant=EVERYTHING, cause=CAUSE)
     assert paths(database) == {"group/old", "group/other"}
 
 
 async def test_a_rename_is_done_although_its_lease_cannot_be_given_back(database: SqliteDatabase) -> None:
-    await Renames(SqlRenames(database), Kept(database)).rename(OLD, NEW, cause=CAUSE)
+    await Renames(SqlRenames(database), Kept(database)).rename(OLD, NEW, grant=EVERYTHING, cause=CAUSE)
     assert paths(database) == {"group/new", "group/other"}
     assert await Leases(database).holder("rename:group/new") == "group/old"

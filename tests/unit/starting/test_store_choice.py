@@ -22,7 +22,11 @@ from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.starting.database_preparing import inspect, prepare
 from moorage.starting.store_choice import Choosing, choose
 from moorage.storage import locks, paths
-from moorage.storage.base import Stat, StorageDriver
+from moorage.storage.base import (
+    ObjectContent,
+    Stat,
+    StorageDriver,
+)
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.locks import FilesystemClaim, Lock, Locks
 from moorage.storage.memory import MemoryDriver
@@ -347,7 +351,7 @@ class Full(MemoryDriver):
 
     is_full = False
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         if self.is_full:
             msg = "read-only"
             raise StorageUnavailable(msg)
@@ -365,13 +369,13 @@ class Slow(MemoryDriver):
         for _ in range(self._random.choice((0, 1, 2, 40))):
             await asyncio.sleep(0)
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         await self.wait()
-        found = await super().stat(path)
+        found = await super().stat(path, folder=folder)
         await self.wait()
         return found
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         await self.wait()
         await super().put(path, content, durable=durable)
         await self.wait()

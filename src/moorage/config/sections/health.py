@@ -9,60 +9,75 @@ from moorage.config.section import (
     Section,
     Text,
     Whole,
-    later,
+    now,
 )
+
+_INTERVAL = timedelta(seconds=10)
+_TIMEOUT = timedelta(seconds=5)
 
 
 class StorageHealth(Section):
     """``health.storagedriver``"""
 
-    enabled: Flag = later(False, "True: storage is checked.")
-    interval: Duration = later(timedelta(seconds=10), "How often.")
-    threshold: Count = later(0, "Failures in a row before it counts.")
+    enabled: Flag = now(False, "True: storage is checked.")
+    interval: Duration = now(_INTERVAL, "How often; 0: every 10 s.")
+    timeout: Duration = now(_TIMEOUT, "Moorage: deadline, after which it has failed; 0: 5 s.")
+    threshold: Count = now(0, "Failures in a row before it counts; 0 and 1: the first one does.")
 
 
 class DatabaseHealth(Section):
     """``health.database``"""
 
-    enabled: Flag = later(False, "True: the database is checked.")
-    interval: Duration = later(timedelta(seconds=10), "How often.")
-    timeout: Duration = later(timedelta(seconds=5), "Deadline.")
-    threshold: Count = later(0, "Failures in a row before it counts.")
+    enabled: Flag = now(False, "True: the database is checked, of several servers the primary.")
+    interval: Duration = now(_INTERVAL, "How often; 0: every 10 s.")
+    timeout: Duration = now(_TIMEOUT, "Deadline, after which it has failed; 0: 5 s.")
+    threshold: Count = now(0, "Failures in a row before it counts; 0 and 1: the first one does.")
 
 
 class FileHealth(Section):
     """``health.file[]``"""
 
-    file: Text = later("", "Unhealthy while it exists.")
-    interval: Duration = later(timedelta(seconds=10), "How often.")
-    threshold: Count = later(0, "Failures in a row before it counts.")
+    file: Text = now("", "Unhealthy while it exists: make it to take a node out of service.")
+    interval: Duration = now(_INTERVAL, "How often; 0: every 10 s.")
+    timeout: Duration = now(_TIMEOUT, "Moorage: deadline, after which it has failed; 0: 5 s.")
+    threshold: Count = now(0, "Failures in a row before it counts; 0 and 1: the first one does.")
 
 
 class HTTPHealth(Section):
     """``health.http[]``"""
 
-    uri: Text = later("", "Asked with HEAD.")
-    headers: dict[str, list[Text]] = later({}, "Sent with it.", repr=False)
-    statuscode: Whole = later(200, "The status of health.")
-    timeout: Duration = later(timedelta(0), "Deadline.")
-    interval: Duration = later(timedelta(seconds=10), "How often.")
-    threshold: Count = later(0, "Failures in a row before it counts.")
+    uri: Text = now("", "Asked with HEAD.")
+    headers: dict[str, list[Text]] = now({}, "Sent with it.", repr=False)
+    statuscode: Whole = now(200, "The status of health; 0: 200.")
+    timeout: Duration = now(timedelta(0), "Deadline, after which it has failed; 0: 5 s.")
+    interval: Duration = now(_INTERVAL, "How often; 0: every 10 s.")
+    threshold: Count = now(0, "Failures in a row before it counts; 0 and 1: the first one does.")
 
 
 class TCPHealth(Section):
     """``health.tcp[]``"""
 
-    addr: Text = later("", "Connected to.")
-    timeout: Duration = later(timedelta(0), "Deadline.")
-    interval: Duration = later(timedelta(seconds=10), "How often.")
-    threshold: Count = later(0, "Failures in a row before it counts.")
+    addr: Text = now("", "Connected to: `host:port`.")
+    timeout: Duration = now(timedelta(0), "Deadline, after which it has failed; 0: 5 s.")
+    interval: Duration = now(_INTERVAL, "How often; 0: every 10 s.")
+    threshold: Count = now(0, "Failures in a row before it counts; 0 and 1: the first one does.")
+
+
+class RedisHealth(Section):
+    """``health.redis``"""
+
+    enabled: Flag = now(False, "Moorage: true: each Redis that is configured is checked.")
+    interval: Duration = now(_INTERVAL, "How often; 0: every 10 s.")
+    timeout: Duration = now(_TIMEOUT, "Deadline, after which it has failed; 0: 5 s.")
+    threshold: Count = now(0, "Failures in a row before it counts; 0 and 1: the first one does.")
 
 
 class Health(Section):
     """``health``"""
 
-    storagedriver: StorageHealth = later(StorageHealth, "Storage.")
-    database: DatabaseHealth = later(DatabaseHealth, "Database.")
-    file: list[FileHealth] = later([], "Files that say no.", go_name="FileCheckers")
-    http: list[HTTPHealth] = later([], "URLs that must answer.", go_name="HTTPCheckers")
-    tcp: list[TCPHealth] = later([], "Addresses that must accept.", go_name="TCPCheckers")
+    storagedriver: StorageHealth = now(StorageHealth, "Storage.")
+    database: DatabaseHealth = now(DatabaseHealth, "Database.")
+    redis: RedisHealth = now(RedisHealth, "Redis.")
+    file: list[FileHealth] = now([], "Files that say no.", go_name="FileCheckers")
+    http: list[HTTPHealth] = now([], "URLs that must answer.", go_name="HTTPCheckers")
+    tcp: list[TCPHealth] = now([], "Addresses that must accept.", go_name="TCPCheckers")

@@ -51,7 +51,7 @@ async def _read_each(
     except StorageUnavailable:
         found = [await _read_one(run, path, partial(use, number)) for number, path in enumerate(wanted)]
     gone = [number for number, content in enumerate(found) if content is None]
-    stats = await run.storage.stat_each([wanted[number] for number in gone])
+    stats = await run.storage.stat_each([wanted[number] for number in gone], folder=True)
     for number, stat in zip(gone, stats, strict=True):
         if stat is not None:
             found[number] = Unreadable("is a folder" if stat.is_folder else "came while it was looked for")

@@ -7,8 +7,6 @@ import json
 import re
 from dataclasses import dataclass
 
-from moorage.auth.access import Access
-from moorage.auth.guards import Guard
 from moorage.core.renames import Renames
 from moorage.errors import (
     BodyNotJSON,
@@ -16,8 +14,6 @@ from moorage.errors import (
     BodyTypeInvalid,
     BodyValueInvalid,
     NameInvalid,
-    ProjectMismatch,
-    ProjectUnknown,
     QueryTypeInvalid,
 )
 from moorage.http.call import Call
@@ -37,25 +33,21 @@ _NAMESPACE = re.compile(_NAMESPACE_PATTERN, re.ASCII)
 class RenameHandler:
     """Renames a repository and those below it."""
 
-    def __init__(self, renames: Renames, bodies: Bodies, guard: Guard) -> None:
+    def __init__(self, renames: Renames, bodies: Bodies) -> None:
         self._renames = renames
         self._bodies = bodies
-        self._guard = guard
 
     async def rename(self, call: Call) -> Response:
         """Give a repository and all below it another name or another namespace; with `dry_run`, only reserve it."""
-        _check_project(call)
+        self._renames.check_project(call.name, grant=call.grant)  # Before the body is read.
         is_dry = _is_dry(call.query.first("dry_run"))
         wish = _wish(await self._bodies.whole(call.request, check_size=_check_size))
         target = _target(call.name, wish)
-        if wish.namespace:
-            # What is wanted stands in the body, so it could not be asked for before.
-            self._guard.require(call, call.grant, Access.move(call.name, wish.namespace))
         if is_dry:
-            ends_at = await self._renames.reserve(call.name, target)
+            ends_at = await self._renames.reserve(call.name, target, grant=call.grant)
             body = json.dumps({"ttl": moment(ends_at)}, separators=(",", ":")).encode()
             return Response(202, {"Content-Type": "application/json"}, body)
-        await self._renames.rename(call.name, target, cause=call.cause)
+        await self._renames.rename(call.name, target, grant=call.grant, cause=call.cause)
         return Response(204)
 
 
@@ -65,25 +57,6 @@ class _Wish:
 
     name: str
     namespace: str
-
-
-def _check_project(call: Call) -> None:
-    """See that a token is for the project that is to be renamed, not for one above or below it.
-
-    Raises:
-        ProjectUnknown, ProjectMismatch: it is not.
-
-    Source: GitLab features V1A-023.
-    """
-    if call.grant.accesses is None:
-        return
-    name, project = call.name.text, call.grant.projects.get(call.name.text)
-    if project is None:
-        msg = "the token's access to the repository has no meta.project_path claim"
-        raise ProjectUnknown(msg, path=name)
-    if project != name:
-        msg = "the token's meta.project_path claim is not the path of the repository"
-        raise ProjectMismatch(msg, path=name, project_path=project)
 
 
 def _is_dry(text: str | None) -> bool:

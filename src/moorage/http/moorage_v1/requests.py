@@ -20,10 +20,10 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
 
-from moorage.core.history import PATTERN_LENGTH_LIMIT
 from moorage.errors import ParameterInvalid
 from moorage.oci.digests import DIGEST_PATTERN, Digest
 from moorage.oci.names import NAME_LENGTH_LIMIT, NAME_PATTERN, TAG_PATTERN, RepositoryName, Tag
+from moorage.oci.tag_patterns import PATTERN_LENGTH_LIMIT
 from moorage.telemetry import REQUEST_ID_PATTERN
 from moorage.web.request import QueryParameters
 

@@ -1,16 +1,16 @@
 """Manifests: end-3, end-7 and end-9."""
 
+from functools import partial
+
+from moorage.core.manifest_rules import parse_tags
 from moorage.core.manifests import Manifests
-from moorage.errors import ManifestUnknown, NameUnknown, TooManyTags
+from moorage.errors import ManifestUnknown, NameUnknown
 from moorage.http.call import Call
 from moorage.oci.mediatypes import served_as, without_parameters
 from moorage.oci.names import Tag, parse_reference, parse_stored_reference
 from moorage.web.bodies import Bodies
 from moorage.web.headers import Accepted, matches_etag
 from moorage.web.responses import Response
-
-TAG_LIMIT = 100
-"""Tags that one push by digest may carry. Source: distribution-spec § Pushing Manifests ("at least 10")."""
 
 
 class ManifestHandlers:
@@ -42,22 +42,15 @@ class ManifestHandlers:
     async def put(self, call: Call) -> Response:
         """Store a manifest, and tag it (end-7a, end-7b)."""
         reference = parse_reference(call.target)
-        tags = [Tag.parse(text) for text in _tag_parameters(call)] if not isinstance(reference, Tag) else []
-        protection = call.grant.protection(call.name)
-        for tag in [reference] if isinstance(reference, Tag) else tags:
-            protection.check_push(tag)
-        check_size = self._manifests.check_size
-        check_size(call.request.content_length or 0)
-        payload = await self._bodies.whole(call.request, check_size=check_size)
-        content_type = without_parameters(call.headers.get("Content-Type", ""))
-        pushed = await self._manifests.put(
+        tags = () if isinstance(reference, Tag) else parse_tags(call.query.all("tag"))
+        pushed = await self._manifests.receive(
             call.name,
             reference,
-            payload,
-            content_type=content_type,
-            tags=tags,
+            partial(self._bodies.whole, call.request),
+            content_type=without_parameters(call.headers.get("Content-Type", "")),
+            grant=call.grant,
             cause=call.cause,
-            protection=protection,
+            tags=tags,
         )
         headers = {"Location": call.manifest_url(pushed.digest), "Docker-Content-Digest": str(pushed.digest)}
         if pushed.subject is not None:
@@ -68,22 +61,10 @@ class ManifestHandlers:
 
     async def delete(self, call: Call) -> Response:
         """Remove a tag, or a manifest with its tags (end-9)."""
-        reference, protection = parse_stored_reference(call.target), call.grant.protection(call.name)
-        if isinstance(reference, Tag):
-            protection.check_delete(reference)
-        else:
-            protection.check_content()  # Its tags go with it.
+        reference = parse_stored_reference(call.target)
         try:
-            await self._manifests.delete(call.name, reference, cause=call.cause)
+            await self._manifests.delete(call.name, reference, grant=call.grant, cause=call.cause)
         except (ManifestUnknown, NameUnknown):
             parse_reference(call.target)
             raise
         return Response(202)
-
-
-def _tag_parameters(call: Call) -> list[str]:
-    texts = list(call.query.all("tag"))
-    if len(texts) > TAG_LIMIT:
-        msg = f"a push takes at most {TAG_LIMIT} tags"
-        raise TooManyTags(msg, tags=len(texts), limit=TAG_LIMIT)
-    return texts

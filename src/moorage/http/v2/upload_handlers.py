@@ -2,8 +2,7 @@
 
 import asyncio
 
-from moorage.auth.access import Access, Action
-from moorage.core.blobs import BlobFile, Blobs
+from moorage.core.blobs import Blobs
 from moorage.core.uploads import Chunks, Uploads, UploadState
 from moorage.errors import BlobUnknown, DigestInvalid, NameInvalid, RangeInvalid, UploadInvalid, UploadUnknown
 from moorage.http.call import Call
@@ -55,11 +54,7 @@ class UploadHandlers:
             place = RepositoryName.parse_stored(source) if source else None
         except (DigestInvalid, NameInvalid):
             return None  # There is nothing of that name.
-        if call.grant.accesses is not None and place is None:
-            place = call.name  # Who may not see all repositories learns nothing of what is in others.
-        if place is not None and not call.grant.allows(Access.repository(place, Action.PULL)):
-            return None
-        return digest if await self._blobs.mount(call.name, digest, source=place) else None
+        return digest if await self._blobs.mount(call.name, digest, source=place, grant=call.grant) else None
 
     async def append(self, call: Call) -> Response:
         """Take a chunk, or a stream of any length (end-5)."""
@@ -123,12 +118,9 @@ class UploadHandlers:
     async def _has(self, name: RepositoryName, digest: Digest) -> bool:
         """Return whether the blob is in the repository, and will still be when a manifest that names it comes."""
         try:
-            found = await self._blobs.open(name, digest, method="HEAD")
+            await self._blobs.size(name, digest)
         except BlobUnknown:
             return False
-        if isinstance(found, BlobFile):
-            with found.reader:
-                pass
         return True
 
     async def _check_repeated(self, digest: Digest, chunks: Chunks) -> None:

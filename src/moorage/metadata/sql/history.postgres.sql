@@ -29,7 +29,8 @@ SELECT $1, $3, $4, $5, $6, $7, CASE WHEN t.id IS NULL THEN 'tag_create' ELSE 'ta
 FROM jsonb_array_elements($2::text::jsonb) AS p (value)
 JOIN manifests m ON m.id = (p.value ->> 1)::bigint
 LEFT JOIN tags t ON t.repository_id = $1 AND t.name = p.value ->> 0
-LEFT JOIN manifests f ON f.id = t.manifest_id;
+LEFT JOIN manifests f ON f.id = t.manifest_id
+ORDER BY (p.value ->> 0) COLLATE "C";
 
 -- A tag that comes back counts as published when it was, so that "the newest" are the same as before.
 -- add_tags --

@@ -126,7 +126,7 @@ SELECT path FROM repositories WHERE id = $1;
 -- journal_dropped --
 INSERT INTO journal (repository_id, repository, at, actor, request_id, reason, action, tag, from_digest)
 SELECT $1, $3, $4, $5, $6, $7, 'tag_delete', t.name, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
-WHERE t.repository_id = $1 AND t.name = ANY($2);
+WHERE t.repository_id = $1 AND t.name = ANY($2) ORDER BY t.name;
 
 -- drop_tags --
 DELETE FROM tags WHERE repository_id = $1 AND name = ANY($2) RETURNING name;

@@ -7,7 +7,8 @@ SELECT $1, $3, $4, $5, $6, $7, CASE WHEN t.id IS NULL THEN 'tag_create' ELSE 'ta
 FROM json_each($2) AS p
 JOIN manifests m ON m.id = json_extract(p.value, '$[1]')
 LEFT JOIN tags t ON t.repository_id = $1 AND t.name = json_extract(p.value, '$[0]')
-LEFT JOIN manifests f ON f.id = t.manifest_id;
+LEFT JOIN manifests f ON f.id = t.manifest_id
+ORDER BY json_extract(p.value, '$[0]');
 
 -- A tag that comes back counts as published when it was, so that "the newest" are the same as before.
 -- add_tags --

@@ -104,7 +104,7 @@ class SqlManifests(ManifestStore):
                 await _refuse_listed(transaction, digest, row_id=held[0], repository_id=repository[0])
             row = repository and await transaction.first(QUERIES["delete_manifest"], repository[0], key, at)
             if repository and row:
-                gone = [item[0] for item in await transaction.all(QUERIES["delete_tags_of_manifest"], row[0])]
+                gone = sorted(item[0] for item in await transaction.all(QUERIES["delete_tags_of_manifest"], row[0]))
                 changes = [*[("tag_delete", tag) for tag in gone], ("manifest_delete", None)]
                 entries = [
                     journal_row(name, action, repository_id=repository[0], cause=cause, at=at, tag=tag, from_key=key)

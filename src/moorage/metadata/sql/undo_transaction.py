@@ -96,7 +96,7 @@ class UndoTransaction:
         if not names:
             return []
         await self.transaction.all(QUERIES["journal_dropped"], place.id, names, *self._why(place))
-        return [row[0] for row in await self.transaction.all(QUERIES["drop_tags"], place.id, names)]
+        return sorted(row[0] for row in await self.transaction.all(QUERIES["drop_tags"], place.id, names))
 
     async def restore_manifests(self, place: BlobPlace, digests: Collection[bytes]) -> None:
         """Let manifests be seen again, with what they need."""

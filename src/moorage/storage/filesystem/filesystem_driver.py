@@ -18,10 +18,12 @@ from moorage.room import STORAGE_FLOOR_BYTES, Room
 from moorage.storage.base import (
     Capability,
     FolderEntry,
+    ObjectContent,
     Reader,
     Stat,
     Writer,
     check_path,
+    whole,
 )
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.files import (
@@ -117,12 +119,15 @@ class FilesystemDriver(FileStorage):
         except OSError as exc:
             raise as_storage_error(exc, str(root), must_exist=False) from exc
 
-    async def stat(self, path: str) -> Stat:
+    async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""
         try:
-            return stat_of(self._root + check_path(path))
+            found = stat_of(self._root + check_path(path))
         except OSError as exc:
             raise self._not_read(exc, path) from exc
+        if found.is_folder and not folder:
+            raise PathUnknown(path)
+        return found
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         """See the interface."""
@@ -141,19 +146,19 @@ class FilesystemDriver(FileStorage):
             raise StorageUnavailable(msg)
         return content
 
-    async def put(self, path: str, content: bytes, *, durable: bool = True) -> None:
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         """See the interface."""
         self._check_place()
         try:
-            await self._run(self._put, self._root + check_path(path), content, sync=durable and self._fsync)
+            await self._run(self._put, self._root + check_path(path), whole(content), sync=durable and self._fsync)
         except OSError as exc:
             raise as_storage_error(exc, path, must_exist=False) from exc
 
-    async def put_if_absent(self, path: str, content: bytes) -> bool:
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         """See the interface."""
         self._check_place()
         try:
-            await self._run(self._link, self._root + check_path(path), content)
+            await self._run(self._link, self._root + check_path(path), whole(content))
         except FileExistsError:
             return False
         except OSError as exc:
@@ -251,9 +256,9 @@ class FilesystemDriver(FileStorage):
         """See the interface. All in one thread, which others may do beside: a cold disk has much to wait for."""
         return self._seen(await self._run(get_each, self._root, paths, use, limit_bytes)) if paths else ()
 
-    async def stat_each(self, paths: Sequence[str]) -> Sequence[Stat | None]:
+    async def stat_each(self, paths: Sequence[str], *, folder: bool = False) -> Sequence[Stat | None]:
         """See the interface. All in one thread."""
-        return self._seen(await self._run(stat_each, self._root, paths)) if paths else ()
+        return self._seen(await self._run(stat_each, self._root, paths, folder=folder)) if paths else ()
 
     async def delete_each(self, paths: Sequence[str]) -> int:
         """See the interface. All in one thread, with two system calls for an object and its folder."""

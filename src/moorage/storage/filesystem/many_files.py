@@ -26,12 +26,13 @@ _check = check_path.__wrapped__
 _T = TypeVar("_T")
 
 
-def stat_each(root: str, paths: Sequence[str]) -> list[Stat | None]:
+def stat_each(root: str, paths: Sequence[str], *, folder: bool) -> list[Stat | None]:
     """Return the state of each path below *root*: see the interface of storage."""
     found: list[Stat | None] = []
     for path in paths:
         try:
-            found.append(stat_of(root + _check(path)))
+            state = stat_of(root + _check(path))
+            found.append(None if state.is_folder and not folder else state)
         except OSError as exc:
             error = as_storage_error(exc, path, must_exist=True)
             if not isinstance(error, PathUnknown):

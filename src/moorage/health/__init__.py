@@ -1,0 +1,1 @@
+"""Health of a node: checks that are made again and again, and what they have found."""

@@ -1,0 +1,153 @@
+"""The memory that uploads of one worker hold on their way to an object store: one budget for all of them.
+
+An upload that finds no room waits, and so does its client, as nobody reads from it. Others make room: what they have
+gathered is sent on before it is as much as one request is worth. That needs nobody to act: a client that stalls holds
+nothing that others wait for.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+LIMIT_BYTES = 256 << 20
+LOW_BYTES = 5 << 20
+"""With less than this left, uploads send what they have: what an object store takes as one of several parts."""
+
+
+class ByteBudget:
+    """Bytes that may be held at once.
+
+    Args:
+        limit_bytes: how many.
+        low_bytes: with less than this left, :attr:`is_low`.
+    """
+
+    def __init__(self, limit_bytes: int = LIMIT_BYTES, *, low_bytes: int = LOW_BYTES) -> None:
+        self.held_bytes = 0
+        self.most_bytes = 0
+        """The most that was ever held."""
+        self._limit_bytes = limit_bytes
+        self._low_bytes = low_bytes
+        self._pinned_bytes = 0
+        self._shares: dict[ByteShare, None] = {}
+        self._waiting: deque[tuple[int, ByteShare, asyncio.Future[None]]] = deque()
+
+    @property
+    def is_low(self) -> bool:
+        """True if somebody waits, or so little is left that it is better to send than to gather."""
+        return bool(self._waiting) or self._limit_bytes - self.held_bytes < self._low_bytes
+
+    def share(self) -> "ByteShare":
+        """Begin to hold bytes for one upload."""
+        share = ByteShare(self)
+        self._shares[share] = None
+        return share
+
+    async def take(self, share: "ByteShare", count: int) -> None:
+        """Hold *count* bytes more, at most a quarter of the limit; waits until there is room. First come, first served.
+
+        All that is pinned is at most half of the limit, so the rest comes back sooner or later.
+        """
+        if not self._waiting and self._fits(count):
+            self._hold(share, count)
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((count, share, turn))
+        self._ask(count)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back(share, count)
+            else:
+                self._waiting = deque(entry for entry in self._waiting if entry[2] is not turn)
+                self._wake()
+            raise
+
+    def try_take(self, share: "ByteShare", count: int) -> bool:
+        """Hold *count* bytes more if there is room and nobody waits for it; return whether there was."""
+        if self._waiting or not self._fits(count):
+            return False
+        self._hold(share, count)
+        return True
+
+    def pin(self, share: "ByteShare", count: int) -> bool:
+        """Let *share* have *count* bytes that it will not send early; False if half of the limit is so already."""
+        if self._pinned_bytes - share.pinned_bytes + count > self._limit_bytes // 2:
+            return False
+        self._pinned_bytes += count - share.pinned_bytes
+        share.pinned_bytes = count
+        return True
+
+    def give_back(self, share: "ByteShare", count: int) -> None:
+        """Hold *count* bytes less."""
+        share.held_bytes -= count
+        self.held_bytes -= count
+        self._wake()
+
+    def end(self, share: "ByteShare") -> None:
+        """Hold nothing for this upload any more."""
+        self.pin(share, 0)
+        self._shares.pop(share, None)
+        self.give_back(share, share.held_bytes)
+
+    def _fits(self, count: int) -> bool:
+        return self.held_bytes + count <= self._limit_bytes
+
+    def _hold(self, share: "ByteShare", count: int) -> None:
+        share.held_bytes += count
+        self.held_bytes += count
+        self.most_bytes = max(self.most_bytes, self.held_bytes)
+
+    def _ask(self, wanted_bytes: int) -> None:
+        """Ask those that hold most to send what they have."""
+        for share in sorted(self._shares, key=lambda share: -share.held_bytes):
+            if wanted_bytes <= 0:
+                return
+            if not share.pinned_bytes and share.held_bytes:
+                share.spill()
+                wanted_bytes -= share.held_bytes
+
+    def _wake(self) -> None:
+        while self._waiting and self._fits(self._waiting[0][0]):
+            count, share, turn = self._waiting.popleft()
+            if not turn.done():
+                self._hold(share, count)
+                turn.set_result(None)
+        if self._waiting:
+            self._ask(self._waiting[0][0])
+
+
+class ByteShare:
+    """The share of one upload."""
+
+    def __init__(self, budget: ByteBudget) -> None:
+        self.budget = budget
+        self.spill: Callable[[], None] = nothing_to_send
+        """Begins to send what is gathered, if that can be done, and never waits: called when others want the room."""
+        self.held_bytes = 0
+        self.pinned_bytes = 0
+
+    async def take(self, count: int) -> None:
+        """See :meth:`ByteBudget.take`."""
+        await self.budget.take(self, count)
+
+    def try_take(self, count: int) -> bool:
+        """See :meth:`ByteBudget.try_take`."""
+        return self.budget.try_take(self, count)
+
+    def pin(self, count: int) -> bool:
+        """See :meth:`ByteBudget.pin`."""
+        return self.budget.pin(self, count)
+
+    def give_back(self, count: int) -> None:
+        """See :meth:`ByteBudget.give_back`."""
+        self.budget.give_back(self, count)
+
+    def end(self) -> None:
+        """See :meth:`ByteBudget.end`. May be called twice."""
+        self.budget.end(self)
+
+
+def nothing_to_send() -> None:
+    """Do nothing: there is nothing that could be sent early."""

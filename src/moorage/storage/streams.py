@@ -1,0 +1,115 @@
+"""The bytes of objects on their way: one that is read, one that is appended to, one that is written in parts.
+
+They are a part of the interface to storage, and ``base.py`` has them too: callers take them from there.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+
+class Reader(ABC):
+    """An open object. It stays readable as it was opened, whatever happens to its path meanwhile."""
+
+    size_bytes: int
+
+    @abstractmethod
+    def fileno(self) -> int | None:
+        """A descriptor to send from, with no position of ours; None if there is none (see ``SENDFILE``)."""
+
+    @abstractmethod
+    def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from *start* up to and without *end* (None: to the last), in pieces of at most 1 MiB."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it. May be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+Observer = Callable[[bytes | bytearray | memoryview], object]
+"""Sees bytes that pass by, such as :meth:`~moorage.oci.digests.Hasher.update`."""
+
+ObjectContent = bytes | Sequence[bytes]
+"""The bytes of a small object, whole or in pieces as they were received: joining them is dearer than sending them."""
+
+
+def whole(content: ObjectContent) -> bytes:
+    """Return the bytes of *content* in one, copied only if they are in pieces."""
+    return content if isinstance(content, bytes) else b"".join(content)
+
+
+def size_of(content: ObjectContent) -> int:
+    """Count the bytes of *content*."""
+    return len(content) if isinstance(content, bytes) else sum(map(len, content))
+
+
+_GROWTH_PARTS = 2000
+_GROWTH_LIMIT = 2
+
+
+def part_bytes_at(number: int, first_bytes: int) -> int:
+    """Return the bytes of the part with this *number*, from 0 on: twice as many after 2,000 parts, and once more.
+
+    A store takes 10,000 parts of an object; with 16 MiB to begin with these are 480 GB.
+    """
+    return first_bytes << min(number // _GROWTH_PARTS, _GROWTH_LIMIT)
+
+
+class Writer(ABC):
+    """An object being appended to. Only one writer may have a path open: see ``FileStorage``.
+
+    What was written is there for the next ``open_writer(append=True)`` even if the writer is dropped without
+    :meth:`close`: a client that hangs up can resume.
+    """
+
+    size_bytes: int
+    """Bytes that the object has, those before this writer included."""
+
+    @abstractmethod
+    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
+        """Add *data* to the end, after *observer* has seen it, where the work is done: in the same thread.
+
+        Raises:
+            StorageFull: not all of it could be written; what could not is dropped, ``size_bytes`` tells.
+        """
+
+    @abstractmethod
+    async def truncate(self, size_bytes: int) -> None:
+        """Cut the object back to its first *size_bytes*, and give the room back."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Make what was written visible to :meth:`StorageDriver.stat` and let go. Not yet durable."""
+
+
+class PartsWriter(ABC):
+    """An object that is written in parts. Nobody sees any of it before it is complete."""
+
+    note: str
+    """The handle by which :meth:`StorageDriver.abort_parts` finds the parts when this process is gone. A secret."""
+
+    @abstractmethod
+    async def add(self, part: Sequence[bytes]) -> None:
+        """Take the next part; all but the last have as many bytes as :func:`part_bytes_at` says.
+
+        It may return while this part and the one before are still on their way; what goes wrong then is raised by the
+        next call.
+        """
+
+    async def settle(self) -> None:  # noqa: B027 - a writer that waits in add has nothing to do
+        """Wait until no part is on its way, so that none of their bytes is held any more."""
+
+    @abstractmethod
+    async def complete(self) -> None:
+        """Make it the object: durable on return, whole or not at all, replacing."""
+
+    @abstractmethod
+    async def abort(self) -> None:
+        """Remove the parts. Does nothing once it is complete or removed."""

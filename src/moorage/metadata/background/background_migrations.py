@@ -174,4 +174,4 @@ def _progress(migration: BackgroundMigration, counts: dict[tuple[int, Status], t
 
 
 def _names(rows: Sequence[Row]) -> Sequence[str]:
-    return [str(row[0]) for row in rows]
+    return sorted(str(row[0]) for row in rows)  # A database gives back what it has changed in any order.

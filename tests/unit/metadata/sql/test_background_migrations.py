@@ -136,6 +136,14 @@ async def test_paused_ones_wait_and_go_on_where_they_were(numbers: Where) -> Non
     assert await values(numbers) == {1}
 
 
+async def test_those_that_pause_and_go_on_are_told_in_the_order_of_their_names(numbers: Where) -> None:
+    for name in ("second", "first", "third"):
+        await add(numbers, name=name)
+    async with using(numbers) as database:
+        assert await pause(database) == ["first", "second", "third"]
+        assert await resume(database) == ["first", "second", "third"]
+
+
 async def test_a_pause_in_the_middle_of_a_job_is_not_forgotten(numbers: Where) -> None:
     await add(numbers, last=20)
     jobs = WaitingJobs()

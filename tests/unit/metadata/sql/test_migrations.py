@@ -61,7 +61,9 @@ async def applied(where: Where, chains: Chains) -> list[str]:
 async def versions(where: Where) -> list[str]:
     """What Alembic has noted, of both chains."""
     found = await rows(
-        where, "SELECT version_num FROM moorage_pre_version UNION ALL SELECT version_num FROM moorage_post_version"
+        where,
+        "SELECT version_num FROM (SELECT 1 AS chain, version_num FROM moorage_pre_version"
+        " UNION ALL SELECT 2, version_num FROM moorage_post_version) AS noted ORDER BY chain",
     )
     return [str(version) for (version,) in found]
 

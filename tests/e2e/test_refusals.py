@@ -40,7 +40,7 @@ BASE = "version: 0.1\nstorage: filesystem\n"
             BASE + "http: {tls: {letsencrypt: {cachefile: /proc/no, hosts: [a.example]}}}\n",
             "cachefile: /proc/no cannot",
         ),
-        ("version: 0.1\nstorage: {s3: {region: r, bucket: b}}\n", "storage"),
+        ("version: 0.1\nstorage: {s3: {region: r, bucket: b, keyid: k}}\n", "storage.s3: keyid needs encrypt"),
         (BASE + "http: {addr: nonsense, draintimeout: soon}\n", "http.draintimeout"),
         (BASE + "http: {tls: {certificate: absent.pem, key: absent.pem}}\n", "http.tls.certificate"),
         ("", "version"),

@@ -32,7 +32,7 @@ class Daemon:
     ``with Daemon(tmp_path) as daemon:`` starts it and waits until it answers; the end of the block stops it and
     fails if it left a traceback in its log. *config* is the text of a configuration file; without it the daemon
     runs on its defaults with ``--data``. *tls* is what a client needs where it speaks HTTPS;
-    *within* is put before its command, to run it in a namespace.
+    *within* is put before its command, to run it in a namespace; *has_folder* False: its data is in no folder.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         within: Sequence[str] = (),
+        has_folder: bool = True,
     ) -> None:
         self.folder = folder
         self.data = folder / "data"
@@ -55,6 +56,7 @@ class Daemon:
         self.url = f"{'http' if tls is None else 'https'}://{self.address}"
         self.log_path = folder / "moorage.log"
         self.config = config
+        self.has_folder = has_folder
         self.workers = workers
         self.args = list(args)
         self.env = dict(env or {})
@@ -77,7 +79,8 @@ class Daemon:
             path = self.folder / "config.yml"
             path.write_text(self.config)
             command.append(str(path))
-        command += ["--addr", self.address, "--data", str(self.data), "--workers", str(self.workers), *self.args]
+        command += ["--data", str(self.data)] if self.has_folder else []
+        command += ["--addr", self.address, "--workers", str(self.workers), *self.args]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

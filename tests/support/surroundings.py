@@ -15,7 +15,21 @@ from pathlib import Path
 KEPT = ("MOORAGE_GC_", "MOORAGE_TEST_", "MOORAGE_BENCH_")
 """Variables of this project that are meant for its tests."""
 
-_FOREIGN = ("REGISTRY_", "MOORAGE_", "XDG_", "DOCKER_", "BUILDAH_", "CONTAINERS_", "STORAGE_", "SSL_CERT_", "SKIP_POST")
+_FOREIGN = (
+    "REGISTRY_",
+    "MOORAGE_",
+    "XDG_",
+    "DOCKER_",
+    "BUILDAH_",
+    "CONTAINERS_",
+    "STORAGE_",
+    "SSL_CERT_",
+    "SKIP_POST",
+    "AWS_",
+    "GOOGLE_",
+    "GCE_",
+    "CLOUDSDK_",
+)
 _FOREIGN_ANYWHERE = ("_PROXY", "_proxy")
 _SLOW = "PYTHONDONTWRITEBYTECODE"
 """With it, every process of ours that a test starts compiles all of the package again: more than a second of CPU."""

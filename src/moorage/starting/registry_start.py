@@ -64,7 +64,13 @@ def start_registry(
         settings=registry_settings(
             config, count=workers, has_keeper=is_shared, tls=opened.tls, debug_tls=opened.debug_tls
         ),
-        make=RegistryApplication(config=config, store=store, secret=upload_key(config.http.secret), tokens=tokens),
+        make=RegistryApplication(
+            config=config,
+            store=store,
+            secret=upload_key(config.http.secret),
+            share=1 / (workers + is_shared),
+            tokens=tokens,
+        ),
         reread_level=reread_level,
         on_ready=partial(greet, config, workers=workers, say=say),
     )

@@ -22,6 +22,7 @@ from moorage.permissions import reason_of
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock, Locks
+from moorage.storage.remote.remote_driver import RemoteDriver
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
 from moorage.wiring.storage import local_folder, storage_driver
@@ -59,6 +60,8 @@ def choose(config: Config, prepare: Prepare, inspect: Inspect | None = None) -> 
 async def _choose(config: Config, prepare: Prepare, inspect: Inspect | None) -> Store:
     storage = storage_driver(config)
     try:
+        if isinstance(storage, RemoteDriver):
+            await storage.examine(can_write=not config.storage.maintenance.readonly.enabled)
         return await Choosing(
             storage=storage,
             database=config.database,

@@ -35,6 +35,8 @@ class RegistryApplication:
     store: Store
     secret: bytes
     """Signs the states of uploads; the same for all: :func:`upload_key`."""
+    share: float = 1.0
+    """The part of a limit of requests to storage that each process may use."""
     changes: SharedChanges = field(default_factory=SharedChanges)
     """Shared by all, as it is made before they are forked."""
     tokens: Neighbour | None = None
@@ -51,6 +53,7 @@ class RegistryApplication:
             self.config,
             self.store,
             secret=self.secret,
+            share=self.share,
             observer=observer,
             on_damage=on_damage,
             changes=self.changes,
@@ -60,6 +63,7 @@ class RegistryApplication:
             handler=self._front(registry),
             debug=_debug_app(self.config, registry, health, process),
             chores=registry.chores if self.tokens is None else (*registry.chores, self.tokens.keep),
+            upkeep=registry.upkeep,
             flushes=registry.metadata.flushes,
             on_duty=partial(self._on_duty, registry),
             on_drain=health.drain,

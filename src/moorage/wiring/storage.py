@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moorage.config import Config, FilesystemSection, InmemoryDriver
+from moorage.config import Config, FilesystemSection, GCSSection, InmemoryDriver, S3Section
 from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import lacks, need_of
@@ -10,10 +10,11 @@ from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES, Room
 from moorage.storage import memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.filesystem import filesystem_driver as filesystem
+from moorage.wiring import remote_storage
 
 
-def storage_driver(config: Config) -> StorageDriver:
-    """The storage that *config* names.
+def storage_driver(config: Config, *, share: float = 1.0) -> StorageDriver:
+    """The storage that *config* names; *share*: the part of a limit of requests that this process may use.
 
     Raises:
         ConfigurationError: this version does not have that driver, or its folder may not be read.
@@ -23,6 +24,10 @@ def storage_driver(config: Config) -> StorageDriver:
         root = Path(driver.rootdirectory)
         check_rights(root)
         return filesystem.FilesystemDriver(root)
+    if isinstance(driver, S3Section):
+        return remote_storage.s3(driver, config, share=share)
+    if isinstance(driver, GCSSection):
+        return remote_storage.gcs(driver)
     _driver_class(config)
     return memory.MemoryDriver()
 
@@ -33,6 +38,8 @@ def capabilities_of(config: Config) -> frozenset[Capability]:
     Raises:
         ConfigurationError: this version does not have that driver.
     """
+    if isinstance(config.storage.driver, S3Section | GCSSection):
+        return remote_storage.CAPABILITIES
     return _driver_class(config).capabilities
 
 
@@ -40,6 +47,16 @@ def local_folder(config: Config) -> Path | None:
     """Return the folder of this machine that has the objects; None: they are elsewhere."""
     driver = config.storage.driver
     return Path(driver.rootdirectory) if isinstance(driver, FilesystemSection) else None
+
+
+def place_in_words(config: Config) -> str:
+    """Say where the objects are, for people."""
+    folder = local_folder(config)
+    if folder is not None:
+        return str(folder)
+    if isinstance(config.storage.driver, InmemoryDriver):
+        return "memory, gone when this ends"
+    return remote_storage.place_in_words(config.storage.driver)
 
 
 def _driver_class(config: Config) -> type[memory.MemoryDriver] | type[filesystem.FilesystemDriver]:

@@ -66,9 +66,16 @@ async def test_of_concurrent_moves_of_one_object_one_wins(files: FileStorage) ->
     assert await files.get(f"/target/{won[0]}") == b"content"
 
 
-async def test_of_concurrent_deletions_one_wins(driver: StorageDriver) -> None:
+LOOKS_AND_DELETES = {"s3-versitygw"}
+"""Servers that look at a condition first and delete then, so that several may have deleted the same object."""
+
+
+async def test_of_concurrent_deletions_one_wins(driver: StorageDriver, request: pytest.FixtureRequest) -> None:
     await driver.put("/a/b", b"")
     outcomes = await asyncio.gather(*(driver.delete("/a") for _ in range(5)), return_exceptions=True)
+    if request.node.callspec.params["driver"] in LOOKS_AND_DELETES:
+        assert {type(outcome) for outcome in outcomes} <= {type(None), PathUnknown}
+        return
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", *["PathUnknown"] * 4]
 
 

@@ -8,7 +8,7 @@ import yaml
 from moorage.config import Loaded, load
 from moorage.errors import ConfigurationError
 
-_S3 = {"region": "eu-1", "bucket": "images"}
+_S3 = {"region": "eu-1", "bucket": "images", "accesskey": "me", "secretkey": "mine", "encrypt": "true"}
 _AZURE = {"accountname": "a", "container": "c"}
 REQUIRED: dict[str, dict[str, str]] = {
     "storage.s3": _S3,
@@ -24,6 +24,7 @@ REQUIRED: dict[str, dict[str, str]] = {
     "http.tls": {"certificate": "/c.pem", "key": "/k.pem", "clientcas": "[/ca.pem]"},
     "http.tls.letsencrypt": {"cachefile": "/issued", "hosts": "[registry.example.com]"},
     "http.debug.tls": {"certificate": "/c.pem", "key": "/k.pem"},
+    "middleware.<name>[]": {"name": "urlcache"},
     "health.file[]": {"file": "/down"},
     "health.http[]": {"uri": "http://up.example.com"},
     "health.tcp[]": {"addr": "db:5432"},

@@ -14,6 +14,14 @@ from unit.config.reading import parts_of, written
 DESCRIBED = describe()
 NAMED = {key.path.replace("<name>", "storage") for key in DESCRIBED}
 _S3 = ("storage.s3", "storage.s3aws", "storage.s3_v2")
+_S3_WORDS = {
+    "v4auth": True,  # False stops the start.
+    "storageclass": "STANDARD_IA",
+    "objectacl": "public-read",
+    "loglevel": "logrequest",
+    "checksum_algorithm": "CRC32",
+    "encrypt": True,
+}
 _HEADERS = {"x-one": ["1", "2"]}
 SAMPLES: dict[str, object] = {
     "version": "0.1",
@@ -32,9 +40,12 @@ SAMPLES: dict[str, object] = {
     "notifications.endpoints[].headers": _HEADERS,
     "rate_limiter.limiters[].action.warn_threshold": 0.5,
     "storage.gcs.chunksize": 1 << 20,
+    "middleware.<name>[].name": "urlcache",
+    "middleware.<name>[].options": {"min_url_validity": "1m"},
     "auth.token.signingalgorithms": ["RS256", "EdDSA"],
     "auth.token.autoredirectpath": "/token",
     **{f"{driver}.{name}": 6 << 20 for driver in _S3 for name in ("chunksize", "multipartcopychunksize")},
+    **{f"{driver}.{name}": value for driver in _S3 for name, value in _S3_WORDS.items()},
 }
 """Values for keys that do not take any of their type."""
 BY_TYPE: dict[str, object] = {

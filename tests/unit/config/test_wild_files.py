@@ -38,23 +38,23 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "jwks": ((), ()),
     "harbor": (("redis.enableTLS: unknown key, ignored", PLAIN), ("redis", "compatibility")),
     "gitea": ((), ()),
+    "chart-s3": ((), ()),
+    "s3": ((), ()),
     "webhook-disabled": ((), ()),
     "behind-a-prefix": ((), ()),
     "host-without-scheme": (("http.host: it has no scheme and is not used",), ()),
-    "cloudfront": ((), ("middleware",)),
+    "cloudfront": (("middleware.storage[0]: cloudfront stands before a bucket",), ()),
     "tabs-and-a-tail": ((), ()),
     "readonly": ((), ()),
+    "gcs": ((), ()),
     "sentry-and-redis-cache": ((), ("reporting", "redis.cache")),
 }
 """The warnings, by their beginnings, and what is named as not there yet."""
 
 REFUSED = {
     "omnibus-geo-webhook": f"notifications.endpoints[0]: {LOST}",
-    "chart-s3": f"storage.s3_v2: {LATER}",
     "mirror": "proxy.remoteurl: there is no mirror yet, and without it everybody could push into its names; "
     "take proxy out",
-    "s3": f"storage.s3: {LATER}",
-    "gcs": f"storage.gcs: {LATER}",
     "azure": f"storage.azure: {LATER}",
     "swift": "storage: StorageDriver not registered: swift; there are filesystem, inmemory, s3, s3aws, s3_v2, gcs, "
     "azure, azure_v2",

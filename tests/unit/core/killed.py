@@ -56,7 +56,7 @@ class Process:
 
     async def blob(self, digest: Digest) -> bytes:
         """The bytes that a client gets."""
-        found = await self.blobs.open(NAME, digest)
+        found = await self.blobs.open(NAME, digest, address="")
         assert isinstance(found, BlobFile)
         with found.reader as reader:
             return b"".join([chunk async for chunk in reader.chunks()])

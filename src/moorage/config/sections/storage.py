@@ -1,9 +1,9 @@
 """``storage``: one driver, and what is common to all."""
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from moorage.config.section import (
     Count,
@@ -22,8 +22,8 @@ from moorage.config.section import (
     later,
     now,
 )
-
-MIB = 1 << 20
+from moorage.config.sections.storage_gcs import GCSSection
+from moorage.config.sections.storage_s3 import S3Section
 
 
 def _at_least_25(value: int) -> int:
@@ -42,70 +42,6 @@ class FilesystemSection(Section):
 
 class InmemoryDriver(Section):
     """``storage.inmemory``: nothing stays when the registry ends."""
-
-
-class S3Driver(Section):
-    """``storage.s3``, ``storage.s3aws`` and ``storage.s3_v2``."""
-
-    is_implemented = False
-
-    region: Text = later("", "The bucket's region; needed unless there is a `regionendpoint`.")
-    bucket: Required = later(..., "An existing bucket, without a path.")
-    accesskey: Secret = later("", "Empty: the environment's credentials.")
-    secretkey: Secret = later("", "Empty: the environment's credentials.")
-    sessiontoken: Secret = later("", "A temporary credential's token.")
-    regionendpoint: Text = later("", "Another service's URL, such as MinIO's.")
-    forcepathstyle: DriverFlag | None = later(None, "Distribution's name of `pathstyle`.")
-    pathstyle: DriverFlag | None = later(None, "True: the bucket is in the path; true with `regionendpoint`.")
-    accelerate: DriverFlag = later(False, "Distribution: transfer acceleration.")
-    usefipsendpoint: DriverFlag = later(False, "Distribution: endpoints with approved cryptography.")
-    redirectendpoint: Text = later("", "Distribution: the host of signed URLs.")
-    usedualstack: DriverFlag = later(False, "Distribution: IPv6 endpoints.")
-    encrypt: DriverFlag = later(False, "True: the service encrypts objects.")
-    keyid: Text = later("", "The KMS key.")
-    secure: DriverFlag = later(True, "Speak HTTPS.")
-    skipverify: DriverFlag = later(False, "Trust any certificate.")
-    v4auth: DriverFlag = later(True, "Signature version 4.")
-    chunksize: Annotated[DriverWhole, Field(ge=5 * MIB, le=2560 * MIB)] = later(10 * MIB, "Bytes of a part.")
-    multipartcopychunksize: Annotated[DriverWhole, Field(ge=5 * MIB)] = later(32 * MIB, "Bytes of a part when copying.")
-    multipartcopymaxconcurrency: Annotated[DriverWhole, Field(ge=1)] = later(100, "Parts copied at once.")
-    multipartcopythresholdsize: DriverCount = later(32 * MIB, "Objects up to so many bytes are copied in one go.")
-    rootdirectory: Text = later("", "Prefix of all objects.")
-    storageclass: Text = later("STANDARD", "Storage class of new objects.")
-    objectacl: Text = later("private", "Access list of new objects.")
-    objectownership: DriverFlag = later(False, "True: the bucket's owner owns objects; no access list is sent.")
-    maxrequestspersecond: DriverCount = later(350, "Limit of requests; 0: none.")
-    maxretries: DriverCount = later(5, "Tries after the first.")
-    parallelwalk: DriverFlag = later(False, "List in parallel.")
-    loglevel: Text = later("logoff", "What the vendor's library logs.")
-    useragent: Text = later("", "Sent to the service.")
-    checksum_disabled: DriverFlag = later(False, "s3_v2: whether to send no checksums.")
-    checksum_algorithm: Text = later("CRC64NVME", "s3_v2: which checksum.")
-
-    @model_validator(mode="after")
-    def _has_region(self) -> Self:
-        if not self.region and not self.regionendpoint:
-            msg = "region is needed unless regionendpoint is given"
-            raise ValueError(msg)
-        return self
-
-
-class GCSDriver(Section):
-    """``storage.gcs``."""
-
-    is_implemented = False
-
-    bucket: Required = later(..., "The bucket.")
-    keyfile: Text = later("", "JSON file of the service account's key.")
-    credentials: dict[str, object] = later({}, "The same, inline.", repr=False)
-    rootdirectory: Text = later("", "Prefix of all objects.")
-    chunksize: Annotated[DriverWhole, Field(multiple_of=256 * 1024)] = later(5242880, "Bytes of a part.")
-    maxconcurrency: Annotated[DriverWhole, AfterValidator(_at_least_25)] = later(
-        50, "Requests at once; less than 25 counts as 25."
-    )
-    parallelwalk: DriverFlag = later(False, "List in parallel.")
-    useragent: Text = later("", "Sent to the service.")
-    debug_log: DriverFlag = later(False, "True: the vendor's library logs.")
 
 
 class AzureDriver(Section):
@@ -139,15 +75,15 @@ class AzureDriver(Section):
     debug_log_events: list[Text] = later([], "What of.")
 
 
-Driver = FilesystemSection | InmemoryDriver | S3Driver | GCSDriver | AzureDriver
+Driver = FilesystemSection | InmemoryDriver | S3Section | GCSSection | AzureDriver
 
 DRIVERS: dict[str, type[Section]] = {
     "filesystem": FilesystemSection,
     "inmemory": InmemoryDriver,
-    "s3": S3Driver,
-    "s3aws": S3Driver,
-    "s3_v2": S3Driver,
-    "gcs": GCSDriver,
+    "s3": S3Section,
+    "s3aws": S3Section,
+    "s3_v2": S3Section,
+    "gcs": GCSSection,
     "azure": AzureDriver,
     "azure_v2": AzureDriver,
 }
@@ -207,7 +143,7 @@ class Redirect(Section):
 
     disable: Flag = now(False, "True: blobs always go through this process, never by signed URLs.")
     expirydelay: UnitDuration = now(timedelta(minutes=20), "How long signed URLs are good.")
-    exceptions: list[Pattern] = later([], "Repositories whose blobs go through this process.")
+    exceptions: list[Pattern] = now([], "Repositories whose blobs go through this process: RE2, anywhere in the name.")
 
 
 class TagStore(Section):

@@ -1,0 +1,82 @@
+"""Reading an object of any size by requests; a body that breaks off is gone on with where it broke."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from moorage.errors import StorageUnavailable
+from moorage.storage.base import Reader
+from moorage.storage.remote.attempts import Attempts
+from moorage.storage.remote.exchange import LOST, Stream
+
+PIECE_BYTES = 1 << 20
+
+Fetch = Callable[[int, int], Awaitable[Stream]]
+"""Asks for the bytes from the first number up to and without the second, of the same version of the object.
+
+It raises ``StorageUnavailable`` when that version has gone.
+"""
+
+
+class BodyReader(Reader):
+    """An object whose first request has been answered: what that brings is used where it fits.
+
+    Args:
+        path: for what is said.
+        first: the whole body, unread.
+        size_bytes: of the object.
+        fetch: asks again.
+        attempts: makes new attempts for a body.
+    """
+
+    def __init__(
+        self, path: str, first: Stream, *, size_bytes: int, fetch: Fetch, attempts: Callable[[], Attempts]
+    ) -> None:
+        self.size_bytes = size_bytes
+        self._path = path
+        self._first: Stream | None = first
+        self._fetch = fetch
+        self._attempts = attempts
+
+    def fileno(self) -> None:
+        """There is none."""
+
+    def close(self) -> None:
+        """See the interface."""
+        self._drop_first()
+
+    async def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See the interface."""
+        last = self.size_bytes if end is None else min(end, self.size_bytes)
+        at = start
+        attempts = self._attempts()
+        while at < last:
+            why = "it ended too early"
+            stream = await self._stream(at, last)
+            try:
+                async for chunk in stream.chunks():
+                    wanted = chunk[: last - at]
+                    attempts.restart()
+                    for begin in range(0, len(wanted), PIECE_BYTES):
+                        piece = wanted[begin : begin + PIECE_BYTES] if len(wanted) > PIECE_BYTES else wanted
+                        at += len(piece)
+                        yield piece
+                    if at >= last:
+                        break
+            except LOST as exc:
+                why = str(exc) or "nothing came any more"
+            finally:
+                stream.close()
+            if at < last and not await attempts.again():
+                msg = f"{self._path}: its body broke off at byte {at} of {self.size_bytes}: {why}"
+                raise StorageUnavailable(msg)
+
+    async def _stream(self, start: int, end: int) -> Stream:
+        if start == 0 and self._first is not None:
+            stream, self._first = self._first, None
+            return stream
+        self._drop_first()
+        return await self._fetch(start, end)
+
+    def _drop_first(self) -> None:
+        if self._first is not None:
+            self._first.close()
+            self._first = None

@@ -1,0 +1,120 @@
+"""Parts of a driver that are the same for every vendor: many objects at once, the health check, the start."""
+
+import asyncio
+import contextlib
+import secrets
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from moorage.errors import PathUnknown, StorageUnavailable
+from moorage.storage.base import Capability, Stat, StorageDriver
+
+AT_ONCE = 16
+"""Requests of one caller that are under way together."""
+PROBES = "/docker/registry/moorage/probes"
+
+_T = TypeVar("_T")
+_U = TypeVar("_U")
+
+
+async def each(items: Sequence[_T], work: Callable[[_T], Awaitable[_U]], *, at_once: int = AT_ONCE) -> list[_U]:
+    """Do *work* for all *items*, some at a time, and return the results in their order.
+
+    The first error ends all that is under way, and is raised.
+    """
+    waiting = iter(enumerate(items))
+    found: dict[int, _U] = {}
+
+    async def go_on() -> None:
+        for number, item in waiting:
+            found[number] = await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(items))):
+                group.create_task(go_on())
+    except BaseExceptionGroup as exc:
+        raise exc.exceptions[0] from None
+    return [found[number] for number in range(len(items))]
+
+
+async def to_its_end(work: Awaitable[_T]) -> _T:
+    """Do what changes a store to its end, though whoever wants it gives up: then it waits for that, and gives up.
+
+    Nobody knows what becomes of a request that was cut off. It could be done much later, over what came after it.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # Nobody is there any more to be told.
+        raise
+
+
+class RemoteDriver(StorageDriver):
+    """A driver of objects behind HTTP."""
+
+    capabilities = frozenset({Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.PARTS, Capability.SIGNED_URLS})
+
+    @abstractmethod
+    async def examine(self, *, can_write: bool = True) -> None:
+        """See at a start that the store is there and does what a registry needs; *can_write* False: that it is read.
+
+        What it cannot do and can be done otherwise is logged, once a start.
+
+        Raises:
+            ConfigurationError: it cannot be used; one sentence, with what to set or to grant.
+            StorageUnavailable: it does not answer.
+        """
+
+    async def get_each(
+        self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20
+    ) -> Sequence[_T | None]:
+        """See the interface. Contents come several at once; each is used, and let go of, as it comes."""
+
+        async def get(numbered: tuple[int, str]) -> _T | None:
+            number, path = numbered
+            try:
+                return use(number, await self.get(path, limit_bytes=limit_bytes))
+            except PathUnknown:
+                return None
+
+        return await each(list(enumerate(paths)), get)
+
+    async def stat_each(self, paths: Sequence[str], *, folder: bool = False) -> Sequence[Stat | None]:
+        """See the interface."""
+
+        async def stat(path: str) -> Stat | None:
+            try:
+                return await self.stat(path, folder=folder)
+            except PathUnknown:
+                return None
+
+        return await each(paths, stat)
+
+    async def delete_each(self, paths: Sequence[str]) -> int:
+        """See the interface. Folders that nothing is left in are gone by themselves."""
+        stats = await self.stat_each(paths)
+        there = [path for path, stat in zip(paths, stats, strict=True) if stat is not None]
+        for failure in (await self.remove(there, until=float("inf"))).values():
+            raise failure
+        return len(there)
+
+    async def probe(self) -> None:
+        """See the interface."""
+        path = f"{PROBES}/{secrets.token_hex(8)}"
+        await self.put(path, b"probe")
+        try:
+            if await self.get(path) != b"probe":
+                msg = "storage gives other bytes than it was given"
+                raise StorageUnavailable(msg)
+        except PathUnknown:
+            msg = "storage does not have what it was given a moment ago"
+            raise StorageUnavailable(msg) from None
+        finally:
+            await self.delete(path)

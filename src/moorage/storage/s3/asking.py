@@ -1,0 +1,188 @@
+"""Requests to a bucket: how they are addressed, signed and sent, and which headers new objects have."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+from moorage.config import S3Section
+from moorage.storage.base import ObjectContent
+from moorage.storage.remote.exchange import IDLE_S, SMALL_S, Answer, AnswerTooLarge, Call, Exchange, Stream
+from moorage.storage.s3.answers import failure_of, is_passing
+from moorage.storage.s3.credentials import CredentialSource
+from moorage.storage.s3.places import BucketPlace
+from moorage.storage.s3.signing import Signer, in_path, in_query, now
+
+_SKEW = timedelta(minutes=1)
+_SLOW_S = 600.0
+_ERROR_BYTES = 64 << 10
+_NONE: Mapping[str, str] = {}
+
+
+class Checksum(Protocol):
+    """A checksum of what is sent."""
+
+    @property
+    def name(self) -> str:
+        """The name in headers, in small letters."""
+
+    def of(self, content: ObjectContent) -> str:
+        """Return the checksum of *content*, in base 64."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectHeaders:
+    """The headers that new objects get."""
+
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """For what stays."""
+    passing: Mapping[str, str] = field(default_factory=dict)
+    """For what is soon copied or removed: without a storage class, as others bill a month at least."""
+
+    @classmethod
+    def of(cls, section: S3Section) -> "ObjectHeaders":
+        """Return those that *section* asks for."""
+        passing: dict[str, str] = {}
+        if section.encrypt:
+            passing["x-amz-server-side-encryption"] = "aws:kms" if section.keyid else "AES256"
+        if section.keyid:
+            passing["x-amz-server-side-encryption-aws-kms-key-id"] = section.keyid
+        if section.objectacl != "private" and not section.objectownership:
+            passing["x-amz-acl"] = section.objectacl
+        kept = dict(passing)
+        if section.storageclass not in ("STANDARD", "NONE"):
+            kept["x-amz-storage-class"] = section.storageclass
+        return cls(kept=kept, passing=passing)
+
+
+class S3Clock:
+    """This machine's clock, set by the service's when that says that it is wrong."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def now(self) -> datetime:
+        """Return the time for signatures."""
+        return now() + self._ahead
+
+    def is_passing(self, call: Call, answer: Answer) -> bool:
+        """See :func:`~moorage.storage.s3.answers.is_passing`; a wrong clock is set once, and then it may do better."""
+        failure = failure_of(call, answer)
+        if failure is not None and failure.code == "RequestTimeTooSkewed" and "Date" in answer.headers:
+            ahead = parsedate_to_datetime(answer.headers["Date"]) - now()
+            is_new = abs(ahead - self._ahead) > _SKEW
+            self._ahead = ahead
+            return is_new
+        return is_passing(call, answer)
+
+
+class S3Signature:
+    """Signs each attempt with the credentials of that moment."""
+
+    def __init__(self, place: BucketPlace, source: CredentialSource, clock: S3Clock) -> None:
+        self._signer = Signer(place.region, service=place.service)
+        self._source = source
+        self._clock = clock
+
+    async def headers(self, call: Call) -> Mapping[str, str]:
+        """Return all headers of an attempt."""
+        return self._signer.headers(
+            call.method, call.url, call.headers, credentials=await self._source.current(), moment=self._clock.now()
+        )
+
+    async def url(self, url: str, *, expires_s: int) -> str:
+        """Return a URL that anybody may GET, not longer than the credentials are good."""
+        credentials, moment = await self._source.current(), self._clock.now()
+        if credentials.expires_at is not None:
+            expires_s = max(1, min(expires_s, int((credentials.expires_at - moment).total_seconds())))
+        return self._signer.url(url, credentials=credentials, moment=moment, expires_s=expires_s)
+
+
+class BucketLine:
+    """The line to a bucket, on which requests are sent.
+
+    Args:
+        place: the bucket's.
+        exchange: sends, and has the signature.
+        name: of the bucket, for what is said.
+        headers: for new objects.
+        checksum: of what is sent; None: none.
+    """
+
+    def __init__(
+        self,
+        place: BucketPlace,
+        exchange: Exchange,
+        *,
+        name: str,
+        headers: ObjectHeaders,
+        checksum: Checksum | None = None,
+    ) -> None:
+        self.name = name
+        self.headers = headers
+        self.checksum = checksum
+        self.exchange = exchange
+        self._url = place.url
+
+    def url(self, key: str) -> str:
+        """Return the URL of an object, unsigned."""
+        return f"{self._url}/{in_path(key)}"
+
+    async def ask(
+        self,
+        kind: str,
+        method: str,
+        key: str = "",
+        *,
+        query: Mapping[str, str] = _NONE,
+        headers: Mapping[str, str] = _NONE,
+        body: ObjectContent = b"",
+        is_bulk: bool = False,
+        is_slow: bool = False,
+    ) -> tuple[Call, Answer]:
+        """Send a request and return it with its answer; *is_slow*: the service works before it answers."""
+        call = Call(
+            kind=kind,
+            method=method,
+            url=self._with(key, query),
+            headers=headers,
+            body=body,
+            is_bulk=is_bulk,
+            total_s=None if is_slow else SMALL_S,
+            idle_s=_SLOW_S if is_slow else IDLE_S,
+        )
+        return call, await self.exchange.send(call)
+
+    async def read(
+        self, key: str, headers: Mapping[str, str] = _NONE, *, limit_bytes: int, is_bulk: bool
+    ) -> tuple[Call, Answer]:
+        """Ask for an object that is read at once, of no more than *limit_bytes*."""
+        call = Call(
+            kind="GetObject",
+            method="GET",
+            url=self.url(key),
+            headers=headers,
+            is_bulk=is_bulk,
+            limit_bytes=max(limit_bytes, _ERROR_BYTES),
+        )
+        answer = await self.exchange.send(call)
+        if len(answer.body) > limit_bytes and failure_of(call, answer) is None:
+            msg = f"{key}: more than {limit_bytes} bytes"
+            raise AnswerTooLarge(msg)
+        return call, answer
+
+    async def open(self, key: str, headers: Mapping[str, str] = _NONE) -> tuple[Call, Stream | Answer]:
+        """Ask for an object that is read as it comes."""
+        call = Call(kind="GetObject", method="GET", url=self.url(key), headers=headers, is_bulk=True, total_s=None)
+        return call, await self.exchange.stream(call)
+
+    def with_checksum(self, content: ObjectContent) -> Mapping[str, str]:
+        """Return the header with the checksum of *content*, if there is to be one."""
+        if self.checksum is None:
+            return _NONE
+        return {f"x-amz-checksum-{self.checksum.name}": self.checksum.of(content)}
+
+    def _with(self, key: str, query: Mapping[str, str]) -> str:
+        url = self.url(key)
+        return f"{url}?{in_query(query)}" if query else url

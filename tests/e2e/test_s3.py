@@ -1,0 +1,172 @@
+"""A registry whose bytes are in a bucket of S3 (SeaweedFS), with both metadata stores, and shared with Distribution."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from e2e.images import Image, Index, build_image, build_index, layout_digests, write_layout
+from e2e.wire import Wire
+from support.clients import Skopeo
+from support.components import need
+from support.daemon import Daemon
+from support.peer import COMMAND, Peer
+from support.s3_client import S3Client
+from support.s3_stores import new_root, seaweed
+
+
+def storage_for(root: str, more: dict[str, object] | None = None, *, is_proxied: bool = True) -> dict[str, object]:
+    """The section ``storage`` for a place in the bucket."""
+    server = seaweed()
+    parameters = {
+        "region": "us-east-1",
+        "bucket": server.bucket,
+        "regionendpoint": server.url,
+        "accesskey": server.access_key,
+        "secretkey": server.secret_key,
+        "rootdirectory": root,
+        **(more or {}),
+    }
+    return {"s3": parameters, "delete": {"enabled": True}, "redirect": {"disable": is_proxied}}
+
+
+def daemon_over(folder: Path, storage: dict[str, object], database: dict[str, object]) -> Daemon:
+    config = {"version": 0.1, "storage": storage, "database": database}
+    return Daemon(folder, config=yaml.safe_dump(config), workers=2, has_folder=False)
+
+
+@pytest.fixture(params=["layout", "sqlite"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
+    if request.param == "layout":
+        return {"enabled": False}
+    return {"enabled": True, "sqlite": str(tmp_path / "registry.db")}
+
+
+def test_an_image_is_pushed_and_pulled_and_there_after_a_restart(
+    tmp_path: Path, skopeo: Skopeo, database: dict[str, object]
+) -> None:
+    image, root = build_image("s3", layers=3, layer_bytes=300_000), new_root()
+    source = write_layout(tmp_path / "source", {"v1": image})
+    daemon = daemon_over(tmp_path, storage_for(root, is_proxied=False), database)
+    with daemon:
+        skopeo.copy(f"oci:{source}:v1", f"docker://{daemon.address}/group/app:v1")
+        skopeo.copy(f"docker://{daemon.address}/group/app:v1", f"oci:{tmp_path / 'back'}:v1")
+        assert layout_digests(tmp_path / "back") == {part.digest for part in image.parts}
+        assert daemon.worker_pids
+    keys = S3Client(seaweed()).keys(root)
+    assert [key for key in keys if "/_uploads/" in key or "/probes/" in key or "/writing-" in key] == []
+    with daemon:
+        skopeo.copy(f"docker://{daemon.address}/group/app:v1", f"oci:{tmp_path / 'again'}:v1")
+        assert layout_digests(tmp_path / "again") == {part.digest for part in image.parts}
+        wire = Wire(daemon.address)
+        assert wire.delete("group/app", "manifests", image.manifest.digest).status == 202
+        assert wire.manifest("group/app", "v1").status == 404
+
+
+def test_a_large_blob_goes_through_in_pieces_and_comes_back_by_ranges(
+    tmp_path: Path, database: dict[str, object]
+) -> None:
+    image = build_image("large", layers=1, layer_bytes=24 << 20)
+    with daemon_over(tmp_path, storage_for(new_root(), {"chunksize": 5 << 20}), database) as daemon:
+        wire = Wire(daemon.address)
+        wire.push_image("group/app", "v1", image)
+        (layer,) = image.layers
+        assert wire.blob("group/app", layer.digest).body == layer.content
+
+
+class S3Peer(Peer):
+    """A docker-registry over a place in the bucket."""
+
+    def __init__(self, folder: Path, root: str) -> None:
+        super().__init__(folder, folder / "unused")
+        server = seaweed()
+        s3 = {
+            "region": "us-east-1",
+            "bucket": server.bucket,
+            "regionendpoint": server.url,
+            "accesskey": server.access_key,
+            "secretkey": server.secret_key,
+            "rootdirectory": root,
+            "secure": False,
+        }
+        config = {
+            "version": 0.1,
+            "log": {"level": "warn"},
+            "storage": {"s3": s3, "delete": {"enabled": True}, "redirect": {"disable": True}},
+            "http": {"addr": self.address},
+        }
+        self.config_path.write_text(yaml.safe_dump(config))
+
+
+def content() -> dict[str, Image | Index]:
+    return {"oci": build_image("oci", layers=2), "index": build_index("index"), "a-b": build_image("dash")}
+
+
+def push(wire: Wire, tagged: dict[str, Image | Index]) -> None:
+    for tag, what in tagged.items():
+        for image in what.images if isinstance(what, Index) else ():
+            wire.push_image("lib/app", image.manifest.digest, image)
+        if isinstance(what, Image):
+            wire.push_image("lib/app", tag, what)
+        else:
+            assert wire.put_manifest("lib/app", tag, what.manifest).status == 201
+
+
+def assert_serves(wire: Wire, tagged: dict[str, Image | Index]) -> None:
+    assert sorted(wire.tags("lib/app")) == sorted(tagged)
+    for tag, what in tagged.items():
+        answer = wire.manifest("lib/app", tag)
+        assert (answer.status, answer.body) == (200, what.manifest.content)
+        for image in what.images if isinstance(what, Index) else (what,):
+            for blob in image.blobs:
+                assert wire.blob("lib/app", blob.digest).body == blob.content
+
+
+def test_what_distribution_wrote_to_a_bucket_is_served_and_it_serves_ours(tmp_path: Path) -> None:
+    need(COMMAND)
+    root, both = new_root(), content()
+    theirs = S3Peer(tmp_path / "peer", root)
+    with theirs:
+        push(Wire(theirs.address), both)
+        started = Wire(theirs.address).request("POST", "/v2/lib/app/blobs/uploads/")
+        assert started.status == 202
+    ours = daemon_over(tmp_path, storage_for(root), {"enabled": False})
+    with ours:
+        assert_serves(Wire(ours.address), both)
+        mine = build_image("ours", layers=2)
+        Wire(ours.address).push_image("lib/app", "ours", mine)
+        assert Wire(ours.address).request("POST", "/v2/lib/app/blobs/uploads/").status == 202
+        both["ours"] = mine
+    with theirs:
+        assert_serves(Wire(theirs.address), both)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"bucket": "elsewhere"}, "storage.s3.bucket: ListObjectsV2 of bucket elsewhere: there is no such bucket"),
+        (
+            {"accesskey": "nobody"},
+            "storage.s3.accesskey: ListObjectsV2 of bucket registry: the access key",
+        ),
+        (
+            {"secretkey": "wrong"},
+            "storage.s3.secretkey: ListObjectsV2 of bucket registry: the signature",
+        ),
+        ({"regionendpoint": "http://127.0.0.1:9", "maxretries": 0}, "ListObjectsV2 had no answer: Cannot connect"),
+    ],
+)
+def test_a_bucket_that_cannot_be_used_stops_the_start_with_a_sentence(
+    tmp_path: Path, parameters: dict[str, object], said: str
+) -> None:
+    daemon = daemon_over(tmp_path, storage_for(new_root(), parameters), {"enabled": False})
+    daemon.start(wait=False)
+    assert daemon.process is not None
+    try:
+        assert daemon.process.wait(60) != 0
+    except subprocess.TimeoutExpired:
+        daemon.stop()
+        raise
+    assert said in daemon.log
+    assert "Traceback" not in daemon.log

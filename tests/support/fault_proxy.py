@@ -1,0 +1,202 @@
+"""A proxy before an object store that counts requests by their kind and does wrong what it is told to."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+HANG_S = 60.0
+
+
+class Fault(Enum):
+    """Ways of going wrong."""
+
+    SLOW_DOWN = auto()
+    """503 SlowDown; nothing is done."""
+    HANG = auto()
+    """Nothing is done and nothing is said, until the client gives up."""
+    CUT = auto()
+    """The connection ends in the middle of the body."""
+    ERROR_IN_200 = auto()
+    """200, with an error in the body; nothing is done."""
+    LOST = auto()
+    """It is done, and the connection ends before the answer."""
+    DROP = auto()
+    """The connection ends before anything is done."""
+    SKEWED = auto()
+    """403 RequestTimeTooSkewed; nothing is done."""
+    EXPIRED = auto()
+    """400 ExpiredToken; nothing is done."""
+
+
+_ERRORS = {
+    Fault.SLOW_DOWN: (503, "SlowDown"),
+    Fault.ERROR_IN_200: (200, "InternalError"),
+    Fault.SKEWED: (403, "RequestTimeTooSkewed"),
+    Fault.EXPIRED: (400, "ExpiredToken"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A request that came by."""
+
+    kind: str
+    method: str
+    target: str
+    headers: dict[str, str]
+
+
+@dataclass(slots=True)
+class Plan:
+    """A fault for the next *times* requests of *kind*."""
+
+    fault: Fault
+    kind: str
+    times: int
+
+
+class FaultProxy:
+    """Listens on loopback, in the event loop of the test, and passes requests on to *upstream* (host and port)."""
+
+    def __init__(self, upstream: str, *, kind_of: Callable[[str, str, dict[str, str]], str] | None = None) -> None:
+        self.requests: list[Passed] = []
+        self._upstream = upstream
+        self._kind_of = kind_of or s3_kind
+        self._plans: list[Plan] = []
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 20)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        host, port = self._server.sockets[0].getsockname()
+        return f"http://{host}:{port}"
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many requests of each kind came."""
+        return Counter(passed.kind for passed in self.requests)
+
+    def fail(self, kind: str, fault: Fault, *, times: int = 1) -> None:
+        """Do the next *times* requests of *kind* wrong."""
+        self._plans.append(Plan(fault, kind, times))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                while await self._one(reader, writer):
+                    pass
+        finally:
+            writer.close()
+            self._tasks.discard(task)
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        raw = await reader.readuntil(b"\r\n\r\n")
+        method, target, headers = _head(raw)
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        kind = self._kind_of(method, target, headers)
+        self.requests.append(Passed(kind, method, target, headers))
+        fault = self._fault(kind)
+        if fault is Fault.HANG:
+            await reader.read(1)
+            return False
+        if fault is Fault.DROP:
+            return False
+        if fault in _ERRORS:
+            status, code = _ERRORS[fault]
+            said = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as planned</Message></Error>".encode()
+            date = "Sun, 29 Nov 2026 12:00:00 GMT"
+            head = f"HTTP/1.1 {status} X\r\nDate: {date}\r\nContent-Length: {len(said)}\r\n\r\n"
+            writer.write(head.encode() + (b"" if method == "HEAD" else said))
+            await writer.drain()
+            return True
+        return await self._pass_on(raw + body, method, writer, fault)
+
+    async def _pass_on(self, request: bytes, method: str, writer: asyncio.StreamWriter, fault: Fault | None) -> bool:
+        host, _, port = self._upstream.partition(":")
+        reader, upstream = await asyncio.open_connection(host, int(port), limit=1 << 20)
+        try:
+            upstream.write(request)
+            await upstream.drain()
+            raw = await reader.readuntil(b"\r\n\r\n")
+            _, _, headers = _head(raw)
+            is_empty = method == "HEAD" or raw.split(b" ")[1] in (b"204", b"304")
+            if "content-length" in headers or is_empty:
+                body = b"" if is_empty else await reader.readexactly(int(headers["content-length"]))
+            else:
+                body = await _chunked(reader)
+            if fault is Fault.LOST:
+                return False
+            writer.write(raw + (body[: len(body) // 2] if fault is Fault.CUT else body))
+            await writer.drain()
+            return fault is None
+        finally:
+            upstream.close()
+
+    def _fault(self, kind: str) -> Fault | None:
+        for plan in self._plans:
+            if plan.kind == kind and plan.times > 0:
+                plan.times -= 1
+                return plan.fault
+        return None
+
+
+def s3_kind(method: str, target: str, headers: dict[str, str]) -> str:
+    """Return S3's name of a request."""
+    parts = urlsplit(target)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    is_copy = "x-amz-copy-source" in headers
+    for name, kinds in (
+        ("partNumber", {"PUT": "UploadPartCopy" if is_copy else "UploadPart"}),
+        ("uploadId", {"POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}),
+        ("uploads", {"POST": "CreateMultipartUpload", "GET": "ListMultipartUploads"}),
+        ("delete", {"POST": "DeleteObjects"}),
+        ("list-type", {"GET": "ListObjectsV2"}),
+    ):
+        if name in query and method in kinds:
+            return kinds[method]
+    return {
+        "GET": "GetObject",
+        "HEAD": "HeadObject",
+        "PUT": "CopyObject" if is_copy else "PutObject",
+        "DELETE": "DeleteObject",
+    }.get(method, method)
+
+
+def _head(raw: bytes) -> tuple[str, str, dict[str, str]]:
+    lines = raw.decode("latin-1").split("\r\n")
+    first = lines[0].split(" ")
+    return first[0], first[1], {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines[1:] if line)}
+
+
+async def _chunked(reader: asyncio.StreamReader) -> bytes:
+    """A body in chunks, as it was sent."""
+    found = b""
+    while True:
+        line = await reader.readline()
+        chunk = await reader.readexactly(int(line.split(b";")[0], 16) + 2)
+        found += line + chunk
+        if len(chunk) == len(b"\r\n"):
+            return found

@@ -1,0 +1,53 @@
+"""Servers that speak S3, one of each for this process, and new places in their buckets."""
+
+import atexit
+import itertools
+from functools import lru_cache
+
+from moorage.config import S3Section
+from moorage.storage.s3.bucket import S3Bucket
+from moorage.storage.s3.s3_driver import S3Driver
+from support.s3_client import S3Server
+from support.seaweed import SeaweedFS
+from support.versitygw import VersityGW
+
+_numbers = itertools.count(1)
+
+
+@lru_cache(maxsize=1)
+def seaweed() -> SeaweedFS:
+    """Start SeaweedFS, when it is first asked for; it ends with this process."""
+    server = SeaweedFS().__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    return server
+
+
+@lru_cache(maxsize=1)
+def versitygw() -> VersityGW:
+    """Start versitygw, when it is first asked for; it ends with this process."""
+    server = VersityGW().__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    return server
+
+
+def new_root() -> str:
+    """Return a prefix in a bucket that no other test of this process has."""
+    return f"test-{next(_numbers)}"
+
+
+def section_of(server: S3Server, **more: object) -> S3Section:
+    """Return the configuration for the bucket of *server*, below a prefix of its own, with *more* in it."""
+    known = {
+        "bucket": server.bucket,
+        "regionendpoint": server.url,
+        "accesskey": server.access_key,
+        "secretkey": server.secret_key,
+        "rootdirectory": new_root(),
+        "maxrequestspersecond": 0,
+    }
+    return S3Section.model_validate({**known, **more})
+
+
+def new_driver(server: S3Server, **more: object) -> S3Driver:
+    """Return a driver with an empty place in the bucket of *server*."""
+    return S3Driver(S3Bucket(section_of(server, **more)))

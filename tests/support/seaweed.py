@@ -1,0 +1,105 @@
+"""SeaweedFS: an object store that speaks S3, on free loopback ports, gone afterwards."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from support.components import need
+from support.daemon import free_port
+from support.s3_client import S3Client
+
+START_DEADLINE_S = 60.0
+ACCESS_KEY = "moorage"
+SECRET_KEY = "moorage-secret-key"
+BUCKET = "registry"
+_PORTS = (
+    "s3",
+    "s3.grpc",
+    "master",
+    "master.grpc",
+    "volume",
+    "volume.grpc",
+    "filer",
+    "filer.grpc",
+    "admin",
+    "admin.grpc",
+)
+
+
+class SeaweedFS:
+    """One ``weed mini`` with an empty bucket."""
+
+    access_key, secret_key, bucket = ACCESS_KEY, SECRET_KEY, BUCKET
+
+    def __init__(self) -> None:
+        # It is a package of Python's, so it lies beside the interpreter.
+        self._command = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        if self._command is None:
+            need("weed")
+        self.folder = Path()
+        self.address = ""
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    def __enter__(self) -> Self:
+        self.folder = Path(tempfile.mkdtemp(prefix="moorage-weed-"))
+        ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        self.address = f"127.0.0.1:{ports['s3']}"
+        options = {_option(name): str(port) for name, port in ports.items()}
+        options |= {"dir": str(self.folder), "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "bucket": BUCKET}
+        options |= {"s3.port.iceberg": "0", "s3.port.lance": "0"}
+        options |= dict.fromkeys(("admin.ui", "webdav", "master.telemetry"), "false")
+        environment = {**os.environ, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        with (self.folder / "weed.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(self._command), "mini", *(f"-{name}={value}" for name, value in options.items())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=self.folder,
+            )
+        self._wait()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(20)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _wait(self) -> None:
+        """Until the bucket answers: it is made a moment after the first requests are taken."""
+        deadline = time.monotonic() + START_DEADLINE_S
+        while time.monotonic() < deadline:
+            assert self.process is not None
+            assert self.process.poll() is None, (self.folder / "weed.log").read_text(errors="replace")[-4000:]
+            with contextlib.suppress(OSError):
+                if S3Client(self).request("GET", query="list-type=2")[0] == 200:
+                    return
+            time.sleep(0.05)
+        msg = f"SeaweedFS did not answer within {START_DEADLINE_S} s"
+        raise RuntimeError(msg)
+
+
+def _option(name: str) -> str:
+    service, _, kind = name.partition(".")
+    return f"{service}.port{'.' + kind if kind else ''}"
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are all different."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return sorted(found)

@@ -1,0 +1,44 @@
+"""An exchange with a rude server, whose pauses are counted instead of waited for."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from moorage.storage.remote.attempts import AttemptLimits, AttemptTimes
+from moorage.storage.remote.exchange import Call, Exchange, ExchangeSettings
+from moorage.storage.remote.pools import Pools
+
+Meeting = Callable[..., AbstractAsyncContextManager[Exchange]]
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """The pauses that were made."""
+    return []
+
+
+@pytest.fixture
+def meet(pauses: list[float]) -> Meeting:
+    """Open an exchange with the server at a URL."""
+
+    @asynccontextmanager
+    async def opened(url: str, *, retries: int = 5, signed: list[Call] | None = None) -> AsyncIterator[Exchange]:
+        async def sign(call: Call) -> dict[str, str]:
+            if signed is not None:
+                signed.append(call)
+            return {**call.headers, "Authorization": "me"}
+
+        async def pause(seconds: float) -> None:
+            pauses.append(seconds)
+
+        settings = ExchangeSettings(
+            limits=AttemptLimits(retries=retries), times=AttemptTimes(sleep=pause, chance=lambda: 1.0)
+        )
+        pools = Pools(url, user_agent="moorage-test")
+        try:
+            yield Exchange(pools, sign, settings)
+        finally:
+            await pools.close()
+
+    return opened

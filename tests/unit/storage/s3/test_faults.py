@@ -1,0 +1,149 @@
+"""A store that goes wrong: what is tried again, what is found out, what is said."""
+
+import random
+
+import pytest
+
+from moorage.errors import PathUnknown, StorageUnavailable
+from support.fault_proxy import Fault
+from support.s3_client import S3Client
+from support.s3_stores import seaweed
+from unit.storage.s3.conftest import Behind
+
+MIB = 1 << 20
+BYTES = random.Random(5).randbytes(6 * MIB)
+
+
+@pytest.mark.parametrize("fault", [Fault.SLOW_DOWN, Fault.DROP, Fault.LOST])
+@pytest.mark.parametrize("kind", ["PutObject", "GetObject", "HeadObject", "ListObjectsV2", "DeleteObject"])
+async def test_what_passes_is_not_noticed(behind: Behind, kind: str, fault: Fault) -> None:
+    async with behind() as (driver, proxy):
+        await driver.put_if_absent("/warm", b"")  # What is found out once is found out now.
+        proxy.fail(kind, fault)
+        await driver.put("/f/a", b"content")
+        assert await driver.get("/f/a") == b"content"
+        assert (await driver.stat("/f/a")).size_bytes == 7
+        assert [entry.name for entry in await driver.list("/f")] == ["a"]
+        await driver.delete("/f/a")
+        with pytest.raises(PathUnknown):
+            await driver.get("/f/a")
+
+
+async def test_a_conditional_write_whose_answer_was_lost_has_won(behind: Behind) -> None:
+    async with behind() as (driver, proxy):
+        assert await driver.put_if_absent("/warm", b"")
+        proxy.fail("PutObject", Fault.LOST)
+        assert await driver.put_if_absent("/a", b"mine")
+        proxy.fail("PutObject", Fault.DROP)
+        assert not await driver.put_if_absent("/a", b"other")
+        assert await driver.get("/a") == b"mine"
+
+
+async def test_a_completion_whose_answer_was_lost_has_completed(behind: Behind) -> None:
+    async with behind() as (driver, proxy):
+        proxy.fail("CompleteMultipartUpload", Fault.LOST)
+        writer = await driver.begin_parts("/a")
+        await writer.add([BYTES])
+        await writer.add([b"end"])
+        await writer.complete()
+        assert (await driver.stat("/a")).size_bytes == len(BYTES) + 3
+
+
+@pytest.mark.parametrize("kind", ["CompleteMultipartUpload", "UploadPartCopy"])
+async def test_an_error_inside_a_200_is_an_error_and_passes(behind: Behind, kind: str) -> None:
+    async with behind() as (driver, proxy):
+        await driver.put("/a", BYTES)
+        await driver.put("/b", BYTES[::-1])
+        proxy.fail(kind, Fault.ERROR_IN_200, times=2)
+        await driver.copy(["/a", "/b"], "/c")
+        assert proxy.counts[kind] >= 3
+        with await driver.open("/c") as reader:
+            assert b"".join([piece async for piece in reader.chunks()]) == BYTES + BYTES[::-1]
+
+
+async def test_a_copy_that_fails_leaves_no_parts(behind: Behind) -> None:
+    async with behind(maxretries=1) as (driver, proxy):
+        await driver.put("/a", BYTES)
+        await driver.put("/b", BYTES)
+        proxy.fail("UploadPartCopy", Fault.ERROR_IN_200, times=10)
+        with pytest.raises(StorageUnavailable, match="InternalError"):
+            await driver.copy(["/a", "/b"], "/c")
+        with pytest.raises(PathUnknown):
+            await driver.stat("/c")
+        assert proxy.counts["AbortMultipartUpload"] == 1
+        assert [key for key in S3Client(seaweed()).unfinished() if key.endswith("/c")] == []
+
+
+async def test_a_body_that_is_cut_goes_on_where_it_broke(behind: Behind) -> None:
+    async with behind() as (driver, proxy):
+        await driver.put("/a", BYTES)
+        proxy.fail("GetObject", Fault.CUT, times=2)
+        with await driver.open("/a") as reader:
+            assert b"".join([piece async for piece in reader.chunks()]) == BYTES
+        ranges = [passed.headers.get("range", "") for passed in proxy.requests if passed.kind == "GetObject"]
+        assert ranges[0] == ""
+        assert all(found.startswith("bytes=") for found in ranges[1:])
+        assert len(ranges) == 3
+
+
+async def test_a_body_that_was_replaced_meanwhile_is_not_gone_on_with(behind: Behind) -> None:
+    async with behind() as (driver, proxy):
+        await driver.put("/a", BYTES)
+        proxy.fail("GetObject", Fault.CUT)
+        with await driver.open("/a") as reader:
+            await driver.put("/a", BYTES[::-1])
+            with pytest.raises(StorageUnavailable, match="went, or was replaced"):
+                assert b"".join([piece async for piece in reader.chunks()])
+
+
+async def test_a_wrong_clock_is_set_by_the_stores(behind: Behind) -> None:
+    async with behind(maxretries=1) as (driver, proxy):
+        proxy.fail("PutObject", Fault.SKEWED)
+        with pytest.raises(StorageUnavailable):  # The proxy's clock is wrong itself, so what it says does not help.
+            await driver.put("/a", b"x")
+        assert proxy.counts["PutObject"] == 2
+        stamps = [passed.headers["x-amz-date"] for passed in proxy.requests]
+        assert stamps[1].startswith("20261129T12")
+
+
+async def test_expired_credentials_are_said(behind: Behind) -> None:
+    async with behind() as (driver, proxy):
+        proxy.fail("PutObject", Fault.EXPIRED)
+        with pytest.raises(StorageUnavailable, match="the credentials have expired: renew them"):
+            await driver.put("/a", b"x")
+        assert proxy.counts["PutObject"] == 1
+
+
+async def test_a_store_that_is_away_is_said_after_all_attempts(behind: Behind) -> None:
+    async with behind(maxretries=2) as (driver, proxy):
+        proxy.fail("GetObject", Fault.SLOW_DOWN, times=10)
+        with pytest.raises(StorageUnavailable, match="SlowDown"):
+            await driver.get("/a")
+        assert proxy.counts["GetObject"] == 3
+
+
+async def test_a_tag_goes_in_four_requests_and_what_makes_it_a_tag_first(behind: Behind) -> None:
+    tag = "/docker/registry/v2/repositories/app/_manifests/tags/v1"
+    async with behind() as (driver, proxy):
+        await driver.put_if_absent("/warm", b"")
+        await driver.put(f"{tag}/current/link", b"sha256:1")
+        await driver.put(f"{tag}/index/sha256/1/link", b"sha256:1")
+        proxy.requests.clear()
+        await driver.delete(tag)
+        kinds = [passed.kind for passed in proxy.requests]
+        assert sorted(kinds[:2]) == ["HeadObject", "ListObjectsV2"]
+        assert kinds[2:] == ["DeleteObject", "DeleteObjects"]
+        assert "current/link" in proxy.requests[2].target
+
+
+async def test_a_blob_that_is_not_there_costs_one_request(behind: Behind) -> None:
+    async with behind() as (driver, proxy):
+        path = f"/docker/registry/v2/blobs/sha256/ab/{'ab' * 32}/data"
+        assert not await driver.exists(path)
+        assert list(proxy.counts.elements()) == ["HeadObject"]
+
+
+async def test_a_thousand_objects_go_in_one_request(behind: Behind) -> None:
+    async with behind() as (driver, proxy):
+        assert await driver.remove([f"/x/{number}" for number in range(1001)], until=float("inf")) == {}
+        assert proxy.counts == {"DeleteObjects": 2}

@@ -26,6 +26,9 @@ _FOREIGN = (
     "SSL_CERT_",
     "SKIP_POST",
     "AWS_",
+    "GOOGLE_",
+    "GCE_",
+    "CLOUDSDK_",
 )
 _FOREIGN_ANYWHERE = ("_PROXY", "_proxy")
 _SLOW = "PYTHONDONTWRITEBYTECODE"

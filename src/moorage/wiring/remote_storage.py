@@ -1,6 +1,6 @@
 """Object stores of vendors: each is imported where it is configured, as their packages are extras."""
 
-from moorage.config import Config, S3Section
+from moorage.config import Config, GCSSection, S3Section
 from moorage.config.section import Section
 from moorage.errors import ConfigurationError, Mistake
 from moorage.storage.base import Capability, StorageDriver
@@ -24,9 +24,22 @@ def s3(section: S3Section, config: Config, *, share: float) -> StorageDriver:
     return S3Driver(S3Bucket(section, key=f"storage.{name}", share=share), name=name)
 
 
+def gcs(section: GCSSection) -> StorageDriver:
+    """Return a bucket of Google Cloud Storage.
+
+    Raises:
+        ConfigurationError: the extra is not installed, or the account cannot be used.
+    """
+    try:
+        from moorage.storage.gcs.opening import open_bucket  # noqa: PLC0415 - only where it is configured
+    except ModuleNotFoundError as exc:
+        raise ConfigurationError([_missing("gcs", "gcs", exc)]) from exc
+    return open_bucket(section)
+
+
 def place_in_words(section: Section) -> str:
     """Say where the objects are, for people."""
-    return f"the bucket {section.bucket}" if isinstance(section, S3Section) else "an object store"
+    return f"the bucket {section.bucket}" if isinstance(section, S3Section | GCSSection) else "an object store"
 
 
 def _missing(name: str, extra: str, exc: ModuleNotFoundError) -> Mistake:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moorage.config import Config, FilesystemSection, InmemoryDriver, S3Section
+from moorage.config import Config, FilesystemSection, GCSSection, InmemoryDriver, S3Section
 from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import lacks, need_of
@@ -26,6 +26,8 @@ def storage_driver(config: Config, *, share: float = 1.0) -> StorageDriver:
         return filesystem.FilesystemDriver(root)
     if isinstance(driver, S3Section):
         return remote_storage.s3(driver, config, share=share)
+    if isinstance(driver, GCSSection):
+        return remote_storage.gcs(driver)
     _driver_class(config)
     return memory.MemoryDriver()
 
@@ -36,7 +38,7 @@ def capabilities_of(config: Config) -> frozenset[Capability]:
     Raises:
         ConfigurationError: this version does not have that driver.
     """
-    if isinstance(config.storage.driver, S3Section):
+    if isinstance(config.storage.driver, S3Section | GCSSection):
         return remote_storage.CAPABILITIES
     return _driver_class(config).capabilities
 

@@ -15,6 +15,7 @@ from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from support.bucket import Bucket
+from support.gcs_emulators import new_bucket
 from support.s3_stores import new_driver, seaweed, versitygw
 
 ROOM_BYTES = 200_000
@@ -26,14 +27,38 @@ FILES: dict[str, Callable[[Path], FileStorage]] = {
 }
 MAKERS: dict[str, Callable[[Path], StorageDriver]] = {**FILES, "bucket": lambda _: Bucket()}
 MAKERS |= {
+    "gcs-strict": lambda _: new_bucket("strict"),
+    "gcs-fake-gcs-server": lambda _: new_bucket("fake-gcs-server"),
+    "gcs-gcp-storage-emulator": lambda _: new_bucket("gcp-storage-emulator"),
     "s3-seaweed": lambda _: new_driver(seaweed()),
     "s3-versitygw": lambda _: new_driver(versitygw()),
 }
+
+CANNOT = {
+    ("gcs-gcp-storage-emulator", "test_of_many_that_put_where_nothing_is_one_wins_whole"): "ignores preconditions",
+    (
+        "gcs-gcp-storage-emulator",
+        "test_what_is_there_is_not_replaced_by_what_is_put_if_absent",
+    ): "ignores preconditions",
+    (
+        "gcs-gcp-storage-emulator",
+        "test_an_object_goes_on_condition_only_while_it_is_the_one_that_was_seen",
+    ): "ignores preconditions",
+    (
+        "gcs-fake-gcs-server",
+        "test_an_object_goes_on_condition_only_while_it_is_the_one_that_was_seen",
+    ): "ignores preconditions of a removal",
+    ("gcs-fake-gcs-server", "test_a_copy_of_what_is_not_there_leaves_the_old_content"): "says 500 without a source",
+}
+"""Facts about a vendor that an emulator gets wrong, by the test that shows them."""
 
 
 @pytest.fixture(params=MAKERS)
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageDriver]:
     """A driver with nothing in it. It fails the test that leaves a temporary or an open file behind."""
+    reason = CANNOT.get((request.param, request.function.__name__))
+    if reason is not None:
+        pytest.skip(f"this emulator {reason}")
     made = MAKERS[request.param](tmp_path)
     yield made
     await made.close()

@@ -107,6 +107,19 @@ def test_too_few_threads_are_raised_to_25(given: object, used: int) -> None:
         ("{s3_v2: {region: r, bucket: b, secure: maybe}}", {"storage.s3_v2.secure": FLAG}),
         ("{gcs: }", {"storage.gcs.bucket": "is needed"}),
         ("{gcs: {bucket: b, chunksize: 5}}", {"storage.gcs.chunksize": "should be a multiple of 262144"}),
+        ("{gcs: {bucket: b, chunksize: 0}}", {"storage.gcs.chunksize": "should be greater than or equal to 262144"}),
+        (
+            "{gcs: {bucket: b/c}}",
+            {"storage.gcs.bucket": "a bucket has no slash in its name: what comes after it belongs into rootdirectory"},
+        ),
+        (
+            "{gcs: {bucket: b, keyfile: /k, credentials: {type: service_account}}}",
+            {"storage.gcs": "keyfile and credentials are two accounts; keep one of them"},
+        ),
+        (
+            "{gcs: {bucket: b, credentials: {type: [a]}}}",
+            {"storage.gcs.credentials": "each value is text, as in the key file"},
+        ),
         ("azure", {"storage.azure.accountname": "is needed", "storage.azure.container": "is needed"}),
         ("{filesystem: 5}", {"storage.filesystem": MAPPING}),
         ("{filesystem: [a]}", {"storage.filesystem": MAPPING}),

@@ -43,9 +43,10 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "webhook-disabled": ((), ()),
     "behind-a-prefix": ((), ()),
     "host-without-scheme": (("http.host: it has no scheme and is not used",), ()),
-    "cloudfront": ((), ("middleware",)),
+    "cloudfront": (("middleware.storage[0]: cloudfront stands before a bucket",), ()),
     "tabs-and-a-tail": ((), ()),
     "readonly": ((), ()),
+    "gcs": ((), ()),
     "sentry-and-redis-cache": ((), ("reporting", "redis.cache")),
 }
 """The warnings, by their beginnings, and what is named as not there yet."""
@@ -54,7 +55,6 @@ REFUSED = {
     "omnibus-geo-webhook": f"notifications.endpoints[0]: {LOST}",
     "mirror": "proxy.remoteurl: there is no mirror yet, and without it everybody could push into its names; "
     "take proxy out",
-    "gcs": f"storage.gcs: {LATER}",
     "azure": f"storage.azure: {LATER}",
     "swift": "storage: StorageDriver not registered: swift; there are filesystem, inmemory, s3, s3aws, s3_v2, gcs, "
     "azure, azure_v2",

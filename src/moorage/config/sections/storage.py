@@ -22,6 +22,7 @@ from moorage.config.section import (
     later,
     now,
 )
+from moorage.config.sections.storage_gcs import GCSSection
 from moorage.config.sections.storage_s3 import S3Section
 
 
@@ -41,24 +42,6 @@ class FilesystemSection(Section):
 
 class InmemoryDriver(Section):
     """``storage.inmemory``: nothing stays when the registry ends."""
-
-
-class GCSDriver(Section):
-    """``storage.gcs``."""
-
-    is_implemented = False
-
-    bucket: Required = later(..., "The bucket.")
-    keyfile: Text = later("", "JSON file of the service account's key.")
-    credentials: dict[str, object] = later({}, "The same, inline.", repr=False)
-    rootdirectory: Text = later("", "Prefix of all objects.")
-    chunksize: Annotated[DriverWhole, Field(multiple_of=256 * 1024)] = later(5242880, "Bytes of a part.")
-    maxconcurrency: Annotated[DriverWhole, AfterValidator(_at_least_25)] = later(
-        50, "Requests at once; less than 25 counts as 25."
-    )
-    parallelwalk: DriverFlag = later(False, "List in parallel.")
-    useragent: Text = later("", "Sent to the service.")
-    debug_log: DriverFlag = later(False, "True: the vendor's library logs.")
 
 
 class AzureDriver(Section):
@@ -92,7 +75,7 @@ class AzureDriver(Section):
     debug_log_events: list[Text] = later([], "What of.")
 
 
-Driver = FilesystemSection | InmemoryDriver | S3Section | GCSDriver | AzureDriver
+Driver = FilesystemSection | InmemoryDriver | S3Section | GCSSection | AzureDriver
 
 DRIVERS: dict[str, type[Section]] = {
     "filesystem": FilesystemSection,
@@ -100,7 +83,7 @@ DRIVERS: dict[str, type[Section]] = {
     "s3": S3Section,
     "s3aws": S3Section,
     "s3_v2": S3Section,
-    "gcs": GCSDriver,
+    "gcs": GCSSection,
     "azure": AzureDriver,
     "azure_v2": AzureDriver,
 }
@@ -160,7 +143,7 @@ class Redirect(Section):
 
     disable: Flag = now(False, "True: blobs always go through this process, never by signed URLs.")
     expirydelay: UnitDuration = now(timedelta(minutes=20), "How long signed URLs are good.")
-    exceptions: list[Pattern] = later([], "Repositories whose blobs go through this process.")
+    exceptions: list[Pattern] = now([], "Repositories whose blobs go through this process: RE2, anywhere in the name.")
 
 
 class TagStore(Section):

@@ -1,0 +1,1 @@
+"""Google Cloud Storage: the driver, its account and its signed URLs. Needs the extra ``gcs`` (google-auth)."""

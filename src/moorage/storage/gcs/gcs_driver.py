@@ -34,9 +34,9 @@ from moorage.telemetry import get_log
 
 _RIGHTS = {
     "storage.objects.get": "read objects",
-    "storage.objects.list": "list them",
-    "storage.objects.create": "write them",
-    "storage.objects.delete": "remove and replace them",
+    "storage.objects.list": "list objects",
+    "storage.objects.create": "write objects",
+    "storage.objects.delete": "remove or replace objects",
 }
 _READING = ("storage.objects.get", "storage.objects.list")
 _UNSIGNED_S = 600.0

@@ -24,7 +24,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from moorage import __version__, config, errors
 from moorage.cli.app import app as cli
 from moorage.cli.lazy_group import LazyGroup
-from moorage.config.schema import tree
+from moorage.config.schema import Node, describe_options, tree
 from moorage.config.stores import SqliteStore
 from moorage.http.debug import DebugApp
 from moorage.http.gitlab_v1.gitlab_routes import REPOSITORY
@@ -94,8 +94,19 @@ def configuration_page() -> str:
         is_there = any(key.is_implemented for key in keys)
         lines += ["", f"## {section}", "", *([] if is_there else ["**Not there yet.**", ""])]
         head = ("key, and its variable", "type", "default", "what it is")
-        lines += _table(head, (_key_row(key, mark=is_there) for key in keys))
+        lines += _table(head, (_key_row(key, *_limits(key.path), mark=is_there) for key in keys))
+        if section == "middleware.<name>[]":
+            lines += _options_of_middleware(head)
     return _page(lines)
+
+
+def _options_of_middleware(head: Row) -> Iterator[str]:
+    for name, (node, keys) in describe_options().items():
+        yield from ("", f"### Options of `{name}`", "")
+        assert node.children is not None and node.model is not None  # noqa: S101, PT018 - it is a section
+        yield from (_sentence((node.model.__doc__ or "").partition(": ")[2]), "")
+        limits = [_limits_of(child) for child in node.children.values()]
+        yield from _table(head, (_key_row(key, *limit, mark=True) for key, limit in zip(keys, limits, strict=True)))
 
 
 def cli_page() -> str:
@@ -349,8 +360,7 @@ def _reasons() -> list[str]:
     return sorted({reason for text in texts for reason in re.findall(r'reason="([A-Z_]+)"', text)})
 
 
-def _key_row(key: config.KeyDescription, *, mark: bool) -> Row:
-    bounds, is_needed = _limits(key.path)
+def _key_row(key: config.KeyDescription, bounds: str, is_needed: bool, *, mark: bool) -> Row:  # noqa: FBT001 - of `_limits`
     missing = "**Not there yet.** " if mark and not key.is_implemented else ""
     default = "(needed)" if is_needed else f"`{key.default}`" if key.default else ""
     about = " ".join(filter(None, [_sentence(key.description), bounds]))
@@ -364,6 +374,10 @@ def _limits(path: str) -> tuple[str, bool]:
         below = {"[]": node.items, "<name>": node.values}.get(part) or (node.children or {}).get(part)
         assert below is not None, path  # noqa: S101 - describe() and tree() tell of the same keys
         node = below
+    return _limits_of(node)
+
+
+def _limits_of(node: Node) -> tuple[str, bool]:
     if node.field is None:
         return "", False
     words = [f"{word} {_number(limit)}" for word, limit in _constraints(node.field.metadata)]

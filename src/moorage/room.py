@@ -32,6 +32,15 @@ class Room:
         self._floors = {str(folder): floor for folder, floor in floors.items()}
         self._looked_at = float("-inf")
         self._left_bytes = 0
+        self._closed = ""
+
+    def close(self, reason: str) -> None:
+        """Have no room from now on, whatever the file systems say."""
+        self._closed, self._left_bytes = reason, 0
+
+    def open(self) -> None:
+        """End what :meth:`close` began."""
+        self._closed = ""
 
     def take(self, size_bytes: int) -> None:
         """Ask for room for a piece that is to be added; only now and then the file systems are asked.
@@ -49,8 +58,10 @@ class Room:
         """Ask the file systems at once.
 
         Raises:
-            StorageFull: one has less than its floor.
+            StorageFull: one has less than its floor, or it is closed.
         """
+        if self._closed:
+            raise StorageFull(self._closed)
         for folder, floor_bytes in self._floors.items():
             left_bytes = free_bytes(folder)
             if left_bytes is not None and left_bytes < floor_bytes:

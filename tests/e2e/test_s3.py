@@ -16,7 +16,7 @@ from support.s3_client import S3Client
 from support.s3_stores import new_root, seaweed
 
 
-def storage_for(root: str, *, is_proxied: bool = True, **more: object) -> dict[str, object]:
+def storage_for(root: str, more: dict[str, object] | None = None, *, is_proxied: bool = True) -> dict[str, object]:
     """The section ``storage`` for a place in the bucket."""
     server = seaweed()
     parameters = {
@@ -26,7 +26,7 @@ def storage_for(root: str, *, is_proxied: bool = True, **more: object) -> dict[s
         "accesskey": server.access_key,
         "secretkey": server.secret_key,
         "rootdirectory": root,
-        **more,
+        **(more or {}),
     }
     return {"s3": parameters, "delete": {"enabled": True}, "redirect": {"disable": is_proxied}}
 
@@ -68,7 +68,7 @@ def test_a_large_blob_goes_through_in_pieces_and_comes_back_by_ranges(
     tmp_path: Path, database: dict[str, object]
 ) -> None:
     image = build_image("large", layers=1, layer_bytes=24 << 20)
-    with daemon_over(tmp_path, storage_for(new_root(), chunksize=5 << 20), database) as daemon:
+    with daemon_over(tmp_path, storage_for(new_root(), {"chunksize": 5 << 20}), database) as daemon:
         wire = Wire(daemon.address)
         wire.push_image("group/app", "v1", image)
         (layer,) = image.layers
@@ -160,7 +160,7 @@ def test_what_distribution_wrote_to_a_bucket_is_served_and_it_serves_ours(tmp_pa
 def test_a_bucket_that_cannot_be_used_stops_the_start_with_a_sentence(
     tmp_path: Path, parameters: dict[str, object], said: str
 ) -> None:
-    daemon = daemon_over(tmp_path, storage_for(new_root(), **parameters), {"enabled": False})
+    daemon = daemon_over(tmp_path, storage_for(new_root(), parameters), {"enabled": False})
     daemon.start(wait=False)
     assert daemon.process is not None
     try:

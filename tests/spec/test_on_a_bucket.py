@@ -4,6 +4,7 @@ All that a client can do is tested there by ``make test-bucket``, which runs the
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from moorage.cache.shared_changes import SharedChanges
+from moorage.errors import StorageFull
 from moorage.gc.offline.offline_collection import collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.work.reports import WorkReports
 from support import images
@@ -215,6 +219,81 @@ def test_the_smallest_chunk_worth_a_request_is_said_and_smaller_ones_work(
         location = client.patch_upload(location, content.body[at : at + 7], start=at).location
     assert client.close_upload(location, content.digest).status == 201
     assert client.get_blob(NAME, content.digest).body == content.body
+
+
+class Quota(Bucket):
+    """A bucket that may be at its quota, so that nothing is written, not even what has no bytes."""
+
+    is_full = False
+
+    async def request(self, what: str, path: str) -> None:
+        await super().request(what, path)
+        if self.is_full and what in {"put", "put_if_absent", "copy", "begin_parts", "add_part", "complete_parts"}:
+            raise StorageFull(path)
+
+
+@pytest.mark.parametrize("metadata", ["link files", "database"])
+def test_a_store_at_its_quota_refuses_pushes_and_all_else_goes_on(metadata: str, tmp_path: Path) -> None:
+    bucket = Quota()
+    folder = tmp_path if metadata == "database" else None
+    with InProcess(folder, storage=bucket) as registry, RegistryClient(registry.address) as client:
+        made, other = images.push_image(client, NAME, "1"), images.push_image(client, NAME, "2", images.image("other"))
+        begun = client.start_upload(NAME).location
+        bucket.is_full = True
+        content = images.blob("no room")
+        refused = [
+            client.start_upload(NAME),
+            client.post_blob(NAME, content.digest, content.body),
+            client.patch_upload(begun, content.body),
+            client.close_upload(begun, content.digest, content.body),
+        ]
+        assert [response.status for response in refused] == [507] * 4
+        assert client.get_manifest(NAME, "1").body == made.manifest.body
+        assert client.head_blob(NAME, made.blobs[0].digest).status == 200
+        assert client.delete_manifest(NAME, made.manifest.digest).status == 202
+        assert client.delete_manifest(NAME, "2").status == 202
+        assert client.delete_blob(NAME, made.blobs[-1].digest).status == 202
+        assert client.get_manifest(NAME, other.manifest.digest).body == other.manifest.body
+        bucket.is_full = False
+        assert client.close_upload(begun, content.digest, content.body).status == 201
+        assert client.get_blob(NAME, content.digest).body == content.body
+        images.push_image(client, NAME, "1")
+    assert keys(bucket, "_uploads") == []
+
+
+def test_garbage_is_collected_while_a_store_is_at_its_quota_for_all_but_the_announcement() -> None:
+    class Announced(Quota):
+        async def request(self, what: str, path: str) -> None:
+            if not path.startswith(paths.LOCK_FILES):
+                await super().request(what, path)
+
+    bucket = Announced()
+    with InProcess(None, storage=bucket) as registry, RegistryClient(registry.address) as client:
+        images.push_image(client, NAME, "kept", images.image("kept"))
+        gone = images.push_image(client, NAME, None, images.image("gone"))
+    bucket.is_full = True
+    options = OfflineOptions(delete_untagged=True, grace=timedelta(0))
+    totals = asyncio.run(collect_offline(bucket, options, WorkReports()))
+    assert (totals.manifests_deleted, totals.blobs_deleted) == (1, 1 + len(gone.blobs))
+
+
+def test_a_thousand_dead_blobs_are_deleted_together(bucket: Bucket) -> None:
+    """Counted as they would be for a million: a look at each, and one removal for as many as a request takes."""
+    with InProcess(None, storage=bucket) as registry, RegistryClient(registry.address) as client:
+        images.push_image(client, NAME, "kept", images.image("kept"))
+    dead = 600
+    for number in range(dead):
+        digest = Digest.of(f"{number}".encode())
+        bucket.store(paths.blob(digest), b"x")
+        bucket.store(paths.layer_link(RepositoryName(NAME), digest), str(digest).encode())
+    bucket.requests.clear()
+    totals = asyncio.run(collect_offline(bucket, OfflineOptions(grace=timedelta(0)), WorkReports()))
+    assert (totals.blobs_deleted, totals.layer_links_deleted) == (dead, dead)
+    asked = Counter(request.split()[0] for request in bucket.requests)
+    assert asked["stat"] <= dead + 20
+    assert asked["list"] <= 256 + 40
+    assert asked["remove"] <= 20
+    assert asked["delete"] <= 4  # Announcements.
 
 
 def test_garbage_is_collected_offline_and_the_repository_stays(bucket: Bucket) -> None:

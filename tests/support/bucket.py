@@ -64,6 +64,8 @@ class Bucket(StorageDriver):
         """The objects that are being written in parts, by their notes."""
         self.dies_at: int | None = None
         """The number of the request from which on nothing is done, as the process that asks is killed."""
+        self.refuses: tuple[int, BackendError] | None = None
+        """The number of a request that is refused once, and why."""
         self.rounds = 0
         """How often somebody had to wait for an answer; requests that were sent together count once."""
         self.largest_page = 0
@@ -205,6 +207,9 @@ class Bucket(StorageDriver):
         if self.dies_at is not None and len(self.requests) >= self.dies_at:
             raise Killed
         self.requests.append(f"{what} {check_path(path)}")
+        if self.refuses is not None and len(self.requests) > self.refuses[0]:
+            (_, error), self.refuses = self.refuses, None
+            raise error
         if not self._under_way:
             self.rounds += 1
         self._under_way += 1

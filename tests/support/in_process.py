@@ -22,6 +22,7 @@ from moorage.core.details import Details
 from moorage.core.history import History
 from moorage.core.manifest_rules import ManifestRules
 from moorage.core.manifests import Manifests
+from moorage.core.redirects import Redirects
 from moorage.core.renames import Renames
 from moorage.core.repositories import Repositories
 from moorage.core.sizes import Sizes
@@ -89,6 +90,7 @@ class InProcess:
         collects: Sequence[Queue] = QUEUES,
         urls: Urls | None = None,
         storage: StorageDriver | None = None,
+        redirects: Redirects | None = None,
         remembers: int = 0,
         changes: SharedChanges | None = None,
     ) -> None:
@@ -98,6 +100,7 @@ class InProcess:
         self._guard = guard or OpenGuard()
         self._collects = collects
         self._urls = urls or Urls()
+        self._redirects = redirects
         self.storage = storage or _usual_storage()
         self._remembers = remembers
         self._changes = changes
@@ -179,7 +182,8 @@ class InProcess:
             renames = Renames(SqlRenames(self._database), Leases(self._database))
             gitlab = GitLabHandlers(details, RenameHandler(renames, bodies))
             others = [gitlab_api(gitlab.handlers), moorage_api(moorage.handlers, prefix="/")]
-        blobs, uploads = Blobs(storage, links, known=known_blobs), Uploads(storage, links)
+        blobs = Blobs(storage, links, known=known_blobs, redirects=self._redirects)
+        uploads = Uploads(storage, links)
         self._damaged = blobs.damaged
         manifests = Manifests(store, blobs, ManifestRules())
         states = UploadStates(b"secret")

@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 
 
 class KnownLinks(Generic[Value]):
-    """What is known of blobs or manifests, by repository and digest."""
+    """Facts about blobs or manifests, by repository and digest."""
 
     def __init__(self, limit: int, changes: SharedChanges | None = None, *, age: timedelta = AGE) -> None:
         """*limit*: the most entries; 0: nothing is remembered. *changes*: shared by the processes of a node."""

@@ -10,6 +10,7 @@ from moorage.config.sections.auth import TokenAuth
 from moorage.config.sections.database import DatabaseSection
 from moorage.config.sections.http import TLS, DebugTLS
 from moorage.config.sections.redis import RedisConnection
+from moorage.config.storage_middleware import middleware_mistakes
 from moorage.errors import Mistake
 
 _PURGING_KEYS = ("age", "interval", "dryrun")
@@ -46,6 +47,7 @@ def after(config: Config) -> Iterator[Mistake]:
     yield from _check_tls(tls)
     if http.debug.tls.enabled:
         yield from _check_debug_tls(http.debug.tls, tls)
+    yield from middleware_mistakes(config)
     if isinstance(config.auth, TokenAuth):
         yield from _check_token(config.auth)
     if config.database.enabled is not False:

@@ -21,6 +21,7 @@ from moorage.config.schema import Node, shown, tree
 from moorage.config.section import Section
 from moorage.config.sections.auth import AUTHS
 from moorage.config.sections.storage import DRIVERS, FilesystemSection, Storage
+from moorage.config.storage_middleware import unknown_options
 from moorage.config.unimplemented import not_implemented
 from moorage.errors import ConfigurationError, Mistake
 
@@ -132,6 +133,9 @@ class _Reading:
         if self.mistakes or config is None:
             raise ConfigurationError([overrides.named(mistake) for mistake in self.mistakes], self.warnings)
         self.warnings += realm_warnings(config)
+        for where, hint in unknown_options(config):
+            self.unknown.append(where)
+            self.warnings.append(f"{where}: unknown key, ignored{hint}")
         missing = tuple(dict.fromkeys(not_implemented(given, _schema())))
         refused = tuple(overrides.named(mistake) for mistake in refusals(config))
         return Loaded(config, tuple(self.warnings), missing, tuple(self.unknown), refused)

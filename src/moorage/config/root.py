@@ -41,9 +41,7 @@ class Config(Section):
     health: Health = now(Health, "Checks that take this registry out of service.")
     notifications: Notifications = later(Notifications, "Webhooks.")
     rate_limiter: RateLimiter = later(RateLimiter, "Limits for each client.")
-    middleware: dict[str, list[Middleware]] = later(
-        {}, "Storage middleware: cloudfront, googlecdn, redirect, urlcache."
-    )
+    middleware: dict[str, list[Middleware]] = now({}, "Under `storage`: cloudfront, googlecdn, redirect, urlcache.")
     reporting: Reporting = later(Reporting, "Error reports.")
     profiling: Profiling = later(Profiling, "Profiles.")
     policy: Policy = later(Policy, "What content is taken.")

@@ -14,6 +14,7 @@ from moorage.config.durations import format_duration
 from moorage.config.root import Config
 from moorage.config.section import WHOLE_WORDS, Section
 from moorage.config.sections.auth import AUTHS
+from moorage.config.sections.middleware import STORAGE_MIDDLEWARE
 from moorage.config.sections.storage import DRIVERS, Storage
 
 _SHOWN_LENGTH = 60
@@ -140,6 +141,15 @@ class KeyDescription:
 def describe() -> list[KeyDescription]:
     """Every key of the configuration that holds a value, in the order of the models."""
     return list(_described(tree(), "", implemented=True))
+
+
+def describe_options() -> dict[str, tuple[Node, list[KeyDescription]]]:
+    """The options of each storage middleware, by its name: the node of its section, and its keys."""
+    found = {}
+    for name, model in STORAGE_MIDDLEWARE.items():
+        node = _node(model, None)
+        found[name] = node, list(_described(node, "middleware.storage[].options", implemented=True))
+    return found
 
 
 def _described(node: Node, path: str, *, implemented: bool) -> Iterator[KeyDescription]:

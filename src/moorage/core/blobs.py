@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from moorage.auth.access import Access, Action, Grant
 from moorage.cache.known_links import KnownLinks
 from moorage.core.damage import DamagedBlobs, size_of
+from moorage.core.redirects import Redirects
 from moorage.errors import BlobUnknown, PathUnknown
 from moorage.metadata.base import Cause, LinkedBlob, LinkStore
 from moorage.oci.digests import Digest
@@ -15,6 +16,9 @@ from moorage.storage import paths
 from moorage.storage.base import Reader, StorageDriver
 from moorage.storage.file_storage import keeps_files
 from moorage.work.alongside import both
+
+_UNMEASURED = -1
+"""Size of a blob that is known to be in a repository, and whose bytes nobody has asked for here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Blobs:
         links: LinkStore,
         *,
         known: KnownLinks[int] | None = None,
-        url_expires_s: int | None = None,
+        redirects: Redirects | None = None,
         room: Room | None = None,
         on_damage: Callable[[], None] | None = None,
     ) -> None:
@@ -53,7 +57,7 @@ class Blobs:
             storage: has the bytes.
             links: say what is in which repository.
             known: remembers which blobs repositories have, and their sizes, where links are dear to look at.
-            url_expires_s: blobs are answered by signed URLs where the storage has them, good for so long; None: never.
+            redirects: send clients elsewhere for their bytes; None: all go through this process.
             room: what has to stay free.
             on_damage: is called each time that a client meets a damaged one.
         """
@@ -62,7 +66,7 @@ class Blobs:
         self._links = links
         self._known = known or KnownLinks(0)
         self._is_remote = not keeps_files(storage)
-        self._url_expires_s = url_expires_s
+        self._redirects = redirects
         self._room = room or Room({})
 
     async def size(self, name: RepositoryName, digest: Digest) -> int:
@@ -74,22 +78,24 @@ class Blobs:
             BlobUnknown: it is not in the repository, or its bytes are not in storage, or not all of them.
         """
         known = self._known.get(name, digest)
-        if known is not None:
+        if known is not None and known != _UNMEASURED:
             return known
         mark = self._known.mark
         if self._is_remote:
             linked, size_bytes = await both(self._links.promise(name, digest), self._size_bytes(digest))
         else:
             linked = await self._links.promise(name, digest)
-            size_bytes = None if linked is None else await self._size_bytes(digest)
+            size_bytes = None if linked is None else await self._readable_bytes(digest)
         if linked is None or not self.damaged.is_whole(name, digest, linked, size_bytes=size_bytes):
             raise _unknown(digest)
         size_bytes = size_bytes or 0  # A whole one has a size.
         self._known.put(name, digest, size_bytes, mark=mark)
         return size_bytes
 
-    async def open(self, name: RepositoryName, digest: Digest) -> BlobFile | BlobUrl:
-        """Find a blob for a client that fetches it (GET).
+    async def open(self, name: RepositoryName, digest: Digest, *, address: str) -> BlobFile | BlobUrl:
+        """Find a blob for a client at *address* that fetches it (GET).
+
+        Where the client is sent elsewhere, storage is not asked: it tells the client itself what is missing.
 
         Raises:
             BlobUnknown: as for :meth:`size`.
@@ -98,13 +104,14 @@ class Blobs:
         linked = LinkedBlob() if is_known else await self._links.find(name, digest)
         if linked is None:
             raise _unknown(digest)
-        path = paths.blob(digest)
-        if self._url_expires_s is not None:
-            url = await self._storage.url_for(path, expires_s=self._url_expires_s)
+        if self._redirects is not None:
+            url = await self._redirects.url_for(name, digest, address=address)
             if url is not None:
+                if not is_known:
+                    self._known.put(name, digest, _UNMEASURED, mark=mark)
                 return BlobUrl(digest, url)
         try:
-            reader = await self._storage.open(path)
+            reader = await self._storage.open(paths.blob(digest))
         except PathUnknown:
             self._known.forget(name, digest)
             self.damaged.is_whole(name, digest, linked, size_bytes=None)
@@ -177,6 +184,14 @@ class Blobs:
             await self._links.unlink(name, digest, cause=cause)
         finally:
             self._known.forget_all()
+
+    async def _readable_bytes(self, digest: Digest) -> int | None:
+        """The size of a file that can be opened: one that cannot must not look as if it were there."""
+        try:
+            with await self._storage.open(paths.blob(digest)) as reader:
+                return reader.size_bytes
+        except PathUnknown:
+            return None
 
     async def _size_bytes(self, digest: Digest) -> int | None:
         try:

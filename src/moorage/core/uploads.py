@@ -8,7 +8,7 @@ continues in another worker is not hashed again chunk by chunk, but once, when i
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from moorage.cache.remembered import Remembered
@@ -34,11 +34,14 @@ from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.upload_sinks import sink_of
 from moorage.storage.uploads import UploadSink, UploadWriter
+from moorage.storage.walk import pages_of
 
 Chunks = AsyncIterator[bytes | bytearray]
 
 _HASHERS = 4096
 """Sessions whose running hash a worker remembers; the bytes of a forgotten one are read again at its end."""
+
+_PURGED_PAGE = 1000
 
 _BUSY_PATIENCE_S = 5.0
 """Seconds that a request waits for another one of the same session: a client that lost its connection comes back
@@ -208,12 +211,9 @@ class Uploads:
 
     async def purge(self, name: RepositoryName, *, older_than: timedelta, dry_run: bool) -> list[str]:
         """Remove the sessions of a repository that were started longer ago than *older_than*, and say which."""
-        try:
-            entries = await self._storage.list(paths.uploads(name))
-        except PathUnknown:
-            return []
-        limit = self._now() - older_than
-        old = [entry.name for entry in entries if await self._is_older(name, entry.name, limit)]
+        limit, old = self._now() - older_than, list[str]()
+        async for entries in pages_of(self._storage, paths.uploads(name), page=_PURGED_PAGE):
+            old += await self._older(name, [entry.name for entry in entries], limit)
         if not dry_run:
             for session in old:
                 await self._remove(name, session)
@@ -336,17 +336,29 @@ class Uploads:
         # Not durable: a session that comes back after a power cut is purged like any that nobody finished.
         await self._sink.remove(paths.upload(name, session))
 
-    async def _is_older(self, name: RepositoryName, session: str, limit: datetime) -> bool:
-        """Return whether a session was started before *limit*; without a readable start, its last change counts."""
+    async def _older(self, name: RepositoryName, sessions: Sequence[str], limit: datetime) -> list[str]:
+        """Those of some sessions that began before *limit*; without a readable start, their last change counts."""
+        starts = [paths.upload_started_at(name, session) for session in sessions]
+        started_at = await self._storage.get_each(starts, lambda _, content: _moment(content))
+        return [
+            session
+            for session, at in zip(sessions, started_at, strict=True)
+            if (at or await self._changed_at(name, session) or limit) < limit
+        ]
+
+    async def _changed_at(self, name: RepositoryName, session: str) -> datetime | None:
         try:
-            text = (await self._storage.get(paths.upload_started_at(name, session))).decode("ascii").strip()
-            return datetime.fromisoformat(text).astimezone(UTC) < limit
-        except (PathUnknown, ValueError):
-            pass
-        try:
-            return (await self._storage.stat(paths.upload(name, session))).modified_at < limit
+            return (await self._storage.stat(paths.upload(name, session))).modified_at
         except PathUnknown:
-            return False
+            return None
+
+
+def _moment(content: bytes) -> datetime | None:
+    """The time that a session says it was started at; None if it says none."""
+    try:
+        return datetime.fromisoformat(content.decode("ascii").strip()).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def _check_id(session: str) -> None:

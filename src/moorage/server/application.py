@@ -13,6 +13,9 @@ HOUSEKEEPER = -1
 Chore = Callable[[], Coroutine[None, None, None]]
 """Work that one process of a node does for as long as it lives; at the end it is cancelled."""
 
+Upkeep = Callable[[], Coroutine[None, None, None]]
+"""Work that every process that serves does beside it for as long as it lives; at the end it is cancelled."""
+
 Flush = Callable[[], Awaitable[None]]
 """Writes that every process does from time to time, and once more at the end."""
 
@@ -39,6 +42,7 @@ class Application:
     debug: Handler | None = None
     """Answers what comes to the debug address; None: nothing is asked there."""
     chores: Sequence[Chore] = ()
+    upkeep: Sequence[Upkeep] = ()
     flushes: Sequence[Flush] = ()
     on_duty: OnDuty | None = None
     """Shows others that this process serves; None: nobody need know."""

@@ -100,6 +100,7 @@ async def _serve(setup: WorkerSetup) -> None:
             debug = await _listening(ConnectionServer(application.debug), setup.debug_listeners, debug_tls)
             stack.push_async_callback(debug.cleanup)
         stack.push_async_callback(server.cleanup)
+        await stack.enter_async_context(housekeeping(application.upkeep))
         if setup.is_first and not settings.has_keeper:
             await stack.enter_async_context(housekeeping(application.chores))
         if setup.is_first and tls is not None:

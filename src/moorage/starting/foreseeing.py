@@ -14,6 +14,7 @@ from moorage.server.tls.https import open_debug_tls, open_tls
 from moorage.server.tls.tls_contexts import ServerTLS
 from moorage.telemetry import configure
 from moorage.wiring.guards import concerns
+from moorage.wiring.redirects import redirect_concerns
 from moorage.wiring.registry import log_settings
 from moorage.wiring.storage import local_folder
 
@@ -43,7 +44,7 @@ def open_files(config: Config, *, meant: Config | None = None) -> Opened:
         except ConfigurationError as exc:
             mistakes += [mistake for mistake in exc.mistakes if mistake not in mistakes]
     try:
-        said = list(concerns(meant or config))
+        said = [*concerns(meant or config), *redirect_concerns(config)]
     except ConfigurationError as exc:
         mistakes += exc.mistakes
     if mistakes:

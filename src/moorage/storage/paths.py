@@ -17,6 +17,7 @@
         └── _uploads/<id>
             ├── data                                               the bytes so far, on a file system
             ├── piece-<offset>                                   * or a piece of them, on an object store
+            ├── multipart-<random>                               * parts that are written to the blob's place there
             └── startedat                                          RFC 3339
 
     /docker/registry/lockfiles/{filesystem,database}-in-use        where the metadata is (GitLab's; see locks.py)

@@ -28,7 +28,7 @@ from moorage.http.v2.v2_operations import v2_api
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.room import Room
 from moorage.storage import paths
-from moorage.storage.base import Capability, StorageDriver
+from moorage.storage.base import StorageDriver
 from moorage.storage.identity import content_of
 from moorage.storage.locks import Lock
 from moorage.telemetry import LogSettings
@@ -40,6 +40,7 @@ from moorage.wiring.guards import guard
 from moorage.wiring.health import health_watch
 from moorage.wiring.metadata import Metadata, open_metadata
 from moorage.wiring.purging import purging
+from moorage.wiring.redirects import redirects_of
 from moorage.wiring.storage import room_for, storage_driver
 
 
@@ -56,6 +57,8 @@ class Registry:
     health: HealthWatch
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Chores that one process of a node does for as long as it lives."""
+    upkeep: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    """Work of every process that serves, beside it."""
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -91,12 +94,12 @@ async def build(
     _watch(store, storage)
     metadata = await open_metadata(config, store, storage, changes)
     room = room_for(config, store)
-    url_expires_s = _url_expires_s(config, storage)
+    redirected = redirects_of(config, storage)
     blobs = Blobs(
         storage,
         metadata.links,
         known=metadata.known_blobs,
-        url_expires_s=url_expires_s,
+        redirects=redirected.redirects,
         room=room,
         on_damage=on_damage,
     )
@@ -139,7 +142,17 @@ async def build(
     collecting = () if database is None else agents(config, database, storage, observer)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     chores = (*metadata.chores, *collecting, *purged)
-    return Registry(app, storage, uploads, metadata, room=room, damaged=blobs.damaged, health=health, chores=chores)
+    return Registry(
+        app,
+        storage,
+        uploads,
+        metadata,
+        room=room,
+        damaged=blobs.damaged,
+        health=health,
+        chores=chores,
+        upkeep=redirected.upkeep,
+    )
 
 
 def _watch(store: Store, storage: StorageDriver) -> None:
@@ -195,10 +208,3 @@ def _url_rule(allow: Sequence[str], deny: Sequence[str]) -> Callable[[str], bool
         return not allowed or any(pattern.search(url) for pattern in allowed)
 
     return allows
-
-
-def _url_expires_s(config: Config, storage: StorageDriver) -> int | None:
-    redirect = config.storage.redirect
-    if redirect.disable or Capability.SIGNED_URLS not in storage.capabilities:
-        return None
-    return int(redirect.expirydelay.total_seconds())

@@ -63,6 +63,7 @@ class RegistryApplication:
             handler=self._front(registry),
             debug=_debug_app(self.config, registry, health, process),
             chores=registry.chores if self.tokens is None else (*registry.chores, self.tokens.keep),
+            upkeep=registry.upkeep,
             flushes=registry.metadata.flushes,
             on_duty=partial(self._on_duty, registry),
             on_drain=health.drain,
@@ -74,7 +75,7 @@ class RegistryApplication:
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(registry.health.at_work())
             if not self.config.storage.maintenance.readonly.enabled:
-                await stack.enter_async_context(shown_at_work(registry.storage, on_loss=stop))
+                await stack.enter_async_context(shown_at_work(registry.storage, on_loss=stop, room=registry.room))
             yield
 
     def _front(self, registry: Registry) -> Handler:

@@ -78,7 +78,7 @@ class Services:
 
     async def blob(self, name: RepositoryName, digest: Digest) -> bytes:
         """Pull a blob."""
-        found = await self.blobs.open(name, digest)
+        found = await self.blobs.open(name, digest, address="")
         assert isinstance(found, BlobFile)
         with found.reader as reader:
             return b"".join([chunk async for chunk in reader.chunks()])

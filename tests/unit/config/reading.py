@@ -24,6 +24,7 @@ REQUIRED: dict[str, dict[str, str]] = {
     "http.tls": {"certificate": "/c.pem", "key": "/k.pem", "clientcas": "[/ca.pem]"},
     "http.tls.letsencrypt": {"cachefile": "/issued", "hosts": "[registry.example.com]"},
     "http.debug.tls": {"certificate": "/c.pem", "key": "/k.pem"},
+    "middleware.<name>[]": {"name": "urlcache"},
     "health.file[]": {"file": "/down"},
     "health.http[]": {"uri": "http://up.example.com"},
     "health.tcp[]": {"addr": "db:5432"},

@@ -40,6 +40,8 @@ SAMPLES: dict[str, object] = {
     "notifications.endpoints[].headers": _HEADERS,
     "rate_limiter.limiters[].action.warn_threshold": 0.5,
     "storage.gcs.chunksize": 1 << 20,
+    "middleware.<name>[].name": "urlcache",
+    "middleware.<name>[].options": {"min_url_validity": "1m"},
     "auth.token.signingalgorithms": ["RS256", "EdDSA"],
     "auth.token.autoredirectpath": "/token",
     **{f"{driver}.{name}": 6 << 20 for driver in _S3 for name in ("chunksize", "multipartcopychunksize")},

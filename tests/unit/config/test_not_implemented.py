@@ -56,7 +56,7 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("rate_limiter: {enabled: true, limiters: [{name: a}]}", ("rate_limiter",)),
         ("middleware: {storage: []}", ()),
         ("middleware: {storage: [{name: cloudfront, disabled: true}]}", ()),
-        ("middleware: {storage: [{name: cloudfront, options: {}}]}", ("middleware",)),
+        ("middleware: {storage: [{name: redirect, options: {baseurl: 'https://a'}}]}", ()),
         ("reporting: {sentry: {enabled: false, dsn: 'https://a@b/1'}}", ()),
         ("reporting: {sentry: {enabled: true}}", ("reporting",)),
         ("reporting: {bugsnag: {apikey: k}}", ("reporting",)),
@@ -94,7 +94,7 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("storage: {azure_v2: {accountname: a, container: c}}", ("storage.azure_v2",)),
         ("storage: {inmemory: , cache: {blobdescriptor: redis}, tag: {concurrencylimit: 8}}", ()),
         ("storage: {inmemory: , redirect: {disable: true, expirydelay: 5m}}", ()),
-        ("storage: {inmemory: , redirect: {exceptions: ['^a$']}}", ("storage.redirect.exceptions",)),
+        ("storage: {inmemory: , redirect: {exceptions: ['^a$']}}", ()),
         ("validation: {disabled: true, manifests: {referencelimit: 5}}", ()),
     ],
 )

@@ -164,7 +164,7 @@ def test_every_option_of_distribution_3_is_known() -> None:
     assert (loaded.unknown, loaded.warnings) == ((), ())
     assert loaded.config.http.tls.clientauth == "require-and-verify-client-cert"
     assert loaded.config.validation.manifests.indexes.platformlist[0].os == "linux"
-    assert {"proxy", "redis", "notifications", "middleware"} <= set(loaded.not_implemented)
+    assert {"proxy", "redis", "notifications"} <= set(loaded.not_implemented)
 
 
 def test_the_options_that_only_distribution_2_has_are_known() -> None:

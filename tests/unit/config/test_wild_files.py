@@ -43,7 +43,7 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "webhook-disabled": ((), ()),
     "behind-a-prefix": ((), ()),
     "host-without-scheme": (("http.host: it has no scheme and is not used",), ()),
-    "cloudfront": ((), ("middleware",)),
+    "cloudfront": (("middleware.storage[0]: cloudfront stands before a bucket",), ()),
     "tabs-and-a-tail": ((), ()),
     "readonly": ((), ()),
     "gcs": ((), ()),

@@ -14,6 +14,7 @@ from moorage.core.maintenance import purge_uploads
 from moorage.core.manifest_rules import ManifestRules
 from moorage.core.manifests import Manifests
 from moorage.core.uploads import Uploads
+from moorage.errors import BackendError
 from moorage.gc.offline.offline_collection import collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
@@ -55,7 +56,7 @@ class Process:
 
     async def blob(self, digest: Digest) -> bytes:
         """The bytes that a client gets."""
-        found = await self.blobs.open(NAME, digest)
+        found = await self.blobs.open(NAME, digest, address="")
         assert isinstance(found, BlobFile)
         with found.reader as reader:
             return b"".join([chunk async for chunk in reader.chunks()])
@@ -121,6 +122,19 @@ class World:
             return True
         finally:
             self.bucket.dies_at = None
+        return False
+
+    async def refuse(self, work: Callable[[Process], Awaitable[None]], *, at: int, error: BackendError) -> bool:
+        """Do *work*, and refuse its request number *at* once; return whether it came so far, and was told."""
+        self.bucket.requests.clear()
+        self.bucket.refuses = at, error
+        try:
+            async with self.process() as process:
+                await work(process)
+        except type(error):
+            return True
+        is_unused, self.bucket.refuses = self.bucket.refuses is not None, None
+        assert is_unused, "nobody was told that the store refused"
         return False
 
     async def purge(self) -> None:

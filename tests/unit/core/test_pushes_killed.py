@@ -1,4 +1,5 @@
-"""A process that is killed between any two requests of a push: nothing acknowledged is lost, all that is left is known.
+"""A process that is killed between any two requests of a push, or refused one: nothing acknowledged is lost, all that
+is left is known.
 
 Left may be what ``docs/explanation/buckets.md`` lists, and purging and collection remove it.
 """
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from moorage.auth.access import EVERYTHING
-from moorage.errors import MoorageError
+from moorage.errors import BackendError, MoorageError, StorageFull, StorageUnavailable
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
@@ -179,5 +180,30 @@ async def test_wherever_a_push_is_killed_nothing_stays_if_no_client_comes_again(
         is_killed = await world.kill(push, at=at)
         await check_removed(world)
         if not is_killed:
+            return
+    pytest.fail("a push makes too many requests")
+
+
+@pytest.mark.parametrize("push", PUSHES)
+@pytest.mark.parametrize("error", [StorageFull, StorageUnavailable])
+@pytest.mark.parametrize("metadata", ["link files", "database"])
+async def test_whatever_request_a_store_refuses_the_client_is_told_and_may_come_again(
+    push: Push, error: type[BackendError], metadata: str, tmp_path: Path
+) -> None:
+    for at in range(_REQUEST_LIMIT):
+        folder = None if metadata == "link files" else tmp_path / f"{at}"
+        if folder is not None:
+            folder.mkdir()
+        world = World(folder)
+        before = await begin(world)
+        is_refused = await world.refuse(push, at=at, error=error("the store is at its quota"))
+        check_left(world, before)
+        assert not world.bucket.parts
+        await check_acknowledged(world)
+        async with world.process() as process:
+            await push(process)
+        await check_acknowledged(world)
+        await check_removed(world)
+        if not is_refused:
             return
     pytest.fail("a push makes too many requests")

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from moorage.web.responses import Response
 from moorage.telemetry import LogSettings
 
 folder, count, has_keeper = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "keeper"
-with_duty = sys.argv[4:] == ["duty"]
+with_duty, with_upkeep = "duty" in sys.argv[4:], "upkeep" in sys.argv[4:]
 
 async def make(process):
     def note(text):
@@ -55,6 +55,13 @@ async def make(process):
         finally:
             note("puts back")
 
+    async def keep():
+        note("keeps up")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            note("lets go")
+
     async def crash():
         raise RuntimeError("a chore of no use")
 
@@ -65,7 +72,8 @@ async def make(process):
         note("closes")
 
     on_duty = duty if with_duty else None
-    return Application(handler=answer, chores=(crash, chore), flushes=(flush,), on_duty=on_duty, close=close)
+    parts = {"chores": (crash, chore), "flushes": (flush,), "upkeep": (crash, keep) if with_upkeep else ()}
+    return Application(handler=answer, on_duty=on_duty, close=close, **parts)
 
 assert "moorage.wiring" not in sys.modules and "moorage.core" not in sys.modules
 supervisor = Supervisor(
@@ -88,9 +96,9 @@ Start = Callable[..., "Running"]
 class Running:
     """The program, from when it answers."""
 
-    def __init__(self, folder: Path, count: int, *, has_keeper: bool, duty: bool = False) -> None:
+    def __init__(self, folder: Path, count: int, *, has_keeper: bool, parts: Sequence[str] = ()) -> None:
         self.notes_path = folder / "notes"
-        words = [str(folder), str(count), "keeper" if has_keeper else "alone", *(["duty"] if duty else [])]
+        words = [str(folder), str(count), "keeper" if has_keeper else "alone", *parts]
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -119,8 +127,8 @@ class Running:
 def start(tmp_path: Path) -> Iterator[Start]:
     running: list[Running] = []
 
-    def begin(count: int, *, has_keeper: bool, duty: bool = False) -> Running:
-        running.append(Running(tmp_path, count, has_keeper=has_keeper, duty=duty))
+    def begin(count: int, *, has_keeper: bool, parts: Sequence[str] = ()) -> Running:
+        running.append(Running(tmp_path, count, has_keeper=has_keeper, parts=parts))
         return running[-1]
 
     yield begin
@@ -164,9 +172,22 @@ def test_without_a_configuration_to_read_again_a_hang_up_changes_nothing_and_is_
 
 
 def test_a_process_is_on_duty_before_it_listens_and_until_it_has_answered_the_last(start: Start) -> None:
-    server = start(1, has_keeper=True, duty=True)
+    server = start(1, has_keeper=True, parts=["duty"])
     assert server.answer() == "0"
     status, log = server.end()
     assert status == 0, log
     ours = [note for note in server.notes() if note.startswith("0")]
     assert ours == ["0 is on duty", "0 listens", "0 is off duty", "0 flushes", "0 closes"]
+
+
+def test_every_process_that_serves_keeps_up_and_one_that_does_not_has_no_need(start: Start) -> None:
+    server = start(2, has_keeper=True, parts=["upkeep"])
+    for number in (0, 1):
+        server.wait_for(f"{number} keeps up")
+    assert server.answer() in ("0", "1")
+    status, log = server.end()
+    assert status == 0, log
+    for number in (0, 1):
+        ours = [note for note in server.notes() if note.startswith(f"{number} ")]
+        assert ours == [f"{number} {what}" for what in ("keeps up", "lets go", "flushes", "closes")]
+    assert "-1 keeps up" not in server.notes()

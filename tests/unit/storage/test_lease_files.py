@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from moorage.errors import StorageUnavailable
+from moorage.errors import StorageFull, StorageUnavailable
 from moorage.gc.offline.marks import Marks
 from moorage.gc.offline.offline_collection import CollectionRefused, collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions, OfflineRun
+from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import ObjectContent
 from moorage.storage.lease_files import LEASE_S, MARGIN_S, RENEWAL_S, LeaseFile, LeaseLost, LeaseTimes
@@ -192,6 +193,40 @@ async def test_a_worker_keeps_offline_collections_away_and_hears_when_it_no_long
         await time.passes(LEASE_S)
         async with asyncio.timeout(5):
             await lost.wait()
+    assert await others_at_work(bucket, Activity.WRITING) == []
+
+
+class QuotaBucket(Bucket):
+    """A bucket that is at its quota while a test says so."""
+
+    is_full = True
+
+    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
+        if self.is_full:
+            raise StorageFull(path)
+        await super().put(path, content, durable=durable)
+
+
+async def test_a_worker_on_a_store_at_its_quota_takes_no_pushes_until_others_can_see_it(time: Time) -> None:
+    bucket, room, lost = QuotaBucket(now=time.store), Room({}), asyncio.Event()
+    async with shown_at_work(bucket, on_loss=lost.set, room=room, times=time.times):
+        for _ in range(5):
+            with pytest.raises(StorageFull):
+                room.check()
+            with pytest.raises(StorageFull):
+                room.take(1)
+            await time.passes(LEASE_S)
+        bucket.is_full = False
+        collecting = await announce(bucket, Activity.COLLECTING, times=time.times)
+        await time.passes(LEASE_S)
+        with pytest.raises(StorageFull):  # The collection has begun without seeing us.
+            room.check()
+        await collecting.close()
+        await time.passes(2 * RENEWAL_S)
+        room.check()
+        with pytest.raises(CollectionRefused, match="takes pushes"):
+            await collect_offline(bucket, OfflineOptions(), WorkReports())
+        assert not lost.is_set()
     assert await others_at_work(bucket, Activity.WRITING) == []
 
 

@@ -143,7 +143,7 @@ class Redirect(Section):
 
     disable: Flag = now(False, "True: blobs always go through this process, never by signed URLs.")
     expirydelay: UnitDuration = now(timedelta(minutes=20), "How long signed URLs are good.")
-    exceptions: list[Pattern] = later([], "Repositories whose blobs go through this process.")
+    exceptions: list[Pattern] = now([], "Repositories whose blobs go through this process: RE2, anywhere in the name.")
 
 
 class TagStore(Section):

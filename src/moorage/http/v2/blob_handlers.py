@@ -22,23 +22,23 @@ class BlobHandlers:
         self._blobs = blobs
 
     async def get(self, call: Call) -> Response:
-        """The blob, or the parts of it that a Range asks for (end-2)."""
-        digest = Digest.parse(call.target)
-        request = call.request
+        """The blob, or the parts of it that a Range asks for (end-2); or the URL where the client finds it.
+
+        HEAD and a client that has the blob already are answered here: a signed URL is for GET alone, and these need
+        no bytes. A client that is sent elsewhere sends its Range there again.
+        """
+        digest, request = Digest.parse(call.target), call.request
         is_same = matches_etag(request.headers.getall("If-None-Match", ()), str(digest))
-        if request.method == "HEAD":
+        if is_same or request.method == "HEAD":
             size_bytes = await self._blobs.size(call.name, digest)
             headers = _headers(digest)
             return Response(304, headers) if is_same else Response(200, headers, content_length=size_bytes)
-        found = await self._blobs.open(call.name, digest)
+        found = await self._blobs.open(call.name, digest, address=call.address)
         if isinstance(found, BlobUrl):
-            return Response(307, {"Location": found.url, "Docker-Content-Digest": str(digest)})
+            return Response(307, _redirected(found))
         with found.reader as reader:
-            headers = _headers(digest)
-            if is_same:
-                return Response(304, headers)
             parts = _requested_parts(call, digest, reader.size_bytes)
-            return await _send(call, reader, headers, parts)
+            return await _send(call, reader, _headers(digest), parts)
 
     async def delete(self, call: Call) -> Response:
         """Take the blob out of the repository (end-10)."""
@@ -55,6 +55,11 @@ def _headers(digest: Digest) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "Cache-Control": "max-age=31536000",  # Content under a digest never changes.
     }
+
+
+def _redirected(found: BlobUrl) -> dict[str, str]:
+    # The URL lets whoever has it read the blob, for a time: no cache on the way may hand it to another.
+    return {"Location": found.url, "Docker-Content-Digest": str(found.digest), "Cache-Control": "no-store"}
 
 
 def _requested_parts(call: Call, digest: Digest, size_bytes: int) -> Sequence[Part] | None:

@@ -1,0 +1,35 @@
+"""The port for URLs under which clients fetch objects themselves, and those that the storage driver signs."""
+
+from abc import ABC, abstractmethod
+
+from moorage.storage.base import StorageDriver
+
+
+class ObjectUrls(ABC):
+    """URLs of objects: where a client that may have one is sent, so that its bytes do not pass through this process.
+
+    A URL is good for a time, for whoever has it: it is never logged.
+    """
+
+    @abstractmethod
+    async def url_for(self, path: str, *, address: str) -> str | None:
+        """Return a URL for a GET of the object at *path*, which is there; None: it has to go through this process.
+
+        *address*: of the client; empty if that is not known.
+
+        Raises:
+            StorageUnavailable: it could not be signed now.
+        """
+
+
+class DriverUrls(ObjectUrls):
+    """URLs that the storage signs itself."""
+
+    def __init__(self, storage: StorageDriver, *, expires_s: int) -> None:
+        self._storage = storage
+        self._expires_s = expires_s
+
+    async def url_for(self, path: str, *, address: str) -> str | None:
+        """See the interface."""
+        del address
+        return await self._storage.url_for(path, expires_s=self._expires_s)

@@ -141,11 +141,12 @@ def bearer() -> str:
 
 
 async def test_urls_are_signed_without_the_accounts_key(tmp_path: Path, directory: Directory) -> None:
-    made = Authority(tmp_path / "ca").certify("127.0.0.1")
+    authority = Authority(tmp_path / "ca")
+    made = authority.certify("127.0.0.1")
     directory.form = bearer()
     args = ("--oauth", "basic", "--cert", str(made.certificate), "--key", str(made.key))
     with azurite(tmp_path / "azurite", *args, scheme="https") as running:
-        make_container(running)
+        make_container(running, authority=authority.certificate)
         driver = open_azure(section_with(running.url, skipverify=True))
         await driver.put("/a/b", b"content")
         url = await driver.url_for("/a/b", expires_s=60)

@@ -19,13 +19,17 @@ def refusals(config: Config) -> Iterator[Mistake]:
     if config.policy.repository.classes:
         message = "not implemented yet, so that content of every class would be taken; take it out"
         yield Mistake("policy.repository.classes", message)
-    if config.rate_limiter.enabled and any(not limiter.log_only for limiter in config.rate_limiter.limiters):
-        message = "not implemented yet, so that nobody would be limited; set it to false and limit in a proxy in front"
-        yield Mistake("rate_limiter.enabled", message)
     for index, endpoint in enumerate(config.notifications.endpoints):
         if endpoint.url and not endpoint.disabled:
             message = "not implemented yet, so that its events would be lost; set disabled: true, or take it out"
             yield Mistake(f"notifications.endpoints[{index}]", message)
+    for index, hook in enumerate(config.log.hooks):
+        if hook.type and not hook.disabled:
+            message = (
+                "no mail is sent from here: errors come in floods, and a mail server that is slow would hold up the "
+                "rest; take it out, and let whatever collects the log, or an alert on metrics, send mail"
+            )
+            yield Mistake(f"log.hooks[{index}]", message)
     for kind in ("registry", "repository"):
         if any(not item.disabled for item in config.middleware.get(kind, [])):
             message = "not implemented yet, and it may be what keeps somebody out; set disabled: true, or take it out"

@@ -49,6 +49,7 @@ SAMPLES: dict[str, object] = {
     "health.tcp[].addr": "redis.example.com:6379",
     "notifications.endpoints[].headers": _HEADERS,
     "rate_limiter.limiters[].action.warn_threshold": 0.5,
+    "http.trustedproxies": ["10.0.0.0/8", "2001:db8::1"],
     "storage.gcs.chunksize": 1 << 20,
     "middleware.<name>[].name": "urlcache",
     "middleware.<name>[].options": {"min_url_validity": "1m"},

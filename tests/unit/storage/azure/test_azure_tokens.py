@@ -1,6 +1,7 @@
 """Tokens instead of the account's key: got once, renewed in time, and good for signed URLs."""
 
 import asyncio
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +132,14 @@ def test_what_the_vendor_refuses_is_a_mistake() -> None:
     keys = {"credentials_type": "client_secret", "tenant_id": "no tenant!", "client_id": "c", "secret": "s"}
     with pytest.raises(ConfigurationError, match=r"storage\.azure"):
         tokens.tokens_of(section_with("https://images.example.com", **keys), key="storage.azure")
+
+
+def test_without_the_extra_the_command_to_type_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity.aio", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'moorage\[azure\]'"):
+        open_azure(section_with("https://images.example.com"))
+    place = {"accountname": "images", "accountkey": "a2V5", "container": "images"}
+    open_azure(AzureSection.model_validate(place))  # Nobody needs it for a key.
 
 
 def bearer() -> str:

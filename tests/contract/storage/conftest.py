@@ -14,8 +14,9 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
+from support.azurite import new_driver_on_azurite
 from support.bucket import Bucket
-from support.gcs_emulators import new_bucket
+from support.gcs_emulators import new_bucket, stop_all
 from support.s3_stores import new_driver, seaweed, versitygw
 
 ROOM_BYTES = 200_000
@@ -32,6 +33,7 @@ MAKERS |= {
     "gcs-gcp-storage-emulator": lambda _: new_bucket("gcp-storage-emulator"),
     "s3-seaweed": lambda _: new_driver(seaweed()),
     "s3-versitygw": lambda _: new_driver(versitygw()),
+    "azure": lambda _: new_driver_on_azurite(),
 }
 
 CANNOT = {
@@ -51,6 +53,13 @@ CANNOT = {
     ("gcs-fake-gcs-server", "test_a_copy_of_what_is_not_there_leaves_the_old_content"): "says 500 without a source",
 }
 """Facts about a vendor that an emulator gets wrong, by the test that shows them."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _services() -> Iterator[None]:
+    """End what the tests of this process have started: processes of xdist never come to their ``atexit``."""
+    yield
+    stop_all()
 
 
 @pytest.fixture(params=MAKERS)

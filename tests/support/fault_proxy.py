@@ -30,6 +30,8 @@ class Fault(Enum):
     """The connection ends before anything is done."""
     SKEWED = auto()
     """403 RequestTimeTooSkewed; nothing is done."""
+    UNKNOWN = auto()
+    """501 NotImplemented; nothing is done."""
     EXPIRED = auto()
     """400 ExpiredToken; nothing is done."""
 
@@ -38,6 +40,7 @@ _ERRORS = {
     Fault.SLOW_DOWN: (503, "SlowDown"),
     Fault.ERROR_IN_200: (200, "InternalError"),
     Fault.SKEWED: (403, "RequestTimeTooSkewed"),
+    Fault.UNKNOWN: (501, "NotImplemented"),
     Fault.EXPIRED: (400, "ExpiredToken"),
 }
 

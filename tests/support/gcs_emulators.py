@@ -3,7 +3,6 @@
 Their buckets are in memory. What they lack was tried out (November 2026): see :class:`Emulator`.
 """
 
-import atexit
 import contextlib
 import functools
 import json
@@ -25,6 +24,7 @@ from support.daemon import free_port
 from support.gcs_fake import GCSFake
 
 START_DEADLINE_S = 20.0
+_services = contextlib.ExitStack()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,18 @@ class Emulator:
 
 @functools.cache
 def running(name: str) -> Emulator:
-    """Start a service, or give the one that runs; it ends with this process."""
-    stack = contextlib.ExitStack()
-    atexit.register(stack.close)
+    """Start a service, or give the one that runs; :func:`stop_all` ends it."""
     if name == "strict":
-        return stack.enter_context(strict())
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moorage-gcs-")))
+        return _services.enter_context(strict())
+    folder = Path(_services.enter_context(tempfile.TemporaryDirectory(prefix="moorage-gcs-")))
     makers = {"fake-gcs-server": fake_gcs_server, "gcp-storage-emulator": gcp_storage_emulator}
-    return stack.enter_context(makers[name](folder))
+    return _services.enter_context(makers[name](folder))
+
+
+def stop_all() -> None:
+    """End all services that :func:`running` has started."""
+    _services.close()
+    running.cache_clear()
 
 
 def new_bucket(name: str) -> GCSDriver:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -43,7 +44,8 @@ class Said:
 class RudeServer:
     """Answers requests with *answers*, one after another, and the last one for ever."""
 
-    def __init__(self, answers: Sequence[Said] = (Said(),)) -> None:
+    def __init__(self, answers: Sequence[Said] = (Said(),), *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.answers = list(answers)
         self.asked: list[Asked] = []
         self.connections = 0
@@ -54,10 +56,10 @@ class RudeServer:
     def url(self) -> str:
         assert self._server is not None
         host, port = self._server.sockets[0].getsockname()
-        return f"http://{host}:{port}"
+        return f"http://{host}:{port}" if self._tls is None else f"https://localhost:{port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(
@@ -74,7 +76,7 @@ class RudeServer:
         assert task is not None
         self._tasks.add(task)
         self.connections += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             while await self._one(reader, writer):
                 pass
         writer.close()

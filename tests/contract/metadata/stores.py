@@ -29,9 +29,10 @@ from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from support.bucket import Bucket
 from support.postgres import Postgres, migrated
+from support.s3_stores import new_driver, new_root, seaweed
 
 SQL_KINDS = ("sqlite", "postgres")
-KINDS = ("layout-inmemory", "layout-bucket", "layout-filesystem", *SQL_KINDS)
+KINDS = ("layout-inmemory", "layout-bucket", "layout-filesystem", "layout-s3", *SQL_KINDS)
 
 _SQLITE_SCRIPT = re.compile(r"\d+_\w+\.sqlite\.sql")
 """Not those that go back (``.down.sql``)."""
@@ -97,12 +98,18 @@ def query(text: str) -> NamedQuery:
 
 
 def layout_opener(kind: str, folder: Path) -> Open:
-    """Link files in memory, or in *folder*."""
+    """Link files in memory, in *folder*, or in a bucket."""
     memory: StorageDriver = Bucket() if kind == "layout-bucket" else MemoryDriver()
+    root = new_root()
+
+    def opened() -> StorageDriver:
+        if kind == "layout-filesystem":
+            return FilesystemDriver(folder, fsync=False)
+        return new_driver(seaweed(), rootdirectory=root) if kind == "layout-s3" else memory
 
     @contextlib.asynccontextmanager
     async def open_() -> AsyncIterator[Store]:
-        storage = memory if kind != "layout-filesystem" else FilesystemDriver(folder, fsync=False)
+        storage = opened()
         yield Store(
             storage=storage,
             links=LayoutLinks(storage),

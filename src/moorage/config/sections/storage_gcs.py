@@ -28,7 +28,7 @@ class GCSSection(Section):
     keyfile: Text = now("", "JSON file of a service account's key; without it and `credentials`, those of the machine.")
     credentials: dict[str, object] = now({}, "The content of such a file, inline.", repr=False)
     rootdirectory: Text = now("", "Prefix of all objects.")
-    chunksize: Annotated[DriverWhole, Field(ge=_STEP, le=2560 << 20, multiple_of=_STEP)] = now(
+    chunksize: Annotated[DriverWhole, Field(multiple_of=_STEP), Field(ge=_STEP, le=2560 << 20)] = now(
         5242880, "Bytes of a part of a large upload, a multiple of 262144; more than 64 MiB counts as 64 MiB."
     )
     maxconcurrency: Annotated[DriverWhole, AfterValidator(_at_least_25)] = now(

@@ -35,7 +35,7 @@ class SigningDenied(StorageUnavailable):
     """The account may not sign in its own name."""
 
 
-def account_of_key(info: Mapping[str, Any], *, key: str) -> "Account":
+def account_of_key(info: Mapping[str, Any], *, key: str) -> "GoogleAccount":
     """Make the account that a service account's key is of; *key* is where it stands in the configuration.
 
     Raises:
@@ -56,10 +56,10 @@ def account_of_key(info: Mapping[str, Any], *, key: str) -> "Account":
             "the key of a service account cannot be used: it needs client_email, token_uri and a private_key in PEM"
         )
         raise ConfigurationError([Mistake(key, message)]) from None
-    return Account(made)
+    return GoogleAccount(made)
 
 
-def account_of_file(path: str) -> "Account":
+def account_of_file(path: str) -> "GoogleAccount":
     """Make the account of a key file.
 
     Raises:
@@ -78,7 +78,7 @@ def account_of_file(path: str) -> "Account":
     return account_of_key(info, key=key)
 
 
-def account_of_surroundings() -> "Account":
+def account_of_surroundings() -> "GoogleAccount":
     """Find the account that this machine or the environment has: Google's application default credentials. Blocks.
 
     Raises:
@@ -92,10 +92,10 @@ def account_of_surroundings() -> "Account":
             f"or give the machine a service account ({_first_line(exc)})"
         )
         raise ConfigurationError([Mistake(KEY, message)]) from exc
-    return Account(made)
+    return GoogleAccount(made)
 
 
-class Account:
+class GoogleAccount:
     """An account that asks for objects, and signs URLs if it can.
 
     Args:
@@ -110,12 +110,12 @@ class Account:
 
     @property
     def has_key(self) -> bool:
-        """Whether it signs by a key of its own, without asking anybody."""
+        """True if it signs by a key of its own, without asking anybody."""
         return isinstance(self._credentials, service_account.Credentials)
 
     @property
     def is_nobody(self) -> bool:
-        """Whether requests carry no token, and nothing can be signed."""
+        """True if requests carry no token, and nothing can be signed."""
         return self._credentials is None
 
     @property

@@ -11,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from moorage.errors import BackendError
-from moorage.storage.gcs.json_api import BucketCalls, ObjectFacts
+from moorage.storage.gcs.json_api import BucketCalls, GCSObjectFacts
 from moorage.storage.remote.exchange import Answer, Call
 from moorage.storage.remote.remote_driver import each
 from moorage.telemetry import get_log
@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 _log = get_log("storage")
 
 Outcome = bool | BackendError
-"""Whether there was something to remove, or why it could not be removed."""
+"""True if there was something to remove; an error if it could not be removed."""
 
 
 class Deletions:
@@ -101,7 +101,7 @@ class Deletions:
         ]
 
     async def _batch(self, wanted: Sequence[tuple[str, str]]) -> dict[int, Outcome]:
-        """What a batch has done, by number; those that it has not are asked for alone."""
+        """Send a batch, and return what it has done, by number; the others are asked for alone."""
         boundary = secrets.token_hex(16)
         folder = f"/storage/v1/b/{quote(self._calls.bucket, safe='')}/o"
         parts = []
@@ -154,7 +154,7 @@ def outcomes_of(answer: Answer) -> dict[int, Outcome]:
     return outcomes
 
 
-async def pages_below(calls: BucketCalls, prefix: str) -> AsyncIterator[Sequence[ObjectFacts]]:
+async def pages_below(calls: BucketCalls, prefix: str) -> AsyncIterator[Sequence[GCSObjectFacts]]:
     """Yield all objects below a prefix, page by page, and no empty page."""
     token = ""
     while True:

@@ -17,7 +17,7 @@ from moorage.storage.base import (
     clock,
     too_late,
 )
-from moorage.storage.gcs.accounts import KEY, Account, SigningDenied
+from moorage.storage.gcs.accounts import KEY, GoogleAccount, SigningDenied
 from moorage.storage.gcs.answers import ROLE, AccessDenied, BucketMissing
 from moorage.storage.gcs.batches import BATCH, Deletions, count_of, pages_below
 from moorage.storage.gcs.json_api import COMPOSED_AT_MOST, SESSION_TYPE, BucketCalls
@@ -34,9 +34,9 @@ from moorage.telemetry import get_log
 
 _RIGHTS = {
     "storage.objects.get": "read objects",
-    "storage.objects.list": "list them",
-    "storage.objects.create": "write them",
-    "storage.objects.delete": "remove and replace them",
+    "storage.objects.list": "list objects",
+    "storage.objects.create": "write objects",
+    "storage.objects.delete": "remove or replace objects",
 }
 _READING = ("storage.objects.get", "storage.objects.list")
 _UNSIGNED_S = 600.0
@@ -68,7 +68,7 @@ class GCSDriver(RemoteDriver):
         self,
         calls: BucketCalls,
         pools: Pools,
-        account: Account,
+        account: GoogleAccount,
         *,
         root: str = "",
         part_bytes: int = 16 << 20,
@@ -284,7 +284,7 @@ class GCSDriver(RemoteDriver):
 
 
 def _can_be(key: str) -> bool:
-    """Whether Google takes it as a name. Source: "Object name requirements"."""
+    """Return whether Google takes it as a name. Source: "Object name requirements"."""
     try:
         size_bytes = len(key.encode())
     except UnicodeEncodeError:

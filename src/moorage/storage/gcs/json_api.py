@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from moorage.errors import PathUnknown, StorageUnavailable
-from moorage.storage.gcs.accounts import Account
+from moorage.storage.gcs.accounts import GoogleAccount
 from moorage.storage.gcs.answers import expect, is_missing, json_of, unexpected
 from moorage.storage.remote.exchange import Answer, Call, Exchange, Stream
 from moorage.storage.remote.remote_driver import to_its_end
@@ -34,8 +34,8 @@ _log = get_log("storage")
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectFacts:
-    """What is known of an object without its bytes."""
+class GCSObjectFacts:
+    """The facts about an object that are known without its bytes."""
 
     key: str
     size_bytes: int
@@ -49,7 +49,7 @@ class ObjectFacts:
 class ListedPage:
     """A page of a list: objects, and prefixes that stand for all below them."""
 
-    objects: Sequence[ObjectFacts]
+    objects: Sequence[GCSObjectFacts]
     prefixes: Sequence[str]
     token: str
 
@@ -67,7 +67,14 @@ class BucketCalls:
     """
 
     def __init__(
-        self, exchange: Exchange, account: Account, *, endpoint: str, bucket: str, at_once: int, logs: bool = False
+        self,
+        exchange: Exchange,
+        account: GoogleAccount,
+        *,
+        endpoint: str,
+        bucket: str,
+        at_once: int,
+        logs: bool = False,
     ) -> None:
         self.endpoint = endpoint
         self.bucket = bucket
@@ -78,7 +85,7 @@ class BucketCalls:
         self._turns = asyncio.Semaphore(at_once)
         self._logs = logs
 
-    async def facts(self, key: str) -> ObjectFacts | None:
+    async def facts(self, key: str) -> GCSObjectFacts | None:
         """Ask what is known of an object; None: there is none."""
         answer = await self.send(Call(kind="objects.get", method="GET", url=f"{self._url(key)}?fields={_FIELDS}"), key)
         return None if is_missing(answer, self.bucket) else _facts(json_of(answer, "objects.get", key, OK))
@@ -282,10 +289,10 @@ class BucketCalls:
             _log.info("storage request", request=call.kind, key=key, status=answer.status, attempt=answer.attempt)
 
 
-def _facts(item: Mapping[str, Any]) -> ObjectFacts:
+def _facts(item: Mapping[str, Any]) -> GCSObjectFacts:
     try:
         modified_at = datetime.fromisoformat(item["updated"]).astimezone(UTC)
-        return ObjectFacts(
+        return GCSObjectFacts(
             key=item["name"],
             size_bytes=int(item.get("size") or 0),
             modified_at=modified_at,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from moorage import __version__
 from moorage.config import GCSSection
 from moorage.errors import ConfigurationError, Mistake
-from moorage.storage.gcs.accounts import KEY, Account, account_of_file, account_of_key, account_of_surroundings
+from moorage.storage.gcs.accounts import KEY, GoogleAccount, account_of_file, account_of_key, account_of_surroundings
 from moorage.storage.gcs.answers import is_busy
 from moorage.storage.gcs.gcs_driver import GCSDriver
 from moorage.storage.gcs.json_api import BucketCalls
@@ -45,12 +45,12 @@ def open_bucket(section: GCSSection, *, endpoint: str = "") -> GCSDriver:
     )
 
 
-def _account(section: GCSSection, *, is_google: bool) -> Account:
+def _account(section: GCSSection, *, is_google: bool) -> GoogleAccount:
     if section.keyfile:
         return account_of_file(section.keyfile)
     if section.credentials:
         return account_of_key(section.credentials, key=f"{KEY}.credentials")
-    return account_of_surroundings() if is_google else Account(None)
+    return account_of_surroundings() if is_google else GoogleAccount(None)
 
 
 def _endpoint() -> str:

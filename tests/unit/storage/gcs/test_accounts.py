@@ -13,7 +13,7 @@ from google.auth.credentials import Credentials
 
 from moorage.errors import ConfigurationError, StorageUnavailable
 from moorage.storage.gcs.accounts import (
-    Account,
+    GoogleAccount,
     SigningDenied,
     account_of_file,
     account_of_key,
@@ -87,7 +87,7 @@ async def test_a_token_is_asked_for_once_however_many_need_it(fake: GCSFake) -> 
 
 async def test_nobody_waits_for_a_token_while_the_old_one_is_good_for_minutes(fake: GCSFake) -> None:
     credentials = Elsewhere(fake)
-    account = Account(credentials)
+    account = GoogleAccount(credentials)
     credentials.good_for = timedelta(minutes=2)
     assert await account.authorization() == "Bearer token-1"
     credentials.good_for = timedelta(hours=1)
@@ -99,7 +99,7 @@ async def test_nobody_waits_for_a_token_while_the_old_one_is_good_for_minutes(fa
 
 async def test_a_token_that_was_refused_is_replaced_once(fake: GCSFake) -> None:
     credentials = Elsewhere(fake)
-    account = Account(credentials)
+    account = GoogleAccount(credentials)
     refused = await account.authorization()
     await asyncio.gather(*(account.renew(refused) for _ in range(5)))
     await account.renew(refused)
@@ -113,7 +113,7 @@ async def test_an_endpoint_that_gives_no_token_is_storage_that_is_away(fake: GCS
 
 
 async def test_an_account_without_a_key_signs_by_asking_iam(fake: GCSFake) -> None:
-    account = Account(Elsewhere(fake), signing_url=f"{fake.url}/v1/projects/-/serviceAccounts/{{email}}:signBlob")
+    account = GoogleAccount(Elsewhere(fake), signing_url=f"{fake.url}/v1/projects/-/serviceAccounts/{{email}}:signBlob")
     by_key = account_of_key(fake.key(), key="")
     assert await account.signing_email() == EMAIL
     assert await account.sign(b"text") == await by_key.sign(b"text")
@@ -123,9 +123,9 @@ async def test_an_account_without_a_key_signs_by_asking_iam(fake: GCSFake) -> No
 
 
 async def test_nobody_has_no_token() -> None:
-    assert await Account(None).authorization() == ""
+    assert await GoogleAccount(None).authorization() == ""
     with pytest.raises(SigningDenied):
-        await Account(None).signing_email()
+        await GoogleAccount(None).signing_email()
 
 
 async def test_the_file_that_the_environment_names_is_found(

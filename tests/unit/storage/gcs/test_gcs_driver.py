@@ -316,7 +316,7 @@ async def test_a_start_says_which_right_is_missing(driver: GCSDriver, fake: GCSF
     (mistake,) = caught.value.mistakes
     assert mistake.path == "storage.gcs.bucket"
     assert mistake.message == (
-        f"{EMAIL} may not write them, remove and replace them in the bucket registry (storage.objects.create, "
+        f"{EMAIL} may not write objects, remove or replace objects in the bucket registry (storage.objects.create, "
         f"storage.objects.delete): grant it roles/storage.objectUser on the bucket"
     )
 

@@ -19,6 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import auth_works
+import bucket
+import bucket_requests
+import bucket_works
 import change_works
 import check_works
 import gc_works
@@ -48,6 +51,8 @@ WORKS = {
     **offline_works.WORKS,
     **check_works.WORKS,
     **auth_works.WORKS,
+    **bucket_requests.WORKS,
+    **bucket_works.WORKS,
 }
 POSTGRES_SETTINGS = {"shared_buffers": "256MB"}
 
@@ -60,6 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     missing = [name for name in ("docker-registry", "wrk") if shutil.which(name) is None]
     missing += [] if postgres.programs() else ["postgresql"]
+    missing += [] if bucket.program() else ["weed (make setup)"]
     if missing:
         print(f"not installed: {', '.join(missing)} (scripts/install-test-components installs them)", file=sys.stderr)
         return 1

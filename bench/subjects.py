@@ -163,7 +163,7 @@ class MoorageOnPostgres(_Configured):
         """
         self.database.make(_database_name(folder))
         command = [*_MOORAGE, "database", "migrate", "up", str(self._write(folder))]
-        ended = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=_environment(), check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment(), check=False)
         if ended.returncode:
             msg = f"{command!r}:\n{ended.stdout}{ended.stderr}"
             raise LoadError(msg)
@@ -236,7 +236,7 @@ def running(subject: Subject, scratch: Path) -> Iterator[Daemon]:
         with (folder / "log").open("wb") as log:
             began = time.perf_counter()
             process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=folder, env=_environment(), start_new_session=True
+                command, stdout=log, stderr=log, cwd=folder, env=environment(), start_new_session=True
             )
         try:
             _wait_for_answer(process, address, folder / "log")
@@ -247,9 +247,9 @@ def running(subject: Subject, scratch: Path) -> Iterator[Daemon]:
         shutil.rmtree(folder)
 
 
-def _environment() -> dict[str, str]:
-    # Settings of the caller's shell are not those under test.
-    return {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
+def environment() -> dict[str, str]:
+    """The caller's environment, without settings of its shell: they are not those under test."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("REGISTRY_", "AWS_"))}
 
 
 def _free_port() -> int:

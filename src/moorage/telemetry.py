@@ -32,8 +32,22 @@ class LogSettings:
     formatter: str = "json"
     output: str = "stdout"
     fields: Mapping[str, object]
+    reports_caller: bool = False
+    """True: lines say which code wrote them."""
+    reports: "ErrorReports | None" = None
+    """Where lines that are errors are reported besides; None: nowhere."""
     access_disabled: bool = False
     access_formatter: str = "json"
+
+
+class ErrorReports(Protocol):
+    """A place where errors are reported, besides the log."""
+
+    def __call__(self, fields: Mapping[str, object]) -> None:
+        """Report a line that is an error; ``exc_info`` is among its fields where it is about an exception."""
+
+    def flush(self) -> None:
+        """Send what waits, but not for long: the process is about to end."""
 
 
 class Logger(Protocol):
@@ -64,9 +78,10 @@ def get_log(component: str) -> Logger:
 def configure(settings: LogSettings) -> None:
     """Set up logging for this process, that of libraries included."""
     stream = output_stream(settings.output)
+    is_json, is_logstash = settings.formatter != "text", settings.formatter == "logstash"
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
-        if settings.formatter == "json"
+        if is_json
         else structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
     )
     set_level(settings.level)
@@ -75,10 +90,12 @@ def configure(settings: LogSettings) -> None:
             _drop_unimportant,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            _with_fields(settings.fields),
-            *([_tracebacks()] if settings.formatter == "json" else []),
-            structlog.processors.EventRenamer("msg") if settings.formatter == "json" else _unchanged,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="@timestamp" if is_logstash else "time"),
+            _with_fields({**settings.fields, **({"@version": "1"} if is_logstash else {})}),
+            *([_with_caller] if settings.reports_caller else []),
+            *([] if settings.reports is None else [_reporting(settings.reports)]),
+            *([_tracebacks()] if is_json else []),
+            structlog.processors.EventRenamer("message" if is_logstash else "msg") if is_json else _unchanged,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
@@ -132,6 +149,33 @@ def _with_fields(fields: Mapping[str, object]) -> structlog.typing.Processor:
         return event
 
     return add
+
+
+_CALLER = structlog.processors.CallsiteParameterAdder(
+    {
+        structlog.processors.CallsiteParameter.FUNC_NAME,
+        structlog.processors.CallsiteParameter.PATHNAME,
+        structlog.processors.CallsiteParameter.LINENO,
+    },
+    additional_ignores=[__name__],
+)
+
+
+def _with_caller(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """With the names that Distribution's log has."""
+    event = _CALLER(logger, name, event)  # type: ignore[arg-type]  # it is given no logger of logging's
+    event["func"], path, line = event.pop("func_name"), event.pop("pathname"), event.pop("lineno")
+    event["file"] = f"{path}:{line}"
+    return event
+
+
+def _reporting(reports: ErrorReports) -> structlog.typing.Processor:
+    def report(_logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if _NUMBERS.get(name, 50) >= LEVELS["error"]:
+            reports(event)
+        return event
+
+    return report
 
 
 def _tracebacks() -> structlog.typing.Processor:

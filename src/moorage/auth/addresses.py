@@ -53,6 +53,44 @@ def networks_of(address: str) -> Sequence[Network]:
     return (narrow, *[Network(str(ipaddress.ip_network(f"{whole}/{bits}", strict=False)), n) for bits, n in wider])
 
 
+class Proxies:
+    """Proxies that are believed about whose request they pass on: those on this machine, and those that are named."""
+
+    def __init__(self, networks: Sequence[str] = ()) -> None:
+        """*networks*: addresses, or networks as ``10.0.0.0/8``."""
+        self._networks = tuple(ipaddress.ip_network(text, strict=False) for text in networks)
+
+    def client_of(self, remote: str, forwarded: Sequence[str]) -> str:
+        """Return the address that a request is from: *remote* is the other end, *forwarded* ``X-Forwarded-For``.
+
+        It is read from its end: each proxy has added whom it heard, while the client may have sent any before.
+        """
+        if remote and not is_loopback(remote) and not self._is_named(remote):
+            return remote
+        hops = [_without_port(hop.strip()) for line in forwarded[-_LINES:] for hop in line[-_LINE_LIMIT:].split(",")]
+        for hop in reversed(hops):
+            if not self._is_named(hop):
+                return hop[:_ADDRESS_LIMIT] or remote
+        return hops[0][:_ADDRESS_LIMIT] or remote if hops else remote
+
+    def _is_named(self, address: str) -> bool:
+        found = _read(address) if self._networks else None
+        return found is not None and any(found in network for network in self._networks)
+
+
+_ADDRESS_LIMIT = 45
+_LINES = 10
+_LINE_LIMIT = 1000
+
+
+def _without_port(hop: str) -> str:
+    """An address without the port that some proxies add, or the brackets of IPv6."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    host, colon, _ = hop.partition(":")
+    return host if colon and hop.count(":") == 1 else hop
+
+
 def _read(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address; where IPv6 only wraps one of IPv4, as on a socket that listens for both, that one."""
     try:

@@ -14,5 +14,6 @@ from moorage.config.sections.auth import SillyAuth as SillyAuth
 from moorage.config.sections.auth import TokenAuth as TokenAuth
 from moorage.config.sections.storage import FilesystemSection as FilesystemSection
 from moorage.config.sections.storage import InmemoryDriver as InmemoryDriver
+from moorage.config.sections.storage_azure import AzureSection as AzureSection
 from moorage.config.sections.storage_gcs import GCSSection as GCSSection
 from moorage.config.sections.storage_s3 import S3Section as S3Section

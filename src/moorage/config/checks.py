@@ -5,6 +5,8 @@ from typing import Any
 
 from moorage.config.ciphers import TLS13_NAMES
 from moorage.config.health_mistakes import health_mistakes, is_address
+from moorage.config.limiter_mistakes import limiter_mistakes
+from moorage.config.redis_forms import redis_mistakes
 from moorage.config.root import Config
 from moorage.config.sections.auth import TokenAuth
 from moorage.config.sections.database import DatabaseSection
@@ -44,9 +46,11 @@ def after(config: Config) -> Iterator[Mistake]:
         if not is_address(address):
             yield Mistake(path, f"{address[:60]!r} is no address; write host:port, such as 127.0.0.1:5000")
     yield from health_mistakes(config.health)
+    yield from limiter_mistakes(config.rate_limiter)
     yield from _check_tls(tls)
     if http.debug.tls.enabled:
         yield from _check_debug_tls(http.debug.tls, tls)
+    yield from redis_mistakes(config.redis)
     yield from middleware_mistakes(config)
     if isinstance(config.auth, TokenAuth):
         yield from _check_token(config.auth)

@@ -281,9 +281,13 @@ def _several_storages(names: list[str]) -> Mistake:
 
 def _place_of(key: str) -> str:
     """Return the path where a key of this name belongs; empty if that is nowhere, or could be anywhere."""
-    places = [(not node.is_implemented, path.count("."), path) for path, node in _places(_schema(), "")]
-    found = [place for place in places if place[2].rpartition(".")[2] == key.lower()]
-    return min(found)[2] if 0 < len(found) <= _HINTED_PLACES else ""
+    found = [
+        # Of the drivers' keys of one name, the file system's are meant most often.
+        (not node.is_implemented, path.count("."), not path.startswith("storage.filesystem."), path)
+        for path, node in _places(_schema(), "")
+        if path.rpartition(".")[2] == key.lower()
+    ]
+    return min(found)[3] if 0 < len(found) <= _HINTED_PLACES else ""
 
 
 def _places(node: Node, path: str) -> Iterator[tuple[str, Node]]:

@@ -6,28 +6,40 @@ The verdict for each of these keys, and for those that are only named in a warni
 from collections.abc import Iterator
 
 from moorage.config.root import Config
+from moorage.config.sections.storage_azure import AzureSection
 from moorage.errors import Mistake
 
 
 def refusals(config: Config) -> Iterator[Mistake]:
     """Yield a mistake for each thing that is asked for, does not exist yet, and cannot be left out in silence."""
-    if not config.storage.driver.is_implemented:
-        message = "accepted, not implemented yet; use storage.filesystem"
-        yield Mistake(f"storage.{config.storage.name}", message)
+    yield from _of_storage(config)
     if config.proxy.remoteurl:
         message = "there is no mirror yet, and without it everybody could push into its names; take proxy out"
         yield Mistake("proxy.remoteurl", message)
     if config.policy.repository.classes:
         message = "not implemented yet, so that content of every class would be taken; take it out"
         yield Mistake("policy.repository.classes", message)
-    if config.rate_limiter.enabled and any(not limiter.log_only for limiter in config.rate_limiter.limiters):
-        message = "not implemented yet, so that nobody would be limited; set it to false and limit in a proxy in front"
-        yield Mistake("rate_limiter.enabled", message)
     for index, endpoint in enumerate(config.notifications.endpoints):
         if endpoint.url and not endpoint.disabled:
             message = "not implemented yet, so that its events would be lost; set disabled: true, or take it out"
             yield Mistake(f"notifications.endpoints[{index}]", message)
+    for index, hook in enumerate(config.log.hooks):
+        if hook.type and not hook.disabled:
+            message = (
+                "no mail is sent from here: errors come in floods, and a mail server that is slow would hold up the "
+                "rest; take it out, and let whatever collects the log, or an alert on metrics, send mail"
+            )
+            yield Mistake(f"log.hooks[{index}]", message)
     for kind in ("registry", "repository"):
         if any(not item.disabled for item in config.middleware.get(kind, [])):
             message = "not implemented yet, and it may be what keeps somebody out; set disabled: true, or take it out"
             yield Mistake(f"middleware.{kind}", message)
+
+
+def _of_storage(config: Config) -> Iterator[Mistake]:
+    driver, path = config.storage.driver, f"storage.{config.storage.name}"
+    if not driver.is_implemented:
+        yield Mistake(path, "accepted, not implemented yet; use storage.filesystem")
+    if isinstance(driver, AzureSection):
+        for key, message in driver.mistakes():
+            yield Mistake(f"{path}.{key}", message)

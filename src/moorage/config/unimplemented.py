@@ -10,8 +10,6 @@ from moorage.config.schema import Node
 _SWITCHED_OFF = (None, False, "false")
 _NO_SWITCH = frozenset({"redis"})
 """Sections whose ``enabled`` is not their switch: the main Redis is used if it has an address."""
-_AS_ONE = frozenset({"redis"})
-"""Sections whose own keys are one feature, and are named once."""
 _SUBJECTS = {"notifications": "endpoints", "proxy": "remoteurl"}
 """Keys without which the rest of their section is about nothing."""
 _WITHOUT_EFFECT = frozenset({"http.http2"})
@@ -27,7 +25,7 @@ def not_implemented(data: Mapping[str, Any], node: Node, path: str = "") -> Iter
         where = f"{path}.{key}" if path else key
         if not child.is_implemented:
             if _does_something(value, child, where):
-                yield path if path in _AS_ONE and (child.is_later or child.children is None) else where
+                yield where
         elif isinstance(value, dict) and child.children is not None and not _is_off(value, child, where):
             yield from not_implemented(value, child, where)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from typing import Protocol
 
 from moorage.cache.remembered import Remembered
 from moorage.errors import DatabaseUnavailable
@@ -44,14 +45,30 @@ class Size:
     precision: Precision
 
 
+class SizeMemory(Protocol):
+    """Sizes that this process and others have measured. It does not fail: what it cannot say it does not know."""
+
+    async def find(self, repository: str, *, with_descendants: bool, last_change: int) -> Size | None:
+        """Return a size that was measured when the repository was as it is now; None: there is none."""
+
+    async def keep(self, repository: str, size: Size, *, with_descendants: bool, last_change: int) -> None:
+        """Tell others of a size."""
+
+
 class Sizes:
-    """Answers how much repositories need. What it remembers is this process's own."""
+    """Answers how much repositories need. What it remembers is this process's own, but for what is *shared*."""
 
     def __init__(
-        self, store: SizeStore, *, deadline_s: float = DEADLINE_S, clock: Callable[[], float] = time.monotonic
+        self,
+        store: SizeStore,
+        *,
+        shared: SizeMemory | None = None,
+        deadline_s: float = DEADLINE_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """*clock* tells seconds."""
         self._store = store
+        self._shared = shared
         self._deadline_s = deadline_s
         self._sizes = Remembered[_Asked, tuple[int, Size]](
             _REMEMBERED_LIMIT, age=timedelta(seconds=REMEMBERED_S), monotonic=clock
@@ -71,8 +88,19 @@ class Sizes:
         remembered = self._sizes.get(key)
         if remembered is not None and remembered[0] == last_change:
             return remembered[1]
-        size = await self._size(name, with_descendants=with_descendants)
+        size = await self._told_or_measured(name, with_descendants=with_descendants, last_change=last_change)
         self._sizes.put(key, (last_change, size))
+        return size
+
+    async def _told_or_measured(self, name: RepositoryName, *, with_descendants: bool, last_change: int) -> Size:
+        if self._shared is None:
+            return await self._size(name, with_descendants=with_descendants)
+        told = await self._shared.find(name.text, with_descendants=with_descendants, last_change=last_change)
+        if told is not None:
+            return told
+        size = await self._size(name, with_descendants=with_descendants)
+        if size.precision is Precision.DEFAULT:
+            await self._shared.keep(name.text, size, with_descendants=with_descendants, last_change=last_change)
         return size
 
     async def _size(self, name: RepositoryName, *, with_descendants: bool) -> Size:

@@ -1,6 +1,6 @@
 """Checks that are made again and again, and whether the node is fit to serve by them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from moorage.errors import BackendError, StorageFull
@@ -16,9 +16,12 @@ _log = get_log("health")
 class HealthWatch:
     """All checks of a process. Until a check has been made for the first time, it counts as passed."""
 
-    def __init__(self, checks: Sequence[HealthCheck] = ()) -> None:
+    def __init__(
+        self, checks: Sequence[HealthCheck] = (), *, observe: Callable[[str, bool], None] = lambda _name, _fails: None
+    ) -> None:
+        """*observe*: is told of each check that was made whether its check has the node out of service now."""
         self._failing: dict[str, str] = {}
-        self._watched = [_Watched(check, self._failing) for check in checks]
+        self._watched = [_Watched(check, self._failing, observe) for check in checks]
         self.names = frozenset(check.name for check in checks)
 
     @property
@@ -32,12 +35,18 @@ class HealthWatch:
 
 
 class _Watched:
-    def __init__(self, check: HealthCheck, failing: dict[str, str]) -> None:
+    def __init__(self, check: HealthCheck, failing: dict[str, str], observe: Callable[[str, bool], None]) -> None:
+        self._observe = observe
         self._check = check
         self._failing = failing
         self._failures = 0
         self._question = Question(check.ask)
-        self.loop = Loop(self._round, LoopPace(interval=check.interval))
+        self.loop = Loop(self._observed, LoopPace(interval=check.interval))
+
+    async def _observed(self) -> RoundResult:
+        found = await self._round()
+        self._observe(self._check.name, self._check.name in self._failing)
+        return found
 
     async def _round(self) -> RoundResult:
         name = self._check.name

@@ -4,23 +4,24 @@ Nothing here knows what a manifest or a blob is, or which APIs there are: ``wiri
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10
 
-from moorage.auth.access import AccessLacking
+from moorage.auth.access import Access, AccessLacking
+from moorage.auth.addresses import Proxies
 from moorage.auth.guards import Guard
 from moorage.errors import MethodNotAllowed, NameInvalid, OutOfService, ParameterInvalid, RouteUnknown
 from moorage.http.call import Call
 from moorage.http.operations import READS, Api, Endpoint, Handler, Operation, Route
 from moorage.http.urls import Urls, check_host
+from moorage.limits.rate_limits import LimitExceeded, RateLimits
 from moorage.oci.names import RepositoryName
 from moorage.telemetry import get_log, request_id
 from moorage.web.access_log import AccessLog
-from moorage.web.application import WebApplication
+from moorage.web.application import RequestObserver, WebApplication
 from moorage.web.request import split_target
 from moorage.web.responses import SAFE_HEADERS, SANDBOX, Response
 
@@ -48,6 +49,18 @@ class ApplicationRules:
         return ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Conditions under which a request is looked at, before anything of it is."""
+
+    out_of_service: Mapping[str, str] = field(default_factory=dict)
+    """Why nothing is answered now; it changes, and while it is empty everything is."""
+    limits: RateLimits | None = None
+    """Limits on a client's requests; None: there are none."""
+    proxies: Proxies = field(default_factory=Proxies)
+    """Those that are believed about whose request they pass on."""
+
+
 @dataclass(slots=True)
 class _Place:
     """Everything that there is at an endpoint."""
@@ -73,17 +86,22 @@ class App(WebApplication[Call]):
         urls: Urls,
         rules: ApplicationRules,
         access_log: AccessLog,
-        out_of_service: Mapping[str, str] = MappingProxyType({}),
+        admission: Admission | None = None,
+        observer: RequestObserver | None = None,
     ) -> None:
         """Take the parts.
 
         *apis* are asked in their order whose a path is: those first that are asked for most often.
-        *out_of_service*: why nothing is answered now; it changes, and while it is empty everything is.
+        *admission*: None: everybody gets an answer, and proxies on this machine are believed.
+        *observer*: is told of every request; None: nobody is.
         """
-        super().__init__("the registry", log=_log, access_log=access_log)
+        super().__init__("the registry", log=_log, access_log=access_log, observer=observer)
         self.apis = apis
         self._guard = guard
-        self._out_of_service = out_of_service
+        admission = admission or Admission()
+        self._out_of_service = admission.out_of_service
+        self._limits = admission.limits
+        self._proxies = admission.proxies
         self._urls = urls
         self._matchers = [api.match for api in apis]
         self._places = _places(apis, rules)
@@ -101,7 +119,12 @@ class App(WebApplication[Call]):
         path, query = split_target(request.raw_path)
         common = self._headers_below_v2 if path.startswith(self._below_v2) else self._headers
         identity = request_id(request.headers.get("X-Request-Id"))
-        return Call(request, identity, path, query, urls=self._urls, common={**common, "X-Request-Id": identity})
+        headers = {**common, "X-Request-Id": identity}
+        return Call(request, identity, path, query, urls=self._urls, common=headers, proxies=self._proxies)
+
+    def route_of(self, asked: Call, /) -> str:
+        """Return the path of the endpoint that a request was for."""
+        return asked.route
 
     async def answer(self, call: Call, /) -> Response:
         """Find the operation, check what the credentials allow, and have it done."""
@@ -111,6 +134,8 @@ class App(WebApplication[Call]):
         if call.request.version < HttpVersion10:
             msg = "HTTP/0.9 is not spoken here"
             raise ParameterInvalid(msg)
+        if self._limits is not None and call.path != "/":  # There a load balancer asks, and often.
+            await _admitted(call, self._limits.admit_address(call.address))
         check_host(call.headers)
         if call.request.method == "OPTIONS":
             return self._options(call)
@@ -124,8 +149,7 @@ class App(WebApplication[Call]):
         operation, handler = place.on[call.request.method]
         wanted = operation.wanted(call)
         if wanted is not None:
-            useful = () if operation.useful is None else operation.useful(call)
-            call.grant = await self._guard.check(call, wanted, useful=useful or ())
+            await self._authorize(call, operation, wanted)
         if call.has_odd_name and place.api.check_stored is not None:
             await place.api.check_stored(call.name)
         try:
@@ -134,6 +158,12 @@ class App(WebApplication[Call]):
             # What the change needs was only known once the body, or the journal, had been read.
             self._guard.require(call, call.grant, exc.wanted)
             raise
+
+    async def _authorize(self, call: Call, operation: Operation, wanted: Sequence[Access]) -> None:
+        useful = () if operation.useful is None else operation.useful(call)
+        call.grant = await self._guard.check(call, wanted, useful=useful or ())
+        if self._limits is not None:
+            await _admitted(call, self._limits.admit_client(call.client))
 
     def _options(self, call: Call) -> Response:
         """Say what can be done at a path, without a look at what is there or at who asks.
@@ -164,6 +194,7 @@ class App(WebApplication[Call]):
             msg = "there is nothing at this path; the API is at /v2/"
             raise RouteUnknown(msg)
         place = self._places[route.endpoint]
+        call.route = route.endpoint.path
         if method not in place.on:
             why = place.off.get(method)
             msg = f"{method[:20]} is not possible here{f': {why}' if why else ''}"
@@ -190,6 +221,15 @@ class App(WebApplication[Call]):
                 _, mark, query = call.request.raw_path.partition("?")
                 return Response(301, {"Location": f"{path}{mark}{query}"})
         return None
+
+
+async def _admitted(call: Call, admit: Awaitable[Mapping[str, str]]) -> None:
+    """Wait until it is known that a client keeps to its limits, and have the answer say how near they are."""
+    try:
+        call.add_headers(await admit)
+    except LimitExceeded as exc:
+        call.add_headers(exc.headers)
+        raise
 
 
 def _places(apis: Sequence[Api], rules: ApplicationRules) -> Mapping[Endpoint, _Place]:

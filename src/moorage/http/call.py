@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from moorage.auth.addresses import Proxies
 from moorage.http.urls import Urls
 from moorage.metadata.base import Cause
 from moorage.oci.digests import Digest
@@ -18,12 +19,22 @@ class Call(Request):
     """A request to the registry. What routing finds out is added to it."""
 
     def __init__(
-        self, request: web.BaseRequest, identity: str, path: str, query: str, *, urls: Urls, common: Mapping[str, str]
+        self,
+        request: web.BaseRequest,
+        identity: str,
+        path: str,
+        query: str,
+        *,
+        urls: Urls,
+        common: Mapping[str, str],
+        proxies: Proxies,
     ) -> None:
         """*identity* is the request's id; *common* is what every answer to it carries."""
-        super().__init__(request, identity, path, query, common=common)
+        super().__init__(request, identity, path, query, common=common, proxies=proxies)
         self.target = ""
         """The last part of the path, not yet parsed."""
+        self.route = ""
+        """The path of the endpoint, as the reference shows it; empty until it is found."""
         self.repository: RepositoryName | None = None
         self.has_odd_name = False
         """See :attr:`moorage.http.operations.Route.is_odd`."""

@@ -18,13 +18,15 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from moorage import __version__
 from moorage.errors import BackendError
 from moorage.metadata.rows import RowCountStore
 from moorage.telemetry import get_log
 
-_KINDS = ("counter", "histogram")
-_FILE_BYTES = 1 << 20
+_FILES_BYTES = {"counter": 1 << 20, "histogram": 4 << 20, "gauge_livesum": 1 << 16}
 """More than all there is to count ever needs."""
+_PASSING = "gauge_livesum"
+"""What is so only while its process lives: the next one in its place begins at zero."""
 _DEADLINE_S = 10.0
 _USUAL_INTERVAL = timedelta(seconds=10)
 
@@ -40,9 +42,10 @@ def count_in(folder: Path, place: int) -> CollectorRegistry:
         OSError: there is no room for it.
     """
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    for kind in _KINDS:
+    (folder / f"{_PASSING}_{place}.db").unlink(missing_ok=True)
+    for kind, size_bytes in _FILES_BYTES.items():
         with (folder / f"{kind}_{place}.db").open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
+            os.posix_fallocate(file.fileno(), 0, size_bytes)
     values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]  # the library's
     return CollectorRegistry()
 
@@ -81,9 +84,18 @@ class Exposition:
     def _generate(self, counts: Mapping[str, int]) -> bytes:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self._folder))  # type: ignore[no-untyped-call]  # as above
+        registry.register(_Build())
         if counts:
             registry.register(_Rows(counts))
         return bytes(generate_latest(registry))
+
+
+class _Build(Collector):
+    def collect(self) -> Iterable[Metric]:
+        """Source: GitLab features MET-033."""
+        family = GaugeMetricFamily("gitlab_build_info", "The version that runs.", labels=["version", "product"])
+        family.add_metric([__version__, "moorage"], 1)
+        yield family
 
 
 class _Rows(Collector):

@@ -186,6 +186,8 @@ class Supervisor:
             _log.exception("the worker crashed")
             return 1
         finally:
+            if self.settings.log.reports is not None:
+                self.settings.log.reports.flush()
             sys.stdout.flush()
             sys.stderr.flush()
         return 0

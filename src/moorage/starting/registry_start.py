@@ -16,6 +16,7 @@ from moorage.starting.store_choice import choose
 from moorage.starting.welcome import greet
 from moorage.storage.base import Capability
 from moorage.telemetry import configure, get_log
+from moorage.wiring.limits import node_counters
 from moorage.wiring.registry import log_settings
 from moorage.wiring.registry_application import RegistryApplication, registry_settings, upload_key
 from moorage.wiring.storage import capabilities_of, local_folder
@@ -68,6 +69,7 @@ def start_registry(
             config=config,
             store=store,
             secret=upload_key(config.http.secret),
+            counters=node_counters(config),
             share=1 / (workers + is_shared),
             tokens=tokens,
         ),

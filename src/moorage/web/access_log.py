@@ -34,15 +34,21 @@ class AccessRecord(NamedTuple):
 class AccessLog:
     """One line a request, with the field names of GitLab's registry (LOG-002)."""
 
+    _time, _message = "time", "msg"
+
     def __init__(self, settings: LogSettings) -> None:
         # Kept: a descriptor outlives its file only as the number of somebody else's.
         self._stream = output_stream(settings.output)
         self._lines: list[bytes] = []
         self._now, self._now_text = 0, ""
         self._format = self._json if settings.access_formatter == "json" else self._text
+        is_logstash = settings.formatter == "logstash"
+        if is_logstash:
+            self._time, self._message = "@timestamp", "message"
         self._is_on = not settings.access_disabled
         self._tail = "".join(
-            f",{json.dumps(str(key))}:{json.dumps(value, default=str)}" for key, value in settings.fields.items()
+            f",{json.dumps(str(key))}:{json.dumps(value, default=str)}"
+            for key, value in {**settings.fields, **({"@version": "1"} if is_logstash else {})}.items()
         )
 
     @property
@@ -83,8 +89,8 @@ class AccessLog:
         now = time.time()
         who = _who(record.actor, record.actor_type, record.projects)
         return (
-            f'{{"time":"{self._second(int(now))}.{int(now % 1 * 1000):03d}Z",'
-            f'"level":"info","msg":"access","correlation_id":{quote(record.request_id)},'
+            f'{{"{self._time}":"{self._second(int(now))}.{int(now % 1 * 1000):03d}Z",'
+            f'"level":"info","{self._message}":"access","correlation_id":{quote(record.request_id)},'
             f'"method":{quote(record.method)},"uri":{quote(record.uri)},"host":{quote(record.host)},'
             f'"status":{record.status},"duration_ms":{record.duration_s * 1000:.3f},'
             f'"written_bytes":{record.written_bytes},"remote_ip":{quote(record.remote)},'

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -20,14 +20,35 @@ _CLIENT_GONE = 499
 R = TypeVar("R", bound=Request)
 
 
+class RequestObserver(Protocol):
+    """Is told of every request, for metrics."""
+
+    def begins(self) -> None:
+        """A request has come in."""
+
+    def ends(self) -> None:
+        """It is over, whatever came of it."""
+
+    def answered(
+        self, *, method: str, route: str, status: int, duration_s: float, received_bytes: int, sent_bytes: int
+    ) -> None:
+        """A request was answered; *route*: the path of its endpoint, empty if it has none."""
+
+
 class WebApplication(ABC, Generic[R]):
     """An application that answers requests: call it with one. There is one of it in each process that serves.
 
     The order for one request: :meth:`begin`, :meth:`answer`, errors rendered, common headers, access log.
     """
 
-    def __init__(self, name: str, *, log: Logger, access_log: AccessLog) -> None:
-        """*name*: what an answer calls the server after a mistake of ours, such as "the registry"."""
+    def __init__(
+        self, name: str, *, log: Logger, access_log: AccessLog, observer: RequestObserver | None = None
+    ) -> None:
+        """*name*: what an answer calls the server after a mistake of ours, such as "the registry".
+
+        *observer*: is told of every request; None: nobody is.
+        """
+        self._observer = observer
         self._name = name
         self._log = log
         self.access_log = access_log
@@ -47,6 +68,15 @@ class WebApplication(ABC, Generic[R]):
 
     async def __call__(self, request: web.BaseRequest) -> Response:
         """Answer one request; whatever goes wrong, with a status and a body that say so."""
+        if self._observer is None:
+            return await self._respond(request)
+        self._observer.begins()
+        try:
+            return await self._respond(request)
+        finally:
+            self._observer.ends()
+
+    async def _respond(self, request: web.BaseRequest) -> Response:
         started = time.perf_counter()
         asked = self.begin(request)
         try:
@@ -63,7 +93,21 @@ class WebApplication(ABC, Generic[R]):
             asked.finish(response)
         if self.access_log.is_enabled:
             self._log_access(asked, response, time.perf_counter() - started)
+        if self._observer is not None:
+            self._observer.answered(
+                method=request.method,
+                route=self.route_of(asked),
+                status=response.status,
+                duration_s=time.perf_counter() - started,
+                received_bytes=request.content_length or 0,
+                sent_bytes=response.content_length,
+            )
         return response
+
+    def route_of(self, asked: R, /) -> str:
+        """Return the path of the endpoint that a request was for; empty if it has none, or there are no endpoints."""
+        del asked
+        return ""
 
     def logged_target(self, asked: R, /) -> str:
         """The path and query of a request, as the access log shows them."""

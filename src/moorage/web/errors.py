@@ -99,7 +99,7 @@ def render(exc: errors.MoorageError) -> Response:
         case errors.Unauthorized():
             headers["WWW-Authenticate"] = exc.challenge.header
         case errors.TooManyRequests():
-            headers["Retry-After"] = str(math.ceil(exc.retry_after.total_seconds()))
+            headers["Retry-After"] = str(max(1, math.ceil(exc.retry_after.total_seconds())))
         case errors.MethodNotAllowed():
             headers["Allow"] = ", ".join(exc.allowed)
         case errors.RangeNotSatisfiable():

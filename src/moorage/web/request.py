@@ -8,13 +8,11 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from moorage.auth.access import EVERYTHING
-from moorage.auth.addresses import is_loopback, network_of
+from moorage.auth.addresses import Proxies, network_of
 from moorage.errors import ParameterInvalid
 from moorage.web.responses import Response
 
 _FIELD_LIMIT = 1000
-
-_ADDRESS_LIMIT = 45
 
 
 @dataclass(slots=True)
@@ -51,11 +49,21 @@ class QueryParameters:
 _NO_QUERY = QueryParameters({})
 
 
+_ON_THIS_MACHINE = Proxies()
+
+
 class Request:
     """A request on its way. What authorization finds out is added to it."""
 
     def __init__(
-        self, request: web.BaseRequest, identity: str, path: str, query: str, *, common: Mapping[str, str]
+        self,
+        request: web.BaseRequest,
+        identity: str,
+        path: str,
+        query: str,
+        *,
+        common: Mapping[str, str],
+        proxies: Proxies = _ON_THIS_MACHINE,
     ) -> None:
         """*identity* is the request's id; *common* is what every answer to it carries."""
         self.request = request
@@ -65,6 +73,7 @@ class Request:
         self.grant = EVERYTHING
         self._query = query
         self._common = common
+        self._proxies = proxies
 
     @cached_property
     def query(self) -> QueryParameters:
@@ -77,20 +86,18 @@ class Request:
 
     @property
     def address(self) -> str:
-        """The address that the request comes from: the other end, or what a proxy on this machine says of it."""
-        remote = self.request.remote or ""
-        if remote and not is_loopback(remote):
-            return remote
-        # The last one of the last line: the proxy has added it, while the client may have sent any before.
-        lines = self.request.headers.getall("X-Forwarded-For", [""])
-        forwarded = lines[-1].rpartition(",")[2].strip()
-        return forwarded[:_ADDRESS_LIMIT] or remote
+        """The address that the request comes from: the other end, or what a proxy that is believed says of it."""
+        return self._proxies.client_of(self.request.remote or "", self.request.headers.getall("X-Forwarded-For", []))
 
     @property
     def client(self) -> str:
         """The client that is counted as one: the one that the credentials name, else the network of the address."""
         grant = self.grant
         return f"{grant.actor_type} {grant.actor}" if grant.actor else f"from {network_of(self.address)}"
+
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        """Have every answer to this request carry these, too."""
+        self._common = {**self._common, **headers}
 
     def finish(self, response: Response) -> None:
         """Add what every answer carries; before its head is written."""

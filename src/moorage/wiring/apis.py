@@ -3,7 +3,7 @@
 from moorage.core.details import Details
 from moorage.core.history import History
 from moorage.core.renames import Renames
-from moorage.core.sizes import Sizes
+from moorage.core.sizes import SizeMemory, Sizes
 from moorage.gc.online.gc_administration import GcAdministration
 from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
 from moorage.http.gitlab_v1.gitlab_operations import gitlab_api, gitlab_api_without_database
@@ -20,9 +20,9 @@ from moorage.sql.leases import Leases
 from moorage.web.bodies import Bodies
 
 
-def gitlab(database: Database, bodies: Bodies) -> Api:
-    """``/gitlab/v1/``."""
-    details = Details(SqlDetails(database), Sizes(SqlSizes(database)))
+def gitlab(database: Database, bodies: Bodies, *, sizes: SizeMemory | None = None) -> Api:
+    """``/gitlab/v1/``; *sizes*: those that are shared with others, None: there are none."""
+    details = Details(SqlDetails(database), Sizes(SqlSizes(database), shared=sizes))
     renames = Renames(SqlRenames(database), Leases(database))
     return gitlab_api(GitLabHandlers(details, RenameHandler(renames, bodies)).handlers)
 

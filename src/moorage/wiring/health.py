@@ -1,6 +1,6 @@
 """Health checks as the configuration has them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
 from moorage.config import Config
@@ -14,9 +14,24 @@ from moorage.storage.base import StorageDriver
 _HEALTHY = 200
 
 
-def health_watch(config: Config, storage: StorageDriver, database: Database | None) -> HealthWatch:
-    """Return the checks that *config* asks for; without a database its check is left out, as GitLab does."""
-    return HealthWatch([*_own(config, storage, database), *_around(config)])
+def health_watch(
+    config: Config,
+    storage: StorageDriver,
+    database: Database | None,
+    redises: Mapping[str, Ask],
+    *,
+    observe: Callable[[str, bool], None],
+) -> HealthWatch:
+    """Return the checks that *config* asks for; without a database its check is left out, as GitLab does.
+
+    *redises*: asks each Redis whether it answers, by its section.
+    """
+    checks = [*_own(config, storage, database), *_around(config)]
+    asked = config.health.redis
+    if asked.enabled:
+        for name, ask in redises.items():
+            checks.append(_check(name, ask, asked.interval, asked.timeout, threshold=asked.threshold))
+    return HealthWatch(checks, observe=observe)
 
 
 def _own(config: Config, storage: StorageDriver, database: Database | None) -> Iterator[HealthCheck]:

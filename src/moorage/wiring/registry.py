@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import re2
 
+from moorage.auth.addresses import Proxies
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, Store
@@ -15,9 +16,8 @@ from moorage.core.manifests import Manifests
 from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
-from moorage.gc.online.review_loop import ReviewObserver
 from moorage.health.watch import HealthWatch
-from moorage.http.app import App, ApplicationRules
+from moorage.http.app import Admission, App, ApplicationRules
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
 from moorage.http.v2.list_handlers import CATALOGUE_LIMIT, ListingHandlers
@@ -25,6 +25,7 @@ from moorage.http.v2.manifest_handlers import ManifestHandlers
 from moorage.http.v2.upload_handlers import UploadHandlers
 from moorage.http.v2.upload_states import UploadStates
 from moorage.http.v2.v2_operations import v2_api
+from moorage.limits.node_counters import NodeCounters
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.room import Room
 from moorage.storage import paths
@@ -38,9 +39,14 @@ from moorage.wiring import apis
 from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
 from moorage.wiring.health import health_watch
+from moorage.wiring.limits import rate_limits
 from moorage.wiring.metadata import Metadata, open_metadata
+from moorage.wiring.observers import Observers
+from moorage.wiring.observing import observe_database, observe_storage
 from moorage.wiring.purging import purging
 from moorage.wiring.redirects import redirects_of
+from moorage.wiring.redises import Redises
+from moorage.wiring.reporting import error_reports
 from moorage.wiring.storage import room_for, storage_driver
 
 
@@ -55,6 +61,7 @@ class Registry:
     room: Room
     damaged: DamagedBlobs
     health: HealthWatch
+    redises: Redises
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Chores that one process of a node does for as long as it lives."""
     upkeep: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
@@ -63,6 +70,7 @@ class Registry:
     async def close(self) -> None:
         """Let go of everything."""
         self.app.close()
+        await self.redises.close()
         if self.metadata.database is not None:
             await self.metadata.database.close()
         await self.storage.close()
@@ -73,16 +81,16 @@ async def build(
     store: Store,
     *,
     secret: bytes,
+    counters: NodeCounters | None = None,
+    observed: Observers | None = None,
     share: float = 1.0,
-    observer: ReviewObserver | None = None,
-    on_damage: Callable[[], None] | None = None,
     changes: SharedChanges | None = None,
 ) -> Registry:
     """Make the parts of a registry as *config* wants them, on *store*; *secret* is the same in all workers.
 
+    *counters*: where all processes of the node count requests; None: nothing is limited.
+    *observed*: are told of what is done here; None: nobody is.
     *share*: see :func:`~moorage.wiring.storage.storage_driver`.
-
-    *observer*: is told what garbage collection does. *on_damage*: is called when a client meets a damaged blob.
     *changes*: shared by all workers, see ``cache/known_links.py``.
 
     Raises:
@@ -90,9 +98,15 @@ async def build(
         StorageUnavailable: the storage cannot be used.
         DatabaseUnavailable: the database cannot be used.
     """
+    observed = observed or Observers()
+    redises = Redises(config, observe=observed.redis)
     storage = storage_driver(config, share=share)
     _watch(store, storage)
+    if observed.storage is not None:
+        observe_storage(storage, observed.storage)
     metadata = await open_metadata(config, store, storage, changes)
+    if observed.database is not None and metadata.database is not None:
+        observe_database(metadata.database, observed.database)
     room = room_for(config, store)
     redirected = redirects_of(config, storage)
     blobs = Blobs(
@@ -101,7 +115,7 @@ async def build(
         known=metadata.known_blobs,
         redirects=redirected.redirects,
         room=room,
-        on_damage=on_damage,
+        on_damage=observed.damage,
     )
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
     key = config.http.secret.encode() or secret
@@ -112,9 +126,9 @@ async def build(
     states = UploadStates(secret, shared=config.http.secret)
     others = apis.without_database()
     if database is not None:
-        collected = collection(config, database, storage, observer)
+        collected = collection(config, database, storage, observed.reviews)
         moorage = apis.moorage(database, collected, bodies, prefix=prefix)
-        others = (apis.gitlab(database, bodies), moorage)
+        others = (apis.gitlab(database, bodies, sizes=redises.sizes()), moorage)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
@@ -126,10 +140,11 @@ async def build(
             catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,
         ),
     )
-    health = health_watch(config, storage, database)
+    limited = rate_limits(config, counters, redises.limiting, observed.limits)
+    health = health_watch(config, storage, database, redises.all, observe=observed.health)
     app = App(
         [v2, *others],
-        out_of_service=health.failing,
+        admission=Admission(out_of_service=health.failing, limits=limited, proxies=Proxies(config.http.trustedproxies)),
         guard=door,
         urls=Urls(host=config.http.host, prefix=prefix, relative=config.http.relativeurls),
         rules=ApplicationRules(
@@ -138,8 +153,9 @@ async def build(
             headers={name: ", ".join(values) for name, values in config.http.headers.items()},
         ),
         access_log=AccessLog(log_settings(config)),
+        observer=observed.requests,
     )
-    collecting = () if database is None else agents(config, database, storage, observer)
+    collecting = () if database is None else agents(config, database, storage, observed.reviews)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     chores = (*metadata.chores, *collecting, *purged)
     return Registry(
@@ -150,6 +166,7 @@ async def build(
         room=room,
         damaged=blobs.damaged,
         health=health,
+        redises=redises,
         chores=chores,
         upkeep=redirected.upkeep,
     )
@@ -186,13 +203,19 @@ def manifest_rules(config: Config) -> ManifestRules:
 
 
 def log_settings(config: Config) -> LogSettings:
-    """Return the settings of logging."""
+    """Return the settings of logging.
+
+    Raises:
+        ConfigurationError: errors cannot be reported where they should be.
+    """
     log = config.log
     return LogSettings(
         level=log.level,
         formatter=log.formatter,
         output=log.output,
         fields=log.fields,
+        reports_caller=log.reportcaller,
+        reports=error_reports(config),
         access_disabled=log.accesslog.disabled,
         access_formatter=log.accesslog.formatter,
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import Store
-from moorage.gc.online.review_loop import ReviewObserver
 from moorage.http.debug import DebugApp
 from moorage.http.health_report import HealthReport
+from moorage.limits.node_counters import NodeCounters
 from moorage.server.address import ListenAddress
 from moorage.server.application import Application, ServerProcess
 from moorage.server.server_settings import ServerSettings
@@ -22,6 +22,7 @@ from moorage.web.beside import Beside, Handler, Neighbour
 from moorage.wiring.at_work import shown_at_work
 from moorage.wiring.collection import row_counts
 from moorage.wiring.guards import token_path
+from moorage.wiring.observers import observers
 from moorage.wiring.registry import Registry, build, log_settings
 
 _log = get_log("worker")
@@ -35,6 +36,8 @@ class RegistryApplication:
     store: Store
     secret: bytes
     """Signs the states of uploads; the same for all: :func:`upload_key`."""
+    counters: NodeCounters | None = None
+    """The counters of rate limits, shared by all: :func:`moorage.wiring.limits.node_counters`; None: no limits."""
     share: float = 1.0
     """The part of a limit of requests to storage that each process may use."""
     changes: SharedChanges = field(default_factory=SharedChanges)
@@ -48,14 +51,13 @@ class RegistryApplication:
         Raises:
             ConfigurationError, StorageUnavailable, DatabaseUnavailable: it cannot be made.
         """
-        observer, on_damage = _observers(process)
         registry = await build(
             self.config,
             self.store,
             secret=self.secret,
+            counters=self.counters,
+            observed=observers(process, driver=self.config.storage.name),
             share=self.share,
-            observer=observer,
-            on_damage=on_damage,
             changes=self.changes,
         )
         health = _health_report(self.config, registry)
@@ -115,22 +117,6 @@ def upload_key(secret: str) -> bytes:
     except OSError:
         boot = secrets.token_bytes(32)
     return secret.encode() + b"\0" + boot if secret else secrets.token_bytes(32)
-
-
-def _observers(process: ServerProcess) -> tuple[ReviewObserver | None, Callable[[], None] | None]:
-    """Return the observers that count for metrics, of garbage collection and of damaged blobs; None without metrics."""
-    if process.metrics is None:
-        return None, None
-    from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
-    from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
-    from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
-
-    try:
-        counted = count_in(process.metrics, process.number)
-        return CollectionMetrics(counted), BlobMetrics(counted).met_damage
-    except OSError as exc:
-        _log.error("there is no room to count in: this process is missing in the metrics", error=str(exc))
-        return None, None
 
 
 def _health_report(config: Config, registry: Registry) -> HealthReport:

@@ -1,6 +1,6 @@
 """Object stores of vendors: each is imported where it is configured, as their packages are extras."""
 
-from moorage.config import Config, GCSSection, S3Section
+from moorage.config import AzureSection, Config, GCSSection, S3Section
 from moorage.config.section import Section
 from moorage.errors import ConfigurationError, Mistake
 from moorage.storage.base import Capability, StorageDriver
@@ -37,8 +37,21 @@ def gcs(section: GCSSection) -> StorageDriver:
     return open_bucket(section)
 
 
+def azure(section: AzureSection, config: Config) -> StorageDriver:
+    """Return a container of Azure.
+
+    Raises:
+        ConfigurationError: a package is not installed, or values of the section are refused.
+    """
+    from moorage.storage.azure.opening import open_azure  # noqa: PLC0415 - only where it is configured
+
+    return open_azure(section, where=f"storage.{config.storage.name}")
+
+
 def place_in_words(section: Section) -> str:
     """Say where the objects are, for people."""
+    if isinstance(section, AzureSection):
+        return f"the container {section.container}"
     return f"the bucket {section.bucket}" if isinstance(section, S3Section | GCSSection) else "an object store"
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moorage.config import Config, FilesystemSection, GCSSection, InmemoryDriver, S3Section
+from moorage.config import AzureSection, Config, FilesystemSection, GCSSection, InmemoryDriver, S3Section
 from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import lacks, need_of
@@ -28,6 +28,8 @@ def storage_driver(config: Config, *, share: float = 1.0) -> StorageDriver:
         return remote_storage.s3(driver, config, share=share)
     if isinstance(driver, GCSSection):
         return remote_storage.gcs(driver)
+    if isinstance(driver, AzureSection):
+        return remote_storage.azure(driver, config)
     _driver_class(config)
     return memory.MemoryDriver()
 
@@ -38,7 +40,7 @@ def capabilities_of(config: Config) -> frozenset[Capability]:
     Raises:
         ConfigurationError: this version does not have that driver.
     """
-    if isinstance(config.storage.driver, S3Section | GCSSection):
+    if isinstance(config.storage.driver, S3Section | GCSSection | AzureSection):
         return remote_storage.CAPABILITIES
     return _driver_class(config).capabilities
 

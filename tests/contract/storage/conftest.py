@@ -14,6 +14,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
+from support.azurite import new_driver_on_azurite
 from support.bucket import Bucket
 from support.gcs_emulators import new_bucket, stop_all
 from support.s3_stores import new_driver, seaweed, versitygw
@@ -32,6 +33,7 @@ MAKERS |= {
     "gcs-gcp-storage-emulator": lambda _: new_bucket("gcp-storage-emulator"),
     "s3-seaweed": lambda _: new_driver(seaweed()),
     "s3-versitygw": lambda _: new_driver(versitygw()),
+    "azure": lambda _: new_driver_on_azurite(),
 }
 
 CANNOT = {

@@ -30,7 +30,7 @@ HOSTILE = (
     "/\ud800",
 )
 
-IMPOSSIBLE = {"s3": ("\udcff",), "gcs": ("new\nline", "\udcff")}
+IMPOSSIBLE = {"s3": ("\udcff",), "gcs": ("new\nline", "\udcff"), "azure": ("a\\b", "\udcff")}
 """Names that a vendor's objects cannot have: they cannot be made, and are not there."""
 MANGLED = {"s3-seaweed": ("a\\b",)}
 """Names of which a server makes others: SeaweedFS takes a backslash for a slash."""

@@ -9,7 +9,7 @@ from moorage.config import Loaded, load
 from moorage.errors import ConfigurationError
 
 _S3 = {"region": "eu-1", "bucket": "images", "accesskey": "me", "secretkey": "mine", "encrypt": "true"}
-_AZURE = {"accountname": "a", "container": "c"}
+_AZURE = {"accountname": "images", "accountkey": "a2V5", "container": "images"}
 REQUIRED: dict[str, dict[str, str]] = {
     "storage.s3": _S3,
     "storage.s3aws": _S3,

@@ -71,7 +71,11 @@ def test_yaml_that_go_reads_is_read(tail: str) -> None:
 def test_values_that_peers_take_are_taken() -> None:
     text = "http: {prefix: /reg, host: 'https://x.example.com/reg/'}\nlog: {formatter: logstash}\n"
     config = read(f"{text}database: {{enabled: n}}\nstorage: {{inmemory: , cache: {{blobdescriptor: none}}}}").config
-    assert (config.http.prefix, config.http.host, config.log.formatter) == ("/reg/", "https://x.example.com", "json")
+    assert (config.http.prefix, config.http.host, config.log.formatter) == (
+        "/reg/",
+        "https://x.example.com",
+        "logstash",
+    )
     loaded = read("http: {host: 'registry.example.com:5000'}")
     assert (loaded.config.http.host, len(loaded.warnings)) == ("", 1)
 
@@ -97,9 +101,9 @@ def test_variables_count_without_a_file() -> None:
     [
         "proxy: {remoteurl: 'https://registry-1.docker.io'}",
         "policy: {repository: {classes: [image]}}",
-        "rate_limiter: {enabled: true, limiters: [{name: a}]}",
         "notifications: {endpoints: [{url: 'http://a'}]}",
         "middleware: {repository: [{name: a}]}",
+        "log: {hooks: [{type: mail, levels: [panic]}]}",
     ],
 )
 def test_what_would_do_harm_in_silence_is_refused(text: str) -> None:

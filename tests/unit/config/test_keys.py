@@ -14,6 +14,16 @@ from unit.config.reading import parts_of, written
 DESCRIBED = describe()
 NAMED = {key.path.replace("<name>", "storage") for key in DESCRIBED}
 _S3 = ("storage.s3", "storage.s3aws", "storage.s3_v2")
+_AZURE: dict[str, object] = {
+    "accountname": "others",
+    "accountkey": "b3RoZXI=",
+    "connectionstring": "AccountName=images;AccountKey=a2V5",
+    "container": "others",
+    "credentials": {"tenantid": "two"},
+    "realm": "core.chinacloudapi.cn",
+    "serviceurl": "https://images.example.com",
+    "debug_log_events": ["Retry", "Request"],
+}
 _S3_WORDS = {
     "v4auth": True,  # False stops the start.
     "storageclass": "STANDARD_IA",
@@ -39,11 +49,13 @@ SAMPLES: dict[str, object] = {
     "health.tcp[].addr": "redis.example.com:6379",
     "notifications.endpoints[].headers": _HEADERS,
     "rate_limiter.limiters[].action.warn_threshold": 0.5,
+    "http.trustedproxies": ["10.0.0.0/8", "2001:db8::1"],
     "storage.gcs.chunksize": 1 << 20,
     "middleware.<name>[].name": "urlcache",
     "middleware.<name>[].options": {"min_url_validity": "1m"},
     "auth.token.signingalgorithms": ["RS256", "EdDSA"],
     "auth.token.autoredirectpath": "/token",
+    **{f"{driver}.{name}": value for driver in ("storage.azure", "storage.azure_v2") for name, value in _AZURE.items()},
     **{f"{driver}.{name}": 6 << 20 for driver in _S3 for name in ("chunksize", "multipartcopychunksize")},
     **{f"{driver}.{name}": value for driver in _S3 for name, value in _S3_WORDS.items()},
 }

@@ -120,7 +120,7 @@ def test_too_few_threads_are_raised_to_25(given: object, used: int) -> None:
             "{gcs: {bucket: b, credentials: {type: [a]}}}",
             {"storage.gcs.credentials": "each value is text, as in the key file"},
         ),
-        ("azure", {"storage.azure.accountname": "is needed", "storage.azure.container": "is needed"}),
+        ("azure", {"storage.azure.container": "is needed"}),
         ("{filesystem: 5}", {"storage.filesystem": MAPPING}),
         ("{filesystem: [a]}", {"storage.filesystem": MAPPING}),
         ("{filesystem: {rootdirectory: [a]}}", {"storage.filesystem.rootdirectory": TEXT}),

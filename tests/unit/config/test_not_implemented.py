@@ -30,13 +30,13 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("database: {enabled: false, metrics: {enabled: true}}", ()),
         ("redis: {}", ()),
         ("redis: {addr: ''}", ()),
-        ("redis: {addr: 'localhost:6379'}", ("redis",)),
-        ("redis: {addrs: ['localhost:6379']}", ("redis",)),
+        ("redis: {addr: 'localhost:6379'}", ()),
+        ("redis: {addrs: ['localhost:6379']}", ()),
         ("redis: {cache: {enabled: false, addr: 'localhost:6379'}}", ()),
-        ("redis: {cache: {enabled: true, addr: 'localhost:6379'}}", ("redis.cache",)),
-        ("redis: {ratelimiter: {enabled: true, addr: 'localhost:6379'}}", ("redis.ratelimiter",)),
+        ("redis: {cache: {enabled: true, addr: 'localhost:6379'}}", ()),
+        ("redis: {ratelimiter: {enabled: true, addr: 'localhost:6379'}}", ()),
         ("redis: {loadbalancing: {enabled: true, addr: 'localhost:6379', tls: {enabled: true}, pool: {size: 5}}}", ()),
-        ("redis: {addr: a, password: p, pool: {size: 5}, tls: {enabled: true}, poolsize: 9}", ("redis",)),
+        ("redis: {addr: a, password: p, pool: {size: 5}, tls: {enabled: true}, maxretries: 9}", ("redis.maxretries",)),
         ("redis: {tls: {enabled: false}, pool: {size: 10}}", ()),
         ("gc: {disabled: true, maxbackoff: 1h}", ()),
         ("gc: {disabled: false, maxbackoff: 24h, reviewafter: 1440m}", ()),
@@ -53,13 +53,12 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("notifications: {endpoints: [{disabled: true, url: 'http://a'}]}", ()),
         ("notifications: {endpoints: [{disabled: true}, {url: 'http://a'}]}", ("notifications",)),
         ("rate_limiter: {enabled: false, limiters: [{name: a}]}", ()),
-        ("rate_limiter: {enabled: true, limiters: [{name: a}]}", ("rate_limiter",)),
         ("middleware: {storage: []}", ()),
         ("middleware: {storage: [{name: cloudfront, disabled: true}]}", ()),
         ("middleware: {storage: [{name: redirect, options: {baseurl: 'https://a'}}]}", ()),
         ("reporting: {sentry: {enabled: false, dsn: 'https://a@b/1'}}", ()),
-        ("reporting: {sentry: {enabled: true}}", ("reporting",)),
-        ("reporting: {bugsnag: {apikey: k}}", ("reporting",)),
+        ("reporting: {sentry: {enabled: true}}", ()),
+        ("reporting: {bugsnag: {apikey: k}}", ("reporting.bugsnag",)),
         ("profiling: {stackdriver: {enabled: true}}", ("profiling",)),
         ("policy: {repository: {classes: [image]}}", ("policy",)),
         ("proxy: {ttl: 1h}", ()),
@@ -84,14 +83,14 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("http: {h2c: {enabled: true}}", ("http.h2c",)),
         ("log: {hooks: [{type: mail, disabled: true}]}", ()),
         ("log: {hooks: [{type: mail}]}", ("log.hooks",)),
-        ("log: {reportcaller: true}", ("log.reportcaller",)),
+        ("log: {reportcaller: true}", ()),
         ("auth: none", ()),
         ("auth: {silly: {realm: r, service: s}}", ()),
         ("auth: {token: {realm: r, service: s, issuer: i, rootcertbundle: b}}", ()),
         ("auth: {htpasswd: {realm: r, path: p}}", ()),
         (S3, ()),
         ("storage: {gcs: {bucket: b, parallelwalk: true, debug_log: true}}", ()),
-        ("storage: {azure_v2: {accountname: a, container: c}}", ("storage.azure_v2",)),
+        ("storage: {azure_v2: {accountname: abc, accountkey: a2V5, container: abc}}", ()),
         ("storage: {inmemory: , cache: {blobdescriptor: redis}, tag: {concurrencylimit: 8}}", ()),
         ("storage: {inmemory: , redirect: {disable: true, expirydelay: 5m}}", ()),
         ("storage: {inmemory: , redirect: {exceptions: ['^a$']}}", ()),
@@ -103,8 +102,8 @@ def test_what_is_asked_for_and_missing_is_named(text: str, named: tuple[str, ...
 
 
 def test_variables_ask_too() -> None:
-    assert read("", REGISTRY_REDIS_ADDR="localhost:6379").not_implemented == ("redis",)
-    assert read("redis: {addr: a}", REGISTRY_REDIS_ADDR="").not_implemented == ()
+    assert read("", REGISTRY_REDIS_MAXRETRIES="5").not_implemented == ("redis.maxretries",)
+    assert read("redis: {maxretries: 5}", REGISTRY_REDIS_MAXRETRIES="0").not_implemented == ()
 
 
 def test_defaults_written_out_ask_for_nothing() -> None:

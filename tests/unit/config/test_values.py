@@ -19,7 +19,7 @@ WARN_THRESHOLD = "rate_limiter.limiters[0].action.warn_threshold"
     [
         ("log: {level: loud}", {"log.level": "should be 'error', 'warn', 'info', 'debug' or 'trace'"}),
         ("loglevel: loud", {"loglevel": "should be 'error', 'warn', 'info', 'debug' or 'trace'"}),
-        ("log: {formatter: xml}", {"log.formatter": "should be 'json' or 'text'"}),
+        ("log: {formatter: xml}", {"log.formatter": "should be 'json', 'text' or 'logstash'"}),
         ("log: {output: /tmp/x}", {"log.output": "should be 'stdout', 'stderr' or 'discard'"}),
         ("log: {accesslog: {formatter: clf}}", {"log.accesslog.formatter": "should be 'json' or 'text'"}),
         ("log: {accesslog: {disabled: 1}}", {"log.accesslog.disabled": FLAG}),

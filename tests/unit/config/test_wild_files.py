@@ -19,7 +19,6 @@ from support.tokens import certificate, pem, rsa_key
 WILD = Path(__file__).parent / "wild"
 OPEN = "NO AUTHENTICATION is configured"
 PLAIN = "auth.htpasswd without TLS"
-LATER = "accepted, not implemented yet; use storage.filesystem"
 LOST = "not implemented yet, so that its events would be lost; set disabled: true, or take it out"
 
 GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -47,6 +46,7 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tabs-and-a-tail": ((), ()),
     "readonly": ((), ()),
     "gcs": ((), ()),
+    "azure": ((), ()),
     "sentry-and-redis-cache": ((), ("reporting", "redis.cache")),
 }
 """The warnings, by their beginnings, and what is named as not there yet."""
@@ -55,7 +55,6 @@ REFUSED = {
     "omnibus-geo-webhook": f"notifications.endpoints[0]: {LOST}",
     "mirror": "proxy.remoteurl: there is no mirror yet, and without it everybody could push into its names; "
     "take proxy out",
-    "azure": f"storage.azure: {LATER}",
     "swift": "storage: StorageDriver not registered: swift; there are filesystem, inmemory, s3, s3aws, s3_v2, gcs, "
     "azure, azure_v2",
     "two-drivers": "storage: must provide exactly one storage type. Provided: [filesystem s3]",

@@ -6,9 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from prometheus_client import Counter, Histogram, values
+from prometheus_client import Counter, Gauge, Histogram, values
 from prometheus_client.parser import text_string_to_metric_families
 
+from moorage import __version__
 from moorage.errors import DatabaseUnavailable
 from moorage.metadata.rows import RowCountStore
 from moorage.server.metrics import Exposition, count_in
@@ -70,17 +71,29 @@ async def test_who_is_started_again_goes_on_where_the_one_before_ended(tmp_path:
     count(tmp_path, 0, 1)
     count(tmp_path, 0, 20)
     assert (await told(Exposition(tmp_path)))["things_total"] == 21
-    assert set(sizes(tmp_path)) == {"counter_0.db", "histogram_0.db"}
+    assert set(sizes(tmp_path)) == {"counter_0.db", "histogram_0.db", "gauge_livesum_0.db"}
 
 
 def test_the_room_to_count_in_is_taken_at_once(tmp_path: Path) -> None:
     count_in(tmp_path, 0)
-    assert min(sizes(tmp_path).values()) >= 1 << 20
+    taken = sizes(tmp_path)
+    assert taken["counter_0.db"] >= 1 << 20
+    assert taken["histogram_0.db"] >= 4 << 20
+    assert taken["gauge_livesum_0.db"] >= 1 << 16
 
 
 async def test_nothing_counted_yet_is_nothing_told(tmp_path: Path) -> None:
     count_in(tmp_path, 0)
-    assert await Exposition(tmp_path).text() == b""
+    assert await told(Exposition(tmp_path)) == {f"gitlab_build_info moorage {__version__}": 1.0}
+
+
+async def test_what_only_holds_while_a_process_lives_goes_with_it(tmp_path: Path) -> None:
+    for place, number in ((0, 3), (1, 4)):
+        registry = count_in(tmp_path, place)
+        Gauge("busy", "Now.", registry=registry, multiprocess_mode="livesum").inc(number)
+    assert (await told(Exposition(tmp_path)))["busy"] == 7
+    count_in(tmp_path, 0)
+    assert (await told(Exposition(tmp_path)))["busy"] == 4
 
 
 async def test_rows_are_counted_when_somebody_asks_and_stand_for_a_while(tmp_path: Path) -> None:

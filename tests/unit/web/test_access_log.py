@@ -160,3 +160,10 @@ def test_a_line_says_who_it_was_and_by_what_credentials(actor: str, actor_type: 
     assert value["auth.user.name"] == actor
     assert value.get("auth.user.type", "") == actor_type
     assert value.get("auth.project_paths", []) == projects
+
+
+def test_lines_have_logstashs_names_where_the_log_has_them(capfd: pytest.CaptureFixture[str]) -> None:
+    log = AccessLog(LogSettings(formatter="logstash", fields={}))
+    line = json.loads(log._format(record()))
+    assert (line["message"], line["@version"]) == ("access", "1")
+    assert "@timestamp" in line

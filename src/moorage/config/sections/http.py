@@ -1,5 +1,6 @@
 """``http``: where and how to serve."""
 
+import ipaddress
 import re
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -175,6 +176,16 @@ class Limits(Section):
     )
 
 
+def _networks(value: list[str]) -> list[str]:
+    for text in value:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            msg = f"an address or a network is needed, such as 10.0.0.0/8, not {text[:60]!r}"
+            raise ValueError(msg) from None
+    return value
+
+
 class HTTP(Section):
     """``http``"""
 
@@ -188,6 +199,10 @@ class HTTP(Section):
     tls: TLS = now(TLS, "HTTPS.")
     headers: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_header_values)] = now(
         {}, "Added to every answer: a list of values for each name."
+    )
+    trustedproxies: Annotated[list[Text], AfterValidator(_networks)] = now(
+        [],
+        "Moorage: addresses or networks of proxies whose `X-Forwarded-For` is believed, besides those on this machine.",
     )
     limits: Limits = now(Limits, "How much one client may take.")
     debug: Debug = now(Debug, "The debug server.")

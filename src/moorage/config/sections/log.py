@@ -2,8 +2,6 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
-
 from moorage.config.section import (
     Flag,
     Lower,
@@ -13,11 +11,6 @@ from moorage.config.section import (
     later,
     now,
 )
-
-
-def _formatter(value: object) -> object:
-    # Distribution's logstash is JSON too, with two keys of its own.
-    return "json" if isinstance(value, str) and value.lower() == "logstash" else value
 
 
 class AccessLogSection(Section):
@@ -61,10 +54,11 @@ class LogSection(Section):
     level: Annotated[Literal["error", "warn", "info", "debug", "trace"], Lower] = now(
         "info", "The least important lines to write."
     )
-    formatter: Annotated[Literal["json", "text"], Lower, BeforeValidator(_formatter)] = now(
-        "json", "How lines look; Distribution's `logstash` counts as `json`."
+    formatter: Annotated[Literal["json", "text", "logstash"], Lower] = now(
+        "json",
+        "How lines look; `logstash` is JSON with the names that Logstash has, `accesslog` too unless it is text.",
     )
     output: Annotated[Literal["stdout", "stderr", "discard"], Lower] = now("stdout", "Where lines go.")
     fields: dict[str, object] = now({}, "Added to every line.")
-    reportcaller: Flag = later(False, "Distribution: whether lines say which code wrote them.")
+    reportcaller: Flag = now(False, "Distribution: lines say which code wrote them (`func`, `file`).")
     hooks: list[LogHook] = later([], "Distribution's mail hooks.")

@@ -30,10 +30,10 @@ class RedisPool(Section):
     """``redis.pool``"""
 
     size: Count = now(10, "Connections at most.")
-    maxlifetime: Duration = now(timedelta(0), "Age at which a connection is closed; 0: never.")
-    idletimeout: Duration = now(timedelta(0), "Idle time after which a connection is closed; 0: never.")
-    maxidle: Count = now(0, "Distribution's old name.")
-    maxactive: Count = now(0, "Distribution's old name.")
+    maxlifetime: Duration = now(timedelta(0), "Without effect: a connection that has gone stale is replaced on use.")
+    idletimeout: Duration = now(timedelta(0), "Without effect, for the same reason.")
+    maxidle: Count = now(0, "Distribution 2: without effect.")
+    maxactive: Count = now(0, "Distribution 2: `size` by its old name.")
 
 
 class RedisConnection(Section):
@@ -55,19 +55,17 @@ class RedisConnection(Section):
 
 
 class Redis(RedisConnection):
-    """``redis``: the connection for blob descriptors, and those for other uses below it."""
+    """``redis``: the connection of every use that has none of its own, and those that have below it."""
 
-    later_keys = frozenset(RedisConnection.model_fields)
-
-    cache: RedisConnection = later(RedisConnection, "For the repository cache.")
-    ratelimiter: RedisConnection = later(RedisConnection, "For rate limits.")
+    cache: RedisConnection = now(RedisConnection, "For sizes of repositories, shared by all nodes.")
+    ratelimiter: RedisConnection = now(RedisConnection, "For rate limits, shared by all nodes.")
     loadbalancing: RedisConnection = now(RedisConnection, "For following writes.")
     options: dict[str, object] = later({}, "Distribution v3's options.", repr=False)
-    addrs: list[Text] = later([], "Distribution's list of addresses.")
-    mastername: Text = later("", "Distribution's `mainname`.")
+    addrs: list[Text] = now([], "Distribution's list of addresses.")
+    mastername: Text = now("", "Distribution's `mainname`.")
     clientname: Text = later("", "Distribution: this client's name.")
     protocol: Count = later(0, "Distribution: version of the protocol.")
-    poolsize: Count = later(0, "Distribution's `pool.size`.")
+    poolsize: Count = now(0, "Distribution's `pool.size`.")
     poolfifo: Flag = later(False, "Distribution: whether the connection that waited longest is used first.")
     pooltimeout: SignedDuration = later(timedelta(0), "Distribution: how long to wait for a connection.")
     minidleconns: Count = later(0, "Distribution: idle connections at least.")

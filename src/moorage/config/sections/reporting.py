@@ -6,15 +6,16 @@ from moorage.config.section import (
     Section,
     Text,
     later,
+    now,
 )
 
 
 class Sentry(Section):
     """``reporting.sentry``"""
 
-    enabled: Flag = later(False, "Report errors to Sentry.")
-    dsn: Secret = later("", "Where to.")
-    environment: Text = later("", "The name of this installation there.")
+    enabled: Flag = now(False, "Report errors to Sentry; needs the extra `moorage[sentry]`.")
+    dsn: Secret = now("", "Where to.")
+    environment: Text = now("", "The name of this installation there.")
 
 
 class Bugsnag(Section):
@@ -36,6 +37,6 @@ class NewRelic(Section):
 class Reporting(Section):
     """``reporting``"""
 
-    sentry: Sentry = later(Sentry, "Errors to Sentry.")
+    sentry: Sentry = now(Sentry, "Errors to Sentry.")
     bugsnag: Bugsnag = later(Bugsnag, "Errors to Bugsnag.")
     newrelic: NewRelic = later(NewRelic, "Figures to New Relic.")

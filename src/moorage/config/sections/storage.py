@@ -7,21 +7,16 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from moorage.config.section import (
     Count,
-    DriverCount,
-    DriverFlag,
     DriverWhole,
-    Duration,
     Flag,
     Pattern,
-    Required,
-    Secret,
     Section,
     Text,
     UnitDuration,
     Whole,
-    later,
     now,
 )
+from moorage.config.sections.storage_azure import AzureSection
 from moorage.config.sections.storage_gcs import GCSSection
 from moorage.config.sections.storage_s3 import S3Section
 
@@ -44,38 +39,7 @@ class InmemoryDriver(Section):
     """``storage.inmemory``: nothing stays when the registry ends."""
 
 
-class AzureDriver(Section):
-    """``storage.azure`` and ``storage.azure_v2``."""
-
-    is_implemented = False
-
-    accountname: Required = later(..., "The storage account.")
-    accountkey: Secret = later("", "Its key.")
-    container: Required = later(..., "The container.")
-    connectionstring: Secret = later("", "Distribution: all of it in one.")
-    skipverify: DriverFlag = later(False, "Distribution: whether to trust any certificate.")
-    credentials_type: Text = later("shared_key", "shared_key, client_secret or default_credentials.")
-    credentials: dict[str, object] = later({}, "Distribution: the kind of credentials and their values.", repr=False)
-    tenant_id: Text = later("", "For client_secret.")
-    client_id: Text = later("", "For client_secret.")
-    secret: Secret = later("", "For client_secret.")
-    realm: Text = later("core.windows.net", "The service's domain.")
-    serviceurl: Text = later("", "The whole URL instead.")
-    rootdirectory: Text = later("", "Prefix of all objects.")
-    trimlegacyrootprefix: DriverFlag | None = later(None, "True: objects have no extra slash in front.")
-    legacyrootprefix: DriverFlag | None = later(None, "True: objects have an extra slash in front.")
-    max_retries: DriverCount = later(3, "Tries after the first.")
-    retry_try_timeout: Duration = later(timedelta(0), "Deadline of one try; 0: none.")
-    retry_delay: Duration = later(timedelta(seconds=4), "Pause before the second try.")
-    max_retry_delay: Duration = later(timedelta(seconds=60), "The longest pause.")
-    api_pool_initial_interval: Duration = later(timedelta(milliseconds=100), "First pause when waiting for a copy.")
-    api_pool_max_interval: Duration = later(timedelta(seconds=1), "The longest such pause.")
-    api_pool_max_elapsed_time: Duration = later(timedelta(seconds=5), "How long to wait in all.")
-    debug_log: DriverFlag = later(False, "True: the vendor's library logs.")
-    debug_log_events: list[Text] = later([], "What of.")
-
-
-Driver = FilesystemSection | InmemoryDriver | S3Section | GCSSection | AzureDriver
+Driver = FilesystemSection | InmemoryDriver | S3Section | GCSSection | AzureSection
 
 DRIVERS: dict[str, type[Section]] = {
     "filesystem": FilesystemSection,
@@ -84,8 +48,8 @@ DRIVERS: dict[str, type[Section]] = {
     "s3aws": S3Section,
     "s3_v2": S3Section,
     "gcs": GCSSection,
-    "azure": AzureDriver,
-    "azure_v2": AzureDriver,
+    "azure": AzureSection,
+    "azure_v2": AzureSection,
 }
 """Driver keys below ``storage``."""
 

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from moorage.config.sections.redis import RedisConnection
 from moorage.errors import DatabaseUnavailable
-from moorage.sql.redis_client import answer_deadline_s, close_redis, open_redis
+from moorage.redis.redis_client import answer_deadline_s, close_redis, open_redis
 
 KEPT = timedelta(hours=1)
 """Time that a position stays in Redis. Source: features MDB-044."""

@@ -1,0 +1,214 @@
+"""Single blobs: looked at, read, written and removed."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from moorage.errors import PathUnknown, StorageUnavailable
+from moorage.storage.azure.answers import CHANGED, OTHER_TYPE, THERE, code_of, error_of
+from moorage.storage.azure.blob_keys import BlobKeys
+from moorage.storage.azure.container import ContainerLine, Pace
+from moorage.storage.base import ObjectContent, Stat, size_of
+from moorage.storage.remote.bodies import BodyReader
+from moorage.storage.remote.exchange import Answer, AnswerTooLarge, Stream
+
+_OK = 200
+_CREATED = 201
+_ACCEPTED = 202
+_PARTIAL = 206
+_ERROR_BYTES = 1 << 14
+_BULK_BYTES = 1 << 20
+_MARK = "x-ms-meta-written"
+_T = TypeVar("_T")
+BLOCK_BLOB = "BlockBlob"
+
+
+Write = Callable[[], Awaitable[Answer]]
+"""A request that writes a blob, and can be sent again."""
+
+
+class Blobs:
+    """The blobs of a container, by path."""
+
+    def __init__(self, line: ContainerLine, keys: BlobKeys) -> None:
+        self._line = line
+        self._keys = keys
+
+    async def head(self, path: str) -> Answer:
+        """Return the blob's headers.
+
+        Raises:
+            PathUnknown: there is none; a folder of an account with a hierarchical namespace is none.
+        """
+        answer = await self._line.ask("GetBlobProperties", "HEAD", self._keys.key(path))
+        if answer.status != _OK:
+            raise error_of(answer, path, what="GetBlobProperties")
+        if answer.headers.get("x-ms-meta-hdi_isfolder") == "true":
+            raise PathUnknown(path)
+        return answer
+
+    async def stat(self, path: str) -> Stat:
+        """Return the state of a blob; see :meth:`head`."""
+        headers = (await self.head(path)).headers
+        return Stat(_length(headers, path), moment_of(headers.get("Last-Modified", "")))
+
+    async def get(self, path: str, *, limit_bytes: int) -> Answer:
+        """Read a blob whole.
+
+        Raises:
+            PathUnknown: there is none.
+        """
+        key = self._keys.key(path)
+        try:
+            answer = await self._line.ask("GetBlob", "GET", key, limit_bytes=max(limit_bytes, _ERROR_BYTES))
+        except AnswerTooLarge:
+            raise _too_large(path, limit_bytes) from None
+        if answer.status != _OK:
+            raise error_of(answer, path, what="GetBlob")
+        if len(answer.body) > limit_bytes:
+            raise _too_large(path, limit_bytes)
+        if len(answer.body) != _length(answer.headers, path):
+            msg = f"{path}: its body has {len(answer.body)} bytes, and was said to have another number"
+            raise StorageUnavailable(msg)
+        return answer
+
+    async def open(self, path: str) -> BodyReader:
+        """Open a blob for reading.
+
+        Raises:
+            PathUnknown: there is none.
+        """
+        key = self._keys.key(path)
+        stream = await self._line.open(key)
+        if isinstance(stream, Answer):
+            raise error_of(stream, path, what="GetBlob")
+        fetch = partial(self._fetch, path, stream.headers.get("ETag", ""))
+        size_bytes = _length(stream.headers, path)
+        return BodyReader(path, stream, size_bytes=size_bytes, fetch=fetch, attempts=self._line.exchange.attempts)
+
+    async def put(self, path: str, content: ObjectContent) -> None:
+        """Write a blob whole, whatever is there."""
+        # Whoever gave up is not to find the blob changed later: what was sent may still arrive.
+        answer = await to_its_end(self.replacing(path, lambda: self._put(path, content, {})))
+        if answer.status != _CREATED:
+            raise error_of(answer, path, what="PutBlob")
+
+    async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
+        """Write a blob whole, unless there is one; return whether it was written."""
+        mark = secrets.token_hex(8)
+        answer = await self._put(path, content, {"If-None-Match": "*", _MARK: mark})
+        if answer.status == _CREATED:
+            return True
+        if code_of(answer) not in THERE | OTHER_TYPE:
+            raise error_of(answer, path, what="PutBlob")
+        # It may have been written by the same request whose answer was lost: then it has our mark.
+        return await self._has_mark(path, mark)
+
+    async def delete(self, path: str, *, etag: str = "") -> bool:
+        """Remove a blob (with *etag*: that version); return whether there was one, which with *etag* it must be.
+
+        Raises:
+            StorageUnavailable: it could not be removed.
+        """
+        return await self.delete_key(self._keys.key(path), etag=etag)
+
+    async def delete_key(self, key: str, *, etag: str = "") -> bool:
+        """As :meth:`delete`, by the blob's key."""
+        headers = {"If-Match": etag} if etag else {}
+        answer = await self._line.ask("DeleteBlob", "DELETE", key, headers=headers)
+        if answer.status == _ACCEPTED:
+            return True
+        error = error_of(answer, self._keys.path(key), what="DeleteBlob")
+        if isinstance(error, PathUnknown):
+            return answer.attempt > 1  # The attempt before has removed it, and its answer was lost.
+        if etag and code_of(answer) in CHANGED:
+            return False
+        raise error
+
+    async def replacing(self, path: str, write: Write) -> Answer:
+        """Do *write*; if a blob of another type is in its way, as other registries leave them, remove that first."""
+        answer = await write()
+        if code_of(answer) not in OTHER_TYPE:
+            return answer
+        try:
+            headers = (await self.head(path)).headers
+            if headers.get("x-ms-blob-type") != BLOCK_BLOB:
+                await self.delete(path, etag=headers.get("ETag", ""))
+        except PathUnknown:
+            pass  # Somebody else has removed it.
+        return await write()
+
+    async def _put(self, path: str, content: ObjectContent, headers: Mapping[str, str]) -> Answer:
+        return await self._line.ask(
+            "PutBlob",
+            "PUT",
+            self._keys.new_key(path),
+            headers={"x-ms-blob-type": BLOCK_BLOB, "Content-Type": "application/octet-stream", **headers},
+            body=content,
+            pace=Pace.BULK if size_of(content) >= _BULK_BYTES else Pace.SMALL,
+        )
+
+    async def _has_mark(self, path: str, mark: str) -> bool:
+        try:
+            return (await self.head(path)).headers.get(_MARK) == mark
+        except PathUnknown:
+            return False
+
+    async def _fetch(self, path: str, etag: str, start: int, end: int) -> Stream:
+        headers = {"x-ms-range": f"bytes={start}-{end - 1}", "If-Match": etag}
+        stream = await self._line.open(self._keys.key(path), headers)
+        if isinstance(stream, Answer):
+            error = error_of(stream, path, what="GetBlob")
+            msg = f"{path}: it was replaced or removed while it was read"
+            if isinstance(error, PathUnknown) or code_of(stream) in CHANGED:
+                raise StorageUnavailable(msg) from error
+            raise error
+        if stream.status != _PARTIAL:
+            stream.close()
+            msg = f"{path}: a part was asked for, and the answer is another"
+            raise StorageUnavailable(msg)
+        return stream
+
+
+async def to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """Do *work* to its end, even if the caller gives up meanwhile; who gives up twice is let go."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
+def moment_of(text: str) -> datetime:
+    """Return the moment that the service tells as *text*, UTC.
+
+    Raises:
+        StorageUnavailable: it is none.
+    """
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except ValueError:
+        msg = "the service does not say when a blob was written"
+        raise StorageUnavailable(msg) from None
+
+
+def _too_large(path: str, limit_bytes: int) -> StorageUnavailable:
+    return StorageUnavailable(f"{path}: more than {limit_bytes} bytes")
+
+
+def _length(headers: Mapping[str, str], path: str) -> int:
+    try:
+        return int(headers["Content-Length"])
+    except (KeyError, ValueError):
+        msg = f"{path}: the service does not say how many bytes it has"
+        raise StorageUnavailable(msg) from None

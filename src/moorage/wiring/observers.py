@@ -1,0 +1,59 @@
+"""Observers of one process: they count for metrics, where these are on, and else do nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from moorage.gc.online.review_loop import ReviewObserver
+from moorage.server.application import ServerProcess
+from moorage.telemetry import get_log
+from moorage.web.application import RequestObserver
+from moorage.wiring.observing import Observe
+
+_log = get_log("worker")
+
+
+def _nothing(*_told: object) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observers:
+    """All of them."""
+
+    reviews: ReviewObserver | None = None
+    """Of garbage collection."""
+    requests: RequestObserver | None = None
+    storage: Observe | None = None
+    database: Observe | None = None
+    damage: Callable[[], None] | None = None
+    """Called when a client meets a damaged blob."""
+    limits: Callable[[str, str], None] = _nothing
+    redis: Callable[[str], None] = _nothing
+    health: Callable[[str, bool], None] = _nothing
+
+
+def observers(process: ServerProcess, *, driver: str) -> Observers:
+    """Return the observers of a process; *driver*: the name of the storage driver."""
+    if process.metrics is None:
+        return Observers()
+    from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
+    from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
+    from moorage.metrics.node_metrics import PartMetrics, RequestMetrics  # noqa: PLC0415 - as above
+    from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
+
+    try:
+        counted = count_in(process.metrics, process.number)
+    except OSError as exc:
+        _log.error("there is no room to count in: this process is missing in the metrics", error=str(exc))
+        return Observers()
+    parts = PartMetrics(counted, driver=driver)
+    return Observers(
+        reviews=CollectionMetrics(counted),
+        requests=RequestMetrics(counted),
+        storage=parts.stored,
+        database=parts.queried,
+        damage=BlobMetrics(counted).met_damage,
+        limits=parts.limited,
+        redis=parts.redis_failed,
+        health=lambda name, fails: parts.checked(name, is_failing=fails),
+    )

@@ -1,0 +1,78 @@
+"""Storage and database, observed for metrics: their own methods, with a look at the clock around them."""
+
+import contextlib
+import functools
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from moorage.sql.base import Database, NamedQuery, Transaction
+from moorage.storage.base import StorageDriver
+
+Observe = Callable[[str, float], None]
+"""Is told of each call: its name, and how many seconds it took."""
+
+_ACTIONS = {
+    "stat": "Stat",
+    "exists": "Stat",
+    "get": "GetContent",
+    "put": "PutContent",
+    "put_if_absent": "PutContent",
+    "open": "Reader",
+    "list": "List",
+    "delete": "Delete",
+    "copy": "Move",
+    "url_for": "URLFor",
+    "begin_parts": "Writer",
+}
+"""GitLab's names for what our methods do. Source: GitLab features MET-002."""
+
+
+def observe_storage(storage: StorageDriver, observe: Observe) -> None:
+    """Have *observe* told of every call to *storage*, those among them that it makes to itself."""
+    for name, action in _ACTIONS.items():
+        method = getattr(storage, name, None)
+        if method is not None and inspect.iscoroutinefunction(method):
+            setattr(storage, name, _timed(method, _always(action), observe))
+
+
+def observe_database(database: Database, observe: Observe) -> None:
+    """Have *observe* told of every query, by its name; a transaction is one."""
+    for name in ("all", "first", "write"):
+        setattr(database, name, _timed(getattr(database, name), _query_name, observe))
+    begin = database.transaction
+
+    @contextlib.asynccontextmanager
+    async def transaction(*, repository: str | None = None) -> AsyncIterator[Transaction]:
+        began = time.perf_counter()
+        try:
+            async with begin(repository=repository) as found:
+                yield found
+        finally:
+            observe("transaction", time.perf_counter() - began)
+
+    database.transaction = transaction  # type: ignore[method-assign]  # that is what observing means
+
+
+def _timed(
+    method: Callable[..., Awaitable[Any]], name_of: Callable[[tuple[object, ...]], str], observe: Observe
+) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(method)
+    async def timed(*args: object, **named: object) -> object:
+        began = time.perf_counter()
+        try:
+            return await method(*args, **named)
+        finally:
+            observe(name_of(args), time.perf_counter() - began)
+
+    return timed
+
+
+def _always(name: str) -> Callable[[tuple[object, ...]], str]:
+    return lambda _args: name
+
+
+def _query_name(args: tuple[object, ...]) -> str:
+    query = args[0] if args else None
+    return query.name if isinstance(query, NamedQuery) else "other"

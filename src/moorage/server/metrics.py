@@ -26,7 +26,7 @@ from moorage.telemetry import get_log
 _FILES_BYTES = {"counter": 1 << 20, "histogram": 4 << 20, "gauge_livesum": 1 << 16}
 """More than all there is to count ever needs."""
 _PASSING = "gauge_livesum"
-"""What is so only while its process lives: the next one in its place begins at zero."""
+"""The gauges that hold only while their process lives: the next one in its place begins at zero."""
 _DEADLINE_S = 10.0
 _USUAL_INTERVAL = timedelta(seconds=10)
 

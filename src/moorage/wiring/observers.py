@@ -31,6 +31,8 @@ class Observers:
     damage: Callable[[], None] | None = None
     """Called when a client meets a damaged blob."""
     limits: Callable[[str, str], None] = _nothing
+    network: Callable[[str], None] = _nothing
+    """Of the delivery network; told why a client was sent past it, or an empty text."""
     redis: Callable[[str], None] = _nothing
     health: Callable[[str, bool], None] = _nothing
 
@@ -59,6 +61,7 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
         database=parts.queried,
         damage=BlobMetrics(counted).met_damage,
         limits=parts.limited,
+        network=parts.sent_on,
         redis=parts.redis_failed,
         health=lambda name, fails: parts.checked(name, is_failing=fails),
     )

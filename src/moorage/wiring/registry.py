@@ -110,7 +110,7 @@ async def build(
     if observed.database is not None and metadata.database is not None:
         observe_database(metadata.database, observed.database)
     room = room_for(config, store)
-    redirected = redirects_of(config, storage)
+    redirected = redirects_of(config, storage, on_sent=observed.network)
     blobs = Blobs(
         storage,
         metadata.links,

@@ -30,7 +30,7 @@ from moorage.storage.s3.parts_writer import S3PartsWriter
 _BULK_BYTES = 1 << 20
 _MOST_KEY_BYTES = 1024
 _FIRST = "/current/link"
-"""What makes a folder a tag: it goes first."""
+"""The end of the key that makes a folder a tag: it goes first."""
 _PASSING = ("/_uploads/", f"{paths.LOCK_FILES}/", f"{PROBES}/")
 
 

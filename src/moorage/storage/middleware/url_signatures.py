@@ -80,7 +80,7 @@ class GoogleCdnSigner:
         return cls(key, key_name)
 
     def __call__(self, url: str, *, expires_at: int) -> str:
-        """Return *url*, which has no query, signed; some microseconds of CPU."""
+        """Return *url*, which has no query, signed; some microseconds of CPU, so none is kept."""
         prefix = base64.urlsafe_b64encode(url.encode()).decode()
         signed = f"URLPrefix={prefix}&Expires={expires_at}&KeyName={self._key_name}"
         signature = base64.urlsafe_b64encode(hmac.digest(self._key, signed.encode(), "sha1")).decode()

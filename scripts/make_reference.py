@@ -24,6 +24,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from moorage import __version__, config, errors
 from moorage.cli.app import app as cli
 from moorage.cli.lazy_group import LazyGroup
+from moorage.cli.quick_answers import HELP_WIDTH
 from moorage.config.schema import Node, describe_options, tree
 from moorage.config.stores import SqliteStore
 from moorage.http.debug import DebugApp
@@ -37,6 +38,7 @@ from moorage.wiring.registry import build
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 SOURCE = ROOT / "src" / "moorage"
+HELP = SOURCE / "cli" / "help.txt"
 WRITTEN_BY = "<!-- Written from the code by `make docs`; changes here are lost. -->"
 
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
@@ -120,6 +122,12 @@ def cli_page() -> str:
     lines += ["", "The status is 0 if all went well, 1 after a mistake that is printed as `error: …`, 2 for a command"]
     lines += ["line that makes no sense."]
     return _page(lines)
+
+
+def help_text() -> str:
+    """What ``moorage --help`` prints without asking typer."""
+    group = typer.main.get_command(cli)
+    return f"{group.get_help(group.make_context('moorage', ['version'], terminal_width=HELP_WIDTH))}\n"
 
 
 def api_page() -> str:
@@ -238,16 +246,16 @@ def main(arguments: Sequence[str]) -> int:
     """Write or check; return the exit status."""
     stale = []
     REFERENCE.mkdir(parents=True, exist_ok=True)
-    for name, make in PAGES.items():
-        path, text = REFERENCE / name, make()
+    for path, make in ({REFERENCE / name: make for name, make in PAGES.items()} | {HELP: help_text}).items():
+        text, name = make(), path.relative_to(ROOT)
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(name)
         if "--check" not in arguments:
             path.write_text(text, encoding="utf-8")
-            print(f"written: docs/reference/{name}")
+            print(f"written: {name}")
     if stale and "--check" in arguments:
-        print(f"stale: {', '.join(f'docs/reference/{name}' for name in stale)}; run: make docs", file=sys.stderr)
+        print(f"stale: {', '.join(map(str, stale))}; run: make docs", file=sys.stderr)
         return 1
     return 0
 

@@ -116,6 +116,18 @@ def test_a_manifest_takes_three_requests_in_two_rounds_and_one_when_it_is_rememb
             assert requests_of(bucket) == []
 
 
+def test_a_manifest_is_pushed_in_ten_requests_and_six_rounds(bucket: Bucket) -> None:
+    made = images.image("pushed")
+    with InProcess(None, storage=bucket) as registry, RegistryClient(registry.address) as client:
+        images.push_blobs(client, NAME, made.blobs)
+        requests_of(bucket)
+        bucket.rounds = 0
+        images.push_manifest(client, NAME, made.manifest, "1")
+        blobs = len(made.blobs)
+        assert requests_of(bucket) == ["stat"] * 2 * blobs + ["put"] * 4 + ["stat"] * 2
+        assert bucket.rounds == 6
+
+
 def test_a_manifest_in_a_database_takes_no_request(bucket: Bucket, tmp_path: Path) -> None:
     with InProcess(tmp_path, storage=bucket) as registry, RegistryClient(registry.address) as client:
         made = images.push_image(client, NAME, "1")

@@ -7,6 +7,7 @@ Block From URL" of Azure's documentation, and Distribution's driver, which remov
 import asyncio
 import contextlib
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Self
@@ -30,6 +31,7 @@ class Seen:
     kind: str
     method: str
     path: str
+    query: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ class AzureFront:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         kind = _kind_of(request)
-        self.seen.append(Seen(kind, request.method, request.path))
+        self.seen.append(Seen(kind, request.method, request.path, dict(request.query)))
         body = await request.read()
         fault = next((fault for fault in self.faults if fault.kind in {kind, "*"} and fault.times > 0), None)
         if fault is not None:

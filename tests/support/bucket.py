@@ -152,6 +152,17 @@ class Bucket(StorageDriver):
         if not gone:
             raise PathUnknown(path)
 
+    async def stat_each(self, paths: Sequence[str], *, folder: bool = False) -> Sequence[Stat | None]:
+        """See the interface. All at once."""
+
+        async def stat(path: str) -> Stat | None:
+            try:
+                return await self.stat(path, folder=folder)
+            except PathUnknown:
+                return None
+
+        return await asyncio.gather(*(stat(path) for path in paths))
+
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """See the interface. One request for a thousand."""
         del rest

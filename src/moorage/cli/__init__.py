@@ -3,7 +3,7 @@
 import sys
 from gc import set_threshold  # The module itself would be hidden by our ``gc.py`` beside this file.
 
-from moorage.errors import ConfigurationError, MoorageError
+from moorage.cli.quick_answers import quick_answer
 
 _GC_THRESHOLD = 50_000
 """Imports stay for good: looking for cycles every 700 objects costs a fifth of the time that a command needs."""
@@ -11,8 +11,13 @@ _GC_THRESHOLD = 50_000
 
 def main() -> None:
     """Run the command line; mistakes of the caller become a message and a status, never a traceback."""
+    answer = quick_answer(sys.argv)
+    if answer is not None:
+        print(answer)
+        return
     set_threshold(_GC_THRESHOLD)
-    from moorage.cli.app import app  # noqa: PLC0415 - the collector has to know before
+    from moorage.cli.app import app  # noqa: PLC0415 - not for a quick answer, and the collector has to know before
+    from moorage.errors import ConfigurationError, MoorageError  # noqa: PLC0415 - as above
 
     try:
         app()

@@ -11,7 +11,7 @@ from moorage.cli.amounts import shown_bytes
 from moorage.cli.history import SIGNATURE, reported
 from moorage.cli.options import AsJSON
 from moorage.cli.reaching import CA, Registry, connect, reach
-from moorage.client.contents import children_of, manifest_of, measured, pages, parts_of
+from moorage.client.contents import ContentSizes, children_of, manifest_of, measured, pages, parts_of
 
 repo_app = typer.Typer(help="Repositories of a registry.", no_args_is_help=True, rich_markup_mode=None)
 image_app = typer.Typer(help="Images of a registry.", no_args_is_help=True, rich_markup_mode=None)
@@ -80,7 +80,10 @@ def du(
     ca: CA = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Show how large what is tagged is, and how much of it repositories share. Example: moorage du group/app."""
+    """Show how large what is tagged is, and how much of it repositories share. Example: moorage du group/app.
+
+    The status is 1 if something could not be measured and was left out; standard error says what.
+    """
     from moorage.cli.bars import Bars  # noqa: PLC0415 - other commands need not wait for rich
 
     if place is None:
@@ -89,9 +92,21 @@ def du(
     else:
         remote, found = connect(place, ca=ca)
         repositories = [found.repository]
+    missing: list[str] = []
+
+    def left_out(place: str, why: str) -> None:
+        print(f"error: {place} is left out: {why}", file=sys.stderr)
+        missing.append(place)
+
     with Bars(counts=True, is_transient=True) as bars:
         bars.begins("asking", len(repositories))
-        sizes = measured(remote, repositories, measured_one=lambda: bars.advanced("asking"), left_out=_say_left_out)
+        sizes = measured(remote, repositories, measured_one=lambda: bars.advanced("asking"), left_out=left_out)
+    _print_sizes(sizes, as_json=as_json)
+    if missing:
+        raise typer.Exit(1)
+
+
+def _print_sizes(sizes: ContentSizes, *, as_json: bool) -> None:
     if as_json:
         rows = [
             {"repository": one.repository, "bytes": one.size_bytes, "shared_bytes": one.shared_bytes}
@@ -110,7 +125,3 @@ def _print_names(names: Sequence[str], *, as_json: bool) -> None:
         print(json.dumps(names, indent=2))
     elif names:
         print("\n".join(names))
-
-
-def _say_left_out(place: str, why: str) -> None:
-    print(f"warning: {place} is left out: {why}", file=sys.stderr)

@@ -13,7 +13,7 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.room import Room
 from moorage.storage import paths
-from moorage.storage.base import Reader, StorageDriver
+from moorage.storage.base import Reader, Stat, StorageDriver
 from moorage.storage.file_storage import keeps_files
 from moorage.work.alongside import both
 
@@ -124,19 +124,24 @@ class Blobs:
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
         """Those of *digests* that the repository does not have as blobs, or not whole."""
-        linked = await self._links.find_each(name, digests)
-        there = list(linked)
-        stats = await self._storage.stat_each([paths.blob(digest) for digest in there])
+        finding = self._links.find_each(name, digests)
+        if self._is_remote:
+            looked_at = list(digests)
+            linked, stats = await both(finding, self._stats(looked_at))
+        else:
+            linked = await finding
+            looked_at = list(linked)
+            stats = await self._stats(looked_at)
         whole = {
             digest
-            for digest, stat in zip(there, stats, strict=True)
-            if self.damaged.is_whole(name, digest, linked[digest], size_bytes=size_of(stat))
+            for digest, stat in zip(looked_at, stats, strict=True)
+            if digest in linked and self.damaged.is_whole(name, digest, linked[digest], size_bytes=size_of(stat))
         }
         return set(digests) - whole
 
     async def sizes(self, digests: Sequence[Digest]) -> Mapping[Digest, int]:
         """Return the bytes that each blob has, of those that are in storage."""
-        stats = await self._storage.stat_each([paths.blob(digest) for digest in digests])
+        stats = await self._stats(digests)
         return {digest: stat.size_bytes for digest, stat in zip(digests, stats, strict=True) if stat is not None}
 
     async def content(self, digest: Digest, *, limit_bytes: int) -> bytes | None:
@@ -184,6 +189,9 @@ class Blobs:
             await self._links.unlink(name, digest, cause=cause)
         finally:
             self._known.forget_all()
+
+    async def _stats(self, digests: Sequence[Digest]) -> Sequence[Stat | None]:
+        return await self._storage.stat_each([paths.blob(digest) for digest in digests])
 
     async def _readable_bytes(self, digest: Digest) -> int | None:
         """The size of a file that can be opened: one that cannot must not look as if it were there."""

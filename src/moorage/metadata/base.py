@@ -88,14 +88,14 @@ class LinkStore(ABC):
 
     @abstractmethod
     async def find_each(self, name: RepositoryName, digests: Collection[Digest]) -> Mapping[Digest, LinkedBlob]:
-        """Those of *digests* that the repository has as blobs that can be read."""
+        """Those of *digests* that the repository has as blobs; who needs their bytes looks for them in storage."""
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
         """Return whether the repository has the blob."""
         return await self.find(name, digest) is not None
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
-        """Those of *digests* that the repository does not have as blobs that can be read."""
+        """Those of *digests* that the repository does not have as blobs."""
         return set(digests) - set(await self.find_each(name, digests))
 
     @abstractmethod

@@ -67,7 +67,11 @@ class LayoutLinks(LinkStore):
         return await self.find(name, digest)  # Nothing is collected while this store is written to.
 
     async def find_each(self, name: RepositoryName, digests: Collection[Digest]) -> Mapping[Digest, LinkedBlob]:
-        return {digest: LinkedBlob() async for digest in in_turns(digests) if await self._can_be_read(name, digest)}
+        if keeps_files(self._storage):
+            return {digest: LinkedBlob() async for digest in in_turns(digests) if await self._can_be_read(name, digest)}
+        wanted = list(digests)
+        stats = await self._storage.stat_each([paths.layer_link(name, digest) for digest in wanted])
+        return {digest: LinkedBlob() for digest, stat in zip(wanted, stats, strict=True) if stat and stat.size_bytes}
 
     async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
         del expectation, size_bytes

@@ -18,6 +18,7 @@ from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.file_storage import keeps_files
 from moorage.storage.walk import pages_of
 
 _ATTEMPTS = 16
@@ -72,7 +73,7 @@ class LayoutPointers:
     ) -> None:
         link, revision = str(digest).encode(), paths.revision_link(name, digest)
         pointing = {paths.tag_link(name, tag): paths.tag_index_link(name, tag, digest) for tag in tags}
-        missing = [*beside, revision, *pointing]
+        missing: Sequence[str] = [*beside, revision, *pointing]
         for _ in range(_ATTEMPTS):
             if any(path not in pointing for path in missing):
                 for path, content in {**beside, revision: link}.items():
@@ -81,11 +82,18 @@ class LayoutPointers:
                 if path in pointing:
                     await self._storage.put(pointing[path], link)
                     await self._storage.put(path, link)
-            missing = [path for path in (*beside, revision, *pointing) if not await is_linked(self._storage, path)]
+            missing = await self._gone([*beside, revision, *pointing])
             if not missing:
                 return
         msg = f"{name.text}: {digest} is deleted again and again while it is pushed"
         raise StorageUnavailable(msg)
+
+    async def _gone(self, links: Sequence[str]) -> Sequence[str]:
+        """Those of some link files that are not there, or say nothing."""
+        if keeps_files(self._storage):
+            return [path for path in links if not await is_linked(self._storage, path)]
+        stats = await self._storage.stat_each(links)
+        return [path for path, stat in zip(links, stats, strict=True) if stat is None or not stat.size_bytes]
 
     async def _drop_tag(self, name: RepositoryName, tag: Tag) -> None:
         """Remove a tag unless it points elsewhere by now."""

@@ -19,6 +19,7 @@ from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.middleware.cdn_urls import CdnUrls, FixedHostUrls, SignedUrls
 from moorage.storage.middleware.near_networks import NearNetworks, Prefixes, amazon_prefixes, google_prefixes
 from moorage.storage.middleware.url_signatures import CloudFrontSigner, GoogleCdnSigner, KeyUnusable
+from moorage.storage.remote.keys import KeySpace
 from moorage.storage.urls import DriverUrls, ObjectUrls
 
 Upkeep = Callable[[], Coroutine[None, None, None]]
@@ -97,9 +98,9 @@ def _urls(
         return FixedHostUrls(options.baseurl.rstrip("/")), None
     sign = _signer(options, f"{chosen.path}.options.privatekey")
     kept_for = _kept_for(options, chosen) if isinstance(options, CloudFrontOptions) else None
-    root = str(getattr(config.storage.driver, "rootdirectory", "")).strip("/")
+    prefix = KeySpace(getattr(config.storage.driver, "rootdirectory", "")).root
     signed = SignedUrls(
-        options.baseurl, sign, prefix=f"{root}/" if root else "", validity=options.duration, kept_for=kept_for, now=now
+        options.baseurl, sign, prefix=prefix, validity=options.duration, kept_for=kept_for, now=now
     )
     near = _near(options)
     return CdnUrls(signed, direct=direct, near=near), near

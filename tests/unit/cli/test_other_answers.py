@@ -130,3 +130,22 @@ def test_a_status_without_the_past_is_told(stub: Stub) -> None:
     status, out, err = stub.run("gc", "status")
     assert (status, out) == (1, "")
     assert err.startswith("error: the registry does not say what was done in the last hour")
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_sizes_without_a_manifest_that_cannot_be_had_are_printed_and_are_a_failure(
+    stub: Stub, option: tuple[str, ...]
+) -> None:
+    stub.status, stub.answer = 200, {"tags": ["1"]}  # It answers HEAD, and so the question for the digest, with 501.
+    status, out, err = stub.run("du", "group/app", *option)
+    assert status == 1
+    assert err.startswith("error: group/app:1 is left out: ")
+    assert "group/app" in out
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_sizes_of_all_that_there_is_are_no_failure(stub: Stub, option: tuple[str, ...]) -> None:
+    stub.status, stub.answer = 200, {"tags": []}
+    status, out, err = stub.run("du", "group/app", *option)
+    assert (status, err) == (0, "")
+    assert "group/app" in out

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -9,15 +10,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from moorage.errors import DatabaseUnavailable, StorageFull
 from moorage.sql.postgres.postgres_database import PostgresDatabase
+from moorage.sql.postgres.postgres_errors import diagnose
 from support.components import need
 from support.postgres import SYSTEM_USER, Postgres, migrated, opened
 from unit.sql.statements import COUNT, END_OTHERS, NOON, PUT, SLEEP, backend, count, put, q, running
 
 NAMES = q("SELECT name FROM leases")
+LARGER_THAN_ITS_LOG_BYTES = 20 << 20
 
 
 @pytest.fixture(scope="module")
@@ -310,3 +314,45 @@ async def test_a_full_disk_is_told_as_such_and_undoes_the_transaction(server: Po
                 await session.all(fill, 20_000)
         assert await database.first(q("SELECT count(*) FROM filled")) == (0,)
     server.psql("DROP TABLE filled", dbname)
+
+
+@pytest.fixture
+def limited(server: Postgres) -> Iterator[None]:
+    """The server may not make a file larger than this."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGER_THAN_ITS_LOG_BYTES, hard))
+    try:
+        server.restart()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    yield
+    server.restart()
+
+
+@pytest.mark.usefixtures("limited")
+async def test_a_limit_or_a_quota_is_a_full_disk_though_postgresql_has_no_code_for_it(server: Postgres) -> None:
+    dbname = server.create_database()
+    server.psql("CREATE UNLOGGED TABLE filled (content bytea)", dbname)
+    fill = q(
+        "INSERT INTO filled SELECT decode(repeat(md5(n::text), 60), 'hex') FROM generate_series(1, $1::bigint) AS n"
+    )
+    async with opened(server, dbname) as database:
+        with pytest.raises(StorageFull, match="File too large"):
+            await database.write(fill, 40_000)
+        assert await database.first(q("SELECT count(*) FROM filled")) == (0,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "meaning"),
+    [
+        (asyncpg.InternalServerError, 'could not extend file "base/1/2": Disk quota exceeded', StorageFull),
+        (asyncpg.PostgresIOError, 'could not write to file "base/pgsql_tmp/1": Disk quota exceeded', StorageFull),
+        (asyncpg.PostgresIOError, 'could not read block 7 in file "base/1/2": Input/output error', DatabaseUnavailable),
+        (asyncpg.InternalServerError, "cache lookup failed for relation 7", DatabaseUnavailable),
+        (asyncpg.RaiseError, "Disk quota exceeded, says a trigger", DatabaseUnavailable),
+    ],
+)
+def test_what_the_system_refused_is_told_from_what_is_broken(
+    kind: type[asyncpg.PostgresError], text: str, meaning: type[Exception]
+) -> None:
+    assert type(diagnose(kind(text), is_closed=False).error) is meaning

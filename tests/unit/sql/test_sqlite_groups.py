@@ -217,6 +217,29 @@ async def test_a_commit_that_the_disk_refuses_is_kept_for_nobody(database: Sqlit
     assert await is_healthy(database)
 
 
+async def test_a_long_transaction_that_the_disk_refuses_before_its_end_has_no_room(
+    database: SqliteDatabase, tmp_path: Path
+) -> None:
+    await put_rows(database, 1)
+    writer(database).execute("PRAGMA cache_size = 10")  # More pages than these go to the disk before the commit.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size_bytes = (tmp_path / "t.sqlite-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        with pytest.raises(StorageFull, match="quota"):
+            await database.write(MANY_ROWS, str(list(range(100, 5000))))
+        rows = [(number, "x" * 1000) for number in range(100, 1000)]
+        with pytest.raises(StorageFull, match="quota"):
+            async with database.transaction() as session:
+                await session.run_many(q("INSERT INTO t (id, owner) VALUES ($1, $2)"), rows)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert await ids(database) == [1]
+    await put_rows(database, 2)
+    assert await ids(database) == [1, 2]
+    assert await is_healthy(database)
+
+
 async def test_each_that_shared_a_failed_commit_has_an_error_of_its_own(
     database: SqliteDatabase, slow_disk: SlowDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,13 @@
 """Errors of PostgreSQL, told apart in one place: for the caller, and for the connection."""
 
+import os
 from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
 
 from moorage.errors import DatabaseConflict, DatabaseContended, DatabaseUnavailable, StorageFull
+from moorage.room import NO_ROOM
 
 VENDOR_ERRORS: Final = (
     asyncpg.PostgresError,
@@ -19,6 +21,10 @@ _CONSTRAINT = "23"
 _CONNECTION = "08"
 _OUR_MISTAKES = ("22", "42")
 _DISK_FULL = "53100"
+_REFUSALS = frozenset({"XX000", "58030"})
+"""Of what the system refuses PostgreSQL has a code for ENOSPC only: a quota is an internal error for it."""
+_NO_ROOM = tuple(os.strerror(number) for number in NO_ROOM)
+"""In English, as each server says them but one whose ``lc_messages`` has another language."""
 _PRIVILEGE = "42501"
 _READ_ONLY = "25006"
 _COLLISIONS = frozenset({"40001", "40P01"})
@@ -65,7 +71,7 @@ def diagnose(exc: Exception, *, is_closed: bool) -> Fault:
 def _diagnose_code(exc: Exception, code: str) -> Fault:
     if code.startswith(_CONSTRAINT):
         return Fault(DatabaseConflict(str(exc)))
-    if code == _DISK_FULL:
+    if code == _DISK_FULL or (code in _REFUSALS and any(reason in str(exc) for reason in _NO_ROOM)):
         return Fault(StorageFull(f"no room for the database: {exc}"))
     if code in _COLLISIONS or code == _LOCK_TIMEOUT:
         return Fault(DatabaseContended(_text(exc, code)), is_undone=True)

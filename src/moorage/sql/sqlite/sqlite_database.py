@@ -16,13 +16,14 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Self
 
-from moorage.errors import BackendError, DatabaseConflict, DatabaseUnavailable, StorageFull
+from moorage.errors import BackendError, DatabaseUnavailable, StorageFull
 from moorage.permissions import reason_at
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value, microseconds
 from moorage.sql.sqlite.private_files import make_private
 from moorage.sql.sqlite.reserve import Reserve
+from moorage.sql.sqlite.sqlite_errors import code_of, fail, is_writing
 from moorage.sql.sqlite.sqlite_parameters import bound, by_place
 from moorage.sql.sqlite.write_ahead import switch_on
 
@@ -39,19 +40,6 @@ _MANY = 500
 """After so many statements in a row, let others have the event loop."""
 _CACHE_KIB = 16 * 1024
 _CLOSED = "the database is closed"
-_UNAVAILABLE = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_PROTOCOL,
-    }
-)
 
 
 class SqliteDatabase(Database):
@@ -80,7 +68,7 @@ class SqliteDatabase(Database):
         try:
             return cls(path, keeps_reserve=keeps_reserve)
         except sqlite3.Error as exc:
-            _fail(exc, reason_at(exc, path, "write"))
+            fail(exc, reason_at(exc, path, "write"))
 
     async def all(
         self, query: NamedQuery, *args: Value, repository: str | None = None, heavy: bool = False
@@ -168,6 +156,11 @@ class _Writer:
             await _granted(turn)
             yield self._transaction
             is_kept = True
+        except BackendError as exc:  # A long transaction writes before its end.
+            meaning = self._meaning_of(exc)
+            if meaning is exc:
+                raise
+            raise meaning from exc
         finally:
             if not turn.finished.done():
                 turn.finished.set_result(is_kept)
@@ -212,18 +205,22 @@ class _Writer:
             is_last = await self._gather()
             await self._commit()
         except (BackendError, sqlite3.Error) as exc:
-            failure = exc
             self._undo()
-            if _is_writing(exc) and self._reserve.is_refused_room():
-                failure = StorageFull(f"no room for the database, by a quota or a limit: {exc}")
-            if isinstance(failure, StorageFull):
-                self._reserve.release()
+            failure = self._meaning_of(exc)
         for turn in self._group:
             turn.settle(failure)
         self._group = []
         # Who was told may come with more at once, and share the next commit; and other processes have a moment.
         await asyncio.sleep(0)
         return is_last
+
+    def _meaning_of(self, exc: Exception) -> Exception:
+        """Tell a quota, as SQLite does not, from other failures; where room was wanted, give the reserve."""
+        if is_writing(exc) and self._reserve.is_refused_room():
+            exc = StorageFull(f"no room for the database, by a quota or a limit: {exc}")
+        if isinstance(exc, StorageFull):
+            self._reserve.release()
+        return exc
 
     async def _gather(self) -> bool:
         """Let those that wait write, one after the other; whether the end of all turns came among them."""
@@ -263,8 +260,8 @@ class _Writer:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as exc:  # Busy: another process is writing.
-                if _code(exc) != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > deadline:
-                    _fail(exc)
+                if code_of(exc) != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > deadline:
+                    fail(exc)
             else:
                 return
             await asyncio.sleep(_BUSY_PAUSE_S)
@@ -287,7 +284,7 @@ class _Writer:
         try:
             self._connection.execute(statement)
         except sqlite3.Error as exc:
-            _fail(exc)
+            fail(exc)
 
 
 async def _granted(turn: _Turn) -> None:
@@ -318,7 +315,7 @@ class _SqliteTransaction(Transaction):
             try:
                 self._inside().executemany(text, batch)
             except sqlite3.Error as exc:
-                _fail(exc)
+                fail(exc)
             if len(batch) == _MANY:
                 await asyncio.sleep(0)
 
@@ -353,7 +350,7 @@ def _all(connection: sqlite3.Connection, query: NamedQuery, args: tuple[Value, .
     try:
         return _run(connection, query, args).fetchall()
     except sqlite3.Error as exc:
-        _fail(exc)
+        fail(exc)
 
 
 def _first(connection: sqlite3.Connection, query: NamedQuery, args: tuple[Value, ...]) -> Row | None:
@@ -363,35 +360,9 @@ def _first(connection: sqlite3.Connection, query: NamedQuery, args: tuple[Value,
         row: Row | None = cursor.fetchone()
         cursor.close()
     except sqlite3.Error as exc:
-        _fail(exc)
+        fail(exc)
     return row
 
 
 def _run(connection: sqlite3.Connection, query: NamedQuery, args: tuple[Value, ...]) -> sqlite3.Cursor:
     return connection.execute(*bound(query.sqlite, args))
-
-
-def _code(exc: sqlite3.Error) -> int:
-    return getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-
-
-def _is_writing(exc: Exception) -> bool:
-    """Return whether the system refused to write, for whatever reason: SQLite tells only ENOSPC from the others."""
-    return getattr(exc.__cause__, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_WRITE
-
-
-def _fail(exc: sqlite3.Error, reason: str = "") -> NoReturn:
-    """Raise SQLite's error as one of ours, with a *reason* that says more if there is one.
-
-    One that is a mistake in our statements stays what it is.
-    """
-    code = _code(exc)
-    if code == sqlite3.SQLITE_FULL:
-        msg = f"no room for the database: {exc}"
-        raise StorageFull(msg) from exc
-    if code == sqlite3.SQLITE_CONSTRAINT:
-        raise DatabaseConflict(str(exc)) from exc
-    if code in _UNAVAILABLE:
-        msg = f"the database cannot be used: {reason or exc}"
-        raise DatabaseUnavailable(msg) from exc
-    raise exc

@@ -9,7 +9,7 @@ from moorage.storage.azure.container import ContainerLine
 from moorage.storage.azure.examination import examine
 from moorage.storage.azure.listing import BlobList, ListedBlob
 from moorage.storage.azure.objects import Blobs, moment_of
-from moorage.storage.base import FolderEntry, ObjectContent, PartsWriter, Reader, Stat, clock, too_late
+from moorage.storage.base import Capability, FolderEntry, ObjectContent, PartsWriter, Reader, Stat, clock, too_late
 from moorage.storage.remote.keys import is_never_a_folder
 from moorage.storage.remote.paging import names_in
 from moorage.storage.remote.pools import Pools
@@ -34,6 +34,7 @@ class AzureDriver(RemoteDriver):
     """
 
     name = "azure"
+    capabilities = RemoteDriver.capabilities | {Capability.CONDITIONAL_DELETE}
     chunk_min_bytes = 5 << 20
     part_bytes = PART_BYTES
 
@@ -115,6 +116,10 @@ class AzureDriver(RemoteDriver):
 
         await each(paths, remove, at_once=_REMOVED_AT_ONCE)
         return failures
+
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        """See the interface."""
+        return bool(seen.version) and await self._blobs.delete(path, etag=seen.version)
 
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """See the interface. What was written meanwhile has another version, and stays."""

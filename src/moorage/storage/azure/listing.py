@@ -58,6 +58,11 @@ class BlobPage:
         return {blob.key: blob.size_bytes for blob in self.blobs}
 
 
+class _MarkRefused(StorageUnavailable):
+    def __init__(self, prefix: str) -> None:
+        super().__init__(f"a list of {prefix} cannot be gone on with where it was left")
+
+
 class _Marks:
     """Marks by folder, each with the last key before it; the folders that were not asked for longest are forgotten."""
 
@@ -103,7 +108,14 @@ class BlobList:
         while True:
             # What is passed over is best passed over in few requests.
             size = limit if not skip or skip == reached else LARGEST
-            page = await self._folded(prefix, mark=mark, size=size)
+            try:
+                page = await self._folded(prefix, mark=mark, size=size)
+            except _MarkRefused:
+                if not reached:
+                    raise
+                self._marks.forget(prefix)  # It was kept too long: from the beginning, then.
+                reached = mark = ""
+                continue
             keys = [key for key in page.keys if key > skip and key != prefix]
             if keys or not page.mark:
                 break
@@ -149,7 +161,7 @@ class BlobList:
         answer = await self._line.ask("ListBlobs", "GET", query=query)
         if answer.status != _OK:
             if mark and answer.status == _BAD_REQUEST:
-                self._marks.forget(prefix)
+                raise _MarkRefused(prefix)
             raise error_of(answer, f"container {self._line.place.container}", what="ListBlobs")
         return _parsed(answer.body)
 

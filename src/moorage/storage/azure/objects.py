@@ -54,7 +54,8 @@ class Blobs:
     async def stat(self, path: str) -> Stat:
         """Return the state of a blob; see :meth:`head`."""
         headers = (await self.head(path)).headers
-        return Stat(_length(headers, path), moment_of(headers.get("Last-Modified", "")))
+        modified_at = moment_of(headers.get("Last-Modified", ""))
+        return Stat(_length(headers, path), modified_at, version=headers.get("ETag", ""))
 
     async def get(self, path: str, *, limit_bytes: int) -> Answer:
         """Read a blob whole.

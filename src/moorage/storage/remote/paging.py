@@ -6,6 +6,7 @@ that are the beginning of another name, cut before such a character. They are fe
 """
 
 import asyncio
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +16,7 @@ from moorage.storage.base import FolderEntry, is_name
 
 PAGE = 1000
 _AT_ONCE = 16
+_NO_UTF8 = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,14 @@ async def names_in(keys_of: FoldedKeys, prefix: str, *, after: str, limit: int |
         PathUnknown: there is nothing below the prefix.
     """
     found: dict[str, FolderEntry] = {}
+    # Half of a surrogate pair is a byte that is no UTF-8, which no key has: it is begun a little before it.
+    begin = _NO_UTF8.split(after, maxsplit=1)[0]
     behind, token = "", ""
     is_there = False
     while limit is None or len(found) < limit:
         # One more than is missing: the folder *after* itself, as its key has a slash behind.
         wanted = PAGE if limit is None else min(PAGE, limit - len(found) + 1)
-        page = await keys_of(prefix, after=prefix + after if after else "", token=token, limit=wanted)
+        page = await keys_of(prefix, after=prefix + begin if begin else "", token=token, limit=wanted)
         is_there, token = is_there or bool(page.keys), page.token
         for key in page.keys:
             behind = key.removeprefix(prefix)

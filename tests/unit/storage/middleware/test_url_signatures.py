@@ -3,9 +3,11 @@
 import base64
 import json
 import math
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.signers import CloudFrontSigner as Amazons
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -47,6 +49,12 @@ def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, form: PrivateFormat
 class TestCloudFront:
     def test_a_url_is_as_amazons_own_code_signs_it(self) -> None:
         assert CloudFrontSigner(key_of(P, Q), "K2JCJMDEHXQW5F")(URL, expires_at=1767225600) == BY_BOTOCORE
+
+    def test_amazons_own_code_signs_the_same_whatever_the_key_and_the_time(self) -> None:
+        key, ends_at = rsa_key(), datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC)
+        theirs = Amazons("APKA1", lambda message: key.sign(message, PKCS1v15(), SHA1()))  # noqa: S303 - CloudFront's
+        signed = theirs.generate_presigned_url(URL, date_less_than=ends_at)
+        assert CloudFrontSigner(key, "APKA1")(URL, expires_at=int(ends_at.timestamp())) == signed
 
     @pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
     def test_the_signature_is_of_the_policy_that_cloudfront_makes_of_the_url(self, form: PrivateFormat) -> None:

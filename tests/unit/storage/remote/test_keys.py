@@ -59,6 +59,7 @@ class Keys:
 
     async def __call__(self, prefix: str, *, after: str = "", token: str = "", limit: int = PAGE) -> KeyPage:
         self.requests += 1
+        after.encode()  # As whoever asks a server has to.
         at = int(token) if token else bisect.bisect_right(self.keys, after) if after else 0
         most = self.chance.randint(0, limit)
         found: list[str] = []
@@ -79,7 +80,7 @@ NAMES = st.text(alphabet="ab-.+~é", min_size=1, max_size=4).filter(lambda name:
 
 @given(
     names=st.dictionaries(NAMES, st.booleans(), min_size=1, max_size=20),
-    after=st.one_of(st.just(""), NAMES),
+    after=st.one_of(st.just(""), NAMES, st.just("a\udcffb")),
     limit=st.one_of(st.none(), st.integers(1, 8)),
     seed=st.integers(0, 1000),
 )

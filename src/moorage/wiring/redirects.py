@@ -99,9 +99,7 @@ def _urls(
     sign = _signer(options, f"{chosen.path}.options.privatekey")
     kept_for = _kept_for(options, chosen) if isinstance(options, CloudFrontOptions) else None
     prefix = KeySpace(getattr(config.storage.driver, "rootdirectory", "")).root
-    signed = SignedUrls(
-        options.baseurl, sign, prefix=prefix, validity=options.duration, kept_for=kept_for, now=now
-    )
+    signed = SignedUrls(options.baseurl, sign, prefix=prefix, validity=options.duration, kept_for=kept_for, now=now)
     near = _near(options)
     return CdnUrls(signed, direct=direct, near=near), near
 

@@ -35,7 +35,7 @@ class LogSettings:
     reports_caller: bool = False
     """True: lines say which code wrote them."""
     reports: "ErrorReports | None" = None
-    """Where lines that are errors are reported besides; None: nowhere."""
+    """The receiver of lines that are errors, besides the log; None: nobody."""
     access_disabled: bool = False
     access_formatter: str = "json"
 

@@ -9,6 +9,7 @@ import yaml
 from e2e.images import Image, Index, build_image, build_index, layout_digests, write_layout
 from e2e.wire import Wire
 from support.clients import Skopeo
+from support.collecting import collected, run
 from support.components import need
 from support.daemon import Daemon
 from support.peer import COMMAND, Peer
@@ -73,6 +74,24 @@ def test_a_large_blob_goes_through_in_pieces_and_comes_back_by_ranges(
         wire.push_image("group/app", "v1", image)
         (layer,) = image.layers
         assert wire.blob("group/app", layer.digest).body == layer.content
+
+
+def test_garbage_is_collected_offline_in_a_bucket_but_not_beside_a_registry_that_takes_pushes(tmp_path: Path) -> None:
+    root, kept, gone = new_root(), build_image("kept", layers=2), build_image("gone", layers=2)
+    daemon = daemon_over(tmp_path, storage_for(root), {"enabled": False})
+    with daemon:
+        wire = Wire(daemon.address)
+        for tag, image in {"kept": kept, "gone": gone}.items():
+            wire.push_image("lib/app", tag, image)
+        assert wire.delete("lib/app", "manifests", gone.manifest.digest).status == 202
+        refused = run(tmp_path / "config.yml")
+        assert refused.returncode != 0
+        assert "writing-" in refused.stderr
+    collected(tmp_path / "config.yml")
+    left = [key for key in S3Client(seaweed()).keys(root) if key.endswith("/data")]
+    assert {f"sha256:{key.split('/')[-2]}" for key in left} == {part.digest for part in kept.parts}
+    with daemon:
+        assert_serves(Wire(daemon.address), {"kept": kept})
 
 
 class S3Peer(Peer):

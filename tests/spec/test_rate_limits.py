@@ -62,7 +62,7 @@ def test_one_too_many_is_429_in_the_specifications_form(configured: Configured) 
 
 def test_who_comes_back_in_time_gets_in(configured: Configured) -> None:
     daemon = configured(limiting(limiter(limit={"rate": 1, "period": "second", "burst": 1, "wait": "0s"})))
-    statuses = []
+    statuses: list[int] = []
     while statuses.count(200) < 3:
         response = ask(daemon)
         statuses.append(response.status)

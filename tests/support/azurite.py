@@ -48,10 +48,11 @@ class Azurite:
 CONTAINER = "registry"
 
 
-def make_container(running: Azurite, name: str = CONTAINER) -> None:
-    """Make an empty container, by the vendor's own library."""
+def make_container(running: Azurite, name: str = CONTAINER, *, authority: Path | None = None) -> None:
+    """Make an empty container, by the vendor's own library; *authority*: the certificate behind the service's."""
     credential = {"account_name": ACCOUNT, "account_key": KEY}
-    with BlobServiceClient(running.url, credential=credential, connection_verify=False) as service:
+    verify = True if authority is None else str(authority)
+    with BlobServiceClient(running.url, credential=credential, connection_verify=verify) as service:
         service.create_container(name).close()
 
 

@@ -99,6 +99,6 @@ def test_panels_have_each_their_place_and_number() -> None:
 
 def test_prometheus_itself_takes_the_alerts() -> None:
     need("promtool")
-    command = ["promtool", "check", "rules", RULES]
+    command = ["promtool", "check", "rules", str(RULES)]
     found = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert found.returncode == 0, found.stdout + found.stderr

@@ -2,7 +2,7 @@
 
 Labels have few values, whatever strangers send: routes are those of the tables, and an odd method is ``other``.
 
-Source: GitLab features MET-001, MET-002, MET-005, MET-022.
+Source: GitLab features MET-001, MET-002, MET-005, MET-007, MET-022.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -109,6 +109,12 @@ class PartMetrics:
             ("limiter", "result"),
             registry=registry,
         )
+        self._network = Counter(
+            "registry_storage_cdn_redirects",
+            "Blobs for which clients were sent to the delivery network, or past it (bypass) as they are near.",
+            ("backend", "bypass", "bypass_reason"),
+            registry=registry,
+        )
         self._redis = Counter(
             "registry_redis_failures",
             "How often a Redis did not answer, not in time, or with an error.",
@@ -135,6 +141,11 @@ class PartMetrics:
     def limited(self, limiter: str, result: str) -> None:
         """Count what a limiter said."""
         self._limited.labels(limiter, result).inc()
+
+    def sent_on(self, bypass_reason: str) -> None:
+        """Count a client sent to the delivery network; with a reason past it, to the storage itself."""
+        backend = self._driver if bypass_reason else "cdn"
+        self._network.labels(backend, str(bool(bypass_reason)).lower(), bypass_reason).inc()
 
     def redis_failed(self, instance: str) -> None:
         """Count a failure of a Redis."""

@@ -66,7 +66,7 @@ class Stat:
     modified_at: datetime
     is_folder: bool = False
     version: str = ""
-    """Another one after each write of the object, where storage tells one: an ETag, a generation."""
+    """Another one when the object has other bytes, where storage tells one: an ETag, a generation."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -289,7 +289,7 @@ class StorageDriver(BulkStorage):
     """The bytes of the first parts of :meth:`begin_parts`: as much as one request is worth; see ``part_bytes_at``."""
 
     async def delete_if_same(self, path: str, seen: Stat) -> bool:
-        """Remove an object unless it was written again since *seen* was told of it; return whether it was removed.
+        """Remove an object unless it has had other bytes since *seen* was told of it; return whether it was removed.
 
         In one step, durable. False, too, if it is not there. Needs ``CONDITIONAL_DELETE``.
         """

@@ -56,6 +56,8 @@ class PieceSink(UploadSink):
         """See the interface. Parts that a dead process has left go first: without their note nobody finds them."""
         found = await list_folder(self._storage, folder)
         await found.abort_left_parts()
+        # Some stores keep a folder for a while when nothing is in it any more.
+        found.holds_more = found.holds_more or not found.names
         await found.remove()
 
     def _direct(self, folder: UploadFolder, target: str) -> UploadWriter:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from moorage.gc.online.review_loop import ReviewObserver
+from moorage.notifications.observing import DeliveryObserver
 from moorage.server.application import ServerProcess
 from moorage.telemetry import get_log
 from moorage.web.application import RequestObserver
@@ -22,12 +23,16 @@ class Observers:
 
     reviews: ReviewObserver | None = None
     """Of garbage collection."""
+    deliveries: DeliveryObserver | None = None
+    """Of events that other servers are told of."""
     requests: RequestObserver | None = None
     storage: Observe | None = None
     database: Observe | None = None
     damage: Callable[[], None] | None = None
     """Called when a client meets a damaged blob."""
     limits: Callable[[str, str], None] = _nothing
+    network: Callable[[str], None] = _nothing
+    """Of the delivery network; told why a client was sent past it, or an empty text."""
     redis: Callable[[str], None] = _nothing
     health: Callable[[str, bool], None] = _nothing
 
@@ -39,6 +44,7 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
     from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
     from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
     from moorage.metrics.node_metrics import PartMetrics, RequestMetrics  # noqa: PLC0415 - as above
+    from moorage.notifications.metrics import NotificationMetrics  # noqa: PLC0415 - as above
     from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
 
     try:
@@ -49,11 +55,13 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
     parts = PartMetrics(counted, driver=driver)
     return Observers(
         reviews=CollectionMetrics(counted),
+        deliveries=NotificationMetrics(counted),
         requests=RequestMetrics(counted),
         storage=parts.stored,
         database=parts.queried,
         damage=BlobMetrics(counted).met_damage,
         limits=parts.limited,
+        network=parts.sent_on,
         redis=parts.redis_failed,
         health=lambda name, fails: parts.checked(name, is_failing=fails),
     )

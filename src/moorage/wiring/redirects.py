@@ -42,8 +42,16 @@ class RedirectParts:
     """Work of every process that serves."""
 
 
-def redirects_of(config: Config, storage: StorageDriver, *, now: Callable[[], float] = time.time) -> RedirectParts:
+def redirects_of(
+    config: Config,
+    storage: StorageDriver,
+    *,
+    on_sent: Callable[[str], None] = lambda _: None,
+    now: Callable[[], float] = time.time,
+) -> RedirectParts:
     """Make the redirects that *config* asks for, over *storage*; *now*: seconds of the epoch.
+
+    *on_sent*: is told of each client that a network is for, as in :class:`CdnUrls`.
 
     Raises:
         ConfigurationError: the key of a network cannot be used.
@@ -58,6 +66,8 @@ def redirects_of(config: Config, storage: StorageDriver, *, now: Callable[[], fl
     urls, near = _urls(config, storage_middleware(config), direct, now)
     if urls is None:
         return RedirectParts()
+    if isinstance(urls, CdnUrls):
+        urls.on_sent = on_sent
     redirects = Redirects(urls, is_exception=_exceptions(redirect.exceptions))
     return RedirectParts(redirects, () if near is None else (near.keep,))
 
@@ -132,10 +142,11 @@ def _kept_for(options: CloudFrontOptions, chosen: StorageMiddleware) -> timedelt
 def _near(options: CloudFrontOptions | GoogleCdnOptions) -> NearNetworks | None:
     if options.ipfilteredby == "none":
         return None
+    name = "gcp"
     prefixes: Prefixes = google_prefixes
     if isinstance(options, CloudFrontOptions):
-        prefixes = amazon_prefixes(options.awsregion if options.ipfilteredby == "awsregion" else ())
-    return NearNetworks(options.iprangesurl, prefixes, interval=options.updatefrequency)
+        name, prefixes = "aws", amazon_prefixes(options.awsregion if options.ipfilteredby == "awsregion" else ())
+    return NearNetworks(options.iprangesurl, prefixes, name=name, interval=options.updatefrequency)
 
 
 def _exceptions(patterns: Sequence[str]) -> Callable[[RepositoryName], bool]:

@@ -27,7 +27,7 @@ class Redises:
 
     @property
     def all(self) -> Mapping[str, Ask]:
-        """How to ask each whether it answers, by its section."""
+        """Questions that each answers if it is well, by its section."""
         return {client.name: client.ping for client in self._clients()}
 
     @property

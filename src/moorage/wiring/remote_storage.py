@@ -6,7 +6,7 @@ from moorage.errors import ConfigurationError, Mistake
 from moorage.storage.base import Capability, StorageDriver
 
 CAPABILITIES = frozenset({Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.PARTS, Capability.SIGNED_URLS})
-"""Abilities that they have in common, unless one finds out that it cannot do it."""
+"""The abilities that they have in common, unless one finds out that it cannot do it."""
 
 
 def s3(section: S3Section, config: Config, *, share: float) -> StorageDriver:

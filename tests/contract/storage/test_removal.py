@@ -146,9 +146,9 @@ async def test_an_object_goes_on_condition_only_while_it_is_the_one_that_was_see
         with pytest.raises(StorageUnavailable):
             await driver.delete_if_same("/a", seen)
         return
-    await driver.put("/a", b"seen")
+    await driver.put("/a", b"else")
     assert not await driver.delete_if_same("/a", seen)
-    assert await driver.get("/a") == b"seen"
+    assert await driver.get("/a") == b"else"
     assert await driver.delete_if_same("/a", await driver.stat("/a"))
     assert not await driver.exists("/a")
     assert not await driver.delete_if_same("/a", seen)

@@ -6,10 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from prometheus_client import CollectorRegistry
 
 from moorage.config import Config
 from moorage.config.load import load
 from moorage.errors import ConfigurationError
+from moorage.metrics.node_metrics import PartMetrics
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage.memory import MemoryDriver
@@ -167,3 +169,18 @@ def test_networks_are_only_read_where_they_are_asked_for(front: str) -> None:
     for options, count in ((front, 0), (f"{front}, ipfilteredby: none", 0), (f"{front}, ipfilteredby: aws", 1)):
         parts = redirects_of(config(S3, f"{{name: cloudfront, options: {{{options}}}}}"), SigningBucket())
         assert len(parts.upkeep) == count
+
+
+async def test_clients_of_a_network_are_counted_as_gitlabs_registry_counts_them(google: str) -> None:
+    registry = CollectorRegistry()
+    found = config(GCS, f"{{name: googlecdn, options: {{{google}, ipfilteredby: gcp}}}}")
+    sent = PartMetrics(registry, driver="gcs").sent_on
+    redirects = redirects_of(found, SigningBucket(), on_sent=sent).redirects
+    assert redirects is not None
+    assert await redirects.url_for(NAME, DIGEST, address="192.0.2.1") is not None
+    sent("gcp")
+    for labels in (
+        {"backend": "cdn", "bypass": "false", "bypass_reason": ""},
+        {"backend": "gcs", "bypass": "true", "bypass_reason": "gcp"},
+    ):
+        assert registry.get_sample_value("registry_storage_cdn_redirects_total", labels) == 1

@@ -75,6 +75,8 @@ class CdnUrls(ObjectUrls):
     """
 
     def __init__(self, signed: SignedUrls, *, direct: ObjectUrls | None, near: NearNetworks | None) -> None:
+        self.on_sent: Callable[[str], None] = lambda _: None
+        """Told of each client: an empty text, or the provider that it is near, for metrics."""
         self._signed = signed
         self._direct = direct
         self._near = near
@@ -82,7 +84,9 @@ class CdnUrls(ObjectUrls):
     async def url_for(self, path: str, *, address: str) -> str | None:
         """See the interface."""
         if self._near is not None and self._near.has(address):
+            self.on_sent(self._near.name)
             return None if self._direct is None else await self._direct.url_for(path, address=address)
+        self.on_sent("")
         return self._signed.url_for(path)
 
 

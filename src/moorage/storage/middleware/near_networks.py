@@ -59,10 +59,12 @@ class NearNetworks:
     Args:
         url: of the provider's list.
         prefixes: reads it.
+        name: the provider's, for metrics.
         interval: the time after which it is read again.
     """
 
-    def __init__(self, url: str, prefixes: Prefixes, *, interval: timedelta) -> None:
+    def __init__(self, url: str, prefixes: Prefixes, *, name: str, interval: timedelta) -> None:
+        self.name = name
         self._url = url
         self._prefixes = prefixes
         pace = LoopPace(interval=interval, failing=_FAILING, spread=0.1, deadline=_DEADLINE)

@@ -68,7 +68,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     attempt: int = 1
-    """Which attempt had it. Behind the first, an earlier one may have done what was asked and its answer was lost."""
+    """The number of the attempt that had it. Behind the first, an earlier one may have done it, its answer lost."""
 
 
 class Stream:
@@ -127,11 +127,11 @@ class ExchangeSettings:
     limits: AttemptLimits = field(default_factory=AttemptLimits)
     rate: RequestRate = field(default_factory=lambda: RequestRate(0))
     is_passing: Callable[[Call, Answer], bool] = is_passing
-    """Whether to ask again after this answer. Called once an attempt; it sees errors in a 200, too."""
+    """Judges whether to ask again after this answer. Called once an attempt; it sees errors in a 200, too."""
     tally: StoreTally = field(default_factory=NoTally)
     times: AttemptTimes = field(default_factory=AttemptTimes)
     is_logged: bool = False
-    """Whether each answer is a line in the log."""
+    """True if each answer is a line in the log."""
 
 
 class Exchange:

@@ -25,7 +25,7 @@ class KeyPage:
 
     keys: Sequence[str]
     token: str = ""
-    """Where the next page begins, in the store's own words; empty: this was the last."""
+    """The place where the next page begins, in the store's own words; empty: this was the last."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """The bytes of objects, by key; those that the store tells."""
 

@@ -11,6 +11,7 @@ from moorage.storage.remote.exchange import Answer, Call
 
 _PASSING = frozenset(
     {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted", "Throttling"}
+    | {"ConditionalRequestConflict"}  # Somebody else was writing there: who asks again is told who was first.
 )
 _FULL = frozenset({"QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "InsufficientCapacity"})
 _FULL_STATUS = 507

@@ -32,7 +32,7 @@ class ObjectSlice:
 
     @property
     def size_bytes(self) -> int:
-        """How many they are."""
+        """The number of them."""
         return self.end - self.start
 
 

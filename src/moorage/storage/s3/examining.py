@@ -16,7 +16,7 @@ _log = get_log("storage")
 
 
 class Examination:
-    """What is known of a bucket's service."""
+    """The facts that are known of a bucket's service."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket

@@ -13,7 +13,7 @@ from moorage.storage.s3.objects import BucketObjects
 from moorage.storage.s3.signing import in_path
 
 LEAST_PART_BYTES = 5 << 20
-"""What every part but the last has at least."""
+"""The least that every part but the last has."""
 MOST_PARTS = 10_000
 
 

@@ -211,5 +211,5 @@ class BucketObjects:
 
 
 def _decoder(root: Element) -> Callable[[str], str]:
-    """How the keys of a list are written: as in URLs, unless the service does not know of that."""
+    """The form in which a list writes keys: as in URLs, unless the service does not know of that."""
     return key_in if text_of(root, "EncodingType") == "url" else str

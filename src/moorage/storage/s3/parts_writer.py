@@ -32,12 +32,16 @@ class S3PartsWriter(PartsWriter):
         self._count += 1
         self._sending.append(asyncio.create_task(self._parts.send(self._upload, self._count, part)))
 
+    async def settle(self) -> None:
+        """See the interface."""
+        while self._sending:
+            await self._take_first()
+
     async def complete(self) -> None:
         """See the interface."""
         if not self._count:
             await self.add([])  # An object without bytes has a part without bytes.
-        while self._sending:
-            await self._take_first()
+        await self.settle()
         await self._parts.complete(self._upload, self._sent)
         self._is_over = True
 

@@ -1,4 +1,4 @@
-"""Where a bucket is: its URL and the region that signatures name, by AWS's own rules for endpoints."""
+"""The place of a bucket: its URL and the region that signatures name, by AWS's own rules for endpoints."""
 
 from dataclasses import dataclass
 

@@ -5,7 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 from moorage.storage import paths
-from moorage.storage.base import FolderEntry, ObjectContent, PartsWriter, Reader, Stat, clock, size_of, too_late
+from moorage.storage.base import (
+    Capability,
+    FolderEntry,
+    ObjectContent,
+    PartsWriter,
+    Reader,
+    Stat,
+    clock,
+    size_of,
+    too_late,
+)
 from moorage.storage.remote.bodies import BodyReader
 from moorage.storage.remote.exchange import LOST, AnswerTooLarge, Stream
 from moorage.storage.remote.keys import is_marker, is_never_a_folder
@@ -20,7 +30,7 @@ from moorage.storage.s3.parts_writer import S3PartsWriter
 _BULK_BYTES = 1 << 20
 _MOST_KEY_BYTES = 1024
 _FIRST = "/current/link"
-"""What makes a folder a tag: it goes first."""
+"""The end of the key that makes a folder a tag: it goes first."""
 _PASSING = ("/_uploads/", f"{paths.LOCK_FILES}/", f"{PROBES}/")
 
 
@@ -31,6 +41,8 @@ class S3Driver(RemoteDriver):
         bucket: has the requests; it is closed with the driver.
         name: as in the configuration.
     """
+
+    capabilities = RemoteDriver.capabilities | {Capability.CONDITIONAL_DELETE}
 
     def __init__(self, bucket: S3Bucket, *, name: str = "s3") -> None:
         self.name = name
@@ -49,7 +61,7 @@ class S3Driver(RemoteDriver):
         """See the interface."""
         facts = await self._objects.head(self._key(path))
         if facts is not None:
-            return Stat(facts.size_bytes, facts.modified_at)
+            return Stat(facts.size_bytes, facts.modified_at, version=facts.etag)
         is_folder = folder and not is_never_a_folder(path)
         modified_at = await self._objects.first_below(f"{self._key(path)}/") if is_folder else None
         if modified_at is None:
@@ -121,6 +133,13 @@ class S3Driver(RemoteDriver):
             except BackendError as exc:
                 failures |= dict.fromkeys((by_key[key] for key in batch), exc)
         return failures
+
+    async def delete_if_same(self, path: str, seen: Stat) -> bool:
+        """See the interface."""
+        if not await self._examination.has_conditional_delete():
+            msg = f"{path}: this service cannot remove on a condition"
+            raise StorageUnavailable(msg)
+        return bool(seen.version) and await self._objects.delete(self._key(path), etag=seen.version)
 
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """See the interface. The object goes only as it was read, so nothing that came later is lost."""

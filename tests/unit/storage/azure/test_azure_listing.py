@@ -41,8 +41,13 @@ async def test_pages_are_the_whole_and_each_costs_what_the_first_did(
 
 async def test_a_mark_that_is_refused_is_forgotten(filled: AzureDriver, front: AzureFront) -> None:
     first = await names(filled, "", 10)
+    second = await names(filled, first[-1], 10)
     front.faults.append(Fault("ListBlobs", status=400, code="OutOfRangeInput"))
-    assert await names(filled, first[-1], 10) == NAMES[10:20]
+    front.seen.clear()
+    assert first + second + await names(filled, second[-1], 10) == NAMES[:30]
+    refused, again = front.seen[:2]
+    assert "marker" in refused.query
+    assert "marker" not in again.query
 
 
 async def test_a_signed_url_is_good_for_anybody_until_it_is_changed(driver: AzureDriver) -> None:

@@ -1,6 +1,7 @@
 """Tokens instead of the account's key: got once, renewed in time, and good for signed URLs."""
 
 import asyncio
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,6 +134,14 @@ def test_what_the_vendor_refuses_is_a_mistake() -> None:
         tokens.tokens_of(section_with("https://images.example.com", **keys), key="storage.azure")
 
 
+def test_without_the_extra_the_command_to_type_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity.aio", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'moorage\[azure\]'"):
+        open_azure(section_with("https://images.example.com"))
+    place = {"accountname": "images", "accountkey": "a2V5", "container": "images"}
+    open_azure(AzureSection.model_validate(place))  # Nobody needs it for a key.
+
+
 def bearer() -> str:
     now = int(time.time())
     claims = {"iss": f"https://sts.windows.net/{TENANT}/", "aud": "https://storage.azure.com", "oid": TENANT}
@@ -141,11 +150,12 @@ def bearer() -> str:
 
 
 async def test_urls_are_signed_without_the_accounts_key(tmp_path: Path, directory: Directory) -> None:
-    made = Authority(tmp_path / "ca").certify("127.0.0.1")
+    authority = Authority(tmp_path / "ca")
+    made = authority.certify("127.0.0.1")
     directory.form = bearer()
     args = ("--oauth", "basic", "--cert", str(made.certificate), "--key", str(made.key))
     with azurite(tmp_path / "azurite", *args, scheme="https") as running:
-        make_container(running)
+        make_container(running, authority=authority.certificate)
         driver = open_azure(section_with(running.url, skipverify=True))
         await driver.put("/a/b", b"content")
         url = await driver.url_for("/a/b", expires_s=60)

@@ -73,7 +73,7 @@ def test_only_so_many_urls_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def near_google() -> NearNetworks:
-    networks = NearNetworks("http://unasked", google_prefixes, interval=timedelta(hours=1))
+    networks = NearNetworks("http://unasked", google_prefixes, name="gcp", interval=timedelta(hours=1))
     listed = {"prefixes": [{"ipv4Prefix": "192.0.2.0/24"}, {"ipv6Prefix": "2001:db8::/32"}]}
     networks._ranges = _parsed(json.dumps(listed).encode(), google_prefixes)
     return networks
@@ -95,7 +95,10 @@ async def test_a_near_client_reads_the_bucket_and_others_the_network(address: st
     bucket = SigningBucket()
     direct = DriverUrls(bucket, expires_s=60)
     urls = CdnUrls(signed(Clock(), kept_for=None), direct=direct, near=near_google())
+    told: list[str] = []
+    urls.on_sent = told.append
     url = await urls.url_for(PATH, address=address) or ""
+    assert told == ["gcp" if is_near else ""]
     assert url.startswith(bucket.host if is_near else "https://cdn.example.com/base/docker/")
     assert bucket.signed == ([PATH] if is_near else [])
 
@@ -106,7 +109,7 @@ async def test_a_near_client_is_served_from_here_where_the_storage_signs_nothing
 
 
 async def test_nobody_is_near_before_the_list_has_come() -> None:
-    networks = NearNetworks("http://unasked", google_prefixes, interval=timedelta(hours=1))
+    networks = NearNetworks("http://unasked", google_prefixes, name="gcp", interval=timedelta(hours=1))
     urls = CdnUrls(signed(Clock(), kept_for=None), direct=None, near=networks)
     assert await urls.url_for(PATH, address="192.0.2.7") is not None
 

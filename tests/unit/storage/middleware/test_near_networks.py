@@ -62,7 +62,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 def networks_of(site: Site, *regions: str) -> NearNetworks:
-    return NearNetworks(site.url, amazon_prefixes(regions), interval=timedelta(hours=12))
+    return NearNetworks(site.url, amazon_prefixes(regions), name="aws", interval=timedelta(hours=12))
 
 
 async def test_a_list_is_read_with_all_regions_or_with_some(site: Site) -> None:
@@ -115,7 +115,7 @@ async def test_what_is_no_such_list_leaves_the_last_one(
 
 
 async def test_a_site_that_is_down_ends_nothing(site: Site) -> None:
-    networks = NearNetworks("http://127.0.0.1:1/list", google_prefixes, interval=timedelta(hours=1))
+    networks = NearNetworks("http://127.0.0.1:1/list", google_prefixes, name="gcp", interval=timedelta(hours=1))
     assert await networks._loop.step() is not None
     assert not networks.has("192.0.2.1")
     del site
@@ -146,6 +146,6 @@ def test_an_address_is_near_if_and_only_if_a_network_has_it(given_networks: list
         with pytest.raises(StorageUnavailable):
             _parsed(listed, google_prefixes)
         return
-    near = NearNetworks("http://unasked", google_prefixes, interval=timedelta(hours=1))
+    near = NearNetworks("http://unasked", google_prefixes, name="gcp", interval=timedelta(hours=1))
     near._ranges = _parsed(listed, google_prefixes)
     assert near.has(str(address)) == any(address in network for network in networks)

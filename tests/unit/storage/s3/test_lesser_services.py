@@ -77,3 +77,15 @@ async def test_a_start_goes_on_without_what_can_be_done_otherwise(
         await driver.examine()
     captured = capsys.readouterr()
     assert (captured.out + captured.err).count("does not copy by itself") == 1
+
+
+async def test_a_conflict_of_two_conditional_writes_is_asked_about_again() -> None:
+    """AWS answers so to one of two that write at the same moment: nobody has won yet."""
+    conflict = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
+    tries = [Said(200), Said(412), Said(412), Said(204)]
+    async with RudeServer([*tries, Said(409, conflict), Said(412), Said(200, b"other")]) as server:
+        section = S3Section(bucket="images", regionendpoint=server.url, accesskey="a", secretkey="b", maxretries=2)
+        driver = S3Driver(S3Bucket(section))
+        assert not await driver.put_if_absent("/a", b"mine")
+        assert [asked.method for asked in server.asked[4:]] == ["PUT", "PUT", "GET"]
+        await driver.close()

@@ -27,6 +27,7 @@ import check_works
 import gc_works
 import list_works
 import machine
+import notify_works
 import offline_works
 import postgres
 import report
@@ -51,6 +52,7 @@ WORKS = {
     **offline_works.WORKS,
     **check_works.WORKS,
     **auth_works.WORKS,
+    **notify_works.WORKS,
     **bucket_requests.WORKS,
     **bucket_works.WORKS,
 }

@@ -24,6 +24,7 @@
     │   ├── ParameterInvalid        a query parameter or header outside its range
     │   ├── TooManyTags             more tags in one request than are taken
     │   ├── RequestUnknown          a request that changed nothing, so that nothing can be taken back
+    │   ├── NotificationUnknown     an event that is not kept, or not any more
     │   ├── UndoConflict            something was changed since by somebody else
     │   ├── AlreadyUndone           everything is as it was before
     │   ├── ContentGone             garbage collection took what should come back
@@ -158,13 +159,8 @@ class ManifestReferenced(Refused):
 
     def __init__(self, digest: str, *, indexes: Sequence[str], count: int) -> None:
         """*indexes*: the first of the *count* that list it."""
-        super().__init__(
-            "the manifest is listed by an index of the repository: delete that first",
-            reason="MANIFEST_REFERENCED",
-            digest=digest,
-            indexes=list(indexes),
-            count=count,
-        )
+        msg = "the manifest is listed by an index of the repository: delete that first"
+        super().__init__(msg, reason="MANIFEST_REFERENCED", digest=digest, indexes=list(indexes), count=count)
 
 
 _REFERENCES_SHOWN = 100
@@ -195,6 +191,10 @@ class TooManyTags(Refused):
 
 class RequestUnknown(Refused):
     """The journal has no change by this request."""
+
+
+class NotificationUnknown(Refused):
+    """There is no such event: it has arrived, or was dropped, or never was."""
 
 
 class UndoConflict(Refused):

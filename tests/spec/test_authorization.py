@@ -118,6 +118,13 @@ TABLE: dict[tuple[str, str], list[Line]] = {
     ("/moorage/v1/gc/status", "GET"): [Line(f"{M1}/gc/status", CATALOGUE)],
     ("/moorage/v1/gc/run", "POST"): [Line(f"{M1}/gc/run", CATALOGUE, body=b"{}")],
     ("/moorage/v1/gc/explain", "GET"): [Line(f"{M1}/gc/explain?repository={NAME}&digest={ABSENT}", (PULL,))],
+    ("/moorage/v1/notifications/status", "GET"): [Line(f"{M1}/notifications/status", CATALOGUE)],
+    ("/moorage/v1/notifications/list", "GET"): [Line(f"{M1}/notifications/list", CATALOGUE)],
+    ("/moorage/v1/notifications/event", "GET"): [Line(f"{M1}/notifications/event?notification=1", CATALOGUE)],
+    ("/moorage/v1/notifications/retry", "POST"): [Line(f"{M1}/notifications/retry", CATALOGUE, body=b"{}")],
+    ("/moorage/v1/notifications/drop", "POST"): [
+        Line(f"{M1}/notifications/drop", CATALOGUE, body=b'{"endpoint": "nothing"}')
+    ],
 }
 
 TOKENS: dict[str, tuple[Access, ...]] = {

@@ -64,6 +64,11 @@ MOORAGE = (
     Line("/moorage/v1/gc/status", "GET"),
     Line("/moorage/v1/gc/run", "POST"),
     Line(f"/moorage/v1/gc/explain?repository=g/app&digest={DIGEST}", "GET"),
+    Line("/moorage/v1/notifications/status", "GET"),
+    Line("/moorage/v1/notifications/list", "GET"),
+    Line("/moorage/v1/notifications/event?notification=1", "GET"),
+    Line("/moorage/v1/notifications/retry", "POST"),
+    Line("/moorage/v1/notifications/drop", "POST"),
 )
 GITLAB_ABSENT = tuple(Line(line.path, "GET HEAD PATCH") for line in GITLAB)
 MOORAGE_ABSENT = tuple(

@@ -171,7 +171,9 @@ class GCSFake:
             self._need("storage.objects.delete")
         if query["uploadType"] == "resumable":
             token = bucket.begin(name, request.headers.get("X-Upload-Content-Type", ""), query)
-            return web.Response(headers={"Location": f"{self.url}{request.target}&upload_id={token}"})
+            return web.Response(
+                headers={"Location": f"http://{request.headers['Host']}{request.target}&upload_id={token}"}
+            )
         bucket.check(name, query)
         made = bucket.store(name, request.body, request.headers.get("Content-Type", ""))
         return web.json_response(made.resource(bucket.name))

@@ -36,6 +36,7 @@ from moorage.http.gitlab_v1.gitlab_operations import gitlab_api, gitlab_api_with
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.http.moorage_v1.moorage_operations import moorage_api, moorage_api_without_database
+from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
 from moorage.http.v2.list_handlers import ListingHandlers
@@ -54,10 +55,14 @@ from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
+from moorage.metadata.sql.outbox import SqlOutbox
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.metadata.sql.sizes import SqlSizes
+from moorage.notifications.administration import NotificationAdministration
+from moorage.notifications.endpoints import EndpointSettings
+from moorage.notifications.events import Audience
 from moorage.oci.digests import Digest
 from moorage.sql.leases import Leases
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
@@ -73,6 +78,9 @@ from support.loop_watch import watch_if_asked
 
 T = TypeVar("T")
 DEADLINE_S = 30.0
+
+ENDPOINTS = (EndpointSettings(name="told", url="https://ada:s3cr3t@receiver.example.com/events?key=s3cr3t"),)
+"""The endpoints that its answers know. Nothing is sent to them."""
 
 
 class InProcess:
@@ -90,6 +98,7 @@ class InProcess:
         collects: Sequence[Queue] = QUEUES,
         urls: Urls | None = None,
         storage: StorageDriver | None = None,
+        audience: Audience | None = None,
         redirects: Redirects | None = None,
         remembers: int = 0,
         changes: SharedChanges | None = None,
@@ -100,6 +109,7 @@ class InProcess:
         self._guard = guard or OpenGuard()
         self._collects = collects
         self._urls = urls or Urls()
+        self._audience = audience
         self._redirects = redirects
         self.storage = storage or _usual_storage()
         self._remembers = remembers
@@ -181,7 +191,9 @@ class InProcess:
             details = Details(SqlDetails(self._database), Sizes(SqlSizes(self._database)))
             renames = Renames(SqlRenames(self._database), Leases(self._database))
             gitlab = GitLabHandlers(details, RenameHandler(renames, bodies))
-            others = [gitlab_api(gitlab.handlers), moorage_api(moorage.handlers, prefix="/")]
+            administration = NotificationAdministration(SqlOutbox(self._database), Leases(self._database), ENDPOINTS)
+            handlers = {**moorage.handlers, **NotificationHandlers(administration, bodies).handlers}
+            others = [gitlab_api(gitlab.handlers), moorage_api(handlers, prefix="/")]
         blobs = Blobs(storage, links, known=known_blobs, redirects=self._redirects)
         uploads = Uploads(storage, links)
         self._damaged = blobs.damaged
@@ -199,6 +211,7 @@ class InProcess:
             urls=self._urls,
             rules=self._rules,
             access_log=AccessLog(LogSettings(fields={}, access_disabled=True)),
+            audience=self._audience,
         )
         self._server = ConnectionServer(self.app)
         self._listening = await asyncio.get_running_loop().create_server(self._server, "127.0.0.1", 0)

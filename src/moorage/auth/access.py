@@ -74,6 +74,9 @@ class Grant:
     protections: Mapping[str, Protection] = field(default_factory=dict)
     """Things that are forbidden nevertheless, by the repository's name."""
 
+    user_token: str = field(default="", repr=False)
+    """GitLab's token in the token, which is handed on to who is told of events, and to nobody else."""
+
     project_paths: tuple[str, ...] = field(init=False)
     """Each of those projects once."""
 

@@ -260,6 +260,7 @@ def grant_of(claims: Claims) -> Grant:
         actor_type=claims.auth_type or "",
         projects=projects,
         protections=protections,
+        user_token=claims.user or "",
     )
 
 

@@ -54,6 +54,7 @@ COMMANDS = {
             takes_go_flags=True,
         ),
         CommandRow("check", "check", "check", "Compare storage with metadata, and repair."),
+        CommandRow("notifications", "notifications", "notifications_app", "Events that other servers are told of."),
     ),
     "Other": (CommandRow("version", "version", "version", "Print the version."),),
 }
@@ -114,6 +115,12 @@ NOTES = {
     "gc status": CommandNote("Show what waits, and how fast it goes.", "moorage gc status"),
     "gc run": CommandNote("Collect what is due now.", "moorage gc run"),
     "gc explain": CommandNote("Say why something stays, or when it goes.", "moorage gc explain group/app:1"),
+    "notifications status": CommandNote("Show how many events wait and have failed.", "moorage notifications status"),
+    "notifications show": CommandNote(
+        "List failed events, or show one.", "moorage notifications show --endpoint gitlab"
+    ),
+    "notifications retry": CommandNote("Send failed events again.", "moorage notifications retry --endpoint gitlab"),
+    "notifications drop": CommandNote("Forget events.", "moorage notifications drop 12 13"),
     "check": CommandNote("", "moorage check /etc/moorage/config.yml"),
     "garbage-collect": CommandNote("", "moorage garbage-collect --dry-run /etc/moorage/config.yml"),
     "version": CommandNote("", "moorage version --json"),

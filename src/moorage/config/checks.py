@@ -11,6 +11,7 @@ from moorage.config.root import Config
 from moorage.config.sections.auth import TokenAuth
 from moorage.config.sections.database import DatabaseSection
 from moorage.config.sections.http import TLS, DebugTLS
+from moorage.config.sections.notifications import Notifications
 from moorage.config.sections.redis import RedisConnection
 from moorage.config.storage_middleware import middleware_mistakes
 from moorage.errors import Mistake
@@ -54,6 +55,7 @@ def after(config: Config) -> Iterator[Mistake]:
     yield from middleware_mistakes(config)
     if isinstance(config.auth, TokenAuth):
         yield from _check_token(config.auth)
+    yield from _check_endpoints(config.notifications)
     if config.database.enabled is not False:
         yield from _check_database(config.database)
         if config.database.loadbalancing.enabled:
@@ -101,6 +103,19 @@ def _check_token(auth: TokenAuth) -> Iterator[Mistake]:
         yield Mistake("auth.token.rootcertbundle", "is needed, or auth.token.jwks: tokens are trusted by it")
     if auth.autoredirectpath and not auth.autoredirectpath.startswith("/"):
         yield Mistake("auth.token.autoredirectpath", "a path that begins with / is needed")
+
+
+def _check_endpoints(notifications: Notifications) -> Iterator[Mistake]:
+    names: set[str] = set()
+    for place, endpoint in enumerate(notifications.endpoints):
+        if endpoint.disabled:
+            continue
+        path = f"notifications.endpoints[{place}]"
+        if not endpoint.url:
+            yield Mistake(f"{path}.url", "is needed, such as https://receiver.example.com/events")
+        elif endpoint.known_as in names:
+            yield Mistake(f"{path}.name", f"{endpoint.known_as[:60]!r} is the name of another endpoint too")
+        names.add(endpoint.known_as)
 
 
 def _check_version(version: object) -> Iterator[Mistake]:

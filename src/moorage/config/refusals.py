@@ -19,10 +19,6 @@ def refusals(config: Config) -> Iterator[Mistake]:
     if config.policy.repository.classes:
         message = "not implemented yet, so that content of every class would be taken; take it out"
         yield Mistake("policy.repository.classes", message)
-    for index, endpoint in enumerate(config.notifications.endpoints):
-        if endpoint.url and not endpoint.disabled:
-            message = "not implemented yet, so that its events would be lost; set disabled: true, or take it out"
-            yield Mistake(f"notifications.endpoints[{index}]", message)
     for index, hook in enumerate(config.log.hooks):
         if hook.type and not hook.disabled:
             message = (

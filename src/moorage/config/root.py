@@ -39,7 +39,7 @@ class Config(Section):
     redis: Redis = now(Redis, "Shared caches.")
     gc: GC = now(GC, "Online garbage collection.")
     health: Health = now(Health, "Checks that take this registry out of service.")
-    notifications: Notifications = later(Notifications, "Webhooks.")
+    notifications: Notifications = now(Notifications, "Webhooks.")
     rate_limiter: RateLimiter = now(RateLimiter, "Limits for each client.")
     middleware: dict[str, list[Middleware]] = now({}, "Under `storage`: cloudfront, googlecdn, redirect, urlcache.")
     reporting: Reporting = now(Reporting, "Error reports.")

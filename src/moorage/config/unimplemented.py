@@ -10,7 +10,7 @@ from moorage.config.schema import Node
 _SWITCHED_OFF = (None, False, "false")
 _NO_SWITCH = frozenset({"redis"})
 """Sections whose ``enabled`` is not their switch: the main Redis is used if it has an address."""
-_SUBJECTS = {"notifications": "endpoints", "proxy": "remoteurl"}
+_SUBJECTS = {"proxy": "remoteurl"}
 """Keys without which the rest of their section is about nothing."""
 _WITHOUT_EFFECT = frozenset({"http.http2"})
 """Keys that can only switch something off: HTTP/2 is never spoken anyway."""

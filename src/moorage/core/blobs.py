@@ -8,7 +8,7 @@ from moorage.cache.known_links import KnownLinks
 from moorage.core.damage import DamagedBlobs, size_of
 from moorage.core.redirects import Redirects
 from moorage.errors import BlobUnknown, PathUnknown
-from moorage.metadata.base import Cause, LinkedBlob, LinkStore
+from moorage.metadata.base import UNEXPLAINED, Cause, LinkedBlob, LinkStore
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.room import Room
@@ -152,7 +152,15 @@ class Blobs:
         except PathUnknown:
             return None
 
-    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None, grant: Grant) -> bool:
+    async def mount(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        *,
+        source: RepositoryName | None,
+        grant: Grant,
+        cause: Cause = UNEXPLAINED,
+    ) -> bool:
         """Put a blob of *source* into the repository too (None: wherever it is).
 
         False if it is not there, is damaged, or may not be pulled from there by *grant*: the client must not learn
@@ -173,7 +181,9 @@ class Blobs:
             return False
         (stat,) = await self._storage.stat_each([paths.blob(digest)])
         is_whole = self.damaged.is_whole(source, digest, linked, size_bytes=size_of(stat))
-        return is_whole and await self._links.mount(name, digest, source=source)
+        if not is_whole:
+            return False
+        return await self._links.mount(name, digest, source=source, size_bytes=size_of(stat), cause=cause)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, grant: Grant, cause: Cause) -> None:
         """Take a blob out of the repository, at once. Its bytes stay for the others until garbage collection.

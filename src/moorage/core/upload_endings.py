@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from moorage.metadata.base import UNEXPLAINED, Cause
 from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.storage.uploads import UploadWriter
@@ -27,6 +28,7 @@ class UploadEnding:
     digest: Digest
     known: UploadState | None = None
     """The state that the last append has told, here or in another worker."""
+    cause: Cause = UNEXPLAINED
 
     def known_digest(self, hasher: Hasher | None, size_bytes: int) -> Digest | None:
         """Return the digest of all bytes, if it is known without reading them again.

@@ -26,7 +26,7 @@ from moorage.errors import (
     UploadBusy,
     UploadUnknown,
 )
-from moorage.metadata.base import Expectation, LinkStore, SessionStore, UploadSession
+from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, LinkStore, SessionStore, UploadSession
 from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.room import Room
@@ -141,6 +141,7 @@ class Uploads:
         *,
         start: int | None,
         known: UploadState | None = None,
+        cause: Cause = UNEXPLAINED,
     ) -> None:
         """Add *chunks*, compare with *digest*, and make the whole a blob of the repository (end-6).
 
@@ -157,9 +158,17 @@ class Uploads:
         """
         async with self._writing(name, session, digest) as writer:
             _check_start(writer, start)
-            await self._complete(UploadEnding(name, session, digest, known), writer, chunks)
+            await self._complete(UploadEnding(name, session, digest, known, cause), writer, chunks)
 
-    async def push(self, name: RepositoryName, digest: Digest, chunks: Chunks, *, client: str = "") -> None:
+    async def push(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        chunks: Chunks,
+        *,
+        client: str = "",
+        cause: Cause = UNEXPLAINED,
+    ) -> None:
         """Open a session and commit it in one go (end-4b). Nothing of it stays if that fails.
 
         Raises:
@@ -178,7 +187,7 @@ class Uploads:
         self._note(name, session, digest.algorithm)
         async with self._forgetting(session, writer):
             try:
-                await self._complete(UploadEnding(name, session, digest), writer, chunks)
+                await self._complete(UploadEnding(name, session, digest, cause=cause), writer, chunks)
             except BaseException:
                 # Nobody was told of the session, so nobody can resume it.
                 self._forget(session)
@@ -297,7 +306,7 @@ class Uploads:
             raise DigestInvalid(msg, given=str(digest), computed=str(actual))
         expectation = await self._links.expect(digest)
         await writer.commit(paths.blob(digest))
-        while not await self._links.link(name, digest, expectation, size_bytes=writer.size_bytes):
+        while not await self._links.link(name, digest, expectation, size_bytes=writer.size_bytes, cause=ending.cause):
             expectation = await self._expect_again(digest)
         self._forget(session)
         await writer.remove()

@@ -18,6 +18,7 @@ from moorage.http.call import Call
 from moorage.http.operations import READS, Api, Endpoint, Handler, Operation, Route
 from moorage.http.urls import Urls, check_host
 from moorage.limits.rate_limits import LimitExceeded, RateLimits
+from moorage.notifications.events import Audience
 from moorage.oci.names import RepositoryName
 from moorage.telemetry import get_log, request_id
 from moorage.web.access_log import AccessLog
@@ -88,12 +89,14 @@ class App(WebApplication[Call]):
         access_log: AccessLog,
         admission: Admission | None = None,
         observer: RequestObserver | None = None,
+        audience: Audience | None = None,
     ) -> None:
         """Take the parts.
 
         *apis* are asked in their order whose a path is: those first that are asked for most often.
         *admission*: None: everybody gets an answer, and proxies on this machine are believed.
         *observer*: is told of every request; None: nobody is.
+        *audience*: hears of what requests do; None: nobody.
         """
         super().__init__("the registry", log=_log, access_log=access_log, observer=observer)
         self.apis = apis
@@ -103,6 +106,7 @@ class App(WebApplication[Call]):
         self._limits = admission.limits
         self._proxies = admission.proxies
         self._urls = urls
+        self._audience = audience
         self._matchers = [api.match for api in apis]
         self._places = _places(apis, rules)
         self._below_v2 = f"{urls.prefix}v2"
@@ -119,8 +123,10 @@ class App(WebApplication[Call]):
         path, query = split_target(request.raw_path)
         common = self._headers_below_v2 if path.startswith(self._below_v2) else self._headers
         identity = request_id(request.headers.get("X-Request-Id"))
-        headers = {**common, "X-Request-Id": identity}
-        return Call(request, identity, path, query, urls=self._urls, common=headers, proxies=self._proxies)
+        headers, audience = {**common, "X-Request-Id": identity}, self._audience
+        return Call(
+            request, identity, path, query, urls=self._urls, common=headers, proxies=self._proxies, audience=audience
+        )
 
     def route_of(self, asked: Call, /) -> str:
         """Return the path of the endpoint that a request was for."""

@@ -1,12 +1,14 @@
 """One request to the registry: what routing finds out of it, and what its handler needs besides."""
 
 from collections.abc import Mapping
+from functools import cached_property, partial
 
 from aiohttp import web
 
 from moorage.auth.addresses import Proxies
 from moorage.http.urls import Urls
 from moorage.metadata.base import Cause
+from moorage.notifications.events import SILENT, Announcer, Audience, Occasion
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.web.request import Request
@@ -28,8 +30,9 @@ class Call(Request):
         urls: Urls,
         common: Mapping[str, str],
         proxies: Proxies,
+        audience: Audience | None = None,
     ) -> None:
-        """*identity* is the request's id; *common* is what every answer to it carries."""
+        """*identity* is the request's id; *common* is what every answer carries; *audience* hears of what it does."""
         super().__init__(request, identity, path, query, common=common, proxies=proxies)
         self.target = ""
         """The last part of the path, not yet parsed."""
@@ -39,12 +42,34 @@ class Call(Request):
         self.has_odd_name = False
         """See :attr:`moorage.http.operations.Route.is_odd`."""
         self._urls = urls
+        self._audience = audience
 
     @property
     def cause(self) -> Cause:
         """The caller who changes something by this request, and the reason, for the journal."""
         said = self.headers.get("Moorage-Reason") or f"{self.request.method} {self.path}"
-        return Cause(actor=self.grant.actor, request_id=self.id, reason=said[:_REASON_LIMIT])
+        return Cause(actor=self.grant.actor, request_id=self.id, reason=said[:_REASON_LIMIT], announcer=self.announcer)
+
+    @cached_property
+    def announcer(self) -> Announcer:
+        """Makes the notices of what this request does. To be asked for once the credentials are known."""
+        if self._audience is None:
+            return SILENT
+        grant, scheme, headers = self.grant, self.request.scheme, self.headers
+        told = {"name": grant.actor, "user_type": grant.actor_type, "user": grant.user_token}
+        occasion = Occasion(
+            request={
+                "id": self.id,
+                "addr": self._shown_address(),
+                "host": _readable(headers.get("Host", "")),
+                "method": self.request.method,
+                "useragent": _readable(headers.get("User-Agent", "")),
+            },
+            actor={key: value for key, value in told.items() if value},
+            blob_url=partial(self._urls.blob, headers, scheme),
+            manifest_url=partial(self._urls.manifest, headers, scheme),
+        )
+        return Announcer(self._audience, occasion)
 
     @property
     def name(self) -> RepositoryName:
@@ -63,3 +88,19 @@ class Call(Request):
     def upload_url(self, session: str) -> str:
         """Return the URL at which the client can go on with an upload to this repository."""
         return self._urls.upload(self.headers, self.request.scheme, self.name, session)
+
+    def _shown_address(self) -> str:
+        """The client's address; with its port if no proxy is in between.
+
+        Source: ``RemoteAddr`` in GitLab's registry.
+        """
+        address, transport = self.address, self.request.transport
+        peer = None if transport is None else transport.get_extra_info("peername")
+        if not isinstance(peer, tuple) or peer[0] != address:
+            return address
+        return f"[{address}]:{peer[1]}" if ":" in address else f"{address}:{peer[1]}"
+
+
+def _readable(text: str) -> str:
+    """Text of a header as any receiver can read it: a client may send bytes that are no characters."""
+    return text.encode("utf-8", "replace").decode()

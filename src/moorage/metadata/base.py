@@ -6,11 +6,12 @@ change or the state after it; a change is visible to every other process as soon
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Generic, TypeVar
 
 from moorage.errors import NameUnknown
+from moorage.notifications.events import SILENT, Announcer
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import Reference, RepositoryName, Tag
@@ -40,12 +41,18 @@ class Cause:
     """Empty: no actor in particular, as the client did not have to say who it is."""
     request_id: str = ""
     reason: str = ""
+    announcer: Announcer = field(default=SILENT, compare=False, repr=False)
+    """Makes the notices of the change, which the store writes in the same transaction."""
 
     def __post_init__(self) -> None:
         """Keep only what any database takes as text: what comes from headers may hold anything."""
         for name in ("actor", "request_id", "reason"):
             text: str = getattr(self, name)
             object.__setattr__(self, name, text.replace("\0", "").encode("utf-8", "replace").decode())
+
+
+UNEXPLAINED = Cause()
+"""Of a change that nobody in particular makes, and that nobody is told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,15 @@ class LinkStore(ABC):
         return set(digests) - set(await self.find_each(name, digests))
 
     @abstractmethod
-    async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
+    async def link(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        expectation: Expectation,
+        *,
+        size_bytes: int,
+        cause: Cause = UNEXPLAINED,
+    ) -> bool:
         """Put a blob, whose *size_bytes* bytes are in storage and durable, into the repository.
 
         False, and nothing is done, if the *expectation* has lapsed, so that garbage collection may have removed the
@@ -107,8 +122,19 @@ class LinkStore(ABC):
         """
 
     @abstractmethod
-    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
-        """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there."""
+    async def mount(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        *,
+        source: RepositoryName | None,
+        size_bytes: int | None = None,
+        cause: Cause = UNEXPLAINED,
+    ) -> bool:
+        """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there.
+
+        *size_bytes*: of what is in storage, for those who are told of it.
+        """
 
     @abstractmethod
     async def unlink(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:

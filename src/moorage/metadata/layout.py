@@ -18,6 +18,7 @@ from moorage.errors import (
 from moorage.metadata.aside import aside, in_turns
 from moorage.metadata.base import (
     REFERRERS_PAGE_BYTES,
+    UNEXPLAINED,
     CatalogueStore,
     Cause,
     Expectation,
@@ -73,26 +74,44 @@ class LayoutLinks(LinkStore):
         stats = await self._storage.stat_each([paths.layer_link(name, digest) for digest in wanted])
         return {digest: LinkedBlob() for digest, stat in zip(wanted, stats, strict=True) if stat and stat.size_bytes}
 
-    async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
-        del expectation, size_bytes
+    async def link(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        expectation: Expectation,
+        *,
+        size_bytes: int,
+        cause: Cause = UNEXPLAINED,
+    ) -> bool:
+        del expectation
         await self._storage.put(paths.layer_link(name, digest), str(digest).encode())
+        cause.announcer.tell(cause.announcer.blob_pushed(name, digest, size_bytes))
         return True
 
-    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
+    async def mount(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        *,
+        source: RepositoryName | None,
+        size_bytes: int | None = None,
+        cause: Cause = UNEXPLAINED,
+    ) -> bool:
         if source is not None and not await self.has(source, digest):
             return False
         if not await self._storage.exists(paths.blob(digest), folder=False):
             return False
         await self._storage.put(paths.layer_link(name, digest), str(digest).encode())
+        cause.announcer.tell(cause.announcer.blob_mounted(name, digest, size_bytes, source=source))
         return True
 
     async def unlink(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
-        del cause
         try:
             await self._storage.delete(paths.layer(name, digest))
         except PathUnknown:
             msg = "the blob is not in the repository"
             raise BlobUnknown(msg, digest=str(digest)) from None
+        cause.announcer.tell(cause.announcer.blob_deleted(name, digest))
 
     async def _can_be_read(self, name: RepositoryName, digest: Digest) -> bool:
         return await self.has(name, digest) and await self._storage.exists(paths.blob(digest), folder=False)
@@ -153,31 +172,33 @@ class LayoutManifests(ManifestStore):
         required: Collection[Digest] = (),
         configuration: bytes | None = None,
     ) -> None:
-        del cause, required, configuration
+        del required, configuration
         if self._claim is not None:
             await self._claim.hold()
         await self._storage.put(paths.blob(stored.digest), stored.payload)
         await held(self._pointers.point(name, stored, manifest, tags))
+        cause.announcer.tell(cause.announcer.manifest_pushed(name, stored, manifest, tags))
 
     async def delete(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
-        del cause
         if not await self.has(name, digest):
             raise await self._unknown(name, digest)
-        payload = await self._payload(digest)
+        payload, announcer = await self._payload(digest), cause.announcer
         await keep_repository(self._storage, name)
+        tags = await self._pointers.tags_of(name, digest) if announcer else ()
         try:
             await held(self._pointers.remove(name, digest, payload))
         finally:
             self._known.forget_all()
+        announcer.tell(announcer.manifest_deleted(name, digest, tags))
 
     async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
-        del cause
         if await self._pointers.target(name, tag) is not None:
             try:
                 await self._storage.delete(paths.tag(name, tag))
             except PathUnknown:
                 pass  # Somebody else was quicker: then there is no such tag, as for any late comer.
             else:
+                cause.announcer.tell(cause.announcer.tag_deleted(name, tag.text))
                 return
         raise await self._unknown(name, tag)
 

@@ -40,6 +40,10 @@ class LayoutPointers:
         except PathUnknown:
             return None
 
+    async def tags_of(self, name: RepositoryName, digest: Digest) -> Sequence[str]:
+        """Return the tags that point to a manifest now."""
+        return [tag.text async for tag, target in self._tags(name) if target == digest]
+
     async def point(
         self, name: RepositoryName, stored: StoredManifest, manifest: Manifest, tags: Sequence[Tag]
     ) -> None:

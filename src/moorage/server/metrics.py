@@ -9,7 +9,7 @@ more files than places. Values that hold only now are not among them: those are 
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,6 +29,9 @@ _PASSING = "gauge_livesum"
 """The gauges that hold only while their process lives: the next one in its place begins at zero."""
 _DEADLINE_S = 10.0
 _USUAL_INTERVAL = timedelta(seconds=10)
+
+Counts = Callable[[], Awaitable[Mapping[str, int]]]
+"""Counts things that are now, by name. Raises: BackendError."""
 
 _log = get_log("metrics")
 
@@ -54,11 +57,25 @@ class Exposition:
     """Metrics as Prometheus is told them."""
 
     def __init__(
-        self, folder: Path, *, rows: RowCountStore | None = None, interval: timedelta = _USUAL_INTERVAL
+        self,
+        folder: Path,
+        *,
+        rows: RowCountStore | None = None,
+        interval: timedelta = _USUAL_INTERVAL,
+        pending: Counts | None = None,
     ) -> None:
-        """*rows*: what to count besides; a count stands for *interval*, zero for ten seconds."""
+        """Tell what is in *folder*.
+
+        Args:
+            folder: where the processes count.
+            rows: what to count besides.
+            interval: the time that a count stands for, zero for ten seconds.
+            pending: counts the events that wait for each endpoint.
+        """
         self._folder = folder
         self._rows = rows
+        self._pending = pending
+        self._waiting: Mapping[str, int] = {}
         self._interval_s = (interval or _USUAL_INTERVAL).total_seconds()
         self._lock = asyncio.Lock()
         self._counted_at = float("-inf")
@@ -66,27 +83,33 @@ class Exposition:
 
     async def text(self) -> bytes:
         """Everything, in Prometheus' text format. What the database does not tell in time is left out."""
-        if self._rows is not None:
+        if self._rows is not None or self._pending is not None:
             async with self._lock:
                 if time.monotonic() - self._counted_at >= self._interval_s:
-                    self._counts = await self._count(self._rows)
+                    self._counts = {} if self._rows is None else await self._count(self._rows.count)
+                    self._waiting = {} if self._pending is None else await self._count(self._pending)
                     self._counted_at = time.monotonic()
-        return await asyncio.to_thread(self._generate, self._counts)
+        return await asyncio.to_thread(self._generate)
 
-    async def _count(self, rows: RowCountStore) -> Mapping[str, int]:
+    async def _count(self, count: Counts) -> Mapping[str, int]:
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                return await rows.count()
+                return await count()
         except (BackendError, TimeoutError) as exc:
             _log.warning("rows could not be counted for metrics", error=str(exc))
             return {}
 
-    def _generate(self, counts: Mapping[str, int]) -> bytes:
+    def _generate(self) -> bytes:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self._folder))  # type: ignore[no-untyped-call]  # as above
         registry.register(_Build())
-        if counts:
-            registry.register(_Rows(counts))
+        if self._counts:
+            registry.register(
+                _Gauge("registry_database_rows", "Rows in the database, by kind.", "query_name", self._counts)
+            )
+        if self._waiting:
+            name, text = "registry_notifications_pending", "Events that wait for an endpoint, on all nodes."
+            registry.register(_Gauge(name, text, "endpoint", self._waiting))
         return bytes(generate_latest(registry))
 
 
@@ -98,12 +121,13 @@ class _Build(Collector):
         yield family
 
 
-class _Rows(Collector):
-    def __init__(self, counts: Mapping[str, int]) -> None:
-        self._counts = counts
+class _Gauge(Collector):
+    """Numbers by one label."""
+
+    def __init__(self, name: str, text: str, label: str, counts: Mapping[str, int]) -> None:
+        self._family = GaugeMetricFamily(name, text, labels=[label])
+        for value, count in counts.items():
+            self._family.add_metric([value], count)
 
     def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily("registry_database_rows", "Rows in the database, by kind.", labels=["query_name"])
-        for name, count in self._counts.items():
-            family.add_metric([name], count)
-        yield family
+        yield self._family

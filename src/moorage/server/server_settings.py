@@ -16,6 +16,8 @@ class ServerSettings:
     log: LogSettings
     drain_time: timedelta
     """The time that requests in flight get at the end."""
+    finish_time: timedelta = timedelta(0)
+    """The time that a process gets after its last request, for what it still has to send."""
     count: int = 1
     """Number of the processes that serve."""
     has_keeper: bool = False

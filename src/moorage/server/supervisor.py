@@ -241,7 +241,7 @@ class Supervisor:
         for listener in [*self._listeners, *self._debug_listeners]:
             listener.close()
         self._tell(name)
-        deadline = time.monotonic() + patience_s + _STOP_MARGIN_S
+        deadline = time.monotonic() + patience_s + self.settings.finish_time.total_seconds() + _STOP_MARGIN_S
         while any(place.pid for place in self._workers) and time.monotonic() < deadline:
             caught = signal.sigtimedwait(_SIGNALS, 0.2)
             if caught is not None and caught.si_signo == signal.SIGINT and name is not signal.SIGINT:

@@ -33,6 +33,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     errors.ParameterInvalid: (400, "UNSUPPORTED"),
     errors.TooManyTags: (414, "UNSUPPORTED"),
     errors.RequestUnknown: (404, "REQUEST_UNKNOWN"),
+    errors.NotificationUnknown: (404, "NOTIFICATION_UNKNOWN"),
     errors.UndoConflict: (409, "CONFLICT"),
     errors.AlreadyUndone: (409, "ALREADY_UNDONE"),
     errors.ContentGone: (410, "GONE"),

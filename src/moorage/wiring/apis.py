@@ -10,11 +10,13 @@ from moorage.http.gitlab_v1.gitlab_operations import gitlab_api, gitlab_api_with
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.http.moorage_v1.moorage_operations import moorage_api, moorage_api_without_database
+from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
 from moorage.http.operations import Api
 from moorage.metadata.sql.details import SqlDetails
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.sizes import SqlSizes
+from moorage.notifications.administration import NotificationAdministration
 from moorage.sql.base import Database
 from moorage.sql.leases import Leases
 from moorage.web.bodies import Bodies
@@ -27,10 +29,18 @@ def gitlab(database: Database, bodies: Bodies, *, sizes: SizeMemory | None = Non
     return gitlab_api(GitLabHandlers(details, RenameHandler(renames, bodies)).handlers)
 
 
-def moorage(database: Database, collection: GcAdministration, bodies: Bodies, *, prefix: str) -> Api:
+def moorage(
+    database: Database,
+    collection: GcAdministration,
+    notifications: NotificationAdministration,
+    *,
+    bodies: Bodies,
+    prefix: str,
+) -> Api:
     """``/moorage/v1/``."""
     handlers = MoorageHandlers(History(SqlHistory(database)), collection, bodies)
-    return moorage_api(handlers.handlers, prefix=prefix)
+    told = NotificationHandlers(notifications, bodies)
+    return moorage_api({**handlers.handlers, **told.handlers}, prefix=prefix)
 
 
 def without_database() -> tuple[Api, ...]:

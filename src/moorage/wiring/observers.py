@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from moorage.gc.online.review_loop import ReviewObserver
+from moorage.notifications.observing import DeliveryObserver
 from moorage.server.application import ServerProcess
 from moorage.telemetry import get_log
 from moorage.web.application import RequestObserver
@@ -22,6 +23,8 @@ class Observers:
 
     reviews: ReviewObserver | None = None
     """Of garbage collection."""
+    deliveries: DeliveryObserver | None = None
+    """Of events that other servers are told of."""
     requests: RequestObserver | None = None
     storage: Observe | None = None
     database: Observe | None = None
@@ -41,6 +44,7 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
     from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
     from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
     from moorage.metrics.node_metrics import PartMetrics, RequestMetrics  # noqa: PLC0415 - as above
+    from moorage.notifications.metrics import NotificationMetrics  # noqa: PLC0415 - as above
     from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
 
     try:
@@ -51,6 +55,7 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
     parts = PartMetrics(counted, driver=driver)
     return Observers(
         reviews=CollectionMetrics(counted),
+        deliveries=NotificationMetrics(counted),
         requests=RequestMetrics(counted),
         storage=parts.stored,
         database=parts.queried,

@@ -1,7 +1,7 @@
 """One worker's registry, put together."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import re2
 
@@ -41,6 +41,7 @@ from moorage.wiring.guards import guard
 from moorage.wiring.health import health_watch
 from moorage.wiring.limits import rate_limits
 from moorage.wiring.metadata import Metadata, open_metadata
+from moorage.wiring.notifications import Notifying, administration, notifying
 from moorage.wiring.observers import Observers
 from moorage.wiring.observing import observe_database, observe_storage
 from moorage.wiring.purging import purging
@@ -64,6 +65,7 @@ class Registry:
     redises: Redises
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Chores that one process of a node does for as long as it lives."""
+    notifying: Notifying = field(default_factory=Notifying)
     upkeep: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     """Work of every process that serves, beside it."""
 
@@ -123,11 +125,13 @@ async def build(
     uploads = Uploads(storage, metadata.links, sessions=metadata.sessions, limits=limits, room=room)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
+    told = notifying(config, database, observed.deliveries)
     states = UploadStates(secret, shared=config.http.secret)
     others = apis.without_database()
     if database is not None:
         collected = collection(config, database, storage, observed.reviews)
-        moorage = apis.moorage(database, collected, bodies, prefix=prefix)
+        administered = administration(config, database)
+        moorage = apis.moorage(database, collected, administered, bodies=bodies, prefix=prefix)
         others = (apis.gitlab(database, bodies, sizes=redises.sizes()), moorage)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
@@ -154,10 +158,11 @@ async def build(
         ),
         access_log=AccessLog(log_settings(config)),
         observer=observed.requests,
+        audience=told.audience,
     )
     collecting = () if database is None else agents(config, database, storage, observed.reviews)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
-    chores = (*metadata.chores, *collecting, *purged)
+    chores = (*metadata.chores, *collecting, *purged, *told.chores)
     return Registry(
         app,
         storage,
@@ -169,6 +174,7 @@ async def build(
         redises=redises,
         chores=chores,
         upkeep=redirected.upkeep,
+        notifying=told,
     )
 
 

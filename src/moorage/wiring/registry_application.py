@@ -22,6 +22,7 @@ from moorage.web.beside import Beside, Handler, Neighbour
 from moorage.wiring.at_work import shown_at_work
 from moorage.wiring.collection import row_counts
 from moorage.wiring.guards import token_path
+from moorage.wiring.notifications import finish_time
 from moorage.wiring.observers import observers
 from moorage.wiring.registry import Registry, build, log_settings
 
@@ -66,7 +67,7 @@ class RegistryApplication:
             debug=_debug_app(self.config, registry, health, process),
             chores=registry.chores if self.tokens is None else (*registry.chores, self.tokens.keep),
             upkeep=registry.upkeep,
-            flushes=registry.metadata.flushes,
+            flushes=(*registry.metadata.flushes, *registry.notifying.flushes),
             on_duty=partial(self._on_duty, registry),
             on_drain=health.drain,
             close=registry.close,
@@ -78,6 +79,8 @@ class RegistryApplication:
             await stack.enter_async_context(registry.health.at_work())
             if not self.config.storage.maintenance.readonly.enabled:
                 await stack.enter_async_context(shown_at_work(registry.storage, on_loss=stop, room=registry.room))
+            if registry.notifying.at_work is not None:
+                await stack.enter_async_context(registry.notifying.at_work())
             yield
 
     def _front(self, registry: Registry) -> Handler:
@@ -103,6 +106,7 @@ def registry_settings(
         has_keeper=has_keeper,
         has_metrics=debug is not None and http.debug.prometheus.enabled,
         drain_time=http.draintimeout,
+        finish_time=finish_time(config),
         log=log_settings(config),
     )
 
@@ -137,5 +141,5 @@ def _debug_app(config: Config, registry: Registry, health: HealthReport, process
 
     counts, database = config.database.metrics, registry.metadata.database
     rows = row_counts(database) if database is not None and counts.enabled else None
-    exposition = Exposition(process.metrics, rows=rows, interval=counts.interval)
+    exposition = Exposition(process.metrics, rows=rows, interval=counts.interval, pending=registry.notifying.pending)
     return DebugApp(health, metrics=exposition, metrics_path=config.http.debug.prometheus.path)

@@ -41,7 +41,7 @@ _SQLITE_SCRIPT = re.compile(r"\d+_\w+\.sqlite\.sql")
 _EMPTY = """
 SET client_min_messages = error;
 SET lock_timeout = '10s';
-TRUNCATE top_level_namespaces, blobs, uploads, leases, journal, gc_blob_review_queue, gc_progress
+TRUNCATE top_level_namespaces, blobs, uploads, leases, journal, gc_blob_review_queue, gc_progress, notification_queue
     RESTART IDENTITY CASCADE;
 UPDATE gc_review_after_defaults SET value = 86400000000 WHERE value <> 86400000000;
 """

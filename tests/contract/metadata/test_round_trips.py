@@ -10,9 +10,11 @@ from contract.metadata.databases import WatchedDatabase
 from contract.metadata.pushing import ABSENT, NAME, NOBODY, push, push_blob, push_image, referrer
 from contract.metadata.relay import Relay
 from contract.metadata.stores import SqlStore, postgres_settings, sql_store
+from moorage.notifications.events import Listener
 from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
 from moorage.sql.postgres.postgres_database import PostgresDatabase
+from support.announcing import told_cause
 from support.images import Image, image
 from support.postgres import Postgres, migrated
 
@@ -121,6 +123,19 @@ class TestOverTheWire:
         relay, store = relayed
         await push_blob(store, b"warm")
         assert await self.round_trips(relay, lambda: push_blob(store, b"cold")) <= 2
+
+    async def test_being_told_of_a_push_takes_no_more(self, relayed: tuple[Relay, SqlStore]) -> None:
+        relay, store = relayed
+        causes = (NOBODY, told_cause(Listener(name="first"), Listener(name="second")))
+        counts = []
+        for number, cause in enumerate(causes * 2):  # The first of each kind may have to be prepared.
+            content = f"blob {number}".encode()
+            digest, expectation = Digest.of(content), await store.links.expect(Digest.of(content))
+            link = partial(store.links.link, NAME, digest, expectation, size_bytes=len(content), cause=cause)
+            put = partial(push, store, image(number).manifest, "v1", cause=cause)
+            counts.append((await self.round_trips(relay, link), await self.round_trips(relay, put)))
+        assert counts[2] == counts[3]
+        assert len(await store.rows("SELECT id FROM notification_queue")) == 8
 
     async def test_a_deletion_takes_few_whatever_the_tags(self, relayed: tuple[Relay, SqlStore]) -> None:
         relay, store = relayed

@@ -138,17 +138,18 @@ def test_a_variable_does_not_hide_a_mistake_of_the_file() -> None:
 
 
 def test_items_of_lists_go_by_their_index() -> None:
-    text = "redis: {addrs: [a, b]}\nnotifications: {endpoints: [{url: one, name: n}]}"
+    text = "redis: {addrs: [a, b]}\nnotifications: {endpoints: [{url: 'http://one', name: n}]}"
     config = read(
         text,
         REGISTRY_REDIS_ADDRS_1="c",
         REGISTRY_REDIS_ADDRS_2="d",
-        REGISTRY_NOTIFICATIONS_ENDPOINTS_0_URL="two",
-        REGISTRY_NOTIFICATIONS_ENDPOINTS_1_URL="three",
+        REGISTRY_NOTIFICATIONS_ENDPOINTS_0_URL="http://two",
+        REGISTRY_NOTIFICATIONS_ENDPOINTS_1_URL="http://three",
         REGISTRY_NOTIFICATIONS_ENDPOINTS_1_HEADERS="{A: [b]}",
     ).config
     assert config.redis.addrs == ["a", "c", "d"]
-    assert [(item.url, item.name) for item in config.notifications.endpoints] == [("two", "n"), ("three", "")]
+    endpoints = config.notifications.endpoints
+    assert [(item.url, item.known_as) for item in endpoints] == [("http://two", "n"), ("http://three", "three")]
 
 
 def test_the_eleventh_item_comes_after_the_tenth() -> None:

@@ -101,7 +101,6 @@ def test_variables_count_without_a_file() -> None:
     [
         "proxy: {remoteurl: 'https://registry-1.docker.io'}",
         "policy: {repository: {classes: [image]}}",
-        "notifications: {endpoints: [{url: 'http://a'}]}",
         "middleware: {repository: [{name: a}]}",
         "log: {hooks: [{type: mail, levels: [panic]}]}",
     ],

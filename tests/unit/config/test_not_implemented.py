@@ -51,7 +51,7 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         ("notifications: {endpoints: []}", ()),
         ("notifications: {events: {includereferences: true}}", ()),
         ("notifications: {endpoints: [{disabled: true, url: 'http://a'}]}", ()),
-        ("notifications: {endpoints: [{disabled: true}, {url: 'http://a'}]}", ("notifications",)),
+        ("notifications: {endpoints: [{disabled: true}, {url: 'http://a'}]}", ()),
         ("rate_limiter: {enabled: false, limiters: [{name: a}]}", ()),
         ("middleware: {storage: []}", ()),
         ("middleware: {storage: [{name: cloudfront, disabled: true}]}", ()),

@@ -19,7 +19,6 @@ from support.tokens import certificate, pem, rsa_key
 WILD = Path(__file__).parent / "wild"
 OPEN = "NO AUTHENTICATION is configured"
 PLAIN = "auth.htpasswd without TLS"
-LOST = "not implemented yet, so that its events would be lost; set disabled: true, or take it out"
 
 GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "omnibus": ((), ()),
@@ -41,6 +40,8 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "s3": ((), ()),
     "webhook-disabled": ((), ()),
     "behind-a-prefix": ((), ()),
+    "omnibus-geo-webhook": ((), ()),
+    "portus": ((), ()),
     "host-without-scheme": (("http.host: it has no scheme and is not used",), ()),
     "cloudfront": (("middleware.storage[0]: cloudfront stands before a bucket",), ()),
     "tabs-and-a-tail": ((), ()),
@@ -52,7 +53,6 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """The warnings, by their beginnings, and what is named as not there yet."""
 
 REFUSED = {
-    "omnibus-geo-webhook": f"notifications.endpoints[0]: {LOST}",
     "mirror": "proxy.remoteurl: there is no mirror yet, and without it everybody could push into its names; "
     "take proxy out",
     "swift": "storage: StorageDriver not registered: swift; there are filesystem, inmemory, s3, s3aws, s3_v2, gcs, "
@@ -61,7 +61,6 @@ REFUSED = {
     "htpasswd-without-path": "auth.htpasswd.path: is needed",
     "htpasswd-elsewhere": "auth.htpasswd.path: /nowhere/htpasswd cannot be read: No such file or directory on this "
     "machine; check it where the registry will run",
-    "portus": f"notifications.endpoints[0]: {LOST}",
     "http-twice": "line 4: not YAML: the key http is there twice, in lines 2 and 4; one of the two would be ignored",
     "tab-as-indentation": "line 3: not YAML: a tab where a line begins; write spaces",
     "readonly-as-a-word": "storage.maintenance.readonly: a mapping is needed",

@@ -18,7 +18,7 @@ from moorage.errors import BackendError
 from moorage.gc.offline.offline_collection import collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
-from moorage.metadata.base import Cause, Expectation
+from moorage.metadata.base import UNEXPLAINED, Cause, Expectation
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.metadata.sql.links import SqlLinks
@@ -77,9 +77,17 @@ class _Links(SqlLinks):
         await self._bucket.request("expect", "/database")
         return await super().expect(digest)
 
-    async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
+    async def link(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        expectation: Expectation,
+        *,
+        size_bytes: int,
+        cause: Cause = UNEXPLAINED,
+    ) -> bool:
         await self._bucket.request("link", "/database")
-        return await super().link(name, digest, expectation, size_bytes=size_bytes)
+        return await super().link(name, digest, expectation, size_bytes=size_bytes, cause=cause)
 
 
 @dataclass

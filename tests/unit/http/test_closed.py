@@ -48,6 +48,11 @@ PATHS = {
     "/moorage/v1/tags/delete": "/moorage/v1/tags/delete?repository=g/app",
     "/moorage/v1/gc/status": "/moorage/v1/gc/status",
     "/moorage/v1/gc/run": "/moorage/v1/gc/run",
+    "/moorage/v1/notifications/status": "/moorage/v1/notifications/status",
+    "/moorage/v1/notifications/list": "/moorage/v1/notifications/list",
+    "/moorage/v1/notifications/event": "/moorage/v1/notifications/event?notification=1",
+    "/moorage/v1/notifications/retry": "/moorage/v1/notifications/retry",
+    "/moorage/v1/notifications/drop": "/moorage/v1/notifications/drop",
     "/moorage/v1/gc/explain": "/moorage/v1/gc/explain?repository=g/app&digest=sha256:" + "0" * 64,
 }
 

@@ -5,12 +5,11 @@ It is there with a metadata database only; without one, 404 says so. What each t
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from moorage.api.history_answers import HistoryPage
 from moorage.core.history import History, Selection
 from moorage.errors import (
-    BodyTooLarge,
-    ContentTypeInvalid,
     ManifestUnknown,
     MethodNotAllowed,
 )
@@ -20,11 +19,11 @@ from moorage.http.moorage_v1 import answers
 from moorage.http.moorage_v1 import collection_models as shown
 from moorage.http.moorage_v1 import moorage_operations as rows
 from moorage.http.moorage_v1 import requests as asked
+from moorage.http.moorage_v1.json_bodies import read_body
 from moorage.http.operations import Handler, Operation
 from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import AsOf, Expected, JournalEntry, JournalFilter, Target, UndoSteps
 from moorage.metadata.history import JournalAction as JournalAction
-from moorage.oci.mediatypes import without_parameters
 from moorage.oci.tag_patterns import TagPattern
 from moorage.web.bodies import Bodies
 from moorage.web.headers import next_link
@@ -86,7 +85,7 @@ class MoorageHandlers:
     async def undo_tag(self, call: Call) -> Response:
         """Take a tag back."""
         query = asked.parse_query(asked.TagUndoQuery, call.query)
-        body = await self._body(call, asked.TagUndo)
+        body = await read_body(call, self._bodies, asked.TagUndo)
         expected = Expected(body.expected) if "expected" in body.model_fields_set else None
         outcome = await self._history.undo_tag(
             query.repository,
@@ -102,7 +101,7 @@ class MoorageHandlers:
     async def undo_request(self, call: Call) -> Response:
         """Take back everything that one request did."""
         query = asked.parse_query(asked.RequestUndoQuery, call.query)
-        body = await self._body(call, asked.RequestUndo)
+        body = await read_body(call, self._bodies, asked.RequestUndo)
         outcome = await self._history.undo_request(
             query.id,
             repository=query.repository,
@@ -116,7 +115,7 @@ class MoorageHandlers:
     async def delete_tags(self, call: Call) -> Response:
         """Delete many tags."""
         query = asked.parse_query(asked.TagsDeleteQuery, call.query)
-        body = await self._body(call, asked.TagsDelete)
+        body = await read_body(call, self._bodies, asked.TagsDelete)
         removal = await self._history.delete_tags(
             query.repository,
             _selection(body),
@@ -135,7 +134,7 @@ class MoorageHandlers:
     async def run_collection(self, call: Call) -> Response:
         """Collect what is due now."""
         asked.parse_query(asked.NoQuery, call.query)
-        body = await self._body(call, shown.CollectionRun)
+        body = await read_body(call, self._bodies, shown.CollectionRun)
         if not self._collection.collectors:
             msg = "this node does not collect garbage (gc.disabled, or gc.blobs.disabled and gc.manifests.disabled)"
             raise MethodNotAllowed(msg, allowed=())
@@ -150,13 +149,6 @@ class MoorageHandlers:
             raise ManifestUnknown(msg, digest=str(query.digest))
         collected = list(self._collection.collectors)
         return _answer(shown.explanations(query.repository, query.digest, found, collected=collected))
-
-    async def _body(self, call: Call, model: type[asked.Model]) -> asked.Model:
-        # A page in somebody's browser can send a form or plain text here without being asked; JSON it cannot.
-        if without_parameters(call.headers.get("Content-Type", "")) != "application/json":
-            msg = "the body is JSON: send Content-Type: application/json"
-            raise ContentTypeInvalid(msg)
-        return asked.parse_body(model, await self._bodies.whole(call.request, check_size=_check_size))
 
 
 def _selection(body: asked.TagsDelete) -> Selection:
@@ -177,13 +169,7 @@ def _cause(call: Call, *, is_undo: bool) -> Cause:
     """Return the caller and the reason; an undo describes itself, so only the caller's own reason is added."""
     has_reason = "Moorage-Reason" in call.headers
     reason = "" if is_undo and not has_reason else call.cause.reason
-    return Cause(call.grant.actor, call.id, reason)
-
-
-def _check_size(size_bytes: int) -> None:
-    if size_bytes > asked.BODY_LIMIT_BYTES:
-        msg = f"the body is larger than {asked.BODY_LIMIT_BYTES} bytes"
-        raise BodyTooLarge(msg, limit=asked.BODY_LIMIT_BYTES)
+    return replace(call.cause, reason=reason)
 
 
 def _page(call: Call, page: Page[JournalEntry]) -> Response:

@@ -17,6 +17,7 @@ from moorage.http.call import Call
 from moorage.http.moorage_v1 import collection_models as collection
 from moorage.http.moorage_v1 import requests as asked
 from moorage.http.moorage_v1.moorage_routes import matcher
+from moorage.http.moorage_v1.notification_operations import NOTIFICATION_OPERATIONS
 from moorage.http.moorage_v1.openapi import document
 from moorage.http.operations import READS, Api, Documentation, Endpoint, Handler, Method, Operation, Rights
 from moorage.oci.names import RepositoryName
@@ -217,6 +218,7 @@ OPERATIONS: Sequence[Operation] = (
     SHOW_COLLECTION,
     RUN_COLLECTION,
     EXPLAIN_COLLECTION,
+    *NOTIFICATION_OPERATIONS,
 )
 """In the order of the OpenAPI document."""
 
@@ -255,6 +257,6 @@ def moorage_api_without_database() -> Api:
 
 async def _absent(call: Call) -> Response:
     del call
-    msg = "history, undo and online garbage collection need the metadata database, and this registry keeps its "
-    msg += "metadata in link files"
+    msg = "history, undo, online garbage collection and kept notifications need the metadata database, "
+    msg += "and this registry keeps its metadata in link files"
     raise RouteUnknown(msg)

@@ -32,11 +32,16 @@ class BlobHandlers:
         if is_same or request.method == "HEAD":
             size_bytes = await self._blobs.size(call.name, digest)
             headers = _headers(digest)
-            return Response(304, headers) if is_same else Response(200, headers, content_length=size_bytes)
+            if is_same:
+                return Response(304, headers)
+            _tell_pull(call, digest, size_bytes)
+            return Response(200, headers, content_length=size_bytes)
         found = await self._blobs.open(call.name, digest, address=call.address)
         if isinstance(found, BlobUrl):
+            _tell_pull(call, digest, None)
             return Response(307, _redirected(found))
         with found.reader as reader:
+            _tell_pull(call, digest, reader.size_bytes)
             parts = _requested_parts(call, digest, reader.size_bytes)
             return await _send(call, reader, _headers(digest), parts)
 
@@ -44,6 +49,14 @@ class BlobHandlers:
         """Take the blob out of the repository (end-10)."""
         await self._blobs.delete(call.name, Digest.parse(call.target), grant=call.grant, cause=call.cause)
         return Response(202)
+
+
+def _tell_pull(call: Call, digest: Digest, size_bytes: int | None) -> None:
+    """Tell of a pull, also of HEAD; *size_bytes* None: the client is sent to storage."""
+    if call.announcer:
+        is_redirected = size_bytes is None
+        told = call.announcer.blob_pulled(call.name, digest, size_bytes, is_redirected=is_redirected)
+        call.announcer.tell(told)
 
 
 def _headers(digest: Digest) -> dict[str, str]:

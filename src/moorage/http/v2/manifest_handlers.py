@@ -35,6 +35,9 @@ class ManifestHandlers:
         shown = {"Docker-Content-Digest": digest, "ETag": f'"{digest}"', "Content-Type": served_as(stored.media_type)}
         if matches_etag(headers.getall("If-None-Match", ()), digest):
             return Response(304, shown)
+        if call.announcer:  # Also of HEAD, as in GitLab's registry and Distribution.
+            tag = reference.text if isinstance(reference, Tag) else None
+            call.announcer.tell(call.announcer.manifest_pulled(call.name, stored, tag))
         if call.request.method == "GET":
             self._manifests.note_pull(call.name, reference, stored.digest)
         return Response(200, shown, stored.payload)

@@ -36,7 +36,9 @@ class UploadHandlers:
                 return _created(call, mounted)
         elif digest is not None:
             wanted = Digest.parse(digest)
-            await self._uploads.push(call.name, wanted, self._bodies.chunks(call.request), client=call.client)
+            await self._uploads.push(
+                call.name, wanted, self._bodies.chunks(call.request), client=call.client, cause=call.cause
+            )
             return _created(call, wanted)
         algorithm = parse_algorithm(call.query.first("digest-algorithm") or "sha256")
         response = self._accepted(call, await self._uploads.start(call.name, algorithm, client=call.client))
@@ -54,7 +56,8 @@ class UploadHandlers:
             place = RepositoryName.parse_stored(source) if source else None
         except (DigestInvalid, NameInvalid):
             return None  # There is nothing of that name.
-        return digest if await self._blobs.mount(call.name, digest, source=place, grant=call.grant) else None
+        mounted = await self._blobs.mount(call.name, digest, source=place, grant=call.grant, cause=call.cause)
+        return digest if mounted else None
 
     async def append(self, call: Call) -> Response:
         """Take a chunk, or a stream of any length (end-5)."""
@@ -76,7 +79,9 @@ class UploadHandlers:
         try:
             start = await self._chunk_start(call)
             known = self._states.read(call.name, call.target, call.query.first("_state"))
-            await self._uploads.commit(call.name, call.target, digest, chunks, start=start, known=known)
+            await self._uploads.commit(
+                call.name, call.target, digest, chunks, start=start, known=known, cause=call.cause
+            )
         except RangeInvalid as exc:
             return self._out_of_order(call, exc)
         except UploadUnknown:

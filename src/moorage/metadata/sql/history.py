@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from moorage.errors import DatabaseConflict, RequestUnknown, UndoConflict
@@ -217,7 +218,7 @@ class SqlHistory(HistoryStore):
 
 def _said(cause: Cause, what: str) -> Cause:
     """The cause of an undo: what it takes back, and why."""
-    return Cause(cause.actor, cause.request_id, f"{what}: {cause.reason}" if cause.reason else what)
+    return replace(cause, reason=f"{what}: {cause.reason}" if cause.reason else what)
 
 
 def _entry(row: Row, fates: Mapping[tuple[int, str, bytes], Fate]) -> JournalEntry:

@@ -131,6 +131,9 @@ WHERE t.repository_id = $1 AND t.name = ANY($2) ORDER BY t.name;
 -- drop_tags --
 DELETE FROM tags WHERE repository_id = $1 AND name = ANY($2) RETURNING name;
 
+-- told_manifests --
+SELECT id, digest, media_type, size FROM manifests WHERE id = ANY($1);
+
 -- restore_manifests --
 UPDATE manifests SET deleted_at = NULL WHERE id = ANY($1) AND deleted_at IS NOT NULL RETURNING digest;
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from moorage.errors import BeingRemoved, BlobReferenced, BlobUnknown
-from moorage.metadata.base import Cause, Expectation, LinkedBlob, LinkStore
+from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, LinkedBlob, LinkStore
 from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
 from moorage.metadata.sql.journal_rows import QUERIES, journal_row, now, portions_of_known, repository_id
+from moorage.metadata.sql.outbox import as_lists, write_notices
+from moorage.notifications.events import Notice
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database, Transaction
@@ -63,17 +65,37 @@ class SqlLinks(LinkStore):
             found |= {digest_of(row[0]): LinkedBlob(row[1]) for row in rows}
         return found
 
-    async def link(self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int) -> bool:
-        return await self._link(name, digest, expectation, size_bytes=size_bytes)
+    async def link(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        expectation: Expectation,
+        *,
+        size_bytes: int,
+        cause: Cause = UNEXPLAINED,
+    ) -> bool:
+        told = cause.announcer.blob_pushed(name, digest, size_bytes)
+        return await self._link(name, digest, expectation, size_bytes=size_bytes, told=told)
 
-    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
+    async def mount(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        *,
+        source: RepositoryName | None,
+        size_bytes: int | None = None,
+        cause: Cause = UNEXPLAINED,
+    ) -> bool:
         if source is not None:
             row = await self._database.first(QUERIES["has_blob"], source.text, digest_key(digest))
         else:
             row = await self._database.first(QUERIES["known_blob"], digest_key(digest))
         # It may be waiting for garbage collection: from now on it is wanted again, unless that is at it already.
         expectation = None if row is None else await self._expect(digest)
-        return expectation is not None and await self._link(name, digest, expectation, size_bytes=None)
+        if expectation is None:
+            return False
+        told = cause.announcer.blob_mounted(name, digest, size_bytes, source=source)
+        return await self._link(name, digest, expectation, size_bytes=None, told=told)
 
     async def unlink(self, name: RepositoryName, digest: Digest, *, cause: Cause) -> None:
         at, key = now(), digest_key(digest)
@@ -85,6 +107,7 @@ class SqlLinks(LinkStore):
             if row is not None:
                 entry = journal_row(name, "blob_delete", repository_id=row[0], cause=cause, at=at, from_key=key)
                 await transaction.all(QUERIES["write_journal"], *entry)
+                await write_notices(transaction, cause.announcer.blob_deleted(name, digest))
         if row is None:
             msg = "the blob is not in the repository"
             raise BlobUnknown(msg, digest=str(digest))
@@ -104,13 +127,20 @@ class SqlLinks(LinkStore):
         return await self._database.first(QUERIES["needed_blob"], key) is not None
 
     async def _link(
-        self, name: RepositoryName, digest: Digest, expectation: Expectation, *, size_bytes: int | None
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        expectation: Expectation,
+        *,
+        size_bytes: int | None,
+        told: Sequence[Notice],
     ) -> bool:
         """Link a blob; with *size_bytes* None only one that is known. Whether it is linked now."""
         key, token, at = digest_key(digest), expectation.token, now()
         if self._database.dialect == "postgres":
+            query, lists = ("link_blob_telling", as_lists(told)) if told else ("link_blob", ())
             rows = await self._database.write(
-                QUERIES["link_blob"], name.text, key, size_bytes, token, at, repository=name.text
+                QUERIES[query], name.text, key, size_bytes, token, at, *lists, repository=name.text
             )
             is_linked, is_wrong = rows[0]
             if is_linked and is_wrong:
@@ -125,6 +155,7 @@ class SqlLinks(LinkStore):
                 return False
             repository = await repository_id(transaction, name, at)
             await transaction.all(QUERIES["add_link"], repository, key, at)
+            await write_notices(transaction, told)
         return True
 
 

@@ -6,10 +6,12 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from moorage.errors import ManifestReferenced, ManifestUnknown, NameUnknown, ReferencesUnknown
+from moorage.metadata.aside import aside
 from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, ManifestStore, Page, no_repository
 from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
 from moorage.metadata.sql.journal_rows import QUERIES, journal_row, missing_of_known, now
 from moorage.metadata.sql.manifest_writing import NewManifest, missing_of, put_step_by_step
+from moorage.metadata.sql.outbox import as_lists, write_notices
 from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
 from moorage.oci.names import Reference, RepositoryName, Tag
@@ -79,11 +81,14 @@ class SqlManifests(ManifestStore):
             needed = await asyncio.to_thread(_keys, required)
         else:
             new, needed = make(stored, manifest, configuration), _keys(required)
+        told = await aside(len(stored.payload), cause.announcer.manifest_pushed, name, stored, manifest, tags)
         names, at = sorted(tag.text for tag in tags), now()  # Sorted: two pushes never wait for each other.
         if self._database.dialect == "postgres":
+            query, lists = ("put_manifest_telling", as_lists(told)) if told else ("put_manifest", ())
             rows = await self._database.write(
-                QUERIES["put_manifest"],
+                QUERIES[query],
                 *(name.text, *new.arguments(), names, needed, at, cause.request_id, cause.actor, cause.reason),
+                *lists,
                 repository=name.text,
             )
             missing = [digest_of(key) for key in rows[0][0]]
@@ -92,6 +97,7 @@ class SqlManifests(ManifestStore):
                 missing = await missing_of(transaction, name, needed)
                 if not missing:
                     await put_step_by_step(transaction, name, new, tags=names, required=needed, at=at, cause=cause)
+                    await write_notices(transaction, told)
         if missing:
             raise ReferencesUnknown.of(missing)
 
@@ -111,6 +117,7 @@ class SqlManifests(ManifestStore):
                     for action, tag in changes
                 ]
                 await transaction.run_many(QUERIES["write_journal"], entries)
+                await write_notices(transaction, cause.announcer.manifest_deleted(name, digest, gone))
         if not row:
             raise await self._unknown(name, digest)
 
@@ -131,6 +138,7 @@ class SqlManifests(ManifestStore):
                     from_key=None if target is None else target[0],
                 )
                 await transaction.all(QUERIES["write_journal"], *entry)
+                await write_notices(transaction, cause.announcer.tag_deleted(name, tag.text))
         if not row:
             raise await self._unknown(name, tag)
 

@@ -36,11 +36,38 @@ WHERE m.config_blob_id = $1 AND m.repository_id = $2 AND m.deleted_at IS NULL AN
 -- link_blob --
 SELECT link_blob_v2($1, $2, $3, $4, $5), (SELECT size <> $3 FROM blobs WHERE digest = $2);
 
+-- The same, and the notices of it in the same statement: each a place in six lists, written in their order.
+-- link_blob_telling --
+WITH linked AS MATERIALIZED (
+    SELECT link_blob_v2($1, $2, $3, $4, $5) AS done
+), told AS (
+    INSERT INTO notification_queue (endpoint, lane, event_id, action, artifact, at, payload)
+    SELECT n.endpoint, n.lane, n.event_id, n.action, n.artifact, $5::timestamptz, n.payload
+    FROM linked CROSS JOIN unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
+        WITH ORDINALITY AS n (endpoint, lane, event_id, action, artifact, payload, place)
+    WHERE linked.done ORDER BY n.place
+)
+SELECT done, (SELECT size <> $3 FROM blobs WHERE digest = $2) FROM linked;
+
 -- mend_size --
 UPDATE blobs SET size = $2 WHERE digest = $1 RETURNING id;
 
 -- put_manifest --
 SELECT put_manifest_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
+
+-- As link_blob_telling.
+-- put_manifest_telling --
+WITH put AS MATERIALIZED (
+    SELECT put_manifest_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+        AS missing
+), told AS (
+    INSERT INTO notification_queue (endpoint, lane, event_id, action, artifact, at, payload)
+    SELECT n.endpoint, n.lane, n.event_id, n.action, n.artifact, $16::timestamptz, n.payload
+    FROM put CROSS JOIN unnest($20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[])
+        WITH ORDINALITY AS n (endpoint, lane, event_id, action, artifact, payload, place)
+    WHERE cardinality(put.missing) = 0 ORDER BY n.place
+)
+SELECT missing FROM put;
 
 -- The last column: whether its review comes so soon that the answer is only good if the review is put off.
 -- asked_blob --

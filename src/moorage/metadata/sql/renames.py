@@ -16,6 +16,7 @@ from typing import Protocol
 from moorage.errors import DatabaseConflict, NameInvalid, NameUnknown, RenameConflict, TooManyRepositories
 from moorage.metadata.base import Cause, no_repository
 from moorage.metadata.details import RenameStore
+from moorage.metadata.sql.outbox import move_lanes, write_notices
 from moorage.oci.names import NAME_LENGTH_LIMIT, RepositoryName
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 from moorage.sql.queries import load_queries
@@ -37,6 +38,8 @@ class SqlRenames(RenameStore):
             async with self._database.transaction(repository=target.text) as transaction:
                 rows = await _movable(transaction, name, target, limit=limit, query="locked")
                 await _move(transaction, rows, name, target, cause=cause)
+                await move_lanes(transaction, name, target)
+                await write_notices(transaction, cause.announcer.renamed(name, target))
         except DatabaseConflict as exc:
             raise _taken(target) from exc
         # The old names as well: a replica that is behind would still have them.

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 from moorage.metadata.base import Cause
 from moorage.metadata.history import SHOWN_LIMIT, JournalAction, JournalSubject, TagChange, UndoObstacle, UndoOutcome
 from moorage.metadata.sql.digest_keys import digest_of
+from moorage.metadata.sql.outbox import move_lanes, write_notices
+from moorage.oci.names import RepositoryName
 from moorage.sql.base import NamedQuery, Row, Transaction, Value
 from moorage.sql.queries import load_queries
 
@@ -46,6 +48,7 @@ class UndoTransaction:
         self.outcome = UndoOutcome()
         self.gone_count = 0
         self._cause = cause
+        self._announcer = cause.announcer
         self._now = now
         self._places: dict[int, BlobPlace | None] = {}
 
@@ -96,7 +99,10 @@ class UndoTransaction:
         if not names:
             return []
         await self.transaction.all(QUERIES["journal_dropped"], place.id, names, *self._why(place))
-        return sorted(row[0] for row in await self.transaction.all(QUERIES["drop_tags"], place.id, names))
+        gone = sorted(row[0] for row in await self.transaction.all(QUERIES["drop_tags"], place.id, names))
+        told = [notice for tag in gone for notice in self._announcer.tag_deleted(RepositoryName(place.path), tag)]
+        await write_notices(self.transaction, told)
+        return gone
 
     async def restore_manifests(self, place: BlobPlace, digests: Collection[bytes]) -> None:
         """Let manifests be seen again, with what they need."""
@@ -172,6 +178,9 @@ class UndoTransaction:
         renamed = self._places[place.id] = BlobPlace(place.id, before)
         detail = json.dumps({"from": now, "to": before})
         await self._journal([self._entry(renamed, JournalAction.REPOSITORY_RENAME, detail=detail)])
+        names = RepositoryName(now), RepositoryName(before)
+        await move_lanes(self.transaction, *names)
+        await write_notices(self.transaction, self._announcer.renamed(*names))
         self._count("repository", renamed, "", (now, before))
 
     async def _point(self, place: BlobPlace, tags: Sequence[tuple[str, int]], query: NamedQuery) -> None:
@@ -179,6 +188,20 @@ class UndoTransaction:
             listed = json.dumps(tags)
             await self.transaction.all(QUERIES["journal_pointed"], place.id, listed, *self._why(place))
             await self.transaction.all(query, place.id, listed, self._now)
+            await self._tell_pointed(place, tags)
+
+    async def _tell_pointed(self, place: BlobPlace, tags: Sequence[tuple[str | None, int]]) -> None:
+        """Tell that manifests, by their ids, are there again, or that tags point to them again."""
+        if not self._announcer:
+            return
+        rows = await self._of("told_manifests", {row_id for _, row_id in tags})
+        facts = {row_id: (digest_of(digest), media_type, size) for row_id, digest, media_type, size in rows}
+        told = [
+            notice
+            for tag, row_id in tags
+            for notice in self._announcer.manifest_pointed(RepositoryName(place.path), *facts[row_id], tag=tag)
+        ]
+        await write_notices(self.transaction, told)
 
     def _why(self, place: BlobPlace) -> Sequence[Value]:
         return place.path, self._now, self._cause.actor, self._cause.request_id, self._cause.reason
@@ -200,6 +223,7 @@ class UndoTransaction:
             await self._restored(
                 place, "manifest", JournalAction.MANIFEST_RESTORE, sorted(bytes(row[0]) for row in rows)
             )
+            await self._tell_pointed(place, [(None, row_id) for row_id in part])
             blobs = await self.transaction.all(QUERIES["restore_blobs_of_manifests"], place.id, part)
             await self._restored(place, "blob", JournalAction.BLOB_RESTORE, sorted(bytes(row[0]) for row in blobs))
             waiting += sorted(row[0] for row in await self._of("deleted_children", part))
@@ -217,6 +241,10 @@ class UndoTransaction:
         self, place: BlobPlace, kind: JournalSubject, action: JournalAction, digests: Sequence[bytes]
     ) -> None:
         await self._journal([self._entry(place, action, after=digest) for digest in digests])
+        if kind == "blob":
+            name = RepositoryName(place.path)
+            told = [each for key in digests for each in self._announcer.blob_pushed(name, digest_of(key), None)]
+            await write_notices(self.transaction, told)
         for digest in digests:
             self._count(kind, place, _text(digest), (None, _text(digest)))
 
@@ -224,6 +252,9 @@ class UndoTransaction:
         self, place: BlobPlace, kind: JournalSubject, action: JournalAction, digests: Sequence[bytes]
     ) -> None:
         await self._journal([self._entry(place, action, before=digest) for digest in digests])
+        name, announcer = RepositoryName(place.path), self._announcer
+        deleted = announcer.blob_deleted if kind == "blob" else announcer.manifest_deleted
+        await write_notices(self.transaction, [each for key in digests for each in deleted(name, digest_of(key))])
         for digest in digests:
             self._count(kind, place, _text(digest), (_text(digest), None))
 

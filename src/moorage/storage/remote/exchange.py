@@ -68,7 +68,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     attempt: int = 1
-    """The number of the attempt that had it. Behind the first, an earlier one may have done what was asked and its answer was lost."""
+    """The number of the attempt that had it. Behind the first, an earlier one may have done it, its answer lost."""
 
 
 class Stream:

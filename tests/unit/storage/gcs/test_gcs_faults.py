@@ -1,0 +1,107 @@
+"""What goes wrong on the line to Google: every method comes to its end, and nothing is written twice."""
+
+import random
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from moorage.config import GCSSection
+from moorage.errors import StorageUnavailable
+from moorage.storage.gcs.gcs_driver import GCSDriver
+from moorage.storage.gcs.opening import open_bucket
+from support.fault_proxy import Fault, FaultProxy
+from support.gcs_fake import GCSFake
+from support.gcs_objects import STEP_BYTES, GCSBucket
+
+PASSING = [Fault.SLOW_DOWN, Fault.DROP, Fault.LOST]
+CONTENT = random.Random(5).randbytes(3 << 20)
+
+
+def kind_of(method: str, target: str, headers: dict[str, str]) -> str:
+    del headers
+    if "/token" in target:
+        return "token"
+    if "/batch/" in target:
+        return "batch"
+    if "/upload/" in target:
+        return {"POST": "insert", "PUT": "part", "DELETE": "cancel"}[method]
+    for name in ("compose", "rewriteTo"):
+        if name in target:
+            return name
+    if method == "GET":
+        return "media" if "alt=media" in target else ("facts" if "/o/" in target else "list")
+    return "delete"
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[GCSFake]:
+    with GCSFake() as fake:
+        yield fake
+
+
+@pytest.fixture
+def bucket(fake: GCSFake) -> GCSBucket:
+    return fake.make()
+
+
+@pytest.fixture
+async def proxy(fake: GCSFake, bucket: GCSBucket) -> AsyncIterator[FaultProxy]:
+    async with FaultProxy(fake.url.removeprefix("http://"), kind_of=kind_of) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def driver(fake: GCSFake, proxy: FaultProxy) -> AsyncIterator[GCSDriver]:
+    driver = open_bucket(GCSSection(bucket="registry", credentials=dict(fake.key())), endpoint=proxy.url)
+    yield driver
+    await driver.close()
+
+
+@pytest.mark.parametrize("fault", PASSING)
+async def test_a_fault_that_passes_is_not_seen_by_callers(driver: GCSDriver, proxy: FaultProxy, fault: Fault) -> None:
+    for kind in ("insert", "insert", "media", "facts", "list", "rewriteTo", "compose", "batch", "delete"):
+        proxy.fail(kind, fault)
+    assert await driver.put_if_absent("/f/a", b"a")
+    await driver.put("/f/b", b"b")
+    assert await driver.get("/f/a") == b"a"
+    assert (await driver.stat("/f/a")).size_bytes == 1
+    assert [entry.name for entry in await driver.list("/f")] == ["a", "b"]
+    await driver.copy(["/f/a"], "/g/one")
+    await driver.copy(["/f/a", "/f/b"], "/g/two")
+    assert await driver.get("/g/two") == b"ab"
+    assert await driver.delete_each(["/f/a", "/f/b"]) == 2
+    await driver.delete("/g/one")
+
+
+@pytest.mark.parametrize("fault", PASSING)
+async def test_parts_are_written_once_whatever_happens_to_their_answers(
+    driver: GCSDriver, proxy: FaultProxy, fault: Fault
+) -> None:
+    content = CONTENT[: 2 * STEP_BYTES + 5]
+    writer = await driver.begin_parts("/a")
+    for at in range(0, len(content), STEP_BYTES):
+        proxy.fail("part", fault)
+        await writer.add([content[at : at + STEP_BYTES]])
+        await writer.settle()
+    await writer.complete()
+    assert await driver.get("/a") == content
+
+
+async def test_a_body_that_breaks_off_is_gone_on_with_where_it_broke(driver: GCSDriver, proxy: FaultProxy) -> None:
+    await driver.put("/a", CONTENT)
+    proxy.fail("media", Fault.CUT, times=2)
+    with await driver.open("/a") as reader:
+        assert b"".join([piece async for piece in reader.chunks()]) == CONTENT
+    ranges = [passed.headers.get("range", "") for passed in proxy.requests if passed.kind == "media"]
+    assert ranges[0] == ""
+    assert all(not wanted.startswith("bytes=0-") for wanted in ranges[1:])
+
+
+async def test_a_service_that_stays_away_is_said_to_be_away(
+    driver: GCSDriver, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    proxy.fail("insert", Fault.SLOW_DOWN, times=100)
+    with pytest.raises(StorageUnavailable, match="status 503"):
+        await driver.put("/a", b"a")
+    assert proxy.counts["insert"] == 6

@@ -124,7 +124,7 @@ class Prometheus(Section):
 class Pprof(Section):
     """``http.debug.pprof``"""
 
-    enabled: Flag = later(False, "True: the debug server has profiles.")
+    enabled: Flag = later(False, "Go's own, without function here; `py-spy` does it from outside.")
 
 
 class Debug(Section):

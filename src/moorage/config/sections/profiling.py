@@ -11,7 +11,7 @@ from moorage.config.section import (
 class Stackdriver(Section):
     """``profiling.stackdriver``"""
 
-    enabled: Flag = later(False, "Send profiles to Google.")
+    enabled: Flag = later(False, "Go's own, without function here; `py-spy` does it from outside.")
     service: Text = later("", "Name of the service there.")
     serviceversion: Text = later("", "Its version.")
     projectid: Text = later("", "The project.")

@@ -18,7 +18,7 @@ from yarl import URL
 
 from moorage.storage.azure.shared_key import AccountKey
 from moorage.storage.azure.signed_urls import VERSION
-from moorage.storage.remote.exchange import Call
+from moorage.storage.remote.exchange import StoreCall
 from support.azurite import ACCOUNT, KEY, Azurite
 
 _HOP = frozenset({"host", "content-length", "connection", "transfer-encoding", "accept-encoding", "expect"})
@@ -140,7 +140,7 @@ class AzureFront:
     async def _ask(self, method: str, target: str, body: bytes = b"") -> aiohttp.ClientResponse:
         url = f"http://127.0.0.1:{self._behind.port}{target}"
         headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": VERSION}
-        call = Call(kind="", method=method, url=url, headers=headers, body=body)
+        call = StoreCall(kind="", method=method, url=url, headers=headers, body=body)
         headers["Authorization"] = self._key.authorization(call, headers)
         async with self._client.request(
             method,

@@ -15,6 +15,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from moorage.core.metrics import BlobMetrics
 from moorage.gc.online.collection_metrics import CollectionMetrics
 from moorage.metrics.node_metrics import PartMetrics, RequestMetrics
+from moorage.notifications.metrics import NotificationMetrics
 from support.components import need
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,7 @@ _BY = re.compile(r"\bby \(([^)]*)\)")
 def there() -> Mapping[str, set[str]]:
     """Every sample's name with its labels."""
     registry = CollectorRegistry()
-    for make in (CollectionMetrics, BlobMetrics, RequestMetrics, PartMetrics):
+    for make in (CollectionMetrics, BlobMetrics, NotificationMetrics, RequestMetrics, PartMetrics):
         make(registry)
     found = dict(LOOKED_UP)
     for metric in registry._collector_to_names:

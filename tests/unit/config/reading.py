@@ -28,6 +28,9 @@ REQUIRED: dict[str, dict[str, str]] = {
     "health.file[]": {"file": "/down"},
     "health.http[]": {"uri": "http://up.example.com"},
     "health.tcp[]": {"addr": "db:5432"},
+    "notifications.endpoints[]": {"url": "https://receiver.example.com/events"},
+    "redis.cache": {"addr": "redis.example.com:6379"},
+    "redis.ratelimiter": {"addr": "redis.example.com:6379"},
     "database": {"host": "db", "dbname": "registry"},
 }
 """What the keys of a section need beside them."""
@@ -58,8 +61,9 @@ def written(path: str, value: object) -> str:
     """A good configuration with *value* at *path*, such as ``health.http[].uri``."""
     data: dict[str, Any] = {"version": "0.1"}
     section = path.rpartition(".")[0]
-    for name, needed in REQUIRED.get(section, {}).items():
-        put(data, f"{section}.{name}", yaml.safe_load(needed))
+    for outer in (section, section.rpartition(".")[0]) if section.endswith("[].ignore") else (section,):
+        for name, needed in REQUIRED.get(outer, {}).items():
+            put(data, f"{outer}.{name}", yaml.safe_load(needed))
     put(data, path, value)
     if not any(path.startswith(f"storage.{name}") for name in DRIVERS):
         put(data, "storage.inmemory", {})

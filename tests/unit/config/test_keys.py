@@ -48,6 +48,8 @@ SAMPLES: dict[str, object] = {
     "health.http[].uri": "https://up.example.com/ping",
     "health.tcp[].addr": "redis.example.com:6379",
     "notifications.endpoints[].headers": _HEADERS,
+    "notifications.endpoints[].url": "https://others.example.com/events",
+    "notifications.endpoints[].ignore.actions": ["pull", "mount"],
     "rate_limiter.limiters[].action.warn_threshold": 0.5,
     "http.trustedproxies": ["10.0.0.0/8", "2001:db8::1"],
     "storage.gcs.chunksize": 1 << 20,

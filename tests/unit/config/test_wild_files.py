@@ -29,12 +29,12 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "distribution-image": ((OPEN,), ()),
     "distribution-v2-loglevel": ((), ()),
     "distribution-logstash": ((), ()),
-    "distribution-redis": ((), ("redis",)),
-    "distribution-v2-redis": ((), ("redis",)),
+    "distribution-redis": ((), ("redis.maxidleconns", "redis.connmaxidletime")),
+    "distribution-v2-redis": ((), ()),
     "htpasswd-tls": ((), ()),
     "letsencrypt": ((), ()),
     "jwks": ((), ()),
-    "harbor": (("redis.enableTLS: unknown key, ignored", PLAIN), ("redis", "compatibility")),
+    "harbor": (("redis.enableTLS: unknown key, ignored", PLAIN), ("compatibility",)),
     "gitea": ((), ()),
     "chart-s3": ((), ()),
     "s3": ((), ()),
@@ -48,7 +48,7 @@ GOOD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "readonly": ((), ()),
     "gcs": ((), ()),
     "azure": ((), ()),
-    "sentry-and-redis-cache": ((), ("reporting", "redis.cache")),
+    "sentry-and-redis-cache": ((), ()),
 }
 """The warnings, by their beginnings, and what is named as not there yet."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from moorage.errors import BackendError, PathUnknown, StorageFull, StorageUnavailable
 from moorage.storage.remote.attempts import PASSING_STATUSES
-from moorage.storage.remote.exchange import Answer
+from moorage.storage.remote.exchange import StoreAnswer
 
 OTHER_TYPE = frozenset({"InvalidBlobType"})
 """The blob that is there was written as another type, by another registry, and cannot be replaced by ours."""
@@ -46,7 +46,7 @@ _GRANTS: dict[str, str] = {
 """The code of an answer, and what to do about it."""
 
 
-def code_of(answer: Answer) -> str:
+def code_of(answer: StoreAnswer) -> str:
     """Return the service's own word for what went wrong; empty if the answer has none."""
     found = answer.headers.get("x-ms-error-code", "")
     if not found and (match := _CODE.search(answer.body[:4096])):
@@ -54,12 +54,12 @@ def code_of(answer: Answer) -> str:
     return found
 
 
-def is_passing(answer: Answer) -> bool:
+def is_passing(answer: StoreAnswer) -> bool:
     """Return whether the same request may do better a little later."""
     return answer.status in PASSING_STATUSES or code_of(answer) in {"ServerBusy", "OperationTimedOut"}
 
 
-def error_of(answer: Answer, path: str, *, what: str) -> BackendError:
+def error_of(answer: StoreAnswer, path: str, *, what: str) -> BackendError:
     """Make the error for an answer to a request about *path*; *what* is the request's name."""
     code = code_of(answer)
     if answer.status == _NOT_FOUND and code in _MISSING:

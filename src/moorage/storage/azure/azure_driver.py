@@ -8,7 +8,7 @@ from moorage.storage.azure.blocks import PART_BYTES, BlockCopy, BlockSession, Bl
 from moorage.storage.azure.container import ContainerLine
 from moorage.storage.azure.examination import examine
 from moorage.storage.azure.listing import BlobList, ListedBlob
-from moorage.storage.azure.objects import Blobs, moment_of
+from moorage.storage.azure.objects import ContainerBlobs, moment_of
 from moorage.storage.base import Capability, FolderEntry, ObjectContent, PartsWriter, Reader, Stat, clock, too_late
 from moorage.storage.remote.keys import is_never_a_folder
 from moorage.storage.remote.paging import names_in
@@ -43,7 +43,7 @@ class AzureDriver(RemoteDriver):
         self._keys = keys
         self._pools = pools
         self._where = where
-        self._blobs = Blobs(line, keys)
+        self._blobs = ContainerBlobs(line, keys)
         self._list = BlobList(line)
         self._copy = BlockCopy(line, keys)
         self._signs_from = 0.0

@@ -16,10 +16,10 @@ from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.azure.answers import NO_BLOCKS, code_of, error_of
 from moorage.storage.azure.blob_keys import BlobKeys
 from moorage.storage.azure.container import ContainerLine, Pace
-from moorage.storage.azure.objects import BLOCK_BLOB, Blobs
+from moorage.storage.azure.objects import BLOCK_BLOB, ContainerBlobs
 from moorage.storage.azure.shared_key import AccountKey
 from moorage.storage.base import ObjectContent, PartsWriter, size_of
-from moorage.storage.remote.exchange import Answer
+from moorage.storage.remote.exchange import StoreAnswer
 from moorage.storage.remote.remote_driver import each
 from moorage.telemetry import get_log
 
@@ -48,7 +48,7 @@ class BlockSession:
         self._line = line
         self._key = keys.new_key(path)
         self._keys = keys
-        self._blobs = Blobs(line, keys)
+        self._blobs = ContainerBlobs(line, keys)
         self._count = 0
 
     def block_id(self, number: int) -> str:
@@ -68,7 +68,7 @@ class BlockSession:
         """Send a block."""
         query = {"comp": "block", "blockid": self.block_id(number)}
 
-        async def put() -> Answer:
+        async def put() -> StoreAnswer:
             return await self._line.ask("PutBlock", "PUT", self._key, query=query, body=content, pace=Pace.BULK)
 
         answer = await self._blobs.replacing(self.path, put)
@@ -90,7 +90,7 @@ class BlockSession:
             headers["x-ms-copy-source-authorization"] = f"Bearer {await access.current()}"
         query = {"comp": "block", "blockid": self.block_id(number)}
 
-        async def put() -> Answer:
+        async def put() -> StoreAnswer:
             return await self._line.ask(
                 "PutBlockFromURL", "PUT", self._key, query=query, headers=headers, pace=Pace.SLOW
             )
@@ -112,7 +112,7 @@ class BlockSession:
         body = f"<?xml version='1.0' encoding='utf-8'?><BlockList>{blocks}</BlockList>".encode()
         headers = {"Content-Type": "application/xml", "x-ms-blob-content-type": "application/octet-stream"}
 
-        async def put() -> Answer:
+        async def put() -> StoreAnswer:
             query = {"comp": "blocklist"}
             return await self._line.ask(
                 "PutBlockList", "PUT", self._key, query=query, headers=headers, body=body, pace=Pace.SLOW
@@ -186,7 +186,7 @@ class BlockCopy:
     def __init__(self, line: ContainerLine, keys: BlobKeys) -> None:
         self._line = line
         self._keys = keys
-        self._blobs = Blobs(line, keys)
+        self._blobs = ContainerBlobs(line, keys)
         self._is_by_service = True
 
     async def copy(self, sources: Sequence[str], target: str) -> None:

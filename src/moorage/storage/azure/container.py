@@ -14,10 +14,10 @@ from moorage.storage.azure.answers import REFUSED_PROOF, code_of, error_of, is_p
 from moorage.storage.azure.delegation import asked_for, key_in
 from moorage.storage.azure.request_log import RequestLog
 from moorage.storage.azure.shared_key import AccountKey
-from moorage.storage.azure.signed_urls import VERSION, BlobPlace, DelegationKey, read_url_query, time_text
+from moorage.storage.azure.signed_urls import VERSION, BlobAddress, DelegationKey, read_url_query, time_text
 from moorage.storage.azure.tokens import Tokens
 from moorage.storage.base import ObjectContent
-from moorage.storage.remote.exchange import IDLE_S, SMALL_S, Answer, Call, Exchange, Stream
+from moorage.storage.remote.exchange import IDLE_S, SMALL_S, Exchange, StoreAnswer, StoreCall, Stream
 
 _SKEW = timedelta(minutes=1)
 _SLOW_S = 600.0
@@ -83,7 +83,7 @@ class AzureSigner:
         """Return the time for signatures, UTC."""
         return datetime.now(UTC) + self._ahead
 
-    async def headers(self, call: Call) -> Mapping[str, str]:
+    async def headers(self, call: StoreCall) -> Mapping[str, str]:
         """Return all headers of an attempt."""
         if self._log is not None:
             self._log.asked(call)
@@ -94,7 +94,7 @@ class AzureSigner:
             headers["Authorization"] = f"Bearer {await self.access.current()}"
         return headers
 
-    def is_passing(self, call: Call, answer: Answer) -> bool:
+    def is_passing(self, call: StoreCall, answer: StoreAnswer) -> bool:
         """See :func:`~moorage.storage.azure.answers.is_passing`; a wrong clock is set once, a token renewed once."""
         if self._log is not None:
             self._log.refused(call, answer)
@@ -105,7 +105,7 @@ class AzureSigner:
             return answer.attempt == 1
         return self._set_clock(answer)
 
-    def _set_clock(self, answer: Answer) -> bool:
+    def _set_clock(self, answer: StoreAnswer) -> bool:
         try:
             ahead = parsedate_to_datetime(answer.headers["Date"]) - datetime.now(UTC)
         except (KeyError, ValueError):
@@ -150,10 +150,10 @@ class ContainerLine:
         body: ObjectContent = b"",
         pace: Pace = Pace.SMALL,
         limit_bytes: int = 16 << 20,
-    ) -> Answer:
+    ) -> StoreAnswer:
         """Send a request about the blob at *key* (empty: about the container), and return its answer."""
         return await self.exchange.send(
-            Call(
+            StoreCall(
                 kind=kind,
                 method=method,
                 url=self._with(self.url(key) if key else self.place.url, query),
@@ -166,9 +166,9 @@ class ContainerLine:
             )
         )
 
-    async def open(self, key: str, headers: Mapping[str, str] = _NONE) -> Stream | Answer:
+    async def open(self, key: str, headers: Mapping[str, str] = _NONE) -> Stream | StoreAnswer:
         """Ask for a blob that is read as it comes."""
-        call = Call(kind="GetBlob", method="GET", url=self.url(key), headers=headers, is_bulk=True, total_s=None)
+        call = StoreCall(kind="GetBlob", method="GET", url=self.url(key), headers=headers, is_bulk=True, total_s=None)
         return await self.exchange.stream(call)
 
     async def signed_url(self, key: str, *, expires_s: int) -> str:
@@ -179,7 +179,7 @@ class ContainerLine:
         """
         access = self.signer.access
         signing = access if isinstance(access, AccountKey) else await self._delegation_key()
-        place = BlobPlace(account=self.place.account, container=self.place.container, key=key)
+        place = BlobAddress(account=self.place.account, container=self.place.container, key=key)
         is_secure = self.place.service_url.startswith("https:")
         query = read_url_query(place, signing, now=self.signer.now(), expires_s=expires_s, is_secure=is_secure)
         return f"{self.url(key)}?{query}"
@@ -198,7 +198,7 @@ class ContainerLine:
 
     async def _ask_for_key(self, now: datetime) -> DelegationKey:
         answer = await self.exchange.send(
-            Call(
+            StoreCall(
                 kind="GetUserDelegationKey",
                 method="POST",
                 url=f"{self.place.service_url}/?restype=service&comp=userdelegationkey",

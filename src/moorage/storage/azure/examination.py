@@ -6,7 +6,7 @@ from moorage.storage.azure.blob_keys import BlobKeys
 from moorage.storage.azure.container import ContainerLine
 from moorage.storage.base import StorageDriver
 from moorage.storage.remote.attempts import PASSING_STATUSES
-from moorage.storage.remote.exchange import Answer
+from moorage.storage.remote.exchange import StoreAnswer
 from moorage.storage.remote.remote_driver import PROBES
 
 _OK = 200
@@ -44,7 +44,7 @@ async def examine(driver: StorageDriver, line: ContainerLine, keys: BlobKeys, *,
         raise
 
 
-def _check(answer: Answer, line: ContainerLine, where: str) -> None:
+def _check(answer: StoreAnswer, line: ContainerLine, where: str) -> None:
     if answer.status == _OK:
         return
     place = line.place

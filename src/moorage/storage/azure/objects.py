@@ -14,7 +14,7 @@ from moorage.storage.azure.blob_keys import BlobKeys
 from moorage.storage.azure.container import ContainerLine, Pace
 from moorage.storage.base import ObjectContent, Stat, size_of
 from moorage.storage.remote.bodies import BodyReader
-from moorage.storage.remote.exchange import Answer, AnswerTooLarge, Stream
+from moorage.storage.remote.exchange import AnswerTooLarge, StoreAnswer, Stream
 
 _OK = 200
 _CREATED = 201
@@ -27,18 +27,18 @@ _T = TypeVar("_T")
 BLOCK_BLOB = "BlockBlob"
 
 
-Write = Callable[[], Awaitable[Answer]]
+Write = Callable[[], Awaitable[StoreAnswer]]
 """A request that writes a blob, and can be sent again."""
 
 
-class Blobs:
+class ContainerBlobs:
     """The blobs of a container, by path."""
 
     def __init__(self, line: ContainerLine, keys: BlobKeys) -> None:
         self._line = line
         self._keys = keys
 
-    async def head(self, path: str) -> Answer:
+    async def head(self, path: str) -> StoreAnswer:
         """Return the blob's headers.
 
         Raises:
@@ -57,7 +57,7 @@ class Blobs:
         modified_at = moment_of(headers.get("Last-Modified", ""))
         return Stat(_length(headers, path), modified_at, version=headers.get("ETag", ""))
 
-    async def get(self, path: str, *, limit_bytes: int) -> Answer:
+    async def get(self, path: str, *, limit_bytes: int) -> StoreAnswer:
         """Read a blob whole.
 
         Raises:
@@ -85,7 +85,7 @@ class Blobs:
         """
         key = self._keys.key(path)
         stream = await self._line.open(key)
-        if isinstance(stream, Answer):
+        if isinstance(stream, StoreAnswer):
             raise error_of(stream, path, what="GetBlob")
         fetch = partial(self._fetch, path, stream.headers.get("ETag", ""))
         size_bytes = _length(stream.headers, path)
@@ -130,7 +130,7 @@ class Blobs:
             return False
         raise error
 
-    async def replacing(self, path: str, write: Write) -> Answer:
+    async def replacing(self, path: str, write: Write) -> StoreAnswer:
         """Do *write*; if a blob of another type is in its way, as other registries leave them, remove that first."""
         answer = await write()
         if code_of(answer) not in OTHER_TYPE:
@@ -143,7 +143,7 @@ class Blobs:
             pass  # Somebody else has removed it.
         return await write()
 
-    async def _put(self, path: str, content: ObjectContent, headers: Mapping[str, str]) -> Answer:
+    async def _put(self, path: str, content: ObjectContent, headers: Mapping[str, str]) -> StoreAnswer:
         return await self._line.ask(
             "PutBlob",
             "PUT",
@@ -162,7 +162,7 @@ class Blobs:
     async def _fetch(self, path: str, etag: str, start: int, end: int) -> Stream:
         headers = {"x-ms-range": f"bytes={start}-{end - 1}", "If-Match": etag}
         stream = await self._line.open(self._keys.key(path), headers)
-        if isinstance(stream, Answer):
+        if isinstance(stream, StoreAnswer):
             error = error_of(stream, path, what="GetBlob")
             msg = f"{path}: it was replaced or removed while it was read"
             if isinstance(error, PathUnknown) or code_of(stream) in CHANGED:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from moorage.config.sections.storage_azure import EVENTS
 from moorage.storage.azure.answers import code_of
-from moorage.storage.remote.exchange import Answer, Call
+from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 from moorage.storage.remote.tally import NoTally, StoreTally
 from moorage.telemetry import get_log
 
@@ -26,13 +26,13 @@ class RequestLog:
         self._events = frozenset(events or EVENTS)
         self._inner = inner or NoTally()
 
-    def asked(self, call: Call) -> None:
+    def asked(self, call: StoreCall) -> None:
         """Say that a request is sent."""
         if "Request" in self._events:
             path = urlsplit(call.url).path
             _log.info("storage is asked", request=call.kind, method=call.method, storage_path=path)
 
-    def refused(self, call: Call, answer: Answer) -> None:
+    def refused(self, call: StoreCall, answer: StoreAnswer) -> None:
         """Say that an answer is no success."""
         if "ResponseError" in self._events and answer.status >= _ERROR:
             number = answer.headers.get("x-ms-request-id", "")

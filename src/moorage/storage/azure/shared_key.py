@@ -13,7 +13,7 @@ from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
 from moorage.storage.base import size_of
-from moorage.storage.remote.exchange import Call
+from moorage.storage.remote.exchange import StoreCall
 
 _SIGNED = ("content-encoding", "content-language", "content-length", "content-md5", "content-type", "date")
 _CONDITIONS = ("if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range")
@@ -46,7 +46,7 @@ class AccountKey:
         """Return the signature of *text*, in base64."""
         return signature(self.key, text)
 
-    def authorization(self, call: Call, headers: Mapping[str, str]) -> str:
+    def authorization(self, call: StoreCall, headers: Mapping[str, str]) -> str:
         """Return the header ``Authorization`` of a request that is sent with these *headers* and no other ``x-ms-``."""
         lower = {name.lower(): value for name, value in headers.items()}
         sent_bytes = size_of(call.body)

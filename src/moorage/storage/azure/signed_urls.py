@@ -36,7 +36,7 @@ class DelegationKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BlobPlace:
+class BlobAddress:
     """The place of a blob, as signatures name it."""
 
     account: str
@@ -50,7 +50,7 @@ class BlobPlace:
 
 
 def read_url_query(
-    place: BlobPlace, key: AccountKey | DelegationKey, *, now: datetime, expires_s: int, is_secure: bool
+    place: BlobAddress, key: AccountKey | DelegationKey, *, now: datetime, expires_s: int, is_secure: bool
 ) -> str:
     """Return the query that lets anybody GET the blob for *expires_s* seconds, but no longer than the *key* is good.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from moorage.errors import StorageUnavailable
 from moorage.storage.remote.attempts import PASSING_STATUSES
-from moorage.storage.remote.exchange import Answer, Call
+from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 
 ROLE = "roles/storage.objectUser"
 """Has every right that the driver needs, on the objects of a bucket."""
@@ -25,7 +25,7 @@ class AccessDenied(StorageUnavailable):
     """The account lacks a right, or is none."""
 
 
-def is_busy(call: Call, answer: Answer) -> bool:
+def is_busy(call: StoreCall, answer: StoreAnswer) -> bool:
     """Return whether the same request may do better a little later."""
     del call
     if answer.status in PASSING_STATUSES:
@@ -33,7 +33,7 @@ def is_busy(call: Call, answer: Answer) -> bool:
     return answer.status == HTTPStatus.FORBIDDEN and _is_too_much(answer)
 
 
-def is_missing(answer: Answer, bucket: str) -> bool:
+def is_missing(answer: StoreAnswer, bucket: str) -> bool:
     """Return whether there is no such object.
 
     Raises:
@@ -46,7 +46,7 @@ def is_missing(answer: Answer, bucket: str) -> bool:
     return True
 
 
-def expect(answer: Answer, kind: str, key: str, *statuses: int) -> Answer:
+def expect(answer: StoreAnswer, kind: str, key: str, *statuses: int) -> StoreAnswer:
     """Return the answer if it has one of these statuses.
 
     Raises:
@@ -57,7 +57,7 @@ def expect(answer: Answer, kind: str, key: str, *statuses: int) -> Answer:
     return answer
 
 
-def unexpected(answer: Answer, kind: str, key: str) -> StorageUnavailable:
+def unexpected(answer: StoreAnswer, kind: str, key: str) -> StorageUnavailable:
     """Return the error for an answer that is none of those that the caller knows."""
     said = _said(answer)
     if answer.status == HTTPStatus.UNAUTHORIZED:
@@ -67,7 +67,7 @@ def unexpected(answer: Answer, kind: str, key: str) -> StorageUnavailable:
     return StorageUnavailable(f"{kind} of {key}: status {answer.status}: {said}")
 
 
-def json_of(answer: Answer, kind: str, key: str, *statuses: int) -> dict[str, Any]:
+def json_of(answer: StoreAnswer, kind: str, key: str, *statuses: int) -> dict[str, Any]:
     """Return the object of an answer with one of these statuses.
 
     Raises:
@@ -84,11 +84,11 @@ def json_of(answer: Answer, kind: str, key: str, *statuses: int) -> dict[str, An
     return found
 
 
-def _is_too_much(answer: Answer) -> bool:
+def _is_too_much(answer: StoreAnswer) -> bool:
     return any(reason in answer.body for reason in _BUSY_REASONS)
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: StoreAnswer) -> str:
     try:
         text = str(json.loads(answer.body)["error"]["message"])
     except (ValueError, KeyError, TypeError):

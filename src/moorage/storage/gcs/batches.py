@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from moorage.errors import BackendError
 from moorage.storage.gcs.json_api import BucketCalls, GCSObjectFacts
-from moorage.storage.remote.exchange import Answer, Call
+from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 from moorage.storage.remote.remote_driver import each
 from moorage.telemetry import get_log
 
@@ -111,7 +111,7 @@ class Deletions:
                 f"--{boundary}\r\nContent-Type: application/http\r\nContent-ID: <{number}>\r\n\r\n"
                 f"DELETE {folder}/{quote(key, safe='')}{query} HTTP/1.1\r\n\r\n\r\n"
             )
-        call = Call(
+        call = StoreCall(
             kind="objects.delete",
             method="POST",
             url=f"{self._calls.endpoint}/batch/storage/v1",
@@ -138,7 +138,7 @@ def count_of(outcomes: Sequence[Outcome]) -> int:
     return sum(outcome is True for outcome in outcomes)
 
 
-def outcomes_of(answer: Answer) -> dict[int, Outcome]:
+def outcomes_of(answer: StoreAnswer) -> dict[int, Outcome]:
     """Return what came of the calls of a batch, by number, as far as it was done."""
     _, found, boundary = answer.headers.get("Content-Type", "").partition("boundary=")
     if answer.status != HTTPStatus.OK or not found:

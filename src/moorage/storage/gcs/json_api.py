@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.gcs.accounts import GoogleAccount
 from moorage.storage.gcs.answers import expect, is_missing, json_of, unexpected
-from moorage.storage.remote.exchange import Answer, Call, Exchange, Stream
+from moorage.storage.remote.exchange import Exchange, StoreAnswer, StoreCall, Stream
 from moorage.storage.remote.remote_driver import to_its_end
 from moorage.storage.streams import ObjectContent, size_of
 from moorage.telemetry import get_log
@@ -87,7 +87,9 @@ class BucketCalls:
 
     async def facts(self, key: str) -> GCSObjectFacts | None:
         """Ask what is known of an object; None: there is none."""
-        answer = await self.send(Call(kind="objects.get", method="GET", url=f"{self._url(key)}?fields={_FIELDS}"), key)
+        answer = await self.send(
+            StoreCall(kind="objects.get", method="GET", url=f"{self._url(key)}?fields={_FIELDS}"), key
+        )
         return None if is_missing(answer, self.bucket) else _facts(json_of(answer, "objects.get", key, OK))
 
     async def stream(self, key: str, *, start: int = 0, end: int | None = None, generation: str = "") -> Stream | None:
@@ -95,7 +97,7 @@ class BucketCalls:
         query = f"&ifGenerationMatch={generation}" if generation else ""
         headers = {} if end is None else {"Range": f"bytes={start}-{end - 1}"}
         url = f"{self._url(key)}?alt=media{query}"
-        call = Call(kind="objects.get", method="GET", url=url, headers=headers, is_bulk=True, total_s=None)
+        call = StoreCall(kind="objects.get", method="GET", url=url, headers=headers, is_bulk=True, total_s=None)
         async with self._turns:
             answer = await self._with_token(self.exchange.stream, call)
         if isinstance(answer, Stream):
@@ -110,7 +112,9 @@ class BucketCalls:
         url = f"{self._url(key)}?alt=media"
         # One byte more than allowed is enough to know that there is more.
         headers = {"Range": f"bytes=0-{limit_bytes}"}
-        call = Call(kind="objects.get", method="GET", url=url, headers=headers, limit_bytes=limit_bytes + (64 << 10))
+        call = StoreCall(
+            kind="objects.get", method="GET", url=url, headers=headers, limit_bytes=limit_bytes + (64 << 10)
+        )
         answer = await self.send(call, key)
         if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # No byte of an empty object can be asked for.
             found = await self.facts(key)
@@ -140,14 +144,14 @@ class BucketCalls:
         expect(answer, "objects.insert", key, OK)
         return True
 
-    async def _insert(self, about: Mapping[str, object], content: ObjectContent, query: str = "") -> Answer:
+    async def _insert(self, about: Mapping[str, object], content: ObjectContent, query: str = "") -> StoreAnswer:
         boundary = secrets.token_hex(16)
         head = (
             f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(about)}\r\n"
             f"--{boundary}\r\nContent-Type: {OCTETS}\r\n\r\n"
         )
         pieces = [content] if isinstance(content, bytes) else content
-        call = Call(
+        call = StoreCall(
             kind="objects.insert",
             method="POST",
             url=f"{self._uploads}?uploadType=multipart{query}",
@@ -160,7 +164,7 @@ class BucketCalls:
     async def delete(self, key: str, *, generation: str = "") -> bool:
         """Remove an object; return whether there was one (of that generation)."""
         query = f"?ifGenerationMatch={generation}" if generation else ""
-        call = Call(kind="objects.delete", method="DELETE", url=f"{self._url(key)}{query}")
+        call = StoreCall(kind="objects.delete", method="DELETE", url=f"{self._url(key)}{query}")
         answer = await self.send(call, key)
         if answer.status == HTTPStatus.PRECONDITION_FAILED:
             return False
@@ -178,7 +182,7 @@ class BucketCalls:
         asked |= {"startOffset": start} if start else {}
         asked |= {"pageToken": token} if token else {}
         url = f"{self._folder}/o?{urlencode(asked, quote_via=quote)}"
-        answer = await self.send(Call(kind="objects.list", method="GET", url=url), prefix)
+        answer = await self.send(StoreCall(kind="objects.list", method="GET", url=url), prefix)
         is_missing(answer, self.bucket)
         found = json_of(answer, "objects.list", prefix, OK)
         objects = [_facts(item) for item in found.get("items", [])]
@@ -190,7 +194,7 @@ class BucketCalls:
         token = ""
         while True:
             query = f"?rewriteToken={quote(token, safe='')}" if token else ""
-            call = Call(
+            call = StoreCall(
                 kind="objects.rewrite",
                 method="POST",
                 url=f"{url}{query}",
@@ -212,7 +216,7 @@ class BucketCalls:
         Raises:
             PathUnknown: one of them is not there, as far as can be told the one that it has.
         """
-        call = Call(
+        call = StoreCall(
             kind="objects.compose",
             method="POST",
             url=f"{self._url(target)}/compose",
@@ -232,7 +236,7 @@ class BucketCalls:
         """Ask which of some permissions the account has for the bucket; None: the service cannot tell."""
         query = urlencode([("permissions", name) for name in wanted])
         url = f"{self._folder}/iam/testPermissions?{query}"
-        answer = await self.send(Call(kind="buckets.testIamPermissions", method="GET", url=url), self.bucket)
+        answer = await self.send(StoreCall(kind="buckets.testIamPermissions", method="GET", url=url), self.bucket)
         if is_missing(answer, self.bucket) or answer.status != OK:
             return None
         found = json_of(answer, "buckets.testIamPermissions", self.bucket, OK)
@@ -240,7 +244,7 @@ class BucketCalls:
 
     async def begin_session(self, key: str) -> str:
         """Begin a resumable upload; return its address, which is a secret: who has it may write."""
-        call = Call(
+        call = StoreCall(
             kind="objects.insert",
             method="POST",
             url=f"{self._uploads}?uploadType=resumable&name={quote(key, safe='')}",
@@ -260,31 +264,31 @@ class BucketCalls:
         is_ours = host == self.endpoint or (_is_google(self.endpoint) and _is_google(host))
         return is_ours and rest.startswith(f"{quote(self.bucket, safe='')}/o?")
 
-    async def send(self, call: Call, key: str) -> Answer:
+    async def send(self, call: StoreCall, key: str) -> StoreAnswer:
         """Send a call with a token, once more with another if that one is not taken any more."""
         if call.method in ("POST", "DELETE"):
             return await to_its_end(self._send(call, key))
         return await self._send(call, key)
 
-    async def _send(self, call: Call, key: str) -> Answer:
+    async def _send(self, call: StoreCall, key: str) -> StoreAnswer:
         async with self._turns:
             answer = await self._with_token(self.exchange.send, call)
-        assert isinstance(answer, Answer)  # noqa: S101 - streams come from another method
+        assert isinstance(answer, StoreAnswer)  # noqa: S101 - streams come from another method
         self._log_it(call, key, answer)
         return answer
 
     def _url(self, key: str) -> str:
         return f"{self._folder}/o/{quote(key, safe='')}"
 
-    async def _with_token(self, send: Any, call: Call) -> Answer | Stream:  # noqa: ANN401 - either way of the exchange
+    async def _with_token(self, send: Any, call: StoreCall) -> StoreAnswer | Stream:  # noqa: ANN401 - either way of the exchange
         header = await self._account.authorization()
-        answer: Answer | Stream = await send(_carrying(call, header))
+        answer: StoreAnswer | Stream = await send(_carrying(call, header))
         if answer.status == HTTPStatus.UNAUTHORIZED and header:
             await self._account.renew(header)
             answer = await send(_carrying(call, await self._account.authorization()))
         return answer
 
-    def _log_it(self, call: Call, key: str, answer: Answer) -> None:
+    def _log_it(self, call: StoreCall, key: str, answer: StoreAnswer) -> None:
         if self._logs:
             _log.info("storage request", request=call.kind, key=key, status=answer.status, attempt=answer.attempt)
 
@@ -305,7 +309,7 @@ def _facts(item: Mapping[str, Any]) -> GCSObjectFacts:
         raise StorageUnavailable(msg) from exc
 
 
-def _carrying(call: Call, header: str) -> Call:
+def _carrying(call: StoreCall, header: str) -> StoreCall:
     return replace(call, headers={**call.headers, "Authorization": header}) if header else call
 
 

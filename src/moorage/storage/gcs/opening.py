@@ -10,7 +10,7 @@ from moorage.storage.gcs.accounts import KEY, GoogleAccount, account_of_file, ac
 from moorage.storage.gcs.answers import is_busy
 from moorage.storage.gcs.gcs_driver import GCSDriver
 from moorage.storage.gcs.json_api import BucketCalls
-from moorage.storage.remote.exchange import Call, Exchange, ExchangeSettings
+from moorage.storage.remote.exchange import Exchange, ExchangeSettings, StoreCall
 from moorage.storage.remote.pools import Pools
 
 ENDPOINT = "https://storage.googleapis.com"
@@ -65,6 +65,6 @@ def _endpoint() -> str:
     return url
 
 
-async def _as_it_is(call: Call) -> Mapping[str, str]:
+async def _as_it_is(call: StoreCall) -> Mapping[str, str]:
     # The token is already in it: one that is refused is renewed once for the whole call, not for each attempt.
     return call.headers

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from moorage.errors import StorageUnavailable
 from moorage.storage.gcs.answers import expect
 from moorage.storage.gcs.json_api import BucketCalls
-from moorage.storage.remote.exchange import Answer, Call
+from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 from moorage.storage.streams import PartsWriter, size_of
 
 STEP_BYTES = 256 << 10
@@ -110,8 +110,8 @@ class ResumableParts(PartsWriter):
             if kept == end and not is_last:
                 return
 
-    async def _put(self, body: Sequence[bytes], said: str) -> Answer:
-        call = Call(
+    async def _put(self, body: Sequence[bytes], said: str) -> StoreAnswer:
+        call = StoreCall(
             kind="objects.insert",
             method="PUT",
             url=self.note,
@@ -129,7 +129,7 @@ async def cancel(calls: BucketCalls, key: str, address: str) -> None:
     """End an upload and drop its parts. Does nothing if there is none, or if it has become an object."""
     if not calls.is_session(address):
         return  # It is not ours to ask at: the note is damaged, or was written by another.
-    answer = await calls.send(Call(kind="objects.insert", method="DELETE", url=address), key)
+    answer = await calls.send(StoreCall(kind="objects.insert", method="DELETE", url=address), key)
     is_done = answer.status // 100 == 2 or answer.status in _GONE  # noqa: PLR2004 - as HTTP numbers what went well
     if not is_done and answer.status != HTTPStatus.NOT_IMPLEMENTED:  # An emulator's: it forgets by itself.
         expect(answer, "objects.insert", key, HTTPStatus.NO_CONTENT)
@@ -147,6 +147,6 @@ def tail_of(part: Sequence[bytes], skipped: int) -> Sequence[bytes]:
     return rest
 
 
-def _kept(answer: Answer) -> int:
+def _kept(answer: StoreAnswer) -> int:
     found = _KEPT.fullmatch(answer.headers.get("Range", ""))
     return int(found[1]) + 1 if found else 0

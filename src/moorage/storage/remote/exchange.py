@@ -40,7 +40,7 @@ _log = get_log("storage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class StoreCall:
     """A request, the same at each of its attempts but for what the signature adds."""
 
     kind: str
@@ -61,7 +61,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoreAnswer:
     """An answer, read whole."""
 
     status: int
@@ -103,18 +103,18 @@ class Stream:
         self.close()
 
 
-_R = TypeVar("_R", bound=Answer | Stream)
+_R = TypeVar("_R", bound=StoreAnswer | Stream)
 
 
 class AnswerTooLarge(StorageUnavailable):
     """An answer that has more bytes than are wanted."""
 
 
-Sign = Callable[[Call], Awaitable[Mapping[str, str]]]
+Sign = Callable[[StoreCall], Awaitable[Mapping[str, str]]]
 """Gives all headers of an attempt, its signature or token among them."""
 
 
-def is_passing(call: Call, answer: Answer) -> bool:
+def is_passing(call: StoreCall, answer: StoreAnswer) -> bool:
     """Return whether an answer says that the same request may do better a little later, by its status alone."""
     del call
     return answer.status in PASSING_STATUSES
@@ -126,7 +126,7 @@ class ExchangeSettings:
 
     limits: AttemptLimits = field(default_factory=AttemptLimits)
     rate: RequestRate = field(default_factory=lambda: RequestRate(0))
-    is_passing: Callable[[Call, Answer], bool] = is_passing
+    is_passing: Callable[[StoreCall, StoreAnswer], bool] = is_passing
     """Judges whether to ask again after this answer. Called once an attempt; it sees errors in a 200, too."""
     tally: StoreTally = field(default_factory=NoTally)
     times: AttemptTimes = field(default_factory=AttemptTimes)
@@ -157,7 +157,7 @@ class Exchange:
         """Close the connections."""
         await self._pools.close()
 
-    async def send(self, call: Call) -> Answer:
+    async def send(self, call: StoreCall) -> StoreAnswer:
         """Ask until there is an answer, and read it whole; the last one if all of them say "later".
 
         Raises:
@@ -165,7 +165,7 @@ class Exchange:
         """
         return await self._ask(call, _read)
 
-    async def stream(self, call: Call) -> Stream | Answer:
+    async def stream(self, call: StoreCall) -> Stream | StoreAnswer:
         """Ask until there is an answer; a good one (2xx) is left to be read, any other is read.
 
         Raises:
@@ -173,7 +173,9 @@ class Exchange:
         """
         return await self._ask(call, _leave_good)
 
-    async def _ask(self, call: Call, take: Callable[[Call, aiohttp.ClientResponse, int], Awaitable[_R]]) -> _R:
+    async def _ask(
+        self, call: StoreCall, take: Callable[[StoreCall, aiohttp.ClientResponse, int], Awaitable[_R]]
+    ) -> _R:
         attempts = self.attempts()
         began_at = time.perf_counter()
         try:
@@ -195,7 +197,7 @@ class Exchange:
         finally:
             self.settings.tally.answered(call.kind, time.perf_counter() - began_at)
 
-    async def _again(self, call: Call, attempts: Attempts, why: str) -> bool:
+    async def _again(self, call: StoreCall, attempts: Attempts, why: str) -> bool:
         number = attempts.number
         if not await attempts.again():
             return False
@@ -204,7 +206,7 @@ class Exchange:
         return True
 
     async def _once(
-        self, call: Call, take: Callable[[Call, aiohttp.ClientResponse, int], Awaitable[_R]], number: int
+        self, call: StoreCall, take: Callable[[StoreCall, aiohttp.ClientResponse, int], Awaitable[_R]], number: int
     ) -> _R:
         if await self.settings.rate.take():
             self.settings.tally.throttled(call.kind)
@@ -230,7 +232,7 @@ class Exchange:
             raise
 
 
-async def _read(call: Call, response: aiohttp.ClientResponse, number: int) -> Answer:
+async def _read(call: StoreCall, response: aiohttp.ClientResponse, number: int) -> StoreAnswer:
     parts: list[bytes] = []
     size_bytes = 0
     async for chunk in response.content.iter_any():
@@ -240,10 +242,10 @@ async def _read(call: Call, response: aiohttp.ClientResponse, number: int) -> An
             msg = f"{call.kind}: the answer has more than {call.limit_bytes} bytes"
             raise AnswerTooLarge(msg)
     response.release()
-    return Answer(response.status, response.headers, b"".join(parts), number)
+    return StoreAnswer(response.status, response.headers, b"".join(parts), number)
 
 
-async def _leave_good(call: Call, response: aiohttp.ClientResponse, number: int) -> Answer | Stream:
+async def _leave_good(call: StoreCall, response: aiohttp.ClientResponse, number: int) -> StoreAnswer | Stream:
     if response.status // 100 == 2:  # noqa: PLR2004 - as HTTP numbers what went well
         return Stream(response)
     return await _read(call, response, number)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from moorage.errors import BackendError, StorageFull, StorageUnavailable
 from moorage.storage.remote.attempts import PASSING_STATUSES
-from moorage.storage.remote.exchange import Answer, Call
+from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 
 _PASSING = frozenset(
     {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted", "Throttling"}
@@ -54,7 +54,7 @@ class S3Failure:
     region: str = ""
 
 
-def failure_of(call: Call, answer: Answer) -> S3Failure | None:
+def failure_of(call: StoreCall, answer: StoreAnswer) -> S3Failure | None:
     """Return the error that an answer says; None if it went well."""
     went_well = answer.status < 300  # noqa: PLR2004 - as HTTP numbers what went well
     if went_well and call.kind not in LATE_ERRORS:
@@ -66,7 +66,7 @@ def failure_of(call: Call, answer: Answer) -> S3Failure | None:
     return S3Failure(text_of(root, "Code"), text_of(root, "Message"), text_of(root, "Region") or region)
 
 
-def is_passing(call: Call, answer: Answer) -> bool:
+def is_passing(call: StoreCall, answer: StoreAnswer) -> bool:
     """Return whether the same request may do better a little later."""
     failure = failure_of(call, answer)
     return failure is not None and (answer.status in PASSING_STATUSES or failure.code in _PASSING)
@@ -84,7 +84,7 @@ class S3Refused(StorageUnavailable):
         """True if the service does not have that kind of request."""
 
 
-def error_for(call: Call, answer: Answer, *, bucket: str) -> BackendError:
+def error_for(call: StoreCall, answer: StoreAnswer, *, bucket: str) -> BackendError:
     """Return what to raise for an answer that is an error and says nothing about one object."""
     failure = failure_of(call, answer) or S3Failure()
     key, said = _said(call, answer, failure, bucket)
@@ -97,7 +97,7 @@ def error_for(call: Call, answer: Answer, *, bucket: str) -> BackendError:
     return StorageUnavailable(message)
 
 
-def _said(call: Call, answer: Answer, failure: S3Failure, bucket: str) -> tuple[str, str]:
+def _said(call: StoreCall, answer: StoreAnswer, failure: S3Failure, bucket: str) -> tuple[str, str]:
     """The parameter that may be wrong, and what is."""
     if failure.code in _KEYS:
         return _KEYS[failure.code]
@@ -112,7 +112,7 @@ def _said(call: Call, answer: Answer, failure: S3Failure, bucket: str) -> tuple[
     return "", f"status {answer.status}{f' ({words})' if words else ''}"
 
 
-def xml_of(answer: Answer) -> ET.Element:
+def xml_of(answer: StoreAnswer) -> ET.Element:
     """Parse the body of an answer.
 
     Raises:

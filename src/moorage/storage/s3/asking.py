@@ -8,7 +8,7 @@ from typing import Protocol
 
 from moorage.config import S3Section
 from moorage.storage.base import ObjectContent
-from moorage.storage.remote.exchange import IDLE_S, SMALL_S, Answer, AnswerTooLarge, Call, Exchange, Stream
+from moorage.storage.remote.exchange import IDLE_S, SMALL_S, AnswerTooLarge, Exchange, StoreAnswer, StoreCall, Stream
 from moorage.storage.s3.answers import failure_of, is_passing
 from moorage.storage.s3.credentials import CredentialSource
 from moorage.storage.s3.places import BucketPlace
@@ -66,7 +66,7 @@ class S3Clock:
         """Return the time for signatures."""
         return now() + self._ahead
 
-    def is_passing(self, call: Call, answer: Answer) -> bool:
+    def is_passing(self, call: StoreCall, answer: StoreAnswer) -> bool:
         """See :func:`~moorage.storage.s3.answers.is_passing`; a wrong clock is set once, and then it may do better."""
         failure = failure_of(call, answer)
         if failure is not None and failure.code == "RequestTimeTooSkewed" and "Date" in answer.headers:
@@ -85,7 +85,7 @@ class S3Signature:
         self._source = source
         self._clock = clock
 
-    async def headers(self, call: Call) -> Mapping[str, str]:
+    async def headers(self, call: StoreCall) -> Mapping[str, str]:
         """Return all headers of an attempt."""
         return self._signer.headers(
             call.method, call.url, call.headers, credentials=await self._source.current(), moment=self._clock.now()
@@ -140,9 +140,9 @@ class BucketLine:
         body: ObjectContent = b"",
         is_bulk: bool = False,
         is_slow: bool = False,
-    ) -> tuple[Call, Answer]:
+    ) -> tuple[StoreCall, StoreAnswer]:
         """Send a request and return it with its answer; *is_slow*: the service works before it answers."""
-        call = Call(
+        call = StoreCall(
             kind=kind,
             method=method,
             url=self._with(key, query),
@@ -156,9 +156,9 @@ class BucketLine:
 
     async def read(
         self, key: str, headers: Mapping[str, str] = _NONE, *, limit_bytes: int, is_bulk: bool
-    ) -> tuple[Call, Answer]:
+    ) -> tuple[StoreCall, StoreAnswer]:
         """Ask for an object that is read at once, of no more than *limit_bytes*."""
-        call = Call(
+        call = StoreCall(
             kind="GetObject",
             method="GET",
             url=self.url(key),
@@ -172,9 +172,9 @@ class BucketLine:
             raise AnswerTooLarge(msg)
         return call, answer
 
-    async def open(self, key: str, headers: Mapping[str, str] = _NONE) -> tuple[Call, Stream | Answer]:
+    async def open(self, key: str, headers: Mapping[str, str] = _NONE) -> tuple[StoreCall, Stream | StoreAnswer]:
         """Ask for an object that is read as it comes."""
-        call = Call(kind="GetObject", method="GET", url=self.url(key), headers=headers, is_bulk=True, total_s=None)
+        call = StoreCall(kind="GetObject", method="GET", url=self.url(key), headers=headers, is_bulk=True, total_s=None)
         return call, await self.exchange.stream(call)
 
     def with_checksum(self, content: ObjectContent) -> Mapping[str, str]:

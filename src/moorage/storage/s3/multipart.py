@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 from moorage.errors import PathUnknown
 from moorage.storage.base import ObjectContent, size_of
-from moorage.storage.remote.exchange import Answer, Call
+from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 from moorage.storage.s3.answers import error_for, failure_of, text_of, xml_of
 from moorage.storage.s3.asking import BucketLine
 from moorage.storage.s3.objects import BucketObjects
@@ -126,7 +126,7 @@ class BucketParts:
         headers: Mapping[str, str],
         query: Mapping[str, str] | None = None,
         source: str = "",
-    ) -> Answer:
+    ) -> StoreAnswer:
         call, answer = await self._line.ask(
             kind, method, key, query=query or {}, headers=headers, is_slow=bool(source), is_bulk=bool(source)
         )
@@ -136,7 +136,7 @@ class BucketParts:
         self._check(call, answer)
         return answer
 
-    def _check(self, call: Call, answer: Answer) -> None:
+    def _check(self, call: StoreCall, answer: StoreAnswer) -> None:
         if failure_of(call, answer) is not None:
             raise error_for(call, answer, bucket=self._line.name)
 

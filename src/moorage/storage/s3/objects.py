@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 from moorage.storage.base import ObjectContent, whole
-from moorage.storage.remote.exchange import Answer, Call, Stream
+from moorage.storage.remote.exchange import StoreAnswer, StoreCall, Stream
 from moorage.storage.remote.paging import PAGE, KeyPage
 from moorage.storage.remote.remote_driver import each
 from moorage.storage.s3.answers import S3Failure, S3Refused, error_for, failure_of, key_in, text_of, texts_of, xml_of
@@ -166,7 +166,7 @@ class BucketObjects:
 
     async def _put(
         self, key: str, content: ObjectContent, extra: Mapping[str, str], *, is_kept: bool, is_bulk: bool
-    ) -> Answer:
+    ) -> StoreAnswer:
         line = self._line
         headers = {**(line.headers.kept if is_kept else line.headers.passing), **line.with_checksum(content), **extra}
         call, answer = await line.ask("PutObject", "PUT", key, headers=headers, body=content, is_bulk=is_bulk)
@@ -186,7 +186,7 @@ class BucketObjects:
         await each(keys, remove, at_once=32)
         return failures
 
-    def _failures(self, call: Call, answer: Answer) -> Mapping[str, BackendError]:
+    def _failures(self, call: StoreCall, answer: StoreAnswer) -> Mapping[str, BackendError]:
         failures: dict[str, BackendError] = {}
         for error in xml_of(answer).findall("{*}Error"):
             failure = S3Failure(text_of(error, "Code"), text_of(error, "Message"))
@@ -195,17 +195,17 @@ class BucketObjects:
                 failures[text_of(error, "Key")] = StorageUnavailable(said)
         return failures
 
-    def _check_found(self, call: Call, answer: Answer, key: str) -> None:
+    def _check_found(self, call: StoreCall, answer: StoreAnswer, key: str) -> None:
         if answer.status == _NOT_FOUND and not self._is_bucket_away(call, answer):
             raise PathUnknown(key)
         self._check(call, answer)
 
-    def _check(self, call: Call, answer: Answer) -> None:
+    def _check(self, call: StoreCall, answer: StoreAnswer) -> None:
         if failure_of(call, answer) is not None:
             raise error_for(call, answer, bucket=self._line.name)
 
     @staticmethod
-    def _is_bucket_away(call: Call, answer: Answer) -> bool:
+    def _is_bucket_away(call: StoreCall, answer: StoreAnswer) -> bool:
         failure = failure_of(call, answer)
         return failure is not None and failure.code == "NoSuchBucket"
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.storage.azure.shared_key import AccountKey
-from moorage.storage.azure.signed_urls import VERSION, BlobPlace, read_url_query
-from moorage.storage.remote.exchange import Call
+from moorage.storage.azure.signed_urls import VERSION, BlobAddress, read_url_query
+from moorage.storage.remote.exchange import StoreCall
 
 KEY = base64.b64encode(b"a key of sixty-four bytes").decode()
 ACCOUNT = "images"
@@ -41,7 +41,7 @@ KEYS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_s
 QUERIES = st.dictionaries(st.sampled_from(["comp", "restype", "prefix", "blockid", "marker", "maxresults"]), KEYS)
 
 
-def vendors_signature(call: Call) -> str:
+def vendors_signature(call: StoreCall) -> str:
     request = HttpRequest(call.method, call.url, headers=dict(call.headers))
     if call.body:
         request.headers["Content-Length"] = str(len(call.body))
@@ -64,14 +64,14 @@ def test_a_request_is_signed_as_the_vendor_signs_it(
     url = f"https://{ACCOUNT}.blob.core.windows.net/registry/{quote(key, safe='/~')}"
     if queries:
         url += "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in queries.items())
-    call = Call(kind="Any", method=method, url=url, headers=headers, body=body)
+    call = StoreCall(kind="Any", method=method, url=url, headers=headers, body=body)
     assert AccountKey.parse(ACCOUNT, KEY).authorization(call, headers) == vendors_signature(call)
 
 
 @given(KEYS, st.integers(1, 10**6), st.booleans())
 def test_a_url_is_signed_as_the_vendor_signs_it(key: str, expires_s: int, is_secure: bool) -> None:  # noqa: FBT001 - drawn
     now = datetime(2026, 11, 29, 12, tzinfo=UTC)
-    place = BlobPlace(account=ACCOUNT, container="registry", key=key)
+    place = BlobAddress(account=ACCOUNT, container="registry", key=key)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vendors, "X_MS_VERSION", VERSION)
         theirs = generate_blob_sas(

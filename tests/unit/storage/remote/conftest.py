@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from moorage.storage.remote.attempts import AttemptLimits, AttemptTimes
-from moorage.storage.remote.exchange import Call, Exchange, ExchangeSettings
+from moorage.storage.remote.exchange import Exchange, ExchangeSettings, StoreCall
 from moorage.storage.remote.pools import Pools
 
 Meeting = Callable[..., AbstractAsyncContextManager[Exchange]]
@@ -23,8 +23,8 @@ def meet(pauses: list[float]) -> Meeting:
     """Open an exchange with the server at a URL."""
 
     @asynccontextmanager
-    async def opened(url: str, *, retries: int = 5, signed: list[Call] | None = None) -> AsyncIterator[Exchange]:
-        async def sign(call: Call) -> dict[str, str]:
+    async def opened(url: str, *, retries: int = 5, signed: list[StoreCall] | None = None) -> AsyncIterator[Exchange]:
+        async def sign(call: StoreCall) -> dict[str, str]:
             if signed is not None:
                 signed.append(call)
             return {**call.headers, "Authorization": "me"}

@@ -7,7 +7,7 @@ import pytest
 
 from moorage.errors import StorageUnavailable
 from moorage.storage.remote.bodies import BodyReader
-from moorage.storage.remote.exchange import Call, Exchange, Stream
+from moorage.storage.remote.exchange import Exchange, StoreCall, Stream
 from support.rude_server import RudeServer, Said
 from unit.storage.remote.conftest import Meeting
 
@@ -17,7 +17,7 @@ CONTENT = random.Random(3).randbytes(600_000)
 async def open_body(exchange: Exchange, url: str) -> BodyReader:
     async def ask(extra: dict[str, str]) -> Stream:
         found = await exchange.stream(
-            Call(kind="GetObject", method="GET", url=f"{url}/x", headers=extra, is_bulk=True, idle_s=0.2)
+            StoreCall(kind="GetObject", method="GET", url=f"{url}/x", headers=extra, is_bulk=True, idle_s=0.2)
         )
         assert isinstance(found, Stream)
         return found

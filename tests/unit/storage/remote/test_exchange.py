@@ -3,13 +3,13 @@
 import pytest
 
 from moorage.errors import StorageUnavailable
-from moorage.storage.remote.exchange import Answer, Call, Stream
+from moorage.storage.remote.exchange import StoreAnswer, StoreCall, Stream
 from support.rude_server import RudeServer, Said
 from unit.storage.remote.conftest import Meeting
 
 
-def call(url: str, **more: object) -> Call:
-    return Call(**{"kind": "GetObject", "method": "GET", "url": f"{url}/a%2Fb?x=%20", **more})  # type: ignore[arg-type]
+def call(url: str, **more: object) -> StoreCall:
+    return StoreCall(**{"kind": "GetObject", "method": "GET", "url": f"{url}/a%2Fb?x=%20", **more})  # type: ignore[arg-type]
 
 
 async def test_an_answer_is_given_as_it_came_and_the_url_goes_out_as_it_is(meet: Meeting) -> None:
@@ -80,7 +80,7 @@ async def test_an_answer_that_is_too_long_is_refused(meet: Meeting) -> None:
 
 
 async def test_pieces_are_sent_whole_again_and_each_attempt_is_signed(meet: Meeting) -> None:
-    signed: list[Call] = []
+    signed: list[StoreCall] = []
     async with RudeServer([Said(500), Said(200)]) as server, meet(server.url, signed=signed) as exchange:
         await exchange.send(call(server.url, method="PUT", body=[b"ab", b"", b"cde"]))
         assert [asked.body for asked in server.asked] == [b"abcde", b"abcde"]
@@ -115,7 +115,7 @@ async def test_a_good_stream_is_left_to_be_read_and_its_connection_is_used_again
 async def test_a_bad_stream_is_an_answer(meet: Meeting) -> None:
     async with RudeServer([Said(503), Said(404, b"no")]) as server, meet(server.url) as exchange:
         answer = await exchange.stream(call(server.url))
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, StoreAnswer)
         assert (answer.status, answer.body) == (404, b"no")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from moorage.errors import StorageUnavailable
 from moorage.storage.remote.attempts import AttemptLimits
-from moorage.storage.remote.exchange import Call, Exchange, ExchangeSettings
+from moorage.storage.remote.exchange import Exchange, ExchangeSettings, StoreCall
 from moorage.storage.remote.pools import Pools, Trust
 from support.authority import Authority
 from support.rude_server import RudeServer, Said
@@ -24,13 +24,13 @@ async def server(tmp_path: Path) -> AsyncIterator[RudeServer]:
 
 
 async def ask(url: str, trust: Trust) -> bytes:
-    async def sign(call: Call) -> dict[str, str]:
+    async def sign(call: StoreCall) -> dict[str, str]:
         return dict(call.headers)
 
     pools = Pools(url, context=trust.context(key="x"), user_agent="test")
     exchange = Exchange(pools, sign, ExchangeSettings(limits=AttemptLimits(retries=0)))
     try:
-        return (await exchange.send(Call(kind="Get", method="GET", url=url))).body
+        return (await exchange.send(StoreCall(kind="Get", method="GET", url=url))).body
     finally:
         await exchange.close()
 

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.images import Image, Index, build_image, build_index, layout_digests, write_layout
 from e2e.wire import Wire
 from support.clients import Skopeo
 from support.collecting import collected, run
 from support.components import need
-from support.daemon import Daemon
+from support.daemon import Daemon, free_port
 from support.peer import COMMAND, Peer
+from support.registry_client import RegistryClient
 from support.s3_client import S3Client
 from support.s3_stores import new_root, seaweed
 
@@ -92,6 +94,28 @@ def test_garbage_is_collected_offline_in_a_bucket_but_not_beside_a_registry_that
     assert {f"sha256:{key.split('/')[-2]}" for key in left} == {part.digest for part in kept.parts}
     with daemon:
         assert_serves(Wire(daemon.address), {"kept": kept})
+
+
+def test_requests_to_the_bucket_are_counted_by_their_kind(tmp_path: Path) -> None:
+    debug = f"127.0.0.1:{free_port()}"
+    config = {
+        "version": 0.1,
+        "storage": storage_for(new_root()),
+        "database": {"enabled": False},
+        "http": {"debug": {"addr": debug, "prometheus": {"enabled": True}}},
+    }
+    with Daemon(tmp_path, config=yaml.safe_dump(config), workers=2, has_folder=False) as daemon:
+        Wire(daemon.address).push_image("group/app", "v1", build_image("counted"))
+        with RegistryClient(debug) as client:
+            families = text_string_to_metric_families(client.request("GET", "/metrics").body.decode())
+            counts = {
+                sample.labels["request"]: sample.value
+                for family in families
+                for sample in family.samples
+                if sample.name == "registry_storage_requests_total"
+            }
+    assert counts["PutObject"] >= 3
+    assert counts["ListObjectsV2"] >= 1
 
 
 class S3Peer(Peer):

@@ -14,7 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from moorage.core.metrics import BlobMetrics
 from moorage.gc.online.collection_metrics import CollectionMetrics
-from moorage.metrics.node_metrics import PartMetrics, RequestMetrics
+from moorage.metrics.node_metrics import PartMetrics, RequestMetrics, StoreMetrics
 from moorage.notifications.metrics import NotificationMetrics
 from support.components import need
 
@@ -38,7 +38,7 @@ _BY = re.compile(r"\bby \(([^)]*)\)")
 
 def counted() -> CollectorRegistry:
     registry = CollectorRegistry()
-    for make in (CollectionMetrics, BlobMetrics, NotificationMetrics, RequestMetrics, PartMetrics):
+    for make in (CollectionMetrics, BlobMetrics, NotificationMetrics, RequestMetrics, PartMetrics, StoreMetrics):
         make(registry)
     return registry
 

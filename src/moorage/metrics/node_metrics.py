@@ -2,7 +2,7 @@
 
 Labels have few values, whatever strangers send: routes are those of the tables, and an odd method is ``other``.
 
-Source: GitLab features MET-001, MET-002, MET-005, MET-007, MET-022.
+Source: GitLab features MET-001, MET-002, MET-005, MET-007, MET-008, MET-009, MET-022.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -80,6 +80,44 @@ class RequestMetrics:
         if method == "GET" and "/blobs/{digest}" in route and status in (_OK, _PARTIAL, _TEMPORARY):
             is_redirect = status == _TEMPORARY
             self._downloads.labels(str(is_redirect).lower()).observe(0 if is_redirect else sent_bytes)
+
+
+class StoreMetrics:
+    """Counts requests to an object store; see :class:`~moorage.storage.remote.tally.StoreTally`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "registry_storage_requests",
+            "Requests to the object store, by the vendor's name of the request; all attempts are one.",
+            ("request",),
+            registry=registry,
+        )
+        self._again = Counter(
+            "registry_storage_storage_backend_retries",
+            "Attempts after the first of a request to the object store.",
+            ("retry_type",),
+            registry=registry,
+        )
+        self._throttled = Counter(
+            "registry_storage_rate_limit",
+            "Requests that the object store found too many, or that waited for our own limit.",
+            registry=registry,
+        )
+
+    def answered(self, kind: str, seconds: float) -> None:
+        """See the protocol."""
+        del seconds  # registry_storage_action_seconds has those of whole calls.
+        self._requests.labels(kind).inc()
+
+    def tried_again(self, kind: str) -> None:
+        """See the protocol."""
+        del kind
+        self._again.labels("custom").inc()  # GitLab's word for attempts that are not the vendor's library's.
+
+    def throttled(self, kind: str) -> None:
+        """See the protocol."""
+        del kind
+        self._throttled.inc()
 
 
 class PartMetrics:

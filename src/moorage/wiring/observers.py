@@ -1,11 +1,12 @@
 """Observers of one process: they count for metrics, where these are on, and else do nothing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from moorage.gc.online.review_loop import ReviewObserver
 from moorage.notifications.observing import DeliveryObserver
 from moorage.server.application import ServerProcess
+from moorage.storage.remote.tally import NoTally, StoreTally
 from moorage.telemetry import get_log
 from moorage.web.application import RequestObserver
 from moorage.wiring.observing import Observe
@@ -27,6 +28,8 @@ class Observers:
     """Of events that other servers are told of."""
     requests: RequestObserver | None = None
     storage: Observe | None = None
+    store: StoreTally = field(default_factory=NoTally)
+    """Of single requests to an object store."""
     database: Observe | None = None
     damage: Callable[[], None] | None = None
     """Called when a client meets a damaged blob."""
@@ -43,7 +46,7 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
         return Observers()
     from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
     from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
-    from moorage.metrics.node_metrics import PartMetrics, RequestMetrics  # noqa: PLC0415 - as above
+    from moorage.metrics.node_metrics import PartMetrics, RequestMetrics, StoreMetrics  # noqa: PLC0415 - as above
     from moorage.notifications.metrics import NotificationMetrics  # noqa: PLC0415 - as above
     from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
 
@@ -58,6 +61,7 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
         deliveries=NotificationMetrics(counted),
         requests=RequestMetrics(counted),
         storage=parts.stored,
+        store=StoreMetrics(counted),
         database=parts.queried,
         damage=BlobMetrics(counted).met_damage,
         limits=parts.limited,

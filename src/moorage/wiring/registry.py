@@ -102,7 +102,7 @@ async def build(
     """
     observed = observed or Observers()
     redises = Redises(config, observe=observed.redis)
-    storage = storage_driver(config, share=share)
+    storage = storage_driver(config, share=share, tally=observed.store)
     _watch(store, storage)
     if observed.storage is not None:
         observe_storage(storage, observed.storage)

@@ -4,12 +4,13 @@ from moorage.config import AzureSection, Config, GCSSection, S3Section
 from moorage.config.section import Section
 from moorage.errors import ConfigurationError, Mistake
 from moorage.storage.base import Capability, StorageDriver
+from moorage.storage.remote.tally import StoreTally
 
 CAPABILITIES = frozenset({Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.PARTS, Capability.SIGNED_URLS})
 """The abilities that they have in common, unless one finds out that it cannot do it."""
 
 
-def s3(section: S3Section, config: Config, *, share: float) -> StorageDriver:
+def s3(section: S3Section, config: Config, *, share: float, tally: StoreTally) -> StorageDriver:
     """Return a bucket of S3; *share*: the part of the rate of requests that this process may use.
 
     Raises:
@@ -21,10 +22,10 @@ def s3(section: S3Section, config: Config, *, share: float) -> StorageDriver:
         from moorage.storage.s3.s3_driver import S3Driver  # noqa: PLC0415 - as above
     except ModuleNotFoundError as exc:
         raise ConfigurationError([_missing(name, "s3", exc)]) from exc
-    return S3Driver(S3Bucket(section, key=f"storage.{name}", share=share), name=name)
+    return S3Driver(S3Bucket(section, key=f"storage.{name}", share=share, tally=tally), name=name)
 
 
-def gcs(section: GCSSection) -> StorageDriver:
+def gcs(section: GCSSection, *, tally: StoreTally) -> StorageDriver:
     """Return a bucket of Google Cloud Storage.
 
     Raises:
@@ -34,10 +35,10 @@ def gcs(section: GCSSection) -> StorageDriver:
         from moorage.storage.gcs.opening import open_bucket  # noqa: PLC0415 - only where it is configured
     except ModuleNotFoundError as exc:
         raise ConfigurationError([_missing("gcs", "gcs", exc)]) from exc
-    return open_bucket(section)
+    return open_bucket(section, tally=tally)
 
 
-def azure(section: AzureSection, config: Config) -> StorageDriver:
+def azure(section: AzureSection, config: Config, *, tally: StoreTally) -> StorageDriver:
     """Return a container of Azure.
 
     Raises:
@@ -45,7 +46,7 @@ def azure(section: AzureSection, config: Config) -> StorageDriver:
     """
     from moorage.storage.azure.opening import open_azure  # noqa: PLC0415 - only where it is configured
 
-    return open_azure(section, where=f"storage.{config.storage.name}")
+    return open_azure(section, where=f"storage.{config.storage.name}", tally=tally)
 
 
 def place_in_words(section: Section) -> str:

@@ -10,11 +10,15 @@ from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES, Room
 from moorage.storage import memory
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.filesystem import filesystem_driver as filesystem
+from moorage.storage.remote.tally import NoTally, StoreTally
 from moorage.wiring import remote_storage
 
 
-def storage_driver(config: Config, *, share: float = 1.0) -> StorageDriver:
-    """The storage that *config* names; *share*: the part of a limit of requests that this process may use.
+def storage_driver(config: Config, *, share: float = 1.0, tally: StoreTally | None = None) -> StorageDriver:
+    """Return the storage that *config* names.
+
+    *share*: the part of a limit of requests that this process may use.
+    *tally*: counts requests to an object store; None: nobody does.
 
     Raises:
         ConfigurationError: this version does not have that driver, or its folder may not be read.
@@ -25,11 +29,11 @@ def storage_driver(config: Config, *, share: float = 1.0) -> StorageDriver:
         check_rights(root)
         return filesystem.FilesystemDriver(root)
     if isinstance(driver, S3Section):
-        return remote_storage.s3(driver, config, share=share)
+        return remote_storage.s3(driver, config, share=share, tally=tally or NoTally())
     if isinstance(driver, GCSSection):
-        return remote_storage.gcs(driver)
+        return remote_storage.gcs(driver, tally=tally or NoTally())
     if isinstance(driver, AzureSection):
-        return remote_storage.azure(driver, config)
+        return remote_storage.azure(driver, config, tally=tally or NoTally())
     _driver_class(config)
     return memory.MemoryDriver()
 

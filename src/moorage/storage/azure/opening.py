@@ -14,19 +14,19 @@ from moorage.storage.azure.tokens import tokens_of
 from moorage.storage.remote.attempts import AttemptLimits
 from moorage.storage.remote.exchange import SMALL_S, Exchange, ExchangeSettings
 from moorage.storage.remote.pools import Pools, Trust
-from moorage.storage.remote.tally import NoTally
+from moorage.storage.remote.tally import NoTally, StoreTally
 
 
-def open_azure(section: AzureSection, *, where: str = "storage.azure") -> AzureDriver:
+def open_azure(section: AzureSection, *, where: str = "storage.azure", tally: StoreTally | None = None) -> AzureDriver:
     """Make the driver that *section* describes; *where* is its path in the configuration. Nothing is asked yet.
 
     Raises:
         ConfigurationError: a package is not installed, or its values are refused.
     """
     place = ContainerPlace.of(section)
-    log = RequestLog(section.debug_log_events) if section.debug_log else None
+    log = RequestLog(section.debug_log_events, tally) if section.debug_log else None
     signer = AzureSigner(_access(section, place, where=where), log)
-    settings = ExchangeSettings(limits=_limits(section), is_passing=signer.is_passing, tally=log or NoTally())
+    settings = ExchangeSettings(limits=_limits(section), is_passing=signer.is_passing, tally=log or tally or NoTally())
     pools = Pools(place.service_url, context=_trust(section, place, where=where), user_agent=f"moorage/{__version__}")
     try_timeout_s = section.retry_try_timeout.total_seconds() or SMALL_S
     line = ContainerLine(place, Exchange(pools, signer.headers, settings), signer, try_timeout_s=try_timeout_s)

@@ -12,6 +12,7 @@ from moorage.storage.gcs.gcs_driver import GCSDriver
 from moorage.storage.gcs.json_api import BucketCalls
 from moorage.storage.remote.exchange import Exchange, ExchangeSettings, StoreCall
 from moorage.storage.remote.pools import Pools
+from moorage.storage.remote.tally import NoTally, StoreTally
 
 ENDPOINT = "https://storage.googleapis.com"
 _MOST_PART_BYTES = 64 << 20
@@ -20,10 +21,11 @@ EMULATOR = "STORAGE_EMULATOR_HOST"
 """Google's own variable for another service than theirs. Without a key in the configuration, nobody asks it."""
 
 
-def open_bucket(section: GCSSection, *, endpoint: str = "") -> GCSDriver:
+def open_bucket(section: GCSSection, *, endpoint: str = "", tally: StoreTally | None = None) -> GCSDriver:
     """Make the driver that the configuration asks for; nothing is asked of the bucket yet.
 
     *endpoint*: of the service; empty: what the environment says, or Google's.
+    *tally*: counts requests; None: nobody does.
 
     Raises:
         ConfigurationError: the account cannot be used.
@@ -31,7 +33,7 @@ def open_bucket(section: GCSSection, *, endpoint: str = "") -> GCSDriver:
     endpoint = endpoint or _endpoint()
     account = _account(section, is_google=endpoint == ENDPOINT)
     pools = Pools(endpoint, user_agent=section.useragent or f"moorage/{__version__}")
-    exchange = Exchange(pools, _as_it_is, ExchangeSettings(is_passing=is_busy))
+    exchange = Exchange(pools, _as_it_is, ExchangeSettings(is_passing=is_busy, tally=tally or NoTally()))
     calls = BucketCalls(
         exchange,
         account,

@@ -9,6 +9,7 @@ from moorage.storage.remote.exchange import Exchange, ExchangeSettings
 from moorage.storage.remote.keys import KeySpace
 from moorage.storage.remote.pools import Pools, Trust
 from moorage.storage.remote.rate import RequestRate
+from moorage.storage.remote.tally import NoTally, StoreTally
 from moorage.storage.s3.asking import BucketLine, ObjectHeaders, S3Clock, S3Signature
 from moorage.storage.s3.checksums import checksum_named
 from moorage.storage.s3.copying import BucketCopies, CopyLimits
@@ -29,12 +30,20 @@ class S3Bucket:
         section: of the configuration.
         key: its path there, for what is said.
         share: the part of the rate of requests that this process may use.
+        tally: counts requests; None: nobody does.
 
     Raises:
         ConfigurationError: it cannot be used.
     """
 
-    def __init__(self, section: S3Section, *, key: str = "storage.s3", share: float = 1.0) -> None:
+    def __init__(
+        self,
+        section: S3Section,
+        *,
+        key: str = "storage.s3",
+        share: float = 1.0,
+        tally: StoreTally | None = None,
+    ) -> None:
         place = place_of(section, key=key)
         outside = place
         if section.redirectendpoint:
@@ -48,6 +57,7 @@ class S3Bucket:
             limits=AttemptLimits(retries=section.maxretries),
             rate=RequestRate(section.maxrequestspersecond * share),
             is_passing=clock.is_passing,
+            tally=tally or NoTally(),
             is_logged=section.loglevel not in ("", "logoff") and "logoff" not in section.loglevel.split(","),
         )
         line = BucketLine(

@@ -29,6 +29,7 @@ from moorage.storage.base import (
 
 _PIECE_BYTES = 1 << 20
 _NAME_BYTES = 255
+_LIST_PAGE = 1000
 _BATCH = 1000
 _PARTS_AT_ONCE = 2
 
@@ -47,7 +48,13 @@ class Bucket(StorageDriver):
 
     name = "bucket"
     capabilities = frozenset(
-        {Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.CONDITIONAL_DELETE, Capability.PARTS}
+        {
+            Capability.SHARED,
+            Capability.CONDITIONAL_PUT,
+            Capability.CONDITIONAL_DELETE,
+            Capability.FLAT_LISTS,
+            Capability.PARTS,
+        }
     )
     chunk_min_bytes = 5 << 20
     part_min_bytes = 0
@@ -136,6 +143,12 @@ class Bucket(StorageDriver):
                     found[name] = True
         self.largest_page = max(self.largest_page, len(found))
         return [self._entry(path, name, is_folder=found[name]) for name in sorted(found)[:limit]]
+
+    async def all_below(self, path: str) -> AsyncIterator[Sequence[tuple[str, Stat]]]:
+        keys = self._below(f"{path}/")
+        for start in range(0, max(len(keys), 1), _LIST_PAGE):
+            await self.request("list", path)
+            yield [(key, Stat(len(self._objects[key][0]), self._objects[key][1])) for key in keys[start:][:_LIST_PAGE]]
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         del durable

@@ -54,6 +54,8 @@ class Capability(Enum):
     """``FileStorage.move`` is one step, whatever the size."""
     CONDITIONAL_DELETE = auto()
     """:meth:`StorageDriver.delete_if_same` removes an object only while nobody has written it again."""
+    FLAT_LISTS = auto()
+    """:meth:`StorageDriver.all_below` gives all objects below a folder with their states, many in a request."""
     PARTS = auto()
     """:meth:`StorageDriver.begin_parts` writes an object of any size, part by part, at its own place."""
 
@@ -319,6 +321,14 @@ class StorageDriver(BulkStorage):
         for failure in (await self.remove(beside, until=float("inf"))).values():
             raise failure
         return True
+
+    def all_below(self, path: str) -> AsyncIterator[Sequence[tuple[str, Stat]]]:
+        """Give the paths of all objects below a folder, at any depth, with their states: nothing if there are none.
+
+        They come a page at a time, in any order. Needs ``FLAT_LISTS``.
+        """
+        msg = f"{path}: this storage lists one folder at a time"
+        raise StorageUnavailable(msg)
 
     async def begin_parts(self, path: str) -> PartsWriter:
         """Begin to write an object in parts at *path*, what is there stays until it is complete. Needs ``PARTS``."""

@@ -1,6 +1,6 @@
 """A storage that fails, or in which somebody else is quicker, in the middle of a check."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from moorage.errors import StorageUnavailable
 from moorage.storage.base import (
@@ -42,6 +42,11 @@ class WatchedStorage(FileStorage):
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         await self._begin("get", path)
         return await self.inner.get(path, limit_bytes=limit_bytes)
+
+    async def all_below(self, path: str) -> AsyncIterator[Sequence[tuple[str, Stat]]]:
+        await self._begin("all_below", path)
+        async for page in self.inner.all_below(path):
+            yield page
 
     async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         await self._begin("put", path)

@@ -2,11 +2,12 @@
 
 import contextlib
 import random
+from datetime import timedelta
 
 import pytest
 
-from moorage.errors import PathUnknown
-from moorage.storage.base import FolderEntry, StorageDriver
+from moorage.errors import PathUnknown, StorageUnavailable
+from moorage.storage.base import Capability, FolderEntry, StorageDriver
 from support.bucket import Bucket
 
 NAMES = ("-", ".hidden", "0", "A", "Z", "_", "a", "a-b", "a.b", "a_b", "aa", "b", "lost+found", "v1=")
@@ -99,3 +100,20 @@ async def test_a_page_of_a_bucket_needs_room_for_a_page() -> None:
     found = await bucket.list("/f", after="01000", limit=10)
     assert [entry.name for entry in found] == [f"{number:05}" for number in range(1001, 1011)]
     assert bucket.largest_page <= 10
+
+
+async def test_all_below_a_folder_is_listed_with_its_state(driver: StorageDriver) -> None:
+    if Capability.FLAT_LISTS not in driver.capabilities:
+        with pytest.raises(StorageUnavailable):
+            driver.all_below("/deep")
+        return
+    sizes = {f"/deep/{number % 7}/x{number}/data": number for number in range(1, 30)}
+    for path, size in sizes.items():
+        await driver.put(path, b"x" * size)
+    await driver.put("/deeper", b"")
+    await driver.put("/deep-too/data", b"")
+    found = dict([item async for page in driver.all_below("/deep") for item in page])
+    assert {path: stat.size_bytes for path, stat in found.items()} == sizes
+    path = next(iter(sizes))
+    assert abs(found[path].modified_at - (await driver.stat(path)).modified_at) < timedelta(seconds=1)
+    assert [item async for page in driver.all_below("/nothing") for item in page] == []

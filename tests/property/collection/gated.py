@@ -125,6 +125,11 @@ class GatedStorage(FileStorage):
         await self._scheduler.gate("get")
         return await self._inner.get(path, limit_bytes=limit_bytes)
 
+    async def all_below(self, path: str) -> AsyncIterator[Sequence[tuple[str, Stat]]]:
+        await self._scheduler.gate("all_below")
+        async for page in self._inner.all_below(path):
+            yield page
+
     async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         async with self._change("put"):
             await self._inner.put(path, content, durable=durable)

@@ -49,6 +49,13 @@ class BreakingDriver(FileStorage):
     async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         return await self.call("put_if_absent", path, lambda: self.inner.put_if_absent(path, content))
 
+    async def all_below(self, path: str) -> AsyncIterator[Sequence[tuple[str, Stat]]]:
+        async def pages() -> Sequence[Sequence[tuple[str, Stat]]]:
+            return [page async for page in self.inner.all_below(path)]
+
+        for page in await self.call("all_below", path, pages):
+            yield page
+
     async def copy(self, sources: Sequence[str], target: str) -> None:
         await self.call("copy", target, lambda: self.inner.copy(sources, target))
 

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from moorage.gc.offline.marks import Repository
 from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, digests_in
 from moorage.gc.offline.reading import Content, Unreadable, links_at, payloads_of
-from moorage.oci.digests import Digest, linked_digest
+from moorage.oci.digests import Digest, digest_or_none, linked_digest
 from moorage.oci.mentions import Mentions
-from moorage.oci.names import Tag
+from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
+from moorage.storage.base import Capability
 from moorage.storage.walk import pages_of
 
 MARKED_REPOSITORIES = "mark: repositories"
@@ -59,9 +60,11 @@ async def mark_repository(run: OfflineRun, repository: Repository) -> None:
         run.totals.repositories_kept_whole += 1
         run.log.warning("repository kept whole: something in it cannot be read", repository=name.text)
         run.marks.keep_all(repository)
-    if run.has_grace or is_kept_whole:
+    if is_kept_whole:
         async for digests in digests_in(run, paths.layers(name), at_a_time=LINKS_BATCH):
-            await _mark_layers(look, digests, all_of_them=is_kept_whole)
+            run.marks.mark(digests)
+    elif run.has_grace:
+        await _mark_young_layers(run, name)
     if run.options.delete_untagged:
         run.totals.manifests_to_delete += run.marks.settle(repository)
     run.reports.advanced(MARKED_REPOSITORIES)
@@ -175,14 +178,16 @@ async def _mark_elsewhere(look: _Look, links: Sequence[tuple[Digest, Digest]]) -
     await _follow(look, _children(found))
 
 
-async def _mark_layers(look: _Look, digests: Sequence[Digest], *, all_of_them: bool) -> None:
-    """Blobs that were just uploaded or mounted: their manifest may be on its way."""
-    run = look.run
-    if all_of_them:
-        run.marks.mark(digests)
+async def _mark_young_layers(run: OfflineRun, name: RepositoryName) -> None:
+    """Mark blobs that were just uploaded or mounted: their manifest may be on its way."""
+    if Capability.FLAT_LISTS in run.storage.capabilities:  # One request tells of a thousand links how old they are.
+        async for page in run.storage.all_below(paths.layers(name)):
+            found = [(digest_or_none(":".join(path.split("/")[-3:-1])), stat) for path, stat in page]
+            run.marks.mark(digest for digest, stat in found if digest is not None and run.is_young(stat))
         return
-    found = await run.storage.stat_each([paths.layer_link(look.repository.name, digest) for digest in digests])
-    run.marks.mark(digest for digest, stat in zip(digests, found, strict=True) if run.is_young(stat))
+    async for digests in digests_in(run, paths.layers(name), at_a_time=LINKS_BATCH):
+        stats = await run.storage.stat_each([paths.layer_link(name, digest) for digest in digests])
+        run.marks.mark(digest for digest, stat in zip(digests, stats, strict=True) if run.is_young(stat))
 
 
 def _keep(look: _Look, found: Sequence[_Found]) -> None:

@@ -4,13 +4,14 @@ Each step leaves what the next run takes up. A manifest's revision link, by whic
 has; a blob goes when no link leads to it any more. So an end at any moment leaves nothing that looks alive and is not.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from moorage.gc.offline.marks import DeadBlob, Repository
 from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, digests_in, in_parallel
 from moorage.oci.digests import Algorithm, Digest
 from moorage.oci.names import Tag
 from moorage.storage import paths
+from moorage.storage.base import Capability, Stat
 from moorage.storage.repository_marks import keep_repository
 from moorage.storage.walk import digest_at, pages_of
 
@@ -30,14 +31,10 @@ async def find_dead_blobs(run: OfflineRun) -> None:
             folders += [(algorithm, entry.name) for entry in entries]
     run.reports.begins(FOLDERS, len(folders))
 
+    is_flat = Capability.FLAT_LISTS in run.storage.capabilities
+
     async def look(folder: tuple[Algorithm, str]) -> None:
-        algorithm, prefix = folder
-        async for entries in pages_of(run.storage, f"{paths.BLOBS}/{algorithm}/{prefix}"):
-            for batch in batched(entries, LINKS_BATCH):
-                found = [digest_at((algorithm, prefix, entry.name)) for entry in batch]
-                digests = [digest for digest in found if digest is not None]
-                run.totals.blobs += len(digests)
-                await _note_dead(run, run.marks.unmarked(digests))
+        await (_look_flat if is_flat else _look)(run, *folder)
         run.reports.advanced(FOLDERS)
 
     await in_parallel(folders, look)
@@ -73,10 +70,33 @@ async def remove_blobs(run: OfflineRun) -> None:
     await in_parallel(run.marks.dead(at_a_time=LINKS_BATCH), remove, limit=_DELETE_PARALLEL)
 
 
-async def _note_dead(run: OfflineRun, digests: Sequence[Digest]) -> None:
-    found = await run.storage.stat_each([paths.blob(digest) for digest in digests])
+async def _look(run: OfflineRun, algorithm: Algorithm, prefix: str) -> None:
+    async for entries in pages_of(run.storage, f"{paths.BLOBS}/{algorithm}/{prefix}"):
+        for batch in batched(entries, LINKS_BATCH):
+            found = [digest_at((algorithm, prefix, entry.name)) for entry in batch]
+            digests = [digest for digest in found if digest is not None]
+            run.totals.blobs += len(digests)
+            unmarked = run.marks.unmarked(digests)
+            stats = await run.storage.stat_each([paths.blob(digest) for digest in unmarked])
+            _note_dead(run, zip(unmarked, stats, strict=True))
+
+
+async def _look_flat(run: OfflineRun, algorithm: Algorithm, prefix: str) -> None:
+    """Look where a list tells of a thousand blobs in one request how large and how old they are."""
+    async for page in run.storage.all_below(f"{paths.BLOBS}/{algorithm}/{prefix}"):
+        for batch in batched(page, LINKS_BATCH):
+            found: dict[Digest, Stat] = {}
+            for path, stat in batch:
+                digest = digest_at((algorithm, prefix, path.split("/")[-2]))
+                if digest is not None and path == paths.blob(digest):
+                    found[digest] = stat
+            run.totals.blobs += len(found)
+            _note_dead(run, ((digest, found[digest]) for digest in run.marks.unmarked(found)))
+
+
+def _note_dead(run: OfflineRun, found: Iterable[tuple[Digest, Stat | None]]) -> None:
     young, dead = [], []
-    for digest, stat in zip(digests, found, strict=True):
+    for digest, stat in found:
         if run.is_young(stat):
             young.append(digest)
             continue

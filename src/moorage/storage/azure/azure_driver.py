@@ -1,6 +1,6 @@
 """The driver of Azure Blob Storage. See ``docs/adr/0053-azure-over-rest.md``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 from moorage.storage.azure.blob_keys import BlobKeys
@@ -10,7 +10,7 @@ from moorage.storage.azure.examination import examine
 from moorage.storage.azure.listing import BlobList, ListedBlob
 from moorage.storage.azure.objects import ContainerBlobs, moment_of
 from moorage.storage.base import Capability, FolderEntry, ObjectContent, PartsWriter, Reader, Stat, clock, too_late
-from moorage.storage.remote.keys import is_never_a_folder
+from moorage.storage.remote.keys import is_marker, is_never_a_folder
 from moorage.storage.remote.paging import names_in
 from moorage.storage.remote.pools import Pools
 from moorage.storage.remote.remote_driver import RemoteDriver, each
@@ -86,6 +86,15 @@ class AzureDriver(RemoteDriver):
             return await names_in(self._list, self._keys.prefix(path), after=after, limit=limit)
         except PathUnknown:
             raise PathUnknown(path) from None
+
+    async def all_below(self, path: str) -> AsyncIterator[Sequence[tuple[str, Stat]]]:
+        """See the interface."""
+        async for page in self._list.below(self._keys.prefix(path)):
+            yield [
+                (self._keys.path(blob.key), Stat(blob.size_bytes, moment_of(blob.modified), version=blob.etag))
+                for blob in page
+                if not is_marker(blob.key)
+            ]
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         """See the interface. Of a folder the links go first that others look at first."""

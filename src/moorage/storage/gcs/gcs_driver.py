@@ -6,7 +6,7 @@ place of the upload and of their own content type, is passed over: it is not the
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import quote
 
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown, StorageUnavailable
@@ -164,6 +164,20 @@ class GCSDriver(RemoteDriver):
             return await names_in(self._folded, f"{self._key(path)}/", after=after, limit=limit)
         except PathUnknown:
             raise PathUnknown(path) from None
+
+    async def all_below(self, path: str) -> AsyncIterator[Sequence[tuple[str, Stat]]]:
+        """See the interface."""
+        token, prefix = "", f"{self._key(path)}/"
+        while True:
+            page = await self._calls.page(prefix, token=token)
+            yield [
+                (self._keys.path(facts.key), Stat(facts.size_bytes, facts.modified_at, version=facts.generation))
+                for facts in page.objects
+                if not facts.is_session and not is_marker(facts.key)
+            ]
+            token = page.token
+            if not token:
+                return
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         """See the interface. Of a folder, the links that say what a tag is go first."""

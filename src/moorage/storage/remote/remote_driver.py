@@ -59,7 +59,15 @@ async def to_its_end(work: Awaitable[_T]) -> _T:
 class RemoteDriver(StorageDriver):
     """A driver of objects behind HTTP."""
 
-    capabilities = frozenset({Capability.SHARED, Capability.CONDITIONAL_PUT, Capability.PARTS, Capability.SIGNED_URLS})
+    capabilities = frozenset(
+        {
+            Capability.SHARED,
+            Capability.CONDITIONAL_PUT,
+            Capability.FLAT_LISTS,
+            Capability.PARTS,
+            Capability.SIGNED_URLS,
+        }
+    )
 
     @abstractmethod
     async def examine(self, *, can_write: bool = True) -> None:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -41,6 +41,12 @@ class ObjectFacts:
             parsedate_to_datetime(modified) if modified else _EPOCH,
             headers.get("ETag", ""),
         )
+
+    @classmethod
+    def listed(cls, element: Element) -> "ObjectFacts":
+        """Read those of a list's element."""
+        modified_at = datetime.fromisoformat(text_of(element, "LastModified"))
+        return cls(int(text_of(element, "Size")), modified_at, text_of(element, "ETag"))
 
 
 class BucketObjects:
@@ -152,6 +158,22 @@ class BucketObjects:
         root = await self._list({"list-type": "2", "prefix": prefix, "max-keys": str(BATCH), "encoding-type": "url"})
         keys = map(_decoder(root), texts_of(root, "Contents", "Key"))
         return dict(zip(keys, texts_of(root, "Contents", "ETag"), strict=True))
+
+    async def all_below(self, prefix: str) -> AsyncIterator[Sequence[tuple[str, ObjectFacts]]]:
+        """Yield all keys that begin with *prefix*, with what is known of their objects, a page at a time."""
+        query, token = {"list-type": "2", "prefix": prefix, "max-keys": str(PAGE), "encoding-type": "url"}, ""
+        while True:
+            root = await self._list(query | ({"continuation-token": token} if token else {}))
+            yield list(
+                zip(
+                    map(_decoder(root), texts_of(root, "Contents", "Key")),
+                    map(ObjectFacts.listed, root.iterfind("{*}Contents")),
+                    strict=True,
+                )
+            )
+            token = text_of(root, "NextContinuationToken") if text_of(root, "IsTruncated") == "true" else ""
+            if not token:
+                return
 
     async def first_below(self, prefix: str) -> datetime | None:
         """Return when the first object below *prefix* changed; None if there is none."""

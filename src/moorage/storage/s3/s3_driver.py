@@ -1,7 +1,7 @@
 """The driver of S3: paths become keys, requests become promises of the port."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 from moorage.storage import paths
@@ -110,6 +110,15 @@ class S3Driver(RemoteDriver):
             return await names_in(self._objects.page, f"{self._key(path)}/", after=after, limit=limit)
         except PathUnknown:
             raise PathUnknown(path) from None
+
+    async def all_below(self, path: str) -> AsyncIterator[Sequence[tuple[str, Stat]]]:
+        """See the interface."""
+        async for page in self._objects.all_below(f"{self._key(path)}/"):
+            yield [
+                (self._keys.path(key), Stat(facts.size_bytes, facts.modified_at, version=facts.etag))
+                for key, facts in page
+                if not is_marker(key)
+            ]
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         """See the interface. Of a folder, what says that it is there goes first; of several who delete, one did it."""

@@ -187,13 +187,13 @@ def test_a_worker_that_died_takes_nothing_out_of_the_metrics_and_their_folder_go
         assert one.client.request("DELETE", f"/v2/{REPOSITORY}/manifests/1").status == 202
         one.moorage("run", "--give-up-undo")
         before = scrape(port)
-        soon(lambda: len(list(folder.iterdir())) == 6, "not every process has its files")
+        soon(lambda: len(list(folder.iterdir())) == 9, "not every process has its files")
         for pid in (*one.daemon.worker_pids, *one.daemon.keeper_pids):
             os.kill(pid, 9)
         one.daemon.wait_ready()
         soon(lambda: answers(port), "the metrics are gone")
         assert total(scrape(port), "registry_gc_deletes_total") == total(before, "registry_gc_deletes_total") == 7
-        assert len(list(folder.iterdir())) == 6
+        assert len(list(folder.iterdir())) == 9
     assert list(scratch.iterdir()) == []
 
 

@@ -151,4 +151,11 @@ async def test_an_object_goes_on_condition_only_while_it_is_the_one_that_was_see
     assert await driver.get("/a") == b"else"
     assert await driver.delete_if_same("/a", await driver.stat("/a"))
     assert not await driver.exists("/a")
-    assert not await driver.delete_if_same("/a", seen)
+
+
+async def test_an_object_that_is_gone_does_not_go_on_condition(driver: StorageDriver) -> None:
+    await driver.put("/a", b"seen")
+    seen = await driver.stat("/a")
+    await driver.delete("/a")
+    if Capability.CONDITIONAL_DELETE in driver.capabilities:
+        assert not await driver.delete_if_same("/a", seen)

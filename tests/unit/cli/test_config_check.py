@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 GOOD = "version: 0.1\nstorage: inmemory\nhttp: {addr: '127.0.0.1:5000'}\n"
-ODD = f"{GOOD}htpp: {{addr: ':1'}}\nredis: {{addr: 'localhost:6379'}}\n"
+ODD = f"{GOOD}htpp: {{addr: ':1'}}\ncompatibility: {{schema1: {{signingkeyfile: /key.json, enabled: true}}}}\n"
 BAD = "storage: inmemory\nhttp: {prefix: registry}\n"
 
 
@@ -61,7 +61,7 @@ def test_warnings_do_not_fail_unless_strict(config: Path) -> None:
     assert found.returncode == 0
     assert found.stderr.splitlines() == [
         "warning: htpp: unknown key, ignored; did you mean http?",
-        "warning: accepted, not implemented yet: redis",
+        "warning: accepted, not implemented yet: compatibility",
     ]
     assert found.stdout == "the configuration is good\n"
     strict = check("--strict", str(config))
@@ -73,7 +73,7 @@ def test_json_is_for_scripts(config: Path) -> None:
     found = check("--json", str(config))
     said: dict[str, Any] = json.loads(found.stdout)
     assert (found.returncode, said["ok"], said["mistakes"]) == (0, True, [])
-    assert (said["unknown"], said["not_implemented"]) == (["htpp"], ["redis"])
+    assert (said["unknown"], said["not_implemented"]) == (["htpp"], ["compatibility"])
     assert said["warnings"] == ["htpp: unknown key, ignored; did you mean http?"]
     config.write_text(BAD)
     found = check("--json", str(config))

@@ -138,7 +138,8 @@ class MoorageOnBucket(Moorage):
         """Serve with a configuration file written into *folder*."""
         configuration: dict[str, object] = {
             "version": "0.1",
-            "storage": {"s3": self._bucket.parameters(folder.name), **self._storage},
+            # The peer does not limit itself; ours would wait for its 350 requests a second.
+            "storage": {"s3": {**self._bucket.parameters(folder.name), "maxrequestspersecond": 0}, **self._storage},
         }
         if self.store == "SQLite":
             configuration["database"] = {"enabled": True, "sqlite": str(folder / "moorage.db")}

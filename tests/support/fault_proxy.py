@@ -130,7 +130,7 @@ class FaultProxy:
         if fault in _ERRORS:
             status, code = _ERRORS[fault]
             said = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as planned</Message></Error>".encode()
-            date = "Sun, 29 Nov 2026 12:00:00 GMT"
+            date = "Thu, 29 Nov 2001 12:00:00 GMT"  # Far from the time of any run.
             head = f"HTTP/1.1 {status} X\r\nDate: {date}\r\nContent-Length: {len(said)}\r\n\r\n"
             writer.write(head.encode() + (b"" if method == "HEAD" else said))
             await writer.drain()

@@ -103,7 +103,7 @@ async def test_a_wrong_clock_is_set_by_the_stores(behind: Behind) -> None:
             await driver.put("/a", b"x")
         assert proxy.counts["PutObject"] == 2
         stamps = [passed.headers["x-amz-date"] for passed in proxy.requests]
-        assert stamps[1].startswith("20261129T12")
+        assert stamps[1].startswith("20011129T12")
 
 
 async def test_expired_credentials_are_said(behind: Behind) -> None:

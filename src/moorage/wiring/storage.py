@@ -21,7 +21,7 @@ def storage_driver(config: Config, *, share: float = 1.0, tally: StoreTally | No
     *tally*: counts requests to an object store; None: nobody does.
 
     Raises:
-        ConfigurationError: this version does not have that driver, or its folder may not be read.
+        ConfigurationError: its folder may not be read, or the vendor's packages or values cannot be used.
     """
     driver = config.storage.driver
     if isinstance(driver, FilesystemSection):
@@ -34,19 +34,15 @@ def storage_driver(config: Config, *, share: float = 1.0, tally: StoreTally | No
         return remote_storage.gcs(driver, tally=tally or NoTally())
     if isinstance(driver, AzureSection):
         return remote_storage.azure(driver, config, tally=tally or NoTally())
-    _driver_class(config)
     return memory.MemoryDriver()
 
 
 def capabilities_of(config: Config) -> frozenset[Capability]:
-    """Return what the storage that *config* names can do, without opening it.
-
-    Raises:
-        ConfigurationError: this version does not have that driver.
-    """
+    """Return what the storage that *config* names can do, without opening it."""
     if isinstance(config.storage.driver, S3Section | GCSSection | AzureSection):
         return remote_storage.CAPABILITIES
-    return _driver_class(config).capabilities
+    is_folder = isinstance(config.storage.driver, FilesystemSection)
+    return (filesystem.FilesystemDriver if is_folder else memory.MemoryDriver).capabilities
 
 
 def local_folder(config: Config) -> Path | None:
@@ -63,16 +59,6 @@ def place_in_words(config: Config) -> str:
     if isinstance(config.storage.driver, InmemoryDriver):
         return "memory, gone when this ends"
     return remote_storage.place_in_words(config.storage.driver)
-
-
-def _driver_class(config: Config) -> type[memory.MemoryDriver] | type[filesystem.FilesystemDriver]:
-    driver = config.storage.driver
-    if isinstance(driver, FilesystemSection):
-        return filesystem.FilesystemDriver
-    if isinstance(driver, InmemoryDriver):
-        return memory.MemoryDriver
-    msg = "this storage driver is accepted, not implemented yet; use filesystem"
-    raise ConfigurationError([Mistake("storage", msg)])
 
 
 def check_rights(root: Path) -> None:

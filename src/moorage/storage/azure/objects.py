@@ -1,12 +1,10 @@
 """Single blobs: looked at, read, written and removed."""
 
-import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, TypeVar
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.azure.answers import CHANGED, OTHER_TYPE, THERE, code_of, error_of
@@ -15,6 +13,7 @@ from moorage.storage.azure.container import ContainerLine, Pace
 from moorage.storage.base import ObjectContent, Stat, size_of
 from moorage.storage.remote.bodies import BodyReader
 from moorage.storage.remote.exchange import AnswerTooLarge, StoreAnswer, Stream
+from moorage.storage.remote.remote_driver import to_its_end
 
 _OK = 200
 _CREATED = 201
@@ -23,7 +22,6 @@ _PARTIAL = 206
 _ERROR_BYTES = 1 << 14
 _BULK_BYTES = 1 << 20
 _MARK = "x-ms-meta-written"
-_T = TypeVar("_T")
 BLOCK_BLOB = "BlockBlob"
 
 
@@ -173,21 +171,6 @@ class ContainerBlobs:
             msg = f"{path}: a part was asked for, and the answer is another"
             raise StorageUnavailable(msg)
         return stream
-
-
-async def to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
-    """Do *work* to its end, even if the caller gives up meanwhile; who gives up twice is let go."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        try:
-            await asyncio.wait([task])
-        finally:
-            task.cancel()
-        if not task.cancelled():
-            task.exception()
-        raise
 
 
 def moment_of(text: str) -> datetime:

@@ -12,11 +12,10 @@ from moorage.storage.gcs.gcs_driver import GCSDriver
 from moorage.storage.gcs.json_api import BucketCalls
 from moorage.storage.remote.exchange import Exchange, ExchangeSettings, StoreCall
 from moorage.storage.remote.pools import Pools
+from moorage.storage.remote.remote_driver import MOST_PART_BYTES
 from moorage.storage.remote.tally import NoTally, StoreTally
 
 ENDPOINT = "https://storage.googleapis.com"
-_MOST_PART_BYTES = 64 << 20
-"""Two parts are in memory while a third is received, in each of many uploads."""
 EMULATOR = "STORAGE_EMULATOR_HOST"
 """Google's own variable for another service than theirs. Without a key in the configuration, nobody asks it."""
 
@@ -43,7 +42,7 @@ def open_bucket(section: GCSSection, *, endpoint: str = "", tally: StoreTally | 
         logs=section.debug_log,
     )
     return GCSDriver(
-        calls, pools, account, root=section.rootdirectory, part_bytes=min(section.chunksize, _MOST_PART_BYTES)
+        calls, pools, account, root=section.rootdirectory, part_bytes=min(section.chunksize, MOST_PART_BYTES)
     )
 
 

@@ -12,6 +12,8 @@ from moorage.storage.base import Capability, Stat, StorageDriver
 
 AT_ONCE = 16
 """Requests of one caller that are under way together."""
+MOST_PART_BYTES = 64 << 20
+"""The largest part: two are in memory while a third is received, in each of many uploads."""
 PROBES = "/docker/registry/moorage/probes"
 
 _T = TypeVar("_T")

@@ -9,6 +9,7 @@ from moorage.storage.remote.exchange import Exchange, ExchangeSettings
 from moorage.storage.remote.keys import KeySpace
 from moorage.storage.remote.pools import Pools, Trust
 from moorage.storage.remote.rate import RequestRate
+from moorage.storage.remote.remote_driver import MOST_PART_BYTES
 from moorage.storage.remote.tally import NoTally, StoreTally
 from moorage.storage.s3.asking import BucketLine, ObjectHeaders, S3Clock, S3Signature
 from moorage.storage.s3.checksums import checksum_named
@@ -20,7 +21,6 @@ from moorage.storage.s3.places import place_of
 from moorage.storage.s3.signing import S3Credentials, in_path
 
 _CA_VARIABLE = "AWS_CA_BUNDLE"
-_MOST_PART_BYTES = 64 << 20
 
 
 class S3Bucket:
@@ -71,7 +71,7 @@ class S3Bucket:
         self.name = section.bucket
         self.is_aws = not section.regionendpoint
         self.keys = KeySpace(section.rootdirectory)
-        self.part_bytes = min(section.chunksize, _MOST_PART_BYTES)
+        self.part_bytes = min(section.chunksize, MOST_PART_BYTES)
         self.chunk_min_bytes = LEAST_PART_BYTES
         self.exchange = line.exchange
         self.objects = BucketObjects(line)

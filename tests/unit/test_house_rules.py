@@ -50,6 +50,7 @@ _FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _YAML = re.compile(r"(?<!<!-- mistakes -->\n)^ *```yaml\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _TODO = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!.*#\d)")
+_QUICK = re.compile(r"\bassert\b.*\b(?:monotonic|perf_counter)\(\) - \w+\)? *<")
 _FRAGMENT = re.compile(r"\d+\.(?:added|changed|deprecated|removed|fixed|security)\.md")
 
 
@@ -83,6 +84,17 @@ def test_what_is_left_to_do_has_a_number() -> None:
 
 def descendants(kind: type[errors.MoorageError]) -> set[type[errors.MoorageError]]:
     return {kind}.union(*(descendants(child) for child in kind.__subclasses__()))
+
+
+def test_no_test_asserts_that_something_was_quick() -> None:
+    """A machine at work on something else is not a mistake: what must not wait is shown by the order of events."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if _QUICK.search(line)
+    ]
+    assert not found
 
 
 def test_every_error_has_a_status_and_a_code() -> None:

@@ -51,4 +51,4 @@ class PushWriter(ABC):
     async def put_manifest(
         self, name: RepositoryName, change: ManifestChange, *, told: Sequence[Notice]
     ) -> Sequence[Digest]:
-        """Write a manifest, its tags and what is *told* of it. Return what is missing of *required*: nothing is written."""
+        """Write a manifest, its tags, what is *told* of it. Return what is required and missing: then nothing is."""

@@ -28,10 +28,11 @@ from moorage.cli.quick_answers import HELP_WIDTH
 from moorage.config.schema import Node, describe_options, tree
 from moorage.config.stores import SqliteStore
 from moorage.http.debug import DebugApp
+from moorage.http.endpoints import Endpoint
 from moorage.http.gitlab_v1.gitlab_routes import REPOSITORY
 from moorage.http.moorage_v1.moorage_operations import OPERATIONS
 from moorage.http.moorage_v1.openapi import document
-from moorage.http.operations import Endpoint, Handler
+from moorage.http.operations import Handler
 from moorage.web import errors as wire_errors
 from moorage.wiring.registry import build
 

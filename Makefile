@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 VERSION ?= Unreleased
+# Each of pytest's processes would compile all the tests again, and mypy's, ruff's and ours all that they import.
+unexport PYTHONDONTWRITEBYTECODE
+# See docs/adr/0083-a-second-try-in-continuous-integration.md
 SECOND_TRY := $(if $(CI),--reruns 1)
 
 .PHONY: help setup run test test-quick test-bucket check coverage matrix soak lint fix bench docs pins clean

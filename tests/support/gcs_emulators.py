@@ -23,7 +23,7 @@ from support.components import need
 from support.daemon import free_port
 from support.gcs_fake import GCSFake
 
-START_DEADLINE_S = 20.0
+START_DEADLINE_S = 60.0
 _services = contextlib.ExitStack()
 
 

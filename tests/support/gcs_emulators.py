@@ -23,7 +23,7 @@ from support.components import need
 from support.daemon import free_port
 from support.gcs_fake import GCSFake
 
-START_DEADLINE_S = 60.0
+START_DEADLINE_S = 200.0
 _services = contextlib.ExitStack()
 
 
@@ -115,7 +115,7 @@ def _wait(url: str, server: Background) -> None:
     while time.monotonic() < deadline:
         assert server.process is not None
         assert server.process.poll() is None, server.log
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/storage/v1/b?project=p", timeout=2):
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/storage/v1/b?project=p", timeout=30):
             return
         time.sleep(0.05)
     msg = f"{server.command[0]} did not answer:\n{server.log}"
@@ -125,5 +125,5 @@ def _wait(url: str, server: Background) -> None:
 def _make(url: str, name: str) -> None:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/storage/v1/b?project=p", json.dumps({"name": name}).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         answer.read()

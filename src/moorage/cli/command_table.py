@@ -30,6 +30,7 @@ COMMANDS = {
     "Run a registry": (
         CommandRow("serve", "serve", "serve", "Start the registry."),
         CommandRow("config", "config_command", "config_app", "Check a configuration file."),
+        CommandRow("doctor", "doctor", "doctor", "Check that a node has all that it needs."),
         CommandRow("user", "user", "user_app", "Users in a file of passwords."),
         CommandRow("token", "token", "token_app", "A small token server."),
         CommandRow("database", "database", "database_app", "The metadata database and its schema."),
@@ -65,6 +66,7 @@ NOTES = {
     "config check": CommandNote(
         "Say every mistake in a configuration.", "moorage config check /etc/moorage/config.yml"
     ),
+    "doctor": CommandNote("", "moorage doctor /etc/moorage/config.yml --url https://registry.example.com"),
     "user add": CommandNote("Add a user, or change a password.", "moorage user add /etc/moorage/htpasswd ada"),
     "user list": CommandNote("List the users.", "moorage user list /etc/moorage/htpasswd"),
     "user remove": CommandNote("Remove a user.", "moorage user remove /etc/moorage/htpasswd ada"),

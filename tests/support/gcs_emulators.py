@@ -22,9 +22,9 @@ from support.clients import Background
 from support.components import need
 from support.daemon import free_port
 from support.gcs_fake import GCSFake
+from support.services import shared
 
 START_DEADLINE_S = 200.0
-_services = contextlib.ExitStack()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,12 @@ class Emulator:
 
 @functools.cache
 def running(name: str) -> Emulator:
-    """Start a service, or give the one that runs; :func:`stop_all` ends it."""
+    """Start a service, or give the one that runs."""
     if name == "strict":
-        return _services.enter_context(strict())
-    folder = Path(_services.enter_context(tempfile.TemporaryDirectory(prefix="moorage-gcs-")))
+        return shared(strict())
+    folder = Path(shared(tempfile.TemporaryDirectory(prefix="moorage-gcs-")))
     makers = {"fake-gcs-server": fake_gcs_server, "gcp-storage-emulator": gcp_storage_emulator}
-    return _services.enter_context(makers[name](folder))
-
-
-def stop_all() -> None:
-    """End all services that :func:`running` has started."""
-    _services.close()
-    running.cache_clear()
+    return shared(makers[name](folder))
 
 
 def new_bucket(name: str) -> GCSDriver:

@@ -16,7 +16,7 @@ from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from support.azurite import new_driver_on_azurite
 from support.bucket import Bucket
-from support.gcs_emulators import new_bucket, stop_all
+from support.gcs_emulators import new_bucket
 from support.s3_stores import new_driver, seaweed, versitygw
 
 ROOM_BYTES = 200_000
@@ -63,13 +63,6 @@ CANNOT = {
     ("gcs-fake-gcs-server", "test_a_copy_of_what_is_not_there_leaves_the_old_content"): "says 500 without a source",
 }
 """Facts about a vendor that an emulator gets wrong, by the test that shows them."""
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _services() -> Iterator[None]:
-    """End what the tests of this process have started: processes of xdist never come to their ``atexit``."""
-    yield
-    stop_all()
 
 
 @pytest.fixture(params=MAKERS)

@@ -256,9 +256,10 @@ async def test_a_copy_has_the_bytes_of_all_its_sources_in_their_order(driver: St
     sources = {f"/from/{number}": bytes([number]) * size for number, size in enumerate((3, 0, 1 << 20, 70_000))}
     for path, content in sources.items():
         await driver.put(path, content)
-    await driver.put("/to/new/place", b"old")
-    await driver.copy(list(sources), "/to/new/place")
-    assert await driver.get("/to/new/place") == b"".join(sources.values())
+    for sizes in ([], [len(content) for content in sources.values()]):
+        await driver.put("/to/new/place", b"old")
+        await driver.copy(list(sources), "/to/new/place", sizes=sizes)
+        assert await driver.get("/to/new/place") == b"".join(sources.values())
     assert await driver.get("/from/0") == bytes(3)
 
 
@@ -266,7 +267,8 @@ async def test_a_copy_of_what_is_not_there_leaves_the_old_content(driver: Storag
     await driver.put("/from", b"x")
     await driver.put("/to/place", b"old")
     for sources in (["/from", "/none"], ["/none"], ["/to"]):
-        with pytest.raises(PathUnknown):
-            await driver.copy(sources, "/to/place")
+        for sizes in ([], [1] * len(sources)):
+            with pytest.raises(PathUnknown):
+                await driver.copy(sources, "/to/place", sizes=sizes)
     assert await driver.get("/to/place") == b"old"
     assert await names_below(driver, "/to") == ["place"]

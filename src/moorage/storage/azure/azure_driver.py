@@ -104,9 +104,9 @@ class AzureDriver(RemoteDriver):
         if is_never_a_folder(path) or not await self._delete_below(self._keys.prefix(path)):
             raise PathUnknown(path)
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface."""
-        await self._copy.copy(sources, target)
+        await self._copy.copy(sources, target, sizes=sizes)
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """See the interface."""

@@ -107,8 +107,9 @@ class Wire:
             # A registry may refuse before the whole body is sent, and close: its answer is there all the same.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, target, body, dict(headers or {}))
-            response = connection.getresponse()
-            content = response.read()
+            # Closed by itself too: one that ends its connection is not the connection's to close any more.
+            with connection.getresponse() as response:
+                content = response.read()
         except BaseException:
             self.close()
             raise

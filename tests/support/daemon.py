@@ -17,8 +17,8 @@ from typing import Self
 
 from support.processes import children_of
 
-START_DEADLINE_S = 60.0
-STOP_DEADLINE_S = 60.0
+START_DEADLINE_S = 90.0
+STOP_DEADLINE_S = 90.0
 
 
 def free_port() -> int:

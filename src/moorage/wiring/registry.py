@@ -105,7 +105,7 @@ async def build(
     _watch(store, storage)
     if observed.storage is not None:
         observe_storage(storage, observed.storage)
-    metadata = await open_metadata(config, store, storage, changes)
+    metadata = await open_metadata(config, store, storage, changes, redis=redises.links)
     if observed.database is not None and metadata.database is not None:
         observe_database(metadata.database, observed.database)
     room = room_for(config, store)

@@ -1,4 +1,4 @@
-"""Questions of a start to a database: its name, so that storage can tell that it belongs to it, and if it has images."""
+"""Questions of a start to a database: its name, by which storage tells that it belongs to it, and if it has images."""
 
 import hashlib
 

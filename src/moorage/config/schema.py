@@ -76,6 +76,11 @@ def tree() -> Node:
     return Node(children=children)
 
 
+def tree_of(model: type[Section]) -> Node:
+    """The keys of another file than ``config.yml``."""
+    return _node(model, None)
+
+
 def shown(name: str) -> str:
     """A name as it can be printed: without control characters and what is no Unicode, and not too long."""
     text = name if name.isprintable() else name.encode("unicode_escape", "backslashreplace").decode("ascii")
@@ -143,6 +148,11 @@ def describe() -> list[KeyDescription]:
     return list(_described(tree(), "", implemented=True))
 
 
+def describe_file(model: type[Section], *, prefix: str) -> list[KeyDescription]:
+    """Every key of another file, whose variables begin with *prefix*."""
+    return list(_described(tree_of(model), "", implemented=True, prefix=prefix))
+
+
 def describe_options() -> dict[str, tuple[Node, list[KeyDescription]]]:
     """The options of each storage middleware, by its name: the node of its section, and its keys."""
     found = {}
@@ -152,20 +162,20 @@ def describe_options() -> dict[str, tuple[Node, list[KeyDescription]]]:
     return found
 
 
-def _described(node: Node, path: str, *, implemented: bool) -> Iterator[KeyDescription]:
+def _described(node: Node, path: str, *, implemented: bool, prefix: str = "REGISTRY_") -> Iterator[KeyDescription]:
     implemented = implemented and node.is_implemented
     if node.children is not None:
         for name, child in node.children.items():
-            yield from _described(child, f"{path}.{name}" if path else name, implemented=implemented)
+            yield from _described(child, f"{path}.{name}" if path else name, implemented=implemented, prefix=prefix)
         return
     for below, suffix in ((node.items, "[]"), (node.values, ".<name>")):
         if below is not None and _has_sections(below):
-            yield from _described(below, path + suffix, implemented=implemented)
+            yield from _described(below, path + suffix, implemented=implemented, prefix=prefix)
             return
     parts = path.replace("[]", ".0").split(".")
     yield KeyDescription(
         path=path,
-        variable="_".join(["REGISTRY", *map(variable_part, parts)]),
+        variable=prefix + "_".join(map(variable_part, parts)),
         type=_type_text(node),
         default=_shown_default(node.default),
         description=(node.field.description if node.field is not None else None) or "",

@@ -14,8 +14,8 @@ from moorage.control.projects.changes import delete_project
 from moorage.control.projects.models import Project
 from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, delete_obstacle, deletes_any_tag, is_delete_protected
-from moorage.control.registry.connection import the_registry
 from moorage.control.refusals import refused
+from moorage.control.registry.connection import the_registry
 from moorage.errors import Refused
 
 
@@ -67,8 +67,7 @@ def schedule_deletion(
 ) -> None:
     """Ask for the deletion of a repository with all its tags; a job does it. Asked twice, it is asked once.
 
-    Args:
-        person: whose role the rules are held against; None: every rule counts.
+    Rules are held against the role of *person*; None: every rule counts.
 
     Raises:
         ImageProtected: a rule forbids it.
@@ -99,10 +98,7 @@ def retry_deletion(repository: ImageRepository, *, by: Actor, now: datetime | No
 
 
 def delete_tag(repository: ImageRepository, name: str, *, by: Actor, person: Person | None) -> None:
-    """Delete one tag.
-
-    Args:
-        person: whose role the rules are held against; None: every rule counts.
+    """Delete one tag. Rules are held against the role of *person*; None: every rule counts.
 
     Raises:
         ImageProtected: a rule forbids it.
@@ -116,9 +112,7 @@ def delete_tag(repository: ImageRepository, name: str, *, by: Actor, person: Per
         raise TagMissing(msg, tag=name)
 
 
-def delete_tags(
-    repository: ImageRepository, names: Collection[str], *, by: Actor, person: Person | None
-) -> list[str]:
+def delete_tags(repository: ImageRepository, names: Collection[str], *, by: Actor, person: Person | None) -> list[str]:
     """Delete those of *names* that no rule keeps, and return those that were there.
 
     Raises:
@@ -133,11 +127,11 @@ def delete_tags(
     if names and not allowed:
         msg = "cannot delete protected tag(s)"
         raise ImageProtected(msg)
-    registry, deleted = the_registry(), []
+    registry = the_registry()
+    deleted: list[str] = []
     try:
-        for name in allowed:
-            if registry.delete_tag(repository.path, name):
-                deleted.append(name)
+        # One by one, so that those before a failure are known.
+        deleted.extend(name for name in allowed if registry.delete_tag(repository.path, name))
     finally:
         if deleted:
             with transaction.atomic():

@@ -54,7 +54,7 @@ class ImageDeletion:
             return True
         try:
             _delete_tags(row, turn)
-            _finish(row)
+            _finish(row, turn)
         except _NotAll:
             return True
         except (RegistryError, Refused) as exc:
@@ -83,6 +83,7 @@ class ProjectsDeletion:
             project.repositories.filter(status=ImageStatus.NORMAL).update(
                 status=ImageStatus.DELETE_SCHEDULED, status_updated_at=now, delete_due_at=now
             )
+            ProjectDeletion.LEASE.settle(row, due_at=now + PROJECT_WAIT)
         return True
 
 
@@ -105,13 +106,13 @@ def _delete_tags(row: ImageRepository, turn: Turn) -> None:
         raise Refused(msg)
 
 
-def _finish(row: ImageRepository) -> None:
+def _finish(row: ImageRepository, turn: Turn) -> None:
     with transaction.atomic():
         deleted, _ = ImageRepository.DELETION.own(row).delete()
         if not deleted:
             raise _NotAll
         record("container_repository_deleted", row, by=SYSTEM)
-        ProjectDeletion.objects.filter(project_id=row.project_id, owner="").update(due_at=row.delete_started_at)
+        ProjectDeletion.objects.filter(project_id=row.project_id, owner="").update(due_at=turn.now)
     _LOG.info("repository deleted", repository=row.path)
 
 
@@ -120,9 +121,7 @@ def _fail(row: ImageRepository, turn: Turn, reason: str) -> None:
     wait, now = retry_wait(row.failed_deletion_count), turn.now
     found = {"last_failure": reason[:REASON_LIMIT], "status_updated_at": now}
     if wait is None:
-        is_own = ImageRepository.DELETION.settle(
-            row, status=ImageStatus.DELETE_FAILED, delete_due_at=None, **found
-        )
+        is_own = ImageRepository.DELETION.settle(row, status=ImageStatus.DELETE_FAILED, delete_due_at=None, **found)
     else:
         is_own = ImageRepository.DELETION.settle(
             row,

@@ -85,5 +85,8 @@ def tags_count(repository: ImageRepository) -> int:
 
 
 def state_of(repository: ImageRepository) -> RepositoryState | None:
-    """Return its size and dates; None: the registry does not know it, or cannot say. Source: GitLab features REP-008."""
+    """Return its size and dates; None: the registry does not know it, or cannot say.
+
+    Source: GitLab features REP-008.
+    """
     return the_registry().repository(repository.path, size="self")

@@ -80,7 +80,7 @@ def _step(worker: Worker, turn: Turn) -> bool:
     close_old_connections()
     try:
         return worker.step(turn)
-    except Exception:
+    except Exception:  # noqa: BLE001 - the outermost layer of a job
         # The row stays leased, and comes due again: other rows have their turn first.
         _LOG.exception("job failed", worker=worker.name)
         return False

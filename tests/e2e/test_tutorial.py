@@ -51,7 +51,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def checkout(folder: Path) -> Path:
-    """A folder with what ``make run`` needs of this one, its environment among it, and no data."""
+    """A folder with what ``make`` needs of this one, its environment among it, and no data."""
     for name in _NEEDED_BY_MAKE:
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy

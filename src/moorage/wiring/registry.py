@@ -33,6 +33,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.identity import content_of
 from moorage.storage.locks import Lock
 from moorage.telemetry import LogSettings
+from moorage.tracing.spans import spans_here
 from moorage.web.access_log import AccessLog
 from moorage.web.bodies import Bodies
 from moorage.wiring import apis
@@ -49,6 +50,7 @@ from moorage.wiring.redirects import redirects_of
 from moorage.wiring.redises import Redises
 from moorage.wiring.reporting import error_reports
 from moorage.wiring.storage import room_for, storage_driver
+from moorage.wiring.tracing import trace_database, trace_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,17 @@ async def build(
     observed = observed or Observers()
     redises = Redises(config, observe=observed.redis)
     storage = storage_driver(config, share=share, tally=observed.store)
+    spans = spans_here.get()
     _watch(store, storage)
     if observed.storage is not None:
         observe_storage(storage, observed.storage)
+    if spans is not None:
+        trace_parts(spans, storage, redises.clients())
     metadata = await open_metadata(config, store, storage, changes)
     if observed.database is not None and metadata.database is not None:
         observe_database(metadata.database, observed.database)
+    if spans is not None and metadata.database is not None:
+        trace_database(metadata.database, spans)
     room = room_for(config, store)
     redirected = redirects_of(config, storage, on_sent=observed.network)
     blobs = Blobs(

@@ -28,6 +28,7 @@ from moorage.http.v2.v2_operations import v2_api
 from moorage.limits.node_counters import NodeCounters
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.room import Room
+from moorage.sql.base import Database
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.identity import content_of
@@ -169,7 +170,8 @@ async def build(
     )
     collecting = () if database is None else agents(config, database, storage, observed.reviews)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
-    chores = (*metadata.chores, *collecting, *purged, *told.chores)
+    sampled = sampling(config, database, redises, observed)
+    chores = (*metadata.chores, *collecting, *purged, *told.chores, *sampled)
     return Registry(
         app,
         storage,
@@ -180,9 +182,20 @@ async def build(
         health=health,
         redises=redises,
         chores=chores,
-        upkeep=redirected.upkeep,
+        upkeep=(*redirected.upkeep, *sampled),
         notifying=told,
     )
+
+
+def sampling(
+    config: Config, database: Database | None, redises: Redises, observed: Observers
+) -> Sequence[Callable[[], Coroutine[None, None, None]]]:
+    """Return the work that looks at pools for metrics; none where there are no metrics."""
+    if observed.pools is None or observed.replicas is None:
+        return ()
+    from moorage.wiring.sampling import Sampling  # noqa: PLC0415 - a start without metrics need not wait for it
+
+    return (Sampling(config, database, redises.clients(), observed.pools, replicas=observed.replicas).run,)
 
 
 def _watch(store: Store, storage: StorageDriver) -> None:

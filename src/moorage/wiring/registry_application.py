@@ -11,6 +11,7 @@ from pathlib import Path
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import Store
+from moorage.http.database_report import DatabaseReport
 from moorage.http.debug import DebugApp
 from moorage.http.health_report import HealthReport
 from moorage.limits.node_counters import NodeCounters
@@ -149,11 +150,12 @@ def _health_report(config: Config, registry: Registry) -> HealthReport:
 
 
 def _debug_app(config: Config, registry: Registry, health: HealthReport, process: ServerProcess) -> DebugApp:
+    served = None if registry.metadata.database is None else DatabaseReport(registry.metadata.database)
     if process.metrics is None:
-        return DebugApp(health)
+        return DebugApp(health, database=served)
     from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
 
     counts, database = config.database.metrics, registry.metadata.database
     rows = row_counts(database) if database is not None and counts.enabled else None
     exposition = Exposition(process.metrics, rows=rows, interval=counts.interval, pending=registry.notifying.pending)
-    return DebugApp(health, metrics=exposition, metrics_path=config.http.debug.prometheus.path)
+    return DebugApp(health, database=served, metrics=exposition, metrics_path=config.http.debug.prometheus.path)

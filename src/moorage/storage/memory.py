@@ -147,8 +147,9 @@ class MemoryDriver(FileStorage):
         origin, old_name = self._parent(source)
         del origin.children[old_name]
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface."""
+        del sizes
         await self.put(target, b"".join(self._object(source).content for source in sources))
 
     async def delete(self, path: str, *, durable: bool = True) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 from moorage.config import Config
 from moorage.config.sections.database import DatabaseSection
 from moorage.metadata.schema.schema_version import check
-from moorage.metadata.sql.images import has_images
+from moorage.metadata.sql.identity import has_images
 from moorage.sql.base import Database
 from moorage.sql.postgres.postgres_check import check_server
 from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings

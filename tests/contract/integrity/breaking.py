@@ -56,9 +56,9 @@ class WatchedStorage(FileStorage):
         await self._begin("put_if_absent", path)
         return await self.inner.put_if_absent(path, content)
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         await self._begin("copy", target)
-        await self.inner.copy(sources, target)
+        await self.inner.copy(sources, target, sizes=sizes)
 
     async def open(self, path: str) -> Reader:
         await self._begin("open", path)

@@ -189,9 +189,9 @@ class BlockCopy:
         self._blobs = ContainerBlobs(line, keys)
         self._is_by_service = True
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See :meth:`~moorage.storage.base.ObjectStorage.copy`."""
-        sizes = [stat.size_bytes for stat in await each(sources, self._blobs.stat)]
+        sizes = sizes or [stat.size_bytes for stat in await each(sources, self._blobs.stat)]
         extents = [_Extent(source, 0, size) for source, size in zip(sources, sizes, strict=True)]
         session = BlockSession(self._line, self._keys, target)
         if not self._is_by_service or not await self._by_service(session, _cut(extents, LARGEST_COPY)):

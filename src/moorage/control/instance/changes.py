@@ -1,0 +1,46 @@
+"""Changes of the instance's settings."""
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from moorage.control.audit.actors import Actor
+from moorage.control.audit.changes import record
+from moorage.control.instance.models import ApplicationSettings
+from moorage.control.refusals import ChangeRefused
+
+CHANGEABLE = frozenset(
+    {
+        "container_registry_token_expire_delay",
+        "default_project_visibility",
+        "default_group_visibility",
+        "default_projects_container_registry",
+        "create_project_on_push",
+    }
+)
+"""Settings that people change; the others are what the registry was seen to be."""
+
+
+@transaction.atomic
+def change_settings(*, by: Actor, **values: object) -> ApplicationSettings:
+    """Change settings by their names.
+
+    Raises:
+        ChangeRefused: a value is not possible, or there is no such setting.
+    """
+    unknown = {name: ["is no setting that can be changed"] for name in values if name not in CHANGEABLE}
+    if unknown:
+        raise ChangeRefused(unknown)
+    ApplicationSettings.objects.get_or_create(pk=1)
+    found = ApplicationSettings.objects.select_for_update().get(pk=1)
+    before = {name: getattr(found, name) for name in values}
+    for name, value in values.items():
+        setattr(found, name, value)
+    try:
+        found.full_clean()
+    except ValidationError as exc:
+        raise ChangeRefused(exc.message_dict) from None
+    found.save()
+    changed = {name: [before[name], value] for name, value in values.items() if before[name] != value}
+    if changed:
+        record("settings_changed", found, by=by, **changed)
+    return found

@@ -118,8 +118,8 @@ class Bucket(StorageDriver):
         self.store(path, whole(content))
         return True
 
-    async def open(self, path: str) -> Reader:
-        await self.request("open", path)
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
+        await self.request("open" if is_whole else "open_parts", path)
         return _Body(self._content(path))
 
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:

@@ -35,7 +35,7 @@ class DoctorWish:
     """The options of a run."""
 
     url: str = ""
-    """Where clients reach the registry; empty: as ``http.host`` says."""
+    """The address at which clients reach the registry; empty: as ``http.host`` says."""
     ca: str = ""
     """A file of certificates to trust there; empty: the system's."""
     node: str = ""

@@ -136,7 +136,7 @@ def _shared(config: Config) -> Mapping[str, tuple[BaseModel, object]]:
 
 
 def _auth(config: Config) -> object:
-    """What lets somebody in: of files their content, wherever they stand."""
+    """The part of a configuration that lets somebody in: of files their content, wherever they stand."""
     auth = config.auth
     assert auth is not None  # noqa: S101 - the caller has looked
     found: dict[str, object] = auth.model_dump(mode="python")

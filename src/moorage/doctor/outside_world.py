@@ -31,7 +31,7 @@ _BODIES = (10 << 30, 1 << 30, 100 << 20, 10 << 20, 1 << 20)
 
 @dataclass(frozen=True, slots=True)
 class OutsideAnswer:
-    """What came back from the address."""
+    """Answer that came back from the address."""
 
     status: int
     headers: Message

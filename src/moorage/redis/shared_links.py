@@ -167,7 +167,7 @@ class SharedLinks(LinkMemory[Value]):
 
 
 class SharedBlobLinks(SharedLinks[int]):
-    """Which blobs are in which repository, and their sizes; negative: nobody has asked for the size."""
+    """The blobs of each repository, and their sizes; negative: nobody has asked for the size."""
 
     media_type = _MEDIA_TYPE
 
@@ -207,7 +207,7 @@ class SharedBlobLinks(SharedLinks[int]):
 
 
 class SharedManifestLinks(SharedLinks[str]):
-    """Which manifests are in which repository, and their media types. Distribution remembers none."""
+    """The manifests of each repository, and their media types. Distribution remembers none."""
 
     def entry(self, name: RepositoryName, digest: Digest) -> str:
         """See above."""
@@ -220,7 +220,7 @@ class SharedManifestLinks(SharedLinks[str]):
 
 
 def is_of_another_type(exc: ResponseError) -> bool:
-    """Whether Redis says that the key is no hash."""
+    """Tell if Redis says that the key is no hash."""
     return str(exc).startswith("WRONGTYPE")
 
 

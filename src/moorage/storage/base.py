@@ -151,8 +151,8 @@ class ObjectStorage(ABC):
         """
 
     @abstractmethod
-    async def open(self, path: str) -> Reader:
-        """Open an object of any size for reading.
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
+        """Open an object of any size for reading; *is_whole* False: parts of it are going to be read, and not all.
 
         Raises:
             PathUnknown: there is no object.

@@ -102,8 +102,9 @@ class MemoryDriver(FileStorage):
         await self.put(path, content)
         return True
 
-    async def open(self, path: str) -> Reader:
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         """See the interface."""
+        del is_whole
         return _MemoryReader(bytes(self._object(path).content))
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:

@@ -117,6 +117,7 @@ async def test_a_path_that_is_not_there_is_unknown_to_all_that_look(driver: Stor
         driver.stat,
         driver.get,
         driver.open,
+        lambda path: driver.open(path, is_whole=False),
         driver.list,
         driver.delete,
     )

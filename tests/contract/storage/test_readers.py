@@ -1,5 +1,6 @@
 """Reading objects of any size: ranges, pieces, and readers of what is replaced or gone meanwhile."""
 
+import itertools
 import os
 import random
 
@@ -37,8 +38,9 @@ RANGES = (
 
 async def test_a_range_is_read_from_start_to_before_end(driver: StorageDriver) -> None:
     await driver.put("/a", CONTENT)
-    for start, end in RANGES:
-        with await driver.open("/a") as reader:
+    for is_whole, (start, end) in itertools.product((True, False), RANGES):
+        with await driver.open("/a", is_whole=is_whole) as reader:
+            assert reader.size_bytes == len(CONTENT)
             assert await read(reader, start, end) == CONTENT[start:end], (start, end)
 
 

@@ -143,9 +143,9 @@ class GatedStorage(FileStorage):
             await self._inner.copy(sources, target, sizes=sizes)
             await self._on_move(target)
 
-    async def open(self, path: str) -> Reader:
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         await self._scheduler.gate("open")
-        return await self._inner.open(path)
+        return await self._inner.open(path, is_whole=is_whole)
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
         assert keeps_files(self._inner)

@@ -59,8 +59,8 @@ class BreakingDriver(FileStorage):
     async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         await self.call("copy", target, lambda: self.inner.copy(sources, target, sizes=sizes))
 
-    async def open(self, path: str) -> Reader:
-        return await self.call("open", path, lambda: self.inner.open(path))
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
+        return await self.call("open", path, lambda: self.inner.open(path, is_whole=is_whole))
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
         inner = self.inner

@@ -76,9 +76,9 @@ class AzureDriver(RemoteDriver):
         """See the interface."""
         return await self._blobs.put_if_absent(path, content)
 
-    async def open(self, path: str) -> Reader:
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         """See the interface."""
-        return await self._blobs.open(path)
+        return await self._blobs.open(path, is_whole=is_whole)
 
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         """See the interface."""

@@ -220,7 +220,7 @@ class BlockCopy:
 
         async def pass_on(block: tuple[int, _Extent]) -> None:
             number, extent = block
-            with await self._blobs.open(extent.source) as reader:
+            with await self._blobs.open(extent.source, is_whole=extent.is_whole) as reader:
                 await session.send(number, [piece async for piece in reader.chunks(extent.start, extent.end)])
 
         await each(blocks, pass_on, at_once=_IN_FLIGHT)
@@ -231,6 +231,7 @@ class _Extent:
     source: str
     start: int
     end: int
+    is_whole: bool = True
 
     @property
     def size_bytes(self) -> int:
@@ -239,7 +240,7 @@ class _Extent:
 
 def _cut(extents: Sequence[_Extent], size_bytes: int) -> Sequence[_Extent]:
     return [
-        _Extent(extent.source, start, min(start + size_bytes, extent.end))
+        _Extent(extent.source, start, min(start + size_bytes, extent.end), is_whole=extent.end <= size_bytes)
         for extent in extents
         for start in range(0, extent.end, size_bytes)
     ]

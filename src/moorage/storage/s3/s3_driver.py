@@ -97,17 +97,20 @@ class S3Driver(RemoteDriver):
         """See the interface. Where the service knows no condition, it is looked first."""
         return await to_its_end(self._put_if_absent(path, content))
 
-    async def open(self, path: str) -> Reader:
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         """See the interface."""
-        key = self._key(path)
+        key, first = self._key(path), None
         try:
-            first = await self._objects.open(key)
+            first = await self._objects.open(key) if is_whole else None
         except PathUnknown:
             raise PathUnknown(path) from None
-        facts = ObjectFacts.of(first.headers)
+        facts = await self._objects.head(key) if first is None else ObjectFacts.of(first.headers)
+        if facts is None:
+            raise PathUnknown(path)
+        etag = facts.etag
 
         async def fetch(start: int, end: int) -> Stream:
-            return await self._objects.open(key, start=start, end=end, etag=facts.etag)
+            return await self._objects.open(key, start=start, end=end, etag=etag)
 
         return BodyReader(
             path, first, size_bytes=facts.size_bytes, fetch=fetch, attempts=self._bucket.exchange.attempts

@@ -84,7 +84,7 @@ def configuration_page() -> str:
         "The keys of `config.yml`, which is a file as Distribution and the GitLab registry read it.",
         "[Configure](../how-to/configure.md) says how to use and to check it.",
         "",
-        "A key that is **not there yet** is accepted, so that an existing file can be used as it is; if it asks for",
+        "A key **without function** is accepted, so that an existing file can be used as it is; if it asks for",
         "something, a warning at the start names it.",
         "`version` always has to be given, everything else may be left out, except what is marked as needed.",
         "In a variable's name `_0` stands for the first item of a list, and `<NAME>` for a name of your choice.",
@@ -95,7 +95,8 @@ def configuration_page() -> str:
         sections.setdefault(key.path.rpartition(".")[0] or "At the top", []).append(key)
     for section, keys in sections.items():
         is_there = any(key.is_implemented for key in keys)
-        lines += ["", f"## {section}", "", *([] if is_there else ["**Not there yet.**", ""])]
+        unused = f"**Without function.** {_sentence(keys[0].why_unused)}".strip()
+        lines += ["", f"## {section}", "", *([] if is_there else [unused, ""])]
         head = ("key, and its variable", "type", "default", "what it is")
         lines += _table(head, (_key_row(key, *_limits(key.path), mark=is_there) for key in keys))
         if section == "middleware.<name>[]":
@@ -392,7 +393,7 @@ def _reasons() -> list[str]:
 
 
 def _key_row(key: config.KeyDescription, bounds: str, is_needed: bool, *, mark: bool) -> Row:  # noqa: FBT001 - of `_limits`
-    missing = "**Not there yet.** " if mark and not key.is_implemented else ""
+    missing = "**Without function.** " if mark and not key.is_implemented else ""
     default = "(needed)" if is_needed else f"`{key.default}`" if key.default else ""
     about = " ".join(filter(None, [_sentence(key.description), bounds]))
     return f"`{key.path}`<br>`{key.variable}`", key.type, default, missing + about

@@ -95,6 +95,27 @@ class Claims(_Part):
     auth_type: str | None = None
     user: str | None = None
     """A token in the token, by GitLab: who it is, where there is no user."""
+    denied: str | None = None
+    """Moorage's own: what was asked for and is not allowed, and why; for people."""
+
+
+class UserInfo(_Part):
+    """``user_info`` of the token in the token."""
+
+    token_type: str | None = None
+    username: str | None = None
+    user_id: int | None = None
+    deploy_token_id: int | None = None
+
+
+class UserToken(_Part):
+    """The claims of the token in the token. Its times say nothing: the outer one's count."""
+
+    user_info: UserInfo
+    jti: str | None = None
+    iat: _Time | None = None
+    nbf: _Time | None = None
+    exp: _Time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +161,7 @@ class SigningKey:
         return key_id(self.key)
 
 
-def mint(claims: Claims, key: SigningKey) -> str:
+def mint(claims: Claims | UserToken, key: SigningKey) -> str:
     """A token that says *claims*."""
     header: dict[str, Any] = {"typ": "JWT", "alg": key.algorithm, "kid": key.id}
     if key.chain:
@@ -264,27 +285,13 @@ def grant_of(claims: Claims) -> Grant:
     )
 
 
-class _UserInfo(_Part):
-    """``user_info`` of the token in the token."""
-
-    username: str | None = None
-    token_type: str | None = None
-    deploy_token_id: int | None = None
-
-
-class _UserToken(_Part):
-    """The content of the token in the token."""
-
-    user_info: _UserInfo
-
-
 def _user(token: str | None) -> str:
     """Return the user, by the token in the token. It came in one that was verified, so it is believed as it is."""
     if not token or token.count(".") != 2:  # noqa: PLR2004 - header, claims, signature
         return ""
     try:
         payload = jws.extract_compact(token.encode(), registry=_REGISTRY).payload
-        info = _UserToken.model_validate_json(payload).user_info
+        info = UserToken.model_validate_json(payload).user_info
     except (JoseError, ValueError, TypeError, RecursionError):
         return ""
     if info.username:

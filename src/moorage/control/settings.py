@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "moorage.control.namespaces",
     "moorage.control.accounts",
     "moorage.control.projects",
+    "moorage.control.tokens",
     # Rooms to come stand here; sign-in by OpenID Connect and the second factor only where they are configured.
 ]
 MIDDLEWARE = [

@@ -155,6 +155,17 @@ def test_a_blob_is_asked_for_in_one_round_and_without_a_request_when_it_is_remem
             assert requests_of(bucket) == ["stat", "stat"]
 
 
+def test_who_wants_a_part_of_a_blob_does_not_have_the_whole_of_it_opened(bucket: Bucket) -> None:
+    content = images.blob("in parts")
+    with InProcess(None, storage=bucket, remembers=100) as registry, RegistryClient(registry.address) as client:
+        images.push_blobs(client, NAME, [content])
+        assert client.get_blob(NAME, content.digest).body == content.body
+        requests_of(bucket)
+        answer = client.get_blob(NAME, content.digest, headers={"Range": "bytes=2-5"})
+        assert (answer.status, answer.body) == (206, content.body[2:6])
+        assert requests_of(bucket) == ["open_parts"]
+
+
 def test_no_worker_of_a_node_remembers_what_another_has_deleted(bucket: Bucket) -> None:
     changes = SharedChanges()
     with (

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from moorage import __version__
 from moorage.errors import BackendError
-from moorage.metadata.rows import RowCountStore
+from moorage.metadata.queues import RowCountStore
 from moorage.telemetry import get_log
 
 _FILES_BYTES = {"counter": 1 << 20, "histogram": 4 << 20, "gauge_livesum": 1 << 16}

@@ -35,6 +35,11 @@ class Redises:
         """The one of rate limits."""
         return self._own.get("ratelimiter", self._main)
 
+    @property
+    def links(self) -> "GuardedRedis | None":
+        """The one of ``storage.cache``: ``redis`` itself, as Distribution has it, else that of ``redis.cache``."""
+        return self._main or self._own.get("cache")
+
     def sizes(self) -> SizeMemory | None:
         """Return the sizes that all nodes share; None: there are none."""
         client = self._own.get("cache", self._main)

@@ -13,7 +13,6 @@ from moorage.core.blobs import Blobs
 from moorage.core.damage import DamagedBlobs
 from moorage.core.manifest_rules import ManifestRules
 from moorage.core.manifests import Manifests
-from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.health.watch import HealthWatch
@@ -106,7 +105,7 @@ async def build(
     _watch(store, storage)
     if observed.storage is not None:
         observe_storage(storage, observed.storage)
-    metadata = await open_metadata(config, store, storage, changes)
+    metadata = await open_metadata(config, store, storage, changes, redis=redises.links)
     if observed.database is not None and metadata.database is not None:
         observe_database(metadata.database, observed.database)
     room = room_for(config, store)
@@ -138,7 +137,7 @@ async def build(
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
         listings=ListingHandlers(
-            Repositories(metadata.catalogue),
+            metadata.catalogue,
             manifests,
             has_database=database is not None,
             catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,

@@ -164,10 +164,11 @@ def test_the_command_reads_a_control_yml(tmp_path: Path) -> None:
 
     empty = explain("ada", "repository:team/app:pull")
     assert (empty.returncode, "database" in empty.stderr, "Traceback" in empty.stderr) == (1, True, False)
-    migrate = "from django.core.management import call_command; from moorage.control import wsgi; call_command('migrate', verbosity=0)"
-    subprocess.run(
-        [sys.executable, "-c", migrate], env={**os.environ, "MOORAGE_CONTROL": str(file)}, timeout=120, check=True
+    tables = (
+        "from moorage.control import wsgi; from django.core import management as m; m.call_command('migrate', '-v0')"
     )
+    environment = {**os.environ, "MOORAGE_CONTROL": str(file)}
+    subprocess.run([sys.executable, "-c", tables], env=environment, timeout=120, check=True)
     denied = explain("anonymous", "repository:team/app:pull", "--json")
     assert denied.returncode == 1
     assert json.loads(denied.stdout) == [

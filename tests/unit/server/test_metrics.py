@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from moorage import __version__
 from moorage.errors import DatabaseUnavailable
-from moorage.metadata.rows import RowCountStore
+from moorage.metadata.queues import RowCountStore
 from moorage.server.metrics import Exposition, count_in
 
 

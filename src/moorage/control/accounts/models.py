@@ -63,7 +63,7 @@ class User(AbstractBaseUser):
     state = models.CharField(max_length=16, choices=UserState.choices, default=UserState.ACTIVE)
     kind = models.CharField(max_length=16, choices=UserKind.choices, default=UserKind.HUMAN)
     namespace = models.OneToOneField(Namespace, null=True, on_delete=models.PROTECT, related_name="owner")
-    """Where the user's own projects are; None for bots."""
+    """The namespace of the user's own projects; None for bots."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = Users()

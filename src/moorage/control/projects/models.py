@@ -92,7 +92,7 @@ class Project(models.Model):
 
     @property
     def shown_to(self) -> Visibility:
-        """Who sees it."""
+        """The circle that sees it."""
         return Visibility(self.visibility)
 
 
@@ -240,7 +240,7 @@ class JobToken(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="job_tokens")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     job = models.CharField(max_length=255, blank=True)
-    """What the CI system calls the run."""
+    """The name that the CI system calls the run."""
     digest = models.CharField(max_length=64, unique=True)
     expires_at = models.DateTimeField(db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)

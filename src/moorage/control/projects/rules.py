@@ -11,7 +11,7 @@ from moorage.control.accounts.rules import TokenScope
 
 
 class Visibility(StrEnum):
-    """Who sees a project or a group."""
+    """The circle that sees a project or a group."""
 
     PRIVATE = "private"
     INTERNAL = "internal"

@@ -5,8 +5,13 @@ from typing import NamedTuple
 
 from moorage.auth.tokens import TagPatterns
 from moorage.control.audit.actors import Actor
+from moorage.control.images.changes import ensure_repository
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import Standing
+from moorage.control.protection import rules
+from moorage.control.protection.questions import person_of, repository_rules, tag_rules
+
+_CHANGES = frozenset({"push", "delete", "*"})
 
 
 class TagClaims(NamedTuple):
@@ -21,8 +26,8 @@ def is_push_protected(project: Project, path: str, who: Standing) -> bool:
 
     Source: GitLab features TKN-009.
     """
-    del project, path, who
-    return False
+    person = person_of(who)
+    return person is not None and rules.is_push_protected(repository_rules(project), path, person)
 
 
 def tag_claims(project: Project, who: Standing, actions: Collection[str]) -> TagClaims:
@@ -30,8 +35,11 @@ def tag_claims(project: Project, who: Standing, actions: Collection[str]) -> Tag
 
     Source: GitLab features TKC-012, TKC-013.
     """
-    del project, who, actions
-    return TagClaims()
+    if _CHANGES.isdisjoint(actions):  # Most tokens are to pull, and rules say nothing of that.
+        return TagClaims()
+    found, person = tag_rules(project), person_of(who)
+    denied = rules.denied_patterns(found, person, actions) if person is not None else None
+    return TagClaims(denied, rules.immutable_patterns(found, actions))
 
 
 def note_push(project: Project, path: str, *, by: Actor) -> None:
@@ -39,4 +47,4 @@ def note_push(project: Project, path: str, *, by: Actor) -> None:
 
     Source: GitLab features TKN-022.
     """
-    del project, path, by
+    ensure_repository(project, path, by=by)

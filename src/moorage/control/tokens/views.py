@@ -22,6 +22,7 @@ from moorage.control.tokens.rules import has_registry_ability
 from moorage.errors import TooManyRequests
 from moorage.telemetry import get_log
 from moorage.token_server.scopes import Scope, ScopeInvalid, parse_scopes
+from moorage.web.wsgi_bridge import ACTOR_KEY
 
 _FIELDS_LIMIT = 200
 _LISTED_LIMIT = 2000
@@ -76,6 +77,7 @@ def _token(request: HttpRequest) -> str:
     except ScopeInvalid as exc:
         raise _Refusal(400, "UNSUPPORTED", str(exc)) from None
     who = _requester(request)
+    request.META[ACTOR_KEY] = (who.name, who.credential.value)
     verdicts = _allowed(who, scopes, request)
     note_pushes(who, verdicts)
     claims = [verdict.claim for verdict in verdicts if verdict.granted]

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from moorage.errors import BackendError, DatabaseUnavailable
-from moorage.sql.base import Database, Row
+from moorage.sql.base import Database, Row, asked
+from moorage.sql.members import DatabaseServer
 from moorage.sql.queries import load_queries
 from moorage.sql.replicas.replica_bench import lags
 from moorage.sql.replicas.replica_discovery import ReplicaAddress
@@ -24,6 +26,9 @@ _QUERIES = load_queries("moorage.sql.replicas", "replicas")
 _log = get_log("sql.replicas")
 
 
+_NEW = "it was not compared with the primary yet"
+
+
 class PrimaryState(NamedTuple):
     """The primary's state, as it says itself."""
 
@@ -38,7 +43,7 @@ class Replica:
     def __init__(self, address: ReplicaAddress, database: Database) -> None:
         self.address = address
         self.database = database
-        self.refusal: str | None = "it was not compared with the primary yet"
+        self.refusal: str | None = _NEW
         """Why no read goes there, whatever is to be read; None: reads may."""
         self.is_suspect = False
         """Something failed there: nothing goes there until it has answered again."""
@@ -75,6 +80,13 @@ class Replica:
             msg = f"the replica {self.address} did not say how far it is"
             raise DatabaseUnavailable(msg)
         return self.is_usable and self.has(lsn)
+
+    async def server(self, *, limit_s: float) -> DatabaseServer:
+        """Return how it is, asked now."""
+        found = await asked(self.database, str(self.address), limit_s=limit_s, is_primary=False)
+        if found.fault or self.refusal is None:
+            return found
+        return replace(found, state="unknown" if self.refusal == _NEW else "quarantined", fault=self.refusal)
 
     def suspect(self) -> None:
         """Send nothing there until it has answered; what it said is forgotten."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from moorage.sql.replicas.replica_discovery import ReplicaAddress
@@ -50,6 +50,12 @@ class ReplicaBench:
         del self._records[address]
         _log.info("a replica's quarantine is over", replica=str(address))
         return False
+
+    def held_s(self) -> Mapping[ReplicaAddress, float]:
+        """Return the addresses in quarantine, each with the seconds that it has been there."""
+        now = self._clock()
+        held = {address: record.held_until for address, record in self._records.items()}
+        return {address: now - (until - HELD_S) for address, until in held.items() if until is not None and now < until}
 
     def note_failure(self, address: ReplicaAddress) -> None:
         """It took no connection, or lost it."""

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 from moorage.errors import BackendError, DatabaseUnavailable
+from moorage.sql.members import DatabaseServer
 from moorage.sql.replicas.replica import Connect, PrimaryState, Replica
 from moorage.sql.replicas.replica_bench import ReplicaBench
 from moorage.sql.replicas.replica_discovery import Directory, ReplicaAddress
@@ -79,6 +81,22 @@ class ReplicaSet:
             return found
         self._next = (self._next + 1) % len(found)
         return found[self._next :] + found[: self._next]
+
+    async def servers(self, *, limit_s: float) -> Sequence[DatabaseServer]:
+        """See :meth:`moorage.sql.base.Database.servers`; those that are left alone are not asked."""
+        held, now = self._quarantine.held_s(), datetime.now(UTC)
+        known = [replica for replica in self.replicas if replica.address not in held]
+        alone = [
+            DatabaseServer(
+                address=str(address),
+                is_primary=False,
+                state="quarantined",
+                fault="it failed, or came and went, too often",
+                held_since=now - timedelta(seconds=for_s),
+            )
+            for address, for_s in held.items()
+        ]
+        return [*await asyncio.gather(*(replica.server(limit_s=limit_s) for replica in known)), *alone]
 
     async def having(self, lsn: int, *, limit_s: float) -> Replica | None:
         """A replica that has replayed the log up to *lsn*: the next in turn if it can be, at the cost of one question.

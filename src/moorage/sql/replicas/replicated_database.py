@@ -17,6 +17,7 @@ from moorage.config.sections.database import LoadBalancing
 from moorage.config.sections.redis import RedisConnection
 from moorage.errors import BackendError, ConfigurationError, DatabaseUnavailable, Mistake
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
+from moorage.sql.members import DatabaseServer
 from moorage.sql.replicas.replica import Connect, Replica, primary_position, primary_state
 from moorage.sql.replicas.replica_bench import ReplicaBench
 from moorage.sql.replicas.replica_discovery import Directory, directory_of
@@ -70,6 +71,7 @@ class ReplicatedDatabase(Database):
         """Put the parts together; :meth:`start` looks for the replicas. Until then all goes to the primary."""
         self.primary = primary
         self.dialect = primary.dialect
+        self.address = primary.address
         self.replicas = replicas
         self.reads: Counter[str] = Counter()
         """Counts of reads: by a ``replica``, or by the primary and why; ``repeated``: by one after the other."""
@@ -127,6 +129,12 @@ class ReplicatedDatabase(Database):
 
     async def ping(self) -> None:
         await self.primary.ping()
+
+    async def servers(self, *, limit_s: float) -> Sequence[DatabaseServer]:
+        primary, replicas = await asyncio.gather(
+            self.primary.servers(limit_s=limit_s), self.replicas.servers(limit_s=limit_s)
+        )
+        return [*primary, *replicas]
 
     async def close(self) -> None:
         if self._keeper is not None:

@@ -1,5 +1,8 @@
 """Real clients by the control plane's tokens: log in, push, pull, mount and delete with a credential of each kind."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +145,19 @@ def test_what_was_not_granted_is_in_the_log_and_no_secret_is(
     secrets = {secret for _, secret in site.control.credentials.values()}
     assert not [secret for secret in secrets if secret in site.control.log or secret in site.registry.log]
     assert "eyJ" not in site.control.log  # Each token begins so.
+
+
+def test_what_is_not_granted_is_explained_by_a_command(site: ControlledSite) -> None:
+    command = [sys.executable, "-m", "moorage", "token", "explain", str(site.control.file), "-", "--json"]
+    scope, secret = "repository:team/app:pull,delete", site.control.credentials["token for registries"][1]
+    done = subprocess.run(
+        [*command, scope], input=f"{secret}\n", capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    pull, delete = json.loads(done.stdout)
+    assert (pull["allowed"], delete["allowed"]) == (True, False)
+    assert delete["reason"] == "the token's scopes are read_registry, write_registry; delete needs api"
+    assert secret not in done.stdout + done.stderr
 
 
 def test_debian_s_registry_takes_the_tokens(site: ControlledSite, skopeo: Skopeo, tmp_path: Path) -> None:

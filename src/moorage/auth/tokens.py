@@ -34,6 +34,9 @@ ALGORITHMS = (
 TOKEN_LIMIT_BYTES = 32 << 10
 """It bounds everything that is in a token, so that nothing in it is counted."""
 
+DENIED_LIMIT = 400
+"""Characters of what an issuer says about actions that it did not allow."""
+
 _TYPES = frozenset({"jwt", "at+jwt"})
 """Other ``typ`` are of tokens for something else, by the same issuer. Source: RFC 8725 § 3.11."""
 
@@ -282,6 +285,7 @@ def grant_of(claims: Claims) -> Grant:
         projects=projects,
         protections=protections,
         user_token=claims.user or "",
+        denied=(claims.denied or "")[:DENIED_LIMIT],
     )
 
 

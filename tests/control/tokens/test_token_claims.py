@@ -64,6 +64,8 @@ def test_the_claims_of_a_token(client: Client) -> None:
         "exp": claims["iat"] + 300,
         "jti": str(uuid.UUID(claims["jti"], version=4)),
         "auth_type": "personal_access_token",
+        "denied": "delete on Top/Inner/App/Web: "
+        "the role of this user in the project is developer, and delete needs maintainer",
         "access": [
             {
                 "type": "repository",

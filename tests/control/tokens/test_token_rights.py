@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import pytest
 from django.test import Client
 
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.projects.changes import allow_jobs_of
+from moorage.control.projects.changes import allow_jobs_of, change_project
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
 from support.control_rows import (
@@ -153,18 +152,19 @@ def actions(client: Client, project: Project, given: tuple[str, str] | None) -> 
     return " ".join(granted(answer).get(project.full_path, []))
 
 
-@pytest.mark.parametrize(("visibility", "feature"), OUTSIDE)
-def test_the_table(client: Client, visibility: str, feature: str) -> None:
-    project = new_project(visibility=visibility, feature=feature)
-    nobody, any_user = OUTSIDE[visibility, feature]
-    wanted = dict.fromkeys(NOBODY, nobody) | dict.fromkeys(ANY_USER, any_user)
-    found = {name: actions(client, project, given) for name, given in outsiders(project).items()}
-    assert found == wanted
-    own = new_project(new_user("own"), visibility=visibility, feature=feature)
+def test_the_table(client: Client) -> None:
+    project, own = new_project(), new_project(new_user("own"))
     owner = by_token(new_token(own.namespace.owner, "api"))
-    found = {name: actions(client, project, given) for name, given in insiders(project).items()}
-    found["own namespace's owner"] = actions(client, own, owner)
-    assert found == (INSIDE if feature != "disabled" else dict.fromkeys(INSIDE, ""))
+    outside, inside = outsiders(project), insiders(project)
+    for (visibility, feature), (nobody, any_user) in OUTSIDE.items():
+        for one in (project, own):
+            change_project(one, by=COMMAND_LINE, visibility=visibility, container_registry_access_level=feature)
+        wanted = dict.fromkeys(NOBODY, nobody) | dict.fromkeys(ANY_USER, any_user)
+        found = {name: actions(client, project, given) for name, given in outside.items()}
+        assert found == wanted, (visibility, feature)
+        found = {name: actions(client, project, given) for name, given in inside.items()}
+        found["own namespace's owner"] = actions(client, own, owner)
+        assert found == (INSIDE if feature != "disabled" else dict.fromkeys(INSIDE, "")), (visibility, feature)
 
 
 def test_a_group_below_inherits_and_one_beside_does_not(client: Client) -> None:

@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from moorage.auth.tokens import DENIED_LIMIT
 from moorage.control.credentials.finding import basic_of, requester_of_basic
 from moorage.control.projects.requesters import ANYBODY, Requester
 from moorage.control.refusals import CredentialsRefused
@@ -92,7 +93,13 @@ def _token(request: HttpRequest) -> str:
         asked=" ".join(map(str, scopes))[:_LISTED_LIMIT],
         granted=" ".join(f"{one.type}:{one.name}:{','.join(one.actions or ())}" for one in claims)[:_LISTED_LIMIT],
     )
-    return mint_token(who, claims)
+    return mint_token(who, claims, denied=_told(verdicts))
+
+
+def _told(verdicts: Sequence[ScopeVerdict]) -> str:
+    """What is not granted, and why, for the registry to tell its client."""
+    reasons = {f"{denial.action} on {one.scope.name}": denial.shown for one in verdicts for denial in one.denials}
+    return "; ".join(f"{what}: {reason}" for what, reason in reasons.items())[:DENIED_LIMIT]
 
 
 def _allowed(who: Requester, scopes: Sequence[Scope], request: HttpRequest) -> Sequence[ScopeVerdict]:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import ClassVar
 
 from moorage.cache.known_links import KnownLinks
+from moorage.cache.link_memory import LinkMemory
 from moorage.errors import (
     BlobUnknown,
     ManifestUnknown,
@@ -127,7 +128,7 @@ class LayoutManifests(ManifestStore):
         storage: StorageDriver,
         payloads: PayloadCache,
         *,
-        known: KnownLinks[str] | None = None,
+        known: LinkMemory[str] | None = None,
         claim: FilesystemClaim | None = None,
     ) -> None:
         """Take these parts.
@@ -141,7 +142,7 @@ class LayoutManifests(ManifestStore):
         self._storage = storage
         self._pointers = LayoutPointers(storage)
         self._payloads = payloads
-        self._known = known or KnownLinks(0)
+        self._known: LinkMemory[str] = known or KnownLinks(0)
         self._is_remote = not keeps_files(storage)
         self._claim = claim
 
@@ -188,7 +189,7 @@ class LayoutManifests(ManifestStore):
         try:
             await held(self._pointers.remove(name, digest, payload))
         finally:
-            self._known.forget_all()
+            await self._known.take_away(name, digest)
         announcer.tell(announcer.manifest_deleted(name, digest, tags))
 
     async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
@@ -224,7 +225,8 @@ class LayoutManifests(ManifestStore):
 
     async def _stored(self, name: RepositoryName, digest: Digest) -> StoredManifest | None:
         """The manifest, if the repository has it: from memory, or by two requests at once."""
-        mark, media_type = self._known.mark, self._known.get(name, digest)
+        media_type, mark = await self._known.look(name, digest)
+        is_known = media_type is not None
         payload = self._payloads.get(digest)
         if media_type is not None and payload is not None:
             return StoredManifest(digest, media_type, payload.content)
@@ -236,8 +238,8 @@ class LayoutManifests(ManifestStore):
         if not is_there or payload is None:
             return None
         media_type = await self._media_type(name, digest, payload)
-        if payload.is_declared:  # Else another push may make it something else.
-            self._known.put(name, digest, media_type, mark=mark)
+        if payload.is_declared and not is_known:  # Else another push may make it something else.
+            await self._known.keep(name, digest, media_type, mark=mark)
         return StoredManifest(digest, media_type, payload.content)
 
     async def _can_be_read(self, name: RepositoryName, digest: Digest) -> bool:

@@ -62,6 +62,10 @@ class S3Driver(RemoteDriver):
         """See the interface."""
         await self._examination.at_start(can_write=can_write)
 
+    async def shortcomings(self) -> Sequence[str]:
+        """See the interface."""
+        return await self._examination.shortcomings()
+
     async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""
         facts = await self._objects.head(self._key(path))

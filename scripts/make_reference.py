@@ -25,8 +25,9 @@ from moorage import __version__, config, errors
 from moorage.cli.app import app as cli
 from moorage.cli.lazy_group import LazyGroup
 from moorage.cli.quick_answers import HELP_WIDTH
-from moorage.config.schema import Node, describe_options, tree
+from moorage.config.schema import Node, describe_file, describe_options, tree, tree_of
 from moorage.config.stores import SqliteStore
+from moorage.control.configuration import VARIABLE_PREFIX, ControlConfiguration
 from moorage.http.debug import DebugApp
 from moorage.http.gitlab_v1.gitlab_routes import REPOSITORY
 from moorage.http.moorage_v1.moorage_operations import OPERATIONS
@@ -100,6 +101,27 @@ def configuration_page() -> str:
         lines += _table(head, (_key_row(key, *_limits(key.path), mark=is_there) for key in keys))
         if section == "middleware.<name>[]":
             lines += _options_of_middleware(head)
+    return _page(lines)
+
+
+def control_page() -> str:
+    """Every key of ``control.yml``."""
+    lines = [
+        "# Configuration of the control plane",
+        "",
+        "The keys of `control.yml`: GitLab's for the registry, and Moorage's.",
+        "`moorage control check FILE` says every mistake in one, and a key that is not here is a mistake.",
+        "A variable wins over the file.",
+        "Paths are relative to the file's folder.",
+    ]
+    schema = tree_of(ControlConfiguration)
+    sections: dict[str, list[config.KeyDescription]] = {}
+    for key in describe_file(ControlConfiguration, prefix=VARIABLE_PREFIX):
+        sections.setdefault(key.path.rpartition(".")[0] or "At the top", []).append(key)
+    for section, keys in sections.items():
+        lines += ["", f"## {section}", ""]
+        head = ("key, and its variable", "type", "default", "what it is")
+        lines += _table(head, (_key_row(key, *_limits(key.path, schema), mark=True) for key in keys))
     return _page(lines)
 
 
@@ -240,6 +262,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "openapi.json": openapi_page,
     "errors.md": errors_page,
     "schema.md": schema_page,
+    "control.md": control_page,
 }
 
 
@@ -376,9 +399,9 @@ def _key_row(key: config.KeyDescription, bounds: str, is_needed: bool, *, mark: 
     return f"`{key.path}`<br>`{key.variable}`", key.type, default, missing + about
 
 
-def _limits(path: str) -> tuple[str, bool]:
+def _limits(path: str, schema: Node = _SCHEMA) -> tuple[str, bool]:
     """What a key's value must keep to, in words, and whether there has to be one."""
-    node = _SCHEMA
+    node = schema
     for part in path.replace("[]", ".[]").split("."):
         below = {"[]": node.items, "<name>": node.values}.get(part) or (node.children or {}).get(part)
         assert below is not None, path  # noqa: S101 - describe() and tree() tell of the same keys

@@ -124,8 +124,8 @@ NOTES = {
     "token serve": CommandNote("Start the token server.", "moorage token serve /etc/moorage/tokens.yml"),
     "token rotate": CommandNote("Make a new key.", "moorage token rotate /etc/moorage/tokens.yml --after 1h"),
     "token explain": CommandNote(
-        "Say which rule allows or denies an action.",
-        "moorage token explain /etc/moorage/tokens.yml ada repository:group/app:pull,push",
+        "Say what allows or denies an action.",
+        "moorage token explain data/control.yml ada repository:group/app:pull,push",
     ),
     "database migrate": CommandNote("Apply, undo and list migrations.", ""),
     "database migrate up": CommandNote("Apply what is pending.", "moorage database migrate up /etc/moorage/config.yml"),

@@ -58,7 +58,7 @@ def migrate(config: ConfigOption = None) -> None:
     from moorage.control.current import start_django  # noqa: PLC0415 - as above
 
     start_django(read_control(control_file(config), os.environ))
-    from moorage.control.serving.control_start import (  # noqa: PLC0415 - as above
+    from moorage.control.serving.database_opening import (  # noqa: PLC0415 - as above
         apply_migrations,
         pending_migrations,
     )

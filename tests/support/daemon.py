@@ -17,8 +17,8 @@ from typing import Self
 
 from support.processes import children_of
 
-START_DEADLINE_S = 60.0
-STOP_DEADLINE_S = 60.0
+START_DEADLINE_S = 90.0
+STOP_DEADLINE_S = 90.0
 
 
 def free_port() -> int:
@@ -94,7 +94,11 @@ class Daemon:
                 cwd=self.folder,
             )
         if wait:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                self.kill()  # Nobody else would: the block that stops it is never entered.
+                raise
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + START_DEADLINE_S

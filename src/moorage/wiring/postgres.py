@@ -77,3 +77,13 @@ async def prepare_postgres(config: DatabaseSection) -> bool:
         return await has_images(database)
     finally:
         await database.close()
+
+
+async def check_postgres(config: DatabaseSection) -> None:
+    """See that the server that the section ``database`` names answers, and can be used.
+
+    Raises:
+        ConfigurationError: it cannot be used; with what would help.
+        DatabaseUnavailable: it does not answer.
+    """
+    await check_server(postgres_settings(config))

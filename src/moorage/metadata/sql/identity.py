@@ -1,4 +1,4 @@
-"""What a start asks a database: its name, so that storage can say to which one it belongs, and if it has images."""
+"""Questions of a start to a database: its name, by which storage tells that it belongs to it, and if it has images."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Which of the pair writes what is pushed: here the two stand side by side."""
+"""Choice of the writer of pushes: the two stand side by side here."""
 
 from moorage.metadata.sql.postgres_pushes import PostgresPushes
 from moorage.metadata.sql.push_writing import PushWriter

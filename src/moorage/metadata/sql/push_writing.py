@@ -41,7 +41,7 @@ class ManifestChange:
 
 
 class PushWriter(ABC):
-    """What a push writes, each in one transaction."""
+    """The writes of a push, each in one transaction."""
 
     @abstractmethod
     async def link_blob(self, name: RepositoryName, link: NewLink, *, told: Sequence[Notice]) -> bool:

@@ -148,7 +148,7 @@ def _explained_by_control(
 
 
 def _is_control(path: Path) -> bool:
-    """Whether it is a control.yml; what else is wrong with a file is said by whoever reads it."""
+    """Return whether it is a control.yml; what else is wrong with a file is said by its own reader."""
     from moorage.config.documents import NotYAML, read_document  # noqa: PLC0415 - other commands need not wait
 
     try:

@@ -1,4 +1,4 @@
-"""What the rooms of images and their protection say of a push: the only place where the token endpoint asks them."""
+"""Questions to the rooms of images and their protection about a push: the only place where the token endpoint asks them."""
 
 from collections.abc import Collection
 from typing import NamedTuple

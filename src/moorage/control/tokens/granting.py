@@ -1,4 +1,4 @@
-"""The grants of a token: each scope that was asked for, cut to what the credentials may do, with reasons for the rest."""
+"""Grants of a token: each scope that was asked for, cut to what the credentials may do, with reasons for the rest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Questions to the rooms of images and their protection about a push: the only place where the token endpoint asks them."""
+"""Questions about a push to the rooms of images and protection: only here does the token endpoint ask them."""
 
 from collections.abc import Collection
 from typing import NamedTuple

@@ -10,6 +10,7 @@ from django.db import connections
 from django.urls import get_resolver
 
 from moorage.control.configuration import ControlConfiguration, LoadedControl
+from moorage.control.serving.beside_requests import working
 from moorage.control.serving.database_opening import open_control
 from moorage.errors import ConfigurationError, Mistake
 from moorage.server.address import ListenAddress
@@ -68,7 +69,10 @@ def start_control(
 
 def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplication:
     """Load the application, before any process is forked, and return what makes each process's part of it."""
+    from moorage.control.workers import all_workers  # noqa: PLC0415 - Django has started
+
     application = cast("WSGICallable", get_wsgi_application())
+    chores = [working(all_workers())]
     get_resolver().check()  # It imports the routes and all that answers; else each process would, at its first request.
 
     async def make(process: ServerProcess) -> Application:
@@ -84,7 +88,7 @@ def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplica
         async def close() -> None:
             app.close()
 
-        return Application(handler=app, close=close)
+        return Application(handler=app, chores=chores, close=close)
 
     return make
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 from django.http import HttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from moorage.control.api.events import ROUTE, receive_events
 from moorage.control.events.intake import EventKind, is_from_registry, project_at, read_events, take_in
@@ -41,6 +41,11 @@ def test_only_who_knows_the_secret_is_listened_to() -> None:
     ]
     assert not is_from_registry("", "")
     assert receive_events(RequestFactory().get(f"/{ROUTE}")).status_code == 405
+
+
+def test_the_route_is_there_and_asks_for_no_cookie() -> None:
+    sent = {"content_type": MEDIA_TYPE, "headers": {"Authorization": SECRET}}
+    assert Client(enforce_csrf_checks=True).post(f"/{ROUTE}", body_of(), **sent).status_code == 200  # type: ignore[arg-type] # by names
 
 
 def test_a_push_makes_the_record_and_a_second_one_none() -> None:

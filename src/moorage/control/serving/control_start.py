@@ -10,7 +10,6 @@ from django.db import connections
 from django.urls import get_resolver
 
 from moorage.control.configuration import ControlConfiguration, LoadedControl
-from moorage.control.serving.beside_requests import working
 from moorage.control.serving.database_opening import open_control
 from moorage.errors import ConfigurationError, Mistake
 from moorage.server.address import ListenAddress
@@ -69,14 +68,13 @@ def start_control(
 
 def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplication:
     """Load the application, before any process is forked, and return what makes each process's part of it."""
-    from moorage.control.workers import all_workers  # noqa: PLC0415 - Django has started
+    from moorage.control.serving.background import work_beside_requests  # noqa: PLC0415 - Django has started
 
     application = cast("WSGICallable", get_wsgi_application())
-    chores = [working(all_workers())]
+    chores = [work_beside_requests] if configuration.registry.enabled else []
     get_resolver().check()  # It imports the routes and all that answers; else each process would, at its first request.
 
     async def make(process: ServerProcess) -> Application:
-        del process
         app = WSGIApplication(
             application,
             access_log=AccessLog(log),

@@ -4,7 +4,6 @@ The process has a core of its own, and what asks has the others. The rate that i
 wait between requests. With the core full they do not.
 """
 
-import base64
 import contextlib
 import os
 import re
@@ -42,6 +41,15 @@ for line in io.lines(os.getenv("BENCH_CREDENTIALS")) do
 end
 function request() number = number % #lines + 1; return lines[number] end
 if os.getenv("BENCH_PACED") then function delay() return math.random(20, 100) end end
+"""
+_PASSWORDS = """
+local count = 0
+function request()
+  count = count + 1
+  local path = "/jwt/auth?service=container_registry"
+  local address = string.format("10.%d.%d.%d", count / 65536 % 256, count / 256 % 256, count % 256)
+  return wrk.format("GET", path, {Authorization = "Basic " .. "cGFzc3dvcmQ6d3Jvbmc=", ["X-Forwarded-For"] = address})
+end
 """
 _ROWS = """
 import base64, sys
@@ -186,10 +194,10 @@ def _wrk(site: _Site, seconds: int, *, is_paced: bool = False) -> _Round:
 
 @contextlib.contextmanager
 def _passwords(site: _Site) -> Iterator[None]:
-    """Four clients that come with wrong and right passwords all the time, as docker does, meanwhile."""
-    secret = base64.b64encode(b"password:Tr0ub4dor-of-the-bench").decode()
-    url = f"http://127.0.0.1:{site.port}/jwt/auth?service=container_registry"
-    command = ["wrk", "-t1", "-c4", "-d600s", "-H", f"Authorization: Basic {secret}", url]
+    """Four clients meanwhile that come with a password which was not seen before, each time: all of them are hashed."""
+    script = site.credentials.with_name("passwords.lua")
+    script.write_text(_PASSWORDS)
+    command = ["wrk", "-t1", "-c4", "-d600s", "-s", str(script), f"http://127.0.0.1:{site.port}"]
     process = subprocess.Popen(_pinned(command, 1), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
@@ -207,7 +215,7 @@ def _slow_clients(site: _Site) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for number in range(SLOW_CLIENTS):
             client = stack.enter_context(socket.create_connection(("127.0.0.1", site.port), 10))
-            client.sendall(half_head if number % 2 else body)
+            client.sendall(half_head if number % 2 else half_body)
         yield
 
 

@@ -105,6 +105,7 @@ def explain(
     if not is_control and (token_scope or user == "-"):
         message = "belongs to a control.yml; the users of a token server have passwords only"
         raise ConfigurationError([Mistake("--token-scope" if token_scope else "USER", message)])
+    answers: Sequence[Explained | ExplainedAction]
     if is_control:
         answers = _explained_by_control(settings, user, scope, token_scope or ())
     else:

@@ -208,7 +208,7 @@ def _passwords(site: _Site) -> Iterator[None]:
 @contextlib.contextmanager
 def _slow_clients(site: _Site) -> Iterator[None]:
     """Clients that have sent half a head, or half a body, and send no more meanwhile."""
-    half_head, body = (
+    half_head, half_body = (
         b"GET /jwt/auth HTTP/1.1\r\nHost: b",
         b"POST /jwt/auth HTTP/1.1\r\nHost: b\r\nContent-Length: 100\r\n\r\nx",
     )

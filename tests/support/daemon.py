@@ -94,7 +94,11 @@ class Daemon:
                 cwd=self.folder,
             )
         if wait:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                self.kill()  # Nobody else would: the block that stops it is never entered.
+                raise
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + START_DEADLINE_S

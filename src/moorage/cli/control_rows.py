@@ -46,7 +46,7 @@ def open_database(config: Path | None) -> None:
     Raises:
         ConfigurationError: it cannot be used.
     """
-    from moorage.control.serving.control_start import open_configured  # noqa: PLC0415 - only commands that need it wait
+    from moorage.control.serving.database_opening import open_configured  # noqa: PLC0415 - only commands that need it wait
 
     open_configured(control_file(config))
 

@@ -157,8 +157,10 @@ def _check_tls(place: Outside, report: Report, now: Now) -> None:
         return
     with closing(place.connect()) as connection:
         connection.connect()
-        found = connection.sock.getpeercert()
-    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(found["notAfter"]), UTC)
+        found = connection.sock.getpeercert() if isinstance(connection.sock, ssl.SSLSocket) else None
+    if found is None:
+        return
+    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(found["notAfter"])), UTC)
     if ends - now() < SOON:
         report.warn(check, f"the certificate ends on {ends:%Y-%m-%d}", "renew it")
     else:

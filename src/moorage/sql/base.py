@@ -69,6 +69,8 @@ class Database(ABC):
     """One database, as one process uses it."""
 
     dialect: Dialect
+    has_replicas = False
+    """True if there may be replicas, though none is there now."""
 
     @abstractmethod
     async def all(

@@ -50,7 +50,7 @@ def start_registry(
     for warning in loaded.warnings:
         _log.warning(warning)
     if loaded.not_implemented:
-        message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
+        message = f"accepted, without function here: {', '.join(loaded.not_implemented)}"
         _log.warning(message)
     tokens = open_tokens(config)  # First: it makes the keys that the registry trusts.
     opened = open_files(config)

@@ -113,3 +113,9 @@ def test_defaults_written_out_ask_for_nothing() -> None:
             continue
         loaded = load(written(key.path, None), {key.variable: key.default})
         assert [name for name in loaded.not_implemented if not name.startswith("auth.")] == [], key.path
+
+
+def test_every_key_without_function_says_why() -> None:
+    without = [key for key in describe() if not key.is_implemented]
+    assert without
+    assert [key.path for key in without if not key.why_unused and ";" not in key.description] == []

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from yarl import URL
 
 from moorage.telemetry import LogSettings
 from moorage.web.access_log import AccessLog
@@ -47,7 +48,7 @@ async def test_a_request_comes_whole_and_with_its_raw_path() -> None:
     async with serving(echo) as address, aiohttp.ClientSession() as client:
         url = f"http://{address}/a%2Fb/c?PATH_INFO,RAW_URI,CONTENT_LENGTH,HTTP_X_LIST,REMOTE_ADDR,wsgi.url_scheme"
         headers = [("X-List", "1"), ("X-List", "2"), ("X_List", "forged")]
-        async with client.post(aiohttp.client.URL(url, encoded=True), data=b"body", headers=headers) as answer:
+        async with client.post(URL(url, encoded=True), data=b"body", headers=headers) as answer:
             text = await answer.text()
             cookies = answer.headers.getall("Set-Cookie")
             many = answer.headers.getall("X-Many")

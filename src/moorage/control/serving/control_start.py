@@ -1,21 +1,20 @@
 """Start of the control plane: its tables, then its processes."""
 
-import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
-from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
-from django.db import DatabaseError, connection, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connections
+from django.urls import get_resolver
 
-from moorage.control.configuration import ControlConfiguration, LoadedControl, read_control
-from moorage.control.current import start_django
+from moorage.control.configuration import ControlConfiguration, LoadedControl
+from moorage.control.serving.beside_requests import working
+from moorage.control.serving.database_opening import open_control
 from moorage.errors import ConfigurationError, Mistake
 from moorage.server.address import ListenAddress
-from moorage.server.application import Application, ServerProcess
+from moorage.server.application import Application, MakeApplication, ServerProcess
 from moorage.server.server_settings import ServerSettings
 from moorage.server.supervisor import Supervisor
 from moorage.server.tls.tls_contexts import FileTLS, Terms
@@ -52,9 +51,29 @@ def start_control(
     tls = _tls(configuration)
     open_control(loaded)
     before()
-    application = cast("WSGICallable", get_wsgi_application())
     connections.close_all()  # No process that is forked inherits one.
     scheme, tell = "http" if tls is None else "https", on_ready or (lambda url: _log.info("listening", url=url))
+    supervisor = Supervisor(
+        settings=ServerSettings(
+            address=ListenAddress(configuration.http.addr),
+            log=log,
+            drain_time=_DRAIN_TIME,
+            count=configuration.http.workers,
+            tls=tls,
+        ),
+        make=_maker(configuration, log),
+        on_ready=lambda address: tell(configuration.http.host or f"{scheme}://{address}"),
+    )
+    return supervisor.run()
+
+
+def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplication:
+    """Load the application, before any process is forked, and return what makes each process's part of it."""
+    from moorage.control.images.deletion import ImageDeletion, ProjectsDeletion  # noqa: PLC0415 - Django has started
+
+    application = cast("WSGICallable", get_wsgi_application())
+    chores = [working([ImageDeletion(), ProjectsDeletion()])]
+    get_resolver().check()  # It imports the routes and all that answers; else each process would, at its first request.
 
     async def make(process: ServerProcess) -> Application:
         del process
@@ -69,74 +88,9 @@ def start_control(
         async def close() -> None:
             app.close()
 
-        return Application(handler=app, close=close)
+        return Application(handler=app, chores=chores, close=close)
 
-    supervisor = Supervisor(
-        settings=ServerSettings(
-            address=ListenAddress(configuration.http.addr),
-            log=log,
-            drain_time=_DRAIN_TIME,
-            count=configuration.http.workers,
-            tls=tls,
-        ),
-        make=make,
-        on_ready=lambda address: tell(configuration.http.host or f"{scheme}://{address}"),
-    )
-    return supervisor.run()
-
-
-def open_configured(path: Path) -> LoadedControl:
-    """Read *path*, and open its database for a command.
-
-    Raises:
-        ConfigurationError: it cannot be used; with every mistake.
-    """
-    loaded = read_control(path, os.environ)
-    open_control(loaded)
-    return loaded
-
-
-def open_control(loaded: LoadedControl) -> None:
-    """Start Django; with SQLite, bring the tables up to date, which with PostgreSQL is a command of its own.
-
-    Raises:
-        ConfigurationError: the database cannot be used, or its tables are not up to date.
-    """
-    start_django(loaded)
-    pending = pending_migrations()
-    if not pending:
-        return
-    if connection.vendor == "sqlite":
-        apply_migrations()
-        return
-    message = f"its tables lack {len(pending)} migrations; run moorage control migrate first, on one node"
-    raise ConfigurationError([Mistake("database", message)])
-
-
-def pending_migrations() -> list[str]:
-    """Return the names of migrations that were not applied yet.
-
-    Raises:
-        ConfigurationError: the database does not answer.
-    """
-    try:
-        executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError as exc:
-        raise _unusable(exc) from None
-    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
-
-
-def apply_migrations() -> None:
-    """Bring the tables up to date.
-
-    Raises:
-        ConfigurationError: the database does not take it.
-    """
-    try:
-        call_command("migrate", verbosity=0, interactive=False)
-    except DatabaseError as exc:
-        raise _unusable(exc) from None
+    return make
 
 
 def log_settings(configuration: ControlConfiguration) -> LogSettings:
@@ -144,11 +98,6 @@ def log_settings(configuration: ControlConfiguration) -> LogSettings:
     form = configuration.log
     is_quiet = not configuration.accesslog
     return LogSettings(formatter=form, fields={}, access_disabled=is_quiet, access_formatter=form)
-
-
-def _unusable(exc: DatabaseError) -> ConfigurationError:
-    lines = str(exc).strip().splitlines()
-    return ConfigurationError([Mistake("database", f"it cannot be used: {lines[0] if lines else type(exc).__name__}")])
 
 
 def _tls(configuration: ControlConfiguration) -> FileTLS | None:

@@ -39,8 +39,10 @@ class ListingHandlers:
         *,
         has_database: bool = False,
         catalogue_limit: int = CATALOGUE_LIMIT,
+        tags_limit: int = 0,
     ) -> None:
-        """*catalogue_limit* is ``catalog.maxentries``."""
+        """*catalogue_limit* is ``catalog.maxentries``, *tags_limit* ``tags.maxtags``."""
+        self._tags_limit = tags_limit or sys.maxsize
         self._catalogue_limit = catalogue_limit
         self._catalogue = catalogue
         self._manifests = manifests
@@ -88,6 +90,7 @@ class ListingHandlers:
     async def tags(self, call: Call) -> Response:
         """Tags of a repository, by name (end-8a, end-8b)."""
         limit, last = _page_limit(call, sys.maxsize), call.query.first("last") or ""
+        limit = None if limit is None else min(limit, self._tags_limit)  # The client sees that there are more.
         page = await self._catalogue.tags(call.name, after=last, limit=limit)
         tags = [tag.text for tag in page.items]
         headers = dict(_JSON)

@@ -1,7 +1,7 @@
 """Replicas that are left alone for a while: those that fail, flap or lag. Source: features MDB-047, MDB-048."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -39,6 +39,8 @@ class ReplicaBench:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._records: dict[ReplicaAddress, _Record] = {}
+        self.events: Counter[tuple[str, str]] = Counter()
+        """Counts what befell replicas, each with the reason, in GitLab's words. Source: features MET-023."""
 
     def holds(self, address: ReplicaAddress) -> bool:
         """Return whether the address is to be left alone. When its time is over, all is forgotten."""
@@ -48,6 +50,7 @@ class ReplicaBench:
         if self._clock() < record.held_until:
             return True
         del self._records[address]
+        self.events["replica_reintegrated", ""] += 1
         _log.info("a replica's quarantine is over", replica=str(address))
         return False
 
@@ -62,6 +65,7 @@ class ReplicaBench:
         record = self._records.setdefault(address, _Record())
         record.failures += 1
         if record.failures >= FAILURES:
+            self.events["replica_quarantined", "connectivity"] += record.held_until is None
             self._hold(address, record, "it took no connection several times in a row")
 
     def note_answer(self, address: ReplicaAddress) -> None:
@@ -77,6 +81,7 @@ class ReplicaBench:
         while record.events[0] <= now - EVENTS_WITHIN_S:
             record.events.popleft()
         if len(record.events) >= EVENTS:
+            self.events["replica_quarantined", "flapping"] += record.held_until is None
             self._hold(address, record, "it came and went too often")
 
     def _hold(self, address: ReplicaAddress, record: _Record, reason: str) -> None:

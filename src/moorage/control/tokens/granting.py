@@ -1,4 +1,4 @@
-"""What a token allows: each scope that was asked for, cut to what the credentials may do, with reasons for the rest."""
+"""Contents of a token: each scope that was asked for, cut to what the credentials may do, with reasons for the rest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

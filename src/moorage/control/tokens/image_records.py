@@ -1,4 +1,4 @@
-"""Questions about a push to the rooms of images and protection: only here does the token endpoint ask them."""
+"""Records and rules of images, for a push: the only place where the token endpoint asks their rooms."""
 
 from collections.abc import Collection
 from typing import NamedTuple

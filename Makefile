@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 VERSION ?= Unreleased
+SECOND_TRY := $(if $(CI),--reruns 1)
 
 .PHONY: help setup run test test-quick test-bucket check coverage matrix soak lint fix bench docs pins clean
 
@@ -27,8 +28,8 @@ run: $(VENV)/.run ## start the registry on http://127.0.0.1:5000 with its data i
 
 test: setup ## run the tests (installs the real clients they use where it may)
 	@scripts/install-test-components
-	$(BIN)/pytest -m "serial and not long" -q
-	$(BIN)/pytest -m "not long and not serial" -n $(JOBS) --dist loadgroup -q
+	$(BIN)/pytest -m "serial and not long" -q $(SECOND_TRY)
+	$(BIN)/pytest -m "not long and not serial" -n $(JOBS) --dist loadgroup -q $(SECOND_TRY)
 
 QUICK = auth cache config core http oci token_server web wiring work
 test-quick: setup ## run the tests that start no process and no database, under a minute
@@ -36,7 +37,7 @@ test-quick: setup ## run the tests that start no process and no database, under 
 
 STORED = push_blobs push_chunks push_manifests pull ranges repeated_closing deleting_what_is_listed damaged_blobs
 test-bucket: setup ## run the tests of what a client can do over storage that can do no more than an object store
-	MOORAGE_TEST_STORAGE=bucket $(BIN)/pytest $(STORED:%=tests/spec/test_%.py) -n $(JOBS) -q
+	MOORAGE_TEST_STORAGE=bucket $(BIN)/pytest $(STORED:%=tests/spec/test_%.py) -n $(JOBS) -q $(SECOND_TRY)
 
 MEASURED ?= tests/unit tests/contract tests/property tests/spec
 coverage: setup ## measure which lines and branches the tests reach, but for those of whole processes

@@ -71,6 +71,9 @@ INSTALLED_APPS = [
     "moorage.control.namespaces",
     "moorage.control.accounts",
     "moorage.control.projects",
+    "moorage.control.protection",
+    "moorage.control.images",
+    "moorage.control.policies",
     # Rooms to come stand here; sign-in by OpenID Connect and the second factor only where they are configured.
 ]
 MIDDLEWARE = [

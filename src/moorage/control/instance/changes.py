@@ -10,6 +10,9 @@ from moorage.control.refusals import ChangeRefused
 
 CHANGEABLE = frozenset(
     {
+        "container_registry_cleanup_tags_service_max_list_size",
+        "container_registry_delete_tags_service_timeout",
+        "container_registry_expiration_policies_worker_capacity",
         "container_registry_token_expire_delay",
         "default_project_visibility",
         "default_group_visibility",

@@ -31,6 +31,12 @@ class ApplicationSettings(models.Model):
     container_registry_version = models.CharField(max_length=64, blank=True)
     container_registry_features = models.JSONField(default=list)
     container_registry_db_enabled = models.BooleanField(default=False)
+    container_registry_delete_tags_service_timeout = models.PositiveIntegerField(default=250)
+    """Seconds that one cleanup of a repository takes at most; 0: any time."""
+    container_registry_expiration_policies_worker_capacity = models.PositiveIntegerField(default=4)
+    """Cleanups that go on at once, over all nodes; 0: none."""
+    container_registry_cleanup_tags_service_max_list_size = models.PositiveIntegerField(default=200)
+    """Tags that one cleanup looks at in a registry without GitLab's API; 0: any number."""
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -6,9 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 VERSION ?= Unreleased
+# Each of pytest's processes would compile all the tests again, and mypy's, ruff's and ours all that they import.
+unexport PYTHONDONTWRITEBYTECODE
+# See docs/adr/0083-a-second-try-in-continuous-integration.md
 SECOND_TRY := $(if $(CI),--reruns 1)
 
-.PHONY: help setup run test test-quick test-bucket check coverage matrix soak lint fix bench docs pins clean
+.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench docs pins clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -23,7 +26,10 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 
 setup: $(VENV)/.dev ## make the virtual environment with everything for development
 
-run: $(VENV)/.run ## start the registry on http://127.0.0.1:5000 with its data in ./data
+run: $(VENV)/.run ## start registry and accounts, http://127.0.0.1:5000 and :8080, with all they keep in ./data
+	@exec $(BIN)/moorage up data
+
+serve: $(VENV)/.run ## start the registry alone on http://127.0.0.1:5000, without accounts, with its data in ./data
 	@exec $(BIN)/moorage serve
 
 test: setup ## run the tests (installs the real clients they use where it may)

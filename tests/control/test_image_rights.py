@@ -98,7 +98,7 @@ def test_a_deploy_token_reads_and_writes_its_own_project_and_never_deletes(
     is_on = feature is not FeatureLevel.DISABLED
     assert rights(SCOPES[TokenScope.READ_REGISTRY], own=True) == (READ if is_on else NOTHING)
     assert rights(REGISTRY, own=True) == (READ | {ImageRight.PUSH} if is_on else NOTHING)
-    assert rights(SCOPES[TokenScope.WRITE_REGISTRY], own=True) == (to_all | {ImageRight.PUSH} if is_on else NOTHING)
+    assert rights(SCOPES[TokenScope.WRITE_REGISTRY], own=True) == ({ImageRight.PUSH} if is_on else NOTHING)
     assert rights(REGISTRY, own=False) == to_all
 
 

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import os
 import re
 import socket
 import ssl
@@ -70,10 +71,11 @@ class Wire:
     """A client of one registry. With *keep* it uses one connection; else each request opens its own."""
 
     address: str
-    timeout_s: float = 30.0
+    timeout_s: float = 60.0
     keep: bool = False
     tls: ssl.SSLContext | None = None
     _connection: http.client.HTTPConnection | None = field(default=None, repr=False)
+    _opened: list[socket.socket] = field(default_factory=list, repr=False)
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +87,11 @@ class Wire:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        for opened in self._opened:
+            # http.client loses sight of a socket whose answer it has not read to its end.
+            if opened.fileno() >= 0:
+                os.close(opened.detach())
+        self._opened.clear()
 
     def connection(self) -> http.client.HTTPConnection:
         """The connection that the next request goes over, for requests sent by hand."""
@@ -104,11 +111,15 @@ class Wire:
         """Send one request and read its whole answer. An iterator as *body* goes as chunks of unknown number."""
         connection = self.connection()
         try:
+            if connection.sock is None:
+                connection.connect()
+                self._opened.append(connection.sock)
             # A registry may refuse before the whole body is sent, and close: its answer is there all the same.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, target, body, dict(headers or {}))
-            response = connection.getresponse()
-            content = response.read()
+            # Closed by itself too: one that ends its connection is not the connection's to close any more.
+            with connection.getresponse() as response:
+                content = response.read()
         except BaseException:
             self.close()
             raise
@@ -208,7 +219,7 @@ def with_query(location: str, **query: str) -> str:
     return f"{location}{'&' if '?' in location else '?'}{urlencode(query)}"
 
 
-def connect(address: str, timeout_s: float = 10.0) -> socket.socket:
+def connect(address: str, timeout_s: float = 60.0) -> socket.socket:
     """A bare connection, for what no library would send."""
     host, _, port = address.partition(":")
     return socket.create_connection((host, int(port)), timeout=timeout_s)
@@ -234,7 +245,7 @@ def status_of(sock: socket.socket) -> int:
     return int(got.split(b" ", 2)[1])
 
 
-def eventually(what: str, holds: Callable[[], bool], *, within_s: float = 15.0, every_s: float = 0.05) -> None:
+def eventually(what: str, holds: Callable[[], bool], *, within_s: float = 60.0, every_s: float = 0.05) -> None:
     """Wait until *holds*; fail with *what* if it does not in time."""
     deadline = time.monotonic() + within_s
     while not holds():

@@ -34,6 +34,8 @@ class Said:
     """Not even the head is written, and with ``cut_at`` the connection ends."""
     is_silent: bool = False
     """Nothing is written at all, not even the head."""
+    after_s: float = 0.0
+    """The time that the server takes before it answers."""
 
     def head(self) -> bytes:
         lines = [f"HTTP/1.1 {self.status} X"]
@@ -67,7 +69,7 @@ class RudeServer:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -91,6 +93,7 @@ class RudeServer:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.asked.append(Asked(method, target, headers, body))
         said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        await asyncio.sleep(said.after_s)
         if not (said.is_silent or said.is_mute):
             shown = said.body if said.cut_at is None else said.body[: said.cut_at]
             writer.write(said.head() + (b"" if method == "HEAD" else shown))

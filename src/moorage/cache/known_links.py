@@ -1,12 +1,14 @@
-"""A memory of what is in which repository, where link files say so: each look at one is a request to an object store.
+"""A memory of what is in which repository, in each worker: nothing has to be asked, and other nodes are not told.
 
-Only what is there is remembered, never that something is not. What a process of this node takes away is forgotten in
-all of them before it is acknowledged; what another node takes away, after a minute at most.
+What a process of this node takes away is forgotten in all of them before it is acknowledged; what another node takes
+away, after a minute at most.
 """
 
+import time
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Generic, TypeVar
 
+from moorage.cache.link_memory import LinkMemory, Mark, Value
 from moorage.cache.remembered import Remembered
 from moorage.cache.shared_changes import SharedChanges
 from moorage.oci.digests import Digest
@@ -16,41 +18,40 @@ AGE = timedelta(seconds=60)
 SIZE_LIMIT = 1_000_000
 """Entries of a configuration that sets no limit."""
 
-Value = TypeVar("Value")
 
+class KnownLinks(LinkMemory[Value]):
+    """A memory of this process, whose entries one number makes void that all processes of a node share."""
 
-class KnownLinks(Generic[Value]):
-    """Facts about blobs or manifests, by repository and digest."""
-
-    def __init__(self, limit: int, changes: SharedChanges | None = None, *, age: timedelta = AGE) -> None:
+    def __init__(
+        self,
+        limit: int,
+        changes: SharedChanges | None = None,
+        *,
+        age: timedelta = AGE,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """*limit*: the most entries; 0: nothing is remembered. *changes*: shared by the processes of a node."""
         self._changes = changes or SharedChanges()
         self._entries = Remembered[tuple[RepositoryName, Digest], tuple[int, Value]](
-            limit, age=age, is_kept_by_use=True
+            limit, age=age, is_kept_by_use=True, monotonic=monotonic
         )
 
-    @property
-    def mark(self) -> int:
-        """To be taken before storage is asked, and given to :meth:`put` with what it said."""
-        return self._changes.mark
+    async def look(self, name: RepositoryName, digest: Digest) -> tuple[Value | None, Mark]:
+        """See the interface."""
+        mark, found = self._changes.mark, self._entries.get((name, digest))
+        return (None if found is None or found[0] != mark else found[1]), mark
 
-    def get(self, name: RepositoryName, digest: Digest) -> Value | None:
-        """Return what is known, if it still may be so."""
-        found = self._entries.get((name, digest))
-        if found is None or found[0] != self._changes.mark:
-            return None
-        return found[1]
-
-    def put(self, name: RepositoryName, digest: Digest, value: Value, *, mark: int) -> None:
-        """Remember what storage said, unless something was taken away since *mark*."""
+    async def keep(self, name: RepositoryName, digest: Digest, value: Value, *, mark: Mark) -> None:
+        """See the interface."""
         if mark == self._changes.mark:
-            self._entries.put((name, digest), (mark, value))
+            self._entries.put((name, digest), (self._changes.mark, value))
 
-    def forget(self, name: RepositoryName, digest: Digest) -> None:
-        """Forget one entry, in this process, as it turned out wrong."""
+    async def forget(self, name: RepositoryName, digest: Digest) -> None:
+        """See the interface: in this process."""
         self._entries.pop((name, digest))
 
-    def forget_all(self) -> None:
-        """Make all void, in all processes of the node: something was taken away."""
+    async def take_away(self, name: RepositoryName, digest: Digest) -> None:
+        """See the interface: all is void, in all processes of the node, not only this entry."""
+        del name, digest
         self._changes.note()
         self._entries.clear()

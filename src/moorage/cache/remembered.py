@@ -43,6 +43,10 @@ class Remembered(Generic[Key, Value]):
         """Return how many entries there are, those among them whose time is over and that nobody has asked for."""
         return len(self._entries)
 
+    def keys(self) -> Sequence[Key]:
+        """Return the keys of all entries, whose time may be over."""
+        return tuple(self._entries)
+
     def get(self, key: Key) -> Value | None:
         """Return the value, if it is remembered."""
         found = self._entries.get(key)

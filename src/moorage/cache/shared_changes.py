@@ -1,25 +1,39 @@
-"""A mark that all processes of a node share: it changes when one of them has taken something away.
+"""Facts that all processes of a node share about what they remember: a mark of changes, and a doubt.
 
-What one of them remembers, the others can make void: they share a page of memory from the moment they are forked.
+They share a page of memory from the moment they are forked: what one of them says there the others know at once.
 """
 
 import mmap
 import secrets
+import time
+from collections.abc import Callable
+from datetime import timedelta
 
 
 class SharedChanges:
     """A number that is another one after each change. Make it before the processes that share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        """*monotonic_ns*: a clock that is the same in all processes of a machine."""
         self._page = mmap.mmap(-1, mmap.PAGESIZE)
-        self._number = memoryview(self._page).cast("Q")
+        self._numbers = memoryview(self._page).cast("Q")
+        self._monotonic_ns = monotonic_ns
 
     @property
     def mark(self) -> int:
         """The number as it is now."""
-        return self._number[0]
+        return self._numbers[0]
 
     def note(self) -> None:
         """Make all void that was remembered before, in all processes."""
         # Random and not one more: of two processes that do so at once neither has to see the other's.
-        self._number[0] = secrets.randbits(64)
+        self._numbers[0] = secrets.randbits(64)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """True while what other nodes remember may be old: one of these processes could not tell them of a change."""
+        return self._monotonic_ns() < self._numbers[1]
+
+    def doubt(self, for_so_long: timedelta) -> None:
+        """Do not believe what other nodes remember until so much time is over, in all processes."""
+        self._numbers[1] = max(self._numbers[1], self._monotonic_ns() + int(for_so_long.total_seconds() * 1e9))

@@ -6,7 +6,7 @@ from typing import Any
 from moorage.config.ciphers import TLS13_NAMES
 from moorage.config.health_mistakes import health_mistakes, is_address
 from moorage.config.limiter_mistakes import limiter_mistakes
-from moorage.config.redis_forms import redis_mistakes
+from moorage.config.redis_forms import main_redis, redis_mistakes
 from moorage.config.root import Config
 from moorage.config.sections.auth import TokenAuth
 from moorage.config.sections.database import DatabaseSection
@@ -52,6 +52,7 @@ def after(config: Config) -> Iterator[Mistake]:
     if http.debug.tls.enabled:
         yield from _check_debug_tls(http.debug.tls, tls)
     yield from redis_mistakes(config.redis)
+    yield from _check_cache(config)
     yield from middleware_mistakes(config)
     if isinstance(config.auth, TokenAuth):
         yield from _check_token(config.auth)
@@ -149,6 +150,15 @@ def _check_database(database: DatabaseSection) -> Iterator[Mistake]:
             yield Mistake(f"database.{name}", message)
     if not 0 <= database.port <= _LARGEST_PORT:
         yield Mistake("database.port", f"a port from 1 to {_LARGEST_PORT} is needed, or 0 for PostgreSQL's own")
+
+
+def _check_cache(config: Config) -> Iterator[Mistake]:
+    # Source: features CFS-008. With a database there is nothing to be remembered, and the key is passed over.
+    if config.storage.cache.chosen != "redis" or config.database.enabled is not False:
+        return
+    if main_redis(config.redis) is None and not config.redis.cache.enabled:
+        name = "blobdescriptor" if config.storage.cache.blobdescriptor else "layerinfo"
+        yield Mistake("redis.addr", f"is needed with storage.cache.{name}: redis; write host:port")
 
 
 def _check_load_balancing(redis: RedisConnection) -> Iterator[Mistake]:

@@ -221,7 +221,7 @@ def _below(folder: Path, section: Section, names: Sequence[str]) -> dict[str, st
 
 
 def _checked(found: ControlConfiguration) -> Iterator[Mistake]:
-    """What one key alone does not show."""
+    """Find what one key alone does not show."""
     if len(found.secret) < SECRET_LENGTH_LEAST:
         yield Mistake("secret", f"{SECRET_LENGTH_LEAST} random characters or more are needed, or secretfile")
     for check in (_checked_http, _checked_database, _checked_registry):

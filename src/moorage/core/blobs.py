@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from moorage.auth.access import Access, Action, Grant
 from moorage.cache.known_links import KnownLinks
+from moorage.cache.link_memory import LinkMemory
 from moorage.core.damage import DamagedBlobs, size_of
 from moorage.core.redirects import Redirects
 from moorage.errors import BlobUnknown, PathUnknown
@@ -46,7 +47,7 @@ class Blobs:
         storage: StorageDriver,
         links: LinkStore,
         *,
-        known: KnownLinks[int] | None = None,
+        known: LinkMemory[int] | None = None,
         redirects: Redirects | None = None,
         room: Room | None = None,
         on_damage: Callable[[], None] | None = None,
@@ -64,7 +65,7 @@ class Blobs:
         self.damaged = DamagedBlobs(storage, links, observer=on_damage)
         self._storage = storage
         self._links = links
-        self._known = known or KnownLinks(0)
+        self._known: LinkMemory[int] = known or KnownLinks(0)
         self._is_remote = not keeps_files(storage)
         self._redirects = redirects
         self._room = room or Room({})
@@ -77,10 +78,9 @@ class Blobs:
         Raises:
             BlobUnknown: it is not in the repository, or its bytes are not in storage, or not all of them.
         """
-        known = self._known.get(name, digest)
+        known, mark = await self._known.look(name, digest)
         if known is not None and known != _UNMEASURED:
             return known
-        mark = self._known.mark
         if self._is_remote:
             linked, size_bytes = await both(self._links.promise(name, digest), self._size_bytes(digest))
         else:
@@ -89,18 +89,21 @@ class Blobs:
         if linked is None or not self.damaged.is_whole(name, digest, linked, size_bytes=size_bytes):
             raise _unknown(digest)
         size_bytes = size_bytes or 0  # A whole one has a size.
-        self._known.put(name, digest, size_bytes, mark=mark)
+        await self._known.keep(name, digest, size_bytes, mark=mark)
         return size_bytes
 
-    async def open(self, name: RepositoryName, digest: Digest, *, address: str) -> BlobFile | BlobUrl:
-        """Find a blob for a client at *address* that fetches it (GET).
+    async def open(
+        self, name: RepositoryName, digest: Digest, *, address: str, is_whole: bool = True
+    ) -> BlobFile | BlobUrl:
+        """Find a blob for a client at *address* that fetches it (GET), or (*is_whole* False) parts of it.
 
         Where the client is sent elsewhere, storage is not asked: it tells the client itself what is missing.
 
         Raises:
             BlobUnknown: as for :meth:`size`.
         """
-        mark, is_known = self._known.mark, self._known.get(name, digest) is not None
+        known, mark = await self._known.look(name, digest)
+        is_known = known is not None
         linked = LinkedBlob() if is_known else await self._links.find(name, digest)
         if linked is None:
             raise _unknown(digest)
@@ -108,18 +111,23 @@ class Blobs:
             url = await self._redirects.url_for(name, digest, address=address)
             if url is not None:
                 if not is_known:
-                    self._known.put(name, digest, _UNMEASURED, mark=mark)
+                    await self._known.keep(name, digest, _UNMEASURED, mark=mark)
                 return BlobUrl(digest, url)
         try:
-            reader = await self._storage.open(paths.blob(digest))
+            reader = await self._storage.open(paths.blob(digest), is_whole=is_whole)
         except PathUnknown:
-            self._known.forget(name, digest)
+            await self._known.forget(name, digest)
             self.damaged.is_whole(name, digest, linked, size_bytes=None)
             raise _unknown(digest) from None
         if not self.damaged.is_whole(name, digest, linked, size_bytes=reader.size_bytes):
             reader.close()
             raise _unknown(digest)
-        self._known.put(name, digest, reader.size_bytes, mark=mark)
+        if not is_known:  # Else an old entry would live on by being used, and its link was not looked at.
+            try:
+                await self._known.keep(name, digest, reader.size_bytes, mark=mark)
+            except BaseException:  # The client has gone meanwhile.
+                reader.close()
+                raise
         return BlobFile(digest, reader)
 
     async def missing(self, name: RepositoryName, digests: Collection[Digest]) -> set[Digest]:
@@ -198,7 +206,7 @@ class Blobs:
         try:
             await self._links.unlink(name, digest, cause=cause)
         finally:
-            self._known.forget_all()
+            await self._known.take_away(name, digest)
 
     async def _stats(self, digests: Sequence[Digest]) -> Sequence[Stat | None]:
         return await self._storage.stat_each([paths.blob(digest) for digest in digests])

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import ClassVar
 
 from moorage.cache.known_links import KnownLinks
+from moorage.cache.link_memory import LinkMemory
 from moorage.errors import (
     BlobUnknown,
     ManifestUnknown,
@@ -19,7 +20,6 @@ from moorage.metadata.aside import aside, in_turns
 from moorage.metadata.base import (
     REFERRERS_PAGE_BYTES,
     UNEXPLAINED,
-    CatalogueStore,
     Cause,
     Expectation,
     LinkedBlob,
@@ -28,6 +28,7 @@ from moorage.metadata.base import (
     Page,
     no_repository,
 )
+from moorage.metadata.layout_lists import LayoutCatalogue as LayoutCatalogue
 from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, payload_of
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci import stored as lenient
@@ -39,7 +40,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import keeps_files
 from moorage.storage.locks import FilesystemClaim
 from moorage.storage.repository_marks import keep_repository
-from moorage.storage.walk import pages_of, repository_folders
+from moorage.storage.walk import pages_of
 from moorage.telemetry import get_log
 from moorage.work.alongside import both
 
@@ -127,7 +128,7 @@ class LayoutManifests(ManifestStore):
         storage: StorageDriver,
         payloads: PayloadCache,
         *,
-        known: KnownLinks[str] | None = None,
+        known: LinkMemory[str] | None = None,
         claim: FilesystemClaim | None = None,
     ) -> None:
         """Take these parts.
@@ -141,7 +142,7 @@ class LayoutManifests(ManifestStore):
         self._storage = storage
         self._pointers = LayoutPointers(storage)
         self._payloads = payloads
-        self._known = known or KnownLinks(0)
+        self._known: LinkMemory[str] = known or KnownLinks(0)
         self._is_remote = not keeps_files(storage)
         self._claim = claim
 
@@ -188,7 +189,7 @@ class LayoutManifests(ManifestStore):
         try:
             await held(self._pointers.remove(name, digest, payload))
         finally:
-            self._known.forget_all()
+            await self._known.take_away(name, digest)
         announcer.tell(announcer.manifest_deleted(name, digest, tags))
 
     async def untag(self, name: RepositoryName, tag: Tag, *, cause: Cause) -> None:
@@ -224,7 +225,8 @@ class LayoutManifests(ManifestStore):
 
     async def _stored(self, name: RepositoryName, digest: Digest) -> StoredManifest | None:
         """The manifest, if the repository has it: from memory, or by two requests at once."""
-        mark, media_type = self._known.mark, self._known.get(name, digest)
+        media_type, mark = await self._known.look(name, digest)
+        is_known = media_type is not None
         payload = self._payloads.get(digest)
         if media_type is not None and payload is not None:
             return StoredManifest(digest, media_type, payload.content)
@@ -236,8 +238,8 @@ class LayoutManifests(ManifestStore):
         if not is_there or payload is None:
             return None
         media_type = await self._media_type(name, digest, payload)
-        if payload.is_declared:  # Else another push may make it something else.
-            self._known.put(name, digest, media_type, mark=mark)
+        if payload.is_declared and not is_known:  # Else another push may make it something else.
+            await self._known.keep(name, digest, media_type, mark=mark)
         return StoredManifest(digest, media_type, payload.content)
 
     async def _can_be_read(self, name: RepositoryName, digest: Digest) -> bool:
@@ -321,40 +323,6 @@ class LayoutManifests(ManifestStore):
         if isinstance(reference, Tag):
             return ManifestUnknown("the repository has no such tag", name=name.text, tag=reference.text)
         return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))
-
-
-class LayoutCatalogue(CatalogueStore):
-    """Lists read from the folders."""
-
-    def __init__(self, storage: StorageDriver) -> None:
-        self._storage = storage
-
-    async def repositories(self, *, after: str, limit: int) -> Page[RepositoryName]:
-        found: list[RepositoryName] = []
-        async for name in repository_folders(self._storage, after=after):
-            if not name.can_be_read or not await self._storage.exists(paths.manifests(name)):
-                continue
-            if len(found) == limit:
-                return Page(found, more=True)
-            found.append(name)
-        return Page(found, more=False)
-
-    async def tags(self, name: RepositoryName, *, after: str, limit: int | None) -> Page[Tag]:
-        found: list[Tag] = []
-        batch = _BATCH if limit is None else min(limit + 1, _BATCH)
-        is_empty = True
-        async for entries in pages_of(self._storage, paths.tags(name), after=after, page=batch):
-            is_empty = is_empty and not entries
-            async for entry in in_turns(entries):
-                # A tag whose link is not there yet is half-written, or already half removed.
-                tag = Tag(entry.name)
-                if entry.is_folder and tag.can_be_read and await is_linked(self._storage, paths.tag_link(name, tag)):
-                    if limit is not None and len(found) == limit:
-                        return Page(found, more=True)
-                    found.append(tag)
-        if is_empty and not await self._storage.exists(paths.manifests(name)):
-            raise no_repository(name)
-        return Page(found, more=False)
 
 
 def _children(payload: bytes) -> Sequence[Descriptor]:

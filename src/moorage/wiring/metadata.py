@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from moorage.cache.known_links import SIZE_LIMIT, KnownLinks
+from moorage.cache.link_memory import LinkMemory
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import LayoutStore, PostgresStore, SqliteStore, Store
@@ -22,6 +24,9 @@ from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import FilesystemClaim
 
+if TYPE_CHECKING:
+    from moorage.redis.guarded import GuardedRedis
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
@@ -33,7 +38,7 @@ class Metadata:
     database: Database | None = None
     pulls: PullStore | None = None
     sessions: SessionStore | None = None
-    known_blobs: KnownLinks[int] | None = None
+    known_blobs: LinkMemory[int] | None = None
     """Remembers where blobs are; None: it costs nothing to ask."""
     flushes: tuple[Callable[[], Awaitable[None]], ...] = field(default=())
     """Writes to do from time to time, and at the end."""
@@ -42,11 +47,17 @@ class Metadata:
 
 
 async def open_metadata(
-    config: Config, store: Store, storage: StorageDriver, changes: SharedChanges | None = None
+    config: Config,
+    store: Store,
+    storage: StorageDriver,
+    changes: SharedChanges | None = None,
+    *,
+    redis: "GuardedRedis | None" = None,
 ) -> Metadata:
     """Open the store; a PostgreSQL server need not be there yet.
 
     *changes*: shared by the processes of the node, so that what one takes away no other one remembers.
+    *redis*: where all nodes remember, if the configuration wants it.
 
     Raises:
         DatabaseUnavailable: the SQLite file cannot be used.
@@ -54,13 +65,12 @@ async def open_metadata(
     match store:
         case LayoutStore(must_claim=must_claim):
             claim = FilesystemClaim(storage) if must_claim else None
-            limit = _remembered(config)
-            known = KnownLinks[str](limit, changes)
+            known_blobs, known = _memories(config, changes, redis)
             return Metadata(
                 links=LayoutLinks(storage),
                 manifests=LayoutManifests(storage, PayloadCache(), known=known, claim=claim),
                 catalogue=LayoutCatalogue(storage),
-                known_blobs=KnownLinks[int](limit, changes),
+                known_blobs=known_blobs,
             )
         case SqliteStore(path=path):
             return _over(await SqliteDatabase.open(path, keeps_reserve=True), config)
@@ -70,12 +80,22 @@ async def open_metadata(
             return _over(await open_postgres(config), config)
 
 
-def _remembered(config: Config) -> int:
-    """Return how many links a worker remembers."""
+def _memories(
+    config: Config, changes: SharedChanges | None, redis: "GuardedRedis | None"
+) -> tuple[LinkMemory[int], LinkMemory[str]]:
+    """Return what remembers links of blobs, and of manifests."""
     cache = config.storage.cache
-    if (cache.blobdescriptor or cache.layerinfo) != "inmemory":
-        return 0
-    return min(cache.blobdescriptorsize, SIZE_LIMIT) if cache.blobdescriptorsize > 0 else SIZE_LIMIT
+    if cache.chosen == "redis" and redis is not None:
+        from moorage.redis.shared_links import (  # noqa: PLC0415 - who has no Redis need not wait for it
+            SharedBlobLinks,
+            SharedManifestLinks,
+        )
+
+        return SharedBlobLinks(redis, changes), SharedManifestLinks(redis, changes)
+    limit = min(cache.blobdescriptorsize, SIZE_LIMIT) if cache.blobdescriptorsize > 0 else SIZE_LIMIT
+    if cache.chosen != "inmemory":
+        limit = 0
+    return KnownLinks[int](limit, changes), KnownLinks[str](limit, changes)
 
 
 def _over(database: Database, config: Config) -> Metadata:

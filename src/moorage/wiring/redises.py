@@ -28,12 +28,17 @@ class Redises:
     @property
     def all(self) -> Mapping[str, Ask]:
         """Questions that each answers if it is well, by its section."""
-        return {client.name: client.ping for client in self._clients()}
+        return {client.name: client.ping for client in self.clients()}
 
     @property
     def limiting(self) -> "GuardedRedis | None":
         """The one of rate limits."""
         return self._own.get("ratelimiter", self._main)
+
+    @property
+    def links(self) -> "GuardedRedis | None":
+        """The one of ``storage.cache``: ``redis`` itself, as Distribution has it, else that of ``redis.cache``."""
+        return self._main or self._own.get("cache")
 
     def sizes(self) -> SizeMemory | None:
         """Return the sizes that all nodes share; None: there are none."""
@@ -46,10 +51,11 @@ class Redises:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        for client in self._clients():
+        for client in self.clients():
             await client.close()
 
-    def _clients(self) -> "Sequence[GuardedRedis]":
+    def clients(self) -> "Sequence[GuardedRedis]":
+        """Return all of them."""
         return (*self._own.values(), *(() if self._main is None else (self._main,)))
 
 

@@ -1,4 +1,4 @@
-"""What is remembered of links: never what was taken away, in any process of the node."""
+"""What a worker remembers of links: bounded, ended by time, and void in all processes of the node at once."""
 
 import os
 from datetime import timedelta
@@ -8,45 +8,59 @@ from moorage.cache.shared_changes import SharedChanges
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 
-NAME, OTHER = RepositoryName("group/app"), RepositoryName("group/other")
+NAME = RepositoryName("group/app")
 DIGEST = Digest.of(b"a blob")
 
 
-def test_what_was_seen_is_known_in_its_repository_only() -> None:
-    known = KnownLinks[int](10)
-    known.put(NAME, DIGEST, 6, mark=known.mark)
-    assert (known.get(NAME, DIGEST), known.get(OTHER, DIGEST)) == (6, None)
-    known.forget(NAME, DIGEST)
-    assert known.get(NAME, DIGEST) is None
+async def learn(known: KnownLinks[int]) -> None:
+    _, mark = await known.look(NAME, DIGEST)
+    await known.keep(NAME, DIGEST, 6, mark=mark)
 
 
-def test_with_room_for_nothing_nothing_is_known() -> None:
+async def found(known: KnownLinks[int]) -> int | None:
+    return (await known.look(NAME, DIGEST))[0]
+
+
+async def test_with_room_for_nothing_nothing_is_known() -> None:
     known = KnownLinks[int](0)
-    known.put(NAME, DIGEST, 6, mark=known.mark)
-    assert known.get(NAME, DIGEST) is None
+    await learn(known)
+    assert await found(known) is None
 
 
-def test_what_storage_said_before_a_deletion_is_not_remembered_after_it() -> None:
-    known = KnownLinks[int](10)
-    mark = known.mark
-    known.forget_all()  # A deletion that is quicker than the answer.
-    known.put(NAME, DIGEST, 6, mark=mark)
-    assert known.get(NAME, DIGEST) is None
-
-
-def test_one_worker_makes_void_what_the_others_remember() -> None:
+async def test_one_worker_makes_void_what_the_others_remember() -> None:
     changes = SharedChanges()
     one, two = KnownLinks[int](10, changes), KnownLinks[int](10, changes)
     for known in (one, two):
-        known.put(NAME, DIGEST, 6, mark=known.mark)
-    one.forget_all()
-    assert two.get(NAME, DIGEST) is None
+        await learn(known)
+    await one.take_away(NAME, DIGEST)
+    assert await found(two) is None
 
 
-def test_what_is_remembered_ends_by_itself() -> None:
-    known = KnownLinks[int](10, age=timedelta(0))
-    known.put(NAME, DIGEST, 6, mark=known.mark)
-    assert known.get(NAME, DIGEST) is None
+async def test_what_is_remembered_ends_by_itself_however_often_it_is_asked_for() -> None:
+    seconds = [0.0]
+    known = KnownLinks[int](10, age=timedelta(seconds=60), monotonic=lambda: seconds[0])
+    await learn(known)
+    for _ in range(59):
+        seconds[0] += 1
+        assert await found(known) == 6
+    seconds[0] += 1
+    assert await found(known) is None
+
+
+def test_a_doubt_is_shared_by_processes_and_ends() -> None:
+    now_ns = [0]
+    changes = SharedChanges(lambda: now_ns[0])
+    child = os.fork()
+    if child == 0:
+        changes.doubt(timedelta(seconds=60))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert changes.is_doubtful
+    changes.doubt(timedelta(seconds=1))  # It does not end the other one.
+    now_ns[0] = 59_000_000_000
+    assert changes.is_doubtful
+    now_ns[0] = 60_000_000_000
+    assert not changes.is_doubtful
 
 
 def test_a_change_is_seen_by_processes_that_were_forked_after_it_was_made() -> None:

@@ -91,7 +91,7 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         (S3, ()),
         ("storage: {gcs: {bucket: b, parallelwalk: true, debug_log: true}}", ()),
         ("storage: {azure_v2: {accountname: abc, accountkey: a2V5, container: abc}}", ()),
-        ("storage: {inmemory: , cache: {blobdescriptor: redis}, tag: {concurrencylimit: 8}}", ()),
+        ("storage: {inmemory: , cache: {blobdescriptor: inmemory}, tag: {concurrencylimit: 8}}", ()),
         ("storage: {inmemory: , redirect: {disable: true, expirydelay: 5m}}", ()),
         ("storage: {inmemory: , redirect: {exceptions: ['^a$']}}", ()),
         ("validation: {disabled: true, manifests: {referencelimit: 5}}", ()),

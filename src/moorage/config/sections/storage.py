@@ -89,11 +89,19 @@ class Cache(Section):
 
     blobdescriptor: CacheName = now(
         "",
-        "With `inmemory` and images in link files, each worker remembers which blobs and manifests are in which "
-        "repository; what another node deletes is forgotten after 60 s. `redis`: accepted, nothing is remembered.",
+        "With images in link files: which blobs and manifests are in which repository is remembered for 60 s. "
+        "`inmemory`: by each worker; other nodes are not told of what is deleted. `redis`: in the Redis of the section "
+        "`redis`, or else of `redis.cache`, by all nodes, and by Distribution beside them.",
     )
     layerinfo: CacheName = now("", "The old name of `blobdescriptor`.")
-    blobdescriptorsize: Whole = now(10000, "How many of each; 0 or less: a million.")
+    blobdescriptorsize: Whole = now(
+        10000, "With `inmemory`: how many of each; 0 or less: a million. In Redis its own `maxmemory` counts."
+    )
+
+    @property
+    def chosen(self) -> CacheName:
+        """The cache that was asked for, under either name."""
+        return self.blobdescriptor or self.layerinfo
 
 
 class Delete(Section):

@@ -33,7 +33,7 @@ class UserRows(models.QuerySet["User"]):
 
     def named(self, username: str) -> "UserRows":
         """The one of this name, whatever its case."""
-        return self.filter(username__iexact=username)
+        return self.alias(lowered=Lower("username")).filter(lowered=username.lower())  # By the index.
 
     def humans(self) -> "UserRows":
         """Those that are people."""
@@ -63,7 +63,7 @@ class User(AbstractBaseUser):
     state = models.CharField(max_length=16, choices=UserState.choices, default=UserState.ACTIVE)
     kind = models.CharField(max_length=16, choices=UserKind.choices, default=UserKind.HUMAN)
     namespace = models.OneToOneField(Namespace, null=True, on_delete=models.PROTECT, related_name="owner")
-    """Where the user's own projects are; None for bots."""
+    """The namespace of the user's own projects; None for bots."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = Users()

@@ -14,7 +14,7 @@ LAST_USE_AGE = timedelta(minutes=10)
 PERSONAL_PREFIX = "glpat-"
 DEPLOY_PREFIX = "gldt-"
 JOB_PREFIX = "glcbt-"
-"""What tokens begin with, so that scanners for leaked secrets know them. Source: GitLab's token prefixes."""
+"""Beginnings of tokens, so that scanners for leaked secrets know them. Source: GitLab's token prefixes."""
 
 
 class TokenScope(StrEnum):

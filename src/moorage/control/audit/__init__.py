@@ -1,1 +1,1 @@
-"""What was changed, by whom: rows that are written with each change and never altered."""
+"""Changes that were made, and by whom: rows that are written with each change and never altered."""

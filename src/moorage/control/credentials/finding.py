@@ -132,7 +132,7 @@ def _of_password(username: str, password: str, address: str) -> Requester | None
     hashed = user.password if user is not None and user.has_usable_password() else None
     if hashed is None or not CHECKS.was_right(hashed, password):
         GUESSES.see_that_it_is_open(address)
-        if not CHECKS.is_right(hashed, password):
+        if not CHECKS.is_right(hashed, password, is_known=GUESSES.is_known(address)):
             GUESSES.note_wrong(address)
             return None
         GUESSES.note_right(address)

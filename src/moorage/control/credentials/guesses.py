@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from moorage.auth.addresses import network_of
+from moorage.auth.addresses import networks_of
 from moorage.auth.failures import Failures
 from moorage.cache.remembered import Remembered
 from moorage.errors import TooManyRequests
@@ -32,20 +32,27 @@ class Guesses:
         """Let an address try.
 
         Raises:
-            TooManyRequests: it was wrong a moment ago, too often.
+            TooManyRequests: it, or a network of it, was wrong a moment ago, too often.
         """
         with self._lock:
-            left_s = (self._closed_until.get(network_of(address)) or 0.0) - self._monotonic()
+            counted = networks_of(address)[:1] if self._failures.was_right(address) else networks_of(address)
+            closed_until = max(self._closed_until.get(network.text) or 0.0 for network in counted)
+        left_s = closed_until - self._monotonic()
         if left_s > 0:
             msg = "too many wrong passwords came from this address; try again in a moment"
             raise TooManyRequests(msg, retry_after=timedelta(seconds=math.ceil(left_s)))
 
+    def is_known(self, address: str) -> bool:
+        """Return whether a password was right there lately."""
+        with self._lock:
+            return self._failures.was_right(address)
+
     def note_wrong(self, address: str) -> None:
         """Count a wrong password."""
         with self._lock:
-            delay_s = self._failures.note(address)
-            if self._failures.is_suspect(address):
-                self._closed_until.put(network_of(address), self._monotonic() + delay_s)
+            closed_until = self._monotonic() + self._failures.note(address)
+            for network in self._failures.suspects(address):
+                self._closed_until.put(network.text, closed_until)
 
     def note_right(self, address: str) -> None:
         """Remember that a password was right there."""

@@ -21,6 +21,7 @@ CHANGEABLE = frozenset(
     }
 )
 """Settings that people change; the others are what the registry was seen to be."""
+_ALL = frozenset(field.name for field in ApplicationSettings._meta.get_fields())  # noqa: SLF001 - Django's way
 
 
 @transaction.atomic
@@ -39,9 +40,10 @@ def change_settings(*, by: Actor, **values: object) -> ApplicationSettings:
     for name, value in values.items():
         setattr(found, name, value)
     try:
-        found.full_clean()
+        found.full_clean(exclude=_ALL - values.keys())
     except ValidationError as exc:
-        raise ChangeRefused(exc.message_dict) from None
+        problems = {field: [text.rstrip(".") for text in said] for field, said in exc.message_dict.items()}
+        raise ChangeRefused(problems) from None
     found.save()
     changed = {name: [before[name], value] for name, value in values.items() if before[name] != value}
     if changed:

@@ -9,6 +9,8 @@ from django.db import models
 TOKEN_MINUTES_LIMIT = 60
 """Registries take tokens that live for an hour at most."""
 
+_VISIBILITIES = [("private", "private"), ("internal", "internal"), ("public", "public")]
+
 
 class ApplicationSettings(models.Model):
     """Settings by GitLab's names, as ``/api/v4/application/settings`` has them."""
@@ -21,9 +23,9 @@ class ApplicationSettings(models.Model):
         default=5, validators=[MinValueValidator(1), MaxValueValidator(TOKEN_MINUTES_LIMIT)]
     )
     """Minutes that a token for the registry lives."""
-    default_project_visibility = models.CharField(max_length=8, default="private")
-    default_group_visibility = models.CharField(max_length=8, default="private")
-    default_projects_container_registry = models.BooleanField(null=True)
+    default_project_visibility = models.CharField(max_length=8, default="private", choices=_VISIBILITIES)
+    default_group_visibility = models.CharField(max_length=8, default="private", choices=_VISIBILITIES)
+    default_projects_container_registry = models.BooleanField(null=True, blank=True)
     """True: new projects have a registry; None: as control.yml says."""
     create_project_on_push = models.BooleanField(default=True)
     """True: a first push into a namespace of one's own makes the project."""

@@ -11,7 +11,7 @@ from moorage.control.accounts.rules import TokenScope
 
 
 class Visibility(StrEnum):
-    """Who sees a project or a group."""
+    """The circle that sees a project or a group."""
 
     PRIVATE = "private"
     INTERNAL = "internal"
@@ -110,8 +110,8 @@ def image_rights(feature: FeatureLevel, visibility: Visibility, who: Standing) -
     if feature is FeatureLevel.DISABLED:
         return NO_RIGHTS
     if who.credential is CredentialKind.DEPLOY_TOKEN:
-        granted = rights_of_scopes(who.scopes) if who.is_of_project else NO_RIGHTS
-        return granted & frozenset({ImageRight.READ, ImageRight.PUSH}) | _open_to_all(feature, visibility)
+        possible = rights_of_scopes(who.scopes) & {ImageRight.READ, ImageRight.PUSH}
+        return possible if who.is_of_project else possible & _open_to_all(feature, visibility)
     if who.credential is CredentialKind.JOB_TOKEN:
         return _of_job(feature, visibility, who)
     return _of_role(feature, visibility, who) & rights_of_scopes(who.scopes)

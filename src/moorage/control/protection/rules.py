@@ -221,7 +221,7 @@ def _highest(levels: Iterable[ProtectionLevel | None]) -> ProtectionLevel | None
 
 
 def _is_like(pattern: str, text: str) -> bool:
-    """Whether *text* is as *pattern*, in one pass over it: each part is taken where it is found first."""
+    """Tell if *text* is as *pattern*, in one pass over it: each part is taken where it is found first."""
     first, *parts = pattern.split(_WILDCARD)
     if not parts:
         return text == first

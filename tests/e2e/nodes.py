@@ -1,0 +1,227 @@
+"""The site of the how-to for several nodes: three behind nginx, and PostgreSQL, Redis and a bucket behind them."""
+
+import contextlib
+import os
+import re
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.test_nginx import make_certificates
+from e2e.wire import Wire, eventually
+from support.clients import Background
+from support.components import need
+from support.daemon import Daemon, free_port
+from support.postgres import Postgres, migrated
+from support.redis import Redis
+from support.seaweed import SeaweedFS
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "several-nodes.md"
+SITE = PAGE.parent / "nginx" / "several-nodes.conf"
+NODES = 3
+WORKERS = 2
+PATIENCE_S = 120.0
+"""For what takes seconds on an idle machine."""
+
+_MAIN = """\
+daemon off;
+{user}worker_processes 1;
+pid {folder}/pid;
+error_log {folder}/log;
+events {{ worker_connections 512; }}
+http {{
+    log_format asked '$server_port $status $upstream_addr "$request"';
+    access_log {folder}/access.log asked;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+    # Between the nodes and their bucket, to answer for it when it is to be away.
+    upstream bucket {{ server {bucket}; keepalive 32; }}
+    server {{
+        listen 127.0.0.1:{bucket_port};
+        client_max_body_size 0;
+        location / {{
+            if (-f {folder}/bucket-away) {{ return 503; }}
+            proxy_pass http://bucket;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_request_buffering off;
+            proxy_buffering off;
+        }}
+    }}
+}}
+"""
+
+
+@dataclass
+class Site:
+    """All of it, running."""
+
+    folder: Path
+    nginx: Background
+    nodes: list[Daemon]
+    postgres: Postgres
+    redis: Redis
+    port: int
+    bucket_port: int
+    tls: ssl.SSLContext
+    down: set[int] = field(default_factory=set)
+    """Nodes that nginx is told to leave out."""
+
+    @property
+    def address(self) -> str:
+        return f"localhost:{self.port}"
+
+    def wire(self, *, keep: bool = False) -> Wire:
+        """A client that comes through nginx."""
+        return Wire(self.address, timeout_s=PATIENCE_S, keep=keep, tls=self.tls)
+
+    def debug_address(self, number: int) -> str:
+        """Where a node tells of its health."""
+        config = yaml.safe_load(self.nodes[number].config or "")
+        return str(config["http"]["debug"]["addr"])
+
+    def wait_ready(self) -> None:
+        """Wait until every node says that it can serve."""
+        for number, node in enumerate(self.nodes):
+            node.wait_ready()
+            eventually("the node is ready", partial(_is_ready, self.debug_address(number)), within_s=PATIENCE_S)
+
+    def restart_postgres(self) -> None:
+        """PostgreSQL ends every connection, and starts again."""
+        self.postgres.stop()
+        self.postgres.start()
+
+    @contextlib.contextmanager
+    def without_redis(self) -> Iterator[None]:
+        """Redis is gone for the length of the block, with all that it had."""
+        self.redis.kill()
+        yield
+        self.redis.start()
+
+    @contextlib.contextmanager
+    def without_bucket(self) -> Iterator[None]:
+        """The bucket answers 503 for the length of the block."""
+        away = self.folder / "bucket-away"
+        away.touch()
+        yield
+        away.unlink()
+
+    def refused_by_bucket(self) -> int:
+        """How many requests the bucket has answered with 503."""
+        return (self.folder / "access.log").read_text().count(f"\n{self.bucket_port} 503 ")
+
+    def leave_out(self, *numbers: int) -> None:
+        """Tell nginx to send nothing to these nodes, and wait until it sends nothing any more."""
+        before = self._workers
+        self.down = set(numbers)
+        (self.folder / "nodes.conf").write_text(self._listed())
+        subprocess.run(["nginx", "-p", self.folder, "-c", self.folder / "nginx.conf", "-s", "reload"], check=True)
+        eventually("nginx works by the new list", lambda: not before & self._workers, within_s=PATIENCE_S)
+
+    @property
+    def _workers(self) -> set[int]:
+        assert self.nginx.process is not None
+        pid = self.nginx.process.pid
+        return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+    def _listed(self) -> str:
+        lines = written("moorage-nodes.conf").splitlines()
+        assert len(lines) == NODES
+        shown = ""
+        for number, line in enumerate(lines):
+            changed = re.sub(r"server [\d.]+:5000", f"server {self.nodes[number].address}", line)
+            assert changed != line
+            shown += changed.replace(";", " down;" if number in self.down else ";") + "\n"
+        return shown
+
+
+def _is_ready(address: str) -> bool:
+    with contextlib.suppress(OSError):
+        return Wire(address).request("GET", "/debug/health/ready").status == 200
+    return False
+
+
+def written(name: str) -> str:
+    """A file of the how-to."""
+    block = re.search(
+        rf"^<!-- file: {re.escape(name)} -->\n```\w+\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert block is not None, f"{PAGE} has no {name}"
+    return block[1]
+
+
+@contextlib.contextmanager
+def three_nodes(folder: Path, gc: Mapping[str, object]) -> Iterator[Site]:
+    """Start the site; *gc* is that section of the configuration."""
+    need("nginx", "openssl", "redis-server")
+    with SeaweedFS() as bucket, Postgres() as postgres, Redis() as redis:
+        make_certificates(folder)
+        port, bucket_port, dbname = free_port(), free_port(), migrated(postgres)
+        nodes = []
+        for number in range(NODES):
+            config: dict[str, Any] = yaml.safe_load(written("config.yml")) | {"gc": dict(gc)}
+            config["http"]["debug"]["addr"] = f"127.0.0.1:{free_port()}"
+            config["database"] |= yaml.safe_load(postgres.config_section(dbname))["database"]
+            config["redis"]["addr"] = redis.address
+            _adapt(config, bucket, f"http://127.0.0.1:{bucket_port}")
+            text = yaml.safe_dump(config)
+            nodes.append(Daemon(folder / f"node-{number}", config=text, workers=WORKERS, has_folder=False))
+        nginx = Background(folder, ["nginx", "-p", folder, "-c", folder / "nginx.conf"])
+        tls = ssl.create_default_context(cafile=folder / "ca" / "ca.crt")
+        site = Site(folder, nginx, nodes, postgres, redis, port, bucket_port, tls)
+        (folder / "nodes.conf").write_text(site._listed())
+        (folder / "site.conf").write_text(_site_conf(folder, port))
+        # Else its workers may not look into folders of ours.
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        main = _MAIN.format(folder=folder, user=user, bucket=bucket.address, bucket_port=bucket_port)
+        (folder / "nginx.conf").write_text(main)
+        nginx.start(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", folder / "ca" / "ca.crt"])
+        try:
+            with contextlib.ExitStack() as stack:
+                for node in nodes:
+                    node.start(wait=False)
+                    stack.push(node)
+                for node in nodes:
+                    node.wait_ready()
+                yield site
+        finally:
+            nginx.stop()
+        assert "[emerg]" not in nginx.log
+
+
+def _adapt(config: dict[str, Any], bucket: SeaweedFS, url: str) -> None:
+    """Lead the configuration to a bucket of here, and take the limits away that one client would reach."""
+    s3 = {"regionendpoint": url, "bucket": bucket.bucket}
+    config["storage"]["s3"] |= s3 | {"accesskey": bucket.access_key, "secretkey": bucket.secret_key}
+    # Every byte comes through the nodes, so that a wrong one would be theirs.
+    config["storage"]["redirect"] = {"disable": True}
+    for limiter in config["rate_limiter"]["limiters"]:
+        limiter["limit"] |= {"rate": 100_000, "burst": 1_000_000}
+
+
+def _site_conf(folder: Path, port: int) -> str:
+    text = SITE.read_text()
+    changes = {
+        "https://registry.example.com": f"https://localhost:{port}",
+        "server_name registry.example.com": "server_name localhost",
+        "/etc/nginx/tls/registry.crt;": f"{folder / 'tls.crt'};",
+        "/etc/nginx/tls/registry.key;": f"{folder / 'tls.key'};",
+        "include /etc/nginx/moorage-nodes.conf;": f"include {folder}/nodes.conf;",
+        "listen 443 ": f"listen 127.0.0.1:{port} ",
+        "listen 80;": f"listen 127.0.0.1:{free_port()};",
+    }
+    for old, new in changes.items():
+        assert old in text, f"{SITE} no longer has {old!r}"
+        text = text.replace(old, new)
+    return text

@@ -2,11 +2,13 @@
 
 from django.urls import URLPattern, URLResolver, path
 
+from moorage.control.api.application import API
 from moorage.control.readiness import is_ready
 from moorage.control.tokens.views import give_token
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("-/readiness", is_ready),
     path("jwt/auth", give_token),
-    # /api/v4, sign-in and the pages are included here.
+    path("api/v4/", API.urls),
+    # Sign-in and the pages are included here.
 ]

@@ -11,11 +11,16 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from moorage.control.api.api_refusals import APIRefused
+from moorage.control.images.changes import ImageProtected, TagMissing
+from moorage.control.policies.changes import BulkTooSoon
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
+from moorage.control.registry.registry_errors import RegistryError
 from moorage.errors import Refused, TooManyRequests
+from moorage.telemetry import get_log
 
 ROOT = "/api/"
 
+_LOG = get_log("control.api")
 _TAKEN = "has already been taken"
 _CONFLICTS = {"Member already exists"}
 
@@ -31,6 +36,10 @@ def answer_failures(api: NinjaAPI) -> None:
     handle(ChangeRefused, _change_refused)
     handle(TooManyRequests, _too_many)
     handle(Refused, lambda _, exc: _message(400, f"400 Bad request - {exc}"))
+    handle(ImageProtected, lambda _, exc: _message(403, f"403 Forbidden - {exc}"))
+    handle(TagMissing, lambda _, __: _message(404, "404 Tag Not Found"))
+    handle(BulkTooSoon, lambda _, exc: _message(400, str(exc)))
+    handle(RegistryError, _registry_failed)
     handle(ValidationError, _invalid)
     handle(HttpError, lambda _, exc: _message(exc.status_code, f"{exc.status_code} {exc.message}"))
     handle(RequestDataTooBig, lambda _, __: _message(413, "413 Request Entity Too Large"))
@@ -84,6 +93,12 @@ def _change_refused(request: HttpRequest, exc: ChangeRefused) -> HttpResponse:
     if base and len(exc.problems) == 1:
         return _message(400, f"400 Bad request - {'; '.join(base)}")
     return _message(400, exc.problems)
+
+
+def _registry_failed(request: HttpRequest, exc: RegistryError) -> HttpResponse:
+    """503: nothing was lost, and trying again may help. What the registry said is for the log."""
+    _LOG.warning("the registry did not do it", path=request.path, reason=str(exc))
+    return _message(503, "503 Service Unavailable - Can't connect to the Container Registry")
 
 
 def _too_many(request: HttpRequest, exc: TooManyRequests) -> HttpResponse:

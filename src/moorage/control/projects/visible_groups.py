@@ -24,7 +24,7 @@ def groups_visible_to(user: User | None, today: date) -> Namespaces:
     return groups.filter(seen | _membership(user, today, is_told=True))
 
 
-def groups_of_member(user: User, today: date, *, least: AccessLevel = AccessLevel.GUEST) -> Namespaces:
+def groups_of_member(user: User, today: date, *, least: int = AccessLevel.GUEST) -> Namespaces:
     """Return the groups that *user* has a role in, theirs or inherited."""
     return Namespace.objects.groups().filter(_membership(user, today, least=least))
 
@@ -48,7 +48,7 @@ def roles_by_place(user: User, projects: list[Project], today: date) -> dict[tup
     }
 
 
-def _membership(user: User, today: date, *, is_told: bool = False, least: AccessLevel = AccessLevel.GUEST) -> Q:
+def _membership(user: User, today: date, *, is_told: bool = False, least: int = AccessLevel.GUEST) -> Q:
     theirs = Membership.objects.valid(today).filter(user=user, access_level__gte=least)
     lineages = list(theirs.exclude(namespace=None).values_list("namespace__lineage", flat=True))
     found = Q(pk__in=[])

@@ -16,9 +16,11 @@ from moorage.control.api.paging import KeysetQuery, Paging
 from moorage.control.api.parameters import Given, Id, LongText, Place, ShortText
 from moorage.control.api.place_shapes import ProjectShape, show_project, show_projects
 from moorage.control.api.shapes import answers
+from moorage.control.api.image_paths import see_that_no_tags
+from moorage.control.images.changes import delete_project_with_images
 from moorage.control.namespaces.models import Namespace
 from moorage.control.namespaces.rules import path_of_name
-from moorage.control.projects.changes import ProjectWish, change_project, create_project, delete_project
+from moorage.control.projects.changes import ProjectWish, change_project, create_project
 from moorage.control.projects.models import Membership, Project, Projects
 from moorage.control.projects.moves import move_project
 from moorage.control.projects.rules import may_create_in
@@ -142,6 +144,7 @@ def change_one_project(request: HttpRequest, place: Place, values: ProjectValues
     if path != project.path or wishes.get("visibility", project.visibility) != project.visibility:
         found.see_that_owner()
     if path != project.path:
+        see_that_no_tags(Project.objects.filter(pk=project.pk), "Cannot rename project")
         move_project(project, project.namespace, path, by=by)
     changed = change_project(project, by=by, **wishes)
     return show_project(changed, request, user=found.who.user)
@@ -153,6 +156,7 @@ def transfer_project(request: HttpRequest, place: Place, values: ProjectTransfer
     found = project_of(request, place)
     found.see_that_owner()
     namespace = _namespace_for(request, values.namespace)
+    see_that_no_tags(Project.objects.filter(pk=found.project.pk), "Cannot transfer project")
     moved = move_project(found.project, namespace, found.project.path, by=found.who.as_actor())
     return show_project(moved, request, user=found.who.user)
 
@@ -162,7 +166,7 @@ def delete_one_project(request: HttpRequest, place: Place) -> Any:  # noqa: ANN4
     """Delete a project with all its images."""
     found = project_of(request, place)
     found.see_that_owner()
-    delete_project(found.project, by=found.who.as_actor())
+    delete_project_with_images(found.project, by=found.who.as_actor())
     return Status(202, Accepted())
 
 

@@ -1,6 +1,7 @@
 """Calls of the control plane's API, without a server between."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpResponse
@@ -9,7 +10,9 @@ from django.test import Client
 API = "/api/v4"
 
 
-def call(client: Client, method: str, path: str, token: str = "", *, job: str = "", **values: Any) -> HttpResponse:
+def call(
+    client: Client, method: str, path: str, *, token: str = "", job: str = "", values: Mapping[str, Any] | None = None
+) -> HttpResponse:
     """Send a request with its raw path, as the server hands it on; *values* are the JSON body."""
     headers = {"PRIVATE-TOKEN": token} if token else {"JOB-TOKEN": job} if job else {}
     target, _, query = path.partition("?")
@@ -22,4 +25,5 @@ def call(client: Client, method: str, path: str, token: str = "", *, job: str = 
         QUERY_STRING=query,
         RAW_URI=API + path,
     )
-    return found
+    answer: HttpResponse = found
+    return answer

@@ -126,6 +126,5 @@ def _key(place: str) -> int | str:
     """*place* as an id or a path. A path of digits alone can only be reached by its id, as in GitLab."""
     text = unquote(place)
     if text.isascii() and text.isdigit():
-        number = int(text) if len(text) < len(str(ID_LIMIT)) else 0
-        return number
+        return int(text) if len(text) < len(str(ID_LIMIT)) else 0
     return text

@@ -34,7 +34,9 @@ class PageQuery(Given):
 class KeysetQuery(PageQuery):
     """Parameters of a list that can go by key too."""
 
-    pagination: Literal["", "keyset", "offset", "legacy"] = Field("", description="`keyset`: pages by key, with `Link`.")
+    pagination: Literal["", "keyset", "offset", "legacy"] = Field(
+        "", description="`keyset`: pages by key, with `Link`."
+    )
     id_after: Annotated[int, Field(ge=0, le=ID_LIMIT)] | None = Field(None, description="Only ids above this.")
     id_before: Annotated[int, Field(ge=0, le=ID_LIMIT)] | None = Field(None, description="Only ids below this.")
     sort: Literal["asc", "desc"] | None = None

@@ -81,6 +81,4 @@ class _Body:
 
 def _of_form(fields: QueryDict) -> dict[str, Any]:
     """The fields of a form: ``scopes[]`` is a list, whatever else is there once or counts with its last value."""
-    return {
-        name.removesuffix("[]"): fields.getlist(name) if name.endswith("[]") else fields[name] for name in fields
-    }
+    return {name.removesuffix("[]"): fields.getlist(name) if name.endswith("[]") else fields[name] for name in fields}

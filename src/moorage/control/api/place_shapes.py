@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Schema
+from pydantic import Field
 
 from moorage.control.accounts.models import User
 from moorage.control.api.paging import site_url
@@ -60,8 +61,8 @@ class ProjectSummary(Schema):
     created_at: Moment
     last_activity_at: Moment
     default_branch: str | None = None
-    topics: list[str] = []
-    tag_list: list[str] = []
+    topics: list[str] = Field(default_factory=list)
+    tag_list: list[str] = Field(default_factory=list)
     web_url: str
     readme_url: str | None = None
     avatar_url: str | None = None

@@ -78,4 +78,3 @@ def show_member(member: Membership, request: HttpRequest) -> dict[str, Any]:
         "created_by": user_summary(member.created_by, request) if member.created_by else None,
         "expires_at": member.expires_at,
     }
-

@@ -1,4 +1,4 @@
-"""Moves of projects and groups: another path, or another place. Who may is decided by callers, and images are theirs too."""
+"""Moves of projects and groups: another path, or another place. Callers decide who may, and look after images."""
 
 from django.db import transaction
 

@@ -32,7 +32,9 @@ def groups_of_member(user: User, today: date, *, least: int = AccessLevel.GUEST)
 def strongest(rows: Memberships) -> Memberships:
     """Return one membership for each user of *rows*: the highest, and of equal ones the first."""
     same = rows.filter(user=OuterRef("user"))
-    better = Q(access_level__gt=OuterRef("access_level")) | Q(access_level=OuterRef("access_level"), pk__lt=OuterRef("pk"))
+    better = Q(access_level__gt=OuterRef("access_level")) | Q(
+        access_level=OuterRef("access_level"), pk__lt=OuterRef("pk")
+    )
     return rows.filter(~Exists(same.filter(better)))
 
 
@@ -43,7 +45,9 @@ def roles_by_place(user: User, projects: list[Project], today: date) -> dict[tup
         Q(project__in=[project.pk for project in projects]) | Q(namespace__in=groups), user=user
     )
     return {
-        ("project", row.project_id) if row.project_id is not None else ("group", row.namespace_id or 0): row.access_level
+        ("project", row.project_id)
+        if row.project_id is not None
+        else ("group", row.namespace_id or 0): row.access_level
         for row in rows
     }
 

@@ -74,9 +74,7 @@ def list_groups(request: HttpRequest, response: HttpResponse, query: Query[Group
 
 
 @routes.get("/groups/{place}/subgroups", auth=OPEN, response=answers(list[GroupShape], 405), exclude_none=True)
-def list_subgroups(
-    request: HttpRequest, response: HttpResponse, place: Place, query: Query[GroupsQuery]
-) -> Any:  # noqa: ANN401
+def list_subgroups(request: HttpRequest, response: HttpResponse, place: Place, query: Query[GroupsQuery]) -> Any:  # noqa: ANN401
     """List the groups directly in a group."""
     group = group_of(request, place).group
     rows = groups_visible_to(caller(request).user, timezone.now().date())

@@ -83,7 +83,9 @@ class RepositoryQuery(Given):
 class TagsQuery(PageQuery):
     """Parameters of a list of tags."""
 
-    pagination: Literal["", "keyset", "offset", "legacy"] = Field("", description="`keyset`: pages by key, with `Link`.")
+    pagination: Literal["", "keyset", "offset", "legacy"] = Field(
+        "", description="`keyset`: pages by key, with `Link`."
+    )
     sort: Literal["asc", "desc"] = Field("asc", description="With keyset pagination.")
     last: ShortText = Field("", description="With keyset pagination: the tag after which the page begins.")
 
@@ -268,7 +270,9 @@ def _readable(rows: ImageRepositories, who: Requester) -> ImageRepositories:
         is_open |= Q(project__visibility=Visibility.INTERNAL)
     found = is_open & Q(project__container_registry_access_level=FeatureLevel.ENABLED)
     if user is not None:
-        theirs = Membership.objects.valid(timezone.now().date()).filter(user=user, access_level__gte=AccessLevel.REPORTER)
+        theirs = Membership.objects.valid(timezone.now().date()).filter(
+            user=user, access_level__gte=AccessLevel.REPORTER
+        )
         found |= Q(project__in=theirs.exclude(project=None).values("project"))
         for lineage in theirs.exclude(namespace=None).values_list("namespace__lineage", flat=True):
             found |= Q(project__namespace__lineage__startswith=lineage)

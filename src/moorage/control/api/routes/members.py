@@ -138,7 +138,9 @@ def _one(rows: Memberships, user_id: int) -> Membership:
     return found
 
 
-def _listed(request: HttpRequest, response: HttpResponse, rows: Memberships, query: MembersQuery) -> list[dict[str, Any]]:
+def _listed(
+    request: HttpRequest, response: HttpResponse, rows: Memberships, query: MembersQuery
+) -> list[dict[str, Any]]:
     if query.query:
         rows = rows.filter(Q(user__name__icontains=query.query) | Q(user__username__icontains=query.query))
     rows = rows.select_related("user", "created_by").order_by("user__username", "pk")

@@ -11,12 +11,12 @@ from pydantic import Field
 from moorage.control.accounts.models import User
 from moorage.control.api.api_refusals import bad_parameter
 from moorage.control.api.callers import CHANGES, OPEN, caller, user_of
+from moorage.control.api.image_paths import see_that_no_tags
 from moorage.control.api.lookups import group_of, project_of, row_of
 from moorage.control.api.paging import KeysetQuery, Paging
 from moorage.control.api.parameters import Given, Id, LongText, Place, ShortText
 from moorage.control.api.place_shapes import ProjectShape, show_project, show_projects
 from moorage.control.api.shapes import answers
-from moorage.control.api.image_paths import see_that_no_tags
 from moorage.control.images.changes import delete_project_with_images
 from moorage.control.namespaces.models import Namespace
 from moorage.control.namespaces.rules import path_of_name

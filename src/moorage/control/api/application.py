@@ -1,0 +1,44 @@
+"""The API as one application: its routers, its errors and its document."""
+
+from django.http import HttpRequest, JsonResponse
+from ninja import NinjaAPI
+from ninja.operation import Operation
+
+from moorage import __version__
+from moorage.control.api.failures import answer_failures
+from moorage.control.api.parameters import GitLabParser
+from moorage.control.api.routes import groups, images, instance, members, personal_tokens, place_tokens, projects, users
+
+
+class MoorageAPI(NinjaAPI):
+    """The API, whose operations are named as their functions."""
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """Return the name of an operation in the document."""
+        return operation.operation_id or operation.view_func.__name__
+
+
+def _made() -> MoorageAPI:
+    made = MoorageAPI(
+        title="Moorage's API",
+        version=__version__,
+        description="The control plane's API, in the shapes of GitLab's.",
+        urls_namespace="api",
+        openapi_url=None,
+        docs_url=None,
+        parser=GitLabParser(),
+    )
+    for module in (projects, groups, members, users, personal_tokens, place_tokens, images, instance):
+        made.add_router("", module.routes)
+    answer_failures(made)
+    return made
+
+
+API = _made()
+
+
+@API.get("/openapi.json", include_in_schema=False)
+def show_document(request: HttpRequest) -> JsonResponse:
+    """Show the OpenAPI document."""
+    del request
+    return JsonResponse(API.get_openapi_schema(path_prefix="/api/v4/"))

@@ -1,0 +1,122 @@
+"""Callers of the API: who they are by the credentials of a request, and whether those reach so far."""
+
+from typing import ClassVar
+
+from django.http import HttpRequest
+
+from moorage.control.accounts.models import User
+from moorage.control.accounts.rules import TokenScope
+from moorage.control.api.api_refusals import forbidden, insufficient_scope, unauthorized
+from moorage.control.credentials.finding import requester_of_token
+from moorage.control.projects.requesters import ANYBODY, Requester
+from moorage.control.projects.rules import CredentialKind
+
+
+class CallerRequest(HttpRequest):
+    """A request whose caller is known."""
+
+    auth: Requester
+
+
+class Credentials:
+    """Credentials that a route takes: tokens with one of some scopes, and perhaps jobs, or anybody."""
+
+    openapi_security_schema: ClassVar[dict[str, str]] = {
+        "type": "apiKey",
+        "in": "header",
+        "name": "PRIVATE-TOKEN",
+        "description": "A token; `Authorization: Bearer` takes it too. A job's goes into `JOB-TOKEN`.",
+    }
+
+    def __init__(self, *scopes: TokenScope, is_open: bool = False, has_jobs: bool = False) -> None:
+        self.scopes = scopes
+        self.is_open = is_open
+        """True: credentials are not needed; those that are sent have to be right."""
+        self.has_jobs = has_jobs
+
+    def __call__(self, request: HttpRequest) -> Requester:
+        """Return the caller of *request*.
+
+        Raises:
+            CredentialsRefused: the token is nobody's.
+            APIRefused: the route does not take such a token.
+        """
+        if request.method not in {"GET", "HEAD"} and not request.body:
+            # The framework reads no body that is not there, but parameters may stand in the query alone.
+            request._body = b"{}"  # type: ignore[attr-defined] # noqa: SLF001 - Django's own place
+        secret, is_job = _secret_of(request)
+        if secret is None:
+            if self.is_open:
+                return ANYBODY
+            raise unauthorized()
+        who = requester_of_token(secret, address=request.META.get("REMOTE_ADDR", ""))
+        self._check(who, is_job=is_job)
+        return who
+
+    def _check(self, who: Requester, *, is_job: bool) -> None:
+        if who.user is None:
+            raise unauthorized()
+        if who.credential is CredentialKind.JOB_TOKEN:
+            if not self.has_jobs:
+                raise unauthorized()
+        elif is_job:
+            raise unauthorized()
+        if not who.has_scope(*self.scopes):
+            raise insufficient_scope(self.scopes)
+
+
+_READS = (TokenScope.API, TokenScope.READ_API)
+OPEN = Credentials(*_READS, is_open=True)
+"""Anybody, who is told of what is public."""
+SIGNED_IN = Credentials(*_READS)
+CHANGES = Credentials(TokenScope.API)
+READS_USERS = Credentials(*_READS, TokenScope.READ_USER)
+READS_IMAGES = Credentials(*_READS, is_open=True, has_jobs=True)
+CHANGES_IMAGES = Credentials(TokenScope.API, has_jobs=True)
+OWN_TOKEN = Credentials(*TokenScope)
+"""A token may always ask about itself, and end itself."""
+OWN_ROTATION = Credentials(TokenScope.API, TokenScope.SELF_ROTATE)
+
+
+def user_of(request: HttpRequest) -> User:
+    """Return the user behind *request*.
+
+    Raises:
+        APIRefused: there is none.
+    """
+    user = caller(request).user
+    if user is None:
+        raise unauthorized()
+    return user
+
+
+def caller(request: HttpRequest) -> Requester:
+    """Return who sent *request*."""
+    found: Requester = getattr(request, "auth", ANYBODY)
+    return found
+
+
+def see_that_admin(request: HttpRequest) -> User:
+    """Return the administrator who sent *request*.
+
+    Raises:
+        APIRefused: it is someone else.
+    """
+    user = user_of(request)
+    if not user.is_admin:
+        raise forbidden()
+    return user
+
+
+def _secret_of(request: HttpRequest) -> tuple[str | None, bool]:
+    """The token that came, and whether it is said to be a job's."""
+    headers = request.headers
+    if "Private-Token" in headers:
+        return headers["Private-Token"], False
+    if "Job-Token" in headers:
+        return headers["Job-Token"], True
+    scheme, _, secret = headers.get("Authorization", "").partition(" ")
+    if not scheme:
+        return None, False
+    # Another scheme is not ours, and not nobody either.
+    return (secret.strip() if scheme.lower() == "bearer" else ""), False

@@ -1,0 +1,132 @@
+"""Errors as answers: every error that a caller can bring about has its status and its body here, and none is a 500."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+
+from moorage.control.api.api_refusals import APIRefused
+from moorage.control.images.changes import ImageProtected, TagMissing
+from moorage.control.policies.changes import BulkTooSoon
+from moorage.control.refusals import ChangeRefused, CredentialsRefused
+from moorage.control.registry.registry_errors import RegistryError
+from moorage.errors import Refused, TooManyRequests
+from moorage.telemetry import get_log
+
+ROOT = "/api/"
+
+_LOG = get_log("control.api")
+_TAKEN = "has already been taken"
+_CONFLICTS = {"Member already exists"}
+
+
+def answer_failures(api: NinjaAPI) -> None:
+    """Have *api* answer errors in GitLab's form."""
+
+    def handle(kind: type[Exception], handler: Callable[[HttpRequest, Any], HttpResponse]) -> None:
+        api.add_exception_handler(kind, handler)
+
+    handle(APIRefused, lambda _, exc: JsonResponse(exc.body, status=exc.status))
+    handle(CredentialsRefused, lambda _, __: _message(401, "401 Unauthorized"))
+    handle(ChangeRefused, _change_refused)
+    handle(TooManyRequests, _too_many)
+    handle(Refused, lambda _, exc: _message(400, f"400 Bad request - {exc}"))
+    handle(ImageProtected, lambda _, exc: _message(403, f"403 Forbidden - {exc}"))
+    handle(TagMissing, lambda _, __: _message(404, "404 Tag Not Found"))
+    handle(BulkTooSoon, lambda _, exc: _message(400, str(exc)))
+    handle(RegistryError, _registry_failed)
+    handle(ValidationError, _invalid)
+    handle(HttpError, lambda _, exc: _message(exc.status_code, f"{exc.status_code} {exc.message}"))
+    handle(RequestDataTooBig, lambda _, __: _message(413, "413 Request Entity Too Large"))
+    handle(SuspiciousOperation, lambda _, __: _message(400, "400 Bad Request"))
+    handle(MultiPartParserError, lambda _, __: _message(400, "400 Bad Request"))
+
+
+class APIAnswersMiddleware:
+    """JSON for all that is answered below ``/api/`` without a view: no such path, no such method, a fault of ours.
+
+    A ``HEAD`` is answered as its ``GET``, without the body.
+    """
+
+    _TEXTS = {404: {"error": "404 Not Found"}, 405: {"error": "405 Not Allowed"}}  # noqa: RUF012 - never altered
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer *request*."""
+        if not request.path_info.startswith(ROOT):
+            return self._get_response(request)
+        is_head = request.method == "HEAD"
+        if is_head:
+            request.method = "GET"
+        found = self._get_response(request)
+        if found.status_code >= 400 and not found.headers.get("Content-Type", "").startswith("application/json"):  # noqa: PLR2004 - HTTP's
+            body = self._TEXTS.get(found.status_code, {"message": f"{found.status_code} {found.reason_phrase}"})
+            found.content = json.dumps(body).encode()
+            found.headers["Content-Type"] = "application/json"
+            found.headers.pop("Content-Length", None)
+        if is_head:
+            found.headers["Content-Length"] = str(len(found.content))
+            found.content = b""
+        return found
+
+
+def _message(status: int, text: object) -> JsonResponse:
+    return JsonResponse({"message": text}, status=status)
+
+
+def _change_refused(request: HttpRequest, exc: ChangeRefused) -> HttpResponse:
+    """400 with the fields; 409 where GitLab has it: a member or a user that is there already."""
+    base = exc.problems.get("base", [])
+    if set(base) & _CONFLICTS:
+        return _message(409, base[0])
+    is_user = request.path_info.endswith("/users")
+    taken = [field for field, said in exc.problems.items() if _TAKEN in said] if is_user else []
+    if taken:
+        return _message(409, f"{taken[0].capitalize()} {_TAKEN}")
+    if base and len(exc.problems) == 1:
+        return _message(400, f"400 Bad request - {'; '.join(base)}")
+    return _message(400, exc.problems)
+
+
+def _registry_failed(request: HttpRequest, exc: RegistryError) -> HttpResponse:
+    """503: nothing was lost, and trying again may help. What the registry said is for the log."""
+    _LOG.warning("the registry did not do it", path=request.path, reason=str(exc))
+    return _message(503, "503 Service Unavailable - Can't connect to the Container Registry")
+
+
+def _too_many(request: HttpRequest, exc: TooManyRequests) -> HttpResponse:
+    del request
+    answer = _message(429, "429 Too Many Requests")
+    answer["Retry-After"] = str(max(1, int(exc.retry_after.total_seconds())))
+    return answer
+
+
+def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
+    """400 with a word for each parameter, as GitLab's ``error`` has it."""
+    del request
+    said: list[str] = []
+    for error in exc.errors:
+        name = _parameter(error["loc"])
+        text = f"{name} {_word(error['type'])}"
+        if text not in said:
+            said.append(text)
+    return JsonResponse({"error": ", ".join(said)}, status=400)
+
+
+def _parameter(location: tuple[object, ...]) -> str:
+    """The name of a parameter: after where it stands (query, path, body) and the name of what holds it."""
+    names = [str(part) for part in location if isinstance(part, str)]
+    return names[2] if len(names) > 2 else names[-1]  # noqa: PLR2004 - the source, and the argument
+
+
+def _word(kind: str) -> str:
+    if kind == "missing":
+        return "is missing"
+    return "does not have a valid value" if kind in {"enum", "literal_error", "value_error"} else "is invalid"

@@ -1,0 +1,130 @@
+"""Things that a path names, found for a caller: what the caller is not told of is not there."""
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from moorage.control.accounts.models import User
+from moorage.control.api.api_refusals import forbidden, not_found, unauthorized
+from moorage.control.api.callers import caller
+from moorage.control.api.parameters import ID_LIMIT
+from moorage.control.namespaces.models import Namespace
+from moorage.control.projects.models import Project
+from moorage.control.projects.requesters import Requester
+from moorage.control.projects.rules import Standing, may_change_project, may_own, may_see_project
+from moorage.control.projects.standings import standing_in_namespace, standing_in_project
+from moorage.control.projects.visible_groups import groups_visible_to
+
+
+@dataclass(frozen=True, slots=True)
+class FoundProject:
+    """A project that the caller is told of."""
+
+    project: Project
+    who: Requester
+    standing: Standing
+
+    def see_that_maintainer(self) -> None:
+        """See that the caller may change the project.
+
+        Raises:
+            APIRefused: not so.
+        """
+        _see(self.who, is_allowed=may_change_project(self.standing))
+
+    def see_that_owner(self) -> None:
+        """See that the caller may delete and move the project.
+
+        Raises:
+            APIRefused: not so.
+        """
+        _see(self.who, is_allowed=may_own(self.standing))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundGroup:
+    """A group that the caller is told of."""
+
+    group: Namespace
+    who: Requester
+    standing: Standing
+
+    def see_that_maintainer(self) -> None:
+        """See that the caller may look into the group's settings.
+
+        Raises:
+            APIRefused: not so.
+        """
+        _see(self.who, is_allowed=may_change_project(self.standing))
+
+    def see_that_owner(self) -> None:
+        """See that the caller may change the group and its members.
+
+        Raises:
+            APIRefused: not so.
+        """
+        _see(self.who, is_allowed=may_own(self.standing))
+
+
+def project_of(request: HttpRequest, place: str) -> FoundProject:
+    """Return the project that *place* names, by its id or by its path.
+
+    Raises:
+        APIRefused: the caller is not told of such a project.
+    """
+    who, key = caller(request), _key(place)
+    rows = Project.objects.select_related("namespace", "creator")
+    found = (rows.filter(pk=key) if isinstance(key, int) else rows.at(key)).first()
+    if found is not None:
+        standing = standing_in_project(who, found)
+        if may_see_project(found.shown_to, standing):
+            return FoundProject(found, who, standing)
+    raise not_found("Project")
+
+
+def group_of(request: HttpRequest, place: str) -> FoundGroup:
+    """Return the group that *place* names, by its id or by its path.
+
+    Raises:
+        APIRefused: the caller is not told of such a group.
+    """
+    who, key = caller(request), _key(place)
+    rows = groups_visible_to(who.user if who.job_token is None else None, timezone.now().date())
+    found = (rows.filter(pk=key) if isinstance(key, int) else rows.at(key)).select_related("parent").first()
+    if found is None:
+        raise not_found("Group")
+    return FoundGroup(found, who, standing_in_namespace(who, found))
+
+
+def target_of(found: FoundProject | FoundGroup) -> Project | Namespace:
+    """Return the thing that was found."""
+    return found.project if isinstance(found, FoundProject) else found.group
+
+
+def row_of(rows: "QuerySet[User]", user_id: int) -> User:
+    """Return the user of an id.
+
+    Raises:
+        APIRefused: there is none.
+    """
+    found = rows.filter(pk=user_id).first()
+    if found is None:
+        raise not_found("User")
+    return found
+
+
+def _see(who: Requester, *, is_allowed: bool) -> None:
+    if is_allowed and who.job_token is None:
+        return
+    raise unauthorized() if who.is_anonymous else forbidden()
+
+
+def _key(place: str) -> int | str:
+    """*place* as an id or a path. A path of digits alone can only be reached by its id, as in GitLab."""
+    text = unquote(place)
+    if text.isascii() and text.isdigit():
+        return int(text) if len(text) < len(str(ID_LIMIT)) else 0
+    return text

@@ -1,0 +1,121 @@
+"""Pages of lists as GitLab has them: numbered, with totals in headers, or by key, with a link to the next."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from pydantic import Field
+
+from moorage.control.api.api_refusals import APIRefused
+from moorage.control.api.parameters import ID_LIMIT, Given
+
+PER_PAGE = 20
+PER_PAGE_LIMIT = 100
+_PAGE_LIMIT = 1 << 32
+
+Row = TypeVar("Row", bound=Model)
+
+
+class PageQuery(Given):
+    """Parameters of a numbered list."""
+
+    page: Annotated[int, Field(ge=1, le=_PAGE_LIMIT, description="Number of the page, from 1.")] = 1
+    per_page: Annotated[int, Field(ge=1, le=ID_LIMIT, description="Items a page: at most 100.")] = PER_PAGE
+
+    @property
+    def size(self) -> int:
+        """Items a page; what is more than the most counts as the most."""
+        return min(self.per_page, PER_PAGE_LIMIT)
+
+
+class KeysetQuery(PageQuery):
+    """Parameters of a list that can go by key too."""
+
+    pagination: Literal["", "keyset", "offset", "legacy"] = Field(
+        "", description="`keyset`: pages by key, with `Link`."
+    )
+    id_after: Annotated[int, Field(ge=0, le=ID_LIMIT)] | None = Field(None, description="Only ids above this.")
+    id_before: Annotated[int, Field(ge=0, le=ID_LIMIT)] | None = Field(None, description="Only ids below this.")
+    sort: Literal["asc", "desc"] | None = None
+
+
+class Paging:
+    """The pages of one answer: rows are cut, and headers set."""
+
+    def __init__(self, request: HttpRequest, response: HttpResponse) -> None:
+        self._request = request
+        self._response = response
+
+    def numbered(self, rows: QuerySet[Row], query: PageQuery) -> list[Row]:
+        """Return a page of *rows*, which are in an order."""
+        start = (query.page - 1) * query.size
+        self.set_headers(query, rows.count())
+        return list(rows[start : start + query.size]) if start <= ID_LIMIT else []
+
+    def ordered(self, rows: QuerySet[Row], query: KeysetQuery, order_by: str) -> list[Row]:
+        """Return a page of *rows*, by number or by key, as the caller asks.
+
+        Raises:
+            APIRefused: pages by key are by id only.
+        """
+        if query.id_after is not None:
+            rows = rows.filter(pk__gt=query.id_after)
+        if query.id_before is not None:
+            rows = rows.filter(pk__lt=query.id_before)
+        minus = "-" if query.sort == "desc" else ""
+        if query.pagination != "keyset":
+            # The id makes an order of rows that are otherwise equal, so that none is on two pages.
+            return self.numbered(rows.order_by(f"{minus}{order_by}", f"{minus}pk"), query)
+        if order_by != "id":
+            raise APIRefused(405, {"error": "Keyset pagination is not yet available for this type of request"})
+        found = list(rows.order_by(f"{minus}pk")[: query.size + 1])
+        if len(found) > query.size:
+            marker = "id_before" if minus else "id_after"
+            self.link({marker: str(found[query.size - 1].pk), "pagination": "keyset", "order_by": "id"})
+        self._response["X-Per-Page"] = str(query.size)
+        return found[: query.size]
+
+    def listed(self, items: Sequence[str], query: PageQuery) -> Sequence[str]:
+        """Return a page of a whole list."""
+        start = (query.page - 1) * query.size
+        self.set_headers(query, len(items))
+        return items[start : start + query.size]
+
+    def set_headers(self, query: PageQuery, total: int) -> None:
+        """Set the headers of a numbered page of *total* items."""
+        pages = max(1, -(-total // query.size))
+        following = str(query.page + 1) if query.page < pages else ""
+        before = str(min(query.page - 1, pages)) if query.page > 1 else ""
+        values = {
+            "X-Total": str(total),
+            "X-Total-Pages": str(pages),
+            "X-Page": str(query.page),
+            "X-Per-Page": str(query.size),
+            "X-Next-Page": following,
+            "X-Prev-Page": before,
+        }
+        for name, value in values.items():
+            self._response[name] = value
+        links = [("prev", before), ("next", following), ("first", "1"), ("last", str(pages))]
+        self._response["Link"] = ", ".join(
+            f'<{self._url({"page": page, "per_page": str(query.size)})}>; rel="{rel}"' for rel, page in links if page
+        )
+
+    def link(self, changes: dict[str, str]) -> None:
+        """Set the link to the next page by key: this one's address with *changes*."""
+        self._response["Link"] = f'<{self._url(changes)}>; rel="next"'
+
+    def _url(self, changes: dict[str, str]) -> str:
+        parameters = dict(self._request.GET.items()) | changes
+        # A slash inside a segment is %2F in the path already, and has to stay so.
+        path = quote(self._request.path, safe="/%")
+        return f"{site_url(self._request)}{path}?{urlencode(parameters)}"
+
+
+def site_url(request: HttpRequest) -> str:
+    """Return the address of this site without a slash at its end: as configured, else as the caller has it."""
+    configured: str = settings.MOORAGE.configuration.http.host
+    return (configured or request.build_absolute_uri("/")).rstrip("/")

@@ -1,0 +1,84 @@
+"""Parameters as callers give them: types that only hold what can be stored, and every way in which a body comes."""
+
+import json
+from typing import Annotated, Any
+
+from django.http import HttpRequest, QueryDict
+from django.http.multipartparser import MultiPartParser
+from ninja import Schema
+from ninja.parser import Parser
+from pydantic import AfterValidator, ConfigDict, Field
+
+ID_LIMIT = (1 << 63) - 1
+TEXT_LIMIT = 255
+LONG_TEXT_LIMIT = 10_000
+
+_FORM = "application/x-www-form-urlencoded"
+_MULTIPART = "multipart/form-data"
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        msg = "has a null character"
+        raise ValueError(msg)
+    return text
+
+
+Id = Annotated[int, Field(ge=1, le=ID_LIMIT)]
+ShortText = Annotated[str, Field(max_length=TEXT_LIMIT), AfterValidator(_storable)]
+LongText = Annotated[str, Field(max_length=LONG_TEXT_LIMIT), AfterValidator(_storable)]
+Place = Annotated[str, Field(max_length=TEXT_LIMIT * 3), AfterValidator(_storable)]
+"""An id, or a path whose slashes are ``%2F``."""
+
+
+class Given(Schema):
+    """Parameters of a call. Those that it does not know are left out, as GitLab does."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    def given(self) -> dict[str, Any]:
+        """Return those that the caller gave, null ones left out."""
+        return self.model_dump(exclude_unset=True, exclude_none=True)
+
+
+class GitLabParser(Parser):
+    """A reader of bodies as GitLab takes them: JSON, a form of either kind, and parameters in the query beside it."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        """Return all parameters of a change.
+
+        Raises:
+            ValueError: the body cannot be read.
+        """
+        found = _of_form(request.GET)
+        kind = request.content_type
+        if kind == _FORM:
+            return found | _of_form(QueryDict(request.body, encoding="utf-8"))
+        if kind == _MULTIPART:
+            fields, _ = MultiPartParser(
+                request.META, _Body(request.body), request.upload_handlers, request.encoding
+            ).parse()
+            return found | _of_form(fields)
+        document = json.loads(request.body)
+        if not isinstance(document, dict):
+            msg = "not an object"
+            raise ValueError(msg)  # noqa: TRY004 - the caller catches what json raises
+        return found | document
+
+
+class _Body:
+    """A body that was read already, for a parser that reads."""
+
+    def __init__(self, content: bytes) -> None:
+        self._left = content
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next *size* bytes."""
+        size = len(self._left) if size < 0 else size
+        found, self._left = self._left[:size], self._left[size:]
+        return found
+
+
+def _of_form(fields: QueryDict) -> dict[str, Any]:
+    """The fields of a form: ``scopes[]`` is a list, whatever else is there once or counts with its last value."""
+    return {name.removesuffix("[]"): fields.getlist(name) if name.endswith("[]") else fields[name] for name in fields}

@@ -1,0 +1,147 @@
+"""Members of projects and groups: their own, and those of the groups above."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import Query, Router, Status
+from pydantic import Field
+
+from moorage.control.accounts.models import User
+from moorage.control.api.api_refusals import forbidden, not_found
+from moorage.control.api.callers import CHANGES, SIGNED_IN
+from moorage.control.api.lookups import FoundGroup, FoundProject, row_of, target_of
+from moorage.control.api.paging import PageQuery, Paging
+from moorage.control.api.parameters import Given, Id, Place, ShortText
+from moorage.control.api.place_routes import on_both, place_of, see_that_manager
+from moorage.control.api.shapes import answers
+from moorage.control.api.user_shapes import MemberShape, show_member
+from moorage.control.projects.members import add_member, change_member, remove_member
+from moorage.control.projects.models import Membership, Memberships
+from moorage.control.projects.rules import AccessLevel, level_problem
+from moorage.control.projects.visible_groups import strongest
+from moorage.control.refusals import refused
+
+routes = Router(tags=["members"])
+
+
+class MembersQuery(PageQuery):
+    """Parameters of a list of members."""
+
+    query: ShortText = Field("", description="Only those with this in their name.")
+
+
+class MemberRole(Given):
+    """A role, and until when."""
+
+    access_level: Annotated[int, Field(description="10 guest, 20 reporter, 30 developer, 40 maintainer, 50 owner.")]
+    expires_at: date | None = None
+
+
+class NewMember(MemberRole):
+    """A new member: ``user_id`` or ``username``."""
+
+    user_id: Id | None = None
+    username: ShortText | None = None
+
+
+@on_both(routes, "GET", "/members", auth=SIGNED_IN, response=answers(list[MemberShape]))
+def list_members(request: HttpRequest, response: HttpResponse, place: Place, query: Query[MembersQuery]) -> Any:  # noqa: ANN401
+    """List the members of a project or group, without those of groups above it."""
+    return _listed(request, response, _own(place_of(request, place)), query)
+
+
+@on_both(routes, "GET", "/members/all", auth=SIGNED_IN, response=answers(list[MemberShape]))
+def list_all_members(request: HttpRequest, response: HttpResponse, place: Place, query: Query[MembersQuery]) -> Any:  # noqa: ANN401
+    """List the members of a project or group and of all groups above it: each once, with the highest role."""
+    return _listed(request, response, strongest(_all(place_of(request, place))), query)
+
+
+@on_both(routes, "GET", "/members/{user_id}", auth=SIGNED_IN, response=answers(MemberShape))
+def show_one_member(request: HttpRequest, place: Place, user_id: Id) -> Any:  # noqa: ANN401
+    """Show a member of a project or group."""
+    return show_member(_one(_own(place_of(request, place)), user_id), request)
+
+
+@on_both(routes, "GET", "/members/all/{user_id}", auth=SIGNED_IN, response=answers(MemberShape))
+def show_one_of_all_members(request: HttpRequest, place: Place, user_id: Id) -> Any:  # noqa: ANN401
+    """Show a member of a project or group, or of a group above it."""
+    return show_member(_one(strongest(_all(place_of(request, place))), user_id), request)
+
+
+@on_both(routes, "POST", "/members", auth=CHANGES, response=answers(MemberShape, 409, status=201))
+def make_member(request: HttpRequest, place: Place, values: NewMember) -> Any:  # noqa: ANN401
+    """Make a user a member of a project or group."""
+    found = place_of(request, place)
+    see_that_manager(found)
+    level = _level(found, values.access_level)
+    if values.user_id is None and values.username is None:
+        raise refused("user_id", "is missing")
+    users = User.objects.humans()
+    user = row_of(users, values.user_id) if values.user_id is not None else users.named(values.username or "").first()
+    if user is None:
+        raise not_found("User")
+    made = add_member(target_of(found), user, level, by=found.who.as_actor(), expires_at=values.expires_at)
+    return Status(201, show_member(_one(_own(found), made.user_id), request))
+
+
+@on_both(routes, "PUT", "/members/{user_id}", auth=CHANGES, response=answers(MemberShape))
+def change_one_member(request: HttpRequest, place: Place, user_id: Id, values: MemberRole) -> Any:  # noqa: ANN401
+    """Change a member's role, and when it ends."""
+    found = place_of(request, place)
+    see_that_manager(found)
+    member = _one(_own(found), user_id)
+    _level(found, member.access_level)
+    level = _level(found, values.access_level)
+    return show_member(change_member(member, level, by=found.who.as_actor(), expires_at=values.expires_at), request)
+
+
+@on_both(routes, "DELETE", "/members/{user_id}", auth=CHANGES, response=answers(None, status=204))
+def remove_one_member(request: HttpRequest, place: Place, user_id: Id) -> Any:  # noqa: ANN401
+    """Take a member out. Everybody may leave."""
+    found = place_of(request, place)
+    is_self = found.who.user is not None and found.who.user.pk == user_id
+    if not is_self:
+        see_that_manager(found)
+    member = _one(_own(found), user_id)
+    _level(found, member.access_level)
+    remove_member(member, by=found.who.as_actor())
+    return Status(204, None)
+
+
+def _level(found: FoundProject | FoundGroup, asked: int) -> AccessLevel:
+    problem = level_problem(asked, own=found.standing.role, is_admin=found.standing.is_admin)
+    if not problem:
+        return AccessLevel(asked)
+    if asked in set(AccessLevel):
+        raise forbidden(f"access_level {problem}")
+    raise refused("access_level", problem)
+
+
+def _own(found: FoundProject | FoundGroup) -> Memberships:
+    if isinstance(found, FoundProject):
+        return Membership.objects.filter(project=found.project)
+    return Membership.objects.filter(namespace=found.group)
+
+
+def _all(found: FoundProject | FoundGroup) -> Memberships:
+    rows = Membership.objects.valid(timezone.now().date())
+    return rows.counting_for(found.project) if isinstance(found, FoundProject) else rows.above(found.group)
+
+
+def _one(rows: Memberships, user_id: int) -> Membership:
+    found = rows.filter(user=user_id).select_related("user", "created_by", "namespace", "project").first()
+    if found is None:
+        raise not_found("Member")
+    return found
+
+
+def _listed(
+    request: HttpRequest, response: HttpResponse, rows: Memberships, query: MembersQuery
+) -> list[dict[str, Any]]:
+    if query.query:
+        rows = rows.filter(Q(user__name__icontains=query.query) | Q(user__username__icontains=query.query))
+    rows = rows.select_related("user", "created_by").order_by("user__username", "pk")
+    return [show_member(member, request) for member in Paging(request, response).numbered(rows, query)]

@@ -1,0 +1,28 @@
+"""Shapes of answers that many resources have, and how they are written in the document."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from ninja import Schema
+from pydantic import PlainSerializer
+
+Moment = Annotated[datetime, PlainSerializer(lambda at: f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z")]
+"""A time as GitLab writes it: UTC, with milliseconds."""
+Day = date
+
+
+class Problem(Schema):
+    """Why a request was refused: ``message``, or ``error`` where a parameter is wrong."""
+
+    message: str | dict[str, list[str]] | None = None
+    error: str | None = None
+    error_description: str | None = None
+    scope: str | None = None
+
+
+REFUSALS = (400, 401, 403, 404, 429)
+
+
+def answers(success: Any, *more: int, status: int = 200) -> dict[int, Any]:  # noqa: ANN401 - a type, or None
+    """Return the answers of an operation by their status: *success*, and every refusal that it can have."""
+    return {status: success} | dict.fromkeys((*REFUSALS, *more), Problem)

@@ -1,0 +1,77 @@
+"""Moves of projects and groups: another path, or another place. Callers decide who may, and look after images."""
+
+from django.db import transaction
+
+from moorage.control.audit.actors import Actor
+from moorage.control.audit.changes import record
+from moorage.control.namespaces.changes import free_path, take_path
+from moorage.control.namespaces.models import Namespace, TakenPath
+from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT
+from moorage.control.projects.models import Project
+from moorage.control.projects.rules import Visibility, is_possible_below
+from moorage.control.refusals import refused
+
+
+@transaction.atomic
+def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor) -> Project:
+    """Give a project the path *path* in *namespace*.
+
+    Raises:
+        ChangeRefused: the path is taken or not possible, or the group shows less than the project.
+    """
+    old = project.full_path
+    if namespace.is_group:
+        _see_that_shown(project.shown_to, namespace)
+    free_path(old)
+    project.full_path = take_path(path, namespace)
+    project.namespace, project.path = namespace, path
+    project.save(update_fields=["namespace", "path", "full_path", "updated_at"])
+    record("project_moved", project, by=by, full_path=[old, project.full_path])
+    return project
+
+
+@transaction.atomic
+def move_group(group: Namespace, parent: Namespace | None, path: str, *, by: Actor) -> Namespace:
+    """Give a group the path *path* in *parent*, with all that is in it; None: at the top.
+
+    Raises:
+        ChangeRefused: the path is taken or not possible, it would be in itself, too deep, or seen by fewer.
+    """
+    old, old_lineage = group.full_path, group.lineage
+    if parent is not None:
+        if not parent.is_group:
+            raise refused("parent", "is not a group")
+        if parent.lineage.startswith(old_lineage):
+            raise refused("parent", "is the group itself, or in it")
+        _see_that_shown(Visibility(group.visibility), parent)
+    groups = list(Namespace.objects.within(group).exclude(pk=group.pk))
+    projects = list(Project.objects.within(group))
+    free_path(old)
+    group.full_path = take_path(path, parent)
+    group.path, group.parent = path, parent
+    group.lineage = f"{parent.lineage if parent else ''}{group.pk}/"
+    group.save(update_fields=["path", "full_path", "parent", "lineage", "updated_at"])
+    for row in groups:
+        row.lineage = group.lineage + row.lineage.removeprefix(old_lineage)
+    _follow([*groups, *projects], old, group.full_path)
+    if any(len(row.lineage_ids) > DEPTH_LIMIT for row in [group, *groups]):
+        raise refused("parent", f"would make groups more than {DEPTH_LIMIT} deep")
+    Namespace.objects.bulk_update(groups, ["full_path", "lineage"])
+    Project.objects.bulk_update(projects, ["full_path"])
+    record("group_moved", group, by=by, full_path=[old, group.full_path])
+    return group
+
+
+def _follow(rows: list[Namespace | Project], old: str, new: str) -> None:
+    """Set the paths of what is in a group that was moved."""
+    TakenPath.objects.filter(path__in=[row.full_path.lower() for row in rows]).delete()
+    for row in rows:
+        row.full_path = new + row.full_path[len(old) :]
+        if len(row.full_path) > PATH_LENGTH_LIMIT:
+            raise refused("path", f"is too long: {row.full_path}")
+    TakenPath.objects.bulk_create([TakenPath(path=row.full_path.lower()) for row in rows])
+
+
+def _see_that_shown(what: Visibility, above: Namespace) -> None:
+    if not is_possible_below(what, Visibility(above.visibility)):
+        raise refused("visibility", f"{what} is not allowed in a {above.visibility} group")

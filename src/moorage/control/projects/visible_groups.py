@@ -1,0 +1,65 @@
+"""Questions about groups and members that need both: who is told of a group, and who is a member by inheritance."""
+
+from datetime import date
+
+from django.db.models import Exists, OuterRef, Q
+
+from moorage.control.accounts.models import User
+from moorage.control.namespaces.models import Namespace, Namespaces
+from moorage.control.projects.models import Membership, Memberships, Project
+from moorage.control.projects.rules import AccessLevel, Visibility
+
+
+def groups_visible_to(user: User | None, today: date) -> Namespaces:
+    """Return the groups that *user* is told of; None: someone who is not signed in.
+
+    A member of something inside a group is told of the groups that it is in.
+    """
+    groups = Namespace.objects.groups()
+    if user is None:
+        return groups.filter(visibility=Visibility.PUBLIC)
+    if user.is_admin:
+        return groups
+    seen = Q(visibility__in=[Visibility.PUBLIC, Visibility.INTERNAL])
+    return groups.filter(seen | _membership(user, today, is_told=True))
+
+
+def groups_of_member(user: User, today: date, *, least: int = AccessLevel.GUEST) -> Namespaces:
+    """Return the groups that *user* has a role in, theirs or inherited."""
+    return Namespace.objects.groups().filter(_membership(user, today, least=least))
+
+
+def strongest(rows: Memberships) -> Memberships:
+    """Return one membership for each user of *rows*: the highest, and of equal ones the first."""
+    same = rows.filter(user=OuterRef("user"))
+    better = Q(access_level__gt=OuterRef("access_level")) | Q(
+        access_level=OuterRef("access_level"), pk__lt=OuterRef("pk")
+    )
+    return rows.filter(~Exists(same.filter(better)))
+
+
+def roles_by_place(user: User, projects: list[Project], today: date) -> dict[tuple[str, int], int]:
+    """Return the roles of *user* in *projects* and the groups above them, by ``project`` or ``group`` and its id."""
+    groups = {pk for project in projects for pk in project.namespace.lineage_ids}
+    rows = Membership.objects.valid(today).filter(
+        Q(project__in=[project.pk for project in projects]) | Q(namespace__in=groups), user=user
+    )
+    return {
+        ("project", row.project_id)
+        if row.project_id is not None
+        else ("group", row.namespace_id or 0): row.access_level
+        for row in rows
+    }
+
+
+def _membership(user: User, today: date, *, is_told: bool = False, least: int = AccessLevel.GUEST) -> Q:
+    theirs = Membership.objects.valid(today).filter(user=user, access_level__gte=least)
+    lineages = list(theirs.exclude(namespace=None).values_list("namespace__lineage", flat=True))
+    found = Q(pk__in=[])
+    for lineage in lineages:
+        found |= Q(lineage__startswith=lineage)
+    if is_told:
+        lineages += theirs.exclude(project=None).values_list("project__namespace__lineage", flat=True)
+        above = {int(part) for lineage in lineages for part in lineage.split("/") if part}
+        found |= Q(pk__in=above)
+    return found

@@ -1,0 +1,140 @@
+"""Pages of lists, errors and bodies, and the number of questions that a list asks the database."""
+
+import json
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from moorage.control.accounts.models import User
+from moorage.control.projects.rules import AccessLevel
+from support.control_api import call
+from support.control_rows import new_group, new_member, new_project, new_token, new_user
+
+
+def read(answer: HttpResponse) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(answer.content)
+
+
+@pytest.fixture
+def admin() -> str:
+    return new_token(new_user(is_admin=True), "api").secret
+
+
+def test_a_numbered_list_says_in_headers_where_it_is(client: Client, admin: str) -> None:
+    group = new_group("team")
+    for number in range(5):
+        new_project(group, f"app{number}")
+    answer = call(client, "GET", "/groups/team/projects?per_page=2&page=2&order_by=id&sort=asc", token=admin)
+    assert [one["path"] for one in read(answer)] == ["app2", "app3"]
+    shown = {name: answer[name] for name in ("X-Total", "X-Total-Pages", "X-Page", "X-Next-Page", "X-Prev-Page")}
+    expected = {"X-Total": "5", "X-Total-Pages": "3", "X-Page": "2", "X-Next-Page": "3", "X-Prev-Page": "1"}
+    assert shown == expected
+    assert 'page=3&per_page=2&order_by=id&sort=asc>; rel="next"' in answer["Link"].replace(
+        "per_page=2&page=3", "page=3&per_page=2"
+    )
+
+
+def test_a_list_by_key_leads_through_all(client: Client, admin: str) -> None:
+    group = new_group("team")
+    made = [new_project(group).pk for _ in range(5)]
+    path, seen = "/groups/team/projects?pagination=keyset&order_by=id&sort=asc&per_page=2", []
+    while path:
+        answer = call(client, "GET", path, token=admin)
+        seen += [one["id"] for one in read(answer)]
+        link = answer.headers.get("Link", "")
+        path = link.partition(">")[0].partition("/api/v4")[2]
+    assert seen == made
+    refused = call(client, "GET", "/projects?pagination=keyset&order_by=name", token=admin)
+    assert refused.status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/projects", "/groups", "/users", "/personal_access_tokens", "/namespaces"])
+def test_a_longer_list_asks_no_more_questions(path: str, client: Client, admin: str) -> None:
+    def grow() -> None:
+        project = new_project(new_user())
+        new_project()
+        new_token(new_member(project, AccessLevel.DEVELOPER).user)
+
+    counts = []
+    for _ in range(2):
+        grow()
+        call(client, "GET", path, token=admin)
+        with CaptureQueriesContext(connection) as questions:
+            assert call(client, "GET", path, token=admin).status_code == 200
+        counts.append(len(questions))
+        grow()
+    assert counts[0] == counts[1] <= 8
+
+
+def test_mistakes_are_said_in_gitlabs_form(client: Client, admin: str) -> None:
+    new_group("team")
+    assert read(call(client, "POST", "/groups", token=admin, values={"path": "a"})) == {"error": "name is missing"}
+    taken = call(client, "POST", "/groups", token=admin, values={"name": "Team", "path": "team"})
+    assert (taken.status_code, read(taken)) == (400, {"message": {"path": ["has already been taken"]}})
+    assert read(call(client, "GET", "/projects?per_page=0", token=admin)) == {"error": "per_page is invalid"}
+    assert read(call(client, "GET", "/projects/none")) == {"message": "404 Project Not Found"}
+    assert read(call(client, "GET", "/nothing")) == {"error": "404 Not Found"}
+    wrong = call(client, "PATCH", "/projects")
+    assert (wrong.status_code, read(wrong)) == (405, {"error": "405 Not Allowed"})
+    assert read(call(client, "GET", "/user")) == {"message": "401 Unauthorized"}
+    reader = new_token(new_user(), "read_api").secret
+    assert read(call(client, "POST", "/projects", token=reader, values={"name": "a"}))["error"] == "insufficient_scope"
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=xx"])
+def test_a_form_is_taken_as_json_is(kind: str, client: Client, admin: str) -> None:
+    parts = [("name", "ci"), ("scopes[]", "api"), ("scopes[]", "read_api")]
+    if kind.startswith("multipart"):
+        head = 'Content-Disposition: form-data; name="{}"'
+        body = "".join(f"--xx\r\n{head.format(name)}\r\n\r\n{value}\r\n" for name, value in parts) + "--xx--\r\n"
+    else:
+        body = "&".join(f"{name}={value}" for name, value in parts)
+    path = f"/api/v4/users/{User.objects.get().pk}/personal_access_tokens"
+    answer = client.generic("POST", path, body, kind, headers={"PRIVATE-TOKEN": admin}, RAW_URI=path)
+    assert read(answer)["scopes"] == ["api", "read_api"], answer.content
+
+
+def test_parameters_of_a_change_may_stand_in_the_query(client: Client, admin: str) -> None:
+    assert call(client, "POST", "/groups?name=Team&path=team", token=admin).status_code == 201
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'"text"', b"null"])
+def test_a_body_that_is_no_object_is_refused(body: bytes, client: Client, admin: str) -> None:
+    path = "/api/v4/groups"
+    answer = client.generic("POST", path, body, "application/json", headers={"PRIVATE-TOKEN": admin}, RAW_URI=path)
+    assert answer.status_code == 400
+
+
+def test_a_group_is_moved_with_all_that_is_in_it(client: Client, admin: str) -> None:
+    outer, inner = new_group("outer"), new_group("team")
+    new_project(new_group("below", parent=inner), "app")
+    answer = call(client, "POST", "/groups/team/transfer", token=admin, values={"group_id": outer.pk})
+    assert read(answer)["full_path"] == "outer/team"
+    assert call(client, "GET", "/projects/outer%2Fteam%2Fbelow%2Fapp", token=admin).status_code == 200
+    assert call(client, "GET", "/projects/team%2Fbelow%2Fapp", token=admin).status_code == 404
+    into_itself = call(client, "POST", f"/groups/{outer.pk}/transfer", token=admin, values={"group_id": inner.pk})
+    assert into_itself.status_code == 400
+
+
+def test_nobody_gives_a_higher_role_than_their_own(client: Client) -> None:
+    project = new_project()
+    maintainer = new_token(new_member(project, AccessLevel.MAINTAINER).user).secret
+    values = {"user_id": new_user().pk, "access_level": 50}
+    assert call(client, "POST", f"/projects/{project.pk}/members", token=maintainer, values=values).status_code == 403
+    wish = {"name": "a", "scopes": ["api"], "access_level": 50}
+    assert (
+        call(client, "POST", f"/projects/{project.pk}/access_tokens", token=maintainer, values=wish).status_code == 400
+    )
+
+
+def test_a_job_may_be_given_a_token_by_an_administrator_only(client: Client, admin: str) -> None:
+    project = new_project()
+    path = f"/projects/{project.pk}/moorage/job_tokens"
+    developer = new_member(project, AccessLevel.DEVELOPER).user
+    assert read(call(client, "POST", path, token=admin, values={"user_id": developer.pk}))["token"].startswith("glcbt-")
+    assert call(client, "POST", path, token=admin, values={"user_id": new_user().pk}).status_code == 400
+    assert call(client, "POST", path, token=new_token(developer).secret).status_code == 403

@@ -6,8 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 VERSION ?= Unreleased
+# Each of pytest's processes would compile all the tests again, and mypy's, ruff's and ours all that they import.
+unexport PYTHONDONTWRITEBYTECODE
+# See docs/adr/0083-a-second-try-in-continuous-integration.md
+SECOND_TRY := $(if $(CI),--reruns 1)
 
-.PHONY: help setup run test test-quick test-bucket check coverage matrix soak lint fix bench docs pins clean
+.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench docs pins clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -22,13 +26,16 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 
 setup: $(VENV)/.dev ## make the virtual environment with everything for development
 
-run: $(VENV)/.run ## start the registry on http://127.0.0.1:5000 with its data in ./data
+run: $(VENV)/.run ## start registry and accounts, http://127.0.0.1:5000 and :8080, with all they keep in ./data
+	@exec $(BIN)/moorage up data
+
+serve: $(VENV)/.run ## start the registry alone on http://127.0.0.1:5000, without accounts, with its data in ./data
 	@exec $(BIN)/moorage serve
 
 test: setup ## run the tests (installs the real clients they use where it may)
 	@scripts/install-test-components
-	$(BIN)/pytest -m "serial and not long" -q
-	$(BIN)/pytest -m "not long and not serial" -n $(JOBS) --dist loadgroup -q
+	$(BIN)/pytest -m "serial and not long" -q $(SECOND_TRY)
+	$(BIN)/pytest -m "not long and not serial" -n $(JOBS) --dist loadgroup -q $(SECOND_TRY)
 
 QUICK = auth cache config core http oci token_server web wiring work
 test-quick: setup ## run the tests that start no process and no database, under a minute
@@ -36,7 +43,7 @@ test-quick: setup ## run the tests that start no process and no database, under 
 
 STORED = push_blobs push_chunks push_manifests pull ranges repeated_closing deleting_what_is_listed damaged_blobs
 test-bucket: setup ## run the tests of what a client can do over storage that can do no more than an object store
-	MOORAGE_TEST_STORAGE=bucket $(BIN)/pytest $(STORED:%=tests/spec/test_%.py) -n $(JOBS) -q
+	MOORAGE_TEST_STORAGE=bucket $(BIN)/pytest $(STORED:%=tests/spec/test_%.py) -n $(JOBS) -q $(SECOND_TRY)
 
 MEASURED ?= tests/unit tests/contract tests/property tests/spec
 coverage: setup ## measure which lines and branches the tests reach, but for those of whole processes

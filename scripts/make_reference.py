@@ -25,8 +25,9 @@ from moorage import __version__, config, errors
 from moorage.cli.app import app as cli
 from moorage.cli.lazy_group import LazyGroup
 from moorage.cli.quick_answers import HELP_WIDTH
-from moorage.config.schema import Node, describe_options, tree
+from moorage.config.schema import Node, describe_file, describe_options, tree, tree_of
 from moorage.config.stores import SqliteStore
+from moorage.control.configuration import VARIABLE_PREFIX, ControlConfiguration
 from moorage.http.debug import DebugApp
 from moorage.http.gitlab_v1.gitlab_routes import REPOSITORY
 from moorage.http.moorage_v1.moorage_operations import OPERATIONS
@@ -83,7 +84,7 @@ def configuration_page() -> str:
         "The keys of `config.yml`, which is a file as Distribution and the GitLab registry read it.",
         "[Configure](../how-to/configure.md) says how to use and to check it.",
         "",
-        "A key that is **not there yet** is accepted, so that an existing file can be used as it is; if it asks for",
+        "A key **without function** is accepted, so that an existing file can be used as it is; if it asks for",
         "something, a warning at the start names it.",
         "`version` always has to be given, everything else may be left out, except what is marked as needed.",
         "In a variable's name `_0` stands for the first item of a list, and `<NAME>` for a name of your choice.",
@@ -94,11 +95,33 @@ def configuration_page() -> str:
         sections.setdefault(key.path.rpartition(".")[0] or "At the top", []).append(key)
     for section, keys in sections.items():
         is_there = any(key.is_implemented for key in keys)
-        lines += ["", f"## {section}", "", *([] if is_there else ["**Not there yet.**", ""])]
+        unused = f"**Without function.** {_sentence(keys[0].why_unused)}".strip()
+        lines += ["", f"## {section}", "", *([] if is_there else [unused, ""])]
         head = ("key, and its variable", "type", "default", "what it is")
         lines += _table(head, (_key_row(key, *_limits(key.path), mark=is_there) for key in keys))
         if section == "middleware.<name>[]":
             lines += _options_of_middleware(head)
+    return _page(lines)
+
+
+def control_page() -> str:
+    """Every key of ``control.yml``."""
+    lines = [
+        "# Configuration of the control plane",
+        "",
+        "The keys of `control.yml`: GitLab's for the registry, and Moorage's.",
+        "`moorage control check FILE` says every mistake in one, and a key that is not here is a mistake.",
+        "A variable wins over the file.",
+        "Paths are relative to the file's folder.",
+    ]
+    schema = tree_of(ControlConfiguration)
+    sections: dict[str, list[config.KeyDescription]] = {}
+    for key in describe_file(ControlConfiguration, prefix=VARIABLE_PREFIX):
+        sections.setdefault(key.path.rpartition(".")[0] or "At the top", []).append(key)
+    for section, keys in sections.items():
+        lines += ["", f"## {section}", ""]
+        head = ("key, and its variable", "type", "default", "what it is")
+        lines += _table(head, (_key_row(key, *_limits(key.path, schema), mark=True) for key in keys))
     return _page(lines)
 
 
@@ -239,6 +262,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "openapi.json": openapi_page,
     "errors.md": errors_page,
     "schema.md": schema_page,
+    "control.md": control_page,
 }
 
 
@@ -369,15 +393,15 @@ def _reasons() -> list[str]:
 
 
 def _key_row(key: config.KeyDescription, bounds: str, is_needed: bool, *, mark: bool) -> Row:  # noqa: FBT001 - of `_limits`
-    missing = "**Not there yet.** " if mark and not key.is_implemented else ""
+    missing = "**Without function.** " if mark and not key.is_implemented else ""
     default = "(needed)" if is_needed else f"`{key.default}`" if key.default else ""
     about = " ".join(filter(None, [_sentence(key.description), bounds]))
     return f"`{key.path}`<br>`{key.variable}`", key.type, default, missing + about
 
 
-def _limits(path: str) -> tuple[str, bool]:
+def _limits(path: str, schema: Node = _SCHEMA) -> tuple[str, bool]:
     """What a key's value must keep to, in words, and whether there has to be one."""
-    node = _SCHEMA
+    node = schema
     for part in path.replace("[]", ".[]").split("."):
         below = {"[]": node.items, "<name>": node.values}.get(part) or (node.children or {}).get(part)
         assert below is not None, path  # noqa: S101 - describe() and tree() tell of the same keys

@@ -11,6 +11,7 @@ from support.daemon import Daemon
 from support.logging_as_before import logging_as_before
 from support.loop_watch import environment
 from support.postgres import Postgres
+from support.services import end_all
 from support.surroundings import hear_interrupts, isolate, new_folder, remove_folder
 
 # The machine may be busy with other tests: how long an example takes says nothing.
@@ -29,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind."""
+    end_all()
     remove_folder(config.stash[_HOME])
 
 

@@ -1,12 +1,13 @@
 """Everything that can go wrong, as one tree. What each becomes on the wire stands in ``web/errors.py``.
 
+Branches that only one API has are beside it: ``gitlab_errors.py`` and ``moorage_errors.py``.
+
 ::
 
     MoorageError
     ├── Refused                     the caller's fault; the message is safe to show
     │   ├── NameInvalid             a repository name outside the grammar
     │   ├── TagInvalid              a tag outside the grammar
-    │   │   └── PathTagInvalid      … in a path of GitLab's API
     │   ├── DigestInvalid           a digest that does not parse, is not supported, or does not match
     │   ├── SizeInvalid             a length that does not match what came
     │   ├── RangeInvalid            a chunk that does not start where the upload ends
@@ -22,33 +23,17 @@
     │   │   └── ManifestTooLarge    … because of its size
     │   ├── ReferencesUnknown       a manifest that names blobs or manifests that are not there
     │   ├── ParameterInvalid        a query parameter or header outside its range
-    │   ├── TooManyTags             more tags in one request than are taken
-    │   ├── RequestUnknown          a request that changed nothing, so that nothing can be taken back
-    │   ├── NotificationUnknown     an event that is not kept, or not any more
-    │   ├── UndoConflict            something was changed since by somebody else
-    │   ├── AlreadyUndone           everything is as it was before
-    │   ├── ContentGone             garbage collection took what should come back
     │   ├── BodyTooLarge            a request body larger than is taken
     │   ├── ContentTypeInvalid      a request body that is not said to be JSON
     │   ├── CodingUnknown           a request body that is coded for the way
     │   ├── ContentCodingUnknown    a request body that is compressed or coded otherwise
     │   ├── BodyLate                a request body that did not come in time
     │   ├── HeadTooLarge            a request whose headers are larger than is taken
-    │   ├── TagUnknown              no such tag in the repository, for GitLab's API
-    │   ├── QueryValueInvalid       a query parameter of GitLab's API outside what is allowed
-    │   ├── QueryTypeInvalid        a query parameter of GitLab's API that is not of its type
-    │   ├── BodyNotJSON             a request body that is no JSON object of the expected form
-    │   ├── BodyValueInvalid        a value in a request body outside what is allowed
-    │   ├── BodyTypeInvalid         a value in a request body that is missing or malformed
-    │   ├── RenameConflict          a new name for a repository that is taken
-    │   ├── TooManyRepositories     more repositories than can be renamed at once
     │   ├── RangeNotSatisfiable     a Range of a blob that lies outside it
     │   ├── Unauthorized            credentials are missing or wrong
     │   ├── Denied                  the credentials do not allow it
     │   ├── Protected               a tag that the credentials may not change, or nobody may
     │   ├── PatternRefused          a token's pattern of protected tags that cannot be used
-    │   ├── ProjectUnknown          a token that does not say which project a repository is of
-    │   ├── ProjectMismatch         a token for a project with another path
     │   ├── TooManyRequests         slow down
     │   ├── OutOfService            a health check fails, so that nothing is answered here
     │   ├── RouteUnknown            a path that is none of this registry's
@@ -91,10 +76,6 @@ class NameInvalid(Refused):
 
 class TagInvalid(Refused):
     """A tag outside the specification's grammar."""
-
-
-class PathTagInvalid(TagInvalid):
-    """A tag outside the specification's grammar, in a path of GitLab's API."""
 
 
 class DigestInvalid(Refused):
@@ -185,30 +166,6 @@ class ParameterInvalid(Refused):
     """A query parameter or header whose value is outside what is allowed."""
 
 
-class TooManyTags(Refused):
-    """More tags in one request than are taken."""
-
-
-class RequestUnknown(Refused):
-    """The journal has no change by this request."""
-
-
-class NotificationUnknown(Refused):
-    """There is no such event: it has arrived, or was dropped, or never was."""
-
-
-class UndoConflict(Refused):
-    """An undo of things that somebody else has changed since. Nothing was changed."""
-
-
-class AlreadyUndone(Refused):
-    """Everything is as it was before the request that should be taken back."""
-
-
-class ContentGone(Refused):
-    """Garbage collection took what should come back. Nothing was changed."""
-
-
 class BodyTooLarge(Refused):
     """The request's body has more bytes than are taken here."""
 
@@ -231,38 +188,6 @@ class BodyLate(Refused):
 
 class HeadTooLarge(Refused):
     """The request's first line, a header, or all headers together are larger than is taken."""
-
-
-class TagUnknown(Refused):
-    """The tag is not in the repository. For GitLab's API, which tells it from a manifest that is not there."""
-
-
-class QueryValueInvalid(Refused):
-    """A query parameter of GitLab's API whose value is outside what is allowed."""
-
-
-class QueryTypeInvalid(Refused):
-    """A query parameter of GitLab's API whose value is not of its type."""
-
-
-class BodyNotJSON(Refused):
-    """The request's body is no JSON object of the expected form."""
-
-
-class BodyValueInvalid(Refused):
-    """A value in the request's body is outside what is allowed."""
-
-
-class BodyTypeInvalid(Refused):
-    """A value in the request's body is missing or malformed."""
-
-
-class RenameConflict(Refused):
-    """The new name of a repository is taken, or about to be. Nothing was changed."""
-
-
-class TooManyRepositories(Refused):
-    """More repositories than can be renamed at once. Nothing was changed."""
 
 
 class RangeNotSatisfiable(Refused):
@@ -298,14 +223,6 @@ class Protected(Refused):
 
 class PatternRefused(Refused):
     """A pattern of protected or immutable tags in the token cannot be used, or there are too many."""
-
-
-class ProjectUnknown(Refused):
-    """The token does not say which project the repository belongs to."""
-
-
-class ProjectMismatch(Refused):
-    """The token says that the repository belongs to a project with another path."""
 
 
 class TooManyRequests(Refused):

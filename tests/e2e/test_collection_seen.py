@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from e2e.checks import files_below
 from e2e.databases import sqlite_config, sqlite_path
 from support.daemon import Daemon, free_port
 from support.images import image, push_image
+from support.processes import signal_each
 from support.registry_client import RegistryClient
 
 REPOSITORY = "group/app"
@@ -188,8 +190,7 @@ def test_a_worker_that_died_takes_nothing_out_of_the_metrics_and_their_folder_go
         one.moorage("run", "--give-up-undo")
         before = scrape(port)
         soon(lambda: len(list(folder.iterdir())) == 9, "not every process has its files")
-        for pid in (*one.daemon.worker_pids, *one.daemon.keeper_pids):
-            os.kill(pid, 9)
+        signal_each([*one.daemon.worker_pids, *one.daemon.keeper_pids], signal.SIGKILL)
         one.daemon.wait_ready()
         soon(lambda: answers(port), "the metrics are gone")
         assert total(scrape(port), "registry_gc_deletes_total") == total(before, "registry_gc_deletes_total") == 7

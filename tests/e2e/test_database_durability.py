@@ -19,6 +19,7 @@ from e2e.wire import Wire, eventually, sha256
 from support.clients import run
 from support.components import need
 from support.daemon import Daemon
+from support.processes import signal_each
 
 DELETION = {"REGISTRY_STORAGE_DELETE_ENABLED": "true"}
 
@@ -61,7 +62,7 @@ def test_a_worker_that_is_killed_in_the_middle_stops_no_other(tmp_path: Path) ->
         for turn in range(30):
             image = build_image(f"{turn}", layers=1, layer_bytes=200)
             if turn % 10 == 5:
-                os.kill(random.Random(turn).choice(daemon.worker_pids), signal.SIGKILL)
+                signal_each([random.Random(turn).choice(daemon.worker_pids)], signal.SIGKILL)
             try:
                 wire.push_image("t/killed", f"t{turn}", image)
             except (OSError, http.client.HTTPException):

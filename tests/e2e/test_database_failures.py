@@ -5,7 +5,6 @@ During the outage clients get 503 with Retry-After; afterwards it goes on by its
 
 import contextlib
 import http.client
-import os
 import signal
 import threading
 import time
@@ -24,6 +23,7 @@ from e2e.storm import Account, Pusher, assert_kept, describe
 from e2e.wire import Answer, Wire
 from support.daemon import Daemon
 from support.postgres import Postgres, migrated
+from support.processes import signal_each
 
 Result = TypeVar("Result")
 PUSHERS = 6
@@ -211,8 +211,7 @@ def test_a_worker_that_starts_during_the_outage_serves_after_it(tmp_path: Path, 
     with daemon_on(tmp_path, server) as daemon:
         Wire(daemon.address).push_image("t/before", "v1", image)
         server.kill()
-        for pid in daemon.worker_pids:
-            os.kill(pid, signal.SIGKILL)
+        signal_each(daemon.worker_pids, signal.SIGKILL)
         deadline = time.monotonic() + 20
         statuses: list[int] = []
         while len(statuses) < 10:

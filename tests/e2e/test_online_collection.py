@@ -1,6 +1,5 @@
 """Online garbage collection as an administrator sees it: real daemons, real disks, while others push and pull."""
 
-import os
 import random
 import signal
 import threading
@@ -17,6 +16,7 @@ from e2e.images import Blob, Image, build_image, image_of
 from e2e.wire import Wire, eventually
 from support.daemon import Daemon
 from support.postgres import Postgres, migrated
+from support.processes import signal_each
 
 REPOSITORY = "group/app"
 CONFIG = Blob(b'{"architecture": "amd64", "os": "linux"}', "application/vnd.oci.image.config.v1+json")
@@ -203,8 +203,7 @@ def test_pushes_that_leave_out_what_is_there_never_lose_a_layer_whoever_is_kille
         time.sleep(0.7)
         turn += 1
         node = site.nodes[turn % len(site.nodes)]
-        for pid in node.keeper_pids:
-            os.kill(pid, signal.SIGKILL)
+        signal_each(node.keeper_pids, signal.SIGKILL)
     for client in clients:
         client.join()
     assert [mistake for client in clients for mistake in client.mistakes] == []

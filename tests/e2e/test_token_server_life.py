@@ -1,5 +1,6 @@
 """The token server under an administrator: signals, a process that dies, an address that is taken."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.daemon import START_DEADLINE_S, STOP_DEADLINE_S
+from support.processes import children_of
 from support.token_server import TokenServer
 
 RULES = {"rules": [{"users": ["ada"], "repositories": ["team/**"], "actions": ["pull", "push"]}]}
@@ -18,8 +20,7 @@ USERS = {"ada": "ada's password"}
 
 def children(server: TokenServer) -> list[int]:
     assert server.process is not None
-    found = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
-    return [int(word) for word in found.split()]
+    return children_of(server.process.pid)
 
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
@@ -45,7 +46,7 @@ def test_a_hang_up_is_noted_and_ends_nothing(tmp_path: Path) -> None:
 def test_the_process_that_serves_is_replaced_when_it_is_killed(tmp_path: Path) -> None:
     with TokenServer(tmp_path, RULES, USERS) as server:
         (serving,) = children(server)
-        subprocess.run(["kill", "-9", str(serving)], check=True)
+        os.kill(serving, signal.SIGKILL)
         deadline = time.monotonic() + START_DEADLINE_S
         while children(server) in ([serving], []) or not server.alive():
             assert time.monotonic() < deadline, server.log

@@ -29,8 +29,9 @@ pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-push.md"
+ACCOUNTS = ROOT / "docs" / "tutorial" / "accounts.md"
 ADDRESS = ("127.0.0.1", 5000)
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 END = "----that-was-it----"
 
 _BLOCK = re.compile(r"^<!-- (run|prints)(?:: (\w+))? -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -51,7 +52,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def checkout(folder: Path) -> Path:
-    """A folder with what ``make run`` needs of this one, its environment among it, and no data."""
+    """A folder with what ``make`` needs of this one, its environment among it, and no data."""
     for name in _NEEDED_BY_MAKE:
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
@@ -172,7 +173,7 @@ def follow(page: Path, client: str, env: Mapping[str, str], first_terminal: Firs
     return count
 
 
-@pytest.mark.parametrize("page", [README, TUTORIAL], ids=["readme", "tutorial"])
+@pytest.mark.parametrize("page", [README, TUTORIAL, ACCOUNTS], ids=["readme", "tutorial", "accounts"])
 def test_every_line_works_with_skopeo(page: Path, first_terminal: FirstTerminal, skopeo: Skopeo) -> None:
     assert follow(page, "skopeo", skopeo.env, first_terminal) > 8
 
@@ -181,7 +182,7 @@ def test_every_line_of_the_readme_works_with_docker(first_terminal: FirstTermina
     assert follow(README, "docker", docker.env, first_terminal) > 8
 
 
-@pytest.mark.parametrize("page", [README, TUTORIAL], ids=["readme", "tutorial"])
+@pytest.mark.parametrize("page", [README, TUTORIAL, ACCOUNTS], ids=["readme", "tutorial", "accounts"])
 def test_no_shell_block_is_left_out(page: Path) -> None:
     """Every block of shell below the start is marked, so that none is shown and not run."""
     text = page.read_text()

@@ -15,6 +15,7 @@ from e2e.settings import config_for
 from e2e.wire import Wire, connect, eventually, head, sha256
 from support.components import need
 from support.daemon import Daemon
+from support.processes import children_of
 
 
 @contextmanager
@@ -91,10 +92,6 @@ def test_a_worker_out_of_open_files_says_so_rests_and_serves_again(tmp_path: Pat
         assert daemon.log.count("no more files can be opened") == 1
         eventually("it serves again", lambda: Wire(daemon.address).request("GET", "/v2/").status == 200)
         assert daemon.worker_pids == [worker]
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_as_process_1_it_buries_orphans_and_drains(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class Wire:
     """A client of one registry. With *keep* it uses one connection; else each request opens its own."""
 
     address: str
-    timeout_s: float = 30.0
+    timeout_s: float = 60.0
     keep: bool = False
     tls: ssl.SSLContext | None = None
     _connection: http.client.HTTPConnection | None = field(default=None, repr=False)
@@ -223,7 +223,7 @@ def with_query(location: str, **query: str) -> str:
     return f"{location}{'&' if '?' in location else '?'}{urlencode(query)}"
 
 
-def connect(address: str, timeout_s: float = 10.0) -> socket.socket:
+def connect(address: str, timeout_s: float = 60.0) -> socket.socket:
     """A bare connection, for what no library would send."""
     host, _, port = address.partition(":")
     return socket.create_connection((host, int(port)), timeout=timeout_s)
@@ -249,7 +249,7 @@ def status_of(sock: socket.socket) -> int:
     return int(got.split(b" ", 2)[1])
 
 
-def eventually(what: str, holds: Callable[[], bool], *, within_s: float = 15.0, every_s: float = 0.05) -> None:
+def eventually(what: str, holds: Callable[[], bool], *, within_s: float = 60.0, every_s: float = 0.05) -> None:
     """Wait until *holds*; fail with *what* if it does not in time."""
     deadline = time.monotonic() + within_s
     while not holds():

@@ -283,6 +283,17 @@ class TestCatalogue:
                 assert (page.next_page is None) == (len(expected) == 3)
             assert [name for page in client.pages(client.list_repositories()) for name in names_of(page)] == list("abc")
 
+    def test_more_tags_than_configured_come_in_pages(self, configured: Configured) -> None:
+        """`tags.maxtags` of Distribution 3 bounds a page where a number is given, and refuses nobody."""
+        daemon = configured("tags: {maxtags: 2}")
+        with RegistryClient(daemon.address, observe=holds_for_every_response) as client:
+            for tag in "abc":
+                images.push_image(client, "group/app", tag)
+            first = client.list_tags("group/app", n="100")
+            assert first.json()["tags"] == ["a", "b"]
+            assert [page.json()["tags"] for page in client.pages(first)] == [["a", "b"], ["c"]]
+            assert client.list_tags("group/app").json()["tags"] == ["a", "b", "c"]
+
     @pytest.mark.parametrize("last", HOSTILE_LAST.values(), ids=HOSTILE_LAST)
     def test_any_last_is_a_place_or_refused(self, registry: RegistryClient, last: str) -> None:
         response = registry.list_repositories(last=last)

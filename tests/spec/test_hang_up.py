@@ -11,7 +11,7 @@ from support import images
 from support.daemon import Daemon
 from support.registry_client import OCTETS, RegistryClient, path_of
 
-QUICK_S = 5.0
+PATIENCE_S = 60.0
 """How long a registry may take to notice that a client is gone."""
 
 FRAMINGS = {
@@ -65,7 +65,7 @@ class TestHangUp:
         for location in locations:
             reset_after(shared_daemon.address, head("PATCH", location, line) + body, pause_s)
         time.sleep(0.2)
-        ends_at = time.monotonic() + QUICK_S
+        ends_at = time.monotonic() + PATIENCE_S
         for location in locations:
             while (sent := registry.patch_upload(location, b"more")).status != 202:
                 assert time.monotonic() < ends_at, sent
@@ -75,7 +75,7 @@ class TestHangUp:
 def reset_after(address: str, data: bytes, pause_s: float) -> None:
     """Send *data*, then end the connection with a reset, as a client does that is killed."""
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as raw:
+    with socket.create_connection((host, int(port)), timeout=60) as raw:
         raw.sendall(data)
         time.sleep(pause_s)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -16,7 +16,7 @@ from moorage.errors import StorageFull
 from moorage.gc.offline.offline_collection import collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.oci.digests import Digest
-from moorage.oci.names import RepositoryName
+from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from moorage.work.reports import WorkReports
 from support import images
@@ -153,6 +153,49 @@ def test_a_blob_is_asked_for_in_one_round_and_without_a_request_when_it_is_remem
         for _ in range(2):
             assert client.head_blob(NAME, images.missing_digest("x")).status == 404
             assert requests_of(bucket) == ["stat", "stat"]
+
+
+def test_who_wants_a_part_of_a_blob_does_not_have_the_whole_of_it_opened(bucket: Bucket) -> None:
+    content = images.blob("in parts")
+    with InProcess(None, storage=bucket, remembers=100) as registry, RegistryClient(registry.address) as client:
+        images.push_blobs(client, NAME, [content])
+        assert client.get_blob(NAME, content.digest).body == content.body
+        requests_of(bucket)
+        answer = client.get_blob(NAME, content.digest, headers={"Range": "bytes=2-5"})
+        assert (answer.status, answer.body) == (206, content.body[2:6])
+        assert requests_of(bucket) == ["open_parts"]
+
+
+def test_tags_and_repositories_are_not_looked_at_one_by_one(bucket: Bucket) -> None:
+    tags = [f"t{number:03}" for number in range(40)]
+    with InProcess(None, storage=bucket) as registry, RegistryClient(registry.address) as client:
+        made = images.push_image(client, NAME, "t000")
+        for tag in tags[1:]:
+            assert client.put_manifest(NAME, tag, made.manifest.body).status == 201
+        for number in range(20):
+            images.push_image(client, f"many/r{number:02}", "1")
+        requests_of(bucket)
+        assert client.list_tags(NAME).json()["tags"] == tags
+        assert requests_of(bucket) == ["list"], "one list of all keys tells which tags there are"
+        bucket.rounds = 0
+        assert client.list_tags(NAME, n="20", last="t009").json()["tags"] == tags[10:30]
+        assert bucket.rounds <= 3
+        bucket.rounds = 0
+        listed = client.request("GET", "/v2/_catalog?n=100").json()["repositories"]
+        assert listed == sorted([NAME, *(f"many/r{number:02}" for number in range(20))])
+        folders = 21 + len(["", "group", "many"])
+        assert bucket.rounds <= folders + 4, "each folder is listed, and what is in it is looked at together"
+
+
+def test_most_of_what_lies_below_tags_may_be_of_what_they_once_were(bucket: Bucket) -> None:
+    with InProcess(None, storage=bucket) as registry, RegistryClient(registry.address) as client:
+        images.push_image(client, NAME, "latest")
+        folder = paths.tag(RepositoryName(NAME), Tag("latest"))
+        for number in range(9000):
+            bucket.store(f"{folder}/index/sha256/{number:064x}/link", f"sha256:{number:064x}".encode())
+        requests_of(bucket)
+        assert client.list_tags(NAME).json()["tags"] == ["latest"]
+        assert len(requests_of(bucket)) <= 8
 
 
 def test_no_worker_of_a_node_remembers_what_another_has_deleted(bucket: Bucket) -> None:

@@ -11,7 +11,7 @@ from typing import Self, cast
 
 from support.registry_client import Headers, Response
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 PATIENCE_S = 0.3
 """How long a registry may take to answer a request that is complete, before an end of input could overtake it."""

@@ -4,7 +4,6 @@ It knows signatures, conditions and blocks. It does not know Put Block From URL,
 a blob of one type replace one of another, as the real service does not (tried out in November 2026).
 """
 
-import atexit
 import contextlib
 import functools
 import secrets
@@ -24,6 +23,7 @@ from moorage.storage.azure.azure_driver import AzureDriver
 from moorage.storage.azure.opening import open_azure
 from support.components import need
 from support.daemon import free_port
+from support.services import shared
 
 START_DEADLINE_S = 200.0
 _TICK_S = 0.05
@@ -71,10 +71,8 @@ def driver_on(running: Azurite, **keys: object) -> AzureDriver:
 @functools.cache
 def shared_azurite() -> Azurite:
     """The one of this test process, with an empty container."""
-    stack = contextlib.ExitStack()
-    atexit.register(stack.close)
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moorage-azurite-")))
-    running = stack.enter_context(azurite(folder))
+    folder = Path(shared(tempfile.TemporaryDirectory(prefix="moorage-azurite-")))
+    running = shared(azurite(folder))
     make_container(running)
     return running
 

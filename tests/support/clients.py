@@ -18,8 +18,8 @@ from typing import Self
 from support.surroundings import alone
 
 COMMAND_DEADLINE_S = 120.0
-START_DEADLINE_S = 40.0
-STOP_DEADLINE_S = 20.0
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 60.0
 
 
 def attempt(

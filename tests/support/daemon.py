@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.processes import children_of
+
 START_DEADLINE_S = 90.0
 STOP_DEADLINE_S = 90.0
 
@@ -92,7 +94,11 @@ class Daemon:
                 cwd=self.folder,
             )
         if wait:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                self.kill()  # Nobody else would: the block that stops it is never entered.
+                raise
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + START_DEADLINE_S
@@ -125,8 +131,7 @@ class Daemon:
 
     @property
     def _children(self) -> list[int]:
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return [int(word) for word in children.split()]
+        return children_of(self.pid)
 
     @property
     def log(self) -> str:

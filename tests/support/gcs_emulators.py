@@ -22,9 +22,9 @@ from support.clients import Background
 from support.components import need
 from support.daemon import free_port
 from support.gcs_fake import GCSFake
+from support.services import shared
 
-START_DEADLINE_S = 20.0
-_services = contextlib.ExitStack()
+START_DEADLINE_S = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,12 @@ class Emulator:
 
 @functools.cache
 def running(name: str) -> Emulator:
-    """Start a service, or give the one that runs; :func:`stop_all` ends it."""
+    """Start a service, or give the one that runs."""
     if name == "strict":
-        return _services.enter_context(strict())
-    folder = Path(_services.enter_context(tempfile.TemporaryDirectory(prefix="moorage-gcs-")))
+        return shared(strict())
+    folder = Path(shared(tempfile.TemporaryDirectory(prefix="moorage-gcs-")))
     makers = {"fake-gcs-server": fake_gcs_server, "gcp-storage-emulator": gcp_storage_emulator}
-    return _services.enter_context(makers[name](folder))
-
-
-def stop_all() -> None:
-    """End all services that :func:`running` has started."""
-    _services.close()
-    running.cache_clear()
+    return shared(makers[name](folder))
 
 
 def new_bucket(name: str) -> GCSDriver:
@@ -115,7 +109,7 @@ def _wait(url: str, server: Background) -> None:
     while time.monotonic() < deadline:
         assert server.process is not None
         assert server.process.poll() is None, server.log
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/storage/v1/b?project=p", timeout=2):
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/storage/v1/b?project=p", timeout=30):
             return
         time.sleep(0.05)
     msg = f"{server.command[0]} did not answer:\n{server.log}"
@@ -125,5 +119,5 @@ def _wait(url: str, server: Background) -> None:
 def _make(url: str, name: str) -> None:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/storage/v1/b?project=p", json.dumps({"name": name}).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         answer.read()

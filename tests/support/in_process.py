@@ -24,7 +24,6 @@ from moorage.core.manifest_rules import ManifestRules
 from moorage.core.manifests import Manifests
 from moorage.core.redirects import Redirects
 from moorage.core.renames import Renames
-from moorage.core.repositories import Repositories
 from moorage.core.sizes import Sizes
 from moorage.core.uploads import Uploads
 from moorage.errors import BackendError, StorageUnavailable
@@ -203,7 +202,7 @@ class InProcess:
             blobs=BlobHandlers(blobs),
             uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
             manifests=ManifestHandlers(manifests, bodies),
-            listings=ListingHandlers(Repositories(catalogue), manifests),
+            listings=ListingHandlers(catalogue, manifests),
         )
         self.app = App(
             [v2, *others],

@@ -12,8 +12,8 @@ from typing import Self
 from support.daemon import free_port
 
 COMMAND = "docker-registry"
-START_DEADLINE_S = 20.0
-STOP_DEADLINE_S = 20.0
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 60.0
 
 _CONFIG = """\
 version: 0.1

@@ -24,12 +24,13 @@ from moorage.sql.postgres.postgres_connect import PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
 from support.daemon import free_port
+from support.processes import children_of, is_running, signal_each
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 SYSTEM_USER = "postgres"
 """Who runs it when we are root: PostgreSQL refuses to."""
-START_DEADLINE_S = 30.0
-STOP_DEADLINE_S = 30.0
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 60.0
 COMMAND_DEADLINE_S = 60.0
 
 _SETTINGS = {
@@ -142,15 +143,13 @@ class Postgres:
     def kill(self) -> None:
         """SIGKILL to the server and everything it runs: what a power cut does to processes."""
         assert self.process is not None
-        children = _children(self.process.pid)
+        children = children_of(self.process.pid)
         self.process.kill()
         self.process.wait(STOP_DEADLINE_S)
         self.process = None
-        for pid in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        signal_each(children, signal.SIGKILL)
         deadline = time.monotonic() + STOP_DEADLINE_S
-        while any(_is_running(pid) for pid in children):
+        while any(is_running(pid) for pid in children):
             assert time.monotonic() < deadline, "processes of PostgreSQL are left"
             time.sleep(0.01)
 
@@ -279,15 +278,3 @@ def _as_user() -> list[str]:
     if os.geteuid() != 0:
         return ["--"]
     return ["--reuid", SYSTEM_USER, "--regid", SYSTEM_USER, "--init-groups", "--"]
-
-
-def _children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlencode, urlsplit
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 OCTETS = "application/octet-stream"
 
 Body = bytes | Iterable[bytes] | None

@@ -1,14 +1,13 @@
 """A PostgreSQL with standbys: on the primary's port and an address of their own, as ``database.loadbalancing`` asks."""
 
-import os
-import signal
+import contextlib
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
+from support import processes
 from support.postgres import Postgres
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 _TICK_S = 0.01
 _LOOPBACK = "host all all 127.0.0.0/8 scram-sha-256"
 
@@ -55,27 +54,17 @@ def wait_level(primary: Postgres, standby: Postgres) -> None:
     _wait(lambda: standby.psql(f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'") == "t")
 
 
-def freeze(server: Postgres) -> None:
-    """Stop every process of it: it takes connections, and answers none."""
-    _signal(server, signal.SIGSTOP)
-
-
-def thaw(server: Postgres) -> None:
-    """Let it go on."""
-    _signal(server, signal.SIGCONT)
+@contextlib.contextmanager
+def frozen(server: Postgres) -> Iterator[None]:
+    """Keep every process of it stopped within the block: it takes connections, and answers none."""
+    assert server.process is not None
+    with processes.frozen(server.process.pid):
+        yield
 
 
 def statements(server: Postgres, text: str) -> int:
     """How many statements with *text* in them its log has."""
     return sum(text in line for line in server.log.splitlines())
-
-
-def _signal(server: Postgres, number: signal.Signals) -> None:
-    assert server.process is not None
-    pid = server.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for one in [pid, *map(int, children)]:
-        os.kill(one, number)
 
 
 def _wait(is_so: Callable[[], bool]) -> None:

@@ -34,6 +34,8 @@ class Said:
     """Not even the head is written, and with ``cut_at`` the connection ends."""
     is_silent: bool = False
     """Nothing is written at all, not even the head."""
+    after_s: float = 0.0
+    """The time that the server takes before it answers."""
 
     def head(self) -> bytes:
         lines = [f"HTTP/1.1 {self.status} X"]
@@ -67,7 +69,7 @@ class RudeServer:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -76,11 +78,13 @@ class RudeServer:
         assert task is not None
         self._tasks.add(task)
         self.connections += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            while await self._one(reader, writer):
-                pass
-        writer.close()
-        self._tasks.discard(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+                while await self._one(reader, writer):
+                    pass
+        finally:
+            writer.close()
+            self._tasks.discard(task)
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -89,6 +93,7 @@ class RudeServer:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.asked.append(Asked(method, target, headers, body))
         said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        await asyncio.sleep(said.after_s)
         if not (said.is_silent or said.is_mute):
             shown = said.body if said.cut_at is None else said.body[: said.cut_at]
             writer.write(said.head() + (b"" if method == "HEAD" else shown))

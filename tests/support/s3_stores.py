@@ -1,6 +1,5 @@
 """Servers that speak S3, one of each for this process, and new places in their buckets."""
 
-import atexit
 import itertools
 from functools import lru_cache
 
@@ -9,6 +8,7 @@ from moorage.storage.s3.bucket import S3Bucket
 from moorage.storage.s3.s3_driver import S3Driver
 from support.s3_client import S3Server
 from support.seaweed import SeaweedFS
+from support.services import shared
 from support.versitygw import VersityGW
 
 _numbers = itertools.count(1)
@@ -17,17 +17,13 @@ _numbers = itertools.count(1)
 @lru_cache(maxsize=1)
 def seaweed() -> SeaweedFS:
     """Start SeaweedFS, when it is first asked for; it ends with this process."""
-    server = SeaweedFS().__enter__()
-    atexit.register(server.__exit__, None, None, None)
-    return server
+    return shared(SeaweedFS())
 
 
 @lru_cache(maxsize=1)
 def versitygw() -> VersityGW:
     """Start versitygw, when it is first asked for; it ends with this process."""
-    server = VersityGW().__enter__()
-    atexit.register(server.__exit__, None, None, None)
-    return server
+    return shared(VersityGW())
 
 
 def new_root() -> str:

@@ -15,7 +15,7 @@ from support.components import need
 from support.daemon import free_port
 from support.s3_client import S3Client
 
-START_DEADLINE_S = 60.0
+START_DEADLINE_S = 200.0
 ACCESS_KEY = "moorage"
 SECRET_KEY = "moorage-secret-key"
 BUCKET = "registry"
@@ -79,13 +79,18 @@ class SeaweedFS:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wait(self) -> None:
-        """Until the bucket answers: it is made a moment after the first requests are taken."""
+        """Until the bucket takes an object: it is made a moment after the first requests are taken.
+
+        The first object is when volumes are made, and is refused once or twice while they are. No test is to see that.
+        """
+        client = S3Client(self)
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline:
             assert self.process is not None
             assert self.process.poll() is None, (self.folder / "weed.log").read_text(errors="replace")[-4000:]
             with contextlib.suppress(OSError):
-                if S3Client(self).request("GET", query="list-type=2")[0] == 200:
+                if client.request("PUT", "ready", body=b"ready")[0] == 200:
+                    client.request("DELETE", "ready")
                     return
             time.sleep(0.05)
         msg = f"SeaweedFS did not answer within {START_DEADLINE_S} s"

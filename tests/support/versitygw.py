@@ -14,7 +14,7 @@ from support.components import need
 from support.daemon import free_port
 from support.s3_client import S3Client
 
-START_DEADLINE_S = 30.0
+START_DEADLINE_S = 200.0
 COMMAND = "versitygw"
 
 

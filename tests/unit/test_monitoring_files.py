@@ -15,6 +15,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from moorage.core.metrics import BlobMetrics
 from moorage.gc.online.collection_metrics import CollectionMetrics
 from moorage.metrics.node_metrics import PartMetrics, RequestMetrics, StoreMetrics
+from moorage.metrics.pool_metrics import PoolMetrics, ReplicaMetrics
 from moorage.notifications.metrics import NotificationMetrics
 from support.components import need
 
@@ -32,13 +33,16 @@ LOOKED_UP = {
 }
 """What is no counter of ours, with its labels."""
 
-_NAMED = re.compile(r"\b((?:registry|gitlab)_[a-z_]+|up)\b(?:\{([^}]*)\})?")
+_NAMED = re.compile(r"\b((?:registry|gitlab|go_sql)_[a-z_]+|up)\b(?:\{([^}]*)\})?")
 _BY = re.compile(r"\bby \(([^)]*)\)")
 
 
 def counted() -> CollectorRegistry:
     registry = CollectorRegistry()
-    for make in (CollectionMetrics, BlobMetrics, NotificationMetrics, RequestMetrics, PartMetrics, StoreMetrics):
+    for make in (
+        *(CollectionMetrics, BlobMetrics, NotificationMetrics, RequestMetrics, PartMetrics, StoreMetrics),
+        *(PoolMetrics, ReplicaMetrics),
+    ):
         make(registry)
     return registry
 
@@ -93,7 +97,7 @@ def test_every_alert_is_explained_with_what_to_do() -> None:
 
 
 def test_every_metric_is_in_the_reference_and_no_other() -> None:
-    named = set(re.findall(r"^\| `((?:registry|gitlab)_\w+)`", METRICS_PAGE, re.MULTILINE))
+    named = set(re.findall(r"^\| `((?:registry|gitlab|go_sql)_\w+)`", METRICS_PAGE, re.MULTILINE))
     families = {f"{metric.name}_total" if metric.type == "counter" else metric.name for metric in counted().collect()}
     assert named == families | LOOKED_UP.keys() - {"up"}
 

@@ -77,6 +77,9 @@ class Grant:
     user_token: str = field(default="", repr=False)
     """GitLab's token in the token, which is handed on to who is told of events, and to nobody else."""
 
+    denied: str = field(default="", repr=False)
+    """The issuer's words about what was asked for and is not allowed."""
+
     project_paths: tuple[str, ...] = field(init=False)
     """Each of those projects once."""
 

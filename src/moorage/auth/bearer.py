@@ -101,7 +101,7 @@ class TokenGuard(Guard):
         self, caller: Caller, grant: Grant, wanted: Sequence[Access], useful: Sequence[Access]
     ) -> Unauthorized:
         lacking = ", ".join(f"{access.action} on {access.kind} {access.name}" for access in grant.lacks(wanted))
-        msg = f"the token does not allow {lacking}"
+        msg = f"the token does not allow {lacking}" + (f"; not granted: {grant.denied}" if grant.denied else "")
         return self._refusal(caller, msg, [*wanted, *useful], error="insufficient_scope")
 
     def _refusal(self, caller: Caller, message: str, wanted: Sequence[Access], *, error: str = "") -> Unauthorized:

@@ -7,7 +7,7 @@ Only the answer to a wrong password waits. What is counted is forgotten after a 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from moorage.auth.addresses import Network, network_of, networks_of
@@ -57,12 +57,16 @@ class Failures:
 
     def is_suspect(self, address: str) -> bool:
         """Return whether an address, or a network of it, was wrong more often than a user who mistypes."""
+        return bool(self.suspects(address))
+
+    def suspects(self, address: str) -> Sequence[Network]:
+        """List the networks of an address, it among them, that were wrong so often."""
         is_known = self.was_right(address)
-        return any(
-            self._count(network) >= _SUSPECT_AT * network.weight
+        return [
+            network
             for network in networks_of(address)
-            if network.weight == 1 or not is_known
-        )
+            if (network.weight == 1 or not is_known) and self._count(network) >= _SUSPECT_AT * network.weight
+        ]
 
     def _count(self, network: Network) -> int:
         failures = self._failures.get(network.weight)

@@ -34,6 +34,9 @@ ALGORITHMS = (
 TOKEN_LIMIT_BYTES = 32 << 10
 """It bounds everything that is in a token, so that nothing in it is counted."""
 
+DENIED_LIMIT = 400
+"""Characters of what an issuer says about actions that it did not allow."""
+
 _TYPES = frozenset({"jwt", "at+jwt"})
 """Other ``typ`` are of tokens for something else, by the same issuer. Source: RFC 8725 § 3.11."""
 
@@ -95,6 +98,27 @@ class Claims(_Part):
     auth_type: str | None = None
     user: str | None = None
     """A token in the token, by GitLab: who it is, where there is no user."""
+    denied: str | None = None
+    """Moorage's own: what was asked for and is not allowed, and why; for people."""
+
+
+class UserInfo(_Part):
+    """``user_info`` of the token in the token."""
+
+    token_type: str | None = None
+    username: str | None = None
+    user_id: int | None = None
+    deploy_token_id: int | None = None
+
+
+class UserToken(_Part):
+    """The claims of the token in the token. Its times say nothing: the outer one's count."""
+
+    user_info: UserInfo
+    jti: str | None = None
+    iat: _Time | None = None
+    nbf: _Time | None = None
+    exp: _Time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +164,7 @@ class SigningKey:
         return key_id(self.key)
 
 
-def mint(claims: Claims, key: SigningKey) -> str:
+def mint(claims: Claims | UserToken, key: SigningKey) -> str:
     """A token that says *claims*."""
     header: dict[str, Any] = {"typ": "JWT", "alg": key.algorithm, "kid": key.id}
     if key.chain:
@@ -261,21 +285,8 @@ def grant_of(claims: Claims) -> Grant:
         projects=projects,
         protections=protections,
         user_token=claims.user or "",
+        denied=(claims.denied or "")[:DENIED_LIMIT],
     )
-
-
-class _UserInfo(_Part):
-    """``user_info`` of the token in the token."""
-
-    username: str | None = None
-    token_type: str | None = None
-    deploy_token_id: int | None = None
-
-
-class _UserToken(_Part):
-    """The content of the token in the token."""
-
-    user_info: _UserInfo
 
 
 def _user(token: str | None) -> str:
@@ -284,7 +295,7 @@ def _user(token: str | None) -> str:
         return ""
     try:
         payload = jws.extract_compact(token.encode(), registry=_REGISTRY).payload
-        info = _UserToken.model_validate_json(payload).user_info
+        info = UserToken.model_validate_json(payload).user_info
     except (JoseError, ValueError, TypeError, RecursionError):
         return ""
     if info.username:

@@ -28,8 +28,12 @@ class CommandNote(NamedTuple):
 
 COMMANDS = {
     "Run a registry": (
+        CommandRow("up", "up", "up", "Start a registry with accounts, on one machine."),
         CommandRow("serve", "serve", "serve", "Start the registry."),
+        CommandRow("control", "control", "control_app", "The control plane: accounts, projects, tokens."),
+        CommandRow("console", "control_console", "console", "Python's prompt with the control plane loaded."),
         CommandRow("config", "config_command", "config_app", "Check a configuration file."),
+        CommandRow("doctor", "doctor", "doctor", "Check that a node has all that it needs."),
         CommandRow("user", "user", "user_app", "Users in a file of passwords."),
         CommandRow("token", "token", "token_app", "A small token server."),
         CommandRow("database", "database", "database_app", "The metadata database and its schema."),
@@ -62,17 +66,66 @@ COMMANDS = {
 
 NOTES = {
     "serve": CommandNote("", "moorage serve /etc/moorage/config.yml"),
+    "up": CommandNote("", "moorage up data"),
+    "console": CommandNote("", "moorage console --config data/control.yml"),
+    "control serve": CommandNote("Start the control plane.", "moorage control serve /etc/moorage/control.yml"),
+    "control check": CommandNote(
+        "Say every mistake in a control.yml.", "moorage control check /etc/moorage/control.yml"
+    ),
+    "control migrate": CommandNote(
+        "Bring the tables up to date.", "moorage control migrate --config /etc/moorage/control.yml"
+    ),
+    "control reset-password": CommandNote(
+        "Give a user a new password.", "moorage control reset-password root --config data/control.yml"
+    ),
+    "control user list": CommandNote("List the users.", "moorage control user list --json"),
+    "control user create": CommandNote("Make a user.", "moorage control user create ada --email ada@example.com"),
+    "control user block": CommandNote("Keep a user out.", "moorage control user block ada"),
+    "control user unblock": CommandNote("Let a user in again.", "moorage control user unblock ada"),
+    "control user delete": CommandNote("Delete a user.", "moorage control user delete ada"),
+    "control token list": CommandNote("List the tokens of a user.", "moorage control token list ada"),
+    "control token create": CommandNote(
+        "Make a token, and print it once.",
+        "moorage control token create root --name ci --scope api --config data/control.yml --json",
+    ),
+    "control token revoke": CommandNote("Take a token back.", "moorage control token revoke 7"),
+    "control token rotate": CommandNote(
+        "Put a new token in the place of one.", "moorage control token rotate 7 --json"
+    ),
+    "control group list": CommandNote("List the groups.", "moorage control group list"),
+    "control group create": CommandNote("Make a group.", "moorage control group create acme/tools --owner ada"),
+    "control group delete": CommandNote(
+        "Delete a group in which nothing is left.", "moorage control group delete acme/tools"
+    ),
+    "control group member": CommandNote(
+        "Give a user a role in a group.", "moorage control group member acme ada --role 30"
+    ),
+    "control project list": CommandNote("List the projects.", "moorage control project list"),
+    "control project create": CommandNote(
+        "Make a project.", "moorage control project create acme/app --visibility public"
+    ),
+    "control project change": CommandNote(
+        "Change who sees a project.", "moorage control project change acme/app --registry private"
+    ),
+    "control project member": CommandNote(
+        "Give a user a role in a project.", "moorage control project member acme/app ada --role 20"
+    ),
+    "control settings show": CommandNote("Print the settings.", "moorage control settings show --json"),
+    "control settings change": CommandNote(
+        "Change one setting.", "moorage control settings change container_registry_token_expire_delay 15"
+    ),
     "config check": CommandNote(
         "Say every mistake in a configuration.", "moorage config check /etc/moorage/config.yml"
     ),
+    "doctor": CommandNote("", "moorage doctor /etc/moorage/config.yml --url https://registry.example.com"),
     "user add": CommandNote("Add a user, or change a password.", "moorage user add /etc/moorage/htpasswd ada"),
     "user list": CommandNote("List the users.", "moorage user list /etc/moorage/htpasswd"),
     "user remove": CommandNote("Remove a user.", "moorage user remove /etc/moorage/htpasswd ada"),
     "token serve": CommandNote("Start the token server.", "moorage token serve /etc/moorage/tokens.yml"),
     "token rotate": CommandNote("Make a new key.", "moorage token rotate /etc/moorage/tokens.yml --after 1h"),
     "token explain": CommandNote(
-        "Say which rule allows or denies an action.",
-        "moorage token explain /etc/moorage/tokens.yml ada repository:group/app:pull,push",
+        "Say what allows or denies an action.",
+        "moorage token explain data/control.yml ada repository:group/app:pull,push",
     ),
     "database migrate": CommandNote("Apply, undo and list migrations.", ""),
     "database migrate up": CommandNote("Apply what is pending.", "moorage database migrate up /etc/moorage/config.yml"),

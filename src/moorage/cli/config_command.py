@@ -56,6 +56,6 @@ def check(
         for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
         if missing:
-            print(f"warning: accepted, not implemented yet: {', '.join(missing)}", file=sys.stderr)
+            print(f"warning: accepted, without function here: {', '.join(missing)}", file=sys.stderr)
         print("the configuration is good" if is_good else "the configuration cannot be used")
     raise typer.Exit(0 if is_good else 1)

@@ -31,15 +31,18 @@ _Rank = tuple[tuple[bool, int, str], ...]
 class Overrides:
     """Puts the values of variables into the mapping that the file gave."""
 
-    def __init__(self, schema: Node) -> None:
+    def __init__(self, schema: Node, *, prefix: str = PREFIX) -> None:
+        """*prefix*: what the variables' names begin with."""
         self._schema = schema
+        self._prefix = prefix
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
         self._sources: dict[tuple[str, ...], tuple[str, str]] = {}
 
     def apply(self, data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
         """*data* with the values of *environ*, by the variables' names: the general before the particular."""
-        names = [name for name in environ if name[: len(PREFIX)].upper() == PREFIX and not _is_no_key(name.upper())]
+        size = len(self._prefix)
+        names = [name for name in environ if name[:size].upper() == self._prefix and not _is_no_key(name.upper())]
         links = [name for name in names if _is_link(name.upper(), environ[name])]
         names = [name for name in names if name not in links]
         if links:
@@ -47,8 +50,8 @@ class Overrides:
                 f"ignoring {', '.join(map(shown, sorted(links)))}: Kubernetes and Docker set such variables "
                 "for a service of that name; enableServiceLinks: false in the pod leaves them out"
             )
-        for name in sorted(names, key=_rank):
-            parts = split(name[len(PREFIX) :])
+        for name in sorted(names, key=lambda name: _rank(name, size)):
+            parts = split(name[size:])
             where = _path(self._schema, parts)
             if where is None:
                 self.warnings.append(f"ignoring unrecognized environment variable {shown(name)}")
@@ -120,9 +123,9 @@ def _is_no_key(name: str) -> bool:
     return name in _NOT_KEYS or name.startswith(_FLAG_PREFIX)
 
 
-def _rank(name: str) -> tuple[_Rank, str]:
-    """The order of names, with the indexes of lists as numbers: item 10 comes after item 9."""
-    parts = split(name[len(PREFIX) :])
+def _rank(name: str, size: int) -> tuple[_Rank, str]:
+    """The order of names, with the indexes of lists as numbers: item 10 comes after item 9; *size*: the prefix's."""
+    parts = split(name[size:])
     return tuple((False, int(part), "") if _INDEX.fullmatch(part) else (True, 0, part) for part in parts), name
 
 

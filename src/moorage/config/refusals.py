@@ -11,13 +11,13 @@ from moorage.errors import Mistake
 
 
 def refusals(config: Config) -> Iterator[Mistake]:
-    """Yield a mistake for each thing that is asked for, does not exist yet, and cannot be left out in silence."""
+    """Yield a mistake for each thing that is asked for, does not exist here, and cannot be left out in silence."""
     yield from _of_storage(config)
     if config.proxy.remoteurl:
         message = "there is no mirror yet, and without it everybody could push into its names; take proxy out"
         yield Mistake("proxy.remoteurl", message)
     if config.policy.repository.classes:
-        message = "not implemented yet, so that content of every class would be taken; take it out"
+        message = "there is no such rule here, so that content of every class would be taken; take it out"
         yield Mistake("policy.repository.classes", message)
     for index, hook in enumerate(config.log.hooks):
         if hook.type and not hook.disabled:
@@ -28,14 +28,12 @@ def refusals(config: Config) -> Iterator[Mistake]:
             yield Mistake(f"log.hooks[{index}]", message)
     for kind in ("registry", "repository"):
         if any(not item.disabled for item in config.middleware.get(kind, [])):
-            message = "not implemented yet, and it may be what keeps somebody out; set disabled: true, or take it out"
+            message = "it does not exist here, and may be what keeps somebody out; set disabled: true, or take it out"
             yield Mistake(f"middleware.{kind}", message)
 
 
 def _of_storage(config: Config) -> Iterator[Mistake]:
     driver, path = config.storage.driver, f"storage.{config.storage.name}"
-    if not driver.is_implemented:
-        yield Mistake(path, "accepted, not implemented yet; use storage.filesystem")
     if isinstance(driver, AzureSection):
         for key, message in driver.mistakes():
             yield Mistake(f"{path}.{key}", message)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from moorage.config.section import Lower, Section, later, now
+from moorage.config.section import Lower, Section, now, unused
 from moorage.config.sections.auth import Auth
 from moorage.config.sections.compatibility import Compatibility
 from moorage.config.sections.database import DatabaseSection
@@ -43,9 +43,9 @@ class Config(Section):
     rate_limiter: RateLimiter = now(RateLimiter, "Limits for each client.")
     middleware: dict[str, list[Middleware]] = now({}, "Under `storage`: cloudfront, googlecdn, redirect, urlcache.")
     reporting: Reporting = now(Reporting, "Error reports.")
-    profiling: Profiling = later(Profiling, "Profiles.")
-    policy: Policy = later(Policy, "What content is taken.")
-    proxy: Proxy = later(Proxy, "Pull-through cache.")
+    profiling: Profiling = unused(Profiling, "Profiles.")
+    policy: Policy = unused(Policy, "What content is taken.")
+    proxy: Proxy = unused(Proxy, "Pull-through cache.")
     catalog: Catalog = now(Catalog, "The catalogue.")
-    tags: Tags = later(Tags, "Tags.")
-    compatibility: Compatibility = later(Compatibility, "Old formats.")
+    tags: Tags = now(Tags, "Tags.")
+    compatibility: Compatibility = unused(Compatibility, "Old formats.")

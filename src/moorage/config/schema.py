@@ -3,7 +3,7 @@
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
@@ -39,14 +39,10 @@ class Node:
     """True if a bare word is the name of a section without keys, as in ``storage: inmemory``."""
     is_free: bool = False
     """True if anything may stand here."""
-    is_later: bool = False
-    """True if the feature does not exist yet here, though it does elsewhere."""
 
     @property
     def is_implemented(self) -> bool:
-        """True if the feature exists."""
-        if self.is_later or (self.model is not None and not self.model.is_implemented):
-            return False
+        """True if it has a function here."""
         return self._extra("implemented") is not False
 
     @property
@@ -76,6 +72,11 @@ def tree() -> Node:
     return Node(children=children)
 
 
+def tree_of(model: type[Section]) -> Node:
+    """The keys of another file than ``config.yml``."""
+    return _node(model, None)
+
+
 def shown(name: str) -> str:
     """A name as it can be printed: without control characters and what is no Unicode, and not too long."""
     text = name if name.isprintable() else name.encode("unicode_escape", "backslashreplace").decode("ascii")
@@ -93,7 +94,7 @@ def _node(annotation: Any, field: FieldInfo | None) -> Node:  # noqa: ANN401 - a
         fields = annotation.model_fields
         is_plain = annotation is not Storage
         children = {
-            info.alias or name: replace(_node(_bare(info.annotation), info), is_later=name in annotation.later_keys)
+            info.alias or name: _node(_bare(info.annotation), info)
             for name, info in fields.items()
             if is_plain or name not in ("driver", "name")
         }
@@ -136,11 +137,18 @@ class KeyDescription:
     default: str
     description: str
     is_implemented: bool
+    why_unused: str = ""
+    """The reason why the whole section has no function; empty: there is none."""
 
 
 def describe() -> list[KeyDescription]:
     """Every key of the configuration that holds a value, in the order of the models."""
     return list(_described(tree(), "", implemented=True))
+
+
+def describe_file(model: type[Section], *, prefix: str) -> list[KeyDescription]:
+    """Every key of another file, whose variables begin with *prefix*."""
+    return list(_described(tree_of(model), "", implemented=True, prefix=prefix))
 
 
 def describe_options() -> dict[str, tuple[Node, list[KeyDescription]]]:
@@ -152,24 +160,29 @@ def describe_options() -> dict[str, tuple[Node, list[KeyDescription]]]:
     return found
 
 
-def _described(node: Node, path: str, *, implemented: bool) -> Iterator[KeyDescription]:
+def _described(
+    node: Node, path: str, *, implemented: bool, prefix: str = "REGISTRY_", why: str = ""
+) -> Iterator[KeyDescription]:
     implemented = implemented and node.is_implemented
+    why = (node.model.why_unused if node.model is not None else "") or why
     if node.children is not None:
         for name, child in node.children.items():
-            yield from _described(child, f"{path}.{name}" if path else name, implemented=implemented)
+            where = f"{path}.{name}" if path else name
+            yield from _described(child, where, implemented=implemented, prefix=prefix, why=why)
         return
     for below, suffix in ((node.items, "[]"), (node.values, ".<name>")):
         if below is not None and _has_sections(below):
-            yield from _described(below, path + suffix, implemented=implemented)
+            yield from _described(below, path + suffix, implemented=implemented, prefix=prefix, why=why)
             return
     parts = path.replace("[]", ".0").split(".")
     yield KeyDescription(
         path=path,
-        variable="_".join(["REGISTRY", *map(variable_part, parts)]),
+        variable=prefix + "_".join(map(variable_part, parts)),
         type=_type_text(node),
         default=_shown_default(node.default),
         description=(node.field.description if node.field is not None else None) or "",
         is_implemented=implemented,
+        why_unused=why,
     )
 
 

@@ -29,10 +29,8 @@ class Section(BaseModel):
 
     # Unknown keys are found before validation, by ``load``, so that they can be a warning. Input is never echoed in
     # errors: it may be a secret.
-    is_implemented: ClassVar[bool] = True
-    """True if there is such a driver or scheme yet, whatever its keys."""
-    later_keys: ClassVar[frozenset[str]] = frozenset()
-    """Inherited keys whose feature does not exist yet here, though it does where they come from."""
+    why_unused: ClassVar[str] = ""
+    """The reason why no key of it has a function; empty: that is said at each key, or they have one."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -48,8 +46,11 @@ def now(default: Any, description: str, **more: Any) -> Any:  # noqa: ANN401 - a
     return _field(default, description, implemented=True, **more)
 
 
-def later(default: Any, description: str, **more: Any) -> Any:  # noqa: ANN401 - as pydantic's Field
-    """A key that is accepted and whose feature does not exist yet; *go_name* as in ``Node.go_name``."""
+def unused(default: Any, description: str, **more: Any) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """A key that is accepted and has no function here, for a reason that its text or its section tells.
+
+    *go_name* as in ``Node.go_name``.
+    """
     return _field(default, description, implemented=False, **more)
 
 

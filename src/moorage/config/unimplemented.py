@@ -1,4 +1,4 @@
-"""Given keys that ask for something that does not exist yet."""
+"""Given keys that ask for something that has no function here."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -17,7 +17,7 @@ _WITHOUT_EFFECT = frozenset({"http.http2"})
 
 
 def not_implemented(data: Mapping[str, Any], node: Node, path: str = "") -> Iterator[str]:
-    """The outermost keys that were given, with a value that does something, and whose feature does not exist yet."""
+    """The outermost keys that were given, with a value that does something, and that have no function here."""
     for key, value in data.items():
         child = (node.children or {}).get(key)
         if child is None:
@@ -33,8 +33,6 @@ def not_implemented(data: Mapping[str, Any], node: Node, path: str = "") -> Iter
 def _does_something(value: object, node: Node, path: str) -> bool:
     if path in _WITHOUT_EFFECT:
         return False
-    if node.model is not None and not node.model.is_implemented:
-        return True
     if isinstance(value, dict) and node.children is not None:
         subject = _SUBJECTS.get(path)
         return not _is_off(value, node, path) and any(

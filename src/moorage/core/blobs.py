@@ -92,8 +92,10 @@ class Blobs:
         await self._known.keep(name, digest, size_bytes, mark=mark)
         return size_bytes
 
-    async def open(self, name: RepositoryName, digest: Digest, *, address: str) -> BlobFile | BlobUrl:
-        """Find a blob for a client at *address* that fetches it (GET).
+    async def open(
+        self, name: RepositoryName, digest: Digest, *, address: str, is_whole: bool = True
+    ) -> BlobFile | BlobUrl:
+        """Find a blob for a client at *address* that fetches it (GET), or (*is_whole* False) parts of it.
 
         Where the client is sent elsewhere, storage is not asked: it tells the client itself what is missing.
 
@@ -112,7 +114,7 @@ class Blobs:
                     await self._known.keep(name, digest, _UNMEASURED, mark=mark)
                 return BlobUrl(digest, url)
         try:
-            reader = await self._storage.open(paths.blob(digest))
+            reader = await self._storage.open(paths.blob(digest), is_whole=is_whole)
         except PathUnknown:
             await self._known.forget(name, digest)
             self.damaged.is_whole(name, digest, linked, size_bytes=None)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from moorage.errors import ManifestInvalid, ManifestTooLarge, TooManyTags
+from moorage.errors import ManifestInvalid, ManifestTooLarge
+from moorage.moorage_errors import TooManyTags
 from moorage.oci.manifests import SIZE_LIMIT_BYTES, Manifest, ManifestKind, ManifestReference
 from moorage.oci.names import Tag
 

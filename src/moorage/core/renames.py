@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from moorage.auth.access import Access, Grant
-from moorage.errors import BackendError, DatabaseUnavailable, ProjectMismatch, ProjectUnknown, RenameConflict
+from moorage.errors import BackendError, DatabaseUnavailable
+from moorage.gitlab_errors import ProjectMismatch, ProjectUnknown, RenameConflict
 from moorage.metadata.base import Cause
 from moorage.metadata.details import RenameStore as RenameStore
 from moorage.oci.names import RepositoryName

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from moorage.auth.access import Access, Action, Grant
-from moorage.errors import NameUnknown, RequestUnknown
+from moorage.errors import NameUnknown
 from moorage.metadata.history import HistoryStore, JournalAction, JournalEntry, JournalFilter
+from moorage.moorage_errors import RequestUnknown
 from moorage.oci.names import RepositoryName
 
 _PAGE = 1000

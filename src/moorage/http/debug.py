@@ -6,6 +6,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from moorage.http.database_report import DatabaseReport
 from moorage.http.health_report import HealthReport
 from moorage.web.responses import SAFE_HEADERS, Response
 
@@ -31,13 +32,23 @@ class DebugApp:
     no requests should come here, because something fails or the node is stopping; ``/debug/health/ready/push``: the
     same if no pushes should, because there is no room besides, or the registry is read-only.
 
+    ``GET /debug/health/db``, where there is a database: 200 with how its primary and its replicas are.
+
     ``GET`` of ``http.debug.prometheus.path``: the node's metrics, where they are on.
 
-    Source: GitLab features HLT-001, HLT-004, HLT-007.
+    Source: GitLab features HLT-001, HLT-002, HLT-004, HLT-007.
     """
 
-    def __init__(self, health: HealthReport, *, metrics: Metrics | None = None, metrics_path: str = "") -> None:
+    def __init__(
+        self,
+        health: HealthReport,
+        *,
+        database: DatabaseReport | None = None,
+        metrics: Metrics | None = None,
+        metrics_path: str = "",
+    ) -> None:
         self._health = health
+        self._database = database
         self._metrics = metrics
         self._metrics_path = metrics_path
 
@@ -52,17 +63,23 @@ class DebugApp:
             return Response(404)
         if self._metrics is not None and request.path == self._metrics_path:
             return Response(200, {"Content-Type": _METRICS_TYPE}, await self._metrics.text())
-        match request.path:
+        found = await self._found(request.path)
+        return Response(404) if found is None else found
+
+    async def _found(self, path: str) -> Response | None:
+        match path:
             case "/debug/health":
                 found = await self._health.ask()
                 return _told(bool(found.failed), {**found.notes, **found.full, **found.failed})
+            case "/debug/health/db" if self._database is not None:
+                return _told(False, await self._database.ask())
             case "/debug/health/live":
                 return _told(False, {})
-            case "/debug/health/ready" | "/debug/health/ready/push" as path:
+            case "/debug/health/ready" | "/debug/health/ready/push":
                 why = self._health.unready(await self._health.ask(), for_pushes=path.endswith("/push"))
                 return _told(bool(why), why)
-        return Response(404)
+        return None
 
 
-def _told(is_bad: bool, found: Mapping[str, str]) -> Response:  # noqa: FBT001 - it is the status
+def _told(is_bad: bool, found: Mapping[str, object]) -> Response:  # noqa: FBT001 - it is the status
     return Response(503 if is_bad else 200, {"Content-Type": "application/json"}, json.dumps(found).encode())

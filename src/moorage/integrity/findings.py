@@ -25,6 +25,7 @@ class FindingKind(Enum):
     LAYER_DANGLING = "layer-dangling"
     REVISION_DANGLING = "revision-dangling"
     TAG_DANGLING = "tag-dangling"
+    PARTS_ABANDONED = "parts-abandoned"
 
     @property
     def meaning(self) -> str:
@@ -48,6 +49,7 @@ _MEANINGS = {
     FindingKind.LAYER_DANGLING: "links to blobs whose bytes are not in storage",
     FindingKind.REVISION_DANGLING: "links to manifests whose bytes are not in storage",
     FindingKind.TAG_DANGLING: "tags that point to a manifest that is not in their repository",
+    FindingKind.PARTS_ABANDONED: "objects begun in parts more than a week ago, never completed, and paid for",
 }
 
 

@@ -20,7 +20,6 @@ from moorage.metadata.aside import aside, in_turns
 from moorage.metadata.base import (
     REFERRERS_PAGE_BYTES,
     UNEXPLAINED,
-    CatalogueStore,
     Cause,
     Expectation,
     LinkedBlob,
@@ -29,6 +28,7 @@ from moorage.metadata.base import (
     Page,
     no_repository,
 )
+from moorage.metadata.layout_lists import LayoutCatalogue as LayoutCatalogue
 from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, payload_of
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci import stored as lenient
@@ -40,7 +40,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import keeps_files
 from moorage.storage.locks import FilesystemClaim
 from moorage.storage.repository_marks import keep_repository
-from moorage.storage.walk import pages_of, repository_folders
+from moorage.storage.walk import pages_of
 from moorage.telemetry import get_log
 from moorage.work.alongside import both
 
@@ -323,40 +323,6 @@ class LayoutManifests(ManifestStore):
         if isinstance(reference, Tag):
             return ManifestUnknown("the repository has no such tag", name=name.text, tag=reference.text)
         return ManifestUnknown("the repository has no such manifest", name=name.text, digest=str(reference))
-
-
-class LayoutCatalogue(CatalogueStore):
-    """Lists read from the folders."""
-
-    def __init__(self, storage: StorageDriver) -> None:
-        self._storage = storage
-
-    async def repositories(self, *, after: str, limit: int) -> Page[RepositoryName]:
-        found: list[RepositoryName] = []
-        async for name in repository_folders(self._storage, after=after):
-            if not name.can_be_read or not await self._storage.exists(paths.manifests(name)):
-                continue
-            if len(found) == limit:
-                return Page(found, more=True)
-            found.append(name)
-        return Page(found, more=False)
-
-    async def tags(self, name: RepositoryName, *, after: str, limit: int | None) -> Page[Tag]:
-        found: list[Tag] = []
-        batch = _BATCH if limit is None else min(limit + 1, _BATCH)
-        is_empty = True
-        async for entries in pages_of(self._storage, paths.tags(name), after=after, page=batch):
-            is_empty = is_empty and not entries
-            async for entry in in_turns(entries):
-                # A tag whose link is not there yet is half-written, or already half removed.
-                tag = Tag(entry.name)
-                if entry.is_folder and tag.can_be_read and await is_linked(self._storage, paths.tag_link(name, tag)):
-                    if limit is not None and len(found) == limit:
-                        return Page(found, more=True)
-                    found.append(tag)
-        if is_empty and not await self._storage.exists(paths.manifests(name)):
-            raise no_repository(name)
-        return Page(found, more=False)
 
 
 def _children(payload: bytes) -> Sequence[Descriptor]:

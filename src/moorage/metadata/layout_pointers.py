@@ -122,9 +122,15 @@ class LayoutPointers:
 
     async def _tags(self, name: RepositoryName) -> AsyncIterator[tuple[Tag, Digest | None]]:
         async for entries in pages_of(self._storage, paths.tags(name), page=_BATCH):
-            for entry in entries:
-                tag = Tag(entry.name)
-                yield tag, await self.target(name, tag)
+            tags = [Tag(entry.name) for entry in entries]
+            if keeps_files(self._storage):
+                for tag in tags:
+                    yield tag, await self.target(name, tag)
+            else:
+                links = [paths.tag_link(name, tag) for tag in tags]
+                targets = await self._storage.get_each(links, lambda _, content: linked_digest(content))
+                for tag, target in zip(tags, targets, strict=True):
+                    yield tag, target
             await asyncio.sleep(0)
 
 

@@ -4,7 +4,7 @@ Reviews themselves are in ``reviews.py``; why one thing stays or goes is in ``ex
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -106,3 +106,11 @@ class QueueStore(ABC):
         what was pushed again and then lost another manifest that needed it: a push that relied on it is refused, and
         has to be repeated.
         """
+
+
+class RowCountStore(ABC):
+    """Counts of some kinds of rows in a database: the queues', and others', for metrics."""
+
+    @abstractmethod
+    async def count(self) -> Mapping[str, int]:
+        """Count, by GitLab's name for each kind. Reads both review queues. Source: GitLab features MET-024."""

@@ -20,6 +20,7 @@ from moorage import __version__
 from moorage.auth.addresses import is_loopback
 from moorage.notifications.endpoints import EndpointSettings
 from moorage.notifications.events import EVENTS_MEDIA_TYPE, envelope
+from moorage.tracing.spans import call_span, trace_headers
 
 CONNECTIONS = 8
 """To one endpoint at once."""
@@ -65,8 +66,9 @@ class Sender:
         """Tell of one event, within the endpoint's timeout."""
         status = [0]
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._exchange(envelope(payload), status)
+            with call_span("notification", {"http.request.method": "POST", "server.address": self._url.host or ""}):
+                async with asyncio.timeout(self._timeout_s):
+                    await self._exchange(envelope(payload), status)
         except TimeoutError:
             if not status[0]:
                 return SendResult("away", f"no answer within {self._timeout_s:g} s")
@@ -101,6 +103,7 @@ class Sender:
             yield "Content-Type", EVENTS_MEDIA_TYPE
         if url.origin() == self._url.origin():
             yield from self._headers
+            yield from trace_headers().items()
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -5,6 +5,7 @@ Nothing of what Redis is used for here is needed to answer a request, so every u
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,14 @@ from redis.exceptions import RedisError
 
 from moorage.config.sections.redis import RedisConnection
 from moorage.errors import BackendError
-from moorage.redis.redis_client import RedisClient, answer_deadline_s, close_redis, open_redis
+from moorage.redis.redis_client import (
+    RedisClient,
+    RedisPoolState,
+    answer_deadline_s,
+    close_redis,
+    open_redis,
+    pool_state,
+)
 from moorage.telemetry import get_log
 
 ANSWER_S = 0.5
@@ -45,6 +53,8 @@ class GuardedRedis:
         """
         connections = settings.pool.size or _DEFAULT_CONNECTIONS
         self.name = name
+        self.uses: Counter[str] = Counter()
+        """Counts uses: ``hit`` where a connection was there, else ``miss``; and those that took too long."""
         self._client = open_redis(settings, connections=connections)
         is_given = bool(settings.readtimeout or settings.writetimeout)
         self._answer_s = answer_deadline_s(settings) if is_given else ANSWER_S
@@ -65,10 +75,12 @@ class GuardedRedis:
         if self._monotonic() < self._rests_until:
             msg = f"{self.name}: not asked, as it failed a moment ago"
             raise RedisUnavailable(msg)
+        self.uses["hit" if pool_state(self._client).idle else "miss"] += 1
         try:
             async with asyncio.timeout(self._answer_s), self._turns:
                 yield self._client
         except TimeoutError as exc:
+            self.uses["timeout"] += 1
             self._note(f"no answer within {self._answer_s:g} s")
             raise RedisUnavailable(self.name) from exc
         except (RedisError, OSError, ValueError, UnicodeError) as exc:
@@ -87,6 +99,11 @@ class GuardedRedis:
         self._rests_until = float("-inf")
         async with self.turn() as client:
             await client.exists("moorage:ping")
+
+    @property
+    def pool(self) -> RedisPoolState:
+        """The state of its connections now."""
+        return pool_state(self._client)
 
     async def close(self) -> None:
         """Let go of every connection."""

@@ -4,10 +4,11 @@ import math
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
@@ -15,6 +16,15 @@ from redis.backoff import NoBackoff
 from moorage.config.sections.redis import RedisConnection, RedisTLS
 
 RedisClient = Redis | RedisCluster
+
+
+class RedisPoolState(NamedTuple):
+    """The connections of a client, to all its servers together."""
+
+    total: int
+    idle: int
+    most: int
+
 
 _PORT = 6379
 _CONNECT_S = 5.0
@@ -50,6 +60,23 @@ def answer_deadline_s(settings: RedisConnection) -> float:
     """Return the seconds to wait for an answer: the shorter of ``readtimeout`` and ``writetimeout``."""
     given = [each.total_seconds() for each in (settings.readtimeout, settings.writetimeout)]
     return min((each or _ANSWER_S) if each >= 0 else math.inf for each in given)
+
+
+def pool_state(client: RedisClient) -> RedisPoolState:
+    """Return the state of a client's connections; the library itself does not say it of every kind of client."""
+    known: list[AbstractConnection]
+    unused: list[AbstractConnection]
+    if isinstance(client, RedisCluster):
+        nodes = client.get_nodes()
+        known = [one for node in nodes for one in node._connections]  # noqa: SLF001 - there is no other way
+        unused = [one for node in nodes for one in node._free]  # noqa: SLF001 - as above
+        most = sum(node.max_connections for node in nodes)
+    else:
+        pool = client.connection_pool
+        unused = pool._available_connections  # noqa: SLF001 - as above
+        known = [*unused, *pool._in_use_connections]  # noqa: SLF001 - as above
+        most = pool.max_connections
+    return RedisPoolState(sum(one.is_connected for one in known), sum(one.is_connected for one in unused), most)
 
 
 async def close_redis(client: RedisClient) -> None:

@@ -20,12 +20,13 @@ from prometheus_client.registry import Collector
 
 from moorage import __version__
 from moorage.errors import BackendError
-from moorage.metadata.rows import RowCountStore
+from moorage.health.questions import Question
+from moorage.metadata.queues import RowCountStore
 from moorage.telemetry import get_log
 
-_FILES_BYTES = {"counter": 1 << 20, "histogram": 4 << 20, "gauge_livesum": 1 << 16}
+_FILES_BYTES = {"counter": 1 << 20, "histogram": 4 << 20, "gauge_livesum": 1 << 16, "gauge_livemax": 1 << 16}
 """More than all there is to count ever needs."""
-_PASSING = "gauge_livesum"
+_PASSING = ("gauge_livesum", "gauge_livemax")
 """The gauges that hold only while their process lives: the next one in its place begins at zero."""
 _DEADLINE_S = 10.0
 _USUAL_INTERVAL = timedelta(seconds=10)
@@ -45,7 +46,8 @@ def count_in(folder: Path, place: int) -> CollectorRegistry:
         OSError: there is no room for it.
     """
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    (folder / f"{_PASSING}_{place}.db").unlink(missing_ok=True)
+    for kind in _PASSING:
+        (folder / f"{kind}_{place}.db").unlink(missing_ok=True)
     for kind, size_bytes in _FILES_BYTES.items():
         with (folder / f"{kind}_{place}.db").open("ab") as file:
             os.posix_fallocate(file.fileno(), 0, size_bytes)
@@ -73,44 +75,53 @@ class Exposition:
             pending: counts the events that wait for each endpoint.
         """
         self._folder = folder
-        self._rows = rows
-        self._pending = pending
-        self._waiting: Mapping[str, int] = {}
+        self._rows = None if rows is None else _Counted(rows.count)
+        self._pending = None if pending is None else _Counted(pending)
         self._interval_s = (interval or _USUAL_INTERVAL).total_seconds()
         self._lock = asyncio.Lock()
         self._counted_at = float("-inf")
-        self._counts: Mapping[str, int] = {}
 
     async def text(self) -> bytes:
         """Everything, in Prometheus' text format. What the database does not tell in time is left out."""
-        if self._rows is not None or self._pending is not None:
+        counted = [each for each in (self._rows, self._pending) if each is not None]
+        if counted:
             async with self._lock:
                 if time.monotonic() - self._counted_at >= self._interval_s:
-                    self._counts = {} if self._rows is None else await self._count(self._rows.count)
-                    self._waiting = {} if self._pending is None else await self._count(self._pending)
+                    await asyncio.gather(*(each.count() for each in counted))
                     self._counted_at = time.monotonic()
         return await asyncio.to_thread(self._generate)
-
-    async def _count(self, count: Counts) -> Mapping[str, int]:
-        try:
-            async with asyncio.timeout(_DEADLINE_S):
-                return await count()
-        except (BackendError, TimeoutError) as exc:
-            _log.warning("rows could not be counted for metrics", error=str(exc))
-            return {}
 
     def _generate(self) -> bytes:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self._folder))  # type: ignore[no-untyped-call]  # as above
         registry.register(_Build())
-        if self._counts:
-            registry.register(
-                _Gauge("registry_database_rows", "Rows in the database, by kind.", "query_name", self._counts)
-            )
-        if self._waiting:
+        if self._rows is not None and self._rows.found:
+            name, text = "registry_database_rows", "Rows in the database, by kind."
+            registry.register(_Gauge(name, text, "query_name", self._rows.found))
+        if self._pending is not None and self._pending.found:
             name, text = "registry_notifications_pending", "Events that wait for an endpoint, on all nodes."
-            registry.register(_Gauge(name, text, "endpoint", self._waiting))
+            registry.register(_Gauge(name, text, "endpoint", self._pending.found))
         return bytes(generate_latest(registry))
+
+
+class _Counted:
+    """Numbers that are counted anew from time to time, by one question at a time, whoever it is held up by."""
+
+    def __init__(self, count: Counts) -> None:
+        self.found: Mapping[str, int] = {}
+        self._ask = count
+        self._question = Question(self._look)
+
+    async def count(self) -> None:
+        """Count; nothing is found if that takes too long, and whoever is asked may still be at it."""
+        try:
+            await self._question.put(_DEADLINE_S)
+        except (BackendError, TimeoutError) as exc:
+            self.found = {}
+            _log.warning("rows could not be counted for metrics", error=str(exc))
+
+    async def _look(self) -> None:
+        self.found = await self._ask()
 
 
 class _Build(Collector):

@@ -4,11 +4,15 @@ A database promises: what a transaction wrote is durable when its block has ende
 is there if it has not; a reader sees whole transactions only; every wait has a deadline.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
+
+from moorage.errors import BackendError
+from moorage.sql.members import DatabaseServer
 
 Dialect = Literal["sqlite", "postgres"]
 
@@ -27,6 +31,9 @@ class NamedQuery(NamedTuple):
     name: str
     sqlite: str
     postgres: str
+
+
+_ANSWERS = NamedQuery("answers", "SELECT 1", "SELECT 1")
 
 
 class Reads(Protocol):
@@ -62,6 +69,8 @@ class Database(ABC):
     """One database, as one process uses it."""
 
     dialect: Dialect
+    has_replicas = False
+    """True if there may be replicas, though none is there now."""
 
     @abstractmethod
     async def all(
@@ -105,9 +114,42 @@ class Database(ABC):
             DatabaseUnavailable: it does not, or cannot.
         """
 
+    async def answers(self) -> None:
+        """Ask whether the database answers at all, though it may be read-only.
+
+        Raises:
+            DatabaseUnavailable: it does not.
+        """
+        await self.first(_ANSWERS)
+
+    address = ""
+    """The place of the server, for people; never with a password."""
+
+    async def servers(self, *, limit_s: float) -> Sequence[DatabaseServer]:
+        """Ask every server at the same time whether it is there, and wait *limit_s* seconds at most for each."""
+        return [await asked(self, self.address, limit_s=limit_s, is_primary=True)]
+
     @abstractmethod
     async def close(self) -> None:
         """Let go of every connection."""
+
+
+async def asked(database: Database, address: str, *, limit_s: float, is_primary: bool) -> DatabaseServer:
+    """Ask one server whether it is there."""
+    asked_at, fault = datetime.now(UTC), ""
+    question = database.ping if is_primary else database.answers
+    try:
+        async with asyncio.timeout(limit_s):
+            await question()
+    except (BackendError, TimeoutError) as exc:
+        fault = str(exc) or "no answer in time"
+    return DatabaseServer(
+        address=address,
+        is_primary=is_primary,
+        state="unreachable" if fault else "online",
+        fault=fault,
+        asked_at=asked_at,
+    )
 
 
 def moment(value: datetime | int) -> datetime:

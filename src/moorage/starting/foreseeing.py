@@ -17,6 +17,7 @@ from moorage.wiring.guards import concerns
 from moorage.wiring.redirects import redirect_concerns
 from moorage.wiring.registry import log_settings
 from moorage.wiring.storage import local_folder
+from moorage.wiring.tracing import wanted_exporters
 
 _NOT_THERE = os.strerror(errno.ENOENT)
 
@@ -43,6 +44,10 @@ def open_files(config: Config, *, meant: Config | None = None) -> Opened:
             opened.append(open_one(config))
         except ConfigurationError as exc:
             mistakes += [mistake for mistake in exc.mistakes if mistake not in mistakes]
+    try:
+        wanted_exporters(os.environ)
+    except ConfigurationError as exc:
+        mistakes += exc.mistakes
     try:
         said = [*concerns(meant or config), *redirect_concerns(config)]
     except ConfigurationError as exc:

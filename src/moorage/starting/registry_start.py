@@ -30,6 +30,7 @@ def start_registry(
     workers: int,
     reread_level: Callable[[], str] | None = None,
     say: Callable[[str], object] = lambda _text: None,
+    on_ready: Callable[[str], object] | None = None,
 ) -> int:
     """Start the registry and stay until it is stopped; return the exit status.
 
@@ -38,6 +39,7 @@ def start_registry(
         workers: number of the processes that serve.
         reread_level: reads the configuration once more at a SIGHUP, for the level of the log.
         say: told what a newcomer types next, once requests are answered.
+        on_ready: told the address then, in place of *say*.
 
     Raises:
         ConfigurationError: the configuration cannot be used; with every mistake.
@@ -48,7 +50,7 @@ def start_registry(
     for warning in loaded.warnings:
         _log.warning(warning)
     if loaded.not_implemented:
-        message = f"accepted, not implemented yet: {', '.join(loaded.not_implemented)}"
+        message = f"accepted, without function here: {', '.join(loaded.not_implemented)}"
         _log.warning(message)
     tokens = open_tokens(config)  # First: it makes the keys that the registry trusts.
     opened = open_files(config)
@@ -74,7 +76,7 @@ def start_registry(
             tokens=tokens,
         ),
         reread_level=reread_level,
-        on_ready=partial(greet, config, workers=workers, say=say),
+        on_ready=on_ready or partial(greet, config, workers=workers, say=say),
     )
     with announced(config), left_as_one_file(store):
         return supervisor.run()

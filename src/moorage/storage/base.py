@@ -23,6 +23,7 @@ from moorage.storage.streams import ObjectContent as ObjectContent
 from moorage.storage.streams import Observer as Observer
 from moorage.storage.streams import PartsWriter as PartsWriter
 from moorage.storage.streams import Reader as Reader
+from moorage.storage.streams import UnfinishedParts as UnfinishedParts
 from moorage.storage.streams import Writer as Writer
 from moorage.storage.streams import size_of as size_of
 from moorage.storage.streams import whole as whole
@@ -150,8 +151,8 @@ class ObjectStorage(ABC):
         """
 
     @abstractmethod
-    async def open(self, path: str) -> Reader:
-        """Open an object of any size for reading.
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
+        """Open an object of any size for reading; *is_whole* False: parts of it are going to be read, and not all.
 
         Raises:
             PathUnknown: there is no object.
@@ -179,10 +180,11 @@ class ObjectStorage(ABC):
         """
 
     @abstractmethod
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """Make *target* the bytes of all *sources*, one after another: durable on return, whole or not at all.
 
-        Where storage can do that by itself, the bytes do not pass through this process.
+        Where storage can do that by itself, the bytes do not pass through this process. *sizes*: the bytes of each
+        source, if they are known, so that nobody has to ask; of objects that never change.
 
         Raises:
             PathUnknown: one of the sources is not there.
@@ -341,6 +343,12 @@ class StorageDriver(BulkStorage):
         Does nothing if there are none, or if they have become the object.
         """
         del path, note
+
+    async def unfinished_parts(self) -> AsyncIterator[UnfinishedParts]:
+        """Yield what is being written in parts, by whomever; nothing where storage forgets it by itself in the end."""
+        nothing: tuple[UnfinishedParts, ...] = ()
+        for each in nothing:
+            yield each
 
     async def url_for(self, path: str, *, expires_s: int) -> str | None:
         """Give a signed URL for a client to GET the object directly; None without ``SIGNED_URLS``."""

@@ -102,8 +102,9 @@ class MemoryDriver(FileStorage):
         await self.put(path, content)
         return True
 
-    async def open(self, path: str) -> Reader:
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         """See the interface."""
+        del is_whole
         return _MemoryReader(bytes(self._object(path).content))
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
@@ -147,8 +148,9 @@ class MemoryDriver(FileStorage):
         origin, old_name = self._parent(source)
         del origin.children[old_name]
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface."""
+        del sizes
         await self.put(target, b"".join(self._object(source).content for source in sources))
 
     async def delete(self, path: str, *, durable: bool = True) -> None:

@@ -95,7 +95,7 @@ class PieceUpload(UploadWriter):
             self._drop()
             return
         await self.flush()
-        await self._folder.storage.copy(self._folder.pieces, target)
+        await self._folder.storage.copy(self._folder.pieces, target, sizes=self._folder.sizes)
         self._is_over = True
 
     async def remove(self) -> None:

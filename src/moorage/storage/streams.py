@@ -5,6 +5,8 @@ They are a part of the interface to storage, and ``base.py`` has them too: calle
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -87,6 +89,14 @@ class Writer(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Make what was written visible to :meth:`StorageDriver.stat` and let go. Not yet durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedParts:
+    """An object that somebody has begun to write in parts, and has not completed: its parts are kept, unseen."""
+
+    path: str
+    begun_at: datetime
 
 
 class PartsWriter(ABC):

@@ -64,6 +64,12 @@ class UploadFolder:
         """The paths of all pieces, in their order."""
         return [self.piece(start) for start in self.starts]
 
+    @property
+    def sizes(self) -> Sequence[int]:
+        """The bytes of each piece, in their order."""
+        ends = [*self.starts[1:], self.size_bytes]
+        return [end - start for start, end in zip(self.starts, ends, strict=True)]
+
     def add_piece(self, start: int, size_bytes: int) -> None:
         """Count a piece that was written."""
         self.names.append(self.piece(start).rpartition("/")[2])

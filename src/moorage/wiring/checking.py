@@ -14,6 +14,7 @@ from moorage.integrity.links import LinkCheck
 from moorage.integrity.manifests import ManifestCheck
 from moorage.integrity.quarantine import Quarantine
 from moorage.integrity.repairing import Repairs
+from moorage.integrity.unfinished import PartsCheck
 from moorage.metadata.schema import schema_version as schema
 from moorage.metadata.sql.integrity import SqlBlobRecords, SqlBlobRepairs, SqlManifestRecords, SqlManifestRepairs
 from moorage.sql.base import Database
@@ -76,7 +77,8 @@ def check_parts(
     reading = hashing if verifies else None
     if database is None:
         kept = quarantine if repairs else None
-        return [BlobCheck(storage, LayoutJudge(storage, hashing, kept), reading), LinkCheck(storage, kept)]
+        blobs = BlobCheck(storage, LayoutJudge(storage, hashing, kept), reading)
+        return [blobs, LinkCheck(storage, kept), PartsCheck(storage)]
     records = SqlBlobRecords(database)
     judge = DatabaseJudge(
         records,
@@ -85,4 +87,4 @@ def check_parts(
     )
     manifest_repairs = SqlManifestRepairs(database) if repairs else None
     manifests = ManifestCheck(SqlManifestRecords(database), manifest_repairs, verifies=verifies)
-    return [BlobCheck(storage, judge, reading), manifests]
+    return [BlobCheck(storage, judge, reading), manifests, PartsCheck(storage)]

@@ -8,8 +8,7 @@ from moorage.config import Config
 from moorage.gc.online.gc_administration import Collector, GcAdministration
 from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, set_review_delay
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
-from moorage.metadata.queues import Queue
-from moorage.metadata.rows import RowCountStore
+from moorage.metadata.queues import Queue, RowCountStore
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from moorage.gc.online.review_loop import ReviewObserver
 from moorage.notifications.observing import DeliveryObserver
@@ -10,6 +11,9 @@ from moorage.storage.remote.tally import NoTally, StoreTally
 from moorage.telemetry import get_log
 from moorage.web.application import RequestObserver
 from moorage.wiring.observing import Observe
+
+if TYPE_CHECKING:
+    from moorage.metrics.pool_metrics import PoolMetrics, ReplicaMetrics
 
 _log = get_log("worker")
 
@@ -37,6 +41,9 @@ class Observers:
     network: Callable[[str], None] = _nothing
     """Of the delivery network; told why a client was sent past it, or an empty text."""
     redis: Callable[[str], None] = _nothing
+    pools: "PoolMetrics | None" = None
+    """Of connections, looked at now and then."""
+    replicas: "ReplicaMetrics | None" = None
     health: Callable[[str, bool], None] = _nothing
 
 
@@ -47,6 +54,7 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
     from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
     from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
     from moorage.metrics.node_metrics import PartMetrics, RequestMetrics, StoreMetrics  # noqa: PLC0415 - as above
+    from moorage.metrics.pool_metrics import PoolMetrics, ReplicaMetrics  # noqa: PLC0415 - as above
     from moorage.notifications.metrics import NotificationMetrics  # noqa: PLC0415 - as above
     from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
 
@@ -67,5 +75,7 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
         limits=parts.limited,
         network=parts.sent_on,
         redis=parts.redis_failed,
+        pools=PoolMetrics(counted),
+        replicas=ReplicaMetrics(counted),
         health=lambda name, fails: parts.checked(name, is_failing=fails),
     )

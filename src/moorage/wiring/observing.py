@@ -13,7 +13,7 @@ from moorage.storage.base import StorageDriver
 Observe = Callable[[str, float], None]
 """Is told of each call: its name, and how many seconds it took."""
 
-_ACTIONS = {
+STORAGE_ACTIONS = {
     "stat": "Stat",
     "exists": "Stat",
     "get": "GetContent",
@@ -31,7 +31,7 @@ _ACTIONS = {
 
 def observe_storage(storage: StorageDriver, observe: Observe) -> None:
     """Have *observe* told of every call to *storage*, those among them that it makes to itself."""
-    for name, action in _ACTIONS.items():
+    for name, action in STORAGE_ACTIONS.items():
         method = getattr(storage, name, None)
         if method is not None and inspect.iscoroutinefunction(method):
             setattr(storage, name, _timed(method, _always(action), observe))
@@ -40,7 +40,7 @@ def observe_storage(storage: StorageDriver, observe: Observe) -> None:
 def observe_database(database: Database, observe: Observe) -> None:
     """Have *observe* told of every query, by its name; a transaction is one."""
     for name in ("all", "first", "write"):
-        setattr(database, name, _timed(getattr(database, name), _query_name, observe))
+        setattr(database, name, _timed(getattr(database, name), query_name, observe))
     begin = database.transaction
 
     @contextlib.asynccontextmanager
@@ -53,6 +53,12 @@ def observe_database(database: Database, observe: Observe) -> None:
             observe("transaction", time.perf_counter() - began)
 
     database.transaction = transaction  # type: ignore[method-assign]  # that is what observing means
+
+
+def query_name(args: tuple[object, ...]) -> str:
+    """Return the name of the query that is the first of *args*."""
+    query = args[0] if args else None
+    return query.name if isinstance(query, NamedQuery) else "other"
 
 
 def _timed(
@@ -71,8 +77,3 @@ def _timed(
 
 def _always(name: str) -> Callable[[tuple[object, ...]], str]:
     return lambda _args: name
-
-
-def _query_name(args: tuple[object, ...]) -> str:
-    query = args[0] if args else None
-    return query.name if isinstance(query, NamedQuery) else "other"

@@ -5,7 +5,7 @@ import dataclasses
 from moorage.config import Config
 from moorage.config.sections.database import DatabaseSection
 from moorage.metadata.schema.schema_version import check
-from moorage.metadata.sql.images import has_images
+from moorage.metadata.sql.identity import has_images
 from moorage.sql.base import Database
 from moorage.sql.postgres.postgres_check import check_server
 from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
@@ -77,3 +77,13 @@ async def prepare_postgres(config: DatabaseSection) -> bool:
         return await has_images(database)
     finally:
         await database.close()
+
+
+async def check_postgres(config: DatabaseSection) -> None:
+    """See that the server that the section ``database`` names answers, and can be used.
+
+    Raises:
+        ConfigurationError: it cannot be used; with what would help.
+        DatabaseUnavailable: it does not answer.
+    """
+    await check_server(postgres_settings(config))

@@ -45,4 +45,4 @@ def purging(
 
     # Nodes that are started together shall not all walk at the same time.
     pace = LoopPace(interval=rules.interval, start_within=min(rules.interval, _JITTER_LIMIT))
-    return (Loop(purge, pace, failures=(BackendError,), on_failure=say).run,)
+    return (Loop(purge, pace, failures=(BackendError,), on_failure=say, name="upload purging").run,)

@@ -28,7 +28,7 @@ class Redises:
     @property
     def all(self) -> Mapping[str, Ask]:
         """Questions that each answers if it is well, by its section."""
-        return {client.name: client.ping for client in self._clients()}
+        return {client.name: client.ping for client in self.clients()}
 
     @property
     def limiting(self) -> "GuardedRedis | None":
@@ -51,10 +51,11 @@ class Redises:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        for client in self._clients():
+        for client in self.clients():
             await client.close()
 
-    def _clients(self) -> "Sequence[GuardedRedis]":
+    def clients(self) -> "Sequence[GuardedRedis]":
+        """Return all of them."""
         return (*self._own.values(), *(() if self._main is None else (self._main,)))
 
 

@@ -13,7 +13,6 @@ from moorage.core.blobs import Blobs
 from moorage.core.damage import DamagedBlobs
 from moorage.core.manifest_rules import ManifestRules
 from moorage.core.manifests import Manifests
-from moorage.core.repositories import Repositories
 from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.health.watch import HealthWatch
@@ -28,11 +27,13 @@ from moorage.http.v2.v2_operations import v2_api
 from moorage.limits.node_counters import NodeCounters
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.room import Room
+from moorage.sql.base import Database
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.identity import content_of
 from moorage.storage.locks import Lock
 from moorage.telemetry import LogSettings
+from moorage.tracing.spans import spans_here
 from moorage.web.access_log import AccessLog
 from moorage.web.bodies import Bodies
 from moorage.wiring import apis
@@ -49,6 +50,7 @@ from moorage.wiring.redirects import redirects_of
 from moorage.wiring.redises import Redises
 from moorage.wiring.reporting import error_reports
 from moorage.wiring.storage import room_for, storage_driver
+from moorage.wiring.tracing import trace_database, trace_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,17 @@ async def build(
     observed = observed or Observers()
     redises = Redises(config, observe=observed.redis)
     storage = storage_driver(config, share=share, tally=observed.store)
+    spans = spans_here.get()
     _watch(store, storage)
     if observed.storage is not None:
         observe_storage(storage, observed.storage)
+    if spans is not None:
+        trace_parts(spans, storage, redises.clients())
     metadata = await open_metadata(config, store, storage, changes, redis=redises.links)
     if observed.database is not None and metadata.database is not None:
         observe_database(metadata.database, observed.database)
+    if spans is not None and metadata.database is not None:
+        trace_database(metadata.database, spans)
     room = room_for(config, store)
     redirected = redirects_of(config, storage, on_sent=observed.network)
     blobs = Blobs(
@@ -138,9 +145,10 @@ async def build(
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
         manifests=ManifestHandlers(manifests, bodies),
         listings=ListingHandlers(
-            Repositories(metadata.catalogue),
+            metadata.catalogue,
             manifests,
             has_database=database is not None,
+            tags_limit=config.tags.maxtags if "maxtags" in config.tags.model_fields_set else 0,
             catalogue_limit=config.catalog.maxentries if config.catalog.maxentries > 0 else CATALOGUE_LIMIT,
         ),
     )
@@ -162,7 +170,8 @@ async def build(
     )
     collecting = () if database is None else agents(config, database, storage, observed.reviews)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
-    chores = (*metadata.chores, *collecting, *purged, *told.chores)
+    sampled = sampling(config, database, redises, observed)
+    chores = (*metadata.chores, *collecting, *purged, *told.chores, *sampled)
     return Registry(
         app,
         storage,
@@ -173,9 +182,20 @@ async def build(
         health=health,
         redises=redises,
         chores=chores,
-        upkeep=redirected.upkeep,
+        upkeep=(*redirected.upkeep, *sampled),
         notifying=told,
     )
+
+
+def sampling(
+    config: Config, database: Database | None, redises: Redises, observed: Observers
+) -> Sequence[Callable[[], Coroutine[None, None, None]]]:
+    """Return the work that looks at pools for metrics; none where there are no metrics."""
+    if observed.pools is None or observed.replicas is None:
+        return ()
+    from moorage.wiring.sampling import Sampling  # noqa: PLC0415 - a start without metrics need not wait for it
+
+    return (Sampling(config, database, redises.clients(), observed.pools, replicas=observed.replicas).run,)
 
 
 def _watch(store: Store, storage: StorageDriver) -> None:

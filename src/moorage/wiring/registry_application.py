@@ -1,15 +1,17 @@
 """The registry as an application that a server's processes run, with its debug address, its chores and its metrics."""
 
 import contextlib
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
 from moorage.config.stores import Store
+from moorage.http.database_report import DatabaseReport
 from moorage.http.debug import DebugApp
 from moorage.http.health_report import HealthReport
 from moorage.limits.node_counters import NodeCounters
@@ -18,6 +20,7 @@ from moorage.server.application import Application, ServerProcess
 from moorage.server.server_settings import ServerSettings
 from moorage.server.tls.tls_contexts import ServerTLS
 from moorage.telemetry import get_log
+from moorage.tracing.spans import spans_here
 from moorage.web.beside import Beside, Handler, Neighbour
 from moorage.wiring.at_work import shown_at_work
 from moorage.wiring.collection import row_counts
@@ -25,6 +28,7 @@ from moorage.wiring.guards import token_path
 from moorage.wiring.notifications import finish_time
 from moorage.wiring.observers import observers
 from moorage.wiring.registry import Registry, build, log_settings
+from moorage.wiring.tracing import TracedRequests, open_spans
 
 _log = get_log("worker")
 
@@ -52,25 +56,36 @@ class RegistryApplication:
         Raises:
             ConfigurationError, StorageUnavailable, DatabaseUnavailable: it cannot be made.
         """
+        spans = open_spans(os.environ)
+        spans_here.set(spans)  # For all tasks that are made from here on.
+        observed = observers(process, driver=self.config.storage.name)
+        traced = None if spans is None else TracedRequests(spans, observed.requests)
         registry = await build(
             self.config,
             self.store,
             secret=self.secret,
             counters=self.counters,
-            observed=observers(process, driver=self.config.storage.name),
+            observed=observed if traced is None else replace(observed, requests=traced),
             share=self.share,
             changes=self.changes,
         )
         health = _health_report(self.config, registry)
+        front = self._front(registry)
+
+        async def close() -> None:
+            await registry.close()
+            if spans is not None:
+                await spans.close()
+
         return Application(
-            handler=self._front(registry),
+            handler=front if traced is None else traced.around(front),
             debug=_debug_app(self.config, registry, health, process),
             chores=registry.chores if self.tokens is None else (*registry.chores, self.tokens.keep),
             upkeep=registry.upkeep,
             flushes=(*registry.metadata.flushes, *registry.notifying.flushes),
             on_duty=partial(self._on_duty, registry),
             on_drain=health.drain,
-            close=registry.close,
+            close=close,
         )
 
     @contextlib.asynccontextmanager
@@ -135,11 +150,12 @@ def _health_report(config: Config, registry: Registry) -> HealthReport:
 
 
 def _debug_app(config: Config, registry: Registry, health: HealthReport, process: ServerProcess) -> DebugApp:
+    served = None if registry.metadata.database is None else DatabaseReport(registry.metadata.database)
     if process.metrics is None:
-        return DebugApp(health)
+        return DebugApp(health, database=served)
     from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
 
     counts, database = config.database.metrics, registry.metadata.database
     rows = row_counts(database) if database is not None and counts.enabled else None
     exposition = Exposition(process.metrics, rows=rows, interval=counts.interval, pending=registry.notifying.pending)
-    return DebugApp(health, metrics=exposition, metrics_path=config.http.debug.prometheus.path)
+    return DebugApp(health, database=served, metrics=exposition, metrics_path=config.http.debug.prometheus.path)

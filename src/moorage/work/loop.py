@@ -15,6 +15,8 @@ from datetime import timedelta
 from enum import Enum
 from typing import Protocol, Self
 
+from moorage.tracing.spans import round_span
+
 _GROWTH = 1.5
 _SHORTEST_S = 0.001
 """A pause of 0 would stay 0, however often it grew."""
@@ -170,6 +172,7 @@ class Loop:
         observer: LoopObserver | None = None,
         wake: asyncio.Event | None = None,
         clock: Clock | None = None,
+        name: str = "",
     ) -> None:
         """Take these parts.
 
@@ -181,8 +184,10 @@ class Loop:
             observer: is told of rounds and pauses.
             wake: ends a pause before its time; cleared at the end of each.
             clock: time and chance.
+            name: of the work, for traces; empty: a round is no span.
         """
         self._work = work
+        self._name = name
         self._deadline_s = None if pace.deadline is None else pace.deadline.total_seconds()
         self._failures: tuple[type[Exception], ...] = failures if pace.deadline is None else (*failures, TimeoutError)
         self._on_failure = on_failure
@@ -204,7 +209,8 @@ class Loop:
         began = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._deadline_s):
-                found = await self._work() or WORKED
+                with round_span(self._name):
+                    found = await self._work() or WORKED
         except self._failures as exc:
             self._on_failure(exc)
             found = FAILED

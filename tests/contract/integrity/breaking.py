@@ -56,13 +56,13 @@ class WatchedStorage(FileStorage):
         await self._begin("put_if_absent", path)
         return await self.inner.put_if_absent(path, content)
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         await self._begin("copy", target)
-        await self.inner.copy(sources, target)
+        await self.inner.copy(sources, target, sizes=sizes)
 
-    async def open(self, path: str) -> Reader:
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         await self._begin("open", path)
-        return await self.inner.open(path)
+        return await self.inner.open(path, is_whole=is_whole)
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
         assert keeps_files(self.inner)

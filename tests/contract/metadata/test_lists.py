@@ -12,6 +12,7 @@ from moorage.errors import NameUnknown
 from moorage.metadata.base import Page
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
+from moorage.storage.remote.remote_driver import RemoteDriver
 from support.images import image
 
 REPOSITORIES = ["a", "a-b", "a/b", "a.b", "a_b", "a__b", "a0", "a/b-c", "a/b/c", "a--b", "a0/b", "a-b/c", "ab", "0"]
@@ -93,10 +94,15 @@ async def fill(store: Store) -> None:
         await push(store, image("a").manifest, name=RepositoryName.parse(name))
 
 
+def some_of(store: Store, names: Sequence[str]) -> Sequence[str]:
+    """All of them, but of a bucket behind HTTP: how it pages is tried with the driver, and each page is a request."""
+    return names[::7] if isinstance(store.storage, RemoteDriver) else names
+
+
 class TestCatalogue:
     async def test_pages_are_the_whole_list(self, store: Store) -> None:
         await fill(store)
-        for after in ["", *REPOSITORIES, *(f"{name}/" for name in REPOSITORIES), *NOWHERE]:
+        for after in some_of(store, ["", *REPOSITORIES, *(f"{name}/" for name in REPOSITORIES), *NOWHERE]):
             for size in (1, 3, len(REPOSITORIES) - 1, len(REPOSITORIES), len(REPOSITORIES) + 1):
                 await check(partial(repositories, store), REPOSITORIES, after, size)
 
@@ -116,7 +122,7 @@ class TestCatalogue:
 class TestTags:
     async def test_pages_are_the_whole_list(self, store: Store) -> None:
         await push(store, image("a").manifest, *TAGS)
-        for after in ["", *TAGS, *NOWHERE]:
+        for after in some_of(store, ["", *TAGS, *NOWHERE]):
             for size in (1, 3, len(TAGS) - 1, len(TAGS), len(TAGS) + 1, sys.maxsize):
                 await check(partial(tags, store), TAGS, after, size)
 

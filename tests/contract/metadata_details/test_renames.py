@@ -8,7 +8,8 @@ import pytest
 from contract.metadata.pushing import push
 from contract.metadata.stores import sql_store
 from contract.metadata_details.rows import Rows
-from moorage.errors import NameInvalid, NameUnknown, RenameConflict, TooManyRepositories
+from moorage.errors import NameInvalid, NameUnknown
+from moorage.gitlab_errors import RenameConflict, TooManyRepositories
 from moorage.metadata.base import Cause
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.oci.names import RepositoryName

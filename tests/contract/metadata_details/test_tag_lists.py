@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract.metadata_details.rows import START, Rows, at, digest
-from moorage.errors import NameUnknown, TagUnknown
+from moorage.errors import NameUnknown
+from moorage.gitlab_errors import TagUnknown
 from moorage.metadata.details import Order, TagEntry, TagPage, TagPosition, TagSelection, Times
 from moorage.metadata.sql.details import SqlDetails
 from moorage.oci.names import RepositoryName

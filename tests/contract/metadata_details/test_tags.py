@@ -3,7 +3,8 @@
 import pytest
 
 from contract.metadata_details.rows import CONFIG_TYPE, START, Rows, at, digest
-from moorage.errors import NameUnknown, TagUnknown
+from moorage.errors import NameUnknown
+from moorage.gitlab_errors import TagUnknown
 from moorage.metadata.details import Configuration, Image, Platform, Referrer, TagDetails, Times
 from moorage.metadata.sql import details as module
 from moorage.metadata.sql.details import SqlDetails

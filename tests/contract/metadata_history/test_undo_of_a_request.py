@@ -9,10 +9,10 @@ from contract.metadata.journal import assert_chains
 from contract.metadata.pushing import NAME, OTHER, push, push_blob, push_image
 from contract.metadata.stores import query
 from contract.metadata_history.past import Past, conflicts_of, content, digest
-from moorage.errors import AlreadyUndone, ContentGone, RequestUnknown, UndoConflict
 from moorage.metadata.base import Cause
 from moorage.metadata.history import Fate
 from moorage.metadata.sql.digest_keys import digest_key
+from moorage.moorage_errors import AlreadyUndone, ContentGone, RequestUnknown, UndoConflict
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from support.images import image, index

@@ -8,8 +8,9 @@ import pytest
 from contract.metadata.journal import assert_chains
 from contract.metadata.pushing import ABSENT, NAME, NEVER
 from contract.metadata_history.past import Past
-from moorage.errors import ContentGone, ManifestUnknown, NameUnknown, UndoConflict
+from moorage.errors import ManifestUnknown, NameUnknown
 from moorage.metadata.history import AsOf, Expected, UndoSteps
+from moorage.moorage_errors import ContentGone, UndoConflict
 from moorage.oci.names import Tag
 
 

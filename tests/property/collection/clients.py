@@ -11,24 +11,21 @@ from moorage.core.manifest_rules import ManifestRules
 from moorage.core.manifests import Manifests
 from moorage.core.uploads import Uploads
 from moorage.errors import (
-    AlreadyUndone,
     BeingRemoved,
     BlobReferenced,
     BlobUnknown,
-    ContentGone,
     ManifestReferenced,
     ManifestUnknown,
     NameUnknown,
     ReferencesUnknown,
-    RequestUnknown,
     StorageUnavailable,
-    UndoConflict,
 )
 from moorage.metadata.base import Cause
 from moorage.metadata.history import UndoSteps
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
+from moorage.moorage_errors import AlreadyUndone, ContentGone, RequestUnknown, UndoConflict
 from moorage.oci.digests import Digest
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.sql.base import Database

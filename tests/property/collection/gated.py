@@ -138,14 +138,14 @@ class GatedStorage(FileStorage):
         async with self._change("put_if_absent"):
             return await self._inner.put_if_absent(path, content)
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         async with self._change("copy"):
-            await self._inner.copy(sources, target)
+            await self._inner.copy(sources, target, sizes=sizes)
             await self._on_move(target)
 
-    async def open(self, path: str) -> Reader:
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         await self._scheduler.gate("open")
-        return await self._inner.open(path)
+        return await self._inner.open(path, is_whole=is_whole)
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
         assert keeps_files(self._inner)

@@ -172,6 +172,13 @@ async def test_what_lacks_is_named(world: World) -> None:
     assert said == "the token does not allow push on repository group/app, delete on repository other"
 
 
+async def test_the_issuer_s_reason_is_told_in_few_words(world: World) -> None:
+    reason = "push on group/app: the role of this user in the project is reporter, and push needs developer"
+    said = await world.refusal(world.issuer.bearer(("group/app", "pull"), denied=reason), PUSH)
+    assert said == f"the token does not allow push on repository group/app; not granted: {reason}"
+    assert len(await world.refusal(world.issuer.bearer(("group/app", "pull"), denied="x" * 9000), PUSH)) < 500
+
+
 async def test_no_log_line_holds_a_token(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     strangers = mint(claims(("group/app", "pull")), Issuer(world.issuer.bundle.parent, key=rsa_key("stranger")).signing)
     for token in (strangers, "a.b.c", world.issuer.token(iss="x"), f"{world.issuer.token()}x"):

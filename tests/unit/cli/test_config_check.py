@@ -61,7 +61,7 @@ def test_warnings_do_not_fail_unless_strict(config: Path) -> None:
     assert found.returncode == 0
     assert found.stderr.splitlines() == [
         "warning: htpp: unknown key, ignored; did you mean http?",
-        "warning: accepted, not implemented yet: compatibility",
+        "warning: accepted, without function here: compatibility",
     ]
     assert found.stdout == "the configuration is good\n"
     strict = check("--strict", str(config))

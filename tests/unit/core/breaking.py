@@ -56,11 +56,11 @@ class BreakingDriver(FileStorage):
         for page in await self.call("all_below", path, pages):
             yield page
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
-        await self.call("copy", target, lambda: self.inner.copy(sources, target))
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
+        await self.call("copy", target, lambda: self.inner.copy(sources, target, sizes=sizes))
 
-    async def open(self, path: str) -> Reader:
-        return await self.call("open", path, lambda: self.inner.open(path))
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
+        return await self.call("open", path, lambda: self.inner.open(path, is_whole=is_whole))
 
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
         inner = self.inner

@@ -13,17 +13,12 @@ from moorage.core.history import History
 from moorage.core.manifest_rules import TAG_LIMIT, ManifestRules
 from moorage.core.manifests import Manifests
 from moorage.core.renames import Renames
-from moorage.errors import (
-    BlobUnknown,
-    ManifestUnknown,
-    ProjectMismatch,
-    ProjectUnknown,
-    Protected,
-    TooManyTags,
-)
+from moorage.errors import BlobUnknown, ManifestUnknown, Protected
+from moorage.gitlab_errors import ProjectMismatch, ProjectUnknown
 from moorage.metadata.base import Cause
 from moorage.metadata.layout import LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
+from moorage.moorage_errors import TooManyTags
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths

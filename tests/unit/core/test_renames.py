@@ -11,7 +11,8 @@ import pytest
 from moorage.auth.access import EVERYTHING
 from moorage.core import renames as module
 from moorage.core.renames import Renames
-from moorage.errors import DatabaseUnavailable, RenameConflict
+from moorage.errors import DatabaseUnavailable
+from moorage.gitlab_errors import RenameConflict
 from moorage.metadata.base import Cause
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.oci.names import RepositoryName

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from moorage import __version__
 from moorage.errors import DatabaseUnavailable
-from moorage.metadata.rows import RowCountStore
+from moorage.metadata.queues import RowCountStore
 from moorage.server.metrics import Exposition, count_in
 
 
@@ -71,7 +72,8 @@ async def test_who_is_started_again_goes_on_where_the_one_before_ended(tmp_path:
     count(tmp_path, 0, 1)
     count(tmp_path, 0, 20)
     assert (await told(Exposition(tmp_path)))["things_total"] == 21
-    assert set(sizes(tmp_path)) == {"counter_0.db", "histogram_0.db", "gauge_livesum_0.db"}
+    kinds = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
+    assert set(sizes(tmp_path)) == {f"{kind}_0.db" for kind in kinds}
 
 
 def test_the_room_to_count_in_is_taken_at_once(tmp_path: Path) -> None:
@@ -105,6 +107,30 @@ async def test_rows_are_counted_when_somebody_asks_and_stand_for_a_while(tmp_pat
     assert [found[name] for found in together] == [1, 1, 1]
     exposition = Exposition(tmp_path, rows=rows, interval=timedelta(microseconds=1))
     assert [(await told(exposition))[name] for _ in range(2)] == [2, 3]
+
+
+async def test_a_count_that_lets_nobody_end_it_holds_up_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moorage.server.metrics._DEADLINE_S", 0.05)
+    count(tmp_path, 0, 1)
+    ends, asked = asyncio.Event(), 0
+
+    async def hangs() -> Mapping[str, int]:
+        nonlocal asked
+        asked += 1
+        while not ends.is_set():
+            with suppress(asyncio.CancelledError):  # As a thread in a disk that hangs.
+                await ends.wait()
+        return {"here": 1}
+
+    exposition = Exposition(tmp_path, pending=hangs, interval=timedelta(microseconds=1))
+    for _ in range(3):
+        found = await told(exposition)
+        assert found["things_total"] == 1
+        assert "registry_notifications_pending here" not in found
+    assert asked == 1
+    ends.set()
 
 
 async def test_without_the_database_the_rest_is_told(tmp_path: Path) -> None:

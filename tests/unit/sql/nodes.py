@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import pytest
+
 from moorage.config.sections.redis import RedisConnection
 from moorage.sql.base import Database, NamedQuery
 from moorage.sql.postgres.postgres_connect import PostgresSettings
@@ -73,6 +75,14 @@ class Site:
             await database.close()
 
 
+def be_patient(monkeypatch: pytest.MonkeyPatch, *, limit_s: float) -> None:
+    """Let reads, and the questions before them, wait so long for a replica; in production it is a fraction of that."""
+    for name in ("replicated_database.CHECK_S", "replica_set.CHECK_S"):
+        monkeypatch.setattr(f"moorage.sql.replicas.{name}", limit_s)
+    for name in ("READ_S", "REFRESH_S", "FIRST_REFRESH_S"):
+        monkeypatch.setattr(f"moorage.sql.replicas.replicated_database.{name}", max(limit_s, 1.0))
+
+
 async def put(node: Database, repository: str, value: int) -> None:
     await node.write(PUT, repository, value, repository=repository)
 
@@ -83,13 +93,13 @@ async def get(node: Database, repository: str) -> tuple[int | None, bool]:
     return (None, PRIMARY) if row is None else (row[0], row[1])
 
 
-async def wait_until(is_so: Callable[[], bool], limit_s: float = 10.0) -> None:
+async def wait_until(is_so: Callable[[], bool], limit_s: float = 60.0) -> None:
     async with asyncio.timeout(limit_s):
         while not is_so():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0.01)
 
 
-async def wait_for_replica(node: Database, repository: str, limit_s: float = 10.0) -> None:
+async def wait_for_replica(node: Database, repository: str, limit_s: float = 60.0) -> None:
     async with asyncio.timeout(limit_s):
         while (await get(node, repository))[1] is not REPLICA:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.02)

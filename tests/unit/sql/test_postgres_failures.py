@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -18,6 +17,7 @@ from moorage.sql.postgres.postgres_database import PostgresDatabase
 from moorage.sql.postgres.postgres_errors import diagnose
 from support.components import need
 from support.postgres import SYSTEM_USER, Postgres, migrated, opened
+from support.processes import frozen
 from unit.sql.statements import COUNT, END_OTHERS, NOON, PUT, SLEEP, backend, count, put, q, running
 
 NAMES = q("SELECT name FROM leases")
@@ -86,7 +86,7 @@ class Load:
             finally:
                 self._stop = True
 
-    async def wait_for_more(self, within_s: float = 15) -> None:
+    async def wait_for_more(self, within_s: float = 60) -> None:
         """Return when writing goes on."""
         before, deadline = len(self.done), time.monotonic() + within_s
         while len(self.done) < before + 50:
@@ -134,14 +134,10 @@ async def test_an_outage_is_told_at_once_and_ends_by_itself(server: Postgres, da
     await put(database, "a")
     server.kill()
     for _ in range(20):
-        started = time.monotonic()
-        with pytest.raises(DatabaseUnavailable):
-            await database.first(COUNT)
-        with pytest.raises(DatabaseUnavailable):
-            await put(database, "b")
-        with pytest.raises(DatabaseUnavailable):
-            await database.ping()
-        assert time.monotonic() - started < 1
+        for attempt in (database.first(COUNT), put(database, "b"), database.ping()):
+            with pytest.raises(DatabaseUnavailable) as caught:
+                await attempt
+            assert "in time" not in str(caught.value)
     server.start()
     await database.ping()
     assert await count(database) == 1
@@ -227,27 +223,11 @@ async def test_connections_ended_all_the_time_lose_nothing_that_was_confirmed(
 async def test_a_server_that_falls_silent_is_given_up_in_time(server: Postgres) -> None:
     async with opened(server, statement_deadline=timedelta(seconds=0.3)) as database:
         await database.ping()
-        with stopped(server):
-            started = time.monotonic()
-            with pytest.raises(DatabaseUnavailable, match="in time"):
-                await count(database)
-            assert time.monotonic() - started < 3
+        assert server.process is not None
+        with frozen(server.process.pid), pytest.raises(DatabaseUnavailable, match="in time"):
+            await count(database)
         await asyncio.sleep(0.1)
         assert await count(database) == 0
-
-
-@contextlib.contextmanager
-def stopped(server: Postgres) -> Iterator[None]:
-    """A server whose processes do not run: its sockets stay, nobody answers."""
-    assert server.process is not None
-    parent = server.process.pid
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    pids = [str(parent), *children]
-    subprocess.run(["kill", "-STOP", *pids], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["kill", "-CONT", *pids], check=False, stderr=subprocess.DEVNULL)
 
 
 async def test_a_promoted_standby_is_found_under_load() -> None:

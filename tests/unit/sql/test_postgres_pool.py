@@ -29,10 +29,13 @@ async def test_no_more_than_the_limit_are_open_and_who_comes_later_waits(postgre
     async with opened(postgres, dbname, pool=PoolLimits(max_open=3)) as database:
         started = time.monotonic()
         tasks = [asyncio.create_task(database.all(SLEEP, 50)) for _ in range(12)]
-        await asyncio.sleep(0.04)
-        assert database.pool_stats.opened == 3
-        assert database.pool_stats.waiting == 9
+        most_opened = most_waiting = 0
+        while not all(task.done() for task in tasks):
+            most_opened = max(most_opened, database.pool_stats.opened)
+            most_waiting = max(most_waiting, database.pool_stats.waiting)
+            await asyncio.sleep(0.001)
         await asyncio.gather(*tasks)
+        assert (most_opened, most_waiting) == (3, 9)
         assert time.monotonic() - started >= 0.2
         assert await connections(database) == 3
 
@@ -82,7 +85,7 @@ async def test_a_connection_handed_to_a_caller_that_just_went_away_goes_to_the_n
         await asyncio.sleep(0)
         pool.give_back(link)
         first.cancel()
-        assert await asyncio.wait_for(second, 1) is link
+        assert await asyncio.wait_for(second, 60) is link
         pool.give_back(link)
 
 
@@ -130,13 +133,11 @@ async def test_closing_waits_for_what_runs_and_then_no_longer(postgres: Postgres
         with pytest.raises(DatabaseUnavailable, match="closed"):
             await database.ping()
     async with opened(postgres, dbname, drain_timeout=timedelta(seconds=0.1)) as database:
-        slow = asyncio.create_task(database.all(SLEEP, 5_000))
+        slow = asyncio.create_task(database.all(SLEEP, 600_000))
         await asyncio.sleep(0.1)
-        started = time.monotonic()
         await database.close()
         with pytest.raises(DatabaseUnavailable):
             await slow
-        assert time.monotonic() - started < 2
 
 
 async def test_opening_needs_no_server() -> None:
@@ -147,13 +148,21 @@ async def test_opening_needs_no_server() -> None:
 
 
 async def test_a_failed_attempt_is_told_to_all_that_wait_for_it() -> None:
-    settings = PostgresSettings(host="127.0.0.1", port=1, user="u", dbname="d", pool=PoolLimits(max_open=1))
-    database = await PostgresDatabase.open(settings)
-    started = time.monotonic()
-    outcomes = await asyncio.gather(*(database.ping() for _ in range(50)), return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {DatabaseUnavailable}
-    assert time.monotonic() - started < 1
-    await database.close()
+    attempts = 0
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = PostgresSettings(host="127.0.0.1", port=port, user="u", dbname="d", pool=PoolLimits(max_open=1))
+        database = await PostgresDatabase.open(settings)
+        outcomes = await asyncio.gather(*(database.ping() for _ in range(50)), return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {DatabaseUnavailable}
+        assert 1 <= attempts < 5
+        await database.close()
 
 
 async def test_a_silent_host_is_given_up_in_time() -> None:

@@ -10,7 +10,7 @@ from moorage.errors import DatabaseUnavailable
 from support import replicas as standbys
 from support.postgres import Postgres
 from support.redis import Redis
-from unit.sql.nodes import PRIMARY, PUT, REPLICA, SCHEMA, Site, get, put, wait_until
+from unit.sql.nodes import PRIMARY, PUT, REPLICA, SCHEMA, Site, be_patient, get, put, wait_until
 
 PAIR = "127.0.0.1,127.0.0.2"
 """The primary and the standby that follows it; connections go to the one that takes writes."""
@@ -24,6 +24,12 @@ def site() -> Iterator[Site]:
         with standbys.standby_server(primary) as standby:
             standbys.wait_level(primary, standby)
             yield Site(primary, standby, redis, dbname)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read is not sent to the primary because the machine has much to do."""
+    be_patient(monkeypatch, limit_s=30.0)
 
 
 @pytest.fixture

@@ -170,16 +170,15 @@ async def test_many_rows_of_which_one_is_wrong_are_all_undone(database: SqliteDa
 
 
 async def test_a_heavy_read_does_not_hold_the_loop(database: SqliteDatabase) -> None:
-    heavy = asyncio.create_task(database.all(SLOW, 3_000_000, heavy=True))
-    longest, begun = 0.0, time.monotonic()
-    while not heavy.done():
-        before = time.monotonic()
-        await database.write(PUT, time.monotonic_ns())
-        await asyncio.sleep(0)
-        longest = max(longest, time.monotonic() - before)
-    assert await heavy == [(3_000_000,)]
-    assert len(await ids(database)) > 3
-    assert longest < (time.monotonic() - begun) * 0.8
+    assert await database.all(SLOW, 1000, heavy=True) == [(1000,)]
+    heavy = asyncio.create_task(database.all(SLOW, FOREVER, heavy=True))
+    for number in range(10):
+        await database.write(PUT, number)
+    assert await ids(database) == list(range(10))
+    assert not heavy.done()
+    await database.close()
+    with pytest.raises(DatabaseUnavailable):
+        await heavy
 
 
 async def test_constraints_are_conflicts(database: SqliteDatabase) -> None:
@@ -208,7 +207,7 @@ async def test_another_that_holds_the_lock_too_long_makes_it_unavailable(
     for attempt in (database.write(PUT, 1), database.ping()):
         with pytest.raises(DatabaseUnavailable):
             await attempt
-    assert 0.4 <= time.monotonic() - begun < 5
+    assert time.monotonic() - begun >= 0.4
     assert await ids(database) == [], "readers do not wait"
     waiting = asyncio.create_task(database.write(PUT, 2))
     await asyncio.sleep(0.05)
@@ -257,7 +256,7 @@ async def test_closing_finishes_what_waits_and_refuses_what_comes(database: Sqli
     closing = asyncio.create_task(database.close())
     await asyncio.sleep(0)
     late = asyncio.create_task(database.write(PUT, 1000))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(DatabaseUnavailable, match="closed"):
             await late
         await asyncio.gather(*waiting)
@@ -274,7 +273,7 @@ async def test_closing_waits_for_whoever_has_its_turn_even_if_it_is_given_up(dat
             async with asyncio.timeout(0.05):
                 await database.close()
         await put(session, 2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await database.close()
     async with opened(database.path) as again:
         assert await ids(again) == [1, 2]
@@ -283,7 +282,7 @@ async def test_closing_waits_for_whoever_has_its_turn_even_if_it_is_given_up(dat
 async def test_closing_does_not_wait_for_a_heavy_read(database: SqliteDatabase) -> None:
     heavy = asyncio.create_task(database.all(SLOW, FOREVER, heavy=True))
     await asyncio.sleep(0.05)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await database.close()
         with pytest.raises(DatabaseUnavailable):
             await heavy
@@ -312,7 +311,7 @@ async def test_a_writer_that_is_stopped_leaves_nobody_waiting(tmp_path: Path) ->
     others = [asyncio.create_task(database.write(PUT, number)) for number in (2, 3)]
     await asyncio.sleep(0)
     database._writer._task.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         results = await asyncio.gather(first, *others, return_exceptions=True)
     assert all(isinstance(result, DatabaseUnavailable) for result in results)
     with pytest.raises(DatabaseUnavailable):

@@ -29,3 +29,11 @@ def test_a_registry_on_a_folder_loads_nothing_of_a_vendor() -> None:
     assert "moorage.storage.filesystem" in loaded
     assert [name for name in loaded if name.partition(".")[0] in {"aiobotocore", "botocore", "awscrt"}] == []
     assert "moorage.storage.s3" not in loaded
+
+
+def test_a_registry_loads_nothing_of_the_control_plane() -> None:
+    code = "import sys, moorage.cli, moorage.wiring.registry, moorage.starting.registry_start; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "moorage.wiring.registry" in loaded
+    assert [name for name in loaded if name.partition(".")[0] in {"django", "ninja", "allauth", "argon2"}] == []
+    assert [name for name in loaded if name.startswith("moorage.control")] == []

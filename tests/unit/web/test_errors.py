@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from moorage import errors
+from moorage import errors, gitlab_errors
 from moorage.gc.offline.offline_collection import CollectionRefused
 from moorage.sql.replicas.replica_positions import PositionLate
 from moorage.web.errors import render, row_of
 
 
-class LaterKind(errors.TagUnknown):
+class LaterKind(gitlab_errors.TagUnknown):
     """An error that a room adds for its own use."""
 
 
@@ -35,5 +35,5 @@ def test_an_error_without_a_row_is_answered_as_its_nearest_ancestor(
 
 
 def test_the_nearest_ancestor_counts() -> None:
-    assert row_of(LaterKind) == row_of(errors.TagUnknown)
+    assert row_of(LaterKind) == row_of(gitlab_errors.TagUnknown)
     assert row_of(errors.DatabaseContended) == (503, "UNAVAILABLE")

@@ -13,8 +13,8 @@ from moorage.config.section import (
     Section,
     Text,
     Whole,
-    later,
     now,
+    unused,
 )
 
 
@@ -53,7 +53,9 @@ class DatabaseMetrics(Section):
         False, "True: row counts are among the metrics; of each node the same, as each counts for itself."
     )
     interval: Duration = now(timedelta(seconds=10), "How long a count stands before a scrape counts again; 0: 10s.")
-    leaseduration: Duration = later(timedelta(seconds=30), "How long one node counts for all.")
+    leaseduration: Duration = unused(
+        timedelta(seconds=30), "How long one GitLab node counts for all; here each counts for itself."
+    )
 
 
 def _enabled(value: object) -> object:

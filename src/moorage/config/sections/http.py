@@ -15,8 +15,8 @@ from moorage.config.section import (
     Secret,
     Section,
     Text,
-    later,
     now,
+    unused,
 )
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
@@ -124,7 +124,9 @@ class Prometheus(Section):
 class Pprof(Section):
     """``http.debug.pprof``"""
 
-    enabled: Flag = later(False, "Go's own, without function here; `py-spy` does it from outside.")
+    why_unused = "Profiles are Go's; `py-spy` looks at a running process from outside."
+
+    enabled: Flag = unused(False, "Go's own, without function here; `py-spy` does it from outside.")
 
 
 class Debug(Section):
@@ -133,19 +135,23 @@ class Debug(Section):
     addr: Text = now("", "Where the debug server (`/debug/health`) listens; empty: nowhere.")
     tls: DebugTLS = now(DebugTLS, "HTTPS for the debug server.")
     prometheus: Prometheus = now(Prometheus, "Metrics.")
-    pprof: Pprof = later(Pprof, "Profiles.")
+    pprof: Pprof = unused(Pprof, "Profiles.")
 
 
 class HTTP2(Section):
     """``http.http2``"""
 
-    disabled: Flag = later(False, "Refuse HTTP/2; it is never spoken, a proxy in front gives it.")
+    why_unused = "HTTP/2 is never spoken here, so that nothing can be switched off; a proxy in front speaks it."
+
+    disabled: Flag = unused(False, "Refuse HTTP/2; it is never spoken, a proxy in front gives it.")
 
 
 class H2C(Section):
     """``http.h2c``"""
 
-    enabled: Flag = later(False, "Speak HTTP/2 without TLS.")
+    why_unused = "HTTP/2 is never spoken here; a proxy in front speaks it."
+
+    enabled: Flag = unused(False, "Speak HTTP/2 without TLS.")
 
 
 def _header_values(value: object) -> object:
@@ -206,5 +212,5 @@ class HTTP(Section):
     )
     limits: Limits = now(Limits, "How much one client may take.")
     debug: Debug = now(Debug, "The debug server.")
-    http2: HTTP2 = later(HTTP2, "HTTP/2.")
-    h2c: H2C = later(H2C, "HTTP/2 without TLS.")
+    http2: HTTP2 = unused(HTTP2, "HTTP/2.")
+    h2c: H2C = unused(H2C, "HTTP/2 without TLS.")

@@ -4,7 +4,6 @@ from moorage.config.section import (
     Count,
     Section,
     Whole,
-    later,
     now,
 )
 
@@ -18,4 +17,6 @@ class Catalog(Section):
 class Tags(Section):
     """``tags``"""
 
-    maxtags: Count = later(1000, "Distribution: tags of a page.")
+    maxtags: Count = now(
+        1000, "Distribution: most tags of a page where `n` asks for more; left out: as many as it asks for."
+    )

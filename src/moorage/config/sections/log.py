@@ -8,8 +8,8 @@ from moorage.config.section import (
     Secret,
     Section,
     Text,
-    later,
     now,
+    unused,
 )
 
 
@@ -23,28 +23,32 @@ class AccessLogSection(Section):
 class SMTP(Section):
     """``log.hooks[].options.smtp``"""
 
-    addr: Text = later("", "The mail server.")
-    username: Text = later("", "User there.")
-    password: Secret = later("", "Password there.")
-    insecure: Flag = later(False, "Trust any certificate.")
+    addr: Text = unused("", "The mail server.")
+    username: Text = unused("", "User there.")
+    password: Secret = unused("", "Password there.")
+    insecure: Flag = unused(False, "Trust any certificate.")
 
 
 class MailOptions(Section):
     """``log.hooks[].options``"""
 
-    smtp: SMTP = later(SMTP, "The mail server.")
+    smtp: SMTP = unused(SMTP, "The mail server.")
     # "from" is no name in Python; the file and the schema have the alias.
-    sender: Text = later("", "The sender.", alias="from")
-    to: list[Text] = later([], "Who gets mail.")
+    sender: Text = unused("", "The sender.", alias="from")
+    to: list[Text] = unused([], "Who gets mail.")
 
 
 class LogHook(Section):
     """``log.hooks[]``"""
 
-    disabled: Flag = later(False, "True: it is left out.")
-    type: Text = later("", "mail.")
-    levels: list[Text] = later([], "Of lines that are mailed.")
-    options: MailOptions = later(MailOptions, "To whom and how.", go_name="MailOptions")
+    why_unused = (
+        "No mail is sent, and asking for it stops the start: let an alert on metrics, or what collects logs, do it."
+    )
+
+    disabled: Flag = unused(False, "True: it is left out.")
+    type: Text = unused("", "mail.")
+    levels: list[Text] = unused([], "Of lines that are mailed.")
+    options: MailOptions = unused(MailOptions, "To whom and how.", go_name="MailOptions")
 
 
 class LogSection(Section):
@@ -61,4 +65,4 @@ class LogSection(Section):
     output: Annotated[Literal["stdout", "stderr", "discard"], Lower] = now("stdout", "Where lines go.")
     fields: dict[str, object] = now({}, "Added to every line.")
     reportcaller: Flag = now(False, "Distribution: lines say which code wrote them (`func`, `file`).")
-    hooks: list[LogHook] = later([], "Distribution's mail hooks.")
+    hooks: list[LogHook] = unused([], "Distribution's mail hooks.")

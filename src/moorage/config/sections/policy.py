@@ -3,17 +3,19 @@
 from moorage.config.section import (
     Section,
     Text,
-    later,
+    unused,
 )
 
 
 class RepositoryPolicy(Section):
     """``policy.repository``"""
 
-    classes: list[Text] = later([], "Classes of content that are taken.")
+    classes: list[Text] = unused([], "Classes of content that are taken.")
 
 
 class Policy(Section):
     """``policy``"""
 
-    repository: RepositoryPolicy = later(RepositoryPolicy, "Of repositories.")
+    why_unused = "Classes of content cannot be told apart safely; asking for it stops the start."
+
+    repository: RepositoryPolicy = unused(RepositoryPolicy, "Of repositories.")

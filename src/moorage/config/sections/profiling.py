@@ -4,21 +4,23 @@ from moorage.config.section import (
     Flag,
     Section,
     Text,
-    later,
+    unused,
 )
 
 
 class Stackdriver(Section):
     """``profiling.stackdriver``"""
 
-    enabled: Flag = later(False, "Go's own, without function here; `py-spy` does it from outside.")
-    service: Text = later("", "Name of the service there.")
-    serviceversion: Text = later("", "Its version.")
-    projectid: Text = later("", "The project.")
-    keyfile: Text = later("", "JSON file of the service account's key.")
+    enabled: Flag = unused(False, "Go's own, without function here; `py-spy` does it from outside.")
+    service: Text = unused("", "Name of the service there.")
+    serviceversion: Text = unused("", "Its version.")
+    projectid: Text = unused("", "The project.")
+    keyfile: Text = unused("", "JSON file of the service account's key.")
 
 
 class Profiling(Section):
     """``profiling``"""
 
-    stackdriver: Stackdriver = later(Stackdriver, "Google's profiler.")
+    why_unused = "Profiles are Go's; `py-spy` looks at a running process from outside."
+
+    stackdriver: Stackdriver = unused(Stackdriver, "Google's profiler.")

@@ -8,23 +8,25 @@ from moorage.config.section import (
     Section,
     SignedDuration,
     Text,
-    later,
+    unused,
 )
 
 
 class ProxyExec(Section):
     """``proxy.exec``"""
 
-    command: Text = later("", "The command.")
-    lifetime: SignedDuration = later(timedelta(0), "How long what it said is good.")
+    command: Text = unused("", "The command.")
+    lifetime: SignedDuration = unused(timedelta(0), "How long what it said is good.")
 
 
 class Proxy(Section):
     """``proxy``: Distribution's pull-through cache."""
 
-    remoteurl: Secret = later("", "The registry behind.")
-    username: Text = later("", "User there.")
-    password: Secret = later("", "Password there.")
-    ttl: SignedDuration = later(timedelta(hours=168), "How long content stays.")
-    cachewritetimeout: Duration = later(timedelta(0), "Deadline of keeping a copy.")
-    exec: ProxyExec = later(ProxyExec, "A command that knows the credentials.")
+    why_unused = "There is no mirror; `remoteurl` stops the start, as without it strangers could push into its names."
+
+    remoteurl: Secret = unused("", "The registry behind.")
+    username: Text = unused("", "User there.")
+    password: Secret = unused("", "Password there.")
+    ttl: SignedDuration = unused(timedelta(hours=168), "How long content stays.")
+    cachewritetimeout: Duration = unused(timedelta(0), "Deadline of keeping a copy.")
+    exec: ProxyExec = unused(ProxyExec, "A command that knows the credentials.")

@@ -11,8 +11,8 @@ from moorage.config.section import (
     SignedDuration,
     Text,
     Whole,
-    later,
     now,
+    unused,
 )
 
 
@@ -60,27 +60,44 @@ class Redis(RedisConnection):
     cache: RedisConnection = now(RedisConnection, "For sizes of repositories, shared by all nodes.")
     ratelimiter: RedisConnection = now(RedisConnection, "For rate limits, shared by all nodes.")
     loadbalancing: RedisConnection = now(RedisConnection, "For following writes.")
-    options: dict[str, object] = later({}, "Distribution v3's options.", repr=False)
+    options: dict[str, object] = unused(
+        {}, "Distribution 3: the same keys in another place; write them as they stand here.", repr=False
+    )
     addrs: list[Text] = now([], "Distribution's list of addresses.")
     mastername: Text = now("", "Distribution's `mainname`.")
-    clientname: Text = later("", "Distribution: this client's name.")
-    protocol: Count = later(0, "Distribution: version of the protocol.")
+    clientname: Text = unused("", "Distribution: this client's name; Redis is told none.")
+    protocol: Count = unused(0, "Distribution: version of the protocol; client and server agree on it by themselves.")
     poolsize: Count = now(0, "Distribution's `pool.size`.")
-    poolfifo: Flag = later(False, "Distribution: whether the connection that waited longest is used first.")
-    pooltimeout: SignedDuration = later(timedelta(0), "Distribution: how long to wait for a connection.")
-    minidleconns: Count = later(0, "Distribution: idle connections at least.")
-    maxidleconns: Count = later(0, "Distribution: idle connections at most.")
-    maxactiveconns: Count = later(0, "Distribution: connections at most.")
-    connmaxidletime: SignedDuration = later(timedelta(0), "Distribution's `pool.idletimeout`.")
-    connmaxlifetime: SignedDuration = later(timedelta(0), "Distribution's `pool.maxlifetime`.")
-    maxretries: Whole = later(0, "Distribution: tries after the first; -1: none.")
-    minretrybackoff: SignedDuration = later(timedelta(0), "Distribution: the shortest pause between tries.")
-    maxretrybackoff: SignedDuration = later(timedelta(0), "Distribution: the longest.")
-    contexttimeoutenabled: Flag = later(False, "Distribution: whether a request's deadline counts, too.")
-    maxredirects: Whole = later(0, "Distribution: redirects followed in a cluster.")
-    readonly: Flag = later(False, "Distribution: whether replicas are read.")
-    routebylatency: Flag = later(False, "Distribution: whether the nearest replica is read.")
-    routerandomly: Flag = later(False, "Distribution: whether any replica is read.")
-    disableidentity: Flag = later(False, "Distribution: whether the client does not name its library.")
-    identitysuffix: Text = later("", "Distribution: added to the library's name.")
-    unstableresp3: Flag = later(False, "Distribution: whether unfinished parts of protocol 3 are used.")
+    poolfifo: Flag = unused(
+        False, "Distribution: whether the connection that waited longest is used first; it is the one used last."
+    )
+    pooltimeout: SignedDuration = unused(
+        timedelta(0), "Distribution: how long to wait for a connection; `readtimeout` has both."
+    )
+    minidleconns: Count = unused(0, "Distribution: idle connections at least; they are made when they are needed.")
+    maxidleconns: Count = unused(0, "Distribution: idle connections at most; all stay.")
+    maxactiveconns: Count = unused(0, "Distribution: connections at most; `poolsize` says so.")
+    connmaxidletime: SignedDuration = unused(
+        timedelta(0), "Distribution: age of an idle connection at which it is closed; a stale one is replaced on use."
+    )
+    connmaxlifetime: SignedDuration = unused(
+        timedelta(0), "Distribution: age at which a connection is closed; a stale one is replaced on use."
+    )
+    maxretries: Whole = unused(
+        0,
+        "Distribution: tries after the first; there is one, and then the registry goes on without.",
+    )
+    minretrybackoff: SignedDuration = unused(
+        timedelta(0), "Distribution: the shortest pause between tries; there is none."
+    )
+    maxretrybackoff: SignedDuration = unused(
+        timedelta(0), "Distribution: the longest pause between tries; there is none."
+    )
+    contexttimeoutenabled: Flag = unused(False, "Distribution: whether a request's deadline counts, too; it does.")
+    maxredirects: Whole = unused(0, "Distribution: redirects followed in a cluster; as many as the library does.")
+    readonly: Flag = unused(False, "Distribution: whether replicas are read; they are not, as they may be behind.")
+    routebylatency: Flag = unused(False, "Distribution: whether the nearest replica is read; none is.")
+    routerandomly: Flag = unused(False, "Distribution: whether any replica is read; none is.")
+    disableidentity: Flag = unused(False, "Distribution: whether the client does not name its library; it does.")
+    identitysuffix: Text = unused("", "Distribution: added to the library's name; nothing is.")
+    unstableresp3: Flag = unused(False, "Distribution: whether unfinished parts of protocol 3 are used; they are not.")

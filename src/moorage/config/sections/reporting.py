@@ -5,8 +5,8 @@ from moorage.config.section import (
     Secret,
     Section,
     Text,
-    later,
     now,
+    unused,
 )
 
 
@@ -21,22 +21,26 @@ class Sentry(Section):
 class Bugsnag(Section):
     """``reporting.bugsnag``"""
 
-    apikey: Secret = later("", "Distribution v2: the key.")
-    releasestage: Text = later("", "Distribution v2: the name of this installation there.")
-    endpoint: Text = later("", "Distribution v2: another server.")
+    why_unused = "Distribution 3 has dropped it, too; `reporting.sentry` reports errors."
+
+    apikey: Secret = unused("", "Distribution v2: the key.")
+    releasestage: Text = unused("", "Distribution v2: the name of this installation there.")
+    endpoint: Text = unused("", "Distribution v2: another server.")
 
 
 class NewRelic(Section):
     """``reporting.newrelic``"""
 
-    licensekey: Secret = later("", "Distribution v2: the key.")
-    name: Text = later("", "Distribution v2: the name of this installation there.")
-    verbose: Flag = later(False, "Distribution v2: whether to log more.")
+    why_unused = "Distribution 3 has dropped it, too; metrics and traces have the figures."
+
+    licensekey: Secret = unused("", "Distribution v2: the key.")
+    name: Text = unused("", "Distribution v2: the name of this installation there.")
+    verbose: Flag = unused(False, "Distribution v2: whether to log more.")
 
 
 class Reporting(Section):
     """``reporting``"""
 
     sentry: Sentry = now(Sentry, "Errors to Sentry.")
-    bugsnag: Bugsnag = later(Bugsnag, "Errors to Bugsnag.")
-    newrelic: NewRelic = later(NewRelic, "Figures to New Relic.")
+    bugsnag: Bugsnag = unused(Bugsnag, "Errors to Bugsnag.")
+    newrelic: NewRelic = unused(NewRelic, "Figures to New Relic.")

@@ -86,6 +86,7 @@ class ReviewLoop:
             failures=(BackendError,),
             on_failure=self._say,
             observer=told,
+            name=f"garbage collection: {worker}",
         )
 
     async def run(self) -> None:

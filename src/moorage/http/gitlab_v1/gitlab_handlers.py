@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 from moorage import __version__
 from moorage.core.details import Details
-from moorage.errors import PathTagInvalid, QueryValueInvalid, TagInvalid, TagUnknown
+from moorage.errors import TagInvalid
+from moorage.gitlab_errors import PathTagInvalid, QueryValueInvalid, TagUnknown
 from moorage.http.call import Call
 from moorage.http.gitlab_v1 import gitlab_operations as rows
 from moorage.http.gitlab_v1 import gitlab_parameters as parameters

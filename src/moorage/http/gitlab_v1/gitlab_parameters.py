@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from moorage.core.details import Extent
-from moorage.errors import QueryTypeInvalid, QueryValueInvalid
+from moorage.gitlab_errors import QueryTypeInvalid, QueryValueInvalid
 from moorage.metadata.details import Order, TagEntry, TagPosition
 from moorage.oci.names import TAG_PATTERN
 

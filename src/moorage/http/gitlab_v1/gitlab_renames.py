@@ -8,14 +8,8 @@ import re
 from dataclasses import dataclass
 
 from moorage.core.renames import Renames
-from moorage.errors import (
-    BodyNotJSON,
-    BodyTooLarge,
-    BodyTypeInvalid,
-    BodyValueInvalid,
-    NameInvalid,
-    QueryTypeInvalid,
-)
+from moorage.errors import BodyTooLarge, NameInvalid
+from moorage.gitlab_errors import BodyNotJSON, BodyTypeInvalid, BodyValueInvalid, QueryTypeInvalid
 from moorage.http.call import Call
 from moorage.http.gitlab_v1.gitlab_shapes import moment
 from moorage.oci.names import RepositoryName

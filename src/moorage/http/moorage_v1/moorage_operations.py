@@ -7,7 +7,7 @@ Source: ADR 0012, ADR 0042.
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from moorage import __version__, errors
+from moorage import __version__, errors, moorage_errors
 from moorage.api import collection_answers as reviews
 from moorage.api import history_answers as past
 from moorage.auth.access import Access, Action
@@ -38,7 +38,7 @@ def on_asked(*actions: Action) -> Rights:
 
 _BODY = (errors.SizeInvalid, errors.BodyTooLarge, errors.ContentTypeInvalid, errors.MethodNotAllowed)
 _PROTECTED = (errors.Protected, errors.PatternRefused)
-_UNDO = (errors.UndoConflict, errors.ContentGone, *_PROTECTED, *_BODY)
+_UNDO = (moorage_errors.UndoConflict, moorage_errors.ContentGone, *_PROTECTED, *_BODY)
 _DIGEST = (errors.DigestInvalid, errors.TagInvalid)
 _ALL = "everything on the catalogue (`registry:catalog:*`)"
 
@@ -85,7 +85,7 @@ SHOW_REQUEST = Operation(
         access="pull on every repository that the request changed",
         query=asked.RequestQuery,
         answer=past.HistoryPage,
-        refusals=(errors.RequestUnknown,),
+        refusals=(moorage_errors.RequestUnknown,),
         has_pages=True,
     ),
 )
@@ -137,7 +137,7 @@ UNDO_REQUEST = Operation(
         query=asked.RequestUndoQuery,
         body=asked.RequestUndo,
         answer=past.Undone,
-        refusals=(errors.RequestUnknown, errors.AlreadyUndone, *_UNDO),
+        refusals=(moorage_errors.RequestUnknown, moorage_errors.AlreadyUndone, *_UNDO),
     ),
 )
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from moorage.api.notification_answers import NotificationsChanged
-from moorage.errors import NotificationUnknown
 from moorage.http.call import Call
 from moorage.http.moorage_v1 import notification_models as shown
 from moorage.http.moorage_v1 import notification_operations as rows
@@ -11,6 +10,7 @@ from moorage.http.moorage_v1.answers import to_json
 from moorage.http.moorage_v1.json_bodies import read_body
 from moorage.http.moorage_v1.requests import NoQuery, parse_query
 from moorage.http.operations import Handler, Operation
+from moorage.moorage_errors import NotificationUnknown
 from moorage.notifications.administration import NotificationAdministration
 from moorage.notifications.outbox import NoticeChoice
 from moorage.telemetry import get_log

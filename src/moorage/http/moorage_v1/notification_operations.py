@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from moorage import errors
+from moorage import errors, moorage_errors
 from moorage.api import notification_answers as answered
 from moorage.http import rights
 from moorage.http.moorage_v1 import notification_models as asked
@@ -52,7 +52,7 @@ SHOW_EVENT = Operation(
         description="The event itself; only a token of the user that it carries is left out.",
         access=_ALL,
         query=asked.NotificationQuery,
-        refusals=(errors.NotificationUnknown,),
+        refusals=(moorage_errors.NotificationUnknown,),
     ),
 )
 

@@ -36,7 +36,8 @@ class BlobHandlers:
                 return Response(304, headers)
             _tell_pull(call, digest, size_bytes)
             return Response(200, headers, content_length=size_bytes)
-        found = await self._blobs.open(call.name, digest, address=call.address)
+        is_whole = "Range" not in call.headers
+        found = await self._blobs.open(call.name, digest, address=call.address, is_whole=is_whole)
         if isinstance(found, BlobUrl):
             _tell_pull(call, digest, None)
             return Response(307, _redirected(found))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from moorage import __version__
 from moorage.core.manifests import Manifests
-from moorage.core.repositories import Repositories
 from moorage.errors import NameUnknown, ParameterInvalid
 from moorage.http.call import Call
+from moorage.metadata.base import CatalogueStore
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor
 from moorage.oci.mediatypes import OCI_INDEX
@@ -34,15 +34,17 @@ class ListingHandlers:
 
     def __init__(
         self,
-        repositories: Repositories,
+        catalogue: CatalogueStore,
         manifests: Manifests,
         *,
         has_database: bool = False,
         catalogue_limit: int = CATALOGUE_LIMIT,
+        tags_limit: int = 0,
     ) -> None:
-        """*catalogue_limit* is ``catalog.maxentries``."""
+        """*catalogue_limit* is ``catalog.maxentries``, *tags_limit* ``tags.maxtags``."""
+        self._tags_limit = tags_limit or sys.maxsize
         self._catalogue_limit = catalogue_limit
-        self._repositories = repositories
+        self._catalogue = catalogue
         self._manifests = manifests
         self._has_database = has_database
 
@@ -69,7 +71,7 @@ class ListingHandlers:
             NameInvalid: there is none.
         """
         try:
-            await self._repositories.tags(name, after="", limit=0)
+            await self._catalogue.tags(name, after="", limit=0)
         except NameUnknown:
             RepositoryName.parse(name.text)
 
@@ -78,7 +80,7 @@ class ListingHandlers:
         limit, last = _catalogue_limit(call, self._catalogue_limit), call.query.first("last") or ""
         if limit == 0:
             return Response(200, dict(_JSON), b'{"repositories":[]}')
-        page = await self._repositories.list(after=last, limit=limit)
+        page = await self._catalogue.repositories(after=last, limit=limit)
         names = [name.text for name in page.items]
         headers = dict(_JSON)
         if page.more:
@@ -88,7 +90,8 @@ class ListingHandlers:
     async def tags(self, call: Call) -> Response:
         """Tags of a repository, by name (end-8a, end-8b)."""
         limit, last = _page_limit(call, sys.maxsize), call.query.first("last") or ""
-        page = await self._repositories.tags(call.name, after=last, limit=limit)
+        limit = None if limit is None else min(limit, self._tags_limit)  # The client sees that there are more.
+        page = await self._catalogue.tags(call.name, after=last, limit=limit)
         tags = [tag.text for tag in page.items]
         headers = dict(_JSON)
         if page.more and tags:

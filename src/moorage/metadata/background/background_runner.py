@@ -266,7 +266,7 @@ async def run_background_migrations(
         start_within=start_jitter,
     )
     # Pushes and pulls go on, whatever is wrong here.
-    await Loop(partial(_look, runner), pace, failures=(Exception,), on_failure=_say).run()
+    await Loop(partial(_look, runner), pace, failures=(Exception,), on_failure=_say, name="background migrations").run()
 
 
 async def run_all(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from moorage.errors import TagUnknown
+from moorage.gitlab_errors import TagUnknown
 from moorage.metadata.aside import in_turns
 from moorage.metadata.base import Page, no_repository
 from moorage.metadata.details import (

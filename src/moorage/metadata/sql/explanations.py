@@ -1,4 +1,4 @@
-"""Why something stays, or when it goes, from the database. Every read runs beside the event loop."""
+"""Reasons why something stays, or when it goes, from the database. Every read runs beside the event loop."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

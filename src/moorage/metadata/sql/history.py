@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from moorage.errors import DatabaseConflict, RequestUnknown, UndoConflict
+from moorage.errors import DatabaseConflict
 from moorage.metadata.base import Cause, Page, no_repository
 from moorage.metadata.history import (
     Expected,
@@ -34,6 +34,7 @@ from moorage.metadata.sql.undo import (
     undo_tag,
 )
 from moorage.metadata.sql.undo_transaction import QUERIES, BlobPlace, UndoTransaction
+from moorage.moorage_errors import RequestUnknown, UndoConflict
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Database, Row, Transaction, maybe_moment, moment

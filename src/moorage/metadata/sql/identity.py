@@ -1,4 +1,4 @@
-"""Names a database, so that storage can say to which one it belongs; and tells some of what it knows of storage."""
+"""Questions of a start to a database: its name, by which storage tells that it belongs to it, and if it has images."""
 
 import hashlib
 
@@ -10,6 +10,8 @@ _SAMPLE = 100
 
 _TEXT = "SELECT applied_at FROM moorage_migrations WHERE phase = 'pre-deployment' ORDER BY name LIMIT 1"
 _BEGINNING = NamedQuery("beginning", _TEXT, _TEXT)
+_POPULATED = "SELECT 1 FROM repositories WHERE populated_at IS NOT NULL LIMIT 1"
+_HAS_REPOSITORIES = NamedQuery("has_repositories", _POPULATED, _POPULATED)
 
 
 async def half_of(database: Database) -> DatabaseHalf:
@@ -22,3 +24,8 @@ async def half_of(database: Database) -> DatabaseHalf:
     records = await SqlBlobRecords(database).page(after=None, limit=_SAMPLE)
     known = [record.digest for record in records if record.row is not None and not record.row.is_marked]
     return DatabaseHalf(hashlib.sha256(f"{began}".encode()).hexdigest()[:32], known)
+
+
+async def has_images(database: Database) -> bool:
+    """Return whether there is, or was, a manifest in any repository."""
+    return await database.first(_HAS_REPOSITORIES) is not None

@@ -7,8 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from moorage.errors import BeingRemoved, BlobReferenced, BlobUnknown
 from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, LinkedBlob, LinkStore
 from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
-from moorage.metadata.sql.journal_rows import QUERIES, journal_row, now, portions_of_known, repository_id
-from moorage.metadata.sql.outbox import as_lists, write_notices
+from moorage.metadata.sql.journal_rows import QUERIES, journal_row, now, portions_of_known
+from moorage.metadata.sql.outbox import write_notices
+from moorage.metadata.sql.push_writers import push_writer
+from moorage.metadata.sql.push_writing import NewLink
 from moorage.notifications.events import Notice
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
@@ -28,6 +30,7 @@ class SqlLinks(LinkStore):
     def __init__(self, database: Database, *, puts_off: bool = True) -> None:
         """*puts_off*: whether a promise may put off a review; not where nothing is written."""
         self._database = database
+        self._pushes = push_writer(database)
         self._puts_off = puts_off
 
     async def expect(self, digest: Digest) -> Expectation:
@@ -136,27 +139,8 @@ class SqlLinks(LinkStore):
         told: Sequence[Notice],
     ) -> bool:
         """Link a blob; with *size_bytes* None only one that is known. Whether it is linked now."""
-        key, token, at = digest_key(digest), expectation.token, now()
-        if self._database.dialect == "postgres":
-            query, lists = ("link_blob_telling", as_lists(told)) if told else ("link_blob", ())
-            rows = await self._database.write(
-                QUERIES[query], name.text, key, size_bytes, token, at, *lists, repository=name.text
-            )
-            is_linked, is_wrong = rows[0]
-            if is_linked and is_wrong:
-                await self._database.write(QUERIES["mend_size"], key, size_bytes, repository=name.text)
-            return bool(is_linked)
-        async with self._database.transaction(repository=name.text) as transaction:
-            if await transaction.first(QUERIES["renew_expected"], key, token) is None:
-                return False
-            if size_bytes is not None:
-                await transaction.all(QUERIES["add_blob"], key, size_bytes, at)
-            elif await transaction.first(QUERIES["known_blob"], key) is None:
-                return False
-            repository = await repository_id(transaction, name, at)
-            await transaction.all(QUERIES["add_link"], repository, key, at)
-            await write_notices(transaction, told)
-        return True
+        link = NewLink(digest=digest_key(digest), size_bytes=size_bytes, token=expectation.token, at=now())
+        return await self._pushes.link_blob(name, link, told=told)
 
 
 async def _refuse_needed(transaction: Transaction, digest: Digest, *, blob_id: int, repository_id: int) -> None:

@@ -10,8 +10,10 @@ from moorage.metadata.aside import aside
 from moorage.metadata.base import INLINE_BYTES, REFERRERS_PAGE_BYTES, Cause, ManifestStore, Page, no_repository
 from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
 from moorage.metadata.sql.journal_rows import QUERIES, journal_row, missing_of_known, now
-from moorage.metadata.sql.manifest_writing import NewManifest, missing_of, put_step_by_step
-from moorage.metadata.sql.outbox import as_lists, write_notices
+from moorage.metadata.sql.new_manifest import NewManifest
+from moorage.metadata.sql.outbox import write_notices
+from moorage.metadata.sql.push_writers import push_writer
+from moorage.metadata.sql.push_writing import ManifestChange
 from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
 from moorage.oci.names import Reference, RepositoryName, Tag
@@ -32,6 +34,7 @@ class SqlManifests(ManifestStore):
     def __init__(self, database: Database, *, puts_off: bool = True) -> None:
         """*puts_off*: whether a promise may put off a review; not where nothing is written."""
         self._database = database
+        self._pushes = push_writer(database)
         self._puts_off = puts_off
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
@@ -82,22 +85,9 @@ class SqlManifests(ManifestStore):
         else:
             new, needed = make(stored, manifest, configuration), _keys(required)
         told = await aside(len(stored.payload), cause.announcer.manifest_pushed, name, stored, manifest, tags)
-        names, at = sorted(tag.text for tag in tags), now()  # Sorted: two pushes never wait for each other.
-        if self._database.dialect == "postgres":
-            query, lists = ("put_manifest_telling", as_lists(told)) if told else ("put_manifest", ())
-            rows = await self._database.write(
-                QUERIES[query],
-                *(name.text, *new.arguments(), names, needed, at, cause.request_id, cause.actor, cause.reason),
-                *lists,
-                repository=name.text,
-            )
-            missing = [digest_of(key) for key in rows[0][0]]
-        else:
-            async with self._database.transaction(repository=name.text) as transaction:
-                missing = await missing_of(transaction, name, needed)
-                if not missing:
-                    await put_step_by_step(transaction, name, new, tags=names, required=needed, at=at, cause=cause)
-                    await write_notices(transaction, told)
+        names = sorted(tag.text for tag in tags)
+        change = ManifestChange(manifest=new, tags=names, required=needed, at=now(), cause=cause)
+        missing = await self._pushes.put_manifest(name, change, told=told)
         if missing:
             raise ReferencesUnknown.of(missing)
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from moorage.errors import DatabaseConflict, NameInvalid, NameUnknown, RenameConflict, TooManyRepositories
+from moorage.errors import DatabaseConflict, NameInvalid, NameUnknown
+from moorage.gitlab_errors import RenameConflict, TooManyRepositories
 from moorage.metadata.base import Cause, no_repository
 from moorage.metadata.details import RenameStore
 from moorage.metadata.sql.outbox import move_lanes, write_notices

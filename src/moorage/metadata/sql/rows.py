@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from moorage.metadata.rows import RowCountStore
+from moorage.metadata.queues import RowCountStore
 from moorage.sql import clock
 from moorage.sql.base import Database
 from moorage.sql.queries import load_queries

@@ -11,17 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from moorage.errors import (
-    AlreadyUndone,
-    ContentGone,
-    ManifestUnknown,
-    RequestUnknown,
-    UndoConflict,
-)
+from moorage.errors import ManifestUnknown
 from moorage.metadata.base import no_repository
 from moorage.metadata.history import AsOf, Expected, JournalAction, Target, UndoObstacle, UndoSteps
 from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.metadata.sql.undo_transaction import BATCH, QUERIES, BlobPlace, TagStep, UndoTransaction
+from moorage.moorage_errors import AlreadyUndone, ContentGone, RequestUnknown, UndoConflict
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Reads, Row, Transaction, moment

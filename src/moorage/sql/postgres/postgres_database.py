@@ -10,7 +10,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
-from moorage.sql.postgres.postgres_connect import Connector, PostgresSettings
+from moorage.sql.postgres.postgres_connect import Connector, PostgresSettings, addresses_of
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS, Fault
 from moorage.sql.postgres.postgres_pool import Pool, PooledConnection, PoolStats
 
@@ -40,6 +40,7 @@ class PostgresDatabase(Database):
     def __init__(self, settings: PostgresSettings) -> None:
         """Make the pool; no connection yet. Needs a running event loop."""
         self.settings = settings
+        self.address = ",".join(map(str, addresses_of(settings)))
         self._pool = Pool(Connector(settings).connect, settings.pool, queue_deadline=settings.queue_deadline)
         # A node that vanishes in mid-transaction must not keep its locks until the network notices.
         idle_ms = int(settings.statement_deadline.total_seconds() * 1000)

@@ -51,6 +51,10 @@ class PoolStats:
     idle: int
     waiting: int
     """Those that wait for a connection now."""
+    waits: int = 0
+    """Counts those that ever had to wait."""
+    waited_s: float = 0.0
+    """Seconds that all of them have waited."""
 
 
 class Pool:
@@ -76,12 +80,14 @@ class Pool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._drained = asyncio.Event()
+        self._waits = 0
+        self._waited_s = 0.0
 
     @property
     def stats(self) -> PoolStats:
         """The state of the pool now."""
         waiting = sum(not waiter.done() for waiter in self._waiters)
-        return PoolStats(self._limits.open_bound, self._opened, len(self._idle), waiting)
+        return PoolStats(self._limits.open_bound, self._opened, len(self._idle), waiting, self._waits, self._waited_s)
 
     def take(self) -> PooledConnection | None:
         """A connection that is there and unused, the one used last; None if there is none."""
@@ -226,6 +232,8 @@ class Pool:
         """Wait for a connection that is given back. None: there is room for a new one."""
         waiter: asyncio.Future[PooledConnection | None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
+        began = self._clock()
+        self._waits += 1
         try:
             async with asyncio.timeout_at(deadline):
                 return await waiter
@@ -236,6 +244,8 @@ class Pool:
                 msg = f"all {self._limits.open_bound} connections to PostgreSQL stayed in use"
                 raise DatabaseUnavailable(msg) from None
             raise
+        finally:
+            self._waited_s += self._clock() - began
 
     def _pass_on(self, link: PooledConnection | None) -> None:
         if link is None:

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from moorage.errors import BackendError, DatabaseUnavailable
-from moorage.sql.base import Database, Row
+from moorage.sql.base import Database, Row, asked
+from moorage.sql.members import DatabaseServer, ServerState
 from moorage.sql.queries import load_queries
 from moorage.sql.replicas.replica_bench import lags
 from moorage.sql.replicas.replica_discovery import ReplicaAddress
@@ -24,6 +26,9 @@ _QUERIES = load_queries("moorage.sql.replicas", "replicas")
 _log = get_log("sql.replicas")
 
 
+_NEW = "it was not compared with the primary yet"
+
+
 class PrimaryState(NamedTuple):
     """The primary's state, as it says itself."""
 
@@ -38,7 +43,7 @@ class Replica:
     def __init__(self, address: ReplicaAddress, database: Database) -> None:
         self.address = address
         self.database = database
-        self.refusal: str | None = "it was not compared with the primary yet"
+        self.refusal: str | None = _NEW
         """Why no read goes there, whatever is to be read; None: reads may."""
         self.is_suspect = False
         """Something failed there: nothing goes there until it has answered again."""
@@ -76,6 +81,20 @@ class Replica:
             raise DatabaseUnavailable(msg)
         return self.is_usable and self.has(lsn)
 
+    async def server(self, *, limit_s: float) -> DatabaseServer:
+        """Return how it is, asked now."""
+        found = await asked(self.database, str(self.address), limit_s=limit_s, is_primary=False)
+        return found if found.fault or self.refusal is None else replace(self.known(), asked_at=found.asked_at)
+
+    def known(self) -> DatabaseServer:
+        """Return how it is, as far as that is known without asking."""
+        state: ServerState = "online"
+        if self.refusal is not None:
+            state = "unknown" if self.refusal == _NEW else "quarantined"
+        elif self.is_suspect:
+            state = "unreachable"
+        return DatabaseServer(address=str(self.address), is_primary=False, state=state, fault=self.refusal or "")
+
     def suspect(self) -> None:
         """Send nothing there until it has answered; what it said is forgotten."""
         self.is_suspect = True
@@ -102,6 +121,11 @@ class Replica:
         self.refusal = refusal
         if refusal is None:
             self.is_suspect = False
+
+    def lag(self, primary: PrimaryState) -> tuple[float, int]:
+        """Return how far it was behind *primary* when it was measured, in seconds and in bytes."""
+        replayed, _received, lag_s, _system = self._state
+        return lag_s or 0.0, max(0, primary.position.lsn - (replayed or 0))
 
     async def close(self) -> None:
         """Let go of every connection; what still runs there has its time to end."""

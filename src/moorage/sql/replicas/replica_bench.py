@@ -1,8 +1,8 @@
 """Replicas that are left alone for a while: those that fail, flap or lag. Source: features MDB-047, MDB-048."""
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from moorage.sql.replicas.replica_discovery import ReplicaAddress
@@ -39,6 +39,8 @@ class ReplicaBench:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._records: dict[ReplicaAddress, _Record] = {}
+        self.events: Counter[tuple[str, str]] = Counter()
+        """Counts what befell replicas, each with the reason, in GitLab's words. Source: features MET-023."""
 
     def holds(self, address: ReplicaAddress) -> bool:
         """Return whether the address is to be left alone. When its time is over, all is forgotten."""
@@ -48,14 +50,22 @@ class ReplicaBench:
         if self._clock() < record.held_until:
             return True
         del self._records[address]
+        self.events["replica_reintegrated", ""] += 1
         _log.info("a replica's quarantine is over", replica=str(address))
         return False
+
+    def held_s(self) -> Mapping[ReplicaAddress, float]:
+        """Return the addresses in quarantine, each with the seconds that it has been there."""
+        now = self._clock()
+        held = {address: record.held_until for address, record in self._records.items()}
+        return {address: now - (until - HELD_S) for address, until in held.items() if until is not None and now < until}
 
     def note_failure(self, address: ReplicaAddress) -> None:
         """It took no connection, or lost it."""
         record = self._records.setdefault(address, _Record())
         record.failures += 1
         if record.failures >= FAILURES:
+            self.events["replica_quarantined", "connectivity"] += record.held_until is None
             self._hold(address, record, "it took no connection several times in a row")
 
     def note_answer(self, address: ReplicaAddress) -> None:
@@ -71,6 +81,7 @@ class ReplicaBench:
         while record.events[0] <= now - EVENTS_WITHIN_S:
             record.events.popleft()
         if len(record.events) >= EVENTS:
+            self.events["replica_quarantined", "flapping"] += record.held_until is None
             self._hold(address, record, "it came and went too often")
 
     def _hold(self, address: ReplicaAddress, record: _Record, reason: str) -> None:

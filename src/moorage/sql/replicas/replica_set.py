@@ -1,9 +1,11 @@
 """The replicas in use: found anew from time to time, taken in turn, left out when they fail."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 from moorage.errors import BackendError, DatabaseUnavailable
+from moorage.sql.members import DatabaseServer
 from moorage.sql.replicas.replica import Connect, PrimaryState, Replica
 from moorage.sql.replicas.replica_bench import ReplicaBench
 from moorage.sql.replicas.replica_discovery import Directory, ReplicaAddress
@@ -36,7 +38,10 @@ class ReplicaSet:
         self.wants_attention = asyncio.Event()
         """Set when something should be looked at before its time."""
         self.wants_refresh = False
-        self._directory = directory
+        self.directory = directory
+        self.events = quarantine.events
+        self.on_lag: Callable[[str, float, int], object] = lambda *_: None
+        """Is told at each comparison how far a replica is behind, in seconds and in bytes."""
         self._connect = connect
         self._primary = primary
         self._quarantine = quarantine
@@ -79,6 +84,28 @@ class ReplicaSet:
             return found
         self._next = (self._next + 1) % len(found)
         return found[self._next :] + found[: self._next]
+
+    async def servers(self, *, limit_s: float) -> Sequence[DatabaseServer]:
+        """See :meth:`moorage.sql.base.Database.servers`; those that are left alone are not asked."""
+        held = self._quarantine.held_s()
+        asked = [replica.server(limit_s=limit_s) for replica in self.replicas if replica.address not in held]
+        return [*await asyncio.gather(*asked), *self._held()]
+
+    def known(self) -> Sequence[DatabaseServer]:
+        """Return how the replicas are, as far as that is known without asking them."""
+        held = self._quarantine.held_s()
+        return [*(replica.known() for replica in self.replicas if replica.address not in held), *self._held()]
+
+    def _held(self) -> Iterator[DatabaseServer]:
+        now = datetime.now(UTC)
+        for address, for_s in self._quarantine.held_s().items():
+            yield DatabaseServer(
+                address=str(address),
+                is_primary=False,
+                state="quarantined",
+                fault="it failed, or came and went, too often",
+                held_since=now - timedelta(seconds=for_s),
+            )
 
     async def having(self, lsn: int, *, limit_s: float) -> Replica | None:
         """A replica that has replayed the log up to *lsn*: the next in turn if it can be, at the cost of one question.
@@ -136,7 +163,7 @@ class ReplicaSet:
         self.wants_refresh = False
         known = {replica.address: replica for replica in self.replicas}
         try:
-            addresses = await self._directory.addresses(limit_s=limit_s)
+            addresses = await self.directory.addresses(limit_s=limit_s)
         except DatabaseUnavailable as exc:
             _log.error("the replicas could not be looked up", error=str(exc))
             addresses = list(known)
@@ -151,6 +178,7 @@ class ReplicaSet:
                 self._retire(replica)
         for replica in found:
             if replica.address not in known:
+                self.events["replica_added", "discovered"] += 1
                 self._quarantine.note_change(replica.address)
 
     async def close(self) -> None:
@@ -189,6 +217,7 @@ class ReplicaSet:
             return
         for replica in replicas:
             replica.judge(primary)
+            self.on_lag(str(replica.address), *replica.lag(primary))
         self._floor = primary.position
         self._floor_at = asked_at
 
@@ -197,6 +226,7 @@ class ReplicaSet:
         self._retire(replica)
 
     def _retire(self, replica: Replica) -> None:
+        self.events["replica_removed", "" if replica.is_suspect else "removed_from_dns"] += 1
         _log.info("a replica is not used any more", replica=str(replica.address))
         self._quarantine.note_change(replica.address)
         self._close_later(replica)

@@ -17,6 +17,7 @@ from moorage.config.sections.database import LoadBalancing
 from moorage.config.sections.redis import RedisConnection
 from moorage.errors import BackendError, ConfigurationError, DatabaseUnavailable, Mistake
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
+from moorage.sql.members import DatabaseServer
 from moorage.sql.replicas.replica import Connect, Replica, primary_position, primary_state
 from moorage.sql.replicas.replica_bench import ReplicaBench
 from moorage.sql.replicas.replica_discovery import Directory, directory_of
@@ -57,6 +58,8 @@ _log = get_log("sql.replicas")
 class ReplicatedDatabase(Database):
     """A primary and its replicas, as one database."""
 
+    has_replicas = True
+
     def __init__(
         self,
         primary: Database,
@@ -70,10 +73,16 @@ class ReplicatedDatabase(Database):
         """Put the parts together; :meth:`start` looks for the replicas. Until then all goes to the primary."""
         self.primary = primary
         self.dialect = primary.dialect
+        self.address = primary.address
         self.replicas = replicas
         self.reads: Counter[str] = Counter()
-        """Counts of reads: by a ``replica``, or by the primary and why; ``repeated``: by one after the other."""
-        self._positions = positions
+        """Counts of reads: by a ``replica``, or by the primary: as only it may (``primary``), or else why.
+
+        ``repeated``: by one after the other.
+        """
+        self.positions = positions
+        self.found: Counter[str] = Counter()
+        """Counts questions for the position of a write: ``hit`` where there is one, else ``miss``."""
         self._recorder = Recorder(lambda: primary_position(primary), positions)
         self._period_s = min(period or _REFRESH_PERIOD, _REFRESH_PERIOD_MAX).total_seconds()
         self._pause_s = refresh_pause_s
@@ -128,19 +137,26 @@ class ReplicatedDatabase(Database):
     async def ping(self) -> None:
         await self.primary.ping()
 
+    async def servers(self, *, limit_s: float) -> Sequence[DatabaseServer]:
+        primary, replicas = await asyncio.gather(
+            self.primary.servers(limit_s=limit_s), self.replicas.servers(limit_s=limit_s)
+        )
+        return [*primary, *replicas]
+
     async def close(self) -> None:
         if self._keeper is not None:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
         await self.replicas.close()
-        await self._positions.close()
+        await self.positions.close()
         await self.primary.close()
 
     async def _read(
         self, read: Callable[[Database], Awaitable[_T]], repository: str | None, limit_s: float | None
     ) -> _T:
         if repository is None:
+            self.reads["primary"] += 1
             return await read(self.primary)
         replica, reason = await self._choose(repository)
         self.reads[reason] += 1
@@ -164,13 +180,14 @@ class ReplicatedDatabase(Database):
         clock = asyncio.get_running_loop().time
         deadline = clock() + CHECK_S
         try:
-            written = await self._positions.find(repository, limit_s=CHECK_S)
+            written = await self.positions.find(repository, limit_s=CHECK_S)
         except DatabaseUnavailable as exc:
             self._late = self._late + 1 if isinstance(exc, PositionLate) else _LATE
             if self._late >= _LATE:
                 self._distrust(str(exc))
             return None, "no position"
         self._late = 0
+        self.found["miss" if written is None else "hit"] += 1
         if written is not None:
             self._note_timeline(written)
         floor = self.replicas.floor()
@@ -202,7 +219,7 @@ class ReplicatedDatabase(Database):
     async def _refresh(self, limit_s: float) -> None:
         error = ""
         try:
-            await self._positions.ping(limit_s=limit_s)
+            await self.positions.ping(limit_s=limit_s)
         except DatabaseUnavailable as exc:
             error = str(exc)
         await self.replicas.refresh(limit_s=limit_s)

@@ -50,6 +50,7 @@ class SqliteDatabase(Database):
     def __init__(self, path: Path, *, keeps_reserve: bool = False) -> None:
         """Connect; see :meth:`open`, which also starts the writer."""
         self.path = path
+        self.address = str(path)
         reserve = Reserve(path, is_kept=keeps_reserve)
         reserve.look()  # To open it takes room, too.
         self._reader = _connect(path, "PRAGMA query_only = on")

@@ -76,9 +76,9 @@ class AzureDriver(RemoteDriver):
         """See the interface."""
         return await self._blobs.put_if_absent(path, content)
 
-    async def open(self, path: str) -> Reader:
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         """See the interface."""
-        return await self._blobs.open(path)
+        return await self._blobs.open(path, is_whole=is_whole)
 
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         """See the interface."""
@@ -104,9 +104,9 @@ class AzureDriver(RemoteDriver):
         if is_never_a_folder(path) or not await self._delete_below(self._keys.prefix(path)):
             raise PathUnknown(path)
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface."""
-        await self._copy.copy(sources, target)
+        await self._copy.copy(sources, target, sizes=sizes)
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """See the interface."""
@@ -169,26 +169,24 @@ class AzureDriver(RemoteDriver):
         await self._pools.close()
 
     async def _delete_below(self, prefix: str) -> bool:
-        """Delete all blobs whose keys begin with *prefix*; return whether there were any."""
-        found = False
-        pages = self._list.below(prefix)
+        """Delete all blobs whose keys begin with *prefix*; return whether any was removed by us."""
+        has_removed = False
         first: Sequence[ListedBlob] = ()
-        is_one_page = True
-        async for page in pages:
-            if found:
-                is_one_page = False
-            found = found or bool(page)
-            first = first or page
-            await self._delete_all([blob for blob in page if blob.key.endswith(_CURRENT)])
-        if is_one_page:
-            await self._delete_all([blob for blob in first if not blob.key.endswith(_CURRENT)])
-            return found
+        pages = 0
         async for page in self._list.below(prefix):
-            await self._delete_all(page)
-        return True
+            pages += bool(page)
+            first = first or page
+            has_removed |= await self._delete_all([blob for blob in page if blob.key.endswith(_CURRENT)])
+        if pages <= 1:
+            return await self._delete_all([blob for blob in first if not blob.key.endswith(_CURRENT)]) or has_removed
+        async for page in self._list.below(prefix):
+            has_removed |= await self._delete_all(page)
+        return has_removed
 
-    async def _delete_all(self, blobs: Sequence[ListedBlob], *, is_exact: bool = False) -> None:
-        async def delete(blob: ListedBlob) -> None:
-            await self._blobs.delete_key(blob.key, etag=f'"{blob.etag.strip(chr(34))}"' if is_exact else "")
+    async def _delete_all(self, blobs: Sequence[ListedBlob], *, is_exact: bool = False) -> bool:
+        """Delete blobs (*is_exact*: in the version that was listed); return whether any of them was there."""
 
-        await each(blobs, delete, at_once=_REMOVED_AT_ONCE)
+        async def delete(blob: ListedBlob) -> bool:
+            return await self._blobs.delete_key(blob.key, etag=f'"{blob.etag.strip(chr(34))}"' if is_exact else "")
+
+        return any(await each(blobs, delete, at_once=_REMOVED_AT_ONCE))

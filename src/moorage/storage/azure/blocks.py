@@ -189,9 +189,9 @@ class BlockCopy:
         self._blobs = ContainerBlobs(line, keys)
         self._is_by_service = True
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See :meth:`~moorage.storage.base.ObjectStorage.copy`."""
-        sizes = [stat.size_bytes for stat in await each(sources, self._blobs.stat)]
+        sizes = sizes or [stat.size_bytes for stat in await each(sources, self._blobs.stat)]
         extents = [_Extent(source, 0, size) for source, size in zip(sources, sizes, strict=True)]
         session = BlockSession(self._line, self._keys, target)
         if not self._is_by_service or not await self._by_service(session, _cut(extents, LARGEST_COPY)):
@@ -220,7 +220,7 @@ class BlockCopy:
 
         async def pass_on(block: tuple[int, _Extent]) -> None:
             number, extent = block
-            with await self._blobs.open(extent.source) as reader:
+            with await self._blobs.open(extent.source, is_whole=extent.is_whole) as reader:
                 await session.send(number, [piece async for piece in reader.chunks(extent.start, extent.end)])
 
         await each(blocks, pass_on, at_once=_IN_FLIGHT)
@@ -231,6 +231,7 @@ class _Extent:
     source: str
     start: int
     end: int
+    is_whole: bool = True
 
     @property
     def size_bytes(self) -> int:
@@ -239,7 +240,7 @@ class _Extent:
 
 def _cut(extents: Sequence[_Extent], size_bytes: int) -> Sequence[_Extent]:
     return [
-        _Extent(extent.source, start, min(start + size_bytes, extent.end))
+        _Extent(extent.source, start, min(start + size_bytes, extent.end), is_whole=extent.end <= size_bytes)
         for extent in extents
         for start in range(0, extent.end, size_bytes)
     ]

@@ -75,18 +75,22 @@ class ContainerBlobs:
             raise StorageUnavailable(msg)
         return answer
 
-    async def open(self, path: str) -> BodyReader:
-        """Open a blob for reading.
+    async def open(self, path: str, *, is_whole: bool = True) -> BodyReader:
+        """Open a blob for reading; see :meth:`~moorage.storage.base.ObjectStorage.open`.
 
         Raises:
             PathUnknown: there is none.
         """
-        key = self._keys.key(path)
-        stream = await self._line.open(key)
-        if isinstance(stream, StoreAnswer):
-            raise error_of(stream, path, what="GetBlob")
-        fetch = partial(self._fetch, path, stream.headers.get("ETag", ""))
-        size_bytes = _length(stream.headers, path)
+        stream: Stream | None = None
+        if is_whole:
+            answer = await self._line.open(self._keys.key(path))
+            if isinstance(answer, StoreAnswer):
+                raise error_of(answer, path, what="GetBlob")
+            stream, headers = answer, answer.headers
+        else:
+            headers = (await self.head(path)).headers
+        fetch = partial(self._fetch, path, headers.get("ETag", ""))
+        size_bytes = _length(headers, path)
         return BodyReader(path, stream, size_bytes=size_bytes, fetch=fetch, attempts=self._line.exchange.attempts)
 
     async def put(self, path: str, content: ObjectContent) -> None:

@@ -16,7 +16,7 @@ _AUTHORITIES = {
 """The directory of each national cloud, by the realm of its storage. Elsewhere the library knows."""
 
 
-class IssuedToken(Protocol):
+class AzureToken(Protocol):
     """A token, and the second of Unix time at which it ends."""
 
     @property
@@ -31,7 +31,7 @@ class IssuedToken(Protocol):
 class TokenSource(Protocol):
     """The part of the vendor's credentials that is used."""
 
-    async def get_token(self, *scopes: str) -> IssuedToken:
+    async def get_token(self, *scopes: str) -> AzureToken:
         """Get a token for *scopes*."""
 
     async def close(self) -> None:
@@ -50,7 +50,7 @@ class Tokens:
         self._source = source
         self._errors: tuple[type[Exception], ...] = (*errors, OSError, ValueError)
         self._lock = asyncio.Lock()
-        self._token: IssuedToken | None = None
+        self._token: AzureToken | None = None
 
     async def current(self) -> str:
         """Return a token that is good for a while.
@@ -71,7 +71,7 @@ class Tokens:
         """Close the connections to the directory."""
         await self._source.close()
 
-    async def _renewed(self, old: IssuedToken | None) -> IssuedToken:
+    async def _renewed(self, old: AzureToken | None) -> AzureToken:
         async with self._lock:
             if self._token is not None and self._token is not old:
                 return self._token

@@ -165,8 +165,9 @@ class FilesystemDriver(FileStorage):
             raise as_storage_error(exc, path, must_exist=False) from exc
         return True
 
-    async def open(self, path: str) -> Reader:
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         """See the interface."""
+        del is_whole  # Nothing is read before it is asked for.
         try:
             fd = os.open(self._root + check_path(path), READ)
             file = OpenFile(fd, self._pool)
@@ -215,8 +216,9 @@ class FilesystemDriver(FileStorage):
         except OSError as exc:
             raise as_storage_error(exc, target, must_exist=False) from exc
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface."""
+        del sizes  # A file says how long it is.
         self._check_place()
         files = [self._root + check_path(source) for source in sources]
         try:

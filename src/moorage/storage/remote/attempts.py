@@ -64,10 +64,13 @@ class AttemptBudget:
 
 
 class Attempts:
-    """The attempts of one request, counted from 1."""
+    """The attempts of one request, counted from 1; *more_s*: time that each of them may need besides the usual."""
 
-    def __init__(self, limits: AttemptLimits, budget: AttemptBudget, times: AttemptTimes) -> None:
+    def __init__(
+        self, limits: AttemptLimits, budget: AttemptBudget, times: AttemptTimes, *, more_s: float = 0.0
+    ) -> None:
         self.number = 1
+        self._within_s = limits.within_s + more_s
         self._limits = limits
         self._budget = budget
         self._times = times
@@ -80,7 +83,7 @@ class Attempts:
     async def again(self) -> bool:
         """Wait for the next attempt; return False at once if there is none."""
         pause_s = self._times.chance() * self._limits.bound_s(self.number)
-        is_late = self._times.now() + pause_s - self._began_at > self._limits.within_s
+        is_late = self._times.now() + pause_s - self._began_at > self._within_s
         if self.number > self._limits.retries or is_late or not self._budget.take():
             return False
         self.number += 1

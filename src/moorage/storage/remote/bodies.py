@@ -17,22 +17,22 @@ It raises ``StorageUnavailable`` when that version has gone.
 
 
 class BodyReader(Reader):
-    """An object whose first request has been answered: what that brings is used where it fits.
+    """An object that is known to be there. What the first request for it brings is used where it fits.
 
     Args:
         path: for what is said.
-        first: the whole body, unread.
+        first: the whole body, unread; None: only parts are wanted, and each is asked for by itself.
         size_bytes: of the object.
         fetch: asks again.
         attempts: makes new attempts for a body.
     """
 
     def __init__(
-        self, path: str, first: Stream, *, size_bytes: int, fetch: Fetch, attempts: Callable[[], Attempts]
+        self, path: str, first: Stream | None, *, size_bytes: int, fetch: Fetch, attempts: Callable[[], Attempts]
     ) -> None:
         self.size_bytes = size_bytes
         self._path = path
-        self._first: Stream | None = first
+        self._first = first
         self._fetch = fetch
         self._attempts = attempts
 

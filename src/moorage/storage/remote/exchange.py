@@ -31,6 +31,8 @@ IDLE_S = 30.0
 SMALL_S = 60.0
 _SLOWEST_BYTES_A_SECOND = 100_000
 """A body that is sent slower than this counts as hung."""
+_WRITTEN_BYTES_A_SECOND = 250_000
+"""A store that writes what it was sent slower than this counts as hung. Under a crowd of pushes a disk is as slow."""
 _MOST_BYTES = 16 << 20
 _PIECE_BYTES = 256 << 10
 LOST = (aiohttp.ClientError, TimeoutError, OSError)
@@ -149,9 +151,9 @@ class Exchange:
         self._sign = sign
         self._budget = AttemptBudget()
 
-    def attempts(self) -> Attempts:
+    def attempts(self, *, more_s: float = 0.0) -> Attempts:
         """Return the attempts for something that is to be tried again like a request."""
-        return Attempts(self.settings.limits, self._budget, self.settings.times)
+        return Attempts(self.settings.limits, self._budget, self.settings.times, more_s=more_s)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -176,7 +178,7 @@ class Exchange:
     async def _ask(
         self, call: StoreCall, take: Callable[[StoreCall, aiohttp.ClientResponse, int], Awaitable[_R]]
     ) -> _R:
-        attempts = self.attempts()
+        attempts = self.attempts(more_s=size_of(call.body) / _WRITTEN_BYTES_A_SECOND)
         began_at = time.perf_counter()
         try:
             while True:
@@ -215,13 +217,14 @@ class Exchange:
         if sent_bytes or call.method in ("PUT", "POST", "PATCH"):
             headers["Content-Length"] = str(sent_bytes)
         total_s = None if call.total_s is None else call.total_s + sent_bytes / _SLOWEST_BYTES_A_SECOND
+        idle_s = call.idle_s + sent_bytes / _WRITTEN_BYTES_A_SECOND
         response = await self._pools.session(is_bulk=call.is_bulk).request(
             call.method,
             URL(call.url, encoded=True),
             headers=headers,
             data=_body(call.body),
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_S, sock_read=call.idle_s),
+            timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_S, sock_read=idle_s),
         )
         if self.settings.is_logged:
             _log.info("storage answered", request=call.kind, url=call.url, status=response.status, attempt=number)

@@ -82,6 +82,14 @@ class RemoteDriver(StorageDriver):
             StorageUnavailable: it does not answer.
         """
 
+    async def shortcomings(self) -> Sequence[str]:
+        """Return what this store cannot do that others can, a sentence each; :meth:`examine` logs the same.
+
+        Raises:
+            StorageUnavailable: that cannot be found out.
+        """
+        return ()
+
     async def get_each(
         self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20
     ) -> Sequence[_T | None]:

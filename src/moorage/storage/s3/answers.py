@@ -31,9 +31,10 @@ RIGHTS = {
     "DeleteObject": "s3:DeleteObject",
     "DeleteObjects": "s3:DeleteObject",
     "ListObjectsV2": "s3:ListBucket",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
 """The right that each request needs; the keys are all requests that are ever made."""
-_OF_BUCKET = frozenset({"ListObjectsV2"})
+_OF_BUCKET = frozenset({"ListObjectsV2", "ListMultipartUploads"})
 _EXPIRED = ("sessiontoken", "the credentials have expired: renew them")
 _KEYS = {
     "InvalidAccessKeyId": ("accesskey", "the access key is not known there"),

@@ -90,15 +90,17 @@ class BucketCopies:
         self._limits = limits
         self._has_copies = True
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
-        """Make *target* the bytes of all *sources*, one after another.
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
+        """Make *target* the bytes of all *sources*, one after another; without their *sizes* they are asked for.
 
         Raises:
             PathUnknown: one of the sources is not there.
         """
+        sizes = sizes or await each(sources, self._size)
+        slices = [ObjectSlice(key, 0, size) for key, size in zip(sources, sizes, strict=True) if size]
         if self._has_copies:
             try:
-                await self._copy(sources, target)
+                await self._copy(slices, target)
             except S3Refused as exc:
                 if not exc.is_missing:
                     raise
@@ -106,10 +108,9 @@ class BucketCopies:
                 self._has_copies = False
             else:
                 return
-        await self._copy(sources, target)
+        await self._copy(slices, target)
 
-    async def _copy(self, sources: Sequence[str], target: str) -> None:
-        slices = [slice_ for slice_ in await each(sources, self._slice) if slice_.size_bytes]
+    async def _copy(self, slices: Sequence[ObjectSlice], target: str) -> None:
         total = sum(slice_.size_bytes for slice_ in slices)
         if self._has_copies and len(slices) == 1 and total <= min(self._limits.threshold_bytes, MOST_COPY_BYTES):
             await self._parts.copy_whole(slices[0].key, target)
@@ -149,8 +150,8 @@ class BucketCopies:
             for each_ in slices
         ]
 
-    async def _slice(self, key: str) -> ObjectSlice:
+    async def _size(self, key: str) -> int:
         facts = await self._objects.head(key)
         if facts is None:
             raise PathUnknown(key)
-        return ObjectSlice(key, 0, facts.size_bytes)
+        return facts.size_bytes

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Sequence
 
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.storage.remote.remote_driver import PROBES
@@ -58,7 +59,8 @@ class Examination:
                 raise ConfigurationError([Mistake(self._bucket.key, message)])
             await self._bucket.copies.copy([key], copy)
             await self._write_in_parts(parts)
-            await self._say_what_is_missing()
+            for lacking in await self.shortcomings():
+                _log.warning(lacking)
         finally:
             for made in (key, copy, parts):
                 await self._objects.delete(made)
@@ -75,12 +77,15 @@ class Examination:
             raise
         await parts.abort(await parts.begin(key))  # To abort is a right of its own.
 
-    async def _say_what_is_missing(self) -> None:
+    async def shortcomings(self) -> Sequence[str]:
+        """See :meth:`~moorage.storage.remote.remote_driver.RemoteDriver.shortcomings`."""
         can_put, can_delete = await self._find_out()
+        found = []
         if not can_put:
-            _log.warning("the service does not know If-None-Match: of two that write at once, the last one has its way")
+            found.append("the service does not know If-None-Match: of two that write at once, the last one has its way")
         if not can_delete:
-            _log.warning("the service does not know If-Match: a tag that is moved while it is deleted may be lost")
+            found.append("the service does not know If-Match: a tag that is moved while it is deleted may be lost")
+        return found
 
     async def _find_out(self) -> tuple[bool, bool]:
         if self._known is None:

@@ -1,7 +1,8 @@
 """Requests about objects that are written in parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from xml.sax.saxutils import escape
 
 from moorage.errors import PathUnknown
@@ -9,7 +10,7 @@ from moorage.storage.base import ObjectContent, size_of
 from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 from moorage.storage.s3.answers import error_for, failure_of, text_of, xml_of
 from moorage.storage.s3.asking import BucketLine
-from moorage.storage.s3.objects import BucketObjects
+from moorage.storage.s3.objects import BucketObjects, key_decoder
 from moorage.storage.s3.signing import in_path
 
 LEAST_PART_BYTES = 5 << 20
@@ -116,6 +117,24 @@ class BucketParts:
         failure = failure_of(call, answer)
         if failure is not None and failure.code != "NoSuchUpload":
             raise error_for(call, answer, bucket=self._line.name)
+
+    async def unfinished(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
+        """Yield the keys below *prefix* that are being written in parts, each with the time at which that began."""
+        place = {"key-marker": "", "upload-id-marker": ""}
+        while True:
+            query = {"uploads": "", "prefix": prefix, "encoding-type": "url", **place}
+            call, answer = await self._line.ask("ListMultipartUploads", "GET", query=query)
+            self._check(call, answer)
+            root = xml_of(answer)
+            decoded = key_decoder(root)
+            for upload in root.iterfind("{*}Upload"):
+                yield decoded(text_of(upload, "Key")), datetime.fromisoformat(text_of(upload, "Initiated"))
+            if text_of(root, "IsTruncated") != "true":
+                return
+            place = {
+                "key-marker": decoded(text_of(root, "NextKeyMarker")),
+                "upload-id-marker": text_of(root, "NextUploadIdMarker"),
+            }
 
     async def _ask(
         self,

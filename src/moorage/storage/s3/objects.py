@@ -146,7 +146,7 @@ class BucketObjects:
         query = {"list-type": "2", "prefix": prefix, "max-keys": str(limit), "encoding-type": "url", "delimiter": "/"}
         query |= {"continuation-token": token} if token else {"start-after": after} if after else {}
         root = await self._list(query)
-        decoded = _decoder(root)
+        decoded = key_decoder(root)
         objects = list(map(decoded, texts_of(root, "Contents", "Key")))
         sizes = map(int, texts_of(root, "Contents", "Size"))
         folders = list(map(decoded, texts_of(root, "CommonPrefixes", "Prefix")))
@@ -156,7 +156,7 @@ class BucketObjects:
     async def below(self, prefix: str) -> Mapping[str, str]:
         """Return the first keys of all that begin with *prefix*, with the ETags of their objects."""
         root = await self._list({"list-type": "2", "prefix": prefix, "max-keys": str(BATCH), "encoding-type": "url"})
-        keys = map(_decoder(root), texts_of(root, "Contents", "Key"))
+        keys = map(key_decoder(root), texts_of(root, "Contents", "Key"))
         return dict(zip(keys, texts_of(root, "Contents", "ETag"), strict=True))
 
     async def all_below(self, prefix: str) -> AsyncIterator[Sequence[tuple[str, ObjectFacts]]]:
@@ -166,7 +166,7 @@ class BucketObjects:
             root = await self._list(query | ({"continuation-token": token} if token else {}))
             yield list(
                 zip(
-                    map(_decoder(root), texts_of(root, "Contents", "Key")),
+                    map(key_decoder(root), texts_of(root, "Contents", "Key")),
                     map(ObjectFacts.listed, root.iterfind("{*}Contents")),
                     strict=True,
                 )
@@ -232,6 +232,6 @@ class BucketObjects:
         return failure is not None and failure.code == "NoSuchBucket"
 
 
-def _decoder(root: Element) -> Callable[[str], str]:
-    """The form in which a list writes keys: as in URLs, unless the service does not know of that."""
+def key_decoder(root: Element) -> Callable[[str], str]:
+    """Return what reads the form in which a list writes keys: as in URLs, unless the service does not know of that."""
     return key_in if text_of(root, "EncodingType") == "url" else str

@@ -12,6 +12,7 @@ from moorage.storage.base import (
     PartsWriter,
     Reader,
     Stat,
+    UnfinishedParts,
     clock,
     size_of,
     too_late,
@@ -21,16 +22,20 @@ from moorage.storage.remote.exchange import LOST, AnswerTooLarge, Stream
 from moorage.storage.remote.keys import is_marker, is_never_a_folder
 from moorage.storage.remote.paging import names_in
 from moorage.storage.remote.remote_driver import PROBES, RemoteDriver, to_its_end
+from moorage.storage.s3.answers import S3Refused
 from moorage.storage.s3.bucket import S3Bucket
 from moorage.storage.s3.examining import Examination
 from moorage.storage.s3.multipart import PartsUpload
 from moorage.storage.s3.objects import BATCH, ObjectFacts
 from moorage.storage.s3.parts_writer import S3PartsWriter
+from moorage.telemetry import get_log
 
 _BULK_BYTES = 1 << 20
 _MOST_KEY_BYTES = 1024
 _FIRST = "/current/link"
 """The end of the key that makes a folder a tag: it goes first."""
+_log = get_log("storage")
+
 _PASSING = ("/_uploads/", f"{paths.LOCK_FILES}/", f"{PROBES}/")
 
 
@@ -56,6 +61,10 @@ class S3Driver(RemoteDriver):
     async def examine(self, *, can_write: bool = True) -> None:
         """See the interface."""
         await self._examination.at_start(can_write=can_write)
+
+    async def shortcomings(self) -> Sequence[str]:
+        """See the interface."""
+        return await self._examination.shortcomings()
 
     async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""
@@ -88,17 +97,20 @@ class S3Driver(RemoteDriver):
         """See the interface. Where the service knows no condition, it is looked first."""
         return await to_its_end(self._put_if_absent(path, content))
 
-    async def open(self, path: str) -> Reader:
+    async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         """See the interface."""
-        key = self._key(path)
+        key, first = self._key(path), None
         try:
-            first = await self._objects.open(key)
+            first = await self._objects.open(key) if is_whole else None
         except PathUnknown:
             raise PathUnknown(path) from None
-        facts = ObjectFacts.of(first.headers)
+        facts = await self._objects.head(key) if first is None else ObjectFacts.of(first.headers)
+        if facts is None:
+            raise PathUnknown(path)
+        etag = facts.etag
 
         async def fetch(start: int, end: int) -> Stream:
-            return await self._objects.open(key, start=start, end=end, etag=facts.etag)
+            return await self._objects.open(key, start=start, end=end, etag=etag)
 
         return BodyReader(
             path, first, size_bytes=facts.size_bytes, fetch=fetch, attempts=self._bucket.exchange.attempts
@@ -168,13 +180,21 @@ class S3Driver(RemoteDriver):
         await to_its_end(self._delete_below(f"{key}/", {where_key: etag, **found}, gone=where_key))
         return True
 
-    async def copy(self, sources: Sequence[str], target: str) -> None:
+    async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface."""
         keys = [self._key(source) for source in sources]
         try:
-            await self._bucket.copies.copy(keys, self._new_key(target))
+            await self._bucket.copies.copy(keys, self._new_key(target), sizes=sizes)
         except PathUnknown as exc:
             raise PathUnknown(self._keys.path(exc.path)) from None
+
+    async def unfinished_parts(self) -> AsyncIterator[UnfinishedParts]:
+        """See the interface. Without the right to ask, or where the service does not say, there are none."""
+        try:
+            async for key, begun_at in self._bucket.parts.unfinished(self._keys.root):
+                yield UnfinishedParts(self._keys.path(key), begun_at)
+        except S3Refused as exc:
+            _log.warning("the service does not tell what is written in parts and not finished", reason=str(exc))
 
     async def begin_parts(self, path: str) -> PartsWriter:
         """See the interface."""

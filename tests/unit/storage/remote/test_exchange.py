@@ -3,6 +3,7 @@
 import pytest
 
 from moorage.errors import StorageUnavailable
+from moorage.storage.remote.attempts import AttemptBudget, AttemptLimits, Attempts, AttemptTimes
 from moorage.storage.remote.exchange import StoreAnswer, StoreCall, Stream
 from support.rude_server import RudeServer, Said
 from unit.storage.remote.conftest import Meeting
@@ -56,6 +57,30 @@ async def test_a_server_that_hangs_is_given_up(meet: Meeting, said: Said) -> Non
         with pytest.raises(StorageUnavailable, match="GetObject had no answer: it took too long"):
             await exchange.send(call(server.url, idle_s=0.05))
         assert len(server.asked) == 2
+
+
+async def test_a_store_has_time_to_write_what_it_was_sent(meet: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many pushes at once go to a slow store as fast as it lets them: to send it all again would not help it."""
+    monkeypatch.setattr("moorage.storage.remote.exchange._WRITTEN_BYTES_A_SECOND", 10)
+    async with RudeServer([Said(200, after_s=0.3)]) as server, meet(server.url, retries=0) as exchange:
+        answer = await exchange.send(call(server.url, kind="PutObject", method="PUT", body=b"x" * 1000, idle_s=0.05))
+        assert (answer.status, answer.attempt) == (200, 1)
+        with pytest.raises(StorageUnavailable, match="it took too long"):
+            await exchange.send(call(server.url, idle_s=0.05))
+
+
+async def test_the_time_for_a_body_is_not_taken_from_that_for_more_attempts(meet: Meeting) -> None:
+    now = [0.0]
+
+    async def pause(seconds: float) -> None:
+        now[0] += seconds
+
+    times = AttemptTimes(now=lambda: now[0], sleep=pause, chance=lambda: 1.0)
+    attempts = Attempts(AttemptLimits(within_s=60), AttemptBudget(), times, more_s=40)
+    now[0] = 99
+    assert await attempts.again()
+    now[0] = 101
+    assert not await attempts.again()
 
 
 async def test_nobody_there_is_said(meet: Meeting) -> None:

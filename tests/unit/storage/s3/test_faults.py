@@ -143,6 +143,27 @@ async def test_a_blob_that_is_not_there_costs_one_request(behind: Behind) -> Non
         assert list(proxy.counts.elements()) == ["HeadObject"]
 
 
+async def test_what_has_a_size_that_is_known_is_copied_without_a_question(behind: Behind) -> None:
+    async with behind() as (driver, proxy):
+        await driver.put("/a", BYTES)
+        proxy.requests.clear()
+        await driver.copy(["/a"], "/b", sizes=[len(BYTES)])
+        assert proxy.counts == {"CopyObject": 1}
+        await driver.copy(["/a", "/a"], "/c", sizes=[len(BYTES)] * 2)
+        assert proxy.counts["HeadObject"] == 0
+        assert (await driver.stat("/c")).size_bytes == 2 * len(BYTES)
+
+
+async def test_a_part_of_an_object_is_asked_for_alone(behind: Behind) -> None:
+    async with behind() as (driver, proxy):
+        await driver.put("/a", BYTES)
+        proxy.requests.clear()
+        with await driver.open("/a", is_whole=False) as reader:
+            assert b"".join([piece async for piece in reader.chunks(10, 20)]) == BYTES[10:20]
+        assert [passed.kind for passed in proxy.requests] == ["HeadObject", "GetObject"]
+        assert proxy.requests[1].headers["range"] == "bytes=10-19"
+
+
 async def test_a_thousand_objects_go_in_one_request(behind: Behind) -> None:
     async with behind() as (driver, proxy):
         assert await driver.remove([f"/x/{number}" for number in range(1001)], until=float("inf")) == {}

@@ -42,7 +42,8 @@ def needed(passed: Passed) -> set[tuple[str, str]]:
     """The rights that a request needs, by AWS's table of actions, with the resource of each."""
     key = passed.target.partition("?")[0].lstrip("/").partition("/")[2]
     rights = set(re.findall(r"s3:\w+", RIGHTS[passed.kind]))
-    resource = f"arn:aws:s3:::{BUCKET}" if rights == {"s3:ListBucket"} else f"arn:aws:s3:::{BUCKET}/{key or 'any'}"
+    is_of_bucket = rights <= {"s3:ListBucket", "s3:ListBucketMultipartUploads"}
+    resource = f"arn:aws:s3:::{BUCKET}" if is_of_bucket else f"arn:aws:s3:::{BUCKET}/{key or 'any'}"
     return {(right, resource) for right in rights}
 
 
@@ -60,6 +61,7 @@ async def test_every_request_is_allowed_and_every_right_is_used(behind: Behind) 
         await writer.add([content])
         await writer.complete()
         other = await driver.begin_parts("/h")
+        assert [parts.path async for parts in driver.unfinished_parts()] == ["/h"]
         await other.abort()
         await driver.stat("/a")
         await driver.list("/a", limit=1)

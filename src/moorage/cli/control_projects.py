@@ -1,0 +1,208 @@
+"""``moorage control group``, ``moorage control project`` and ``moorage control settings``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moorage.cli.control_rows import (
+    ConfigOption,
+    Row,
+    group_at,
+    not_there,
+    open_database,
+    print_row,
+    print_rows,
+    project_at,
+    user_named,
+)
+from moorage.cli.options import AsJSON
+from moorage.errors import ConfigurationError, Mistake
+
+if TYPE_CHECKING:
+    from moorage.control.namespaces.models import Namespace
+    from moorage.control.projects.models import Project
+
+group_app = typer.Typer(help="Groups, and their members.", no_args_is_help=True, rich_markup_mode=None)
+project_app = typer.Typer(help="Projects, and their members.", no_args_is_help=True, rich_markup_mode=None)
+settings_app = typer.Typer(help="Settings of the instance.", no_args_is_help=True, rich_markup_mode=None)
+
+GroupPath = Annotated[str, typer.Argument(metavar="GROUP", help="The group's path, such as acme/tools.")]
+ProjectPath = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's path, such as acme/app.")]
+Member = Annotated[str, typer.Argument(metavar="USER", help="The member.")]
+Role = Annotated[
+    int,
+    typer.Option(help="10 guest, 20 reporter (pull), 30 developer (push), 40 maintainer, 50 owner; 0 takes out."),
+]
+VisibilityOption = Annotated[str, typer.Option(help="private, internal or public; else the instance's setting.")]
+
+
+@group_app.command("list")
+def list_groups(*, config: ConfigOption = None, as_json: AsJSON = False) -> None:
+    """List the groups."""
+    open_database(config)
+    from moorage.control.namespaces.models import Namespace  # noqa: PLC0415 - Django has started
+
+    print_rows([_group_row(group) for group in Namespace.objects.groups().order_by("full_path")], as_json=as_json)
+
+
+@group_app.command("create")
+def create_group(
+    path: GroupPath,
+    *,
+    owner: Annotated[str, typer.Option(help="A user who becomes its owner.")] = "root",
+    visibility: VisibilityOption = "",
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Make a group; those above it have to be there."""
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.projects.changes import GroupWish  # noqa: PLC0415 - as above
+    from moorage.control.projects.changes import create_group as create  # noqa: PLC0415 - as above
+
+    above, _, name = path.rpartition("/")
+    parent = group_at(above) if above else None
+    wish = GroupWish(visibility=visibility)
+    group = create(name, by=COMMAND_LINE, owner=user_named(owner), parent=parent, wish=wish)
+    print_row(_group_row(group), as_json=as_json, text=lambda: f"{group.full_path} is a group now")
+
+
+@group_app.command("delete")
+def delete_group(path: GroupPath, *, config: ConfigOption = None) -> None:
+    """Delete a group in which nothing is left."""
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.projects.changes import delete_group as delete  # noqa: PLC0415 - as above
+
+    delete(group_at(path), by=COMMAND_LINE)
+    print(f"{path} is deleted")
+
+
+@group_app.command("member")
+def group_member(path: GroupPath, user: Member, *, role: Role = 30, config: ConfigOption = None) -> None:
+    """Give a user a role in a group, and so in all that is in it."""
+    open_database(config)
+    _set_role(group_at(path), user, role)
+
+
+@project_app.command("list")
+def list_projects(*, config: ConfigOption = None, as_json: AsJSON = False) -> None:
+    """List the projects."""
+    open_database(config)
+    from moorage.control.projects.models import Project  # noqa: PLC0415 - Django has started
+
+    print_rows([_project_row(project) for project in Project.objects.order_by("full_path")], as_json=as_json)
+
+
+@project_app.command("create")
+def create_project(
+    path: ProjectPath,
+    *,
+    visibility: VisibilityOption = "",
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Make a project in a group, or in a user's own namespace."""
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.namespaces.models import Namespace  # noqa: PLC0415 - as above
+    from moorage.control.projects.changes import ProjectWish  # noqa: PLC0415 - as above
+    from moorage.control.projects.changes import create_project as create  # noqa: PLC0415 - as above
+
+    above, _, name = path.rpartition("/")
+    namespace = Namespace.objects.at(above).first()
+    if namespace is None:
+        raise not_there("namespace", above)
+    project = create(namespace, name, by=COMMAND_LINE, creator=None, wish=ProjectWish(visibility=visibility))
+    print_row(_project_row(project), as_json=as_json, text=lambda: f"{project.full_path} is a project now")
+
+
+@project_app.command("change")
+def change_project(
+    path: ProjectPath,
+    *,
+    visibility: VisibilityOption = "",
+    registry: Annotated[str, typer.Option(help="disabled, private (members only) or enabled.")] = "",
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Change who sees a project, and who its images are for."""
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.projects.changes import change_project as change  # noqa: PLC0415 - as above
+
+    given = {"visibility": visibility, "container_registry_access_level": registry}
+    project = change(project_at(path), by=COMMAND_LINE, **{name: value for name, value in given.items() if value})
+    print_row(_project_row(project), as_json=as_json, text=lambda: f"{project.full_path} is changed")
+
+
+@project_app.command("member")
+def project_member(path: ProjectPath, user: Member, *, role: Role = 30, config: ConfigOption = None) -> None:
+    """Give a user a role in a project."""
+    open_database(config)
+    _set_role(project_at(path), user, role)
+
+
+@settings_app.command("show")
+def show_settings(*, config: ConfigOption = None, as_json: AsJSON = False) -> None:
+    """Print the settings."""
+    open_database(config)
+    from moorage.control.instance.changes import CHANGEABLE  # noqa: PLC0415 - Django has started
+    from moorage.control.instance.models import ApplicationSettings  # noqa: PLC0415 - as above
+
+    now = ApplicationSettings.now()
+    rows: list[Row] = [{"setting": name, "value": getattr(now, name)} for name in sorted(CHANGEABLE)]
+    if as_json:
+        print_row({str(row["setting"]): row["value"] for row in rows}, as_json=True, text=str)
+    else:
+        print_rows(rows, as_json=False)
+
+
+@settings_app.command("change")
+def change_setting(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as container_registry_token_expire_delay.")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="A number, a word, true or false.")],
+    *,
+    config: ConfigOption = None,
+) -> None:
+    """Change one setting; it takes effect at once."""
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.instance.changes import change_settings  # noqa: PLC0415 - as above
+
+    meant: object = {"true": True, "false": False}.get(value, int(value) if value.isdecimal() else value)
+    change_settings(by=COMMAND_LINE, **{name: meant})
+    print(f"{name} is {value}")
+
+
+def _set_role(place: "Project | Namespace", username: str, role: int) -> None:
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.projects.members import add_member, change_member, remove_member  # noqa: PLC0415 - as above
+    from moorage.control.projects.models import Membership, Project  # noqa: PLC0415 - as above
+    from moorage.control.projects.rules import AccessLevel  # noqa: PLC0415 - as above
+
+    if role not in set(AccessLevel):
+        raise ConfigurationError([Mistake("--role", "one of 0, 5, 10, 15, 20, 30, 40, 50 is needed")])
+    user = user_named(username)
+    where = {"project": place} if isinstance(place, Project) else {"namespace": place}
+    member = Membership.objects.filter(user=user, **where).first()
+    if member is None and role:
+        add_member(place, user, AccessLevel(role), by=COMMAND_LINE)
+    elif member is not None and role:
+        change_member(member, AccessLevel(role), by=COMMAND_LINE)
+    elif member is not None:
+        remove_member(member, by=COMMAND_LINE)
+    print(f"{username} has role {role} in {place}" if role else f"{username} is no member of {place}")
+
+
+def _group_row(group: "Namespace") -> Row:
+    return {"id": group.pk, "path": group.full_path, "visibility": group.visibility}
+
+
+def _project_row(project: "Project") -> Row:
+    return {
+        "id": project.pk,
+        "path": project.full_path,
+        "visibility": project.visibility,
+        "registry": project.container_registry_access_level,
+    }

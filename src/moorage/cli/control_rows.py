@@ -1,0 +1,125 @@
+"""Parts that the commands of ``moorage control`` share: the configuration, rows as they are printed, rows by name."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moorage.errors import ConfigurationError, Mistake, Refused
+
+if TYPE_CHECKING:
+    from moorage.control.accounts.models import User
+    from moorage.control.namespaces.models import Namespace
+    from moorage.control.projects.models import Project
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The control.yml; else MOORAGE_CONTROL; else data/control.yml."),
+]
+
+DEFAULT_FILE = Path("data/control.yml")
+_VARIABLE = "MOORAGE_CONTROL"
+
+Row = Mapping[str, object]
+
+
+def control_file(config: Path | None) -> Path:
+    """Return the file to read.
+
+    Raises:
+        ConfigurationError: none was named, and there is none where `moorage up` makes it.
+    """
+    named = os.environ.get(_VARIABLE)
+    found = config or (Path(named) if named else DEFAULT_FILE)
+    if found == DEFAULT_FILE and not found.exists():
+        message = f"{found} is not there; name the file by --config or {_VARIABLE}"
+        raise ConfigurationError([Mistake("", message)])
+    return found
+
+
+def open_database(config: Path | None) -> None:
+    """Start Django over the database of the configuration.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    from moorage.control.serving.database_opening import open_configured  # noqa: PLC0415 - only commands that need it wait
+
+    open_configured(control_file(config))
+
+
+def print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
+    """Print *rows* as JSON, or as a table without lines."""
+    if as_json:
+        print(json.dumps(list(rows), indent=2))
+        return
+    if not rows:
+        return
+    names = list(rows[0])
+    cells = [names, *[[_text(row[name]) for name in names] for row in rows]]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    for line in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_row(row: Row, *, as_json: bool, text: Callable[[], str]) -> None:
+    """Print one row as JSON, or *text*."""
+    print(json.dumps(row, indent=2) if as_json else text())
+
+
+def user_named(username: str) -> "User":
+    """Return a user.
+
+    Raises:
+        Refused: there is none of this name.
+    """
+    from moorage.control.accounts.models import User  # noqa: PLC0415 - Django has started
+
+    found: User | None = User.objects.named(username).first()
+    if found is None:
+        raise not_there("user", username)
+    return found
+
+
+def group_at(path: str) -> "Namespace":
+    """Return a group.
+
+    Raises:
+        Refused: there is none of this path.
+    """
+    from moorage.control.namespaces.models import Namespace  # noqa: PLC0415 - as above
+
+    found = Namespace.objects.groups().at(path).first()
+    if found is None:
+        raise not_there("group", path)
+    return found
+
+
+def project_at(path: str) -> "Project":
+    """Return a project.
+
+    Raises:
+        Refused: there is none of this path.
+    """
+    from moorage.control.projects.models import Project  # noqa: PLC0415 - as above
+
+    found = Project.objects.select_related("namespace").at(path).first()
+    if found is None:
+        raise not_there("project", path)
+    return found
+
+
+def not_there(kind: str, name: object) -> Refused:
+    """Make the refusal of a name that nothing has."""
+    return Refused(f"there is no {kind} {name}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return "-" if value in (None, "") else str(value)

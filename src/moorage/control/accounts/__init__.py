@@ -1,0 +1,1 @@
+"""Users, and the tokens by which they are known."""

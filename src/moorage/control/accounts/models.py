@@ -1,0 +1,168 @@
+"""Users, the identities that they have elsewhere, and their tokens."""
+
+from datetime import date, datetime
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Lower
+
+from moorage.control.accounts.rules import LAST_USE_AGE
+from moorage.control.accounts.token_secrets import digest_of
+from moorage.control.audit.actors import Actor
+from moorage.control.namespaces.models import Namespace
+
+
+class UserKind(models.TextChoices):
+    """A person, or the bot behind the tokens of a project or group."""
+
+    HUMAN = "human"
+    PROJECT_BOT = "project_bot"
+    GROUP_BOT = "group_bot"
+
+
+class UserState(models.TextChoices):
+    """A user's state, by GitLab's words."""
+
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+
+
+class UserRows(models.QuerySet["User"]):
+    """Questions about users."""
+
+    def named(self, username: str) -> "UserRows":
+        """The one of this name, whatever its case."""
+        return self.alias(lowered=Lower("username")).filter(lowered=username.lower())  # By the index.
+
+    def humans(self) -> "UserRows":
+        """Those that are people."""
+        return self.filter(kind=UserKind.HUMAN)
+
+
+class Users(BaseUserManager.from_queryset(UserRows)["User"]):  # type: ignore[misc] # the stubs' class is dynamic
+    """Django's way to users."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Return the user of this name, whatever its case."""
+        found: User = self.get(username__iexact=username)
+        return found
+
+
+class User(AbstractBaseUser):
+    """Someone who signs in, or a bot. ``accounts.changes`` changes it."""
+
+    audit_kind = "user"
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+
+    username = models.CharField(max_length=255, unique=True)
+    name = models.CharField(max_length=255)
+    email = models.EmailField(blank=True)
+    is_admin = models.BooleanField(default=False)
+    state = models.CharField(max_length=16, choices=UserState.choices, default=UserState.ACTIVE)
+    kind = models.CharField(max_length=16, choices=UserKind.choices, default=UserKind.HUMAN)
+    namespace = models.OneToOneField(Namespace, null=True, on_delete=models.PROTECT, related_name="owner")
+    """The namespace of the user's own projects; None for bots."""
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = Users()
+
+    class Meta:
+        """Names and addresses differ by more than case."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(Lower("username"), name="user_username"),
+            models.UniqueConstraint(Lower("email"), name="user_email", condition=~models.Q(email="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.username
+
+    @property
+    def is_active(self) -> bool:  # type: ignore[override] # Django's is a field
+        """True if the user may sign in."""
+        return self.state == UserState.ACTIVE
+
+    @property
+    def is_bot(self) -> bool:
+        """True if it is the bot behind a token."""
+        return self.kind != UserKind.HUMAN
+
+    @property
+    def audit_name(self) -> str:
+        """Its name in audit rows."""
+        return self.username
+
+    def as_actor(self, address: str = "") -> Actor:
+        """The user as the one who changes something; *address*: where the request came from."""
+        return Actor(user_id=self.pk, name=self.username, address=address)
+
+
+class ExternalIdentity(models.Model):
+    """A user's name at a provider of identities: OpenID Connect's ``sub``, or LDAP's DN."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    provider = models.CharField(max_length=64)
+    uid = models.CharField(max_length=512)
+
+    class Meta:
+        """A name at a provider is one user's."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["provider", "uid"], name="identity_of_one_user"),
+            models.UniqueConstraint(fields=["user", "provider"], name="user_has_one_identity_there"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.uid}"
+
+
+class PersonalTokens(models.QuerySet["PersonalAccessToken"]):
+    """Questions about tokens."""
+
+    def usable(self, today: date) -> "PersonalTokens":
+        """Those that are taken on *today*."""
+        return self.filter(revoked_at=None, expires_at__gt=today)
+
+    def of_secret(self, secret: str) -> "PersonalTokens":
+        """The one with this secret."""
+        return self.filter(digest=digest_of(secret))
+
+    def note_use(self, pk: int, now: datetime) -> None:
+        """Write down a use, if none was lately."""
+        stale = models.Q(last_used_at=None) | models.Q(last_used_at__lte=now - LAST_USE_AGE)
+        self.filter(stale, pk=pk).update(last_used_at=now)
+
+
+class PersonalAccessToken(models.Model):
+    """A token of a user; those of projects and groups are their bots'."""
+
+    audit_kind = "personal_access_token"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    digest = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=list)
+    expires_at = models.DateField()
+    """The first day on which it is not taken any more."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    previous = models.OneToOneField("self", null=True, on_delete=models.SET_NULL, related_name="next")
+    """The token that this one took the place of."""
+
+    objects = PersonalTokens.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.name}"
+
+    @property
+    def audit_name(self) -> str:
+        """Its name in audit rows."""
+        return f"{self.user.username}: {self.name}"
+
+    def is_usable(self, today: date) -> bool:
+        """Return whether it is taken on *today*."""
+        return self.revoked_at is None and self.expires_at > today

@@ -1,0 +1,20 @@
+"""The actor of a change: a user, or whoever holds the machine."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Someone who changes something. Kept by name too, since a user may be gone when the row is read."""
+
+    user_id: int | None = None
+    """None: not a user, but a command on the machine, or a job."""
+    name: str
+    address: str = ""
+    """Address that the request came from; empty without a request."""
+
+
+COMMAND_LINE = Actor(name="(command line)")
+"""Whoever may run commands on the machine."""
+SYSTEM = Actor(name="(system)")
+"""A job, or a rule."""

@@ -1,0 +1,1 @@
+"""Names and secrets in, the person or machine behind them out."""

@@ -1,0 +1,147 @@
+"""A name and a secret, or a token alone, turned into the one who is behind them.
+
+Tokens are found by their digest: a database's index tells nothing of the rest of a secret by its time. What fails says
+the same, and takes as long, whether there is such a user or not.
+"""
+
+import base64
+import binascii
+
+from django.utils import timezone
+
+from moorage.control.accounts.models import PersonalAccessToken, User, UserState
+from moorage.control.accounts.passwords import CHECKS
+from moorage.control.accounts.rules import (
+    DEPLOY_PREFIX,
+    JOB_PREFIX,
+    PERSONAL_PREFIX,
+    TokenScope,
+    is_use_news,
+)
+from moorage.control.accounts.token_secrets import SECRET_LENGTH_LIMIT
+from moorage.control.credentials.guesses import GUESSES
+from moorage.control.projects.models import DeployToken, JobToken
+from moorage.control.projects.requesters import Requester
+from moorage.control.projects.rules import CredentialKind
+from moorage.control.refusals import CredentialsRefused
+
+JOB_USERNAME = "gitlab-ci-token"
+"""The user's name that goes with a job's token."""
+
+_PREFIXES = (PERSONAL_PREFIX, DEPLOY_PREFIX, JOB_PREFIX)
+_HEADER_LIMIT = 8192
+
+
+def requester_of_basic(username: str, secret: str, *, address: str) -> Requester:
+    """Return who *username* with *secret* is: a password, or a token of any kind.
+
+    With a personal token the name does not matter, as in GitLab; with a deploy token it is the token's own.
+
+    Raises:
+        CredentialsRefused: it is nobody.
+        TooManyRequests: too many passwords are being checked, or this address guesses. Nothing was checked.
+    """
+    found = _of_token(secret, address, username=username)
+    if found is None and not secret.startswith(_PREFIXES):
+        found = _of_password(username, secret, address)
+    if found is None:
+        raise _denied()
+    return found
+
+
+def requester_of_token(secret: str, *, address: str) -> Requester:
+    """Return who a ``Bearer`` or ``PRIVATE-TOKEN`` value is of.
+
+    Raises:
+        CredentialsRefused: it is nobody's.
+    """
+    found = _of_token(secret, address, username=None)
+    if found is None:
+        raise _denied()
+    return found
+
+
+def basic_of(header: str) -> tuple[str, str] | None:
+    """Return the name and the secret of an ``Authorization: Basic`` header; None if it is none, or cannot be read.
+
+    Source: RFC 7617 § 2.
+    """
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic" or len(header) > _HEADER_LIMIT:
+        return None
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8", "surrogateescape")
+    except (ValueError, binascii.Error):
+        return None
+    username, colon, secret = text.partition(":")
+    return (username, secret) if colon else None
+
+
+def _of_token(secret: str, address: str, *, username: str | None) -> Requester | None:
+    if not secret or len(secret) > SECRET_LENGTH_LIMIT or "\0" in secret:
+        return None
+    if secret.startswith(PERSONAL_PREFIX):
+        return _of_personal_token(secret, address)
+    if secret.startswith(DEPLOY_PREFIX):
+        return _of_deploy_token(secret, address, username)
+    if secret.startswith(JOB_PREFIX):
+        return _of_job_token(secret, address, username)
+    return None
+
+
+def _of_personal_token(secret: str, address: str) -> Requester | None:
+    now = timezone.now()
+    token = PersonalAccessToken.objects.usable(now.date()).of_secret(secret).select_related("user").first()
+    if token is None or not token.user.is_active:
+        return None
+    if is_use_news(token.last_used_at, now):
+        PersonalAccessToken.objects.note_use(token.pk, now)
+    return Requester(
+        credential=CredentialKind.PERSONAL_TOKEN,
+        user=token.user,
+        scopes=_scopes(token.scopes),
+        token=token,
+        address=address,
+    )
+
+
+def _of_deploy_token(secret: str, address: str, username: str | None) -> Requester | None:
+    now = timezone.now()
+    token = DeployToken.objects.usable(now).of_secret(secret).select_related("project", "namespace").first()
+    if token is None or (username is not None and username != token.username):
+        return None
+    if is_use_news(token.last_used_at, now):
+        DeployToken.objects.note_use(token.pk, now)
+    return Requester(
+        credential=CredentialKind.DEPLOY_TOKEN, scopes=_scopes(token.scopes), deploy_token=token, address=address
+    )
+
+
+def _of_job_token(secret: str, address: str, username: str | None) -> Requester | None:
+    found = JobToken.objects.usable(timezone.now()).of_secret(secret).select_related("user", "project")
+    token = found.first()
+    if token is None or not token.user.is_active or username not in (None, JOB_USERNAME):
+        return None
+    return Requester(credential=CredentialKind.JOB_TOKEN, user=token.user, job_token=token, address=address)
+
+
+def _of_password(username: str, password: str, address: str) -> Requester | None:
+    user = (
+        User.objects.humans().named(username).filter(state=UserState.ACTIVE).first() if "\0" not in username else None
+    )
+    hashed = user.password if user is not None and user.has_usable_password() else None
+    if hashed is None or not CHECKS.was_right(hashed, password):
+        GUESSES.see_that_it_is_open(address)
+        if not CHECKS.is_right(hashed, password, is_known=GUESSES.is_known(address)):
+            GUESSES.note_wrong(address)
+            return None
+        GUESSES.note_right(address)
+    return Requester(credential=CredentialKind.PASSWORD, user=user, address=address)
+
+
+def _scopes(words: list[str]) -> frozenset[TokenScope]:
+    return frozenset(TokenScope(word) for word in words if word in set(TokenScope))
+
+
+def _denied() -> CredentialsRefused:
+    return CredentialsRefused("the user, the password or the token is wrong")

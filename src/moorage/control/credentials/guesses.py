@@ -1,0 +1,64 @@
+"""Wrong passwords, counted by the address that they come from: guessing costs the guesser, not the honest.
+
+A thread that waits would be taken from others, so that an address which guesses is not answered late as the registry
+does it, but sent away unchecked until its time is over.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from moorage.auth.addresses import networks_of
+from moorage.auth.failures import Failures
+from moorage.cache.remembered import Remembered
+from moorage.errors import TooManyRequests
+
+_ADDRESSES = 10_000
+_REMEMBERED_FOR = timedelta(minutes=10)
+
+
+class Guesses:
+    """Addresses that were wrong lately. One for each process."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._failures = Failures(monotonic=monotonic)
+        self._closed_until = Remembered[str, float](_ADDRESSES, age=_REMEMBERED_FOR, monotonic=monotonic)
+
+    def see_that_it_is_open(self, address: str) -> None:
+        """Let an address try.
+
+        Raises:
+            TooManyRequests: it, or a network of it, was wrong a moment ago, too often.
+        """
+        with self._lock:
+            counted = networks_of(address)[:1] if self._failures.was_right(address) else networks_of(address)
+            closed_until = max(self._closed_until.get(network.text) or 0.0 for network in counted)
+        left_s = closed_until - self._monotonic()
+        if left_s > 0:
+            msg = "too many wrong passwords came from this address; try again in a moment"
+            raise TooManyRequests(msg, retry_after=timedelta(seconds=math.ceil(left_s)))
+
+    def is_known(self, address: str) -> bool:
+        """Return whether a password was right there lately."""
+        with self._lock:
+            return self._failures.was_right(address)
+
+    def note_wrong(self, address: str) -> None:
+        """Count a wrong password."""
+        with self._lock:
+            closed_until = self._monotonic() + self._failures.note(address)
+            for network in self._failures.suspects(address):
+                self._closed_until.put(network.text, closed_until)
+
+    def note_right(self, address: str) -> None:
+        """Remember that a password was right there."""
+        with self._lock:
+            self._failures.note_right(address)
+
+
+GUESSES = Guesses()
+"""Those of this process."""

@@ -1,0 +1,175 @@
+"""Changes of repositories and tags. Who may ask for them by role is decided by callers; protection is checked here."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from moorage.control.audit.actors import SYSTEM, Actor
+from moorage.control.audit.changes import record
+from moorage.control.images.models import ImageRepository, ImageStatus, ProjectDeletion
+from moorage.control.images.rules import name_below
+from moorage.control.projects.changes import delete_project
+from moorage.control.projects.models import Project
+from moorage.control.protection.questions import repository_rules, tag_rules
+from moorage.control.protection.rules import Person, delete_obstacle, deletes_any_tag, is_delete_protected
+from moorage.control.refusals import refused
+from moorage.control.registry.connection import the_registry
+from moorage.errors import Refused
+
+
+class ImageProtected(Refused):
+    """A rule forbids it: to this person, or to anybody."""
+
+
+class TagMissing(Refused):
+    """No such tag."""
+
+
+def ensure_repository(project: Project, path: str, *, by: Actor) -> ImageRepository:
+    """Return the record of the repository at *path*, made if there is none: for a push that was allowed.
+
+    One whose deletion is asked for is left so: what is pushed into it goes too.
+
+    Raises:
+        ChangeRefused: the path is not the project's.
+    """
+    name = name_below(project.full_path, path)
+    if name is None:
+        raise refused("path", f"is not a repository of {project.full_path}")
+    found = ImageRepository.objects.filter(project=project, name=name).first()
+    if found is not None:
+        return found
+    with transaction.atomic():
+        made, is_new = ImageRepository.objects.get_or_create(project=project, name=name)
+        if is_new:
+            record("container_repository_created", made, by=by)
+    return made
+
+
+def ensure_root_repository(project: Project, *, by: Actor = SYSTEM) -> ImageRepository | None:
+    """Return the record of the project's own path, made if the registry has tags there; None: it has none.
+
+    Raises:
+        RegistryError: the registry does not answer as it should.
+
+    Source: GitLab features REP-010.
+    """
+    found = ImageRepository.objects.filter(project=project, name="").first()
+    if found is not None or not the_registry().tag_names(project.full_path.lower()):
+        return found
+    return ensure_repository(project, project.full_path, by=by)
+
+
+def schedule_deletion(
+    repository: ImageRepository, *, by: Actor, person: Person | None, now: datetime | None = None
+) -> None:
+    """Ask for the deletion of a repository with all its tags; a job does it. Asked twice, it is asked once.
+
+    Rules are held against the role of *person*; None: every rule counts.
+
+    Raises:
+        ImageProtected: a rule forbids it.
+        RegistryError: there are rules about tags, and the registry does not say whether there are tags.
+
+    Source: GitLab features RDL-001, RDL-009, TPR-009.
+    """
+    if is_delete_protected(repository_rules(repository.project), repository.path, person):
+        msg = "Deleting protected container repository forbidden."
+        raise ImageProtected(msg)
+    if not deletes_any_tag(tag_rules(repository.project), person) and the_registry().tag_names(repository.path):
+        msg = "The repository has tags in a project whose protection rules keep some of them."
+        raise ImageProtected(msg)
+    _schedule(repository, by=by, now=now or timezone.now())
+
+
+def retry_deletion(repository: ImageRepository, *, by: Actor, now: datetime | None = None) -> None:
+    """Try a deletion that failed once more. The count of failures stays, so that one more failure ends it again.
+
+    Raises:
+        ChangeRefused: its deletion has not failed.
+
+    Source: GitLab features RDL-008; requirement S-117.
+    """
+    if repository.status != ImageStatus.DELETE_FAILED:
+        raise refused("status", "is not delete_failed")
+    _schedule(repository, by=by, now=now or timezone.now())
+
+
+def delete_tag(repository: ImageRepository, name: str, *, by: Actor, person: Person | None) -> None:
+    """Delete one tag. Rules are held against the role of *person*; None: every rule counts.
+
+    Raises:
+        ImageProtected: a rule forbids it.
+        TagMissing: there is no such tag.
+        TagInvalid: there can be none of this name.
+        RegistryError: the registry does not do it.
+    """
+    deleted = delete_tags(repository, [name], by=by, person=person)
+    if not deleted:
+        msg = "Tag Not Found"
+        raise TagMissing(msg, tag=name)
+
+
+def delete_tags(repository: ImageRepository, names: Collection[str], *, by: Actor, person: Person | None) -> list[str]:
+    """Delete those of *names* that no rule keeps, and return those that were there.
+
+    Raises:
+        ImageProtected: rules keep all of them.
+        TagInvalid: there can be no tag of one of these names.
+        RegistryError: the registry does not go on. Tags may be gone already; an audit row has them.
+
+    Source: GitLab features TDL-001 to TDL-003.
+    """
+    rules = tag_rules(repository.project)
+    allowed = [name for name in names if delete_obstacle(rules, name, person) is None]
+    if names and not allowed:
+        msg = "cannot delete protected tag(s)"
+        raise ImageProtected(msg)
+    registry = the_registry()
+    deleted: list[str] = []
+    try:
+        # One by one, so that those before a failure are known.
+        deleted.extend(name for name in allowed if registry.delete_tag(repository.path, name))
+    finally:
+        if deleted:
+            with transaction.atomic():
+                record("container_repository_tags_deleted", repository, by=by, tags=deleted)
+    return deleted
+
+
+@transaction.atomic
+def delete_project_with_images(project: Project, *, by: Actor, now: datetime | None = None) -> bool:
+    """Delete a project, and first its images: then a job ends it. Return whether it is gone already.
+
+    Rules of protection do not hold the deletion of a whole project up.
+
+    Source: GitLab features RDL-010, REP-011; MOV-005.
+    """
+    moment = now or timezone.now()
+    repositories = list(ImageRepository.objects.of_project(project))
+    if not repositories:
+        delete_project(project, by=by)
+        return True
+    _, is_new = ProjectDeletion.objects.get_or_create(
+        project=project, defaults={"actor_id": by.user_id, "actor_name": by.name, "due_at": moment}
+    )
+    if is_new:
+        record("project_deletion_scheduled", project, by=by, repositories=len(repositories))
+    for repository in repositories:
+        if not repository.is_being_deleted:
+            _schedule(repository, by=by, now=moment)
+    return False
+
+
+@transaction.atomic
+def _schedule(repository: ImageRepository, *, by: Actor, now: datetime) -> None:
+    changed = ImageRepository.objects.filter(
+        pk=repository.pk, status__in=[ImageStatus.NORMAL, ImageStatus.DELETE_FAILED]
+    ).update(
+        status=ImageStatus.DELETE_SCHEDULED, status_updated_at=now, delete_due_at=now, delete_owner="", updated_at=now
+    )
+    if changed:
+        record("container_repository_deletion_scheduled", repository, by=by)
+    repository.refresh_from_db()

@@ -1,0 +1,153 @@
+"""The job that deletes repositories: all tags, and then the record. A failure is tried again, ten times at most.
+
+A worker that is killed leaves a row that comes due when its lease ends; that counts as a failure too, so that a
+repository which kills its worker each time is given up as well.
+
+Source: GitLab features RDL-002 to RDL-007; requirements S-115 to S-117.
+"""
+
+from datetime import timedelta
+
+import structlog
+from django.db import transaction
+
+from moorage.control.audit.actors import SYSTEM, Actor
+from moorage.control.audit.changes import record
+from moorage.control.images.models import ImageRepository, ImageStatus, ProjectDeletion
+from moorage.control.images.rules import retry_wait
+from moorage.control.jobs.loop import Turn
+from moorage.control.projects.changes import delete_project
+from moorage.control.registry.connection import the_registry
+from moorage.control.registry.registry_errors import RegistryError
+from moorage.errors import Refused
+
+LEASE = timedelta(minutes=30)
+"""Source: GitLab features RDL-003."""
+RENEWED_EACH = 100
+"""Tags after which the lease is made longer."""
+PROJECT_WAIT = timedelta(minutes=5)
+REASON_LIMIT = 1000
+
+_LOG = structlog.get_logger("moorage.control.images")
+
+
+class _NotAll(Exception):
+    """The work did not come to its end: it is given back, or another has it."""
+
+
+class ImageDeletion:
+    """The worker of repositories that are to be deleted."""
+
+    name = "image_deletion"
+    slots = 2
+
+    def step(self, turn: Turn) -> bool:
+        """Delete the next repository, or fail to."""
+        now = turn.now
+        row = ImageRepository.DELETION.take(ImageRepository.objects.to_delete(), now=now, until=now + LEASE)
+        if row is None:
+            return False
+        if row.status == ImageStatus.DELETE_ONGOING and not _count_crash(row, turn):
+            return True
+        started = {"status": ImageStatus.DELETE_ONGOING, "status_updated_at": now, "delete_started_at": now}
+        if not ImageRepository.DELETION.own(row).update(**started):
+            return True
+        try:
+            _delete_tags(row, turn)
+            _finish(row, turn)
+        except _NotAll:
+            return True
+        except (RegistryError, Refused) as exc:
+            _fail(row, turn, str(exc))
+        return True
+
+
+class ProjectsDeletion:
+    """The worker of projects that go after their images."""
+
+    name = "project_deletion"
+    slots = 1
+
+    def step(self, turn: Turn) -> bool:
+        """Delete the next project if its images have gone; look again later if not."""
+        now = turn.now
+        row = ProjectDeletion.LEASE.take(ProjectDeletion.objects.all(), now=now, until=now + PROJECT_WAIT)
+        if row is None:
+            return False
+        with transaction.atomic():
+            project = row.project
+            if not project.repositories.exists():
+                delete_project(project, by=Actor(user_id=row.actor_id, name=row.actor_name))
+                return True
+            # Something was pushed after the deletion was asked for.
+            project.repositories.filter(status=ImageStatus.NORMAL).update(
+                status=ImageStatus.DELETE_SCHEDULED, status_updated_at=now, delete_due_at=now
+            )
+            ProjectDeletion.LEASE.settle(row, due_at=now + PROJECT_WAIT)
+        return True
+
+
+def _delete_tags(row: ImageRepository, turn: Turn) -> None:
+    """Delete all tags of a repository.
+
+    Raises:
+        _NotAll: the process is stopping, or another has the row.
+    """
+    registry, path = the_registry(), row.path
+    for number, tag in enumerate(registry.tag_names(path), start=1):
+        if turn.stopping.is_set():
+            _give_back(row, turn)
+        if number % RENEWED_EACH == 0 and not ImageRepository.DELETION.renew(row, until=turn.now + LEASE):
+            raise _NotAll
+        registry.delete_tag(path, tag)
+    left = registry.tag_names(path)
+    if left:
+        msg = f"{len(left)} tags are left, such as {left[0]}"
+        raise Refused(msg)
+
+
+def _finish(row: ImageRepository, turn: Turn) -> None:
+    with transaction.atomic():
+        deleted, _ = ImageRepository.DELETION.own(row).delete()
+        if not deleted:
+            raise _NotAll
+        record("container_repository_deleted", row, by=SYSTEM)
+        ProjectDeletion.objects.filter(project_id=row.project_id, owner="").update(due_at=turn.now)
+    _LOG.info("repository deleted", repository=row.path)
+
+
+def _fail(row: ImageRepository, turn: Turn, reason: str) -> None:
+    """Have the deletion tried again later, or never."""
+    wait, now = retry_wait(row.failed_deletion_count), turn.now
+    found = {"last_failure": reason[:REASON_LIMIT], "status_updated_at": now}
+    if wait is None:
+        is_own = ImageRepository.DELETION.settle(row, status=ImageStatus.DELETE_FAILED, delete_due_at=None, **found)
+    else:
+        is_own = ImageRepository.DELETION.settle(
+            row,
+            status=ImageStatus.DELETE_SCHEDULED,
+            delete_due_at=now + wait,
+            failed_deletion_count=row.failed_deletion_count + 1,
+            **found,
+        )
+    if is_own:
+        said = "given up" if wait is None else f"tried again in {wait}"
+        _LOG.warning("repository not deleted", repository=row.path, reason=reason[:REASON_LIMIT], then=said)
+
+
+def _count_crash(row: ImageRepository, turn: Turn) -> bool:
+    """Count the attempt that was never ended; False: it was the last one."""
+    if retry_wait(row.failed_deletion_count) is None:
+        _fail(row, turn, "the last attempt did not end")
+        return False
+    row.failed_deletion_count += 1
+    return bool(
+        ImageRepository.DELETION.own(row).update(
+            failed_deletion_count=row.failed_deletion_count, last_failure="an attempt did not end"
+        )
+    )
+
+
+def _give_back(row: ImageRepository, turn: Turn) -> None:
+    ImageRepository.DELETION.settle(row, status=ImageStatus.DELETE_SCHEDULED, delete_due_at=turn.now)
+    raise _NotAll

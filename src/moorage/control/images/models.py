@@ -1,0 +1,160 @@
+"""The table of repositories. ``changes`` and ``deletion`` alter it; cleanup policies alter what is theirs.
+
+Source: GitLab features REP-001 to REP-005.
+"""
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from moorage.control.images.rules import RETRIES_LIMIT
+from moorage.control.jobs.leases import OWNER_LENGTH, LeaseFields
+from moorage.control.namespaces.models import Namespace
+from moorage.control.projects.models import Project
+from moorage.control.projects.rules import FeatureLevel
+
+
+class ImageStatus(models.TextChoices):
+    """The state of a repository, by GitLab's words."""
+
+    NORMAL = "", "normal"
+    DELETE_SCHEDULED = "delete_scheduled"
+    DELETE_FAILED = "delete_failed"
+    DELETE_ONGOING = "delete_ongoing"
+
+
+class CleanupStatus(models.TextChoices):
+    """The state of a repository's cleanup, by GitLab's words."""
+
+    UNSCHEDULED = "cleanup_unscheduled"
+    SCHEDULED = "cleanup_scheduled"
+    UNFINISHED = "cleanup_unfinished"
+    ONGOING = "cleanup_ongoing"
+
+
+DELETING = (ImageStatus.DELETE_SCHEDULED, ImageStatus.DELETE_ONGOING)
+
+
+class ImageRepositories(models.QuerySet["ImageRepository"]):
+    """Questions about records of repositories."""
+
+    def of_project(self, project: Project) -> "ImageRepositories":
+        """Those of a project."""
+        return self.filter(project=project)
+
+    def of_projects(self, projects: "models.QuerySet[Project]") -> "ImageRepositories":
+        """Those of some projects."""
+        return self.filter(project__in=projects).select_related("project")
+
+    def of_group(self, group: Namespace) -> "ImageRepositories":
+        """Those of a group and of all groups below it, where the feature is on."""
+        found = self.filter(project__namespace__lineage__startswith=group.lineage).select_related("project")
+        return found.exclude(project__container_registry_access_level=FeatureLevel.DISABLED)
+
+    def named_like(self, text: str) -> "ImageRepositories":
+        """Those that have *text* in their path."""
+        return self.filter(models.Q(name__icontains=text) | models.Q(project__full_path__icontains=text))
+
+    def to_delete(self) -> "ImageRepositories":
+        """Those that a deletion is asked for, or going on."""
+        return self.filter(status__in=DELETING)
+
+
+class ImageRepository(models.Model):
+    """A repository of the registry, as a project has it."""
+
+    audit_kind = "container_repository"
+    DELETION: ClassVar = LeaseFields("delete_due_at", "delete_owner")
+    CLEANUP: ClassVar = LeaseFields("cleanup_due_at", "cleanup_owner")
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="repositories")
+    name = models.CharField(max_length=255, blank=True)
+    """Its path below the project's, in small letters; empty: the project's own path."""
+    status = models.CharField(max_length=16, choices=ImageStatus.choices, blank=True, default=ImageStatus.NORMAL)
+    status_updated_at = models.DateTimeField(null=True)
+    delete_started_at = models.DateTimeField(null=True)
+    failed_deletion_count = models.PositiveSmallIntegerField(default=0)
+    last_failure = models.TextField(blank=True)
+    """Why the last attempt to delete it failed."""
+    delete_due_at = models.DateTimeField(null=True)
+    """When the deletion is tried next; while it goes on, until when it is leased. None: no deletion is asked for."""
+    delete_owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
+    expiration_policy_started_at = models.DateTimeField(null=True)
+    expiration_policy_completed_at = models.DateTimeField(null=True)
+    expiration_policy_cleanup_status = models.CharField(
+        max_length=24, choices=CleanupStatus.choices, default=CleanupStatus.UNSCHEDULED
+    )
+    last_cleanup_deleted_tags_count = models.PositiveIntegerField(null=True)
+    cleanup_due_at = models.DateTimeField(null=True)
+    """While a cleanup goes on, until when it is leased."""
+    cleanup_owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
+    bulk_deletion_at = models.DateTimeField(null=True)
+    """When a deletion of many tags was asked for last."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ImageRepositories.as_manager()
+
+    class Meta:
+        """One record a path, and the indexes that workers ask by."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["project", "name"], name="repository_of_project"),
+            models.CheckConstraint(
+                condition=models.Q(failed_deletion_count__lte=RETRIES_LIMIT), name="deletion_failures_in_range"
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["status", "delete_due_at"], name="repository_deletion_due"),
+            models.Index(
+                fields=["expiration_policy_cleanup_status", "expiration_policy_started_at"], name="repository_cleanup"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def path(self) -> str:
+        """Its name in the registry. Source: GitLab features REP-003."""
+        return "/".join(part for part in (self.project.full_path.lower(), self.name) if part)
+
+    @property
+    def location(self) -> str:
+        """The name that clients pull by, without a tag."""
+        return f"{settings.MOORAGE.configuration.registry.host_port}/{self.path}"
+
+    @property
+    def audit_name(self) -> str:
+        """Its name in audit rows."""
+        return self.path
+
+    @property
+    def is_being_deleted(self) -> bool:
+        """True if a deletion is asked for, or going on."""
+        return self.status in DELETING
+
+    @property
+    def next_delete_attempt_at(self) -> datetime | None:
+        """When a deletion that failed is tried again."""
+        is_waiting = self.status == ImageStatus.DELETE_SCHEDULED and self.failed_deletion_count > 0
+        return self.delete_due_at if is_waiting else None
+
+
+class ProjectDeletion(models.Model):
+    """A project that goes when its images have gone."""
+
+    LEASE: ClassVar = LeaseFields("due_at", "owner")
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="deletion")
+    actor_id = models.BigIntegerField(null=True)
+    actor_name = models.CharField(max_length=255)
+    """The one who asked for it."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    due_at = models.DateTimeField(null=True, db_index=True)
+    owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
+
+    def __str__(self) -> str:
+        return f"deletion of {self.project}"

@@ -1,0 +1,30 @@
+"""Decisions about repositories: names of records, and when a deletion is tried again. No I/O.
+
+Source: GitLab features REP-002 to REP-005, RDL-007.
+"""
+
+from datetime import timedelta
+
+RETRIES_LIMIT = 10
+"""After the first attempt. Source: GitLab features RDL-007."""
+DEPTH_LIMIT = 2
+"""Levels of a name below its project. Source: GitLab features TKN-015."""
+
+
+def retry_wait(failures: int) -> timedelta | None:
+    """Return the wait after a failure, with *failures* before it: 1, 2, 4 … 512 minutes; None: it was the last try."""
+    return timedelta(minutes=1 << failures) if failures < RETRIES_LIMIT else None
+
+
+def name_below(project_path: str, path: str) -> str | None:
+    """Return the name that the repository at *path* has in a project: empty for the project's own path.
+
+    None: it is not the project's, or too deep below it.
+    """
+    project, whole = project_path.lower(), path.lower()
+    if whole == project:
+        return ""
+    rest = whole.removeprefix(f"{project}/")
+    if rest == whole or not all(rest.split("/")) or rest.count("/") >= DEPTH_LIMIT:
+        return None
+    return rest

@@ -1,0 +1,1 @@
+"""Settings of the whole instance, which administrators change while it runs."""

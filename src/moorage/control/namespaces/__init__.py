@@ -1,0 +1,1 @@
+"""Groups and the names of users: what projects are in, and the paths that are taken."""

@@ -1,0 +1,1 @@
+"""Cleanup policies: what they delete, when they run, what each run did."""

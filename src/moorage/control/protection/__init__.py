@@ -1,0 +1,1 @@
+"""Protected repositories, protected tags and immutable tags."""

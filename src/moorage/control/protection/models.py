@@ -1,0 +1,128 @@
+"""The tables of protection rules. ``changes`` alters them; what they mean is in ``rules``."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from moorage.control.projects.models import Project
+from moorage.control.protection.rules import (
+    REPOSITORY_PATTERN_LIMIT,
+    TAG_PATTERN_LIMIT,
+    ProtectionLevel,
+    RepositoryRule,
+    TagRule,
+)
+
+_LEVELS = [(level.value, level.value) for level in ProtectionLevel]
+
+
+class RepositoryProtection(models.Model):
+    """A rule about repositories."""
+
+    audit_kind = "repository_protection_rule"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="repository_protections")
+    repository_path_pattern = models.CharField(max_length=REPOSITORY_PATTERN_LIMIT)
+    minimum_access_level_for_push = models.CharField(max_length=16, blank=True, choices=_LEVELS)
+    """Empty: no level is asked for."""
+    minimum_access_level_for_delete = models.CharField(max_length=16, blank=True, choices=_LEVELS)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        """A pattern has one rule in a project."""
+
+        ordering: ClassVar[list[str]] = ["id"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["project", "repository_path_pattern"], name="one_rule_a_repository_pattern"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.repository_path_pattern
+
+    @property
+    def audit_name(self) -> str:
+        """Its name in audit rows."""
+        return self.repository_path_pattern
+
+    @property
+    def rule(self) -> RepositoryRule:
+        """The rule as a value."""
+        return RepositoryRule(
+            pattern=self.repository_path_pattern,
+            push=level_of(self.minimum_access_level_for_push),
+            delete=level_of(self.minimum_access_level_for_delete),
+        )
+
+
+class TagProtections(models.QuerySet["ProtectedTagPattern"]):
+    """Questions about rules of tags."""
+
+    def mutable(self) -> "TagProtections":
+        """Those with levels: GitLab's API lists these only."""
+        return self.exclude(minimum_access_level_for_push="")
+
+    def immutable(self) -> "TagProtections":
+        """Those without."""
+        return self.filter(minimum_access_level_for_push="")
+
+
+class ProtectedTagPattern(models.Model):
+    """A rule about tags; without levels, they are immutable."""
+
+    audit_kind = "tag_protection_rule"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tag_protections")
+    tag_name_pattern = models.CharField(max_length=TAG_PATTERN_LIMIT)
+    minimum_access_level_for_push = models.CharField(max_length=16, blank=True, choices=_LEVELS)
+    minimum_access_level_for_delete = models.CharField(max_length=16, blank=True, choices=_LEVELS)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = TagProtections.as_manager()
+
+    class Meta:
+        """A pattern has one rule in a project, with both levels or with none."""
+
+        ordering: ClassVar[list[str]] = ["id"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["project", "tag_name_pattern"], name="one_rule_a_tag_pattern"),
+            models.CheckConstraint(
+                condition=models.Q(minimum_access_level_for_push="", minimum_access_level_for_delete="")
+                | ~models.Q(minimum_access_level_for_push="") & ~models.Q(minimum_access_level_for_delete=""),
+                name="both_levels_or_none",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.tag_name_pattern
+
+    @property
+    def audit_name(self) -> str:
+        """Its name in audit rows."""
+        return self.tag_name_pattern
+
+    @property
+    def is_immutable(self) -> bool:
+        """True if nobody may move or delete its tags."""
+        return self.rule.is_immutable
+
+    @property
+    def rule(self) -> TagRule:
+        """The rule as a value."""
+        return TagRule(
+            pattern=self.tag_name_pattern,
+            push=level_of(self.minimum_access_level_for_push),
+            delete=level_of(self.minimum_access_level_for_delete),
+        )
+
+
+def level_of(word: str) -> ProtectionLevel | None:
+    """Return the level of this word; None for the empty one.
+
+    Raises:
+        ValueError: it is no level.
+    """
+    return ProtectionLevel(word) if word else None

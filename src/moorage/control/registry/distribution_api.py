@@ -1,0 +1,246 @@
+"""Calls of ``/v2/``, which every registry has.
+
+Source: distribution-spec; GitLab features RCL-003 to RCL-005, RCL-009, TDL-004.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from http import HTTPStatus
+
+from moorage.control.registry import internal_access as access
+from moorage.control.registry import reading_answers as reading
+from moorage.control.registry.registry_errors import RegistryNonsense, RegistryRefused, RegistryUnknown, TooManyPages
+from moorage.control.registry.registry_values import RegistryInfo, RemoteManifest, RemoteTag
+from moorage.control.registry.transport import RegistryTransport
+from moorage.oci import mediatypes
+from moorage.oci.digests import Digest, digest_or_none
+
+PAGE_SIZE = 1000
+"""Distribution 3 refuses more."""
+PAGES_LIMIT = 2000
+
+ACCEPT = f"{mediatypes.DOCKER_MANIFEST}, {mediatypes.OCI_MANIFEST}, {mediatypes.DOCKER_LIST}, {mediatypes.OCI_INDEX}"
+
+_ACCEPT = {"Accept": ACCEPT}
+_VERSION = "Gitlab-Container-Registry-Version"
+_FEATURES = "Gitlab-Container-Registry-Features"
+_DATABASE = "Gitlab-Container-Registry-Database-Enabled"
+_TAG_DELETES_UNKNOWN = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
+)
+
+
+def show_registry(transport: RegistryTransport) -> RegistryInfo:
+    """Return the registry's vendor, version and features, without what only GitLab's API tells.
+
+    Raises:
+        RegistryRefused: there is no registry at this address.
+    """
+    answer = transport.send("GET", "/v2/", access=access.nothing())
+    if not answer.is_good and answer.status != HTTPStatus.UNAUTHORIZED:
+        raise answer.error()
+    version = answer.headers.get(_VERSION, "")
+    features = [word.strip() for word in answer.headers.get(_FEATURES, "").split(",")]
+    return RegistryInfo(
+        vendor="gitlab" if version else "other",
+        version=version,
+        features=tuple(word for word in features if word),
+        is_database_enabled=answer.headers.get(_DATABASE, "") == "true",
+    )
+
+
+def list_tag_names(transport: RegistryTransport, path: str) -> Iterator[str]:
+    """Yield the names of all tags, sorted, page by page; a repository that is not known has none.
+
+    Raises:
+        TooManyPages: there is no end.
+    """
+    last = ""
+    for _ in range(PAGES_LIMIT):
+        query = {"n": str(PAGE_SIZE), "last": last}
+        try:
+            answer = transport.ask("GET", f"/v2/{path}/tags/list", access=access.pulling(path), query=query)
+        except RegistryUnknown:
+            return
+        # Registries need not sort, but their pages follow each other.
+        yield from sorted(reading.words(reading.fields(answer.json()).get("tags")))
+        before, last = last, answer.marker("next", "last")
+        if not last:
+            return
+        if last == before:
+            break
+    msg = f"the list of tags of {path} does not end"
+    raise TooManyPages(msg)
+
+
+def show_manifest(transport: RegistryTransport, path: str, reference: str) -> RemoteManifest | None:
+    """Return a manifest by tag or digest; None: there is none.
+
+    Raises:
+        RegistryNonsense: it is not what its digest says.
+    """
+    try:
+        answer = transport.ask("GET", f"/v2/{path}/manifests/{reference}", access=access.pulling(path), headers=_ACCEPT)
+    except RegistryUnknown:
+        return None
+    said = digest_or_none(answer.headers.get("Docker-Content-Digest"))
+    digest = Digest.of(answer.body, said.algorithm if said is not None else "sha256")
+    wanted = digest_or_none(reference) or said
+    if wanted is not None and wanted != digest:
+        msg = f"the manifest {reference} of {path} is not what its digest says"
+        raise RegistryNonsense(msg)
+    media_type = mediatypes.without_parameters(answer.headers.get("Content-Type", ""))
+    return RemoteManifest(digest=str(digest), media_type=media_type, payload=answer.body)
+
+
+def show_digest(transport: RegistryTransport, path: str, tag: str) -> str:
+    """Return the digest that a tag points to at this moment; empty: there is no such tag, or it is not said."""
+    try:
+        answer = transport.ask("HEAD", f"/v2/{path}/manifests/{tag}", access=access.pulling(path), headers=_ACCEPT)
+    except RegistryUnknown:
+        return ""
+    found = digest_or_none(answer.headers.get("Docker-Content-Digest"))
+    return "" if found is None else str(found)
+
+
+def push_manifest(transport: RegistryTransport, path: str, manifest: RemoteManifest, tag: str) -> None:
+    """Point a tag at a manifest."""
+    transport.ask(
+        "PUT",
+        f"/v2/{path}/manifests/{tag}",
+        access=access.whole(path),
+        headers={"Content-Type": manifest.media_type},
+        content=manifest.payload,
+    )
+
+
+def show_blob(transport: RegistryTransport, path: str, digest: str) -> bytes | None:
+    """Return a small blob, such as an image's configuration; None: there is none.
+
+    Raises:
+        RegistryNonsense: it is larger than an answer may be, or not what its digest says.
+    """
+    try:
+        answer = transport.fetch(f"/v2/{path}/blobs/{digest}", access=access.pulling(path))
+    except RegistryUnknown:
+        return None
+    wanted = digest_or_none(digest)
+    if wanted is None or Digest.of(answer.body, wanted.algorithm) != wanted:
+        msg = f"the blob {digest} of {path} is not what its digest says"
+        raise RegistryNonsense(msg)
+    return answer.body
+
+
+def show_tag(transport: RegistryTransport, path: str, tag: str) -> RemoteTag | None:
+    """Return a tag by reading its manifest, and the configuration of its image; None: there is no such tag."""
+    manifest = show_manifest(transport, path, tag)
+    if manifest is None:
+        return None
+    found = RemoteTag(name=tag, digest=manifest.digest, media_type=manifest.media_type)
+    try:
+        value = reading.fields(json.loads(manifest.payload))
+    except (ValueError, RecursionError, RegistryNonsense):
+        return found
+    config = value.get("config")
+    if not isinstance(config, dict):
+        return found
+    sizes = [reading.number(layer, "size") or 0 for layer in reading.objects(value.get("layers"))]
+    found = replace(found, config_digest=reading.text(config, "digest"), size_bytes=sum(sizes))
+    return replace(found, created_at=_built_at(transport, path, found.config_digest))
+
+
+def can_delete_tag(transport: RegistryTransport, path: str, tag: str) -> bool:
+    """Return whether the registry says that it deletes tags. Source: GitLab features RCL-003."""
+    answer = transport.send("OPTIONS", f"/v2/{path}/manifests/{tag}", access=access.whole(path))
+    allowed = [word.strip().upper() for word in answer.headers.get("Allow", "").split(",")]
+    return answer.status == HTTPStatus.OK and "DELETE" in allowed
+
+
+def delete_tag(transport: RegistryTransport, path: str, tag: str) -> bool:
+    """Delete a tag by its name, and nothing else; False: there was none.
+
+    Raises:
+        RegistryRefused: the registry does not do it.
+    """
+    return _delete(transport, path, f"manifests/{tag}")
+
+
+def delete_manifest(transport: RegistryTransport, path: str, digest: str) -> bool:
+    """Delete a manifest, and with it all tags that point to it; False: there was none."""
+    return _delete(transport, path, f"manifests/{digest}")
+
+
+def replace_and_delete(transport: RegistryTransport, path: str, tags: Sequence[str]) -> None:
+    """Delete tags of a registry that deletes only manifests: point them all at an empty image, and delete that.
+
+    What the tags pointed to stays, and so do other tags of it.
+
+    Raises:
+        RegistryRefused: it does not delete manifests either; the tags are as they were.
+
+    Source: GitLab features TDL-004.
+    """
+    config = b"{}"
+    # Asked before anything is overwritten: a registry may be set up to delete nothing.
+    delete_manifest(transport, path, str(Digest.of(b"of nothing")))
+    _push_blob(transport, path, config)
+    payload = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": mediatypes.DOCKER_MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.docker.container.image.v1+json",
+                "digest": str(Digest.of(config)),
+                "size": len(config),
+            },
+            "layers": [],
+            # So that no image of anybody's is the same, which would be deleted with it.
+            "annotations": {"io.moorage.deleted": path},
+        }
+    ).encode()
+    for tag in tags:
+        transport.ask(
+            "PUT",
+            f"/v2/{path}/manifests/{tag}",
+            access=access.whole(path),
+            headers={"Content-Type": mediatypes.DOCKER_MANIFEST},
+            content=payload,
+        )
+    delete_manifest(transport, path, str(Digest.of(payload)))
+
+
+def deletes_no_tags(error: RegistryRefused) -> bool:
+    """Return whether the registry's error means that it deletes manifests only."""
+    return error.status in _TAG_DELETES_UNKNOWN
+
+
+def _delete(transport: RegistryTransport, path: str, what: str) -> bool:
+    try:
+        transport.ask("DELETE", f"/v2/{path}/{what}", access=access.whole(path))
+    except RegistryUnknown:
+        return False
+    return True
+
+
+def _push_blob(transport: RegistryTransport, path: str, content: bytes) -> None:
+    wanted = access.whole(path)
+    started = transport.ask("POST", f"/v2/{path}/blobs/uploads/", access=wanted)
+    location = transport.local_path(started.headers.get("Location", ""))
+    mark = "&" if "?" in location else "?"
+    transport.ask(
+        "PUT",
+        f"{location}{mark}digest={Digest.of(content)}",
+        access=wanted,
+        headers={"Content-Type": mediatypes.UNKNOWN},
+        content=content,
+    )
+
+
+def _built_at(transport: RegistryTransport, path: str, digest: str) -> datetime | None:
+    blob = show_blob(transport, path, digest) if digest_or_none(digest) is not None else None
+    try:
+        return reading.moment(reading.fields(json.loads(blob or b"{}")), "created")
+    except (ValueError, RecursionError, RegistryNonsense):
+        return None

@@ -1,0 +1,131 @@
+"""Answers of GitLab's API, JSON, as values. What is not of its type is as if it were not there.
+
+Source: GitLab features V1A-004, V1A-009, V1A-011.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TypedDict
+
+from moorage.control.registry.registry_errors import RegistryNonsense
+from moorage.control.registry.registry_values import RemoteTag, RepositoryState, TagReferrer
+
+Fields = Mapping[str, object]
+
+
+def fields(value: object) -> Fields:
+    """Return *value* as an object.
+
+    Raises:
+        RegistryNonsense: it is none.
+    """
+    if not isinstance(value, dict):
+        msg = "the registry's answer is no JSON object"
+        raise RegistryNonsense(msg)
+    return value
+
+
+def items(value: object) -> list[Fields]:
+    """Return *value* as a list of objects.
+
+    Raises:
+        RegistryNonsense: it is none.
+    """
+    if not isinstance(value, list):
+        msg = "the registry's answer is no JSON list"
+        raise RegistryNonsense(msg)
+    return [fields(item) for item in value]
+
+
+def objects(value: object) -> list[Fields]:
+    """Return the objects in *value*, whatever else it is."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def words(value: object) -> list[str]:
+    """Return the texts in *value*; null, which Distribution says for an empty list, has none."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def text(found: Fields, name: str) -> str:
+    """Return a text; empty if there is none."""
+    value = found.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def number(found: Fields, name: str) -> int | None:
+    """Return a whole number that is not negative; None if there is none."""
+    value = found.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def moment(found: Fields, name: str) -> datetime | None:
+    """Return a moment in UTC; None if there is none."""
+    return moment_of(text(found, name))
+
+
+def moment_of(written: str) -> datetime | None:
+    """Return the moment that RFC 3339 says, with any number of decimals; None if it is none."""
+    head, mark, rest = written.partition(".")
+    if mark:
+        decimals = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+        written = f"{head}.{decimals[:6]:0<6}{rest[len(decimals) :]}"
+    try:
+        found = datetime.fromisoformat(written)
+        return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def repository_of(found: Fields) -> RepositoryState:
+    """Read a repository."""
+    return RepositoryState(
+        path=text(found, "path"),
+        size_bytes=number(found, "size_bytes"),
+        precision=text(found, "size_precision"),
+        created_at=moment(found, "created_at"),
+        updated_at=moment(found, "updated_at"),
+        last_published_at=moment(found, "last_published_at"),
+    )
+
+
+def listed_tag(found: Fields) -> RemoteTag:
+    """Read a tag of a list."""
+    about = objects(found.get("referrers"))
+    return RemoteTag(
+        name=text(found, "name"),
+        digest=text(found, "digest"),
+        config_digest=text(found, "config_digest"),
+        media_type=text(found, "media_type"),
+        size_bytes=number(found, "size_bytes"),
+        referrers=tuple(TagReferrer(text(item, "artifactType"), text(item, "digest")) for item in about),
+        **_times(found),
+    )
+
+
+def detailed_tag(found: Fields) -> RemoteTag:
+    """Read the details of one tag."""
+    image = fields(found.get("image", {}))
+    manifest, config = fields(image.get("manifest", {})), fields(image.get("config") or {})
+    return RemoteTag(
+        name=text(found, "name"),
+        digest=text(manifest, "digest"),
+        config_digest=text(config, "digest"),
+        media_type=text(manifest, "media_type"),
+        size_bytes=number(image, "size_bytes"),
+        **_times(found),
+    )
+
+
+class _Times(TypedDict):
+    created_at: datetime | None
+    updated_at: datetime | None
+    published_at: datetime | None
+
+
+def _times(found: Fields) -> _Times:
+    return {
+        "created_at": moment(found, "created_at"),
+        "updated_at": moment(found, "updated_at"),
+        "published_at": moment(found, "published_at"),
+    }

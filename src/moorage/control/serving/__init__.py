@@ -1,0 +1,1 @@
+"""Start of the control plane, and what a first start makes."""

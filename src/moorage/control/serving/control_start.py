@@ -1,0 +1,107 @@
+"""Start of the control plane: its tables, then its processes."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+from django.core.wsgi import get_wsgi_application
+from django.db import connections
+from django.urls import get_resolver
+
+from moorage.control.configuration import ControlConfiguration, LoadedControl
+from moorage.control.serving.database_opening import open_control
+from moorage.errors import ConfigurationError, Mistake
+from moorage.server.address import ListenAddress
+from moorage.server.application import Application, MakeApplication, ServerProcess
+from moorage.server.server_settings import ServerSettings
+from moorage.server.supervisor import Supervisor
+from moorage.server.tls.tls_contexts import FileTLS, Terms
+from moorage.telemetry import LogSettings, configure, get_log
+from moorage.web.access_log import AccessLog
+from moorage.web.wsgi_bridge import WSGIApplication, WSGICallable
+
+_DRAIN_TIME = timedelta(seconds=5)
+
+_log = get_log("control")
+
+
+def start_control(
+    loaded: LoadedControl,
+    *,
+    before: Callable[[], object] = lambda: None,
+    on_ready: Callable[[str], object] | None = None,
+) -> int:
+    """Start the control plane and stay until it is stopped; return the exit status.
+
+    Args:
+        loaded: the configuration.
+        before: done once the tables are there, before anything is answered.
+        on_ready: told the URL, once requests are answered; None: a line of the log says it.
+
+    Raises:
+        ConfigurationError: it cannot be started; with every mistake.
+    """
+    configuration = loaded.configuration
+    log = log_settings(configuration)
+    configure(log)
+    for warning in loaded.warnings:
+        _log.warning(warning)
+    tls = _tls(configuration)
+    open_control(loaded)
+    before()
+    connections.close_all()  # No process that is forked inherits one.
+    scheme, tell = "http" if tls is None else "https", on_ready or (lambda url: _log.info("listening", url=url))
+    supervisor = Supervisor(
+        settings=ServerSettings(
+            address=ListenAddress(configuration.http.addr),
+            log=log,
+            drain_time=_DRAIN_TIME,
+            count=configuration.http.workers,
+            tls=tls,
+        ),
+        make=_maker(configuration, log),
+        on_ready=lambda address: tell(configuration.http.host or f"{scheme}://{address}"),
+    )
+    return supervisor.run()
+
+
+def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplication:
+    """Load the application, before any process is forked, and return what makes each process's part of it."""
+    application = cast("WSGICallable", get_wsgi_application())
+    get_resolver().check()  # It imports the routes and all that answers; else each process would, at its first request.
+
+    async def make(process: ServerProcess) -> Application:
+        del process
+        app = WSGIApplication(
+            application,
+            access_log=AccessLog(log),
+            threads=configuration.http.threads,
+            proxies=configuration.http.trustedproxies,
+            is_https=configuration.has_https(),
+        )
+
+        async def close() -> None:
+            app.close()
+
+        return Application(handler=app, close=close)
+
+    return make
+
+
+def log_settings(configuration: ControlConfiguration) -> LogSettings:
+    """Return the settings of both logs."""
+    form = configuration.log
+    is_quiet = not configuration.accesslog
+    return LogSettings(formatter=form, fields={}, access_disabled=is_quiet, access_formatter=form)
+
+
+def _tls(configuration: ControlConfiguration) -> FileTLS | None:
+    tls = configuration.http.tls
+    if not tls.certificate:
+        return None
+    try:
+        return FileTLS(Terms(path="http.tls"), Path(tls.certificate), Path(tls.key))
+    except (OSError, ValueError) as exc:
+        message = f"{tls.certificate} cannot be used: {exc}"
+        raise ConfigurationError([Mistake("http.tls.certificate", message)]) from None

@@ -1,0 +1,151 @@
+"""The folder of ``moorage up``: everything for one machine, made at the first start and found at the next.
+
+Django is not needed here: the registry's process is forked before it is loaded.
+"""
+
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.atomic_writes import write_whole
+from moorage.auth.addresses import is_loopback
+from moorage.errors import ConfigurationError, Mistake
+from moorage.permissions import reason_of
+from moorage.server.address import ListenAddress
+from moorage.token_server.key_ring import KeyFolder
+
+ISSUER = "moorage-control"
+SERVICE = "container_registry"
+"""The service's name in tokens; GitLab's, which the token endpoint asks for."""
+
+_SECRET_BYTES = 32
+_CONFIG_YML = """\
+# Made by `moorage up`. The registry: docs/reference/configuration.md has every key.
+version: 0.1
+log:
+  formatter: text
+  accesslog:
+    formatter: text
+http:
+  addr: {registry_addr}
+  secret: {secret}
+  draintimeout: 5s
+storage:
+  filesystem:
+    rootdirectory: {images}
+  delete:
+    enabled: true
+database:
+  enabled: true
+  sqlite: {database}
+  backgroundmigrations:
+    enabled: true
+auth:
+  token:
+    realm: {control_url}/jwt/auth
+    service: {service}
+    issuer: {issuer}
+    rootcertbundle: {bundle}
+"""
+_CONTROL_YML = """\
+# Made by `moorage up`. The control plane: docs/reference/control.md has every key.
+http:
+  addr: {control_addr}
+  host: {control_url}
+database:
+  sqlite: control.db
+secretfile: secret
+log: text
+registry:
+  enabled: true
+  host: {registry_host}
+  port: {registry_port}
+  api_url: http://{registry_addr}/
+  key: keys
+  issuer: {issuer}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServingFolder:
+    """The folder, and its files."""
+
+    path: Path
+    is_new: bool = False
+    """True if this start has made its files."""
+    has_old_images: bool = False
+    """True if ``moorage serve`` kept images here before there were accounts."""
+
+    @property
+    def config(self) -> Path:
+        """The registry's configuration."""
+        return self.path / "config.yml"
+
+    @property
+    def control(self) -> Path:
+        """The control plane's."""
+        return self.path / "control.yml"
+
+
+def prepare_folder(path: Path, *, registry_addr: str, control_addr: str) -> ServingFolder:
+    """Make *path* and its files, or find them; the addresses are written at the first start only.
+
+    Raises:
+        ConfigurationError: the folder cannot be used.
+    """
+    path = path.absolute()
+    for key, addr in (("--addr", registry_addr), ("--control-addr", control_addr)):
+        _check_address(key, addr)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        keys = KeyFolder(path / "keys")
+        keys.prepare(time.time())
+        return _with_files(path, keys, registry_addr=registry_addr, control_addr=control_addr)
+    except OSError as exc:
+        file = Path(exc.filename or path)
+        raise ConfigurationError([Mistake("", f"cannot use {file}: {reason_of(exc, file, 'write')}")]) from None
+    except ValueError as exc:
+        raise ConfigurationError([Mistake("", f"{path / 'keys'} cannot be used: {exc}")]) from None
+
+
+def _with_files(path: Path, keys: KeyFolder, *, registry_addr: str, control_addr: str) -> ServingFolder:
+    folder = ServingFolder(path)
+    if folder.control.exists() and folder.config.exists():
+        return folder
+    # Where an older start has put images, they stay: they are served from there.
+    is_old = any((path / name).exists() for name in ("docker", "moorage.db"))
+    images = path if is_old else path / "registry"
+    host, _, port = registry_addr.rpartition(":")
+    values = {
+        "registry_addr": registry_addr,
+        "registry_host": host,
+        "registry_port": port,
+        "control_addr": control_addr,
+        "control_url": f"http://{_named(control_addr)}",
+        "secret": secrets.token_hex(_SECRET_BYTES),
+        "issuer": ISSUER,
+        "service": SERVICE,
+        "images": json.dumps(str(images)),  # JSON's quotes are YAML's.
+        "database": json.dumps(str(images / "moorage.db")),
+        "bundle": json.dumps(str(keys.bundle)),
+    }
+    if not (path / "secret").exists():
+        write_whole(path / "secret", f"{secrets.token_urlsafe(_SECRET_BYTES)}\n".encode())
+    for file, text in ((folder.config, _CONFIG_YML), (folder.control, _CONTROL_YML)):
+        if not file.exists():
+            write_whole(file, text.format_map(values).encode())
+    return ServingFolder(path, is_new=True, has_old_images=is_old)
+
+
+def _named(addr: str) -> str:
+    """The address by a name: new clients ask for no token at a private address that is not the registry's own."""
+    host, _, port = addr.rpartition(":")
+    return f"localhost:{port}" if is_loopback(host.strip("[]")) else addr
+
+
+def _check_address(key: str, addr: str) -> None:
+    host, port = ListenAddress(addr, key=key).host_and_port
+    if not host or not port:
+        raise ConfigurationError([Mistake(key, "a host and a port are needed, such as 127.0.0.1:5000")])

@@ -1,0 +1,128 @@
+"""Django's settings, made from the typed configuration; nothing else reads ``control.yml`` or the environment.
+
+A name in capitals here is Django's, but for ``MOORAGE``: the configuration itself, for the rooms.
+"""
+
+from typing import Any
+
+from moorage.control.current import current
+
+MOORAGE = current()
+_configuration = MOORAGE.configuration
+
+
+def _databases() -> dict[str, dict[str, Any]]:
+    database = _configuration.database
+    if database.host:
+        return {
+            "default": {
+                "ENGINE": "django.db.backends.postgresql",
+                "HOST": database.host,
+                "PORT": str(database.port or ""),
+                "NAME": database.dbname,
+                "USER": database.user,
+                "PASSWORD": database.password,
+                "CONN_MAX_AGE": None,
+                "CONN_HEALTH_CHECKS": True,
+                "OPTIONS": {
+                    key: value
+                    for key, value in (("sslmode", database.sslmode), ("sslrootcert", database.sslrootcert))
+                    if value
+                },
+            }
+        }
+    return {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": database.sqlite,
+            # A connection for each thread, kept. A transaction that reads first and writes later would fail at once
+            # beside another writer, whatever the timeout: each begins as a writer.
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8192;",
+            },
+        }
+    }
+
+
+SECRET_KEY = _configuration.secret
+DEBUG = False
+ALLOWED_HOSTS = ["*"]  # Links are made from http.host, and what a request says of its host is never stored.
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+LANGUAGE_CODE = "en-us"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES = _databases()
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "ninja",
+    "moorage.control.audit",
+    "moorage.control.instance",
+    "moorage.control.namespaces",
+    "moorage.control.accounts",
+    "moorage.control.projects",
+    "moorage.control.protection",
+    "moorage.control.images",
+    "moorage.control.policies",
+    "moorage.control.tokens",
+    # Rooms to come stand here; sign-in by OpenID Connect and the second factor only where they are configured.
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "moorage.control.raw_paths.RawPathMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "moorage.control.urls"
+WSGI_APPLICATION = "moorage.control.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = ["moorage.control.accounts.hashers.Argon2Hasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+STATIC_URL = "/-/static/"
+SESSION_COOKIE_NAME = "_moorage_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _configuration.has_https()
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
+
+LOGGING_CONFIG = None  # moorage.telemetry sets up the log.

@@ -1,0 +1,161 @@
+"""What a token allows: each scope that was asked for, cut to what the credentials may do, with reasons for the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models.functions import Lower
+
+from moorage.auth.tokens import AccessClaim, Meta
+from moorage.control.projects.models import Project
+from moorage.control.projects.requesters import Requester
+from moorage.control.projects.rules import CredentialKind, FeatureLevel, Standing, Visibility
+from moorage.control.projects.standings import standing_in_project
+from moorage.control.refusals import ChangeRefused
+from moorage.control.tokens.creation import make_project, new_project
+from moorage.control.tokens.image_records import is_push_protected, note_push, tag_claims
+from moorage.control.tokens.rules import NOT_THERE, denial, project_paths
+from moorage.token_server.scopes import Scope
+
+PUSH_PROTECTED = "Pushing to protected repository path forbidden"
+"""Source: GitLab features TKN-009."""
+
+_PUSHES = frozenset({"push", "*"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """An action that is not allowed."""
+
+    action: str
+    reason: str
+    """For the log and for administrators."""
+    shown: str
+    """For who has asked: it tells of nothing that they do not see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeVerdict:
+    """The decision about one scope."""
+
+    scope: Scope
+    granted: tuple[str, ...] = ()
+    denials: tuple[Denial, ...] = ()
+    project: Project | None = None
+    would_make: str = ""
+    """Path of the project that the push would make, where nothing was to be made."""
+    is_push_protected: bool = False
+    meta: Meta | None = None
+
+    @property
+    def claim(self) -> AccessClaim:
+        """Its entry in a token."""
+        name = self.scope.name.lower() if self.scope.kind == "repository" else self.scope.name
+        return AccessClaim(type=self.scope.kind, name=name, actions=list(self.granted), meta=self.meta)
+
+
+def verdicts_on(who: Requester, scopes: Sequence[Scope], *, makes: bool) -> Sequence[ScopeVerdict]:
+    """Decide about each of *scopes*.
+
+    Args:
+        who: whose credentials came.
+        scopes: what was asked for.
+        makes: True: a first push makes its project, as far as it may; False: nothing is changed.
+    """
+    return [_verdict(who, scope, makes=makes) for scope in scopes]
+
+
+def note_pushes(who: Requester, verdicts: Sequence[ScopeVerdict]) -> None:
+    """Have a record of each repository that may be pushed to."""
+    for verdict in verdicts:
+        if verdict.project is not None and "push" in verdict.granted:
+            note_push(verdict.project, verdict.claim.name, by=who.as_actor())
+
+
+def _verdict(who: Requester, scope: Scope, *, makes: bool) -> ScopeVerdict:
+    if scope.kind == "registry":
+        return _of_registry(who, scope)
+    if scope.kind != "repository":
+        return _all_denied(scope, f"{scope.kind} is not known here; there are repository and registry")
+    paths = project_paths(scope.name)
+    if not paths:
+        return _all_denied(scope, "no repository has this name: it is that of a project, and at most two parts more")
+    project = _project_at(paths)
+    if project is not None:
+        return _of_project(who, scope, project)
+    if "push" in scope.actions:
+        return _of_new(who, scope, paths, makes=makes)
+    return _all_denied(scope, "there is no project at this path", shown=NOT_THERE)
+
+
+def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
+    path = scope.name.lower()
+    standing = standing_in_project(who, project)
+    granted, denials = _sorted(scope, standing, feature=project.feature, visibility=project.shown_to)
+    is_protected = not _PUSHES.isdisjoint(granted) and is_push_protected(project, path, standing)
+    meta = None
+    if granted:
+        tags = tag_claims(project, standing, granted)
+        meta = Meta(
+            project_path=project.full_path.lower(),
+            project_id=project.pk,
+            root_namespace_id=project.namespace.lineage_ids[0],
+            tag_deny_access_patterns=tags.denied,
+            tag_immutable_patterns=tags.immutable,
+        )
+    return ScopeVerdict(
+        scope=scope, granted=granted, denials=denials, project=project, is_push_protected=is_protected, meta=meta
+    )
+
+
+def _of_new(who: Requester, scope: Scope, paths: Sequence[str], *, makes: bool) -> ScopeVerdict:
+    new = new_project(who, paths)
+    if new.reason:
+        return _all_denied(scope, new.reason, shown=new.shown)
+    if not makes:
+        granted, denials = _sorted(scope, new.who, feature=FeatureLevel.ENABLED, visibility=Visibility.PRIVATE)
+        return ScopeVerdict(scope=scope, granted=granted, denials=denials, would_make=f"{new.namespace}/{new.path}")
+    try:
+        project = make_project(new, who)
+    except ChangeRefused as exc:
+        # Another request of the same push may have been faster.
+        found, reason = _project_at(paths), f"no project can be made at this path: {exc}"
+        if found is None:
+            return _all_denied(scope, reason)
+        project = found
+    return _of_project(who, scope, project)
+
+
+def _of_registry(who: Requester, scope: Scope) -> ScopeVerdict:
+    # Source: GitLab features TKN-014.
+    is_admin = who.user is not None and who.user.is_admin and who.credential is not CredentialKind.JOB_TOKEN
+    if scope.name != "catalog" or scope.actions != ("*",):
+        return _all_denied(scope, "of the registry itself there is catalog:* and nothing else")
+    if not is_admin:
+        return _all_denied(scope, "the catalogue is for administrators")
+    return ScopeVerdict(scope=scope, granted=scope.actions)
+
+
+def _sorted(
+    scope: Scope, standing: Standing, *, feature: FeatureLevel, visibility: Visibility
+) -> tuple[tuple[str, ...], tuple[Denial, ...]]:
+    """The actions that are allowed, and the others."""
+    reasons = {action: denial(action, feature=feature, visibility=visibility, who=standing) for action in scope.actions}
+    granted = tuple(action for action, reason in reasons.items() if not reason)
+    denied = tuple(
+        Denial(action=action, reason=_for_log(reason), shown=reason) for action, reason in reasons.items() if reason
+    )
+    return granted, denied
+
+
+def _for_log(reason: str) -> str:
+    return "the project is not shown to these credentials" if reason == NOT_THERE else reason
+
+
+def _all_denied(scope: Scope, reason: str, *, shown: str = "") -> ScopeVerdict:
+    denials = [Denial(action=action, reason=reason, shown=shown or reason) for action in scope.actions]
+    return ScopeVerdict(scope=scope, denials=tuple(denials))
+
+
+def _project_at(paths: Sequence[str]) -> Project | None:
+    found = Project.objects.alias(lowered=Lower("full_path")).filter(lowered__in=paths).select_related("namespace")
+    return max(found, key=lambda project: len(project.full_path), default=None)

@@ -1,0 +1,13 @@
+"""The WSGI callable, for gunicorn behind a proxy: ``MOORAGE_CONTROL=control.yml gunicorn moorage.control.wsgi``."""
+
+import os
+from pathlib import Path
+
+from django.core.wsgi import get_wsgi_application
+
+from moorage.control.configuration import read_control
+from moorage.control.current import FILE_VARIABLE, start_django
+
+if FILE_VARIABLE in os.environ:
+    start_django(read_control(Path(os.environ[FILE_VARIABLE]), os.environ))
+application = get_wsgi_application()

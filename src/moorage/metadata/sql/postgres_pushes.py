@@ -1,0 +1,40 @@
+"""A push into PostgreSQL: each a statement, as the way to the server costs more than what it does there.
+
+The functions are made by migrations: ``link_blob`` and ``put_manifest_v2`` do what ``sqlite_pushes.py`` does in steps.
+"""
+
+from collections.abc import Sequence
+
+from moorage.metadata.sql.digest_keys import digest_of
+from moorage.metadata.sql.journal_rows import QUERIES
+from moorage.metadata.sql.outbox import as_lists
+from moorage.metadata.sql.push_writing import ManifestChange, NewLink, PushWriter
+from moorage.notifications.events import Notice
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName
+from moorage.sql.base import Database
+
+
+class PostgresPushes(PushWriter):
+    """One round trip for each push."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def link_blob(self, name: RepositoryName, link: NewLink, *, told: Sequence[Notice]) -> bool:
+        query, lists = ("link_blob_telling", as_lists(told)) if told else ("link_blob", ())
+        arguments = (name.text, link.digest, link.size_bytes, link.token, link.at)
+        rows = await self._database.write(QUERIES[query], *arguments, *lists, repository=name.text)
+        is_linked, is_wrong = rows[0]
+        if is_linked and is_wrong:
+            await self._database.write(QUERIES["mend_size"], link.digest, link.size_bytes, repository=name.text)
+        return bool(is_linked)
+
+    async def put_manifest(
+        self, name: RepositoryName, change: ManifestChange, *, told: Sequence[Notice]
+    ) -> Sequence[Digest]:
+        query, lists = ("put_manifest_telling", as_lists(told)) if told else ("put_manifest", ())
+        cause = (change.cause.request_id, change.cause.actor, change.cause.reason)
+        arguments = (name.text, *change.manifest.arguments(), change.tags, change.required, change.at, *cause)
+        rows = await self._database.write(QUERIES[query], *arguments, *lists, repository=name.text)
+        return [digest_of(key) for key in rows[0][0]]

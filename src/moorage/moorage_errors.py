@@ -1,0 +1,38 @@
+"""Errors of Moorage's own API only: a branch of the tree in ``errors.py``.
+
+::
+
+    Refused
+    ├── TooManyTags             more tags in one request than are taken
+    ├── RequestUnknown          a request that changed nothing, so that nothing can be taken back
+    ├── NotificationUnknown     an event that is not kept, or not any more
+    ├── UndoConflict            something was changed since by somebody else
+    ├── AlreadyUndone           everything is as it was before
+    └── ContentGone             garbage collection took what should come back
+"""
+
+from moorage.errors import Refused
+
+
+class TooManyTags(Refused):
+    """More tags in one request than are taken."""
+
+
+class RequestUnknown(Refused):
+    """The journal has no change by this request."""
+
+
+class NotificationUnknown(Refused):
+    """There is no such event: it has arrived, or was dropped, or never was."""
+
+
+class UndoConflict(Refused):
+    """An undo of things that somebody else has changed since. Nothing was changed."""
+
+
+class AlreadyUndone(Refused):
+    """Everything is as it was before the request that should be taken back."""
+
+
+class ContentGone(Refused):
+    """Garbage collection took what should come back. Nothing was changed."""

@@ -1,0 +1,44 @@
+"""Django, started before the tests of this folder are loaded, with a database that is empty for each of them."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.test.utils import setup_test_environment, teardown_test_environment
+
+from support.control_site import start_site, taken_back, wiped_after
+
+start_site()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _test_environment() -> Iterator[None]:
+    setup_test_environment()
+    yield
+    teardown_test_environment()
+
+
+@pytest.fixture(autouse=True)
+def _database(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test has an empty database: a transaction that is taken back, or with ``committed`` one that is wiped."""
+    with wiped_after() if "committed" in request.fixturenames else taken_back():
+        yield
+
+
+@pytest.fixture
+def committed() -> None:
+    """What this test writes is committed: for other threads, and for what waits for a commit."""
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from moorage.control.credentials import finding  # noqa: PLC0415 - after Django has started
+    from moorage.control.credentials.guesses import Guesses  # noqa: PLC0415 - as above
+
+    monkeypatch.setattr(finding, "GUESSES", Guesses())
+
+
+@pytest.fixture
+def client() -> Client:
+    """A client of the whole application, without a server between."""
+    return Client(raise_request_exception=True)

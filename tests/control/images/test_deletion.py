@@ -1,0 +1,187 @@
+"""Deletion of repositories and projects by the job: its states, its attempts and their waits, takers-over, kill -9."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from moorage.control.audit.actors import COMMAND_LINE
+from moorage.control.audit.models import AuditEntry
+from moorage.control.images import changes
+from moorage.control.images.deletion import ImageDeletion, ProjectsDeletion
+from moorage.control.images.models import ImageRepository
+from moorage.control.images.rules import retry_wait
+from moorage.control.jobs.loop import Worker, run_until_idle
+from moorage.control.projects.models import Project
+from moorage.control.protection.rules import Person
+from moorage.control.refusals import ChangeRefused
+from moorage.control.registry.client import ControlRegistry
+from support.control_registry import MovedClock, push_tags, registry_at
+from support.control_rows import new_project
+from support.daemon import Daemon, free_port
+
+OWNER = Person(50)
+WORKER = ImageDeletion()
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+@pytest.fixture
+def registry(shared_daemon: Daemon) -> Iterator[ControlRegistry]:
+    with registry_at(shared_daemon.url) as found:
+        yield found
+
+
+@pytest.fixture
+def no_registry() -> Iterator[ControlRegistry]:
+    with registry_at(f"http://127.0.0.1:{free_port()}") as found:
+        yield found
+
+
+def scheduled(clock: MovedClock, project: Project | None = None) -> ImageRepository:
+    project = project or new_project()
+    found = changes.ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
+    changes.schedule_deletion(found, by=COMMAND_LINE, person=OWNER, now=clock.now)
+    return found
+
+
+def test_a_scheduled_repository_goes_with_all_its_tags(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    found = scheduled(clock)
+    push_tags(shared_daemon.address, found.path, "latest", "1", "2")
+    assert WORKER.step(clock.turn) is True
+    assert not ImageRepository.objects.filter(pk=found.pk).exists()
+    assert registry.tag_names(found.path) == []
+    assert AuditEntry.objects.filter(action="container_repository_deleted", target_name=found.path).count() == 1
+    assert WORKER.step(clock.turn) is False
+
+
+def test_a_failure_is_tried_again_ten_times_after_waits(no_registry: ControlRegistry, clock: MovedClock) -> None:
+    del no_registry
+    found = scheduled(clock)
+    waits = []
+    for failures in range(1, 11):
+        assert WORKER.step(clock.turn) is True
+        found.refresh_from_db()
+        assert (found.status, found.failed_deletion_count) == ("delete_scheduled", failures)
+        assert found.next_delete_attempt_at is not None
+        waits.append((found.next_delete_attempt_at - clock.now).total_seconds() / 60)
+        clock.now = found.next_delete_attempt_at
+        clock.move(seconds=-1)
+        assert WORKER.step(clock.turn) is False
+        clock.move(seconds=1)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+    assert WORKER.step(clock.turn) is True
+    found.refresh_from_db()
+    assert (found.status, found.failed_deletion_count, found.delete_due_at) == ("delete_failed", 10, None)
+    assert "does not answer" in found.last_failure
+    clock.move(days=400)
+    assert WORKER.step(clock.turn) is False
+
+
+def test_what_was_given_up_is_tried_once_more_if_asked_for(no_registry: ControlRegistry, clock: MovedClock) -> None:
+    del no_registry
+    found = scheduled(clock)
+    with pytest.raises(ChangeRefused):
+        changes.retry_deletion(found, by=COMMAND_LINE)
+    ImageRepository.objects.update(status="delete_failed", failed_deletion_count=10, delete_due_at=None)
+    found.refresh_from_db()
+    changes.retry_deletion(found, by=COMMAND_LINE, now=clock.now)
+    assert (found.status, found.failed_deletion_count) == ("delete_scheduled", 10)
+    assert WORKER.step(clock.turn) is True
+    found.refresh_from_db()
+    assert found.status == "delete_failed"
+
+
+def test_a_retry_that_finds_the_registry_again_ends_well(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    found = scheduled(clock)
+    push_tags(shared_daemon.address, found.path, "1")
+    with registry_at(f"http://127.0.0.1:{free_port()}"):
+        assert WORKER.step(clock.turn)
+    assert registry.tag_names(found.path) == ["1"]
+    clock.move(minutes=1)
+    assert WORKER.step(clock.turn)
+    assert not ImageRepository.objects.exists()
+
+
+def test_one_that_was_left_is_taken_over_after_half_an_hour(registry: ControlRegistry, clock: MovedClock) -> None:
+    del registry
+    found = scheduled(clock)
+    taken = ImageRepository.DELETION.take(
+        ImageRepository.objects.to_delete(), now=clock.now, until=clock.now.replace(minute=30)
+    )
+    assert taken is not None
+    ImageRepository.objects.update(status="delete_ongoing", delete_started_at=clock.now)
+    clock.move(minutes=29)
+    assert WORKER.step(clock.turn) is False
+    clock.move(minutes=1)
+    assert WORKER.step(clock.turn) is True
+    assert not ImageRepository.objects.filter(pk=found.pk).exists()
+    assert ImageRepository.DELETION.settle(taken, status="") is False
+
+
+def test_one_that_is_left_each_time_is_given_up(registry: ControlRegistry, clock: MovedClock) -> None:
+    del registry
+    found = scheduled(clock)
+    ImageRepository.objects.update(status="delete_ongoing", failed_deletion_count=10)
+    assert WORKER.step(clock.turn) is True
+    found.refresh_from_db()
+    assert (found.status, found.last_failure) == ("delete_failed", "the last attempt did not end")
+
+
+def test_a_process_that_stops_gives_the_work_back_at_once(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    found = scheduled(clock)
+    push_tags(shared_daemon.address, found.path, "1")
+    clock.turn.stopping.set()
+    assert WORKER.step(clock.turn) is True
+    found.refresh_from_db()
+    assert (found.status, found.failed_deletion_count, found.delete_due_at) == ("delete_scheduled", 0, clock.now)
+    assert registry.tag_names(found.path) == ["1"]
+
+
+def test_a_project_goes_after_its_images(shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock) -> None:
+    project = new_project()
+    for name in ("web", "api"):
+        made = changes.ensure_repository(project, f"{project.full_path}/{name}", by=COMMAND_LINE)
+        push_tags(shared_daemon.address, made.path, "1")
+    workers: list[Worker] = [ImageDeletion(), ProjectsDeletion()]
+    assert changes.delete_project_with_images(project, by=COMMAND_LINE, now=clock.now) is False
+    assert changes.delete_project_with_images(project, by=COMMAND_LINE, now=clock.now) is False
+    run_until_idle(workers, clock.turn)
+    assert not Project.objects.filter(pk=project.pk).exists()
+    assert registry.tag_names(f"{project.full_path}/web") == []
+    entry = AuditEntry.objects.get(action="project_deleted")
+    assert entry.actor_name == COMMAND_LINE.name
+
+
+def test_a_project_without_images_goes_at_once() -> None:
+    project = new_project()
+    assert changes.delete_project_with_images(project, by=COMMAND_LINE) is True
+    assert not Project.objects.filter(pk=project.pk).exists()
+
+
+def test_what_is_pushed_into_a_project_that_goes_goes_too(registry: ControlRegistry, clock: MovedClock) -> None:
+    del registry
+    project = new_project()
+    changes.ensure_repository(project, project.full_path, by=COMMAND_LINE)
+    changes.delete_project_with_images(project, by=COMMAND_LINE, now=clock.now)
+    changes.ensure_repository(project, f"{project.full_path}/late", by=COMMAND_LINE)
+    workers: list[Worker] = [ImageDeletion(), ProjectsDeletion()]
+    run_until_idle(workers, clock.turn)
+    clock.move(minutes=5)
+    run_until_idle(workers, clock.turn)
+    clock.move(minutes=5)
+    run_until_idle(workers, clock.turn)
+    assert not Project.objects.filter(pk=project.pk).exists()
+
+
+def test_the_waits_of_retries_double() -> None:
+    minutes = [wait.total_seconds() / 60 if (wait := retry_wait(failures)) else None for failures in range(12)]
+    assert minutes == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, None, None]

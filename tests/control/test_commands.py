@@ -1,0 +1,162 @@
+"""``moorage control …``: each command, on the database of these tests, and what it prints."""
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from moorage.cli.app import app
+from moorage.control.accounts.changes import INITIAL_PASSWORD_NAME
+from moorage.control.accounts.models import User
+from moorage.control.credentials.finding import requester_of_basic, requester_of_token
+from moorage.control.instance.models import ApplicationSettings
+from moorage.control.projects.models import Membership
+from moorage.control.refusals import ChangeRefused, CredentialsRefused
+from moorage.control.serving.first_administrator import make_first_administrator, reset_password
+from moorage.errors import ConfigurationError, Refused
+from support.control_rows import PASSWORD, new_user
+from support.control_site import start_site, write_site
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run ``moorage control``; what it refuses is raised."""
+    monkeypatch.setenv("MOORAGE_CONTROL", str(start_site().folder / "control.yml"))
+
+    def run(*words: str, stdin: str = "") -> Result:
+        found = CliRunner().invoke(app, ["control", *words], input=stdin)
+        if found.exception is not None and not isinstance(found.exception, SystemExit):
+            raise found.exception
+        return found
+
+    return run
+
+
+def rows(found: Result) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(found.stdout)
+
+
+def test_users_are_made_listed_kept_out_and_deleted(run: Run) -> None:
+    run("user", "create", "Ada", "--email", "ada@example.com", "--admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+    run("user", "create", "bob")
+    (ada, bob) = rows(run("user", "list", "--json"))
+    assert (ada["username"], ada["is_admin"], ada["state"]) == ("Ada", True, "active")
+    assert (bob["is_admin"], bob["email"]) == (False, "")
+    assert requester_of_basic("ada", PASSWORD, address="").user == User.objects.get(username="Ada")
+    run("user", "block", "bob")
+    assert run("user", "list").stdout.splitlines()[2].split() == [str(bob["id"]), "bob", "bob", "-", "blocked", "no"]
+    run("user", "unblock", "bob")
+    run("user", "delete", "bob")
+    assert [row["username"] for row in rows(run("user", "list", "--json"))] == ["Ada"]
+
+
+def test_a_token_is_printed_once_and_can_be_rotated_and_revoked(run: Run) -> None:
+    new_user("root")
+    secret = run("token", "create", "root", "--name", "ci", "--scope", "api", "--expires", "").stdout.strip()
+    assert requester_of_token(secret, address="").name == "root"
+    (row,) = rows(run("token", "list", "root", "--json"))
+    assert (row["name"], row["scopes"], row["revoked"]) == ("ci", ["api"], False)
+    fresh = rows(run("token", "rotate", str(row["id"]), "--json"))
+    run("token", "revoke", str(fresh["id"]))
+    for gone in (secret, fresh["token"]):
+        with pytest.raises(CredentialsRefused):
+            requester_of_token(gone, address="")
+
+
+def test_groups_projects_and_their_members(run: Run) -> None:
+    new_user("root")
+    bob = new_user("bob")
+    run("group", "create", "acme", "--visibility", "internal")
+    run("group", "create", "acme/tools")
+    project = rows(run("project", "create", "acme/tools/app", "--json"))
+    assert (project["path"], project["visibility"], project["registry"]) == ("acme/tools/app", "private", "enabled")
+    changed = rows(run("project", "change", "acme/tools/app", "--registry", "private", "--json"))
+    assert changed["registry"] == "private"
+    roles = []
+    for role in ("20", "30", "0"):
+        run("project", "member", "acme/tools/app", "bob", "--role", role)
+        roles.append(Membership.objects.filter(user=bob).values_list("access_level", flat=True).first())
+    assert roles == [20, 30, None]
+    run("group", "member", "acme", "bob", "--role", "10")
+    assert [row["path"] for row in rows(run("group", "list", "--json"))] == ["acme", "acme/tools"]
+    assert len(rows(run("project", "list", "--json"))) == 1
+    bot = rows(run("token", "create", "acme/tools/app", "--project", "--name", "x", "--scope", "api", "--json"))
+    assert bot["user"].startswith("project_")
+    with pytest.raises(ChangeRefused, match="there are groups in it"):
+        run("group", "delete", "acme")
+
+
+def test_settings_are_shown_and_changed(run: Run) -> None:
+    run("settings", "change", "container_registry_token_expire_delay", "15")
+    run("settings", "change", "create_project_on_push", "false")
+    assert ApplicationSettings.now().container_registry_token_expire_delay == 15
+    shown = rows(run("settings", "show", "--json"))
+    assert (shown["container_registry_token_expire_delay"], shown["create_project_on_push"]) == (15, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["settings", "change", "container_registry_token_expire_delay", "61"], "less than or equal to 60$"),
+        (["settings", "change", "container_registry_token_expire_delay", "soon"], "must be an integer$"),
+        (["settings", "change", "nothing", "1"], "nothing is no setting that can be changed"),
+        (["settings", "change", "default_project_visibility", "secret"], "not a valid choice$"),
+        (["token", "create", "nobody", "--name", "x", "--scope", "api"], "there is no user nobody"),
+        (["token", "revoke", "99"], "there is no token 99"),
+        (["project", "create", "nowhere/app"], "there is no namespace nowhere"),
+        (["project", "member", "a/b", "nobody"], "there is no project a/b"),
+        (["group", "create", "x", "--owner", "nobody"], "there is no user nobody"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(run: Run, words: list[str], said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        run(*words)
+
+
+def test_a_role_or_a_day_that_is_none_is_said(run: Run) -> None:
+    new_user("root")
+    run("group", "create", "acme")
+    for words in (
+        ["group", "member", "acme", "root", "--role", "7"],
+        ["token", "create", "root", "--name", "x", "--scope", "api", "--expires", "soon"],
+        ["token", "create", "acme", "--group", "--name", "x", "--scope", "api", "--role", "7"],
+    ):
+        with pytest.raises(ConfigurationError):
+            run(*words)
+
+
+def test_a_configuration_is_checked_and_its_mistakes_said(run: Run, tmp_path: Path) -> None:
+    file = write_site(tmp_path)
+    assert run("check", str(file)).stdout == f"{file} can be used\n"
+    file.write_text(file.read_text() + "nothing: 1\n")
+    with pytest.raises(ConfigurationError, match="unknown key"):
+        run("check", str(file))
+
+
+@pytest.mark.usefixtures("committed")
+def test_tables_that_are_up_to_date_are_left_alone(run: Run) -> None:
+    assert run("migrate").stdout == "nothing was to do\n"
+
+
+@pytest.mark.usefixtures("committed")
+def test_the_first_administrators_password_is_in_a_file_until_it_is_lost_and_found(run: Run) -> None:
+    folder = start_site().folder
+    file = folder / INITIAL_PASSWORD_NAME
+    make_first_administrator(folder)
+    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600  # noqa: PTH116 - as others see it
+    first = file.read_text().strip()
+    make_first_administrator(folder)
+    assert file.read_text().strip() == first
+    assert requester_of_basic("root", first, address="").user is not None
+    fresh = run("reset-password").stdout.strip()
+    assert not file.exists()
+    assert requester_of_basic("root", fresh, address="").user is not None
+    with pytest.raises(ChangeRefused, match="there is no user nobody"):
+        reset_password("nobody")

@@ -1,0 +1,91 @@
+"""control.yml: everything wrong with it is said at once, with its path; secrets come from files too."""
+
+from pathlib import Path
+
+import pytest
+
+from moorage.control.configuration import ControlConfiguration, load_control
+from moorage.errors import ConfigurationError
+from support.control_site import write_site
+
+SECRET = "secret: 0123456789abcdef0123456789abcdef\n"
+
+
+def mistakes(text: str, folder: Path, **variables: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load_control(text, variables, folder=folder)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def read(text: str, folder: Path, **variables: str) -> ControlConfiguration:
+    return load_control(SECRET + text, variables, folder=folder).configuration
+
+
+def test_a_site_is_read_as_it_was_written(tmp_path: Path) -> None:
+    text = write_site(tmp_path).read_text()
+    found = load_control(text, {}, folder=tmp_path).configuration
+    assert found.registry.host_port == "registry.test:5000"
+    assert found.registry.key == str(tmp_path / "keys")
+    assert found.database.sqlite == str(tmp_path / "control.db")
+    assert found.gitlab.default_projects_features.container_registry
+
+
+def test_all_mistakes_are_said_at_once_with_their_paths(tmp_path: Path) -> None:
+    said = mistakes(
+        "http: {addr: '', host: control.example.com, tls: {key: a.pem}}\n"
+        "registry: {enabled: true, host: 'http://x', api_url: nowhere, isuer: me}\n",
+        tmp_path,
+    )
+    assert [line.partition(":")[0] for line in said] == ["http.addr", "registry.isuer"]
+    assert "did you mean issuer?" in said[1]
+    said = mistakes(
+        "http: {host: control.example.com, tls: {key: a.pem}}\n"
+        "registry: {enabled: true, host: 'http://x', api_url: here}\n",
+        tmp_path,
+    )
+    assert [line.partition(":")[0] for line in said] == [
+        "secret",
+        "http.tls.certificate",
+        "http.host",
+        "registry.api_url",
+        "registry.key",
+        "registry.host",
+    ]
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    (said,) = mistakes("registry: {host: a}\nregistry: {host: b}\n", tmp_path)
+    assert said.startswith("line 2: not YAML: the key registry is there twice")
+
+
+def test_secrets_come_from_files_and_not_from_two_places(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x" * 40 + "\n")
+    found = load_control("secretfile: secret\n", {}, folder=tmp_path).configuration
+    assert found.secret == "x" * 40
+    assert mistakes(f"{SECRET}secretfile: secret\n", tmp_path) == [
+        "secretfile: secret is there too; take one of the two out"
+    ]
+    (said,) = mistakes(f"{SECRET}database: {{host: db, dbname: m, passwordfile: gone}}\n", tmp_path)
+    assert said.startswith(f"database.passwordfile: cannot read {tmp_path}/gone: ")
+
+
+def test_a_variable_is_over_the_file_and_its_mistake_names_it(tmp_path: Path) -> None:
+    found = read("http: {threads: 4}\n", tmp_path, MOORAGE_CONTROL_HTTP_THREADS="6", MOORAGE_CONTROL="ignored.yml")
+    assert found.http.threads == 6
+    found = read("", tmp_path, MOORAGE_CONTROL_GITLAB_DEFAULTPROJECTSFEATURES_CONTAINERREGISTRY="false")
+    assert not found.gitlab.default_projects_features.container_registry
+    (said,) = mistakes(SECRET, tmp_path, MOORAGE_CONTROL_HTTP_THREADS="many")
+    assert said == "http.threads: a whole number is needed; the value is that of MOORAGE_CONTROL_HTTP_THREADS"
+
+
+def test_no_secret_is_shown_with_a_mistake_or_a_value(tmp_path: Path) -> None:
+    text = f"{SECRET}registry: {{notification_secret: hush, enabled: maybe}}\ndatabase: {{password: hush}}\n"
+    assert "hush" not in "".join(mistakes(text, tmp_path))
+    assert "hush" not in repr(read("registry: {notification_secret: hush}\n", tmp_path))
+
+
+def test_postgresql_and_sqlite_are_not_mixed_up(tmp_path: Path) -> None:
+    assert mistakes(f"{SECRET}database: {{dbname: moorage}}\n", tmp_path) == [
+        "database.dbname: belongs to PostgreSQL; database.host is needed with it"
+    ]
+    assert mistakes(f"{SECRET}database: {{host: db}}\n", tmp_path) == ["database.dbname: is needed with database.host"]

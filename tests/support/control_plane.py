@@ -1,0 +1,85 @@
+"""``moorage control serve`` as its own process, with users, a project and a credential of each kind."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import yaml
+
+from moorage.token_server.key_ring import KeyFolder
+from support.daemon import STOP_DEADLINE_S, free_port
+
+ISSUER, SERVICE = "moorage-control", "container_registry"
+START_DEADLINE_S = 60.0
+
+_TESTS = Path(__file__).parents[1]
+
+
+class ControlPlane:
+    """``with ControlPlane(folder) as control:`` gives tokens at ``control.realm``.
+
+    ``control.credentials`` is what ``support.control_inhabitants`` has made: a name and a secret by the kind.
+    """
+
+    def __init__(self, folder: Path, *, workers: int = 1) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.address = f"127.0.0.1:{free_port()}"
+        self.realm = f"http://{self.address}/jwt/auth"
+        self.file = folder / "control.yml"
+        self.log_path = folder / "control.log"
+        self.keys = KeyFolder(folder / "keys")
+        self.keys.prepare(time.time())
+        registry = {"enabled": True, "host": "127.0.0.1", "port": 5000, "key": "keys", "issuer": ISSUER}
+        http = {"addr": self.address, "workers": workers}
+        secret = "a-secret-of-tests-that-is-long-enough"
+        self.file.write_text(yaml.safe_dump({"http": http, "secret": secret, "registry": registry}))
+        self.credentials: dict[str, tuple[str, str]] = {}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def auth_section(self) -> dict[str, object]:
+        """``auth`` of a registry whose tokens come from here."""
+        names = {"realm": self.realm, "service": SERVICE, "issuer": ISSUER}
+        return {"token": {**names, "rootcertbundle": str(self.keys.bundle)}}
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a command that needs the configuration."""
+        return {**os.environ, "MOORAGE_CONTROL": str(self.file), "PYTHONPATH": str(_TESTS)}
+
+    def __enter__(self) -> Self:
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "moorage", "control", "serve", str(self.file)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_DEADLINE_S
+        while '"listening"' not in self.log:
+            assert self.process.poll() is None, self.log[-4000:]
+            assert time.monotonic() < deadline, self.log[-4000:]
+            time.sleep(0.05)
+        command = [sys.executable, "-m", "support.control_inhabitants"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr.decode()[-4000:]
+        self.credentials = {kind: (name, secret) for kind, (name, secret) in json.loads(done.stdout).items()}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(STOP_DEADLINE_S)
+        if kind is None:
+            assert "Traceback (most recent call last)" not in self.log, self.log[-4000:]

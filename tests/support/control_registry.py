@@ -1,0 +1,47 @@
+"""The control plane's client of a daemon that asks for no token, and a clock that tests move."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from moorage.auth.tokens import AccessClaim
+from moorage.control.jobs.loop import Turn
+from moorage.control.registry.client import ControlRegistry
+from moorage.control.registry.connection import talking_to
+from moorage.control.registry.transport import RegistryTransport
+from support.images import Image, image, push_image
+from support.registry_client import RegistryClient
+
+
+class MovedClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+        self.turn = Turn(clock=lambda: self.now)
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+def no_token(access: Sequence[AccessClaim]) -> str:
+    """A registry that asks for no token gets none."""
+    del access
+    return ""
+
+
+@contextmanager
+def registry_at(url: str) -> Iterator[ControlRegistry]:
+    """The registry at *url* as the control plane's own."""
+    transport = RegistryTransport(url, no_token)
+    try:
+        with talking_to(ControlRegistry(transport)) as registry:
+            yield registry
+    finally:
+        transport.close()
+
+
+def push_tags(address: str, path: str, *names: str) -> dict[str, Image]:
+    """Push an image of its own for each tag."""
+    with RegistryClient(address) as pusher:
+        return {name: push_image(pusher, path, name, image(f"{path}:{name}")) for name in names}

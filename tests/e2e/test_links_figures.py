@@ -22,9 +22,10 @@ WARM = 5
 def store_requests(debug: str) -> float:
     """How many requests the daemon has sent to its bucket."""
     text = Wire(debug).request("GET", "/metrics").body.decode()
-    found = re.findall(r"^registry_storage_action_seconds_count\{[^}]*\} ([\d.e+]+)$", text, re.MULTILINE)
+    found = re.findall(r"^registry_storage_action_seconds_count\{([^}]*)\} ([\d.e+]+)$", text, re.MULTILINE)
     assert found, text[:500]
-    return sum(float(number) for number in found)
+    # A URL is signed here; nobody is asked.
+    return sum(float(number) for labels, number in found if "URLFor" not in labels)
 
 
 def cpu_s(daemon: Daemon) -> float:

@@ -24,6 +24,7 @@ import bucket_requests
 import bucket_works
 import change_works
 import check_works
+import control_works
 import gc_works
 import list_works
 import machine
@@ -52,6 +53,7 @@ WORKS = {
     **offline_works.WORKS,
     **check_works.WORKS,
     **auth_works.WORKS,
+    **control_works.WORKS,
     **notify_works.WORKS,
     **bucket_requests.WORKS,
     **bucket_works.WORKS,

@@ -29,10 +29,11 @@ from moorage.config.schema import Node, describe_file, describe_options, tree, t
 from moorage.config.stores import SqliteStore
 from moorage.control.configuration import VARIABLE_PREFIX, ControlConfiguration
 from moorage.http.debug import DebugApp
+from moorage.http.endpoints import Endpoint
 from moorage.http.gitlab_v1.gitlab_routes import REPOSITORY
 from moorage.http.moorage_v1.moorage_operations import OPERATIONS
 from moorage.http.moorage_v1.openapi import document
-from moorage.http.operations import Endpoint, Handler
+from moorage.http.operations import Handler
 from moorage.web import errors as wire_errors
 from moorage.wiring.registry import build
 

@@ -13,13 +13,15 @@ from typer.testing import CliRunner, Result
 from moorage.cli.app import app
 from moorage.control.accounts.changes import INITIAL_PASSWORD_NAME
 from moorage.control.accounts.models import User
+from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.credentials.finding import requester_of_basic, requester_of_token
+from moorage.control.images.changes import ensure_repository
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.projects.models import Membership
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
 from moorage.control.serving.first_administrator import make_first_administrator, reset_password
 from moorage.errors import ConfigurationError, Refused
-from support.control_rows import PASSWORD, new_user
+from support.control_rows import PASSWORD, new_group, new_project, new_user
 from support.control_site import start_site, write_site
 
 Run = Callable[..., Result]
@@ -101,6 +103,23 @@ def test_settings_are_shown_and_changed(run: Run) -> None:
     assert (shown["container_registry_token_expire_delay"], shown["create_project_on_push"]) == (15, False)
 
 
+def test_repositories_are_listed_and_their_deletion_asked_for(run: Run) -> None:
+    project = new_project(new_group("acme"), "app")
+    for path in ("acme/app", "acme/app/web"):
+        ensure_repository(project, path, by=COMMAND_LINE)
+    new_project(path="other")
+    assert [row["path"] for row in rows(run("repository", "list", "--project", "acme/app", "--json"))] == [
+        "acme/app",
+        "acme/app/web",
+    ]
+    run("repository", "delete", "acme/app/WEB")
+    listed = rows(run("repository", "list", "--json"))
+    assert [(row["path"], row["status"]) for row in listed] == [
+        ("acme/app", ""),
+        ("acme/app/web", "delete_scheduled"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -112,6 +131,7 @@ def test_settings_are_shown_and_changed(run: Run) -> None:
         (["token", "revoke", "99"], "there is no token 99"),
         (["project", "create", "nowhere/app"], "there is no namespace nowhere"),
         (["project", "member", "a/b", "nobody"], "there is no project a/b"),
+        (["repository", "tags", "acme/app"], "there is no repository acme/app"),
         (["group", "create", "x", "--owner", "nobody"], "there is no user nobody"),
     ],
 )

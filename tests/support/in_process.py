@@ -33,8 +33,8 @@ from moorage.http.app import App, ApplicationRules
 from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
 from moorage.http.gitlab_v1.gitlab_operations import gitlab_api, gitlab_api_without_database
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
+from moorage.http.moorage_v1.moorage_api import moorage_api, moorage_api_without_database
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
-from moorage.http.moorage_v1.moorage_operations import moorage_api, moorage_api_without_database
 from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
@@ -68,6 +68,7 @@ from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.memory import MemoryDriver
+from moorage.storage.upload_sinks import sink_of
 from moorage.telemetry import LogSettings
 from moorage.web.access_log import AccessLog
 from moorage.web.bodies import Bodies
@@ -189,12 +190,12 @@ class InProcess:
             moorage = MoorageHandlers(history, self._collection(self._database), bodies)
             details = Details(SqlDetails(self._database), Sizes(SqlSizes(self._database)))
             renames = Renames(SqlRenames(self._database), Leases(self._database))
-            gitlab = GitLabHandlers(details, RenameHandler(renames, bodies))
+            gitlab = GitLabHandlers(details, rename=RenameHandler(renames, bodies).rename)
             administration = NotificationAdministration(SqlOutbox(self._database), Leases(self._database), ENDPOINTS)
             handlers = {**moorage.handlers, **NotificationHandlers(administration, bodies).handlers}
             others = [gitlab_api(gitlab.handlers), moorage_api(handlers, prefix="/")]
         blobs = Blobs(storage, links, known=known_blobs, redirects=self._redirects)
-        uploads = Uploads(storage, links)
+        uploads = Uploads(storage, links, sink=sink_of(storage))
         self._damaged = blobs.damaged
         manifests = Manifests(store, blobs, ManifestRules())
         states = UploadStates(b"secret")

@@ -110,6 +110,15 @@ NOTES = {
     "control project member": CommandNote(
         "Give a user a role in a project.", "moorage control project member acme/app ada --role 20"
     ),
+    "control repository list": CommandNote(
+        "List the repositories.", "moorage control repository list --project acme/app"
+    ),
+    "control repository tags": CommandNote(
+        "List the tags of a repository.", "moorage control repository tags acme/app/web"
+    ),
+    "control repository delete": CommandNote(
+        "Have a repository deleted.", "moorage control repository delete acme/app/web"
+    ),
     "control settings show": CommandNote("Print the settings.", "moorage control settings show --json"),
     "control settings change": CommandNote(
         "Change one setting.", "moorage control settings change container_registry_token_expire_delay 15"

@@ -8,6 +8,7 @@ import typer
 
 from moorage.cli.control_accounts import token_app, user_app
 from moorage.cli.control_projects import group_app, project_app, settings_app
+from moorage.cli.control_repositories import repository_app
 from moorage.cli.control_rows import ConfigOption, control_file, open_database
 from moorage.left_out import left_out
 
@@ -19,6 +20,7 @@ for _name, _app in (
     ("token", token_app),
     ("group", group_app),
     ("project", project_app),
+    ("repository", repository_app),
     ("settings", settings_app),
 ):
     control_app.add_typer(_app, name=_name)

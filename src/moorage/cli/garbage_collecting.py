@@ -12,7 +12,7 @@ from moorage.gc.offline.offline_run import OfflineOptions, Totals
 from moorage.starting.configuration_file import read_or_defaults
 from moorage.starting.offline_collecting import collect_garbage, see_that_it_has_link_files
 from moorage.telemetry import configure, get_log
-from moorage.wiring.registry import log_settings
+from moorage.wiring.log_settings import log_settings
 
 _log = get_log("garbagecollect")
 

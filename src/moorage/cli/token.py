@@ -105,6 +105,7 @@ def explain(
     if not is_control and (token_scope or user == "-"):
         message = "belongs to a control.yml; the users of a token server have passwords only"
         raise ConfigurationError([Mistake("--token-scope" if token_scope else "USER", message)])
+    answers: Sequence[Explained | ExplainedAction]
     if is_control:
         answers = _explained_by_control(settings, user, scope, token_scope or ())
     else:
@@ -148,7 +149,7 @@ def _explained_by_control(
 
 
 def _is_control(path: Path) -> bool:
-    """Whether it is a control.yml; what else is wrong with a file is said by whoever reads it."""
+    """Tell a control.yml from a token server's file; mistakes in either are said by its reader."""
     from moorage.config.documents import NotYAML, read_document  # noqa: PLC0415 - other commands need not wait
 
     try:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.config.documents import NotYAML, read_document
-from moorage.config.schema import Node, shown, variable_part
+from moorage.config.schema import Node, variable_part
 from moorage.config.section import WHOLE_WORDS
+from moorage.config.shown_names import shown
 from moorage.errors import Mistake
 
 PREFIX = "REGISTRY_"

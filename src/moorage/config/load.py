@@ -17,10 +17,11 @@ from moorage.config.messages import mistakes_of
 from moorage.config.realms import realm_warnings
 from moorage.config.refusals import refusals
 from moorage.config.root import Config
-from moorage.config.schema import Node, shown, tree
+from moorage.config.schema import Node, tree
 from moorage.config.section import Section
 from moorage.config.sections.auth import AUTHS
 from moorage.config.sections.storage import DRIVERS, FilesystemSection, Storage
+from moorage.config.shown_names import shown
 from moorage.config.storage_middleware import unknown_options
 from moorage.config.unimplemented import not_implemented
 from moorage.errors import ConfigurationError, Mistake

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from moorage.config.schema import shown
+from moorage.config.shown_names import shown
 from moorage.errors import Mistake
 
 _MESSAGES = {

@@ -17,8 +17,6 @@ from moorage.config.sections.auth import AUTHS
 from moorage.config.sections.middleware import STORAGE_MIDDLEWARE
 from moorage.config.sections.storage import DRIVERS, Storage
 
-_SHOWN_LENGTH = 60
-
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -75,12 +73,6 @@ def tree() -> Node:
 def tree_of(model: type[Section]) -> Node:
     """The keys of another file than ``config.yml``."""
     return _node(model, None)
-
-
-def shown(name: str) -> str:
-    """A name as it can be printed: without control characters and what is no Unicode, and not too long."""
-    text = name if name.isprintable() else name.encode("unicode_escape", "backslashreplace").decode("ascii")
-    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
 
 
 def variable_part(key: str) -> str:

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from moorage.config.messages import mistakes_of
 from moorage.config.root import Config
-from moorage.config.schema import shown
 from moorage.config.sections.middleware import STORAGE_MIDDLEWARE, CdnOptions, UrlCacheOptions, names_of
+from moorage.config.shown_names import shown
 from moorage.errors import Mistake
 
 _KIND = "storage"

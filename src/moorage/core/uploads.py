@@ -32,7 +32,6 @@ from moorage.oci.names import RepositoryName
 from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
-from moorage.storage.upload_sinks import sink_of
 from moorage.storage.uploads import UploadSink, UploadWriter
 from moorage.storage.walk import pages_of
 
@@ -59,7 +58,7 @@ class Uploads:
         sessions: SessionStore | None = None,
         limits: SessionLimits | None = None,
         room: Room | None = None,
-        sink: UploadSink | None = None,
+        sink: UploadSink,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take these parts.
@@ -70,11 +69,11 @@ class Uploads:
             sessions: where sessions are listed; None: in storage alone.
             limits: how many sessions a client may open.
             room: what has to stay free.
-            sink: takes the bytes; None: the one that suits what *storage* can do.
+            sink: takes the bytes, in the way that suits what *storage* can do.
             now: the clock.
         """
         self._storage = storage
-        self._sink = sink or sink_of(storage)
+        self._sink = sink
         self._links = links
         self._sessions = sessions
         self._limits = limits or SessionLimits(storage, b"", limit=0)

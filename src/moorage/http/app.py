@@ -15,7 +15,8 @@ from moorage.auth.addresses import Proxies
 from moorage.auth.guards import Guard
 from moorage.errors import MethodNotAllowed, NameInvalid, OutOfService, ParameterInvalid, RouteUnknown
 from moorage.http.call import Call
-from moorage.http.operations import READS, Api, Endpoint, Handler, Operation, Route
+from moorage.http.endpoints import Endpoint, Route
+from moorage.http.operations import READS, Api, Handler, Operation
 from moorage.http.urls import Urls, check_host
 from moorage.limits.rate_limits import LimitExceeded, RateLimits
 from moorage.notifications.events import Audience

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from moorage.auth.access import Access
 from moorage.errors import MoorageError
 from moorage.http.call import Call
+from moorage.http.endpoints import Endpoint, Route
 from moorage.oci.names import RepositoryName
 from moorage.web.responses import Response
 
@@ -23,32 +24,6 @@ Rights = Callable[[Call], Sequence[Access] | None]
 
 READING: Sequence[Method] = ("GET", "HEAD")
 READS: frozenset[str] = frozenset(READING)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Endpoint:
-    """Something that a path can name. Each is equal to itself only, and made once."""
-
-    path: str
-    """As the reference shows it: ``<name>`` stands for a repository."""
-    note: str = ""
-    """Words behind the path in the reference, such as the specification's numbers."""
-
-    @property
-    def title(self) -> str:
-        """The heading of the endpoint in the reference."""
-        return f"`{self.path}` {self.note}".rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """An endpoint, the repository in its path, and the path's last part."""
-
-    endpoint: Endpoint
-    name: RepositoryName | None = None
-    target: str = ""
-    is_odd: bool = False
-    """True if no repository gets such a name any more; one that has it already can be read, and taken away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from moorage.notifications.delivery import lease_name
-from moorage.notifications.endpoints import EndpointSettings, shown_url
+from moorage.notifications.endpoints import EndpointSettings, lease_name, shown_url
 from moorage.notifications.outbox import EndpointQueue, NoticeChoice, Outbox, QueuedNotice
 from moorage.sql.leases import Leases
 

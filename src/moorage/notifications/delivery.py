@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from moorage.errors import BackendError
-from moorage.notifications.endpoints import LONGEST_PAUSE, PAUSE_GROWTH, EndpointSettings
+from moorage.notifications.endpoints import LONGEST_PAUSE, PAUSE_GROWTH, EndpointSettings, lease_name
 from moorage.notifications.observing import DeliveryObserver, NoObserver
 from moorage.notifications.outbox import Outbox, QueuedNotice
 from moorage.notifications.sending import CONNECTIONS, Sender, SendResult
@@ -38,11 +38,6 @@ _AWAY_AFTER = 3
 _RETRY = Growth(POLL, timedelta(seconds=10))
 
 _log = get_log("notifications")
-
-
-def lease_name(endpoint: str) -> str:
-    """Return the name of the lease of whoever delivers to an endpoint."""
-    return f"notifications:{endpoint}"
 
 
 @dataclass(slots=True)

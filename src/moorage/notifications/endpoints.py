@@ -60,3 +60,8 @@ def shown_url(url: str) -> str:
     user = "***@" if parts.username is not None or parts.password is not None else ""
     query = "***" if parts.query else ""
     return urlunsplit((parts.scheme, f"{user}{host}{port}", parts.path, query, ""))
+
+
+def lease_name(endpoint: str) -> str:
+    """Return the name of the lease of whoever delivers to an endpoint."""
+    return f"notifications:{endpoint}"

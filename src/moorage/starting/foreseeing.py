@@ -14,8 +14,8 @@ from moorage.server.tls.https import open_debug_tls, open_tls
 from moorage.server.tls.tls_contexts import ServerTLS
 from moorage.telemetry import configure
 from moorage.wiring.guards import concerns
+from moorage.wiring.log_settings import log_settings
 from moorage.wiring.redirects import redirect_concerns
-from moorage.wiring.registry import log_settings
 from moorage.wiring.storage import local_folder
 from moorage.wiring.tracing import wanted_exporters
 

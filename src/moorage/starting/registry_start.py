@@ -17,7 +17,7 @@ from moorage.starting.welcome import greet
 from moorage.storage.base import Capability
 from moorage.telemetry import configure, get_log
 from moorage.wiring.limits import node_counters
-from moorage.wiring.registry import log_settings
+from moorage.wiring.log_settings import log_settings
 from moorage.wiring.registry_application import RegistryApplication, registry_settings, upload_key
 from moorage.wiring.storage import capabilities_of, local_folder
 

@@ -8,8 +8,8 @@ from moorage.gc.online.gc_administration import GcAdministration
 from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
 from moorage.http.gitlab_v1.gitlab_operations import gitlab_api, gitlab_api_without_database
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
+from moorage.http.moorage_v1.moorage_api import moorage_api, moorage_api_without_database
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
-from moorage.http.moorage_v1.moorage_operations import moorage_api, moorage_api_without_database
 from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
 from moorage.http.operations import Api
 from moorage.metadata.sql.details import SqlDetails
@@ -26,7 +26,7 @@ def gitlab(database: Database, bodies: Bodies, *, sizes: SizeMemory | None = Non
     """``/gitlab/v1/``; *sizes*: those that are shared with others, None: there are none."""
     details = Details(SqlDetails(database), Sizes(SqlSizes(database), shared=sizes))
     renames = Renames(SqlRenames(database), Leases(database))
-    return gitlab_api(GitLabHandlers(details, RenameHandler(renames, bodies)).handlers)
+    return gitlab_api(GitLabHandlers(details, rename=RenameHandler(renames, bodies).rename).handlers)
 
 
 def moorage(

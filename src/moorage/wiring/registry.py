@@ -32,7 +32,7 @@ from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.identity import content_of
 from moorage.storage.locks import Lock
-from moorage.telemetry import LogSettings
+from moorage.storage.upload_sinks import sink_of
 from moorage.tracing.spans import spans_here
 from moorage.web.access_log import AccessLog
 from moorage.web.bodies import Bodies
@@ -41,6 +41,7 @@ from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
 from moorage.wiring.health import health_watch
 from moorage.wiring.limits import rate_limits
+from moorage.wiring.log_settings import log_settings
 from moorage.wiring.metadata import Metadata, open_metadata
 from moorage.wiring.notifications import Notifying, administration, notifying
 from moorage.wiring.observers import Observers
@@ -48,7 +49,6 @@ from moorage.wiring.observing import observe_database, observe_storage
 from moorage.wiring.purging import purging
 from moorage.wiring.redirects import redirects_of
 from moorage.wiring.redises import Redises
-from moorage.wiring.reporting import error_reports
 from moorage.wiring.storage import room_for, storage_driver
 from moorage.wiring.tracing import trace_database, trace_parts
 
@@ -129,7 +129,9 @@ async def build(
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
     key = config.http.secret.encode() or secret
     limits = SessionLimits(storage, key, limit=config.http.limits.uploadsessions)
-    uploads = Uploads(storage, metadata.links, sessions=metadata.sessions, limits=limits, room=room)
+    uploads = Uploads(
+        storage, metadata.links, sink=sink_of(storage), sessions=metadata.sessions, limits=limits, room=room
+    )
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
     told = notifying(config, database, observed.deliveries)
@@ -225,25 +227,6 @@ def manifest_rules(config: Config) -> ManifestRules:
         sparse=manifests.sparse,
         require_children=wanted != "none",
         required_platforms=platforms if wanted == "list" else frozenset(),
-    )
-
-
-def log_settings(config: Config) -> LogSettings:
-    """Return the settings of logging.
-
-    Raises:
-        ConfigurationError: errors cannot be reported where they should be.
-    """
-    log = config.log
-    return LogSettings(
-        level=log.level,
-        formatter=log.formatter,
-        output=log.output,
-        fields=log.fields,
-        reports_caller=log.reportcaller,
-        reports=error_reports(config),
-        access_disabled=log.accesslog.disabled,
-        access_formatter=log.accesslog.formatter,
     )
 
 

@@ -25,9 +25,10 @@ from moorage.web.beside import Beside, Handler, Neighbour
 from moorage.wiring.at_work import shown_at_work
 from moorage.wiring.collection import row_counts
 from moorage.wiring.guards import token_path
+from moorage.wiring.log_settings import log_settings
 from moorage.wiring.notifications import finish_time
 from moorage.wiring.observers import observers
-from moorage.wiring.registry import Registry, build, log_settings
+from moorage.wiring.registry import Registry, build
 from moorage.wiring.tracing import TracedRequests, open_spans
 
 _log = get_log("worker")

@@ -131,7 +131,7 @@ def test_the_header_names_the_key_as_libtrust_does_and_both_public_files_open_it
     trusted = TrustedKeys(read_certificates(folder.bundle.read_bytes()))
     verifier = Verifier(issuer="moorage-control", service="container_registry")
     grant = verifier.verify(token, trusted, now=time.time()).grant
-    assert grant.accesses == {Access("repository", project, Action.PULL)}
+    assert grant.accesses == frozenset({Access("repository", project, Action.PULL)})
     assert grant.projects == {project: project}
 
 

@@ -30,6 +30,7 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
+from moorage.storage.upload_sinks import sink_of
 from property.collection.gates import Actor, Violation
 from property.collection.ledger import UNKNOWN, Key, Ledger, Stamp
 from property.collection.world import SPARSE, Item, blob_digest
@@ -63,7 +64,7 @@ class Services:
         links, store = SqlLinks(database), SqlManifests(database)
         blobs = Blobs(storage, links)
         return cls(
-            uploads=Uploads(storage, links),
+            uploads=Uploads(storage, links, sink=sink_of(storage)),
             blobs=blobs,
             strict=Manifests(store, blobs, ManifestRules()),
             sparse=Manifests(store, blobs, ManifestRules(sparse=True)),

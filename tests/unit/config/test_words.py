@@ -10,8 +10,8 @@ from moorage.starting.foreseeing import open_files
 from moorage.telemetry import configure, get_log
 from moorage.web.access_log import AccessLog
 from moorage.wiring.guards import guard
+from moorage.wiring.log_settings import log_settings
 from moorage.wiring.postgres import postgres_settings
-from moorage.wiring.registry import log_settings
 from moorage.wiring.storage import storage_driver
 from support.authority import Authority
 from unit.config.reading import written

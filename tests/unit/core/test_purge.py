@@ -12,6 +12,7 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
+from moorage.storage.upload_sinks import sink_of
 from unit.core.sending import NAME, sending
 
 WEEK = timedelta(days=7)
@@ -39,7 +40,7 @@ def storage(clock: Clock) -> MemoryDriver:
 
 @pytest.fixture
 def uploads(clock: Clock, storage: MemoryDriver) -> Uploads:
-    return Uploads(storage, LayoutLinks(storage), now=clock)
+    return Uploads(storage, LayoutLinks(storage), sink=sink_of(storage), now=clock)
 
 
 async def test_only_sessions_older_than_the_age_are_removed(clock: Clock, uploads: Uploads) -> None:

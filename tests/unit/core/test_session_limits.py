@@ -15,6 +15,7 @@ from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.storage.base import FolderEntry, StorageDriver
 from moorage.storage.memory import MemoryDriver
+from moorage.storage.upload_sinks import sink_of
 from unit.core.sending import NAME, sending
 
 OTHER_NAME = RepositoryName.parse("other/name")
@@ -47,7 +48,7 @@ def clock() -> Clock:
 def worker(storage: StorageDriver, limit: int, clock: Clock, key: bytes = b"shared") -> Uploads:
     """One of several, or one after a restart: only storage and the key are what they were."""
     limits = SessionLimits(storage, key, limit=limit, now=clock)
-    return Uploads(storage, LayoutLinks(storage), limits=limits, now=clock)
+    return Uploads(storage, LayoutLinks(storage), sink=sink_of(storage), limits=limits, now=clock)
 
 
 async def open_up_to(uploads: Uploads, count: int, client: str = "a", name: RepositoryName = NAME) -> list[str]:

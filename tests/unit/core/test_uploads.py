@@ -14,6 +14,7 @@ from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.memory import MemoryDriver
+from moorage.storage.upload_sinks import sink_of
 from unit.core.breaking import BreakingDriver, every_path
 from unit.core.sending import NAME, HungUp, hanging_up_after, sending
 
@@ -25,7 +26,7 @@ OTHER = Digest.of(b"something else")
 
 def worker(storage: StorageDriver) -> Uploads:
     """What one worker has: nothing but the storage is shared with the others."""
-    return Uploads(storage, LayoutLinks(storage))
+    return Uploads(storage, LayoutLinks(storage), sink=sink_of(storage))
 
 
 async def stored(storage: StorageDriver, digest: Digest) -> bytes | None:

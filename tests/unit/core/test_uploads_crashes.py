@@ -12,6 +12,7 @@ from moorage.oci.digests import Digest
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.memory import MemoryDriver
+from moorage.storage.upload_sinks import sink_of
 from unit.core.breaking import Break, BreakingDriver, every_path
 from unit.core.sending import NAME, sending
 
@@ -24,7 +25,7 @@ _CALLS_LIMIT = 100
 
 
 def worker(storage: StorageDriver) -> Uploads:
-    return Uploads(storage, LayoutLinks(storage))
+    return Uploads(storage, LayoutLinks(storage), sink=sink_of(storage))
 
 
 async def check_whole(storage: StorageDriver) -> None:

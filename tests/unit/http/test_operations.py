@@ -15,9 +15,11 @@ from moorage.errors import NameUnknown
 from moorage.http import rights
 from moorage.http.app import App, ApplicationRules
 from moorage.http.call import Call
-from moorage.http.moorage_v1.moorage_operations import OPENAPI, OPERATIONS, moorage_api, on_asked
+from moorage.http.endpoints import Endpoint
+from moorage.http.moorage_v1.moorage_api import moorage_api
+from moorage.http.moorage_v1.moorage_operations import OPENAPI, OPERATIONS, on_asked
 from moorage.http.moorage_v1.requests import Asked, RepositoryText
-from moorage.http.operations import READING, Api, Documentation, Endpoint, Operation
+from moorage.http.operations import READING, Api, Documentation, Operation
 from moorage.http.urls import Urls
 from moorage.telemetry import LogSettings
 from moorage.web.access_log import AccessLog

@@ -1,7 +1,7 @@
 import pytest
 
 from moorage.errors import NameInvalid
-from moorage.http.operations import Route
+from moorage.http.endpoints import Route
 from moorage.http.urls import Urls
 from moorage.http.v2 import v2_routes as routes
 from moorage.http.v2.v2_routes import match

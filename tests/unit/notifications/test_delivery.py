@@ -10,8 +10,8 @@ import pytest
 
 from moorage.metadata.schema.schema_version import migrate_sqlite
 from moorage.metadata.sql.outbox import SqlOutbox
-from moorage.notifications.delivery import OutboxDelivery, lease_name
-from moorage.notifications.endpoints import EndpointSettings
+from moorage.notifications.delivery import OutboxDelivery
+from moorage.notifications.endpoints import EndpointSettings, lease_name
 from moorage.notifications.outbox import NoticeChoice
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName

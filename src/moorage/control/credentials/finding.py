@@ -18,8 +18,9 @@ from moorage.control.accounts.rules import (
     TokenScope,
     is_use_news,
 )
-from moorage.control.accounts.token_secrets import SECRET_LENGTH_LIMIT
+from moorage.control.accounts.token_secrets import SECRET_LENGTH_LIMIT, digest_of
 from moorage.control.credentials.guesses import GUESSES
+from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import DeployToken, JobToken
 from moorage.control.projects.requesters import Requester
 from moorage.control.projects.rules import CredentialKind
@@ -30,6 +31,9 @@ JOB_USERNAME = "gitlab-ci-token"
 
 _PREFIXES = (PERSONAL_PREFIX, DEPLOY_PREFIX, JOB_PREFIX)
 _HEADER_LIMIT = 8192
+_PERSONAL_TOKEN = PreparedQuery[PersonalAccessToken](
+    lambda digest: PersonalAccessToken.objects.filter(digest=digest).select_related("user")
+)
 
 
 def requester_of_basic(username: str, secret: str, *, address: str) -> Requester:
@@ -91,8 +95,8 @@ def _of_token(secret: str, address: str, *, username: str | None) -> Requester |
 
 def _of_personal_token(secret: str, address: str) -> Requester | None:
     now = timezone.now()
-    token = PersonalAccessToken.objects.usable(now.date()).of_secret(secret).select_related("user").first()
-    if token is None or not token.user.is_active:
+    token = next(iter(_PERSONAL_TOKEN.rows(digest_of(secret))), None)
+    if token is None or not token.is_usable(now.date()) or not token.user.is_active:
         return None
     if is_use_news(token.last_used_at, now):
         PersonalAccessToken.objects.note_use(token.pk, now)

@@ -1,10 +1,12 @@
 """The one row of settings that administrators change while the instance runs."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+
+from moorage.control.prepared import PreparedQuery
 
 TOKEN_MINUTES_LIMIT = 60
 """Registries take tokens that live for an hour at most."""
@@ -59,9 +61,9 @@ class ApplicationSettings(models.Model):
         return self.audit_name
 
     @classmethod
-    def now(cls) -> Self:
+    def now(cls) -> "ApplicationSettings":
         """Return the settings as they are at this moment; the defaults if none were ever changed."""
-        return cls.objects.filter(pk=1).first() or cls()
+        return next(iter(_ROW.rows(1)), None) or cls()
 
     @property
     def has_registry_by_default(self) -> bool:
@@ -70,3 +72,6 @@ class ApplicationSettings(models.Model):
             return self.default_projects_container_registry
         features = settings.MOORAGE.configuration.gitlab.default_projects_features
         return bool(features.container_registry)
+
+
+_ROW = PreparedQuery[ApplicationSettings](lambda pk: ApplicationSettings.objects.filter(pk=pk))

@@ -49,7 +49,7 @@ class Worker(Protocol):
 def run_workers(workers: Sequence[Worker], turn: Turn, *, idle_s: float = IDLE_S) -> None:
     """Work until ``turn.stopping`` is set, and come back when all steps have ended."""
     threads = [
-        threading.Thread(target=_work, args=(worker, turn, idle_s), name=f"{worker.name}-{slot}")
+        threading.Thread(target=_work, args=(worker, turn, idle_s), name=f"{worker.name}-{slot}", daemon=True)
         for worker in workers
         for slot in range(worker.slots)
     ]

@@ -39,7 +39,9 @@ class Limits:
 def start_run(
     repository: ImageRepository, selection: Selection, turn: Turn, *, kind: RunKind, requested_by: str = ""
 ) -> CleanupRun:
-    """Begin the report of a run."""
+    """Begin the report of a run; one of the same repository that was never ended is ended as unfinished."""
+    left = CleanupRun.objects.filter(repository=repository, kind=kind, outcome=RunOutcome.ONGOING)
+    left.update(outcome=RunOutcome.UNFINISHED, message="its process ended", finished_at=turn.now)
     return CleanupRun.objects.create(
         kind=kind,
         project=repository.project,

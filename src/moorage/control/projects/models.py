@@ -152,6 +152,10 @@ class Membership(models.Model):
         """Its name in audit rows."""
         return f"{self.user.username} in {self.project or self.namespace}"
 
+    def is_valid(self, today: date) -> bool:
+        """Return whether it has not ended."""
+        return self.expires_at is None or self.expires_at > today
+
     @property
     def role(self) -> AccessLevel:
         """The role."""

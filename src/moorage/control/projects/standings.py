@@ -2,22 +2,27 @@
 
 from datetime import date
 
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from moorage.control.accounts.models import User
 from moorage.control.namespaces.models import Namespace
+from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import Membership, Project
 from moorage.control.projects.requesters import Requester
 from moorage.control.projects.rules import AccessLevel, CredentialKind, Standing
+
+_MEMBERSHIPS = PreparedQuery[Membership](
+    lambda user, project, *above: Membership.objects.filter(Q(project=project) | Q(namespace_id__in=above), user=user)
+)
 
 
 def role_in_project(user: User, project: Project, today: date) -> AccessLevel:
     """Return the highest role of *user* in a project, its own or inherited."""
     if user.namespace_id is not None and user.namespace_id == project.namespace_id:
         return AccessLevel.OWNER
-    found = Membership.objects.valid(today).counting_for(project).filter(user=user)
-    return AccessLevel(found.aggregate(level=Max("access_level"))["level"] or 0)
+    found = _MEMBERSHIPS.rows(user.pk, project.pk, *project.namespace.lineage_ids)
+    return AccessLevel(max((one.access_level for one in found if one.is_valid(today)), default=0))
 
 
 def role_in_namespace(user: User, namespace: Namespace, today: date) -> AccessLevel:

@@ -68,11 +68,13 @@ def start_control(
 
 def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplication:
     """Load the application, before any process is forked, and return what makes each process's part of it."""
+    from moorage.control.serving.background import work_beside_requests  # noqa: PLC0415 - Django has started
+
     application = cast("WSGICallable", get_wsgi_application())
+    chores = [work_beside_requests] if configuration.registry.enabled else []
     get_resolver().check()  # It imports the routes and all that answers; else each process would, at its first request.
 
     async def make(process: ServerProcess) -> Application:
-        del process
         app = WSGIApplication(
             application,
             access_log=AccessLog(log),
@@ -84,7 +86,7 @@ def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplica
         async def close() -> None:
             app.close()
 
-        return Application(handler=app, close=close)
+        return Application(handler=app, chores=chores, close=close)
 
     return make
 

@@ -1,4 +1,4 @@
-"""What a token allows: each scope that was asked for, cut to what the credentials may do, with reasons for the rest."""
+"""Contents of a token: each scope that was asked for, cut to what the credentials may do, with reasons for the rest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models.functions import Lower
 
 from moorage.auth.tokens import AccessClaim, Meta
+from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import Project
 from moorage.control.projects.requesters import Requester
 from moorage.control.projects.rules import CredentialKind, FeatureLevel, Standing, Visibility
@@ -19,6 +20,11 @@ from moorage.token_server.scopes import Scope
 PUSH_PROTECTED = "Pushing to protected repository path forbidden"
 """Source: GitLab features TKN-009."""
 
+_PROJECTS = PreparedQuery[Project](
+    lambda *paths: (
+        Project.objects.alias(lowered=Lower("full_path")).filter(lowered__in=paths).select_related("namespace")
+    )
+)
 _PUSHES = frozenset({"push", "*"})
 
 
@@ -157,5 +163,4 @@ def _all_denied(scope: Scope, reason: str, *, shown: str = "") -> ScopeVerdict:
 
 
 def _project_at(paths: Sequence[str]) -> Project | None:
-    found = Project.objects.alias(lowered=Lower("full_path")).filter(lowered__in=paths).select_related("namespace")
-    return max(found, key=lambda project: len(project.full_path), default=None)
+    return max(_PROJECTS.rows(*paths), key=lambda project: len(project.full_path), default=None)

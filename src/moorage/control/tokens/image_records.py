@@ -1,4 +1,4 @@
-"""What the rooms of images and their protection say of a push: the only place where the token endpoint asks them."""
+"""Records and rules of images, for a push: the only place where the token endpoint asks their rooms."""
 
 from collections.abc import Collection
 from typing import NamedTuple

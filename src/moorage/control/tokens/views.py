@@ -97,7 +97,7 @@ def _token(request: HttpRequest) -> str:
 
 
 def _told(verdicts: Sequence[ScopeVerdict]) -> str:
-    """What is not granted, and why, for the registry to tell its client."""
+    """Say what is not granted, and why, for the registry to tell its client."""
     reasons = {f"{denial.action} on {one.scope.name}": denial.shown for one in verdicts for denial in one.denials}
     return "; ".join(f"{what}: {reason}" for what, reason in reasons.items())[:DENIED_LIMIT]
 

@@ -18,7 +18,6 @@ from moorage.http.call import Call
 from moorage.http.gitlab_v1 import gitlab_operations as rows
 from moorage.http.gitlab_v1 import gitlab_parameters as parameters
 from moorage.http.gitlab_v1 import gitlab_shapes as shapes
-from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
 from moorage.http.operations import Handler, Operation
 from moorage.metadata.aside import in_turns
 from moorage.metadata.details import Referrer, TagEntry, TagPage, TagSelection
@@ -30,9 +29,10 @@ from moorage.web.responses import Response
 class GitLabHandlers:
     """Everything below ``/gitlab/v1/``."""
 
-    def __init__(self, details: Details, renames: RenameHandler) -> None:
+    def __init__(self, details: Details, *, rename: Handler) -> None:
+        """*rename*: the handler of renames, which is a file of its own."""
         self._details = details
-        self._renames = renames
+        self._rename = rename
 
     @property
     def handlers(self) -> Mapping[Operation, Handler]:
@@ -40,7 +40,7 @@ class GitLabHandlers:
         return {
             rows.BASE: self.base,
             rows.SHOW_REPOSITORY: self.repository,
-            rows.RENAME_REPOSITORY: self._renames.rename,
+            rows.RENAME_REPOSITORY: self._rename,
             rows.SHOW_TAG: self.tag,
             rows.LIST_TAGS: self.tags,
             rows.LIST_REPOSITORIES: self.repositories,

@@ -2,7 +2,7 @@
 
 from urllib.parse import unquote
 
-from moorage.http.operations import Endpoint, Route
+from moorage.http.endpoints import Endpoint, Route
 from moorage.oci.names import RepositoryName
 
 BASE = Endpoint("/gitlab/v1/")

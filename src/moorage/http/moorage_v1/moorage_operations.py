@@ -4,26 +4,20 @@ A new one is a row here, with its models beside it or in ``moorage.api`` and ``r
 Source: ADR 0012, ADR 0042.
 """
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from moorage import __version__, errors, moorage_errors
+from moorage import errors, moorage_errors
 from moorage.api import collection_answers as reviews
 from moorage.api import history_answers as past
 from moorage.auth.access import Access, Action
-from moorage.errors import RouteUnknown
 from moorage.http import rights
 from moorage.http.call import Call
+from moorage.http.endpoints import Endpoint
 from moorage.http.moorage_v1 import collection_models as collection
 from moorage.http.moorage_v1 import requests as asked
-from moorage.http.moorage_v1.moorage_routes import matcher
 from moorage.http.moorage_v1.notification_operations import NOTIFICATION_OPERATIONS
-from moorage.http.moorage_v1.openapi import document
-from moorage.http.operations import READS, Api, Documentation, Endpoint, Handler, Method, Operation, Rights
+from moorage.http.operations import Documentation, Operation, Rights
 from moorage.oci.names import RepositoryName
-from moorage.web.responses import Response
-
-_EVERY_METHOD: Sequence[Method] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def on_asked(*actions: Action) -> Rights:
@@ -221,42 +215,3 @@ OPERATIONS: Sequence[Operation] = (
     *NOTIFICATION_OPERATIONS,
 )
 """In the order of the OpenAPI document."""
-
-
-def moorage_api(
-    handlers: Mapping[Operation, Handler], *, prefix: str, operations: Sequence[Operation] = OPERATIONS
-) -> Api:
-    """Make the API of its handlers, without that of its description; *prefix* is ``http.prefix``."""
-    made: list[bytes] = []
-
-    async def openapi(call: Call) -> Response:
-        """The description of this API."""
-        asked.parse_query(asked.NoQuery, call.query)
-        if not made:  # For the first who asks, beside the loop: hardly anybody does.
-            made.append(await asyncio.to_thread(document, operations, version=__version__, prefix=prefix))
-        return Response(200, {"Content-Type": "application/json"}, made[0])
-
-    return Api(matcher(operations), operations, {OPENAPI: openapi, **handlers})
-
-
-def moorage_api_without_database() -> Api:
-    """Make the API of a registry without a metadata database: 404 for every method, which says why."""
-    rows = [
-        Operation(
-            endpoint=row.endpoint,
-            methods=(method,),
-            wanted=row.wanted,
-            is_write=method not in READS,
-            deletes=method == "DELETE" or (row.deletes and method not in READS),
-        )
-        for row in OPERATIONS
-        for method in _EVERY_METHOD
-    ]
-    return Api(matcher(OPERATIONS), rows, dict.fromkeys(rows, _absent))
-
-
-async def _absent(call: Call) -> Response:
-    del call
-    msg = "history, undo, online garbage collection and kept notifications need the metadata database, "
-    msg += "and this registry keeps its metadata in link files"
-    raise RouteUnknown(msg)

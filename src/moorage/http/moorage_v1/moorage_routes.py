@@ -6,7 +6,8 @@ Source: ADR 0012.
 from collections.abc import Callable, Iterable
 
 from moorage.errors import RouteUnknown
-from moorage.http.operations import Operation, Route
+from moorage.http.endpoints import Route
+from moorage.http.operations import Operation
 
 BASE = "moorage/"
 

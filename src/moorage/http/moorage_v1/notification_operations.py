@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from moorage import errors, moorage_errors
 from moorage.api import notification_answers as answered
 from moorage.http import rights
+from moorage.http.endpoints import Endpoint
 from moorage.http.moorage_v1 import notification_models as asked
-from moorage.http.operations import Documentation, Endpoint, Operation
+from moorage.http.operations import Documentation, Operation
 
 _BODY = (errors.SizeInvalid, errors.BodyTooLarge, errors.ContentTypeInvalid, errors.MethodNotAllowed)
 _ALL = "everything on the catalogue (`registry:catalog:*`)"

@@ -7,7 +7,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from moorage.errors import NameInvalid
-from moorage.http.operations import Endpoint, Route
+from moorage.http.endpoints import Endpoint, Route
 from moorage.oci.names import RepositoryName
 
 ALIVE = Endpoint("/")

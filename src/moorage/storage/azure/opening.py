@@ -3,8 +3,7 @@
 import ssl
 
 from moorage import __version__
-from moorage.config import AzureSection
-from moorage.config.sections.storage_azure import SHARED_KEY, connection_values
+from moorage.config.sections.storage_azure import SHARED_KEY, AzureSection, connection_values
 from moorage.storage.azure.azure_driver import AzureDriver
 from moorage.storage.azure.blob_keys import BlobKeys
 from moorage.storage.azure.container import Access, AzureSigner, ContainerLine, ContainerPlace

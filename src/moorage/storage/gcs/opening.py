@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from moorage import __version__
-from moorage.config import GCSSection
+from moorage.config.sections.storage_gcs import GCSSection
 from moorage.errors import ConfigurationError, Mistake
 from moorage.storage.gcs.accounts import KEY, GoogleAccount, account_of_file, account_of_key, account_of_surroundings
 from moorage.storage.gcs.answers import is_busy

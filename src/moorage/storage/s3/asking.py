@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
-from moorage.config import S3Section
+from moorage.config.sections.storage_s3 import S3Section
 from moorage.storage.base import ObjectContent
 from moorage.storage.remote.exchange import IDLE_S, SMALL_S, AnswerTooLarge, Exchange, StoreAnswer, StoreCall, Stream
 from moorage.storage.s3.answers import failure_of, is_passing

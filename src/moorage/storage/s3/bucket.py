@@ -3,7 +3,7 @@
 import os
 
 from moorage import __version__
-from moorage.config import S3Section
+from moorage.config.sections.storage_s3 import S3Section
 from moorage.storage.remote.attempts import AttemptLimits
 from moorage.storage.remote.exchange import Exchange, ExchangeSettings
 from moorage.storage.remote.keys import KeySpace

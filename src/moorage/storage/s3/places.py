@@ -6,7 +6,7 @@ from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import BotoCoreError
 from botocore.loaders import create_loader
 
-from moorage.config import S3Section
+from moorage.config.sections.storage_s3 import S3Section
 from moorage.errors import ConfigurationError, Mistake
 
 USUAL_REGION = "us-east-1"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -16,6 +17,12 @@ from support.redis import Redis
 
 OTHER = RepositoryName("group/other")
 DIGEST = Digest.of(b"a blob")
+PATIENCE = timedelta(seconds=60)
+"""A busy machine is no Redis that is away."""
+
+
+def patient(address: str) -> RedisConnection:
+    return RedisConnection(addr=address, readtimeout=PATIENCE, writetimeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,7 @@ async def memory(request: pytest.FixtureRequest) -> AsyncIterator[LinkMemory[int
         yield KnownLinks[int](10)
         return
     server: Redis = request.getfixturevalue("server")
-    redis = GuardedRedis(RedisConnection(addr=server.address), name="redis")
+    redis = GuardedRedis(patient(server.address), name="redis")
     yield SharedBlobLinks(redis)
     await redis.close()
 

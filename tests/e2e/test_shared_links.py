@@ -35,7 +35,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, redis: Redis) -> Iterator[tu
     tree = yaml.safe_load(config_for(folder))
     tree["storage"]["cache"] = CACHE
     # A moment of a busy machine is no failure of Redis; what it is away for is tested.
-    tree["redis"] = {"addr": redis.address, "readtimeout": "5s", "writetimeout": "5s"}
+    tree["redis"] = {"addr": redis.address, "readtimeout": "60s", "writetimeout": "60s"}
     one, two = (Daemon(folder / name, config=yaml.safe_dump(tree), workers=2) for name in ("one", "two"))
     one.data = two.data = folder / "data"
     with one, two:

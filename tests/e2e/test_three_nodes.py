@@ -1,5 +1,6 @@
 """The how-to for several nodes: nothing acknowledged is lost, no wrong byte served, whatever goes away meanwhile."""
 
+import gc
 import random
 import threading
 import time
@@ -13,7 +14,11 @@ from e2e.nodes import NODES, Site, three_nodes
 from e2e.visitors import PAUSE_S, Storm
 from e2e.wire import eventually
 
-pytestmark = pytest.mark.xdist_group("three-nodes")
+pytestmark = [
+    pytest.mark.xdist_group("three-nodes"),
+    # http.client leaves a socket of a client behind now and then; it is collected here and not in another test.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 GC = {
     "reviewafter": "5s",
     "maxbackoff": "1s",
@@ -29,6 +34,12 @@ A_MINUTE_S = 60.0
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with three_nodes(tmp_path_factory.mktemp("site"), GC) as site:
         yield site
+
+
+@pytest.fixture(autouse=True)
+def _sockets_left() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 def test_what_was_acknowledged_stays_though_everything_goes_away_once(
@@ -117,6 +128,8 @@ class Puller(threading.Thread):
         eventually("pulls go on", lambda: self.pulled >= wanted or bool(self.failed), within_s=120)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_nodes_are_changed_one_after_another_without_a_failed_pull(site: Site, repository: str) -> None:
     image = build_image(repository, layers=2, layer_bytes=300_000)
     site.wire().push_image(repository, "v1", image)

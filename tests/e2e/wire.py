@@ -111,7 +111,7 @@ class Wire:
         """Send one request and read its whole answer. An iterator as *body* goes as chunks of unknown number."""
         connection = self.connection()
         try:
-            if connection.sock is None:
+            if not _is_open(connection):
                 connection.connect()
                 self._opened.append(connection.sock)
             # A registry may refuse before the whole body is sent, and close: its answer is there all the same.
@@ -209,6 +209,10 @@ class Wire:
             yield from names
             link = re.match(r'<([^>]+)>;\s*rel="?next', answer.headers.get("link", ""))
             following = link.group(1).removeprefix(f"http://{self.address}") if link else None
+
+
+def _is_open(connection: http.client.HTTPConnection) -> bool:
+    return connection.sock is not None
 
 
 def sha256(content: bytes) -> str:

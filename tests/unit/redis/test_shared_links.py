@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 
@@ -14,6 +15,14 @@ from moorage.redis.shared_links import SharedBlobLinks, SharedManifestLinks, mar
 from support.redis import Redis, cluster
 
 DIGEST = Digest.of(b"a blob")
+PATIENCE = timedelta(seconds=60)
+"""A busy machine is no Redis that is away."""
+
+
+def patient(address: str) -> RedisConnection:
+    return RedisConnection(addr=address, readtimeout=PATIENCE, writetimeout=PATIENCE)
+
+
 TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -37,7 +46,11 @@ class Nodes:
         self.now_ns = 0
 
     def __call__(self) -> SharedBlobLinks:
-        redis = GuardedRedis(RedisConnection(addr=self._address), name="redis", monotonic=lambda: self.now_ns / 1e9)
+        redis = GuardedRedis(
+            patient(self._address),
+            name="redis",
+            monotonic=lambda: self.now_ns / 1e9,
+        )
         self._stack.push_async_callback(redis.close)
         return SharedBlobLinks(redis, SharedChanges(lambda: self.now_ns))
 
@@ -171,7 +184,7 @@ async def test_a_redis_that_is_away_knows_nothing_and_hurts_nobody(name: Reposit
 
 
 async def test_manifests_are_remembered_with_their_media_type(server: Redis, name: RepositoryName) -> None:
-    redis = GuardedRedis(RedisConnection(addr=server.address), name="redis")
+    redis = GuardedRedis(patient(server.address), name="redis")
     memory = SharedManifestLinks(redis)
     _, mark = await memory.look(name, DIGEST)
     await memory.keep(name, DIGEST, TYPE, mark=mark)

@@ -2,8 +2,8 @@
 
 A hash takes 0.02 s and 19 MiB. Three may wait, and two more from where a password was right lately; whoever comes then
 is sent away before anything is hashed, so that those who come with tokens never wait for those who come with passwords.
-Of the same password that comes several times at once one is hashed, and one that was right a moment ago is remembered by
-a keyed digest, as docker sends it again for each token.
+Of the same password that comes several times at once one is hashed, and one that was right a moment ago is remembered
+by a keyed digest, as docker sends it again for each token.
 """
 
 import hashlib

@@ -1,0 +1,47 @@
+"""The control plane on PostgreSQL: it does not start without its tables, and a command makes them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.postgres import Postgres
+
+SECRET = "a-secret-of-tests-that-is-long-enough"
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, postgres: Postgres) -> Path:
+    section = yaml.safe_load(postgres.config_section(postgres.create_database()))["database"]
+    del section["enabled"]
+    file = tmp_path / "control.yml"
+    file.write_text(yaml.safe_dump({"secret": SECRET, "log": "text", "database": section}))
+    return file
+
+
+def control(configuration: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "moorage", "control", *words]
+    environ = {**os.environ, "MOORAGE_CONTROL": str(configuration)}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_tables_are_made_by_a_command_and_then_used(configuration: Path) -> None:
+    refused = control(configuration, "serve", str(configuration))
+    assert refused.returncode == 1
+    assert "run moorage control migrate first, on one node" in refused.stderr
+    assert "migrations were applied" in control(configuration, "migrate").stdout
+    assert control(configuration, "user", "create", "ada").stdout == "ada is a user now\n"
+    token = control(configuration, "token", "create", "ada", "--name", "x", "--scope", "api", "--json")
+    assert json.loads(token.stdout)["token"].startswith("glpat-")
+
+
+def test_a_database_that_is_not_there_is_said_in_one_line(configuration: Path) -> None:
+    configuration.write_text(configuration.read_text().replace("dbname: ", "dbname: no-"))
+    refused = control(configuration, "migrate")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: database: it cannot be used: ")
+    assert refused.stderr.count("\n") == 1

@@ -113,7 +113,8 @@ class PartsWriter(ABC):
         next call.
         """
 
-    async def settle(self) -> None:  # noqa: B027 - a writer that waits in add has nothing to do
+    @abstractmethod
+    async def settle(self) -> None:
         """Wait until no part is on its way, so that none of their bytes is held any more."""
 
     @abstractmethod

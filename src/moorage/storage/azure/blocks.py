@@ -152,10 +152,14 @@ class BlockWriter(PartsWriter):
         number = self._session.take_number(size_of(part))
         self._sending.add(asyncio.create_task(self._session.send(number, part)))
 
-    async def complete(self) -> None:
+    async def settle(self) -> None:
         """See the interface."""
         while self._sending:
             await self._wait(asyncio.ALL_COMPLETED)
+
+    async def complete(self) -> None:
+        """See the interface."""
+        await self.settle()
         await self._session.complete()
         self._is_over = True
 

@@ -38,6 +38,7 @@ async def test_two_who_write_the_same_blob_both_succeed(driver: AzureDriver) -> 
     for writer in writers:
         await writer.add([b"the same"])
         await writer.add([b" bytes"])
+        await writer.settle()
     await writers[0].complete()
     await writers[1].complete()  # Its blocks were thrown away by the first.
     assert await driver.get("/a") == b"the same bytes"
@@ -47,10 +48,26 @@ async def test_blocks_that_are_gone_without_the_blob_are_an_error(driver: AzureD
     writers = [await driver.begin_parts("/a") for _ in range(2)]
     await writers[0].add([b"short"])
     await writers[1].add([b"longer"])
+    await writers[1].settle()  # A block that came later would be there.
     await writers[0].complete()
     with pytest.raises(StorageUnavailable, match="InvalidBlockList"):
         await writers[1].complete()
     assert await driver.get("/a") == b"short"
+
+
+async def test_blocks_that_are_settled_are_on_their_way_no_more(driver: AzureDriver, front: AzureFront) -> None:
+    writer = await driver.begin_parts("/a")
+    await writer.add([b"one"])
+    await writer.add([b"two"])
+    await writer.settle()
+    assert front.kinds() == ["PutBlock"] * 2
+    await writer.abort()
+    front.faults.append(Fault("PutBlock", status=403, code="AuthorizationPermissionMismatch", times=9))
+    writer = await driver.begin_parts("/a")
+    await writer.add([b"one"])
+    with pytest.raises(StorageUnavailable, match="PutBlock"):
+        await writer.settle()
+    await writer.abort()
 
 
 async def test_an_aborted_write_changes_nothing(driver: AzureDriver) -> None:

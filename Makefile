@@ -45,7 +45,7 @@ STORED = push_blobs push_chunks push_manifests pull ranges repeated_closing dele
 test-bucket: setup ## run the tests of what a client can do over storage that can do no more than an object store
 	MOORAGE_TEST_STORAGE=bucket $(BIN)/pytest $(STORED:%=tests/spec/test_%.py) -n $(JOBS) -q $(SECOND_TRY)
 
-MEASURED ?= tests/unit tests/contract tests/property tests/spec
+MEASURED ?= tests/unit tests/control tests/contract tests/property tests/spec
 coverage: setup ## measure which lines and branches the tests reach, but for those of whole processes
 	$(BIN)/pytest -m "not long and not serial" $(MEASURED) -n $(JOBS) -q --cov --cov-report=term
 

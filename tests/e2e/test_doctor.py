@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
+import yaml
 
 from e2e.settings import config_for
 from moorage.doctor.diagnosis import Diagnosis, Grade, Report
@@ -183,3 +185,28 @@ def test_the_wrong_scheme_and_a_port_without_anybody_are_told_apart(fronts: Fron
     assert found["address"].remedy == "write https:// in http.host"
     found = examined(fronts, f"https://localhost:{free_port()}")
     assert "Connection refused" in found["address"].said
+
+
+def test_where_credentials_are_asked_for_those_of_the_environment_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users, password = tmp_path / "users", "the password of ada"
+    users.write_text(f"ada:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n")
+    tree = yaml.safe_load(config_for(tmp_path, http={"secret": "a secret that is long enough"}))
+    config = yaml.safe_dump({**tree, "auth": {"htpasswd": {"realm": "here", "path": str(users)}}})
+    with Daemon(tmp_path, config=config) as daemon:
+
+        def looked_at() -> dict[str, Diagnosis]:
+            report = Report()
+            run_doctor(tmp_path / "config.yml", None, DoctorWish(url=daemon.url, node="one"), report)
+            assert password not in "".join(line.said for line in report.lines)
+            return {line.check: line for line in report.lines}
+
+        assert looked_at()["address: forwarded headers"].grade is Grade.SKIPPED
+        monkeypatch.setenv("MOORAGE_USERNAME", "ada")
+        monkeypatch.setenv("MOORAGE_PASSWORD", password)
+        assert looked_at()["address: forwarded headers"].grade is Grade.GOOD
+        monkeypatch.setenv("MOORAGE_PASSWORD", f"not {password}")
+        found = looked_at()
+        assert found["address: forwarded headers"].grade is Grade.SKIPPED
+        assert failed(found) == set()

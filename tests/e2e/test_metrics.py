@@ -1,6 +1,7 @@
 """Metrics of a node with two workers, as Prometheus scrapes them."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,3 +143,24 @@ def test_a_check_that_fails_is_seen(node: Node) -> None:
 
 def test_the_version_is_told(node: Node) -> None:
     assert total(node.scrape(), "gitlab_build_info", product="moorage") == 1
+
+
+@pytest.mark.timeout(120)
+def test_pools_of_every_process_are_added_up(node: Node) -> None:
+    processes = len(node.daemon.worker_pids) + len(node.daemon.keeper_pids)
+    name, labels = "registry_redis_pool_stats_max_conns", {"instance": "redis.ratelimiter"}
+    while sample(node.scrape(), name, **labels) != 10 * processes:  # Each looks when its time comes.
+        pass
+    assert sample(node.scrape(), "registry_redis_pool_stats_idle_conns", **labels) == 0
+
+
+def test_the_database_is_told_of_by_itself(node: Node) -> None:
+    with RegistryClient(node.debug) as client:
+        answer = client.request("GET", "/debug/health/db")
+        assert client.request("POST", "/debug/health/db").status == 404
+    assert answer.status == 200
+    found = json.loads(answer.body)
+    assert found["overall_status"] == "healthy"
+    assert found["primary"]["status"] == "online"
+    assert found["primary"]["address"].endswith("moorage.db")
+    assert "replicas" not in found

@@ -19,6 +19,8 @@ BASE = "storm/base"
 LAYER = "application/octet-stream"
 SIZES = (40, 3_000, 70_000, 400_000)
 CHUNK_BYTES = 100_000
+RESUMED_SHARE = 0.25
+"""How many of the blobs are pushed by a client that goes on from where an error came."""
 RETRY_S = 0.25
 """Docker waits for seconds; here the next trouble would be over by then."""
 PAUSE_S = 0.25
@@ -165,9 +167,9 @@ class Visitor(threading.Thread):
         return self.wire.finish(answer.location, blob.digest, blob.content) if answer.status == 202 else answer
 
     def _push_blob(self, blob: Blob) -> Answer:
-        style = self.source.choice((*PUSH_STYLES, "resumed"))
-        if style == "resumed":
+        if self.source.random() < RESUMED_SHARE:
             return self._push_resumed(blob)
+        style = self.source.choice(PUSH_STYLES)
         return self.wire.try_blob(self.repository, blob.content, style, chunk_bytes=CHUNK_BYTES)
 
     def _push_resumed(self, blob: Blob) -> Answer:
@@ -313,9 +315,10 @@ class Storm:
 
     def end(self) -> None:
         """Let every client finish what it is at."""
-        for thread in (*self.visitors, self.collector):
+        threads: list[Visitor | Collector] = [*self.visitors, self.collector]
+        for thread in threads:
             thread.stop.set()
-        for thread in (*self.visitors, self.collector):
+        for thread in threads:
             thread.join(TOLD_S)
             assert not thread.is_alive(), thread.name
         assert self.tally.mistakes == []

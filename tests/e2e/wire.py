@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import os
 import re
 import socket
 import ssl
@@ -74,6 +75,7 @@ class Wire:
     keep: bool = False
     tls: ssl.SSLContext | None = None
     _connection: http.client.HTTPConnection | None = field(default=None, repr=False)
+    _opened: list[socket.socket] = field(default_factory=list, repr=False)
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +87,11 @@ class Wire:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        for opened in self._opened:
+            # http.client loses sight of a socket whose answer it has not read to its end.
+            if opened.fileno() >= 0:
+                os.close(opened.detach())
+        self._opened.clear()
 
     def connection(self) -> http.client.HTTPConnection:
         """The connection that the next request goes over, for requests sent by hand."""
@@ -104,6 +111,9 @@ class Wire:
         """Send one request and read its whole answer. An iterator as *body* goes as chunks of unknown number."""
         connection = self.connection()
         try:
+            if connection.sock is None:
+                connection.connect()
+                self._opened.append(connection.sock)
             # A registry may refuse before the whole body is sent, and close: its answer is there all the same.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, target, body, dict(headers or {}))

@@ -32,6 +32,8 @@ class Fault(Enum):
     """403 RequestTimeTooSkewed; nothing is done."""
     UNKNOWN = auto()
     """501 NotImplemented; nothing is done."""
+    DENIED = auto()
+    """403 AccessDenied; nothing is done."""
     EXPIRED = auto()
     """400 ExpiredToken; nothing is done."""
 
@@ -42,6 +44,7 @@ _ERRORS = {
     Fault.SKEWED: (403, "RequestTimeTooSkewed"),
     Fault.UNKNOWN: (501, "NotImplemented"),
     Fault.EXPIRED: (400, "ExpiredToken"),
+    Fault.DENIED: (403, "AccessDenied"),
 }
 
 

@@ -3,9 +3,11 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from support.daemon import Daemon
 from support.processes import children_of, freeze, frozen, is_running, signal_each, thaw
 
 SLEEPER = (sys.executable, "-c", "import signal; signal.pause()")
@@ -48,3 +50,11 @@ def test_a_server_that_dies_while_it_is_frozen_can_be_thawed() -> None:
         thaw(server.pid)
         with pytest.raises(ProcessLookupError):
             freeze(server.pid)
+
+
+def test_a_daemon_that_does_not_answer_in_time_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("support.daemon.START_DEADLINE_S", 0.0)
+    daemon = Daemon(tmp_path)
+    with pytest.raises(RuntimeError, match="did not answer"):
+        daemon.start()
+    assert not is_running(daemon.pid)

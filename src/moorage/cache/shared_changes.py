@@ -1,4 +1,4 @@
-"""Things that all processes of a node share of what they remember: a mark of changes, and a doubt.
+"""Facts that all processes of a node share about what they remember: a mark of changes, and a doubt.
 
 They share a page of memory from the moment they are forked: what one of them says there the others know at once.
 """
@@ -31,7 +31,7 @@ class SharedChanges:
 
     @property
     def is_doubtful(self) -> bool:
-        """Tell if what other nodes remember may be old: one of these processes could not tell them of a change."""
+        """True while what other nodes remember may be old: one of these processes could not tell them of a change."""
         return self._monotonic_ns() < self._numbers[1]
 
     def doubt(self, for_so_long: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""How the servers of the database are, in the form of GitLab's registry.
+"""Report on the servers of the database, in the form of GitLab's registry.
 
 Source: GitLab features HLT-002, ``health/db.go``. Where no replicas are configured it is healthy if the primary is;
 GitLab calls that unhealthy.

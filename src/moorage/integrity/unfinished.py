@@ -1,4 +1,4 @@
-"""Objects that somebody has begun to write in parts and never completed: nobody sees it, and it is paid for.
+"""Objects that somebody has begun to write in parts and never completed: nobody sees them, and they are paid for.
 
 Moorage notes what it writes in parts, and purges it with the upload; what is left is of a copy that ended with its
 process, or of a registry that was there before.

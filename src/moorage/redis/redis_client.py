@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
@@ -63,6 +64,8 @@ def answer_deadline_s(settings: RedisConnection) -> float:
 
 def pool_state(client: RedisClient) -> RedisPoolState:
     """Return the state of a client's connections; the library itself does not say it of every kind of client."""
+    known: list[AbstractConnection]
+    unused: list[AbstractConnection]
     if isinstance(client, RedisCluster):
         nodes = client.get_nodes()
         known = [one for node in nodes for one in node._connections]  # noqa: SLF001 - there is no other way

@@ -12,11 +12,11 @@ then and looks again. What Distribution put there is taken over, and ends as wel
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError
 
 from moorage.cache.link_memory import LinkMemory, Mark
 from moorage.cache.remembered import Remembered
@@ -25,6 +25,9 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.redis.guarded import GuardedRedis, RedisUnavailable
 from moorage.redis.redis_client import RedisClient
+
+if TYPE_CHECKING:
+    from redis.asyncio.client import Pipeline
 
 AGE = timedelta(seconds=60)
 _FIELD = "moorage"
@@ -59,6 +62,13 @@ return 1
 _TAKE = """
 redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
 redis.call('DEL', KEYS[1])
+"""
+
+_DESCRIBE = """
+if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('DEL', KEYS[1]) end
+redis.call('HSET', KEYS[1], 'digest', ARGV[1])
+if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'size', ARGV[2]) end
+redis.call('HSETNX', KEYS[1], 'mediatype', ARGV[3])
 """
 
 Value = TypeVar("Value", int, str)
@@ -120,8 +130,13 @@ class SharedLinks(LinkMemory[Value]):
         """Return the value that was written; None: it is none."""
         raise NotImplementedError
 
+    async def ask(self, redis: RedisClient, name: RepositoryName, digest: Digest) -> tuple[Value | None, bool]:
+        """Return what this registry has written of it, and whether another one has written something."""
+        (found,) = await answers(redis, lambda asked: asked.hget(self.entry(name, digest), _FIELD))
+        return self.read(found), False
+
     async def taken_over(self, redis: RedisClient, name: RepositoryName, digest: Digest) -> Value | None:
-        """Return what another registry has written of it, beside the media type; None: nothing."""
+        """Return what another registry has written of it; None: nothing that counts."""
         del redis, name, digest
         return None
 
@@ -130,19 +145,12 @@ class SharedLinks(LinkMemory[Value]):
         del redis, name, digest, value
 
     async def _look(self, redis: RedisClient, name: RepositoryName, digest: Digest) -> tuple[Value | None, Mark]:
-        entry = self.entry(name, digest)
-        try:
-            told, media_type = await redis.hmget(entry, [_FIELD, "mediatype"])
-        except ResponseError as exc:
-            if not is_of_another_type(exc):
-                raise
-            told = media_type = None
-        value = self.read(told)
+        value, is_of_others = await self.ask(redis, name, digest)
         if value is not None:
             return value, None
-        arguments = (secrets.token_hex(8), str(_MARK_AGE_S))
+        entry, arguments = self.entry(name, digest), (secrets.token_hex(8), str(_MARK_AGE_S))
         mark = cast("Mark", await redis.eval(_BEGIN, 2, entry, mark_of(entry), *arguments))
-        if media_type is not None and told is None:
+        if is_of_others:
             value = await self.taken_over(redis, name, digest)
             if value is not None:
                 await self._keep(redis, (name, digest), value, mark)
@@ -167,7 +175,7 @@ class SharedLinks(LinkMemory[Value]):
 
 
 class SharedBlobLinks(SharedLinks[int]):
-    """The blobs of each repository, and their sizes; negative: nobody has asked for the size."""
+    """Blobs of repositories, and their sizes; negative: nobody has asked for the size."""
 
     media_type = _MEDIA_TYPE
 
@@ -182,32 +190,47 @@ class SharedBlobLinks(SharedLinks[int]):
             return None
         return value
 
+    async def ask(self, redis: RedisClient, name: RepositoryName, digest: Digest) -> tuple[int | None, bool]:
+        """See above: what Distribution 2 has deleted lacks its digest in the other hash, and nothing else."""
+
+        def both(asked: "Pipeline") -> None:
+            asked.hmget(self.entry(name, digest), [_FIELD, "mediatype"])
+            asked.hget(f"blobs::{digest}", "digest")
+
+        found, described = await answers(redis, both)
+        if not isinstance(found, list) or described != str(digest).encode():
+            return None, False
+        told, media_type = found
+        return self.read(told), told is None and media_type is not None
+
     async def taken_over(self, redis: RedisClient, name: RepositoryName, digest: Digest) -> int | None:
         """See above: it counts where the set has the digest too, and the other hash its size."""
-        async with redis.pipeline(transaction=False) as asked:
+
+        def both(asked: "Pipeline") -> None:
             asked.sismember(_members(name), str(digest))
-            asked.hmget(f"blobs::{digest}", ["digest", "size"])
-            is_member, described = await asked.execute(raise_on_error=False)
-        if is_member != 1 or not isinstance(described, list) or described[0] != str(digest).encode():
-            return None
-        size_bytes = self.read(described[1])
-        return size_bytes if size_bytes is not None and size_bytes >= 0 else None
+            asked.hget(f"blobs::{digest}", "size")
+
+        is_member, told = await answers(redis, both)
+        size_bytes = self.read(told)
+        return size_bytes if is_member == 1 and size_bytes is not None and size_bytes >= 0 else None
 
     async def told_others(self, redis: RedisClient, name: RepositoryName, digest: Digest, value: int | None) -> None:
         """See above."""
-        async with redis.pipeline(transaction=False) as told:
+
+        def tell(told: "Pipeline") -> None:
             if value is None:
                 told.srem(_members(name), str(digest))
-            elif value >= 0:
-                described: Mapping[Any, Any] = {"digest": str(digest), "size": str(value)}
-                told.sadd(_members(name), str(digest))
-                told.hset(f"blobs::{digest}", mapping=described)
-                told.hsetnx(f"blobs::{digest}", "mediatype", _MEDIA_TYPE)
-            await told.execute(raise_on_error=False)  # What has another type there is of no use to them either.
+                return
+            told.sadd(_members(name), str(digest))
+            # Without a size, Distribution looks itself.
+            size = str(value) if value >= 0 else ""
+            told.eval(_DESCRIBE, 1, f"blobs::{digest}", str(digest), size, _MEDIA_TYPE)
+
+        await answers(redis, tell)
 
 
 class SharedManifestLinks(SharedLinks[str]):
-    """The manifests of each repository, and their media types. Distribution remembers none."""
+    """Manifests of repositories, and their media types. Distribution remembers none."""
 
     def entry(self, name: RepositoryName, digest: Digest) -> str:
         """See above."""
@@ -219,9 +242,19 @@ class SharedManifestLinks(SharedLinks[str]):
         return text if text.isprintable() and "/" in text else None
 
 
-def is_of_another_type(exc: ResponseError) -> bool:
-    """Tell if Redis says that the key is no hash."""
-    return str(exc).startswith("WRONGTYPE")
+async def answers(redis: RedisClient, ask: "Callable[[Pipeline], object]") -> Sequence[object]:
+    """Return what Redis says to each of several questions; None where the key is of another type.
+
+    Raises:
+        RedisError: it does not answer, or with another error.
+    """
+    async with redis.pipeline(transaction=False) as asked:
+        ask(cast("Pipeline", asked))
+        found: list[object] = await asked.execute(raise_on_error=False)
+    for answer in found:
+        if isinstance(answer, RedisError) and not str(answer).startswith("WRONGTYPE"):
+            raise answer
+    return [None if isinstance(answer, RedisError) else answer for answer in found]
 
 
 def mark_of(entry: str) -> str:

@@ -91,7 +91,7 @@ S3 = "storage: {s3: {region: r, bucket: b}}"
         (S3, ()),
         ("storage: {gcs: {bucket: b, parallelwalk: true, debug_log: true}}", ()),
         ("storage: {azure_v2: {accountname: abc, accountkey: a2V5, container: abc}}", ()),
-        ("storage: {inmemory: , cache: {blobdescriptor: redis}, tag: {concurrencylimit: 8}}", ()),
+        ("storage: {inmemory: , cache: {blobdescriptor: inmemory}, tag: {concurrencylimit: 8}}", ()),
         ("storage: {inmemory: , redirect: {disable: true, expirydelay: 5m}}", ()),
         ("storage: {inmemory: , redirect: {exceptions: ['^a$']}}", ()),
         ("validation: {disabled: true, manifests: {referencelimit: 5}}", ()),
@@ -113,9 +113,3 @@ def test_defaults_written_out_ask_for_nothing() -> None:
             continue
         loaded = load(written(key.path, None), {key.variable: key.default})
         assert [name for name in loaded.not_implemented if not name.startswith("auth.")] == [], key.path
-
-
-def test_every_key_without_function_says_why() -> None:
-    without = [key for key in describe() if not key.is_implemented]
-    assert without
-    assert [key.path for key in without if not key.why_unused and ";" not in key.description] == []

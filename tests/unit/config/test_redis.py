@@ -44,3 +44,19 @@ def test_without_an_address_there_is_none() -> None:
 )
 def test_an_address_that_is_none_is_a_mistake(text: str, path: str) -> None:
     assert list(mistakes_of(f"redis: {{{text}}}")) == [path]
+
+
+@pytest.mark.parametrize("key", ["blobdescriptor", "layerinfo"])
+@pytest.mark.parametrize(
+    ("more", "mistakes"),
+    [
+        ("", ["redis.addr"]),
+        ("redis: {ratelimiter: {enabled: true, addr: 'a:1'}}", ["redis.addr"]),
+        ("redis: {addr: 'a:1'}", []),
+        ("redis: {addrs: ['a:1']}", []),
+        ("redis: {cache: {enabled: true, addr: 'a:1'}}", []),
+        ("database: {enabled: true, sqlite: /db}", []),
+    ],
+)
+def test_a_cache_in_redis_without_a_redis_is_a_mistake(key: str, more: str, mistakes: list[str]) -> None:
+    assert list(mistakes_of(f"storage: {{inmemory: , cache: {{{key}: redis}}}}\n{more}")) == mistakes

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from moorage.doctor.diagnosis import Grade, Report
+from moorage.storage.s3.answers import RIGHTS
+from support.fault_proxy import Fault, FaultProxy
 from support.postgres import Postgres, migrated
 from support.redis import Redis
 from support.rude_server import RudeServer, Said
@@ -143,6 +145,15 @@ async def test_a_right_that_is_missing_is_named(tmp_path: Path) -> None:
         report = await asyncio.to_thread(_in_bucket, tmp_path, bucket(regionendpoint=server.url))
     assert failures(report) == {"storage"}
     assert "s3:ListBucket" in whole(report)
+
+
+@pytest.mark.parametrize("kind", ["PutObject", "CopyObject", "CreateMultipartUpload", "DeleteObject"])
+async def test_each_right_that_is_missing_is_named(tmp_path: Path, kind: str) -> None:
+    async with FaultProxy(seaweed().address) as proxy:
+        proxy.fail(kind, Fault.DENIED, times=1000)
+        report = await asyncio.to_thread(_in_bucket, tmp_path, bucket(regionendpoint=proxy.url))
+    assert failures(report) == {"storage"}
+    assert RIGHTS[kind].partition(" ")[0] in whole(report)
 
 
 def test_no_secret_of_a_configuration_is_shown_whatever_fails(tmp_path: Path) -> None:

@@ -72,11 +72,8 @@ async def test_a_replica_that_hangs_is_unreachable_and_then_online_again(site: S
     async with site.node() as node:
         found = await DatabaseReport(node).ask()
         assert found["overall_status"] == "healthy"
-        standbys.freeze(site.standby)
-        try:
+        with standbys.frozen(site.standby):
             servers = await node.servers(limit_s=0.5)
-        finally:
-            standbys.thaw(site.standby)
         assert [(server.is_primary, server.state) for server in servers] == [(True, "online"), (False, "unreachable")]
         assert {server.state for server in await node.servers(limit_s=60.0)} == {"online"}
 

@@ -26,13 +26,17 @@ class LeaseFields:
     owner: str
     """A text of :data:`OWNER_LENGTH`; empty: it has none."""
 
-    def take(self, rows: "models.QuerySet[Row]", *, now: datetime, until: datetime) -> Row | None:
+    def take(
+        self, rows: "models.QuerySet[Row]", *, now: datetime, until: datetime, is_due_without: bool = False
+    ) -> Row | None:
         """Take the first of *rows* that is due, in their order; None: none is.
 
-        The row that comes back is as it was before, but for its lease.
+        The row that comes back is as it was before, but for its lease. With *is_due_without*, a row whose due time is
+        null is due as well.
         """
         with transaction.atomic():
-            due = rows.filter(**{f"{self.due}__lte": now})
+            is_due = models.Q(**{f"{self.due}__lte": now})
+            due = rows.filter(is_due | models.Q(**{f"{self.due}__isnull": True}) if is_due_without else is_due)
             if not due.query.order_by:
                 due = due.order_by(self.due, "pk")
             # SQLite has no such locks, and needs none: the transaction has been the only writer since it began.

@@ -158,6 +158,14 @@ class ControlRegistry:
         """Return a small blob, such as an image's configuration, checked against its digest; None: there is none."""
         return distribution.show_blob(self._transport, _name(path), str(parse_stored_reference(digest)))
 
+    def tag_digest(self, path: str, name: str) -> str:
+        """Return the digest that a tag points to at this moment; empty: there is no such tag, or it is not said."""
+        return distribution.show_digest(self._transport, _name(path), Tag.parse_stored(name).text)
+
+    def point_tag(self, path: str, name: str, manifest: RemoteManifest) -> None:
+        """Point a tag at a manifest of the repository."""
+        distribution.push_manifest(self._transport, _name(path), manifest, Tag.parse_stored(name).text)
+
     def can_delete_tag(self, path: str, name: str) -> bool:
         """Return whether the registry says that it deletes tags."""
         return distribution.can_delete_tag(self._transport, _name(path), Tag.parse_stored(name).text)

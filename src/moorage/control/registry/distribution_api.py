@@ -95,6 +95,27 @@ def show_manifest(transport: RegistryTransport, path: str, reference: str) -> Re
     return RemoteManifest(digest=str(digest), media_type=media_type, payload=answer.body)
 
 
+def show_digest(transport: RegistryTransport, path: str, tag: str) -> str:
+    """Return the digest that a tag points to at this moment; empty: there is no such tag, or it is not said."""
+    try:
+        answer = transport.ask("HEAD", f"/v2/{path}/manifests/{tag}", access=access.pulling(path), headers=_ACCEPT)
+    except RegistryUnknown:
+        return ""
+    found = digest_or_none(answer.headers.get("Docker-Content-Digest"))
+    return "" if found is None else str(found)
+
+
+def push_manifest(transport: RegistryTransport, path: str, manifest: RemoteManifest, tag: str) -> None:
+    """Point a tag at a manifest."""
+    transport.ask(
+        "PUT",
+        f"/v2/{path}/manifests/{tag}",
+        access=access.whole(path),
+        headers={"Content-Type": manifest.media_type},
+        content=manifest.payload,
+    )
+
+
 def show_blob(transport: RegistryTransport, path: str, digest: str) -> bytes | None:
     """Return a small blob, such as an image's configuration; None: there is none.
 

@@ -69,10 +69,10 @@ def start_control(
 
 def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplication:
     """Load the application, before any process is forked, and return what makes each process's part of it."""
-    from moorage.control.images.deletion import ImageDeletion, ProjectsDeletion  # noqa: PLC0415 - Django has started
+    from moorage.control.workers import all_workers  # noqa: PLC0415 - Django has started
 
     application = cast("WSGICallable", get_wsgi_application())
-    chores = [working([ImageDeletion(), ProjectsDeletion()])]
+    chores = [working(all_workers())]
     get_resolver().check()  # It imports the routes and all that answers; else each process would, at its first request.
 
     async def make(process: ServerProcess) -> Application:

@@ -1,0 +1,143 @@
+"""One run over one repository: tags are judged and deleted, and a report of it stays.
+
+What is about to go is written down first, with its digest, so that a run whose process is killed can be undone too. A
+tag that was pushed again since it was judged stays.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from moorage.control.images.models import ImageRepository
+from moorage.control.jobs.loop import Turn
+from moorage.control.policies.listing import Judged, judge_repository
+from moorage.control.policies.models import CleanedTag, CleanupRun, RunKind, RunOutcome, shown
+from moorage.control.policies.patterns import PatternUnusable
+from moorage.control.policies.rules import Selection, TagVerdict
+from moorage.control.protection.rules import Person
+from moorage.control.registry.connection import the_registry
+from moorage.control.registry.registry_errors import RegistryError
+from moorage.errors import Refused
+
+BATCH = 20
+
+_LOG = structlog.get_logger("moorage.control.policies")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of a run."""
+
+    seconds: int = 0
+    """0: any time."""
+    list_size: int = 0
+    """Tags that a registry without GitLab's API is asked for; 0: any number."""
+
+
+def start_run(
+    repository: ImageRepository, selection: Selection, turn: Turn, *, kind: RunKind, requested_by: str = ""
+) -> CleanupRun:
+    """Begin the report of a run."""
+    return CleanupRun.objects.create(
+        kind=kind,
+        project=repository.project,
+        repository=repository,
+        repository_path=repository.path,
+        requested_by=requested_by,
+        selection=shown(selection),
+        started_at=turn.now,
+    )
+
+
+def clean(
+    run: CleanupRun,
+    selection: Selection,
+    turn: Turn,
+    *,
+    limits: Limits,
+    person: Person | None = None,
+    is_still_ours: Callable[[], bool] = lambda: True,
+) -> RunOutcome:
+    """Delete what *selection* chooses, and end the report.
+
+    Args:
+        run: the report, of a repository that is there.
+        selection: what is chosen.
+        turn: a process that is stopping ends the run, unfinished.
+        limits: of time, and of the list.
+        person: whose role rules are held against; None: every rule counts.
+        is_still_ours: asked after each few tags; False: another has the work.
+    """
+    deadline = time.monotonic() + limits.seconds if limits.seconds else None
+
+    def may_go_on() -> bool:
+        is_late = deadline is not None and time.monotonic() > deadline
+        return not (is_late or turn.stopping.is_set()) and is_still_ours()
+
+    try:
+        repository = run.repository
+        if repository is None:
+            return _end(run, turn, RunOutcome.FAILED, "the repository is gone")
+        judged = judge_repository(repository, selection, now=turn.now, person=person, list_limit=limits.list_size)
+        _note(run, judged)
+        is_done = _delete(run, repository.path, judged, may_go_on)
+    except (RegistryError, Refused, PatternUnusable) as exc:
+        return _end(run, turn, RunOutcome.FAILED, str(exc))
+    if not is_done:
+        return _end(run, turn, RunOutcome.UNFINISHED, "it was not done in time")
+    if not judged.is_whole:
+        return _end(run, turn, RunOutcome.UNFINISHED, "the list of tags was too long for one run")
+    return _end(run, turn, RunOutcome.FINISHED, "")
+
+
+def _note(run: CleanupRun, judged: Judged) -> None:
+    run.original_size = judged.original_size
+    run.before_delete_size = len(judged.deleted)
+    run.kept = judged.kept
+    run.save()
+
+
+def _delete(run: CleanupRun, path: str, judged: Judged, may_go_on: Callable[[], bool]) -> bool:
+    """Delete; False: it was not to go on."""
+    for batch in _batches(judged.deleted):
+        if not may_go_on():
+            return False
+        written = CleanedTag.objects.bulk_create(
+            CleanedTag(run=run, name=item.name, digest=judged.digests.get(item.name, ""), published_at=item.moment)
+            for item in batch
+        )
+        gone = [row for row in written if _delete_one(path, row)]
+        stayed = {row.pk for row in written} - {row.pk for row in gone}
+        CleanedTag.objects.filter(pk__in=stayed).delete()
+        run.deleted_size += len(gone)
+        run.save(update_fields=["deleted_size"])
+    return True
+
+
+def _delete_one(path: str, row: CleanedTag) -> bool:
+    """Delete a tag that is still what it was when it was judged."""
+    registry = the_registry()
+    if row.digest and registry.tag_digest(path, row.name) != row.digest:
+        return False
+    return registry.delete_tag(path, row.name)
+
+
+def _end(run: CleanupRun, turn: Turn, outcome: RunOutcome, message: str) -> RunOutcome:
+    run.outcome, run.message, run.finished_at = outcome, message, turn.now
+    run.save()
+    _LOG.info(
+        "cleanup ended",
+        repository=run.repository_path,
+        outcome=outcome.value,
+        original_size=run.original_size,
+        before_delete_size=run.before_delete_size,
+        deleted_size=run.deleted_size,
+        message=message,
+    )
+    return outcome
+
+
+def _batches(items: Sequence[TagVerdict]) -> list[Sequence[TagVerdict]]:
+    return [items[start : start + BATCH] for start in range(0, len(items), BATCH)]

@@ -1,0 +1,188 @@
+"""The jobs that run policies when they are due, and deletions of many tags that somebody has asked for.
+
+Source: GitLab features CPS-002 to CPS-011, TDL-005.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from moorage.control.audit.actors import SYSTEM
+from moorage.control.audit.changes import record
+from moorage.control.images.models import DELETING, CleanupStatus, ImageRepositories, ImageRepository
+from moorage.control.instance.models import ApplicationSettings
+from moorage.control.jobs.loop import Turn
+from moorage.control.policies.cleaning import Limits, clean, start_run
+from moorage.control.policies.models import BulkDeletion, CleanupPolicy, CleanupRun, RunKind, RunOutcome
+from moorage.control.policies.rules import interval_of
+from moorage.control.protection.rules import Person
+
+LEASE = timedelta(minutes=30)
+"""Made longer after each few tags. Source: GitLab features CPS-002."""
+FAILURE_WAIT = timedelta(minutes=10)
+"""Until a cleanup that failed is taken again."""
+BULK_RETRIES = 3
+"""Source: GitLab features TDL-005."""
+
+_IDLE = (CleanupStatus.UNSCHEDULED, CleanupStatus.SCHEDULED)
+_BEGUN = (CleanupStatus.UNFINISHED, CleanupStatus.ONGOING)
+
+
+class PolicyCleanup:
+    """The worker of policies."""
+
+    name = "policy_cleanup"
+    slots = 2
+
+    def step(self, turn: Turn) -> bool:
+        """Clean the next repository whose policy is due, or go on with one that was not finished."""
+        now = turn.now
+        _disable_idle(now)
+        row = _take(now)
+        if row is None:
+            return False
+        policy = CleanupPolicy.objects.filter(project_id=row.project_id).first()
+        if policy is None or not policy.enabled:
+            _settle(row, CleanupStatus.UNSCHEDULED)
+            return True
+        if policy.selection.problems():
+            _end_invalid(policy, row, turn)
+            return True
+        _run(policy, row, turn)
+        _plan_next(policy, turn.now)
+        return True
+
+
+class BulkTagDeletion:
+    """The worker of deletions of many tags."""
+
+    name = "bulk_deletion"
+    slots = 1
+
+    def step(self, turn: Turn) -> bool:
+        """Do the next one, or a part of it."""
+        now = turn.now
+        row = BulkDeletion.LEASE.take(BulkDeletion.objects.all(), now=now, until=now + LEASE)
+        if row is None:
+            return False
+        person = None if row.role is None else Person(row.role, is_admin=row.is_admin)
+        run = start_run(row.repository, row.selection, turn, kind=RunKind.BULK, requested_by=row.requested_by)
+        outcome = clean(
+            run,
+            row.selection,
+            turn,
+            limits=_limits(),
+            person=person,
+            is_still_ours=lambda: BulkDeletion.LEASE.renew(row, until=turn.now + LEASE),
+        )
+        if outcome is RunOutcome.FINISHED or (outcome is RunOutcome.FAILED and row.failures >= BULK_RETRIES):
+            BulkDeletion.LEASE.own(row).delete()
+        elif outcome is RunOutcome.FAILED:
+            wait = timedelta(minutes=1 << row.failures)
+            BulkDeletion.LEASE.settle(row, due_at=turn.now + wait, failures=row.failures + 1)
+        else:
+            BulkDeletion.LEASE.settle(row, due_at=turn.now)
+        return True
+
+
+def _disable_idle(now: datetime) -> None:
+    """Switch off the policies that are due of projects without repositories. Source: GitLab features CPS-003."""
+    for policy in CleanupPolicy.objects.due(now).filter(project__repositories__isnull=True)[:100]:
+        with transaction.atomic():
+            if CleanupPolicy.objects.filter(pk=policy.pk, enabled=True).update(enabled=False):
+                record("cleanup_policy_disabled", policy, by=SYSTEM, reason="the project has no repositories")
+
+
+def _take(now: datetime) -> ImageRepository | None:
+    """Take a repository, and mark it as being cleaned. Source: GitLab features CPS-005, CPS-006."""
+    capacity = ApplicationSettings.now().container_registry_expiration_policies_worker_capacity
+    going_on = ImageRepository.objects.filter(
+        expiration_policy_cleanup_status=CleanupStatus.ONGOING, cleanup_due_at__gt=now
+    )
+    if going_on.count() >= capacity:
+        return None
+    row = None
+    for rows in (_due(now), _begun()):
+        row = row or ImageRepository.CLEANUP.take(rows, now=now, until=now + LEASE, is_due_without=True)
+    if row is not None:
+        ImageRepository.CLEANUP.own(row).update(
+            expiration_policy_cleanup_status=CleanupStatus.ONGOING,
+            expiration_policy_started_at=now,
+            last_cleanup_deleted_tags_count=None,
+        )
+    return row
+
+
+def _due(now: datetime) -> ImageRepositories:
+    policy = "project__container_expiration_policy"
+    never = Q(expiration_policy_started_at=None)
+    return (
+        ImageRepository.objects.filter(
+            never | Q(expiration_policy_started_at__lt=F(f"{policy}__next_run_at")),
+            expiration_policy_cleanup_status__in=_IDLE,
+            **{f"{policy}__enabled": True, f"{policy}__next_run_at__lte": now},
+        )
+        .exclude(status__in=DELETING)
+        .order_by("expiration_policy_cleanup_status", F("expiration_policy_started_at").asc(nulls_first=True))
+    )
+
+
+def _begun() -> ImageRepositories:
+    """Those that were not finished, or whose process was killed; oldest first."""
+    begun = ImageRepository.objects.filter(expiration_policy_cleanup_status__in=_BEGUN)
+    return begun.exclude(status__in=DELETING).order_by("expiration_policy_started_at")
+
+
+def _run(policy: CleanupPolicy, row: ImageRepository, turn: Turn) -> None:
+    run = start_run(row, policy.selection, turn, kind=RunKind.POLICY)
+    outcome = clean(
+        run,
+        policy.selection,
+        turn,
+        limits=_limits(),
+        is_still_ours=lambda: ImageRepository.CLEANUP.renew(row, until=turn.now + LEASE),
+    )
+    count = {"last_cleanup_deleted_tags_count": run.deleted_size}
+    if outcome is RunOutcome.FINISHED:
+        _settle(row, CleanupStatus.UNSCHEDULED, expiration_policy_completed_at=turn.now, **count)
+    else:
+        wait = FAILURE_WAIT if outcome is RunOutcome.FAILED else timedelta()
+        _settle(row, CleanupStatus.UNFINISHED, cleanup_due_at=turn.now + wait, **count)
+
+
+def _end_invalid(policy: CleanupPolicy, row: ImageRepository, turn: Turn) -> None:
+    """Switch a policy off that cannot be used. Source: GitLab features CPS-008."""
+    problems = dict(policy.selection.problems())
+    with transaction.atomic():
+        if CleanupPolicy.objects.filter(pk=policy.pk, enabled=True).update(enabled=False):
+            record("cleanup_policy_disabled", policy, by=SYSTEM, reason="invalid policy", problems=problems)
+    run = start_run(row, policy.selection, turn, kind=RunKind.POLICY)
+    CleanupRun.objects.filter(pk=run.pk).update(
+        outcome=RunOutcome.FAILED, message=f"invalid policy: {problems}", finished_at=turn.now
+    )
+    _settle(row, CleanupStatus.UNSCHEDULED)
+
+
+def _settle(row: ImageRepository, status: CleanupStatus, **changes: object) -> None:
+    values = {"cleanup_due_at": None, "expiration_policy_cleanup_status": status, **changes}
+    ImageRepository.CLEANUP.settle(row, **values)
+
+
+def _plan_next(policy: CleanupPolicy, now: datetime) -> None:
+    """Set the next run when no repository of the project has this one still before it. Source: CPS-009."""
+    if policy.next_run_at is None or policy.next_run_at > now:
+        return
+    waiting = _due(now).filter(project_id=policy.project_id)
+    if not waiting.exists():
+        CleanupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at).update(
+            next_run_at=now + interval_of(policy.cadence)
+        )
+
+
+def _limits() -> Limits:
+    found = ApplicationSettings.now()
+    return Limits(
+        seconds=found.container_registry_delete_tags_service_timeout,
+        list_size=found.container_registry_cleanup_tags_service_max_list_size,
+    )

@@ -1,0 +1,12 @@
+"""All workers of the control plane, which ``moorage control serve`` has run beside requests."""
+
+from collections.abc import Sequence
+
+from moorage.control.images.deletion import ImageDeletion, ProjectsDeletion
+from moorage.control.jobs.loop import Worker
+from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
+
+
+def all_workers() -> Sequence[Worker]:
+    """Return each worker once; nodes share the work by the database."""
+    return (ImageDeletion(), ProjectsDeletion(), PolicyCleanup(), BulkTagDeletion())

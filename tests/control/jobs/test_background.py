@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -18,12 +19,18 @@ from support.daemon import Daemon
 DEADLINE_S = 60.0
 
 
+def wait_until_gone(repository: ImageRepository) -> None:
+    until = time.monotonic() + DEADLINE_S
+    while ImageRepository.objects.filter(pk=repository.pk).exists():
+        assert time.monotonic() < until, "the record is still there"
+        time.sleep(0.05)
+
+
 async def worked_until_gone(repository: ImageRepository) -> None:
     """Work beside until the repository's record is gone."""
-    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(work_beside_requests())
-        while await asyncio.to_thread(ImageRepository.objects.filter(pk=repository.pk).exists):
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(wait_until_gone, repository)
         working.cancel()
 
 

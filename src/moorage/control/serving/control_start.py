@@ -74,7 +74,7 @@ def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplica
     chores = [work_beside_requests] if configuration.registry.enabled else []
     get_resolver().check()  # It imports the routes and all that answers; else each process would, at its first request.
 
-    async def make(process: ServerProcess) -> Application:
+    async def make(_process: ServerProcess) -> Application:
         app = WSGIApplication(
             application,
             access_log=AccessLog(log),

@@ -95,7 +95,7 @@ def test_a_form_is_taken_as_json_is(kind: str, client: Client, admin: str) -> No
         body = "&".join(f"{name}={value}" for name, value in parts)
     path = f"/api/v4/users/{User.objects.get().pk}/personal_access_tokens"
     answer = client.generic("POST", path, body, kind, headers={"PRIVATE-TOKEN": admin}, RAW_URI=path)
-    assert read(answer)["scopes"] == ["api", "read_api"], answer.content
+    assert json.loads(answer.content)["scopes"] == ["api", "read_api"], answer.content
 
 
 def test_parameters_of_a_change_may_stand_in_the_query(client: Client, admin: str) -> None:

@@ -1,5 +1,7 @@
 """Every route and every kind of credential: a route that the table does not name fails the test."""
 
+from typing import Any
+
 from django.db import transaction
 from django.test import Client
 
@@ -120,7 +122,7 @@ TABLE = {
     "show_document": _FREE,
 }
 
-CHANGES_NEED = {
+CHANGES_NEED: dict[str, dict[str, Any]] = {
     "make_project": {"name": "a"},
     "make_group": {"name": "a", "path": "a"},
     "transfer_project": {"namespace": "nowhere"},

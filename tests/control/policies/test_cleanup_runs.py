@@ -21,7 +21,7 @@ from moorage.control.policies.changes import (
 from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
 from moorage.control.policies.models import CleanedTag, CleanupPolicy, CleanupRun
 from moorage.control.policies.previews import preview_cleanup
-from moorage.control.policies.rules import Selection
+from moorage.control.policies.rules import PolicySelection
 from moorage.control.policies.undoing import undo_run
 from moorage.control.protection.changes import create_tag_rule
 from moorage.control.protection.rules import Person
@@ -272,7 +272,7 @@ def test_a_preview_names_each_rule_and_counts_shared_layers_for_nothing(
     shared = image(f"{found.path}:latest")
     with RegistryClient(shared_daemon.address) as pusher:
         push_manifest(pusher, found.path, shared.manifest, "same-as-latest")
-    seen = preview_cleanup(found, Selection())
+    seen = preview_cleanup(found, PolicySelection())
     assert {item.name: item.verdict.value for item in seen.judged.verdicts} == {
         "latest": "latest",
         "own": "deleted",

@@ -13,8 +13,8 @@ from moorage.control.policies.rules import (
     CADENCES,
     EXPLANATIONS,
     CleanupTag,
-    Selection,
-    Verdict,
+    PolicySelection,
+    PolicyVerdict,
     interval_of,
     judge,
     policy_problems,
@@ -42,7 +42,7 @@ EXAMPLE = [
 
 
 def verdicts(tags: list[CleanupTag], **selection: object) -> dict[str, str]:
-    chosen = Selection(**selection)  # type: ignore[arg-type] # as the table has it
+    chosen = PolicySelection(**selection)  # type: ignore[arg-type] # as the table has it
     return {found.name: found.verdict.value for found in judge(tags, chosen, now=NOW)}
 
 
@@ -63,7 +63,7 @@ def test_gitlab_s_worked_example_comes_out_the_same_and_says_why() -> None:
 
 
 def test_every_verdict_has_words() -> None:
-    assert set(EXPLANATIONS) == set(Verdict)
+    assert set(EXPLANATIONS) == set(PolicyVerdict)
 
 
 def test_a_deleted_repository_loses_latest_too() -> None:
@@ -96,9 +96,9 @@ def test_a_tag_is_old_enough_only_past_the_age() -> None:
 
 
 def test_protected_and_immutable_tags_are_kept_after_all_else() -> None:
-    guards = {"a": Verdict.PROTECTED, "b": Verdict.IMMUTABLE}
+    guards = {"a": PolicyVerdict.PROTECTED, "b": PolicyVerdict.IMMUTABLE}
     tags = [aged("a", days=9), aged("b", days=9), aged("c", days=9), aged("new", days=1)]
-    found = judge(tags, Selection(older_than=timedelta(days=2)), now=NOW, guard=guards.get)
+    found = judge(tags, PolicySelection(older_than=timedelta(days=2)), now=NOW, guard=guards.get)
     assert [item.verdict.value for item in found] == ["protected", "immutable", "deleted", "young"]
 
 
@@ -139,10 +139,10 @@ def test_a_pattern_of_keeping_is_read_in_the_way_that_keeps_more(pattern: str, n
 
 @pytest.mark.parametrize("pattern", ["(", "[a", r"(a)\1", "(?=a)", "a{1001}"])
 def test_what_is_not_re2_is_a_problem_of_its_field(pattern: str) -> None:
-    assert "not valid RE2 syntax" in Selection(delete_pattern=pattern).problems()["name_regex"][0]
-    assert list(Selection(keep_pattern=pattern).problems()) == ["name_regex_keep"]
+    assert "not valid RE2 syntax" in PolicySelection(delete_pattern=pattern).problems()["name_regex"][0]
+    assert list(PolicySelection(keep_pattern=pattern).problems()) == ["name_regex_keep"]
     with pytest.raises(PatternUnusable):
-        judge([aged("a", days=1)], Selection(delete_pattern=pattern), now=NOW)
+        judge([aged("a", days=1)], PolicySelection(delete_pattern=pattern), now=NOW)
 
 
 def test_a_policy_says_all_that_is_wrong_with_it() -> None:
@@ -192,7 +192,7 @@ TAGS = st.lists(
     unique_by=lambda tag: tag.name,
 )
 SELECTIONS = st.builds(
-    Selection,
+    PolicySelection,
     delete_pattern=st.sampled_from([".*", "a.*", "b|a", ""]),
     keep_pattern=st.sampled_from(["", "a", "b.*", "a|b"]),
     keep_count=st.none() | st.integers(0, 4),
@@ -201,35 +201,37 @@ SELECTIONS = st.builds(
 )
 
 
-def deleted(tags: list[CleanupTag], selection: Selection) -> set[str]:
+def deleted(tags: list[CleanupTag], selection: PolicySelection) -> set[str]:
     return {found.name for found in judge(tags, selection, now=NOW) if found.is_deleted}
 
 
 @given(TAGS, SELECTIONS, st.randoms(use_true_random=False))
-def test_the_order_of_the_list_changes_nothing(tags: list[CleanupTag], selection: Selection, random: object) -> None:
+def test_the_order_of_the_list_changes_nothing(
+    tags: list[CleanupTag], selection: PolicySelection, random: object
+) -> None:
     shuffled = list(tags)
     random.shuffle(shuffled)  # type: ignore[attr-defined] # a random.Random
     assert deleted(shuffled, selection) == deleted(tags, selection)
 
 
 @given(TAGS, SELECTIONS)
-def test_a_second_run_at_once_finds_nothing_more(tags: list[CleanupTag], selection: Selection) -> None:
+def test_a_second_run_at_once_finds_nothing_more(tags: list[CleanupTag], selection: PolicySelection) -> None:
     gone = deleted(tags, selection)
     assert deleted([tag for tag in tags if tag.name not in gone], selection) == set()
 
 
 @given(TAGS, SELECTIONS)
-def test_what_goes_is_older_than_what_is_kept_as_newest(tags: list[CleanupTag], selection: Selection) -> None:
+def test_what_goes_is_older_than_what_is_kept_as_newest(tags: list[CleanupTag], selection: PolicySelection) -> None:
     found = judge(tags, selection, now=NOW)
-    newest = [item.moment or NOW for item in found if item.verdict is Verdict.NEWEST]
+    newest = [item.moment or NOW for item in found if item.verdict is PolicyVerdict.NEWEST]
     gone = [item.moment or NOW for item in found if item.is_deleted]
     assert len(newest) <= (selection.keep_count or 0)
     assert not newest or not gone or max(gone) <= min(newest)
 
 
 @given(TAGS, SELECTIONS, st.integers(0, 5))
-def test_keeping_more_never_deletes_more(tags: list[CleanupTag], selection: Selection, more: int) -> None:
-    wider = Selection(
+def test_keeping_more_never_deletes_more(tags: list[CleanupTag], selection: PolicySelection, more: int) -> None:
+    wider = PolicySelection(
         delete_pattern=selection.delete_pattern,
         keep_pattern=selection.keep_pattern,
         keep_count=(selection.keep_count or 0) + more,

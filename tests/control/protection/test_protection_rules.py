@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from moorage.auth.protections import Protection
 from moorage.control.protection.rules import (
-    Obstacle,
     Person,
     ProtectionLevel,
+    ProtectionObstacle,
     RepositoryRule,
     TagProtection,
     TagRule,
@@ -182,7 +182,7 @@ def test_a_deletion_is_checked_and_without_a_person_every_rule_counts(
 
 
 def test_a_rule_whose_pattern_cannot_be_used_protects_everything() -> None:
-    assert delete_obstacle([TagRule(pattern="(")], "any", ADMIN) is Obstacle.IMMUTABLE
+    assert delete_obstacle([TagRule(pattern="(")], "any", ADMIN) is ProtectionObstacle.IMMUTABLE
 
 
 def test_whole_repositories_are_deleted_only_by_who_may_delete_each_tag() -> None:

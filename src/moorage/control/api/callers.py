@@ -18,7 +18,7 @@ class CallerRequest(HttpRequest):
     auth: Requester
 
 
-class Credentials:
+class RouteCredentials:
     """Credentials that a route takes: tokens with one of some scopes, and perhaps jobs, or anybody."""
 
     openapi_security_schema: ClassVar[dict[str, str]] = {
@@ -43,7 +43,7 @@ class Credentials:
         """
         if request.method not in {"GET", "HEAD"} and not request.body:
             # The framework reads no body that is not there, but parameters may stand in the query alone.
-            request._body = b"{}"  # type: ignore[attr-defined] # noqa: SLF001 - Django's own place
+            request._body = b"{}"  # noqa: SLF001 - Django's own place
         secret, is_job = _secret_of(request)
         if secret is None:
             if self.is_open:
@@ -66,16 +66,16 @@ class Credentials:
 
 
 _READS = (TokenScope.API, TokenScope.READ_API)
-OPEN = Credentials(*_READS, is_open=True)
+OPEN = RouteCredentials(*_READS, is_open=True)
 """Anybody, who is told of what is public."""
-SIGNED_IN = Credentials(*_READS)
-CHANGES = Credentials(TokenScope.API)
-READS_USERS = Credentials(*_READS, TokenScope.READ_USER)
-READS_IMAGES = Credentials(*_READS, is_open=True, has_jobs=True)
-CHANGES_IMAGES = Credentials(TokenScope.API, has_jobs=True)
-OWN_TOKEN = Credentials(*TokenScope)
+SIGNED_IN = RouteCredentials(*_READS)
+CHANGES = RouteCredentials(TokenScope.API)
+READS_USERS = RouteCredentials(*_READS, TokenScope.READ_USER)
+READS_IMAGES = RouteCredentials(*_READS, is_open=True, has_jobs=True)
+CHANGES_IMAGES = RouteCredentials(TokenScope.API, has_jobs=True)
+OWN_TOKEN = RouteCredentials(*TokenScope)
 """A token may always ask about itself, and end itself."""
-OWN_ROTATION = Credentials(TokenScope.API, TokenScope.SELF_ROTATE)
+OWN_ROTATION = RouteCredentials(TokenScope.API, TokenScope.SELF_ROTATE)
 
 
 def user_of(request: HttpRequest) -> User:

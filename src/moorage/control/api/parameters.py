@@ -1,6 +1,7 @@
 """Parameters as callers give them: types that only hold what can be stored, and every way in which a body comes."""
 
 import json
+from io import BytesIO
 from typing import Annotated, Any
 
 from django.http import HttpRequest, QueryDict
@@ -56,7 +57,7 @@ class GitLabParser(Parser):
             return found | _of_form(QueryDict(request.body, encoding="utf-8"))
         if kind == _MULTIPART:
             fields, _ = MultiPartParser(
-                request.META, _Body(request.body), request.upload_handlers, request.encoding
+                request.META, BytesIO(request.body), request.upload_handlers, request.encoding
             ).parse()
             return found | _of_form(fields)
         document = json.loads(request.body)
@@ -64,19 +65,6 @@ class GitLabParser(Parser):
             msg = "not an object"
             raise ValueError(msg)  # noqa: TRY004 - the caller catches what json raises
         return found | document
-
-
-class _Body:
-    """A body that was read already, for a parser that reads."""
-
-    def __init__(self, content: bytes) -> None:
-        self._left = content
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next *size* bytes."""
-        size = len(self._left) if size < 0 else size
-        found, self._left = self._left[:size], self._left[size:]
-        return found
 
 
 def _of_form(fields: QueryDict) -> dict[str, Any]:

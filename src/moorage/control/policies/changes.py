@@ -12,7 +12,7 @@ from moorage.control.audit.changes import record
 from moorage.control.images.models import ImageRepository
 from moorage.control.policies.durations import parse_duration
 from moorage.control.policies.models import BulkDeletion, CleanupPolicy
-from moorage.control.policies.rules import CADENCES, Selection, interval_of, policy_problems
+from moorage.control.policies.rules import CADENCES, PolicySelection, interval_of, policy_problems
 from moorage.control.projects.models import Project
 from moorage.control.protection.rules import Person
 from moorage.control.refusals import ChangeRefused, refused
@@ -134,7 +134,7 @@ def _check(policy: CleanupPolicy) -> None:
 
 
 def _check_bulk(name_regex: str, name_regex_keep: str, keep_n: int | None, older_than: str) -> None:
-    selection = Selection(delete_pattern=name_regex, keep_pattern=name_regex_keep, keep_count=keep_n)
+    selection = PolicySelection(delete_pattern=name_regex, keep_pattern=name_regex_keep, keep_count=keep_n)
     problems: dict[str, Sequence[str]] = {
         {"name_regex": "name_regex_delete"}.get(field, field): said for field, said in selection.problems().items()
     }

@@ -12,10 +12,10 @@ import structlog
 
 from moorage.control.images.models import ImageRepository
 from moorage.control.jobs.loop import Turn
-from moorage.control.policies.listing import Judged, judge_repository
+from moorage.control.policies.listing import JudgedTag, judge_repository
 from moorage.control.policies.models import CleanedTag, CleanupRun, RunKind, RunOutcome, shown
 from moorage.control.policies.patterns import PatternUnusable
-from moorage.control.policies.rules import Selection, TagVerdict
+from moorage.control.policies.rules import PolicySelection, TagVerdict
 from moorage.control.protection.rules import Person
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.registry_errors import RegistryError
@@ -27,7 +27,7 @@ _LOG = structlog.get_logger("moorage.control.policies")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RunLimits:
     """The bounds of a run."""
 
     seconds: int = 0
@@ -37,7 +37,7 @@ class Limits:
 
 
 def start_run(
-    repository: ImageRepository, selection: Selection, turn: Turn, *, kind: RunKind, requested_by: str = ""
+    repository: ImageRepository, selection: PolicySelection, turn: Turn, *, kind: RunKind, requested_by: str = ""
 ) -> CleanupRun:
     """Begin the report of a run; one of the same repository that was never ended is ended as unfinished."""
     left = CleanupRun.objects.filter(repository=repository, kind=kind, outcome=RunOutcome.ONGOING)
@@ -55,10 +55,10 @@ def start_run(
 
 def clean(
     run: CleanupRun,
-    selection: Selection,
+    selection: PolicySelection,
     turn: Turn,
     *,
-    limits: Limits,
+    limits: RunLimits,
     person: Person | None = None,
     is_still_ours: Callable[[], bool] = lambda: True,
 ) -> RunOutcome:
@@ -94,14 +94,14 @@ def clean(
     return _end(run, turn, RunOutcome.FINISHED, "")
 
 
-def _note(run: CleanupRun, judged: Judged) -> None:
+def _note(run: CleanupRun, judged: JudgedTag) -> None:
     run.original_size = judged.original_size
     run.before_delete_size = len(judged.deleted)
     run.kept = judged.kept
     run.save()
 
 
-def _delete(run: CleanupRun, path: str, judged: Judged, may_go_on: Callable[[], bool]) -> bool:
+def _delete(run: CleanupRun, path: str, judged: JudgedTag, may_go_on: Callable[[], bool]) -> bool:
     """Delete; False: it was not to go on."""
     for batch in _batches(judged.deleted):
         if not may_go_on():

@@ -13,7 +13,7 @@ from moorage.control.audit.changes import record
 from moorage.control.images.models import DELETING, CleanupStatus, ImageRepositories, ImageRepository
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import Turn
-from moorage.control.policies.cleaning import Limits, clean, start_run
+from moorage.control.policies.cleaning import RunLimits, clean, start_run
 from moorage.control.policies.models import BulkDeletion, CleanupPolicy, CleanupRun, RunKind, RunOutcome
 from moorage.control.policies.rules import interval_of
 from moorage.control.protection.rules import Person
@@ -180,9 +180,9 @@ def _plan_next(policy: CleanupPolicy, now: datetime) -> None:
         )
 
 
-def _limits() -> Limits:
+def _limits() -> RunLimits:
     found = ApplicationSettings.now()
-    return Limits(
+    return RunLimits(
         seconds=found.container_registry_delete_tags_service_timeout,
         list_size=found.container_registry_cleanup_tags_service_max_list_size,
     )

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from moorage.control.images.models import ImageRepository
-from moorage.control.policies.rules import CleanupTag, Guard, Selection, TagVerdict, Verdict, judge
+from moorage.control.policies.rules import CleanupTag, Guard, PolicySelection, PolicyVerdict, TagVerdict, judge
 from moorage.control.protection.questions import tag_rules
-from moorage.control.protection.rules import Obstacle, Person, delete_obstacle
+from moorage.control.protection.rules import Person, ProtectionObstacle, delete_obstacle
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.registry_values import RemoteTag
 
-_VERDICTS = {Obstacle.PROTECTED: Verdict.PROTECTED, Obstacle.IMMUTABLE: Verdict.IMMUTABLE}
+_VERDICTS = {
+    ProtectionObstacle.PROTECTED: PolicyVerdict.PROTECTED,
+    ProtectionObstacle.IMMUTABLE: PolicyVerdict.IMMUTABLE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgedTag:
     """All tags of a repository, each with its verdict."""
 
     verdicts: Sequence[TagVerdict]
@@ -44,12 +47,12 @@ class Judged:
 
 def judge_repository(
     repository: ImageRepository,
-    selection: Selection,
+    selection: PolicySelection,
     *,
     now: datetime,
     person: Person | None = None,
     list_limit: int = 0,
-) -> Judged:
+) -> JudgedTag:
     """Return what *selection* would do to a repository at this moment.
 
     Args:
@@ -69,26 +72,26 @@ def judge_repository(
     if registry.info().has_gitlab_api:
         known = [_as_judged(tag, has_details=True) for tag in tags]
         verdicts = judge(known, selection, now=now, guard=guard)
-        return Judged(verdicts=verdicts, digests={tag.name: tag.digest for tag in tags}, original_size=len(tags))
+        return JudgedTag(verdicts=verdicts, digests={tag.name: tag.digest for tag in tags}, original_size=len(tags))
     return _asked_one_by_one(repository, tags, selection, now=now, guard=guard, limit=list_limit)
 
 
 def _asked_one_by_one(
     repository: ImageRepository,
     tags: Sequence[RemoteTag],
-    selection: Selection,
+    selection: PolicySelection,
     *,
     now: datetime,
     guard: Guard,
     limit: int,
-) -> Judged:
+) -> JudgedTag:
     """Ask for each tag that names leave; where those are too many, for some of them, by lot.
 
     The newest of all tags are the newest of any choice that has them, so that none of them goes.
 
     Source: GitLab features CPA-010.
     """
-    by_name = Selection(
+    by_name = PolicySelection(
         delete_pattern=selection.delete_pattern,
         keep_pattern=selection.keep_pattern,
         keeps_latest=selection.keeps_latest,
@@ -103,7 +106,7 @@ def _asked_one_by_one(
     found = [tag for tag in asked if tag is not None]
     verdicts = judge([_as_judged(tag, has_details=True) for tag in found], selection, now=now, guard=guard)
     kept = [item for item in first.values() if not item.is_deleted]
-    return Judged(
+    return JudgedTag(
         verdicts=[*kept, *verdicts],
         digests={tag.name: tag.digest for tag in found},
         original_size=len(tags),
@@ -118,7 +121,7 @@ def _as_judged(tag: RemoteTag, *, has_details: bool) -> CleanupTag:
 def _guard(repository: ImageRepository, person: Person | None) -> Guard:
     rules = tag_rules(repository.project)
 
-    def guard(name: str) -> Verdict | None:
+    def guard(name: str) -> PolicyVerdict | None:
         obstacle = delete_obstacle(rules, name, person) if rules else None
         return None if obstacle is None else _VERDICTS[obstacle]
 

@@ -13,7 +13,7 @@ from moorage.control.images.models import ImageRepository
 from moorage.control.jobs.leases import OWNER_LENGTH, LeaseFields
 from moorage.control.policies.durations import parse_duration
 from moorage.control.policies.patterns import PATTERN_LENGTH_LIMIT
-from moorage.control.policies.rules import EVERYTHING, Selection
+from moorage.control.policies.rules import EVERYTHING, PolicySelection
 from moorage.control.projects.models import Project
 
 
@@ -63,9 +63,9 @@ class CleanupPolicy(models.Model):
         return self.project.full_path
 
     @property
-    def selection(self) -> Selection:
+    def selection(self) -> PolicySelection:
         """The choice of tags."""
-        return Selection(
+        return PolicySelection(
             delete_pattern=self.name_regex,
             keep_pattern=self.name_regex_keep or "",
             keep_count=self.keep_n,
@@ -165,9 +165,9 @@ class BulkDeletion(models.Model):
         return f"bulk deletion in {self.repository}"
 
     @property
-    def selection(self) -> Selection:
+    def selection(self) -> PolicySelection:
         """The choice of tags; ``latest`` never goes. Source: GitLab features RST-010."""
-        return Selection(
+        return PolicySelection(
             delete_pattern=self.name_regex,
             keep_pattern=self.name_regex_keep,
             keep_count=self.keep_n,
@@ -175,7 +175,7 @@ class BulkDeletion(models.Model):
         )
 
 
-def shown(selection: Selection) -> Mapping[str, object]:
+def shown(selection: PolicySelection) -> Mapping[str, object]:
     """Return a choice of tags as JSON."""
     return {
         "name_regex": selection.delete_pattern,

@@ -12,8 +12,8 @@ from datetime import datetime
 from django.utils import timezone
 
 from moorage.control.images.models import ImageRepository
-from moorage.control.policies.listing import Judged, judge_repository
-from moorage.control.policies.rules import Selection
+from moorage.control.policies.listing import JudgedTag, judge_repository
+from moorage.control.policies.rules import PolicySelection
 from moorage.control.protection.rules import Person
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.reading_answers import number, objects, text
@@ -26,13 +26,17 @@ MANIFESTS_LIMIT = 500
 class CleanupPreview:
     """A cleanup that has not happened."""
 
-    judged: Judged
+    judged: JudgedTag
     freed_bytes: int | None
     """The most that would come free when garbage collection has run; None: not counted, as there are too many."""
 
 
 def preview_cleanup(
-    repository: ImageRepository, selection: Selection, *, person: Person | None = None, now: datetime | None = None
+    repository: ImageRepository,
+    selection: PolicySelection,
+    *,
+    person: Person | None = None,
+    now: datetime | None = None,
 ) -> CleanupPreview:
     """Return what *selection* would do to a repository. Rules hold as for *person*; None: every rule counts.
 
@@ -44,7 +48,7 @@ def preview_cleanup(
     return CleanupPreview(judged=judged, freed_bytes=_freed(repository.path, judged))
 
 
-def _freed(path: str, judged: Judged) -> int | None:
+def _freed(path: str, judged: JudgedTag) -> int | None:
     going = {item.name for item in judged.deleted}
     if not going:
         return 0

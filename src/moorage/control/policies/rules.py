@@ -1,4 +1,4 @@
-"""Selection of the tags that a cleanup policy deletes: a function of values, and each tag with the rule that decides.
+"""Choice of the tags that a cleanup policy deletes: a function of values, and each tag with the rule that decides.
 
 The preview, the job and the bulk deletion of the API all ask here. ``keep_n`` counts over the whole repository; GitLab
 counts again for each page of 1,000 tags, so that there more stay the more there are.
@@ -29,7 +29,7 @@ LATEST = "latest"
 _NOT_LISTED = "is not included in the list"
 
 
-class Verdict(StrEnum):
+class PolicyVerdict(StrEnum):
     """The rule that keeps a tag, or that it goes, as no rule keeps it."""
 
     DELETED = "deleted"
@@ -51,22 +51,22 @@ class Verdict(StrEnum):
     IMMUTABLE = "immutable"
 
 
-EXPLANATIONS: Mapping[Verdict, str] = {
-    Verdict.DELETED: "no rule keeps it",
-    Verdict.LATEST: "the tag latest is always kept",
-    Verdict.OTHER_NAME: "its name is not one of those that are removed",
-    Verdict.KEPT_NAME: "its name is one of those that are kept",
-    Verdict.NO_MANIFEST: "its manifest is missing",
-    Verdict.NEWEST: "it is one of the most recent",
-    Verdict.YOUNG: "it is not old enough",
-    Verdict.NO_DATE: "its age is not known",
-    Verdict.PROTECTED: "a protection rule covers it",
-    Verdict.IMMUTABLE: "it is immutable",
+EXPLANATIONS: Mapping[PolicyVerdict, str] = {
+    PolicyVerdict.DELETED: "no rule keeps it",
+    PolicyVerdict.LATEST: "the tag latest is always kept",
+    PolicyVerdict.OTHER_NAME: "its name is not one of those that are removed",
+    PolicyVerdict.KEPT_NAME: "its name is one of those that are kept",
+    PolicyVerdict.NO_MANIFEST: "its manifest is missing",
+    PolicyVerdict.NEWEST: "it is one of the most recent",
+    PolicyVerdict.YOUNG: "it is not old enough",
+    PolicyVerdict.NO_DATE: "its age is not known",
+    PolicyVerdict.PROTECTED: "a protection rule covers it",
+    PolicyVerdict.IMMUTABLE: "it is immutable",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class PolicySelection:
     """The part of a policy that chooses tags."""
 
     delete_pattern: str = EVERYTHING
@@ -93,7 +93,7 @@ class Selection:
         return found
 
 
-ALL_TAGS = Selection(keeps_latest=False)
+ALL_TAGS = PolicySelection(keeps_latest=False)
 """Everything in a repository that is deleted."""
 
 
@@ -113,12 +113,12 @@ class TagVerdict:
 
     name: str
     moment: datetime | None
-    verdict: Verdict
+    verdict: PolicyVerdict
 
     @property
     def is_deleted(self) -> bool:
         """Return whether the tag goes."""
-        return self.verdict is Verdict.DELETED
+        return self.verdict is PolicyVerdict.DELETED
 
     @property
     def explanation(self) -> str:
@@ -126,18 +126,18 @@ class TagVerdict:
         return EXPLANATIONS[self.verdict]
 
 
-Guard = Callable[[str], Verdict | None]
+Guard = Callable[[str], PolicyVerdict | None]
 """Says whether a tag is protected or immutable; None: neither."""
 
 
-def unguarded(name: str) -> Verdict | None:
+def unguarded(name: str) -> PolicyVerdict | None:
     """Protect nothing."""
     del name
     return None
 
 
 def judge(
-    tags: Iterable[CleanupTag], selection: Selection, *, now: datetime, guard: Guard = unguarded
+    tags: Iterable[CleanupTag], selection: PolicySelection, *, now: datetime, guard: Guard = unguarded
 ) -> list[TagVerdict]:
     """Return each tag with its verdict, in the order in which they came.
 
@@ -145,15 +145,15 @@ def judge(
         PatternUnusable: a pattern of the selection cannot be used.
     """
     listed = list(tags)
-    found: dict[str, Verdict] = {tag.name: _by_name(tag, selection) for tag in listed}
-    rest = [tag for tag in listed if found[tag.name] is Verdict.DELETED]
+    found: dict[str, PolicyVerdict] = {tag.name: _by_name(tag, selection) for tag in listed}
+    rest = [tag for tag in listed if found[tag.name] is PolicyVerdict.DELETED]
     # A tag of unknown age counts as new. Of two that are equally old, names decide: each run has to keep the same.
     rest.sort(key=lambda tag: (-(tag.moment or now).timestamp(), tag.name))
     kept = selection.keep_count or 0
     for tag in rest[:kept]:
-        found[tag.name] = Verdict.NEWEST
+        found[tag.name] = PolicyVerdict.NEWEST
     for tag in rest[kept:]:
-        found[tag.name] = _by_age(tag, selection.older_than, now) or guard(tag.name) or Verdict.DELETED
+        found[tag.name] = _by_age(tag, selection.older_than, now) or guard(tag.name) or PolicyVerdict.DELETED
     return [TagVerdict(name=tag.name, moment=tag.moment, verdict=found[tag.name]) for tag in listed]
 
 
@@ -164,7 +164,7 @@ def policy_problems(
 
     Source: GitLab features CPD-003 to CPD-007.
     """
-    choice = Selection(delete_pattern=name_regex or "", keep_pattern=name_regex_keep or "")
+    choice = PolicySelection(delete_pattern=name_regex or "", keep_pattern=name_regex_keep or "")
     found = dict(choice.problems())
     if cadence not in CADENCES:
         found["cadence"] = [_NOT_LISTED]
@@ -188,19 +188,19 @@ def interval_of(cadence: str) -> timedelta:
     return found
 
 
-def _by_name(tag: CleanupTag, selection: Selection) -> Verdict:
+def _by_name(tag: CleanupTag, selection: PolicySelection) -> PolicyVerdict:
     if selection.keeps_latest and tag.name == LATEST:
-        return Verdict.LATEST
+        return PolicyVerdict.LATEST
     if not patterns.deletes(selection.delete_pattern, tag.name):
-        return Verdict.OTHER_NAME
+        return PolicyVerdict.OTHER_NAME
     if selection.keep_pattern and patterns.keeps(selection.keep_pattern, tag.name):
-        return Verdict.KEPT_NAME
-    return Verdict.DELETED if tag.has_manifest else Verdict.NO_MANIFEST
+        return PolicyVerdict.KEPT_NAME
+    return PolicyVerdict.DELETED if tag.has_manifest else PolicyVerdict.NO_MANIFEST
 
 
-def _by_age(tag: CleanupTag, older_than: timedelta | None, now: datetime) -> Verdict | None:
+def _by_age(tag: CleanupTag, older_than: timedelta | None, now: datetime) -> PolicyVerdict | None:
     if older_than is None:
         return None
     if tag.moment is None:
-        return Verdict.NO_DATE
-    return None if tag.moment < now - older_than else Verdict.YOUNG
+        return PolicyVerdict.NO_DATE
+    return None if tag.moment < now - older_than else PolicyVerdict.YOUNG

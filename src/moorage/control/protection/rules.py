@@ -130,7 +130,7 @@ class TagProtection:
     is_immutable: bool = False
 
 
-class Obstacle(StrEnum):
+class ProtectionObstacle(StrEnum):
     """A reason for which a tag or a repository may not be pushed or deleted."""
 
     PROTECTED = "protected"
@@ -163,23 +163,23 @@ def protection_of(rules: Iterable[TagRule], tag: str) -> TagProtection:
     )
 
 
-def push_obstacle(rules: Iterable[TagRule], tag: str, person: Person, *, is_there: bool) -> Obstacle | None:
+def push_obstacle(rules: Iterable[TagRule], tag: str, person: Person, *, is_there: bool) -> ProtectionObstacle | None:
     """Return what forbids to push *tag*: first by role, and then, if the tag is there, as it is immutable.
 
     Source: GitLab features TPR-008.
     """
     found = protection_of(rules, tag)
     if not person.reaches(found.push):
-        return Obstacle.PROTECTED
-    return Obstacle.IMMUTABLE if found.is_immutable and is_there else None
+        return ProtectionObstacle.PROTECTED
+    return ProtectionObstacle.IMMUTABLE if found.is_immutable and is_there else None
 
 
-def delete_obstacle(rules: Iterable[TagRule], tag: str, person: Person | None) -> Obstacle | None:
+def delete_obstacle(rules: Iterable[TagRule], tag: str, person: Person | None) -> ProtectionObstacle | None:
     """Return what forbids to delete *tag*; None as *person*: nobody in particular, whom every rule holds."""
     found = protection_of(rules, tag)
     if found.delete is not None and (person is None or not person.reaches(found.delete)):
-        return Obstacle.PROTECTED
-    return Obstacle.IMMUTABLE if found.is_immutable else None
+        return ProtectionObstacle.PROTECTED
+    return ProtectionObstacle.IMMUTABLE if found.is_immutable else None
 
 
 def deletes_any_tag(rules: Iterable[TagRule], person: Person | None) -> bool:

@@ -15,7 +15,7 @@ from moorage.control.api.lookups import FoundGroup, group_of
 from moorage.control.api.paging import KeysetQuery, PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, LongText, Place, ShortText
 from moorage.control.api.place_shapes import GroupShape, NamespaceShape, show_group, show_namespace
-from moorage.control.api.routes.projects import Accepted, Visibilities
+from moorage.control.api.routes.projects import AcceptedShape, Visibilities
 from moorage.control.api.shapes import answers
 from moorage.control.namespaces.models import Namespace, Namespaces
 from moorage.control.namespaces.rules import path_of_name
@@ -61,7 +61,7 @@ class NewGroup(GroupValues):
 
 
 class GroupTransfer(Given):
-    """Where a group goes."""
+    """The place that a group moves to."""
 
     group_id: Id | None = Field(None, description="The group that it will be in; none: to the top.")
 
@@ -133,13 +133,13 @@ def transfer_group(request: HttpRequest, place: Place, values: GroupTransfer) ->
     return Status(201, show_group(move_group(found.group, parent, found.group.path, by=found.who.as_actor()), request))
 
 
-@routes.delete("/groups/{place}", auth=CHANGES, response=answers(Accepted, status=202))
+@routes.delete("/groups/{place}", auth=CHANGES, response=answers(AcceptedShape, status=202))
 def delete_one_group(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
     """Delete a group in which nothing is left."""
     found = group_of(request, place)
     found.see_that_owner()
     delete_group(found.group, by=found.who.as_actor())
-    return Status(202, Accepted())
+    return Status(202, AcceptedShape())
 
 
 @routes.get("/namespaces", auth=SIGNED_IN, response=answers(list[NamespaceShape]))

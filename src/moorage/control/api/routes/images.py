@@ -91,7 +91,7 @@ class TagsQuery(PageQuery):
 
 
 class BulkValues(Given):
-    """Selection of the tags to delete: ``name_regex_delete`` is needed."""
+    """PolicySelection of the tags to delete: ``name_regex_delete`` is needed."""
 
     name_regex_delete: ShortText | None = Field(None, description="RE2 that the whole name matches; `.*`: all.")
     name_regex: ShortText | None = Field(None, description="The older name of name_regex_delete.")

@@ -27,10 +27,14 @@ class VersionShape(Schema):
     revision: str = ""
 
 
+def _no_kas() -> dict[str, bool | None]:
+    return {"enabled": False}
+
+
 class MetadataShape(VersionShape):
     """The version of this program, and the edition, in words that GitLab's clients know."""
 
-    kas: dict[str, bool | None] = Field(default_factory=lambda: {"enabled": False})
+    kas: dict[str, bool | None] = Field(default_factory=_no_kas)
     enterprise: bool = False
 
 

@@ -71,19 +71,19 @@ class ProjectValues(Given):
         return found
 
 
-class NewProject(ProjectValues):
+class ProjectToCreate(ProjectValues):
     """Values of a new project: ``name`` or ``path`` is needed."""
 
     namespace_id: Id | None = Field(None, description="Group or own namespace; the caller's own without it.")
 
 
 class ProjectTransfer(Given):
-    """Where a project goes."""
+    """The place that a project moves to."""
 
     namespace: Annotated[Place, Field(description="Id or path of the namespace.")] | Id
 
 
-class Accepted(Given):
+class AcceptedShape(Given):
     """The word that something goes on."""
 
     message: str = "202 Accepted"
@@ -115,7 +115,7 @@ def list_projects_of_group(
 
 
 @routes.post("/projects", auth=CHANGES, response=answers(ProjectShape, status=201), exclude_none=True)
-def make_project(request: HttpRequest, values: NewProject) -> Any:  # noqa: ANN401
+def make_project(request: HttpRequest, values: ProjectToCreate) -> Any:  # noqa: ANN401
     """Make a project, in the caller's own namespace unless another is named."""
     who, user = caller(request), user_of(request)
     wishes = values.wishes()
@@ -161,13 +161,13 @@ def transfer_project(request: HttpRequest, place: Place, values: ProjectTransfer
     return show_project(moved, request, user=found.who.user)
 
 
-@routes.delete("/projects/{place}", auth=CHANGES, response=answers(Accepted, status=202))
+@routes.delete("/projects/{place}", auth=CHANGES, response=answers(AcceptedShape, status=202))
 def delete_one_project(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
     """Delete a project with all its images."""
     found = project_of(request, place)
     found.see_that_owner()
     delete_project_with_images(found.project, by=found.who.as_actor())
-    return Status(202, Accepted())
+    return Status(202, AcceptedShape())
 
 
 def _listed(request: HttpRequest, response: HttpResponse, rows: Projects, query: ProjectsQuery) -> list[dict[str, Any]]:

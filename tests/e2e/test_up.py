@@ -48,7 +48,7 @@ def test_clients_are_sent_to_the_control_plane_for_a_token_and_it_is_no_address_
 
 
 def test_secrets_are_for_their_owner_only(up: Standalone) -> None:
-    for name in ("initial_password", "secret", "config.yml", "control.yml", "keys/keys.json"):
+    for name in ("initial_password", "secret", "config.yml", "control.yml", "control.db", "keys/keys.json"):
         assert stat.S_IMODE((up.data / name).stat().st_mode) == 0o600, name
 
 

@@ -10,6 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 from moorage.control.configuration import LoadedControl, read_control
 from moorage.control.current import start_django
 from moorage.errors import ConfigurationError, Mistake
+from moorage.private_files import make_private
 
 
 def open_configured(path: Path) -> LoadedControl:
@@ -30,6 +31,8 @@ def open_control(loaded: LoadedControl) -> None:
         ConfigurationError: the database cannot be used, or its tables are not up to date.
     """
     start_django(loaded)
+    if connection.vendor == "sqlite":
+        make_private(Path(connection.settings_dict["NAME"]))
     pending = pending_migrations()
     if not pending:
         return

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from moorage.errors import DatabaseUnavailable, MigrationFailed
 from moorage.metadata.schema.chains import Applied, Chains, ChainStep, bookkeeping, refused
 from moorage.permissions import reason_at
+from moorage.private_files import make_private
 from moorage.sql.base import microseconds, moment
-from moorage.sql.sqlite.private_files import make_private
 from moorage.sql.sqlite.reserve import Reserve
 from moorage.sql.sqlite.write_ahead import switch_on
 

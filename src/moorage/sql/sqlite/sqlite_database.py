@@ -20,8 +20,8 @@ from typing import Self
 
 from moorage.errors import BackendError, DatabaseUnavailable, StorageFull
 from moorage.permissions import reason_at
+from moorage.private_files import make_private
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value, microseconds
-from moorage.sql.sqlite.private_files import make_private
 from moorage.sql.sqlite.reserve import Reserve
 from moorage.sql.sqlite.sqlite_errors import code_of, fail, is_writing
 from moorage.sql.sqlite.sqlite_parameters import bound, by_place

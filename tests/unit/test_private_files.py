@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.sql.sqlite.private_files import make_private
+from moorage.private_files import make_private
 
 
 def mode_of(path: Path) -> int:

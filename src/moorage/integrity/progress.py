@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from moorage.errors import BackendError, MoorageError, PathUnknown, StorageUnavailable
 from moorage.integrity.findings import Finding, Tally
@@ -154,7 +154,7 @@ class CheckProgress:
         self.state.report = None if self._report is None else self._report.settle()
         self._saved_at = time.monotonic()
         try:
-            await self._storage.put(paths.CHECK, _STATE.dump_json(self.state))
+            await self._storage.put(paths.CHECK, written(self.state))
         except BackendError as exc:
             self.unsaved = str(exc)
 
@@ -170,6 +170,23 @@ class CheckProgress:
             self.unsaved = str(exc)
 
 
+def written(state: State) -> bytes:
+    """Write a state as JSON.
+
+    The names in it may be bytes of a folder that are no UTF-8, which pydantic's own writer refuses.
+    """
+    return json.dumps(_STATE.dump_python(state, mode="json")).encode()
+
+
+def state_of(content: bytes) -> State:
+    """Read what :func:`written` wrote.
+
+    Raises:
+        ValueError: it is no state.
+    """
+    return _STATE.validate_python(json.loads(content))
+
+
 async def unfinished(storage: StorageDriver) -> State | None:
     """Return the state of the check that was not finished; None: there is none.
 
@@ -177,10 +194,10 @@ async def unfinished(storage: StorageDriver) -> State | None:
         StorageUnavailable: it cannot be read.
     """
     try:
-        return _STATE.validate_json(await storage.get(paths.CHECK))
+        return state_of(await storage.get(paths.CHECK))
     except PathUnknown:
         return None
-    except ValidationError as exc:
+    except ValueError as exc:
         msg = f"{paths.CHECK} was not written by this version; start without --resume"
         raise StorageUnavailable(msg) from exc
 

@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -21,13 +20,11 @@ from typing import Self
 from moorage.errors import BackendError, DatabaseUnavailable, StorageFull
 from moorage.permissions import reason_at
 from moorage.private_files import make_private
-from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value, microseconds
+from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 from moorage.sql.sqlite.reserve import Reserve
 from moorage.sql.sqlite.sqlite_errors import code_of, fail, is_writing
-from moorage.sql.sqlite.sqlite_parameters import bound, by_place
+from moorage.sql.sqlite.sqlite_parameters import bound, by_place, stored
 from moorage.sql.sqlite.write_ahead import switch_on
-
-sqlite3.register_adapter(datetime, microseconds)
 
 _TURN_DEADLINE_S = 10.0
 """Seconds that a transaction waits for those before it, and for other processes."""
@@ -311,7 +308,7 @@ class _SqliteTransaction(Transaction):
 
     async def run_many(self, query: NamedQuery, rows: Iterable[Sequence[Value]]) -> None:
         text, order = by_place(query.sqlite)
-        left = map(order, rows) if order else iter(rows)
+        left = map(order, map(stored, rows)) if order else map(stored, rows)
         while batch := list(islice(left, _MANY)):
             try:
                 self._inside().executemany(text, batch)

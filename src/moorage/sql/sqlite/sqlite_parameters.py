@@ -5,11 +5,12 @@ Python 3.12.0 to 3.12.3 take ``?1`` for a name, and warn of each at each run; ``
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from moorage.sql.base import Value
+from moorage.sql.base import Value, microseconds
 from moorage.sql.sqlite.sqlite_lists import expanded
 
 _PARAMETER = re.compile(r"\?(\d+)")
@@ -24,7 +25,16 @@ def bound(text: str, args: tuple[Value, ...]) -> tuple[str, Sequence[Value]]:
     if "= ANY(" in text:
         text, args = expanded(text, args)
     text, order = by_place(text)
+    args = stored(args)
     return text, order(args) if order else args
+
+
+def stored(args: Sequence[Value]) -> tuple[Value, ...]:
+    """Return *args* with moments as microseconds.
+
+    Adapters of :mod:`sqlite3` are the process's, and Django, too, sets one for moments: the last to come would win.
+    """
+    return tuple([microseconds(value) if isinstance(value, datetime) else value for value in args])
 
 
 @lru_cache(maxsize=_STATEMENTS)

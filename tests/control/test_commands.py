@@ -4,10 +4,12 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from typer.testing import CliRunner, Result
 
 from moorage.cli.app import app
@@ -17,12 +19,16 @@ from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.credentials.finding import requester_of_basic, requester_of_token
 from moorage.control.images.changes import ensure_repository
 from moorage.control.instance.models import ApplicationSettings
+from moorage.control.jobs.loop import Turn, run_until_idle
+from moorage.control.policies.jobs import PolicyCleanup
 from moorage.control.projects.models import Membership
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
 from moorage.control.serving.first_administrator import make_first_administrator, reset_password
 from moorage.errors import ConfigurationError, Refused
+from support.control_registry import push_tags, registry_at
 from support.control_rows import PASSWORD, new_group, new_project, new_user
 from support.control_site import start_site, write_site
+from support.daemon import Daemon
 
 Run = Callable[..., Result]
 
@@ -180,3 +186,48 @@ def test_the_first_administrators_password_is_in_a_file_until_it_is_lost_and_fou
     assert requester_of_basic("root", fresh, address="").user is not None
     with pytest.raises(ChangeRefused, match="there is no user nobody"):
         reset_password("nobody")
+
+
+def test_a_policy_is_set_previewed_run_and_listed_while_it_is_off(run: Run, shared_daemon: Daemon) -> None:
+    off, on = new_project(), new_project()
+    for project in (off, on):
+        push_tags(shared_daemon.address, f"{project.full_path}/web", "dev-1", "latest")
+        ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
+    new_project()
+    values = ["--enabled", "--cadence", "7d", "--keep-n", "none", "--older-than", "none", "--name-regex", "dev-.*"]
+    shown = rows(run("policy", "set", on.full_path, *values, "--json"))
+    assert (shown["enabled"], shown["keep_n"], shown["older_than"]) == (True, None, None)
+    assert rows(run("policy", "show", on.full_path, "--json")) == shown
+    assert [row["project"] for row in rows(run("policy", "list", "--disabled", "--json"))] == [off.full_path]
+    assert len(rows(run("policy", "list", "--json"))) == 2
+    with registry_at(shared_daemon.url):
+        seen = rows(run("policy", "preview", on.full_path, "--json"))
+        assert {tag["tag"]: tag["rule"] for tag in seen["tags"]} == {"dev-1": "deleted", "latest": "latest"}
+        assert seen["freed_bytes"] > 0
+        run("policy", "run", on.full_path)
+        later = timezone.now() + timedelta(seconds=1)
+        run_until_idle([PolicyCleanup()], Turn(clock=lambda: later))
+        (report,) = rows(run("policy", "runs", on.full_path, "--json"))
+        assert (report["outcome"], report["deleted"]) == ("finished", 1)
+        assert rows(run("policy", "undo", str(report["id"]), "--json"))["restored"] == ["dev-1"]
+    with pytest.raises(Refused, match="there is no run 987654"):
+        run("policy", "undo", "987654")
+    with pytest.raises(ConfigurationError, match="a number is needed, or none"):
+        run("policy", "set", on.full_path, "--keep-n", "many")
+
+
+def test_repositories_and_tags_are_protected_and_rules_taken_away(run: Run, shared_daemon: Daemon) -> None:
+    project = new_project()
+    path = project.full_path
+    made = rows(run("protection", "add", path, "repository", f"{path}/*", "--push", "owner", "--json"))
+    assert (made["kind"], made["push"], made["delete"]) == ("repository", "owner", "")
+    with registry_at(shared_daemon.url):
+        fixed = rows(run("protection", "add", path, "tag", "^v", "--json"))
+    assert fixed["immutable"] is True
+    assert rows(run("protection", "list", path, "--json")) == [made, fixed]
+    run("protection", "remove", path, "repository", str(made["id"]))
+    assert rows(run("protection", "list", path, "--json")) == [fixed]
+    with pytest.raises(Refused, match="there is no rule"):
+        run("protection", "remove", path, "repository", str(made["id"]))
+    with pytest.raises(ChangeRefused, match="should start with the project's full path"):
+        run("protection", "add", path, "repository", "elsewhere/*", "--push", "owner")

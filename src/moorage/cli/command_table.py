@@ -119,6 +119,23 @@ NOTES = {
     "control repository delete": CommandNote(
         "Have a repository deleted.", "moorage control repository delete acme/app/web"
     ),
+    "control policy list": CommandNote(
+        "List projects that have images, with their policies.", "moorage control policy list --disabled"
+    ),
+    "control policy show": CommandNote("Print a project's policy.", "moorage control policy show acme/app"),
+    "control policy set": CommandNote(
+        "Change a project's policy.", "moorage control policy set acme/app --enabled --keep-n 10 --older-than 30d"
+    ),
+    "control policy preview": CommandNote("Print what a policy would do.", "moorage control policy preview acme/app"),
+    "control policy run": CommandNote("Have a policy run now.", "moorage control policy run acme/app"),
+    "control policy runs": CommandNote("List the reports of runs.", "moorage control policy runs acme/app --json"),
+    "control policy undo": CommandNote("Bring back what a run deleted.", "moorage control policy undo 7"),
+    "control protection list": CommandNote("List a project's rules.", "moorage control protection list acme/app"),
+    "control protection add": CommandNote(
+        "Protect repositories or tags.",
+        "moorage control protection add acme/app tag '^v' --push maintainer --delete owner",
+    ),
+    "control protection remove": CommandNote("Take a rule away.", "moorage control protection remove acme/app tag 3"),
     "control settings show": CommandNote("Print the settings.", "moorage control settings show --json"),
     "control settings change": CommandNote(
         "Change one setting.", "moorage control settings change container_registry_token_expire_delay 15"

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from moorage.cli.control_accounts import token_app, user_app
+from moorage.cli.control_policies import policy_app
 from moorage.cli.control_projects import group_app, project_app, settings_app
+from moorage.cli.control_protection import protection_app
 from moorage.cli.control_repositories import repository_app
 from moorage.cli.control_rows import ConfigOption, control_file, open_database
 from moorage.left_out import left_out
@@ -21,6 +23,8 @@ for _name, _app in (
     ("group", group_app),
     ("project", project_app),
     ("repository", repository_app),
+    ("policy", policy_app),
+    ("protection", protection_app),
     ("settings", settings_app),
 ):
     control_app.add_typer(_app, name=_name)

@@ -87,3 +87,49 @@ def test_python_gitlab_makes_a_project_with_members_and_tokens_and_deletes_a_tag
         project.path = "other"
         with pytest.raises(gitlab.GitlabUpdateError, match="contains container registry tags"):
             project.save()
+
+
+@pytest.mark.usefixtures("committed")
+def test_python_gitlab_sets_a_cleanup_policy_and_protects_repositories_and_tags(shared_daemon: Daemon) -> None:
+    token = new_token(new_user("root", is_admin=True), "api").secret
+    with serving() as url, registry_at(shared_daemon.url):
+        api = gitlab.Gitlab(url, private_token=token, keep_base_url=True)
+        attributes = {"enabled": True, "cadence": "7d", "keep_n": None, "name_regex_delete": "dev-.*"}
+        project = api.projects.create({"name": "app", "container_expiration_policy_attributes": attributes})
+        policy = project.container_expiration_policy
+        assert (policy["enabled"], policy["cadence"], policy["name_regex"]) == (True, "7d", "dev-.*")
+        assert (policy["keep_n"], policy["name_regex_keep"]) == (None, None)
+        assert policy["next_run_at"].endswith("Z")
+        project.container_expiration_policy_attributes = {"older_than": "", "keep_n": 5, "name_regex": None}
+        with pytest.raises(gitlab.GitlabUpdateError, match=r"container_expiration_policy\.name_regex"):
+            project.save()
+        project.container_expiration_policy_attributes = {"older_than": "", "keep_n": 5}
+        project.save()
+        assert project.container_expiration_policy["keep_n"] == 5
+        assert api.projects.get(project.id).container_expiration_policy["older_than"] is None
+
+        rules = project.registry_protection_repository_rules
+        made = rules.create({"repository_path_pattern": "root/app/*", "minimum_access_level_for_push": "owner"})
+        with pytest.raises(gitlab.GitlabCreateError, match="Repository path pattern has already been taken") as taken:
+            rules.create({"repository_path_pattern": "root/app/*", "minimum_access_level_for_push": "owner"})
+        assert taken.value.response_code == 422
+        changed = {"minimum_access_level_for_push": "", "minimum_access_level_for_delete": "admin"}
+        assert rules.update(made.id, changed)["minimum_access_level_for_push"] is None
+        assert [rule.minimum_access_level_for_delete for rule in rules.list(get_all=True)] == ["admin"]
+        rules.delete(made.id)
+        assert rules.list(get_all=True) == []
+
+        levels = {"minimum_access_level_for_push": "maintainer", "minimum_access_level_for_delete": "owner"}
+        path = f"/projects/{project.id}/registry/protection/tag/rules"  # No manager knows this one.
+        for number in range(5):
+            api.http_post(path, post_data={"tag_name_pattern": f"v{number}", **levels})
+        with pytest.raises(gitlab.GitlabHttpError, match="Maximum number of protection rules"):
+            api.http_post(path, post_data={"tag_name_pattern": "v6", **levels})
+        first = f"{path}/{next(iter(api.http_list(path, get_all=True)))['id']}"
+        with pytest.raises(gitlab.GitlabHttpError, match="either both be present or both be nil"):
+            api.http_patch(first, post_data={"minimum_access_level_for_push": ""})
+        changed_rule = api.http_patch(first, post_data={"tag_name_pattern": "^v"})
+        assert isinstance(changed_rule, dict)
+        assert changed_rule["tag_name_pattern"] == "^v"
+        api.http_delete(first)
+        assert len(api.http_list(path, get_all=True)) == 4

@@ -115,6 +115,20 @@ TABLE = {
     "delete_many_tags": "401 401 401 403 404 403 403 404 404",
     "show_tag": "404 401 401 404 404 404 403 404 404",
     "delete_one_tag": "401 401 401 404 404 403 403 404 404",
+    "preview_policy": _MANAGER_READ,
+    "run_policy": _MANAGER_CHANGE,
+    "list_policy_runs": _MANAGER_READ,
+    "show_policy_run": _MANAGER_READ,
+    "list_tags_of_policy_run": _MANAGER_READ,
+    "undo_policy_run": _MANAGER_CHANGE,
+    "list_repository_rules": _MANAGER_READ,
+    "make_repository_rule": _MANAGER_CHANGE,
+    "change_one_repository_rule": _MANAGER_CHANGE,
+    "delete_one_repository_rule": _MANAGER_CHANGE,
+    "list_tag_rules": _MANAGER_READ,
+    "make_tag_rule": "401 401 401 401 404 403 403 503 503",
+    "change_one_tag_rule": _MANAGER_CHANGE,
+    "delete_one_tag_rule": _MANAGER_CHANGE,
     "show_version": _SIGNED_LIST,
     "show_metadata": _SIGNED_LIST,
     "show_settings": _ADMIN_READ,
@@ -133,6 +147,12 @@ CHANGES_NEED: dict[str, dict[str, Any]] = {
     "make_access_token": {"name": "a", "scopes": ["api"]},
     "make_deploy_token": {"name": "a", "scopes": ["read_registry"]},
     "delete_many_tags": {"name_regex_delete": ".*"},
+    "make_repository_rule": {"repository_path_pattern": "a", "minimum_access_level_for_push": "owner"},
+    "make_tag_rule": {
+        "tag_name_pattern": "a",
+        "minimum_access_level_for_push": "owner",
+        "minimum_access_level_for_delete": "owner",
+    },
 }
 
 
@@ -173,6 +193,7 @@ def test_each_route_answers_each_credential_as_the_table_says(client: Client) ->
         path = f"/{template.removeprefix('/')}"
         path = path.replace("{place}", places.get(path.split("/")[1], "")).replace("{user_id}", str(other.pk))
         path = path.replace("{tag}", "latest").replace("{token_id}", "987654").replace("{repository_id}", "987654")
+        path = path.replace("{protection_rule_id}", "987654").replace("{run_id}", "987654")
         body = CHANGES_NEED.get(name.removesuffix("_of_projects").removesuffix("_of_groups"), {})
         found = []
         for credential in sent:

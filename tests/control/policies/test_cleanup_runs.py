@@ -21,6 +21,7 @@ from moorage.control.policies.changes import (
 from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
 from moorage.control.policies.models import CleanedTag, CleanupPolicy, CleanupRun
 from moorage.control.policies.previews import preview_cleanup
+from moorage.control.policies.questions import projects_without_cleanup
 from moorage.control.policies.rules import PolicySelection
 from moorage.control.policies.undoing import undo_run
 from moorage.control.protection.changes import create_tag_rule
@@ -223,7 +224,7 @@ def test_projects_with_images_and_a_policy_that_is_off_are_listed(shared_daemon:
     enabled(on, clock)
     policy_of(off.project)
     policy_of(new_project())
-    assert [policy.project for policy in CleanupPolicy.objects.disabled_with_images()] == [off.project]
+    assert list(projects_without_cleanup()) == [off.project]
 
 
 def test_many_tags_are_deleted_at_most_once_an_hour(

@@ -7,7 +7,19 @@ from ninja.operation import Operation
 from moorage import __version__
 from moorage.control.api.failures import answer_failures
 from moorage.control.api.parameters import GitLabParser
-from moorage.control.api.routes import groups, images, instance, members, personal_tokens, place_tokens, projects, users
+from moorage.control.api.routes import (
+    groups,
+    images,
+    instance,
+    members,
+    personal_tokens,
+    place_tokens,
+    policies,
+    projects,
+    repository_rules,
+    tag_rules,
+    users,
+)
 
 
 class MoorageAPI(NinjaAPI):
@@ -28,7 +40,19 @@ def _made() -> MoorageAPI:
         docs_url=None,
         parser=GitLabParser(),
     )
-    for module in (projects, groups, members, users, personal_tokens, place_tokens, images, instance):
+    for module in (
+        projects,
+        groups,
+        members,
+        users,
+        personal_tokens,
+        place_tokens,
+        images,
+        policies,
+        repository_rules,
+        tag_rules,
+        instance,
+    ):
         made.add_router("", module.routes)
     answer_failures(made)
     return made

@@ -76,7 +76,7 @@ def project_of(request: HttpRequest, place: str) -> FoundProject:
         APIRefused: the caller is not told of such a project.
     """
     who, key = caller(request), _key(place)
-    rows = Project.objects.select_related("namespace", "creator")
+    rows = Project.objects.select_related("namespace", "creator", "container_expiration_policy")
     found = (rows.filter(pk=key) if isinstance(key, int) else rows.at(key)).first()
     if found is not None:
         standing = standing_in_project(who, found)

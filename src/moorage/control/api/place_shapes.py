@@ -11,6 +11,7 @@ from pydantic import Field
 
 from moorage.control.accounts.models import User
 from moorage.control.api.paging import site_url
+from moorage.control.api.policy_shapes import PolicyShape, policy_or_defaults
 from moorage.control.api.shapes import Moment
 from moorage.control.api.user_shapes import UserSummary, user_summary
 from moorage.control.namespaces.models import Namespace
@@ -83,6 +84,7 @@ class ProjectShape(ProjectSummary):
     container_registry_enabled: bool | None = None
     container_registry_access_level: str | None = None
     container_registry_image_prefix: str | None = None
+    container_expiration_policy: PolicyShape | None = None
     permissions: PermissionsShape | None = None
 
 
@@ -175,6 +177,7 @@ def _more(project: Project, request: HttpRequest, roles: dict[tuple[str, int], i
         "container_registry_enabled": project.feature is not FeatureLevel.DISABLED,
         "container_registry_access_level": project.container_registry_access_level,
         "container_registry_image_prefix": f"{registry.host_port}/{project.full_path.lower()}",
+        "container_expiration_policy": policy_or_defaults(project),
     }
     if not project.namespace.is_group and project.creator is not None:
         shown["owner"] = user_summary(project.creator, request)

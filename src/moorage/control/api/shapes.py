@@ -15,7 +15,7 @@ class Problem(Schema):
     """Why a request was refused: ``message``, or ``error`` where a parameter is wrong."""
 
     message: str | dict[str, list[str]] | None = None
-    error: str | None = None
+    error: str | list[str] | None = None
     error_description: str | None = None
     scope: str | None = None
 

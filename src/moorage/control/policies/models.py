@@ -24,10 +24,6 @@ class CleanupPolicies(models.QuerySet["CleanupPolicy"]):
         """Those that should run."""
         return self.filter(enabled=True, next_run_at__lte=now)
 
-    def disabled_with_images(self) -> "CleanupPolicies":
-        """Those that are off, of projects that have images. Source: requirement S-079."""
-        return self.filter(enabled=False, project__repositories__isnull=False).distinct()
-
 
 class CleanupPolicy(models.Model):
     """A project's policy, by GitLab's names and defaults."""

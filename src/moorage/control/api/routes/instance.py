@@ -39,7 +39,7 @@ class MetadataShape(VersionShape):
 
 
 class SettingsShape(Schema):
-    """Settings of the instance, by GitLab's names."""
+    """Settings of the instance, by GitLab's names. Source: GitLab features APP-001 to APP-006."""
 
     container_registry_token_expire_delay: int
     default_project_visibility: str
@@ -53,6 +53,12 @@ class SettingsShape(Schema):
     container_registry_delete_tags_service_timeout: int
     container_registry_expiration_policies_worker_capacity: int
     container_registry_cleanup_tags_service_max_list_size: int
+    container_expiration_policies_enable_historic_entries: bool = Field(
+        True, description="Every project can have a policy; cannot be changed."
+    )
+    container_registry_expiration_policies_caching: bool = Field(
+        False, description="Times of tags are never cached; cannot be changed."
+    )
 
 
 class SettingsValues(Given):

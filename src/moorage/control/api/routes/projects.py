@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -16,6 +17,7 @@ from moorage.control.api.lookups import group_of, project_of, row_of
 from moorage.control.api.paging import KeysetQuery, Paging
 from moorage.control.api.parameters import Given, Id, LongText, Place, ShortText
 from moorage.control.api.place_shapes import ProjectShape, show_project, show_projects
+from moorage.control.api.policy_shapes import PolicyAttributes, apply_policy
 from moorage.control.api.shapes import answers
 from moorage.control.images.changes import delete_project_with_images
 from moorage.control.namespaces.models import Namespace
@@ -61,10 +63,12 @@ class ProjectValues(Given):
     visibility: Visibilities | None = None
     container_registry_access_level: Levels | None = None
     container_registry_enabled: bool | None = Field(None, description="GitLab's older form of the level.")
+    container_expiration_policy_attributes: PolicyAttributes | None = Field(None, description="The cleanup policy.")
 
     def wishes(self) -> dict[str, str]:
         """Return the values by the names that changes know them by."""
         found: dict[str, Any] = self.given()
+        found.pop("container_expiration_policy_attributes", None)
         is_enabled = found.pop("container_registry_enabled", None)
         if is_enabled is not None:
             found.setdefault("container_registry_access_level", "enabled" if is_enabled else "disabled")
@@ -124,7 +128,9 @@ def make_project(request: HttpRequest, values: ProjectToCreate) -> Any:  # noqa:
     if not (values.name or values.path):
         raise bad_parameter("name, path are missing, at least one parameter must be provided")
     namespace = _namespace_for(request, values.namespace_id or user.namespace_id or 0)
-    made = create_project(namespace, path, by=who.as_actor(), creator=user, wish=ProjectWish(**wishes))
+    with transaction.atomic():
+        made = create_project(namespace, path, by=who.as_actor(), creator=user, wish=ProjectWish(**wishes))
+        apply_policy(made, values.container_expiration_policy_attributes, by=who.as_actor())
     return Status(201, show_project(made, request, user=user))
 
 
@@ -145,8 +151,11 @@ def change_one_project(request: HttpRequest, place: Place, values: ProjectValues
         found.see_that_owner()
     if path != project.path:
         see_that_no_tags(Project.objects.filter(pk=project.pk), "Cannot rename project")
-        move_project(project, project.namespace, path, by=by)
-    changed = change_project(project, by=by, **wishes)
+    with transaction.atomic():
+        if path != project.path:
+            move_project(project, project.namespace, path, by=by)
+        changed = change_project(project, by=by, **wishes)
+        apply_policy(changed, values.container_expiration_policy_attributes, by=by)
     return show_project(changed, request, user=found.who.user)
 
 
@@ -172,7 +181,7 @@ def delete_one_project(request: HttpRequest, place: Place) -> Any:  # noqa: ANN4
 
 def _listed(request: HttpRequest, response: HttpResponse, rows: Projects, query: ProjectsQuery) -> list[dict[str, Any]]:
     user, today = caller(request).user, timezone.now().date()
-    rows = rows.visible_to(user, today).select_related("namespace", "creator")
+    rows = rows.visible_to(user, today).select_related("namespace", "creator", "container_expiration_policy")
     if query.search:
         found = Q(name__icontains=query.search) | Q(path__icontains=query.search)
         rows = rows.filter(found | Q(full_path__icontains=query.search) if query.search_namespaces else found)

@@ -1,0 +1,197 @@
+"""``moorage control policy``: cleanup policies of projects, what they would do, and what they did."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moorage.cli.control_rows import ConfigOption, Row, not_there, open_database, print_row, print_rows, project_at
+from moorage.cli.options import AsJSON
+from moorage.errors import ConfigurationError, Mistake
+
+if TYPE_CHECKING:
+    from moorage.control.policies.models import CleanupPolicy, CleanupRun
+    from moorage.control.projects.models import Project
+
+policy_app = typer.Typer(help="Cleanup policies of projects.", no_args_is_help=True, rich_markup_mode=None)
+
+ProjectPath = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's path, such as acme/app.")]
+_NONE = "none"
+
+
+@policy_app.command("list")
+def list_policies(
+    *,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Only projects whose policy is off.")] = False,
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """List the projects that have images, each with its policy."""
+    open_database(config)
+    from moorage.control.policies.questions import (  # noqa: PLC0415 - Django has started
+        projects_with_images,
+        projects_without_cleanup,
+    )
+
+    projects = projects_without_cleanup() if disabled else projects_with_images()
+    rows = [_policy_row(project) for project in projects.select_related("container_expiration_policy")]
+    print_rows(rows, as_json=as_json)
+
+
+@policy_app.command("show")
+def show_policy(path: ProjectPath, *, config: ConfigOption = None, as_json: AsJSON = False) -> None:
+    """Print a project's policy."""
+    open_database(config)
+    _print_policy(project_at(path), as_json=as_json)
+
+
+@policy_app.command("set")
+def set_policy(  # noqa: PLR0913 - one option for each value of a policy
+    path: ProjectPath,
+    *,
+    enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="Switch it on or off.")] = None,
+    cadence: Annotated[str | None, typer.Option(help="1d, 7d, 14d, 1month or 3month.")] = None,
+    keep_n: Annotated[str | None, typer.Option(help="Newest that stay: 1, 5, 10, 25, 50, 100 or none.")] = None,
+    older_than: Annotated[str | None, typer.Option(help="Only older ones go: 7d, 14d, 30d, 60d, 90d or none.")] = None,
+    name_regex: Annotated[str | None, typer.Option(help="RE2 that the whole name of what goes matches.")] = None,
+    name_regex_keep: Annotated[str | None, typer.Option(help="RE2 of names that stay; empty: none.")] = None,
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Change a project's policy; its next run is then one interval away."""
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.policies.changes import change_policy  # noqa: PLC0415 - as above
+
+    given: dict[str, Any] = {
+        "enabled": enabled,
+        "cadence": cadence,
+        "name_regex": name_regex,
+        "name_regex_keep": name_regex_keep,
+    }
+    values = {name: value for name, value in given.items() if value is not None}
+    if keep_n is not None:
+        values["keep_n"] = None if keep_n == _NONE else _number(keep_n)
+    if older_than is not None:
+        values["older_than"] = None if older_than == _NONE else older_than
+    project = project_at(path)
+    change_policy(project, by=COMMAND_LINE, **values)
+    _print_policy(project_at(path), as_json=as_json)
+
+
+@policy_app.command("preview")
+def preview_policy(path: ProjectPath, *, config: ConfigOption = None, as_json: AsJSON = False) -> None:
+    """Print each tag with the rule that keeps or deletes it; nothing is deleted."""
+    open_database(config)
+    from moorage.control.images.models import ImageRepository  # noqa: PLC0415 - Django has started
+    from moorage.control.policies.previews import preview_cleanup  # noqa: PLC0415 - as above
+
+    project = project_at(path)
+    selection = _policy(project).selection
+    found = [
+        (repository.path, preview_cleanup(repository, selection))
+        for repository in ImageRepository.objects.of_project(project).select_related("project").order_by("name")
+    ]
+    rows: list[Row] = [
+        {"repository": name, "tag": tag.name, "rule": tag.verdict.value, "why": tag.explanation}
+        for name, preview in found
+        for tag in preview.judged.verdicts
+    ]
+    sizes = [preview.freed_bytes for _, preview in found]
+    freed = None if None in sizes else sum(size or 0 for size in sizes)
+    deleted = sum(len(preview.judged.deleted) for _, preview in found)
+    if as_json:
+        print_row({"tags": rows, "deleted": deleted, "freed_bytes": freed}, as_json=True, text=str)
+        return
+    print_rows(rows, as_json=False)
+    size = "bytes not counted" if freed is None else f"at most {freed} bytes come free"
+    print(f"{deleted} of {len(rows)} tags would go; {size}")
+
+
+@policy_app.command("run")
+def run_policy(path: ProjectPath, *, config: ConfigOption = None) -> None:
+    """Have a policy run as soon as a worker of the control plane is free."""
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.policies.changes import run_now  # noqa: PLC0415 - as above
+
+    run_now(project_at(path), by=COMMAND_LINE)
+    print(f"the policy of {path} is to run")
+
+
+@policy_app.command("runs")
+def list_runs(path: ProjectPath, *, config: ConfigOption = None, as_json: AsJSON = False) -> None:
+    """List the reports of a project's runs, newest first."""
+    open_database(config)
+    from moorage.control.policies.models import CleanupRun  # noqa: PLC0415 - Django has started
+
+    print_rows([_run_row(run) for run in CleanupRun.objects.filter(project=project_at(path))], as_json=as_json)
+
+
+@policy_app.command("undo")
+def undo(
+    run_id: Annotated[int, typer.Argument(metavar="RUN", help="The number of the run, as runs lists it.")],
+    *,
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Bring back the tags that a run deleted, as far as garbage collection has left them."""
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.policies.models import CleanupRun  # noqa: PLC0415 - as above
+    from moorage.control.policies.undoing import undo_run  # noqa: PLC0415 - as above
+
+    run = CleanupRun.objects.filter(pk=run_id).select_related("repository__project").first()
+    if run is None:
+        raise not_there("run", run_id)
+    found = undo_run(run, by=COMMAND_LINE)
+    row: Row = {"restored": found.restored, "there": found.there, "gone": found.gone}
+    text = f"{len(found.restored)} tags are back, {len(found.there)} were there, {len(found.gone)} are gone"
+    print_row(row, as_json=as_json, text=lambda: text)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigurationError([Mistake("--keep-n", "a number is needed, or none")])
+    return int(text)
+
+
+def _print_policy(project: "Project", *, as_json: bool) -> None:
+    row = _policy_row(project)
+    if as_json:
+        print_row(row, as_json=True, text=str)
+    else:
+        print_rows([{"value": name, "is": value} for name, value in row.items()], as_json=False)
+
+
+def _policy(project: "Project") -> "CleanupPolicy":
+    from moorage.control.policies.models import CleanupPolicy  # noqa: PLC0415 - Django has started
+
+    found: CleanupPolicy | None = getattr(project, "container_expiration_policy", None)
+    return found or CleanupPolicy(project=project)
+
+
+def _policy_row(project: "Project") -> Row:
+    found = _policy(project)
+    return {
+        "project": project.full_path,
+        "enabled": found.enabled,
+        "cadence": found.cadence,
+        "keep_n": found.keep_n,
+        "older_than": found.older_than,
+        "name_regex": found.name_regex,
+        "name_regex_keep": found.name_regex_keep,
+        "next_run_at": found.next_run_at.isoformat() if found.next_run_at else None,
+    }
+
+
+def _run_row(run: "CleanupRun") -> Row:
+    return {
+        "id": run.pk,
+        "repository": run.repository_path,
+        "kind": run.kind,
+        "outcome": run.outcome,
+        "started_at": run.started_at.isoformat(),
+        "tags": run.original_size,
+        "deleted": run.deleted_size,
+        "message": run.message,
+    }

@@ -1,0 +1,180 @@
+"""Cleanup policies beyond what GitLab's API has: their preview, a run at once, reports, and the way back."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema, Status
+from pydantic import Field
+
+from moorage.control.api.api_refusals import not_found
+from moorage.control.api.callers import CHANGES, SIGNED_IN
+from moorage.control.api.lookups import FoundProject, project_of
+from moorage.control.api.paging import PageQuery, Paging
+from moorage.control.api.parameters import Given, Id, Place
+from moorage.control.api.policy_shapes import PolicyRules, policy_or_defaults
+from moorage.control.api.shapes import Moment, answers
+from moorage.control.images.models import ImageRepository
+from moorage.control.policies.changes import run_now
+from moorage.control.policies.models import CleanupPolicy, CleanupRun
+from moorage.control.policies.previews import CleanupPreview, preview_cleanup
+from moorage.control.policies.undoing import UndoneRun, undo_run
+from moorage.control.refusals import ChangeRefused
+
+routes = Router(tags=["cleanup policies"])
+
+_POLICY = "/projects/{place}/moorage/cleanup_policy"
+_RUN = _POLICY + "/runs/{run_id}"
+
+
+class PreviewQuery(PageQuery, PolicyRules):
+    """Parameters of a preview: rules that are given stand in for those of the policy."""
+
+
+class PreviewedTagShape(Schema):
+    """A tag, and the rule that keeps or deletes it."""
+
+    name: str
+    published_at: Moment | None
+    is_deleted: bool
+    rule: str = Field(description="`deleted`, or the rule that keeps it.")
+    explanation: str
+
+
+class PreviewShape(Schema):
+    """The preview for one repository."""
+
+    repository_id: int
+    path: str
+    tags_count: int
+    deleted_count: int
+    freed_bytes: int | None = Field(description="The most that would come free; null: not counted, as it is too much.")
+    tags: list[PreviewedTagShape]
+
+
+class RunShape(Schema):
+    """The report of a run over one repository."""
+
+    id: int
+    kind: str
+    repository_id: int | None
+    repository_path: str
+    requested_by: str
+    selection: dict[str, str | int | None]
+    outcome: str
+    message: str
+    original_size: int
+    before_delete_size: int
+    deleted_size: int
+    kept: dict[str, int]
+    started_at: Moment
+    finished_at: Moment | None
+
+
+class CleanedTagShape(Schema):
+    """A tag that a run deleted."""
+
+    name: str
+    digest: str
+    published_at: Moment | None
+
+
+class UndoneShape(Schema):
+    """The tags of a run that was undone, by what became of them."""
+
+    restored: list[str]
+    there: list[str]
+    gone: list[str]
+
+
+class RunAcceptedShape(Given):
+    """The word that the run begins when a worker is free."""
+
+    message: str = "202 Accepted"
+
+
+@routes.get(_POLICY + "/preview", auth=SIGNED_IN, response=answers(list[PreviewShape], 503))
+def preview_policy(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PreviewQuery]) -> Any:  # noqa: ANN401
+    """Show what the policy would do to each repository; for maintainers. Nothing is deleted."""
+    found = _project(request, place)
+    policy = policy_or_defaults(found.project)
+    for name, value in query.changes().items():
+        if name not in PageQuery.model_fields:
+            setattr(policy, name, value)
+    problems = policy.selection.problems()
+    if problems:
+        raise ChangeRefused(problems)
+    rows = ImageRepository.objects.of_project(found.project).select_related("project").order_by("pk")
+    page = Paging(request, response).numbered(rows, query)
+    return [_preview(repository, policy) for repository in page]
+
+
+@routes.post(_POLICY + "/run", auth=CHANGES, response=answers(RunAcceptedShape, status=202))
+def run_policy(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
+    """Have the policy run as soon as a worker is free; for maintainers."""
+    found = _project(request, place)
+    run_now(found.project, by=found.who.as_actor())
+    return Status(202, RunAcceptedShape())
+
+
+@routes.get(_POLICY + "/runs", auth=SIGNED_IN, response=answers(list[RunShape]))
+def list_policy_runs(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
+    """List the reports of runs, newest first; for maintainers."""
+    rows = CleanupRun.objects.filter(project=_project(request, place).project)
+    return Paging(request, response).numbered(rows, query)
+
+
+@routes.get(_RUN, auth=SIGNED_IN, response=answers(RunShape))
+def show_policy_run(request: HttpRequest, place: Place, run_id: Id) -> Any:  # noqa: ANN401
+    """Show the report of a run; for maintainers."""
+    return _run(_project(request, place), run_id)
+
+
+@routes.get(_RUN + "/tags", auth=SIGNED_IN, response=answers(list[CleanedTagShape]))
+def list_tags_of_policy_run(
+    request: HttpRequest, response: HttpResponse, place: Place, run_id: Id, query: Query[PageQuery]
+) -> Any:  # noqa: ANN401
+    """List the tags that a run deleted; for maintainers."""
+    run = _run(_project(request, place), run_id)
+    return Paging(request, response).numbered(run.deleted_tags.all(), query)
+
+
+@routes.post(_RUN + "/undo", auth=CHANGES, response=answers(UndoneShape, 503))
+def undo_policy_run(request: HttpRequest, place: Place, run_id: Id) -> Any:  # noqa: ANN401
+    """Bring back the tags that a run deleted, as far as garbage collection has left them; for maintainers."""
+    found = _project(request, place)
+    undone: UndoneRun = undo_run(_run(found, run_id), by=found.who.as_actor())
+    return undone
+
+
+def _project(request: HttpRequest, place: str) -> FoundProject:
+    found = project_of(request, place)
+    found.see_that_maintainer()
+    return found
+
+
+def _run(found: FoundProject, run_id: int) -> CleanupRun:
+    run = CleanupRun.objects.filter(project=found.project, pk=run_id).select_related("repository__project").first()
+    if run is None:
+        raise not_found("Cleanup Run")
+    return run
+
+
+def _preview(repository: ImageRepository, policy: CleanupPolicy) -> dict[str, Any]:
+    found: CleanupPreview = preview_cleanup(repository, policy.selection)
+    return {
+        "repository_id": repository.pk,
+        "path": repository.path,
+        "tags_count": found.judged.original_size,
+        "deleted_count": len(found.judged.deleted),
+        "freed_bytes": found.freed_bytes,
+        "tags": [
+            {
+                "name": tag.name,
+                "published_at": tag.moment,
+                "is_deleted": tag.is_deleted,
+                "rule": tag.verdict.value,
+                "explanation": tag.explanation,
+            }
+            for tag in found.judged.verdicts
+        ],
+    }

@@ -26,7 +26,7 @@ class RepositoryDetails:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a tag was created, and last moved (None: never); *published_at* is the later of the two."""
+    """The times at which a tag was created and last moved (None: never); *published_at* is the later of the two."""
 
     created_at: datetime
     updated_at: datetime | None

@@ -12,7 +12,7 @@ Day = date
 
 
 class Problem(Schema):
-    """Why a request was refused: ``message``, or ``error`` where a parameter is wrong."""
+    """The reason for a refusal: ``message``, or ``error`` where a parameter is wrong."""
 
     message: str | dict[str, list[str]] | None = None
     error: str | list[str] | None = None

@@ -138,7 +138,7 @@ class ImageRepository(models.Model):
 
     @property
     def next_delete_attempt_at(self) -> datetime | None:
-        """When a deletion that failed is tried again."""
+        """The time of the next try of a deletion that failed."""
         is_waiting = self.status == ImageStatus.DELETE_SCHEDULED and self.failed_deletion_count > 0
         return self.delete_due_at if is_waiting else None
 

@@ -80,7 +80,7 @@ class RemoteTag:
 
     @property
     def moment(self) -> datetime | None:
-        """When it was published, as well as that is known; cleanup policies go by it."""
+        """The time of publication, as well as that is known; cleanup policies go by it."""
         return self.published_at or self.updated_at or self.created_at
 
 

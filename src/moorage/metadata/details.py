@@ -19,9 +19,9 @@ class RepositoryDetails:
     name: RepositoryName
     created_at: datetime
     updated_at: datetime | None
-    """When it was given another name; None: never."""
+    """The time at which it was given another name; None: never."""
     last_published_at: datetime | None
-    """When one of its tags was last created or moved; None: it never had one."""
+    """The time at which one of its tags was last created or moved; None: it never had one."""
 
 
 @dataclass(frozen=True, slots=True)

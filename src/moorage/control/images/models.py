@@ -79,7 +79,7 @@ class ImageRepository(models.Model):
     last_failure = models.TextField(blank=True)
     """The reason for which the last attempt to delete it failed."""
     delete_due_at = models.DateTimeField(null=True)
-    """The time of the next attempt to delete it; while one goes on, the end of its lease. None: no deletion is asked for."""
+    """The time of the next attempt to delete it; during one, the end of its lease. None: no deletion is asked for."""
     delete_owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
     expiration_policy_started_at = models.DateTimeField(null=True)
     expiration_policy_completed_at = models.DateTimeField(null=True)

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from moorage.control.accounts.models import User
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import call
-from support.control_rows import new_group, new_member, new_project, new_token, new_user
+from support.control_rows import new_deploy_token, new_group, new_member, new_project, new_token, new_user
 
 
 def read(answer: HttpResponse) -> Any:  # noqa: ANN401 - JSON
@@ -138,3 +138,19 @@ def test_a_job_may_be_given_a_token_by_an_administrator_only(client: Client, adm
     assert read(call(client, "POST", path, token=admin, values={"user_id": developer.pk}))["token"].startswith("glcbt-")
     assert call(client, "POST", path, token=admin, values={"user_id": new_user().pk}).status_code == 400
     assert call(client, "POST", path, token=new_token(developer).secret).status_code == 403
+
+
+def test_what_is_not_set_is_null_and_what_the_caller_is_not_told_is_left_out(client: Client, admin: str) -> None:
+    group = new_group("team")
+    project, someone = new_project(group, visibility="public"), new_user()
+    assert read(call(client, "GET", "/groups/team"))["parent_id"] is None
+    assert read(call(client, "GET", f"/projects/{project.pk}"))["namespace"]["parent_id"] is None
+    assert "permissions" not in read(call(client, "GET", f"/projects/{project.pk}"))
+    assert "email" not in read(call(client, "GET", f"/users/{someone.pk}", token=new_token(new_user()).secret))
+    (listed,) = read(call(client, "GET", "/personal_access_tokens?search=test&per_page=1", token=admin))
+    assert listed["last_used_at"] is None or listed["last_used_at"].endswith("Z")
+    assert "token" not in listed
+    new_deploy_token(project)
+    (deploy,) = read(call(client, "GET", f"/projects/{project.pk}/deploy_tokens", token=admin))
+    assert deploy["expires_at"] is None
+    assert "token" not in deploy

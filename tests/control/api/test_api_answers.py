@@ -140,6 +140,25 @@ def test_a_job_may_be_given_a_token_by_an_administrator_only(client: Client, adm
     assert call(client, "POST", path, token=new_token(developer).secret).status_code == 403
 
 
+def test_the_owner_of_a_namespace_is_among_all_members_of_its_projects(client: Client, admin: str) -> None:
+    owner = new_user("olga")
+    project = new_project(owner, "app")
+    others = [new_member(project, AccessLevel.DEVELOPER, new_user(name)).user for name in ("ada", "pete", "zoe")]
+    path = f"/projects/{project.pk}/members/all"
+    seen = []
+    for page in (1, 2, 3):
+        answer = call(client, "GET", f"{path}?per_page=2&page={page}", token=admin)
+        assert (answer["X-Total"], answer["X-Total-Pages"]) == ("4", "2")
+        seen.append([(one["username"], one["access_level"]) for one in read(answer)])
+    assert seen == [[("olga", 50), ("ada", 30)], [("pete", 30), ("zoe", 30)], []]
+    assert read(call(client, "GET", f"{path}/{owner.pk}", token=admin))["access_level"] == 50
+    assert read(call(client, "GET", f"{path}/{others[0].pk}", token=admin))["access_level"] == 30
+    assert [one["username"] for one in read(call(client, "GET", f"{path}?query=OLG", token=admin))] == ["olga"]
+    assert [one["username"] for one in read(call(client, "GET", f"{path}?query=pet", token=admin))] == ["pete"]
+    new_member(project, AccessLevel.GUEST, owner)
+    assert [one["username"] for one in read(call(client, "GET", path, token=admin))].count("olga") == 1
+
+
 def test_what_is_not_set_is_null_and_what_the_caller_is_not_told_is_left_out(client: Client, admin: str) -> None:
     group = new_group("team")
     project, someone = new_project(group, visibility="public"), new_user()

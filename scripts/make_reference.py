@@ -138,8 +138,18 @@ def _options_of_middleware(head: Row) -> Iterator[str]:
 def cli_page() -> str:
     """Every command with its arguments and options."""
     lines = ["# Command line", "", "`python -m moorage` is the same as `moorage`."]
-    for name, command in _commands("moorage", cast("LazyGroup", typer.main.get_command(cli)).load_all()):
-        lines += ["", f"## {name}", "", _sentence(command.help or ""), "", "```text", _usage(name, command), "```", ""]
+    for name, command in commands_of("moorage", cast("LazyGroup", typer.main.get_command(cli)).load_all()):
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            _sentence(command.help or ""),
+            "",
+            "```text",
+            usage_of(name, command),
+            "```",
+            "",
+        ]
         lines += _table(("argument or option", "what it is"), _parameters(command))
         if command.epilog:
             lines += ["", "Example:", "", "```sh", command.epilog.splitlines()[-1].strip(), "```"]
@@ -285,15 +295,17 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _commands(name: str, command: Command) -> Iterator[tuple[str, Command]]:
+def commands_of(name: str, command: Command) -> Iterator[tuple[str, Command]]:
+    """Yield a command and all below it, each with its whole name."""
     yield name, command
     if isinstance(command, TyperGroup):
         for sub, found in command.commands.items():
             if isinstance(found, TyperGroup | TyperCommand):
-                yield from _commands(f"{name} {sub}", found)
+                yield from commands_of(f"{name} {sub}", found)
 
 
-def _usage(name: str, command: Command) -> str:
+def usage_of(name: str, command: Command) -> str:
+    """Return the line of a command with what it takes."""
     arguments = [str(found.metavar) for found in command.params if isinstance(found, TyperArgument)]
     return " ".join([name, "[OPTIONS]", *arguments, *(["COMMAND …"] if isinstance(command, TyperGroup) else [])])
 

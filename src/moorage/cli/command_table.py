@@ -140,6 +140,9 @@ NOTES = {
     "control settings change": CommandNote(
         "Change one setting.", "moorage control settings change container_registry_token_expire_delay 15"
     ),
+    "config new": CommandNote(
+        "Write the files of a new site.", "moorage config new /etc/moorage --data /var/lib/moorage"
+    ),
     "config from-gitlab-rb": CommandNote(
         "Write the files of a site from GitLab's.",
         "moorage config from-gitlab-rb /etc/gitlab/gitlab.rb --to /etc/moorage",

@@ -55,7 +55,7 @@ http:
   addr: {control_addr}
   host: {control_url}
 database:
-  sqlite: control.db
+  sqlite: {control_database}
 secretfile: secret
 log: text
 registry:
@@ -89,8 +89,19 @@ class ServingFolder:
         return self.path / "control.yml"
 
 
-def prepare_folder(path: Path, *, registry_addr: str, control_addr: str) -> ServingFolder:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is written at the first start only."""
+
+    registry_addr: str
+    control_addr: str
+    data: Path
+
+
+def prepare_folder(path: Path, *, registry_addr: str, control_addr: str, data: Path | None = None) -> ServingFolder:
     """Make *path* and its files, or find them; the addresses are written at the first start only.
+
+    Images and databases are to be in *data*; else they are in *path* too.
 
     Raises:
         ConfigurationError: the folder cannot be used.
@@ -102,7 +113,7 @@ def prepare_folder(path: Path, *, registry_addr: str, control_addr: str) -> Serv
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = KeyFolder(path / "keys")
         keys.prepare(time.time())
-        return _with_files(path, keys, registry_addr=registry_addr, control_addr=control_addr)
+        return _with_files(path, keys, _Place(registry_addr, control_addr, path if data is None else data.absolute()))
     except OSError as exc:
         file = Path(exc.filename or path)
         raise ConfigurationError([Mistake("", f"cannot use {file}: {reason_of(exc, file, 'write')}")]) from None
@@ -110,20 +121,22 @@ def prepare_folder(path: Path, *, registry_addr: str, control_addr: str) -> Serv
         raise ConfigurationError([Mistake("", f"{path / 'keys'} cannot be used: {exc}")]) from None
 
 
-def _with_files(path: Path, keys: KeyFolder, *, registry_addr: str, control_addr: str) -> ServingFolder:
+def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
     folder = ServingFolder(path)
     if folder.control.exists() and folder.config.exists():
         return folder
     # Where an older start has put images, they stay: they are served from there.
-    is_old = any((path / name).exists() for name in ("docker", "moorage.db"))
-    images = path if is_old else path / "registry"
-    host, _, port = registry_addr.rpartition(":")
+    is_old = any((place.data / name).exists() for name in ("docker", "moorage.db"))
+    images = place.data if is_old else place.data / "registry"
+    control_database = "control.db" if place.data == path else str(place.data / "control.db")
+    host, _, port = place.registry_addr.rpartition(":")
     values = {
-        "registry_addr": registry_addr,
+        "registry_addr": place.registry_addr,
         "registry_host": host,
         "registry_port": port,
-        "control_addr": control_addr,
-        "control_url": f"http://{_named(control_addr)}",
+        "control_addr": place.control_addr,
+        "control_url": f"http://{_named(place.control_addr)}",
+        "control_database": json.dumps(control_database),
         "secret": secrets.token_hex(_SECRET_BYTES),
         "issuer": ISSUER,
         "service": SERVICE,

@@ -1,4 +1,4 @@
-"""The Debian package: installed, served, upgraded with its data, removed and purged, over a copy of this machine's root.
+"""The Debian package: installed, served, upgraded with its data, removed and purged, in a copy of this machine.
 
 The copy is an overlay, so that nothing of it stays here.
 """

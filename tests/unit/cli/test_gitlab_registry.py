@@ -82,7 +82,11 @@ def test_the_version_has_three_words(flag: str) -> None:
         (("serve",), "configuration error: configuration path unspecified"),
         (("garbage-collect",), "configuration error: configuration path unspecified"),
         (("database", "migrate", "status"), "configuration error: configuration path unspecified"),
-        (("database", "import", "x.yml"), "does not import"),
+        (("database", "import", "-1", "-2", "x.yml"), "steps two or three can't be used with step one"),
+        (("database", "import", "-123", "x.yml"), "steps two or three can't be used with step one"),
+        (("database", "import", "--step-two", "-B", "x.yml"), "step three can't be used with step two"),
+        (("database", "import"), "configuration error: configuration path unspecified"),
+        (("database", "import", "-t", "many", "x.yml"), 'strconv.Atoi: parsing "many": invalid syntax'),
     ],
 )
 def test_mistakes_have_status_1(words: tuple[str, ...], said: str) -> None:

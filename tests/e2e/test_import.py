@@ -45,7 +45,7 @@ def push(wire: Wire, repository: str, tagged: Tagged) -> None:
 
 
 def assert_serves(wire: Wire, repository: str, tagged: Tagged) -> None:
-    assert wire.tags(repository) == sorted(tagged)
+    assert sorted(wire.tags(repository)) == sorted(tagged)  # Distribution's are in no order.
     for tag, what in tagged.items():
         for reference in (tag, what.manifest.digest):
             answer = wire.manifest(repository, reference)
@@ -73,6 +73,7 @@ def done(folder: Path, config: str, *words: str) -> dict[str, object]:
 
 
 def refusal(folder: Path, config: str, *words: str) -> str:
+    """What it says that it does not do, without anything having been changed."""
     ended = command(folder, config, *words)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
@@ -146,10 +147,8 @@ def test_beside_a_registry_that_is_used_only_the_first_step_runs(tmp_path: Path)
         push(Wire(daemon.address), "lib/app", content())
         assert done(tmp_path, config, "--pre-import")["steps"] == ["pre-import"]
         assert "takes pushes" in refusal(tmp_path, config, "-2")
-        assert "only compatible with a gcs backed" in refusal(tmp_path, config, "-t", "2")
         push(Wire(daemon.address), "lib/app", {"later": build_image("later")})
     assert done(tmp_path, config, "--step-two")["tags"] == 5
-    assert "database-in-use lockfile exists" in refusal(tmp_path, config)
     ended = command(tmp_path, config, "--common-blobs", "--row-count")
     assert (ended.returncode, "tags: 5" in ended.stdout) == (0, True)
     assert [path.name for path in tmp_path.glob("*-registry-import.log")]

@@ -1,4 +1,7 @@
-"""A note in storage of an import that is not done, so that the next one knows whose work it goes on with."""
+"""A note in storage of an import that is not done, so that the next one knows whose work it goes on with.
+
+It stays between the steps: a database that it names has nothing but what was imported from this storage.
+"""
 
 import contextlib
 import json
@@ -22,7 +25,7 @@ class ImportNote:
     takes_tags: bool = False
     """True from the moment on when tags may be in the database, until all of them are."""
     pre_import_began_at: str = ""
-    """When the pre-import that is not done began; empty: there is none."""
+    """The moment at which the pre-import began that is not done; empty: there is none."""
     pre_imported_until: str = ""
     """The last repository that it has taken over."""
 

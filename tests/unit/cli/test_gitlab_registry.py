@@ -102,6 +102,19 @@ def test_an_unknown_help_topic_has_status_0() -> None:
 
 
 @pytest.mark.parametrize("command", ["registry", "moorage"])
+def test_an_import_refuses_what_gitlabs_refuses(command: str, config: str) -> None:
+    for words, said in (
+        (("-t", "6"), "tag-concurrency must be between 1 and 5"),
+        (("-t=2",), "the tag concurrency option is only compatible with a gcs backed registry storage"),
+        (("-2", "--common-blobs=true"), "step three can't be used with step two"),
+        (("-1", "-2=false", "--pre-import-skip-recent", "0s"), "there is no folder"),
+    ):
+        found = run(command, "database", "import", *words, "--log-directory", str(Path(config).parent), config)
+        assert (found.status, found.stdout) == (1, ""), found
+        assert said in found.stderr
+
+
+@pytest.mark.parametrize("command", ["registry", "moorage"])
 def test_a_limit_of_0_means_all(command: str, config: str) -> None:
     migrate = (command, "database", "migrate")
     said = run(*migrate, "up", "-n", "0", config)

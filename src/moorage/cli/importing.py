@@ -94,8 +94,14 @@ def _log_of(wish: ImportWish) -> Iterator[TextIO]:
     if wish.logs_to_stdout:
         yield sys.stderr if wish.as_json else sys.stdout
         return
+    folder = wish.log_directory or Path()
     name = f"{datetime.now(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}-registry-import.log"
-    with ((wish.log_directory or Path()) / name).open("a", encoding="utf-8") as file:
+    try:
+        file = (folder / name).open("a", encoding="utf-8")
+    except OSError as exc:
+        msg = f"the log cannot be written to {folder.absolute()}: {exc.strerror}; --log-directory names another folder"
+        raise ImportRefused(msg) from None
+    with file:
         yield file
 
 

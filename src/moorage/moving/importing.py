@@ -78,6 +78,7 @@ class Import:
         self._teller = teller
         self._outcome = teller.outcome
         self._note = ImportNote(database=options.database)
+        self._goes_on = False
         self._check = _unannounced
 
     async def run(self) -> None:
@@ -89,7 +90,7 @@ class Import:
         """
         noted = await ImportNote.read(self._storage)
         if noted is not None and noted.database == self._options.database:
-            self._note = noted
+            self._note, self._goes_on = noted, True
         await self._refuse()
         for step in self._options.steps:
             if step is Step.PRE_IMPORT:
@@ -134,8 +135,8 @@ class Import:
             if clock() - noted_at > _NOTE_EVERY_S:
                 await self._write_note()
                 noted_at = clock()
-        if not self._options.dry_run:
-            await import_note.forget(self._storage)
+        self._note = replace(self._note, pre_import_began_at="", pre_imported_until="")
+        await self._write_note()
 
     async def _all_repositories(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -148,7 +149,8 @@ class Import:
                 self._check = ours.check
             for name in await self._names(""):
                 await self._repository(name, with_tags=True)
-            await self._leave_repositories()
+            if self._goes_on:
+                await self._leave_repositories()
             if not self._options.dry_run:
                 self._check()
                 await identity.write(self._storage, self._options.database)
@@ -203,7 +205,8 @@ class Import:
         while True:
             self._check()
             try:
-                await RepositoryImport(self._storage, self._database, name, self._teller).run(with_tags=with_tags)
+                work = RepositoryImport(self._storage, self._database, name, self._teller)
+                await work.run(with_tags=with_tags, goes_on=self._goes_on)
                 break
             except DatabaseUnavailable:
                 if clock() > until:

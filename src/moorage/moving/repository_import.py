@@ -30,9 +30,12 @@ class RepositoryImport:
         self._teller = teller
         self._folders = LinkFolders(storage, name, teller)
 
-    async def run(self, *, with_tags: bool) -> None:
-        """Take it over; without tags it may go on being used meanwhile."""
-        is_known = with_tags and await self._database.has_content(self._name)
+    async def run(self, *, with_tags: bool, goes_on: bool) -> None:
+        """Take it over; without tags it may go on being used meanwhile.
+
+        *goes_on*: an earlier import has begun, so the database may have what is not there any more.
+        """
+        is_known = with_tags and goes_on and await self._database.has_content(self._name)
         await self._database.take_repository(self._name, is_populated=await self._has_manifests())
         await self._layers()
         await self._manifests(compares=is_known)

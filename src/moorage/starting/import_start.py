@@ -9,6 +9,7 @@ from moorage.config import Config, GCSSection
 from moorage.config.stores import DatabaseStore, PostgresStore, SqliteStore
 from moorage.errors import ConfigurationError, Mistake
 from moorage.metadata.imports import ImportStore
+from moorage.metadata.schema import schema_version
 from moorage.moving.dry_run import NothingTaken
 from moorage.moving.importing import Import, ImportOptions, ImportRefused
 from moorage.moving.outcome import Teller
@@ -62,6 +63,7 @@ async def import_link_files(config: Config, options: ImportOptions, teller: Tell
             await prepare(config.database, store)
         stack.enter_context(left_as_one_file(store))
         database = await stack.enter_async_context(opened_database(place, directly=True))
+        (await schema_version.check(database)).refuse()
         return await _into(database, storage, options, teller)
 
 

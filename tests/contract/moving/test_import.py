@@ -315,6 +315,12 @@ class TestCommonBlobs:
 class TestRefusals:
     """What would mix two registries is refused, and nothing is changed."""
 
+    async def test_what_a_database_has_from_elsewhere_is_not_taken_out(self, mover: Mover) -> None:
+        there = await push_image(mover.sql, image("there"))
+        await push_image(mover.links, image("a"), "a")
+        assert (await mover.run()).removed == 0
+        assert (await mover.sql.manifests.find(NAME, there)).digest == there
+
     async def test_a_database_that_has_tags_is_not_imported_into(self, mover: Mover) -> None:
         await push_image(mover.sql, image("there"), "there")
         await push_image(mover.links, image("a"), "a")

@@ -160,6 +160,12 @@ NOTES = {
         "Say what allows or denies an action.",
         "moorage token explain data/control.yml ada repository:group/app:pull,push",
     ),
+    "database import": CommandNote(
+        "Take over images from link files.", "moorage database import /etc/moorage/config.yml"
+    ),
+    "database export": CommandNote(
+        "Write link files of all images.", "moorage database export --verify /etc/moorage/config.yml"
+    ),
     "database migrate": CommandNote("Apply, undo and list migrations.", ""),
     "database migrate up": CommandNote("Apply what is pending.", "moorage database migrate up /etc/moorage/config.yml"),
     "database migrate down": CommandNote(

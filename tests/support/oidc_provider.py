@@ -5,7 +5,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,14 +23,14 @@ class OIDCProvider:
     def __init__(self) -> None:
         self.key = ECKey.generate_key("P-256", auto_kid=True)
         self.claims: dict[str, Any] = {}
-        """What is said of whoever signs in next."""
+        """Claims about whoever signs in next."""
         self.token_changes: dict[str, Any] = {}
         """Claims of the token that are other than they should be."""
         self.signs_with: ECKey | OctKey = self.key
         self.document_changes: dict[str, Any] = {}
         self.userinfo: dict[str, Any] = {}
         self.given: dict[str, dict[str, str]] = {}
-        """What came with each code that was given."""
+        """The query that came for each code that was given."""
         self.seen: list[str] = []
         self.url = ""
 
@@ -79,7 +79,7 @@ def oidc_provider() -> Iterator[OIDCProvider]:
     provider = OIDCProvider()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(provider))
     provider.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
         yield provider
@@ -93,7 +93,7 @@ def _handler(provider: OIDCProvider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             provider.seen.append(self.path)
-            answers = {
+            answers: dict[str, Callable[[], dict[str, Any]]] = {
                 "/.well-known/openid-configuration": provider.document,
                 "/keys": lambda: {"keys": [provider.key.as_dict(private=False)]},
                 "/userinfo": lambda: {"sub": provider.claims.get("sub"), **provider.userinfo},

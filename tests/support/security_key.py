@@ -23,7 +23,7 @@ class SoftKey:
 
     def made(self, options: dict[str, Any]) -> str:
         """Answer as a new key."""
-        public = ES256.from_cryptography_key(self._key.public_key())
+        public = ES256.from_cryptography_key(self._key.public_key())  # type: ignore[no-untyped-call] # the library's own
         credential = AttestedCredentialData.create(b"\0" * 16, self.credential_id, public)
         data = AuthenticatorData.create(
             self._site(), AuthenticatorData.FLAG.UP | AuthenticatorData.FLAG.AT, 0, bytes(credential)

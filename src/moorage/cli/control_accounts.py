@@ -86,7 +86,7 @@ def unblock(username: Username, *, config: ConfigOption = None) -> None:
 
 @user_app.command("disable-two-factor")
 def disable_two_factor(username: Username, *, config: ConfigOption = None) -> None:
-    """Take the second factors of a user away, who has lost them; the password signs in again."""
+    """Take away second factors that a user has lost."""
     open_database(config)
     from moorage.control.accounts.second_factors import remove_all_factors  # noqa: PLC0415 - Django has started
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - as above

@@ -45,6 +45,12 @@ class ControlHTTP(ControlSection):
     threads: Annotated[Whole, Field(ge=1, le=64)] = now(8, "Requests that one process answers at once.")
     workers: Annotated[Whole, Field(ge=1, le=64)] = now(1, "Processes.")
 
+    @property
+    def origin(self) -> str:
+        """Scheme and host of ``host``, as browsers say where a form is from; empty if it is not known."""
+        scheme, _, rest = self.host.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}".lower() if rest else ""
+
 
 class ControlDatabase(ControlSection):
     """``database``: SQLite in one file, or PostgreSQL for several nodes."""

@@ -132,6 +132,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _configuration.has_https()
 CSRF_COOKIE_HTTPONLY = True
+# A proxy that ends TLS hands requests on as http: the Origin of a form is http.host, which a request does not show.
+CSRF_TRUSTED_ORIGINS = [origin for origin in (_configuration.http.origin,) if origin]
 CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True

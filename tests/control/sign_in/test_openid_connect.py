@@ -225,7 +225,7 @@ def test_a_token_that_is_not_right_signs_nobody_in(
 def test_a_token_signed_by_another_key_or_by_our_own_secret_signs_nobody_in(
     client: Client, provider: OIDCProvider
 ) -> None:
-    other = ECKey.generate_key("P-256", parameters={"kid": provider.key.kid})
+    other = ECKey.generate_key("P-256", parameters={"kid": str(provider.key.kid)})
     for key in (other, OctKey.import_key(CLIENT_SECRET)):
         provider.signs_with = key
         _back(client, provider)

@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from moorage.control.accounts.changes import INITIAL_PASSWORD_NAME, block_user
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
+from moorage.control.configuration import ControlConfiguration, ControlHTTP
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.sign_in.models import SignedInSession
 from support.control_rows import PASSWORD, new_bot_token, new_project, new_user
@@ -131,6 +132,34 @@ def test_forms_need_their_secret() -> None:
     for address in ("/-/sign-out", "/-/me/password", "/-/me/tokens", "/-/me/sessions/end-others"):
         assert client.post(address).status_code == 403
     assert is_signed_in(client)
+
+
+def test_forms_are_taken_from_our_own_origin_though_a_proxy_ends_tls() -> None:
+    user = new_user(password=PASSWORD)
+    for origin, status in (("http://control.test", 303), ("https://evil.example", 403), ("null", 403)):
+        client = Client(enforce_csrf_checks=True, HTTP_ORIGIN=origin)
+        secret = csrf_of(client.get("/-/sign-in").content.decode())
+        assert sign_in(client, user, csrfmiddlewaretoken=secret).status_code == status, origin
+
+
+@override_settings(SESSION_COOKIE_SECURE=True, CSRF_COOKIE_SECURE=True)
+def test_cookies_go_by_https_only_where_people_come_by_https(client: Client) -> None:
+    sign_in(client, new_user(password=PASSWORD))
+    assert client.cookies[settings.SESSION_COOKIE_NAME]["secure"]
+    assert client.cookies[settings.CSRF_COOKIE_NAME]["secure"]
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "has_https"),
+    [
+        ("https://Control.example.com:8443/", "https://control.example.com:8443", True),
+        ("http://control.test/below", "http://control.test", False),
+        ("", "", False),
+    ],
+)
+def test_the_configured_host_says_origin_and_https(host: str, origin: str, *, has_https: bool) -> None:
+    configuration = ControlConfiguration(http=ControlHTTP(host=host))
+    assert (configuration.http.origin, configuration.has_https()) == (origin, has_https)
 
 
 def test_sign_out_is_no_link(client: Client) -> None:

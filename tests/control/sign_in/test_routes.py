@@ -71,10 +71,10 @@ def test_each_route_answers_each_visitor_as_the_table_says(route: str) -> None:
         client = Client()
         client.force_login(new_user(is_admin=is_admin))
         assert client.generic(method, address).status_code == for_somebody
-    for header in ("HTTP_PRIVATE_TOKEN", "HTTP_AUTHORIZATION"):  # Pages take no token: it would be a session for ever.
+    for header in ("Private-Token", "Authorization"):  # Pages take no token: it would be a session for ever.
         secret = new_token(new_user(is_admin=True)).secret
-        given = secret if header == "HTTP_PRIVATE_TOKEN" else f"Bearer {secret}"
-        assert Client().generic(method, address, **{header: given}).status_code == for_nobody
+        given = secret if header == "Private-Token" else f"Bearer {secret}"
+        assert Client().generic(method, address, headers={header: given}).status_code == for_nobody
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -26,13 +26,12 @@ FACTOR = "/-/sign-in/second-factor"
 
 
 def _basic(username: str, secret: str) -> dict[str, str]:
-    return {"HTTP_AUTHORIZATION": "Basic " + base64.b64encode(f"{username}:{secret}".encode()).decode()}
+    return {"Authorization": "Basic " + base64.b64encode(f"{username}:{secret}".encode()).decode()}
 
 
 def test_the_password_alone_no_longer_signs_in(client: Client) -> None:
     user = with_authenticator(new_user(password=PASSWORD))
-    answer = sign_in(client, user, next="/-/me/tokens")
-    assert answer.headers["Location"] == FACTOR
+    assert sign_in(client, user, next="/-/me/tokens").headers["Location"] == FACTOR
     assert not is_signed_in(client)
     half = session_key(client)
     answer = client.post(FACTOR, {"code": code_of()})
@@ -79,6 +78,15 @@ def test_wrong_codes_over_many_sign_ins_close_the_second_factor() -> None:
         statuses.append(client.post(FACTOR, {"code": f"{number:06}x"}).status_code)
     assert statuses[0] == 401
     assert statuses[-1] == 429
+
+
+def test_a_thief_of_the_password_has_ten_codes_to_try_from_anywhere() -> None:
+    user, statuses = with_authenticator(new_user(password=PASSWORD)), []
+    for number in range(11):
+        client = Client(REMOTE_ADDR=f"10.{number}.0.1")
+        assert sign_in(client, user).status_code == 303
+        statuses.append(client.post(FACTOR, {"code": f"{number:06}x"}).status_code)
+    assert statuses == [401] * 10 + [429]
 
 
 def test_a_changed_password_ends_what_was_half_done(client: Client) -> None:
@@ -145,16 +153,16 @@ def test_nobody_takes_away_the_factor_of_another(client: Client) -> None:
 
 def test_with_a_second_factor_the_registry_takes_tokens_and_no_password(client: Client) -> None:
     user = with_authenticator(new_user(password=PASSWORD))
-    answer = client.get("/jwt/auth?service=container_registry", **_basic(user.username, PASSWORD))
+    answer = client.get("/jwt/auth?service=container_registry", headers=_basic(user.username, PASSWORD))
     assert answer.status_code == 401
     (error,) = answer.json()["errors"]
     assert error["code"] == "UNAUTHORIZED"
     assert "use a personal access token with 'api', 'read_registry'" in error["message"]
     assert error["message"].endswith("http://control.test/-/me/tokens")
-    wrong = client.get("/jwt/auth?service=container_registry", **_basic(user.username, "wrong"))
+    wrong = client.get("/jwt/auth?service=container_registry", headers=_basic(user.username, "wrong"))
     assert "/-/me/tokens" not in wrong.json()["errors"][0]["message"]
     token = new_token(user, "read_registry").secret
-    assert client.get("/jwt/auth?service=container_registry", **_basic(user.username, token)).status_code == 200
+    assert client.get("/jwt/auth?service=container_registry", headers=_basic(user.username, token)).status_code == 200
 
 
 def test_an_instance_can_ask_everybody_for_a_second_factor(client: Client) -> None:

@@ -31,17 +31,19 @@ class Guesses:
         self._closed_until = Remembered[str, float](_ADDRESSES, age=_REMEMBERED_FOR, monotonic=monotonic)
         self._tries = Remembered[str, int](_ADDRESSES, age=_ACCOUNT_CLOSED_FOR, monotonic=monotonic)
 
-    def see_that_it_is_open(self, address: str, *, account: str = "") -> None:
+    def see_that_it_is_open(self, address: str, *, account: str = "", is_strict: bool = False) -> None:
         """Let an address try, and an account be tried.
 
         An account is closed by its name whether it is there or not; never to where a password was right lately, so
-        that strangers cannot keep its owner out.
+        that strangers cannot keep its owner out. With *is_strict* it is closed there too: whoever tries second factors
+        has had the password right.
 
         Raises:
             TooManyRequests: it, or a network of it, was wrong a moment ago, too often; or the account's password was.
         """
         with self._lock:
-            if (self._tries.get(account) or 0) >= _ACCOUNT_TRIES and not self._failures.was_right(address):
+            is_exempt = not is_strict and self._failures.was_right(address)
+            if (self._tries.get(account) or 0) >= _ACCOUNT_TRIES and not is_exempt:
                 msg = "too many wrong passwords for this account; try again in 15 minutes"
                 raise TooManyRequests(msg, retry_after=_ACCOUNT_CLOSED_FOR)
             counted = networks_of(address)[:1] if self._failures.was_right(address) else networks_of(address)

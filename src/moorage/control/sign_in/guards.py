@@ -48,7 +48,7 @@ def for_me_confirmed(
 
 
 def _back(request: HttpRequest) -> str:
-    """Where to go on after sign-in: a form is not sent again."""
+    """The way on after sign-in: a form is not sent again."""
     if request.method in ("GET", "HEAD"):
         return request.get_full_path()
     return "/-/me/second-factor" if request.path_info.startswith("/-/me/second-factor") else "/-/me/settings"

@@ -12,7 +12,7 @@ class ProviderRefused(Refused):
 
 @dataclass(frozen=True, slots=True)
 class IdentityClaims:
-    """What a provider says of a person."""
+    """A person, as a provider tells of them."""
 
     uid: str
     username: str = ""

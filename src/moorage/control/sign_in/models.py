@@ -14,7 +14,7 @@ class SignedInSession(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="signed_in_sessions")
     address = models.CharField(max_length=64, blank=True)
     agent = models.CharField(max_length=255, blank=True)
-    """What the browser says of itself."""
+    """The browser's words about itself."""
     started_at = models.DateTimeField(auto_now_add=True, db_index=True)
     seen_at = models.DateTimeField(auto_now_add=True)
 

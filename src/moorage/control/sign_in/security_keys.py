@@ -26,7 +26,7 @@ from moorage.control.sign_in.own_ways import absolute
 
 _STATE = "security_key_state"
 _BAD_ANSWER = (ValueError, TypeError, KeyError, AttributeError, AssertionError)
-"""What the library raises for an answer that is none, or that is wrong."""
+"""Errors that the library raises for an answer that is none, or that is wrong."""
 
 
 def registration(request: HttpRequest, user: User) -> dict[str, object]:
@@ -85,7 +85,7 @@ def _keys(user: User) -> list[AttestedCredentialData]:
 
 
 def _server(request: HttpRequest) -> Fido2Server:
-    parts = urlsplit(absolute(request, "/"))
+    parts = urlsplit(absolute(request, "/").lower())
     origin = f"{parts.scheme}://{parts.netloc}"
     return Fido2Server(
         PublicKeyCredentialRpEntity(id=parts.hostname or "", name="Moorage"),

@@ -88,7 +88,7 @@ def _user(request: HttpRequest, form: SignInForm) -> User | None:
 def _is_right(request: HttpRequest, user: User, code: str) -> bool:
     """Check a code, with wrong ones counted as wrong passwords are."""
     address, account = str(request.META.get("REMOTE_ADDR", "")), f"second factor of {user.pk}"
-    GUESSES.see_that_it_is_open(address, account=account)
+    GUESSES.see_that_it_is_open(address, account=account, is_strict=True)
     if is_code_right(user, code):
         GUESSES.note_right(address, account=account)
         return True

@@ -148,7 +148,7 @@ def _codes(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _answer(request: HttpRequest) -> Mapping[str, object]:
-    """What the script has put into the form; empty: it is none."""
+    """The answer that the script has put into the form; empty: it is none."""
     text = request.POST.get("answer", "")
     try:
         found = json.loads(text) if len(text) <= _ANSWER_LIMIT else {}

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from moorage.cli.app import app
 from moorage.control.accounts.changes import INITIAL_PASSWORD_NAME
 from moorage.control.accounts.models import User
+from moorage.control.accounts.second_factors import has_second_factor
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.credentials.finding import requester_of_basic, requester_of_token
 from moorage.control.images.changes import ensure_repository
@@ -29,6 +30,7 @@ from support.control_registry import push_tags, registry_at
 from support.control_rows import PASSWORD, new_group, new_project, new_user
 from support.control_site import start_site, write_site
 from support.daemon import Daemon
+from support.sign_in_pages import with_authenticator
 
 Run = Callable[..., Result]
 
@@ -99,6 +101,12 @@ def test_groups_projects_and_their_members(run: Run) -> None:
     assert bot["user"].startswith("project_")
     with pytest.raises(ChangeRefused, match="there are groups in it"):
         run("group", "delete", "acme")
+
+
+def test_who_has_lost_the_second_factor_is_let_in(run: Run) -> None:
+    user = with_authenticator(new_user("ada"))
+    run("user", "disable-two-factor", "ada")
+    assert not has_second_factor(user)
 
 
 def test_settings_are_shown_and_changed(run: Run) -> None:

@@ -82,6 +82,9 @@ NOTES = {
     "control user create": CommandNote("Make a user.", "moorage control user create ada --email ada@example.com"),
     "control user block": CommandNote("Keep a user out.", "moorage control user block ada"),
     "control user unblock": CommandNote("Let a user in again.", "moorage control user unblock ada"),
+    "control user disable-two-factor": CommandNote(
+        "Take away second factors that a user has lost.", "moorage control user disable-two-factor ada"
+    ),
     "control user delete": CommandNote("Delete a user.", "moorage control user delete ada"),
     "control token list": CommandNote("List the tokens of a user.", "moorage control token list ada"),
     "control token create": CommandNote(

@@ -17,7 +17,7 @@ def left_out() -> Any:  # noqa: ANN401 - a field of any type
 
 
 class Problem(Schema):
-    """Why a request was refused: ``message``, or ``error`` where a parameter is wrong."""
+    """The reason for a refusal: ``message``, or ``error`` where a parameter is wrong."""
 
     message: str | dict[str, list[str]] | None = None
     error: str | list[str] | None = None

@@ -40,7 +40,7 @@ class NewToken(Given):
 
 
 class Rotation(Given):
-    """When a new token ends that takes the place of another."""
+    """The last day of a new token that takes the place of another."""
 
     expires_at: date | None = None
 

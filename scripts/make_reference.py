@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import cast
 
 import typer
+from control_api_reference import control_api_document, control_api_lines
 from pydantic import BaseModel
+from roles_reference import roles_lines
 from schema_reference import schema_lines
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
@@ -266,6 +268,16 @@ def openapi_page() -> str:
     return json.dumps(json.loads(document(OPERATIONS, version=__version__, prefix="/")), indent=2) + "\n"
 
 
+def control_api_page() -> str:
+    """Return the page of the control plane's API."""
+    return _page(control_api_lines(control_api_document()))
+
+
+def roles_page() -> str:
+    """Return the page of what each role may do."""
+    return _page(roles_lines())
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "cli.md": cli_page,
@@ -274,6 +286,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "schema.md": schema_page,
     "control.md": control_page,
+    "control-api.md": control_api_page,
+    "roles.md": roles_page,
 }
 
 

@@ -97,8 +97,11 @@ NOTES = {
     ),
     "control group list": CommandNote("List the groups.", "moorage control group list"),
     "control group create": CommandNote("Make a group.", "moorage control group create acme/tools --owner ada"),
+    "control group move": CommandNote(
+        "Give a group another path, with all images.", "moorage control group move acme/tools acme/kit"
+    ),
     "control group delete": CommandNote(
-        "Delete a group in which nothing is left.", "moorage control group delete acme/tools"
+        "Delete a group, empty or with all that is in it.", "moorage control group delete acme/tools"
     ),
     "control group member": CommandNote(
         "Give a user a role in a group.", "moorage control group member acme ada --role 30"
@@ -106,6 +109,12 @@ NOTES = {
     "control project list": CommandNote("List the projects.", "moorage control project list"),
     "control project create": CommandNote(
         "Make a project.", "moorage control project create acme/app --visibility public"
+    ),
+    "control project move": CommandNote(
+        "Give a project another path, with its images.", "moorage control project move acme/app acme/tools/app"
+    ),
+    "control project delete": CommandNote(
+        "Delete a project with all its images.", "moorage control project delete acme/app"
     ),
     "control project change": CommandNote(
         "Change who sees a project.", "moorage control project change acme/app --registry private"

@@ -4,6 +4,7 @@ Django is not needed here: the registry's process is forked before it is loaded.
 """
 
 import json
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ SERVICE = "container_registry"
 """The service's name in tokens; GitLab's, which the token endpoint asks for."""
 
 _SECRET_BYTES = 32
+_EVENTS_SECRET = re.compile(r"(?:Authorization: \[|notification_secret: )([0-9a-f]{64})")
 _CONFIG_YML = """\
 # Made by `moorage up`. The registry: docs/reference/configuration.md has every key.
 version: 0.1
@@ -48,6 +50,15 @@ auth:
     service: {service}
     issuer: {issuer}
     rootcertbundle: {bundle}
+notifications:
+  endpoints:
+    - name: control
+      url: http://{control_addr}/api/v4/container_registry_event/events
+      headers:
+        Authorization: [{events_secret}]
+      ignore:
+        mediatypes: [application/octet-stream]
+        actions: [pull]
 """
 _CONTROL_YML = """\
 # Made by `moorage up`. The control plane: docs/reference/control.md has every key.
@@ -65,6 +76,7 @@ registry:
   api_url: http://{registry_addr}/
   key: keys
   issuer: {issuer}
+  notification_secret: {events_secret}
 """
 
 
@@ -138,6 +150,7 @@ def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
         "control_url": f"http://{_named(place.control_addr)}",
         "control_database": json.dumps(control_database),
         "secret": secrets.token_hex(_SECRET_BYTES),
+        "events_secret": _events_secret(folder),
         "issuer": ISSUER,
         "service": SERVICE,
         "images": json.dumps(str(images)),  # JSON's quotes are YAML's.
@@ -150,6 +163,15 @@ def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
         if not file.exists():
             write_whole(file, text.format_map(values).encode())
     return ServingFolder(path, is_new=True, has_old_images=is_old)
+
+
+def _events_secret(folder: ServingFolder) -> str:
+    """The secret of events: that of the file which is there already, if only one is."""
+    for file in (folder.config, folder.control):
+        found = _EVENTS_SECRET.search(file.read_text(encoding="utf-8")) if file.exists() else None
+        if found:
+            return found[1]
+    return secrets.token_hex(_SECRET_BYTES)
 
 
 def _named(addr: str) -> str:

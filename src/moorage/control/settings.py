@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "moorage.control.protection",
     "moorage.control.images",
     "moorage.control.policies",
+    "moorage.control.usage",
     "moorage.control.tokens",
     # Rooms to come stand here; sign-in by OpenID Connect and the second factor only where they are configured.
 ]

@@ -8,6 +8,7 @@ from moorage import __version__
 from moorage.control.api.failures import answer_failures
 from moorage.control.api.parameters import GitLabParser
 from moorage.control.api.routes import (
+    audit_events,
     groups,
     images,
     instance,
@@ -18,6 +19,7 @@ from moorage.control.api.routes import (
     projects,
     repository_rules,
     tag_rules,
+    usage,
     users,
 )
 
@@ -51,6 +53,8 @@ def _made() -> MoorageAPI:
         policies,
         repository_rules,
         tag_rules,
+        usage,
+        audit_events,
         instance,
     ):
         made.add_router("", module.routes)

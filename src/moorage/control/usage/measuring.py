@@ -39,7 +39,7 @@ class UsageMeasurement:
         _begin_missing()
         started = turn.now
         row = UsagePlace.LEASE.take(
-            UsagePlace.objects.select_related("project", "namespace"), now=started, until=started + LEASE
+            UsagePlace.objects.select_related("project__namespace", "namespace"), now=started, until=started + LEASE
         )
         if row is None:
             return False
@@ -51,6 +51,9 @@ class UsageMeasurement:
             UsagePlace.LEASE.settle(row, last_failure=str(exc)[:_REASON_LIMIT], due_at=turn.now + wait)
             _LOG.warning("a size could not be measured", place=row.audit_name, reason=str(exc)[:_REASON_LIMIT])
             return True
+        if row.project is not None:
+            # Namespaces above may have none yet: the project was moved, or is the first that is measured in them.
+            ensure_places_of(row.project)
         before = row.quota_state
         if keep_size(row, size, precision, started=started, again=started + AGAIN):
             _say(row, before, size)

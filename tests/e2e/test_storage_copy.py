@@ -1,24 +1,20 @@
 """``moorage storage copy`` as an administrator runs it: a registry moves house, and clients pull and push all along."""
 
 import json
-import secrets
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
 import yaml
 
 from e2e.images import build_image, build_index, write_layout
 from e2e.wire import Wire, eventually
-from support.azurite import ACCOUNT, CONTAINER, KEY, shared_azurite
 from support.clients import Skopeo
 from support.daemon import Daemon
-from support.gcs_fake import GCSFake
 from support.s3_stores import new_root, seaweed
 
 DEADLINE_S = 200.0
@@ -48,22 +44,10 @@ def run(*words: str | Path, status: int = 0) -> dict[str, Any]:
     return json.loads(ended.stdout) if ended.stdout else {"error": ended.stderr}
 
 
-@pytest.fixture(params=["s3", "gcs", "azure"])
-def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
-    if request.param == "gcs":
-        with GCSFake() as fake:
-            fake.make()
-            fake.takes_anyone = True
-            monkeypatch.setenv("STORAGE_EMULATOR_HOST", fake.url)  # Commands are processes of their own.
-            yield {"gcs": {"bucket": "registry"}}
-        return
-    if request.param == "s3":
-        server = seaweed()
-        keys = {"accesskey": server.access_key, "secretkey": server.secret_key, "bucket": server.bucket}
-        yield {"s3": {**keys, "region": "us-east-1", "regionendpoint": server.url, "rootdirectory": new_root()}}
-        return
-    account = {"accountname": ACCOUNT, "accountkey": KEY, "container": CONTAINER, "serviceurl": shared_azurite().url}
-    yield {"azure": {**account, "trimlegacyrootprefix": True, "rootdirectory": secrets.token_hex(6)}}
+def s3_bucket() -> dict[str, object]:
+    server = seaweed()
+    keys = {"accesskey": server.access_key, "secretkey": server.secret_key, "bucket": server.bucket}
+    return {"s3": {**keys, "region": "us-east-1", "regionendpoint": server.url, "rootdirectory": new_root()}}
 
 
 class Pulling:
@@ -97,12 +81,10 @@ class Pulling:
                 self.failed.append(said)
 
 
-def test_a_registry_moves_to_a_bucket_and_back_while_clients_pull_and_push(
-    bucket: dict[str, object], skopeo: Skopeo, tmp_path: Path
-) -> None:
+def test_a_registry_moves_to_a_bucket_and_back_while_clients_pull_and_push(skopeo: Skopeo, tmp_path: Path) -> None:
     first, second = build_index("first"), build_image("second", layer_bytes=1 << 20)
     layout = write_layout(tmp_path / "images", {"first": first, "second": second})
-    old, new = in_folder(tmp_path / "old"), {**bucket, "delete": {"enabled": True}}
+    old, new = in_folder(tmp_path / "old"), {**s3_bucket(), "delete": {"enabled": True}}
     source, target = config(tmp_path / "source", old), config(tmp_path / "target", new)
     with Daemon(tmp_path / "one", config=source.read_text(), has_folder=False) as daemon:
         skopeo.copy(f"oci:{layout}:first", f"docker://{daemon.address}/group/app:1", "--all")
@@ -126,25 +108,9 @@ def test_a_registry_moves_to_a_bucket_and_back_while_clients_pull_and_push(
         skopeo.copy(f"oci:{layout}:first", f"docker://{daemon.address}/group/app:3", "--all")
     back = config(tmp_path / "back", in_folder(tmp_path / "new"))
     assert run("copy", target, back)["ok"]
-    assert run("compare", target, back)["ok"]
     with Daemon(tmp_path / "four", config=back.read_text(), has_folder=False) as daemon:
         skopeo.copy(f"docker://{daemon.address}/group/app:3", f"dir:{tmp_path / 'third'}", "--all")
         skopeo.copy(f"docker://{daemon.address}/group/app:2", f"dir:{tmp_path / 'again'}")
-
-
-def test_what_must_not_be_copied_onto_what(tmp_path: Path) -> None:
-    source = config(tmp_path / "source", in_folder(tmp_path / "old"))
-    target = config(tmp_path / "target", in_folder(tmp_path / "new"))
-    missing = run("copy", source, target, status=2)
-    assert "there is no folder" in missing["error"]
-    (tmp_path / "old").mkdir()
-    assert "name one place" in run("copy", source, source, status=2)["error"]
-    assert "wrong way round" in run("copy", source, target, "--delete", status=2)["error"]
-    with Daemon(tmp_path / "one", config=target.read_text(), has_folder=False) as daemon:
-        Wire(daemon.address).push_image("group/app", "1", build_image("theirs"))
-        assert "somebody writes to the target" in run("copy", source, target, status=2)["error"]
-    in_memory = config(tmp_path / "memory", {"inmemory": {}})
-    assert "cannot be reached" in run("copy", in_memory, target, status=2)["error"]
 
 
 def test_a_copy_that_was_killed_goes_on(tmp_path: Path) -> None:
@@ -165,9 +131,8 @@ def test_a_copy_that_was_killed_goes_on(tmp_path: Path) -> None:
     assert not [path for path in scratch.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("has_database", [True, False])
-def test_a_copy_follows_what_is_pushed_until_it_is_told_to_end(tmp_path: Path, *, has_database: bool) -> None:
-    kept = {"enabled": True, "sqlite": str(tmp_path / "registry.db")} if has_database else {"enabled": False}
+def test_a_copy_follows_what_is_pushed_until_it_is_told_to_end(tmp_path: Path) -> None:
+    kept = {"enabled": True, "sqlite": str(tmp_path / "registry.db")}
     source = config(tmp_path / "source", in_folder(tmp_path / "old"), database=kept)
     target = config(tmp_path / "target", in_folder(tmp_path / "new"), database=kept)
     first, second = build_image("first"), build_image("second")

@@ -63,7 +63,7 @@ async def everything(storage: StorageDriver, folder: str = paths.ROOT) -> Mappin
         if entry.is_folder and entry.name != "_uploads":
             found.update(await everything(storage, path))
         elif not entry.is_folder:
-            found[path] = await storage.get(path)
+            found[path] = await storage.get(path, limit_bytes=64 << 20)
     return found
 
 

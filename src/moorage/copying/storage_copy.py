@@ -29,6 +29,8 @@ BLOBS, LINKS, REMOVALS = "blobs", "links", "removals"
 _AT_ONCE = 16
 _BLOB_FOLDERS = 256
 _VIEW_LIMIT = 200_000
+_FAILURES = 1000
+_MB = 1e6
 _NOTES = (Lock.FILESYSTEM.path, Lock.DATABASE.path, paths.IDENTITY)
 """Notes that make a storage somebody's: the last that are written."""
 
@@ -54,6 +56,7 @@ class StorageCopy:
         self._links = LinkTransfer(ends, self._blobs, outcome)
         self._has_blobs = self._has_links = True
         self._began_at = 0.0
+        self._bytes_before = 0
 
     async def whole_round(self) -> None:
         """Copy all that the source has and the target has not.
@@ -63,6 +66,7 @@ class StorageCopy:
             StorageUnavailable: the source cannot be listed, or the target.
         """
         self._began_at = time.monotonic()
+        self._bytes_before = self._outcome.copied_bytes[ObjectKind.BLOB]
         self._has_blobs = await is_there(self._target, paths.BLOBS)
         self._has_links = await is_there(self._target, paths.REPOSITORIES)
         await self._blobs.clear_scratch()
@@ -163,6 +167,8 @@ class StorageCopy:
             raise
         except BackendError as exc:
             self._outcome.found(CopyFinding.NOT_COPIED, path, str(exc))
+            if self._outcome.findings[CopyFinding.NOT_COPIED] > _FAILURES:
+                raise  # It is not this object that cannot be had.
 
     async def _sizes_below(self, folder: str) -> dict[str, int] | None:
         """Return the sizes of all that the target has there; None: it has too much for that."""
@@ -201,5 +207,7 @@ class StorageCopy:
             self._reports.advanced(REMOVALS, len(page))
 
     def _said(self) -> str:
+        elapsed_s = max(time.monotonic() - self._began_at, 0.001)
         copied = self._outcome.copied[ObjectKind.BLOB]
-        return f"{copied:,} copied"
+        rate = (self._outcome.copied_bytes[ObjectKind.BLOB] - self._bytes_before) / elapsed_s / _MB
+        return f"{copied:,} copied, {rate:.1f} MB/s"

@@ -20,7 +20,7 @@ from moorage.starting.configuration_file import read_alone
 from moorage.starting.database_choice import database_beside
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import Capability, StorageDriver
-from moorage.storage.presence import Activity, Presence, announce, others_at_work
+from moorage.storage.presence import Activity, Announcement, Presence, announce, others_at_work
 from moorage.storage.remote.remote_driver import RemoteDriver
 from moorage.wiring.databases import SqlNewBlobs, opened_database
 from moorage.wiring.storage import capabilities_of, check_rights, local_folder, place_in_words, storage_driver
@@ -83,10 +83,11 @@ async def run_copy(places: CopyPlaces, wish: CopyWish, outcome: CopyOutcome, rep
     """
     async with contextlib.AsyncExitStack() as stack:
         source = await _opened(stack, _existing(places.source), can_write=False)
+        if wish.dry_run:
+            _leave_no_folder(stack, places.target)
         target = await _opened(stack, places.target, can_write=not wish.dry_run)
         await _see_that_they_fit(source, target, deletes=wish.deletes)
-        if not wish.dry_run:
-            await stack.enter_async_context(_alone_on(target))
+        ours = None if wish.dry_run else await stack.enter_async_context(_alone_on(target))
         ends = CopyEnds(source=source, target=target, pace=BytePace(wish.bytes_per_s), changes=not wish.dry_run)
         copy = StorageCopy(ends, outcome, reports)
         told = await _new_blobs(stack, places.source, source) if wish.follows else None
@@ -95,6 +96,8 @@ async def run_copy(places: CopyPlaces, wish: CopyWish, outcome: CopyOutcome, rep
             reports.says("up to date; set the source read-only, then press Ctrl-C (or send SIGTERM) for the last round")
             await follow(copy, told, _ending(stack))
             reports.says(f"the last round took {outcome.last_round_s:.1f} s; the target may be served now")
+        if ours is not None:
+            ours.check()
         if wish.deletes and not outcome.has_failed:
             await copy.remove_what_is_gone()
         if wish.counts:
@@ -113,6 +116,18 @@ def _existing(config: Config) -> Config:
         if not folder.is_dir():
             raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", f"there is no folder {folder}")])
     return config
+
+
+def _leave_no_folder(stack: contextlib.AsyncExitStack, config: Config) -> None:
+    """Remove the target's folder at the end if there was none: a driver makes it."""
+    folder = local_folder(config)
+    if folder is not None and not folder.exists():
+
+        def remove() -> None:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+        stack.callback(remove)
 
 
 async def _opened(stack: contextlib.AsyncExitStack, config: Config, *, can_write: bool) -> StorageDriver:
@@ -147,7 +162,7 @@ async def _has_anything(storage: StorageDriver) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _alone_on(target: StorageDriver) -> AsyncIterator[None]:
+async def _alone_on(target: StorageDriver) -> AsyncIterator[Announcement]:
     """Be seen on the target, so that nobody collects garbage there; refuse if somebody else writes to it."""
     ours = await announce(target, Activity.WRITING)
     try:
@@ -156,7 +171,7 @@ async def _alone_on(target: StorageDriver) -> AsyncIterator[None]:
                 if not await _was_killed(target, other):
                     message = f"somebody writes to the target: {other}; stop it, or set it read-only"
                     raise ConfigurationError([Mistake("storage", message)])
-        yield
+        yield ours
     finally:
         with contextlib.suppress(BackendError):
             await ours.close()

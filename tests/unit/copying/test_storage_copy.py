@@ -240,3 +240,17 @@ async def test_bytes_pass_no_faster_than_is_wanted() -> None:
     await copy.whole_round()
     total_s = outcome.copied_bytes.total() / 1000
     assert total_s - 0.3 < max(slept) <= total_s
+
+
+async def test_a_storage_that_gives_nothing_ends_it_after_a_while() -> None:
+    class Away(Bucket):
+        async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
+            del limit_bytes
+            raise StorageUnavailable(path)
+
+    source = Away()
+    for number in range(1100):
+        digest = Digest.of(str(number).encode())
+        await source.put(paths.layer_link(REPOSITORY, digest), str(digest).encode())
+    with pytest.raises(StorageUnavailable):
+        await copied(source, Bucket())

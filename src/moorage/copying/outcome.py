@@ -67,6 +67,11 @@ class CopyOutcome:
             self.first.append((finding, path, why))
         self.told(finding, path, why)
 
+    def forget_findings(self) -> None:
+        """Forget what was found: everything is going to be looked at again."""
+        self.findings.clear()
+        self.first.clear()
+
     def did_copy(self, kind: ObjectKind, size_bytes: int) -> None:
         """Take note of an object that is on the target now."""
         self.copied[kind] += 1

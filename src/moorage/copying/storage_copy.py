@@ -67,6 +67,10 @@ class StorageCopy:
         """
         self._began_at = time.monotonic()
         self._bytes_before = self._outcome.copied_bytes[ObjectKind.BLOB]
+        # A tag may have moved since the last round, and what could not be copied may be there now.
+        self._outcome.forget_findings()
+        self._blobs = BlobTransfer(self._ends, self._outcome)
+        self._links = LinkTransfer(self._ends, self._blobs, self._outcome)
         self._has_blobs = await is_there(self._target, paths.BLOBS)
         self._has_links = await is_there(self._target, paths.REPOSITORIES)
         await self._blobs.clear_scratch()

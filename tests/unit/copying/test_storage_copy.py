@@ -254,3 +254,17 @@ async def test_a_storage_that_gives_nothing_ends_it_after_a_while() -> None:
         await source.put(paths.layer_link(REPOSITORY, digest), str(digest).encode())
     with pytest.raises(StorageUnavailable):
         await copied(source, Bucket())
+
+
+async def test_a_tag_that_moves_between_two_rounds_of_one_copy_is_copied_again_and_a_failure_is_forgotten() -> None:
+    source, target = Bucket(), Bucket()
+    await push(source, "1", [b"configuration", b"layer"])
+    copy, outcome = copy_of(source, target)
+    target.refuses = (8, StorageUnavailable("away"))
+    await copy.whole_round()
+    assert outcome.has_failed
+    await push(source, "1", [b"configuration", b"another"])
+    await copy.whole_round()
+    assert not outcome.has_failed
+    assert outcome.rounds == 2
+    assert await everything(target) == await everything(source)

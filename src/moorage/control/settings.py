@@ -52,8 +52,9 @@ DEBUG = False
 ALLOWED_HOSTS = ["*"]  # Links are made from http.host, and what a request says of its host is never stored.
 USE_TZ = True
 TIME_ZONE = "UTC"
-USE_I18N = False
+USE_I18N = True
 LANGUAGE_CODE = "en-us"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 APPEND_SLASH = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = _databases()
@@ -64,7 +65,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_htmx",
     "ninja",
     "moorage.control.audit",
     "moorage.control.instance",
@@ -75,19 +75,21 @@ INSTALLED_APPS = [
     "moorage.control.images",
     "moorage.control.policies",
     "moorage.control.tokens",
+    "moorage.control.pages",
     # Rooms to come stand here; sign-in by OpenID Connect and the second factor only where they are configured.
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "moorage.control.raw_paths.RawPathMiddleware",
     "moorage.control.api.failures.APIAnswersMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "moorage.control.pages.hashed_files.HashedFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "moorage.control.pages.page_safety.PageLanguageMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "moorage.control.pages.page_safety.PageSafetyMiddleware",
 ]
 ROOT_URLCONF = "moorage.control.urls"
 WSGI_APPLICATION = "moorage.control.wsgi.application"
@@ -100,6 +102,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "moorage.control.pages.page_context.site",
             ]
         },
     }
@@ -115,6 +118,13 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 STATIC_URL = "/-/static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "moorage.control.pages.hashed_files.HashedNames"},
+}
+LOGIN_URL = "/-/sign-in"
+CSRF_FAILURE_VIEW = "moorage.control.pages.failing.unsafe_form_page"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_NAME = "_moorage_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

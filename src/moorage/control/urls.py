@@ -1,9 +1,10 @@
 """The routes of the control plane: each room that answers requests has its own, and is named here."""
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from moorage.control.api import events
 from moorage.control.api.application import API
+from moorage.control.pages import failing
 from moorage.control.readiness import is_ready
 from moorage.control.tokens.views import give_token
 
@@ -12,5 +13,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("jwt/auth", give_token),
     path(events.ROUTE, events.receive_events),
     path("api/v4/", API.urls),
-    # Sign-in and the pages are included here.
+    # Sign-in is included here: the pages come last, as they take every path.
+    path("", include("moorage.control.pages.routes")),
 ]
+handler400 = failing.mistaken_page
+handler403 = failing.refused_page
+handler404 = failing.missing_page
+handler500 = failing.broken_page

@@ -109,7 +109,7 @@ def clock() -> float:
 
 
 def too_late(path: str) -> StorageUnavailable:
-    """Why something was not removed any more; see :meth:`BulkStorage.remove`."""
+    """Make the error for what was not removed any more; see :meth:`BulkStorage.remove`."""
     return StorageUnavailable(f"{path}: storage was too slow to remove it in time")
 
 

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.conf import settings
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
@@ -20,10 +18,9 @@ from moorage.control.api.shapes import Moment, answers
 from moorage.control.images.changes import delete_tag, ensure_root_repository, schedule_deletion
 from moorage.control.images.models import ImageRepositories, ImageRepository
 from moorage.control.images.questions import state_of, tag_details, tag_names, tags_by_key, tags_by_offset, tags_count
+from moorage.control.images.readable import readable_by
 from moorage.control.policies.changes import request_bulk_deletion
-from moorage.control.projects.models import Membership
-from moorage.control.projects.requesters import Requester
-from moorage.control.projects.rules import AccessLevel, FeatureLevel, ImageRight, Visibility, image_rights
+from moorage.control.projects.rules import ImageRight, image_rights
 from moorage.control.protection.questions import person_of
 from moorage.control.registry.registry_errors import RegistryIsOther
 
@@ -137,7 +134,8 @@ def list_repositories_of_group(
     """List the repositories of a group and of the groups below it, as far as the caller may pull them."""
     _see_that_on()
     found = group_of(request, place)
-    return _listed(request, response, _readable(ImageRepository.objects.of_group(found.group), found.who), query)
+    rows, who = ImageRepository.objects.of_group(found.group), found.who.user if found.who.job_token is None else None
+    return _listed(request, response, readable_by(rows, who), query)
 
 
 @routes.get(
@@ -258,25 +256,6 @@ def _image(request: HttpRequest, place: str, repository_id: int, right: ImageRig
         raise not_found("Container Repository")
     repository.project = found.project
     return _Image(repository, found)
-
-
-def _readable(rows: ImageRepositories, who: Requester) -> ImageRepositories:
-    """Those of *rows* whose images *who* may pull, as ``image_rights`` says for each project."""
-    user = who.user if who.job_token is None else None
-    if user is not None and user.is_admin:
-        return rows
-    is_open = Q(project__visibility=Visibility.PUBLIC)
-    if user is not None:
-        is_open |= Q(project__visibility=Visibility.INTERNAL)
-    found = is_open & Q(project__container_registry_access_level=FeatureLevel.ENABLED)
-    if user is not None:
-        theirs = Membership.objects.valid(timezone.now().date()).filter(
-            user=user, access_level__gte=AccessLevel.REPORTER
-        )
-        found |= Q(project__in=theirs.exclude(project=None).values("project"))
-        for lineage in theirs.exclude(namespace=None).values_list("namespace__lineage", flat=True):
-            found |= Q(project__namespace__lineage__startswith=lineage)
-    return rows.filter(found)
 
 
 def _listed(request: HttpRequest, response: HttpResponse, rows: ImageRepositories, query: PageQuery) -> list[Any]:

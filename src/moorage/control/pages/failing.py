@@ -1,0 +1,79 @@
+"""Pages of what did not go well: each says what it was, what to do, and the id of the request."""
+
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from moorage.control.pages.requesting import request_id_of
+
+
+def failure_page(request: HttpRequest, status: int, said: str = "") -> HttpResponse:
+    """Return the page of a status; *said*: more about it, in words."""
+    title, advice = _words(status)
+    context = {"title": title, "advice": advice, "said": said, "status": status, "request_id": request_id_of(request)}
+    return render(request, "pages/failure.html", context, status=status)
+
+
+def registry_page(request: HttpRequest) -> HttpResponse:
+    """Return the page that says that the registry does not answer."""
+    return failure_page(request, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def refused_page(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Return the page of a 403."""
+    del exception
+    return failure_page(request, HTTPStatus.FORBIDDEN)
+
+
+def missing_page(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Return the page of a 404."""
+    del exception
+    return failure_page(request, HTTPStatus.NOT_FOUND)
+
+
+def mistaken_page(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Return the page of a 400."""
+    del exception
+    return failure_page(request, HTTPStatus.BAD_REQUEST)
+
+
+def broken_page(request: HttpRequest) -> HttpResponse:
+    """Return the page of a fault of ours. It asks nothing of the database, which may be what is broken."""
+    title, advice = _words(HTTPStatus.INTERNAL_SERVER_ERROR)
+    context = {"title": title, "advice": advice, "status": 500, "request_id": request_id_of(request)}
+    return HttpResponse(render_to_string("pages/broken.html", context), status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def unsafe_form_page(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Return the page of a form that came without its secret."""
+    del reason
+    return failure_page(
+        request,
+        HTTPStatus.FORBIDDEN,
+        _("The form was too old, or the browser keeps no cookies. Nothing was changed: reload, and send it again."),
+    )
+
+
+def _words(status: int) -> tuple[str, str]:
+    """The title, and what to do."""
+    if status == HTTPStatus.NOT_FOUND:
+        return _("There is nothing here"), _(
+            "The address is wrong, the thing has moved or gone, or you may not see it. Look for it, or ask its owners."
+        )
+    if status == HTTPStatus.FORBIDDEN:
+        return _("You may not do this"), _("Your role is not enough. An owner of the project or group can raise it.")
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return _("The registry does not answer"), _(
+            "Nothing was lost, and nothing was changed by this request. Try again in a moment; administrators find "
+            "the reason in the log."
+        )
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return _("Too many requests"), _("Wait a moment, then try again.")
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _("Something is broken here"), _(
+            "It is our fault, not yours. Tell an administrator the id below: the log has the reason under it."
+        )
+    return _("This request makes no sense"), _("Nothing was changed. Go back and look at what was sent.")

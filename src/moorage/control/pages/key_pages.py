@@ -1,0 +1,109 @@
+"""Pages of lists by key: a page begins after the last row of the one before, however far in the list that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from django.db.models import DateTimeField, Model, Q, QuerySet
+from django.http import HttpRequest
+
+ROWS = 20
+PLAIN_ROWS = 100
+COUNT_LIMIT = 10_000
+"""The number of rows is exact up to this."""
+_KEY_LIMIT = 600
+
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOrder:
+    """An order that a list can have."""
+
+    word: str
+    """Its word in the address; with a minus it goes down."""
+    field: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPage(Generic[Row]):
+    """One page."""
+
+    rows: Sequence[Row]
+    after: str = ""
+    """Key of the next page; empty: there is none."""
+    before: str = ""
+    sort: str = ""
+    total: int = 0
+
+    @property
+    def is_more(self) -> bool:
+        """True if there are more rows than are counted."""
+        return self.total > COUNT_LIMIT
+
+    @property
+    def ways(self) -> bool:
+        """True if there is another page."""
+        return bool(self.after or self.before)
+
+
+def key_page(
+    request: HttpRequest, rows: QuerySet[Row], orders: Sequence[ListOrder], *, size: int = ROWS
+) -> ListPage[Row]:
+    """Return the page of *rows* that the address asks for; the first of *orders* is the usual one."""
+    asked = request.GET.get("sort", "")
+    order, is_down = _order(asked, orders)
+    before, after = request.GET.get("before", "")[:_KEY_LIMIT], request.GET.get("after", "")[:_KEY_LIMIT]
+    total = rows[: COUNT_LIMIT + 1].count()
+    is_back = bool(before) and not after
+    key = _parsed(rows, order.field, before if is_back else after)
+    goes_down = is_down != is_back
+    cut = rows.filter(_beyond(order.field, key, is_down=goes_down)) if key is not None else rows
+    sign = "-" if goes_down else ""
+    found = list(cut.order_by(f"{sign}{order.field}", f"{sign}pk")[: size + 1])
+    is_full, found = len(found) > size, found[:size]
+    if is_back:
+        found.reverse()
+    has_next, has_previous = (bool(key), is_full) if is_back else (is_full, key is not None)
+    return ListPage(
+        rows=found,
+        after=_key(found[-1], order.field) if found and has_next else "",
+        before=_key(found[0], order.field) if found and has_previous else "",
+        sort=f"{'-' if is_down else ''}{order.word.removeprefix('-')}",
+        total=total,
+    )
+
+
+def _order(asked: str, orders: Sequence[ListOrder]) -> tuple[ListOrder, bool]:
+    by_word = {order.word.removeprefix("-"): order for order in orders}
+    word = asked.removeprefix("-")
+    if word in by_word:
+        return by_word[word], asked.startswith("-")
+    return orders[0], orders[0].word.startswith("-")
+
+
+def _beyond(field: str, key: tuple[object, int], *, is_down: bool) -> Q:
+    value, pk = key
+    side = "lt" if is_down else "gt"
+    return Q(**{f"{field}__{side}": value}) | Q(**{field: value, f"pk__{side}": pk})
+
+
+def _key(row: Model, field: str) -> str:
+    value: object = row
+    for part in field.split("__"):
+        value = getattr(value, part)
+    text = value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
+    return f"{text},{row.pk}"
+
+
+def _parsed(rows: QuerySet[Row], field: str, text: str) -> tuple[object, int] | None:
+    """The key; None: there is none, or it makes no sense, and the first page is shown."""
+    value, _, pk = text.rpartition(",")
+    if not pk.isascii() or not pk.isdigit() or len(pk) > 18:  # noqa: PLR2004 - digits of the largest id
+        return None
+    try:
+        kind = rows.model._meta.get_field(field.partition("__")[0])  # noqa: SLF001 - Django's way
+        return (datetime.fromisoformat(value) if isinstance(kind, DateTimeField) else value), int(pk)
+    except ValueError:
+        return None

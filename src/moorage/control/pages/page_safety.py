@@ -1,0 +1,97 @@
+"""The common part of all pages: its headers, its language, and an answer in words to each error of a caller."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.middleware.locale import LocaleMiddleware
+
+from moorage.control.api.api_refusals import APIRefused
+from moorage.control.images.changes import ImageProtected
+from moorage.control.pages.failing import failure_page, registry_page
+from moorage.control.registry.registry_errors import RegistryError
+from moorage.errors import Refused, TooManyRequests
+from moorage.telemetry import get_log
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; font-src 'none'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Nothing from another host, and nothing that stands in the page itself."""
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "private, no-cache",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_MACHINES = ("/api/", "/jwt/", "/-/readiness")
+
+_log = get_log("control.pages")
+
+
+def is_page(request: HttpRequest) -> bool:
+    """Return whether people read the answer, and not programs."""
+    return not request.path_info.startswith(_MACHINES)
+
+
+class PageLanguageMiddleware(LocaleMiddleware):
+    """Pages in the reader's language; what programs read stays English."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Choose the language by what the browser says."""
+        if is_page(request):
+            super().process_request(request)
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:  # type: ignore[override] # the stubs have the base's
+        """Say which language it is."""
+        if is_page(request):
+            super().process_response(request, response)
+        return response
+
+
+class PageSafetyMiddleware:
+    """Headers of pages, and pages for errors that the rooms raise."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer *request*."""
+        response = self._get_response(request)
+        if is_page(request):
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+        return response
+
+    def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
+        """Return the page of an error; None: it is not a caller's."""
+        return _answer(request, exc) if is_page(request) else None
+
+
+def _answer(request: HttpRequest, exc: Exception) -> HttpResponse | None:
+    match exc:
+        case APIRefused():
+            answer = _refused_by_right(request, exc)
+        case RegistryError():
+            _log.warning("the registry did not do it", path=request.path, reason=str(exc))
+            answer = registry_page(request)
+        case TooManyRequests():
+            answer = failure_page(request, 429)
+            answer.headers["Retry-After"] = str(max(1, int(exc.retry_after.total_seconds())))
+        case ImageProtected():
+            answer = failure_page(request, 403, str(exc))
+        case Refused():
+            answer = failure_page(request, 400, str(exc))
+        case _:
+            return None
+    return answer
+
+
+def _refused_by_right(request: HttpRequest, exc: APIRefused) -> HttpResponse:
+    """A refusal of the API as a page: a 401 leads to sign-in."""
+    if exc.status == 401:  # noqa: PLR2004 - HTTP's
+        return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': request.get_full_path()})}")
+    if exc.status == 404:  # noqa: PLR2004 - HTTP's
+        return failure_page(request, 404)
+    return failure_page(request, exc.status)

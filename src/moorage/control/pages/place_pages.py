@@ -1,0 +1,112 @@
+"""The common part of pages of a project and of a group: crumbs, facts, tabs."""
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from moorage.control.api.lookups import FoundGroup, FoundProject
+from moorage.control.pages.places import FoundImage, rights_in
+from moorage.control.projects.rules import ImageRight, may_change_project, may_create_in, may_own
+
+
+@dataclass(frozen=True, slots=True)
+class Crumb:
+    """A place above this one."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceTab:
+    """A tab of a place."""
+
+    word: str
+    name: str
+    address: str
+
+
+def project_context(found: FoundProject, tab: str) -> dict[str, object]:
+    """Return what pages of a project need."""
+    project, standing = found.project, found.standing
+    rights, root = rights_in(found), f"/{project.full_path}/-/"
+    is_maintainer = may_change_project(standing) and not found.who.is_anonymous
+    tabs = [PlaceTab("registry", _("Repositories"), f"{root}registry")] if ImageRight.READ in rights else []
+    if is_maintainer:
+        tabs += [
+            PlaceTab("cleanup", _("Cleanup"), f"{root}cleanup"),
+            PlaceTab("protection", _("Protection"), f"{root}protection"),
+        ]
+    if not found.who.is_anonymous:
+        tabs.append(PlaceTab("members", _("Members"), f"{root}members"))
+    if is_maintainer:
+        tabs += [
+            PlaceTab("tokens", _("Tokens"), f"{root}tokens"),
+            PlaceTab("settings", _("Settings"), f"{root}settings"),
+        ]
+    return {
+        "section": "projects",
+        "project": project,
+        "place": project,
+        "crumbs": _crumbs(project.namespace.full_path),
+        "standing": standing,
+        "role": standing.role,
+        "tabs": tabs,
+        "tab": tab,
+        "can_push": ImageRight.PUSH in rights,
+        "can_delete": ImageRight.DELETE in rights,
+        "can_administer": ImageRight.ADMINISTER in rights,
+        "can_change": is_maintainer,
+        "can_own": may_own(standing),
+    }
+
+
+def group_context(found: FoundGroup, tab: str) -> dict[str, object]:
+    """Return what pages of a group, or of a user's own namespace, need."""
+    group, root = found.group, f"/{found.group.full_path}/-/"
+    tabs = [
+        PlaceTab("content", _("Projects"), f"/{group.full_path}"),
+        PlaceTab("registry", _("Repositories"), f"{root}registry"),
+    ]
+    if group.is_group and not found.who.is_anonymous:
+        tabs.append(PlaceTab("members", _("Members"), f"{root}members"))
+    if group.is_group and may_own(found.standing):
+        tabs += [
+            PlaceTab("tokens", _("Tokens"), f"{root}tokens"),
+            PlaceTab("settings", _("Settings"), f"{root}settings"),
+        ]
+    return {
+        "section": "groups",
+        "group": group,
+        "place": group,
+        "crumbs": _crumbs(group.full_path.rpartition("/")[0]),
+        "standing": found.standing,
+        "role": found.standing.role,
+        "tabs": tabs,
+        "tab": tab,
+        "can_create": may_create_in(found.standing) and not found.who.is_anonymous,
+        "can_change": group.is_group and may_own(found.standing),
+    }
+
+
+def place_context(found: FoundProject | FoundGroup, tab: str) -> dict[str, object]:
+    """Return what pages of a place need."""
+    return project_context(found, tab) if isinstance(found, FoundProject) else group_context(found, tab)
+
+
+def image_context(image: FoundImage, tab: str) -> dict[str, object]:
+    """Return what pages of a repository need."""
+    repository = image.repository
+    context = project_context(image.found, "registry")
+    root = f"/{repository.path}/-/"
+    tabs = [PlaceTab("tags", _("Tags"), f"{root}tags"), PlaceTab("timeline", _("Time line"), f"{root}timeline")]
+    if image.found.who.is_anonymous or (image.found.standing.role < 20 and not image.found.standing.is_admin):  # noqa: PLR2004
+        tabs = tabs[:1]
+    above = f"/{image.found.project.full_path}"
+    crumbs = [*_crumbs(image.found.project.namespace.full_path), Crumb(image.found.project.path, above)]
+    return context | {"repository": repository, "crumbs": crumbs, "tabs": tabs, "tab": tab}
+
+
+def _crumbs(path: str) -> list[Crumb]:
+    parts = path.split("/") if path else []
+    return [Crumb(part, "/" + "/".join(parts[: number + 1])) for number, part in enumerate(parts)]

@@ -1,0 +1,124 @@
+"""Groups, projects and repositories that an address names, found for whoever asks: unseen is not there."""
+
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.http import Http404, HttpRequest
+from django.utils import timezone
+
+from moorage.control.api.lookups import FoundGroup, FoundProject
+from moorage.control.images.models import ImageRepository
+from moorage.control.namespaces.models import Namespace
+from moorage.control.pages.requesting import requester_of
+from moorage.control.projects.models import Project
+from moorage.control.projects.rules import ImageRight, image_rights, may_see_project
+from moorage.control.projects.standings import standing_in_namespace, standing_in_project
+from moorage.control.projects.visible_groups import groups_visible_to
+
+_PARTS_LIMIT = 30
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """A repository whose images the person may pull."""
+
+    repository: ImageRepository
+    found: FoundProject
+
+    @property
+    def rights(self) -> frozenset[ImageRight]:
+        """All that the person may do with the images of the project."""
+        return rights_in(self.found)
+
+
+def project_at(request: HttpRequest, path: str) -> FoundProject:
+    """Return the project at *path*.
+
+    Raises:
+        Http404: there is none, or the person is not told of it.
+    """
+    found = _project(request, path)
+    if found is None:
+        raise Http404
+    return found
+
+
+def group_at(request: HttpRequest, path: str) -> FoundGroup:
+    """Return the group at *path*.
+
+    Raises:
+        Http404: there is none, or the person is not told of it.
+    """
+    found = _group(request, path)
+    if found is None:
+        raise Http404
+    return found
+
+
+def place_at(request: HttpRequest, path: str) -> FoundProject | FoundGroup:
+    """Return the project, the group, or the user's own namespace at *path*.
+
+    Raises:
+        Http404: there is none, or the person is not told of it.
+    """
+    found = _project(request, path) or _group(request, path) or _own_namespace(request, path)
+    if found is None:
+        raise Http404
+    return found
+
+
+def image_at(request: HttpRequest, path: str) -> FoundImage:
+    """Return the repository at *path*, whose project has to have the feature on.
+
+    Raises:
+        Http404: there is none, or the person may not pull it.
+    """
+    parts = path.split("/")
+    wanted = ["/".join(parts[:count]).lower() for count in range(2, min(len(parts), _PARTS_LIMIT) + 1)]
+    rows = Project.objects.select_related("namespace", "creator", "container_expiration_policy")
+    projects = [row for place in wanted for row in rows.at(place)[:1]]
+    who = requester_of(request)
+    # The longest first: a project may have the name that a repository of another would have.
+    for project in reversed(projects):
+        found = FoundProject(project, who, standing_in_project(who, project))
+        name = path.lower()[len(project.full_path) :].lstrip("/")
+        repository = ImageRepository.objects.of_project(project).filter(name=name).first()
+        if repository is not None and ImageRight.READ in rights_in(found):
+            repository.project = project
+            return FoundImage(repository, found)
+    raise Http404
+
+
+def rights_in(found: FoundProject) -> frozenset[ImageRight]:
+    """Return all that the person may do with the images of a project."""
+    return image_rights(found.project.feature, found.project.shown_to, found.standing)
+
+
+def _project(request: HttpRequest, path: str) -> FoundProject | None:
+    who = requester_of(request)
+    rows = Project.objects.select_related("namespace", "creator", "container_expiration_policy")
+    project = rows.at(path).first()
+    if project is None:
+        return None
+    standing = standing_in_project(who, project)
+    return FoundProject(project, who, standing) if may_see_project(project.shown_to, standing) else None
+
+
+def _group(request: HttpRequest, path: str) -> FoundGroup | None:
+    who = requester_of(request)
+    rows = groups_visible_to(who.user, timezone.now().date())
+    group = rows.at(path).select_related("parent").first()
+    return FoundGroup(group, who, standing_in_namespace(who, group)) if group is not None else None
+
+
+def _own_namespace(request: HttpRequest, path: str) -> FoundGroup | None:
+    """A user's namespace: for the user, administrators, and whoever sees a project in it."""
+    who, today = requester_of(request), timezone.now().date()
+    namespace = Namespace.objects.filter(~Q(owner=None)).at(path).first()
+    if namespace is None:
+        return None
+    found = FoundGroup(namespace, who, standing_in_namespace(who, namespace))
+    is_theirs = who.user is not None and (who.user.is_admin or who.user.namespace_id == namespace.pk)
+    if is_theirs or Project.objects.visible_to(who.user, today).filter(namespace=namespace).exists():
+        return found
+    return None

@@ -1,0 +1,38 @@
+"""Forms as pages have them: what a room refuses stands beside the field that it is about."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.utils.translation import gettext, ngettext
+
+from moorage.control.refusals import ChangeRefused
+
+
+class PlainForm(forms.Form):
+    """A form whose values a room has the last word on."""
+
+    template_name = "pages/parts/form.html"
+    aliases: ClassVar[dict[str, str]] = {}
+    """Fields of a room that have another name here."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Django's
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+
+    def take_refusal(self, exc: ChangeRefused) -> None:
+        """Put what was refused beside its fields."""
+        for name, texts in exc.problems.items():
+            field = self.aliases.get(name, name)
+            for text in texts:
+                if field in self.fields:
+                    label = self.fields[field].label or field
+                    self.add_error(field, f"{label} {gettext(text)}")
+                else:
+                    said = text if name == "base" else f"{name} {gettext(text)}"
+                    self.add_error(None, gettext(said))
+
+    @property
+    def mistakes(self) -> str:
+        """The number of fields that are wrong, in words."""
+        count = len(self.errors)
+        return ngettext("%d field has to be changed", "%d fields have to be changed", count) % count

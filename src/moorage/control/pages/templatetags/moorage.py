@@ -1,0 +1,125 @@
+"""Small parts of pages: icons, times, sizes, digests and what can be copied."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.dateformat import format as format_date
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+register = template.Library()
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+NOTHING = "\N{EN DASH}"
+"""It stands where nothing is known."""
+_STEP = 1024
+_DIGEST_SHOWN = 12
+_AGES: tuple[tuple[int, Callable[[int], str]], ...] = (
+    (365 * 86400, lambda n: ngettext("%d year", "%d years", n)),
+    (30 * 86400, lambda n: ngettext("%d month", "%d months", n)),
+    (86400, lambda n: ngettext("%d day", "%d days", n)),
+    (3600, lambda n: ngettext("%d hour", "%d hours", n)),
+    (60, lambda n: ngettext("%d minute", "%d minutes", n)),
+)
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    """An icon of the sprite; a word stands beside it."""
+    return format_html(
+        '<svg class="i {}" aria-hidden="true" viewBox="0 0 16 16"><use href="#i-{}"/></svg>', extra, name
+    )
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """A number of bytes with three digits and its unit; a dash if it is not known."""
+    if value is None:
+        return NOTHING
+    amount, unit = float(value), 0
+    while amount >= _STEP and unit < len(_UNITS) - 1:
+        amount, unit = amount / _STEP, unit + 1
+    digits = 0 if unit == 0 or amount >= 100 else 1  # noqa: PLR2004 - three digits in all
+    return f"{amount:.{digits}f} {_UNITS[unit]}"
+
+
+@register.filter
+def exact(value: datetime | None) -> str:
+    """A time, as exact as people write it, in UTC."""
+    return f"{format_date(value, 'D j M Y, H:i')} UTC" if value is not None else NOTHING
+
+
+@register.simple_tag
+def moment(value: datetime | None, *, is_exact: bool = False) -> str:
+    """A time: relative to read, exact on hover."""
+    if value is None:
+        return NOTHING
+    text, said = exact(value), ""
+    if not is_exact:
+        said = _relative((timezone.now() - value).total_seconds())
+    iso = value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if is_exact:
+        return format_html('<time datetime="{}">{}</time>', iso, text)
+    return format_html('<time datetime="{}" title="{}">{}</time>', iso, text, said)
+
+
+def _relative(seconds: float) -> str:
+    away = abs(seconds)
+    for length, words in _AGES:
+        count = int(away // length)
+        if count:
+            amount = words(count) % count
+            return _("%s ago") % amount if seconds > 0 else _("in %s") % amount
+    return _("just now") if seconds >= 0 else _("in a moment")
+
+
+@register.simple_tag
+def copy(value: str, label: str) -> SafeString:
+    """A button that copies *value*; without script it is not shown."""
+    name = _("Copy %s") % label
+    return format_html(
+        '<button type="button" class="copy" data-copy="{}" data-done="{}" data-failed="{}" aria-label="{}" '
+        'title="{}">{}</button>',
+        value,
+        _("Copied"),
+        _("The browser did not let the page copy: select the text and copy it yourself."),
+        name,
+        name,
+        icon("copy"),
+    )
+
+
+@register.simple_tag
+def command(text: str, label: str) -> SafeString:
+    """A command for a terminal, with a button that copies it."""
+    shown = format_html_join("\n", "{}", ((_breakable(line),) for line in text.split("\n")))
+    return format_html(
+        '<div class="cmd"><pre tabindex="0" role="region" aria-label="{}"><code>{}</code></pre>{}</div>',
+        label,
+        shown,
+        copy(text, label),
+    )
+
+
+@register.simple_tag
+def digest(value: str, label: str) -> str:
+    """A digest: its beginning to read, all of it to copy."""
+    if not value:
+        return NOTHING
+    kind, _colon, rest = value.partition(":")
+    return format_html(
+        '<span class="pair"><span class="ref" title="{}"><span class="dim">{}:</span>{}</span>{}</span>',
+        value,
+        kind,
+        rest[:_DIGEST_SHOWN],
+        copy(value, label),
+    )
+
+
+def _breakable(line: str) -> SafeString:
+    """A line that may be broken at its slashes."""
+    return format_html_join(mark_safe("/<wbr>"), "{}", ((part,) for part in line.split("/")))

@@ -1,0 +1,1 @@
+"""The views of pages, a module for each place in the navigation."""

@@ -1,0 +1,113 @@
+"""Home, search, and the lists of groups and projects."""
+
+from django.conf import settings
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from moorage.control.accounts.models import User
+from moorage.control.images.models import ImageRepositories, ImageRepository, ImageStatus
+from moorage.control.images.readable import readable_by
+from moorage.control.namespaces.models import Namespaces
+from moorage.control.pages.key_pages import ListOrder, key_page
+from moorage.control.pages.requesting import user_of_page
+from moorage.control.projects.models import Project, Projects
+from moorage.control.projects.visible_groups import groups_of_member, groups_visible_to, roles_by_place
+
+HOME_ROWS = 10
+SEARCH_LIMIT = 255
+
+_PROJECT_ORDERS = (
+    ListOrder(word="-updated", field="updated_at"),
+    ListOrder(word="name", field="full_path"),
+    ListOrder(word="created", field="created_at"),
+)
+_GROUP_ORDERS = (ListOrder(word="name", field="full_path"), ListOrder(word="created", field="created_at"))
+
+
+@require_safe
+def show_home(request: HttpRequest) -> HttpResponse:
+    """Show what is mine; without sign-in, what is public."""
+    user = user_of_page(request)
+    if user is None:
+        if Project.objects.visible_to(None, timezone.now().date()).exists():
+            return list_projects(request)
+        return redirect(settings.LOGIN_URL)
+    today = timezone.now().date()
+    mine: Projects = Project.objects.of_member(user, today).select_related("namespace")
+    projects = list(mine.annotate(repositories_count=Count("repositories")).order_by("-updated_at", "-pk")[:HOME_ROWS])
+    theirs = readable_by(ImageRepository.objects.of_projects(mine), user)
+    pushed = theirs.order_by("-updated_at", "-pk")[:HOME_ROWS]
+    failed = theirs.filter(status=ImageStatus.DELETE_FAILED).order_by("-pk")
+    context = {
+        "section": "home",
+        "projects": _with_roles(user, projects),
+        "pushed": pushed,
+        "failed": failed[:HOME_ROWS],
+        "groups": groups_of_member(user, today).order_by("full_path")[:HOME_ROWS],
+    }
+    return render(request, "pages/home.html", context)
+
+
+@require_safe
+def list_projects(request: HttpRequest) -> HttpResponse:
+    """List the projects that the person sees."""
+    user, today = user_of_page(request), timezone.now().date()
+    rows: Projects = Project.objects.visible_to(user, today).select_related("namespace")
+    is_mine = user is not None and request.GET.get("whose") == "mine"
+    if user is not None and is_mine:
+        rows = Project.objects.of_member(user, today).select_related("namespace")
+    text = request.GET.get("q", "")[:SEARCH_LIMIT]
+    if text:
+        rows = rows.filter(Q(full_path__icontains=text) | Q(description__icontains=text))
+    page = key_page(request, rows, _PROJECT_ORDERS)
+    return render(
+        request, "pages/projects.html", {"section": "projects", "page": page, "text": text, "is_mine": is_mine}
+    )
+
+
+@require_safe
+def list_groups(request: HttpRequest) -> HttpResponse:
+    """List the groups that the person sees."""
+    user, today = user_of_page(request), timezone.now().date()
+    rows: Namespaces = groups_visible_to(user, today)
+    is_mine = user is not None and request.GET.get("whose") == "mine"
+    if user is not None and is_mine:
+        rows = groups_of_member(user, today)
+    text = request.GET.get("q", "")[:SEARCH_LIMIT]
+    if text:
+        rows = rows.filter(Q(full_path__icontains=text) | Q(description__icontains=text))
+    page = key_page(request, rows, _GROUP_ORDERS)
+    return render(request, "pages/groups.html", {"section": "groups", "page": page, "text": text, "is_mine": is_mine})
+
+
+@require_safe
+def search(request: HttpRequest) -> HttpResponse:
+    """Look for a text in the names of projects, groups and repositories; those that begin with it come first."""
+    user, today = user_of_page(request), timezone.now().date()
+    text = request.GET.get("q", "").strip()[:SEARCH_LIMIT]
+    projects = Project.objects.visible_to(user, today).select_related("namespace")
+    context: dict[str, object] = {"asked": text, "section": ""}
+    if text:
+        context["projects"] = projects.filter(full_path__icontains=text).order_by("full_path")[:20]
+        context["groups"] = groups_visible_to(user, today).filter(full_path__icontains=text).order_by("full_path")[:20]
+        context["repositories"] = _images(user).filter(name__icontains=text).order_by("name", "pk")[:20]
+    return render(request, "pages/search.html", context)
+
+
+def _images(user: User | None) -> ImageRepositories:
+    return readable_by(ImageRepository.objects.select_related("project"), user)
+
+
+def _with_roles(user: User, projects: list[Project]) -> list[tuple[Project, int]]:
+    """Projects with the role of *user* in each, in one query."""
+    roles = roles_by_place(user, projects, timezone.now().date())
+
+    def role(project: Project) -> int:
+        own = 50 if project.namespace_id == user.namespace_id else 0
+        above = [roles.get(("group", pk), 0) for pk in project.namespace.lineage_ids]
+        return max(own, roles.get(("project", project.pk), 0), *above)
+
+    return [(project, role(project)) for project in projects]

@@ -189,7 +189,7 @@ def test_an_id_that_several_without_a_name_have_used_takes_back_nobodys_but_the_
         both = Namesakes(tmp_path, stack, has_tokens=who.startswith("tokens"))
         refused = both.undo()
         assert (refused.status, errors_of(refused)[0]["code"]) == (409, "REQUEST_SHARED")
-        assert "?repository=" in errors_of(refused)[0]["message"]
+        assert "?repository=" in str(errors_of(refused)[0]["message"])
         assert both.tagged() == [200, 200]
         assert both.undo("&repository=group/two").status == 200
         assert both.tagged() == [200, 404]

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from moorage.control.pages.views import administration, home, places
+from moorage.control.pages.views import administration, home, members, places, registry, tags
 
 app_name = "pages"
 
@@ -16,5 +16,13 @@ urlpatterns: list[URLPattern] = [
     path("admin", administration.show_overview, name="admin"),
     path("<path:place>/-/settings", places.change_place, name="settings"),
     path("<path:place>/-/delete-place", places.delete_place, name="delete-place"),
+    path("<path:place>/-/registry", registry.list_repositories, name="registry"),
+    path("<path:place>/-/members", members.list_members, name="members"),
+    path("<path:place>/-/members/<int:member>", members.change_member_of, name="member"),
+    path("<path:place>/-/cleanup/runs/<int:run>/undo", tags.undo, name="undo"),
+    path("<path:repository>/-/tags", tags.list_tags, name="tags"),
+    path("<path:repository>/-/delete", tags.delete_tags, name="delete-tags"),
+    path("<path:repository>/-/delete-repository", registry.delete_repository, name="delete-repository"),
+    path("<path:repository>/-/try-again", registry.try_again, name="try-again"),
     path("<path:place>", places.show_place, name="place"),
 ]

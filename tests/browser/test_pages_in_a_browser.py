@@ -1,0 +1,142 @@
+"""The pages in a real browser: accessibility in both schemes, widths, keyboard, and forms with their ways back.
+
+Pictures of each page go to ``screenshots/``, which git does not keep.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from support.pages_site import PagesSite
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+PICTURES = Path(__file__).parents[2] / "screenshots"
+AXE = Path("/usr/local/share/moorage-tests/axe.min.js")
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+WAIT_MS = 60_000
+PAGES = {
+    "home": ("ada", "/"),
+    "projects": ("ada", "/projects"),
+    "groups": ("ada", "/groups"),
+    "group": ("ada", "/team"),
+    "new-project": ("ada", "/projects/new"),
+    "new-group": ("ada", "/groups/new"),
+    "search": ("ada", "/-/search?q=ap"),
+    "registry": ("ada", "/team/app/-/registry"),
+    "registry-of-group": ("ada", "/team/-/registry"),
+    "registry-empty": ("dev", "/team/empty/-/registry"),
+    "tags": ("ada", "/team/app/api/-/tags"),
+    "tag-open": ("ada", "/team/app/api/-/tags?open=1.8.2&q=1."),
+    "index-open": ("ada", "/team/app/api/-/tags?open=1.9.0-rc1&q=1."),
+    "delete-tags": ("ada", "/team/app/api/-/delete?tag=mr-2300&tag=mr-2301"),
+    "delete-repository": ("ada", "/team/app/worker/-/delete-repository"),
+    "members": ("ada", "/team/app/-/members"),
+    "settings": ("ada", "/team/app/-/settings"),
+    "delete-project": ("ada", "/team/app/-/delete-place"),
+    "admin": ("root", "/admin"),
+    "missing": ("ada", "/nothing"),
+    "public": ("", "/"),
+}
+
+
+def context_of(browser: Browser, site: PagesSite, username: str, **options: object) -> BrowserContext:
+    """A window of someone who is signed in."""
+    context = browser.new_context(base_url=site.url, viewport=WIDE, reduced_motion="reduce", **options)  # type: ignore[arg-type] # as Playwright has them
+    context.set_default_timeout(WAIT_MS)
+    if username:
+        context.add_cookies([{"name": "_moorage_session", "value": site.session(username), "url": site.url}])
+    return context
+
+
+@pytest.fixture(scope="module")
+def windows(browser: Browser, site: PagesSite) -> Iterator[dict[str, Page]]:
+    """A page for each person, kept."""
+    contexts = {name: context_of(browser, site, name) for name in ("ada", "dev", "root", "")}
+    yield {name: context.new_page() for name, context in contexts.items()}
+    for context in contexts.values():
+        context.close()
+
+
+def faults_of(page: Page) -> list[str]:
+    """What axe-core finds, a line each."""
+    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    return [
+        f"{one['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:300]}"
+        for one in found
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_for_everybody_in_both_schemes_at_each_width(name: str, windows: dict[str, Page]) -> None:
+    if not AXE.exists() and os.environ.get("CI") != "true":
+        pytest.skip("axe-core is not installed (scripts/install-test-components installs it)")
+    username, address = PAGES[name]
+    page, said = windows[username], []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.set_viewport_size(WIDE)
+    page.goto(address)
+    page.evaluate(AXE.read_text())
+    PICTURES.mkdir(exist_ok=True)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its two words
+        assert faults_of(page) == []
+        page.screenshot(path=PICTURES / f"{name}-{scheme}-wide.png", full_page=True)
+    page.set_viewport_size(NARROW)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # as above
+        page.screenshot(path=PICTURES / f"{name}-{scheme}-narrow.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert faults_of(page) == []
+    page.set_viewport_size({"width": 3840, "height": 2160})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 3840
+    assert [text for text in said if "404" not in text] == []
+
+
+def test_slash_goes_to_the_search_and_escape_shuts_a_menu(windows: dict[str, Page]) -> None:
+    page = windows["ada"]
+    page.set_viewport_size(WIDE)
+    page.goto("/projects")
+    page.keyboard.press("/")
+    expect(page.locator(".find input")).to_be_focused()
+    page.keyboard.type("worker")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="team/app/worker")).to_be_visible()
+    page.locator(".menu > summary").click()
+    expect(page.locator(".menu[open]")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator(".menu[open]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["with script", "without script"])
+def test_tags_that_were_picked_are_deleted_and_come_back(*, has_script: bool, browser: Browser, site: PagesSite) -> None:
+    context = context_of(browser, site, "dev", java_script_enabled=has_script)
+    page = context.new_page()
+    page.goto("/team/app/api/-/tags?q=mr-231&sort=name")
+    for tag in ("mr-2310", "mr-2311"):
+        page.get_by_label(f"Pick {tag}").check()
+    page.locator(".bulk button").click()
+    expect(page.get_by_role("heading", name="Delete 2 tags?")).to_be_visible()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("status").first).to_contain_text("2 tags are deleted.")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("status").first).to_contain_text("2 tags are back.")
+    page.goto("/team/app/api/-/tags?q=mr-2310")
+    expect(page.get_by_role("link", name="mr-2310", exact=True)).to_be_visible()
+    context.close()
+
+
+def test_a_project_is_made_and_says_what_is_wrong_beside_the_field(windows: dict[str, Page]) -> None:
+    page = windows["ada"]
+    page.goto("/projects/new?in=team")
+    page.get_by_label("Path").fill("-wrong-")
+    page.get_by_role("button", name="Make the project").click()
+    expect(page.locator("#id_path_error")).to_contain_text("must not start or end with a special character")
+    page.get_by_label("Path").fill("quay-cameras")
+    page.get_by_role("button", name="Make the project").click()
+    expect(page.get_by_role("heading", name="Nothing is moored here yet")).to_be_visible()
+    expect(page.get_by_text("docker push 127.0.0.1:5000/team/quay-cameras:1.0.0").first).to_be_attached()

@@ -35,6 +35,10 @@ PAGES = {
     "delete-tags": ("ada", "/team/app/api/-/delete?tag=mr-2300&tag=mr-2301"),
     "delete-repository": ("ada", "/team/app/worker/-/delete-repository"),
     "members": ("ada", "/team/app/-/members"),
+    "cleanup": ("ada", "/team/app/-/cleanup"),
+    "cleanup-preview": ("ada", "/team/app/-/cleanup?preview=1&enabled=on&cadence=1d&keep_n=5&name_regex=mr-.*"),
+    "protection": ("ada", "/team/app/-/protection"),
+    "tokens": ("ada", "/team/app/-/tokens"),
     "settings": ("ada", "/team/app/-/settings"),
     "delete-project": ("ada", "/team/app/-/delete-place"),
     "admin": ("root", "/admin"),
@@ -113,7 +117,7 @@ def test_slash_goes_to_the_search_and_escape_shuts_a_menu(windows: dict[str, Pag
 
 
 @pytest.mark.parametrize("has_script", [True, False], ids=["with script", "without script"])
-def test_tags_that_were_picked_are_deleted_and_come_back(*, has_script: bool, browser: Browser, site: PagesSite) -> None:
+def test_picked_tags_are_deleted_and_come_back(*, has_script: bool, browser: Browser, site: PagesSite) -> None:
     context = context_of(browser, site, "dev", java_script_enabled=has_script)
     page = context.new_page()
     page.goto("/team/app/api/-/tags?q=mr-231&sort=name")

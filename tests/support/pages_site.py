@@ -1,6 +1,5 @@
 """A control plane with a registry behind it and people in it, for a browser: each person has a session already."""
 
-
 from support.control_plane import ControlPlane
 from support.images import (
     OCI_CONFIG,

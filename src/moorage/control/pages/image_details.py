@@ -152,6 +152,7 @@ def _said(step: Mapping[str, object]) -> str:
     """The instruction as its author wrote it, without what the builder has put around it."""
     said = text(step, "created_by")
     said = said.removeprefix("/bin/sh -c #(nop) ").removeprefix("|0 ").removesuffix(" # buildkit").strip()
+    said = said.removeprefix("RUN ") if said.startswith("RUN /bin/sh -c ") else said
     return said.replace("/bin/sh -c ", "RUN ", 1) if said.startswith("/bin/sh -c ") else said
 
 

@@ -2,7 +2,17 @@
 
 from django.urls import URLPattern, path
 
-from moorage.control.pages.views import administration, home, members, places, registry, tags
+from moorage.control.pages.views import (
+    administration,
+    cleanup,
+    home,
+    members,
+    place_tokens,
+    places,
+    protection,
+    registry,
+    tags,
+)
 
 app_name = "pages"
 
@@ -19,6 +29,13 @@ urlpatterns: list[URLPattern] = [
     path("<path:place>/-/registry", registry.list_repositories, name="registry"),
     path("<path:place>/-/members", members.list_members, name="members"),
     path("<path:place>/-/members/<int:member>", members.change_member_of, name="member"),
+    path("<path:place>/-/tokens", place_tokens.list_tokens, name="tokens"),
+    path("<path:place>/-/tokens/<str:kind>/<int:token>/revoke", place_tokens.revoke, name="revoke"),
+    path("<path:place>/-/protection", protection.list_rules, name="protection"),
+    path("<path:place>/-/protection/<str:kind>/<int:rule>/remove", protection.remove_rule, name="remove-rule"),
+    path("<path:place>/-/cleanup", cleanup.change_cleanup, name="cleanup"),
+    path("<path:place>/-/cleanup/run", cleanup.run_cleanup, name="run-cleanup"),
+    path("<path:place>/-/cleanup/runs/<int:run>", cleanup.show_run, name="cleanup-run"),
     path("<path:place>/-/cleanup/runs/<int:run>/undo", tags.undo, name="undo"),
     path("<path:repository>/-/tags", tags.list_tags, name="tags"),
     path("<path:repository>/-/delete", tags.delete_tags, name="delete-tags"),

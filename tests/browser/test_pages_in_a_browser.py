@@ -42,6 +42,11 @@ PAGES = {
     "settings": ("ada", "/team/app/-/settings"),
     "delete-project": ("ada", "/team/app/-/delete-place"),
     "admin": ("root", "/admin"),
+    "admin-users": ("root", "/admin/users"),
+    "admin-settings": ("root", "/admin/settings"),
+    "admin-deletions": ("root", "/admin/deletions"),
+    "admin-cleanup": ("root", "/admin/cleanup"),
+    "admin-audit": ("root", "/admin/audit"),
     "missing": ("ada", "/nothing"),
     "public": ("", "/"),
 }

@@ -7,7 +7,12 @@ import json
 import sys
 from datetime import timedelta
 
-from moorage.control.wsgi import application  # It starts Django by MOORAGE_CONTROL, before the models are imported.
+from django.apps import apps
+
+if not apps.ready:
+    from moorage.control.wsgi import application  # It starts Django by MOORAGE_CONTROL, before the models are imported.
+
+    assert application
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY  # isort: skip
 from django.contrib.sessions.backends.db import SessionStore  # isort: skip
@@ -81,5 +86,4 @@ def session_of(user: User) -> str:
 
 
 if __name__ == "__main__":
-    assert application
     json.dump({name: (name, session_of(user)) for name, user in inhabit().items()}, sys.stdout)

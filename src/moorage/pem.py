@@ -44,7 +44,7 @@ def kinds_of(data: bytes) -> str:
 
 
 def _crowded(data: bytes, mark: re.Match[bytes]) -> str:
-    """Why a line that begins or ends a block is not alone on its line."""
+    """Say what else is on the line that begins or ends a block."""
     number = data.count(b"\n", 0, mark.start()) + 1
     before = data[data.rfind(b"\n", 0, mark.start()) + 1 : mark.start()]
     after = data[mark.end() :].partition(b"\n")[0].strip(_BLANKS)

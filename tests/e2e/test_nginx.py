@@ -17,6 +17,7 @@ import pytest
 from e2e.images import Blob, build_image, build_index, image_of, layout_digests, write_layout
 from e2e.settings import config_for
 from e2e.wire import OCTETS, Wire, eventually, sha256
+from moorage.starting.gitlab_site_start import SiteRequest, write_gitlab_site
 from support.authority import Authority
 from support.clients import Background, Skopeo
 from support.components import need
@@ -250,3 +251,28 @@ def test_a_large_body_goes_through_as_it_comes(front: Front, repository: str) ->
     status = front.wire.request("GET", location)
     assert status.offset == len(content)
     assert front.wire.finish(status.location, sha256(content)).status == 201
+
+
+def test_a_site_written_from_the_settings_of_the_linux_package_answers(tmp_path: Path) -> None:
+    need("nginx", "openssl")
+    make_certificates(tmp_path)
+    daemon = Daemon(tmp_path / "daemon", has_folder=False)
+    front = Front(daemon, tmp_path, free_port(), free_port())
+    settings = tmp_path / "gitlab.rb"
+    settings.write_text(f"""\
+external_url 'http://localhost:{front.plain_port}'
+registry_external_url 'https://localhost:{front.port}'
+registry_nginx['ssl_certificate'] = "{tmp_path}/tls.crt"
+registry_nginx['ssl_certificate_key'] = "{tmp_path}/tls.key"
+registry['registry_http_addr'] = "{daemon.address}"
+gitlab_rails['registry_path'] = "{tmp_path}/images"
+""")
+    site = tmp_path / "site"
+    write_gitlab_site(SiteRequest(file=settings, folder=site, is_strict=True))
+    (site / "nginx.conf").rename(tmp_path / "site.conf")
+    daemon.config = (site / "config.yml").read_text()
+    with daemon, started(front):
+        answer = front.wire.request("GET", "/v2/")
+    assert answer.status == 401
+    realm = f'realm="http://localhost:{front.plain_port}/jwt/auth",service="container_registry"'
+    assert realm in answer.headers["www-authenticate"]

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from moorage.auth.tokens import Meta
 from moorage.core.redirects import Redirects
 from moorage.oci.names import RepositoryName
+from moorage.storage.egress import Egress
 from moorage.storage.urls import DriverUrls
 from spec.expect import refused
 from support import images
 from support.in_process import InProcess
 from support.registry_client import RegistryClient, Response, path_of
 from support.signing_bucket import BucketServer, SigningBucket
+from support.tokens import Issuer
 
 NAME, KEPT_HERE = "group/app", "group/internal/app"
 
@@ -153,3 +156,18 @@ def test_bytes_that_are_gone_count_as_absent_for_head_and_are_told_by_the_bucket
     world.registry.leave_bytes(content.digest, None)
     assert world.client.head_blob(NAME, content.digest).status == 404
     assert world.follow(world.client.get_blob(NAME, content.digest)).status == 404
+
+
+def test_the_bill_can_be_read_by_gitlabs_project(tmp_path: Path) -> None:
+    """Source: GitLab features DRV-031."""
+    bucket, content, issuer = SigningBucket(), images.blob("paid for"), Issuer(tmp_path)
+    redirects = Redirects(DriverUrls(bucket, expires_s=60), is_exception=is_exception)
+    meta = {NAME: Meta(project_id=12, root_namespace_id=3), "other/app": Meta(project_id=99, root_namespace_id=98)}
+    headers = issuer.bearer((NAME, "pull,push"), ("other/app", "pull"), meta=meta, auth_type="gitlab_or_ldap")
+    with (
+        InProcess(tmp_path, storage=bucket, redirects=redirects, guard=issuer.guard()) as registry,
+        RegistryClient(registry.address, headers=headers) as client,
+    ):
+        images.push_blobs(client, NAME, [content])
+        assert client.get_blob(NAME, content.digest).status == 307
+    assert bucket.told == [Egress(3, 12, "gitlab_or_ldap", len(content.body))]

@@ -9,6 +9,7 @@ from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from moorage.storage.base import Capability
+from moorage.storage.egress import UNTOLD, Egress
 from support.bucket import Bucket
 
 _KEY = b"the bucket's own"
@@ -24,9 +25,12 @@ class SigningBucket(Bucket):
         self.host = "http://127.0.0.1:0"
         self.signed: list[str] = []
         """The paths for which URLs were signed."""
+        self.told: list[Egress] = []
+        """What each URL was to tell."""
 
-    async def url_for(self, path: str, *, expires_s: int) -> str | None:
+    async def url_for(self, path: str, *, expires_s: int, egress: Egress = UNTOLD) -> str | None:
         self.signed.append(path)
+        self.told.append(egress)
         ends_at = int(time.time()) + expires_s
         return f"{self.host}{path}?expires={ends_at}&signature={signature(path, ends_at)}"
 

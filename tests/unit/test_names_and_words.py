@@ -12,7 +12,7 @@ PACKAGE = ROOT / "src" / "moorage"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 NAMED_BY_DJANGO = {"Migration"}
 """What Django looks for in each file of a folder ``migrations``."""
-QUESTIONS = {"What", "How", "Whether", "Who", "Which", "Where"}
+QUESTIONS = {"What", "How", "Whether", "Who", "Whose", "Which", "Where", "Why", "When"}
 
 
 def class_names(path: Path) -> Iterator[str]:

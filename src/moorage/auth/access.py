@@ -59,6 +59,16 @@ class AccessLacking(Denied):
         self.wanted = wanted
 
 
+class Payer(NamedTuple):
+    """The GitLab project whose traffic a pull is, and the group at its top; 0: not known."""
+
+    namespace_id: int = 0
+    project_id: int = 0
+
+
+NOBODY = Payer()
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """The rights of a request's credentials, or of a part of the registry that changes something by itself."""
@@ -71,6 +81,8 @@ class Grant:
     """By what kind of credentials; empty: not known."""
     projects: Mapping[str, str] = field(default_factory=dict)
     """The GitLab project of each repository, by names."""
+    payers: Mapping[str, Payer] = field(default_factory=dict)
+    """The numbers of that project, by the repository's name."""
     protections: Mapping[str, Protection] = field(default_factory=dict)
     """Things that are forbidden nevertheless, by the repository's name."""
 

@@ -18,7 +18,7 @@ from joserfc.jwk import RSAKey
 from joserfc.util import urlsafe_b64decode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from moorage.auth.access import Access, Action, Grant
+from moorage.auth.access import NOBODY, Access, Action, Grant, Payer
 from moorage.auth.keys import Key, TrustedKey, TrustedKeys, UntrustedKey, import_key, key_id, shown
 from moorage.auth.protections import Protection
 
@@ -42,6 +42,7 @@ _TYPES = frozenset({"jwt", "at+jwt"})
 
 _ACTIONS = {action.value: action for action in Action}
 _AUDIENCES_LIMIT = 10
+_NUMBERS = 1 << 63
 """Source: GitLab's registry, ``registry/auth/token/types.go``."""
 
 _IN_ORDER = Field(union_mode="left_to_right")
@@ -261,6 +262,7 @@ def grant_of(claims: Claims) -> Grant:
     """Return what a token's claims allow and forbid. What is not known here, such as other actions, allows nothing."""
     accesses: set[Access] = set()
     projects: dict[str, str] = {}
+    payers: dict[str, Payer] = {}
     protections: dict[str, Protection] = {}
     for entry in claims.access or ():
         if entry.type not in ("repository", "registry"):
@@ -273,6 +275,9 @@ def grant_of(claims: Claims) -> Grant:
         if kind == "repository" and entry.meta is not None:
             if entry.meta.project_path:
                 projects.setdefault(entry.name, entry.meta.project_path)
+            payer = Payer(_number(entry.meta.root_namespace_id), _number(entry.meta.project_id))
+            if payer != NOBODY:
+                payers.setdefault(entry.name, payer)
             found = _protection(entry.meta)
             if found is not None:
                 # Not the last one alone: whoever asks for the same repository twice would get rid of the first.
@@ -283,10 +288,15 @@ def grant_of(claims: Claims) -> Grant:
         accesses=frozenset(accesses),
         actor_type=claims.auth_type or "",
         projects=projects,
+        payers=payers,
         protections=protections,
         user_token=claims.user or "",
         denied=(claims.denied or "")[:DENIED_LIMIT],
     )
+
+
+def _number(given: int | None) -> int:
+    return given if given is not None and 0 < given < _NUMBERS else 0
 
 
 def _user(token: str | None) -> str:

@@ -32,7 +32,7 @@ COMMANDS = {
         CommandRow("serve", "serve", "serve", "Start the registry."),
         CommandRow("control", "control", "control_app", "The control plane: accounts, projects, tokens."),
         CommandRow("console", "control_console", "console", "Python's prompt with the control plane loaded."),
-        CommandRow("config", "config_command", "config_app", "Check a configuration file."),
+        CommandRow("config", "config_command", "config_app", "Check a configuration file, or write one from GitLab's."),
         CommandRow("doctor", "doctor", "doctor", "Check that a node has all that it needs."),
         CommandRow("user", "user", "user_app", "Users in a file of passwords."),
         CommandRow("token", "token", "token_app", "A small token server."),
@@ -139,6 +139,10 @@ NOTES = {
     "control settings show": CommandNote("Print the settings.", "moorage control settings show --json"),
     "control settings change": CommandNote(
         "Change one setting.", "moorage control settings change container_registry_token_expire_delay 15"
+    ),
+    "config from-gitlab-rb": CommandNote(
+        "Write the files of a site from GitLab's.",
+        "moorage config from-gitlab-rb /etc/gitlab/gitlab.rb --to /etc/moorage",
     ),
     "config check": CommandNote(
         "Say every mistake in a configuration.", "moorage config check /etc/moorage/config.yml"

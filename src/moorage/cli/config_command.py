@@ -13,7 +13,9 @@ from moorage.errors import ConfigurationError, Mistake
 from moorage.starting.configuration_file import read_or_defaults
 from moorage.starting.foreseeing import said_by_a_start
 
-config_app = typer.Typer(help="Check a configuration file.", no_args_is_help=True, rich_markup_mode=None)
+config_app = typer.Typer(
+    help="Check a configuration file, or write one from GitLab's.", no_args_is_help=True, rich_markup_mode=None
+)
 
 CheckedFile = Annotated[
     Path | None,
@@ -59,3 +61,42 @@ def check(
             print(f"warning: accepted, without function here: {', '.join(missing)}", file=sys.stderr)
         print("the configuration is good" if is_good else "the configuration cannot be used")
     raise typer.Exit(0 if is_good else 1)
+
+
+SITE_FOLDER = Path("/etc/moorage")
+
+
+@config_app.command("from-gitlab-rb")
+def from_gitlab_rb(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Such as /etc/gitlab/gitlab.rb; it is read, never run.")],
+    *,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder for the files of the site.")] = SITE_FOLDER,
+    secrets: Annotated[
+        Path | None,
+        typer.Option(
+            "--secrets", metavar="FILE", help="gitlab-secrets.json; else the one beside FILE.", show_default=False
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Write nothing if a line is not understood.")] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Write config.yml, control.yml, keys and nginx's site from the settings of GitLab's Linux package."""
+    from moorage.starting.gitlab_site_start import SiteRequest, write_gitlab_site  # noqa: PLC0415 - `check` need not wait for it
+
+    try:
+        report = write_gitlab_site(SiteRequest(file=file, folder=to, secrets=secrets, is_strict=strict))
+    except ConfigurationError as exc:
+        for mistake in exc.mistakes:
+            print(f"error: {mistake}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    for remark in report.remarks:
+        print(f"warning: {remark}", file=sys.stderr)
+    if as_json:
+        print(
+            json.dumps({"files": report.files, "not_understood": report.remarks, "next": report.next_steps}, indent=2)
+        )
+        return
+    for path, change in report.files.items():
+        print(f"{change:9}  {path}")
+    for step in report.next_steps:
+        print(f"next: {step}")

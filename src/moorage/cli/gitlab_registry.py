@@ -32,7 +32,7 @@ class GitLabCommand:
     flags: Sequence[CommandFlag] = ()
     commands: Sequence["GitLabCommand"] = ()
     missing: str = ""
-    """Why it is not done here; empty: it is."""
+    """The reason not to do it here; empty: it is done."""
 
 
 _MIGRATE = GitLabCommand(

@@ -201,7 +201,7 @@ class Remote:
 
 
 def _mistake_in(url: str) -> str:
-    """Why nothing can be asked at a URL; empty: it can be tried."""
+    """Name what is wrong with a URL; empty: it can be tried."""
     try:
         parts = urllib.parse.urlsplit(url)
         host, _port = parts.hostname, parts.port  # To read them is what checks them.

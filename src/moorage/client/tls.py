@@ -37,7 +37,7 @@ def trusting(ca: str) -> ssl.SSLContext:
 
 
 def tls_in_words(error: BaseException | str, url: str) -> str:
-    """Why a connection to *url* failed, if TLS is the reason or the want of it; empty: it is something else."""
+    """Explain a failed connection to *url*, if TLS is the reason or the want of it; empty: it is something else."""
     host = host_of(url)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _untrusted(error, host)

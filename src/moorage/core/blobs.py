@@ -1,7 +1,7 @@
 """Blobs of a repository: find, read, mount, take out."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moorage.auth.access import Access, Action, Grant
 from moorage.cache.known_links import KnownLinks
@@ -15,6 +15,7 @@ from moorage.oci.names import RepositoryName
 from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import Reader, Stat, StorageDriver
+from moorage.storage.egress import UNTOLD, Egress
 from moorage.storage.file_storage import keeps_files
 from moorage.work.alongside import both
 
@@ -93,11 +94,12 @@ class Blobs:
         return size_bytes
 
     async def open(
-        self, name: RepositoryName, digest: Digest, *, address: str, is_whole: bool = True
+        self, name: RepositoryName, digest: Digest, *, address: str, is_whole: bool = True, egress: Egress = UNTOLD
     ) -> BlobFile | BlobUrl:
         """Find a blob for a client at *address* that fetches it (GET), or (*is_whole* False) parts of it.
 
-        Where the client is sent elsewhere, storage is not asked: it tells the client itself what is missing.
+        Where the client is sent elsewhere, storage is not asked: it tells the client itself what is missing. The URL
+        tells *egress*, with the blob's size where that is known without asking.
 
         Raises:
             BlobUnknown: as for :meth:`size`.
@@ -108,7 +110,9 @@ class Blobs:
         if linked is None:
             raise _unknown(digest)
         if self._redirects is not None:
-            url = await self._redirects.url_for(name, digest, address=address)
+            size_bytes = linked.size_bytes if known is None or known == _UNMEASURED else known
+            told = replace(egress, size_bytes=size_bytes)
+            url = await self._redirects.url_for(name, digest, address=address, egress=told)
             if url is not None:
                 if not is_known:
                     await self._known.keep(name, digest, _UNMEASURED, mark=mark)

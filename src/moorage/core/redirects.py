@@ -5,6 +5,7 @@ from collections.abc import Callable
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
+from moorage.storage.egress import UNTOLD, Egress
 from moorage.storage.urls import ObjectUrls
 
 
@@ -16,12 +17,16 @@ class Redirects:
         self._urls = urls
         self._is_exception = is_exception
 
-    async def url_for(self, name: RepositoryName, digest: Digest, *, address: str) -> str | None:
+    async def url_for(
+        self, name: RepositoryName, digest: Digest, *, address: str, egress: Egress = UNTOLD
+    ) -> str | None:
         """Return the URL at which a client at *address* finds a blob; None: it goes through this process.
+
+        *egress* is told in it.
 
         Raises:
             StorageUnavailable: it could not be signed now.
         """
         if self._is_exception(name):
             return None
-        return await self._urls.url_for(paths.blob(digest), address=address)
+        return await self._urls.url_for(paths.blob(digest), address=address, egress=egress)

@@ -67,7 +67,7 @@ class RequestAccess:
             return everything
 
     async def _actor(self, request_id: str, grant: Grant) -> str | None:
-        """Whose changes a request's id means: the caller's own, if they have used it; else everybody's (None).
+        """Find whose changes a request's id means: the caller's own, if they have used it; else everybody's (None).
 
         Another may have used the id as well, and must not get into the way. A caller without a name, as one with a
         token without ``sub`` is, has the changes of those without a name for their own.

@@ -56,7 +56,7 @@ class Admission:
     """Conditions under which a request is looked at, before anything of it is."""
 
     out_of_service: Mapping[str, str] = field(default_factory=dict)
-    """Why nothing is answered now; it changes, and while it is empty everything is."""
+    """The reason to answer nothing now; it changes, and while it is empty everything is answered."""
     limits: RateLimits | None = None
     """Limits on a client's requests; None: there are none."""
     proxies: Proxies = field(default_factory=Proxies)

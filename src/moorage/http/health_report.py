@@ -68,7 +68,7 @@ class HealthReport:
         self._is_draining = True
 
     def unready(self, found: NodeHealth, *, for_pushes: bool) -> Mapping[str, str]:
-        """Why no pulls, or no pushes, should be sent here; empty if they should."""
+        """List the reasons to send no pulls, or no pushes, here; empty if there are none."""
         why = dict(found.failed)
         if self._is_draining:
             why["draining"] = "the node is stopping"

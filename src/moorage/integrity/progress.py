@@ -113,7 +113,7 @@ class CheckProgress:
     ) -> None:
         self.state = state
         self.unsaved = ""
-        """Why it could not be saved how far it is; then it goes on all the same."""
+        """The reason for which its progress could not be saved; then it goes on all the same."""
         self._storage = storage
         self._watcher = watcher
         self._report = report

@@ -37,7 +37,7 @@ class Sighting:
     stat: Stat | None
     record: BlobRecord | None
     reason: str = ""
-    """Why storage could not tell its size."""
+    """The reason for which storage could not tell its size."""
 
     @property
     def place(self) -> Place:

@@ -19,14 +19,14 @@ class RepositoryDetails:
     name: RepositoryName
     created_at: datetime
     updated_at: datetime | None
-    """When it was given another name; None: never."""
+    """The time at which it was given another name; None: never."""
     last_published_at: datetime | None
-    """When one of its tags was last created or moved; None: it never had one."""
+    """The time at which one of its tags was last created or moved; None: it never had one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a tag was created, and last moved (None: never); *published_at* is the later of the two."""
+    """The times at which a tag was created and last moved (None: never); *published_at* is the later of the two."""
 
     created_at: datetime
     updated_at: datetime | None

@@ -26,7 +26,7 @@ class Holder:
     """One of its tags."""
     is_deleted: bool
     goes_at: datetime | None
-    """When it goes itself, as nothing needs it; None: it does not."""
+    """The time at which it goes itself, as nothing needs it; None: it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Scheduled:
     attempts: int
     """Number of reviews that failed."""
     error: str | None
-    """Why it failed last."""
+    """The reason for its last failure."""
     claimed_until: datetime | None
     """A collector has claimed it until then; None: no collector has."""
 

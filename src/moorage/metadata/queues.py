@@ -29,7 +29,7 @@ class QueueState:
     due_since: datetime | None = None
     """Since when the longest waiting is due; None: none is."""
     next_at: datetime | None = None
-    """When the next one will be due; None: all are, or the queue is empty."""
+    """The time at which the next one will be due; None: all are, or the queue is empty."""
     failed: int = 0
     """Number of reviews that were tried, without success, and are to be tried again."""
     error: str | None = None

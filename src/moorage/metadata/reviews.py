@@ -99,7 +99,7 @@ class BlobReviewStore(ABC):
 
     @abstractmethod
     async def next_at(self) -> datetime | None:
-        """When the next review is due; None: the queue is empty."""
+        """Return the time of the next review; None: the queue is empty."""
 
 
 class ManifestReviewStore(ABC):
@@ -114,7 +114,7 @@ class ManifestReviewStore(ABC):
 
     @abstractmethod
     async def next_at(self) -> datetime | None:
-        """When the next review is due; None: the queue is empty."""
+        """Return the time of the next review; None: the queue is empty."""
 
 
 class ReviewDelayStore(ABC):

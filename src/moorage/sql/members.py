@@ -16,7 +16,7 @@ class DatabaseServer:
     is_primary: bool
     state: ServerState
     fault: str = ""
-    """Why nothing is read there; empty: it is."""
+    """The reason to read nothing there; empty: reads go there."""
     asked_at: datetime | None = None
     held_since: datetime | None = None
     """Since when it is in quarantine; None: it is not."""

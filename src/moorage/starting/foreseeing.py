@@ -90,7 +90,7 @@ def _of_this_machine(mistake: Mistake) -> Mistake:
 
 
 def _no_folder(path: Path) -> str:
-    """Why *path* is no folder and cannot become one; empty if nothing is in the way."""
+    """Name what keeps *path* from being or becoming a folder; empty if nothing is in the way."""
     try:
         nearest = next(part for part in (path.absolute(), *path.absolute().parents) if os.path.lexists(part))
         if not nearest.is_dir():

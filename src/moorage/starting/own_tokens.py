@@ -38,7 +38,7 @@ def open_tokens(config: Config) -> "TokenServer | None":
 
 
 def _differences(auth: TokenAuth, settings: "TokenServerSettings") -> Iterator[Mistake]:
-    """Why the registry would not take these tokens."""
+    """Yield the reasons for which the registry would not take these tokens."""
     for name in ("service", "issuer"):
         here, there = getattr(auth, name), getattr(settings, name)
         if here != there:

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
+from moorage.storage.egress import UNTOLD, Egress
 from moorage.storage.streams import ObjectContent as ObjectContent
 from moorage.storage.streams import Observer as Observer
 from moorage.storage.streams import PartsWriter as PartsWriter
@@ -108,7 +109,7 @@ def clock() -> float:
 
 
 def too_late(path: str) -> StorageUnavailable:
-    """Why something was not removed any more; see :meth:`BulkStorage.remove`."""
+    """Make the error for what was not removed any more; see :meth:`BulkStorage.remove`."""
     return StorageUnavailable(f"{path}: storage was too slow to remove it in time")
 
 
@@ -350,9 +351,12 @@ class StorageDriver(BulkStorage):
         for each in nothing:
             yield each
 
-    async def url_for(self, path: str, *, expires_s: int) -> str | None:
-        """Give a signed URL for a client to GET the object directly; None without ``SIGNED_URLS``."""
-        del path, expires_s
+    async def url_for(self, path: str, *, expires_s: int, egress: Egress = UNTOLD) -> str | None:
+        """Give a signed URL for a client to GET the object directly; None without ``SIGNED_URLS``.
+
+        *egress* is told in it to whoever reads the provider's logs.
+        """
+        del path, expires_s, egress
         return None
 
     def watch(self, path: str, content: bytes | None) -> None:

@@ -172,5 +172,5 @@ def upload_data(name: RepositoryName, session: str) -> str:
 
 
 def upload_started_at(name: RepositoryName, session: str) -> str:
-    """When an upload was started."""
+    """The path of the file with the time at which an upload was started."""
     return f"{upload(name, session)}/startedat"

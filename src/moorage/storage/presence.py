@@ -43,7 +43,7 @@ class Presence:
     path: str
     who: str
     doubt: str = ""
-    """Why nobody knows whether the file is held; empty: it is."""
+    """The reason for which nobody knows whether the file is held; empty: it is known."""
 
     def __str__(self) -> str:
         doubt = f": {self.doubt}; remove it if nobody is at work" if self.doubt else ""

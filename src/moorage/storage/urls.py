@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 from moorage.storage.base import StorageDriver
+from moorage.storage.egress import UNTOLD, Egress
 
 
 class ObjectUrls(ABC):
@@ -12,10 +13,10 @@ class ObjectUrls(ABC):
     """
 
     @abstractmethod
-    async def url_for(self, path: str, *, address: str) -> str | None:
+    async def url_for(self, path: str, *, address: str, egress: Egress = UNTOLD) -> str | None:
         """Return a URL for a GET of the object at *path*, which is there; None: it has to go through this process.
 
-        *address*: of the client; empty if that is not known.
+        *address*: of the client; empty if that is not known. *egress*: is told in the URL, where that is signed.
 
         Raises:
             StorageUnavailable: it could not be signed now.
@@ -29,7 +30,7 @@ class DriverUrls(ObjectUrls):
         self._storage = storage
         self._expires_s = expires_s
 
-    async def url_for(self, path: str, *, address: str) -> str | None:
+    async def url_for(self, path: str, *, address: str, egress: Egress = UNTOLD) -> str | None:
         """See the interface."""
         del address
-        return await self._storage.url_for(path, expires_s=self._expires_s)
+        return await self._storage.url_for(path, expires_s=self._expires_s, egress=egress)

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from moorage.control.accounts.models import User
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import call
-from support.control_rows import new_group, new_member, new_project, new_token, new_user
+from support.control_rows import new_deploy_token, new_group, new_member, new_project, new_token, new_user
 
 
 def read(answer: HttpResponse) -> Any:  # noqa: ANN401 - JSON
@@ -138,3 +138,38 @@ def test_a_job_may_be_given_a_token_by_an_administrator_only(client: Client, adm
     assert read(call(client, "POST", path, token=admin, values={"user_id": developer.pk}))["token"].startswith("glcbt-")
     assert call(client, "POST", path, token=admin, values={"user_id": new_user().pk}).status_code == 400
     assert call(client, "POST", path, token=new_token(developer).secret).status_code == 403
+
+
+def test_the_owner_of_a_namespace_is_among_all_members_of_its_projects(client: Client, admin: str) -> None:
+    owner = new_user("olga")
+    project = new_project(owner, "app")
+    others = [new_member(project, AccessLevel.DEVELOPER, new_user(name)).user for name in ("ada", "pete", "zoe")]
+    path = f"/projects/{project.pk}/members/all"
+    seen = []
+    for page in (1, 2, 3):
+        answer = call(client, "GET", f"{path}?per_page=2&page={page}", token=admin)
+        assert (answer["X-Total"], answer["X-Total-Pages"]) == ("4", "2")
+        seen.append([(one["username"], one["access_level"]) for one in read(answer)])
+    assert seen == [[("olga", 50), ("ada", 30)], [("pete", 30), ("zoe", 30)], []]
+    assert read(call(client, "GET", f"{path}/{owner.pk}", token=admin))["access_level"] == 50
+    assert read(call(client, "GET", f"{path}/{others[0].pk}", token=admin))["access_level"] == 30
+    assert [one["username"] for one in read(call(client, "GET", f"{path}?query=OLG", token=admin))] == ["olga"]
+    assert [one["username"] for one in read(call(client, "GET", f"{path}?query=pet", token=admin))] == ["pete"]
+    new_member(project, AccessLevel.GUEST, owner)
+    assert [one["username"] for one in read(call(client, "GET", path, token=admin))].count("olga") == 1
+
+
+def test_what_is_not_set_is_null_and_what_the_caller_is_not_told_is_left_out(client: Client, admin: str) -> None:
+    group = new_group("team")
+    project, someone = new_project(group, visibility="public"), new_user()
+    assert read(call(client, "GET", "/groups/team"))["parent_id"] is None
+    assert read(call(client, "GET", f"/projects/{project.pk}"))["namespace"]["parent_id"] is None
+    assert "permissions" not in read(call(client, "GET", f"/projects/{project.pk}"))
+    assert "email" not in read(call(client, "GET", f"/users/{someone.pk}", token=new_token(new_user()).secret))
+    (listed,) = read(call(client, "GET", "/personal_access_tokens?search=test&per_page=1", token=admin))
+    assert listed["last_used_at"] is None or listed["last_used_at"].endswith("Z")
+    assert "token" not in listed
+    new_deploy_token(project)
+    (deploy,) = read(call(client, "GET", f"/projects/{project.pk}/deploy_tokens", token=admin))
+    assert deploy["expires_at"] is None
+    assert "token" not in deploy

@@ -14,6 +14,7 @@ from moorage.errors import ConfigurationError
 from moorage.metrics.node_metrics import PartMetrics
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
+from moorage.storage.egress import UNTOLD, Egress
 from moorage.storage.memory import MemoryDriver
 from moorage.wiring.redirects import redirect_concerns, redirects_of
 from support.signing_bucket import SigningBucket
@@ -61,9 +62,9 @@ async def test_urls_without_a_delay_are_good_for_twenty_minutes(delay: str) -> N
     asked: list[int] = []
 
     class Asked(SigningBucket):
-        async def url_for(self, path: str, *, expires_s: int) -> str | None:
+        async def url_for(self, path: str, *, expires_s: int, egress: Egress = UNTOLD) -> str | None:
             asked.append(expires_s)
-            return await super().url_for(path, expires_s=expires_s)
+            return await super().url_for(path, expires_s=expires_s, egress=egress)
 
     assert await url(config("inmemory: {}", redirect=f"expirydelay: {delay}"), Asked()) is not None
     assert asked == [1200]

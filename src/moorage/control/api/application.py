@@ -1,5 +1,8 @@
 """The API as one application: its routers, its errors and its document."""
 
+import json
+from typing import Any
+
 from django.http import HttpRequest, JsonResponse
 from ninja import NinjaAPI
 from ninja.operation import Operation
@@ -20,6 +23,8 @@ from moorage.control.api.routes import (
     tag_rules,
     users,
 )
+
+PREFIX = "/api/v4/"
 
 
 class MoorageAPI(NinjaAPI):
@@ -61,8 +66,19 @@ def _made() -> MoorageAPI:
 API = _made()
 
 
+def document() -> dict[str, Any]:
+    """Return the API's OpenAPI document."""
+    found: dict[str, Any] = json.loads(json.dumps(API.get_openapi_schema(path_prefix=PREFIX)))
+    for methods in found["paths"].values():
+        for operation in methods.values():
+            if "requestBody" in operation:
+                # Whatever has a body can have one that is too large.
+                operation["responses"]["413"] = operation["responses"]["400"] | {"description": "Content Too Large"}
+    return found
+
+
 @API.get("/openapi.json", include_in_schema=False)
 def show_document(request: HttpRequest) -> JsonResponse:
     """Show the OpenAPI document."""
     del request
-    return JsonResponse(API.get_openapi_schema(path_prefix="/api/v4/"))
+    return JsonResponse(document())

@@ -49,11 +49,13 @@ class Paging:
         self._request = request
         self._response = response
 
-    def numbered(self, rows: QuerySet[Row], query: PageQuery) -> list[Row]:
-        """Return a page of *rows*, which are in an order."""
+    def numbered(self, rows: QuerySet[Row], query: PageQuery, *, first: Sequence[Row] = ()) -> list[Row]:
+        """Return a page of *first* and then *rows*, which are in an order."""
         start = (query.page - 1) * query.size
-        self.set_headers(query, rows.count())
-        return list(rows[start : start + query.size]) if start <= ID_LIMIT else []
+        self.set_headers(query, len(first) + rows.count())
+        found = list(first[start : start + query.size])
+        start, end = (max(0, at - len(first)) for at in (start, start + query.size))
+        return found + list(rows[start:end]) if start < end <= ID_LIMIT else found
 
     def ordered(self, rows: QuerySet[Row], query: KeysetQuery, order_by: str) -> list[Row]:
         """Return a page of *rows*, by number or by key, as the caller asks.

@@ -12,7 +12,7 @@ from pydantic import Field
 from moorage.control.accounts.models import User
 from moorage.control.api.paging import site_url
 from moorage.control.api.policy_shapes import PolicyShape, policy_or_defaults
-from moorage.control.api.shapes import Moment
+from moorage.control.api.shapes import Moment, left_out
 from moorage.control.api.user_shapes import UserSummary, user_summary
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project
@@ -75,17 +75,17 @@ class ProjectSummary(Schema):
 class ProjectShape(ProjectSummary):
     """A project."""
 
-    visibility: str | None = None
-    archived: bool | None = None
-    empty_repo: bool | None = None
-    owner: UserSummary | None = None
-    creator_id: int | None = None
-    updated_at: Moment | None = None
-    container_registry_enabled: bool | None = None
-    container_registry_access_level: str | None = None
-    container_registry_image_prefix: str | None = None
-    container_expiration_policy: PolicyShape | None = None
-    permissions: PermissionsShape | None = None
+    visibility: str | None = left_out()
+    archived: bool | None = left_out()
+    empty_repo: bool | None = left_out()
+    owner: UserSummary | None = left_out()
+    creator_id: int | None = left_out()
+    updated_at: Moment | None = left_out()
+    container_registry_enabled: bool | None = left_out()
+    container_registry_access_level: str | None = left_out()
+    container_registry_image_prefix: str | None = left_out()
+    container_expiration_policy: PolicyShape | None = left_out()
+    permissions: PermissionsShape | None = left_out()
 
 
 class GroupShape(Schema):
@@ -102,7 +102,7 @@ class GroupShape(Schema):
     parent_id: int | None
     avatar_url: str | None = None
     created_at: Moment
-    projects: list[ProjectShape] | None = None
+    projects: list[ProjectShape] | None = left_out()
 
 
 def show_namespace(namespace: Namespace, request: HttpRequest) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BeforeValidator, Field
 
 from moorage.control.api.parameters import Given, ShortText
 from moorage.control.api.shapes import Moment
@@ -36,12 +36,6 @@ class PolicyShape(Schema):
     name_regex: str
     name_regex_keep: str | None
     next_run_at: Moment | None
-
-    @model_serializer(mode="wrap")
-    def with_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write what is not set as null, in answers too that leave such values out."""
-        written: dict[str, Any] = handler(self)
-        return dict.fromkeys(type(self).model_fields) | written
 
 
 class PolicyRules(Given):

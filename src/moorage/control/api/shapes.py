@@ -4,15 +4,20 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import PlainSerializer
+from pydantic import Field, PlainSerializer
 
 Moment = Annotated[datetime, PlainSerializer(lambda at: f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z")]
 """A time as GitLab writes it: UTC, with milliseconds."""
 Day = date
 
 
+def left_out() -> Any:  # noqa: ANN401 - a field of any type
+    """Return a field that is not in the answer where nothing is said for it; any other is there, if need be as null."""
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
 class Problem(Schema):
-    """Why a request was refused: ``message``, or ``error`` where a parameter is wrong."""
+    """The reason for a refusal: ``message``, or ``error`` where a parameter is wrong."""
 
     message: str | dict[str, list[str]] | None = None
     error: str | list[str] | None = None

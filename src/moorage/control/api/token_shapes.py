@@ -7,7 +7,7 @@ from ninja import Schema
 
 from moorage.control.accounts.models import PersonalAccessToken
 from moorage.control.accounts.token_changes import IssuedToken
-from moorage.control.api.shapes import Day, Moment
+from moorage.control.api.shapes import Day, Moment, left_out
 from moorage.control.projects.models import DeployToken
 
 
@@ -24,8 +24,8 @@ class TokenShape(Schema):
     last_used_at: Moment | None
     active: bool
     expires_at: Day
-    access_level: int | None = None
-    token: str | None = None
+    access_level: int | None = left_out()
+    token: str | None = left_out()
 
 
 class DeployTokenShape(Schema):
@@ -38,7 +38,7 @@ class DeployTokenShape(Schema):
     scopes: list[str]
     revoked: bool
     expired: bool
-    token: str | None = None
+    token: str | None = left_out()
 
 
 class JobTokenShape(Schema):

@@ -7,7 +7,7 @@ from ninja import Schema
 
 from moorage.control.accounts.models import User
 from moorage.control.api.paging import site_url
-from moorage.control.api.shapes import Day, Moment
+from moorage.control.api.shapes import Day, Moment, left_out
 from moorage.control.projects.models import Membership
 
 
@@ -28,11 +28,11 @@ class UserShape(UserSummary):
 
     created_at: Moment | None = None
     bot: bool = False
-    email: str | None = None
-    is_admin: bool | None = None
+    email: str | None = left_out()
+    is_admin: bool | None = left_out()
     last_sign_in_at: Moment | None = None
-    namespace_id: int | None = None
-    identities: list[dict[str, str]] | None = None
+    namespace_id: int | None = left_out()
+    identities: list[dict[str, str]] | None = left_out()
 
 
 class MemberShape(UserSummary):

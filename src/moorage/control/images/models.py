@@ -77,9 +77,9 @@ class ImageRepository(models.Model):
     delete_started_at = models.DateTimeField(null=True)
     failed_deletion_count = models.PositiveSmallIntegerField(default=0)
     last_failure = models.TextField(blank=True)
-    """Why the last attempt to delete it failed."""
+    """The reason for which the last attempt to delete it failed."""
     delete_due_at = models.DateTimeField(null=True)
-    """When the deletion is tried next; while it goes on, until when it is leased. None: no deletion is asked for."""
+    """The time of the next attempt to delete it; during one, the end of its lease. None: no deletion is asked for."""
     delete_owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
     expiration_policy_started_at = models.DateTimeField(null=True)
     expiration_policy_completed_at = models.DateTimeField(null=True)
@@ -91,7 +91,7 @@ class ImageRepository(models.Model):
     """While a cleanup goes on, until when it is leased."""
     cleanup_owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
     bulk_deletion_at = models.DateTimeField(null=True)
-    """When a deletion of many tags was asked for last."""
+    """The time at which a deletion of many tags was asked for last."""
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -138,7 +138,7 @@ class ImageRepository(models.Model):
 
     @property
     def next_delete_attempt_at(self) -> datetime | None:
-        """When a deletion that failed is tried again."""
+        """The time of the next try of a deletion that failed."""
         is_waiting = self.status == ImageStatus.DELETE_SCHEDULED and self.failed_deletion_count > 0
         return self.delete_due_at if is_waiting else None
 

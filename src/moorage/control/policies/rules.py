@@ -103,7 +103,7 @@ class CleanupTag:
 
     name: str
     moment: datetime | None = None
-    """When it was published; None: nobody knows."""
+    """The time of its publication; None: nobody knows."""
     has_manifest: bool = True
 
 

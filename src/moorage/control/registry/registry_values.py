@@ -62,10 +62,10 @@ class RemoteTag:
     size_bytes: int | None = None
     """Sum of its layers."""
     created_at: datetime | None = None
-    """When the tag was made; without GitLab's API, when the image says that it was built."""
+    """The time at which the tag was made; without GitLab's API, that at which the image says it was built."""
     updated_at: datetime | None = None
     published_at: datetime | None = None
-    """When it was pushed last."""
+    """The time of its last push."""
     referrers: tuple[TagReferrer, ...] = ()
 
     @property
@@ -80,7 +80,7 @@ class RemoteTag:
 
     @property
     def moment(self) -> datetime | None:
-        """When it was published, as well as that is known; cleanup policies go by it."""
+        """The time of publication, as well as that is known; cleanup policies go by it."""
         return self.published_at or self.updated_at or self.created_at
 
 

@@ -25,7 +25,7 @@ class NewProject:
     """A project that is not there, and whether a push makes it."""
 
     reason: str = ""
-    """Why it is not made; empty: it is."""
+    """The reason not to make it; empty: it is made."""
     namespace: Namespace | None = None
     path: str = ""
     """Of the project in the namespace."""

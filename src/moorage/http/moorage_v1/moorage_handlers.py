@@ -141,7 +141,7 @@ class MoorageHandlers:
         return _answer(shown.ran(await self._collection.run(gives_up_undo=body.give_up_undo)))
 
     async def explain_collection(self, call: Call) -> Response:
-        """Why something stays, or when it goes."""
+        """Explain why something stays, or when it goes."""
         query = asked.parse_query(shown.ExplainQuery, call.query)
         found = await self._collection.explain(query.repository, query.digest)
         if not found:

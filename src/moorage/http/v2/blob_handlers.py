@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from moorage.auth.access import NOBODY
 from moorage.core.blobs import Blobs, BlobUrl
 from moorage.http.call import Call
 from moorage.oci.digests import Digest
 from moorage.storage.base import Reader
+from moorage.storage.egress import Egress
 from moorage.web.headers import matches_etag
 from moorage.web.ranges import Part, Piece, byte_ranges, content_range, multipart
 from moorage.web.responses import Response
@@ -37,7 +39,7 @@ class BlobHandlers:
             _tell_pull(call, digest, size_bytes)
             return Response(200, headers, content_length=size_bytes)
         is_whole = "Range" not in call.headers
-        found = await self._blobs.open(call.name, digest, address=call.address, is_whole=is_whole)
+        found = await self._blobs.open(call.name, digest, address=call.address, is_whole=is_whole, egress=_egress(call))
         if isinstance(found, BlobUrl):
             _tell_pull(call, digest, None)
             return Response(307, _redirected(found))
@@ -50,6 +52,11 @@ class BlobHandlers:
         """Take the blob out of the repository (end-10)."""
         await self._blobs.delete(call.name, Digest.parse(call.target), grant=call.grant, cause=call.cause)
         return Response(202)
+
+
+def _egress(call: Call) -> Egress:
+    payer = call.grant.payers.get(call.name.text, NOBODY)
+    return Egress(payer.namespace_id, payer.project_id, call.grant.actor_type)
 
 
 def _tell_pull(call: Call, digest: Digest, size_bytes: int | None) -> None:

@@ -44,7 +44,7 @@ class Replica:
         self.address = address
         self.database = database
         self.refusal: str | None = _NEW
-        """Why no read goes there, whatever is to be read; None: reads may."""
+        """The reason to send no read there, whatever is to be read; None: reads may go there."""
         self.is_suspect = False
         """Something failed there: nothing goes there until it has answered again."""
         self.probed_at = -math.inf

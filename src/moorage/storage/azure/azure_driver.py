@@ -10,6 +10,7 @@ from moorage.storage.azure.examination import examine
 from moorage.storage.azure.listing import BlobList, ListedBlob
 from moorage.storage.azure.objects import ContainerBlobs, moment_of
 from moorage.storage.base import Capability, FolderEntry, ObjectContent, PartsWriter, Reader, Stat, clock, too_late
+from moorage.storage.egress import UNTOLD, Egress, in_query
 from moorage.storage.remote.keys import is_marker, is_never_a_folder
 from moorage.storage.remote.paging import names_in
 from moorage.storage.remote.pools import Pools
@@ -151,17 +152,20 @@ class AzureDriver(RemoteDriver):
         """See the interface. The service throws blocks away by itself that nobody has listed for a week."""
         del path, note
 
-    async def url_for(self, path: str, *, expires_s: int) -> str | None:
+    async def url_for(self, path: str, *, expires_s: int, egress: Egress = UNTOLD) -> str | None:
         """See the interface. None, too, for a while after the service has given no key for signing; that is logged."""
         if clock() < self._signs_from:
             return None
         try:
-            return await self._line.signed_url(self._keys.key(path), expires_s=expires_s)
+            url = await self._line.signed_url(self._keys.key(path), expires_s=expires_s)
         except StorageUnavailable as exc:
             if not self._signs_from:
                 _log.warning("blobs are sent through this process, as URLs cannot be signed", error=str(exc))
             self._signs_from = clock() + _SIGNS_AGAIN_S
             return None
+        # A signature of Azure is of the fields that it has, and not of what else the query has.
+        told = in_query(egress.ours())
+        return f"{url}&{told}" if told else url
 
     async def close(self) -> None:
         """See the interface."""

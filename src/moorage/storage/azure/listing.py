@@ -35,7 +35,7 @@ class ListedBlob:
     key: str
     etag: str
     modified: str
-    """When it was written, as the service says it."""
+    """The time at which it was written, as the service says it."""
     size_bytes: int
 
 

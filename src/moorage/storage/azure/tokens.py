@@ -25,7 +25,7 @@ class AzureToken(Protocol):
 
     @property
     def expires_on(self) -> int:
-        """When it ends."""
+        """The time at which it ends, in seconds since 1970."""
 
 
 class TokenSource(Protocol):

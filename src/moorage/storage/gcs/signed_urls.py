@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from moorage.cache.remembered import Remembered
@@ -31,8 +32,11 @@ class UnsignedURL:
         return f"{self.url}&X-Goog-Signature={signature.hex()}"
 
 
-def unsigned_url(resource: str, *, email: str, expires_s: int, now: datetime) -> UnsignedURL:
-    """Return what is to be signed for a GET of *resource*, a URL with its path in percent-encoding."""
+def unsigned_url(resource: str, *, email: str, expires_s: int, now: datetime, told: str = "") -> UnsignedURL:
+    """Return what is to be signed for a GET of *resource*, a URL with its path in percent-encoding.
+
+    *told*: more of the query, in its order, with names behind ``X-Goog-SignedHeaders`` in it.
+    """
     date = now.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{date[:8]}/auto/storage/goog4_request"
     query = "&".join(
@@ -42,12 +46,20 @@ def unsigned_url(resource: str, *, email: str, expires_s: int, now: datetime) ->
             f"X-Goog-Date={date}",
             f"X-Goog-Expires={expires_s}",
             "X-Goog-SignedHeaders=host",
+            *([told] if told else ()),
         )
     )
     parts = urlsplit(resource)
     canonical = f"GET\n{parts.path}\n{query}\nhost:{parts.netloc}\n\nhost\nUNSIGNED-PAYLOAD"
     hashed = hashlib.sha256(canonical.encode()).hexdigest()
     return UnsignedURL(f"{resource}?{query}", f"GOOG4-RSA-SHA256\n{date}\n{scope}\n{hashed}".encode())
+
+
+class _Wanted(NamedTuple):
+    resource: str
+    email: str
+    good_s: int
+    told: str
 
 
 class URLSigner:
@@ -65,33 +77,34 @@ class URLSigner:
         self._sign = sign
         self._longest_s = longest_s
         self._now = now
-        self._signed: Remembered[tuple[str, str, int], str] = Remembered(_URLS, monotonic=now)
-        self._signing: dict[tuple[str, str, int], asyncio.Task[str]] = {}
+        self._signed: Remembered[_Wanted, str] = Remembered(_URLS, monotonic=now)
+        self._signing: dict[_Wanted, asyncio.Task[str]] = {}
 
-    async def url_for(self, resource: str, *, email: str, expires_s: int) -> str:
-        """Return a URL for *resource* that is good for at least half of *expires_s*.
+    async def url_for(self, resource: str, *, email: str, expires_s: int, told: str = "") -> str:
+        """Return a URL for *resource* that is good for at least half of *expires_s*; *told*: more of its query.
 
         Raises:
             StorageUnavailable: it could not be signed.
         """
         good_s = max(1, min(expires_s, self._longest_s))
-        key = (resource, email, good_s)
+        key = _Wanted(resource, email, good_s, told)
         found = self._signed.get(key)
         if found is not None:
             return found
         signing = self._signing.get(key)
         if signing is None:
             # Whoever asks meanwhile waits for the same signature.
-            signing = self._signing[key] = asyncio.create_task(self._signed_now(resource, email, good_s))
+            signing = self._signing[key] = asyncio.create_task(self._signed_now(key))
             signing.add_done_callback(lambda done: self._keep(key, done))
         return await asyncio.shield(signing)
 
-    def _keep(self, key: tuple[str, str, int], done: asyncio.Task[str]) -> None:
+    def _keep(self, key: _Wanted, done: asyncio.Task[str]) -> None:
         del self._signing[key]
         if not done.cancelled() and done.exception() is None:
-            self._signed.put(key, done.result(), age_s=key[2] / 2)
+            self._signed.put(key, done.result(), age_s=key.good_s / 2)
 
-    async def _signed_now(self, resource: str, email: str, expires_s: int) -> str:
+    async def _signed_now(self, wanted: _Wanted) -> str:
+        resource, email, good_s, told = wanted
         now = datetime.fromtimestamp(self._now(), UTC)
-        unsigned = unsigned_url(resource, email=email, expires_s=expires_s, now=now)
+        unsigned = unsigned_url(resource, email=email, expires_s=good_s, now=now, told=told)
         return unsigned.signed(await self._sign(unsigned.text))

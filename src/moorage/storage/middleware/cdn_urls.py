@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from moorage.cache.remembered import Remembered
 from moorage.storage.base import check_path
+from moorage.storage.egress import UNTOLD, Egress
 from moorage.storage.middleware.near_networks import NearNetworks
 from moorage.storage.urls import ObjectUrls
 
@@ -18,8 +19,8 @@ _KEPT = 4096
 class UrlSigner(Protocol):
     """Signs URLs by one key."""
 
-    def __call__(self, url: str, *, expires_at: int) -> str:
-        """Return *url* with a signature that is good until *expires_at*, in seconds of the epoch."""
+    def __call__(self, url: str, *, expires_at: int, egress: Egress = UNTOLD) -> str:
+        """Return *url* with a signature that is good until *expires_at*, in seconds of the epoch; it tells *egress*."""
 
 
 class SignedUrls:
@@ -48,20 +49,21 @@ class SignedUrls:
         self._sign = sign
         self._validity_s = validity.total_seconds()
         self._now = now
-        self._kept: Remembered[str, str] | None = None
+        self._kept: Remembered[tuple[str, Egress], str] | None = None
         if kept_for is not None and kept_for > timedelta(0):
             self._kept = Remembered(_KEPT, age=kept_for, monotonic=now)
 
-    def url_for(self, path: str) -> str:
-        """Return a URL for the object at *path*."""
+    def url_for(self, path: str, egress: Egress = UNTOLD) -> str:
+        """Return a URL for the object at *path*, in which *egress* is told."""
         kept = self._kept
-        found = None if kept is None else kept.get(path)
+        key = (path, egress)
+        found = None if kept is None else kept.get(key)
         if found is not None:
             return found
         url = self._base + quote(check_path(path)[1:], safe="/~:")
-        signed = self._sign(url, expires_at=int(self._now() + self._validity_s))
+        signed = self._sign(url, expires_at=int(self._now() + self._validity_s), egress=egress)
         if kept is not None:
-            kept.put(path, signed)
+            kept.put(key, signed)
         return signed
 
 
@@ -81,13 +83,13 @@ class CdnUrls(ObjectUrls):
         self._direct = direct
         self._near = near
 
-    async def url_for(self, path: str, *, address: str) -> str | None:
+    async def url_for(self, path: str, *, address: str, egress: Egress = UNTOLD) -> str | None:
         """See the interface."""
         if self._near is not None and self._near.has(address):
             self.on_sent(self._near.name)
-            return None if self._direct is None else await self._direct.url_for(path, address=address)
+            return None if self._direct is None else await self._direct.url_for(path, address=address, egress=egress)
         self.on_sent("")
-        return self._signed.url_for(path)
+        return self._signed.url_for(path, egress)
 
 
 class FixedHostUrls(ObjectUrls):
@@ -97,7 +99,7 @@ class FixedHostUrls(ObjectUrls):
         """*base*: URL without a slash at its end; what it has of a path stands before the object's."""
         self._base = base
 
-    async def url_for(self, path: str, *, address: str) -> str | None:
+    async def url_for(self, path: str, *, address: str, egress: Egress = UNTOLD) -> str | None:
         """See the interface."""
-        del address
+        del address, egress  # Nobody has signed what it would say.
         return self._base + quote(check_path(path), safe="/~:")

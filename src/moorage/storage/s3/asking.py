@@ -91,12 +91,12 @@ class S3Signature:
             call.method, call.url, call.headers, credentials=await self._source.current(), moment=self._clock.now()
         )
 
-    async def url(self, url: str, *, expires_s: int) -> str:
-        """Return a URL that anybody may GET, not longer than the credentials are good."""
+    async def url(self, url: str, *, expires_s: int, query: Mapping[str, str] | None = None) -> str:
+        """Return a URL that anybody may GET, not longer than the credentials are good; with this *query*."""
         credentials, moment = await self._source.current(), self._clock.now()
         if credentials.expires_at is not None:
             expires_s = max(1, min(expires_s, int((credentials.expires_at - moment).total_seconds())))
-        return self._signer.url(url, credentials=credentials, moment=moment, expires_s=expires_s)
+        return self._signer.url(url, credentials=credentials, moment=moment, expires_s=expires_s, query=query)
 
 
 class BucketLine:

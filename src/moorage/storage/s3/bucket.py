@@ -1,6 +1,7 @@
 """A bucket as the configuration names it, with all that requests to it are made of."""
 
 import os
+from collections.abc import Mapping
 
 from moorage import __version__
 from moorage.config.sections.storage_s3 import S3Section
@@ -85,9 +86,9 @@ class S3Bucket:
         self._outside_url = outside.url
         self._signature = signature
 
-    async def signed_url(self, key: str, *, expires_s: int) -> str:
-        """Return a URL by which anybody may GET the object at *key* for so long."""
-        return await self._signature.url(f"{self._outside_url}/{in_path(key)}", expires_s=expires_s)
+    async def signed_url(self, key: str, *, expires_s: int, query: Mapping[str, str] | None = None) -> str:
+        """Return a URL by which anybody may GET the object at *key* for so long, with this *query*."""
+        return await self._signature.url(f"{self._outside_url}/{in_path(key)}", expires_s=expires_s, query=query)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -17,6 +17,7 @@ from moorage.storage.base import (
     size_of,
     too_late,
 )
+from moorage.storage.egress import UNTOLD, Egress
 from moorage.storage.remote.bodies import BodyReader
 from moorage.storage.remote.exchange import LOST, AnswerTooLarge, Stream
 from moorage.storage.remote.keys import is_marker, is_never_a_folder
@@ -205,9 +206,9 @@ class S3Driver(RemoteDriver):
         """See the interface."""
         await self._bucket.parts.abort(PartsUpload(self._key(path), note))
 
-    async def url_for(self, path: str, *, expires_s: int) -> str | None:
+    async def url_for(self, path: str, *, expires_s: int, egress: Egress = UNTOLD) -> str | None:
         """See the interface."""
-        return await self._bucket.signed_url(self._key(path), expires_s=expires_s)
+        return await self._bucket.signed_url(self._key(path), expires_s=expires_s, query=egress.ours())
 
     async def close(self) -> None:
         """See the interface."""

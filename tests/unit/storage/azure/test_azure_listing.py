@@ -6,6 +6,7 @@ from yarl import URL
 
 from moorage.storage.azure import listing
 from moorage.storage.azure.azure_driver import AzureDriver
+from moorage.storage.egress import Egress
 from support.azure_front import AzureFront, Fault
 
 NAMES = sorted(f"v{number}{tail}" for number in range(30) for tail in ("", "-rc", ".1"))
@@ -52,8 +53,9 @@ async def test_a_mark_that_is_refused_is_forgotten(filled: AzureDriver, front: A
 
 async def test_a_signed_url_is_good_for_anybody_until_it_is_changed(driver: AzureDriver) -> None:
     await driver.put("/a/with space", b"content")
-    url = await driver.url_for("/a/with space", expires_s=60)
+    url = await driver.url_for("/a/with space", expires_s=60, egress=Egress(3, 12, "gitlab_or_ldap", 7))
     assert url is not None
+    assert "&x-gitlab-project-id=12&" in url, "whose traffic it is stands in the service's log"
     async with aiohttp.ClientSession() as client:
         for asked, status in ((url, 200), (url.replace("with", "width"), 403), (url.replace("sp=r", "sp=w"), 403)):
             async with client.get(URL(asked, encoded=True)) as answer:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.errors import StorageUnavailable
+from moorage.storage.egress import Egress, in_query
 from moorage.storage.gcs.signed_urls import URLSigner, unsigned_url
 from support.gcs_fake import GCSFake
 
@@ -30,8 +31,11 @@ def credentials() -> service_account.Credentials:
     name=st.text(st.characters(codec="utf-8", exclude_characters="\r\n?#"), min_size=1, max_size=40),
     expires_s=st.integers(1, 604_800),
     now=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001 - told below
+    egress=st.builds(
+        Egress, st.integers(0, 9), st.integers(0, 9), st.text(st.characters(codec="utf-8"), max_size=5), st.integers(0)
+    ),
 )
-def test_a_url_is_that_of_the_vendors_library(name: str, expires_s: int, now: datetime) -> None:
+def test_a_url_is_that_of_the_vendors_library(name: str, expires_s: int, now: datetime, egress: Egress) -> None:
     account, at = credentials(), now.replace(tzinfo=UTC, microsecond=0)
     path = f"/registry/{quote(name.encode(), safe='/~')}"
     wanted = generate_signed_url_v4(
@@ -39,10 +43,20 @@ def test_a_url_is_that_of_the_vendors_library(name: str, expires_s: int, now: da
         path,
         expires_s,
         api_access_endpoint="https://storage.googleapis.com",
+        query_parameters=dict(egress.pairs("x-goog-custom-audit-gitlab-")),
         _request_timestamp=at.strftime("%Y%m%dT%H%M%SZ"),
     )
-    unsigned = unsigned_url(f"https://storage.googleapis.com{path}", email=EMAIL, expires_s=expires_s, now=at)
+    told = in_query(egress.pairs("x-goog-custom-audit-gitlab-"))
+    resource = f"https://storage.googleapis.com{path}"
+    unsigned = unsigned_url(resource, email=EMAIL, expires_s=expires_s, now=at, told=told)
     assert unsigned.signed(account.sign_bytes(unsigned.text)) == wanted
+
+
+async def test_a_url_is_given_out_again_with_what_it_tells_alone() -> None:
+    signer = Signing().signer()
+    first = await signer.url_for(RESOURCE, email=EMAIL, expires_s=60, told="x-goog-custom-audit-gitlab-project-id=12")
+    assert "&x-goog-custom-audit-gitlab-project-id=12&" in first
+    assert "project-id" not in await signer.url_for(RESOURCE, email=EMAIL, expires_s=60)
 
 
 class Signing:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from moorage.errors import StorageUnavailable
+from moorage.storage.egress import UNTOLD, Egress
 from moorage.storage.middleware.cdn_urls import CdnUrls, FixedHostUrls, SignedUrls
 from moorage.storage.middleware.near_networks import NearNetworks, _parsed, google_prefixes
 from moorage.storage.urls import DriverUrls
@@ -29,7 +30,8 @@ class Counting:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self, url: str, *, expires_at: int) -> str:
+    def __call__(self, url: str, *, expires_at: int, egress: Egress = UNTOLD) -> str:
+        del egress
         self.count += 1
         return f"{url}?until={expires_at}&number={self.count}"
 
@@ -70,6 +72,13 @@ def test_only_so_many_urls_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (2, 3):
         urls.url_for(f"{PATH}{number}")
     assert urls.url_for(f"{PATH}1") != first
+
+
+def test_a_url_is_given_out_again_for_the_same_project_alone() -> None:
+    urls = signed(Clock(), kept_for=timedelta(minutes=10))
+    first = urls.url_for(PATH, Egress(project_id=12))
+    assert urls.url_for(PATH, Egress(project_id=12)) == first
+    assert urls.url_for(PATH, Egress(project_id=13)) != first
 
 
 def near_google() -> NearNetworks:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
+from moorage.storage.egress import Egress
 from moorage.storage.middleware.url_signatures import CloudFrontSigner, GoogleCdnSigner, KeyUnusable
 from support.tokens import rsa_key
 
@@ -55,6 +56,15 @@ class TestCloudFront:
         theirs = Amazons("APKA1", lambda message: key.sign(message, PKCS1v15(), SHA1()))  # noqa: S303 - CloudFront's
         signed = theirs.generate_presigned_url(URL, date_less_than=ends_at)
         assert CloudFrontSigner(key, "APKA1")(URL, expires_at=int(ends_at.timestamp())) == signed
+
+    def test_what_it_tells_is_signed_as_amazons_own_code_signs_a_url_with_a_query(self) -> None:
+        key, ends_at = rsa_key(), datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC)
+        theirs = Amazons("APKA1", lambda message: key.sign(message, PKCS1v15(), SHA1()))  # noqa: S303 - CloudFront's
+        told = "x-gitlab-auth-type=a%20b&x-gitlab-namespace-id=3&x-gitlab-project-id=12&x-gitlab-size-bytes=7"
+        signed = theirs.generate_presigned_url(f"{URL}?{told}", date_less_than=ends_at)
+        ours = CloudFrontSigner(key, "APKA1")
+        assert ours(URL, expires_at=int(ends_at.timestamp()), egress=Egress(3, 12, "a b", 7)) == signed
+        assert "x-gitlab" not in ours(URL, expires_at=1, egress=Egress(auth_type="password", size_bytes=7))
 
     @pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
     def test_the_signature_is_of_the_policy_that_cloudfront_makes_of_the_url(self, form: PrivateFormat) -> None:
@@ -101,6 +111,12 @@ class TestGoogleCdn:
     def test_a_url_is_as_google_documents_it(self, url: str, expires_at: int, prefix: str, signature: str) -> None:
         signed = f"URLPrefix={prefix}&Expires={expires_at}&KeyName=my-key&Signature={signature}"
         assert GoogleCdnSigner.from_text(self.KEY, "my-key")(url, expires_at=expires_at) == f"{url}?{signed}"
+
+    def test_what_it_tells_stands_behind_the_signature_as_in_gitlabs_registry(self) -> None:
+        sign = GoogleCdnSigner.from_text(self.KEY, "my-key")
+        plain = sign(URL, expires_at=1558131350)
+        told = "gitlab-auth-type=gitlab_or_ldap&gitlab-namespace-id=3&gitlab-project-id=12&gitlab-size-bytes=7"
+        assert sign(URL, expires_at=1558131350, egress=Egress(3, 12, "gitlab_or_ldap", 7)) == f"{plain}&{told}"
 
     def test_a_line_end_in_the_file_does_not_count(self) -> None:
         texts = (self.KEY, self.KEY + b"\n")

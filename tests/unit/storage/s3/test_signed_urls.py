@@ -2,9 +2,11 @@
 
 import urllib.error
 import urllib.request
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from moorage.storage.egress import Egress
 from moorage.storage.s3.bucket import S3Bucket
 from moorage.storage.s3.s3_driver import S3Driver
 from support.s3_client import S3Server
@@ -47,6 +49,31 @@ async def test_a_url_is_good_for_nothing_else(server: S3Server) -> None:
     assert fetch(url.replace("Expires=60", "Expires=61"))[0] == 403
     assert fetch(url, "DELETE")[0] == 403
     assert await driver.get("/a") == b"a"
+    await driver.close()
+
+
+async def test_a_url_tells_whose_traffic_it_is_and_stays_good(server: S3Server) -> None:
+    driver = new_driver(server)
+    await driver.put("/a", b"a")
+    url = await driver.url_for("/a", expires_s=60, egress=Egress(3, 12, "a b&c+d", 1))
+    assert url is not None
+    told = {name: value for name, value in parse_qsl(urlsplit(url).query) if name.startswith("x-")}
+    assert told == {
+        "x-gitlab-auth-type": "a b&c+d",
+        "x-gitlab-namespace-id": "3",
+        "x-gitlab-project-id": "12",
+        "x-gitlab-size-bytes": "1",
+    }
+    assert fetch(url) == (200, b"a")
+    assert fetch(url.replace("project-id=12", "project-id=13"))[0] == 403, "nobody else can be charged"
+    await driver.close()
+
+
+async def test_without_a_project_a_url_is_as_ever(server: S3Server) -> None:
+    driver = new_driver(server)
+    url = await driver.url_for("/a", expires_s=60, egress=Egress(auth_type="password", size_bytes=1))
+    assert url is not None
+    assert "x-gitlab" not in url
     await driver.close()
 
 

@@ -66,14 +66,14 @@ class GroupTransfer(Given):
     group_id: Id | None = Field(None, description="The group that it will be in; none: to the top.")
 
 
-@routes.get("/groups", auth=OPEN, response=answers(list[GroupShape], 405), exclude_none=True)
+@routes.get("/groups", auth=OPEN, response=answers(list[GroupShape], 405))
 def list_groups(request: HttpRequest, response: HttpResponse, query: Query[GroupsQuery]) -> Any:  # noqa: ANN401
     """List the groups that the caller is told of."""
     rows = groups_visible_to(caller(request).user, timezone.now().date())
     return _listed(request, response, rows.filter(parent=None) if query.top_level_only else rows, query)
 
 
-@routes.get("/groups/{place}/subgroups", auth=OPEN, response=answers(list[GroupShape], 405), exclude_none=True)
+@routes.get("/groups/{place}/subgroups", auth=OPEN, response=answers(list[GroupShape], 405))
 def list_subgroups(request: HttpRequest, response: HttpResponse, place: Place, query: Query[GroupsQuery]) -> Any:  # noqa: ANN401
     """List the groups directly in a group."""
     group = group_of(request, place).group
@@ -81,7 +81,7 @@ def list_subgroups(request: HttpRequest, response: HttpResponse, place: Place, q
     return _listed(request, response, rows.filter(parent=group), query)
 
 
-@routes.get("/groups/{place}/descendant_groups", auth=OPEN, response=answers(list[GroupShape], 405), exclude_none=True)
+@routes.get("/groups/{place}/descendant_groups", auth=OPEN, response=answers(list[GroupShape], 405))
 def list_descendant_groups(
     request: HttpRequest, response: HttpResponse, place: Place, query: Query[GroupsQuery]
 ) -> Any:  # noqa: ANN401
@@ -91,7 +91,7 @@ def list_descendant_groups(
     return _listed(request, response, rows, query)
 
 
-@routes.post("/groups", auth=CHANGES, response=answers(GroupShape, status=201), exclude_none=True)
+@routes.post("/groups", auth=CHANGES, response=answers(GroupShape, status=201))
 def make_group(request: HttpRequest, values: NewGroup) -> Any:  # noqa: ANN401
     """Make a group; the caller owns it."""
     who, user = caller(request), user_of(request)
@@ -104,13 +104,13 @@ def make_group(request: HttpRequest, values: NewGroup) -> Any:  # noqa: ANN401
     return Status(201, show_group(made, request))
 
 
-@routes.get("/groups/{place}", auth=OPEN, response=answers(GroupShape), exclude_none=True)
+@routes.get("/groups/{place}", auth=OPEN, response=answers(GroupShape))
 def show_one_group(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
     """Show a group, named by its id or its path."""
     return show_group(group_of(request, place).group, request)
 
 
-@routes.put("/groups/{place}", auth=CHANGES, response=answers(GroupShape), exclude_none=True)
+@routes.put("/groups/{place}", auth=CHANGES, response=answers(GroupShape, 503))
 def change_one_group(request: HttpRequest, place: Place, values: GroupValues) -> Any:  # noqa: ANN401
     """Change a group."""
     found = group_of(request, place)
@@ -123,7 +123,7 @@ def change_one_group(request: HttpRequest, place: Place, values: GroupValues) ->
     return show_group(change_group(found.group, by=by, **wishes), request)
 
 
-@routes.post("/groups/{place}/transfer", auth=CHANGES, response=answers(GroupShape, status=201), exclude_none=True)
+@routes.post("/groups/{place}/transfer", auth=CHANGES, response=answers(GroupShape, 503, status=201))
 def transfer_group(request: HttpRequest, place: Place, values: GroupTransfer) -> Any:  # noqa: ANN401
     """Move a group into another, or to the top."""
     found = group_of(request, place)

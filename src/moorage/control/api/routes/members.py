@@ -1,5 +1,6 @@
 """Members of projects and groups: their own, and those of the groups above."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any
 
@@ -55,8 +56,17 @@ def list_members(request: HttpRequest, response: HttpResponse, place: Place, que
 
 @on_both(routes, "GET", "/members/all", auth=SIGNED_IN, response=answers(list[MemberShape]))
 def list_all_members(request: HttpRequest, response: HttpResponse, place: Place, query: Query[MembersQuery]) -> Any:  # noqa: ANN401
-    """List the members of a project or group and of all groups above it: each once, with the highest role."""
-    return _listed(request, response, strongest(_all(place_of(request, place))), query)
+    """List the members of a project or group and of all groups above it: each once, with the highest role.
+
+    In a user's own namespace that user is the first.
+    """
+    found = place_of(request, place)
+    owner, rows = _owner(found), strongest(_all(found))
+    if owner is None:
+        return _listed(request, response, rows, query)
+    names = (owner.user.name.lower(), owner.user.username.lower())
+    first = [owner] if any(query.query.lower() in name for name in names) else []
+    return _listed(request, response, rows.exclude(user=owner.user), query, first=first)
 
 
 @on_both(routes, "GET", "/members/{user_id}", auth=SIGNED_IN, response=answers(MemberShape))
@@ -68,7 +78,11 @@ def show_one_member(request: HttpRequest, place: Place, user_id: Id) -> Any:  # 
 @on_both(routes, "GET", "/members/all/{user_id}", auth=SIGNED_IN, response=answers(MemberShape))
 def show_one_of_all_members(request: HttpRequest, place: Place, user_id: Id) -> Any:  # noqa: ANN401
     """Show a member of a project or group, or of a group above it."""
-    return show_member(_one(strongest(_all(place_of(request, place))), user_id), request)
+    found = place_of(request, place)
+    owner = _owner(found)
+    if owner is not None and owner.user_id == user_id:
+        return show_member(owner, request)
+    return show_member(_one(strongest(_all(found)), user_id), request)
 
 
 @on_both(routes, "POST", "/members", auth=CHANGES, response=answers(MemberShape, 409, status=201))
@@ -131,6 +145,17 @@ def _all(found: FoundProject | FoundGroup) -> Memberships:
     return rows.counting_for(found.project) if isinstance(found, FoundProject) else rows.above(found.group)
 
 
+def _owner(found: FoundProject | FoundGroup) -> Membership | None:
+    """The role of the user in whose own namespace a project is: there is no row of it."""
+    if isinstance(found, FoundGroup) or found.project.namespace.is_group:
+        return None
+    user = User.objects.filter(namespace=found.project.namespace).first()
+    if user is None:
+        return None
+    project = found.project
+    return Membership(user=user, project=project, access_level=AccessLevel.OWNER, created_at=project.created_at)
+
+
 def _one(rows: Memberships, user_id: int) -> Membership:
     found = rows.filter(user=user_id).select_related("user", "created_by", "namespace", "project").first()
     if found is None:
@@ -139,9 +164,14 @@ def _one(rows: Memberships, user_id: int) -> Membership:
 
 
 def _listed(
-    request: HttpRequest, response: HttpResponse, rows: Memberships, query: MembersQuery
+    request: HttpRequest,
+    response: HttpResponse,
+    rows: Memberships,
+    query: MembersQuery,
+    *,
+    first: Sequence[Membership] = (),
 ) -> list[dict[str, Any]]:
     if query.query:
         rows = rows.filter(Q(user__name__icontains=query.query) | Q(user__username__icontains=query.query))
     rows = rows.select_related("user", "created_by").order_by("user__username", "pk")
-    return [show_member(member, request) for member in Paging(request, response).numbered(rows, query)]
+    return [show_member(member, request) for member in Paging(request, response).numbered(rows, query, first=first)]

@@ -40,7 +40,7 @@ class NewToken(Given):
 
 
 class Rotation(Given):
-    """When a new token ends that takes the place of another."""
+    """The last day of a new token that takes the place of another."""
 
     expires_at: date | None = None
 
@@ -58,7 +58,7 @@ def filtered(rows: PersonalTokens, query: TokensQuery) -> PersonalTokens:
     return rows.order_by("-pk")
 
 
-@routes.get("/personal_access_tokens", auth=SIGNED_IN, response=answers(list[TokenShape]), exclude_none=True)
+@routes.get("/personal_access_tokens", auth=SIGNED_IN, response=answers(list[TokenShape]))
 def list_personal_tokens(request: HttpRequest, response: HttpResponse, query: Query[TokensQuery]) -> Any:  # noqa: ANN401
     """List the caller's tokens; administrators see everybody's."""
     user, rows = user_of(request), PersonalAccessToken.objects.filter(user__kind="human")

@@ -93,13 +93,13 @@ class AcceptedShape(Given):
     message: str = "202 Accepted"
 
 
-@routes.get("/projects", auth=OPEN, response=answers(list[ProjectShape], 405), exclude_none=True)
+@routes.get("/projects", auth=OPEN, response=answers(list[ProjectShape], 405))
 def list_projects(request: HttpRequest, response: HttpResponse, query: Query[ProjectsQuery]) -> Any:  # noqa: ANN401
     """List the projects that the caller is told of."""
     return _listed(request, response, Project.objects.all(), query)
 
 
-@routes.get("/users/{user_id}/projects", auth=OPEN, response=answers(list[ProjectShape], 405), exclude_none=True)
+@routes.get("/users/{user_id}/projects", auth=OPEN, response=answers(list[ProjectShape], 405))
 def list_projects_of_user(
     request: HttpRequest, response: HttpResponse, user_id: Id, query: Query[ProjectsQuery]
 ) -> Any:  # noqa: ANN401
@@ -108,7 +108,7 @@ def list_projects_of_user(
     return _listed(request, response, Project.objects.filter(namespace=user.namespace_id), query)
 
 
-@routes.get("/groups/{place}/projects", auth=OPEN, response=answers(list[ProjectShape], 405), exclude_none=True)
+@routes.get("/groups/{place}/projects", auth=OPEN, response=answers(list[ProjectShape], 405))
 def list_projects_of_group(
     request: HttpRequest, response: HttpResponse, place: Place, query: Query[GroupProjectsQuery]
 ) -> Any:  # noqa: ANN401
@@ -118,7 +118,7 @@ def list_projects_of_group(
     return _listed(request, response, rows, query)
 
 
-@routes.post("/projects", auth=CHANGES, response=answers(ProjectShape, status=201), exclude_none=True)
+@routes.post("/projects", auth=CHANGES, response=answers(ProjectShape, status=201))
 def make_project(request: HttpRequest, values: ProjectToCreate) -> Any:  # noqa: ANN401
     """Make a project, in the caller's own namespace unless another is named."""
     who, user = caller(request), user_of(request)
@@ -134,13 +134,13 @@ def make_project(request: HttpRequest, values: ProjectToCreate) -> Any:  # noqa:
     return Status(201, show_project(made, request, user=user))
 
 
-@routes.get("/projects/{place}", auth=OPEN, response=answers(ProjectShape), exclude_none=True)
+@routes.get("/projects/{place}", auth=OPEN, response=answers(ProjectShape))
 def show_one_project(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
     """Show a project, named by its id or its path."""
     return show_project(project_of(request, place).project, request, user=caller(request).user)
 
 
-@routes.put("/projects/{place}", auth=CHANGES, response=answers(ProjectShape), exclude_none=True)
+@routes.put("/projects/{place}", auth=CHANGES, response=answers(ProjectShape, 503))
 def change_one_project(request: HttpRequest, place: Place, values: ProjectValues) -> Any:  # noqa: ANN401
     """Change a project. Its path and its visibility are its owners' to change."""
     found = project_of(request, place)
@@ -159,7 +159,7 @@ def change_one_project(request: HttpRequest, place: Place, values: ProjectValues
     return show_project(changed, request, user=found.who.user)
 
 
-@routes.put("/projects/{place}/transfer", auth=CHANGES, response=answers(ProjectShape), exclude_none=True)
+@routes.put("/projects/{place}/transfer", auth=CHANGES, response=answers(ProjectShape, 503))
 def transfer_project(request: HttpRequest, place: Place, values: ProjectTransfer) -> Any:  # noqa: ANN401
     """Move a project to another namespace."""
     found = project_of(request, place)

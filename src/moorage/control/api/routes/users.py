@@ -64,7 +64,7 @@ def show_caller(request: HttpRequest) -> Any:  # noqa: ANN401
     return show_user(user_of(request), request, is_whole=True)
 
 
-@routes.get("/users", auth=READS_USERS, response=answers(list[UserShape], 405), exclude_none=True)
+@routes.get("/users", auth=READS_USERS, response=answers(list[UserShape], 405))
 def list_users(request: HttpRequest, response: HttpResponse, query: Query[UsersQuery]) -> Any:  # noqa: ANN401
     """List users."""
     is_admin, rows = user_of(request).is_admin, User.objects.all()
@@ -85,7 +85,7 @@ def list_users(request: HttpRequest, response: HttpResponse, query: Query[UsersQ
     return [show_user(user, request, is_whole=is_admin) for user in page]
 
 
-@routes.get("/users/{user_id}", auth=READS_USERS, response=answers(UserShape), exclude_none=True)
+@routes.get("/users/{user_id}", auth=READS_USERS, response=answers(UserShape))
 def show_one_user(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
     """Show a user."""
     viewer = user_of(request)

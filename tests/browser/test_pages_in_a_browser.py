@@ -1,6 +1,6 @@
 """The pages in a real browser: accessibility in both schemes, widths, keyboard, and forms with their ways back.
 
-Pictures of each page go to ``screenshots/``, which git does not keep.
+With ``MOORAGE_PICTURES=1`` pictures of each page go to ``screenshots/``, which git does not keep.
 """
 
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect
 
 from support.pages_site import PagesSite
 
@@ -16,7 +16,9 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 PICTURES = Path(__file__).parents[2] / "screenshots"
 AXE = Path("/usr/local/share/moorage-tests/axe.min.js")
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+LARGE: ViewportSize = {"width": 3840, "height": 2160}
 WAIT_MS = 60_000
 PAGES = {
     "home": ("ada", "/"),
@@ -82,28 +84,46 @@ def faults_of(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_for_everybody_in_both_schemes_at_each_width(name: str, windows: dict[str, Page]) -> None:
-    if not AXE.exists() and os.environ.get("CI") != "true":
-        pytest.skip("axe-core is not installed (scripts/install-test-components installs it)")
+    """A wide one in light colours, a narrow one in dark: a fault of a colour or of a width is in one of them."""
     username, address = PAGES[name]
-    page, said = windows[username], []
-    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page = windows[username]
     page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light")
+    said: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        said.append(message.text)
+
+    page.on("console", listen)
     page.goto(address)
-    page.evaluate(AXE.read_text())
-    PICTURES.mkdir(exist_ok=True)
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its two words
-        assert faults_of(page) == []
-        page.screenshot(path=PICTURES / f"{name}-{scheme}-wide.png", full_page=True)
-    page.set_viewport_size(NARROW)
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # as above
-        page.screenshot(path=PICTURES / f"{name}-{scheme}-narrow.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    page.evaluate(axe_script())
     assert faults_of(page) == []
-    page.set_viewport_size({"width": 3840, "height": 2160})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 3840
+    page.set_viewport_size(NARROW)
+    page.emulate_media(color_scheme="dark")
+    assert faults_of(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    page.set_viewport_size(LARGE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= LARGE["width"]
+    page.remove_listener("console", listen)
     assert [text for text in said if "404" not in text] == []
+    if os.environ.get("MOORAGE_PICTURES"):
+        take_pictures(page, name)
+
+
+def take_pictures(page: Page, name: str) -> None:
+    PICTURES.mkdir(exist_ok=True)
+    for width, size in (("wide", WIDE), ("narrow", NARROW)):
+        page.set_viewport_size(size)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its two words
+            page.screenshot(path=PICTURES / f"{name}-{scheme}-{width}.png", full_page=True)
+
+
+def axe_script() -> str:
+    if not AXE.exists():
+        reason = "axe-core is not installed (scripts/install-test-components installs it as root)"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    return AXE.read_text()
 
 
 def test_slash_goes_to_the_search_and_escape_shuts_a_menu(windows: dict[str, Page]) -> None:

@@ -54,9 +54,9 @@ def exact(value: datetime | None) -> str:
 
 
 @register.simple_tag
-def moment(value: datetime | None, *, is_exact: bool = False) -> str:
+def moment(value: datetime | str | None, *, is_exact: bool = False) -> str:
     """A time: relative to read, exact on hover."""
-    if value is None:
+    if not isinstance(value, datetime):  # A text is what templates have for a name that is not there.
         return NOTHING
     text, said = exact(value), ""
     if not is_exact:

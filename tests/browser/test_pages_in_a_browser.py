@@ -1,6 +1,6 @@
 """The pages in a real browser: accessibility in both schemes, widths, keyboard, and forms with their ways back.
 
-With ``MOORAGE_PICTURES=1`` pictures of each page go to ``screenshots/``, which git does not keep.
+With ``PICTURES=1`` pictures of each page go to ``screenshots/``, which git does not keep.
 """
 
 import os
@@ -106,7 +106,7 @@ def test_a_page_is_for_everybody_in_both_schemes_at_each_width(name: str, window
     assert page.evaluate("document.documentElement.scrollWidth") <= LARGE["width"]
     page.remove_listener("console", listen)
     assert [text for text in said if "404" not in text] == []
-    if os.environ.get("MOORAGE_PICTURES"):
+    if os.environ.get("PICTURES"):
         take_pictures(page, name)
 
 
@@ -115,7 +115,7 @@ def take_pictures(page: Page, name: str) -> None:
     for width, size in (("wide", WIDE), ("narrow", NARROW)):
         page.set_viewport_size(size)
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its two words
+            page.emulate_media(color_scheme=scheme)
             page.screenshot(path=PICTURES / f"{name}-{scheme}-{width}.png", full_page=True)
 
 

@@ -29,7 +29,7 @@ _ORDERS = (
     ListOrder(word="updated", field="updated_at"),
     ListOrder(word="created", field="created_at"),
 )
-_STATES = {
+_STATES: dict[str, dict[str, object]] = {
     "deleting": {"status__in": DELETING},
     "delete_failed": {"status": ImageStatus.DELETE_FAILED},
     "cleanup_unfinished": {"expiration_policy_cleanup_status": CleanupStatus.UNFINISHED},

@@ -148,6 +148,18 @@ def test_picked_tags_are_deleted_but_for_those_that_a_rule_keeps_and_come_back(
     assert images["go-1"].digest in client.get(f"/{row.path}/-/tags?q=go-").content.decode()
 
 
+def test_the_reference_of_an_image_is_its_address_and_leads_nowhere_else(
+    people: dict[str, User], client: Client
+) -> None:
+    client.force_login(people["rea"])
+    answer = client.get("/team/app/api:1.8.2")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/team/app/api/-/tags?open=1.8.2")
+    for address in ("//elsewhere.example:1", "/\\elsewhere.example:1", "/https://elsewhere.example", "/team/no:1"):
+        assert client.get("/", PATH_INFO=address).status_code == 404
+    client.force_login(people["eve"])
+    assert client.get("/team/app/api:1.8.2").status_code == 404
+
+
 def test_a_deletion_that_failed_is_tried_again_from_the_page(people: dict[str, User], client: Client) -> None:
     client.force_login(people["max"])
     text = client.get("/team/app/-/registry?state=delete_failed").content.decode()

@@ -20,9 +20,9 @@ from support.images import Image, push_image
 from support.registry_client import RegistryClient
 from support.standalone import Standalone
 
-DEADLINE_S = 120.0
+DEADLINE_S = 300.0
 PROJECT = "root/app"
-BUSY_IMAGES = 40
+BUSY_IMAGES = 15
 
 
 def moorage(*words: str) -> subprocess.CompletedProcess[str]:

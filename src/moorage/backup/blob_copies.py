@@ -121,31 +121,37 @@ class BlobsBack:
         """
         self.sums.count += 1
         self.sums.size_bytes += blob.size_bytes
-        source = self._folder.blob(blob.digest)
-        problem = await asyncio.to_thread(blob_problem, source, blob)
+        problem = await self._send(blob)
         if problem:
             self.sums.wrong(problem)
         else:
-            await self._send(blob, source)
             self.sums.copied += 1
             self.sums.copied_bytes += blob.size_bytes
         self._reports.advanced(BLOB_BAR, blob.size_bytes)
 
-    async def _send(self, blob: BackupBlob, source: Path) -> None:
-        folder, target = f"{paths.RESTORING}/{secrets.token_hex(8)}", paths.blob(blob.digest)
-        started_at = datetime.now(UTC).isoformat().encode()
-        hasher = Hasher(blob.digest.algorithm)
+    async def _send(self, blob: BackupBlob) -> str:
+        """Send a blob; return what is wrong with it, nothing if it has its place."""
+        try:
+            with FileIO(self._folder.blob(blob.digest)) as reader:
+                return await self._pass(blob.digest, reader)
+        except FileNotFoundError:
+            return f"{blob.digest} is missing in the backup"
+        except OSError as exc:
+            return f"{blob.digest} cannot be read in the backup: {exc.strerror}"
+
+    async def _pass(self, digest: Digest, reader: FileIO) -> str:
+        folder, target = f"{paths.RESTORING}/{secrets.token_hex(8)}", paths.blob(digest)
+        started_at, hasher = datetime.now(UTC).isoformat().encode(), Hasher(digest.algorithm)
         async with await self._sink.begin(folder, started_at, target=target) as upload:
-            with source.open("rb") as reader:
-                while chunk := await asyncio.to_thread(reader.read, _CHUNK_BYTES):
-                    await upload.write(chunk, observer=hasher.update)
-            if hasher.digest() != blob.digest:
+            while chunk := await asyncio.to_thread(reader.read, _CHUNK_BYTES):
+                await upload.write(chunk, observer=hasher.update)
+            if hasher.digest() != digest:
                 await upload.remove()
-                self.sums.wrong(f"{blob.digest} has changed in the backup while it was read")
-                return
+                return f"{digest} is damaged in the backup: its bytes are others"
             await upload.commit(target)
             with suppress(BackendError):
                 await upload.remove()
+        return ""
 
 
 def blob_problem(path: Path, blob: BackupBlob) -> str:

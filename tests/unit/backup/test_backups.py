@@ -141,6 +141,18 @@ def test_one_flipped_byte_of_a_blob_is_found(site: Site, backups: BackupFolder) 
     assert f"{digest} is damaged in the backup: its bytes are others" in tried(made, backups).problems
 
 
+def test_a_damaged_blob_is_named_and_not_brought_back(
+    site: Site, backups: BackupFolder, tmp_path: Path, store: str
+) -> None:
+    made, digest = make(site, backups), blob_of(site)
+    backups.blob(digest).write_bytes(b"others")
+    places = read_targets(write_config(tmp_path / "after", store), None)
+    done = asyncio.run(restore(backups, made.backup, places, record=made.record, reports=NOBODY))
+    assert done.problems == [f"{digest} is damaged in the backup: its bytes are others"]
+    assert done.blobs == made.record.blobs.count - 1
+    assert not (tmp_path / "after" / "storage" / paths.blob(digest).lstrip("/")).exists()
+
+
 def test_a_blob_that_is_missing_in_the_backup_is_found(site: Site, backups: BackupFolder) -> None:
     made, digest = make(site, backups), blob_of(site)
     backups.blob(digest).unlink()

@@ -39,6 +39,7 @@ def named_by_control(configuration: ControlConfiguration, folder: Path) -> Itera
         ("database.sslrootcert", database.sslrootcert),
         ("registry.key", registry.key),
         ("registry.notification_secretfile", registry.notification_secretfile),
+        ("sign_in.oidc.client_secretfile", configuration.sign_in.oidc.client_secretfile),
         ("http.tls.certificate", tls.certificate),
         ("http.tls.key", tls.key),
     ):

@@ -103,7 +103,7 @@ class ServingFolder:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What is written at the first start only."""
+    """Values that are written at the first start only."""
 
     registry_addr: str
     control_addr: str

@@ -58,6 +58,7 @@ COMMANDS = {
             takes_go_flags=True,
         ),
         CommandRow("check", "check", "check", "Compare storage with metadata, and repair."),
+        CommandRow("storage", "storage", "storage_app", "Storage: copy to another one, compare."),
         CommandRow("notifications", "notifications", "notifications_app", "Events that other servers are told of."),
     ),
     "Other": (CommandRow("version", "version", "version", "Print the version."),),
@@ -226,6 +227,13 @@ NOTES = {
     "notifications retry": CommandNote("Send failed events again.", "moorage notifications retry --endpoint gitlab"),
     "notifications drop": CommandNote("Forget events.", "moorage notifications drop 12 13"),
     "check": CommandNote("", "moorage check /etc/moorage/config.yml"),
+    "storage copy": CommandNote(
+        "Copy all images to another storage.", "moorage storage copy /etc/moorage/config.yml bucket.yml --delete"
+    ),
+    "storage compare": CommandNote(
+        "Count what two storages have, and say what differs.",
+        "moorage storage compare /etc/moorage/config.yml bucket.yml",
+    ),
     "garbage-collect": CommandNote("", "moorage garbage-collect --dry-run /etc/moorage/config.yml"),
     "version": CommandNote("", "moorage version --json"),
 }

@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "moorage.control.protection",
     "moorage.control.images",
     "moorage.control.policies",
+    "moorage.control.usage",
     "moorage.control.tokens",
     "moorage.control.pages",
     "moorage.control.sign_in",

@@ -6,8 +6,17 @@ from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, Proje
 from moorage.control.images.move_steps import ImageMoves
 from moorage.control.jobs.loop import Worker
 from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
+from moorage.control.usage.measuring import UsageMeasurement
 
 
 def all_workers() -> Sequence[Worker]:
     """Return each worker once; nodes share the work by the database."""
-    return (ImageDeletion(), ProjectsDeletion(), GroupsDeletion(), ImageMoves(), PolicyCleanup(), BulkTagDeletion())
+    return (
+        ImageDeletion(),
+        ProjectsDeletion(),
+        GroupsDeletion(),
+        ImageMoves(),
+        PolicyCleanup(),
+        BulkTagDeletion(),
+        UsageMeasurement(),
+    )

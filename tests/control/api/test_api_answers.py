@@ -107,6 +107,37 @@ def test_a_form_is_taken_as_json_is(kind: str, client: Client, admin: str) -> No
     assert json.loads(answer.content)["scopes"] == ["api", "read_api"], answer.content
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=xx"])
+def test_a_policy_is_taken_from_a_form_as_curl_sends_it(kind: str, client: Client, admin: str) -> None:
+    project, name = new_project(), "container_expiration_policy_attributes"
+    given = {"enabled": "true", "cadence": "1month", "keep_n": "5", "older_than": "", "name_regex_delete": "dev-.*"}
+    parts = [(f"{name}[{field}]", value) for field, value in given.items()]
+    if kind.startswith("multipart"):
+        head = 'Content-Disposition: form-data; name="{}"'
+        body = "".join(f"--xx\r\n{head.format(field)}\r\n\r\n{value}\r\n" for field, value in parts) + "--xx--\r\n"
+    else:
+        body = "&".join(f"{field}={value}" for field, value in parts)
+    path = f"/api/v4/projects/{project.pk}"
+    answer = client.generic("PUT", path, body, kind, headers={"PRIVATE-TOKEN": admin}, RAW_URI=path)
+    found = read(answer)["container_expiration_policy"]
+    assert {field: found[field] for field in ("enabled", "cadence", "keep_n", "older_than", "name_regex")} == {
+        "enabled": True,
+        "cadence": "1month",
+        "keep_n": 5,
+        "older_than": None,
+        "name_regex": "dev-.*",
+    }
+
+
+@pytest.mark.parametrize("name", ["a[", "a]", "a[]b", "[b]", "a[b", "a[b][c][d][e]", "[]", "name[x]"])
+def test_names_of_fields_that_nest_nothing_are_no_fault(name: str, client: Client, admin: str) -> None:
+    path = "/api/v4/groups"
+    form = "application/x-www-form-urlencoded"
+    for body in (f"{name}=x", f"name=a&path=b&{name}=x", f"{name}=x&name=a&path=b"):
+        answer = client.generic("POST", path, body, form, headers={"PRIVATE-TOKEN": admin}, RAW_URI=path)
+        assert answer.status_code in {201, 400}, answer.content
+
+
 def test_parameters_of_a_change_may_stand_in_the_query(client: Client, admin: str) -> None:
     assert call(client, "POST", "/groups?name=Team&path=team", token=admin).status_code == 201
 

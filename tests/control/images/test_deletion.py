@@ -23,6 +23,8 @@ from support.control_api import call
 from support.control_registry import MovedClock, push_tags, registry_at
 from support.control_rows import new_group, new_member, new_project, new_token
 from support.daemon import Daemon, free_port
+from support.images import image, index, push_image, push_manifest
+from support.registry_client import RegistryClient
 
 OWNER = Person(50)
 WORKER = ImageDeletion()
@@ -62,6 +64,25 @@ def test_a_scheduled_repository_goes_with_all_its_tags(
     assert registry.tag_names(found.path) == []
     assert AuditEntry.objects.filter(action="container_repository_deleted", target_name=found.path).count() == 1
     assert WORKER.step(clock.turn) is False
+
+
+def test_a_manifest_of_many_tags_goes_at_once_and_one_that_an_index_needs_by_its_tags(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock
+) -> None:
+    found = scheduled(clock)
+    many, needed = image("many tags"), image("needed by an index")
+    with RegistryClient(shared_daemon.address) as pusher:
+        push_image(pusher, found.path, "m0", many)
+        push_image(pusher, found.path, "n0", needed)
+        for number in range(1, 4):
+            push_manifest(pusher, found.path, many.manifest, f"m{number}")
+            push_manifest(pusher, found.path, needed.manifest, f"n{number}")
+        push_manifest(pusher, found.path, index([needed.manifest]), "index")
+    assert WORKER.step(clock.turn) is True
+    assert registry.tag_names(found.path) == []
+    assert registry.manifest(found.path, many.manifest.digest) is None
+    assert registry.manifest(found.path, needed.manifest.digest) is not None
+    assert not ImageRepository.objects.filter(pk=found.pk).exists()
 
 
 def test_a_failure_is_tried_again_ten_times_after_waits(no_registry: ControlRegistry, clock: MovedClock) -> None:

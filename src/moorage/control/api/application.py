@@ -12,6 +12,7 @@ from moorage import __version__
 from moorage.control.api.failures import answer_failures
 from moorage.control.api.parameters import GitLabParser
 from moorage.control.api.routes import (
+    audit_events,
     groups,
     images,
     instance,
@@ -22,6 +23,7 @@ from moorage.control.api.routes import (
     projects,
     repository_rules,
     tag_rules,
+    usage,
     users,
 )
 from moorage.control.api.shapes import REFUSALS, Problem
@@ -58,6 +60,8 @@ def _made() -> MoorageAPI:
         policies,
         repository_rules,
         tag_rules,
+        usage,
+        audit_events,
         instance,
     ):
         made.add_router("", module.routes)

@@ -158,6 +158,10 @@ class ControlRegistry:
         """Return a small blob, such as an image's configuration, checked against its digest; None: there is none."""
         return distribution.show_blob(self._transport, _name(path), str(parse_stored_reference(digest)))
 
+    def has_blob(self, path: str, digest: str) -> bool:
+        """Return whether a repository has a blob: whether something in it needs it, or did until garbage collection."""
+        return distribution.has_blob(self._transport, _name(path), str(parse_stored_reference(digest)))
+
     def tag_digest(self, path: str, name: str) -> str:
         """Return the digest that a tag points to at this moment; empty: there is no such tag, or it is not said."""
         return distribution.show_digest(self._transport, _name(path), Tag.parse_stored(name).text)

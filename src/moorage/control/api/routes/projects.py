@@ -14,7 +14,7 @@ from moorage.control.api.api_refusals import bad_parameter
 from moorage.control.api.callers import CHANGES, OPEN, caller, user_of
 from moorage.control.api.lookups import group_of, project_of, row_of
 from moorage.control.api.paging import KeysetQuery, Paging
-from moorage.control.api.parameters import Given, Id, LongText, Place, ShortText
+from moorage.control.api.parameters import Given, Id, LongText, Place, ShortText, StatisticsQuery
 from moorage.control.api.place_routes import see_that_possible
 from moorage.control.api.place_shapes import ProjectShape, show_project, show_projects
 from moorage.control.api.policy_shapes import PolicyAttributes, apply_policy
@@ -46,6 +46,7 @@ class ProjectsQuery(KeysetQuery):
     min_access_level: Annotated[int, Field(ge=0, le=50)] | None = Field(None, description="Least role of the caller.")
     order_by: Literal["id", "name", "path", "created_at", "updated_at", "last_activity_at"] = "created_at"
     simple: bool = Field(False, description="Short answers.")
+    statistics: bool = Field(False, description="Sizes too, where the caller is reporter or more.")
 
 
 class GroupProjectsQuery(ProjectsQuery):
@@ -135,9 +136,10 @@ def make_project(request: HttpRequest, values: ProjectToCreate) -> Any:  # noqa:
 
 
 @routes.get("/projects/{place}", auth=OPEN, response=answers(ProjectShape))
-def show_one_project(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
+def show_one_project(request: HttpRequest, place: Place, query: Query[StatisticsQuery]) -> Any:  # noqa: ANN401
     """Show a project, named by its id or its path."""
-    return show_project(project_of(request, place).project, request, user=caller(request).user)
+    project, user = project_of(request, place).project, caller(request).user
+    return show_project(project, request, user=user, has_statistics=query.statistics)
 
 
 @routes.put("/projects/{place}", auth=CHANGES, response=answers(ProjectShape, 503))
@@ -194,7 +196,7 @@ def _listed(request: HttpRequest, response: HttpResponse, rows: Projects, query:
     if query.sort is None:
         query.sort = "desc"
     page = Paging(request, response).ordered(rows, query, order_by)
-    return show_projects(page, request, user=user, is_simple=query.simple)
+    return show_projects(page, request, user=user, is_simple=query.simple, has_statistics=query.statistics)
 
 
 def _of_caller(rows: Projects, query: ProjectsQuery, user: User | None) -> Projects:

@@ -58,6 +58,7 @@ COMMANDS = {
             takes_go_flags=True,
         ),
         CommandRow("check", "check", "check", "Compare storage with metadata, and repair."),
+        CommandRow("storage", "storage", "storage_app", "Storage: copy to another one, compare."),
         CommandRow("notifications", "notifications", "notifications_app", "Events that other servers are told of."),
     ),
     "Other": (CommandRow("version", "version", "version", "Print the version."),),
@@ -82,6 +83,9 @@ NOTES = {
     "control user create": CommandNote("Make a user.", "moorage control user create ada --email ada@example.com"),
     "control user block": CommandNote("Keep a user out.", "moorage control user block ada"),
     "control user unblock": CommandNote("Let a user in again.", "moorage control user unblock ada"),
+    "control user disable-two-factor": CommandNote(
+        "Take away second factors that a user has lost.", "moorage control user disable-two-factor ada"
+    ),
     "control user delete": CommandNote("Delete a user.", "moorage control user delete ada"),
     "control token list": CommandNote("List the tokens of a user.", "moorage control token list ada"),
     "control token create": CommandNote(
@@ -94,8 +98,11 @@ NOTES = {
     ),
     "control group list": CommandNote("List the groups.", "moorage control group list"),
     "control group create": CommandNote("Make a group.", "moorage control group create acme/tools --owner ada"),
+    "control group move": CommandNote(
+        "Give a group another path, with all images.", "moorage control group move acme/tools acme/kit"
+    ),
     "control group delete": CommandNote(
-        "Delete a group in which nothing is left.", "moorage control group delete acme/tools"
+        "Delete a group, empty or with all that is in it.", "moorage control group delete acme/tools"
     ),
     "control group member": CommandNote(
         "Give a user a role in a group.", "moorage control group member acme ada --role 30"
@@ -103,6 +110,12 @@ NOTES = {
     "control project list": CommandNote("List the projects.", "moorage control project list"),
     "control project create": CommandNote(
         "Make a project.", "moorage control project create acme/app --visibility public"
+    ),
+    "control project move": CommandNote(
+        "Give a project another path, with its images.", "moorage control project move acme/app acme/tools/app"
+    ),
+    "control project delete": CommandNote(
+        "Delete a project with all its images.", "moorage control project delete acme/app"
     ),
     "control project change": CommandNote(
         "Change who sees a project.", "moorage control project change acme/app --registry private"
@@ -139,6 +152,9 @@ NOTES = {
     "control settings show": CommandNote("Print the settings.", "moorage control settings show --json"),
     "control settings change": CommandNote(
         "Change one setting.", "moorage control settings change container_registry_token_expire_delay 15"
+    ),
+    "config new": CommandNote(
+        "Write the files of a new site.", "moorage config new /etc/moorage --data /var/lib/moorage"
     ),
     "config from-gitlab-rb": CommandNote(
         "Write the files of a site from GitLab's.",
@@ -211,6 +227,13 @@ NOTES = {
     "notifications retry": CommandNote("Send failed events again.", "moorage notifications retry --endpoint gitlab"),
     "notifications drop": CommandNote("Forget events.", "moorage notifications drop 12 13"),
     "check": CommandNote("", "moorage check /etc/moorage/config.yml"),
+    "storage copy": CommandNote(
+        "Copy all images to another storage.", "moorage storage copy /etc/moorage/config.yml bucket.yml --delete"
+    ),
+    "storage compare": CommandNote(
+        "Count what two storages have, and say what differs.",
+        "moorage storage compare /etc/moorage/config.yml bucket.yml",
+    ),
     "garbage-collect": CommandNote("", "moorage garbage-collect --dry-run /etc/moorage/config.yml"),
     "version": CommandNote("", "moorage version --json"),
 }

@@ -61,7 +61,7 @@ def command(folder: Path, config: str, *words: str, name: str = "import") -> "su
     path = folder / "config.yml"
     path.write_text(config)
     line = [sys.executable, "-m", "moorage", "database", name, *words, str(path)]
-    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
 
 
 def done(folder: Path, config: str, *words: str) -> dict[str, object]:

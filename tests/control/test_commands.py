@@ -15,20 +15,24 @@ from typer.testing import CliRunner, Result
 from moorage.cli.app import app
 from moorage.control.accounts.changes import INITIAL_PASSWORD_NAME
 from moorage.control.accounts.models import User
+from moorage.control.accounts.second_factors import has_second_factor
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.credentials.finding import requester_of_basic, requester_of_token
 from moorage.control.images.changes import ensure_repository
+from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import Turn, run_until_idle
 from moorage.control.policies.jobs import PolicyCleanup
 from moorage.control.projects.models import Membership
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
 from moorage.control.serving.first_administrator import make_first_administrator, reset_password
+from moorage.control.usage.measuring import UsageMeasurement
 from moorage.errors import ConfigurationError, Refused
 from support.control_registry import push_tags, registry_at
 from support.control_rows import PASSWORD, new_group, new_project, new_user
 from support.control_site import start_site, write_site
 from support.daemon import Daemon
+from support.sign_in_pages import with_authenticator
 
 Run = Callable[..., Result]
 
@@ -99,6 +103,12 @@ def test_groups_projects_and_their_members(run: Run) -> None:
     assert bot["user"].startswith("project_")
     with pytest.raises(ChangeRefused, match="there are groups in it"):
         run("group", "delete", "acme")
+
+
+def test_who_has_lost_the_second_factor_is_let_in(run: Run) -> None:
+    user = with_authenticator(new_user("ada"))
+    run("user", "disable-two-factor", "ada")
+    assert not has_second_factor(user)
 
 
 def test_settings_are_shown_and_changed(run: Run) -> None:
@@ -231,3 +241,81 @@ def test_repositories_and_tags_are_protected_and_rules_taken_away(run: Run, shar
         run("protection", "remove", path, "repository", str(made["id"]))
     with pytest.raises(ChangeRefused, match="should start with the project's full path"):
         run("protection", "add", path, "repository", "elsewhere/*", "--push", "owner")
+
+
+def test_projects_and_groups_are_moved_and_deleted_with_their_images(run: Run, shared_daemon: Daemon) -> None:
+    group = new_group("moving")
+    project = new_project(group, "app")
+    ensure_repository(project, "moving/app/web", by=COMMAND_LINE)
+    push_tags(shared_daemon.address, "moving/app/web", "1")
+    with registry_at(shared_daemon.url) as registry:
+        assert run("project", "move", "moving/app", "moving/better").stdout == "moving/app is moving/better now\n"
+        assert run("group", "move", "moving", "moved").stdout == "moving is moved now\n"
+        assert registry.tag_names("moved/better/web") == ["1"]
+        with pytest.raises(ChangeRefused, match="there are projects in it"):
+            run("group", "delete", "moved")
+        assert "goes when its images have gone" in run("project", "delete", "moved/better").stdout
+        assert "goes when its images have gone" in run("group", "delete", "moved", "--with-projects").stdout
+        run_until_idle([ImageDeletion(), ProjectsDeletion(), GroupsDeletion()], Turn())
+        assert registry.tag_names("moved/better/web") == []
+    assert rows(run("group", "list", "--json")) == []
+    with pytest.raises(Refused, match="there is no namespace nowhere"):
+        run("project", "move", new_project(path="a").full_path, "nowhere/a")
+
+
+def test_sizes_are_reported_shown_and_bounded(run: Run, shared_daemon: Daemon) -> None:
+    group = new_group()
+    project = new_project(group)
+    push_tags(shared_daemon.address, f"{project.full_path}/web", "1")
+    ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
+    assert run("usage", "report").stdout == "project_id,creator_id,registry_size_bytes,path\n"
+    assert "not measured yet" in run("usage", "show", project.full_path).stdout
+    assert run("usage", "refresh", project.full_path).stdout == f"{project.full_path} is to be measured\n"
+    with registry_at(shared_daemon.url):
+        run_until_idle([UsageMeasurement()], Turn())
+    size = rows(run("usage", "show", project.full_path, "--json"))["size_bytes"]
+    assert size > 0
+    (line,) = rows(run("usage", "report", "--json"))
+    assert line == {
+        "project_id": project.pk,
+        "creator_id": None,
+        "registry_size_bytes": size,
+        "path": project.full_path,
+    }
+    assert run("usage", "report", "--csv").stdout.splitlines()[1] == f"{project.pk},,{size},{project.full_path}"
+    (day,) = rows(run("usage", "days", group.full_path, "--json"))
+    assert day["size_bytes"] == size
+    limits = ["--soft", "100B", "--hard", "1KiB", "--warn", "50"]
+    assert rows(run("usage", "quota", group.full_path, *limits, "--json")) | {
+        "measured_at": "",
+        "last_failure": "",
+    } == {
+        "path": group.full_path,
+        "size_bytes": size,
+        "measured_at": "",
+        "soft_bytes": 100,
+        "hard_bytes": 1024,
+        "warning_percent": 50,
+        "quota_state": "hard",
+        "last_failure": "",
+    }
+    assert rows(run("usage", "quota", group.full_path, "--hard", "none", "--json"))["quota_state"] == "soft"
+    with pytest.raises(ConfigurationError, match="10GiB is one"):
+        run("usage", "quota", group.full_path, "--hard", "much")
+    with pytest.raises(Refused, match="there is no place nowhere"):
+        run("usage", "show", "nowhere")
+
+
+def test_the_audit_log_is_listed_and_exported(run: Run) -> None:
+    project = new_project()
+    (first,) = rows(run("audit", "list", "--limit", "1", "--json"))
+    assert (first["action"], first["target"]) == ("project_created", f"project {project.full_path}")
+    found = rows(run("audit", "export", "--json"))
+    assert (found[-1]["action"], found[-1]["credential"]) == ("project_created", "command_line")
+    assert len(run("audit", "export", "--csv").stdout.splitlines()) == len(found) + 1
+    assert rows(run("audit", "export", "--since", "2999-01-01", "--json")) == []
+    assert rows(run("audit", "export", "--until", "2000-01-01T00:00Z", "--json")) == []
+    with pytest.raises(ConfigurationError, match="'soon' is no time"):
+        run("audit", "export", "--since", "soon")
+    with pytest.raises(ConfigurationError, match="together with --json"):
+        run("audit", "export", "--csv", "--json")

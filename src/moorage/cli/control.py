@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from moorage.cli.control_accounts import token_app, user_app
+from moorage.cli.control_audit import audit_app
 from moorage.cli.control_policies import policy_app
 from moorage.cli.control_projects import group_app, project_app, settings_app
 from moorage.cli.control_protection import protection_app
 from moorage.cli.control_repositories import repository_app
 from moorage.cli.control_rows import ConfigOption, control_file, open_database
+from moorage.cli.control_usage import usage_app
 from moorage.left_out import left_out
 
 control_app = typer.Typer(
@@ -25,6 +27,8 @@ for _name, _app in (
     ("repository", repository_app),
     ("policy", policy_app),
     ("protection", protection_app),
+    ("usage", usage_app),
+    ("audit", audit_app),
     ("settings", settings_app),
 ):
     control_app.add_typer(_app, name=_name)

@@ -83,27 +83,25 @@ def preview_policy(path: ProjectPath, *, config: ConfigOption = None, as_json: A
     """Print each tag with the rule that keeps or deletes it; nothing is deleted."""
     open_database(config)
     from moorage.control.images.models import ImageRepository  # noqa: PLC0415 - Django has started
-    from moorage.control.policies.previews import preview_cleanup  # noqa: PLC0415 - as above
+    from moorage.control.policies.previews import preview_cleanups  # noqa: PLC0415 - as above
 
     project = project_at(path)
     selection = _policy(project).selection
-    found = [
-        (repository.path, preview_cleanup(repository, selection))
-        for repository in ImageRepository.objects.of_project(project).select_related("project").order_by("name")
-    ]
+    repositories = ImageRepository.objects.of_project(project).select_related("project").order_by("name")
+    found = preview_cleanups(list(repositories), selection)
     rows: list[Row] = [
-        {"repository": name, "tag": tag.name, "rule": tag.verdict.value, "why": tag.explanation}
-        for name, preview in found
+        {"repository": preview.repository.path, "tag": tag.name, "rule": tag.verdict.value, "why": tag.explanation}
+        for preview in found.previews
         for tag in preview.judged.verdicts
     ]
-    sizes = [preview.freed_bytes for _, preview in found]
-    freed = None if None in sizes else sum(size or 0 for size in sizes)
-    deleted = sum(len(preview.judged.deleted) for _, preview in found)
+    deleted, freed = sum(len(preview.judged.deleted) for preview in found.previews), found.freed
     if as_json:
-        print_row({"tags": rows, "deleted": deleted, "freed_bytes": freed}, as_json=True, text=str)
+        row = {"tags": rows, "deleted": deleted, "freed_bytes": freed.count, "is_freed_exact": freed.is_exact}
+        print_row(row, as_json=True, text=str)
         return
     print_rows(rows, as_json=False)
-    size = "bytes not counted" if freed is None else f"at most {freed} bytes come free"
+    most = "" if freed.is_exact else "at most "
+    size = "bytes not counted" if freed.count is None else f"{most}{freed.count} bytes come free"
     print(f"{deleted} of {len(rows)} tags would go; {size}")
 
 
@@ -139,12 +137,19 @@ def undo(
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
     from moorage.control.policies.models import CleanupRun  # noqa: PLC0415 - as above
     from moorage.control.policies.undoing import undo_run  # noqa: PLC0415 - as above
+    from moorage.control.protection.rules import Person  # noqa: PLC0415 - as above
 
     run = CleanupRun.objects.filter(pk=run_id).select_related("repository__project").first()
     if run is None:
         raise not_there("run", run_id)
-    found = undo_run(run, by=COMMAND_LINE)
-    row: Row = {"restored": found.restored, "there": found.there, "gone": found.gone}
+    # Whoever runs commands on the machine is as an administrator: rules about roles do not hold them.
+    found = undo_run(run, by=COMMAND_LINE, person=Person(0, is_admin=True))
+    row: Row = {
+        "restored": found.restored,
+        "there": found.there,
+        "gone": found.gone,
+        "protected": found.protected,
+    }
     text = f"{len(found.restored)} tags are back, {len(found.there)} were there, {len(found.gone)} are gone"
     print_row(row, as_json=as_json, text=lambda: text)
 

@@ -1,6 +1,7 @@
 """Pages of lists, errors and bodies, and the number of questions that a list asks the database."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from moorage.control.accounts.models import User
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import call
+from support.control_registry import registry_at
 from support.control_rows import new_deploy_token, new_group, new_member, new_project, new_token, new_user
+from support.daemon import Daemon
 
 
 def read(answer: HttpResponse) -> Any:  # noqa: ANN401 - JSON
@@ -22,6 +25,12 @@ def read(answer: HttpResponse) -> Any:  # noqa: ANN401 - JSON
 @pytest.fixture
 def admin() -> str:
     return new_token(new_user(is_admin=True), "api").secret
+
+
+@pytest.fixture
+def registry(shared_daemon: Daemon) -> Iterator[None]:
+    with registry_at(shared_daemon.url):
+        yield
 
 
 def test_a_numbered_list_says_in_headers_where_it_is(client: Client, admin: str) -> None:
@@ -98,6 +107,37 @@ def test_a_form_is_taken_as_json_is(kind: str, client: Client, admin: str) -> No
     assert json.loads(answer.content)["scopes"] == ["api", "read_api"], answer.content
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=xx"])
+def test_a_policy_is_taken_from_a_form_as_curl_sends_it(kind: str, client: Client, admin: str) -> None:
+    project, name = new_project(), "container_expiration_policy_attributes"
+    given = {"enabled": "true", "cadence": "1month", "keep_n": "5", "older_than": "", "name_regex_delete": "dev-.*"}
+    parts = [(f"{name}[{field}]", value) for field, value in given.items()]
+    if kind.startswith("multipart"):
+        head = 'Content-Disposition: form-data; name="{}"'
+        body = "".join(f"--xx\r\n{head.format(field)}\r\n\r\n{value}\r\n" for field, value in parts) + "--xx--\r\n"
+    else:
+        body = "&".join(f"{field}={value}" for field, value in parts)
+    path = f"/api/v4/projects/{project.pk}"
+    answer = client.generic("PUT", path, body, kind, headers={"PRIVATE-TOKEN": admin}, RAW_URI=path)
+    found = read(answer)["container_expiration_policy"]
+    assert {field: found[field] for field in ("enabled", "cadence", "keep_n", "older_than", "name_regex")} == {
+        "enabled": True,
+        "cadence": "1month",
+        "keep_n": 5,
+        "older_than": None,
+        "name_regex": "dev-.*",
+    }
+
+
+@pytest.mark.parametrize("name", ["a[", "a]", "a[]b", "[b]", "a[b", "a[b][c][d][e]", "[]", "name[x]"])
+def test_names_of_fields_that_nest_nothing_are_no_fault(name: str, client: Client, admin: str) -> None:
+    path = "/api/v4/groups"
+    form = "application/x-www-form-urlencoded"
+    for body in (f"{name}=x", f"name=a&path=b&{name}=x", f"{name}=x&name=a&path=b"):
+        answer = client.generic("POST", path, body, form, headers={"PRIVATE-TOKEN": admin}, RAW_URI=path)
+        assert answer.status_code in {201, 400}, answer.content
+
+
 def test_parameters_of_a_change_may_stand_in_the_query(client: Client, admin: str) -> None:
     assert call(client, "POST", "/groups?name=Team&path=team", token=admin).status_code == 201
 
@@ -109,6 +149,7 @@ def test_a_body_that_is_no_object_is_refused(body: bytes, client: Client, admin:
     assert answer.status_code == 400
 
 
+@pytest.mark.usefixtures("registry")
 def test_a_group_is_moved_with_all_that_is_in_it(client: Client, admin: str) -> None:
     outer, inner = new_group("outer"), new_group("team")
     new_project(new_group("below", parent=inner), "app")

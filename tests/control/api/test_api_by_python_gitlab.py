@@ -15,8 +15,9 @@ from django.db import connections
 from moorage.control.audit.actors import SYSTEM
 from moorage.control.images.changes import ensure_repository
 from moorage.control.projects.models import Project
+from moorage.control.usage.models import UsagePlace
 from support.control_registry import push_tags, registry_at
-from support.control_rows import new_token, new_user
+from support.control_rows import new_group, new_project, new_token, new_user
 from support.daemon import Daemon
 
 
@@ -84,9 +85,17 @@ def test_python_gitlab_makes_a_project_with_members_and_tokens_and_deletes_a_tag
         with pytest.raises(gitlab.GitlabGetError) as missing:
             repository.tags.get("two")
         assert missing.value.response_code == 404
-        project.path = "other"
-        with pytest.raises(gitlab.GitlabUpdateError, match="contains container registry tags"):
-            project.save()
+        api.projects.update(project.id, {"path": "other"})
+        api.projects.get(project.id).transfer(group.id)
+        assert api.projects.get("team/other").repositories.list(get_all=True)[0].path == "team/other"
+        moved = api.projects.get(project.id).repositories.list(get_all=True)[0]
+        assert [tag.location.rpartition("/")[2] for tag in moved.tags.list(get_all=True)] == [
+            "other:one",
+            "other:three",
+        ]
+        elsewhere = api.groups.create({"name": "Elsewhere", "path": "elsewhere", "visibility": "public"})
+        with pytest.raises(gitlab.GitlabTransferProjectError, match="to a different top-level namespace"):
+            api.projects.get(project.id).transfer(elsewhere.id)
 
 
 @pytest.mark.usefixtures("committed")
@@ -133,3 +142,22 @@ def test_python_gitlab_sets_a_cleanup_policy_and_protects_repositories_and_tags(
         assert changed_rule["tag_name_pattern"] == "^v"
         api.http_delete(first)
         assert len(api.http_list(path, get_all=True)) == 4
+
+
+@pytest.mark.usefixtures("committed")
+def test_python_gitlab_reads_statistics_and_audit_events() -> None:
+    owner = new_user("root", is_admin=True)
+    group = new_group("team", owner=owner)
+    project = new_project(group, "app")
+    UsagePlace.objects.create(project=project, size_bytes=7)
+    UsagePlace.objects.create(namespace=group, size_bytes=9)
+    with serving() as url:
+        api = gitlab.Gitlab(url, private_token=new_token(owner, "api").secret, keep_base_url=True)
+        assert api.projects.get("team/app", statistics=True).statistics["container_registry_size"] == 7
+        assert api.groups.get("team", statistics=True).statistics["container_registry_size"] == 9
+        assert api.namespaces.get("team", statistics=True).statistics["container_registry_size"] == 9
+        (made,) = (row for row in api.audit_events.list(iterator=True) if row.event_name == "project_created")
+        assert (made.entity_type, made.details["target_details"]) == ("Project", "team/app")
+        assert api.audit_events.get(made.id).author_id == -1
+        assert api.projects.get("team/app").audit_events.list()[0].id == made.id
+        assert "group_created" in {row.event_name for row in api.groups.get("team").audit_events.list(get_all=True)}

@@ -129,6 +129,19 @@ TABLE = {
     "make_tag_rule": "401 401 401 401 404 403 403 503 503",
     "change_one_tag_rule": _MANAGER_CHANGE,
     "delete_one_tag_rule": _MANAGER_CHANGE,
+    "list_project_sizes": _ADMIN_READ,
+    "show_usage_of_project": _MANAGER_READ,
+    "list_days_of_project": _MANAGER_READ,
+    "change_quota_of_project": "401 401 401 401 403 403 403 403 *",
+    "show_usage_of_group": _GROUP_MANAGER_READ,
+    "list_days_of_group": _GROUP_MANAGER_READ,
+    "change_quota_of_group": "401 401 401 401 403 403 403 403 *",
+    "list_audit_events": _ADMIN_READ,
+    "show_audit_event": "401 401 401 401 403 403 403 403 404",
+    "list_audit_events_of_project": _MANAGER_READ,
+    "show_audit_event_of_project": _MANAGER_READ,
+    "list_audit_events_of_group": _GROUP_MANAGER_READ,
+    "show_audit_event_of_group": _GROUP_MANAGER_READ,
     "show_version": _SIGNED_LIST,
     "show_metadata": _SIGNED_LIST,
     "show_settings": _ADMIN_READ,
@@ -193,7 +206,9 @@ def test_each_route_answers_each_credential_as_the_table_says(client: Client) ->
         path = f"/{template.removeprefix('/')}"
         path = path.replace("{place}", places.get(path.split("/")[1], "")).replace("{user_id}", str(other.pk))
         path = path.replace("{tag}", "latest").replace("{token_id}", "987654").replace("{repository_id}", "987654")
-        path = path.replace("{protection_rule_id}", "987654").replace("{run_id}", "987654")
+        path = (
+            path.replace("{protection_rule_id}", "987654").replace("{run_id}", "987654").replace("{event_id}", "987654")
+        )
         body = CHANGES_NEED.get(name.removesuffix("_of_projects").removesuffix("_of_groups"), {})
         found = []
         for credential in sent:

@@ -7,7 +7,7 @@ import pytest
 
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
-from moorage.control.images.changes import ensure_repository
+from moorage.control.images.changes import ImageProtected, ensure_repository
 from moorage.control.images.models import ImageRepository
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import run_until_idle
@@ -20,21 +20,23 @@ from moorage.control.policies.changes import (
 )
 from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
 from moorage.control.policies.models import CleanedTag, CleanupPolicy, CleanupRun
-from moorage.control.policies.previews import preview_cleanup
+from moorage.control.policies.previews import preview_cleanup, preview_cleanups
 from moorage.control.policies.questions import projects_without_cleanup
 from moorage.control.policies.rules import PolicySelection
 from moorage.control.policies.undoing import undo_run
-from moorage.control.protection.changes import create_tag_rule
+from moorage.control.projects.rules import AccessLevel
+from moorage.control.protection.changes import create_repository_rule, create_tag_rule
 from moorage.control.protection.rules import Person
 from moorage.control.refusals import ChangeRefused
 from moorage.control.registry.client import ControlRegistry
 from support.control_registry import MovedClock, push_tags, registry_at
 from support.control_rows import new_project
 from support.daemon import Daemon, free_port
-from support.images import image, push_manifest
+from support.images import image, push_image, push_manifest
 from support.registry_client import RegistryClient
 
 WORKER = PolicyCleanup()
+OWNER = Person(AccessLevel.OWNER)
 EVERYTHING = {"name_regex": ".*", "keep_n": None, "older_than": None}
 
 
@@ -280,7 +282,7 @@ def test_a_preview_names_each_rule_and_counts_shared_layers_for_nothing(
         "same-as-latest": "deleted",
     }
     own = image(f"{found.path}:own")
-    assert seen.freed_bytes == sum(len(part.body) for part in (own.manifest, *own.blobs))
+    assert seen.freed.count == sum(len(part.body) for part in (own.manifest, *own.blobs))
     assert registry.tag_names(found.path) == ["latest", "own", "same-as-latest"]
 
 
@@ -295,7 +297,64 @@ def test_a_run_is_undone_while_the_images_are_still_there(
     push_tags(shared_daemon.address, found.path, "b")
     run = CleanupRun.objects.get()
     CleanedTag.objects.create(run=run, name="c", digest=f"sha256:{'0' * 64}")
-    undone = undo_run(run, by=COMMAND_LINE)
+    undone = undo_run(run, by=COMMAND_LINE, person=OWNER)
     assert (undone.restored, undone.there, undone.gone) == (["a"], ["b"], ["c"])
     assert registry.tag_digest(found.path, "a") == before
-    assert undo_run(run, by=COMMAND_LINE).there == ["a", "b"]
+    assert undo_run(run, by=COMMAND_LINE, person=OWNER).there == ["a", "b"]
+
+
+def test_an_undo_is_a_push_that_rules_hold(shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock) -> None:
+    found = repository_with(shared_daemon, "v1", "dev")
+    enabled(found, clock)
+    clock.move(days=7)
+    run_until_idle([WORKER], clock.turn)
+    run = CleanupRun.objects.get()
+    levels = {"minimum_access_level_for_push": "owner", "minimum_access_level_for_delete": "owner"}
+    create_tag_rule(found.project, "^v", by=COMMAND_LINE, **levels)
+    undone = undo_run(run, by=COMMAND_LINE, person=Person(AccessLevel.MAINTAINER))
+    assert (undone.restored, undone.protected) == (["dev"], ["v1"])
+    assert registry.tag_names(found.path) == ["dev"]
+    assert undo_run(run, by=COMMAND_LINE, person=OWNER).restored == ["v1"]
+    create_repository_rule(found.project, found.path, by=COMMAND_LINE, **levels)
+    with pytest.raises(ImageProtected):
+        undo_run(run, by=COMMAND_LINE, person=Person(AccessLevel.MAINTAINER))
+
+
+def test_what_another_repository_needs_comes_free_only_when_both_let_go(shared_daemon: Daemon) -> None:
+    project, shared, own = new_project(), image("shared of two"), image("own of one")
+    paths = [f"{project.full_path}/{name}" for name in ("a", "b")]
+    with RegistryClient(shared_daemon.address) as pusher:
+        push_image(pusher, paths[0], "shared", shared)
+        push_image(pusher, paths[0], "own", own)
+        push_image(pusher, paths[1], "shared", shared)
+    first, second = (ensure_repository(project, path, by=COMMAND_LINE) for path in paths)
+    alone = len(shared.manifest.body) + sum(len(part.body) for part in (own.manifest, *own.blobs))
+    seen = preview_cleanup(first, PolicySelection())
+    assert (seen.freed.count, seen.freed.is_exact) == (alone, True)
+    together = preview_cleanups([first, second], PolicySelection())
+    assert [one.freed.count for one in together.previews] == [alone, len(shared.manifest.body)]
+    shared_blobs = sum(len(part.body) for part in shared.blobs)
+    assert together.freed.count == alone + len(shared.manifest.body) + shared_blobs
+    kept = preview_cleanups([first, second], PolicySelection(delete_pattern="own"))
+    assert kept.freed.count == sum(len(part.body) for part in (own.manifest, *own.blobs))
+
+
+def test_bytes_that_too_many_would_have_to_be_asked_about_are_the_most(
+    shared_daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = repository_with(shared_daemon, "a")
+    ensure_repository(found.project, f"{found.project.full_path}/other", by=COMMAND_LINE)
+    monkeypatch.setattr("moorage.control.policies.previews.QUESTIONS_LIMIT", 1)
+    made = image(f"{found.path}:a")
+    seen = preview_cleanup(found, PolicySelection())
+    most = sum(len(one.body) for one in (made.manifest, *made.blobs))
+    assert (seen.freed.count, seen.freed.is_exact) == (most, False)
+
+
+def test_a_run_that_deleted_is_in_the_audit_log(shared_daemon: Daemon, clock: MovedClock) -> None:
+    found = repository_with(shared_daemon, "a", "b")
+    enabled(found, clock)
+    clock.move(days=7)
+    run_until_idle([WORKER], clock.turn)
+    (row,) = AuditEntry.objects.filter(action="container_repository_cleaned")
+    assert (row.target_name, row.details) == (found.path, {"run": CleanupRun.objects.get().pk, "tags": 2})

@@ -1,6 +1,7 @@
 """Parameters as callers give them: types that only hold what can be stored, and every way in which a body comes."""
 
 import json
+import re
 from io import BytesIO
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ TEXT_LIMIT = 255
 LONG_TEXT_LIMIT = 10_000
 
 _FORM = "application/x-www-form-urlencoded"
+_NESTED = re.compile(r"[^\[\]]+(\[[^\[\]]+\]){1,3}")
 _MULTIPART = "multipart/form-data"
 
 
@@ -40,6 +42,12 @@ class Given(Schema):
     def given(self) -> dict[str, Any]:
         """Return those that the caller gave, null ones left out."""
         return self.model_dump(exclude_unset=True, exclude_none=True)
+
+
+class StatisticsQuery(Given):
+    """Parameters of one thing that has statistics."""
+
+    statistics: bool = Field(False, description="Its sizes too.")
 
 
 class GitLabParser(Parser):
@@ -68,5 +76,26 @@ class GitLabParser(Parser):
 
 
 def _of_form(fields: QueryDict) -> dict[str, Any]:
-    """The fields of a form: ``scopes[]`` is a list, whatever else is there once or counts with its last value."""
-    return {name.removesuffix("[]"): fields.getlist(name) if name.endswith("[]") else fields[name] for name in fields}
+    """The fields of a form: ``scopes[]`` is a list, ``policy[keep_n]`` is in an object ``policy``.
+
+    Whatever else is there once, or counts with its last value.
+    """
+    found: dict[str, Any] = {}
+    for name in fields:
+        is_list, value = name.endswith("[]"), fields.getlist(name)
+        outer, *inner = _parts(name.removesuffix("[]"))
+        at = found
+        for part in inner:
+            below = at.get(outer)
+            if not isinstance(below, dict):
+                below = at[outer] = {}
+            at, outer = below, part
+        at[outer] = value if is_list else value[-1] if value else ""
+    return found
+
+
+def _parts(name: str) -> list[str]:
+    """``a[b][c]`` as its parts; a name that is not of this form, or has too many, is one."""
+    if _NESTED.fullmatch(name) is None:
+        return [name]
+    return name.removesuffix("]").replace("][", "[").split("[")

@@ -16,11 +16,28 @@ from moorage.control.api.shapes import Moment, left_out
 from moorage.control.api.user_shapes import UserSummary, user_summary
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project
-from moorage.control.projects.rules import FeatureLevel
+from moorage.control.projects.rules import AccessLevel, FeatureLevel
 from moorage.control.projects.visible_groups import roles_by_place
+from moorage.control.usage.questions import sizes_of_projects
 
 NOTIFICATION_LEVEL = 3
 """GitLab's word for "global", which its clients expect beside a role."""
+
+
+class StatisticsShape(Schema):
+    """Room that something takes, by GitLab's names: what Moorage has none of is 0."""
+
+    commit_count: int = 0
+    storage_size: int
+    repository_size: int = 0
+    wiki_size: int = 0
+    lfs_objects_size: int = 0
+    job_artifacts_size: int = 0
+    pipeline_artifacts_size: int = 0
+    packages_size: int = 0
+    snippets_size: int = 0
+    uploads_size: int = 0
+    container_registry_size: int
 
 
 class NamespaceShape(Schema):
@@ -34,6 +51,12 @@ class NamespaceShape(Schema):
     parent_id: int | None
     avatar_url: str | None = None
     web_url: str
+
+
+class NamespaceDetailsShape(NamespaceShape):
+    """A namespace by itself."""
+
+    statistics: StatisticsShape | None = left_out()
 
 
 class AccessShape(Schema):
@@ -86,6 +109,7 @@ class ProjectShape(ProjectSummary):
     container_registry_image_prefix: str | None = left_out()
     container_expiration_policy: PolicyShape | None = left_out()
     permissions: PermissionsShape | None = left_out()
+    statistics: StatisticsShape | None = left_out()
 
 
 class GroupShape(Schema):
@@ -103,6 +127,7 @@ class GroupShape(Schema):
     avatar_url: str | None = None
     created_at: Moment
     projects: list[ProjectShape] | None = left_out()
+    statistics: StatisticsShape | None = left_out()
 
 
 def show_namespace(namespace: Namespace, request: HttpRequest) -> dict[str, Any]:
@@ -136,18 +161,38 @@ def show_group(group: Namespace, request: HttpRequest) -> dict[str, Any]:
 
 
 def show_projects(
-    projects: Sequence[Project], request: HttpRequest, *, user: User | None, is_simple: bool = False
+    projects: Sequence[Project],
+    request: HttpRequest,
+    *,
+    user: User | None,
+    is_simple: bool = False,
+    has_statistics: bool = False,
 ) -> list[dict[str, Any]]:
-    """Show projects, with the roles that *user* has in each; one question for all of them."""
+    """Show projects, with the roles that *user* has in each; one question for all of them.
+
+    With *has_statistics*, those where *user* is reporter or more have their sizes too.
+    """
     if is_simple:
         return [_summary(project, request) for project in projects]
     roles = roles_by_place(user, list(projects), timezone.now().date()) if user is not None else None
-    return [_summary(project, request) | _more(project, request, roles) for project in projects]
+    shown = [_summary(project, request) | _more(project, request, roles) for project in projects]
+    if has_statistics and user is not None:
+        sizes = sizes_of_projects(list(projects))
+        for one in shown:
+            if user.is_admin or _highest_role(one["permissions"]) >= AccessLevel.REPORTER:
+                one["statistics"] = show_statistics(sizes.get(one["id"]))
+    return shown
 
 
-def show_project(project: Project, request: HttpRequest, *, user: User | None) -> dict[str, Any]:
+def show_project(
+    project: Project, request: HttpRequest, *, user: User | None, has_statistics: bool = False
+) -> dict[str, Any]:
     """Show a project, with the roles that *user* has."""
-    return show_projects([project], request, user=user)[0]
+    return show_projects([project], request, user=user, has_statistics=has_statistics)[0]
+
+
+def _highest_role(permissions: dict[str, dict[str, int] | None]) -> int:
+    return max((one["access_level"] for one in permissions.values() if one is not None), default=0)
 
 
 def _summary(project: Project, request: HttpRequest) -> dict[str, Any]:
@@ -191,3 +236,8 @@ def _more(project: Project, request: HttpRequest, roles: dict[tuple[str, int], i
 
 def _access(level: int) -> dict[str, int] | None:
     return {"access_level": level} if level else None
+
+
+def show_statistics(size_bytes: int | None) -> dict[str, int]:
+    """Show a size as GitLab's statistics; None, which is not measured yet, as 0."""
+    return {"storage_size": size_bytes or 0, "container_registry_size": size_bytes or 0}

@@ -12,9 +12,11 @@ class Actor:
     name: str
     address: str = ""
     """Address that the request came from; empty without a request."""
+    credential: str = ""
+    """The kind of credential that came, and its number where it has one: ``personal_access_token 12``."""
 
 
-COMMAND_LINE = Actor(name="(command line)")
+COMMAND_LINE = Actor(name="(command line)", credential="command_line")
 """Whoever may run commands on the machine."""
 SYSTEM = Actor(name="(system)")
 """A job, or a rule."""

@@ -17,6 +17,7 @@ from moorage.control.images.changes import ensure_repository
 from moorage.control.images.models import ImageRepository
 from moorage.control.images.rules import DEPTH_LIMIT, name_below
 from moorage.control.projects.models import Project
+from moorage.control.usage.changes import note_change
 from moorage.errors import NameInvalid, Refused
 from moorage.oci.names import RepositoryName
 
@@ -93,12 +94,19 @@ def read_events(body: bytes) -> Sequence[RegistryEvent]:
 def take_in(events: Sequence[RegistryEvent]) -> Counter[EventKind]:
     """Learn from events, and return how many of each kind there were. Sent twice, they are learnt once."""
     counts: Counter[EventKind] = Counter()
+    touched: dict[int, Project] = {}
     for event in events:
         if not event.is_change:
             continue
         counts[event.kind] += 1
-        if event.action == "push" and _remember(event):
+        project = project_at(event.path)
+        if project is None:
+            continue
+        touched[project.pk] = project
+        if event.action == "push" and _remember(event, project):
             counts[EventKind.CREATE_REPOSITORY] += 1
+    for project in touched.values():
+        note_change(project)
     if counts:
         _LOG.info("registry events", **{kind.value: count for kind, count in counts.items()})
     return counts
@@ -113,17 +121,16 @@ def project_at(path: str) -> Project | None:
     for _ in range(DEPTH_LIMIT):
         candidates.append(candidates[-1].rpartition("/")[0])
     for candidate in candidates:
-        found = Project.objects.at(candidate).first() if candidate else None
+        found = Project.objects.select_related("namespace").at(candidate).first() if candidate else None
         if found is not None:
             return found
     return None
 
 
-def _remember(event: RegistryEvent) -> bool:
+def _remember(event: RegistryEvent, project: Project) -> bool:
     """Have a record of the repository; True: there was none."""
-    project = project_at(event.path)
-    name = name_below(project.full_path, event.path) if project is not None else None
-    if project is None or name is None or ImageRepository.objects.filter(project=project, name=name).exists():
+    name = name_below(project.full_path, event.path)
+    if name is None or ImageRepository.objects.filter(project=project, name=name).exists():
         return False
     ensure_repository(project, event.path, by=Actor(name=event.actor or "(registry)"))
     return True

@@ -6,19 +6,21 @@ repository which kills its worker each time is given up as well.
 Source: GitLab features RDL-002 to RDL-007; requirements S-115 to S-117.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import structlog
 from django.db import transaction
 
-from moorage.control.audit.actors import SYSTEM, Actor
+from moorage.control.audit.actors import SYSTEM
 from moorage.control.audit.changes import record
-from moorage.control.images.models import ImageRepository, ImageStatus, ProjectDeletion
+from moorage.control.images.changes import delete_group_with_images
+from moorage.control.images.models import GroupDeletion, ImageRepository, ImageStatus, ProjectDeletion
 from moorage.control.images.rules import retry_wait
 from moorage.control.jobs.loop import Turn
 from moorage.control.projects.changes import delete_project
 from moorage.control.registry.connection import the_registry
-from moorage.control.registry.registry_errors import RegistryError
+from moorage.control.registry.registry_errors import RegistryError, RegistryRefused
 from moorage.errors import Refused
 
 LEASE = timedelta(minutes=30)
@@ -77,7 +79,9 @@ class ProjectsDeletion:
         with transaction.atomic():
             project = row.project
             if not project.repositories.exists():
-                delete_project(project, by=Actor(user_id=row.actor_id, name=row.actor_name))
+                lineage = project.namespace.lineage_ids
+                delete_project(project, by=row.actor)
+                GroupDeletion.objects.filter(group_id__in=lineage, owner="").update(due_at=now)
                 return True
             # Something was pushed after the deletion was asked for.
             project.repositories.filter(status=ImageStatus.NORMAL).update(
@@ -87,23 +91,63 @@ class ProjectsDeletion:
         return True
 
 
+class GroupsDeletion:
+    """The worker of groups that go after their projects."""
+
+    name = "group_deletion"
+    slots = 1
+
+    def step(self, turn: Turn) -> bool:
+        """Delete the next group if its projects have gone; look again later if not."""
+        now = turn.now
+        row = GroupDeletion.LEASE.take(GroupDeletion.objects.all(), now=now, until=now + PROJECT_WAIT)
+        if row is None:
+            return False
+        with transaction.atomic():
+            if not delete_group_with_images(row.group, by=row.actor, now=now):
+                GroupDeletion.LEASE.settle(row, due_at=now + PROJECT_WAIT)
+        return True
+
+
 def _delete_tags(row: ImageRepository, turn: Turn) -> None:
-    """Delete all tags of a repository.
+    """Delete all tags of a repository: a manifest that several point to at once with them, the others one by one.
 
     Raises:
         _NotAll: the process is stopping, or another has the row.
     """
     registry, path = the_registry(), row.path
-    for number, tag in enumerate(registry.tag_names(path), start=1):
-        if turn.stopping.is_set():
-            _give_back(row, turn)
-        if number % RENEWED_EACH == 0 and not ImageRepository.DELETION.renew(row, until=turn.now + LEASE):
-            raise _NotAll
-        registry.delete_tag(path, tag)
+    number = 0
+    for digest, tags in _by_manifest(path).items():
+        is_gone = bool(digest) and len(tags) > 1 and _is_manifest_deleted(path, digest)
+        for tag in tags[:1] if is_gone else tags:
+            if turn.stopping.is_set():
+                _give_back(row, turn)
+            number += 1
+            if number % RENEWED_EACH == 0 and not ImageRepository.DELETION.renew(row, until=turn.now + LEASE):
+                raise _NotAll
+            if not is_gone:
+                registry.delete_tag(path, tag)
     left = registry.tag_names(path)
     if left:
         msg = f"{len(left)} tags are left, such as {left[0]}"
         raise Refused(msg)
+
+
+def _by_manifest(path: str) -> Mapping[str, Sequence[str]]:
+    """Tags by what they point to, as far as a list says that."""
+    found: dict[str, list[str]] = {}
+    for tag in the_registry().all_tags(path):
+        found.setdefault(tag.digest, []).append(tag.name)
+    return found
+
+
+def _is_manifest_deleted(path: str, digest: str) -> bool:
+    """Delete a manifest with all its tags; False: the registry does not, as it does where an index needs it."""
+    try:
+        return the_registry().delete_manifest(path, digest)
+    except RegistryRefused as exc:
+        _LOG.info("a manifest is not deleted as a whole", repository=path, digest=digest, reason=str(exc))
+        return False
 
 
 def _finish(row: ImageRepository, turn: Turn) -> None:
@@ -131,6 +175,9 @@ def _fail(row: ImageRepository, turn: Turn, reason: str) -> None:
             **found,
         )
     if is_own:
+        if wait is None:
+            with transaction.atomic():
+                record("container_repository_deletion_failed", row, by=SYSTEM, reason=reason[:REASON_LIMIT])
         said = "given up" if wait is None else f"tried again in {wait}"
         _LOG.warning("repository not deleted", repository=row.path, reason=reason[:REASON_LIMIT], then=said)
 

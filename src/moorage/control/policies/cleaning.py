@@ -9,7 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
+from django.db import transaction
 
+from moorage.control.audit.actors import SYSTEM, Actor
+from moorage.control.audit.changes import record
 from moorage.control.images.models import ImageRepository
 from moorage.control.jobs.loop import Turn
 from moorage.control.policies.listing import JudgedTag, judge_repository
@@ -128,7 +131,11 @@ def _delete_one(path: str, row: CleanedTag) -> bool:
 
 def _end(run: CleanupRun, turn: Turn, outcome: RunOutcome, message: str) -> RunOutcome:
     run.outcome, run.message, run.finished_at = outcome, message, turn.now
-    run.save()
+    with transaction.atomic():
+        run.save()
+        if run.deleted_size and run.repository is not None:
+            actor = Actor(name=run.requested_by, credential=run.kind) if run.requested_by else SYSTEM
+            record("container_repository_cleaned", run.repository, by=actor, run=run.pk, tags=run.deleted_size)
     _LOG.info(
         "cleanup ended",
         repository=run.repository_path,

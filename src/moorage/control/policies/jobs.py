@@ -96,7 +96,16 @@ def _disable_idle(now: datetime) -> None:
 
 def _take(now: datetime) -> ImageRepository | None:
     """Take a repository, and mark it as being cleaned. Source: GitLab features CPS-005, CPS-006."""
-    capacity = ApplicationSettings.now().container_registry_expiration_policies_worker_capacity
+    if not (_due(now).exists() or _waiting(now).exists()):
+        return None
+    ApplicationSettings.objects.get_or_create(pk=1)
+    with transaction.atomic():
+        # The row is the lock that all nodes count under: two that counted at once would both start one.
+        settings = ApplicationSettings.objects.select_for_update().get(pk=1)
+        return _take_within(settings.container_registry_expiration_policies_worker_capacity, now)
+
+
+def _take_within(capacity: int, now: datetime) -> ImageRepository | None:
     going_on = ImageRepository.objects.filter(
         expiration_policy_cleanup_status=CleanupStatus.ONGOING, cleanup_due_at__gt=now
     )
@@ -132,6 +141,11 @@ def _begun() -> ImageRepositories:
     """Those that were not finished, or whose process was killed; oldest first."""
     begun = ImageRepository.objects.filter(expiration_policy_cleanup_status__in=_BEGUN)
     return begun.exclude(status__in=DELETING).order_by("expiration_policy_started_at")
+
+
+def _waiting(now: datetime) -> ImageRepositories:
+    """Those of them that nobody holds."""
+    return _begun().filter(Q(cleanup_due_at=None) | Q(cleanup_due_at__lte=now))
 
 
 def _run(policy: CleanupPolicy, row: ImageRepository, turn: Turn) -> None:

@@ -1,34 +1,66 @@
 """The preview of a cleanup: every tag with the rule that decides, and the bytes that would come free.
 
-Bytes are counted as a registry stores them: a layer that a kept tag of the repository also has comes free with none.
-Another repository may have it too, so that the number is the most that can come free.
+Bytes are counted as a registry stores them: what a kept tag needs stays, in this repository or in any other that there
+is a record of. The other repositories are asked for each blob that would go; where that would be too many questions,
+the number is the most that can come free, and says so. See ADR 0091.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.utils import timezone
 
+from moorage.control.images.contents import ManifestContents, NeededContents, TooManyManifests
 from moorage.control.images.models import ImageRepository
 from moorage.control.policies.listing import JudgedTag, judge_repository
 from moorage.control.policies.rules import PolicySelection
 from moorage.control.protection.rules import Person
 from moorage.control.registry.connection import the_registry
-from moorage.control.registry.reading_answers import number, objects, text
 
-MANIFESTS_LIMIT = 500
-"""Manifests that are read to count bytes; where there are more, they are not counted."""
+QUESTIONS_LIMIT = 2000
+"""Questions about blobs that one preview asks of the registry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreedBytes:
+    """The room that comes free when garbage collection has run."""
+
+    count: int | None = 0
+    """None: not counted, as there are too many manifests."""
+    is_exact: bool = True
+    """False: it is the most that can come free, as too many repositories would have to be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanupPreview:
-    """A cleanup that has not happened."""
+    """A cleanup of one repository that has not happened."""
 
+    repository: ImageRepository
     judged: JudgedTag
-    freed_bytes: int | None
-    """The most that would come free when garbage collection has run; None: not counted, as there are too many."""
+    freed: FreedBytes
+    """By this cleanup alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPreview:
+    """A cleanup of some repositories that has not happened."""
+
+    previews: Sequence[CleanupPreview]
+    freed: FreedBytes
+    """By all of them together, which may be more than the sum: what two of them share comes free once both let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a repository lets go of, and what it keeps."""
+
+    gone: NeededContents
+    kept: NeededContents
+
+    @property
+    def free_manifests(self) -> int:
+        return sum(size for digest, size in self.gone.manifests.items() if digest not in self.kept.manifests)
 
 
 def preview_cleanup(
@@ -44,68 +76,82 @@ def preview_cleanup(
         RegistryError: the registry does not answer as it should.
         PatternUnusable: a pattern of the selection cannot be used.
     """
-    judged = judge_repository(repository, selection, now=now or timezone.now(), person=person)
-    return CleanupPreview(judged=judged, freed_bytes=_freed(repository.path, judged))
+    return preview_cleanups([repository], selection, person=person, now=now).previews[0]
 
 
-def _freed(path: str, judged: JudgedTag) -> int | None:
+def preview_cleanups(
+    repositories: Sequence[ImageRepository],
+    selection: PolicySelection,
+    *,
+    person: Person | None = None,
+    now: datetime | None = None,
+) -> ProjectPreview:
+    """Return what *selection* would do to some repositories, by each alone and by all of them.
+
+    Raises:
+        RegistryError, PatternUnusable: as for :func:`preview_cleanup`.
+    """
+    moment = now or timezone.now()
+    judged = [judge_repository(one, selection, now=moment, person=person) for one in repositories]
+    parts = {one.path: _parts(one.path, found) for one, found in zip(repositories, judged, strict=True)}
+    elsewhere = _Elsewhere()
+    previews = [
+        CleanupPreview(repository=one, judged=found, freed=_freed({one.path: parts[one.path]}, elsewhere))
+        for one, found in zip(repositories, judged, strict=True)
+    ]
+    freed = previews[0].freed if len(previews) == 1 else _freed(parts, elsewhere)
+    return ProjectPreview(previews=previews, freed=freed)
+
+
+def _parts(path: str, judged: JudgedTag) -> _Parts | None:
     going = {item.name for item in judged.deleted}
     if not going:
-        return 0
+        return _Parts(NeededContents(), NeededContents())
     staying = [item.name for item in judged.verdicts if item.name not in going]
-    contents = _Contents(path)
+    contents = ManifestContents(path)
     try:
         # Names without a digest are of tags that were not asked for: what they have is not known yet.
         kept = contents.of(judged.digests.get(name) or the_registry().tag_digest(path, name) for name in staying)
-        gone = contents.of(judged.digests.get(name, "") for name in going)
-    except _TooMany:
+        return _Parts(contents.of(judged.digests.get(name, "") for name in going), kept)
+    except TooManyManifests:
         return None
-    return sum(size for digest, size in gone.items() if digest not in kept)
 
 
-class _TooMany(Exception):
-    pass
+def _freed(parts: Mapping[str, _Parts | None], elsewhere: "_Elsewhere") -> FreedBytes:
+    known = [one for one in parts.values() if one is not None]
+    if len(known) < len(parts):
+        return FreedBytes(count=None, is_exact=False)
+    kept = {digest for one in known for digest in one.kept.blobs}
+    going = {digest: size for one in known for digest, size in one.gone.blobs.items() if digest not in kept}
+    total, is_exact = sum(one.free_manifests for one in known), True
+    # The largest first, so that a number that is not exact is near.
+    for digest, size in sorted(going.items(), key=lambda item: (-item[1], item[0])):
+        is_needed = elsewhere.is_there(digest, besides=parts.keys())
+        is_exact = is_exact and is_needed is not None
+        total += 0 if is_needed else size
+    return FreedBytes(count=total, is_exact=is_exact)
 
 
 @dataclass(slots=True)
-class _Contents:
-    """Blobs and manifests that manifests need, each read once."""
+class _Elsewhere:
+    """The other repositories, asked for blobs; each is asked once for each blob."""
 
-    path: str
-    known: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    asked: dict[tuple[str, str], bool] = field(default_factory=dict)
+    paths: list[str] | None = None
 
-    def of(self, digests: Iterable[str]) -> dict[str, int]:
-        """The sizes of all that these manifests and those below them have, by digest."""
-        found: dict[str, int] = {}
-        todo = [digest for digest in digests if digest]
-        seen = set(todo)
-        while todo:
-            digest = todo.pop()
-            parts, below = self._read(digest)
-            found |= parts
-            todo += [child for child in below if child not in seen]
-            seen |= set(below)
-        return found
-
-    def _read(self, digest: str) -> tuple[Mapping[str, int], list[str]]:
-        if len(self.known) >= MANIFESTS_LIMIT and digest not in self.known:
-            raise _TooMany
-        manifest = the_registry().manifest(self.path, digest)
-        self.known[digest] = {}
-        if manifest is None:
-            return {}, []
-        value = _decoded(manifest.payload)
-        config = value.get("config")
-        blobs = [*objects(value.get("layers")), *([config] if isinstance(config, dict) else [])]
-        sizes = {text(blob, "digest"): number(blob, "size") or 0 for blob in blobs}
-        return {digest: len(manifest.payload), **sizes}, [
-            text(child, "digest") for child in objects(value.get("manifests")) if text(child, "digest")
-        ]
-
-
-def _decoded(payload: bytes) -> Mapping[str, object]:
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    def is_there(self, digest: str, *, besides: Iterable[str]) -> bool | None:
+        """Whether a repository besides those has the blob; None: too many would have to be asked."""
+        if self.paths is None:
+            rows = ImageRepository.objects.select_related("project").order_by("project__full_path", "name")
+            self.paths = [row.path for row in rows[: QUESTIONS_LIMIT + 1]]
+        left_out = set(besides)
+        for path in self.paths:
+            if path in left_out:
+                continue
+            if (path, digest) not in self.asked:
+                if len(self.asked) >= QUESTIONS_LIMIT:
+                    return None
+                self.asked[path, digest] = the_registry().has_blob(path, digest)
+            if self.asked[path, digest]:
+                return True
+        return False

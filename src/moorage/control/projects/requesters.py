@@ -35,13 +35,24 @@ class Requester:
             return self.user.username
         return self.deploy_token.username if self.deploy_token is not None else ""
 
+    @property
+    def credential_name(self) -> str:
+        """The kind of the credential, and its number where it has one."""
+        row = self.token or self.deploy_token or self.job_token
+        return f"{self.credential.value} {row.pk}" if row is not None else self.credential.value
+
     def has_scope(self, *any_of: TokenScope) -> bool:
         """Return whether the credential has one of these scopes, or all."""
         return self.scopes is None or not self.scopes.isdisjoint(any_of)
 
     def as_actor(self) -> Actor:
         """Return it as the one who changes something."""
-        return Actor(user_id=self.user.pk if self.user else None, name=self.name or "(anybody)", address=self.address)
+        return Actor(
+            user_id=self.user.pk if self.user else None,
+            name=self.name or "(anybody)",
+            address=self.address,
+            credential=self.credential_name,
+        )
 
 
 ANYBODY = Requester()

@@ -158,6 +158,10 @@ class ControlRegistry:
         """Return a small blob, such as an image's configuration, checked against its digest; None: there is none."""
         return distribution.show_blob(self._transport, _name(path), str(parse_stored_reference(digest)))
 
+    def has_blob(self, path: str, digest: str) -> bool:
+        """Return whether a repository has a blob: whether something in it needs it, or did until garbage collection."""
+        return distribution.has_blob(self._transport, _name(path), str(parse_stored_reference(digest)))
+
     def tag_digest(self, path: str, name: str) -> str:
         """Return the digest that a tag points to at this moment; empty: there is no such tag, or it is not said."""
         return distribution.show_digest(self._transport, _name(path), Tag.parse_stored(name).text)
@@ -203,6 +207,13 @@ class ControlRegistry:
             raise ValueError(msg)
         self._check_gitlab("a rename")
         return gitlab.rename(self._transport, _name(path), name=name, namespace=namespace, is_dry_run=is_dry_run)
+
+    def renames_at_top(self) -> bool:
+        """Return whether a top-level path can be renamed: by Moorage's own registry, for sure by no other.
+
+        GitLab's leaves what was below it with the old namespace.
+        """
+        return gitlab.is_moorage(self._transport)
 
     def _check_gitlab(self, what: str) -> None:
         if not self.info().has_gitlab_api:

@@ -133,6 +133,15 @@ def show_blob(transport: RegistryTransport, path: str, digest: str) -> bytes | N
     return answer.body
 
 
+def has_blob(transport: RegistryTransport, path: str, digest: str) -> bool:
+    """Return whether a repository has a blob."""
+    try:
+        transport.ask("HEAD", f"/v2/{path}/blobs/{digest}", access=access.pulling(path))
+    except RegistryUnknown:
+        return False
+    return True
+
+
 def show_tag(transport: RegistryTransport, path: str, tag: str) -> RemoteTag | None:
     """Return a tag by reading its manifest, and the configuration of its image; None: there is no such tag."""
     manifest = show_manifest(transport, path, tag)

@@ -13,8 +13,9 @@ from moorage.control.projects.rules import CredentialKind, FeatureLevel, Standin
 from moorage.control.projects.standings import standing_in_project
 from moorage.control.refusals import ChangeRefused
 from moorage.control.tokens.creation import make_project, new_project
-from moorage.control.tokens.image_records import is_push_protected, note_push, tag_claims
+from moorage.control.tokens.image_records import MOVING, is_being_moved, is_push_protected, note_push, tag_claims
 from moorage.control.tokens.rules import NOT_THERE, denial, project_paths
+from moorage.control.usage.questions import namespace_obstacle, push_obstacle
 from moorage.token_server.scopes import Scope
 
 PUSH_PROTECTED = "Pushing to protected repository path forbidden"
@@ -26,6 +27,7 @@ _PROJECTS = PreparedQuery[Project](
     )
 )
 _PUSHES = frozenset({"push", "*"})
+_CHANGES = _PUSHES | {"delete"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,12 @@ def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
     path = scope.name.lower()
     standing = standing_in_project(who, project)
     granted, denials = _sorted(scope, standing, feature=project.feature, visibility=project.shown_to)
+    if not _CHANGES.isdisjoint(granted) and is_being_moved(path):
+        # What is pushed to a path that is being left would be left there.
+        denials += tuple(Denial(action=one, reason=MOVING, shown=MOVING) for one in granted if one in _CHANGES)
+        granted = tuple(one for one in granted if one not in _CHANGES)
     is_protected = not _PUSHES.isdisjoint(granted) and is_push_protected(project, path, standing)
+    granted, denials = _without_pushes_over_quota(project, granted, denials)
     meta = None
     if granted:
         tags = tag_claims(project, standing, granted)
@@ -113,10 +120,29 @@ def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
     )
 
 
+def _without_pushes_over_quota(
+    project: Project, granted: tuple[str, ...], denials: tuple[Denial, ...]
+) -> tuple[tuple[str, ...], tuple[Denial, ...]]:
+    """Take pushes away where a hard quota is reached; pulls and deletions stay, of ``*`` too. Source: ADR 0090."""
+    if _PUSHES.isdisjoint(granted):
+        return granted, denials
+    reason = push_obstacle(project)
+    if not reason:
+        return granted, denials
+    left = [action for action in granted if action not in _PUSHES]
+    if "*" in granted:
+        left += [action for action in ("pull", "delete") if action not in left]
+    lost = [Denial(action=action, reason=reason, shown=reason) for action in granted if action in _PUSHES]
+    return tuple(left), (*denials, *lost)
+
+
 def _of_new(who: Requester, scope: Scope, paths: Sequence[str], *, makes: bool) -> ScopeVerdict:
     new = new_project(who, paths)
     if new.reason:
         return _all_denied(scope, new.reason, shown=new.shown)
+    reason = namespace_obstacle(new.namespace) if new.namespace is not None else ""
+    if reason:
+        return _all_denied(scope, reason)
     if not makes:
         granted, denials = _sorted(scope, new.who, feature=FeatureLevel.ENABLED, visibility=Visibility.PRIVATE)
         return ScopeVerdict(scope=scope, granted=granted, denials=denials, would_make=f"{new.namespace}/{new.path}")

@@ -8,16 +8,18 @@ from pydantic import Field
 
 from moorage.control.api.api_refusals import not_found
 from moorage.control.api.callers import CHANGES, SIGNED_IN
-from moorage.control.api.lookups import FoundProject, project_of
+from moorage.control.api.lookups import FoundProject, project_of, see_that_registry_on
 from moorage.control.api.paging import PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, Place
 from moorage.control.api.policy_shapes import PolicyRules, policy_or_defaults
 from moorage.control.api.shapes import Moment, answers
 from moorage.control.images.models import ImageRepository
 from moorage.control.policies.changes import run_now
-from moorage.control.policies.models import CleanupPolicy, CleanupRun
-from moorage.control.policies.previews import CleanupPreview, preview_cleanup
+from moorage.control.policies.models import CleanupRun
+from moorage.control.policies.previews import CleanupPreview, preview_cleanups
 from moorage.control.policies.undoing import UndoneRun, undo_run
+from moorage.control.protection.questions import person_of
+from moorage.control.protection.rules import Person
 from moorage.control.refusals import ChangeRefused
 
 routes = Router(tags=["cleanup policies"])
@@ -47,7 +49,8 @@ class PreviewShape(Schema):
     path: str
     tags_count: int
     deleted_count: int
-    freed_bytes: int | None = Field(description="The most that would come free; null: not counted, as it is too much.")
+    freed_bytes: int | None = Field(description="Bytes that would come free; null: not counted, as it is too much.")
+    is_freed_exact: bool = Field(description="False: `freed_bytes` is the most that can come free.")
     tags: list[PreviewedTagShape]
 
 
@@ -84,6 +87,7 @@ class UndoneShape(Schema):
     restored: list[str]
     there: list[str]
     gone: list[str]
+    protected: list[str]
 
 
 class RunAcceptedShape(Given):
@@ -105,7 +109,7 @@ def preview_policy(request: HttpRequest, response: HttpResponse, place: Place, q
         raise ChangeRefused(problems)
     rows = ImageRepository.objects.of_project(found.project).select_related("project").order_by("pk")
     page = Paging(request, response).numbered(rows, query)
-    return [_preview(repository, policy) for repository in page]
+    return [_preview(found) for found in preview_cleanups(page, policy.selection).previews]
 
 
 @routes.post(_POLICY + "/run", auth=CHANGES, response=answers(RunAcceptedShape, status=202))
@@ -142,14 +146,20 @@ def list_tags_of_policy_run(
 def undo_policy_run(request: HttpRequest, place: Place, run_id: Id) -> Any:  # noqa: ANN401
     """Bring back the tags that a run deleted, as far as garbage collection has left them; for maintainers."""
     found = _project(request, place)
-    undone: UndoneRun = undo_run(_run(found, run_id), by=found.who.as_actor())
+    undone: UndoneRun = undo_run(_run(found, run_id), by=found.who.as_actor(), person=_person(found))
     return undone
 
 
 def _project(request: HttpRequest, place: str) -> FoundProject:
+    see_that_registry_on()
     found = project_of(request, place)
     found.see_that_maintainer()
     return found
+
+
+def _person(found: FoundProject) -> Person:
+    # A maintainer is always a person: deploy tokens and nobody have been refused.
+    return person_of(found.standing) or Person(0)
 
 
 def _run(found: FoundProject, run_id: int) -> CleanupRun:
@@ -159,14 +169,14 @@ def _run(found: FoundProject, run_id: int) -> CleanupRun:
     return run
 
 
-def _preview(repository: ImageRepository, policy: CleanupPolicy) -> dict[str, Any]:
-    found: CleanupPreview = preview_cleanup(repository, policy.selection)
+def _preview(found: CleanupPreview) -> dict[str, Any]:
     return {
-        "repository_id": repository.pk,
-        "path": repository.path,
+        "repository_id": found.repository.pk,
+        "path": found.repository.path,
         "tags_count": found.judged.original_size,
         "deleted_count": len(found.judged.deleted),
-        "freed_bytes": found.freed_bytes,
+        "freed_bytes": found.freed.count,
+        "is_freed_exact": found.freed.is_exact,
         "tags": [
             {
                 "name": tag.name,

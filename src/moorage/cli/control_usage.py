@@ -1,0 +1,142 @@
+"""``moorage control usage``: who takes how much room, on which day, and the quotas that bound it."""
+
+import csv
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moorage.cli.amounts import shown_bytes
+from moorage.cli.control_rows import ConfigOption, Row, not_there, open_database, print_row, print_rows
+from moorage.cli.options import AsJSON
+from moorage.errors import ConfigurationError, Mistake
+
+if TYPE_CHECKING:
+    from moorage.control.namespaces.models import Namespace
+    from moorage.control.projects.models import Project
+    from moorage.control.usage.models import UsagePlace
+
+usage_app = typer.Typer(help="Room that images take, and quotas.", no_args_is_help=True, rich_markup_mode=None)
+
+PlacePath = Annotated[str, typer.Argument(metavar="PATH", help="A project's path, a group's, or a user's name.")]
+
+_NONE = "none"
+_AMOUNT = re.compile(r"([0-9]{1,18})(B|KiB|MiB|GiB|TiB)?")
+_UNITS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+@usage_app.command("report")
+def report(
+    *,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, which is also what comes without it.")] = False,
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Print the size of each project that takes room, the largest first."""
+    if as_csv and as_json:
+        raise ConfigurationError([Mistake("--csv", "it cannot be given together with --json")])
+    open_database(config)
+    from moorage.control.usage.questions import SizeRow, size_report  # noqa: PLC0415 - Django has started
+
+    if as_json:
+        print(json.dumps([row.shown() for row in size_report()], indent=2))
+        return
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(SizeRow._fields)
+    writer.writerows(size_report())
+
+
+@usage_app.command("show")
+def show_usage(path: PlacePath, *, config: ConfigOption = None, as_json: AsJSON = False) -> None:
+    """Print the size of a project or namespace, when it was measured, and its quotas."""
+    open_database(config)
+    from moorage.control.usage.questions import usage_of  # noqa: PLC0415 - Django has started
+
+    _print(usage_of(_place_at(path)), as_json=as_json)
+
+
+@usage_app.command("days")
+def list_days(path: PlacePath, *, config: ConfigOption = None, as_json: AsJSON = False) -> None:
+    """List the size of a project or namespace on each day, newest first."""
+    open_database(config)
+    from moorage.control.usage.models import DailyUsage  # noqa: PLC0415 - Django has started
+    from moorage.control.usage.questions import usage_of  # noqa: PLC0415 - as above
+
+    days = DailyUsage.objects.filter(place_id=usage_of(_place_at(path)).pk)
+    print_rows([{"day": row.day.isoformat(), "size_bytes": row.size_bytes} for row in days], as_json=as_json)
+
+
+@usage_app.command("quota")
+def set_quota(
+    path: PlacePath,
+    *,
+    soft: Annotated[str | None, typer.Option(metavar="SIZE", help="Above it, it is said: 10GiB, or none.")] = None,
+    hard: Annotated[str | None, typer.Option(metavar="SIZE", help="Above it, pushes are refused: or none.")] = None,
+    warn: Annotated[int | None, typer.Option(metavar="PERCENT", help="Of the lower quota, to warn at.")] = None,
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Change the quotas of a project or namespace; deletions and pulls are never refused."""
+    given = {
+        "soft_bytes": None if soft is None else _amount("--soft", soft),
+        "hard_bytes": None if hard is None else _amount("--hard", hard),
+        "warning_percent": warn,
+    }
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.usage.changes import change_quota  # noqa: PLC0415 - as above
+
+    values = {name: None if value == _NONE else value for name, value in given.items() if value is not None}
+    _print(change_quota(_place_at(path), by=COMMAND_LINE, **values), as_json=as_json)
+
+
+@usage_app.command("refresh")
+def refresh(path: PlacePath, *, config: ConfigOption = None) -> None:
+    """Have a project or namespace measured as soon as a worker of the control plane is free."""
+    open_database(config)
+    from moorage.control.usage.changes import request_measurement  # noqa: PLC0415 - Django has started
+
+    request_measurement(_place_at(path))
+    print(f"{path} is to be measured")
+
+
+def _amount(option: str, text: str) -> int | str:
+    """A number of bytes, or the word for none."""
+    found = _AMOUNT.fullmatch(text)
+    if text == _NONE:
+        return _NONE
+    if found is None:
+        raise ConfigurationError([Mistake(option, f"{text[:40]!r} is no size; 10GiB is one, and none takes it away")])
+    return int(found.group(1)) * _UNITS[found.group(2)]
+
+
+def _place_at(path: str) -> "Project | Namespace":
+    from moorage.control.namespaces.models import Namespace  # noqa: PLC0415 - Django has started
+    from moorage.control.projects.models import Project  # noqa: PLC0415 - as above
+
+    project = Project.objects.select_related("namespace").at(path).first()
+    found = project or Namespace.objects.at(path).first()
+    if found is None:
+        raise not_there("place", path)
+    return found
+
+
+def _print(row: "UsagePlace", *, as_json: bool) -> None:
+    shown: Row = {
+        "path": row.audit_name,
+        "size_bytes": row.size_bytes,
+        "measured_at": row.measured_at.isoformat(timespec="seconds") if row.measured_at else None,
+        "soft_bytes": row.soft_bytes,
+        "hard_bytes": row.hard_bytes,
+        "warning_percent": row.warning_percent,
+        "quota_state": row.state.value,
+        "last_failure": row.last_failure,
+    }
+    if as_json:
+        print_row(shown, as_json=True, text=str)
+        return
+    size = "not measured yet" if row.size_bytes is None else shown_bytes(row.size_bytes)
+    print(f"{row.audit_name}: {size}")
+    print_rows([{"value": name, "is": value} for name, value in shown.items()], as_json=False)

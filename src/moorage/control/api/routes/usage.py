@@ -1,0 +1,147 @@
+"""Sizes and quotas beyond what GitLab's API has: the report, the history by day, and the limits of a place."""
+
+from typing import Annotated, Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from moorage.control.api.callers import CHANGES, SIGNED_IN, caller, see_that_admin
+from moorage.control.api.lookups import FoundGroup, FoundProject, group_of, project_of, target_of
+from moorage.control.api.paging import PageQuery, Paging
+from moorage.control.api.parameters import Given, Place
+from moorage.control.api.shapes import Day, Moment, answers
+from moorage.control.usage.changes import change_quota
+from moorage.control.usage.models import DailyUsage, UsagePlace
+from moorage.control.usage.questions import projects_with_sizes, size_line, usage_of
+from moorage.control.usage.rules import BYTES_LIMIT
+
+routes = Router(tags=["usage"])
+
+
+class SizeShape(Schema):
+    """The size of a project that takes room."""
+
+    project_id: int
+    creator_id: int | None
+    registry_size_bytes: int
+    path: str
+
+
+class UsageShape(Schema):
+    """The size of a project or group, and its quotas."""
+
+    path: str
+    size_bytes: int | None = Field(description="Null: it was not measured yet.")
+    precision: str
+    measured_at: Moment | None
+    soft_bytes: int | None
+    hard_bytes: int | None
+    warning_percent: int
+    quota_state: str = Field(description="Empty, `warning`, `soft` or `hard`.")
+
+
+class DayShape(Schema):
+    """A size on one day."""
+
+    day: Day
+    size_bytes: int
+
+
+_Bytes = Annotated[int, Field(ge=0, le=BYTES_LIMIT)]
+
+
+class QuotaValues(Given):
+    """Quotas; null is no quota."""
+
+    soft_bytes: _Bytes | None = Field(None, description="Above it, it is said and nothing is refused.")
+    hard_bytes: _Bytes | None = Field(None, description="Above it, pushes are refused.")
+    warning_percent: Annotated[int, Field(ge=1, le=100)] = Field(80, description="Of the lower quota.")
+
+
+@routes.get("/moorage/usage/projects", auth=SIGNED_IN, response=answers(list[SizeShape]))
+def list_project_sizes(request: HttpRequest, response: HttpResponse, query: Query[PageQuery]) -> Any:  # noqa: ANN401
+    """List the projects that take room, the largest first; for administrators."""
+    see_that_admin(request)
+    rows = projects_with_sizes().select_related("project")
+    return [size_line(row) for row in Paging(request, response).numbered(rows, query)]
+
+
+@routes.get("/projects/{place}/moorage/usage", auth=SIGNED_IN, response=answers(UsageShape))
+def show_usage_of_project(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
+    """Show a project's size and quotas; for maintainers."""
+    return _shown(usage_of(_project(request, place).project))
+
+
+@routes.get("/projects/{place}/moorage/usage/days", auth=SIGNED_IN, response=answers(list[DayShape]))
+def list_days_of_project(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
+    """List a project's sizes by day, newest first; for maintainers."""
+    return _days(request, response, _project(request, place), query)
+
+
+@routes.put("/projects/{place}/moorage/quota", auth=CHANGES, response=answers(UsageShape))
+def change_quota_of_project(request: HttpRequest, place: Place, values: QuotaValues) -> Any:  # noqa: ANN401
+    """Change a project's quotas; for administrators."""
+    see_that_admin(request)
+    return _changed(request, project_of(request, place), values)
+
+
+@routes.get("/groups/{place}/moorage/usage", auth=SIGNED_IN, response=answers(UsageShape))
+def show_usage_of_group(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
+    """Show a group's size and quotas; for maintainers."""
+    return _shown(usage_of(_group(request, place).group))
+
+
+@routes.get("/groups/{place}/moorage/usage/days", auth=SIGNED_IN, response=answers(list[DayShape]))
+def list_days_of_group(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
+    """List a group's sizes by day, newest first; for maintainers."""
+    return _days(request, response, _group(request, place), query)
+
+
+@routes.put("/groups/{place}/moorage/quota", auth=CHANGES, response=answers(UsageShape))
+def change_quota_of_group(request: HttpRequest, place: Place, values: QuotaValues) -> Any:  # noqa: ANN401
+    """Change a group's quotas; for administrators."""
+    see_that_admin(request)
+    return _changed(request, group_of(request, place), values)
+
+
+def _project(request: HttpRequest, place: str) -> FoundProject:
+    found = project_of(request, place)
+    found.see_that_maintainer()
+    return found
+
+
+def _group(request: HttpRequest, place: str) -> FoundGroup:
+    found = group_of(request, place)
+    found.see_that_maintainer()
+    return found
+
+
+def _days(
+    request: HttpRequest, response: HttpResponse, found: FoundProject | FoundGroup, query: PageQuery
+) -> list[dict[str, Any]]:
+    rows = Paging(request, response).numbered(_days_of(usage_of(target_of(found))), query)
+    return [{"day": row.day, "size_bytes": row.size_bytes} for row in rows]
+
+
+def _days_of(row: UsagePlace) -> QuerySet[DailyUsage]:
+    return DailyUsage.objects.filter(place_id=row.pk)
+
+
+def _changed(request: HttpRequest, found: FoundProject | FoundGroup, values: QuotaValues) -> dict[str, Any]:
+    changes = values.model_dump(exclude_unset=True)
+    return _shown(change_quota(target_of(found), by=caller(request).as_actor(), **changes))
+
+
+def _shown(row: UsagePlace) -> dict[str, Any]:
+    return {
+        "path": row.audit_name,
+        "size_bytes": row.size_bytes,
+        "precision": row.precision,
+        "measured_at": row.measured_at,
+        "soft_bytes": row.soft_bytes,
+        "hard_bytes": row.hard_bytes,
+        "warning_percent": row.warning_percent,
+        "quota_state": row.state.value,
+    }

@@ -1,0 +1,75 @@
+"""Contents of manifests: everything that images need, by digest, each manifest read once."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from moorage.control.registry.connection import the_registry
+from moorage.control.registry.reading_answers import number, objects, text
+
+MANIFESTS_LIMIT = 500
+"""Manifests that are read of one repository; where there are more, nothing is counted."""
+
+
+class TooManyManifests(Exception):
+    """Raised where more manifests would have to be read than :data:`MANIFESTS_LIMIT`."""
+
+
+@dataclass(slots=True)
+class NeededContents:
+    """The sizes of what some manifests need, by digest: the manifests, configurations and layers."""
+
+    manifests: dict[str, int] = field(default_factory=dict)
+    blobs: dict[str, int] = field(default_factory=dict)
+    """Configurations and layers."""
+
+
+@dataclass(slots=True)
+class ManifestContents:
+    """The manifests of one repository, as far as they were read."""
+
+    path: str
+    known: dict[str, tuple[NeededContents, list[str]]] = field(default_factory=dict)
+
+    def of(self, digests: Iterable[str]) -> NeededContents:
+        """Return all that these manifests and those below them need.
+
+        Raises:
+            TooManyManifests: too many would have to be read.
+            RegistryError: the registry does not answer as it should.
+        """
+        found = NeededContents()
+        todo = [digest for digest in digests if digest]
+        seen = set(todo)
+        while todo:
+            parts, below = self._read(todo.pop())
+            found.manifests |= parts.manifests
+            found.blobs |= parts.blobs
+            todo += [child for child in below if child not in seen]
+            seen |= set(below)
+        return found
+
+    def _read(self, digest: str) -> tuple[NeededContents, list[str]]:
+        if digest in self.known:
+            return self.known[digest]
+        if len(self.known) >= MANIFESTS_LIMIT:
+            raise TooManyManifests
+        manifest = the_registry().manifest(self.path, digest)
+        found: tuple[NeededContents, list[str]] = (NeededContents(), [])
+        if manifest is not None:
+            value = _decoded(manifest.payload)
+            config = value.get("config")
+            blobs = [*objects(value.get("layers")), *([config] if isinstance(config, dict) else [])]
+            sizes = {text(blob, "digest"): number(blob, "size") or 0 for blob in blobs}
+            below = [text(child, "digest") for child in objects(value.get("manifests")) if text(child, "digest")]
+            found = NeededContents(manifests={digest: len(manifest.payload)}, blobs=sizes), below
+        self.known[digest] = found
+        return found
+
+
+def _decoded(payload: bytes) -> Mapping[str, object]:
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,1 @@
+"""Room that images take, by project and namespace: measured, kept with its moment, and bounded by quotas."""

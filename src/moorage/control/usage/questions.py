@@ -1,0 +1,96 @@
+"""Questions about sizes and quotas, for pages, commands, the API and the token endpoint."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from moorage.control.namespaces.models import Namespace
+from moorage.control.projects.models import Project
+from moorage.control.usage.models import UsagePlace, UsagePlaces
+from moorage.control.usage.rules import QuotaState, refusal_of_push
+
+
+class SizeRow(NamedTuple):
+    """A line of the report of sizes. Source: requirement S-077; GitLab features DSK-004."""
+
+    project_id: int
+    creator_id: int | None
+    registry_size_bytes: int
+    path: str
+
+    def shown(self) -> Mapping[str, object]:
+        """Return it by GitLab's names."""
+        return {
+            "project_id": self.project_id,
+            "creator_id": self.creator_id,
+            "registry_size_bytes": self.registry_size_bytes,
+            "path": self.path,
+        }
+
+
+def projects_with_sizes() -> UsagePlaces:
+    """Return the rows of projects that take room, the largest first."""
+    return UsagePlace.objects.filter(size_bytes__gt=0, project__isnull=False).order_by("-size_bytes", "pk")
+
+
+def size_report() -> Iterator[SizeRow]:
+    """Yield a line for each project that takes room, the largest first."""
+    rows = projects_with_sizes().select_related("project").iterator(chunk_size=1000)
+    yield from (_line(row) for row in rows)
+
+
+def size_line(row: UsagePlace) -> Mapping[str, object]:
+    """Return the line of the report for a project's row."""
+    return _line(row).shown()
+
+
+def usage_of(place: Project | Namespace) -> UsagePlace:
+    """Return the sizes and quotas of a place; one without a size or a quota if there are none."""
+    rows = UsagePlace.objects.all()
+    found = (rows.filter(project=place) if isinstance(place, Project) else rows.filter(namespace=place)).first()
+    if found is not None:
+        return found
+    return UsagePlace(project=place) if isinstance(place, Project) else UsagePlace(namespace=place)
+
+
+def sizes_of_projects(projects: list[Project]) -> Mapping[int, int]:
+    """Return the sizes that are known, by the projects' ids."""
+    rows = UsagePlace.objects.filter(project__in=projects, size_bytes__isnull=False)
+    return {
+        pk: size for pk, size in rows.values_list("project_id", "size_bytes") if pk is not None and size is not None
+    }
+
+
+def sizes_of_namespaces(namespaces: list[Namespace]) -> Mapping[int, int]:
+    """Return the sizes that are known, by the namespaces' ids."""
+    rows = UsagePlace.objects.filter(namespace__in=namespaces, size_bytes__isnull=False)
+    found = rows.values_list("namespace_id", "size_bytes")
+    return {pk: size for pk, size in found if pk is not None and size is not None}
+
+
+def push_obstacle(project: Project) -> str:
+    """Return why no push into *project* is allowed; empty: no hard quota forbids it.
+
+    Sizes are those that were measured last.
+    """
+    rows = UsagePlace.objects.of_project(project).filter(hard_bytes__isnull=False, size_bytes__isnull=False)
+    for row in rows.select_related("project", "namespace").order_by("pk"):
+        if row.state is QuotaState.HARD:
+            return refusal_of_push(row.audit_name, row.size_bytes or 0, row.hard_bytes or 0)
+    return ""
+
+
+def namespace_obstacle(namespace: Namespace) -> str:
+    """Return why no new project is made in *namespace* by a push; empty: no hard quota forbids it."""
+    rows = UsagePlace.objects.filter(namespace__in=namespace.lineage_ids, hard_bytes__isnull=False)
+    for row in rows.select_related("namespace").order_by("pk"):
+        if row.state is QuotaState.HARD:
+            return refusal_of_push(row.audit_name, row.size_bytes or 0, row.hard_bytes or 0)
+    return ""
+
+
+def _line(row: UsagePlace) -> SizeRow:
+    project = row.project
+    if project is None:
+        msg = "the report is of projects"
+        raise RuntimeError(msg)
+    return SizeRow(project.pk, project.creator_id, row.size_bytes or 0, project.full_path)

@@ -79,16 +79,14 @@ def set_quota(
     as_json: AsJSON = False,
 ) -> None:
     """Change the quotas of a project or namespace; deletions and pulls are never refused."""
-    given = {
-        "soft_bytes": None if soft is None else _amount("--soft", soft),
-        "hard_bytes": None if hard is None else _amount("--hard", hard),
-        "warning_percent": warn,
-    }
+    values: dict[str, int | None] = {} if warn is None else {"warning_percent": warn}
+    for option, text in (("soft", soft), ("hard", hard)):
+        if text is not None:
+            values[f"{option}_bytes"] = _amount(f"--{option}", text)
     open_database(config)
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
     from moorage.control.usage.changes import change_quota  # noqa: PLC0415 - as above
 
-    values = {name: None if value == _NONE else value for name, value in given.items() if value is not None}
     _print(change_quota(_place_at(path), by=COMMAND_LINE, **values), as_json=as_json)
 
 
@@ -102,11 +100,11 @@ def refresh(path: PlacePath, *, config: ConfigOption = None) -> None:
     print(f"{path} is to be measured")
 
 
-def _amount(option: str, text: str) -> int | str:
-    """A number of bytes, or the word for none."""
+def _amount(option: str, text: str) -> int | None:
+    """A number of bytes; None: no quota."""
     found = _AMOUNT.fullmatch(text)
     if text == _NONE:
-        return _NONE
+        return None
     if found is None:
         raise ConfigurationError([Mistake(option, f"{text[:40]!r} is no size; 10GiB is one, and none takes it away")])
     return int(found.group(1)) * _UNITS[found.group(2)]

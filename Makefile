@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # See docs/adr/0083-a-second-try-in-continuous-integration.md
 SECOND_TRY := $(if $(CI),--reruns 1)
 
-.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench docs pins clean
+.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench docs deb pins clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -77,8 +77,11 @@ check: lint test-quick ## what to run before each commit
 matrix: setup ## run the quick tests on every Python from 3.11 on that this machine has
 	@scripts/run-matrix
 
+deb: setup ## build the Debian package into ./build
+	@scripts/make-deb build
+
 pins: setup ## compile requirements/*.in into pinned, hashed *.txt
-	for name in run dev; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	for name in run packaged dev; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt; done
 
 clean: ## remove what the commands above made (not ./data)

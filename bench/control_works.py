@@ -43,11 +43,10 @@ function request() number = number % #lines + 1; return lines[number] end
 if os.getenv("BENCH_PACED") then function delay() return math.random(20, 100) end end
 """
 _PASSWORDS = """
-local count = 0
 function request()
-  count = count + 1
   local path = "/jwt/auth?service=container_registry"
-  local address = string.format("10.%d.%d.%d", count / 65536 % 256, count / 256 % 256, count % 256)
+  local part = function() return math.random(0, 255) end
+  local address = string.format("%d.%d.%d.%d", math.random(11, 126), part(), part(), part())
   return wrk.format("GET", path, {Authorization = "Basic " .. "cGFzc3dvcmQ6d3Jvbmc=", ["X-Forwarded-For"] = address})
 end
 """
@@ -146,7 +145,7 @@ def _site(stage: Stage, *, workers: int) -> Iterator[_Site]:
         KeyFolder(folder / "keys").prepare(time.time())
         file, log = folder / "control.yml", folder / "log"
         registry = "{enabled: true, host: bench, key: keys, issuer: bench}"
-        http = f"{{addr: '127.0.0.1:{port}', workers: {workers}}}"
+        http = f"{{addr: '127.0.0.1:{port}', workers: {workers}, trustedproxies: [127.0.0.1]}}"
         file.write_text(f"http: {http}\nsecret: {'bench' * 8}\nregistry: {registry}\n")
         command = [sys.executable, "-m", "moorage", "control", "serve", str(file)]
         with log.open("wb") as stream:
@@ -194,7 +193,7 @@ def _wrk(site: _Site, seconds: int, *, is_paced: bool = False) -> _Round:
 
 @contextlib.contextmanager
 def _passwords(site: _Site) -> Iterator[None]:
-    """Four clients meanwhile that come with a password which was not seen before, each time: all of them are hashed."""
+    """Four clients meanwhile with a wrong password, each time from elsewhere: as many as can be are hashed."""
     script = site.credentials.with_name("passwords.lua")
     script.write_text(_PASSWORDS)
     command = ["wrk", "-t1", "-c4", "-d600s", "-s", str(script), f"http://127.0.0.1:{site.port}"]

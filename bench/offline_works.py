@@ -77,14 +77,19 @@ def _folder(scratch: Path, repositories: int) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="collected-", dir=scratch))
     try:
         for number in range(repositories):
-            _write_repository(f"{folder}/data/{_V2}", f"group{number % 20}/app{number}")
+            write_repository(f"{folder}/data", f"group{number % 20}/app{number}")
         os.sync()  # What was written is not to be paid for by who comes next.
         yield folder
     finally:
         shutil.rmtree(folder)
 
 
-def _write_repository(root: str, name: str) -> None:
+def write_repository(data: str, name: str, *, tags: int | None = None) -> None:
+    """Write a repository into Distribution's folder *data*.
+
+    *tags*: so many for each manifest; None: one, and none for every fifth.
+    """
+    root = f"{data}/{_V2}"
     repository = f"{root}/repositories/{name}"
     for number in range(MANIFESTS):
         blobs = [f"{SEED} {name} {number} {blob}".encode() * 10 for blob in range(BLOBS)]
@@ -94,6 +99,12 @@ def _write_repository(root: str, name: str) -> None:
         digest = _write_blob(root, _payload(digests, [len(blob) for blob in blobs]))
         link = f"sha256:{digest}".encode()
         _write(f"{repository}/_manifests/revisions/sha256/{digest}/link", link)
+        if tags is not None:
+            for tag_number in range(tags):
+                tag = f"{repository}/_manifests/tags/v{number}.{tag_number}"
+                _write(f"{tag}/index/sha256/{digest}/link", link)
+                _write(f"{tag}/current/link", link)
+            continue
         # Every fifth manifest had the tag of the one after it, until that moved on.
         tag = f"{repository}/_manifests/tags/v{number + (number % UNTAGGED_EVERY == 0)}"
         _write(f"{tag}/index/sha256/{digest}/link", link)

@@ -54,6 +54,8 @@ _METHOD = """\
   All blobs differ, and every fifth manifest is untagged.
   Each command gets a fresh folder in every round, which is in the kernel's cache; no round is for warming up.
   Both log warnings only; the time and the CPU are those of the whole process, its start included.
+- An import reads folders like those, all of whose manifests have five tags; nothing in them is left out.
+  The time and the CPU are those of the whole command, its start included.
 - *Round trips* are counted on the wire, by a relay between Moorage (one worker) and PostgreSQL:
   how often bytes to PostgreSQL followed bytes from it.
 - *Worker memory* is the largest resident size of any one process of a fresh server (`VmHWM`), in one round.

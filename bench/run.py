@@ -26,6 +26,7 @@ import change_works
 import check_works
 import control_works
 import gc_works
+import import_works
 import list_works
 import machine
 import notify_works
@@ -50,6 +51,7 @@ WORKS = {
     **list_works.WORKS,
     **change_works.WORKS,
     **gc_works.WORKS,
+    **import_works.WORKS,
     **offline_works.WORKS,
     **check_works.WORKS,
     **auth_works.WORKS,

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import cast
 
 import typer
+from control_api_reference import control_api_document, control_api_lines
 from pydantic import BaseModel
+from roles_reference import roles_lines
 from schema_reference import schema_lines
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
@@ -138,8 +140,18 @@ def _options_of_middleware(head: Row) -> Iterator[str]:
 def cli_page() -> str:
     """Every command with its arguments and options."""
     lines = ["# Command line", "", "`python -m moorage` is the same as `moorage`."]
-    for name, command in _commands("moorage", cast("LazyGroup", typer.main.get_command(cli)).load_all()):
-        lines += ["", f"## {name}", "", _sentence(command.help or ""), "", "```text", _usage(name, command), "```", ""]
+    for name, command in commands_of("moorage", cast("LazyGroup", typer.main.get_command(cli)).load_all()):
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            _sentence(command.help or ""),
+            "",
+            "```text",
+            usage_of(name, command),
+            "```",
+            "",
+        ]
         lines += _table(("argument or option", "what it is"), _parameters(command))
         if command.epilog:
             lines += ["", "Example:", "", "```sh", command.epilog.splitlines()[-1].strip(), "```"]
@@ -256,6 +268,16 @@ def openapi_page() -> str:
     return json.dumps(json.loads(document(OPERATIONS, version=__version__, prefix="/")), indent=2) + "\n"
 
 
+def control_api_page() -> str:
+    """Return the page of the control plane's API."""
+    return _page(control_api_lines(control_api_document()))
+
+
+def roles_page() -> str:
+    """Return the page of what each role may do."""
+    return _page(roles_lines())
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "cli.md": cli_page,
@@ -264,6 +286,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "schema.md": schema_page,
     "control.md": control_page,
+    "control-api.md": control_api_page,
+    "roles.md": roles_page,
 }
 
 
@@ -285,15 +309,17 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _commands(name: str, command: Command) -> Iterator[tuple[str, Command]]:
+def commands_of(name: str, command: Command) -> Iterator[tuple[str, Command]]:
+    """Yield a command and all below it, each with its whole name."""
     yield name, command
     if isinstance(command, TyperGroup):
         for sub, found in command.commands.items():
             if isinstance(found, TyperGroup | TyperCommand):
-                yield from _commands(f"{name} {sub}", found)
+                yield from commands_of(f"{name} {sub}", found)
 
 
-def _usage(name: str, command: Command) -> str:
+def usage_of(name: str, command: Command) -> str:
+    """Return the line of a command with what it takes."""
     arguments = [str(found.metavar) for found in command.params if isinstance(found, TyperArgument)]
     return " ".join([name, "[OPTIONS]", *arguments, *(["COMMAND …"] if isinstance(command, TyperGroup) else [])])
 

@@ -34,8 +34,11 @@ def committed() -> None:
 def _nobody_has_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     from moorage.control.credentials import finding  # noqa: PLC0415 - after Django has started
     from moorage.control.credentials.guesses import Guesses  # noqa: PLC0415 - as above
+    from moorage.control.sign_in.views import entering  # noqa: PLC0415 - as above
 
-    monkeypatch.setattr(finding, "GUESSES", Guesses())
+    fresh = Guesses()
+    monkeypatch.setattr(finding, "GUESSES", fresh)
+    monkeypatch.setattr(entering, "GUESSES", fresh)
 
 
 @pytest.fixture

@@ -15,9 +15,11 @@ from typer.testing import CliRunner, Result
 from moorage.cli.app import app
 from moorage.control.accounts.changes import INITIAL_PASSWORD_NAME
 from moorage.control.accounts.models import User
+from moorage.control.accounts.second_factors import has_second_factor
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.credentials.finding import requester_of_basic, requester_of_token
 from moorage.control.images.changes import ensure_repository
+from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import Turn, run_until_idle
 from moorage.control.policies.jobs import PolicyCleanup
@@ -30,6 +32,7 @@ from support.control_registry import push_tags, registry_at
 from support.control_rows import PASSWORD, new_group, new_project, new_user
 from support.control_site import start_site, write_site
 from support.daemon import Daemon
+from support.sign_in_pages import with_authenticator
 
 Run = Callable[..., Result]
 
@@ -100,6 +103,12 @@ def test_groups_projects_and_their_members(run: Run) -> None:
     assert bot["user"].startswith("project_")
     with pytest.raises(ChangeRefused, match="there are groups in it"):
         run("group", "delete", "acme")
+
+
+def test_who_has_lost_the_second_factor_is_let_in(run: Run) -> None:
+    user = with_authenticator(new_user("ada"))
+    run("user", "disable-two-factor", "ada")
+    assert not has_second_factor(user)
 
 
 def test_settings_are_shown_and_changed(run: Run) -> None:
@@ -290,3 +299,23 @@ def test_the_audit_log_is_listed_and_exported(run: Run) -> None:
         run("audit", "export", "--since", "soon")
     with pytest.raises(ConfigurationError, match="together with --json"):
         run("audit", "export", "--csv", "--json")
+
+
+def test_projects_and_groups_are_moved_and_deleted_with_their_images(run: Run, shared_daemon: Daemon) -> None:
+    group = new_group("moving")
+    project = new_project(group, "app")
+    ensure_repository(project, "moving/app/web", by=COMMAND_LINE)
+    push_tags(shared_daemon.address, "moving/app/web", "1")
+    with registry_at(shared_daemon.url) as registry:
+        assert run("project", "move", "moving/app", "moving/better").stdout == "moving/app is moving/better now\n"
+        assert run("group", "move", "moving", "moved").stdout == "moving is moved now\n"
+        assert registry.tag_names("moved/better/web") == ["1"]
+        with pytest.raises(ChangeRefused, match="there are projects in it"):
+            run("group", "delete", "moved")
+        assert "goes when its images have gone" in run("project", "delete", "moved/better").stdout
+        assert "goes when its images have gone" in run("group", "delete", "moved", "--with-projects").stdout
+        run_until_idle([ImageDeletion(), ProjectsDeletion(), GroupsDeletion()], Turn())
+        assert registry.tag_names("moved/better/web") == []
+    assert rows(run("group", "list", "--json")) == []
+    with pytest.raises(Refused, match="there is no namespace nowhere"):
+        run("project", "move", new_project(path="a").full_path, "nowhere/a")

@@ -6,16 +6,26 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import gitlab
 import pytest
+import yaml
 
+from e2e.images import build_image, write_layout
+from moorage.auth.tokens import AccessClaim, Claims, mint
+from moorage.control.serving.first_folder import ISSUER, SERVICE
+from moorage.token_server.key_ring import KeyFolder, KeyRing
+from support.clients import Skopeo
 from support.daemon import Daemon
 from support.images import push_image
 from support.registry_client import RegistryClient
 from support.standalone import Standalone
+
+EVENT_DEADLINE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +115,80 @@ def test_a_port_that_is_taken_ends_both_and_is_said(up: Standalone, tmp_path: Pa
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert f"error: http.addr: cannot listen on {up.registry}: Address already in use" in ended.stderr
+
+
+@pytest.fixture(scope="module")
+def api(up: Standalone) -> gitlab.Gitlab:
+    """GitLab's own client in Python, by a token of the first administrator."""
+    made = up.command("token", "create", "root", "--name", "scripts", "--scope", "api", "--json")
+    return gitlab.Gitlab(up.url, private_token=json.loads(made.stdout)["token"], keep_base_url=True)
+
+
+def token_of_the_site(up: Standalone, path: str) -> str:
+    """A token that the site's key has signed, and of which the control plane knows nothing."""
+    now = int(time.time())
+    access = [AccessClaim(type="repository", name=path, actions=["pull", "push"])]
+    times = {"exp": now + 300, "nbf": now - 5, "iat": now}
+    claims = Claims(iss=ISSUER, aud=SERVICE, jti="e2e", access=access, **times)
+    return mint(claims, KeyRing.parse(KeyFolder(up.data / "keys").private.read_bytes()).signing(now))
+
+
+def test_the_registry_tells_the_control_plane_of_a_push_that_it_did_not_know(
+    up: Standalone, api: gitlab.Gitlab
+) -> None:
+    """A token's record is made as it is given: this one was not given by the control plane."""
+    project = api.projects.create({"name": "told"})
+    authorization = ("Authorization", f"Bearer {token_of_the_site(up, 'root/told/by-event')}")
+    with contextlib.closing(RegistryClient(up.registry, headers=[authorization])) as client:
+        push_image(client, "root/told/by-event", "1")
+    deadline = time.monotonic() + EVENT_DEADLINE_S
+    while not (found := project.repositories.list(get_all=True)):
+        assert time.monotonic() < deadline, up.log[-4000:]
+        time.sleep(0.1)
+    assert [one.path for one in found] == ["root/told/by-event"]
+    shown = api.registry_repositories.get(found[0].id, tags=True, size=True)
+    assert [tag["name"] for tag in shown.tags] == ["1"]
+    assert shown.size > 0
+    secret = str(yaml.safe_load((up.data / "control.yml").read_text())["registry"]["notification_secret"])
+    assert len(secret) == 64
+    assert secret not in up.log
+
+
+def test_python_gitlab_and_skopeo_work_with_it_as_they_are(
+    up: Standalone, api: gitlab.Gitlab, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    """Make a group, a project, a member and a token; push, list, delete a tag, and move all of it to another path."""
+    group = api.groups.create({"name": "Team", "path": "team"})
+    project = api.projects.create({"name": "app", "namespace_id": group.id})
+    ada = api.users.create(
+        {"username": "ada", "name": "Ada", "email": "ada@example.com", "force_random_password": True}
+    )
+    project.members.create({"user_id": ada.id, "access_level": gitlab.const.AccessLevel.DEVELOPER})
+    token = ada.personal_access_tokens.create({"name": "ci", "scopes": ["read_registry", "write_registry"]}).token
+    source = write_layout(tmp_path / "layout", {"v1": build_image("up")})
+
+    def copied(path: str) -> None:
+        target = f"docker://{up.registry}/{path}"
+        skopeo("copy", "--dest-tls-verify=false", "--dest-creds", f"ada:{token}", f"oci:{source}:v1", target)
+
+    for tag in ("1", "2"):
+        copied(f"team/app/web:{tag}")
+    (repository,) = project.repositories.list(get_all=True)
+    assert [tag.name for tag in repository.tags.list(get_all=True)] == ["1", "2"]
+    assert repository.tags.get("2").total_size > 0
+    repository.tags.delete("2")
+    assert [tag.name for tag in repository.tags.list(get_all=True)] == ["1"]
+
+    api.projects.update(project.id, {"path": "better"})
+    api.groups.update(group.id, {"path": "crew"})
+    (moved,) = project.repositories.list(get_all=True)
+    assert [tag.location for tag in moved.tags.list(get_all=True)] == [f"{up.registry}/crew/better/web:1"]
+    inspected = skopeo(
+        "inspect", "--tls-verify=false", "--creds", f"ada:{token}", f"docker://{up.registry}/crew/better/web:1"
+    )
+    assert json.loads(inspected)["RepoTags"] == ["1"]
+    status, said = skopeo.attempt(
+        "inspect", "--tls-verify=false", "--creds", f"ada:{token}", f"docker://{up.registry}/team/app/web:1"
+    )
+    assert status != 0, said
+    copied("crew/better/web:3")

@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.test import override_settings
 
 from moorage.auth.tokens import AccessClaim
 from moorage.control.jobs.loop import Turn
@@ -39,6 +43,15 @@ def registry_at(url: str) -> Iterator[ControlRegistry]:
             yield registry
     finally:
         transport.close()
+
+
+@contextmanager
+def registry_off() -> Iterator[None]:
+    """A site whose ``registry.enabled`` is false."""
+    whole = settings.MOORAGE.configuration
+    off = whole.model_copy(update={"registry": whole.registry.model_copy(update={"enabled": False})})
+    with override_settings(MOORAGE=replace(settings.MOORAGE, configuration=off)):
+        yield
 
 
 def push_tags(address: str, path: str, *names: str) -> dict[str, Image]:

@@ -82,6 +82,9 @@ NOTES = {
     "control user create": CommandNote("Make a user.", "moorage control user create ada --email ada@example.com"),
     "control user block": CommandNote("Keep a user out.", "moorage control user block ada"),
     "control user unblock": CommandNote("Let a user in again.", "moorage control user unblock ada"),
+    "control user disable-two-factor": CommandNote(
+        "Take away second factors that a user has lost.", "moorage control user disable-two-factor ada"
+    ),
     "control user delete": CommandNote("Delete a user.", "moorage control user delete ada"),
     "control token list": CommandNote("List the tokens of a user.", "moorage control token list ada"),
     "control token create": CommandNote(
@@ -94,8 +97,11 @@ NOTES = {
     ),
     "control group list": CommandNote("List the groups.", "moorage control group list"),
     "control group create": CommandNote("Make a group.", "moorage control group create acme/tools --owner ada"),
+    "control group move": CommandNote(
+        "Give a group another path, with all images.", "moorage control group move acme/tools acme/kit"
+    ),
     "control group delete": CommandNote(
-        "Delete a group in which nothing is left.", "moorage control group delete acme/tools"
+        "Delete a group, empty or with all that is in it.", "moorage control group delete acme/tools"
     ),
     "control group member": CommandNote(
         "Give a user a role in a group.", "moorage control group member acme ada --role 30"
@@ -103,6 +109,12 @@ NOTES = {
     "control project list": CommandNote("List the projects.", "moorage control project list"),
     "control project create": CommandNote(
         "Make a project.", "moorage control project create acme/app --visibility public"
+    ),
+    "control project move": CommandNote(
+        "Give a project another path, with its images.", "moorage control project move acme/app acme/tools/app"
+    ),
+    "control project delete": CommandNote(
+        "Delete a project with all its images.", "moorage control project delete acme/app"
     ),
     "control project change": CommandNote(
         "Change who sees a project.", "moorage control project change acme/app --registry private"
@@ -140,6 +152,9 @@ NOTES = {
     "control settings change": CommandNote(
         "Change one setting.", "moorage control settings change container_registry_token_expire_delay 15"
     ),
+    "config new": CommandNote(
+        "Write the files of a new site.", "moorage config new /etc/moorage --data /var/lib/moorage"
+    ),
     "config from-gitlab-rb": CommandNote(
         "Write the files of a site from GitLab's.",
         "moorage config from-gitlab-rb /etc/gitlab/gitlab.rb --to /etc/moorage",
@@ -156,6 +171,12 @@ NOTES = {
     "token explain": CommandNote(
         "Say what allows or denies an action.",
         "moorage token explain data/control.yml ada repository:group/app:pull,push",
+    ),
+    "database import": CommandNote(
+        "Take over images from link files.", "moorage database import /etc/moorage/config.yml"
+    ),
+    "database export": CommandNote(
+        "Write link files of all images.", "moorage database export --verify /etc/moorage/config.yml"
     ),
     "database migrate": CommandNote("Apply, undo and list migrations.", ""),
     "database migrate up": CommandNote("Apply what is pending.", "moorage database migrate up /etc/moorage/config.yml"),

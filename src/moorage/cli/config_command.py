@@ -66,6 +66,26 @@ def check(
 SITE_FOLDER = Path("/etc/moorage")
 
 
+@config_app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for config.yml, control.yml and keys.")],
+    *,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of images and databases; else DIR.", show_default=False)
+    ] = None,
+    addr: Annotated[str, typer.Option(metavar="HOST:PORT", help="Address of the registry.")] = "127.0.0.1:5000",
+    control_addr: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Address of the control plane.")
+    ] = "127.0.0.1:8080",
+) -> None:
+    """Write the files of a registry with accounts, for one machine; what is there is left alone."""
+    from moorage.control.serving.first_folder import prepare_folder  # noqa: PLC0415 - other commands need not wait
+
+    place = prepare_folder(folder, registry_addr=addr, control_addr=control_addr, data=data)
+    print(f"{place.path}: {'made' if place.is_new else 'is there, and was left alone'}")
+    print(f"next: moorage serve {place.config}, and beside it moorage control serve {place.control}")
+
+
 @config_app.command("from-gitlab-rb")
 def from_gitlab_rb(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Such as /etc/gitlab/gitlab.rb; it is read, never run.")],

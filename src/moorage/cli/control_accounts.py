@@ -84,6 +84,17 @@ def unblock(username: Username, *, config: ConfigOption = None) -> None:
     print(f"{username} may sign in again")
 
 
+@user_app.command("disable-two-factor")
+def disable_two_factor(username: Username, *, config: ConfigOption = None) -> None:
+    """Take away second factors that a user has lost."""
+    open_database(config)
+    from moorage.control.accounts.second_factors import remove_all_factors  # noqa: PLC0415 - Django has started
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - as above
+
+    count = remove_all_factors(user_named(username), by=COMMAND_LINE)
+    print(f"{username} has no second factor now; {count} were taken away")
+
+
 @user_app.command("delete")
 def delete(username: Username, *, config: ConfigOption = None) -> None:
     """Delete a user who has no projects left."""

@@ -28,6 +28,7 @@ settings_app = typer.Typer(help="Settings of the instance.", no_args_is_help=Tru
 
 GroupPath = Annotated[str, typer.Argument(metavar="GROUP", help="The group's path, such as acme/tools.")]
 ProjectPath = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's path, such as acme/app.")]
+NewPath = Annotated[str, typer.Argument(metavar="NEW", help="The whole path that it will have.")]
 Member = Annotated[str, typer.Argument(metavar="USER", help="The member.")]
 Role = Annotated[
     int,
@@ -67,15 +68,42 @@ def create_group(
     print_row(_group_row(group), as_json=as_json, text=lambda: f"{group.full_path} is a group now")
 
 
-@group_app.command("delete")
-def delete_group(path: GroupPath, *, config: ConfigOption = None) -> None:
-    """Delete a group in which nothing is left."""
+@group_app.command("move")
+def move_group(path: GroupPath, new: NewPath, *, config: ConfigOption = None) -> None:
+    """Give a group another path, with all images.
+
+    Another name, or a place in another group. What is in it comes along.
+    """
     open_database(config)
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.images.moves import move_group_with_images  # noqa: PLC0415 - as above
+
+    above, _, name = new.rpartition("/")
+    group = move_group_with_images(group_at(path), group_at(above) if above else None, name, by=COMMAND_LINE)
+    print(f"{path} is {group.full_path} now")
+
+
+@group_app.command("delete")
+def delete_group(
+    path: GroupPath,
+    *,
+    with_projects: Annotated[
+        bool, typer.Option("--with-projects", help="Its groups, projects and images too.", show_default=False)
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Delete a group, empty or with all that is in it."""
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.images.changes import delete_group_with_images  # noqa: PLC0415 - as above
     from moorage.control.projects.changes import delete_group as delete  # noqa: PLC0415 - as above
 
-    delete(group_at(path), by=COMMAND_LINE)
-    print(f"{path} is deleted")
+    group = group_at(path)
+    if with_projects:
+        _say_deleted(path, is_gone=delete_group_with_images(group, by=COMMAND_LINE))
+    else:
+        delete(group, by=COMMAND_LINE)
+        _say_deleted(path, is_gone=True)
 
 
 @group_app.command("member")
@@ -105,15 +133,11 @@ def create_project(
     """Make a project in a group, or in a user's own namespace."""
     open_database(config)
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
-    from moorage.control.namespaces.models import Namespace  # noqa: PLC0415 - as above
     from moorage.control.projects.changes import ProjectWish  # noqa: PLC0415 - as above
     from moorage.control.projects.changes import create_project as create  # noqa: PLC0415 - as above
 
     above, _, name = path.rpartition("/")
-    namespace = Namespace.objects.at(above).first()
-    if namespace is None:
-        raise not_there("namespace", above)
-    project = create(namespace, name, by=COMMAND_LINE, creator=None, wish=ProjectWish(visibility=visibility))
+    project = create(_namespace_at(above), name, by=COMMAND_LINE, creator=None, wish=ProjectWish(visibility=visibility))
     print_row(_project_row(project), as_json=as_json, text=lambda: f"{project.full_path} is a project now")
 
 
@@ -134,6 +158,31 @@ def change_project(
     given = {"visibility": visibility, "container_registry_access_level": registry}
     project = change(project_at(path), by=COMMAND_LINE, **{name: value for name, value in given.items() if value})
     print_row(_project_row(project), as_json=as_json, text=lambda: f"{project.full_path} is changed")
+
+
+@project_app.command("move")
+def move_project(path: ProjectPath, new: NewPath, *, config: ConfigOption = None) -> None:
+    """Give a project another path, with its images.
+
+    Another name, or a place in another group.
+    """
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.images.moves import move_project_with_images  # noqa: PLC0415 - as above
+
+    above, _, name = new.rpartition("/")
+    project = move_project_with_images(project_at(path), _namespace_at(above), name, by=COMMAND_LINE)
+    print(f"{path} is {project.full_path} now")
+
+
+@project_app.command("delete")
+def delete_project(path: ProjectPath, *, config: ConfigOption = None) -> None:
+    """Delete a project with all its images."""
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.images.changes import delete_project_with_images  # noqa: PLC0415 - as above
+
+    _say_deleted(path, is_gone=delete_project_with_images(project_at(path), by=COMMAND_LINE))
 
 
 @project_app.command("member")
@@ -173,6 +222,19 @@ def change_setting(
     meant: object = {"true": True, "false": False}.get(value, int(value) if value.isdecimal() else value)
     change_settings(by=COMMAND_LINE, **{name: meant})
     print(f"{name} is {value}")
+
+
+def _namespace_at(path: str) -> "Namespace":
+    from moorage.control.namespaces.models import Namespace  # noqa: PLC0415 - Django has started
+
+    found = Namespace.objects.at(path).first()
+    if found is None:
+        raise not_there("namespace", path)
+    return found
+
+
+def _say_deleted(path: str, *, is_gone: bool) -> None:
+    print(f"{path} is deleted" if is_gone else f"{path} goes when its images have gone; the control plane does it")
 
 
 def _set_role(place: "Project | Namespace", username: str, role: int) -> None:

@@ -1,16 +1,20 @@
-"""``moorage database migrate``: what it takes; what it does is in ``migrating``."""
+"""``moorage database``: its commands; what ``migrate`` takes, and what it does is in ``migrating``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from moorage.cli.database_export import export_link_files
+from moorage.cli.database_import import import_link_files
 from moorage.cli.go_flags import GoFlagsCommand
 from moorage.cli.options import AsJSON
 
 database_app = typer.Typer(help="Manage the metadata database.", no_args_is_help=True, rich_markup_mode=None)
 migrate_app = typer.Typer(help="Manage the schema's migrations.", no_args_is_help=True, rich_markup_mode=None)
 database_app.add_typer(migrate_app, name="migrate")
+database_app.command("import", cls=GoFlagsCommand)(import_link_files)
+database_app.command("export")(export_link_files)
 
 ConfigFile = Annotated[
     Path | None,

@@ -17,8 +17,14 @@ class CommandFlag:
 
     name: str
     short: str
+    """One letter; empty: it has none."""
     about: str
     kind: Literal["bool", "int", "string"] = "bool"
+
+    @property
+    def names(self) -> str:
+        """Both names, as they are shown."""
+        return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
 
     def checked(self, value: str) -> str:
         """Return a value as it is passed on.
@@ -34,8 +40,7 @@ class CommandFlag:
             return value
         function = "ParseBool" if self.kind == "bool" else "Atoi"
         msg = (
-            f'invalid argument "{value}" for "-{self.short}, --{self.name}" flag: strconv.{function}: parsing '
-            f'"{value}": invalid syntax'
+            f'invalid argument "{value}" for "{self.names}" flag: strconv.{function}: parsing "{value}": invalid syntax'
         )
         raise FlagMistake(msg)
 
@@ -74,7 +79,8 @@ def usage_of(name: str, commands: Sequence[tuple[str, str]], flags: Sequence[Com
         width = max(len(command) for command, _ in commands)
         lines += ["", "Available Commands:", *(f"  {command:<{width}}  {about}" for command, about in commands)]
     shown = [
-        (f"-{flag.short}, --{flag.name}{'' if flag.kind == 'bool' else f' {flag.kind}'}", flag.about) for flag in flags
+        (f"{'' if flag.short else '    '}{flag.names}{'' if flag.kind == 'bool' else f' {flag.kind}'}", flag.about)
+        for flag in flags
     ]
     width = max(len(names) for names, _ in shown)
     lines += ["", "Flags:", *(f"  {names:<{width}}   {about}" for names, about in shown)]

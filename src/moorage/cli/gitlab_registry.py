@@ -31,8 +31,6 @@ class GitLabCommand:
     about: str
     flags: Sequence[CommandFlag] = ()
     commands: Sequence["GitLabCommand"] = ()
-    missing: str = ""
-    """The reason not to do it here; empty: it is done."""
 
 
 _MIGRATE = GitLabCommand(
@@ -53,8 +51,24 @@ _MIGRATE = GitLabCommand(
 )
 _IMPORT = GitLabCommand(
     "import",
-    "Not here: Moorage serves images from link files as they are",
-    missing="Moorage does not import images into a database: it serves them from link files as they are",
+    "Take over images from link files into the database",
+    (
+        CommandFlag("common-blobs", "B", "have garbage collection look at bytes that nothing refers to"),
+        _DEBUG,
+        _DRY_RUN,
+        CommandFlag("dynamic-media-types", "m", "accepted, and does nothing"),
+        CommandFlag("import-statistics", "i", "accepted, and does nothing"),
+        CommandFlag("log-directory", "", "the folder of the log file", kind="string"),
+        CommandFlag("log-to-stdout", "l", "write the log there instead of bars and a file"),
+        CommandFlag("pre-import", "p", "take over blobs and manifests"),
+        CommandFlag("pre-import-skip-recent", "", "go on with a step one that began less than this ago", kind="string"),
+        CommandFlag("row-count", "c", "print the numbers of rows at the end"),
+        CommandFlag("all-repositories", "r", "take over tags and all that is missing"),
+        CommandFlag("step-one", "1", "the same as pre-import"),
+        CommandFlag("step-three", "3", "the same as common-blobs"),
+        CommandFlag("step-two", "2", "the same as all-repositories"),
+        CommandFlag("tag-concurrency", "t", "accepted, and does nothing", kind="int"),
+    ),
 )
 ROOT = GitLabCommand(
     "registry",
@@ -106,9 +120,6 @@ def main() -> None:
 
 def _run(words: Sequence[str]) -> int:
     found = _find(words)
-    if found.command.missing:
-        print(found.command.missing, file=sys.stderr)
-        return 1
     try:
         parsed = parse_flags(found.words, (*found.command.flags, _HELP))
     except FlagMistake as exc:

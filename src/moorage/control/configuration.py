@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from moorage.config.documents import NotYAML, plain, read_document
 from moorage.config.environment import Overrides
 from moorage.config.messages import mistakes_of
 from moorage.config.schema import Node, tree_of
 from moorage.config.section import Count, Flag, Required, Secret, Section, Text, Whole, now
-from moorage.control.configured_values import http_url, is_host, secret_of
+from moorage.control.configured_sign_in import SignInKeys, checked_sign_in, settled_sign_in
+from moorage.control.configured_values import ControlSection, http_url, is_host, secret_of
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 
@@ -23,12 +24,6 @@ VARIABLE_PREFIX = "MOORAGE_CONTROL_"
 """Of variables that override the file: ``MOORAGE_CONTROL_REGISTRY_APIURL``."""
 FILE_LIMIT_BYTES = 1 << 20
 SECRET_LENGTH_LEAST = 32
-
-
-class ControlSection(Section):
-    """A part of ``control.yml``: a key that it does not have is a mistake."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ControlTLS(ControlSection):
@@ -49,6 +44,12 @@ class ControlHTTP(ControlSection):
     trustedproxies: list[str] = now([], "Addresses and networks of proxies whose `X-Forwarded-For` is believed.")
     threads: Annotated[Whole, Field(ge=1, le=64)] = now(8, "Requests that one process answers at once.")
     workers: Annotated[Whole, Field(ge=1, le=64)] = now(1, "Processes.")
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of ``host``, as browsers say where a form is from; empty if it is not known."""
+        scheme, _, rest = self.host.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}".lower() if rest else ""
 
 
 class ControlDatabase(ControlSection):
@@ -107,6 +108,7 @@ class ControlConfiguration(ControlSection):
     secretfile: Text = now("", "File that has them.")
     registry: RegistryKeys = now(RegistryKeys, "The registry.")
     gitlab: GitLabKeys = now(GitLabKeys, "Keys of GitLab's own.")
+    sign_in: SignInKeys = now(SignInKeys, "How people sign in.")
     log: Literal["json", "text"] = now("json", "How log lines look.")
     accesslog: Flag = now(True, "A line for each request, as the registry writes it.")
 
@@ -209,6 +211,7 @@ def _settled(found: ControlConfiguration, folder: Path) -> tuple[ControlConfigur
                 **_below(folder, registry, ["key"]),
             }
         ),
+        "sign_in": settled_sign_in(found.sign_in, secret),
         "http": found.http.model_copy(
             update={"tls": tls.model_copy(update=_below(folder, tls, ["certificate", "key"]))}
         ),
@@ -226,6 +229,7 @@ def _checked(found: ControlConfiguration) -> Iterator[Mistake]:
         yield Mistake("secret", f"{SECRET_LENGTH_LEAST} random characters or more are needed, or secretfile")
     for check in (_checked_http, _checked_database, _checked_registry):
         yield from check(found)
+    yield from checked_sign_in(found.sign_in)
 
 
 def _checked_http(found: ControlConfiguration) -> Iterator[Mistake]:

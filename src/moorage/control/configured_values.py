@@ -5,11 +5,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import ConfigDict
+
+from moorage.config.section import Section
 from moorage.errors import Mistake
 from moorage.permissions import reason_of
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _SECRET_LIMIT_BYTES = 1 << 16
+
+
+class ControlSection(Section):
+    """A part of ``control.yml``: a key that it does not have is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def http_url(path: str, value: str) -> Iterator[Mistake]:

@@ -24,3 +24,7 @@ def refused(field: str, message: str) -> ChangeRefused:
 
 class CredentialsRefused(Refused):
     """Credentials that are nobody's: wrong, revoked, expired, or of someone who is blocked. Which, is not said."""
+
+
+class PersonalTokenNeeded(CredentialsRefused):
+    """A right password of someone for whom it is not enough: a second factor is there, or has to be."""

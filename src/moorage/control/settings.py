@@ -77,7 +77,7 @@ INSTALLED_APPS = [
     "moorage.control.usage",
     "moorage.control.tokens",
     "moorage.control.pages",
-    # Rooms to come stand here; sign-in by OpenID Connect and the second factor only where they are configured.
+    "moorage.control.sign_in",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "moorage.control.pages.page_safety.PageLanguageMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "moorage.control.sign_in.sessions.SignedInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "moorage.control.pages.page_safety.PageSafetyMiddleware",
@@ -126,11 +127,14 @@ STORAGES = {
 LOGIN_URL = "/-/sign-in"
 CSRF_FAILURE_VIEW = "moorage.control.pages.failing.unsafe_form_page"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+SESSION_COOKIE_AGE = _configuration.sign_in.session_limit * 60
 SESSION_COOKIE_NAME = "_moorage_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _configuration.has_https()
 CSRF_COOKIE_HTTPONLY = True
+# A proxy that ends TLS hands requests on as http: the Origin of a form is http.host, which a request does not show.
+CSRF_TRUSTED_ORIGINS = [origin for origin in (_configuration.http.origin,) if origin]
 CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True

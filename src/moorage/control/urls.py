@@ -13,7 +13,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("jwt/auth", give_token),
     path(events.ROUTE, events.receive_events),
     path("api/v4/", API.urls),
-    # Sign-in is included here: the pages come last, as they take every path.
+    path("", include("moorage.control.sign_in.routes")),
+    # The pages come last, as they take every path.
     path("", include("moorage.control.pages.routes")),
 ]
 handler400 = failing.mistaken_page

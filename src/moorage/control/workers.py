@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from moorage.control.images.deletion import ImageDeletion, ProjectsDeletion
+from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
+from moorage.control.images.move_steps import ImageMoves
 from moorage.control.jobs.loop import Worker
 from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
 from moorage.control.usage.measuring import UsageMeasurement
@@ -10,4 +11,12 @@ from moorage.control.usage.measuring import UsageMeasurement
 
 def all_workers() -> Sequence[Worker]:
     """Return each worker once; nodes share the work by the database."""
-    return (ImageDeletion(), ProjectsDeletion(), PolicyCleanup(), BulkTagDeletion(), UsageMeasurement())
+    return (
+        ImageDeletion(),
+        ProjectsDeletion(),
+        GroupsDeletion(),
+        ImageMoves(),
+        PolicyCleanup(),
+        BulkTagDeletion(),
+        UsageMeasurement(),
+    )

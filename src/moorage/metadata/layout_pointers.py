@@ -51,7 +51,7 @@ class LayoutPointers:
 
         The tags come last, and after them everything is looked at once more: see ``docs/adr/0034-*.md``.
         """
-        await self._write(name, stored.digest, await aside(len(stored.payload), _beside, name, stored, manifest), tags)
+        await self._write(name, stored.digest, await aside(len(stored.payload), beside, name, stored, manifest), tags)
 
     async def remove(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> None:
         """Remove what points to a manifest, the tags first; if a push has used it again meanwhile, put it back.
@@ -157,7 +157,7 @@ async def held(work: Coroutine[None, None, None]) -> None:
         raise
 
 
-def _beside(name: RepositoryName, stored: StoredManifest, manifest: Manifest) -> dict[str, bytes]:
+def beside(name: RepositoryName, stored: StoredManifest, manifest: Manifest) -> dict[str, bytes]:
     """Return the objects that a manifest needs beside its link, by path."""
     found: dict[str, bytes] = {}
     if not payload_of(stored.payload).is_declared:

@@ -226,8 +226,8 @@ def _other_storage(name: str) -> Mistake:
 def _in_link_files(because: str) -> Mistake:
     return Mistake(
         "database.enabled",
-        f"{because}: with the database the registry would look empty; set database.enabled: false, or prefer, to go "
-        "on serving the images from link files",
+        f"{because}: with the database the registry would look empty; take the images over by 'moorage database "
+        "import', or set database.enabled: false, or prefer, to go on serving them from link files",
     )
 
 

@@ -25,6 +25,7 @@
     /docker/registry/quarantine/<algorithm>/<hex>/data-<moment>  * bytes that are not what their digest says
     /docker/registry/moorage/identity.json                       * which database the storage belongs to
     /docker/registry/moorage/check.json                          * how far an unfinished check is
+    /docker/registry/moorage/import.json                         * how far an unfinished import into a database is
     /docker/registry/moorage/nodes/<node>.json                   * fingerprints that moorage doctor compares
 
 ``*`` is ours: Distribution reads only files called ``link`` there and passes over the rest. A link's content is the
@@ -47,6 +48,8 @@ IDENTITY = "/docker/registry/moorage/identity.json"
 """Says which database this storage belongs to: see ``identity.py``."""
 CHECK = "/docker/registry/moorage/check.json"
 """Says how far an unfinished ``moorage check`` is."""
+IMPORT = "/docker/registry/moorage/import.json"
+"""Says how far an unfinished import of link files into a database is."""
 NODES = "/docker/registry/moorage/nodes"
 """Has a note of each node, for ``moorage doctor`` to compare."""
 

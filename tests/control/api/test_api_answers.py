@@ -1,6 +1,7 @@
 """Pages of lists, errors and bodies, and the number of questions that a list asks the database."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from moorage.control.accounts.models import User
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import call
+from support.control_registry import registry_at
 from support.control_rows import new_deploy_token, new_group, new_member, new_project, new_token, new_user
+from support.daemon import Daemon
 
 
 def read(answer: HttpResponse) -> Any:  # noqa: ANN401 - JSON
@@ -22,6 +25,12 @@ def read(answer: HttpResponse) -> Any:  # noqa: ANN401 - JSON
 @pytest.fixture
 def admin() -> str:
     return new_token(new_user(is_admin=True), "api").secret
+
+
+@pytest.fixture
+def registry(shared_daemon: Daemon) -> Iterator[None]:
+    with registry_at(shared_daemon.url):
+        yield
 
 
 def test_a_numbered_list_says_in_headers_where_it_is(client: Client, admin: str) -> None:
@@ -140,6 +149,7 @@ def test_a_body_that_is_no_object_is_refused(body: bytes, client: Client, admin:
     assert answer.status_code == 400
 
 
+@pytest.mark.usefixtures("registry")
 def test_a_group_is_moved_with_all_that_is_in_it(client: Client, admin: str) -> None:
     outer, inner = new_group("outer"), new_group("team")
     new_project(new_group("below", parent=inner), "app")

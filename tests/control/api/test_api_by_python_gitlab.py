@@ -85,9 +85,17 @@ def test_python_gitlab_makes_a_project_with_members_and_tokens_and_deletes_a_tag
         with pytest.raises(gitlab.GitlabGetError) as missing:
             repository.tags.get("two")
         assert missing.value.response_code == 404
-        project.path = "other"
-        with pytest.raises(gitlab.GitlabUpdateError, match="contains container registry tags"):
-            project.save()
+        api.projects.update(project.id, {"path": "other"})
+        api.projects.get(project.id).transfer(group.id)
+        assert api.projects.get("team/other").repositories.list(get_all=True)[0].path == "team/other"
+        moved = api.projects.get(project.id).repositories.list(get_all=True)[0]
+        assert [tag.location.rpartition("/")[2] for tag in moved.tags.list(get_all=True)] == [
+            "other:one",
+            "other:three",
+        ]
+        elsewhere = api.groups.create({"name": "Elsewhere", "path": "elsewhere", "visibility": "public"})
+        with pytest.raises(gitlab.GitlabTransferProjectError, match="to a different top-level namespace"):
+            api.projects.get(project.id).transfer(elsewhere.id)
 
 
 @pytest.mark.usefixtures("committed")

@@ -3,20 +3,25 @@
 from collections.abc import Iterator
 
 import pytest
+from django.test import Client
+from django.utils import timezone
 
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
 from moorage.control.images import changes
-from moorage.control.images.deletion import ImageDeletion, ProjectsDeletion
+from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
 from moorage.control.images.models import ImageRepository
 from moorage.control.images.rules import retry_wait
 from moorage.control.jobs.loop import Worker, run_until_idle
+from moorage.control.namespaces.models import Namespace, TakenPath
 from moorage.control.projects.models import Project
+from moorage.control.projects.rules import AccessLevel
 from moorage.control.protection.rules import Person
 from moorage.control.refusals import ChangeRefused
 from moorage.control.registry.client import ControlRegistry
+from support.control_api import call
 from support.control_registry import MovedClock, push_tags, registry_at
-from support.control_rows import new_project
+from support.control_rows import new_group, new_member, new_project, new_token
 from support.daemon import Daemon, free_port
 from support.images import image, index, push_image, push_manifest
 from support.registry_client import RegistryClient
@@ -186,6 +191,57 @@ def test_a_project_without_images_goes_at_once() -> None:
     project = new_project()
     assert changes.delete_project_with_images(project, by=COMMAND_LINE) is True
     assert not Project.objects.filter(pk=project.pk).exists()
+
+
+def test_a_group_goes_after_its_projects_and_they_after_their_images(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock, client: Client
+) -> None:
+    group = new_group()
+    below = new_group("below", parent=group)
+    projects = [new_project(group), new_project(below), new_project(below)]
+    for project in projects[:2]:
+        made = changes.ensure_repository(project, f"{project}/web", by=COMMAND_LINE)
+        push_tags(shared_daemon.address, made.path, "1")
+    owner = new_token(new_member(group, AccessLevel.OWNER).user).secret
+    assert [call(client, "DELETE", f"/groups/{group.pk}", token=owner).status_code for _ in range(2)] == [202, 202]
+    clock.now = timezone.now()
+    run_until_idle([ImageDeletion(), ProjectsDeletion(), GroupsDeletion()], clock.turn)
+    assert not Project.objects.exists()
+    assert not Namespace.objects.within(group).exists()
+    assert not TakenPath.objects.filter(path__startswith=group.path).exists()
+    assert [registry.tag_names(f"{project}/web") for project in projects] == [[], [], []]
+    assert AuditEntry.objects.filter(action="group_deleted").count() == 2
+    assert call(client, "GET", f"/groups/{group.pk}", token=owner).status_code == 404
+
+
+def test_a_project_is_deleted_by_the_api_with_its_images(
+    shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock, client: Client
+) -> None:
+    project = new_project()
+    made = changes.ensure_repository(project, f"{project}/web", by=COMMAND_LINE)
+    push_tags(shared_daemon.address, made.path, "1", "2")
+    owner = new_token(new_member(project, AccessLevel.OWNER).user).secret
+    answer = call(client, "DELETE", f"/projects/{project.pk}", token=owner)
+    assert (answer.status_code, answer.content) == (202, b'{"message": "202 Accepted"}')
+    clock.now = timezone.now()
+    run_until_idle([ImageDeletion(), ProjectsDeletion()], clock.turn)
+    assert registry.tag_names(made.path) == []
+    assert call(client, "GET", f"/projects/{project.pk}", token=owner).status_code == 404
+
+
+def test_a_group_into_which_a_project_comes_meanwhile_goes_all_the_same(
+    registry: ControlRegistry, clock: MovedClock
+) -> None:
+    del registry
+    group = new_group()
+    changes.ensure_repository(project := new_project(group), project.full_path, by=COMMAND_LINE)
+    assert changes.delete_group_with_images(group, by=COMMAND_LINE, now=clock.now) is False
+    late = new_project(new_group("late", parent=group))
+    changes.ensure_repository(late, late.full_path, by=COMMAND_LINE)
+    for _ in range(4):
+        run_until_idle([ImageDeletion(), ProjectsDeletion(), GroupsDeletion()], clock.turn)
+        clock.move(minutes=5)
+    assert not Namespace.objects.filter(pk=group.pk).exists()
 
 
 def test_what_is_pushed_into_a_project_that_goes_goes_too(registry: ControlRegistry, clock: MovedClock) -> None:

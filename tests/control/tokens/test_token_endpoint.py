@@ -2,12 +2,9 @@
 
 import base64
 import json
-from dataclasses import replace
 
 import pytest
-from django.conf import settings
 from django.test import Client
-from django.test.utils import override_settings
 
 from moorage.control.accounts.changes import block_user
 from moorage.control.accounts.token_changes import revoke_token
@@ -15,6 +12,7 @@ from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.projects.token_changes import revoke_deploy_token, revoke_job_token
+from support.control_registry import registry_off
 from support.control_rows import (
     PASSWORD,
     new_bot_token,
@@ -131,9 +129,7 @@ def test_a_deploy_token_and_a_job_need_their_own_names(client: Client) -> None:
 
 @pytest.mark.parametrize("header", [None, basic("ada", "wrong")])
 def test_where_the_registry_is_off_it_is_not_enabled(client: Client, header: str | None) -> None:
-    whole = settings.MOORAGE.configuration
-    off = whole.model_copy(update={"registry": whole.registry.model_copy(update={"enabled": False})})
-    with override_settings(MOORAGE=replace(settings.MOORAGE, configuration=off)):
+    with registry_off():
         answer = ask(client, headers={"Authorization": header} if header else {})
     assert answer.status_code == 404
     assert errors_of(answer) == [{"code": "UNAVAILABLE", "message": "registry not enabled"}]

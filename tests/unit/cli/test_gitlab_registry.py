@@ -82,7 +82,11 @@ def test_the_version_has_three_words(flag: str) -> None:
         (("serve",), "configuration error: configuration path unspecified"),
         (("garbage-collect",), "configuration error: configuration path unspecified"),
         (("database", "migrate", "status"), "configuration error: configuration path unspecified"),
-        (("database", "import", "x.yml"), "does not import"),
+        (("database", "import", "-1", "-2", "x.yml"), "steps two or three can't be used with step one"),
+        (("database", "import", "-123", "x.yml"), "steps two or three can't be used with step one"),
+        (("database", "import", "--step-two", "-B", "x.yml"), "step three can't be used with step two"),
+        (("database", "import"), "configuration error: configuration path unspecified"),
+        (("database", "import", "-t", "many", "x.yml"), 'strconv.Atoi: parsing "many": invalid syntax'),
     ],
 )
 def test_mistakes_have_status_1(words: tuple[str, ...], said: str) -> None:
@@ -95,6 +99,19 @@ def test_an_unknown_help_topic_has_status_0() -> None:
     found = run("registry", "help", "nonsense")
     assert (found.status, found.stdout) == (0, "")
     assert found.stderr.startswith("Unknown help topic nonsense\n")
+
+
+@pytest.mark.parametrize("command", ["registry", "moorage"])
+def test_an_import_refuses_what_gitlabs_refuses(command: str, config: str) -> None:
+    for words, said in (
+        (("-t", "6"), "tag-concurrency must be between 1 and 5"),
+        (("-t=2",), "the tag concurrency option is only compatible with a gcs backed registry storage"),
+        (("-2", "--common-blobs=true"), "step three can't be used with step two"),
+        (("-1", "-2=false", "--pre-import-skip-recent", "0s"), "there is no folder"),
+    ):
+        found = run(command, "database", "import", *words, "--log-directory", str(Path(config).parent), config)
+        assert (found.status, found.stdout) == (1, ""), found
+        assert said in found.stderr
 
 
 @pytest.mark.parametrize("command", ["registry", "moorage"])

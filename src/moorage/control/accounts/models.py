@@ -35,6 +35,10 @@ class UserRows(models.QuerySet["User"]):
         """The one of this name, whatever its case."""
         return self.alias(lowered=Lower("username")).filter(lowered=username.lower())  # By the index.
 
+    def of_login(self, login: str) -> "UserRows":
+        """The one whose name or address somebody typed. A name has no ``@``."""
+        return self.filter(email__iexact=login) if "@" in login else self.named(login)
+
     def humans(self) -> "UserRows":
         """Those that are people."""
         return self.filter(kind=UserKind.HUMAN)
@@ -97,6 +101,49 @@ class User(AbstractBaseUser):
     def as_actor(self, address: str = "") -> Actor:
         """The user as the one who changes something; *address*: where the request came from."""
         return Actor(user_id=self.pk, name=self.username, address=address)
+
+
+class FactorKind(models.TextChoices):
+    """A second factor, or the codes that help when it is lost."""
+
+    TOTP = "totp"
+    WEBAUTHN = "webauthn"
+    RECOVERY = "recovery"
+
+
+class SecondFactor(models.Model):
+    """One second factor of a user: a key that makes codes, or a security key; or the recovery codes."""
+
+    audit_kind = "second_factor"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="second_factors")
+    kind = models.CharField(max_length=16, choices=FactorKind.choices)
+    name = models.CharField(max_length=255)
+    data = models.TextField()
+    """An encrypted key; a security key's public part; digests of codes, one a line."""
+    credential_id = models.CharField(max_length=1400, unique=True, null=True)  # noqa: DJ001 - unique where it is there
+    """A security key's id, in base64; it has 1023 bytes at most. Source: Web Authentication § 4."""
+    last_step = models.BigIntegerField(default=0)
+    """Step of the last code, so that none is taken twice; a security key's counter."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """A user has one of each kind, but for security keys."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["user", "kind"], name="one_factor_of_a_kind", condition=~models.Q(kind=FactorKind.WEBAUTHN)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.kind}"
+
+    @property
+    def audit_name(self) -> str:
+        """Its name in audit rows."""
+        return f"{self.user.username}: {self.name}"
 
 
 class ExternalIdentity(models.Model):

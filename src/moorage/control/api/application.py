@@ -1,6 +1,7 @@
 """The API as one application: its routers, its errors and its document."""
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
@@ -25,6 +26,7 @@ from moorage.control.api.routes import (
     usage,
     users,
 )
+from moorage.control.api.shapes import REFUSALS, Problem
 
 PREFIX = "/api/v4/"
 
@@ -73,11 +75,15 @@ API = _made()
 def document() -> dict[str, Any]:
     """Return the API's OpenAPI document."""
     found: dict[str, Any] = json.loads(json.dumps(API.get_openapi_schema(path_prefix=PREFIX)))
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
     for methods in found["paths"].values():
         for operation in methods.values():
-            if "requestBody" in operation:
-                # Whatever has a body can have one that is too large.
-                operation["responses"]["413"] = operation["responses"]["400"] | {"description": "Content Too Large"}
+            # Whatever has a body can have one that is too large.
+            refusals = (*REFUSALS, *((HTTPStatus.REQUEST_ENTITY_TOO_LARGE,) if "requestBody" in operation else ()))
+            more = {
+                str(int(status)): {"description": HTTPStatus(status).phrase, "content": content} for status in refusals
+            }
+            operation["responses"] = dict(sorted((operation["responses"] | more).items()))
     return found
 
 

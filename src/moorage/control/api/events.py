@@ -1,5 +1,7 @@
 """``POST /api/v4/container_registry_event/events``: the registry's notifications. See ``events.intake``."""
 
+from http import HTTPStatus
+
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -17,9 +19,11 @@ MEDIA_TYPES = frozenset({"application/vnd.docker.distribution.events.v1+json", "
 @require_POST
 def receive_events(request: HttpRequest) -> HttpResponse:
     """Take events in, from who knows ``registry.notification_secret``."""
-    secret = settings.MOORAGE.configuration.registry.notification_secret
-    if not is_from_registry(request.headers.get("Authorization", ""), secret):
-        return JsonResponse({"message": "401 Unauthorized"}, status=401)
+    registry = settings.MOORAGE.configuration.registry
+    is_known = is_from_registry(request.headers.get("Authorization", ""), registry.notification_secret)
+    if not (registry.enabled and is_known):
+        status = 401 if registry.enabled else 404
+        return JsonResponse({"message": f"{status} {HTTPStatus(status).phrase}"}, status=status)
     if (request.content_type or "") not in MEDIA_TYPES:
         return JsonResponse({"error": "The provided content-type is not supported."}, status=406)
     try:

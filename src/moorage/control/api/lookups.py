@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from moorage.control.accounts.models import User
-from moorage.control.api.api_refusals import forbidden, not_found, unauthorized
+from moorage.control.api.api_refusals import APIRefused, forbidden, not_found, unauthorized
 from moorage.control.api.callers import caller
 from moorage.control.api.parameters import ID_LIMIT
 from moorage.control.namespaces.models import Namespace
@@ -97,6 +98,16 @@ def group_of(request: HttpRequest, place: str) -> FoundGroup:
     if found is None:
         raise not_found("Group")
     return FoundGroup(found, who, standing_in_namespace(who, found))
+
+
+def see_that_registry_on() -> None:
+    """See that the site has a registry: where it has none, nothing of it is there.
+
+    Raises:
+        APIRefused: ``registry.enabled`` is false.
+    """
+    if not settings.MOORAGE.configuration.registry.enabled:
+        raise APIRefused(404, {"message": "404 Not Found"})
 
 
 def target_of(found: FoundProject | FoundGroup) -> Project | Namespace:

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from django.db import transaction
 from django.http import HttpRequest
 from ninja import Router
 
 from moorage.control.api.lookups import FoundGroup, FoundProject, group_of, project_of
+from moorage.control.namespaces.models import Namespace
+from moorage.control.projects.models import Project
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -47,3 +50,15 @@ def see_that_manager(found: FoundProject | FoundGroup) -> None:
         found.see_that_maintainer()
     else:
         found.see_that_owner()
+
+
+def see_that_possible(place: Project | Namespace, change: Callable[[], object]) -> None:
+    """Make a change of *place* and take it back: what cannot be done is refused before the rest of a request is.
+
+    Raises:
+        ChangeRefused: it is not possible.
+    """
+    with transaction.atomic():
+        change()
+        transaction.set_rollback(True)
+    place.refresh_from_db()

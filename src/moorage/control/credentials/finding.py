@@ -18,16 +18,20 @@ from moorage.control.accounts.rules import (
     TokenScope,
     is_use_news,
 )
+from moorage.control.accounts.second_factors import accepts_password_for_git
 from moorage.control.accounts.token_secrets import SECRET_LENGTH_LIMIT, digest_of
 from moorage.control.credentials.guesses import GUESSES
 from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import DeployToken, JobToken
 from moorage.control.projects.requesters import Requester
 from moorage.control.projects.rules import CredentialKind
-from moorage.control.refusals import CredentialsRefused
+from moorage.control.refusals import CredentialsRefused, PersonalTokenNeeded
 
 JOB_USERNAME = "gitlab-ci-token"
 """The user's name that goes with a job's token."""
+
+LOGIN_LENGTH_LIMIT = 255
+"""Characters of a name or an address."""
 
 _PREFIXES = (PERSONAL_PREFIX, DEPLOY_PREFIX, JOB_PREFIX)
 _HEADER_LIMIT = 8192
@@ -43,6 +47,7 @@ def requester_of_basic(username: str, secret: str, *, address: str) -> Requester
 
     Raises:
         CredentialsRefused: it is nobody.
+        PersonalTokenNeeded: the password is right, but not enough: there is a second factor, or has to be.
         TooManyRequests: too many passwords are being checked, or this address guesses. Nothing was checked.
     """
     found = _of_token(secret, address, username=username)
@@ -51,6 +56,25 @@ def requester_of_basic(username: str, secret: str, *, address: str) -> Requester
     if found is None:
         raise _denied()
     return found
+
+
+def user_of_password(login: str, password: str, *, address: str) -> User | None:
+    """Return the user whose name or address *login* is, and whose password is *password*; None: nobody.
+
+    Raises:
+        TooManyRequests: as ``requester_of_basic``.
+    """
+    users = User.objects.humans().filter(state=UserState.ACTIVE)
+    user = users.of_login(login).first() if "\0" not in login and len(login) <= LOGIN_LENGTH_LIMIT else None
+    hashed = user.password if user is not None and user.has_usable_password() else None
+    if hashed is None or not CHECKS.was_right(hashed, password):
+        account = login[:LOGIN_LENGTH_LIMIT].lower()
+        GUESSES.see_that_it_is_open(address, account=account)
+        if not CHECKS.is_right(hashed, password, is_known=GUESSES.is_known(address)):
+            GUESSES.note_wrong(address, account=account)
+            return None
+        GUESSES.note_right(address, account=account)
+    return user
 
 
 def requester_of_token(secret: str, *, address: str) -> Requester:
@@ -130,16 +154,12 @@ def _of_job_token(secret: str, address: str, username: str | None) -> Requester 
 
 
 def _of_password(username: str, password: str, address: str) -> Requester | None:
-    user = (
-        User.objects.humans().named(username).filter(state=UserState.ACTIVE).first() if "\0" not in username else None
-    )
-    hashed = user.password if user is not None and user.has_usable_password() else None
-    if hashed is None or not CHECKS.was_right(hashed, password):
-        GUESSES.see_that_it_is_open(address)
-        if not CHECKS.is_right(hashed, password, is_known=GUESSES.is_known(address)):
-            GUESSES.note_wrong(address)
-            return None
-        GUESSES.note_right(address)
+    user = user_of_password(username, password, address=address)
+    if user is None:
+        return None
+    if not accepts_password_for_git(user):
+        msg = "the password of this account is not enough: use a personal access token"
+        raise PersonalTokenNeeded(msg)
     return Requester(credential=CredentialKind.PASSWORD, user=user, address=address)
 
 

@@ -1,4 +1,4 @@
-"""Wrong passwords, counted by the address that they come from: guessing costs the guesser, not the honest.
+"""Wrong passwords, counted by address and by account: guessing costs the guesser, not the honest.
 
 A thread that waits would be taken from others, so that an address which guesses is not answered late as the registry
 does it, but sent away unchecked until its time is over.
@@ -17,6 +17,8 @@ from moorage.errors import TooManyRequests
 
 _ADDRESSES = 10_000
 _REMEMBERED_FOR = timedelta(minutes=10)
+_ACCOUNT_TRIES = 10
+_ACCOUNT_CLOSED_FOR = timedelta(minutes=15)
 
 
 class Guesses:
@@ -27,14 +29,23 @@ class Guesses:
         self._lock = threading.Lock()
         self._failures = Failures(monotonic=monotonic)
         self._closed_until = Remembered[str, float](_ADDRESSES, age=_REMEMBERED_FOR, monotonic=monotonic)
+        self._tries = Remembered[str, int](_ADDRESSES, age=_ACCOUNT_CLOSED_FOR, monotonic=monotonic)
 
-    def see_that_it_is_open(self, address: str) -> None:
-        """Let an address try.
+    def see_that_it_is_open(self, address: str, *, account: str = "", is_strict: bool = False) -> None:
+        """Let an address try, and an account be tried.
+
+        An account is closed by its name whether it is there or not; never to where a password was right lately, so
+        that strangers cannot keep its owner out. With *is_strict* it is closed there too: whoever tries second factors
+        has had the password right.
 
         Raises:
-            TooManyRequests: it, or a network of it, was wrong a moment ago, too often.
+            TooManyRequests: it, or a network of it, was wrong a moment ago, too often; or the account's password was.
         """
         with self._lock:
+            is_exempt = not is_strict and self._failures.was_right(address)
+            if (self._tries.get(account) or 0) >= _ACCOUNT_TRIES and not is_exempt:
+                msg = "too many wrong passwords for this account; try again in 15 minutes"
+                raise TooManyRequests(msg, retry_after=_ACCOUNT_CLOSED_FOR)
             counted = networks_of(address)[:1] if self._failures.was_right(address) else networks_of(address)
             closed_until = max(self._closed_until.get(network.text) or 0.0 for network in counted)
         left_s = closed_until - self._monotonic()
@@ -47,16 +58,19 @@ class Guesses:
         with self._lock:
             return self._failures.was_right(address)
 
-    def note_wrong(self, address: str) -> None:
+    def note_wrong(self, address: str, *, account: str = "") -> None:
         """Count a wrong password."""
         with self._lock:
+            if account:
+                self._tries.put(account, (self._tries.get(account) or 0) + 1)
             closed_until = self._monotonic() + self._failures.note(address)
             for network in self._failures.suspects(address):
                 self._closed_until.put(network.text, closed_until)
 
-    def note_right(self, address: str) -> None:
+    def note_right(self, address: str, *, account: str = "") -> None:
         """Remember that a password was right there."""
         with self._lock:
+            self._tries.pop(account)
             self._failures.note_right(address)
 
 

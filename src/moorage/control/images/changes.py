@@ -8,9 +8,11 @@ from django.utils import timezone
 
 from moorage.control.audit.actors import SYSTEM, Actor
 from moorage.control.audit.changes import record
-from moorage.control.images.models import ImageRepository, ImageStatus, ProjectDeletion
+from moorage.control.images.models import GroupDeletion, ImageRepository, ImageStatus, ProjectDeletion
+from moorage.control.images.moves import lock_tops, see_that_still
 from moorage.control.images.rules import name_below
-from moorage.control.projects.changes import delete_project
+from moorage.control.namespaces.models import Namespace
+from moorage.control.projects.changes import delete_group, delete_project
 from moorage.control.projects.models import Project
 from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, delete_obstacle, deletes_any_tag, is_delete_protected
@@ -71,6 +73,7 @@ def schedule_deletion(
 
     Raises:
         ImageProtected: a rule forbids it.
+        ChangeRefused: it is being moved.
         RegistryError: there are rules about tags, and the registry does not say whether there are tags.
 
     Source: GitLab features RDL-001, RDL-009, TPR-009.
@@ -145,9 +148,13 @@ def delete_project_with_images(project: Project, *, by: Actor, now: datetime | N
 
     Rules of protection do not hold the deletion of a whole project up.
 
+    Raises:
+        ChangeRefused: it is being moved.
+
     Source: GitLab features RDL-010, REP-011; MOV-005.
     """
     moment = now or timezone.now()
+    see_that_still(project.full_path)
     repositories = list(ImageRepository.objects.of_project(project))
     if not repositories:
         delete_project(project, by=by)
@@ -164,7 +171,34 @@ def delete_project_with_images(project: Project, *, by: Actor, now: datetime | N
 
 
 @transaction.atomic
+def delete_group_with_images(group: Namespace, *, by: Actor, now: datetime | None = None) -> bool:
+    """Delete a group with all that is in it, first its images: then a job ends it. Return whether it is gone already.
+
+    Raises:
+        ChangeRefused: something in it is being moved.
+
+    Source: GitLab features MOV-005.
+    """
+    moment = now or timezone.now()
+    see_that_still(group.full_path)
+    gone = [delete_project_with_images(project, by=by, now=moment) for project in Project.objects.within(group)]
+    if all(gone):
+        # Those in it first.
+        for found in sorted(Namespace.objects.within(group), key=lambda one: -len(one.lineage_ids)):
+            delete_group(found, by=by)
+        return True
+    _, is_new = GroupDeletion.objects.get_or_create(
+        group=group, defaults={"actor_id": by.user_id, "actor_name": by.name, "due_at": moment}
+    )
+    if is_new:
+        record("group_deletion_scheduled", group, by=by, projects=gone.count(False))
+    return False
+
+
+@transaction.atomic
 def _schedule(repository: ImageRepository, *, by: Actor, now: datetime) -> None:
+    lock_tops(repository.project.namespace)
+    see_that_still(repository.path)
     changed = ImageRepository.objects.filter(
         pk=repository.pk, status__in=[ImageStatus.NORMAL, ImageStatus.DELETE_FAILED]
     ).update(

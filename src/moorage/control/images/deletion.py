@@ -12,9 +12,10 @@ from datetime import timedelta
 import structlog
 from django.db import transaction
 
-from moorage.control.audit.actors import SYSTEM, Actor
+from moorage.control.audit.actors import SYSTEM
 from moorage.control.audit.changes import record
-from moorage.control.images.models import ImageRepository, ImageStatus, ProjectDeletion
+from moorage.control.images.changes import delete_group_with_images
+from moorage.control.images.models import GroupDeletion, ImageRepository, ImageStatus, ProjectDeletion
 from moorage.control.images.rules import retry_wait
 from moorage.control.jobs.loop import Turn
 from moorage.control.projects.changes import delete_project
@@ -78,13 +79,33 @@ class ProjectsDeletion:
         with transaction.atomic():
             project = row.project
             if not project.repositories.exists():
-                delete_project(project, by=Actor(user_id=row.actor_id, name=row.actor_name))
+                lineage = project.namespace.lineage_ids
+                delete_project(project, by=row.actor)
+                GroupDeletion.objects.filter(group_id__in=lineage, owner="").update(due_at=now)
                 return True
             # Something was pushed after the deletion was asked for.
             project.repositories.filter(status=ImageStatus.NORMAL).update(
                 status=ImageStatus.DELETE_SCHEDULED, status_updated_at=now, delete_due_at=now
             )
             ProjectDeletion.LEASE.settle(row, due_at=now + PROJECT_WAIT)
+        return True
+
+
+class GroupsDeletion:
+    """The worker of groups that go after their projects."""
+
+    name = "group_deletion"
+    slots = 1
+
+    def step(self, turn: Turn) -> bool:
+        """Delete the next group if its projects have gone; look again later if not."""
+        now = turn.now
+        row = GroupDeletion.LEASE.take(GroupDeletion.objects.all(), now=now, until=now + PROJECT_WAIT)
+        if row is None:
+            return False
+        with transaction.atomic():
+            if not delete_group_with_images(row.group, by=row.actor, now=now):
+                GroupDeletion.LEASE.settle(row, due_at=now + PROJECT_WAIT)
         return True
 
 

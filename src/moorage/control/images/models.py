@@ -1,4 +1,6 @@
-"""The table of repositories. ``changes`` and ``deletion`` alter it; cleanup policies alter what is theirs.
+"""The table of repositories, and those of what goes on with the images of a whole project or group.
+
+``changes``, ``deletion`` and ``moves`` alter them; cleanup policies alter what is theirs.
 
 Source: GitLab features REP-001 to REP-005.
 """
@@ -9,6 +11,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
+from moorage.control.audit.actors import Actor
 from moorage.control.images.rules import RETRIES_LIMIT
 from moorage.control.jobs.leases import OWNER_LENGTH, LeaseFields
 from moorage.control.namespaces.models import Namespace
@@ -158,3 +161,77 @@ class ProjectDeletion(models.Model):
 
     def __str__(self) -> str:
         return f"deletion of {self.project}"
+
+    @property
+    def actor(self) -> Actor:
+        """The one who asked for it, for audit rows."""
+        return Actor(user_id=self.actor_id, name=self.actor_name)
+
+
+class GroupDeletion(models.Model):
+    """A group that goes when its projects have gone, and they when their images have."""
+
+    LEASE: ClassVar = LeaseFields("due_at", "owner")
+
+    group = models.OneToOneField(Namespace, on_delete=models.CASCADE, related_name="deletion")
+    actor_id = models.BigIntegerField(null=True)
+    actor_name = models.CharField(max_length=255)
+    """The one who asked for it."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    due_at = models.DateTimeField(null=True, db_index=True)
+    owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
+
+    def __str__(self) -> str:
+        return f"deletion of {self.group}"
+
+    @property
+    def actor(self) -> Actor:
+        """The one who asked for it, for audit rows."""
+        return Actor(user_id=self.actor_id, name=self.actor_name)
+
+
+class ImageMove(models.Model):
+    """A project or a group that gets another path as soon as the registry has renamed its images.
+
+    Until then it has the old one, and the new one is taken for it.
+    """
+
+    LEASE: ClassVar = LeaseFields("due_at", "owner")
+
+    project = models.ForeignKey(Project, null=True, on_delete=models.PROTECT, related_name="+")
+    """None: it is a group."""
+    group = models.ForeignKey(Namespace, null=True, on_delete=models.PROTECT, related_name="+")
+    namespace = models.ForeignKey(Namespace, null=True, on_delete=models.PROTECT, related_name="+")
+    """The namespace that it will be in; None: it will be at the top."""
+    path = models.CharField(max_length=255)
+    """The last part of its new path."""
+    old_path = models.CharField(max_length=255)
+    """In small letters, as the registry has it."""
+    new_path = models.CharField(max_length=255)
+    witness_name = models.CharField(max_length=255, blank=True)
+    """A repository, below the path, that has the manifest of the next field; both empty: none has a tag."""
+    witness_digest = models.CharField(max_length=255, blank=True)
+    actor_id = models.BigIntegerField(null=True)
+    actor_name = models.CharField(max_length=255)
+    """The one who asked for it."""
+    last_failure = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    due_at = models.DateTimeField(null=True, db_index=True)
+    owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
+
+    def __str__(self) -> str:
+        return f"move of {self.old_path} to {self.new_path}"
+
+    @property
+    def place(self) -> Project | Namespace:
+        """The project or the group."""
+        found = self.project or self.group
+        if found is None:
+            msg = "a move is of a project or of a group"
+            raise ValueError(msg)
+        return found
+
+    @property
+    def actor(self) -> Actor:
+        """The one who asked for it, for audit rows."""
+        return Actor(user_id=self.actor_id, name=self.actor_name)

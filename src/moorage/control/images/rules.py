@@ -28,3 +28,13 @@ def name_below(project_path: str, path: str) -> str | None:
     if rest == whole or not all(rest.split("/")) or rest.count("/") >= DEPTH_LIMIT:
         return None
     return rest
+
+
+def is_within(path: str, above: str) -> bool:
+    """Return whether *path* is *above*, or below it."""
+    return path == above or path.startswith(f"{above}/")
+
+
+def meet(one: str, other: str) -> bool:
+    """Return whether one of two paths is the other, or below it."""
+    return is_within(one, other) or is_within(other, one)

@@ -18,6 +18,7 @@ CHANGEABLE = frozenset(
         "default_group_visibility",
         "default_projects_container_registry",
         "create_project_on_push",
+        "require_two_factor_authentication",
     }
 )
 """Settings that people change; the others are what the registry was seen to be."""

@@ -31,6 +31,8 @@ class ApplicationSettings(models.Model):
     """True: new projects have a registry; None: as control.yml says."""
     create_project_on_push = models.BooleanField(default=True)
     """True: a first push into a namespace of one's own makes the project."""
+    require_two_factor_authentication = models.BooleanField(default=False)
+    """True: whoever signs in has to set up a second factor, and passwords alone open nothing."""
     container_registry_vendor = models.CharField(max_length=64, blank=True)
     container_registry_version = models.CharField(max_length=64, blank=True)
     container_registry_features = models.JSONField(default=list)

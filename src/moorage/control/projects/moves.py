@@ -13,14 +13,21 @@ from moorage.control.refusals import refused
 
 
 @transaction.atomic
-def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor) -> Project:
+def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor, has_begun: bool = False) -> Project:
     """Give a project the path *path* in *namespace*.
+
+    Args:
+        project: it.
+        namespace: where it will be.
+        path: the last part of its path.
+        by: who wants it.
+        has_begun: its images are there already: who sees the group was asked before, and matters no more.
 
     Raises:
         ChangeRefused: the path is taken or not possible, or the group shows less than the project.
     """
     old = project.full_path
-    if namespace.is_group:
+    if namespace.is_group and not has_begun:
         _see_that_shown(project.shown_to, namespace)
     free_path(old)
     project.full_path = take_path(path, namespace)
@@ -31,8 +38,12 @@ def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor
 
 
 @transaction.atomic
-def move_group(group: Namespace, parent: Namespace | None, path: str, *, by: Actor) -> Namespace:
+def move_group(
+    group: Namespace, parent: Namespace | None, path: str, *, by: Actor, has_begun: bool = False
+) -> Namespace:
     """Give a group the path *path* in *parent*, with all that is in it; None: at the top.
+
+    With *has_begun*, its images are there already: who sees *parent* was asked before, and matters no more.
 
     Raises:
         ChangeRefused: the path is taken or not possible, it would be in itself, too deep, or seen by fewer.
@@ -43,7 +54,8 @@ def move_group(group: Namespace, parent: Namespace | None, path: str, *, by: Act
             raise refused("parent", "is not a group")
         if parent.lineage.startswith(old_lineage):
             raise refused("parent", "is the group itself, or in it")
-        _see_that_shown(Visibility(group.visibility), parent)
+        if not has_begun:
+            _see_that_shown(Visibility(group.visibility), parent)
     groups = list(Namespace.objects.within(group).exclude(pk=group.pk))
     projects = list(Project.objects.within(group))
     free_path(old)

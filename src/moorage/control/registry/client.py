@@ -208,6 +208,13 @@ class ControlRegistry:
         self._check_gitlab("a rename")
         return gitlab.rename(self._transport, _name(path), name=name, namespace=namespace, is_dry_run=is_dry_run)
 
+    def renames_at_top(self) -> bool:
+        """Return whether a top-level path can be renamed: by Moorage's own registry, for sure by no other.
+
+        GitLab's leaves what was below it with the old namespace.
+        """
+        return gitlab.is_moorage(self._transport)
+
     def _check_gitlab(self, what: str) -> None:
         if not self.info().has_gitlab_api:
             msg = f"{what}: the registry has no GitLab API, or no metadata database"

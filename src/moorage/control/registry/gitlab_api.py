@@ -53,6 +53,11 @@ def is_there(transport: RegistryTransport) -> bool:
     return False
 
 
+def is_moorage(transport: RegistryTransport) -> bool:
+    """Return whether the registry is Moorage's, by the API that no other has."""
+    return transport.send("GET", "/moorage/v1/openapi.json", access=access.nothing()).is_good
+
+
 def show_repository(transport: RegistryTransport, path: str, *, size: SizeExtent = "") -> RepositoryState | None:
     """Return what is known of a repository, and its *size* if asked; None: the registry does not know it."""
     wanted = access.pulling_below(path) if size == "self_with_descendants" else access.pulling(path)

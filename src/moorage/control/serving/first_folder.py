@@ -4,6 +4,7 @@ Django is not needed here: the registry's process is forked before it is loaded.
 """
 
 import json
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ SERVICE = "container_registry"
 """The service's name in tokens; GitLab's, which the token endpoint asks for."""
 
 _SECRET_BYTES = 32
+_EVENTS_SECRET = re.compile(r"(?:Authorization: \[|notification_secret: )([0-9a-f]{64})")
 _CONFIG_YML = """\
 # Made by `moorage up`. The registry: docs/reference/configuration.md has every key.
 version: 0.1
@@ -48,6 +50,15 @@ auth:
     service: {service}
     issuer: {issuer}
     rootcertbundle: {bundle}
+notifications:
+  endpoints:
+    - name: control
+      url: http://{control_addr}/api/v4/container_registry_event/events
+      headers:
+        Authorization: [{events_secret}]
+      ignore:
+        mediatypes: [application/octet-stream]
+        actions: [pull]
 """
 _CONTROL_YML = """\
 # Made by `moorage up`. The control plane: docs/reference/control.md has every key.
@@ -55,7 +66,7 @@ http:
   addr: {control_addr}
   host: {control_url}
 database:
-  sqlite: control.db
+  sqlite: {control_database}
 secretfile: secret
 log: text
 registry:
@@ -65,6 +76,7 @@ registry:
   api_url: http://{registry_addr}/
   key: keys
   issuer: {issuer}
+  notification_secret: {events_secret}
 """
 
 
@@ -89,8 +101,19 @@ class ServingFolder:
         return self.path / "control.yml"
 
 
-def prepare_folder(path: Path, *, registry_addr: str, control_addr: str) -> ServingFolder:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is written at the first start only."""
+
+    registry_addr: str
+    control_addr: str
+    data: Path
+
+
+def prepare_folder(path: Path, *, registry_addr: str, control_addr: str, data: Path | None = None) -> ServingFolder:
     """Make *path* and its files, or find them; the addresses are written at the first start only.
+
+    Images and databases are to be in *data*; else they are in *path* too.
 
     Raises:
         ConfigurationError: the folder cannot be used.
@@ -102,7 +125,7 @@ def prepare_folder(path: Path, *, registry_addr: str, control_addr: str) -> Serv
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = KeyFolder(path / "keys")
         keys.prepare(time.time())
-        return _with_files(path, keys, registry_addr=registry_addr, control_addr=control_addr)
+        return _with_files(path, keys, _Place(registry_addr, control_addr, path if data is None else data.absolute()))
     except OSError as exc:
         file = Path(exc.filename or path)
         raise ConfigurationError([Mistake("", f"cannot use {file}: {reason_of(exc, file, 'write')}")]) from None
@@ -110,21 +133,24 @@ def prepare_folder(path: Path, *, registry_addr: str, control_addr: str) -> Serv
         raise ConfigurationError([Mistake("", f"{path / 'keys'} cannot be used: {exc}")]) from None
 
 
-def _with_files(path: Path, keys: KeyFolder, *, registry_addr: str, control_addr: str) -> ServingFolder:
+def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
     folder = ServingFolder(path)
     if folder.control.exists() and folder.config.exists():
         return folder
     # Where an older start has put images, they stay: they are served from there.
-    is_old = any((path / name).exists() for name in ("docker", "moorage.db"))
-    images = path if is_old else path / "registry"
-    host, _, port = registry_addr.rpartition(":")
+    is_old = any((place.data / name).exists() for name in ("docker", "moorage.db"))
+    images = place.data if is_old else place.data / "registry"
+    control_database = "control.db" if place.data == path else str(place.data / "control.db")
+    host, _, port = place.registry_addr.rpartition(":")
     values = {
-        "registry_addr": registry_addr,
+        "registry_addr": place.registry_addr,
         "registry_host": host,
         "registry_port": port,
-        "control_addr": control_addr,
-        "control_url": f"http://{_named(control_addr)}",
+        "control_addr": place.control_addr,
+        "control_url": f"http://{_named(place.control_addr)}",
+        "control_database": json.dumps(control_database),
         "secret": secrets.token_hex(_SECRET_BYTES),
+        "events_secret": _events_secret(folder),
         "issuer": ISSUER,
         "service": SERVICE,
         "images": json.dumps(str(images)),  # JSON's quotes are YAML's.
@@ -137,6 +163,15 @@ def _with_files(path: Path, keys: KeyFolder, *, registry_addr: str, control_addr
         if not file.exists():
             write_whole(file, text.format_map(values).encode())
     return ServingFolder(path, is_new=True, has_old_images=is_old)
+
+
+def _events_secret(folder: ServingFolder) -> str:
+    """The secret of events: that of the file which is there already, if only one is."""
+    for file in (folder.config, folder.control):
+        found = _EVENTS_SECRET.search(file.read_text(encoding="utf-8")) if file.exists() else None
+        if found:
+            return found[1]
+    return secrets.token_hex(_SECRET_BYTES)
 
 
 def _named(addr: str) -> str:

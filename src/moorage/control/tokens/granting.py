@@ -13,7 +13,7 @@ from moorage.control.projects.rules import CredentialKind, FeatureLevel, Standin
 from moorage.control.projects.standings import standing_in_project
 from moorage.control.refusals import ChangeRefused
 from moorage.control.tokens.creation import make_project, new_project
-from moorage.control.tokens.image_records import is_push_protected, note_push, tag_claims
+from moorage.control.tokens.image_records import MOVING, is_being_moved, is_push_protected, note_push, tag_claims
 from moorage.control.tokens.rules import NOT_THERE, denial, project_paths
 from moorage.control.usage.questions import namespace_obstacle, push_obstacle
 from moorage.token_server.scopes import Scope
@@ -27,6 +27,7 @@ _PROJECTS = PreparedQuery[Project](
     )
 )
 _PUSHES = frozenset({"push", "*"})
+_CHANGES = _PUSHES | {"delete"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,10 @@ def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
     path = scope.name.lower()
     standing = standing_in_project(who, project)
     granted, denials = _sorted(scope, standing, feature=project.feature, visibility=project.shown_to)
+    if not _CHANGES.isdisjoint(granted) and is_being_moved(path):
+        # What is pushed to a path that is being left would be left there.
+        denials += tuple(Denial(action=one, reason=MOVING, shown=MOVING) for one in granted if one in _CHANGES)
+        granted = tuple(one for one in granted if one not in _CHANGES)
     is_protected = not _PUSHES.isdisjoint(granted) and is_push_protected(project, path, standing)
     granted, denials = _without_pushes_over_quota(project, granted, denials)
     meta = None

@@ -6,10 +6,13 @@ from typing import NamedTuple
 from moorage.auth.tokens import TagPatterns
 from moorage.control.audit.actors import Actor
 from moorage.control.images.changes import ensure_repository
+from moorage.control.images.moves import is_being_moved as is_being_moved
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import Standing
 from moorage.control.protection import rules
 from moorage.control.protection.questions import person_of, repository_rules, tag_rules
+
+MOVING = "the project is being moved to another path; try again in a moment"
 
 _CHANGES = frozenset({"push", "delete", "*"})
 

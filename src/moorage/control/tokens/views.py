@@ -5,7 +5,6 @@ Source: GitLab features TKN-001 to TKN-014; Docker token authentication specific
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from urllib.parse import parse_qs
 
 from django.conf import settings
@@ -16,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from moorage.auth.tokens import DENIED_LIMIT
 from moorage.control.credentials.finding import basic_of, requester_of_basic
 from moorage.control.projects.requesters import ANYBODY, Requester
-from moorage.control.refusals import CredentialsRefused
+from moorage.control.refusals import CredentialsRefused, PersonalTokenNeeded
 from moorage.control.tokens.granting import PUSH_PROTECTED, ScopeVerdict, note_pushes, verdicts_on
 from moorage.control.tokens.minting import SERVICE, mint_token
 from moorage.control.tokens.rules import has_registry_ability
@@ -34,6 +33,12 @@ _BAD_CREDENTIALS = (
     "HTTP Basic: Access denied. The user's name, the password or the token is wrong, or the token has expired or was "
     "taken back. With a second factor a personal access token is needed."
 )
+_MORE_NEEDED = (
+    "HTTP Basic: Access denied. The password of this account is not enough, as a second factor is there or has to be: "
+    "use a personal access token with 'api', 'read_registry' or 'write_registry' scope. It is made at"
+)
+OWN_TOKENS_PATH = "/-/me/tokens"
+"""The page of one's own tokens."""
 
 _log = get_log("tokens")
 
@@ -145,13 +150,24 @@ def _requester(request: HttpRequest) -> Requester:
     if header is None:
         return ANYBODY
     given = basic_of(header)
-    with suppress(CredentialsRefused):
+    message = _BAD_CREDENTIALS
+    try:
         if given is not None:
             return requester_of_basic(*given, address=address)
+    except PersonalTokenNeeded:
+        message = f"{_MORE_NEEDED} {_own_tokens(request)}"
+    except CredentialsRefused:
+        pass
     # The name may be a secret that was typed into the wrong place: it is not written.
     _log.warning("bad credentials", correlation_id=_id_of(request), remote=address)
     challenge = {"WWW-Authenticate": f'Basic realm="{_REALM}", charset="UTF-8"'}
-    raise _Refusal(401, "UNAUTHORIZED", _BAD_CREDENTIALS, **challenge)
+    raise _Refusal(401, "UNAUTHORIZED", message, **challenge)
+
+
+def _own_tokens(request: HttpRequest) -> str:
+    """The address of the page where a user makes tokens."""
+    host = settings.MOORAGE.configuration.http.host.rstrip("/")
+    return host + OWN_TOKENS_PATH if host else request.build_absolute_uri(OWN_TOKENS_PATH)
 
 
 def _query(request: HttpRequest) -> dict[str, list[str]]:

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from moorage.control.api.api_refusals import bad_parameter, forbidden, not_found
 from moorage.control.api.callers import CHANGES, OPEN, SIGNED_IN, caller, user_of
-from moorage.control.api.image_paths import see_that_no_tags
 from moorage.control.api.lookups import FoundGroup, group_of
 from moorage.control.api.paging import KeysetQuery, PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, LongText, Place, ShortText, StatisticsQuery
+from moorage.control.api.place_routes import see_that_possible
 from moorage.control.api.place_shapes import (
     GroupShape,
     NamespaceDetailsShape,
@@ -24,11 +24,11 @@ from moorage.control.api.place_shapes import (
 )
 from moorage.control.api.routes.projects import AcceptedShape, Visibilities
 from moorage.control.api.shapes import answers
+from moorage.control.images.changes import delete_group_with_images
+from moorage.control.images.moves import move_group_with_images
 from moorage.control.namespaces.models import Namespace, Namespaces
 from moorage.control.namespaces.rules import path_of_name
-from moorage.control.projects.changes import GroupWish, change_group, create_group, delete_group
-from moorage.control.projects.models import Project
-from moorage.control.projects.moves import move_group
+from moorage.control.projects.changes import GroupWish, change_group, create_group
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.projects.visible_groups import groups_of_member, groups_visible_to
 from moorage.control.usage.questions import sizes_of_namespaces, usage_of
@@ -125,33 +125,33 @@ def show_one_group(request: HttpRequest, place: Place, query: Query[StatisticsQu
 
 @routes.put("/groups/{place}", auth=CHANGES, response=answers(GroupShape, 503))
 def change_one_group(request: HttpRequest, place: Place, values: GroupValues) -> Any:  # noqa: ANN401
-    """Change a group."""
+    """Change a group. Another path is its images' too."""
     found = group_of(request, place)
     found.see_that_owner()
-    wishes, by = values.given(), found.who.as_actor()
-    path = wishes.pop("path", found.group.path)
-    if path != found.group.path:
-        see_that_no_tags(Project.objects.within(found.group), "Cannot rename group")
-        move_group(found.group, found.group.parent, path, by=by)
-    return show_group(change_group(found.group, by=by, **wishes), request)
+    wishes, group, by = values.given(), found.group, found.who.as_actor()
+    path = wishes.pop("path", group.path)
+    if path != group.path:
+        see_that_possible(group, lambda: change_group(group, by=by, **wishes))
+        move_group_with_images(group, group.parent, path, by=by)
+    return show_group(change_group(group, by=by, **wishes), request)
 
 
 @routes.post("/groups/{place}/transfer", auth=CHANGES, response=answers(GroupShape, 503, status=201))
 def transfer_group(request: HttpRequest, place: Place, values: GroupTransfer) -> Any:  # noqa: ANN401
-    """Move a group into another, or to the top."""
+    """Move a group into another, or to the top, with its images."""
     found = group_of(request, place)
     found.see_that_owner()
     parent = _parent(request, values.group_id) if values.group_id is not None else None
-    see_that_no_tags(Project.objects.within(found.group), "Cannot transfer group")
-    return Status(201, show_group(move_group(found.group, parent, found.group.path, by=found.who.as_actor()), request))
+    moved = move_group_with_images(found.group, parent, found.group.path, by=found.who.as_actor())
+    return Status(201, show_group(moved, request))
 
 
 @routes.delete("/groups/{place}", auth=CHANGES, response=answers(AcceptedShape, status=202))
 def delete_one_group(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
-    """Delete a group in which nothing is left."""
+    """Delete a group with all that is in it, and all its images."""
     found = group_of(request, place)
     found.see_that_owner()
-    delete_group(found.group, by=found.who.as_actor())
+    delete_group_with_images(found.group, by=found.who.as_actor())
     return Status(202, AcceptedShape())
 
 

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from moorage.control.api.api_refusals import APIRefused, bad_parameter, forbidden, not_found, unauthorized
 from moorage.control.api.callers import CHANGES_IMAGES, READS_IMAGES, SIGNED_IN, caller
-from moorage.control.api.lookups import FoundProject, group_of, project_of
+from moorage.control.api.lookups import FoundProject, group_of, project_of, see_that_registry_on
 from moorage.control.api.paging import PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, Place, ShortText
 from moorage.control.api.shapes import Moment, answers
@@ -132,7 +131,7 @@ def list_repositories_of_group(
     request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]
 ) -> Any:  # noqa: ANN401
     """List the repositories of a group and of the groups below it, as far as the caller may pull them."""
-    _see_that_on()
+    see_that_registry_on()
     found = group_of(request, place)
     rows, who = ImageRepository.objects.of_group(found.group), found.who.user if found.who.job_token is None else None
     return _listed(request, response, readable_by(rows, who), query)
@@ -146,6 +145,7 @@ def list_repositories_of_group(
 )
 def show_repository(request: HttpRequest, repository_id: Id, query: Query[RepositoryQuery]) -> Any:  # noqa: ANN401
     """Show a repository."""
+    see_that_registry_on()
     repository = ImageRepository.objects.filter(pk=repository_id).select_related("project").first()
     if repository is None:
         raise not_found("Container Repository")
@@ -231,14 +231,9 @@ def delete_one_tag(request: HttpRequest, place: Place, repository_id: Id, tag: S
     return Status(200, None)
 
 
-def _see_that_on() -> None:
-    if not settings.MOORAGE.configuration.registry.enabled:
-        raise APIRefused(404, {"message": "404 Not Found"})
-
-
 def _project(request: HttpRequest, place: str, right: ImageRight) -> FoundProject:
     """The project, whose images the caller has *right* over."""
-    _see_that_on()
+    see_that_registry_on()
     found = project_of(request, place)
     if right not in _rights(found):
         raise unauthorized() if caller(request).is_anonymous else forbidden()

@@ -46,6 +46,7 @@ class SettingsShape(Schema):
     default_group_visibility: str
     default_projects_container_registry: bool | None
     create_project_on_push: bool
+    require_two_factor_authentication: bool
     container_registry_vendor: str
     container_registry_version: str
     container_registry_features: list[str]
@@ -69,6 +70,7 @@ class SettingsValues(Given):
     default_group_visibility: Visibilities | None = None
     default_projects_container_registry: bool | None = None
     create_project_on_push: bool | None = None
+    require_two_factor_authentication: bool | None = None
     container_registry_delete_tags_service_timeout: int | None = Field(None, ge=0, le=_COUNT_LIMIT)
     container_registry_expiration_policies_worker_capacity: int | None = Field(None, ge=0, le=_COUNT_LIMIT)
     container_registry_cleanup_tags_service_max_list_size: int | None = Field(None, ge=0, le=_COUNT_LIMIT)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from moorage.control.api.api_refusals import not_found
 from moorage.control.api.callers import CHANGES, SIGNED_IN
-from moorage.control.api.lookups import FoundProject, project_of
+from moorage.control.api.lookups import FoundProject, project_of, see_that_registry_on
 from moorage.control.api.paging import PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, Place
 from moorage.control.api.policy_shapes import PolicyRules, policy_or_defaults
@@ -151,6 +151,7 @@ def undo_policy_run(request: HttpRequest, place: Place, run_id: Id) -> Any:  # n
 
 
 def _project(request: HttpRequest, place: str) -> FoundProject:
+    see_that_registry_on()
     found = project_of(request, place)
     found.see_that_maintainer()
     return found

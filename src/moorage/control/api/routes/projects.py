@@ -12,19 +12,19 @@ from pydantic import Field
 from moorage.control.accounts.models import User
 from moorage.control.api.api_refusals import bad_parameter
 from moorage.control.api.callers import CHANGES, OPEN, caller, user_of
-from moorage.control.api.image_paths import see_that_no_tags
 from moorage.control.api.lookups import group_of, project_of, row_of
 from moorage.control.api.paging import KeysetQuery, Paging
 from moorage.control.api.parameters import Given, Id, LongText, Place, ShortText, StatisticsQuery
+from moorage.control.api.place_routes import see_that_possible
 from moorage.control.api.place_shapes import ProjectShape, show_project, show_projects
 from moorage.control.api.policy_shapes import PolicyAttributes, apply_policy
 from moorage.control.api.shapes import answers
 from moorage.control.images.changes import delete_project_with_images
+from moorage.control.images.moves import move_project_with_images
 from moorage.control.namespaces.models import Namespace
 from moorage.control.namespaces.rules import path_of_name
 from moorage.control.projects.changes import ProjectWish, change_project, create_project
 from moorage.control.projects.models import Membership, Project, Projects
-from moorage.control.projects.moves import move_project
 from moorage.control.projects.rules import may_create_in
 from moorage.control.projects.standings import standing_in_namespace
 from moorage.control.refusals import refused
@@ -144,31 +144,33 @@ def show_one_project(request: HttpRequest, place: Place, query: Query[Statistics
 
 @routes.put("/projects/{place}", auth=CHANGES, response=answers(ProjectShape, 503))
 def change_one_project(request: HttpRequest, place: Place, values: ProjectValues) -> Any:  # noqa: ANN401
-    """Change a project. Its path and its visibility are its owners' to change."""
+    """Change a project. Its path and its visibility are its owners' to change; another path is its images' too."""
     found = project_of(request, place)
     found.see_that_maintainer()
     wishes, project, by = values.wishes(), found.project, found.who.as_actor()
     path = wishes.pop("path", project.path)
     if path != project.path or wishes.get("visibility", project.visibility) != project.visibility:
         found.see_that_owner()
+
+    def change() -> None:
+        change_project(project, by=by, **wishes)
+        apply_policy(project, values.container_expiration_policy_attributes, by=by)
+
     if path != project.path:
-        see_that_no_tags(Project.objects.filter(pk=project.pk), "Cannot rename project")
+        see_that_possible(project, change)
+        move_project_with_images(project, project.namespace, path, by=by)
     with transaction.atomic():
-        if path != project.path:
-            move_project(project, project.namespace, path, by=by)
-        changed = change_project(project, by=by, **wishes)
-        apply_policy(changed, values.container_expiration_policy_attributes, by=by)
-    return show_project(changed, request, user=found.who.user)
+        change()
+    return show_project(project, request, user=found.who.user)
 
 
 @routes.put("/projects/{place}/transfer", auth=CHANGES, response=answers(ProjectShape, 503))
 def transfer_project(request: HttpRequest, place: Place, values: ProjectTransfer) -> Any:  # noqa: ANN401
-    """Move a project to another namespace."""
+    """Move a project to another namespace, with its images."""
     found = project_of(request, place)
     found.see_that_owner()
     namespace = _namespace_for(request, values.namespace)
-    see_that_no_tags(Project.objects.filter(pk=found.project.pk), "Cannot transfer project")
-    moved = move_project(found.project, namespace, found.project.path, by=found.who.as_actor())
+    moved = move_project_with_images(found.project, namespace, found.project.path, by=found.who.as_actor())
     return show_project(moved, request, user=found.who.user)
 
 

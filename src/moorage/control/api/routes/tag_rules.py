@@ -11,7 +11,7 @@ from pydantic import Field
 
 from moorage.control.api.api_refusals import bad_parameter, not_found
 from moorage.control.api.callers import CHANGES, SIGNED_IN
-from moorage.control.api.lookups import FoundProject, project_of
+from moorage.control.api.lookups import FoundProject, project_of, see_that_registry_on
 from moorage.control.api.paging import PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, LongText, Place
 from moorage.control.api.rule_shapes import LevelOrNone, RuleLevel, rule_refusals
@@ -89,6 +89,7 @@ def delete_one_tag_rule(request: HttpRequest, place: Place, protection_rule_id: 
 
 
 def _project(request: HttpRequest, place: str) -> FoundProject:
+    see_that_registry_on()
     found = project_of(request, place)
     found.see_that_maintainer()
     return found

@@ -1,0 +1,117 @@
+"""Users whom a provider of identities vouches for: found, linked, made."""
+
+from dataclasses import dataclass
+from itertools import count
+
+from django.db import IntegrityError, transaction
+
+from moorage.control.accounts.changes import change_user, create_user, link_identity
+from moorage.control.accounts.models import ExternalIdentity, User
+from moorage.control.accounts.rules import username_problem
+from moorage.control.audit.actors import SYSTEM
+from moorage.control.namespaces.models import TakenPath
+from moorage.control.namespaces.rules import path_of_name
+from moorage.control.refusals import ChangeRefused
+from moorage.control.sign_in.identity_claims import IdentityClaims
+from moorage.errors import Refused
+from moorage.telemetry import get_log
+
+_NAME_LIMIT = 200
+_TRIES = 100
+
+_log = get_log("control.sign_in")
+
+
+class StrangerRefused(Refused):
+    """Someone whom the provider knows, and for whom there is no account here."""
+
+
+BLOCKED = "this account is blocked"
+NO_ACCOUNT = "there is no account for you here; ask an administrator to make one"
+ADDRESS_TAKEN = "another account has your e-mail address; ask an administrator to link it"
+NO_NAME = "no name is free for you here; ask an administrator to make the account"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTerms:
+    """Terms on which a provider's people have accounts here."""
+
+    provider: str
+    creates_users: bool
+    links_by_email: bool
+    admin_groups: frozenset[str] = frozenset()
+
+
+def user_of_identity(claims: IdentityClaims, terms: AccountTerms) -> User:
+    """Return the user whom the provider means, made or linked where the terms allow it.
+
+    Raises:
+        StrangerRefused: there is none, or the user is blocked.
+    """
+    try:
+        user = _found(claims, terms)
+    except IntegrityError:  # Another request has made the same user at this moment.
+        user = _found(claims, terms)
+    if user.is_bot or not user.is_active:
+        raise StrangerRefused(BLOCKED)
+    _settle_admin(user, claims, terms)
+    return user
+
+
+@transaction.atomic
+def _found(claims: IdentityClaims, terms: AccountTerms) -> User:
+    known = ExternalIdentity.objects.filter(provider=terms.provider, uid=claims.uid).select_related("user").first()
+    if known is not None:
+        return known.user
+    other = User.objects.humans().filter(email__iexact=claims.email).first() if claims.email else None
+    if other is not None:
+        return _linked(other, claims, terms)
+    if not terms.creates_users:
+        raise StrangerRefused(NO_ACCOUNT)
+    return _made(claims, terms)
+
+
+def _linked(user: User, claims: IdentityClaims, terms: AccountTerms) -> User:
+    """Link the user who has the same address, if the provider has seen that it is theirs."""
+    is_linked_already = ExternalIdentity.objects.filter(user=user, provider=terms.provider).exists()
+    if not (terms.links_by_email and claims.is_email_verified) or is_linked_already:
+        raise StrangerRefused(ADDRESS_TAKEN)
+    link_identity(user, terms.provider, claims.uid, by=SYSTEM)
+    return user
+
+
+def _made(claims: IdentityClaims, terms: AccountTerms) -> User:
+    try:
+        user = create_user(_free_username(claims), by=SYSTEM, name=claims.name[:255], email=claims.email)
+    except ChangeRefused as exc:
+        msg = f"no account can be made for you here: {exc}"
+        raise StrangerRefused(msg) from None
+    link_identity(user, terms.provider, claims.uid, by=SYSTEM)
+    return user
+
+
+def _free_username(claims: IdentityClaims) -> str:
+    wanted = path_of_name(claims.username.partition("@")[0] or claims.email.partition("@")[0] or "user")[:_NAME_LIMIT]
+    wanted = wanted if not username_problem(wanted) else f"user-{wanted}".strip("-._")
+    if username_problem(wanted):
+        wanted = "user"
+    for number in count(1):
+        name = wanted if number == 1 else f"{wanted}{number}"
+        if number > _TRIES:
+            raise StrangerRefused(NO_NAME)
+        if not User.objects.named(name).exists() and not TakenPath.objects.filter(path=name).exists():
+            return name
+    raise AssertionError
+
+
+def _settle_admin(user: User, claims: IdentityClaims, terms: AccountTerms) -> None:
+    """Make or unmake an administrator, where groups say who is one."""
+    if not terms.admin_groups or claims.groups is None:
+        return
+    is_admin = not terms.admin_groups.isdisjoint(claims.groups)
+    if is_admin != user.is_admin:
+        try:
+            change_user(user, by=SYSTEM, is_admin=is_admin)
+        except ChangeRefused as exc:
+            user.refresh_from_db()
+            _log.warning("a provider's groups were not followed", user=user.username, reason=str(exc))

@@ -1,0 +1,1 @@
+"""Moving in and out: link files into a database, and a database back into link files."""

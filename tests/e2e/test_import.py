@@ -1,0 +1,154 @@
+"""Images in link files are taken over into a database by the command, as a site would that switches."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from e2e.databases import postgres_config, sqlite_config
+from e2e.images import Image, Index, build_image, build_index
+from e2e.settings import config_for
+from e2e.wire import Wire
+from support.components import need
+from support.daemon import Daemon
+from support.peer import COMMAND, Peer
+from support.postgres import Postgres, migrated
+
+REPOSITORIES = ("lib/app", "lib/app/sub")
+DATABASE_LOCK = "docker/registry/lockfiles/database-in-use"
+FILESYSTEM_LOCK = "docker/registry/lockfiles/filesystem-in-use"
+
+Tagged = dict[str, Image | Index]
+
+
+def content() -> Tagged:
+    return {
+        "oci": build_image("oci", layers=2),
+        "schema2": build_image("schema2", layers=2, family="docker"),
+        "index": build_index("index"),
+        "list": build_index("list", family="docker"),
+    }
+
+
+def push(wire: Wire, repository: str, tagged: Tagged) -> None:
+    for tag, what in tagged.items():
+        for image in what.images if isinstance(what, Index) else ():
+            wire.push_image(repository, image.manifest.digest, image)
+        if isinstance(what, Image):
+            wire.push_image(repository, tag, what)
+        else:
+            assert wire.put_manifest(repository, tag, what.manifest).status == 201
+
+
+def assert_serves(wire: Wire, repository: str, tagged: Tagged) -> None:
+    assert sorted(wire.tags(repository)) == sorted(tagged)  # Distribution's are in no order.
+    for tag, what in tagged.items():
+        for reference in (tag, what.manifest.digest):
+            answer = wire.manifest(repository, reference)
+            assert (answer.status, answer.body) == (200, what.manifest.content)
+            assert answer.headers["content-type"] == what.manifest.media_type
+        for image in what.images if isinstance(what, Index) else (what,):
+            assert wire.manifest(repository, image.manifest.digest).body == image.manifest.content
+            for blob in image.blobs:
+                assert wire.blob(repository, blob.digest).body == blob.content
+
+
+def command(folder: Path, config: str, *words: str, name: str = "import") -> "subprocess.CompletedProcess[str]":
+    path = folder / "config.yml"
+    path.write_text(config)
+    line = [sys.executable, "-m", "moorage", "database", name, *words, str(path)]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+def done(folder: Path, config: str, *words: str) -> dict[str, object]:
+    ended = command(folder, config, "--json", *words)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = json.loads(ended.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def refusal(folder: Path, config: str, *words: str) -> str:
+    """What it says that it does not do, without anything having been changed."""
+    ended = command(folder, config, *words)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def config(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return sqlite_config(tmp_path)
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return postgres_config(tmp_path, postgres, migrated(postgres), secret="s")
+
+
+def write_with(server: Daemon | Peer, repositories: Sequence[str] = REPOSITORIES) -> None:
+    with server:
+        for repository in repositories:
+            push(Wire(server.address), repository, content())
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that Distribution has written."""
+    need(COMMAND)
+    folder = tmp_path_factory.mktemp("theirs")
+    write_with(Peer(folder / "peer", folder / "data"))
+    return folder / "data"
+
+
+def test_a_folder_of_distribution_is_taken_over_and_everything_can_be_pulled(
+    tmp_path: Path, config: str, theirs: Path
+) -> None:
+    shutil.copytree(theirs, tmp_path / "data")
+    found = done(tmp_path, config, "-c")
+    assert (found["repositories"], found["tags"], found["left_out"]) == (2, 8, [])
+    assert found["steps"] == ["all-repositories", "common-blobs"]
+    assert found["unneeded_blobs"] == 0
+    assert (tmp_path / "data" / DATABASE_LOCK).exists()
+    assert not (tmp_path / "data" / FILESYSTEM_LOCK).exists()
+    with Daemon(tmp_path, config=config) as daemon:
+        wire = Wire(daemon.address)
+        assert wire.catalogue() == sorted(REPOSITORIES)
+        for repository in REPOSITORIES:
+            assert_serves(wire, repository, content())
+        push(wire, "lib/app", {"new": build_image("new")})
+        assert "new" in wire.tags("lib/app")
+
+
+def test_killed_at_any_moment_the_same_command_finishes_it(tmp_path: Path) -> None:
+    config = sqlite_config(tmp_path)
+    write_with(Daemon(tmp_path, config=config_for(tmp_path)))
+    path = tmp_path / "config.yml"
+    path.write_text(config)
+    line = [sys.executable, "-m", "moorage", "database", "import", "-l", str(path)]
+    for lines in (0, 1):  # So many repositories are done.
+        with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            for _ in range(lines):
+                assert "taken over" in child.stdout.readline()
+            child.kill()
+    if (tmp_path / "data" / FILESYSTEM_LOCK).exists():  # Else the kill came too late.
+        assert done(tmp_path, config)["tags"] == 8
+    with Daemon(tmp_path, config=config) as daemon:
+        for repository in REPOSITORIES:
+            assert_serves(Wire(daemon.address), repository, content())
+
+
+def test_beside_a_registry_that_is_used_only_the_first_step_runs(tmp_path: Path) -> None:
+    config = sqlite_config(tmp_path)
+    with Daemon(tmp_path, config=config_for(tmp_path)) as daemon:
+        push(Wire(daemon.address), "lib/app", content())
+        assert done(tmp_path, config, "--pre-import")["steps"] == ["pre-import"]
+        assert "takes pushes" in refusal(tmp_path, config, "-2")
+        push(Wire(daemon.address), "lib/app", {"later": build_image("later")})
+    assert done(tmp_path, config, "--step-two")["tags"] == 5
+    ended = command(tmp_path, config, "--common-blobs", "--row-count")
+    assert (ended.returncode, "tags: 5" in ended.stdout) == (0, True)
+    assert [path.name for path in tmp_path.glob("*-registry-import.log")]

@@ -5,6 +5,7 @@
     Refused
     ├── TooManyTags             more tags in one request than are taken
     ├── RequestUnknown          a request that changed nothing, so that nothing can be taken back
+    ├── RequestShared           an id that several may have used, so that nothing says whose changes are meant
     ├── NotificationUnknown     an event that is not kept, or not any more
     ├── UndoConflict            something was changed since by somebody else
     ├── AlreadyUndone           everything is as it was before
@@ -20,6 +21,10 @@ class TooManyTags(Refused):
 
 class RequestUnknown(Refused):
     """The journal has no change by this request."""
+
+
+class RequestShared(Refused):
+    """The id of requests that changed several repositories, perhaps of several callers. Nothing was changed."""
 
 
 class NotificationUnknown(Refused):

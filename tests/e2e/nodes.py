@@ -1,16 +1,19 @@
 """The site of the how-to for several nodes: three behind nginx, and PostgreSQL, Redis and a bucket behind them."""
 
 import contextlib
+import io
 import os
 import re
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from e2e.test_nginx import make_certificates
@@ -144,6 +147,76 @@ class Site:
             assert changed != line
             shown += changed.replace(";", " down;" if number in self.down else ";") + "\n"
         return shown
+
+
+class NodeCosts:
+    """What the nodes take: CPU of all their processes, also of those that are gone, and the most memory of one node."""
+
+    def __init__(self, nodes: Sequence[Daemon]) -> None:
+        self._nodes = nodes
+        self._before_s = sum(map(cpu_s, nodes))
+        self.gone_s = 0.0
+        self.most_bytes = 0
+
+    def look(self) -> None:
+        """Note how much memory each node has now."""
+        self.most_bytes = max(self.most_bytes, *map(_memory_bytes, self._nodes))
+
+    def kill(self, node: Daemon) -> None:
+        """Kill a node, and count what it has used until now."""
+        self.look()
+        self.gone_s += cpu_s(node)
+        node.kill()
+
+    def told(self, requests: int, within_s: float) -> str:
+        """Say it in words, for so many requests that came within that time."""
+        used_s = self.gone_s + sum(map(cpu_s, self._nodes)) - self._before_s
+        return (
+            f"{requests / within_s:.0f} requests a second over {len(self._nodes)} nodes took {used_s / within_s:.2f} "
+            f"cores ({used_s / requests * 1000:.1f} ms of CPU each, starts included); "
+            f"a node had at most {self.most_bytes >> 20} MiB"
+        )
+
+
+def _pids(node: Daemon) -> list[int]:
+    return [node.pid, *node.worker_pids, *node.keeper_pids]
+
+
+def cpu_s(node: Daemon) -> float:
+    """Seconds of CPU that the processes of a node have used."""
+    ticks = 0
+    for pid in _pids(node):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_bytes(node: Daemon) -> int:
+    """The memory of a node; what its processes share counts once."""
+    found = 0
+    for pid in _pids(node):
+        with contextlib.suppress(OSError):
+            shares = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+            found += int(shares[1]) << 10 if shares else 0
+    return found
+
+
+def older_version(folder: Path) -> Path:
+    """Write the source of the first version that had this how-to into *folder*, and return where its package is."""
+    root = PAGE.parents[2]
+    if not (root / ".git").exists():
+        pytest.skip("there is no repository to take an older version from")
+    told = ["git", "-C", str(root), "log", "--diff-filter=A", "--format=%H", "--", str(PAGE.relative_to(root))]
+    commits = subprocess.run(told, capture_output=True, text=True, check=True).stdout.split()
+    if not commits:
+        pytest.skip("the repository does not reach back to an older version")
+    packed = subprocess.run(
+        ["git", "-C", str(root), "archive", commits[-1], "src"], capture_output=True, check=True
+    ).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "src"
 
 
 def _is_ready(address: str) -> bool:

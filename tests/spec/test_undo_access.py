@@ -1,17 +1,21 @@
 """What a token has to allow for a request to be taken back: whatever the changes themselves would have asked for."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from moorage.auth.access import Access, Grant
+from moorage.auth.guards import Caller, OpenGuard
 from moorage.auth.tokens import Meta
+from spec.expect import errors_of
 from support import images
 from support.in_process import InProcess
 from support.registry_client import RegistryClient, Response
-from support.tokens import Access, Issuer
+from support.tokens import Access as Asked
+from support.tokens import Issuer
 
 SECRET, SANDBOX = "group/private/app", "group/sandbox/app"
 
@@ -34,11 +38,11 @@ class Moved:
         )
         assert moved.status == 204, moved
 
-    def client(self, *access: Access, **said: object) -> RegistryClient:
+    def client(self, *access: Asked, **said: object) -> RegistryClient:
         headers = self._issuer.bearer(*access, **said)
         return self._stack.enter_context(RegistryClient(self._registry.address, headers=headers))
 
-    def undo(self, *access: Access) -> Response:
+    def undo(self, *access: Asked) -> Response:
         return self.client(*access).request(
             "POST",
             f"/moorage/v1/request/undo?id=move&repository={SANDBOX}",
@@ -53,7 +57,7 @@ def moved(tmp_path: Path) -> Iterator[Moved]:
         yield Moved(tmp_path, stack)
 
 
-OWN: tuple[Access, ...] = ((SANDBOX, "pull,push,delete"), (f"{SANDBOX}/*", "pull"))
+OWN: tuple[Asked, ...] = ((SANDBOX, "pull,push,delete"), (f"{SANDBOX}/*", "pull"))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ OWN: tuple[Access, ...] = ((SANDBOX, "pull,push,delete"), (f"{SANDBOX}/*", "pull
     [(), (("group/private/*", "push"),), ((SECRET, "pull,push"),), (("group/private/*", "pull"), (SECRET, "push"))],
 )
 def test_a_rename_is_not_taken_back_into_a_namespace_that_the_token_may_not_push_to(
-    moved: Moved, more: tuple[Access, ...]
+    moved: Moved, more: tuple[Asked, ...]
 ) -> None:
     refused = moved.undo(*OWN, *more)
     assert refused.status == 401
@@ -148,3 +152,69 @@ def test_callers_without_a_name_take_back_their_own_where_each_names_its_reposit
         assert two.get_manifest(places[1], "v1").body == changed.manifest.body
         if with_tokens:
             assert one.request("POST", target + places[1], body=b"{}", headers=json_body).status == 401
+
+
+NAMELESS = pytest.mark.parametrize("who", ["tokens without a name", "no authentication"])
+
+
+class Namesakes:
+    """Callers who sent one id, each with a change in a repository."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *, has_tokens: bool) -> None:
+        issuer = Issuer(folder)
+        registry = stack.enter_context(InProcess(folder, guard=issuer.guard() if has_tokens else None))
+        headers = issuer.bearer(("group/one", "*"), ("group/two", "*"), sub=None) if has_tokens else {}
+        self.client = stack.enter_context(RegistryClient(registry.address, headers=headers))
+        made = images.image("namesake")
+        for repository in ("group/one", "group/two"):
+            images.push_blobs(self.client, repository, made.blobs)
+            pushed = self.client.put_manifest(
+                repository, "v1", made.manifest.body, made.manifest.media_type, headers={"X-Request-Id": "build"}
+            )
+            assert pushed.status == 201
+
+    def undo(self, query: str = "") -> Response:
+        target = f"/moorage/v1/request/undo?id=build{query}"
+        return self.client.request("POST", target, body=b"{}", headers={"Content-Type": "application/json"})
+
+    def tagged(self) -> list[int]:
+        return [self.client.get_manifest(repository, "v1").status for repository in ("group/one", "group/two")]
+
+
+@NAMELESS
+def test_an_id_that_several_without_a_name_have_used_takes_back_nobodys_but_the_named_repositorys(
+    tmp_path: Path, who: str
+) -> None:
+    with ExitStack() as stack:
+        both = Namesakes(tmp_path, stack, has_tokens=who.startswith("tokens"))
+        refused = both.undo()
+        assert (refused.status, errors_of(refused)[0]["code"]) == (409, "REQUEST_SHARED")
+        assert "?repository=" in str(errors_of(refused)[0]["message"])
+        assert both.tagged() == [200, 200]
+        assert both.undo("&repository=group/two").status == 200
+        assert both.tagged() == [200, 404]
+
+
+class PasswordGuard(OpenGuard):
+    """Everybody may do everything, by the name that they give: what ``auth.htpasswd`` comes to."""
+
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
+        del wanted, useful
+        return Grant(actor=caller.headers["Authorization"], accesses=None)
+
+
+def test_who_has_a_password_takes_back_their_own(tmp_path: Path) -> None:
+    made = images.image("own")
+    with ExitStack() as stack:
+        registry = stack.enter_context(InProcess(tmp_path, guard=PasswordGuard()))
+        for name in ("ada", "bob"):
+            client = stack.enter_context(RegistryClient(registry.address, headers={"Authorization": name}))
+            images.push_blobs(client, "group/app", made.blobs)
+            client.put_manifest(
+                "group/app", name, made.manifest.body, made.manifest.media_type, headers={"X-Request-Id": "build"}
+            )
+        undone = client.request(
+            "POST", "/moorage/v1/request/undo?id=build", body=b"{}", headers={"Content-Type": "application/json"}
+        )
+        assert undone.status == 200
+        assert [client.get_manifest("group/app", name).status for name in ("ada", "bob")] == [200, 404]

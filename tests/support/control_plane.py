@@ -23,10 +23,13 @@ _TESTS = Path(__file__).parents[1]
 class ControlPlane:
     """``with ControlPlane(folder) as control:`` gives tokens at ``control.realm``.
 
-    ``control.credentials`` is what ``support.control_inhabitants`` has made: a name and a secret by the kind.
+    ``control.credentials`` is what ``inhabitants`` has made: a name and a secret by the kind.
     """
 
-    def __init__(self, folder: Path, *, workers: int = 1) -> None:
+    inhabitants = "support.control_inhabitants"
+    """The module that makes them."""
+
+    def __init__(self, folder: Path, *, workers: int = 1, api_url: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.address = f"127.0.0.1:{free_port()}"
@@ -36,6 +39,7 @@ class ControlPlane:
         self.keys = KeyFolder(folder / "keys")
         self.keys.prepare(time.time())
         registry = {"enabled": True, "host": "127.0.0.1", "port": 5000, "key": "keys", "issuer": ISSUER}
+        registry |= {"api_url": api_url} if api_url else {}
         http = {"addr": self.address, "workers": workers}
         secret = "a-secret-of-tests-that-is-long-enough"
         self.file.write_text(yaml.safe_dump({"http": http, "secret": secret, "registry": registry}))
@@ -71,7 +75,7 @@ class ControlPlane:
             assert self.process.poll() is None, self.log[-4000:]
             assert time.monotonic() < deadline, self.log[-4000:]
             time.sleep(0.05)
-        command = [sys.executable, "-m", "support.control_inhabitants"]
+        command = [sys.executable, "-m", self.inhabitants]
         done = subprocess.run(command, env=self.environment, capture_output=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr.decode()[-4000:]
         self.credentials = {kind: (name, secret) for kind, (name, secret) in json.loads(done.stdout).items()}

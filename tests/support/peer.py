@@ -28,7 +28,8 @@ http: {{addr: "{address}"}}
 class Peer:
     """One ``docker-registry serve`` over the folder *data*, on a free loopback port."""
 
-    def __init__(self, folder: Path, data: Path) -> None:
+    def __init__(self, folder: Path, data: Path, *, command: str = COMMAND) -> None:
+        self.command = command
         self.folder = folder
         self.data = data
         self.address = f"127.0.0.1:{free_port()}"
@@ -43,7 +44,7 @@ class Peer:
     def __enter__(self) -> Self:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [COMMAND, "serve", str(self.config_path)],
+                [self.command, "serve", str(self.config_path)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -57,7 +58,7 @@ class Peer:
                 return self
             time.sleep(0.05)
         self.stop()
-        msg = f"{COMMAND} did not answer within {START_DEADLINE_S} s:\n{self.log}"
+        msg = f"{self.command} did not answer within {START_DEADLINE_S} s:\n{self.log}"
         raise RuntimeError(msg)
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:

@@ -12,7 +12,8 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?) *(?:([kKMGT])(i?)B?|B)?(?:/s)?")
 _POWERS = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
-def _rate(text: str) -> float:
+def byte_rate(text: str) -> float:
+    """Read a number of bytes in a second, such as ``50MiB``."""
     found = _RATE.fullmatch(text.strip())
     if found is None or not float(found[1]):
         msg = "a number of bytes in a second is needed, such as 50MiB"
@@ -48,7 +49,7 @@ def check(
     ] = False,
     rate: Annotated[
         float | None,
-        typer.Option(parser=_rate, metavar="BYTES", help="Read at most so much in a second, such as 50MiB."),
+        typer.Option(parser=byte_rate, metavar="BYTES", help="Read at most so much in a second, such as 50MiB."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an unfinished check was ended.")] = False,
     report: Annotated[

@@ -117,8 +117,8 @@ class History:
         *repository*: where it changed something, as far as the caller knows.
 
         Raises:
-            RequestUnknown, AccessLacking, Protected, PatternRefused: as for :meth:`RequestAccess.to_undo`; nothing is
-                changed.
+            RequestUnknown, RequestShared, AccessLacking, Protected, PatternRefused: as for
+                :meth:`RequestAccess.to_undo`; nothing is changed.
         """
         meant = await self._requests.to_undo(request_id, repository=repository, grant=grant)
         return await self._store.undo_request(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from moorage.auth.access import Access, Action, Grant
 from moorage.errors import NameUnknown
 from moorage.metadata.history import HistoryStore, JournalAction, JournalEntry, JournalFilter
-from moorage.moorage_errors import RequestUnknown
+from moorage.moorage_errors import RequestShared, RequestUnknown
 from moorage.oci.names import RepositoryName
 
 _PAGE = 1000
@@ -40,12 +40,15 @@ class RequestAccess:
 
         Raises:
             RequestUnknown: as for :meth:`to_see`.
+            RequestShared: nothing says whose changes are meant, and they are in several repositories.
             AccessLacking: all may be seen, but not so changed, or a repository not be given its old name.
             Protected: a tag may not be changed, or content not be deleted.
             PatternRefused: a pattern of protected tags cannot be used.
         """
         meant = await self._meant(request_id, repository, grant)
         names = await self._check_touched(meant, grant, Action.PULL, Action.PUSH, Action.DELETE)
+        if not meant.actor and meant.repository is None and len(names) > 1:
+            await self._check_one_caller(meant, names)
         if grant.accesses is not None:
             await self._check_changes(meant, names, grant)
         return meant
@@ -70,11 +73,26 @@ class RequestAccess:
         """Find whose changes a request's id means: the caller's own, if they have used it; else everybody's (None).
 
         Another may have used the id as well, and must not get into the way. A caller without a name, as one with a
-        token without ``sub`` is, has the changes of those without a name for their own.
+        token without ``sub`` is, has the changes of those without a name for their own; where nobody needs a token they
+        have everybody's.
         """
-        if grant.accesses is None:
+        if grant.accesses is None and not grant.actor:
             return None
         return grant.actor if await self._has_any(JournalFilter(request_id=request_id, actor=grant.actor)) else None
+
+    async def _check_one_caller(self, meant: JournalFilter, names: Sequence[RepositoryName]) -> None:
+        """See that changes in several repositories are one request's: only a rename makes such.
+
+        Raises:
+            RequestShared: they may be of several callers who have no name.
+        """
+        if not await self._has_any(replace(meant, action=JournalAction.REPOSITORY_RENAME)):
+            request_id = meant.request_id or ""
+            msg = (
+                f"requests of the id {request_id} changed {len(names)} repositories, and no name says whether one "
+                "caller sent them; say by ?repository= in which one they are to be taken back"
+            )
+            raise RequestShared(msg, request=request_id)
 
     async def _has_any(self, wanted: JournalFilter) -> bool:
         return bool((await self._store.entries(wanted, before=None, limit=1)).items)

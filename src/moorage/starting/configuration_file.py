@@ -33,12 +33,16 @@ def read(config: Path | None) -> Loaded:
     if path is None:
         msg = "configuration path unspecified: give it as an argument or in REGISTRY_CONFIGURATION_PATH"
         raise ConfigurationError([Mistake("", msg)])
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = reason_of(exc, path, "read") if isinstance(exc, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError([Mistake("", f"cannot read {path}: {reason}")]) from exc
-    return _usable(load(text, os.environ))
+    return _usable(load(_text_of(path), os.environ))
+
+
+def read_alone(path: Path) -> Loaded:
+    """Read the file without the environment, where there are several: a variable would be for all of them.
+
+    Raises:
+        ConfigurationError: it cannot be read or used.
+    """
+    return _usable(load(_text_of(path), {}))
 
 
 def read_or_defaults(config: Path | None, *, data: Path | None = None, addr: str | None = None) -> Loaded:
@@ -64,6 +68,14 @@ def read_to_serve(path: Path | None, *, data: Path | None = None, addr: str | No
     """
     loaded = read_or_defaults(path, data=data, addr=addr)
     return loaded if find(path) is None else replace(loaded, config=_overridden(loaded.config, addr, data))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = reason_of(exc, path, "read") if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError([Mistake("", f"cannot read {path}: {reason}")]) from exc
 
 
 def _overridden(config: Config, addr: str | None, data: Path | None) -> Config:

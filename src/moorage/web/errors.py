@@ -36,6 +36,7 @@ TABLE: Mapping[type[errors.MoorageError], tuple[int, str]] = {
     moorage_errors.NotificationUnknown: (404, "NOTIFICATION_UNKNOWN"),
     moorage_errors.UndoConflict: (409, "CONFLICT"),
     moorage_errors.AlreadyUndone: (409, "ALREADY_UNDONE"),
+    moorage_errors.RequestShared: (409, "REQUEST_SHARED"),
     moorage_errors.ContentGone: (410, "GONE"),
     errors.BodyTooLarge: (413, "UNSUPPORTED"),
     errors.ContentTypeInvalid: (415, "UNSUPPORTED"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from moorage.config.sections.database import DatabaseSection
 from moorage.metadata.sql.identity import half_of as half_of
 from moorage.metadata.sql.identity import has_images as has_images
+from moorage.metadata.sql.new_blobs import SqlNewBlobs as SqlNewBlobs
 from moorage.sql.base import Database
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.sql.sqlite.write_ahead import bring_in as bring_in

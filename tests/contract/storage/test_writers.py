@@ -20,7 +20,7 @@ async def start(files: FileStorage, content: bytes = b"") -> None:
 
 async def once_not_busy(files: FileStorage) -> Writer:
     """A writer, as soon as a thread that opened the last one has let go of it too."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await files.open_writer(PATH, append=True)

@@ -37,12 +37,12 @@ class Counting(NoObserver):
         self.counts["dropped"] += 1
 
 
-def memory(receiver: Receiver, observer: Counting, **more: object) -> MemoryDelivery:
+def memory(receiver: Receiver, observer: Counting, *, timeout_s: float = 5, **more: object) -> MemoryDelivery:
     settings = EndpointSettings(
         name="told",
         url=receiver.url,
         backoff=timedelta(milliseconds=1),
-        timeout=timedelta(seconds=5),
+        timeout=timedelta(seconds=timeout_s),
         **more,  # type: ignore[arg-type]
     )
     return MemoryDelivery([settings], fanout_timeout=timedelta(seconds=30), observer=observer)
@@ -91,8 +91,8 @@ async def test_an_event_is_lost_after_its_retries_and_the_next_one_goes() -> Non
 
 async def test_the_end_waits_no_longer_than_it_may() -> None:
     with receiving(lambda _: Reply(hangs=True)) as receiver:
-        made = memory(receiver, Counting(), purge_timeout=timedelta(milliseconds=50))
+        made = memory(receiver, Counting(), timeout_s=3600, purge_timeout=timedelta(milliseconds=50))
         made.tell(notices(1))
-        async with asyncio.timeout(3), made.at_work():
+        async with asyncio.timeout(60), made.at_work():
             pass
         assert receiver.taken == []

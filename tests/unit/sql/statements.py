@@ -1,5 +1,8 @@
 """Statements that the tests of PostgreSQL share, and what they ask the server about others."""
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from moorage.sql.base import NamedQuery
@@ -17,6 +20,8 @@ COUNT = q("SELECT count(*) FROM leases")
 BACKEND = q("SELECT pg_backend_pid()")
 SLEEP = q("SELECT pg_sleep($1::bigint * 0.001)")
 """Takes as many milliseconds as it is told."""
+_PATIENCE_S = 60.0
+"""For what takes milliseconds on an idle machine."""
 _OTHERS = "datname = current_database() AND pid <> pg_backend_pid()"
 _RUNNING = q(f"SELECT state || ': ' || query FROM pg_stat_activity WHERE {_OTHERS} AND state <> 'idle'")  # noqa: S608 - ours
 _LOCKS = q(
@@ -47,6 +52,23 @@ async def backend(database: PostgresDatabase) -> int:
 async def running(database: PostgresDatabase) -> list[str]:
     """Statements of others on this database that run, or wait in a transaction."""
     return [row[0] for row in await database.all(_RUNNING)]
+
+
+async def until_running(database: PostgresDatabase) -> None:
+    """Wait until a statement of others runs on this database."""
+
+    async def runs() -> bool:
+        return bool(await running(database))
+
+    await until("a statement runs", runs)
+
+
+async def until(what: str, holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until *holds*; fail with *what* if it does not."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not await holds():
+        assert time.monotonic() < deadline, f"not within {_PATIENCE_S} s: {what}"
+        await asyncio.sleep(0.005)
 
 
 async def locks(database: PostgresDatabase) -> list[str]:

@@ -18,7 +18,20 @@ from moorage.sql.postgres.postgres_errors import diagnose
 from support.components import need
 from support.postgres import SYSTEM_USER, Postgres, migrated, opened
 from support.processes import frozen
-from unit.sql.statements import COUNT, END_OTHERS, NOON, PUT, SLEEP, backend, count, put, q, running
+from unit.sql.statements import (
+    COUNT,
+    END_OTHERS,
+    NOON,
+    PUT,
+    SLEEP,
+    backend,
+    count,
+    put,
+    q,
+    running,
+    until,
+    until_running,
+)
 
 NAMES = q("SELECT name FROM leases")
 LARGER_THAN_ITS_LOG_BYTES = 20 << 20
@@ -92,6 +105,9 @@ class Load:
         while len(self.done) < before + 50:
             assert time.monotonic() < deadline, f"it does not recover: {self.failures[-1:]}"
             await asyncio.sleep(0.01)
+
+    async def has_failed(self) -> bool:
+        return bool(self.failures)
 
     async def check(self) -> None:
         """All that was confirmed is there; of the rest, only what is in doubt may be; transactions are whole."""
@@ -172,8 +188,8 @@ async def test_a_read_over_a_connection_that_was_ended_is_repeated(
             assert len(await other.all(END_OTHERS)) == 1
             assert await backend(database) != before
         # While it runs, too.
-        slow = asyncio.create_task(database.all(SLEEP, 200))
-        await asyncio.sleep(0.05)
+        slow = asyncio.create_task(database.all(SLEEP, 1000))
+        await until_running(other)
         assert len(await other.all(END_OTHERS)) == 1
         assert len(await slow) == 1
 
@@ -181,10 +197,10 @@ async def test_a_read_over_a_connection_that_was_ended_is_repeated(
 async def test_a_write_over_a_connection_that_was_ended_is_not_repeated(
     server: Postgres, database: PostgresDatabase
 ) -> None:
-    slow_put = q("INSERT INTO leases SELECT $1, 'me', now() FROM pg_sleep(0.3) RETURNING name")
+    slow_put = q("INSERT INTO leases SELECT $1, 'me', now() FROM pg_sleep(100) RETURNING name")
     async with opened(server, database.settings.dbname) as other:
         write = asyncio.create_task(database.write(slow_put, "a"))
-        await asyncio.sleep(0.1)
+        await until_running(other)
         assert len(await other.all(END_OTHERS)) == 1
         with pytest.raises(DatabaseUnavailable):
             await write
@@ -211,10 +227,9 @@ async def test_connections_ended_all_the_time_lose_nothing_that_was_confirmed(
     async with opened(server, database.settings.dbname) as other, load.running():
         await load.wait_for_more()
         ended = 0
-        for _ in range(30):
+        while ended <= 30:
             ended += len(await other.all(END_OTHERS))
             await asyncio.sleep(0.02)
-        assert ended > 30
         await load.wait_for_more()
     await load.check()
     assert await running(database) == []
@@ -226,8 +241,13 @@ async def test_a_server_that_falls_silent_is_given_up_in_time(server: Postgres) 
         assert server.process is not None
         with frozen(server.process.pid), pytest.raises(DatabaseUnavailable, match="in time"):
             await count(database)
-        await asyncio.sleep(0.1)
-        assert await count(database) == 0
+
+        async def answers() -> bool:
+            with contextlib.suppress(DatabaseUnavailable):
+                return await count(database) == 0
+            return False
+
+        await until("the server answers again", answers)
 
 
 async def test_a_promoted_standby_is_found_under_load() -> None:
@@ -240,8 +260,7 @@ async def test_a_promoted_standby_is_found_under_load() -> None:
             async with load.running():
                 await load.wait_for_more()
                 await asyncio.to_thread(primary.kill)
-                await asyncio.sleep(0.2)
-                assert load.failures
+                await until("writing fails", load.has_failed)
                 await asyncio.to_thread(standby.promote)
                 await load.wait_for_more()
             await load.check()

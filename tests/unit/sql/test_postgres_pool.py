@@ -1,8 +1,8 @@
 """Connections to a real PostgreSQL: how many, for how long, and who waits for them."""
 
 import asyncio
+import contextlib
 import socket
-import time
 from datetime import timedelta
 
 import pytest
@@ -11,7 +11,7 @@ from moorage.errors import DatabaseUnavailable
 from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.postgres import Postgres, migrated, opened
-from unit.sql.statements import SLEEP, backend, count, put, q
+from unit.sql.statements import BACKEND, SLEEP, backend, count, put, q, until, until_running
 
 
 @pytest.fixture(scope="module")
@@ -25,35 +25,72 @@ async def connections(database: PostgresDatabase) -> int:
     return int(row[0])
 
 
+async def waiting(database: PostgresDatabase, callers: int) -> None:
+    """Wait until so many callers wait for a connection."""
+
+    async def wait() -> bool:
+        return database.pool_stats.waiting == callers
+
+    await until(f"{callers} callers wait", wait)
+
+
+async def left(database: PostgresDatabase, connections: int) -> None:
+    """Wait until so many connections are open."""
+
+    async def are_left() -> bool:
+        return database.pool_stats.opened == connections
+
+    await until(f"{connections} connections are left", are_left)
+
+
+async def use_at_once(database: PostgresDatabase, connections: int) -> None:
+    """Have so many connections in use together."""
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(connections):
+            session = await stack.enter_async_context(database.transaction())
+            await session.all(SLEEP, 0)
+        assert database.pool_stats.opened == connections
+
+
 async def test_no_more_than_the_limit_are_open_and_who_comes_later_waits(postgres: Postgres, dbname: str) -> None:
     async with opened(postgres, dbname, pool=PoolLimits(max_open=3)) as database:
-        started = time.monotonic()
-        tasks = [asyncio.create_task(database.all(SLEEP, 50)) for _ in range(12)]
-        most_opened = most_waiting = 0
-        while not all(task.done() for task in tasks):
-            most_opened = max(most_opened, database.pool_stats.opened)
-            most_waiting = max(most_waiting, database.pool_stats.waiting)
-            await asyncio.sleep(0.001)
+        release = asyncio.Event()
+        at_once: list[int] = []
+        held = 0
+
+        async def hold() -> None:
+            nonlocal held
+            async with database.transaction() as session:
+                await session.all(SLEEP, 0)
+                held += 1
+                at_once.append(held)
+                await release.wait()
+                held -= 1
+
+        tasks = [asyncio.create_task(hold()) for _ in range(12)]
+        await waiting(database, 9)
+        assert database.pool_stats.opened == 3
+        release.set()
         await asyncio.gather(*tasks)
-        assert (most_opened, most_waiting) == (3, 9)
-        assert time.monotonic() - started >= 0.2
+        assert len(at_once) == 12
+        assert max(at_once) <= 3
         assert await connections(database) == 3
 
 
 async def test_without_a_limit_there_is_one(postgres: Postgres, dbname: str) -> None:
     async with opened(postgres, dbname, pool=PoolLimits(max_open=0)) as database:
-        await asyncio.gather(*(database.all(SLEEP, 10) for _ in range(50)))
+        await use_at_once(database, 10)
+        await asyncio.gather(*(database.all(SLEEP, 1) for _ in range(50)))
         assert database.pool_stats.opened == database.pool_stats.open_bound == 10
 
 
 async def test_who_waits_for_too_long_is_told_so(postgres: Postgres, dbname: str) -> None:
     limits = PoolLimits(max_open=1)
     async with opened(postgres, dbname, pool=limits, queue_deadline=timedelta(seconds=0.1)) as database:
-        holder = asyncio.create_task(database.all(SLEEP, 400))
-        await asyncio.sleep(0.05)
-        with pytest.raises(DatabaseUnavailable, match="all 1 connections"):
-            await database.ping()
-        await holder
+        async with database.transaction() as session:
+            await session.all(SLEEP, 0)
+            with pytest.raises(DatabaseUnavailable, match="all 1 connections"):
+                await database.ping()
         await database.ping()
 
 
@@ -61,14 +98,13 @@ async def test_a_caller_that_went_away_while_it_waited_does_not_hold_up_the_rest
     postgres: Postgres, dbname: str
 ) -> None:
     async with opened(postgres, dbname, pool=PoolLimits(max_open=1)) as database:
-        holder = asyncio.create_task(database.all(SLEEP, 200))
-        await asyncio.sleep(0.05)
-        gone = [asyncio.create_task(count(database)) for _ in range(3)]
-        stays = asyncio.create_task(count(database))
-        await asyncio.sleep(0.05)
-        for task in gone:
-            task.cancel()
-        await holder
+        async with database.transaction() as session:
+            await session.all(SLEEP, 0)
+            gone = [asyncio.create_task(count(database)) for _ in range(3)]
+            stays = asyncio.create_task(count(database))
+            await waiting(database, 4)
+            for task in gone:
+                task.cancel()
         assert await stays >= 0
         assert [type(outcome) for outcome in await asyncio.gather(*gone, return_exceptions=True)] == [
             asyncio.CancelledError
@@ -91,7 +127,7 @@ async def test_a_connection_handed_to_a_caller_that_just_went_away_goes_to_the_n
 
 async def test_unused_connections_beyond_the_limit_are_closed(postgres: Postgres, dbname: str) -> None:
     async with opened(postgres, dbname, pool=PoolLimits(max_open=5, max_idle=2)) as database:
-        await asyncio.gather(*(database.all(SLEEP, 20) for _ in range(5)))
+        await use_at_once(database, 5)
         assert database.pool_stats.opened == database.pool_stats.idle == 2
     async with opened(postgres, dbname, pool=PoolLimits(max_open=5, max_idle=0)) as database:
         assert await backend(database) != await backend(database)
@@ -100,28 +136,25 @@ async def test_unused_connections_beyond_the_limit_are_closed(postgres: Postgres
 
 async def test_a_connection_unused_for_long_is_closed(postgres: Postgres, dbname: str) -> None:
     async with opened(postgres, dbname, pool=PoolLimits(max_idle_time=timedelta(seconds=0.2))) as database:
-        await asyncio.gather(*(database.all(SLEEP, 20) for _ in range(3)))
-        assert database.pool_stats.opened == 3
-        before = await backend(database)
-        for _ in range(6):
-            await asyncio.sleep(0.08)
-            assert await backend(database) == before, "the one in use stays"
-        assert database.pool_stats.opened == 1
-        await asyncio.sleep(0.5)
-        assert database.pool_stats.opened == 0
+        await use_at_once(database, 3)
+
+        async def only_what_is_used_is_left() -> bool:
+            await database.ping()
+            return database.pool_stats.opened == 1
+
+        await until("those that nobody uses are closed", only_what_is_used_is_left)
+        await left(database, 0)
         await database.ping()
 
 
 async def test_an_old_connection_is_closed_once_it_is_not_in_use(postgres: Postgres, dbname: str) -> None:
     async with opened(postgres, dbname, pool=PoolLimits(max_lifetime=timedelta(seconds=0.3))) as database:
-        before = await backend(database)
         async with database.transaction() as session:
-            assert await session.first(q("SELECT pg_backend_pid()")) == (before,)
-            await asyncio.sleep(0.4)
-            assert await session.first(q("SELECT pg_backend_pid()")) == (before,)
-        assert await backend(database) != before
-        await asyncio.sleep(0.7)
-        assert database.pool_stats.opened == 0
+            before = await session.first(BACKEND)
+            await asyncio.sleep(0.4)  # It may take longer.
+            assert await session.first(BACKEND) == before
+        assert (await backend(database),) != before
+        await left(database, 0)
 
 
 async def test_closing_waits_for_what_runs_and_then_no_longer(postgres: Postgres, dbname: str) -> None:
@@ -133,9 +166,10 @@ async def test_closing_waits_for_what_runs_and_then_no_longer(postgres: Postgres
         with pytest.raises(DatabaseUnavailable, match="closed"):
             await database.ping()
     async with opened(postgres, dbname, drain_timeout=timedelta(seconds=0.1)) as database:
-        slow = asyncio.create_task(database.all(SLEEP, 600_000))
-        await asyncio.sleep(0.1)
-        await database.close()
+        async with opened(postgres, database.settings.dbname) as other:
+            slow = asyncio.create_task(database.all(SLEEP, 600_000))
+            await until_running(other)
+            await database.close()
         with pytest.raises(DatabaseUnavailable):
             await slow
 

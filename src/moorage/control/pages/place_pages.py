@@ -98,10 +98,7 @@ def image_context(image: FoundImage, tab: str) -> dict[str, object]:
     """Return what pages of a repository need."""
     repository = image.repository
     context = project_context(image.found, "registry")
-    root = f"/{repository.path}/-/"
-    tabs = [PlaceTab("tags", _("Tags"), f"{root}tags"), PlaceTab("timeline", _("Time line"), f"{root}timeline")]
-    if image.found.who.is_anonymous or (image.found.standing.role < 20 and not image.found.standing.is_admin):  # noqa: PLR2004
-        tabs = tabs[:1]
+    tabs = [PlaceTab("tags", _("Tags"), f"/{repository.path}/-/tags")]
     above = f"/{image.found.project.full_path}"
     crumbs = [*_crumbs(image.found.project.namespace.full_path), Crumb(image.found.project.path, above)]
     return context | {"repository": repository, "crumbs": crumbs, "tabs": tabs, "tab": tab}

@@ -75,6 +75,8 @@ class RunKind(models.TextChoices):
     POLICY = "policy"
     BULK = "bulk"
     """Somebody asked for the deletion of many tags."""
+    PICKED = "picked"
+    """Somebody picked tags on a page."""
 
 
 class RunOutcome(models.TextChoices):

@@ -131,7 +131,7 @@ UNDO_REQUEST = Operation(
         query=asked.RequestUndoQuery,
         body=asked.RequestUndo,
         answer=past.Undone,
-        refusals=(moorage_errors.RequestUnknown, moorage_errors.AlreadyUndone, *_UNDO),
+        refusals=(moorage_errors.RequestUnknown, moorage_errors.RequestShared, moorage_errors.AlreadyUndone, *_UNDO),
     ),
 )
 

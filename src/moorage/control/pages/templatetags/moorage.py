@@ -36,9 +36,9 @@ def icon(name: str, extra: str = "") -> SafeString:
 
 
 @register.filter
-def size(value: int | None) -> str:
+def size(value: float | str | None) -> str:
     """A number of bytes with three digits and its unit; a dash if it is not known."""
-    if value is None:
+    if value is None or isinstance(value, str):  # A text is what templates have for a name that is not there.
         return NOTHING
     amount, unit = float(value), 0
     while amount >= _STEP and unit < len(_UNITS) - 1:
@@ -54,9 +54,9 @@ def exact(value: datetime | None) -> str:
 
 
 @register.simple_tag
-def moment(value: datetime | None, *, is_exact: bool = False) -> str:
+def moment(value: datetime | str | None, *, is_exact: bool = False) -> str:
     """A time: relative to read, exact on hover."""
-    if value is None:
+    if not isinstance(value, datetime):  # A text is what templates have for a name that is not there.
         return NOTHING
     text, said = exact(value), ""
     if not is_exact:

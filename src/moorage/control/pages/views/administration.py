@@ -1,19 +1,36 @@
 """Pages for administrators: is everything well, and what to do when it is not."""
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from moorage.control.accounts.changes import block_user, unblock_user
 from moorage.control.accounts.models import User
 from moorage.control.api.api_refusals import forbidden, unauthorized
-from moorage.control.images.models import ImageRepository, ImageStatus
+from moorage.control.audit.models import AuditEntry
+from moorage.control.images.models import DELETING, ImageRepository, ImageStatus
+from moorage.control.instance.changes import change_settings
+from moorage.control.instance.models import ApplicationSettings
 from moorage.control.namespaces.models import Namespace
-from moorage.control.pages.requesting import user_of_page
+from moorage.control.pages.instance_forms import SettingsForm
+from moorage.control.pages.key_pages import PLAIN_ROWS, ListOrder, key_page
+from moorage.control.pages.page_answers import done, not_done
+from moorage.control.pages.requesting import requester_of, user_of_page
 from moorage.control.policies.questions import projects_without_cleanup
 from moorage.control.projects.models import Project
+from moorage.control.refusals import ChangeRefused
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.registry_errors import RegistryError
 from moorage.control.registry.registry_values import RegistryInfo
+
+TEXT_LIMIT = 255
+_USER_ORDERS = (ListOrder(word="name", field="username"), ListOrder(word="created", field="created_at"))
+_REPOSITORY_ORDERS = (ListOrder(word="updated", field="updated_at"),)
+_PROJECT_ORDERS = (ListOrder(word="name", field="full_path"),)
+_AUDIT_ORDERS = (ListOrder(word="-at", field="at"),)
 
 
 def administrator_of(request: HttpRequest) -> User:
@@ -57,3 +74,86 @@ def _registry() -> tuple[RegistryInfo | None, str]:
         return the_registry().info(is_fresh=True), ""
     except RegistryError as exc:
         return None, str(exc)
+
+
+@require_safe
+def list_users(request: HttpRequest) -> HttpResponse:
+    """List the people of the instance."""
+    administrator_of(request)
+    text = request.GET.get("q", "")[:TEXT_LIMIT]
+    rows = User.objects.humans()
+    if text:
+        found = Q(username__icontains=text) | Q(name__icontains=text) | Q(email__icontains=text)
+        rows = rows.filter(found)
+    page = key_page(request, rows, _USER_ORDERS, size=PLAIN_ROWS)
+    return render(request, "pages/admin/users.html", {"section": "admin", "tab": "users", "page": page, "text": text})
+
+
+@require_POST
+def change_user_state(request: HttpRequest, user: int) -> HttpResponse:
+    """Block someone, or let them in again."""
+    administrator = administrator_of(request)
+    row = get_object_or_404(User.objects.humans(), pk=user)
+    by, address = requester_of(request).as_actor(), reverse("pages:admin-users")
+    if "block" not in request.POST:
+        unblock_user(row, by=by)
+        return done(request, _("%s may sign in again.") % row.username, address)
+    if row.pk == administrator.pk:
+        return not_done(request, _("You would lock yourself out."), address)
+    block_user(row, by=by)
+    return done(request, _("%s is blocked.") % row.username, address)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_instance(request: HttpRequest) -> HttpResponse:
+    """Show the settings of the instance, and change them."""
+    administrator_of(request)
+    settings = ApplicationSettings.now()
+    first = {name: getattr(settings, name) for name in SettingsForm.base_fields}
+    first["default_projects_container_registry"] = settings.has_registry_by_default
+    form = SettingsForm(request.POST if request.method == "POST" else None, initial=first)
+    if form.is_valid():
+        try:
+            change_settings(by=requester_of(request).as_actor(), **form.cleaned_data)
+        except ChangeRefused as exc:
+            form.take_refusal(exc)
+        else:
+            return done(request, _("The settings are saved."), reverse("pages:admin-settings"))
+    context = {"section": "admin", "tab": "settings", "form": form}
+    return render(request, "pages/admin/settings.html", context, status=400 if form.errors else 200)
+
+
+@require_safe
+def list_deletions(request: HttpRequest) -> HttpResponse:
+    """List the repositories that are being deleted, and those that could not be."""
+    administrator_of(request)
+    going = Q(status__in=DELETING) | Q(status=ImageStatus.DELETE_FAILED)
+    rows = ImageRepository.objects.filter(going).select_related("project")
+    context = {
+        "section": "admin",
+        "tab": "deletions",
+        "page": key_page(request, rows, _REPOSITORY_ORDERS, size=PLAIN_ROWS),
+        "can_administer": True,
+    }
+    return render(request, "pages/admin/deletions.html", context)
+
+
+@require_safe
+def list_policies(request: HttpRequest) -> HttpResponse:
+    """List the projects with images whose cleanup policy is off."""
+    administrator_of(request)
+    page = key_page(request, projects_without_cleanup(), _PROJECT_ORDERS, size=PLAIN_ROWS)
+    return render(request, "pages/admin/policies.html", {"section": "admin", "tab": "policies", "page": page})
+
+
+@require_safe
+def list_audit(request: HttpRequest) -> HttpResponse:
+    """List what was changed, by whom, newest first."""
+    administrator_of(request)
+    text = request.GET.get("q", "")[:TEXT_LIMIT]
+    rows = AuditEntry.objects.all()
+    if text:
+        found = Q(actor_name__icontains=text) | Q(action__icontains=text) | Q(target_name__icontains=text)
+        rows = rows.filter(found)
+    page = key_page(request, rows, _AUDIT_ORDERS, size=PLAIN_ROWS)
+    return render(request, "pages/admin/audit.html", {"section": "admin", "tab": "audit", "page": page, "text": text})

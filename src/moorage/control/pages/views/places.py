@@ -1,5 +1,7 @@
 """Groups and projects: made, shown, changed."""
 
+from urllib.parse import urlencode
+
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,7 +18,7 @@ from moorage.control.pages.key_pages import ListOrder, key_page
 from moorage.control.pages.page_answers import done
 from moorage.control.pages.place_forms import GroupForm, NewProjectForm, ProjectForm
 from moorage.control.pages.place_pages import group_context, place_context, project_context
-from moorage.control.pages.places import group_at, place_at, rights_in
+from moorage.control.pages.places import group_at, image_at, place_at, rights_in
 from moorage.control.pages.requesting import requester_of, user_of_page
 from moorage.control.projects.changes import (
     GroupWish,
@@ -43,7 +45,9 @@ def show_place(request: HttpRequest, place: str) -> HttpResponse:
     """Show a group or a project; what names an image leads to its tag."""
     if "@" in place or ":" in place:
         repository, sign, reference = place.partition("@") if "@" in place else place.partition(":")
-        return redirect(f"/{repository}/-/tags?open={reference}" if sign == ":" else f"/{repository}/-/tags")
+        # Only to a repository that was found: what was asked for may be the address of another site.
+        address = f"/{image_at(request, repository).repository.path}/-/tags"
+        return redirect(f"{address}?{urlencode({'open': reference})}" if sign == ":" else address)
     found = place_at(request, place)
     if isinstance(found, FoundProject):
         return _project(request, found)

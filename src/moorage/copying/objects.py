@@ -1,0 +1,95 @@
+"""Lists of the objects of a storage, a page at a time, and their count by kind."""
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from moorage.copying.kinds import CopiedObject, ObjectKind, is_of_an_upload, object_at
+from moorage.errors import PathUnknown
+from moorage.storage import paths
+from moorage.storage.base import Capability, StorageDriver
+from moorage.storage.walk import pages_of
+
+PAGE = 1000
+_UPLOADS = "_uploads"
+
+
+@dataclass(slots=True)
+class KindCounts:
+    """Objects and bytes of a storage, by kind, and how many links of it are empty."""
+
+    objects: Counter[ObjectKind] = field(default_factory=Counter)
+    size_bytes: Counter[ObjectKind] = field(default_factory=Counter)
+    empty_links: int = 0
+
+    def add(self, found: CopiedObject) -> None:
+        """Count one more; an empty link is none."""
+        if found.is_empty_link:
+            self.empty_links += 1
+            return
+        self.objects[found.kind] += 1
+        self.size_bytes[found.kind] += found.size_bytes
+
+
+async def objects_below(storage: StorageDriver, folder: str) -> AsyncIterator[Sequence[CopiedObject]]:
+    """Yield all objects below a folder, at any depth, but for uploads; nothing if it is not there."""
+    if Capability.FLAT_LISTS in storage.capabilities:
+        async for page in storage.all_below(folder):
+            yield [object_at(path, stat.size_bytes) for path, stat in page if not is_of_an_upload(path)]
+        return
+    waiting: list[str] = []
+    async for path in _paths_below(storage, folder):
+        waiting.append(path)
+        if len(waiting) >= PAGE:
+            yield await _with_sizes(storage, waiting)
+            waiting = []
+    if waiting:
+        yield await _with_sizes(storage, waiting)
+
+
+async def blob_folders(storage: StorageDriver) -> AsyncIterator[str]:
+    """Yield the folders whose names are the first digits of digests: they share the blobs evenly."""
+    async for algorithm in _folders(storage, paths.BLOBS):
+        async for start in _folders(storage, algorithm):
+            yield start
+
+
+async def counted(storage: StorageDriver) -> KindCounts:
+    """Count all objects of a storage by their kinds."""
+    counts = KindCounts()
+    for folder in (paths.BLOBS, paths.REPOSITORIES):
+        async for page in objects_below(storage, folder):
+            for found in page:
+                counts.add(found)
+    return counts
+
+
+async def _folders(storage: StorageDriver, folder: str) -> AsyncIterator[str]:
+    async for page in pages_of(storage, folder):
+        for entry in page:
+            if entry.is_folder:
+                yield f"{folder}/{entry.name}"
+
+
+async def _paths_below(storage: StorageDriver, folder: str) -> AsyncIterator[str]:
+    async for page in pages_of(storage, folder):
+        for entry in page:
+            path = f"{folder}/{entry.name}"
+            if not entry.is_folder:
+                yield path
+            elif entry.name != _UPLOADS:
+                async for below in _paths_below(storage, path):
+                    yield below
+
+
+async def _with_sizes(storage: StorageDriver, wanted: Sequence[str]) -> Sequence[CopiedObject]:
+    stats = await storage.stat_each(wanted)
+    return [object_at(path, stat.size_bytes) for path, stat in zip(wanted, stats, strict=True) if stat is not None]
+
+
+async def is_there(storage: StorageDriver, folder: str) -> bool:
+    """Return whether a folder has anything in it."""
+    with contextlib.suppress(PathUnknown):
+        return bool(await storage.list(folder, limit=1))
+    return False

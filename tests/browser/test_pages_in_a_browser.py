@@ -1,0 +1,171 @@
+"""The pages in a real browser: accessibility in both schemes, widths, keyboard, and forms with their ways back.
+
+With ``PICTURES=1`` pictures of each page go to ``screenshots/``, which git does not keep.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect
+
+from support.pages_site import PagesSite
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+PICTURES = Path(__file__).parents[2] / "screenshots"
+AXE = Path("/usr/local/share/moorage-tests/axe.min.js")
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+LARGE: ViewportSize = {"width": 3840, "height": 2160}
+WAIT_MS = 60_000
+PAGES = {
+    "home": ("ada", "/"),
+    "projects": ("ada", "/projects"),
+    "groups": ("ada", "/groups"),
+    "group": ("ada", "/team"),
+    "new-project": ("ada", "/projects/new"),
+    "new-group": ("ada", "/groups/new"),
+    "search": ("ada", "/-/search?q=ap"),
+    "registry": ("ada", "/team/app/-/registry"),
+    "registry-of-group": ("ada", "/team/-/registry"),
+    "registry-empty": ("dev", "/team/empty/-/registry"),
+    "tags": ("ada", "/team/app/api/-/tags"),
+    "tag-open": ("ada", "/team/app/api/-/tags?open=1.8.2&q=1."),
+    "index-open": ("ada", "/team/app/api/-/tags?open=1.9.0-rc1&q=1."),
+    "delete-tags": ("ada", "/team/app/api/-/delete?tag=mr-2300&tag=mr-2301"),
+    "delete-repository": ("ada", "/team/app/worker/-/delete-repository"),
+    "members": ("ada", "/team/app/-/members"),
+    "cleanup": ("ada", "/team/app/-/cleanup"),
+    "cleanup-preview": ("ada", "/team/app/-/cleanup?preview=1&enabled=on&cadence=1d&keep_n=5&name_regex=mr-.*"),
+    "protection": ("ada", "/team/app/-/protection"),
+    "tokens": ("ada", "/team/app/-/tokens"),
+    "settings": ("ada", "/team/app/-/settings"),
+    "delete-project": ("ada", "/team/app/-/delete-place"),
+    "admin": ("root", "/admin"),
+    "admin-users": ("root", "/admin/users"),
+    "admin-settings": ("root", "/admin/settings"),
+    "admin-deletions": ("root", "/admin/deletions"),
+    "admin-cleanup": ("root", "/admin/cleanup"),
+    "admin-audit": ("root", "/admin/audit"),
+    "missing": ("ada", "/nothing"),
+    "public": ("", "/"),
+}
+
+
+def context_of(browser: Browser, site: PagesSite, username: str, **options: object) -> BrowserContext:
+    """A window of someone who is signed in."""
+    context = browser.new_context(base_url=site.url, viewport=WIDE, reduced_motion="reduce", **options)  # type: ignore[arg-type] # as Playwright has them
+    context.set_default_timeout(WAIT_MS)
+    if username:
+        context.add_cookies([{"name": "_moorage_session", "value": site.session(username), "url": site.url}])
+    return context
+
+
+@pytest.fixture(scope="module")
+def windows(browser: Browser, site: PagesSite) -> Iterator[dict[str, Page]]:
+    """A page for each person, kept."""
+    contexts = {name: context_of(browser, site, name) for name in ("ada", "dev", "root", "")}
+    yield {name: context.new_page() for name, context in contexts.items()}
+    for context in contexts.values():
+        context.close()
+
+
+def faults_of(page: Page) -> list[str]:
+    """What axe-core finds, a line each."""
+    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    return [
+        f"{one['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:300]}"
+        for one in found
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_for_everybody_in_both_schemes_at_each_width(name: str, windows: dict[str, Page]) -> None:
+    """A wide one in light colours, a narrow one in dark: a fault of a colour or of a width is in one of them."""
+    username, address = PAGES[name]
+    page = windows[username]
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light")
+    said: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        said.append(message.text)
+
+    page.on("console", listen)
+    page.goto(address)
+    page.evaluate(axe_script())
+    assert faults_of(page) == []
+    page.set_viewport_size(NARROW)
+    page.emulate_media(color_scheme="dark")
+    assert faults_of(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    page.set_viewport_size(LARGE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= LARGE["width"]
+    page.remove_listener("console", listen)
+    assert [text for text in said if "404" not in text] == []
+    if os.environ.get("PICTURES"):
+        take_pictures(page, name)
+
+
+def take_pictures(page: Page, name: str) -> None:
+    PICTURES.mkdir(exist_ok=True)
+    for width, size in (("wide", WIDE), ("narrow", NARROW)):
+        page.set_viewport_size(size)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.screenshot(path=PICTURES / f"{name}-{scheme}-{width}.png", full_page=True)
+
+
+def axe_script() -> str:
+    if not AXE.exists():
+        reason = "axe-core is not installed (scripts/install-test-components installs it as root)"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    return AXE.read_text()
+
+
+def test_slash_goes_to_the_search_and_escape_shuts_a_menu(windows: dict[str, Page]) -> None:
+    page = windows["ada"]
+    page.set_viewport_size(WIDE)
+    page.goto("/projects")
+    page.keyboard.press("/")
+    expect(page.locator(".find input")).to_be_focused()
+    page.keyboard.type("worker")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="team/app/worker")).to_be_visible()
+    page.locator(".menu > summary").click()
+    expect(page.locator(".menu[open]")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator(".menu[open]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["with script", "without script"])
+def test_picked_tags_are_deleted_and_come_back(*, has_script: bool, browser: Browser, site: PagesSite) -> None:
+    context = context_of(browser, site, "dev", java_script_enabled=has_script)
+    page = context.new_page()
+    page.goto("/team/app/api/-/tags?q=mr-231&sort=name")
+    for tag in ("mr-2310", "mr-2311"):
+        page.get_by_label(f"Pick {tag}").check()
+    page.locator(".bulk button").click()
+    expect(page.get_by_role("heading", name="Delete 2 tags?")).to_be_visible()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("status").first).to_contain_text("2 tags are deleted.")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("status").first).to_contain_text("2 tags are back.")
+    page.goto("/team/app/api/-/tags?q=mr-2310")
+    expect(page.get_by_role("link", name="mr-2310", exact=True)).to_be_visible()
+    context.close()
+
+
+def test_a_project_is_made_and_says_what_is_wrong_beside_the_field(windows: dict[str, Page]) -> None:
+    page = windows["ada"]
+    page.goto("/projects/new?in=team")
+    page.get_by_label("Path").fill("-wrong-")
+    page.get_by_role("button", name="Make the project").click()
+    expect(page.locator("#id_path_error")).to_contain_text("must not start or end with a special character")
+    page.get_by_label("Path").fill("quay-cameras")
+    page.get_by_role("button", name="Make the project").click()
+    expect(page.get_by_role("heading", name="Nothing is moored here yet")).to_be_visible()
+    expect(page.get_by_text("docker push 127.0.0.1:5000/team/quay-cameras:1.0.0").first).to_be_attached()

@@ -319,23 +319,3 @@ def test_the_audit_log_is_listed_and_exported(run: Run) -> None:
         run("audit", "export", "--since", "soon")
     with pytest.raises(ConfigurationError, match="together with --json"):
         run("audit", "export", "--csv", "--json")
-
-
-def test_projects_and_groups_are_moved_and_deleted_with_their_images(run: Run, shared_daemon: Daemon) -> None:
-    group = new_group("moving")
-    project = new_project(group, "app")
-    ensure_repository(project, "moving/app/web", by=COMMAND_LINE)
-    push_tags(shared_daemon.address, "moving/app/web", "1")
-    with registry_at(shared_daemon.url) as registry:
-        assert run("project", "move", "moving/app", "moving/better").stdout == "moving/app is moving/better now\n"
-        assert run("group", "move", "moving", "moved").stdout == "moving is moved now\n"
-        assert registry.tag_names("moved/better/web") == ["1"]
-        with pytest.raises(ChangeRefused, match="there are projects in it"):
-            run("group", "delete", "moved")
-        assert "goes when its images have gone" in run("project", "delete", "moved/better").stdout
-        assert "goes when its images have gone" in run("group", "delete", "moved", "--with-projects").stdout
-        run_until_idle([ImageDeletion(), ProjectsDeletion(), GroupsDeletion()], Turn())
-        assert registry.tag_names("moved/better/web") == []
-    assert rows(run("group", "list", "--json")) == []
-    with pytest.raises(Refused, match="there is no namespace nowhere"):
-        run("project", "move", new_project(path="a").full_path, "nowhere/a")

@@ -34,7 +34,7 @@ def report(
     config: ConfigOption = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Print the size of each project that takes room, the largest first."""
+    """Print the size of each project that takes room."""
     if as_csv and as_json:
         raise ConfigurationError([Mistake("--csv", "it cannot be given together with --json")])
     open_database(config)
@@ -50,7 +50,7 @@ def report(
 
 @usage_app.command("show")
 def show_usage(path: PlacePath, *, config: ConfigOption = None, as_json: AsJSON = False) -> None:
-    """Print the size of a project or namespace, when it was measured, and its quotas."""
+    """Print the size of a place, and its quotas."""
     open_database(config)
     from moorage.control.usage.questions import usage_of  # noqa: PLC0415 - Django has started
 
@@ -59,7 +59,7 @@ def show_usage(path: PlacePath, *, config: ConfigOption = None, as_json: AsJSON 
 
 @usage_app.command("days")
 def list_days(path: PlacePath, *, config: ConfigOption = None, as_json: AsJSON = False) -> None:
-    """List the size of a project or namespace on each day, newest first."""
+    """List the size of a place on each day."""
     open_database(config)
     from moorage.control.usage.models import DailyUsage  # noqa: PLC0415 - Django has started
     from moorage.control.usage.questions import usage_of  # noqa: PLC0415 - as above
@@ -78,7 +78,7 @@ def set_quota(
     config: ConfigOption = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Change the quotas of a project or namespace; deletions and pulls are never refused."""
+    """Change the quotas of a project or namespace."""
     values: dict[str, int | None] = {} if warn is None else {"warning_percent": warn}
     for option, text in (("soft", soft), ("hard", hard)):
         if text is not None:
@@ -92,7 +92,7 @@ def set_quota(
 
 @usage_app.command("refresh")
 def refresh(path: PlacePath, *, config: ConfigOption = None) -> None:
-    """Have a project or namespace measured as soon as a worker of the control plane is free."""
+    """Have a place measured as soon as a worker is free."""
     open_database(config)
     from moorage.control.usage.changes import request_measurement  # noqa: PLC0415 - Django has started
 

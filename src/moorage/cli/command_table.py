@@ -141,6 +141,13 @@ NOTES = {
     "control policy set": CommandNote(
         "Change a project's policy.", "moorage control policy set acme/app --enabled --keep-n 10 --older-than 30d"
     ),
+    "control usage report": CommandNote("Print who takes room.", "moorage control usage report --csv"),
+    "control usage show": CommandNote("Print the size of a place.", "moorage control usage show acme/app"),
+    "control usage days": CommandNote("List the size of each day.", "moorage control usage days acme"),
+    "control usage quota": CommandNote("Change quotas.", "moorage control usage quota acme --hard 100GiB"),
+    "control usage refresh": CommandNote("Have a place measured.", "moorage control usage refresh acme"),
+    "control audit list": CommandNote("List the last changes.", "moorage control audit list --limit 50"),
+    "control audit export": CommandNote("Print every change.", "moorage control audit export --since 2026-11-01"),
     "control policy preview": CommandNote("Print what a policy would do.", "moorage control policy preview acme/app"),
     "control policy run": CommandNote("Have a policy run now.", "moorage control policy run acme/app"),
     "control policy runs": CommandNote("List the reports of runs.", "moorage control policy runs acme/app --json"),

@@ -26,7 +26,7 @@ def export_audit(
     config: ConfigOption = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Print every change, oldest first: who, what, from, to, by which credential, from which address."""
+    """Print every change with its values, oldest first."""
     if as_csv and as_json:
         raise ConfigurationError([Mistake("--csv", "it cannot be given together with --json")])
     first, end = _moment("--since", since), _moment("--until", until)

@@ -34,7 +34,7 @@ def report(
     config: ConfigOption = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Print the size of each project that takes room, the largest first."""
+    """Print the size of each project that takes room."""
     if as_csv and as_json:
         raise ConfigurationError([Mistake("--csv", "it cannot be given together with --json")])
     open_database(config)
@@ -50,7 +50,7 @@ def report(
 
 @usage_app.command("show")
 def show_usage(path: PlacePath, *, config: ConfigOption = None, as_json: AsJSON = False) -> None:
-    """Print the size of a project or namespace, when it was measured, and its quotas."""
+    """Print the size of a place, and its quotas."""
     open_database(config)
     from moorage.control.usage.questions import usage_of  # noqa: PLC0415 - Django has started
 
@@ -59,7 +59,7 @@ def show_usage(path: PlacePath, *, config: ConfigOption = None, as_json: AsJSON 
 
 @usage_app.command("days")
 def list_days(path: PlacePath, *, config: ConfigOption = None, as_json: AsJSON = False) -> None:
-    """List the size of a project or namespace on each day, newest first."""
+    """List the size of a place on each day."""
     open_database(config)
     from moorage.control.usage.models import DailyUsage  # noqa: PLC0415 - Django has started
     from moorage.control.usage.questions import usage_of  # noqa: PLC0415 - as above
@@ -78,23 +78,21 @@ def set_quota(
     config: ConfigOption = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Change the quotas of a project or namespace; deletions and pulls are never refused."""
-    given = {
-        "soft_bytes": None if soft is None else _amount("--soft", soft),
-        "hard_bytes": None if hard is None else _amount("--hard", hard),
-        "warning_percent": warn,
-    }
+    """Change the quotas of a project or namespace."""
+    values: dict[str, int | None] = {} if warn is None else {"warning_percent": warn}
+    for option, text in (("soft", soft), ("hard", hard)):
+        if text is not None:
+            values[f"{option}_bytes"] = _amount(f"--{option}", text)
     open_database(config)
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
     from moorage.control.usage.changes import change_quota  # noqa: PLC0415 - as above
 
-    values = {name: None if value == _NONE else value for name, value in given.items() if value is not None}
     _print(change_quota(_place_at(path), by=COMMAND_LINE, **values), as_json=as_json)
 
 
 @usage_app.command("refresh")
 def refresh(path: PlacePath, *, config: ConfigOption = None) -> None:
-    """Have a project or namespace measured as soon as a worker of the control plane is free."""
+    """Have a place measured as soon as a worker is free."""
     open_database(config)
     from moorage.control.usage.changes import request_measurement  # noqa: PLC0415 - Django has started
 
@@ -102,11 +100,11 @@ def refresh(path: PlacePath, *, config: ConfigOption = None) -> None:
     print(f"{path} is to be measured")
 
 
-def _amount(option: str, text: str) -> int | str:
-    """A number of bytes, or the word for none."""
+def _amount(option: str, text: str) -> int | None:
+    """A number of bytes; None: no quota."""
     found = _AMOUNT.fullmatch(text)
     if text == _NONE:
-        return _NONE
+        return None
     if found is None:
         raise ConfigurationError([Mistake(option, f"{text[:40]!r} is no size; 10GiB is one, and none takes it away")])
     return int(found.group(1)) * _UNITS[found.group(2)]

@@ -17,8 +17,9 @@ from django.utils import timezone
 
 import moorage.control
 from moorage.control.accounts.changes import change_user
+from moorage.control.audit import exporting
 from moorage.control.audit.actors import COMMAND_LINE, Actor
-from moorage.control.audit.exporting import CHUNK, FIELDS, as_csv_lines, as_json_lines
+from moorage.control.audit.exporting import FIELDS, as_csv_lines, as_json_lines
 from moorage.control.audit.models import AuditEntry, AuditIsKept
 from moorage.control.projects.changes import change_project
 from moorage.control.projects.rules import AccessLevel
@@ -37,13 +38,20 @@ WITHOUT_ACTOR = {
     "ensure_places_of": "as ensure_place",
     "note_change": "what was pushed is in the registry's log",
     "request_measurement": "a measurement changes nothing",
+    "is_being_moved": "it reads",
+    "see_that_still": "it reads",
+    "lock_tops": "a lock is no change",
 }
+# Those whose row is written where the work ends: by move_project and move_group, which the steps of a move call.
+RECORDED_AT_THE_END = ["move_group_with_images", "move_project_with_images"]
 
 
 def changes_modules() -> Iterator[Path]:
     for path in sorted(CONTROL.rglob("*.py")):
         names = {"changes.py", "members.py", "moves.py", "undoing.py"}
-        if path.parent.name not in {"audit", "routes"} and (path.name in names or path.stem.endswith("_changes")):
+        if path.parent.name not in {"audit", "routes", "views"} and (
+            path.name in names or path.stem.endswith("_changes")
+        ):
             yield path
 
 
@@ -74,7 +82,7 @@ def test_every_change_that_somebody_makes_is_recorded() -> None:
         name for name, node in public.items() if "by" in {one.arg for one in (*node.args.kwonlyargs, *node.args.args)}
     }
     assert len(by_somebody) > 40
-    assert [name for name in sorted(by_somebody) if not reaches_record(name, known)] == []
+    assert [name for name in sorted(by_somebody) if not reaches_record(name, known)] == RECORDED_AT_THE_END
     unnamed = [name for name in public.keys() - by_somebody if not reaches_record(name, known)]
     assert sorted(unnamed) == sorted(WITHOUT_ACTOR)
 
@@ -157,18 +165,19 @@ def test_an_export_is_bounded_in_time_by_its_ends() -> None:
     assert rows.within(last, last + timedelta(days=1)).get().action == "project_changed"
 
 
-def test_an_export_holds_a_few_rows_at_a_time() -> None:
-    details = {"text": "x" * 2000}
-    rows = [AuditEntry(at=timezone.now(), actor_name="x", action="x", target_kind="x", details=details)] * (5 * CHUNK)
-    models.QuerySet.bulk_create(AuditEntry.objects.all(), [_copy(row) for row in rows])
+def test_an_export_holds_a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunk, chunks, size = 200, 10, 2000
+    monkeypatch.setattr(exporting, "CHUNK", chunk)
+    row = AuditEntry(at=timezone.now(), actor_name="x", action="x", target_kind="x", details={"text": "x" * size})
+    models.QuerySet.bulk_create(AuditEntry.objects.all(), [_copy(row) for _ in range(chunk * chunks)])
     tracemalloc.start()
     try:
-        count = sum(1 for _ in as_json_lines(AuditEntry.objects.all()))
+        count = sum(text.count("\n") for text in as_json_lines(AuditEntry.objects.all()))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert count == 5 * CHUNK + 1
-    assert peak < 4 * CHUNK * 2000, "five chunks would be more"
+    assert count > chunk * chunks
+    assert peak < chunks // 2 * chunk * size, "half of what all would be"
 
 
 def _copy(row: AuditEntry) -> AuditEntry:

@@ -49,7 +49,7 @@ def pushed(daemon: Daemon, project: Project, name: str, made: Image) -> None:
 
 def layers_of(*images: Image) -> int:
     """Bytes of the layers, each counted once; the configuration is no layer."""
-    found = {}
+    found: dict[str, int] = {}
     for one in images:
         layers = json.loads(one.manifest.body)["layers"]
         found |= {layer["digest"]: layer["size"] for layer in layers}

@@ -75,7 +75,7 @@ class AuditEntry(models.Model):
     entity_id = models.BigIntegerField(null=True)
     entity_path = models.CharField(max_length=512, blank=True)
     details = models.JSONField(default=dict)
-    """What was changed: a pair is a value before and after."""
+    """Values that were changed: a pair is a value before and after."""
 
     objects = AuditRows.as_manager()
 

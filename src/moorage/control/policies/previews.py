@@ -53,7 +53,7 @@ class ProjectPreview:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What a repository lets go of, and what it keeps."""
+    """The contents that a repository lets go of, and those that it keeps."""
 
     gone: NeededContents
     kept: NeededContents
@@ -140,7 +140,7 @@ class _Elsewhere:
     paths: list[str] | None = None
 
     def is_there(self, digest: str, *, besides: Iterable[str]) -> bool | None:
-        """Whether a repository besides those has the blob; None: too many would have to be asked."""
+        """Tell whether a repository besides those has the blob; None: too many would have to be asked."""
         if self.paths is None:
             rows = ImageRepository.objects.select_related("project").order_by("project__full_path", "name")
             self.paths = [row.path for row in rows[: QUESTIONS_LIMIT + 1]]

@@ -35,12 +35,12 @@ class UsagePlace(models.Model):
     """The registry's word: ``untagged`` is an estimate that counts layers without a tag too."""
     measured_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(null=True)
-    """When something was pushed or deleted here last, as events say."""
+    """The moment at which something was pushed or deleted here last, as events say."""
     due_at = models.DateTimeField(null=True, db_index=True)
-    """When it is measured next; meanwhile, until when it is leased."""
+    """The moment at which it is measured next; meanwhile, until when it is leased."""
     owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
     last_failure = models.TextField(blank=True)
-    """Why it could not be measured the last time."""
+    """The reason for which it could not be measured the last time."""
     soft_bytes = models.BigIntegerField(null=True)
     hard_bytes = models.BigIntegerField(null=True)
     warning_percent = models.PositiveSmallIntegerField(default=WARNING_PERCENT)

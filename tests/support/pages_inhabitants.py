@@ -14,8 +14,8 @@ if not apps.ready:
 
     assert application
 
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY  # isort: skip
-from django.contrib.sessions.backends.db import SessionStore  # isort: skip
+from django.conf import settings  # isort: skip
+from django.test import Client  # isort: skip
 from django.utils import timezone  # isort: skip
 
 from moorage.control.accounts.models import User  # isort: skip
@@ -76,13 +76,10 @@ def _repositories(project: Project, public: Project) -> None:
 
 
 def session_of(user: User) -> str:
-    """Return the key of a session of *user*."""
-    store = SessionStore()
-    store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    store.create()
-    return str(store.session_key)
+    """Return the key of a session of *user*, begun as every session is."""
+    client = Client()
+    client.force_login(user)
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 if __name__ == "__main__":

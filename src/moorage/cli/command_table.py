@@ -59,6 +59,8 @@ COMMANDS = {
         ),
         CommandRow("check", "check", "check", "Compare storage with metadata, and repair."),
         CommandRow("storage", "storage", "storage_app", "Storage: copy to another one, compare."),
+        CommandRow("backup", "backup", "backup_app", "Back everything up, and try a backup out."),
+        CommandRow("restore", "restore", "restore", "Bring a backup back onto empty places."),
         CommandRow("notifications", "notifications", "notifications_app", "Events that other servers are told of."),
     ),
     "Other": (CommandRow("version", "version", "version", "Print the version."),),
@@ -226,6 +228,9 @@ NOTES = {
     ),
     "notifications retry": CommandNote("Send failed events again.", "moorage notifications retry --endpoint gitlab"),
     "notifications drop": CommandNote("Forget events.", "moorage notifications drop 12 13"),
+    "backup make": CommandNote("Make a backup.", "moorage backup make /srv/backups --config /etc/moorage/config.yml"),
+    "backup verify": CommandNote("Try a backup out.", "moorage backup verify /srv/backups --sample 50"),
+    "restore": CommandNote("", "moorage restore /srv/backups --into data"),
     "check": CommandNote("", "moorage check /etc/moorage/config.yml"),
     "storage copy": CommandNote(
         "Copy all images to another storage.", "moorage storage copy /etc/moorage/config.yml bucket.yml --delete"

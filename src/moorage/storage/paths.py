@@ -21,11 +21,12 @@
             └── startedat                                          RFC 3339
 
     /docker/registry/lockfiles/{filesystem,database}-in-use        where the metadata is (GitLab's; see locks.py)
-    /docker/registry/lockfiles/{writing,collecting}-<random>     * the processes at work (see presence.py)
+    /docker/registry/lockfiles/{writing,…}-<random>              * the processes at work (see presence.py)
     /docker/registry/quarantine/<algorithm>/<hex>/data-<moment>  * bytes that are not what their digest says
     /docker/registry/moorage/identity.json                       * which database the storage belongs to
     /docker/registry/moorage/check.json                          * how far an unfinished check is
     /docker/registry/moorage/import.json                         * how far an unfinished import into a database is
+    /docker/registry/moorage/restoring/<random>                  * a blob that a backup gives back, on its way
     /docker/registry/moorage/nodes/<node>.json                   * fingerprints that moorage doctor compares
 
 ``*`` is ours: Distribution reads only files called ``link`` there and passes over the rest. A link's content is the
@@ -50,6 +51,8 @@ CHECK = "/docker/registry/moorage/check.json"
 """Says how far an unfinished ``moorage check`` is."""
 IMPORT = "/docker/registry/moorage/import.json"
 """Says how far an unfinished import of link files into a database is."""
+RESTORING = "/docker/registry/moorage/restoring"
+"""Has the blobs that a backup gives back, on their way."""
 NODES = "/docker/registry/moorage/nodes"
 """Has a note of each node, for ``moorage doctor`` to compare."""
 

@@ -8,7 +8,8 @@ ends when its process is killed depends on what storage can do.
   writer has open is left from one that was killed, and is removed. Users may differ: to look it is enough to be able
   to read the file, and one that cannot be read is taken for open. On a file system, processes that are forked
   afterwards hold the file too, until the last of them is gone.
-* Without them it is a lease: see ``lease_files.py``.
+* Without them it is a lease: see ``lease_files.py``. A backup has a lease everywhere: one that was killed holds garbage
+  collection for some minutes more, in which it can be started again.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ class Activity(Enum):
     """Serving it, pushes and deletes included."""
     COLLECTING = "collecting"
     """Collecting garbage offline, relying on nobody to write."""
+    BACKING_UP = "backing-up"
+    """Copying blobs, relying on nobody to remove them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ async def announce(storage: StorageDriver, work: Activity, *, times: LeaseTimes 
     """
     while True:
         path = paths.lock_file(f"{work.value}-{secrets.token_hex(8)}")
-        if not keeps_files(storage):
+        if not keeps_files(storage) or work is Activity.BACKING_UP:
             return await LeaseFile.make(storage, path, _who(), times=times)
         with contextlib.suppress(StorageBusy):
             return await HeldFile.make(storage, path)
@@ -141,7 +144,8 @@ async def _holder(storage: StorageDriver, path: str) -> Presence | None:
 
 
 async def _is_left_over(storage: StorageDriver, path: str) -> bool:
-    if keeps_files(storage):
+    is_leased = path.startswith(paths.lock_file(f"{Activity.BACKING_UP.value}-"))
+    if keeps_files(storage) and not is_leased:
         return await storage.delete_abandoned(path)
     if is_alive(await storage.stat(path, folder=False), await storage_time(storage)):
         return False

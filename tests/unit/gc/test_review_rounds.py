@@ -19,6 +19,7 @@ from moorage.oci.digests import Digest
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver, clock
 from moorage.storage.memory import MemoryDriver
+from moorage.storage.presence import Activity, announce
 from support.images import image
 
 Removal = Callable[[], Awaitable[object]]
@@ -86,6 +87,21 @@ async def test_a_removal_that_fails_is_put_off_twice_as_long_each_time(store: Sq
         assert timedelta(minutes=minutes - 1) < due <= timedelta(minutes=minutes)
         await store.database.write(query("UPDATE gc_blob_review_queue SET review_after = 0"))
     storage.failing.clear()
+    assert [blob.digest for blob in (await collector(store, storage).round()).removed] == [digest]
+
+
+async def test_nothing_is_removed_while_a_backup_is_made_and_everything_afterwards(
+    store: SqlStore, storage: Troubled
+) -> None:
+    digest = await push_blob(store, b"a")
+    backup = await announce(storage, Activity.BACKING_UP)
+    held = await collector(store, storage).round()
+    assert (held.due, len(held.removed), len(held.needed), len(held.failed)) == (1, 0, 0, 0)
+    assert await storage.exists(paths.blob(digest))
+    ((claimed, count, error, _),) = await claims(store)
+    assert (claimed, count, error) == (None, 0, None)
+    await backup.close()
+    await store.database.write(query("UPDATE gc_blob_review_queue SET review_after = 0"))
     assert [blob.digest for blob in (await collector(store, storage).round()).removed] == [digest]
 
 

@@ -61,10 +61,13 @@ async def _collect(storage: StorageDriver, options: OfflineOptions, reports: Wor
     await _refuse_database(storage)
     check = _unannounced
     async with AsyncExitStack() as stack:
+        if not options.dry_run:
+            await _refuse_backups(storage)
         if not options.dry_run and not options.force:
             announcement = await announce(storage, Activity.COLLECTING)
             stack.push_async_callback(announcement.close)
             await _refuse_company(storage, announcement)
+            await _refuse_backups(storage)  # Again, now that a backup which begins sees us.
             check = announcement.check
         marks = stack.enter_context(closing(Marks()))
         algorithms = await algorithms_in(storage)
@@ -106,6 +109,14 @@ async def _refuse_company(storage: StorageDriver, ours: Announcement) -> None:
     collectors = await others_at_work(storage, Activity.COLLECTING, but=ours)
     if collectors:
         msg = f"another garbage collection is at work on this storage: {', '.join(map(str, collectors))}"
+        raise CollectionRefused(msg)
+
+
+async def _refuse_backups(storage: StorageDriver) -> None:
+    """With ``--force`` too: what a backup has not copied yet would be missing in it."""
+    backups = await others_at_work(storage, Activity.BACKING_UP)
+    if backups:
+        msg = f"a backup of this storage is being made by {', '.join(map(str, backups))}; collect when it has ended"
         raise CollectionRefused(msg)
 
 

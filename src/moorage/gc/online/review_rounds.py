@@ -25,6 +25,7 @@ from moorage.metadata.reviews import (
 from moorage.oci.digests import Digest
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver, clock
+from moorage.storage.presence import Activity, others_at_work
 from moorage.telemetry import get_log
 
 BLOB_BATCH = 500
@@ -36,6 +37,8 @@ _FIRST_DELAY = timedelta(minutes=5)
 _LONGEST_DELAY = timedelta(hours=24)
 """After a failed attempt the next one waits for five minutes, and twice as long each time. Source: features OGC-008."""
 _BUSY_DELAY = timedelta(seconds=5)
+_BACKUP_DELAY = timedelta(seconds=30)
+"""For so long nothing is claimed again that a backup holds."""
 _PROLONG_S = 15.0
 _CONTENDED_PAUSES_S = (0.1, 0.5, 2.0)
 
@@ -114,6 +117,10 @@ class BlobCollector:
         claims = {review.digest: review for review in await self._in_time(self._reviews.claim(limit=limit))}
         if not claims:
             return BlobsReviewed()
+        # After the claim: a backup that has not been seen here sees the claim, and waits for its end.
+        if await others_at_work(self._storage, Activity.BACKING_UP):
+            await self._settle(partial(self._reviews.put_off, list(claims), delay=_BACKUP_DELAY, error=None))
+            return BlobsReviewed(due=len(claims))
         judging_at = clock()
         judged = await self._in_time(self._reviews.judge(claims))
         judged_at = clock()

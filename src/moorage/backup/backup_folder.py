@@ -1,0 +1,226 @@
+"""The folder that backups are kept in: each blob once for all of them, and a folder for each backup.
+
+::
+
+    DIR/
+    ├── lock                        held by whoever makes a backup there
+    ├── blobs/<algorithm>/ab/<hex>  every blob that some backup has
+    ├── partial/                    blobs on their way, emptied at each start
+    ├── unfinished/                 the backup that is being made, begun anew at each start
+    └── 20261129T170000Z/           a backup: it has this name once it is whole
+        ├── backup.json             what it consists of, each file with its digest
+        ├── blobs.jsonl             digest and size of every blob, one a line
+        ├── registry.db             the registry's SQLite, or registry/ with a file for each table of PostgreSQL,
+        ├── links.jsonl             or its link files
+        ├── control.db, control/    the control plane's
+        └── files/                  configuration and keys
+
+All of it is for its owner only: there are secrets in it.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from moorage.errors import MoorageError
+from moorage.oci.digests import Digest
+
+_NAME = re.compile(r"\d{8}T\d{6}Z(?:-\d+)?")
+_PRIVATE = 0o700
+
+
+class BackupRefused(MoorageError):
+    """A backup that cannot be made, brought back or tried out; the text says what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupBlob:
+    """A blob of a backup."""
+
+    digest: Digest
+    size_bytes: int
+    is_missing: bool = False
+    """True if the registry knew already that it has lost it."""
+
+    def to_line(self) -> str:
+        """Return its line in ``blobs.jsonl``."""
+        return json.dumps([str(self.digest), self.size_bytes, self.is_missing]) + "\n"
+
+    @classmethod
+    def of_line(cls, line: str) -> "BackupBlob":
+        """Read such a line.
+
+        Raises:
+            BackupRefused: it is none.
+        """
+        try:
+            text, size_bytes, is_missing = json.loads(line)
+            return cls(Digest.parse(text), int(size_bytes), bool(is_missing))
+        except (ValueError, TypeError, AttributeError, MoorageError) as exc:
+            msg = f"not a line of blobs.jsonl: {line[:100]!r}"
+            raise BackupRefused(msg) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class OneBackup:
+    """The folder of one backup."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """Record of what it consists of; it is written last."""
+        return self.path / "backup.json"
+
+    @property
+    def blob_list(self) -> Path:
+        """A line for each blob."""
+        return self.path / "blobs.jsonl"
+
+    @property
+    def registry_sqlite(self) -> Path:
+        """The registry's database, if that is SQLite."""
+        return self.path / "registry.db"
+
+    @property
+    def registry_tables(self) -> Path:
+        """The registry's tables, if they are in PostgreSQL."""
+        return self.path / "registry"
+
+    @property
+    def links(self) -> Path:
+        """The registry's link files, if it has no database."""
+        return self.path / "links.jsonl"
+
+    @property
+    def control_sqlite(self) -> Path:
+        """The control plane's database, if that is SQLite."""
+        return self.path / "control.db"
+
+    @property
+    def control_tables(self) -> Path:
+        """The control plane's tables, if they are in PostgreSQL."""
+        return self.path / "control"
+
+    @property
+    def files(self) -> Path:
+        """Configuration and keys."""
+        return self.path / "files"
+
+    def blobs(self) -> Iterator[BackupBlob]:
+        """Read the list, one after another.
+
+        Raises:
+            BackupRefused: a line is not one of a list.
+            OSError: it cannot be read.
+        """
+        with self.blob_list.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                yield BackupBlob.of_line(line)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFolder:
+    """The folder of all backups."""
+
+    path: Path
+
+    @property
+    def partial(self) -> Path:
+        """Blobs on their way."""
+        return self.path / "partial"
+
+    @property
+    def unfinished(self) -> OneBackup:
+        """The backup that is being made."""
+        return OneBackup(self.path / "unfinished")
+
+    def blob(self, digest: Digest) -> Path:
+        """Return the file of a blob."""
+        return self.path / "blobs" / digest.algorithm / digest.encoded[:2] / digest.encoded
+
+    def names(self) -> list[str]:
+        """Return the names of the backups that are whole, oldest first."""
+        try:
+            found = [entry.name for entry in os.scandir(self.path) if _NAME.fullmatch(entry.name)]
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if OneBackup(self.path / name).record.exists())
+
+    def chosen(self, name: str = "") -> OneBackup:
+        """Return a backup by its name, or the newest.
+
+        Raises:
+            BackupRefused: there is none.
+        """
+        names = self.names()
+        if name in names or (names and not name):
+            return OneBackup(self.path / (name or names[-1]))
+        there = f"there are {', '.join(names[-5:])}" if names else "there is none; moorage backup makes one"
+        msg = f"{self.path} has no whole backup{f' {name}' if name else ''}: {there}"
+        raise BackupRefused(msg)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others from making a backup there until the block ends, or the process.
+
+        Raises:
+            BackupRefused: somebody does.
+            OSError: it cannot be used.
+        """
+        self.path.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                msg = f"a backup is being made in {self.path}; wait for its end, or take another folder"
+                raise BackupRefused(msg) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def begin(self) -> OneBackup:
+        """Make an empty folder for a new backup; whole blobs of one that was ended stay."""
+        for left in (self.partial, self.unfinished.path):
+            shutil.rmtree(left, ignore_errors=True)
+            left.mkdir(mode=_PRIVATE)
+        self.unfinished.files.mkdir(mode=_PRIVATE)
+        (self.path / "blobs").mkdir(mode=_PRIVATE, exist_ok=True)
+        return self.unfinished
+
+    def new_name(self, now: datetime | None = None) -> str:
+        """Return a name that no backup has."""
+        name = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+        taken, count = {entry.name for entry in self.path.iterdir()}, 1
+        while name in taken:
+            count += 1
+            name = f"{name.partition('-')[0]}-{count}"
+        return name
+
+    def finish(self, name: str) -> OneBackup:
+        """Give the backup its name, in one step."""
+        target = OneBackup(self.path / name)
+        for folder in [self.path, *(self.path / "blobs").glob("*"), *(self.path / "blobs").glob("*/*")]:
+            sync_folder(folder)
+        sync_folder(self.unfinished.path)
+        self.unfinished.path.rename(target.path)
+        sync_folder(self.path)
+        shutil.rmtree(self.partial, ignore_errors=True)
+        return target
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

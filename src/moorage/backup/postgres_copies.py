@@ -1,0 +1,164 @@
+"""Copies of a PostgreSQL database as PostgreSQL's own stream of rows, all tables as they are at one moment.
+
+The tables' shape is not in them: it is that of the migrations, which a restore applies first. See ADR 0093.
+"""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moorage.backup.backup_folder import BackupBlob, BackupRefused
+from moorage.config.sections.database import DatabaseSection
+from moorage.wiring.backup_sources import digest_of, postgres_connection
+
+if TYPE_CHECKING:
+    import asyncpg
+
+SEQUENCES = "sequences.json"
+_SUFFIX = ".copy"
+_FETCHED = 1000
+_TABLES = """
+    SELECT n.nspname, c.relname, array_agg(a.attname::text ORDER BY a.attnum)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped
+        AND a.attgenerated = '' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+    GROUP BY n.nspname, c.relname ORDER BY n.nspname, c.relname"""
+_SEQUENCES = "SELECT schemaname, sequencename, last_value FROM pg_sequences WHERE last_value IS NOT NULL"
+_BLOBS = "SELECT digest, size, missing_since IS NOT NULL FROM blobs ORDER BY digest"
+_FOREIGN_KEYS = """
+    SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), quote_ident(k.conname), pg_get_constraintdef(k.oid)
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE k.contype = 'f' AND k.conparentid = 0 AND n.nspname NOT LIKE 'pg\\_%'"""
+
+
+class PostgresSnapshot:
+    """One moment of a database, for as long as its transaction is open."""
+
+    def __init__(self, connection: "asyncpg.Connection") -> None:
+        self._connection = connection
+
+    async def copy_tables(self, folder: Path) -> dict[str, int]:
+        """Write a file for each table; return how many rows each has.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        folder.mkdir(mode=0o700)  # noqa: ASYNC240 - a moment
+        rows: dict[str, int] = {}
+        for schema, table, columns in await self._connection.fetch(_TABLES):
+            name = f"{schema}.{table}"
+            query = f"SELECT {_listed(columns)} FROM {_quoted(schema)}.{_quoted(table)}"  # noqa: S608 - quoted
+            with (folder / f"{name}{_SUFFIX}").open("xb") as stream:
+                status = await self._connection.copy_from_query(query, output=stream)
+            rows[name] = int(status.split()[-1])
+        found = await self._connection.fetch(_SEQUENCES)  # After the rows: never one that is behind them.
+        values = {f"{schema}.{name}": value for schema, name, value in found}
+        (folder / SEQUENCES).write_text(json.dumps(values))
+        return rows
+
+    async def blobs(self) -> AsyncIterator[BackupBlob]:
+        """Yield the blobs that the registry's database knows."""
+        async for key, size_bytes, is_missing in self._connection.cursor(_BLOBS, prefetch=_FETCHED):
+            yield BackupBlob(digest_of(bytes(key)), int(size_bytes), bool(is_missing))
+
+    async def column(self, query: str) -> list[str]:
+        """Return the first column of a result as texts."""
+        return [str(row[0]) for row in await self._connection.fetch(query)]
+
+
+@contextlib.asynccontextmanager
+async def postgres_snapshot(section: DatabaseSection) -> AsyncIterator[PostgresSnapshot]:
+    """Open one moment of a database until the block ends. Writers go on; only what removes old rows waits.
+
+    Raises:
+        DatabaseUnavailable: it cannot be reached.
+        BackupRefused: it cannot be read.
+    """
+    connection = await postgres_connection(section)
+    try:
+        with _said(section):
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield PostgresSnapshot(connection)
+    finally:
+        await connection.close()
+
+
+async def tables_of(section: DatabaseSection) -> Sequence[str]:
+    """Return the names of the tables that are there."""
+    connection = await postgres_connection(section)
+    try:
+        return [f"{schema}.{table}" for schema, table, _ in await connection.fetch(_TABLES)]
+    finally:
+        await connection.close()
+
+
+async def load_tables(section: DatabaseSection, folder: Path) -> None:
+    """Fill tables, which migrations have just made, from the files of a backup: all of them or none.
+
+    Raises:
+        BackupRefused: a file is not of a table that is there, or the server does not take it.
+    """
+    connection = await postgres_connection(section)
+    try:
+        with _said(section):
+            async with connection.transaction():
+                await _load(connection, folder)
+    finally:
+        await connection.close()
+
+
+async def _load(connection: "asyncpg.Connection", folder: Path) -> None:
+    tables = {
+        f"{schema}.{table}": (schema, table, columns) for schema, table, columns in await connection.fetch(_TABLES)
+    }
+    files = {path.name.removesuffix(_SUFFIX) for path in folder.glob(f"*{_SUFFIX}")}  # noqa: ASYNC240 - as above
+    if files != set(tables):
+        different = ", ".join(sorted(files ^ set(tables))[:5])
+        msg = f"the backup has other tables than this Moorage makes: {different}; take the version that made it"
+        raise BackupRefused(msg)
+    # Rows come table by table, so that a row may come before the one that it names: keys are checked at the end.
+    keys = await connection.fetch(_FOREIGN_KEYS)
+    names = [f"{_quoted(schema)}.{_quoted(table)}" for schema, table, _ in tables.values()]
+    for table, key, _ in keys:
+        await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {key}")
+    for name in names:
+        await connection.execute(f"ALTER TABLE {name} DISABLE TRIGGER USER")
+    await connection.execute(f"TRUNCATE {', '.join(names)}")
+    for name, (schema, table, columns) in tables.items():
+        with (folder / f"{name}{_SUFFIX}").open("rb") as stream:
+            await connection.copy_to_table(table, schema_name=schema, columns=columns, source=stream)
+    for name in names:
+        await connection.execute(f"ALTER TABLE {name} ENABLE TRIGGER USER")
+    for table, key, definition in keys:
+        await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {key} {definition}")
+    await _set_sequences(connection, json.loads((folder / SEQUENCES).read_text()))
+
+
+async def _set_sequences(connection: "asyncpg.Connection", values: Mapping[str, int]) -> None:
+    for name, value in values.items():
+        schema, _, sequence = name.partition(".")
+        await connection.execute(
+            "SELECT setval($1::text::regclass, $2)", f"{_quoted(schema)}.{_quoted(sequence)}", value
+        )
+
+
+@contextlib.contextmanager
+def _said(section: DatabaseSection) -> Any:  # noqa: ANN401 - a context manager
+    """The vendor's errors, as ours."""
+    import asyncpg  # noqa: PLC0415 - a use of SQLite need not wait for it
+
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        msg = f"the database {section.dbname} on {section.host}: {' '.join(str(exc).split())}"
+        raise BackupRefused(msg) from exc
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(_quoted, names))

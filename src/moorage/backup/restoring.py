@@ -1,0 +1,259 @@
+"""The way back: a backup brought onto places that are empty.
+
+Nothing is written before it is clear that everything can be. Blobs come first and databases last, and each database
+whole or not at all: where a restore was interrupted there is no registry that looks whole.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from moorage.backup.backup_folder import BackupFolder, BackupRefused, OneBackup
+from moorage.backup.backup_record import BackupRecord, record_of
+from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsBack
+from moorage.backup.kept_files import put_back
+from moorage.backup.link_files import link_lines
+from moorage.backup.places import CONTROL_FILE, ServerPlaces, kind_of, read_targets
+from moorage.backup.postgres_copies import load_tables, tables_of
+from moorage.backup.sqlite_copies import put_sqlite
+from moorage.config.sections.database import DatabaseSection
+from moorage.control.configuration import LoadedControl
+from moorage.errors import PathUnknown
+from moorage.gc.offline.offline_run import batched, in_parallel
+from moorage.metadata.schema.chains import CHAINS
+from moorage.metadata.schema.migration_plan import Wish
+from moorage.metadata.schema.migrator import up
+from moorage.starting.database_choice import named_database
+from moorage.storage import paths
+from moorage.storage.base import StorageDriver
+from moorage.storage.presence import Activity, others_at_work
+from moorage.wiring.databases import DatabasePlace
+from moorage.wiring.postgres import postgres_settings
+from moorage.work.reports import WorkReports
+
+_STATS = 500
+_SHOWN = 5
+
+
+@dataclass(slots=True)
+class Restored:
+    """Result of a restore."""
+
+    blobs: int = 0
+    size_bytes: int = 0
+    problems: list[str] = field(default_factory=list)
+    problem_count: int = 0
+
+
+def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> ServerPlaces:
+    """Put configuration and keys of a backup into an empty folder, and read them there.
+
+    Raises:
+        BackupRefused: the folder is not empty, or the files lay in several places.
+        ConfigurationError: the configuration cannot be used.
+    """
+    now = folder.absolute()
+    if not record.is_one_folder:
+        msg = (
+            f"this backup is of files in several places, and not of one folder; write a configuration with new places, "
+            f"take keys from {one.files}, and name it by --to"
+        )
+        raise BackupRefused(msg)
+    if now.exists() and any(now.iterdir()):
+        msg = f"{folder} is not empty; name a folder that is, or that is not there yet"
+        raise BackupRefused(msg)
+    now.mkdir(parents=True, exist_ok=True, mode=0o700)
+    put_back(record.kept, one.path, was=Path(record.folder), now=now)
+    has_control = any(each.key == CONTROL_FILE for each in record.kept)
+    return read_targets(now / "config.yml", now / CONTROL_FILE if has_control else None)
+
+
+def file_problems(one: OneBackup, record: BackupRecord) -> list[str]:
+    """Compare every file of a backup with its digest; return what is wrong."""
+    found = []
+    for name, expected in record.files.items():
+        try:
+            is_same = record_of(one.path / name) == expected
+        except OSError as exc:
+            found.append(f"{name} cannot be read in the backup: {exc.strerror}")
+            continue
+        if not is_same:
+            found.append(f"{name} is damaged in the backup: its bytes are not those that were written")
+    return found
+
+
+async def restore(
+    folder: BackupFolder, one: OneBackup, places: ServerPlaces, *, record: BackupRecord, reports: WorkReports
+) -> Restored:
+    """Bring a backup back onto empty places.
+
+    Raises:
+        BackupRefused, ConfigurationError: it cannot be brought there; what would help. Nothing was written.
+        BackendError: storage or a database failed on the way.
+    """
+    problems = await asyncio.to_thread(file_problems, one, record)
+    if problems:
+        msg = f"this backup is damaged; take another one: {'; '.join(problems[:_SHOWN])}"
+        raise BackupRefused(msg)
+    place = _registry_place(places, record)
+    control = _control_place(places, record)
+    storage = places.storage(must_be_there=False)
+    try:
+        await _see_that_all_is_empty(storage, place, control, record=record)
+        done = Restored()
+        if record.blobs.are_copied:
+            await _copy_blobs(folder, one, storage, record=record, reports=reports, done=done)
+        else:
+            await _look_for_blobs(one, storage, done)
+        if control is not None:
+            await _put_control(one, places, control)
+        await put_registry(one, storage, place)
+    except OSError as exc:
+        msg = f"{exc.filename} cannot be used: {exc.strerror}"
+        raise BackupRefused(msg) from exc
+    else:
+        return done
+    finally:
+        await storage.close()
+
+
+async def put_registry(one: OneBackup, storage: StorageDriver, place: DatabasePlace | None) -> None:
+    """Put the registry's metadata where it belongs.
+
+    Raises:
+        BackupRefused, BackendError, OSError: it does not go there.
+    """
+    if place is None:
+        for path, content in link_lines(one.links):
+            await storage.put(path, content)
+    elif isinstance(place, Path):
+        await asyncio.to_thread(put_sqlite, one.registry_sqlite, place)
+    else:
+        await up(postgres_settings(place).of_primary(), Wish())
+        await load_tables(place, one.registry_tables)
+
+
+def _registry_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace | None:
+    section = places.config.database
+    wants_links = section.enabled is False or (section.enabled == "prefer" and record.registry.kind == "layout")
+    place = None if wants_links else named_database(section)
+    _see_that_it_is_the_same("database", kind_of(place), record.registry.kind)
+    if isinstance(place, DatabaseSection):
+        made = {f"{step.phase} {step.migration.name}" for step in CHAINS.steps()}
+        _see_that_tables_are_the_same(made, record.registry.migrations, record.moorage)
+    return place
+
+
+def _control_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace | None:
+    if record.control is None:
+        return None
+    if places.control is None:
+        msg = "this backup has users and projects; name the control.yml of the place for them by --control"
+        raise BackupRefused(msg)
+    place = places.control_database()
+    _see_that_it_is_the_same("control plane's database", kind_of(place), record.control.kind)
+    return place
+
+
+def _see_that_it_is_the_same(what: str, there: str, wanted: str) -> None:
+    if there != wanted:
+        words = {"layout": "link files, without a database", "sqlite": "SQLite", "postgresql": "PostgreSQL"}
+        msg = (
+            f"the {what} of the backup is {words[wanted]}, and that of the configuration {words[there]}: name the same"
+        )
+        raise BackupRefused(msg)
+
+
+def _see_that_tables_are_the_same(made: set[str], had: Sequence[str], version: str) -> None:
+    different = sorted(made ^ set(had))
+    if different:
+        msg = (
+            f"the backup is of Moorage {version}, whose tables differ from those of this one "
+            f"({', '.join(different[:_SHOWN])}): restore with that version, and bring it up to date then"
+        )
+        raise BackupRefused(msg)
+
+
+async def _see_that_all_is_empty(
+    storage: StorageDriver, place: DatabasePlace | None, control: DatabasePlace | None, *, record: BackupRecord
+) -> None:
+    writers = await others_at_work(storage, Activity.WRITING)
+    if writers:
+        msg = f"a registry is at work on that storage: {', '.join(map(str, writers))}; stop it"
+        raise BackupRefused(msg)
+    for folder in [paths.REPOSITORIES, *([paths.BLOBS] if record.blobs.are_copied else [])]:
+        if await _has_names(storage, folder):
+            msg = (
+                f"storage is not empty: there is something in {folder}; a backup is never mixed with what is there. "
+                "Name an empty folder or bucket, or empty this one by hand"
+            )
+            raise BackupRefused(msg)
+    for which, where in (("registry", place), ("control plane", control)):
+        if isinstance(where, Path) and where.exists() and where.stat().st_size:
+            msg = f"{where} is not empty: name a file that is not there yet for the {which}, or move this one away"
+            raise BackupRefused(msg)
+        if isinstance(where, DatabaseSection):
+            tables = await tables_of(where)
+            if tables:
+                msg = (
+                    f"the database {where.dbname} of the {which} is not empty: it has {tables[0]}; make a new one with "
+                    "createdb, and name that"
+                )
+                raise BackupRefused(msg)
+
+
+async def _has_names(storage: StorageDriver, folder: str) -> bool:
+    try:
+        return bool(await storage.list(folder, limit=1))
+    except PathUnknown:
+        return False
+
+
+async def _copy_blobs(
+    folder: BackupFolder,
+    one: OneBackup,
+    storage: StorageDriver,
+    *,
+    record: BackupRecord,
+    reports: WorkReports,
+    done: Restored,
+) -> None:
+    reports.begins(BLOB_BAR, record.blobs.size_bytes)
+    back = BlobsBack(storage, folder, reports)
+    await in_parallel(one.blobs(), back.copy, limit=PARALLEL_BLOBS)
+    done.blobs, done.size_bytes = back.sums.copied, back.sums.copied_bytes
+    done.problems, done.problem_count = back.sums.problems, back.sums.problem_count
+
+
+async def _look_for_blobs(one: OneBackup, storage: StorageDriver, done: Restored) -> None:
+    for some in batched(one.blobs(), _STATS):
+        states = await storage.stat_each([paths.blob(blob.digest) for blob in some])
+        for blob, state in zip(some, states, strict=True):
+            if state is not None and state.size_bytes == blob.size_bytes:
+                done.blobs += 1
+                done.size_bytes += blob.size_bytes
+                continue
+            done.problem_count += 1
+            done.problems.append(f"{blob.digest} is not in storage, and the backup has only listed it")
+
+
+async def _put_control(one: OneBackup, places: ServerPlaces, place: DatabasePlace) -> None:
+    if isinstance(place, Path):
+        await asyncio.to_thread(put_sqlite, one.control_sqlite, place)
+        return
+    assert places.control is not None  # noqa: S101 - there is a place
+    await asyncio.to_thread(_make_tables, places.control)
+    await load_tables(place, one.control_tables)
+
+
+def _make_tables(loaded: LoadedControl) -> None:
+    from moorage.control.current import start_django  # noqa: PLC0415 - who has no control plane need not wait for Django
+
+    start_django(loaded)
+    from django.db import connections  # noqa: PLC0415 - Django has started
+
+    from moorage.control.serving.database_opening import apply_migrations  # noqa: PLC0415 - as above
+
+    apply_migrations()
+    connections.close_all()

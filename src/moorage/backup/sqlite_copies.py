@@ -1,0 +1,107 @@
+"""Copies of an SQLite file that others write to meanwhile."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from moorage.atomic_writes import write_whole
+from moorage.backup.backup_folder import BackupBlob, BackupRefused, sync_folder
+from moorage.wiring.backup_sources import digest_of
+
+_BLOBS = "SELECT digest, size, missing_since IS NOT NULL FROM blobs ORDER BY digest"
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+_PROBLEMS = 20
+_TIMEOUT_S = 30.0
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a database as it is at one moment. Readers and writers of it go on meanwhile.
+
+    Raises:
+        BackupRefused: it cannot be read.
+        OSError: the copy cannot be written.
+    """
+    write_whole(target, b"")  # For its owner only.
+    try:
+        with _opened(source) as reader, contextlib.closing(sqlite3.connect(target, isolation_level=None)) as writer:
+            reader.backup(writer)
+            writer.execute("PRAGMA journal_mode = delete")  # One file, without a log beside it.
+    except sqlite3.Error as exc:
+        if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            raise OSError(28, "No space left on device", str(target)) from exc
+        msg = f"{source} cannot be copied: {exc}"
+        raise BackupRefused(msg) from exc
+
+
+def put_sqlite(source: Path, target: Path) -> None:
+    """Put a copy where a server is going to look for it: whole or not at all, durable.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.restored")
+    write_whole(fresh, b"")
+    with source.open("rb") as reader, fresh.open("wb") as writer:
+        shutil.copyfileobj(reader, writer, 1 << 20)
+        writer.flush()
+        os.fsync(writer.fileno())
+    fresh.replace(target)
+    sync_folder(target.parent)
+
+
+def sqlite_blobs(path: Path) -> Iterator[BackupBlob]:
+    """Yield the blobs that the registry's database knows.
+
+    Raises:
+        BackupRefused: it cannot be read.
+    """
+    with _questions(path) as connection:
+        for key, size_bytes, is_missing in connection.execute(_BLOBS):
+            yield BackupBlob(digest_of(bytes(key)), int(size_bytes), bool(is_missing))
+
+
+def sqlite_rows(path: Path) -> dict[str, int]:
+    """Count the rows of each table.
+
+    Raises:
+        BackupRefused: it cannot be read.
+    """
+    with _questions(path) as connection:
+        names = [str(name) for (name,) in connection.execute(_TABLES).fetchall()]
+        counts = {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone() for name in names}  # noqa: S608 - ours
+        return {name: int(row[0]) for name, row in counts.items()}
+
+
+def sqlite_problems(path: Path) -> Sequence[str]:
+    """Have SQLite look at every page of a database; return what it finds."""
+    try:
+        with _questions(path) as connection:
+            found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_PROBLEMS})")]
+            loose = connection.execute("PRAGMA foreign_key_check").fetchmany(_PROBLEMS)
+    except BackupRefused as exc:
+        return [str(exc)]
+    return [
+        *(f"{path.name}: {line}" for line in found if line != "ok"),
+        *(f"{path.name}: a row of {row[0]} names one of {row[2]} that is not there" for row in loose),
+    ]
+
+
+@contextlib.contextmanager
+def _questions(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a copy, which is not changed by it."""
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            yield connection
+    except sqlite3.Error as exc:
+        msg = f"{path} cannot be read as a database: {exc}"
+        raise BackupRefused(msg) from exc
+
+
+def _opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
+    uri = f"{path.absolute().as_uri()}?mode=rw"  # Readers of a write-ahead log write to the file beside it.
+    return contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_TIMEOUT_S))

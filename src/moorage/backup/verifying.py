@@ -1,0 +1,298 @@
+"""Trials of a backup: every byte compared with its digest, all brought back into a scratch place, images pulled."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import random
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused, OneBackup
+from moorage.backup.backup_record import BackupRecord, HalfRecord
+from moorage.backup.blob_copies import BLOB_BAR, blob_problem
+from moorage.backup.link_files import link_lines
+from moorage.backup.restoring import file_problems, put_registry
+from moorage.backup.scratch_registry import ScratchRegistry
+from moorage.backup.sqlite_copies import sqlite_problems, sqlite_rows
+from moorage.gc.offline.offline_run import batched
+from moorage.oci.digests import Hasher
+from moorage.storage import paths
+from moorage.wiring.backup_sources import digest_of, folder_as_storage
+from moorage.work.reports import WorkReports
+
+SAMPLE = 20
+"""Images that are pulled."""
+_SHOWN = 1000
+_DEPTH = 4
+_CHILDREN = 50
+_TAGS = """
+    SELECT r.path, t.name, m.digest FROM tags t
+    JOIN manifests m ON m.id = t.manifest_id JOIN repositories r ON r.id = t.repository_id
+    ORDER BY random() LIMIT ?"""
+_PAYLOADS = "SELECT r.path, m.digest, m.payload FROM manifests m JOIN repositories r ON r.id = m.repository_id"
+
+
+class SampledTag(NamedTuple):
+    """A tag of the backup, and what it points to."""
+
+    repository: str
+    tag: str
+    digest: str
+
+
+@dataclass(slots=True, kw_only=True)
+class VerifyReport:
+    """Findings of a trial."""
+
+    backup: str
+    seconds: float = 0.0
+    files: int = 0
+    blobs: int = 0
+    hashed_bytes: int = 0
+    hashing_s: float = 0.0
+    manifests: int = 0
+    images: int = 0
+    pulled_blobs: int = 0
+    pulled_bytes: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """Notes on what could not be tried, and why."""
+    problems: list[str] = field(default_factory=list)
+    problem_count: int = 0
+
+    def wrong(self, problem: str) -> None:
+        """Note what is wrong."""
+        self.problem_count += 1
+        if len(self.problems) < _SHOWN:
+            self.problems.append(problem)
+
+
+def verify(
+    folder: BackupFolder, one: OneBackup, record: BackupRecord, *, sample: int, reports: WorkReports
+) -> VerifyReport:
+    """Try a backup out.
+
+    Raises:
+        OSError: there is no room for the scratch place.
+    """
+    began = time.monotonic()
+    report = VerifyReport(backup=one.path.name)
+    report.files = len(record.files)
+    damaged = file_problems(one, record)
+    for problem in damaged:
+        report.wrong(problem)
+    for problem in record.problems:
+        report.wrong(f"when the backup was made: {problem}")
+    if record.blobs.are_copied:
+        _hash_all(folder, one, record, report=report, reports=reports)
+    else:
+        report.notes.append("blobs are only listed, in a store that has copies of its own: none was read or pulled")
+    if damaged:
+        report.notes.append("as files of it are damaged, it was not restored")
+    else:
+        _try_databases(one, record, report)
+        if record.blobs.are_copied and sample:
+            _try_images(folder, one, record, report=report, sample=sample)
+    report.seconds = round(time.monotonic() - began, 3)
+    return report
+
+
+def _hash_all(
+    folder: BackupFolder, one: OneBackup, record: BackupRecord, *, report: VerifyReport, reports: WorkReports
+) -> None:
+    began = time.monotonic()
+    reports.begins(BLOB_BAR, record.blobs.size_bytes)
+    known = {problem.partition(" ")[0] for problem in record.problems}
+
+    def look(blob: BackupBlob) -> tuple[BackupBlob, str]:
+        return blob, blob_problem(folder.blob(blob.digest), blob)
+
+    threads = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for some in batched(one.blobs(), threads * 16):
+                for blob, problem in pool.map(look, some):
+                    report.blobs += 1
+                    report.hashed_bytes += blob.size_bytes
+                    if problem and str(blob.digest) not in known:
+                        report.wrong(problem)
+                    reports.advanced(BLOB_BAR, blob.size_bytes)
+        except (BackupRefused, OSError) as exc:
+            report.wrong(f"the list of blobs cannot be read: {exc}")
+    if report.blobs != record.blobs.count:
+        report.wrong(f"the list has {report.blobs} blobs instead of {record.blobs.count}")
+    report.hashing_s = round(time.monotonic() - began, 3)
+
+
+def _try_databases(one: OneBackup, record: BackupRecord, report: VerifyReport) -> None:
+    halves = (("registry", record.registry, one.registry_sqlite), ("control", record.control, one.control_sqlite))
+    for name, half, path in halves:
+        if half is None:
+            continue
+        report.rows.update({f"{name}: {table}": count for table, count in half.rows.items()})
+        if half.kind == "sqlite":
+            _try_sqlite(path, half, report)
+            if path == one.registry_sqlite:
+                _hash_manifests(path, report)
+        elif half.kind == "postgresql":
+            report.notes.append(
+                f"{name}: its tables are PostgreSQL's; moorage restore onto an empty one tries them out"
+            )
+
+
+def _try_sqlite(path: Path, half: HalfRecord, report: VerifyReport) -> None:
+    for problem in sqlite_problems(path):
+        report.wrong(problem)
+    with contextlib.suppress(BackupRefused):  # Said already.
+        rows = sqlite_rows(path)
+        if rows != half.rows:
+            different = sorted(set(rows.items()) ^ set(half.rows.items()))
+            report.wrong(f"{path.name} has other rows than when it was copied: {different[:5]}")
+
+
+def _try_images(
+    folder: BackupFolder, one: OneBackup, record: BackupRecord, *, report: VerifyReport, sample: int
+) -> None:
+    kind = record.registry.kind
+    if kind == "postgresql":
+        return
+    # Beside the blobs, so that a link in place of a copy is enough.
+    with tempfile.TemporaryDirectory(prefix=".verify-", dir=folder.path) as scratch:
+        root = Path(scratch) / "storage"
+        _link_blobs(folder, one, root)
+        place = Path(scratch) / "registry.db" if kind == "sqlite" else None
+        asyncio.run(put_registry(one, folder_as_storage(root), place))
+        tags = _tags_of_sqlite(place, sample) if place is not None else _tags_of_links(one.links, sample)
+        section = {"enabled": False} if place is None else {"enabled": True, "sqlite": str(place)}
+        try:
+            with ScratchRegistry(root, section) as registry:
+                puller = _Puller(registry, folder, report)
+                for tag in tags:
+                    puller.pull(tag)
+        except BackupRefused as exc:
+            report.wrong(str(exc))
+
+
+def _hash_manifests(path: Path, report: VerifyReport) -> None:
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+        for repository, key, payload in connection.execute(_PAYLOADS):
+            digest = digest_of(bytes(key))
+            hasher = Hasher(digest.algorithm)
+            hasher.update(bytes(payload))
+            report.manifests += 1
+            if hasher.digest() != digest:
+                report.wrong(f"manifest {digest} of {repository} is damaged in the database")
+
+
+def _link_blobs(folder: BackupFolder, one: OneBackup, root: Path) -> None:
+    root.mkdir()
+    for blob in one.blobs():
+        source, target = folder.blob(blob.digest), root / paths.blob(blob.digest).lstrip("/")
+        if not source.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.hardlink_to(source)
+        except OSError:  # A file system without such links.
+            shutil.copyfile(source, target)
+
+
+def _tags_of_sqlite(path: Path, sample: int) -> Sequence[SampledTag]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(_TAGS, [sample]).fetchall()
+    return [SampledTag(repository, tag, str(digest_of(bytes(key)))) for repository, tag, key in found]
+
+
+def _tags_of_links(links: Path, sample: int) -> Sequence[SampledTag]:
+    chance, seen = random.Random(), 0  # noqa: S311 - a sample
+    found: list[SampledTag] = []
+    for path, content in link_lines(links):
+        head, is_tag, tail = path.removeprefix(f"{paths.REPOSITORIES}/").partition("/_manifests/tags/")
+        tag, is_current, _ = tail.partition("/current/link")
+        if not is_tag or not is_current:
+            continue
+        seen += 1
+        each = SampledTag(head, tag, content.decode("ascii", "replace"))
+        if len(found) < sample:
+            found.append(each)
+        elif (place := chance.randrange(seen)) < sample:
+            found[place] = each
+    return found
+
+
+class _Puller:
+    """Pulls images as a client does, and compares what comes with its digests."""
+
+    def __init__(self, registry: ScratchRegistry, folder: BackupFolder, report: VerifyReport) -> None:
+        self._registry = registry
+        self._folder = folder
+        self._report = report
+
+    def pull(self, tag: SampledTag) -> None:
+        """Pull what a tag points to."""
+        self._report.images += 1
+        self._manifest(tag.repository, tag.tag, tag.digest, depth=_DEPTH)
+
+    def _manifest(self, repository: str, reference: str, digest: str, *, depth: int) -> None:
+        status, body = self._registry.manifest(repository, reference)
+        name = f"{repository}:{reference}" if reference != digest else f"{repository}@{digest}"
+        if status == HTTPStatus.NOT_FOUND and reference == digest:  # An index may list what nobody has pushed.
+            return
+        if status != HTTPStatus.OK:
+            self._report.wrong(f"{name} cannot be pulled: status {status}")
+            return
+        if _sum_of(body, digest) != digest:
+            self._report.wrong(f"{name} is damaged: its manifest is not {digest}")
+            return
+        document = json.loads(body)
+        if not isinstance(document, dict):
+            return
+        for blob in _blobs_in(document):
+            self._blob(repository, blob)
+        for child in _digests(document.get("manifests"))[:_CHILDREN]:
+            if depth:
+                self._manifest(repository, child, child, depth=depth - 1)
+
+    def _blob(self, repository: str, digest: str) -> None:
+        status, found, size_bytes = self._registry.blob(repository, digest)
+        if status == HTTPStatus.NOT_FOUND and not self._is_kept(digest):  # It is elsewhere, or was lost before.
+            return
+        self._report.pulled_blobs += 1
+        self._report.pulled_bytes += size_bytes
+        if status != HTTPStatus.OK or found != digest:
+            self._report.wrong(
+                f"{repository}@{digest} cannot be pulled: status {status}, {size_bytes} bytes of {found}"
+            )
+
+    def _is_kept(self, digest: str) -> bool:
+        try:
+            return self._folder.blob(BackupBlob.of_line(json.dumps([digest, 0, False])).digest).exists()
+        except BackupRefused:
+            return False
+
+
+def _sum_of(body: bytes, digest: str) -> str:
+    algorithm = digest.partition(":")[0]
+    return f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
+
+
+def _blobs_in(document: Mapping[str, Any]) -> Iterator[str]:
+    config = document.get("config")
+    yield from _digests([config] if config else [])
+    yield from _digests(document.get("layers"))
+
+
+def _digests(descriptors: object) -> list[str]:
+    if not isinstance(descriptors, list):
+        return []
+    return [str(each["digest"]) for each in descriptors if isinstance(each, dict) and each.get("digest")]

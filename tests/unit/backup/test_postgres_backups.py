@@ -1,0 +1,90 @@
+"""Backups of registry and control plane in PostgreSQL, brought back into databases that are empty."""
+
+import asyncio
+import contextlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from e2e.databases import postgres_config
+from moorage.backup.backing_up import MadeBackup, make_backup
+from moorage.backup.backup_folder import BackupFolder, BackupRefused
+from moorage.backup.places import read_places, read_targets
+from moorage.backup.restoring import restore
+from moorage.backup.verifying import verify
+from moorage.metadata.schema.migration_plan import Wish
+from moorage.metadata.schema.migrator import up
+from moorage.work.reports import WorkReports
+from support.daemon import Daemon
+from support.images import Image, push_image
+from support.postgres import Postgres, settings_for
+from support.registry_client import RegistryClient
+
+APP = "group/app"
+SECRET = "a-secret-of-tests-that-is-long-enough"
+
+
+def moorage(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "moorage", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def write_places(folder: Path, postgres: Postgres, *, registry: str, control: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yml").write_text(postgres_config(folder, postgres, registry, secret=SECRET))
+    section = yaml.safe_load(postgres.config_section(control))["database"]
+    del section["enabled"]
+    (folder / "control.yml").write_text(yaml.safe_dump({"secret": SECRET, "log": "text", "database": section}))
+    return folder / "config.yml"
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[RegistryClient]:
+    with (
+        Daemon(folder, config=(folder / "config.yml").read_text()) as daemon,
+        contextlib.closing(RegistryClient(daemon.address)) as client,
+    ):
+        yield client
+
+
+def pulled(client: RegistryClient, image: Image) -> bool:
+    answer = client.get_manifest(APP, image.digest)
+    return answer.body == image.manifest.body and all(
+        client.get_blob(APP, blob.digest).body == blob.body for blob in image.blobs
+    )
+
+
+def backed_up(config: Path, folder: BackupFolder) -> MadeBackup:
+    return asyncio.run(make_backup(read_places(config, None), folder, with_blobs=None, reports=WorkReports()))
+
+
+def test_both_databases_come_back_with_all_their_rows(tmp_path: Path, postgres: Postgres) -> None:
+    names = [postgres.create_database() for _ in range(4)]
+    before = write_places(tmp_path / "before", postgres, registry=names[0], control=names[1])
+    asyncio.run(up(settings_for(postgres, names[0]), Wish()))
+    assert moorage("control", "migrate", "--config", str(before.with_name("control.yml"))).returncode == 0
+    backups = BackupFolder(tmp_path / "backups")
+    with served(before.parent) as client:
+        images = [push_image(client, APP, f"v{number}") for number in range(3)]
+        made = backed_up(before, backups)
+    assert made.record.registry.rows["public.manifests"] == 3
+    after = write_places(tmp_path / "after", postgres, registry=names[2], control=names[3])
+    restored = moorage("restore", str(backups.path), "--to", str(after), "--json")
+    assert restored.returncode == 0, restored.stderr
+    again = backed_up(after, BackupFolder(tmp_path / "again")).record
+    assert (again.registry, again.control) == (made.record.registry, made.record.control)
+    with served(after.parent) as client:
+        assert all(pulled(client, image) for image in images)
+        pushed = push_image(client, APP, "new")  # Sequences go on behind the rows.
+        assert pulled(client, pushed)
+    shutil.rmtree(after.parent / "data")
+    with pytest.raises(BackupRefused, match="is not empty: it has"):
+        asyncio.run(restore(backups, made.backup, read_targets(after, None), record=made.record, reports=WorkReports()))
+    (made.backup.registry_tables / "public.blobs.copy").unlink()
+    report = verify(backups, made.backup, made.record, sample=0, reports=WorkReports())
+    assert [problem.partition(" ")[0] for problem in report.problems] == ["registry/public.blobs.copy"]

@@ -50,7 +50,7 @@ echo the story has ended
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     need("dpkg-deb", "curl", "chroot", root=True)
-    command = [ROOT / "scripts" / "make-deb", tmp_path / "build"]
+    command = [str(ROOT / "scripts" / "make-deb"), str(tmp_path / "build")]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=SECONDS)
     [found] = (tmp_path / "build").glob("*.deb")
     return found
@@ -64,12 +64,12 @@ def root(tmp_path: Path) -> Iterator[Path]:
         part.mkdir()
     options = f"lowerdir=/,upperdir={parts['upper']},workdir={parts['work']}"
     merged = parts["merged"]
-    mounts = [["overlay", "-t", "overlay", "-o", options], ["/proc", "--bind"], ["/dev", "--bind"]]
+    mounts = (("overlay", "-t", "overlay", "-o", options), ("/proc", "--bind"), ("/dev", "--bind"))
     places = [merged, merged / "proc", merged / "dev"]
     done: list[Path] = []
     try:
         for (what, *how), place in zip(mounts, places, strict=True):
-            subprocess.run(["mount", *how, what, place], check=True, capture_output=True)
+            subprocess.run(["mount", *how, what, str(place)], check=True, capture_output=True)
             done.append(place)
         yield merged
     finally:
@@ -83,6 +83,6 @@ def test_a_package_is_installed_upgraded_removed_and_purged(package: Path, root:
     (root / "tmp" / "moorage.deb").write_bytes(package.read_bytes())
     (root / "tmp" / "story.sh").write_text(STORY)
     environ = {"PATH": os.environ["PATH"], "PORT": str(free_port()), "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["chroot", root, "sh", "-x", "/tmp/story.sh"]
+    command = ["chroot", str(root), "sh", "-x", "/tmp/story.sh"]
     found = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=SECONDS)
     assert found.stdout.splitlines()[-1:] == ["the story has ended"], found.stderr[-3000:]

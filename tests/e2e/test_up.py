@@ -128,8 +128,7 @@ def token_of_the_site(up: Standalone, path: str) -> str:
     """A token that the site's key has signed, and of which the control plane knows nothing."""
     now = int(time.time())
     access = [AccessClaim(type="repository", name=path, actions=["pull", "push"])]
-    times = {"exp": now + 300, "nbf": now - 5, "iat": now}
-    claims = Claims(iss=ISSUER, aud=SERVICE, jti="e2e", access=access, **times)
+    claims = Claims(iss=ISSUER, aud=SERVICE, jti="e2e", access=access, exp=now + 300, nbf=now - 5, iat=now)
     return mint(claims, KeyRing.parse(KeyFolder(up.data / "keys").private.read_bytes()).signing(now))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -18,7 +19,8 @@ from support.control_rows import new_deploy_token, new_group, new_member, new_pr
 from support.daemon import Daemon
 
 
-def read(answer: HttpResponse) -> Any:  # noqa: ANN401 - JSON
+def read(answer: HttpResponseBase) -> Any:  # noqa: ANN401 - JSON
+    assert isinstance(answer, HttpResponse)
     return json.loads(answer.content)
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from moorage.control.api.api_refusals import forbidden, unauthorized
+from moorage.control.images.changes import ImageProtected
 from moorage.control.images.questions import tag_names, tags_page
 from moorage.control.pages.image_details import ImageDetails, details_of
 from moorage.control.pages.key_pages import PLAIN_ROWS, ROWS
@@ -21,7 +22,7 @@ from moorage.control.policies.picking import delete_picked_tags
 from moorage.control.policies.undoing import undo_run
 from moorage.control.projects.rules import ImageRight, may_change_project
 from moorage.control.protection.questions import person_of, tag_rules
-from moorage.control.protection.rules import ProtectionObstacle, delete_obstacle
+from moorage.control.protection.rules import Person, ProtectionObstacle, delete_obstacle
 from moorage.control.refusals import ChangeRefused
 from moorage.control.registry.gitlab_api import TagSort
 from moorage.control.registry.registry_errors import RegistryError, RegistryIsOther
@@ -115,8 +116,8 @@ def undo(request: HttpRequest, place: str, run: int) -> HttpResponse:
         raise unauthorized() if found.who.is_anonymous else forbidden()
     address = f"/{row.repository_path}/-/tags" if row.repository else f"/{found.project.full_path}/-/registry"
     try:
-        undone = undo_run(row, by=found.who.as_actor())
-    except ChangeRefused as exc:
+        undone = undo_run(row, by=found.who.as_actor(), person=person_of(found.standing) or Person(0))
+    except (ChangeRefused, ImageProtected) as exc:
         return not_done(request, str(exc), address)
     back = len(undone.restored)
     said = [ngettext("%d tag is back.", "%d tags are back.", back) % back]

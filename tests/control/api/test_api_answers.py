@@ -153,13 +153,13 @@ def test_a_body_that_is_no_object_is_refused(body: bytes, client: Client, admin:
 
 @pytest.mark.usefixtures("registry")
 def test_a_group_is_moved_with_all_that_is_in_it(client: Client, admin: str, shared_daemon: Daemon) -> None:
-    outer, inner = new_group("outer"), new_group("team")
+    outer, inner = new_group("wide"), new_group("squad")
     new_project(new_group("below", parent=inner), "app")
     with registry_at(shared_daemon.url):
-        answer = call(client, "POST", "/groups/team/transfer", token=admin, values={"group_id": outer.pk})
-    assert read(answer)["full_path"] == "outer/team"
-    assert call(client, "GET", "/projects/outer%2Fteam%2Fbelow%2Fapp", token=admin).status_code == 200
-    assert call(client, "GET", "/projects/team%2Fbelow%2Fapp", token=admin).status_code == 404
+        answer = call(client, "POST", "/groups/squad/transfer", token=admin, values={"group_id": outer.pk})
+    assert read(answer).get("full_path") == "wide/squad", read(answer)
+    assert call(client, "GET", "/projects/wide%2Fsquad%2Fbelow%2Fapp", token=admin).status_code == 200
+    assert call(client, "GET", "/projects/squad%2Fbelow%2Fapp", token=admin).status_code == 404
     into_itself = call(client, "POST", f"/groups/{outer.pk}/transfer", token=admin, values={"group_id": inner.pk})
     assert into_itself.status_code == 400
 

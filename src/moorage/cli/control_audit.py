@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moorage.cli.control_rows import ConfigOption, Row, open_database, print_rows
-from moorage.cli.options import AsJSON
+from moorage.cli.options import AsCSV, AsJSON
 from moorage.errors import ConfigurationError, Mistake
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def export_audit(
     *,
     since: Annotated[str, typer.Option(metavar="TIME", help="From then on: 2026-11-29 or 2026-11-29T12:00Z.")] = "",
     until: Annotated[str, typer.Option(metavar="TIME", help="Before then.")] = "",
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, which is also what comes without it.")] = False,
+    as_csv: AsCSV = False,
     config: ConfigOption = None,
     as_json: AsJSON = False,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.control_rows import ConfigOption, Row, not_there, open_database, print_row, print_rows
-from moorage.cli.options import AsJSON
+from moorage.cli.options import AsCSV, AsJSON
 from moorage.errors import ConfigurationError, Mistake
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _UNITS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB"
 @usage_app.command("report")
 def report(
     *,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, which is also what comes without it.")] = False,
+    as_csv: AsCSV = False,
     config: ConfigOption = None,
     as_json: AsJSON = False,
 ) -> None:

@@ -1,24 +1,15 @@
 """``moorage database export``: what it takes; what it does is in ``exporting``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from moorage.cli.options import AsJSON
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="CONFIG",
-        help="The file, which names storage and database; else REGISTRY_CONFIGURATION_PATH.",
-        show_default=False,
-    ),
-]
+from moorage.cli.storage_options import StorageAndDatabase
 
 
 def export_link_files(
-    config: ConfigFile = None,
+    config: StorageAndDatabase = None,
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-d", help="Only say what would be written or removed.")

@@ -7,29 +7,13 @@ from typing import Annotated
 import typer
 
 from moorage.cli.options import AsJSON
-from moorage.config.durations import parse_duration
+from moorage.cli.storage_options import DebugServer, StorageAndDatabase, duration_option
 
-
-def _parse_recent(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc)) from None
-
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="CONFIG",
-        help="The file, which names storage and database; else REGISTRY_CONFIGURATION_PATH.",
-        show_default=False,
-    ),
-]
 _RECENT = timedelta(hours=72)
 
 
 def import_link_files(  # noqa: PLR0913 - GitLab's options, each a parameter
-    config: ConfigFile = None,
+    config: StorageAndDatabase = None,
     *,
     step_one: Annotated[
         bool,
@@ -78,7 +62,7 @@ def import_link_files(  # noqa: PLR0913 - GitLab's options, each a parameter
         timedelta,
         typer.Option(
             "--pre-import-skip-recent",
-            parser=_parse_recent,
+            parser=duration_option,
             metavar="DURATION",
             help="Go on with a step one that was ended, if it began less than this ago; 0: begin anew.",
             show_default="72h",
@@ -98,10 +82,7 @@ def import_link_files(  # noqa: PLR0913 - GitLab's options, each a parameter
         bool,
         typer.Option("--import-statistics", "-i", help="Accepted for GitLab's scripts; does nothing."),
     ] = True,
-    debug_server: Annotated[
-        str | None,
-        typer.Option("--debug-server", "-s", metavar="ADDR", help="Accepted for GitLab's scripts; does nothing."),
-    ] = None,
+    debug_server: DebugServer = None,
     as_json: AsJSON = False,
 ) -> None:
     """Take over the images of link files into a database, in three steps or, without a step, all at once.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from moorage.cli.options import AsJSON
-from moorage.config.durations import parse_duration
+from moorage.cli.storage_options import DebugServer, duration_option
 
 _FORCED_GRACE = timedelta(hours=24)
 
@@ -19,13 +19,6 @@ ConfigFile = Annotated[
         show_default=False,
     ),
 ]
-
-
-def _parse_grace(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc)) from None
 
 
 def garbage_collect(
@@ -54,7 +47,7 @@ def garbage_collect(
     grace: Annotated[
         timedelta | None,
         typer.Option(
-            parser=_parse_grace,
+            parser=duration_option,
             metavar="DURATION",
             help="Keep what is younger, such as 48h; with --force 24h if not given, otherwise nothing.",
         ),
@@ -66,10 +59,7 @@ def garbage_collect(
             help="Collect repositories with unreadable manifests too. Layers that only those refer to go for good.",
         ),
     ] = False,
-    debug_server: Annotated[
-        str | None,
-        typer.Option("--debug-server", "-s", metavar="ADDR", help="Accepted for GitLab's scripts; does nothing."),
-    ] = None,
+    debug_server: DebugServer = None,
     as_json: AsJSON = False,
 ) -> None:
     """Delete what no manifest refers to, where images are in link files; with -m, untagged manifests too."""

@@ -146,48 +146,43 @@ class ImageRepository(models.Model):
         return self.delete_due_at if is_waiting else None
 
 
-class ProjectDeletion(models.Model):
-    """A project that goes when its images have gone."""
+class PlaceDeletion(models.Model):
+    """A place that goes when all that is in it has gone."""
 
     LEASE: ClassVar = LeaseFields("due_at", "owner")
 
-    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="deletion")
     actor_id = models.BigIntegerField(null=True)
     actor_name = models.CharField(max_length=255)
     """The one who asked for it."""
     created_at = models.DateTimeField(auto_now_add=True)
     due_at = models.DateTimeField(null=True, db_index=True)
     owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
+
+    class Meta:  # noqa: D106 - Django's
+        abstract = True
+
+    @property
+    def actor(self) -> Actor:
+        """The one who asked for it, for audit rows."""
+        return Actor(user_id=self.actor_id, name=self.actor_name)
+
+
+class ProjectDeletion(PlaceDeletion):
+    """A project that goes when its images have gone."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="deletion")
 
     def __str__(self) -> str:
         return f"deletion of {self.project}"
 
-    @property
-    def actor(self) -> Actor:
-        """The one who asked for it, for audit rows."""
-        return Actor(user_id=self.actor_id, name=self.actor_name)
 
-
-class GroupDeletion(models.Model):
+class GroupDeletion(PlaceDeletion):
     """A group that goes when its projects have gone, and they when their images have."""
 
-    LEASE: ClassVar = LeaseFields("due_at", "owner")
-
     group = models.OneToOneField(Namespace, on_delete=models.CASCADE, related_name="deletion")
-    actor_id = models.BigIntegerField(null=True)
-    actor_name = models.CharField(max_length=255)
-    """The one who asked for it."""
-    created_at = models.DateTimeField(auto_now_add=True)
-    due_at = models.DateTimeField(null=True, db_index=True)
-    owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
 
     def __str__(self) -> str:
         return f"deletion of {self.group}"
-
-    @property
-    def actor(self) -> Actor:
-        """The one who asked for it, for audit rows."""
-        return Actor(user_id=self.actor_id, name=self.actor_name)
 
 
 class ImageMove(models.Model):

@@ -1,0 +1,34 @@
+"""Options of the commands that work on storage by themselves; those that ask a registry need not import this."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moorage.config.durations import parse_duration
+
+StorageAndDatabase = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="CONFIG",
+        help="The file, which names storage and database; else REGISTRY_CONFIGURATION_PATH.",
+        show_default=False,
+    ),
+]
+DebugServer = Annotated[
+    str | None,
+    typer.Option("--debug-server", "-s", metavar="ADDR", help="Accepted for GitLab's scripts; does nothing."),
+]
+
+
+def duration_option(text: str) -> timedelta:
+    """Read the value of an option that is a time, such as ``48h``.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from None

@@ -18,6 +18,7 @@ from support.surroundings import hear_interrupts, isolate, new_folder, remove_fo
 settings.register_profile("moorage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("moorage")
 
+_LINES_OF_A_FIRST_TRY = 40
 _HOME = pytest.StashKey[Path]()
 
 
@@ -32,6 +33,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind."""
     end_all()
     remove_folder(config.stash[_HOME])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what a test saw that was tried once more: only then can its fault be found."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_sep("_", f"first try of {report.nodeid}")
+        terminalreporter.write_line("\n".join(report.longreprtext.splitlines()[-_LINES_OF_A_FIRST_TRY:]))
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +71,9 @@ def _logging_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def repository(request: pytest.FixtureRequest) -> str:
-    """A repository name that no other test uses, made from the test's name."""
+    """A repository name that no other test uses, made from the test's name: nor does a second try of the same test."""
     node: str = request.node.nodeid.lower()
+    tries: int = getattr(request.node, "execution_count", 1)
     safe = "".join(c if c.isalnum() else "-" for c in Path(node).name)
-    return f"t/{'-'.join(part for part in safe.split('-') if part)[-120:]}"
+    name = f"t/{'-'.join(part for part in safe.split('-') if part)[-120:]}"
+    return name if tries == 1 else f"{name}-try{tries}"

@@ -12,7 +12,7 @@ from moorage.sql.replicas.replica_discovery import FixedHosts, ReplicaAddress, S
 from support.daemon import free_port
 from support.dns import Nameserver
 
-LIMIT_S = 5.0
+LIMIT_S = 30.0
 RECORD = "replicas.service.test."
 SRV = (RECORD, "SRV")
 

@@ -14,7 +14,7 @@ from support.components import need
 from support.daemon import free_port
 from support.redis import Redis, cluster, watched
 
-LIMIT_S = 5.0
+LIMIT_S = 30.0
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,13 @@
 """Objects in memory: for tests, and for ``storage: inmemory``. Gone when the process ends."""
 
+import contextlib
 import heapq
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
+from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageFull, StorageUnavailable
 from moorage.storage.base import (
     FolderEntry,
     ObjectContent,
@@ -164,6 +165,13 @@ class MemoryDriver(FileStorage):
         objects = gone.objects() if isinstance(gone, _Folder) else [gone]
         self.take_room(-sum(len(object_.content) for object_ in objects))
 
+    async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
+        """See the interface."""
+        failures = await super().remove(paths, until=until, rest=rest)
+        for path in paths:
+            self._remove_empty_folders(path)
+        return failures
+
     async def probe(self) -> None:
         """See the interface."""
         self.take_room(_PROBE_BYTES)
@@ -203,6 +211,16 @@ class MemoryDriver(FileStorage):
                 raise PathUnknown(path)
             folder = child
         return folder, name
+
+    def _remove_empty_folders(self, path: str) -> None:
+        """Remove the folders above *path* that hold nothing."""
+        while path := path.rpartition("/")[0]:
+            with contextlib.suppress(PathUnknown):
+                folder, name = self._parent(path)
+                found = folder.children.get(name)
+                if isinstance(found, _Object) or (found is not None and found.children):
+                    return
+                folder.children.pop(name, None)
 
     def _place(self, path: str) -> tuple[_Folder, str]:
         """As :meth:`_parent`, for an object to be put there: makes the folders."""

@@ -50,6 +50,14 @@ async def test_an_object_may_come_back_at_once(driver: StorageDriver) -> None:
     assert await driver.get(A) == b"again"
 
 
+async def test_an_upload_whose_objects_are_removed_is_listed_no_more(driver: StorageDriver) -> None:
+    uploads = "/docker/registry/v2/repositories/a/_uploads"
+    for name in ("one/startedat", "one/data", "two/startedat"):
+        await driver.put(f"{uploads}/{name}", b"x")
+    assert await driver.remove([f"{uploads}/one/startedat", f"{uploads}/one/data"], until=LATER) == {}
+    assert [entry.name for entry in await driver.list(uploads)] == ["two"]
+
+
 async def test_folders_that_held_nothing_else_go_too_and_others_stay(tmp_path: Path) -> None:
     driver = FilesystemDriver(tmp_path)
     await driver.put(A, b"a")

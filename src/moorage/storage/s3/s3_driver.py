@@ -142,19 +142,20 @@ class S3Driver(RemoteDriver):
         """See the interface. Nothing is computed here that anybody would have to rest from."""
         del rest
         by_key = {self._keys.key(path): path for path in paths}
-        keys = list(by_key)
+        # Some services keep a folder that has become empty; those of uploads would be counted as open ones.
+        folders = {f"{key.rpartition('/')[0]}/" for key, path in by_key.items() if "/_uploads/" in path}
+        keys = [*by_key, *folders]
         failures: dict[str, BackendError] = {}
         for begin in range(0, len(keys), BATCH):
             batch = keys[begin : begin + BATCH]
             try:
                 if clock() >= until:
-                    failures |= {by_key[key]: too_late(by_key[key]) for key in batch}
+                    failures |= {key: too_late(self._keys.path(key)) for key in batch}
                     continue
-                failed = await self._objects.delete_batch(batch)
-                failures |= {by_key[key]: failure for key, failure in failed.items()}
+                failures |= await self._objects.delete_batch(batch)
             except BackendError as exc:
-                failures |= dict.fromkeys((by_key[key] for key in batch), exc)
-        return failures
+                failures |= dict.fromkeys(batch, exc)
+        return {by_key[key]: failure for key, failure in failures.items() if key in by_key}
 
     async def delete_if_same(self, path: str, seen: Stat) -> bool:
         """See the interface."""

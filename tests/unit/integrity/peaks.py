@@ -13,6 +13,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from contract.integrity.registries import Registry, database_registry, layout_registry
 from contract.metadata.stores import quick_folder, sqlite_opener
 from moorage.integrity import blobs, findings, sightings
@@ -75,14 +77,15 @@ async def _awaited(measure: Measure, count: int) -> int:
 
 def _small_pages() -> None:
     """Or else the registry would have to be larger for them to be many."""
-    walk.PAGE = 100
-    sightings._PAGE = 100
-    sightings._WINDOW = 100
-    blobs._BATCH = 100
-    findings.FIRST_FINDINGS = 100
+    patch = pytest.MonkeyPatch()  # Never undone: the process ends with the measurement.
+    patch.setattr(walk, "PAGE", 100)
+    patch.setattr(sightings, "_PAGE", 100)
+    patch.setattr(sightings, "_WINDOW", 100)
+    patch.setattr(blobs, "_BATCH", 100)
+    patch.setattr(findings, "FIRST_FINDINGS", 100)
     # What is remembered of digests and paths has limits of its own, which only the larger registry reaches.
-    integrity.digest_of = digest_of.__wrapped__
-    memory.check_path = check_path.__wrapped__
+    patch.setattr(integrity, "digest_of", digest_of.__wrapped__)
+    patch.setattr(memory, "check_path", check_path.__wrapped__)
 
 
 async def _peak_bytes(registry: Registry, count: int) -> int:

@@ -40,6 +40,12 @@ def sqlite_path(folder: Path) -> Path:
     return folder / "data" / "moorage.db"
 
 
+def end_leases(path: Path) -> None:
+    """As if the leases of a daemon that was killed had run out before the next one starts."""
+    with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+        connection.execute("UPDATE leases SET expires_at = 0")
+
+
 def postgres_config(folder: Path, postgres: Postgres, dbname: str, *, secret: str) -> str:
     """A configuration with deletion on, for one of several nodes that share *secret*."""
     section = yaml.safe_load(postgres.config_section(dbname))["database"]

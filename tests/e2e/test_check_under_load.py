@@ -13,7 +13,7 @@ from support.checking import checked
 from support.daemon import Daemon
 from support.postgres import Postgres, migrated
 
-STORM_S = 15.0
+STORM_S = 6.0
 REVIEW_AFTER = "3s"
 """Much longer than any push here takes between a blob and the manifest that names it, and short enough that much of
 what was untagged is collected while the checks run."""

@@ -249,10 +249,13 @@ def test_a_collection_that_is_killed_loses_nothing_and_the_next_one_finishes(tmp
         before = assert_everything_listed_is_whole(wire)
     count = len(blobs_below(daemon.data))
     kills = 0
-    for attempt in range(30):
+    for attempt in range(12):
+        others = set(announcements(config))
         process = subprocess.Popen(command(config, "-m"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and others.issuperset(announcements(config)):
+            time.sleep(0.005)
         try:
-            process.wait(0.3 + attempt * 0.02)
+            process.wait(attempt * 0.02)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

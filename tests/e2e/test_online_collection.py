@@ -2,16 +2,18 @@
 
 import random
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import yaml
 
-from e2e.databases import postgres_config, sqlite_config
+from e2e.databases import postgres_config, sqlite_config, sqlite_path
 from e2e.images import Blob, Image, build_image, image_of
 from e2e.wire import Wire, eventually
 from support.daemon import Daemon
@@ -31,6 +33,8 @@ class Site:
 
     nodes: list[Daemon]
     blobs: Path
+    change: Callable[[str], object]
+    """Runs a statement on the database; ``{second}`` in it is a second, as that database counts."""
 
     def wire(self, number: int = 0) -> Wire:
         return Wire(self.nodes[number % len(self.nodes)].address)
@@ -38,6 +42,16 @@ class Site:
     def digests(self) -> set[str]:
         """What there is on the disk."""
         return {f"sha256:{path.parent.name}" for path in self.blobs.glob("sha256/*/*/data")}
+
+    def end_claims(self) -> None:
+        """Let the minute pass for which a killed keeper's claims hold, while nobody is there to have one."""
+        for node in self.nodes:
+            node.stop()
+        self.change("UPDATE gc_manifest_review_queue SET review_after = review_after - 60 * {second}")
+        moved = "review_after = review_after - 60 * {second}, claimed_until = claimed_until - 60 * {second}"
+        self.change(f"UPDATE gc_blob_review_queue SET {moved}")  # noqa: S608 - our own words
+        for node in self.nodes:
+            node.start()
 
 
 def collecting(config: str, *, reviewafter: str | int) -> str:
@@ -50,6 +64,18 @@ def collecting(config: str, *, reviewafter: str | int) -> str:
 Starts = Callable[[str], Site]
 
 
+def sqlite_changes(path: Path) -> Callable[[str], object]:
+    def change(statement: str) -> None:
+        with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+            connection.execute(statement.format(second="1000000"))
+
+    return change
+
+
+def postgres_changes(postgres: Postgres, dbname: str) -> Callable[[str], object]:
+    return lambda statement: postgres.psql(statement.format(second="interval '1 second'"), dbname)
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def starts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Starts]:
     """Starts a site with a review delay: one node on SQLite, or two on PostgreSQL."""
@@ -59,9 +85,11 @@ def starts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Starts]:
         if request.param == "sqlite":
             config = collecting(sqlite_config(tmp_path), reviewafter=reviewafter)
             started.append(Daemon(tmp_path, config=config, workers=2))
+            change = sqlite_changes(sqlite_path(tmp_path))
         else:
             postgres: Postgres = request.getfixturevalue("postgres")
             dbname = migrated(postgres)
+            change = postgres_changes(postgres, dbname)
             config = collecting(postgres_config(tmp_path, postgres, dbname, secret="shared"), reviewafter=reviewafter)
             for name in "ab":
                 node = Daemon(tmp_path / name, config=config, workers=1)
@@ -71,7 +99,7 @@ def starts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Starts]:
             node.start()
         # What is pushed before that has the delay of before.
         eventually("the delay holds", lambda: any("review delay changed" in node.log for node in started))
-        return Site(started, tmp_path / "data/docker/registry/v2/blobs")
+        return Site(started, tmp_path / "data/docker/registry/v2/blobs", change)
 
     yield start
     for node in started:
@@ -217,4 +245,5 @@ def test_pushes_that_leave_out_what_is_there_never_lose_a_layer_whoever_is_kille
     tagged = {tag for client in clients for tag in client.tags} | {"first"}
     for tag in set(site.wire().tags(REPOSITORY)) - tagged:
         site.wire().delete(REPOSITORY, "manifests", tag)
+    site.end_claims()
     eventually("what nobody needs is gone", lambda: site.digests() == kept, within_s=120)

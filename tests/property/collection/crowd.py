@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from contract.metadata.passing import pass_in
 from moorage.errors import DatabaseContended
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
+from moorage.metadata.reviews import CLAIM
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.sql.base import Database
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
@@ -66,8 +68,8 @@ async def afterwards(database: Database, storage: StorageDriver) -> Sequence[str
     faults = list((await take(database, storage)).faults(()))
     await SqlReviewDelay(database).set(timedelta(0))
     blobs, manifests = SqlBlobReviews(database), SqlManifestReviews(database)
-    # Claims of those that were killed end after a minute.
-    async with asyncio.timeout(_DRAINED_S + 60):
+    await pass_in(database, CLAIM)  # Claims of those that were killed end after so long, and nobody else is there.
+    async with asyncio.timeout(_DRAINED_S):
         while [await blobs.next_at(), await manifests.next_at()] != [None, None]:
             await BlobCollector(blobs, storage, Deadlines()).round()
             await ManifestCollector(manifests, Deadlines()).round()

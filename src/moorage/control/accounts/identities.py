@@ -1,9 +1,14 @@
 """Users by what providers of identities call them."""
 
+from django.utils.translation import gettext_noop
+
 from moorage.control.accounts.models import ExternalIdentity
 from moorage.errors import Refused
 
 UID_LENGTH_LIMIT = 512
+NAME_GIVEN_ANEW = gettext_noop(
+    "your name in the directory was somebody else's before; ask an administrator to delete that account"
+)
 
 
 class NameGivenAnew(Refused):
@@ -24,8 +29,7 @@ def identity_at(provider: str, uid: str, *, stable_id: str = "") -> ExternalIden
     if found is None or not stable_id or (found.uid, found.stable_id) == (uid, stable_id):
         return found
     if found.stable_id not in ("", stable_id) or named not in (None, found):
-        msg = "your name in the directory was somebody else's before; ask an administrator to delete that account"
-        raise NameGivenAnew(msg)
+        raise NameGivenAnew(NAME_GIVEN_ANEW)
     found.uid, found.stable_id = uid, stable_id
     found.save(update_fields=["uid", "stable_id"])
     return found

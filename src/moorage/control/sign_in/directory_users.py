@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from moorage.control.accounts.changes import block_user, unblock_user
 from moorage.control.accounts.identities import UID_LENGTH_LIMIT, NameGivenAnew, identity_at
@@ -33,7 +34,7 @@ def user_of_person(person: DirectoryPerson) -> User:
         StrangerRefused: there is none, or the user is blocked.
     """
     if len(person.uid) > UID_LENGTH_LIMIT:
-        msg = f"your name in the directory has more than {UID_LENGTH_LIMIT} characters"
+        msg = gettext("your name in the directory has more than %d characters") % UID_LENGTH_LIMIT
         raise StrangerRefused(msg)
     return user_of_identity(_claims(person), _terms(person.provider))
 

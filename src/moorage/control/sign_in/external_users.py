@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext, gettext_noop
 
 from moorage.control.accounts.changes import block_user, change_user, create_user, link_identity, unblock_user
 from moorage.control.accounts.identities import NameGivenAnew, identity_at
@@ -27,11 +28,11 @@ class StrangerRefused(Refused):
     """Someone whom the provider knows, and for whom there is no account here."""
 
 
-BLOCKED = "this account is blocked"
-WAITS = "your account is made; an administrator has to let you in first"
-NO_ACCOUNT = "there is no account for you here; ask an administrator to make one"
-ADDRESS_TAKEN = "another account has your e-mail address; ask an administrator to link it"
-NO_NAME = "no name is free for you here; ask an administrator to make the account"
+BLOCKED = gettext_noop("this account is blocked")
+WAITS = gettext_noop("your account is made; an administrator has to let you in first")
+NO_ACCOUNT = gettext_noop("there is no account for you here; ask an administrator to make one")
+ADDRESS_TAKEN = gettext_noop("another account has your e-mail address; ask an administrator to link it")
+NO_NAME = gettext_noop("no name is free for you here; ask an administrator to make the account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _made(claims: IdentityClaims, terms: AccountTerms) -> User:
     try:
         user = create_user(_free_username(claims), by=SYSTEM, name=claims.name[:255], email=claims.email)
     except ChangeRefused as exc:
-        msg = f"no account can be made for you here: {exc}"
+        msg = gettext("no account can be made for you here: %s") % exc
         raise StrangerRefused(msg) from None
     link_identity(user, terms.provider, claims.uid, by=SYSTEM, stable_id=claims.stable_id)
     if terms.blocks_new_users:

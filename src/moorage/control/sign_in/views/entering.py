@@ -85,7 +85,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 def _refused(request: HttpRequest, form: SignInForm, exc: DirectoryUnavailable | StrangerRefused) -> HttpResponse:
     if isinstance(exc, StrangerRefused):
-        form.add_error(None, exc.message)
+        form.add_error(None, _(exc.message))
         return _form(request, form, status=403)
     form.add_error(None, _("The directory that knows your password does not answer. Try again in a moment."))
     return _form(request, form, status=503)

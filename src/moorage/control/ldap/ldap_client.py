@@ -135,10 +135,11 @@ class _Session:
         secret = password.encode("utf-8", "surrogateescape")
         self._connection.rebind(person.dn, secret, authentication=ldap3.SIMPLE, read_server_info=False)
         result = self._connection.result
+        is_right: bool = result["result"] == _SUCCESS
         _see_that_it_looked(result)
         if result["result"] not in (_SUCCESS, _INVALID):
             _log.warning("a directory refused a sign-in", server=self._provider, dn=person.dn, reason=_said(result))
-        return result["result"] == _SUCCESS
+        return is_right
 
     def _with_groups(self, person: DirectoryPerson) -> DirectoryPerson:
         keys = self._keys

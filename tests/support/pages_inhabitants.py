@@ -35,6 +35,7 @@ from support.control_rows import (  # isort: skip
     new_project,
     new_user,
 )
+from support.pages_site import KIMS_PASSWORD  # isort: skip
 
 ROLES = {
     "ada": AccessLevel.OWNER,
@@ -53,6 +54,7 @@ def inhabit() -> dict[str, User]:
     people = {name: new_member(project, level, new_user(name)).user for name, level in ROLES.items()}
     new_member(group, AccessLevel.OWNER, people["ada"])
     people |= {"root": new_user("root", is_admin=True), "eve": new_user("eve")}
+    people["kim"] = new_user("kim", password=KIMS_PASSWORD)
     new_project(group, "empty")
     new_member(Project.objects.get(full_path="team/empty"), AccessLevel.DEVELOPER, people["dev"])
     new_project(new_group("secret", visibility="private"), "plans")

@@ -14,6 +14,8 @@ from support.images import (
 )
 from support.registry_client import RegistryClient
 
+KIMS_PASSWORD = "Tr0ub4dor-of-kim"
+"""Of the one person there who signs in by the form."""
 STEPS = (
     ("# debian.sh --arch 'amd64' out/ 'bookworm'", False),
     ("ENV TZ=Europe/Oslo", True),

@@ -98,6 +98,7 @@ NOTES = {
     "control token rotate": CommandNote(
         "Put a new token in the place of one.", "moorage control token rotate 7 --json"
     ),
+    "control ldap check": CommandNote("Try sign-in by LDAP.", "moorage control ldap check 20 --config control.yml"),
     "control group list": CommandNote("List the groups.", "moorage control group list"),
     "control group create": CommandNote("Make a group.", "moorage control group create acme/tools --owner ada"),
     "control group move": CommandNote(

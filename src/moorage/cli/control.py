@@ -8,6 +8,7 @@ import typer
 
 from moorage.cli.control_accounts import token_app, user_app
 from moorage.cli.control_audit import audit_app
+from moorage.cli.control_ldap import ldap_app
 from moorage.cli.control_policies import policy_app
 from moorage.cli.control_projects import group_app, project_app, settings_app
 from moorage.cli.control_protection import protection_app
@@ -22,6 +23,7 @@ control_app = typer.Typer(
 for _name, _app in (
     ("user", user_app),
     ("token", token_app),
+    ("ldap", ldap_app),
     ("group", group_app),
     ("project", project_app),
     ("repository", repository_app),

@@ -15,6 +15,7 @@ from moorage.config.environment import Overrides
 from moorage.config.messages import mistakes_of
 from moorage.config.schema import Node, tree_of
 from moorage.config.section import Count, Flag, Required, Secret, Section, Text, Whole, now
+from moorage.control.configured_ldap import LDAPKeys, checked_ldap, settled_ldap
 from moorage.control.configured_sign_in import SignInKeys, checked_sign_in, settled_sign_in
 from moorage.control.configured_values import ControlSection, http_url, is_host, secret_of
 from moorage.errors import ConfigurationError, Mistake
@@ -109,6 +110,7 @@ class ControlConfiguration(ControlSection):
     registry: RegistryKeys = now(RegistryKeys, "The registry.")
     gitlab: GitLabKeys = now(GitLabKeys, "Keys of GitLab's own.")
     sign_in: SignInKeys = now(SignInKeys, "How people sign in.")
+    ldap: LDAPKeys = now(LDAPKeys, "Directories whose people sign in.")
     log: Literal["json", "text"] = now("json", "How log lines look.")
     accesslog: Flag = now(True, "A line for each request, as the registry writes it.")
 
@@ -212,6 +214,7 @@ def _settled(found: ControlConfiguration, folder: Path) -> tuple[ControlConfigur
             }
         ),
         "sign_in": settled_sign_in(found.sign_in, secret),
+        "ldap": settled_ldap(found.ldap, secret, folder),
         "http": found.http.model_copy(
             update={"tls": tls.model_copy(update=_below(folder, tls, ["certificate", "key"]))}
         ),
@@ -230,6 +233,7 @@ def _checked(found: ControlConfiguration) -> Iterator[Mistake]:
     for check in (_checked_http, _checked_database, _checked_registry):
         yield from check(found)
     yield from checked_sign_in(found.sign_in)
+    yield from checked_ldap(found.ldap)
 
 
 def _checked_http(found: ControlConfiguration) -> Iterator[Mistake]:

@@ -26,5 +26,9 @@ class CredentialsRefused(Refused):
     """Credentials that are nobody's: wrong, revoked, expired, or of someone who is blocked. Which, is not said."""
 
 
+class AccountNeeded(CredentialsRefused):
+    """A right password of a directory, of someone who has no account here yet: the first sign-in makes it."""
+
+
 class PersonalTokenNeeded(CredentialsRefused):
     """A right password of someone for whom it is not enough: a second factor is there, or has to be."""

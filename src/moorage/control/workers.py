@@ -6,6 +6,7 @@ from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, Proje
 from moorage.control.images.move_steps import ImageMoves
 from moorage.control.jobs.loop import Worker
 from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
+from moorage.control.sign_in.directory_users import DirectoryChecks
 from moorage.control.usage.measuring import UsageMeasurement
 
 
@@ -19,4 +20,5 @@ def all_workers() -> Sequence[Worker]:
         PolicyCleanup(),
         BulkTagDeletion(),
         UsageMeasurement(),
+        DirectoryChecks(),
     )

@@ -78,6 +78,7 @@ TABLE = {
     "delete_one_user": _ADMIN_CHANGE,
     "block_one_user": _ADMIN_CHANGE,
     "unblock_one_user": _ADMIN_CHANGE,
+    "disable_two_factor": _ADMIN_CHANGE,
     "list_personal_tokens": _SIGNED_LIST,
     "show_own_token": _SIGNED_LIST,
     "revoke_own_token": "401 401 401 401 204 204 204 204 204",

@@ -1,46 +1,24 @@
 """The texts of the pages: each has its German one, with the same placeholders."""
 
-import ast
-import gettext
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from django.test import Client
-from django.utils.translation.template import templatize
 
-from moorage.control import pages
+from moorage.control import accounts, pages, sign_in
 from support.control_rows import new_user
+from support.page_texts import german_texts, texts_of
 
-ROOM = Path(pages.__file__).parent
-CATALOGUE = ROOM / "locale/de/LC_MESSAGES/django.mo"
-CALLS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext"}
-_IN_TEMPLATES = re.compile(r"gettext(?:_noop)?\(\s*u?('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
+PAGES, SIGN_IN, ACCOUNTS = (Path(room.__file__).parent for room in (pages, sign_in, accounts))
 _PLACES = re.compile(r"%\(\w+\)s|%[sd]")
 
 
-def said_in_code() -> Iterator[str]:
-    for path in ROOM.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
-                first = node.args[0]
-                if isinstance(first, ast.Constant):
-                    yield str(first.value)
-
-
-def said_in_templates() -> Iterator[str]:
-    for path in (ROOM / "templates").rglob("*.html"):
-        for found in _IN_TEMPLATES.findall(templatize(path.read_text(), origin=str(path))):
-            yield ast.literal_eval(found)
-
-
-def test_every_text_of_the_pages_is_there_in_german_with_the_same_places() -> None:
-    with CATALOGUE.open("rb") as file:
-        german = gettext.GNUTranslations(file)
-    texts = {*said_in_code(), *said_in_templates()}
-    assert len(texts) > 300
-    catalogue = vars(german)["_catalog"]
-    known = {key[0] if isinstance(key, tuple) else key: value for key, value in catalogue.items()}
+@pytest.mark.parametrize(("rooms", "many"), [([PAGES], 300), ([SIGN_IN, ACCOUNTS], 100)], ids=["pages", "sign-in"])
+def test_every_text_of_the_pages_is_there_in_german_with_the_same_places(rooms: list[Path], many: int) -> None:
+    texts = {text for room in rooms for text in texts_of(room)}
+    assert len(texts) > many
+    known = german_texts(PAGES, SIGN_IN)
     assert sorted(text for text in texts if not known.get(text)) == []
     assert [text for text in texts if sorted(_PLACES.findall(text)) != sorted(_PLACES.findall(known[text]))] == []
 
@@ -51,3 +29,12 @@ def test_a_page_is_german_for_a_reader_of_german(client: Client) -> None:
     assert "Ihre Projekte" in text
     assert "Your projects" not in text
     assert "Ihre Projekte" not in client.get("/", headers={"Accept-Language": "en"}).content.decode()
+
+
+def test_sign_in_is_german_for_a_reader_of_german(client: Client) -> None:
+    headers = {"Accept-Language": "de"}
+    assert "Bei Moorage anmelden" in client.get("/-/sign-in", headers=headers).content.decode()
+    refused = client.post("/-/sign-in", {"login": "nobody", "password": "wrong"}, headers=headers)
+    assert "Benutzername und Passwort gehören nicht zusammen." in refused.content.decode()
+    client.force_login(new_user())
+    assert "Sicherheitsschlüssel hinzufügen" in client.get("/-/me/second-factor", headers=headers).content.decode()

@@ -19,6 +19,7 @@ from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
 from moorage.control.instance.changes import change_settings
 from moorage.control.sign_in.models import SignedInSession
+from support.control_api import call
 from support.control_rows import PASSWORD, new_token, new_user
 from support.sign_in_pages import KEY, code_of, is_signed_in, session_key, sign_in, with_authenticator
 
@@ -195,3 +196,22 @@ def test_a_key_of_another_secret_opens_nothing(client: Client) -> None:
     sign_in(client, user)
     assert client.post(FACTOR, {"code": code_of(KEY)}).status_code == 401
     assert User.objects.get(pk=user.pk).second_factors.count() == 1
+
+
+def test_an_administrator_takes_second_factors_of_others_away_by_the_api_but_not_of_administrators(
+    client: Client,
+) -> None:
+    admin, user = with_authenticator(new_user(is_admin=True)), with_authenticator(new_user())
+    secret = new_token(admin, "api").secret
+
+    def asked(target: User) -> tuple[int, str]:
+        answer = call(client, "PATCH", f"/users/{target.pk}/disable_two_factor", token=secret)
+        return answer.status_code, answer.content.decode()
+
+    assert asked(user) == (204, "")
+    assert not has_second_factor(user)
+    status, text = asked(user)
+    assert (status, "Two-factor authentication is not enabled for this user" in text) == (400, True)
+    status, text = asked(admin)
+    assert (status, "cannot be disabled via the API" in text) == (403, True)
+    assert has_second_factor(admin)

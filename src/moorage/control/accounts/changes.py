@@ -95,17 +95,19 @@ def change_password(user: User, password: str, *, by: Actor) -> None:
 
 
 @transaction.atomic
-def block_user(user: User, *, by: Actor) -> None:
+def block_user(user: User, *, by: Actor, state: UserState = UserState.BLOCKED) -> None:
     """Keep a user out: sign-in, sessions and tokens end with the next request.
+
+    *state*: another one of those that keep out.
 
     Raises:
         ChangeRefused: it is the last administrator.
     """
     if user.is_admin:
         _keep_an_administrator(user)
-    user.state = UserState.BLOCKED
+    user.state = state
     user.save(update_fields=["state"])
-    record("user_blocked", user, by=by)
+    record("user_blocked", user, by=by, state=str(state))
 
 
 @transaction.atomic
@@ -135,8 +137,10 @@ def delete_user(user: User, *, by: Actor) -> None:
 
 
 @transaction.atomic
-def link_identity(user: User, provider: str, uid: str, *, by: Actor) -> ExternalIdentity:
+def link_identity(user: User, provider: str, uid: str, *, by: Actor, stable_id: str = "") -> ExternalIdentity:
     """Let *user* sign in as *uid* of *provider*.
+
+    *stable_id*: as at ``ExternalIdentity``.
 
     Raises:
         ChangeRefused: that is another user's.
@@ -144,7 +148,9 @@ def link_identity(user: User, provider: str, uid: str, *, by: Actor) -> External
     other = ExternalIdentity.objects.filter(provider=provider, uid=uid).exclude(user=user).first()
     if other is not None:
         raise refused("extern_uid", "has already been taken")
-    found, _ = ExternalIdentity.objects.update_or_create(user=user, provider=provider, defaults={"uid": uid})
+    found, _ = ExternalIdentity.objects.update_or_create(
+        user=user, provider=provider, defaults={"uid": uid, "stable_id": stable_id}
+    )
     record("identity_linked", user, by=by, provider=provider)
     return found
 

@@ -26,6 +26,8 @@ class UserState(models.TextChoices):
 
     ACTIVE = "active"
     BLOCKED = "blocked"
+    LDAP_BLOCKED = "ldap_blocked"
+    """The directory has them no more, or has disabled them; let in again when that is over."""
 
 
 class UserRows(models.QuerySet["User"]):
@@ -87,6 +89,11 @@ class User(AbstractBaseUser):
     def is_active(self) -> bool:  # type: ignore[override] # Django's is a field
         """True if the user may sign in."""
         return self.state == UserState.ACTIVE
+
+    @property
+    def is_blocked_by_directory(self) -> bool:
+        """True if it is the directory that keeps the user out."""
+        return self.state == UserState.LDAP_BLOCKED
 
     @property
     def is_bot(self) -> bool:
@@ -152,6 +159,8 @@ class ExternalIdentity(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
     provider = models.CharField(max_length=64)
     uid = models.CharField(max_length=512)
+    stable_id = models.CharField(max_length=128, blank=True)
+    """A directory's own id of the entry, which stays when it is moved: ``attribute:value``. Empty: there is none."""
 
     class Meta:
         """A name at a provider is one user's."""
@@ -159,6 +168,9 @@ class ExternalIdentity(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["provider", "uid"], name="identity_of_one_user"),
             models.UniqueConstraint(fields=["user", "provider"], name="user_has_one_identity_there"),
+            models.UniqueConstraint(
+                fields=["provider", "stable_id"], name="stable_id_of_one_user", condition=~models.Q(stable_id="")
+            ),
         ]
 
     def __str__(self) -> str:

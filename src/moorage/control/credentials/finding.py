@@ -6,11 +6,13 @@ the same, and takes as long, whether there is such a user or not.
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 from django.utils import timezone
 
-from moorage.control.accounts.models import PersonalAccessToken, User, UserState
-from moorage.control.accounts.passwords import CHECKS
+from moorage.control.accounts.identities import NameGivenAnew, identity_at
+from moorage.control.accounts.models import PersonalAccessToken, User, UserRows, UserState
+from moorage.control.accounts.passwords import CHECKS, PASSWORD_LENGTH_LIMIT
 from moorage.control.accounts.rules import (
     DEPLOY_PREFIX,
     JOB_PREFIX,
@@ -21,11 +23,13 @@ from moorage.control.accounts.rules import (
 from moorage.control.accounts.second_factors import accepts_password_for_git
 from moorage.control.accounts.token_secrets import SECRET_LENGTH_LIMIT, digest_of
 from moorage.control.credentials.guesses import GUESSES
+from moorage.control.ldap.directories import directories, named_in, person_of_password
+from moorage.control.ldap.people import DirectoryPerson
 from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import DeployToken, JobToken
 from moorage.control.projects.requesters import Requester
 from moorage.control.projects.rules import CredentialKind
-from moorage.control.refusals import CredentialsRefused, PersonalTokenNeeded
+from moorage.control.refusals import AccountNeeded, CredentialsRefused, PersonalTokenNeeded
 
 JOB_USERNAME = "gitlab-ci-token"
 """The user's name that goes with a job's token."""
@@ -48,6 +52,8 @@ def requester_of_basic(username: str, secret: str, *, address: str) -> Requester
     Raises:
         CredentialsRefused: it is nobody.
         PersonalTokenNeeded: the password is right, but not enough: there is a second factor, or has to be.
+        AccountNeeded: the password is right in a directory, of someone who has not signed in yet.
+        DirectoryUnavailable: a directory had to be asked and did not answer.
         TooManyRequests: too many passwords are being checked, or this address guesses. Nothing was checked.
     """
     found = _of_token(secret, address, username=username)
@@ -64,8 +70,7 @@ def user_of_password(login: str, password: str, *, address: str) -> User | None:
     Raises:
         TooManyRequests: as ``requester_of_basic``.
     """
-    users = User.objects.humans().filter(state=UserState.ACTIVE)
-    user = users.of_login(login).first() if "\0" not in login and len(login) <= LOGIN_LENGTH_LIMIT else None
+    user = _of_login(login).filter(state=UserState.ACTIVE).first()
     hashed = user.password if user is not None and user.has_usable_password() else None
     if hashed is None or not CHECKS.was_right(hashed, password):
         account = login[:LOGIN_LENGTH_LIMIT].lower()
@@ -75,6 +80,35 @@ def user_of_password(login: str, password: str, *, address: str) -> User | None:
             return None
         GUESSES.note_right(address, account=account)
     return user
+
+
+def known_by_password(login: str, password: str, *, address: str) -> User | DirectoryPerson | None:
+    r"""Return who *login* with *password* is: a user by a password of ours, or someone whom a directory vouches for.
+
+    A password of ours goes to no directory: one is asked only about users who sign in by it, who have no password here,
+    or who are none yet. ``id\name`` is *name* at that directory, whatever users are called.
+
+    Raises:
+        DirectoryUnavailable: it had to be asked, and did not answer.
+        TooManyRequests: as ``requester_of_basic``.
+    """
+    provider, name = named_in(login)
+    providers = [provider] if provider else _providers_of(login)
+    if not providers:
+        return user_of_password(login, password, address=address)
+    account = login[:LOGIN_LENGTH_LIMIT].lower()
+    GUESSES.see_that_it_is_open(address, account=account)
+    user = None if provider else _of_login(login).filter(state=UserState.ACTIVE).first()
+    if user is not None and user.has_usable_password():
+        found: User | DirectoryPerson | None = user_of_password(login, password, address=address)
+        if found is not None:
+            return found
+    found = person_of_password(name, password, providers) if len(password) <= PASSWORD_LENGTH_LIMIT else None
+    if found is None:
+        GUESSES.note_wrong(address, account=account)
+    else:
+        GUESSES.note_right(address, account=account)
+    return found
 
 
 def requester_of_token(secret: str, *, address: str) -> Requester:
@@ -154,13 +188,47 @@ def _of_job_token(secret: str, address: str, username: str | None) -> Requester 
 
 
 def _of_password(username: str, password: str, address: str) -> Requester | None:
-    user = user_of_password(username, password, address=address)
-    if user is None:
+    found = known_by_password(username, password, address=address)
+    user = _user_of_person(found) if isinstance(found, DirectoryPerson) else found
+    if user is None or not user.is_active:
         return None
     if not accepts_password_for_git(user):
         msg = "the password of this account is not enough: use a personal access token"
         raise PersonalTokenNeeded(msg)
     return Requester(credential=CredentialKind.PASSWORD, user=user, address=address)
+
+
+def _of_login(login: str) -> UserRows:
+    if "\0" in login or len(login) > LOGIN_LENGTH_LIMIT:
+        return User.objects.none()
+    rows: UserRows = User.objects.humans().of_login(login)
+    return rows
+
+
+def _providers_of(login: str) -> Sequence[str]:
+    """The directories to ask about whoever types *login*; none where only a password of ours counts."""
+    configured = directories()
+    if not configured or not login or "\0" in login or len(login) > LOGIN_LENGTH_LIMIT:
+        return []
+    user = _of_login(login).first()
+    if user is None:
+        return list(configured)
+    own = set(user.identities.values_list("provider", flat=True)) & set(configured)
+    if own or user.has_usable_password():
+        return [provider for provider in configured if provider in own]
+    return list(configured)
+
+
+def _user_of_person(person: DirectoryPerson) -> User:
+    """The user whom a directory means. Source: as GitLab, the registry's clients make no account."""
+    try:
+        found = identity_at(person.provider, person.uid, stable_id=person.stable_id)
+    except NameGivenAnew:
+        found = None
+    if found is None:
+        msg = "sign in at the pages once, which makes the account"
+        raise AccountNeeded(msg)
+    return found.user
 
 
 def _scopes(words: list[str]) -> frozenset[TokenScope]:

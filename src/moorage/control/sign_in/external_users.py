@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from itertools import count
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext, gettext_noop
 
-from moorage.control.accounts.changes import change_user, create_user, link_identity
+from moorage.control.accounts.changes import block_user, change_user, create_user, link_identity, unblock_user
+from moorage.control.accounts.identities import NameGivenAnew, identity_at
 from moorage.control.accounts.models import ExternalIdentity, User
 from moorage.control.accounts.rules import username_problem
 from moorage.control.audit.actors import SYSTEM
@@ -26,10 +28,11 @@ class StrangerRefused(Refused):
     """Someone whom the provider knows, and for whom there is no account here."""
 
 
-BLOCKED = "this account is blocked"
-NO_ACCOUNT = "there is no account for you here; ask an administrator to make one"
-ADDRESS_TAKEN = "another account has your e-mail address; ask an administrator to link it"
-NO_NAME = "no name is free for you here; ask an administrator to make the account"
+BLOCKED = gettext_noop("this account is blocked")
+WAITS = gettext_noop("your account is made; an administrator has to let you in first")
+NO_ACCOUNT = gettext_noop("there is no account for you here; ask an administrator to make one")
+ADDRESS_TAKEN = gettext_noop("another account has your e-mail address; ask an administrator to link it")
+NO_NAME = gettext_noop("no name is free for you here; ask an administrator to make the account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,10 @@ class AccountTerms:
     creates_users: bool
     links_by_email: bool
     admin_groups: frozenset[str] = frozenset()
+    blocks_new_users: bool = False
+    """True: an administrator lets them in."""
+    ends_own_block: bool = False
+    """True: whom a directory's check has kept out comes in again, as it vouches for them now."""
 
 
 def user_of_identity(claims: IdentityClaims, terms: AccountTerms) -> User:
@@ -52,15 +59,33 @@ def user_of_identity(claims: IdentityClaims, terms: AccountTerms) -> User:
         user = _found(claims, terms)
     except IntegrityError:  # Another request has made the same user at this moment.
         user = _found(claims, terms)
+    if user.is_blocked_by_directory and terms.ends_own_block:
+        unblock_user(user, by=SYSTEM)
     if user.is_bot or not user.is_active:
-        raise StrangerRefused(BLOCKED)
-    _settle_admin(user, claims, terms)
+        raise StrangerRefused(BLOCKED if user.last_login else WAITS)
+    settle_admin(user, claims, terms)
     return user
+
+
+def settle_admin(user: User, claims: IdentityClaims, terms: AccountTerms) -> None:
+    """Make or unmake an administrator, where groups say who is one."""
+    if not terms.admin_groups or claims.groups is None:
+        return
+    is_admin = not terms.admin_groups.isdisjoint(claims.groups)
+    if is_admin != user.is_admin:
+        try:
+            change_user(user, by=SYSTEM, is_admin=is_admin)
+        except ChangeRefused as exc:
+            user.refresh_from_db()
+            _log.warning("a provider's groups were not followed", user=user.username, reason=str(exc))
 
 
 @transaction.atomic
 def _found(claims: IdentityClaims, terms: AccountTerms) -> User:
-    known = ExternalIdentity.objects.filter(provider=terms.provider, uid=claims.uid).select_related("user").first()
+    try:
+        known = identity_at(terms.provider, claims.uid, stable_id=claims.stable_id)
+    except NameGivenAnew as exc:
+        raise StrangerRefused(exc.message) from None
     if known is not None:
         return known.user
     other = User.objects.humans().filter(email__iexact=claims.email).first() if claims.email else None
@@ -76,7 +101,7 @@ def _linked(user: User, claims: IdentityClaims, terms: AccountTerms) -> User:
     is_linked_already = ExternalIdentity.objects.filter(user=user, provider=terms.provider).exists()
     if not (terms.links_by_email and claims.is_email_verified) or is_linked_already:
         raise StrangerRefused(ADDRESS_TAKEN)
-    link_identity(user, terms.provider, claims.uid, by=SYSTEM)
+    link_identity(user, terms.provider, claims.uid, by=SYSTEM, stable_id=claims.stable_id)
     return user
 
 
@@ -84,9 +109,11 @@ def _made(claims: IdentityClaims, terms: AccountTerms) -> User:
     try:
         user = create_user(_free_username(claims), by=SYSTEM, name=claims.name[:255], email=claims.email)
     except ChangeRefused as exc:
-        msg = f"no account can be made for you here: {exc}"
+        msg = gettext("no account can be made for you here: %s") % exc
         raise StrangerRefused(msg) from None
-    link_identity(user, terms.provider, claims.uid, by=SYSTEM)
+    link_identity(user, terms.provider, claims.uid, by=SYSTEM, stable_id=claims.stable_id)
+    if terms.blocks_new_users:
+        block_user(user, by=SYSTEM)
     return user
 
 
@@ -102,16 +129,3 @@ def _free_username(claims: IdentityClaims) -> str:
         if not User.objects.named(name).exists() and not TakenPath.objects.filter(path=name).exists():
             return name
     raise AssertionError
-
-
-def _settle_admin(user: User, claims: IdentityClaims, terms: AccountTerms) -> None:
-    """Make or unmake an administrator, where groups say who is one."""
-    if not terms.admin_groups or claims.groups is None:
-        return
-    is_admin = not terms.admin_groups.isdisjoint(claims.groups)
-    if is_admin != user.is_admin:
-        try:
-            change_user(user, by=SYSTEM, is_admin=is_admin)
-        except ChangeRefused as exc:
-            user.refresh_from_db()
-            _log.warning("a provider's groups were not followed", user=user.username, reason=str(exc))

@@ -21,3 +21,5 @@ class IdentityClaims:
     name: str = ""
     groups: Sequence[str] | None = None
     """None: it says nothing of groups."""
+    stable_id: str = ""
+    """As at ``ExternalIdentity``."""

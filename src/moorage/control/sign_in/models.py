@@ -1,10 +1,12 @@
-"""Sessions of people who are signed in."""
+"""Sessions of people who are signed in, and when their directory is asked about them again."""
 
 import uuid
+from typing import ClassVar
 
 from django.db import models
 
-from moorage.control.accounts.models import User
+from moorage.control.accounts.models import ExternalIdentity, User
+from moorage.control.jobs.leases import OWNER_LENGTH, LeaseFields
 
 
 class SignedInSession(models.Model):
@@ -20,3 +22,17 @@ class SignedInSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.started_at}"
+
+
+class DirectoryCheck(models.Model):
+    """The next look at whether a directory still has someone."""
+
+    LEASE: ClassVar = LeaseFields("due_at", "owner")
+
+    identity = models.OneToOneField(ExternalIdentity, on_delete=models.CASCADE, related_name="directory_check")
+    due_at = models.DateTimeField(db_index=True)
+    """The moment at which it is looked next; meanwhile, until when it is leased."""
+    owner = models.CharField(max_length=OWNER_LENGTH, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.identity_id} {self.due_at}"

@@ -10,6 +10,7 @@ from typing import Any
 import requests
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.django_client import DjangoOAuth2App
+from django.utils.translation import gettext_noop
 from joserfc.errors import JoseError
 
 from moorage.control.configured_sign_in import OIDCKeys
@@ -21,6 +22,8 @@ _LEEWAY_S = 60
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Only those with a public key: nothing that our own secret, or nobody, could have signed."""
 _TROUBLES = (AuthlibBaseError, JoseError, requests.RequestException, ValueError, RuntimeError, KeyError, TypeError)
+
+_FAILED = gettext_noop("the provider did not answer as it should; an administrator finds the reason in the log")
 
 _log = get_log("control.sign_in")
 
@@ -117,4 +120,4 @@ class OIDCClient:
     def _refused(self, exc: Exception) -> ProviderRefused:
         reason = str(exc) if isinstance(exc, AuthlibBaseError | JoseError | ValueError) else ""
         _log.warning("sign-in by OpenID Connect failed", kind=type(exc).__name__, reason=reason[:200])
-        return ProviderRefused("the provider did not answer as it should; an administrator finds the reason in the log")
+        return ProviderRefused(_FAILED)

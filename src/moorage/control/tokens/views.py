@@ -14,8 +14,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from moorage.auth.tokens import DENIED_LIMIT
 from moorage.control.credentials.finding import basic_of, requester_of_basic
+from moorage.control.ldap.people import DirectoryUnavailable
 from moorage.control.projects.requesters import ANYBODY, Requester
-from moorage.control.refusals import CredentialsRefused, PersonalTokenNeeded
+from moorage.control.refusals import AccountNeeded, CredentialsRefused, PersonalTokenNeeded
 from moorage.control.tokens.granting import PUSH_PROTECTED, ScopeVerdict, note_pushes, verdicts_on
 from moorage.control.tokens.minting import SERVICE, mint_token
 from moorage.control.tokens.rules import has_registry_ability
@@ -37,6 +38,7 @@ _MORE_NEEDED = (
     "HTTP Basic: Access denied. The password of this account is not enough, as a second factor is there or has to be: "
     "use a personal access token with 'api', 'read_registry' or 'write_registry' scope. It is made at"
 )
+_ACCOUNT_NEEDED = "The password is right, but there is no account for you here yet. Sign in to have it made:"
 OWN_TOKENS_PATH = "/-/me/tokens"
 """The page of one's own tokens."""
 
@@ -61,6 +63,9 @@ def give_token(request: HttpRequest) -> HttpResponse:
     except TooManyRequests as exc:
         wait_s = math.ceil(exc.retry_after.total_seconds())
         answer = _refused(_Refusal(429, "TOOMANYREQUESTS", exc.message, **{"Retry-After": str(wait_s)}))
+    except DirectoryUnavailable:  # The log has the reason already.
+        message = "the directory that knows the password does not answer; try again, or use an access token"
+        answer = _refused(_Refusal(503, "UNAVAILABLE", message, **{"Retry-After": "5"}))
     except DatabaseError as exc:
         _log.error("the database does not answer", correlation_id=_id_of(request), error=type(exc).__name__)
         message = "accounts cannot be looked up now; try again"
@@ -156,6 +161,8 @@ def _requester(request: HttpRequest) -> Requester:
             return requester_of_basic(*given, address=address)
     except PersonalTokenNeeded:
         message = f"{_MORE_NEEDED} {_own_tokens(request)}"
+    except AccountNeeded:
+        message = f"{_ACCOUNT_NEEDED} {_own_tokens(request)}"
     except CredentialsRefused:
         pass
     # The name may be a secret that was typed into the wrong place: it is not written.

@@ -16,6 +16,7 @@ from moorage.control.accounts.changes import (
     unblock_user,
 )
 from moorage.control.accounts.models import User, UserState
+from moorage.control.accounts.second_factors import has_second_factor, remove_all_factors
 from moorage.control.api.api_refusals import bad_parameter, forbidden
 from moorage.control.api.callers import CHANGES, READS_USERS, caller, see_that_admin, user_of
 from moorage.control.api.lookups import row_of
@@ -23,6 +24,7 @@ from moorage.control.api.paging import KeysetQuery, Paging
 from moorage.control.api.parameters import Given, Id, ShortText
 from moorage.control.api.shapes import answers
 from moorage.control.api.user_shapes import UserShape, show_user
+from moorage.errors import Refused
 
 routes = Router(tags=["users"])
 
@@ -74,7 +76,8 @@ def list_users(request: HttpRequest, response: HttpResponse, query: Query[UsersQ
         found = Q(name__icontains=query.search) | Q(username__icontains=query.search)
         rows = rows.filter(found | Q(email__iexact=query.search) if is_admin else found)
     if query.active != query.blocked:
-        rows = rows.filter(state=UserState.ACTIVE if query.active else UserState.BLOCKED)
+        is_active = Q(state=UserState.ACTIVE)
+        rows = rows.filter(is_active if query.active else ~is_active)
     if query.humans or query.without_project_bots:
         rows = rows.filter(kind="human")
     if query.admins and is_admin:
@@ -139,7 +142,10 @@ def block_one_user(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
     own = see_that_admin(request)
     if own.pk == user_id:
         raise forbidden("you cannot block yourself")
-    block_user(row_of(User.objects.humans(), user_id), by=caller(request).as_actor())
+    found = row_of(User.objects.humans(), user_id)
+    if found.is_blocked_by_directory:
+        raise forbidden("LDAP blocked users cannot be modified by the API")
+    block_user(found, by=caller(request).as_actor())
     return Status(201, True)
 
 
@@ -147,5 +153,21 @@ def block_one_user(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
 def unblock_one_user(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
     """Let a user in again; for administrators."""
     see_that_admin(request)
-    unblock_user(row_of(User.objects.humans(), user_id), by=caller(request).as_actor())
+    found = row_of(User.objects.humans(), user_id)
+    if found.is_blocked_by_directory:
+        raise forbidden("LDAP blocked users cannot be unblocked by the API")
+    unblock_user(found, by=caller(request).as_actor())
     return Status(201, True)
+
+
+@routes.patch("/users/{user_id}/disable_two_factor", auth=CHANGES, response=answers(None, status=204))
+def disable_two_factor(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
+    """Take away second factors that a user has lost; for administrators, and not of administrators."""
+    see_that_admin(request)
+    found = row_of(User.objects.humans(), user_id)
+    if found.is_admin:
+        raise forbidden("Two-factor authentication for admins cannot be disabled via the API. Use the Rails console")
+    if not has_second_factor(found):
+        raise Refused("Two-factor authentication is not enabled for this user")
+    remove_all_factors(found, by=caller(request).as_actor())
+    return Status(204, None)

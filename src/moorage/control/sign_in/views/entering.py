@@ -9,10 +9,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from moorage.control.accounts.models import FactorKind, User
 from moorage.control.accounts.second_factors import is_code_right
-from moorage.control.credentials.finding import user_of_password
+from moorage.control.credentials.finding import known_by_password
 from moorage.control.credentials.guesses import GUESSES
+from moorage.control.ldap.directories import directories
+from moorage.control.ldap.people import DirectoryPerson, DirectoryUnavailable
 from moorage.control.pages.page_answers import see_other
 from moorage.control.pages.requesting import user_of_page
+from moorage.control.sign_in.directory_users import user_of_person
+from moorage.control.sign_in.external_users import StrangerRefused
 from moorage.control.sign_in.own_ways import next_of
 from moorage.control.sign_in.sessions import end_this
 from moorage.control.sign_in.sign_in_forms import CodeForm, SignInForm
@@ -36,6 +40,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         try:
             user = _user(request, form)
+        except (DirectoryUnavailable, StrangerRefused) as exc:
+            return _refused(request, form, exc)
         except TooManyRequests as exc:
             form.add_error(None, _("Too many wrong passwords lately. Wait a moment, then try again."))
             answer = _form(request, form, status=429)
@@ -77,9 +83,18 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return see_other(settings.LOGIN_URL)
 
 
+def _refused(request: HttpRequest, form: SignInForm, exc: DirectoryUnavailable | StrangerRefused) -> HttpResponse:
+    if isinstance(exc, StrangerRefused):
+        form.add_error(None, _(exc.message))
+        return _form(request, form, status=403)
+    form.add_error(None, _("The directory that knows your password does not answer. Try again in a moment."))
+    return _form(request, form, status=503)
+
+
 def _user(request: HttpRequest, form: SignInForm) -> User | None:
     address = str(request.META.get("REMOTE_ADDR", ""))
-    user = user_of_password(form.cleaned_data["login"], form.cleaned_data["password"], address=address)
+    found = known_by_password(form.cleaned_data["login"], form.cleaned_data["password"], address=address)
+    user = user_of_person(found) if isinstance(found, DirectoryPerson) else found
     if user is None:  # The name may be a secret that was typed into the wrong place: it is not written.
         _log.warning("sign-in refused", remote=address)
     return user
@@ -103,6 +118,7 @@ def _form(request: HttpRequest, form: SignInForm, *, status: int) -> HttpRespons
         "form": form,
         "next": next_of(request),
         "provider": oidc.label if oidc.is_on else "",
+        "directories": ", ".join(server.label for server in directories().values()),
         "user_again": user_of_page(request),
     }
     return _private(render(request, "sign_in/sign_in.html", context, status=status))

@@ -39,7 +39,7 @@ def go_to_provider(request: HttpRequest) -> HttpResponse:
     try:
         kept = _client(keys).way_there(absolute(request, f"{_PATH}/callback"))
     except ProviderRefused as exc:
-        return _failed(request, exc.message)
+        return _failed(request, _(exc.message))
     answer = see_other(kept.pop("url"))
     answer.headers["Cache-Control"] = "no-store"
     answer.set_signed_cookie(
@@ -80,7 +80,7 @@ def _come_back(request: HttpRequest) -> HttpResponse:
     try:
         user = user_of_identity(_client(keys).claims(kept, code=request.GET["code"]), terms)
     except (ProviderRefused, StrangerRefused) as exc:
-        return _failed(request, exc.message)
+        return _failed(request, _(exc.message))
     return begin(request, user, kept["next"], has_factor_elsewhere=keys.allow_bypass_two_factor)
 
 

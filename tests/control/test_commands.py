@@ -117,6 +117,7 @@ def test_settings_are_shown_and_changed(run: Run) -> None:
     assert ApplicationSettings.now().container_registry_token_expire_delay == 15
     shown = rows(run("settings", "show", "--json"))
     assert (shown["container_registry_token_expire_delay"], shown["create_project_on_push"]) == (15, False)
+    assert shown["container_registry_features"] == []
 
 
 def test_repositories_are_listed_and_their_deletion_asked_for(run: Run) -> None:

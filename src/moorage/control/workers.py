@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
 from moorage.control.images.move_steps import ImageMoves
+from moorage.control.images.registry_facts import RegistryFacts
 from moorage.control.jobs.loop import Worker
 from moorage.control.policies.jobs import BulkTagDeletion, PolicyCleanup
 from moorage.control.usage.measuring import UsageMeasurement
@@ -19,4 +20,5 @@ def all_workers() -> Sequence[Worker]:
         PolicyCleanup(),
         BulkTagDeletion(),
         UsageMeasurement(),
+        RegistryFacts(),
     )

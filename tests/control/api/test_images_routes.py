@@ -129,6 +129,9 @@ def test_what_a_rule_or_a_role_forbids_is_told_in_gitlab_s_words(client: Client,
     assert call(client, "DELETE", place, token=owner).status_code == 202
     shown = read(call(client, "GET", f"/registry/repositories/{web.pk}", token=owner))
     assert shown["status"] == "delete_scheduled"
+    ImageRepository.objects.filter(pk=web.pk).update(status="delete_failed")
+    assert call(client, "DELETE", place, token=owner).status_code == 202
+    assert read(call(client, "GET", f"/registry/repositories/{web.pk}", token=owner))["status"] == "delete_scheduled"
 
 
 def test_many_tags_are_deleted_once_an_hour_and_a_pattern_is_needed(client: Client, web: ImageRepository) -> None:
@@ -145,12 +148,37 @@ def test_many_tags_are_deleted_once_an_hour_and_a_pattern_is_needed(client: Clie
     assert "You can run this at most once an hour for a given container repository" in read(again)["message"]
 
 
-def test_a_registry_without_gitlab_s_api_has_no_pages_by_key(
+def test_the_registry_of_a_project_is_switched_by_its_level_or_by_the_older_boolean(
+    client: Client, web: ImageRepository
+) -> None:
+    token, place = token_of(web, AccessLevel.OWNER), f"/projects/{web.project_id}"
+    seen = []
+    for values in (
+        {"container_registry_access_level": "private"},
+        {"container_registry_enabled": False},
+        {"container_registry_enabled": True},
+        {"container_registry_access_level": "disabled"},
+    ):
+        shown = read(call(client, "PUT", place, token=token, values=values))
+        seen.append((shown["container_registry_access_level"], shown["container_registry_enabled"]))
+    assert seen == [("private", True), ("disabled", False), ("enabled", True), ("disabled", False)]
+    assert call(client, "GET", f"{place}/registry/repositories", token=token).status_code == 403
+    refused = call(client, "PUT", place, token=token, values={"container_registry_access_level": "public"})
+    assert refused.status_code == 400
+
+
+def test_a_registry_without_gitlab_s_api_has_no_pages_by_key_no_sizes_and_no_rules_about_tags(
     client: Client, web: ImageRepository, tmp_path: Path
 ) -> None:
     need("docker-registry")
     token, place = token_of(web, AccessLevel.REPORTER), f"/projects/{web.project_id}/registry/repositories/{web.pk}"
+    rules, levels = f"/projects/{web.project_id}/registry/protection/tag/rules", "minimum_access_level_for_"
+    maintainer = token_of(web, AccessLevel.MAINTAINER)
     with Peer(tmp_path, tmp_path / "data") as peer, registry_at(peer.url):
+        rule = {"tag_name_pattern": "^v", f"{levels}push": "owner", f"{levels}delete": "owner"}
+        unkept = call(client, "POST", rules, token=maintainer, values=rule)
+        assert unkept.status_code == 422
+        assert "GitLab container registry API not supported" in unkept.content.decode()
         push_tags(peer.address, "rest/app/web", "there")
         refused = call(client, "GET", f"{place}/tags?pagination=keyset", token=token)
         assert (refused.status_code, list(read(refused))) == (405, ["message"])

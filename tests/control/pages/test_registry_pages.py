@@ -101,6 +101,13 @@ def test_the_header_of_a_repository_says_what_goes_on_with_it(people: dict[str, 
     assert "Try again" in failed
 
 
+def test_a_project_s_registry_is_for_all_who_see_it_for_members_or_off(people: dict[str, User], client: Client) -> None:
+    client.force_login(people["ada"])
+    said = words(client, "/team/app/-/settings")
+    for choice in ("Everybody who sees the project may pull", "Members only may pull", "Off: images stay"):
+        assert choice in said, choice
+
+
 def test_a_repository_is_deleted_by_who_types_its_path(people: dict[str, User], client: Client) -> None:
     client.force_login(people["max"])
     address = "/team/app/api/-/delete-repository"

@@ -30,7 +30,7 @@ SEEN = frozenset(
         "container_registry_db_enabled",
     }
 )
-"""What the registry was seen to be."""
+"""Facts about the registry, as it was seen."""
 _ALL = frozenset(field.name for field in ApplicationSettings._meta.get_fields())  # noqa: SLF001 - Django's way
 
 

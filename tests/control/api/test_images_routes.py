@@ -12,12 +12,14 @@ from django.test import Client
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.images.changes import ensure_repository
 from moorage.control.images.models import ImageRepository
+from moorage.control.instance.changes import change_settings
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.protection.changes import create_repository_rule, create_tag_rule
 from support.components import need
 from support.control_api import call
 from support.control_registry import push_tags, registry_at
-from support.control_rows import new_group, new_job_token, new_member, new_project, new_token
+from support.control_rows import new_group, new_job_token, new_member, new_project, new_token, new_user
+from support.control_tokens import ask, granted
 from support.daemon import Daemon
 from support.images import Image
 from support.peer import Peer
@@ -165,6 +167,19 @@ def test_the_registry_of_a_project_is_switched_by_its_level_or_by_the_older_bool
     assert call(client, "GET", f"{place}/registry/repositories", token=token).status_code == 403
     refused = call(client, "PUT", place, token=token, values={"container_registry_access_level": "public"})
     assert refused.status_code == 400
+
+
+def test_where_new_projects_have_no_registry_their_owners_switch_it_on(client: Client) -> None:
+    change_settings(by=COMMAND_LINE, default_projects_container_registry=False)
+    owner = new_user("olga")
+    token = new_token(owner, "api").secret
+    made = read(call(client, "POST", "/projects", token=token, values={"name": "app"}))
+    assert made["container_registry_access_level"] == "disabled"
+    push = "repository:olga/app:push"
+    assert granted(ask(client, push, given=("olga", token))) == {}
+    values = {"container_registry_access_level": "enabled"}
+    assert call(client, "PUT", f"/projects/{made['id']}", token=token, values=values).status_code == 200
+    assert granted(ask(client, push, given=("olga", token))) == {"olga/app": ["push"]}
 
 
 def test_a_registry_without_gitlab_s_api_has_no_pages_by_key_no_sizes_and_no_rules_about_tags(

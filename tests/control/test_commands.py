@@ -20,6 +20,7 @@ from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.credentials.finding import requester_of_basic, requester_of_token
 from moorage.control.images.changes import ensure_repository
 from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
+from moorage.control.images.models import ImageRepository
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import Turn, run_until_idle
 from moorage.control.policies.jobs import PolicyCleanup
@@ -117,6 +118,7 @@ def test_settings_are_shown_and_changed(run: Run) -> None:
     assert ApplicationSettings.now().container_registry_token_expire_delay == 15
     shown = rows(run("settings", "show", "--json"))
     assert (shown["container_registry_token_expire_delay"], shown["create_project_on_push"]) == (15, False)
+    assert shown["container_registry_features"] == []
 
 
 def test_repositories_are_listed_and_their_deletion_asked_for(run: Run) -> None:
@@ -134,6 +136,9 @@ def test_repositories_are_listed_and_their_deletion_asked_for(run: Run) -> None:
         ("acme/app", ""),
         ("acme/app/web", "delete_scheduled"),
     ]
+    ImageRepository.objects.filter(name="web").update(status="delete_failed")
+    run("repository", "delete", "acme/app/web")
+    assert ImageRepository.objects.get(name="web").status == "delete_scheduled"
 
 
 @pytest.mark.parametrize(

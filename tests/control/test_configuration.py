@@ -24,7 +24,9 @@ def read(text: str, folder: Path, **variables: str) -> ControlConfiguration:
 def test_a_site_is_read_as_it_was_written(tmp_path: Path) -> None:
     text = write_site(tmp_path).read_text()
     found = load_control(text, {}, folder=tmp_path).configuration
-    assert found.registry.host_port == "registry.test:5000"
+    assert (found.registry.enabled, found.registry.host_port) == (True, "registry.test:5000")
+    assert (found.registry.api_url, found.registry.issuer) == ("http://127.0.0.1:1/", "moorage-control")
+    assert found.registry.notification_secret == "secret-of-events"
     assert found.registry.key == str(tmp_path / "keys")
     assert found.database.sqlite == str(tmp_path / "control.db")
     assert found.gitlab.default_projects_features.container_registry

@@ -147,6 +147,26 @@ def test_what_was_not_granted_is_in_the_log_and_no_secret_is(
     assert "eyJ" not in site.control.log  # Each token begins so.
 
 
+def test_a_push_over_a_hard_quota_tells_docker_and_skopeo_why_and_what_to_do(
+    site: ControlledSite, docker: Docker, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    why = "full is over its quota: 1.2 GiB of 1.0 GiB are used; delete images, or ask an administrator for more"
+    user, secret = site.control.credentials["personal token"]
+    docker("login", "--username", user, "--password-stdin", site.registry.address, given=secret.encode())
+    source = write_layout(tmp_path / "source", {"v1": build_image("full")})
+    words = ("copy", "--dest-tls-verify=false", "--dest-creds", site.creds("personal token"), f"oci:{source}:v1")
+    for project in ("full/app", "full/not-yet-there"):
+        name = site.name(project)
+        status, said = skopeo.attempt(*words, f"docker://{name}")
+        assert status != 0
+        assert said.count(f" on {project}: {why}") == said.count("not granted") > 0  # Whole, in each answer.
+        load(docker, name, seed="full", layers=1)
+        status, said = docker.attempt("push", name)
+        assert status != 0
+        assert said.count(f" on {project}: {why}") == 1
+    docker("logout", site.registry.address)
+
+
 def test_what_is_not_granted_is_explained_by_a_command(site: ControlledSite) -> None:
     command = [sys.executable, "-m", "moorage", "token", "explain", str(site.control.file), "-", "--json"]
     scope, secret = "repository:team/app:pull,delete", site.control.credentials["token for registries"][1]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from e2e.wire import eventually
 from support.daemon import Daemon, free_port
+from support.images import push_image
 from support.registry_client import RegistryClient
 from support.tokens import Issuer, certificate, pem, rsa_key
 from unit.auth.test_basic import basic
@@ -78,4 +79,7 @@ def test_an_open_registry_says_so_loudly_where_others_can_reach_it(tmp_path: Pat
     everywhere = Daemon(tmp_path / "open", config=config)
     everywhere.args = ["--addr", f"0.0.0.0:{everywhere.port}"]
     with everywhere:
+        with RegistryClient(everywhere.address) as anybody:
+            pushed = push_image(anybody, "t/open", "1")
+            assert anybody.get_manifest("t/open", "1").body == pushed.manifest.body
         assert everywhere.log.count("NO AUTHENTICATION is configured and the address is not loopback") == 1

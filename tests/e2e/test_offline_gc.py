@@ -192,13 +192,22 @@ def test_beside_a_read_only_registry_pulls_go_on_and_what_goes_answers_404(tmp_p
         assert assert_everything_listed_is_whole(wire) == before
 
 
-def test_read_only_mode_by_the_variable_of_gitlabs_guide_lets_a_collection_in(daemon: Daemon, config: Path) -> None:
+def test_read_only_mode_by_the_variable_of_gitlabs_guide_lets_a_collection_in_and_pushes_come_back_after_it(
+    daemon: Daemon, config: Path
+) -> None:
     with daemon:
         fill(daemon)
+        before = assert_everything_listed_is_whole(Wire(daemon.address))
     daemon.env["REGISTRY_STORAGE_MAINTENANCE_READONLY"] = '{"enabled":true}'
     with daemon:
         assert Wire(daemon.address).request("POST", "/v2/group/app/blobs/uploads/").status == 405
         assert run(config, "-m").returncode == 0
+    daemon.env["REGISTRY_STORAGE_MAINTENANCE_READONLY"] = '{"enabled":false}'
+    with daemon:
+        wire = Wire(daemon.address)
+        assert assert_everything_listed_is_whole(wire) == before
+        wire.push_image("group/app", "after", build_image("after"))
+        assert "after" in wire.tags("group/app")
 
 
 def test_a_registry_does_not_begin_to_take_pushes_during_a_collection(daemon: Daemon, config: Path) -> None:

@@ -1,6 +1,7 @@
 """Rows for real clients, written by a process of its own: ``python -m support.control_inhabitants``.
 
-The private project ``team/app`` has a credential of each kind that may push; ``team/open`` is for everybody.
+The private project ``team/app`` has a credential of each kind that may push; ``team/open`` is for everybody;
+``full/app`` is where ada may push, and its group is over its hard quota.
 """
 
 import json
@@ -8,7 +9,10 @@ import sys
 
 from moorage.control.wsgi import application  # It starts Django by MOORAGE_CONTROL, before the models are imported.
 
+from moorage.control.audit.actors import COMMAND_LINE  # isort: skip
 from moorage.control.projects.rules import AccessLevel  # isort: skip
+from moorage.control.usage.changes import change_quota  # isort: skip
+from moorage.control.usage.models import UsagePlace  # isort: skip
 from support.control_rows import (  # isort: skip
     PASSWORD,
     new_bot_token,
@@ -33,6 +37,11 @@ def main() -> None:
     ada = new_member(project, AccessLevel.MAINTAINER, new_user("ada", password=PASSWORD)).user
     rea = new_member(project, AccessLevel.REPORTER, new_user("rea")).user
     deploy, job = new_deploy_token(project, *BOTH, username="deployer"), new_job_token(project, ada)
+    full = new_group("full")
+    new_member(full, AccessLevel.MAINTAINER, ada)
+    new_project(full, "app")
+    quota = change_quota(full, by=COMMAND_LINE, hard_bytes=1 << 30)
+    UsagePlace.objects.filter(pk=quota.pk).update(size_bytes=(1 << 30) + (200 << 20), due_at=None)
     made = {
         "password": ("ada", PASSWORD),
         "personal token": ("ada", new_token(ada, "api").secret),

@@ -119,6 +119,20 @@ def read_places(config: Path | None, control: Path | None, *, data: Path | None 
     )
 
 
+def scratch_server(config: Path) -> DatabaseSection:
+    """Read which PostgreSQL server makes databases for trials.
+
+    Raises:
+        ConfigurationError: the configuration cannot be used, or names no server.
+    """
+    section = read(config).config.database
+    if not section.host:
+        raise ConfigurationError(
+            [Mistake("database.host", f"is needed in {config}: a PostgreSQL server for the trial")]
+        )
+    return section
+
+
 def section_of_control(loaded: LoadedControl) -> DatabasePlace:
     """Return the control plane's database as the registry's section has one, so that both are reached in one way."""
     database = loaded.configuration.database

@@ -33,6 +33,13 @@ _FOREIGN_KEYS = """
     WHERE k.contype = 'f' AND k.conparentid = 0 AND n.nspname NOT LIKE 'pg\\_%'"""
 
 
+_MANIFESTS = "SELECT r.path, m.digest, m.payload FROM manifests m JOIN repositories r ON r.id = m.repository_id"
+_TAGS = """
+    SELECT r.path, t.name, m.digest FROM tags t
+    JOIN manifests m ON m.id = t.manifest_id JOIN repositories r ON r.id = t.repository_id
+    ORDER BY random() LIMIT $1"""
+
+
 class PostgresSnapshot:
     """One moment of a database, for as long as its transaction is open."""
 
@@ -62,6 +69,24 @@ class PostgresSnapshot:
         """Yield the blobs that the registry's database knows."""
         async for key, size_bytes, is_missing in self._connection.cursor(_BLOBS, prefetch=_FETCHED):
             yield BackupBlob(digest_of(bytes(key)), int(size_bytes), bool(is_missing))
+
+    async def manifests(self) -> AsyncIterator[tuple[str, bytes, bytes]]:
+        """Yield the path, the key and the payload of each manifest of the registry."""
+        async for path, key, payload in self._connection.cursor(_MANIFESTS, prefetch=_FETCHED):
+            yield str(path), bytes(key), bytes(payload)
+
+    async def tags(self, count: int) -> list[tuple[str, str, bytes]]:
+        """Return so many tags of the registry, drawn by lot: their path, their name, and the key of their manifest."""
+        found = await self._connection.fetch(_TAGS, count)
+        return [(str(path), str(tag), bytes(key)) for path, tag, key in found]
+
+    async def rows(self) -> dict[str, int]:
+        """Count the rows of each table."""
+        counts: dict[str, int] = {}
+        for schema, table, _ in await self._connection.fetch(_TABLES):
+            query = f"SELECT count(*) FROM {_quoted(schema)}.{_quoted(table)}"  # noqa: S608 - quoted
+            counts[f"{schema}.{table}"] = int(await self._connection.fetchval(query))
+        return counts
 
     async def column(self, query: str) -> list[str]:
         """Return the first column of a result as texts."""

@@ -21,9 +21,12 @@ from moorage.backup.backup_folder import BackupBlob, BackupFolder, BackupRefused
 from moorage.backup.backup_record import BackupRecord, HalfRecord
 from moorage.backup.blob_copies import BLOB_BAR, blob_problem
 from moorage.backup.link_files import link_lines
+from moorage.backup.postgres_copies import load_tables, postgres_snapshot
 from moorage.backup.restoring import file_problems, put_registry
+from moorage.backup.scratch_database import ScratchDatabase, as_configured, migrate_control
 from moorage.backup.scratch_registry import ScratchRegistry
 from moorage.backup.sqlite_copies import sqlite_problems, sqlite_rows
+from moorage.config.sections.database import DatabaseSection
 from moorage.gc.offline.offline_run import batched
 from moorage.oci.digests import Hasher
 from moorage.storage import paths
@@ -78,12 +81,27 @@ class VerifyReport:
 
 
 def verify(
-    folder: BackupFolder, one: OneBackup, record: BackupRecord, *, sample: int, reports: WorkReports
+    folder: BackupFolder,
+    one: OneBackup,
+    record: BackupRecord,
+    *,
+    sample: int,
+    reports: WorkReports,
+    server: DatabaseSection | None = None,
 ) -> VerifyReport:
     """Try a backup out.
 
+    Args:
+        folder: the folder of all backups.
+        one: the one that is tried.
+        record: its record.
+        sample: tags that are pulled.
+        reports: where to tell of progress.
+        server: PostgreSQL, for tables that were PostgreSQL's; None: such tables are compared by digest only.
+
     Raises:
         OSError: there is no room for the scratch place.
+        DatabaseUnavailable, BackupRefused: there is no database for the trial on *server*.
     """
     began = time.monotonic()
     report = VerifyReport(backup=one.path.name)
@@ -100,8 +118,10 @@ def verify(
     if damaged:
         report.notes.append("as files of it are damaged, it was not restored")
     else:
-        _try_databases(one, record, report)
-        if record.blobs.are_copied and sample:
+        _try_databases(one, record, report, has_server=server is not None)
+        if server is not None:
+            _try_postgres(folder, one, record, report=report, sample=sample, server=server)
+        if record.blobs.are_copied and sample and record.registry.kind != "postgresql":
             _try_images(folder, one, record, report=report, sample=sample)
     report.seconds = round(time.monotonic() - began, 3)
     return report
@@ -134,7 +154,7 @@ def _hash_all(
     report.hashing_s = round(time.monotonic() - began, 3)
 
 
-def _try_databases(one: OneBackup, record: BackupRecord, report: VerifyReport) -> None:
+def _try_databases(one: OneBackup, record: BackupRecord, report: VerifyReport, *, has_server: bool) -> None:
     halves = (("registry", record.registry, one.registry_sqlite), ("control", record.control, one.control_sqlite))
     for name, half, path in halves:
         if half is None:
@@ -144,9 +164,9 @@ def _try_databases(one: OneBackup, record: BackupRecord, report: VerifyReport) -
             _try_sqlite(path, half, report)
             if path == one.registry_sqlite:
                 _hash_manifests(path, report)
-        elif half.kind == "postgresql":
+        elif half.kind == "postgresql" and not has_server:
             report.notes.append(
-                f"{name}: its tables are PostgreSQL's; moorage restore onto an empty one tries them out"
+                f"{name}: its tables are PostgreSQL's; --scratch FILE names a server on which they are tried"
             )
 
 
@@ -163,38 +183,98 @@ def _try_sqlite(path: Path, half: HalfRecord, report: VerifyReport) -> None:
 def _try_images(
     folder: BackupFolder, one: OneBackup, record: BackupRecord, *, report: VerifyReport, sample: int
 ) -> None:
-    kind = record.registry.kind
-    if kind == "postgresql":
-        return
-    # Beside the blobs, so that a link in place of a copy is enough.
-    with tempfile.TemporaryDirectory(prefix=".verify-", dir=folder.path) as scratch:
-        root = Path(scratch) / "storage"
-        _link_blobs(folder, one, root)
-        place = Path(scratch) / "registry.db" if kind == "sqlite" else None
+    with _scratch_folder(folder) as scratch:
+        root = _linked_blobs(folder, one, scratch)
+        place = scratch / "registry.db" if record.registry.kind == "sqlite" else None
         asyncio.run(put_registry(one, folder_as_storage(root), place))
         tags = _tags_of_sqlite(place, sample) if place is not None else _tags_of_links(one.links, sample)
         section = {"enabled": False} if place is None else {"enabled": True, "sqlite": str(place)}
-        try:
-            with ScratchRegistry(root, section) as registry:
-                puller = _Puller(registry, folder, report)
-                for tag in tags:
-                    puller.pull(tag)
-        except BackupRefused as exc:
-            report.wrong(str(exc))
+        _pull(folder, ScratchRegistry(root, section), tags, report)
+
+
+def _try_postgres(
+    folder: BackupFolder,
+    one: OneBackup,
+    record: BackupRecord,
+    *,
+    report: VerifyReport,
+    sample: int,
+    server: DatabaseSection,
+) -> None:
+    """Bring tables back into databases of their own, count them, read every manifest, and serve from them."""
+    with _scratch_folder(folder) as scratch:
+        if record.control is not None and record.control.kind == "postgresql":
+            with ScratchDatabase(server) as section, _refusals_in(report):
+                migrate_control(section, scratch)
+                asyncio.run(load_tables(section, one.control_tables))
+                asyncio.run(_compare_rows(section, "control", record.control, report))
+        if record.registry.kind == "postgresql":
+            with ScratchDatabase(server) as section, _refusals_in(report):
+                root = scratch / "storage"
+                if record.blobs.are_copied and sample:
+                    _linked_blobs(folder, one, scratch)
+                asyncio.run(put_registry(one, folder_as_storage(root), section))
+                asyncio.run(_compare_rows(section, "registry", record.registry, report))
+                tags = asyncio.run(_read_postgres(section, sample, report))
+                if record.blobs.are_copied and sample:
+                    _pull(folder, ScratchRegistry(root, {"enabled": True, **as_configured(section)}), tags, report)
+
+
+@contextlib.contextmanager
+def _scratch_folder(folder: BackupFolder) -> Iterator[Path]:
+    """A folder beside the blobs, so that a link in place of a copy is enough."""
+    with tempfile.TemporaryDirectory(prefix=".verify-", dir=folder.path) as scratch:
+        yield Path(scratch)
+
+
+@contextlib.contextmanager
+def _refusals_in(report: VerifyReport) -> Iterator[None]:
+    try:
+        yield
+    except BackupRefused as exc:
+        report.wrong(str(exc))
+
+
+async def _compare_rows(section: DatabaseSection, name: str, half: HalfRecord, report: VerifyReport) -> None:
+    async with postgres_snapshot(section) as snapshot:
+        found = await snapshot.rows()
+    different = sorted(set(found.items()) ^ set(half.rows.items()))
+    if different:
+        report.wrong(f"{name}: what was brought back has other rows than what was copied: {different[:5]}")
+
+
+async def _read_postgres(section: DatabaseSection, sample: int, report: VerifyReport) -> Sequence[SampledTag]:
+    async with postgres_snapshot(section) as snapshot:
+        async for repository, key, payload in snapshot.manifests():
+            _hash_manifest(repository, key, payload, report)
+        return [SampledTag(path, tag, str(digest_of(key))) for path, tag, key in await snapshot.tags(sample)]
+
+
+def _pull(folder: BackupFolder, over: ScratchRegistry, tags: Sequence[SampledTag], report: VerifyReport) -> None:
+    with _refusals_in(report), over as registry:
+        puller = _Puller(registry, folder, report)
+        for tag in tags:
+            puller.pull(tag)
 
 
 def _hash_manifests(path: Path, report: VerifyReport) -> None:
     with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
         for repository, key, payload in connection.execute(_PAYLOADS):
-            digest = digest_of(bytes(key))
-            hasher = Hasher(digest.algorithm)
-            hasher.update(bytes(payload))
-            report.manifests += 1
-            if hasher.digest() != digest:
-                report.wrong(f"manifest {digest} of {repository} is damaged in the database")
+            _hash_manifest(repository, bytes(key), bytes(payload), report)
 
 
-def _link_blobs(folder: BackupFolder, one: OneBackup, root: Path) -> None:
+def _hash_manifest(repository: str, key: bytes, payload: bytes, report: VerifyReport) -> None:
+    digest = digest_of(key)
+    hasher = Hasher(digest.algorithm)
+    hasher.update(payload)
+    report.manifests += 1
+    if hasher.digest() != digest:
+        report.wrong(f"manifest {digest} of {repository} is damaged in the database")
+
+
+def _linked_blobs(folder: BackupFolder, one: OneBackup, scratch: Path) -> Path:
+    """Put the blobs into a folder as storage has them; return it."""
+    root = scratch / "storage"
     root.mkdir()
     for blob in one.blobs():
         source, target = folder.blob(blob.digest), root / paths.blob(blob.digest).lstrip("/")
@@ -205,6 +285,7 @@ def _link_blobs(folder: BackupFolder, one: OneBackup, root: Path) -> None:
             target.hardlink_to(source)
         except OSError:  # A file system without such links.
             shutil.copyfile(source, target)
+    return root
 
 
 def _tags_of_sqlite(path: Path, sample: int) -> Sequence[SampledTag]:

@@ -103,6 +103,14 @@ def verify(
     *,
     backup: WhichBackup = "",
     sample: Annotated[int, typer.Option(min=0, max=100_000, help="Number of tags that are pulled.")] = 20,
+    scratch: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="For tables of PostgreSQL: a config.yml that names a server; a database is made there for the trial, "
+            "and dropped.",
+        ),
+    ] = None,
     as_json: AsJSON = False,
 ) -> None:
     """Compare every byte with its digest, restore into a scratch place, start a registry there and pull images from it.
@@ -111,6 +119,7 @@ def verify(
     """
     from moorage.backup.backup_folder import BackupFolder, BackupRefused  # noqa: PLC0415 - as above
     from moorage.backup.backup_record import read_record  # noqa: PLC0415 - as above
+    from moorage.backup.places import scratch_server  # noqa: PLC0415 - as above
     from moorage.backup.verifying import VerifyReport  # noqa: PLC0415 - as above
     from moorage.backup.verifying import verify as try_out  # noqa: PLC0415 - as above
     from moorage.cli.bars import Bars  # noqa: PLC0415 - as above
@@ -124,8 +133,9 @@ def verify(
             report = VerifyReport(backup=one.path.name)
             report.wrong(str(exc))
             return report
+        server = None if scratch is None else scratch_server(scratch)
         with Bars() as bars:
-            return try_out(all_of_them, one, record, sample=sample, reports=bars)
+            return try_out(all_of_them, one, record, sample=sample, reports=bars, server=server)
 
     report = said(run)
     if as_json:

@@ -194,13 +194,13 @@ def project_member(path: ProjectPath, user: Member, *, role: Role = 30, config: 
 
 @settings_app.command("show")
 def show_settings(*, config: ConfigOption = None, as_json: AsJSON = False) -> None:
-    """Print the settings."""
+    """Print the settings, and what the registry was seen to be."""
     open_database(config)
-    from moorage.control.instance.changes import CHANGEABLE  # noqa: PLC0415 - Django has started
+    from moorage.control.instance.changes import CHANGEABLE, SEEN  # noqa: PLC0415 - Django has started
     from moorage.control.instance.models import ApplicationSettings  # noqa: PLC0415 - as above
 
     now = ApplicationSettings.now()
-    rows: list[Row] = [{"setting": name, "value": getattr(now, name)} for name in sorted(CHANGEABLE)]
+    rows: list[Row] = [{"setting": name, "value": getattr(now, name)} for name in sorted(CHANGEABLE | SEEN)]
     if as_json:
         print_row({str(row["setting"]): row["value"] for row in rows}, as_json=True, text=str)
     else:

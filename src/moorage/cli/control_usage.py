@@ -1,6 +1,5 @@
 """``moorage control usage``: who takes how much room, on which day, and the quotas that bound it."""
 
-import csv
 import json
 import re
 import sys
@@ -38,14 +37,12 @@ def report(
     if as_csv and as_json:
         raise ConfigurationError([Mistake("--csv", "it cannot be given together with --json")])
     open_database(config)
-    from moorage.control.usage.questions import SizeRow, size_report  # noqa: PLC0415 - Django has started
+    from moorage.control.usage.questions import size_report, size_report_as_csv  # noqa: PLC0415 - Django has started
 
     if as_json:
         print(json.dumps([row.shown() for row in size_report()], indent=2))
         return
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(SizeRow._fields)
-    writer.writerows(size_report())
+    sys.stdout.writelines(size_report_as_csv())
 
 
 @usage_app.command("show")

@@ -1,7 +1,8 @@
 """WSGI applications behind our own connections: their threads never wait for a client.
 
 The whole of a small request is read first, then the application is called in one of a bounded number of threads, and
-its whole answer is written by the event loop: a client that sends or reads slowly holds a connection and no thread.
+its whole answer is written by the event loop: a client that sends or reads slowly holds a connection and no thread. A
+large answer is in a file meanwhile, so that an export takes no memory.
 """
 
 import asyncio
@@ -21,8 +22,11 @@ from moorage.telemetry import get_log, request_id
 from moorage.web.access_log import AccessLog
 from moorage.web.application import WebApplication
 from moorage.web.bodies import Bodies
+from moorage.web.ranges import Piece
 from moorage.web.request import Request, split_target
 from moorage.web.responses import Response
+from moorage.web.sending import send_file
+from moorage.web.spooling import SpooledBody
 
 ACTOR_KEY = "moorage.actor"
 """Key of the environment by which an application tells who asked, for the access log: a name and a kind."""
@@ -88,6 +92,9 @@ class WSGIApplication(WebApplication[Request]):
             response = await loop.run_in_executor(self._threads, _called, self._application, environment)
         finally:
             self._inside -= 1
+        if response.spooled is not None:
+            with response.spooled as spooled:
+                await send_file(asked.request, response, spooled, [Piece(b"", (0, spooled.size_bytes))])
         actor = environment.get(ACTOR_KEY)
         if actor is not None:
             asked.grant = Grant(actor=actor[0], accesses=None, actor_type=actor[1])
@@ -143,11 +150,13 @@ class WSGIApplication(WebApplication[Request]):
 class _Answer(Response):
     """An answer that may set several cookies."""
 
-    __slots__ = ("cookies",)
+    __slots__ = ("cookies", "spooled")
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes, cookies: Sequence[str]) -> None:
         super().__init__(status, headers, body)
         self.cookies = cookies
+        self.spooled: SpooledBody | None = None
+        """The body, if it is too large to be held."""
 
     def _head(self, request: web.BaseRequest) -> bytes:
         lines = "".join(f"Set-Cookie: {cookie}\r\n" for cookie in self.cookies)
@@ -167,33 +176,46 @@ class _Errors(io.TextIOBase):
         return len(text)
 
 
-def _called(application: WSGICallable, environment: Environment) -> Response:
+def _called(application: WSGICallable, environment: Environment) -> _Answer:
     """Call *application* and gather its whole answer; in a thread."""
     begun: list[tuple[int, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[[bytes], None]:
         del exc_info
         begun[:] = [(int(status.partition(" ")[0]), headers)]
-        return written.append
+        return lambda piece: body.extend([piece])
 
-    written: list[bytes] = []
-    result = application(environment, start_response)
+    body = SpooledBody()
     try:
-        written.extend(result)
-    finally:
-        close = getattr(result, "close", None)
-        if close is not None:
-            close()
-    status, given = begun[0]
+        result = application(environment, start_response)
+        try:
+            body.extend(result)
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+        return _answered(*begun[0], body, is_head=environment["REQUEST_METHOD"] == "HEAD")
+    except BaseException:
+        body.close()
+        raise
+
+
+def _answered(status: int, given: list[tuple[str, str]], body: SpooledBody, *, is_head: bool) -> _Answer:
     headers: dict[str, str] = {}
     for name, value in given:
         if name.lower() not in ("set-cookie", "content-length", "connection"):
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
     cookies = [value for name, value in given if name.lower() == "set-cookie"]
-    answer = _Answer(status, headers, b"".join(written), cookies)
-    if environment["REQUEST_METHOD"] == "HEAD":
+    held = body.in_memory
+    answer = _Answer(status, headers, held or b"", cookies)
+    answer.content_length = body.size_bytes
+    if is_head:
         lengths = [value for name, value in given if name.lower() == "content-length"]
-        answer.content_length = int(lengths[0]) if lengths else len(answer.body)
+        answer.content_length = int(lengths[0]) if lengths else body.size_bytes
+    if held is not None or is_head:
+        body.close()
+    else:
+        answer.spooled = body
     return answer
 
 

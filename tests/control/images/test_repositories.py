@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
 from moorage.control.images import changes, questions
-from moorage.control.images.models import ImageRepository
+from moorage.control.images.models import CleanupStatus, ImageRepository, ImageStatus
 from moorage.control.images.rules import name_below
 from moorage.control.protection.changes import create_repository_rule, create_tag_rule
 from moorage.control.protection.rules import Person
@@ -58,6 +59,44 @@ def test_a_push_makes_the_record_once() -> None:
     assert actions().count("container_repository_created") == 1
     with pytest.raises(ChangeRefused, match="is not a repository of"):
         changes.ensure_repository(project, "elsewhere/app", by=COMMAND_LINE)
+
+
+COLUMNS = {
+    "id": None,
+    "project_id": None,
+    "name": "web",
+    "status": "",
+    "status_updated_at": None,
+    "delete_started_at": None,
+    "failed_deletion_count": 0,
+    "next_delete_attempt_at": None,
+    "expiration_policy_started_at": None,
+    "expiration_policy_cleanup_status": "cleanup_unscheduled",
+    "expiration_policy_completed_at": None,
+    "last_cleanup_deleted_tags_count": None,
+    "created_at": None,
+    "updated_at": None,
+}
+"""The columns that GitLab's record has, and what stands in a new one; None for what is of its own kind."""
+
+
+def test_a_record_has_gitlab_s_columns_and_the_database_keeps_their_bounds() -> None:
+    project = new_project()
+    made = changes.ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
+    own = {"id": made.pk, "project_id": project.pk, "created_at": made.created_at, "updated_at": made.updated_at}
+    assert {name: getattr(made, name) for name in COLUMNS} == COLUMNS | own
+    assert made.created_at <= made.updated_at
+    rows = ImageRepository.objects.filter(pk=made.pk)
+    assert rows.update(failed_deletion_count=10) == 1
+    for forbidden in (
+        lambda: rows.update(failed_deletion_count=11),
+        lambda: ImageRepository.objects.create(project=project, name="web"),
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            forbidden()
+    assert {word for word in ImageStatus.values if word} == {"delete_scheduled", "delete_failed", "delete_ongoing"}
+    states = ["cleanup_unscheduled", "cleanup_scheduled", "cleanup_unfinished", "cleanup_ongoing"]
+    assert CleanupStatus.values == states
 
 
 def test_repositories_of_a_group_are_those_of_all_groups_below_where_the_feature_is_on() -> None:

@@ -59,8 +59,8 @@ def test_over_a_hard_quota_no_push_is_granted_and_pulls_and_deletions_are(client
     name = "team" if is_above else "team/inner/app"
     said = claims_of(answer.json()["token"]).denied
     assert said == (
-        f"push on team/inner/app/web: {name} is over its quota: 100 of 100 bytes are used; "
-        "delete images, or ask for more"
+        f"push on team/inner/app/web: {name} is over its quota: 100 B of 100 B are used; "
+        "delete images, or ask an administrator for more"
     )
     assert granted(ask(client, "repository:team/inner/app/web:*", given=given)) == {
         "team/inner/app/web": ["pull", "delete"]

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.images.changes import ensure_repository
@@ -15,6 +17,7 @@ from moorage.control.projects.rules import AccessLevel
 from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.connection import talking_to
 from moorage.control.registry.transport import RegistryTransport
+from moorage.control.usage import questions
 from moorage.control.usage.changes import keep_size, note_change
 from moorage.control.usage.measuring import UsageMeasurement
 from moorage.control.usage.models import DailyUsage, UsagePlace
@@ -178,6 +181,40 @@ def test_the_report_has_projects_that_take_room_the_largest_first(client: Client
     names = ("project_id", "creator_id", "registry_size_bytes", "path")
     assert json.loads(answer.content) == [dict(zip(names, row, strict=True)) for row in wanted]
     assert answer["X-Total"] == "2"
+
+
+def test_the_report_is_csv_for_whoever_asks_for_it_whole_and_a_few_rows_at_a_time(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, token = new_user(), new_token(new_user(is_admin=True)).secret
+    projects = [new_project(owner, f"p{number}") for number in range(7)]
+    sizes = (5, 9, 5, 5, 1, 9, 3)
+    for project, size in zip(projects, sizes, strict=True):
+        UsagePlace.objects.create(project=project, size_bytes=size)
+    ordered = sorted(zip(sizes, projects, strict=True), key=lambda one: (-one[0], one[1].pk))
+    wanted = ["project_id,creator_id,registry_size_bytes,path"]
+    wanted += [f"{project.pk},,{size},{project.full_path}" for size, project in ordered]
+    monkeypatch.setattr(questions, "CHUNK", 2)
+    path = "/moorage/usage/projects"
+    asked = call(client, "GET", f"{path}?format=csv&per_page=1", token=token)
+    headers = {"PRIVATE-TOKEN": token, "Accept": "text/csv"}
+    wished = client.get(f"/api/v4{path}", headers=headers)
+    for answer in (asked, wished):
+        assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert answer.getvalue().decode().splitlines() == wanted
+    head = client.head(f"/api/v4{path}", headers=headers)
+    assert (head.headers["Content-Type"], head.content) == ("text/csv; charset=utf-8", b"")
+    assert head.headers["Content-Length"] == str(len("\n".join([*wanted, ""])))
+    with CaptureQueriesContext(connection) as queries:
+        assert len(list(questions.size_report())) == 7
+    assert len(queries) == 4, "each part is read by itself"
+    for accepted in ("*/*", "application/json, text/csv;q=0.5", "text/html"):
+        found = client.get(f"/api/v4{path}", headers=headers | {"Accept": accepted})
+        assert found.headers["Content-Type"].startswith("application/json"), accepted
+    assert client.get(f"/api/v4{path}?format=json", headers=headers).headers["X-Total"] == "7"
+    assert call(client, "GET", f"{path}?format=xml", token=token).status_code == 400
+    stranger = new_token(new_user()).secret
+    assert call(client, "GET", f"{path}?format=csv", token=stranger).status_code == 403
 
 
 def test_statistics_are_in_gitlab_s_shape_for_reporters(client: Client) -> None:

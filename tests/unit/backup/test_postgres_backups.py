@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from moorage.backup.backing_up import MadeBackup, make_backup
 from moorage.backup.backup_folder import BackupFolder, BackupRefused
 from moorage.backup.places import read_places, read_targets
 from moorage.backup.restoring import restore
+from moorage.backup.scratch_database import NAME_PREFIX
 from moorage.backup.verifying import verify
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import up
@@ -63,6 +65,10 @@ def backed_up(config: Path, folder: BackupFolder) -> MadeBackup:
     return asyncio.run(make_backup(read_places(config, None), folder, with_blobs=None, reports=WorkReports()))
 
 
+def scratch_databases(postgres: Postgres) -> list[str]:
+    return [name for name in postgres.psql("SELECT datname FROM pg_database").split() if name.startswith(NAME_PREFIX)]
+
+
 def test_both_databases_come_back_with_all_their_rows(tmp_path: Path, postgres: Postgres) -> None:
     names = [postgres.create_database() for _ in range(4)]
     before = write_places(tmp_path / "before", postgres, registry=names[0], control=names[1])
@@ -85,6 +91,24 @@ def test_both_databases_come_back_with_all_their_rows(tmp_path: Path, postgres: 
     shutil.rmtree(after.parent / "data")
     with pytest.raises(BackupRefused, match="is not empty: it has"):
         asyncio.run(restore(backups, made.backup, read_targets(after, None), record=made.record, reports=WorkReports()))
+    tried = moorage("backup", "verify", str(backups.path), "--scratch", str(before), "--json")
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    found = json.loads(tried.stdout)
+    assert (found["notes"], found["manifests"], found["images"], found["pulled_blobs"]) == ([], 3, 3, 9)
+    assert scratch_databases(postgres) == []
+    postgres.psql("CREATE ROLE lowly LOGIN PASSWORD 'lowly'")
+    tree = yaml.safe_load(before.read_text())
+    tree["database"] |= {"user": "lowly", "password": "lowly", "dbname": "postgres"}
+    (tmp_path / "lowly.yml").write_text(yaml.safe_dump(tree))
+    refused = moorage("backup", "verify", str(backups.path), "--scratch", str(tmp_path / "lowly.yml"))
+    assert refused.returncode == 2
+    assert 'ALTER ROLE "lowly" CREATEDB lets it' in refused.stderr
+    made.record.registry.rows["public.tags"] += 1
+    server = read_targets(before, None).config.database
+    report = verify(backups, made.backup, made.record, sample=0, reports=WorkReports(), server=server)
+    assert report.problems == [
+        "registry: what was brought back has other rows than what was copied: [('public.tags', 3), ('public.tags', 4)]"
+    ]
     (made.backup.registry_tables / "public.blobs.copy").unlink()
     report = verify(backups, made.backup, made.record, sample=0, reports=WorkReports())
     assert [problem.partition(" ")[0] for problem in report.problems] == ["registry/public.blobs.copy"]

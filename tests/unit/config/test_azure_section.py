@@ -3,6 +3,7 @@
 import pytest
 
 from moorage.config import AzureSection, load
+from moorage.storage.azure.container import ContainerPlace
 
 KEY = "a2V5"
 SECRET = "c2VjcmV0"
@@ -82,6 +83,18 @@ def test_what_does_not_fit_together_stops_the_start(keys: str, key: str, words: 
     for name in ("azure", "azure_v2"):
         found = refused(keys, name)
         assert words in found[f"storage.{name}.{key}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("", "https://images.blob.core.windows.net/images"),
+        (", realm: core.chinacloudapi.cn", "https://images.blob.core.chinacloudapi.cn/images"),
+        (", serviceurl: 'http://127.0.0.1:10000/images'", "http://127.0.0.1:10000/images/images"),
+    ],
+)
+def test_a_container_is_in_the_cloud_that_its_realm_names(given: str, url: str) -> None:
+    assert ContainerPlace.of(section(f"{SHARED}{given}")).url == url
 
 
 @pytest.mark.parametrize(

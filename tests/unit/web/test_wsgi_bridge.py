@@ -3,6 +3,7 @@
 import asyncio
 import io
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from yarl import URL
 from moorage.telemetry import LogSettings
 from moorage.web.access_log import AccessLog
 from moorage.web.connection import ConnectionServer
+from moorage.web.spooling import MEMORY_LIMIT_BYTES
 from moorage.web.wsgi_bridge import BODY_LIMIT_BYTES, WSGIApplication, WSGICallable
 
 StartResponse = Callable[..., object]
@@ -147,6 +149,37 @@ async def test_the_answer_is_closed_in_the_thread_that_made_it() -> None:
             assert answer.headers["Content-Length"] == "1"
     assert len(threads) == 4
     assert threading.get_ident() not in threads
+
+
+async def test_a_large_answer_is_made_before_its_client_reads_and_takes_no_memory() -> None:
+    piece, pieces, is_made = b"x" * (64 << 10), 512, threading.Event()
+    assert len(piece) * pieces > 16 * MEMORY_LIMIT_BYTES
+
+    def application(environment: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        del environment
+        start_response("200 OK", [("Content-Type", "text/csv")])
+        for _ in range(pieces):
+            yield piece
+        is_made.set()
+
+    async with serving(application, threads=1) as address:
+        tracemalloc.start()
+        try:
+            reader, writer = await asyncio.open_connection(*address.split(":"))
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await asyncio.to_thread(is_made.wait, DEADLINE_S), "its thread waits for no client"
+            head = await reader.readuntil(b"\r\n\r\n")
+            count = 0
+            while count < len(piece) * pieces:
+                count += len(await reader.read(1 << 16))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert b"Content-Length: 33554432" in head
+        assert peak < 8 * MEMORY_LIMIT_BYTES
+        writer.write(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"Content-Length: 33554432" in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
 
 
 @pytest.mark.parametrize("cookie", ["a=1\r\nX-Forged: 1", "a=1\nX-Forged: 1"])

@@ -1,12 +1,13 @@
 """Errors as answers: every error that a caller can bring about has its status and its body here, and none is a 500."""
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
@@ -71,10 +72,18 @@ class APIAnswersMiddleware:
             found.content = json.dumps(body).encode()
             found.headers["Content-Type"] = "application/json"
             found.headers.pop("Content-Length", None)
-        if is_head:
-            found.headers["Content-Length"] = str(len(found.content))
-            found.content = b""
-        return found
+        return _without_body(found) if is_head else found
+
+
+def _without_body(answer: HttpResponseBase) -> HttpResponse:
+    if isinstance(answer, StreamingHttpResponse):
+        size = sum(len(answer.make_bytes(part)) for part in cast("Iterable[bytes]", answer.streaming_content))
+    else:
+        size = len(cast("HttpResponse", answer).content)
+    found = HttpResponse(status=answer.status_code, headers=answer.headers)
+    found.cookies = answer.cookies
+    found.headers["Content-Length"] = str(size)
+    return found
 
 
 def _message(status: int, text: object) -> JsonResponse:

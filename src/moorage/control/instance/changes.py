@@ -21,7 +21,16 @@ CHANGEABLE = frozenset(
         "require_two_factor_authentication",
     }
 )
-"""Settings that people change; the others are what the registry was seen to be."""
+"""Settings that people change."""
+SEEN = frozenset(
+    {
+        "container_registry_vendor",
+        "container_registry_version",
+        "container_registry_features",
+        "container_registry_db_enabled",
+    }
+)
+"""Facts about the registry, as it was seen."""
 _ALL = frozenset(field.name for field in ApplicationSettings._meta.get_fields())  # noqa: SLF001 - Django's way
 
 

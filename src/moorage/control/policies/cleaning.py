@@ -4,9 +4,9 @@ What is about to go is written down first, with its digest, so that a run whose 
 tag that was pushed again since it was judged stays.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from django.db import transaction
@@ -75,10 +75,10 @@ def clean(
         person: whose role rules are held against; None: every rule counts.
         is_still_ours: asked after each few tags; False: another has the work.
     """
-    deadline = time.monotonic() + limits.seconds if limits.seconds else None
+    deadline = turn.now + timedelta(seconds=limits.seconds) if limits.seconds else None
 
     def may_go_on() -> bool:
-        is_late = deadline is not None and time.monotonic() > deadline
+        is_late = deadline is not None and turn.now > deadline
         return not (is_late or turn.stopping.is_set()) and is_still_ours()
 
     try:

@@ -108,8 +108,13 @@ def _token(request: HttpRequest) -> str:
 
 def _told(verdicts: Sequence[ScopeVerdict]) -> str:
     """Say what is not granted, and why, for the registry to tell its client."""
-    reasons = {f"{denial.action} on {one.scope.name}": denial.shown for one in verdicts for denial in one.denials}
-    return "; ".join(f"{what}: {reason}" for what, reason in reasons.items())[:DENIED_LIMIT]
+    actions: dict[tuple[str, str], dict[str, None]] = {}
+    for one in verdicts:
+        for denial in one.denials:
+            # One reason for several actions is told once: clients print all of this on a line.
+            actions.setdefault((one.scope.name, denial.shown), {})[denial.action] = None
+    told = (f"{', '.join(names)} on {path}: {reason}" for (path, reason), names in actions.items())
+    return "; ".join(told)[:DENIED_LIMIT]
 
 
 def _allowed(who: Requester, scopes: Sequence[Scope], request: HttpRequest) -> Sequence[ScopeVerdict]:

@@ -1,12 +1,19 @@
 """Questions about sizes and quotas, for pages, commands, the API and the token endpoint."""
 
-from collections.abc import Iterator, Mapping
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
+
+from django.db.models import Q
 
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project
 from moorage.control.usage.models import UsagePlace, UsagePlaces
 from moorage.control.usage.rules import QuotaState, refusal_of_push
+
+CHUNK = 1000
+"""Rows that are in memory at once."""
 
 
 class SizeRow(NamedTuple):
@@ -33,9 +40,23 @@ def projects_with_sizes() -> UsagePlaces:
 
 
 def size_report() -> Iterator[SizeRow]:
-    """Yield a line for each project that takes room, the largest first."""
-    rows = projects_with_sizes().select_related("project").iterator(chunk_size=1000)
-    yield from (_line(row) for row in rows)
+    """Yield a line for each project that takes room, the largest first.
+
+    It is read in parts and holds no transaction: a size that is measured meanwhile may be missed, or come twice.
+    """
+    rows = projects_with_sizes().select_related("project")
+    chunk = list(rows[:CHUNK])
+    while chunk:
+        yield from (_line(row) for row in chunk)
+        last = chunk[-1]
+        after = Q(size_bytes__lt=last.size_bytes) | Q(size_bytes=last.size_bytes, pk__gt=last.pk)
+        chunk = list(rows.filter(after)[:CHUNK]) if len(chunk) == CHUNK else []
+
+
+def size_report_as_csv() -> Iterator[str]:
+    """Yield the lines of the report as CSV, the names of the columns first."""
+    yield _csv_line(SizeRow._fields)
+    yield from map(_csv_line, size_report())
 
 
 def size_line(row: UsagePlace) -> Mapping[str, object]:
@@ -86,6 +107,12 @@ def namespace_obstacle(namespace: Namespace) -> str:
         if row.state is QuotaState.HARD:
             return refusal_of_push(row.audit_name, row.size_bytes or 0, row.hard_bytes or 0)
     return ""
+
+
+def _csv_line(cells: Iterable[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
 
 
 def _line(row: UsagePlace) -> SizeRow:

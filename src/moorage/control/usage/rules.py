@@ -7,6 +7,10 @@ from enum import StrEnum
 WARNING_PERCENT = 80
 BYTES_LIMIT = (1 << 63) - 1
 _ALL = 100
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_STEP = 1024
+_LARGE = 100
+"""From here on a decimal says nothing more."""
 
 
 class QuotaState(StrEnum):
@@ -57,5 +61,17 @@ class QuotaLimits:
 
 
 def refusal_of_push(name: str, size_bytes: int, hard_bytes: int) -> str:
-    """Return the reason for which a push into *name* is refused."""
-    return f"{name} is over its quota: {size_bytes} of {hard_bytes} bytes are used; delete images, or ask for more"
+    """Return the reason for which a push into *name* is refused, as clients print it to who pushes."""
+    return (
+        f"{name} is over its quota: {shown_size(size_bytes)} of {shown_size(hard_bytes)} are used; "
+        "delete images, or ask an administrator for more"
+    )
+
+
+def shown_size(size_bytes: float) -> str:
+    """Return a number of bytes with three digits and its unit."""
+    amount, unit = size_bytes, 0
+    while amount >= _STEP and unit < len(_UNITS) - 1:
+        amount, unit = amount / _STEP, unit + 1
+    digits = 0 if unit == 0 or amount >= _LARGE else 1
+    return f"{amount:.{digits}f} {_UNITS[unit]}"

@@ -1,9 +1,10 @@
 """Sizes and quotas beyond what GitLab's API has: the report, the history by day, and the limits of a place."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
@@ -14,7 +15,7 @@ from moorage.control.api.parameters import Given, Place
 from moorage.control.api.shapes import Day, Moment, answers
 from moorage.control.usage.changes import change_quota
 from moorage.control.usage.models import DailyUsage, UsagePlace
-from moorage.control.usage.questions import projects_with_sizes, size_line, usage_of
+from moorage.control.usage.questions import projects_with_sizes, size_line, size_report_as_csv, usage_of
 from moorage.control.usage.rules import BYTES_LIMIT
 
 routes = Router(tags=["usage"])
@@ -27,6 +28,14 @@ class SizeShape(Schema):
     creator_id: int | None
     registry_size_bytes: int
     path: str
+
+
+class SizesQuery(PageQuery):
+    """Parameters of the report of sizes."""
+
+    format: Literal["", "json", "csv"] = Field(
+        "", description="`csv`: the whole report as CSV, without pages, as with the header `Accept: text/csv`."
+    )
 
 
 class UsageShape(Schema):
@@ -49,6 +58,7 @@ class DayShape(Schema):
     size_bytes: int
 
 
+_TYPES = ["application/json", "text/csv"]
 _Bytes = Annotated[int, Field(ge=0, le=BYTES_LIMIT)]
 
 
@@ -60,10 +70,15 @@ class QuotaValues(Given):
     warning_percent: Annotated[int, Field(ge=1, le=100)] = Field(80, description="Of the lower quota.")
 
 
-@routes.get("/moorage/usage/projects", auth=SIGNED_IN, response=answers(list[SizeShape]))
-def list_project_sizes(request: HttpRequest, response: HttpResponse, query: Query[PageQuery]) -> Any:  # noqa: ANN401
-    """List the projects that take room, the largest first; for administrators."""
+_AS_CSV: Mapping[str, Any] = {"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}}
+
+
+@routes.get("/moorage/usage/projects", auth=SIGNED_IN, response=answers(list[SizeShape]), openapi_extra=dict(_AS_CSV))
+def list_project_sizes(request: HttpRequest, response: HttpResponse, query: Query[SizesQuery]) -> Any:  # noqa: ANN401
+    """List the projects that take room, the largest first, as JSON or as CSV; for administrators."""
     see_that_admin(request)
+    if query.format == "csv" or (not query.format and request.get_preferred_type(_TYPES) == "text/csv"):
+        return StreamingHttpResponse(size_report_as_csv(), content_type="text/csv; charset=utf-8")
     rows = projects_with_sizes().select_related("project")
     return [size_line(row) for row in Paging(request, response).numbered(rows, query)]
 

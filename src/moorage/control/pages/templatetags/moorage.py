@@ -11,12 +11,12 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from moorage.control.usage.rules import shown_size
+
 register = template.Library()
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 NOTHING = "\N{EN DASH}"
 """It stands where nothing is known."""
-_STEP = 1024
 _DIGEST_SHOWN = 12
 _AGES: tuple[tuple[int, Callable[[int], str]], ...] = (
     (365 * 86400, lambda n: ngettext("%d year", "%d years", n)),
@@ -40,11 +40,7 @@ def size(value: float | str | None) -> str:
     """A number of bytes with three digits and its unit; a dash if it is not known."""
     if value is None or isinstance(value, str):  # A text is what templates have for a name that is not there.
         return NOTHING
-    amount, unit = float(value), 0
-    while amount >= _STEP and unit < len(_UNITS) - 1:
-        amount, unit = amount / _STEP, unit + 1
-    digits = 0 if unit == 0 or amount >= 100 else 1  # noqa: PLR2004 - three digits in all
-    return f"{amount:.{digits}f} {_UNITS[unit]}"
+    return shown_size(value)
 
 
 @register.filter

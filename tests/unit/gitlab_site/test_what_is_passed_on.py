@@ -1,0 +1,55 @@
+"""OMN-016 to OMN-022: sections of the Linux package that become sections of ``config.yml``."""
+
+from pathlib import Path
+
+import yaml
+
+from moorage.config import load
+from moorage.starting.gitlab_site_start import SiteRequest, write_gitlab_site
+
+GITLAB_RB = """\
+external_url 'https://gitlab.example.com'
+registry_external_url 'https://registry.example.com'
+registry['log_level'] = 'debug'
+registry['log_formatter'] = 'json'
+registry['debug_addr'] = '127.0.0.1:5001'
+registry['validation_enabled'] = true
+registry['health_storagedriver_enabled'] = false
+registry['storage_delete_enabled'] = false
+registry['autoredirect'] = true
+registry['database'] = {
+  'enabled' => true, 'host' => 'db.internal', 'port' => 5432, 'user' => 'registry', 'password' => 'secret',
+  'dbname' => 'registry', 'sslmode' => 'require'
+}
+registry['gc'] = { 'disabled' => false, 'blobs' => { 'interval' => '10s' } }
+registry['redis'] = { 'cache' => { 'enabled' => true, 'addr' => 'redis.internal:6379' } }
+registry['reporting'] = { 'sentry' => { 'enabled' => false } }
+"""
+
+
+def test_what_the_package_passes_on_is_a_section_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "gitlab.rb").write_text(GITLAB_RB)
+    write_gitlab_site(SiteRequest(file=tmp_path / "gitlab.rb", folder=tmp_path / "site", is_strict=True))
+    text = (tmp_path / "site" / "config.yml").read_text()
+    found = yaml.safe_load(text)
+    assert not load(text, {}).unknown
+    assert (found["log"]["level"], found["log"]["formatter"]) == ("debug", "json")
+    assert found["log"]["fields"] == {"service": "registry", "environment": "production"}
+    assert found["http"]["debug"] == {"addr": "127.0.0.1:5001", "prometheus": {"enabled": True, "path": "/metrics"}}
+    assert found["validation"] == {"disabled": False}
+    assert found["health"]["storagedriver"]["enabled"] is False
+    assert found["storage"]["delete"] == {"enabled": False}
+    assert found["auth"]["token"]["autoredirect"] is True
+    assert (found["database"]["host"], found["database"]["sslmode"]) == ("db.internal", "require")
+    assert found["gc"]["blobs"] == {"interval": "10s"}
+    assert found["redis"]["cache"]["addr"] == "redis.internal:6379"
+    assert found["reporting"] == {"sentry": {"enabled": False}}
+
+
+def test_what_is_not_validated_by_the_package_is_not_validated_here(tmp_path: Path) -> None:
+    (tmp_path / "gitlab.rb").write_text(GITLAB_RB.splitlines()[0] + "\n" + GITLAB_RB.splitlines()[1] + "\n")
+    write_gitlab_site(SiteRequest(file=tmp_path / "gitlab.rb", folder=tmp_path / "site", is_strict=True))
+    found = yaml.safe_load((tmp_path / "site" / "config.yml").read_text())
+    assert found["validation"] == {"disabled": True}
+    assert "debug" not in found["http"]
+    assert "database" not in found

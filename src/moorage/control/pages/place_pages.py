@@ -32,6 +32,8 @@ def project_context(found: FoundProject, tab: str) -> dict[str, object]:
     rights, root = rights_in(found), f"/{project.full_path}/-/"
     is_maintainer = may_change_project(standing) and not found.who.is_anonymous
     tabs = [PlaceTab("registry", _("Repositories"), f"{root}registry")] if ImageRight.READ in rights else []
+    if not found.who.is_anonymous:
+        tabs.append(PlaceTab("refused", _("Refused"), f"{root}refused"))
     if is_maintainer:
         tabs += [
             PlaceTab("cleanup", _("Cleanup"), f"{root}cleanup"),

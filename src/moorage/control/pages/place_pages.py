@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from moorage.control.api.lookups import FoundGroup, FoundProject
-from moorage.control.pages.places import FoundImage, rights_in
+from moorage.control.pages.places import FoundImage, rights_in, sees_past
 from moorage.control.projects.rules import ImageRight, may_change_project, may_create_in, may_own
 
 
@@ -101,9 +101,13 @@ def image_context(image: FoundImage, tab: str) -> dict[str, object]:
     repository = image.repository
     context = project_context(image.found, "registry")
     tabs = [PlaceTab("tags", _("Tags"), f"/{repository.path}/-/tags")]
+    if sees_past(image.found):
+        tabs.append(PlaceTab("timeline", _("Time line"), f"/{repository.path}/-/timeline"))
     above = f"/{image.found.project.full_path}"
+    tabs.append(PlaceTab("compare", _("Compare"), f"/{repository.path}/-/compare"))
     crumbs = [*_crumbs(image.found.project.namespace.full_path), Crumb(image.found.project.path, above)]
-    return context | {"repository": repository, "crumbs": crumbs, "tabs": tabs, "tab": tab}
+    found = {"repository": repository, "crumbs": crumbs, "tabs": tabs, "tab": tab}
+    return context | found | {"sees_past": sees_past(image.found)}
 
 
 def _crumbs(path: str) -> list[Crumb]:

@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from moorage.control.pages.views import (
     administration,
     cleanup,
+    comparing,
     home,
     members,
     place_tokens,
@@ -13,6 +14,7 @@ from moorage.control.pages.views import (
     refused,
     registry,
     tags,
+    timeline,
 )
 
 app_name = "pages"
@@ -48,6 +50,10 @@ urlpatterns: list[URLPattern] = [
     path("<path:place>/-/cleanup/runs/<int:run>", cleanup.show_run, name="cleanup-run"),
     path("<path:place>/-/cleanup/runs/<int:run>/undo", tags.undo, name="undo"),
     path("<path:repository>/-/tags", tags.list_tags, name="tags"),
+    path("<path:repository>/-/compare", comparing.compare_images, name="compare"),
+    path("<path:repository>/-/attached/<str:digest>", comparing.show_attached, name="attached"),
+    path("<path:repository>/-/timeline", timeline.show_timeline, name="timeline"),
+    path("<path:repository>/-/timeline/undo", timeline.undo, name="undo-tag"),
     path("<path:repository>/-/delete", tags.delete_tags, name="delete-tags"),
     path("<path:repository>/-/delete-repository", registry.delete_repository, name="delete-repository"),
     path("<path:repository>/-/try-again", registry.try_again, name="try-again"),

@@ -10,11 +10,11 @@ from typing import cast
 from moorage.control.registry import internal_access as access
 from moorage.control.registry import reading_answers as reading
 from moorage.control.registry.moorage_values import (
+    CollectionQueue,
     ContentFate,
     ContentHolder,
     QueueForecast,
     QueuePast,
-    CollectionQueue,
     RecordedChange,
     RecordedChanges,
 )

@@ -67,6 +67,12 @@ def moment(value: datetime | str | None, *, is_exact: bool = False) -> str:
     return format_html('<time datetime="{}" title="{}">{}</time>', iso, text, said)
 
 
+@register.simple_tag
+def day_of(value: datetime | None) -> str:
+    """A day, as a heading has it."""
+    return format_date(value, "l, j F Y") if value is not None else NOTHING
+
+
 def _relative(seconds: float) -> str:
     away = abs(seconds)
     for length, words in _AGES:

@@ -121,7 +121,7 @@ def read_part(found: AttachedPart, payload: bytes) -> None:
 
 
 def _statement(found: AttachedPart, value: Mapping[str, object]) -> Mapping[str, object]:
-    """What an envelope of signatures holds, where it is one. Source: DSSE; in-toto attestations."""
+    """Return the inside of an envelope of signatures, where it is one. Source: DSSE; in-toto attestations."""
     try:
         inner = _object(base64.b64decode(text(value, "payload"), validate=True)) if "payloadType" in value else {}
     except (binascii.Error, ValueError):

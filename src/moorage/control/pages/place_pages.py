@@ -38,6 +38,7 @@ def project_context(found: FoundProject, tab: str) -> dict[str, object]:
         tabs += [
             PlaceTab("cleanup", _("Cleanup"), f"{root}cleanup"),
             PlaceTab("protection", _("Protection"), f"{root}protection"),
+            PlaceTab("usage", _("Usage"), f"{root}usage"),
         ]
     if not found.who.is_anonymous:
         tabs.append(PlaceTab("members", _("Members"), f"{root}members"))
@@ -72,6 +73,8 @@ def group_context(found: FoundGroup, tab: str) -> dict[str, object]:
     ]
     if group.is_group and not found.who.is_anonymous:
         tabs.append(PlaceTab("members", _("Members"), f"{root}members"))
+    if not found.who.is_anonymous and may_change_project(found.standing):
+        tabs.append(PlaceTab("usage", _("Usage"), f"{root}usage"))
     if group.is_group and may_own(found.standing):
         tabs += [
             PlaceTab("tokens", _("Tokens"), f"{root}tokens"),

@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from moorage.control.pages.views import (
     administration,
     cleanup,
+    collection,
     comparing,
     home,
     members,
@@ -15,6 +16,7 @@ from moorage.control.pages.views import (
     registry,
     tags,
     timeline,
+    usage,
 )
 
 app_name = "pages"
@@ -34,10 +36,15 @@ urlpatterns: list[URLPattern] = [
     path("admin/settings", administration.change_instance, name="admin-settings"),
     path("admin/deletions", administration.list_deletions, name="admin-deletions"),
     path("admin/cleanup", administration.list_policies, name="admin-policies"),
+    path("admin/usage", usage.show_usage, name="admin-usage"),
+    path("admin/usage.csv", usage.export_usage, name="admin-usage-csv"),
+    path("admin/gc", collection.show_collection, name="admin-gc"),
+    path("admin/notifications", collection.list_notifications, name="admin-notifications"),
     path("admin/audit", administration.list_audit, name="admin-audit"),
     path("<path:place>/-/settings", places.change_place, name="settings"),
     path("<path:place>/-/delete-place", places.delete_place, name="delete-place"),
     path("<path:place>/-/registry", registry.list_repositories, name="registry"),
+    path("<path:place>/-/usage", usage.show_usage_of, name="usage"),
     path("<path:place>/-/members", members.list_members, name="members"),
     path("<path:place>/-/members/<int:member>", members.change_member_of, name="member"),
     path("<path:place>/-/tokens", place_tokens.list_tokens, name="tokens"),
@@ -52,6 +59,7 @@ urlpatterns: list[URLPattern] = [
     path("<path:repository>/-/tags", tags.list_tags, name="tags"),
     path("<path:repository>/-/compare", comparing.compare_images, name="compare"),
     path("<path:repository>/-/attached/<str:digest>", comparing.show_attached, name="attached"),
+    path("<path:repository>/-/fate", collection.show_fate, name="fate"),
     path("<path:repository>/-/timeline", timeline.show_timeline, name="timeline"),
     path("<path:repository>/-/timeline/undo", timeline.undo, name="undo-tag"),
     path("<path:repository>/-/delete", tags.delete_tags, name="delete-tags"),

@@ -13,6 +13,7 @@ from moorage.control.registry.moorage_values import (
     CollectionQueue,
     ContentFate,
     ContentHolder,
+    EndpointState,
     QueueForecast,
     QueuePast,
     RecordedChange,
@@ -97,6 +98,14 @@ class MoorageCalls:
             raise _is_other() from exc
         found = reading.fields(answer.json())
         return [_queue(name, reading.fields(found.get(name))) for name in _QUEUES]
+
+    def notifications(self) -> list[EndpointState]:
+        """Return how notifications stand, for each endpoint."""
+        try:
+            answer = self._transport.ask("GET", f"{_ROOT}/notifications/status", access=access.catalogue())
+        except RegistryUnknown as exc:
+            raise _is_other() from exc
+        return [_endpoint(item) for item in objects(reading.fields(answer.json()).get("endpoints"))]
 
     def fates(self, path: str, digest: str) -> list[ContentFate]:
         """Return why something of a repository stays, or when it goes; empty: it has no such thing."""
@@ -209,4 +218,16 @@ def _fate(found: Fields) -> ContentFate:
         event=text(coming, "event"),
         failed=number(coming, "failed") or 0,
         error=text(coming, "error"),
+    )
+
+
+def _endpoint(found: Fields) -> EndpointState:
+    return EndpointState(
+        name=text(found, "name"),
+        url=text(found, "url"),
+        is_delivered=found.get("delivered") is True,
+        waiting=number(found, "waiting") or 0,
+        waiting_since=moment(found, "waiting_since"),
+        failed=number(found, "failed") or 0,
+        error=text(found, "error"),
     )

@@ -110,3 +110,16 @@ class ContentFate:
     """The reason of the review that is to come; empty: none is."""
     failed: int
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointState:
+    """A server that the registry tells of what happens."""
+
+    name: str
+    url: str
+    is_delivered: bool
+    waiting: int
+    waiting_since: datetime | None
+    failed: int
+    error: str

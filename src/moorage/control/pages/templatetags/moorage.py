@@ -83,6 +83,28 @@ def _relative(seconds: float) -> str:
     return _("just now") if seconds >= 0 else _("in a moment")
 
 
+@register.filter
+def unlocalized(value: float) -> str:
+    """A number as attributes of SVG have it, in every language."""
+    return f"{value:.2f}"
+
+
+@register.simple_tag
+def percent(part: float, whole: float) -> str:
+    """The part of a whole in per cent, for an attribute."""
+    return unlocalized(100 * part / whole if whole else 0)
+
+
+@register.filter
+def duration(seconds: float) -> str:
+    """A length of time in its largest unit."""
+    for length, words in _AGES:
+        count = int(seconds // length)
+        if count:
+            return words(count) % count
+    return ngettext("%d second", "%d seconds", int(seconds)) % int(seconds)
+
+
 @register.simple_tag
 def copy(value: str, label: str) -> SafeString:
     """A button that copies *value*; without script it is not shown."""

@@ -1,7 +1,6 @@
 """Pages of groups, projects, repositories and tags: who sees them, what forms do, and a crawl of all links."""
 
 import re
-from collections.abc import Iterator
 from html import unescape
 
 import pytest
@@ -21,12 +20,6 @@ from support.daemon import Daemon
 from support.pages_inhabitants import inhabit
 
 PAGES_LIMIT = 150
-
-
-@pytest.fixture
-def registry(shared_daemon: Daemon) -> Iterator[ControlRegistry]:
-    with registry_at(shared_daemon.url) as found:
-        yield found
 
 
 @pytest.fixture

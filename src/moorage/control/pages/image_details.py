@@ -44,7 +44,8 @@ class ImageDetails:
     config_digest: str = ""
     platforms: list[ImagePlatform] = field(default_factory=list)
     platform: str = ""
-    attestations: int = 0
+    attestations: list[str] = field(default_factory=list)
+    """Digests of what builders have put beside the platforms."""
     steps: list[ImageStep] = field(default_factory=list)
     environment: list[tuple[str, str]] = field(default_factory=list)
     labels: list[tuple[str, str]] = field(default_factory=list)
@@ -85,7 +86,7 @@ def _read_index(found: ImageDetails, value: Mapping[str, object]) -> None:
     for child in list(objects(value.get("manifests")))[:ITEMS_LIMIT]:
         notes, about = child.get("annotations"), child.get("platform")
         if isinstance(notes, dict) and ATTESTATION in notes:
-            found.attestations += 1
+            found.attestations.append(text(child, "digest"))
             continue
         name = platform_text(about) if isinstance(about, dict) else ""
         digest = text(child, "digest")

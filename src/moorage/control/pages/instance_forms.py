@@ -1,9 +1,15 @@
-"""The form of the instance's settings. Labels are GitLab's names, as its guides have them."""
+"""Forms for administrators. Labels of settings are GitLab's names, as its guides have them."""
+
+from typing import ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from moorage.control.pages.plain_forms import PlainForm
+from moorage.control.usage.models import UsagePlace
+
+_GIB = 1 << 30
+_GIB_LIMIT = 1 << 32
 
 _VISIBILITIES = [("private", _("Private")), ("internal", _("Internal")), ("public", _("Public"))]
 
@@ -42,3 +48,39 @@ class SettingsForm(PlainForm):
         min_value=0,
         help_text=_("Tags that one cleanup looks at in a registry without GitLab's API; 0: any number."),
     )
+
+
+class QuotaForm(PlainForm):
+    """The quotas of a project or group, in GiB."""
+
+    aliases: ClassVar[dict[str, str]] = {"soft_bytes": "soft", "hard_bytes": "hard"}
+
+    soft = forms.FloatField(
+        label=_("Soft quota, GiB"),
+        required=False,
+        min_value=0,
+        max_value=_GIB_LIMIT,
+        help_text=_("Above it, it is said and nothing is refused."),
+    )
+    hard = forms.FloatField(
+        label=_("Hard quota, GiB"),
+        required=False,
+        min_value=0,
+        max_value=_GIB_LIMIT,
+        help_text=_("Above it, pushes are refused."),
+    )
+    warning_percent = forms.IntegerField(label=_("Warn from, per cent of the lower"), min_value=1, max_value=100)
+
+    @staticmethod
+    def values_of(row: UsagePlace) -> dict[str, object]:
+        """Return the quotas of *row* as the form shows them."""
+        sizes = {"soft": row.soft_bytes, "hard": row.hard_bytes}
+        shown = {name: None if size is None else round(size / _GIB, 3) for name, size in sizes.items()}
+        return shown | {"warning_percent": row.warning_percent}
+
+    def values(self) -> dict[str, int | None]:
+        """Return the quotas in bytes."""
+        found = self.cleaned_data
+        sizes = {f"{name}_bytes": found[name] for name in ("soft", "hard")}
+        shown = {name: None if size is None else round(size * _GIB) for name, size in sizes.items()}
+        return shown | {"warning_percent": found["warning_percent"]}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from django.db.models import DateTimeField, Model, Q, QuerySet
+from django.db.models import DateTimeField, IntegerField, Model, Q, QuerySet
 from django.http import HttpRequest
 
 ROWS = 20
@@ -13,6 +13,8 @@ PLAIN_ROWS = 100
 COUNT_LIMIT = 10_000
 """The number of rows is exact up to this."""
 _KEY_LIMIT = 600
+_DIGITS = 18
+"""Of a number that every database has room for."""
 
 Row = TypeVar("Row", bound=Model)
 
@@ -100,10 +102,12 @@ def _key(row: Model, field: str) -> str:
 def _parsed(rows: QuerySet[Row], field: str, text: str) -> tuple[object, int] | None:
     """The key; None: there is none, or it makes no sense, and the first page is shown."""
     value, _, pk = text.rpartition(",")
-    if not pk.isascii() or not pk.isdigit() or len(pk) > 18:  # noqa: PLR2004 - digits of the largest id
+    if not pk.isascii() or not pk.isdigit() or len(pk) > _DIGITS:
         return None
     try:
         kind = rows.model._meta.get_field(field.partition("__")[0])  # noqa: SLF001 - Django's way
+        if isinstance(kind, IntegerField):
+            return (int(value), int(pk)) if len(value) <= _DIGITS else None
         return (datetime.fromisoformat(value) if isinstance(kind, DateTimeField) else value), int(pk)
     except ValueError:
         return None

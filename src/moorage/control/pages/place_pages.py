@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from moorage.control.api.lookups import FoundGroup, FoundProject
-from moorage.control.pages.places import FoundImage, rights_in
+from moorage.control.pages.places import FoundImage, rights_in, sees_past
 from moorage.control.projects.rules import ImageRight, may_change_project, may_create_in, may_own
 
 
@@ -32,10 +32,13 @@ def project_context(found: FoundProject, tab: str) -> dict[str, object]:
     rights, root = rights_in(found), f"/{project.full_path}/-/"
     is_maintainer = may_change_project(standing) and not found.who.is_anonymous
     tabs = [PlaceTab("registry", _("Repositories"), f"{root}registry")] if ImageRight.READ in rights else []
+    if not found.who.is_anonymous:
+        tabs.append(PlaceTab("refused", _("Refused"), f"{root}refused"))
     if is_maintainer:
         tabs += [
             PlaceTab("cleanup", _("Cleanup"), f"{root}cleanup"),
             PlaceTab("protection", _("Protection"), f"{root}protection"),
+            PlaceTab("usage", _("Usage"), f"{root}usage"),
         ]
     if not found.who.is_anonymous:
         tabs.append(PlaceTab("members", _("Members"), f"{root}members"))
@@ -70,6 +73,8 @@ def group_context(found: FoundGroup, tab: str) -> dict[str, object]:
     ]
     if group.is_group and not found.who.is_anonymous:
         tabs.append(PlaceTab("members", _("Members"), f"{root}members"))
+    if not found.who.is_anonymous and may_change_project(found.standing):
+        tabs.append(PlaceTab("usage", _("Usage"), f"{root}usage"))
     if group.is_group and may_own(found.standing):
         tabs += [
             PlaceTab("tokens", _("Tokens"), f"{root}tokens"),
@@ -99,9 +104,13 @@ def image_context(image: FoundImage, tab: str) -> dict[str, object]:
     repository = image.repository
     context = project_context(image.found, "registry")
     tabs = [PlaceTab("tags", _("Tags"), f"/{repository.path}/-/tags")]
+    if sees_past(image.found):
+        tabs.append(PlaceTab("timeline", _("Time line"), f"/{repository.path}/-/timeline"))
     above = f"/{image.found.project.full_path}"
+    tabs.append(PlaceTab("compare", _("Compare"), f"/{repository.path}/-/compare"))
     crumbs = [*_crumbs(image.found.project.namespace.full_path), Crumb(image.found.project.path, above)]
-    return context | {"repository": repository, "crumbs": crumbs, "tabs": tabs, "tab": tab}
+    found = {"repository": repository, "crumbs": crumbs, "tabs": tabs, "tab": tab}
+    return context | found | {"sees_past": sees_past(image.found)}
 
 
 def _crumbs(path: str) -> list[Crumb]:

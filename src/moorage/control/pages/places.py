@@ -11,7 +11,7 @@ from moorage.control.images.models import ImageRepository
 from moorage.control.namespaces.models import Namespace
 from moorage.control.pages.requesting import requester_of
 from moorage.control.projects.models import Project
-from moorage.control.projects.rules import ImageRight, image_rights, may_see_project
+from moorage.control.projects.rules import AccessLevel, ImageRight, image_rights, may_see_project
 from moorage.control.projects.standings import standing_in_namespace, standing_in_project
 from moorage.control.projects.visible_groups import groups_visible_to
 
@@ -92,6 +92,13 @@ def image_at(request: HttpRequest, path: str) -> FoundImage:
 def rights_in(found: FoundProject) -> frozenset[ImageRight]:
     """Return all that the person may do with the images of a project."""
     return image_rights(found.project.feature, found.project.shown_to, found.standing)
+
+
+def sees_past(found: FoundProject) -> bool:
+    """Return whether the person is shown what was done with the images: to those who pull as members."""
+    standing = found.standing
+    is_member = standing.is_admin or standing.role >= AccessLevel.REPORTER
+    return is_member and ImageRight.READ in rights_in(found)
 
 
 def _project(request: HttpRequest, path: str) -> FoundProject | None:

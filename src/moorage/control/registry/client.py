@@ -8,6 +8,7 @@ from dataclasses import replace
 from moorage.control.registry import distribution_api as distribution
 from moorage.control.registry import gitlab_api as gitlab
 from moorage.control.registry.gitlab_api import PAGE_LIMIT, SizeExtent, TagSort
+from moorage.control.registry.moorage_api import MoorageCalls
 from moorage.control.registry.registry_errors import RegistryIsOther, RegistryRefused, TooManyPages
 from moorage.control.registry.registry_values import (
     RegistryInfo,
@@ -40,6 +41,8 @@ class ControlRegistry:
         self._clock = clock
         self._lock = threading.Lock()
         self._info: tuple[float, RegistryInfo] | None = None
+        self.moorage = MoorageCalls(transport)
+        """Calls of the API that only Moorage has."""
 
     def close(self) -> None:
         """Close its connections."""

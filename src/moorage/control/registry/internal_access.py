@@ -36,6 +36,16 @@ def moving(path: str, *, into: str = "") -> Sequence[AccessClaim]:
     return claims
 
 
+def changing(repository: str) -> Sequence[AccessClaim]:
+    """Return the rights that an undo in one repository needs."""
+    return (_claim(repository, "pull", "push", "delete"),)
+
+
+def catalogue() -> Sequence[AccessClaim]:
+    """Return the right to read what is of all repositories together, such as garbage collection."""
+    return (AccessClaim(type="registry", name="catalog", actions=["*"]),)
+
+
 def statistics() -> Sequence[AccessClaim]:
     """Return the right to read what the registry says of itself."""
     return (AccessClaim(type="registry", name="statistics", actions=["*"]),)

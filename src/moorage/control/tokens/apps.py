@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class TokensRoom(AppConfig):
-    """The room ``tokens``; it has no tables."""
+    """The room ``tokens``."""
 
     name = "moorage.control.tokens"
     label = "tokens"

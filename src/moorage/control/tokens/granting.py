@@ -14,7 +14,7 @@ from moorage.control.projects.standings import standing_in_project
 from moorage.control.refusals import ChangeRefused
 from moorage.control.tokens.creation import make_project, new_project
 from moorage.control.tokens.image_records import MOVING, is_being_moved, is_push_protected, note_push, tag_claims
-from moorage.control.tokens.rules import NOT_THERE, denial, project_paths
+from moorage.control.tokens.rules import NOT_THERE, DecisionStep, denial, denied_step, project_paths
 from moorage.control.usage.questions import namespace_obstacle, push_obstacle
 from moorage.token_server.scopes import Scope
 
@@ -39,6 +39,7 @@ class Denial:
     """For the log and for administrators."""
     shown: str
     """For who has asked: it tells of nothing that they do not see."""
+    step: DecisionStep = DecisionStep.NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def _verdict(who: Requester, scope: Scope, *, makes: bool) -> ScopeVerdict:
         return _of_project(who, scope, project)
     if "push" in scope.actions:
         return _of_new(who, scope, paths, makes=makes)
-    return _all_denied(scope, "there is no project at this path", shown=NOT_THERE)
+    return _all_denied(scope, "there is no project at this path", shown=NOT_THERE, step=DecisionStep.PROJECT)
 
 
 def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
@@ -101,7 +102,11 @@ def _of_project(who: Requester, scope: Scope, project: Project) -> ScopeVerdict:
     granted, denials = _sorted(scope, standing, feature=project.feature, visibility=project.shown_to)
     if not _CHANGES.isdisjoint(granted) and is_being_moved(path):
         # What is pushed to a path that is being left would be left there.
-        denials += tuple(Denial(action=one, reason=MOVING, shown=MOVING) for one in granted if one in _CHANGES)
+        denials += tuple(
+            Denial(action=one, reason=MOVING, shown=MOVING, step=DecisionStep.PROJECT)
+            for one in granted
+            if one in _CHANGES
+        )
         granted = tuple(one for one in granted if one not in _CHANGES)
     is_protected = not _PUSHES.isdisjoint(granted) and is_push_protected(project, path, standing)
     granted, denials = _without_pushes_over_quota(project, granted, denials)
@@ -132,17 +137,21 @@ def _without_pushes_over_quota(
     left = [action for action in granted if action not in _PUSHES]
     if "*" in granted:
         left += [action for action in ("pull", "delete") if action not in left]
-    lost = [Denial(action=action, reason=reason, shown=reason) for action in granted if action in _PUSHES]
+    lost = [
+        Denial(action=action, reason=reason, shown=reason, step=DecisionStep.QUOTA)
+        for action in granted
+        if action in _PUSHES
+    ]
     return tuple(left), (*denials, *lost)
 
 
 def _of_new(who: Requester, scope: Scope, paths: Sequence[str], *, makes: bool) -> ScopeVerdict:
     new = new_project(who, paths)
     if new.reason:
-        return _all_denied(scope, new.reason, shown=new.shown)
+        return _all_denied(scope, new.reason, shown=new.shown, step=DecisionStep.PROJECT)
     reason = namespace_obstacle(new.namespace) if new.namespace is not None else ""
     if reason:
-        return _all_denied(scope, reason)
+        return _all_denied(scope, reason, step=DecisionStep.QUOTA)
     if not makes:
         granted, denials = _sorted(scope, new.who, feature=FeatureLevel.ENABLED, visibility=Visibility.PRIVATE)
         return ScopeVerdict(scope=scope, granted=granted, denials=denials, would_make=f"{new.namespace}/{new.path}")
@@ -152,7 +161,7 @@ def _of_new(who: Requester, scope: Scope, paths: Sequence[str], *, makes: bool) 
         # Another request of the same push may have been faster.
         found, reason = _project_at(paths), f"no project can be made at this path: {exc}"
         if found is None:
-            return _all_denied(scope, reason)
+            return _all_denied(scope, reason, step=DecisionStep.PROJECT)
         project = found
     return _of_project(who, scope, project)
 
@@ -163,7 +172,7 @@ def _of_registry(who: Requester, scope: Scope) -> ScopeVerdict:
     if scope.name != "catalog" or scope.actions != ("*",):
         return _all_denied(scope, "of the registry itself there is catalog:* and nothing else")
     if not is_admin:
-        return _all_denied(scope, "the catalogue is for administrators")
+        return _all_denied(scope, "the catalogue is for administrators", step=DecisionStep.ROLE)
     return ScopeVerdict(scope=scope, granted=scope.actions)
 
 
@@ -174,7 +183,14 @@ def _sorted(
     reasons = {action: denial(action, feature=feature, visibility=visibility, who=standing) for action in scope.actions}
     granted = tuple(action for action, reason in reasons.items() if not reason)
     denied = tuple(
-        Denial(action=action, reason=_for_log(reason), shown=reason) for action, reason in reasons.items() if reason
+        Denial(
+            action=action,
+            reason=_for_log(reason),
+            shown=reason,
+            step=denied_step(action, feature=feature, visibility=visibility, who=standing),
+        )
+        for action, reason in reasons.items()
+        if reason
     )
     return granted, denied
 
@@ -183,8 +199,8 @@ def _for_log(reason: str) -> str:
     return "the project is not shown to these credentials" if reason == NOT_THERE else reason
 
 
-def _all_denied(scope: Scope, reason: str, *, shown: str = "") -> ScopeVerdict:
-    denials = [Denial(action=action, reason=reason, shown=shown or reason) for action in scope.actions]
+def _all_denied(scope: Scope, reason: str, *, shown: str = "", step: DecisionStep = DecisionStep.NAME) -> ScopeVerdict:
+    denials = [Denial(action=action, reason=reason, shown=shown or reason, step=step) for action in scope.actions]
     return ScopeVerdict(scope=scope, denials=tuple(denials))
 
 

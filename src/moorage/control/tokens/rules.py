@@ -6,6 +6,7 @@ Source: GitLab features TKN-007, TKN-015 to TKN-021; ADR 0074.
 """
 
 from collections.abc import Collection, Sequence
+from enum import StrEnum
 
 from moorage.control.accounts.rules import TokenScope
 from moorage.control.projects.rules import (
@@ -47,6 +48,25 @@ _SCOPES = {
 }
 
 
+class DecisionStep(StrEnum):
+    """A step of the decision about an action, in the order in which they are taken."""
+
+    NAME = "name"
+    """The name and the action can be."""
+    PROJECT = "project"
+    """There is a project, and these credentials are told of it."""
+    FEATURE = "feature"
+    """The registry is switched on in it."""
+    CREDENTIALS = "credentials"
+    """Credentials came."""
+    SCOPE = "scope"
+    """The token's own limits."""
+    ROLE = "role"
+    QUOTA = "quota"
+    RULE = "rule"
+    """Protected repositories and tags, immutable tags."""
+
+
 def project_paths(name: str) -> Sequence[str]:
     """Return the paths at which the project of a repository can be, the longest first; none: the name is not possible.
 
@@ -79,6 +99,21 @@ def denial(action: str, *, feature: FeatureLevel, visibility: Visibility, who: S
     if right in image_rights(feature, visibility, who):
         return ""
     return _denial_of(action, right, feature, who) if may_see_project(visibility, who) else NOT_THERE
+
+
+def denied_step(action: str, *, feature: FeatureLevel, visibility: Visibility, who: Standing) -> DecisionStep:
+    """Return the step at which an action that :func:`denial` has a reason for is denied."""
+    right = _right_of(action, who)
+    if right is None:
+        return DecisionStep.NAME
+    if not may_see_project(visibility, who):
+        return DecisionStep.PROJECT
+    if feature is FeatureLevel.DISABLED:
+        return DecisionStep.FEATURE
+    if who.credential is CredentialKind.NONE:
+        return DecisionStep.CREDENTIALS
+    is_limited = who.credential in (CredentialKind.DEPLOY_TOKEN, CredentialKind.JOB_TOKEN)
+    return DecisionStep.SCOPE if is_limited or right not in rights_of_scopes(who.scopes) else DecisionStep.ROLE
 
 
 def _denial_of(action: str, right: ImageRight, feature: FeatureLevel, who: Standing) -> str:

@@ -19,6 +19,7 @@ from moorage.control.projects.requesters import ANYBODY, Requester
 from moorage.control.refusals import AccountNeeded, CredentialsRefused, PersonalTokenNeeded
 from moorage.control.tokens.granting import PUSH_PROTECTED, ScopeVerdict, note_pushes, verdicts_on
 from moorage.control.tokens.minting import SERVICE, mint_token
+from moorage.control.tokens.refused_access import note_refusals
 from moorage.control.tokens.rules import has_registry_ability
 from moorage.errors import TooManyRequests
 from moorage.telemetry import get_log
@@ -130,6 +131,7 @@ def _allowed(who: Requester, scopes: Sequence[Scope], request: HttpRequest) -> S
     for verdict in verdicts:
         if verdict.denials:
             _say_denied(who, verdict, _id_of(request))
+    note_refusals(who, verdicts, request_id=_id_of(request))
     if who.is_anonymous and not any(verdict.granted for verdict in verdicts):
         raise _Refusal(403, "DENIED", _FORBIDDEN)
     if any(verdict.is_push_protected for verdict in verdicts):

@@ -63,6 +63,12 @@ def moment(value: datetime | str | None, *, is_exact: bool = False) -> str:
     return format_html('<time datetime="{}" title="{}">{}</time>', iso, text, said)
 
 
+@register.simple_tag
+def day_of(value: datetime | None) -> str:
+    """A day, as a heading has it."""
+    return format_date(value, "l, j F Y") if value is not None else NOTHING
+
+
 def _relative(seconds: float) -> str:
     away = abs(seconds)
     for length, words in _AGES:
@@ -71,6 +77,28 @@ def _relative(seconds: float) -> str:
             amount = words(count) % count
             return _("%s ago") % amount if seconds > 0 else _("in %s") % amount
     return _("just now") if seconds >= 0 else _("in a moment")
+
+
+@register.filter
+def unlocalized(value: float) -> str:
+    """A number as attributes of SVG have it, in every language."""
+    return f"{value:.2f}"
+
+
+@register.simple_tag
+def percent(part: float, whole: float) -> str:
+    """The part of a whole in per cent, for an attribute."""
+    return unlocalized(100 * part / whole if whole else 0)
+
+
+@register.filter
+def duration(seconds: float) -> str:
+    """A length of time in its largest unit."""
+    for length, words in _AGES:
+        count = int(seconds // length)
+        if count:
+            return words(count) % count
+    return ngettext("%d second", "%d seconds", int(seconds)) % int(seconds)
 
 
 @register.simple_tag

@@ -1,5 +1,7 @@
 """Home, search, and the lists of groups and projects."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
@@ -13,10 +15,14 @@ from moorage.control.images.readable import readable_by
 from moorage.control.namespaces.models import Namespaces
 from moorage.control.pages.key_pages import ListOrder, key_page
 from moorage.control.pages.requesting import user_of_page
+from moorage.control.pages.room_texts import said
 from moorage.control.projects.models import Project, Projects
 from moorage.control.projects.visible_groups import groups_of_member, groups_visible_to, roles_by_place
+from moorage.control.tokens.models import AccessRefusal
 
 HOME_ROWS = 10
+REFUSALS_SHOWN = 3
+LATELY = timedelta(days=2)
 SEARCH_LIMIT = 255
 
 _PROJECT_ORDERS = (
@@ -46,6 +52,7 @@ def show_home(request: HttpRequest) -> HttpResponse:
         "projects": _with_roles(user, projects),
         "pushed": pushed,
         "failed": failed[:HOME_ROWS],
+        "refused": [(row, said(row.shown)) for row in _refused_lately(user)],
         "groups": groups_of_member(user, today).order_by("full_path")[:HOME_ROWS],
     }
     return render(request, "pages/home.html", context)
@@ -95,6 +102,10 @@ def search(request: HttpRequest) -> HttpResponse:
         context["groups"] = groups_visible_to(user, today).filter(full_path__icontains=text).order_by("full_path")[:20]
         context["repositories"] = _images(user).filter(name__icontains=text).order_by("name", "pk")[:20]
     return render(request, "pages/search.html", context)
+
+
+def _refused_lately(user: User) -> list[AccessRefusal]:
+    return list(AccessRefusal.objects.of_user(user).filter(last_at__gte=timezone.now() - LATELY)[:REFUSALS_SHOWN])
 
 
 def _images(user: User | None) -> ImageRepositories:

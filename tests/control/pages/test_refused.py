@@ -1,0 +1,143 @@
+"""What was refused and why: noted by the token endpoint, found by the person, told to nobody else."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone, translation
+
+from moorage.control.accounts.models import User
+from moorage.control.pages.room_texts import said
+from moorage.control.projects.models import Project
+from moorage.control.protection.changes import create_tag_rule
+from moorage.control.registry.client import ControlRegistry
+from moorage.control.tokens.models import AccessRefusal
+from moorage.control.tokens.refused_access import ROWS_LIMIT
+from support.control_registry import push_tags
+from support.control_rows import new_deploy_token, new_project, new_token
+from support.control_tokens import ask
+from support.daemon import Daemon
+from support.pages_inhabitants import inhabit
+
+SECRETS: dict[int, str] = {}
+
+
+@pytest.fixture
+def people() -> dict[str, User]:
+    SECRETS.clear()
+    return inhabit()
+
+
+def refused(user: User, scope: str = "repository:team/app/api:pull,push") -> AccessRefusal:
+    """Ask for a token as *user* does from a terminal, always with the same one."""
+    if user.pk not in SECRETS:
+        SECRETS[user.pk] = new_token(user).secret
+    ask(Client(), scope, given=(user.username, SECRETS[user.pk]))
+    return AccessRefusal.objects.order_by("-pk")[0]
+
+
+def test_a_refused_push_is_on_home_and_its_page_says_which_step_failed(people: dict[str, User], client: Client) -> None:
+    row = refused(people["rea"])
+    client.force_login(people["rea"])
+    assert "push of team/app/api was refused." in client.get("/").content.decode()
+    text = client.get(f"/-/refused/{row.pk}").content.decode()
+    assert "the role of this user in the project is reporter, and push needs developer" in text
+    assert text.count('<li class="yes">') == 5
+    assert text.count('<li class="no">') == 1
+    german = client.get(f"/-/refused/{row.pk}", headers={"Accept-Language": "de"}).content.decode()
+    assert "Die Rolle dieses Benutzers im Projekt ist Reporter, und push braucht Entwickler" in german
+
+
+def test_a_refusal_is_shown_to_who_met_it_and_to_maintainers_and_to_nobody_else(
+    people: dict[str, User], client: Client
+) -> None:
+    row = refused(people["rea"])
+    seen = {"rea": 200, "max": 200, "root": 200, "dev": 404, "gus": 404, "eve": 404}
+    for name, status in seen.items():
+        client.force_login(people[name])
+        assert client.get(f"/-/refused/{row.pk}").status_code == status, name
+    client.force_login(people["dev"])
+    assert "rea" not in client.get("/team/app/-/refused").content.decode()
+    client.force_login(people["max"])
+    assert f"/-/refused/{row.pk}" in client.get("/team/app/-/refused").content.decode()
+
+
+def test_a_stranger_is_not_told_by_a_refusal_that_there_is_a_project(people: dict[str, User], client: Client) -> None:
+    row = refused(people["eve"], "repository:secret/plans:pull")
+    client.force_login(people["eve"])
+    text = client.get(f"/-/refused/{row.pk}").content.decode()
+    assert "there is no project at this path, or these credentials are not told of it" in text
+    assert 'href="/secret' not in text
+    client.force_login(people["root"])
+    assert "the project is not shown to these credentials" in client.get(f"/-/refused/{row.pk}").content.decode()
+
+
+def test_a_client_that_tries_for_ever_costs_one_row_and_a_stranger_a_bounded_number(people: dict[str, User]) -> None:
+    row = refused(people["rea"])
+    AccessRefusal.objects.update(last_at=row.last_at - timedelta(hours=1))
+    assert refused(people["rea"]).pk == row.pk
+    assert AccessRefusal.objects.get().last_at > row.last_at - timedelta(minutes=1)
+    now = timezone.now()
+    AccessRefusal.objects.bulk_create(
+        AccessRefusal(
+            name="x", project=row.project, repository=f"team/app/{number}", first_at=now, last_at=now, step="role"
+        )
+        for number in range(ROWS_LIMIT)
+    )
+    refused(people["gus"])
+    assert AccessRefusal.objects.of_project(Project.objects.get(full_path="team/app")).count() == ROWS_LIMIT
+    assert AccessRefusal.objects.filter(user=people["gus"]).exists()
+
+
+def test_what_is_older_than_thirty_days_is_forgotten(people: dict[str, User]) -> None:
+    old = refused(people["rea"])
+    AccessRefusal.objects.update(last_at=old.last_at - timedelta(days=31))
+    refused(people["gus"])
+    assert not AccessRefusal.objects.filter(user=people["rea"]).exists()
+
+
+def test_the_scope_of_a_token_and_a_deploy_token_are_named(people: dict[str, User], client: Client) -> None:
+    token = new_token(people["dev"], "read_registry")
+    ask(Client(), "repository:team/app/api:push", given=("dev", token.secret))
+    deploy = new_deploy_token(Project.objects.get(full_path="team/app"), "read_registry", username="ci")
+    ask(Client(), "repository:team/app/api:push", given=("ci", deploy.secret))
+    client.force_login(people["max"])
+    text = client.get("/team/app/-/refused").content.decode()
+    assert "the token&#x27;s scopes are read_registry; push needs write_registry or api" in text
+    assert "the deploy token&#x27;s scopes are read_registry; push needs write_registry" in text
+
+
+def test_the_page_says_before_a_push_whether_it_would_go(
+    people: dict[str, User], client: Client, registry: ControlRegistry, shared_daemon: Daemon
+) -> None:
+    del registry
+    project = Project.objects.get(full_path="team/app")
+    push_tags(shared_daemon.address, "team/app/ahead", "v1")
+    create_tag_rule(project, "^v", by=people["ada"].as_actor())
+    client.force_login(people["dev"])
+    asked = "/team/app/-/refused?action=push&repository=team/app/ahead&tag="
+    assert "would be refused" in (text := client.get(f"{asked}v1").content.decode())
+    assert "the tag is immutable" in text
+    assert "push of team/app/ahead would go" in client.get(f"{asked}v2").content.decode()
+    assert "delete needs maintainer" in client.get("/team/app/-/refused?action=delete").content.decode()
+    assert (
+        "not in the project" in client.get("/team/app/-/refused?action=pull&repository=secret/plans").content.decode()
+    )
+    client.force_login(people["max"])
+    assert "is guest, and pull needs reporter" in client.get("/team/app/-/refused?action=pull&who=gus").content.decode()
+
+
+def test_texts_of_rooms_are_german_with_their_places_kept() -> None:
+    full = "team/app is over its quota: 12 of 10 bytes are used; delete images, or ask for more"
+    with translation.override("de"):
+        assert said(full) == (
+            "team/app ist über seiner Quota: 12 von 10 Bytes sind belegt; löschen Sie Images, oder bitten Sie um mehr"
+        )
+        assert said("something else") == "something else"
+    with translation.override("en"):
+        assert said(full) == full
+
+
+def test_another_project_has_none_of_them(people: dict[str, User]) -> None:
+    refused(people["rea"])
+    assert not AccessRefusal.objects.of_project(new_project()).exists()

@@ -46,6 +46,7 @@ COMMANDS = {
         CommandRow("tag", "tag", "tag_app", "Tags: list, history, undo, delete."),
         CommandRow("image", "listing", "image_app", "Images: what one consists of."),
         CommandRow("du", "listing", "du", "Sizes of repositories, and what they share."),
+        CommandRow("copy", "copy", "copy", "Copy images from one registry to another."),
         CommandRow("undo", "history", "undo_request", "Take back all that one request did."),
     ),
     "Keep it in order": (
@@ -68,6 +69,7 @@ COMMANDS = {
 """By the heading of the help under which they stand."""
 
 NOTES = {
+    "copy": CommandNote("", "moorage copy registry.example/group/app:1.4 localhost:5000/group/app"),
     "serve": CommandNote("", "moorage serve /etc/moorage/config.yml"),
     "up": CommandNote("", "moorage up data"),
     "console": CommandNote("", "moorage console --config data/control.yml"),

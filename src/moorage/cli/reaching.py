@@ -1,6 +1,7 @@
 """Ways for commands to reach a registry, and the options that say where it is."""
 
 import os
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -49,6 +50,12 @@ def _remote(url: str, usual: str, *, repository: str = "", reason: str | None, c
     is_elsewhere = not is_same_registry(url, usual)
     credentials = Credentials.of(os.environ, repository=repository, is_elsewhere=is_elsewhere)
     return Remote(url, reason=reason, ca=ca, credentials=credentials)
+
+
+def credentials_for(url: str) -> Callable[[str], Credentials]:
+    """Return a maker of the credentials for a repository of the registry at *url*; as above."""
+    is_elsewhere = not is_same_registry(url, usual_registry())
+    return lambda repository: Credentials.of(os.environ, repository=repository, is_elsewhere=is_elsewhere)
 
 
 def usual_registry() -> str:

@@ -20,7 +20,7 @@ from typing import Self
 
 from moorage.auth.addresses import is_loopback
 from moorage.client.docker_config import LoginFiles, LoginFileUnusable
-from moorage.client.places import host_of
+from moorage.client.places import host_of, login_name_of
 from moorage.client.tls import tls_in_words
 
 USERNAME, PASSWORD, TOKEN = "MOORAGE_USERNAME", "MOORAGE_PASSWORD", "MOORAGE_TOKEN"
@@ -113,7 +113,7 @@ class Credentials:
         if files is None:
             return
         try:
-            login = files.find(host_of(url), self.repository)
+            login = files.find(login_name_of(url), self.repository)
         except LoginFileUnusable as exc:
             raise NotLoggedIn(str(exc)) from None
         if login is not None:

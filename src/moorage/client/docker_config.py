@@ -20,6 +20,8 @@ from moorage.permissions import reason_of
 
 _HELPER_DEADLINE_S = 60.0
 _IDENTITY_USER = "<token>"
+_HELPERS_NAMES = {"index.docker.io": "https://index.docker.io/v1/"}
+"""Names that helpers have for registries in place of the host."""
 _NOT_FOUND = "credentials not found"
 
 
@@ -63,7 +65,7 @@ class LoginFiles:
         """
         for path in self.paths:
             content = _read(path)
-            helper = _helper(content, host)
+            helper = _helper(content, host) or _helper(content, _HELPERS_NAMES.get(host, host))
             found = _stored_for_a_part(content, host, repository)
             found = found or (self._ask(helper, host) if helper else None)
             found = found or _stored(content, host)
@@ -110,7 +112,7 @@ class LoginFiles:
         return was_there
 
     def _ask(self, helper: str, host: str) -> Login | None:
-        printed = self._run(helper, "get", host)
+        printed = self._run(helper, "get", _HELPERS_NAMES.get(host, host))
         if printed is None:
             return None
         try:

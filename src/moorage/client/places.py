@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 from moorage.auth.addresses import is_loopback
 
+_HUB = "https://registry-1.docker.io"
+_HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_HUB_LOGIN = "index.docker.io"
+
 
 @dataclass(frozen=True, slots=True)
 class ImagePlace:
@@ -25,6 +29,22 @@ def read_place(text: str) -> ImagePlace:
     path, _, digest = path.partition("@")
     repository, _, tag = path.partition(":")
     return ImagePlace(_url(scheme, host), repository, tag, digest)
+
+
+def found_place(place: ImagePlace) -> ImagePlace:
+    """Return where a place really is: Docker Hub has its images elsewhere than its name says, and names without one.
+
+    Source: distribution/reference, ``ParseNormalizedNamed``.
+    """
+    if host_of(place.url) not in _HUB_NAMES:
+        return place
+    repository = place.repository if "/" in place.repository else f"library/{place.repository}"
+    return ImagePlace(_HUB, repository, place.tag, place.digest)
+
+
+def login_name_of(url: str) -> str:
+    """Return the name under which docker keeps the credentials for a registry."""
+    return _HUB_LOGIN if host_of(url) in _HUB_NAMES else host_of(url)
 
 
 def registry_url(host: str) -> str:

@@ -90,10 +90,7 @@ class Remote:
             CommandFailed: the URL is none.
             CertificatesUnusable: *ca* cannot be used.
         """
-        mistake = _mistake_in(url)
-        if mistake:
-            msg = f"{url} is no URL of a registry: {mistake}; give one such as {DEFAULT_REGISTRY}"
-            raise CommandFailed(msg)
+        see_that_it_is_a_url(url)
         self.url = url.rstrip("/")
         self._credentials = credentials or Credentials.of(environ)
         self._context = trusting(ca) if ca else None
@@ -198,6 +195,18 @@ class Remote:
             return CommandFailed(f"what answers at {self.url} is no Moorage registry (it said {code})", code=code)
         known = detail if isinstance(detail, dict) else {}
         return CommandFailed(message, status=3 if code in _CONFLICTS else 1, detail=known, code=code)
+
+
+def see_that_it_is_a_url(url: str) -> None:
+    """Refuse what cannot be the URL of a registry.
+
+    Raises:
+        CommandFailed: it cannot.
+    """
+    mistake = _mistake_in(url)
+    if mistake:
+        msg = f"{url} is no URL of a registry: {mistake}; give one such as {DEFAULT_REGISTRY}"
+        raise CommandFailed(msg)
 
 
 def _mistake_in(url: str) -> str:

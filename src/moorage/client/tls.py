@@ -19,20 +19,20 @@ class CertificatesUnusable(MoorageError):
     """A file of certificates cannot be used; the text says why."""
 
 
-def trusting(ca: str) -> ssl.SSLContext:
-    """A context that trusts what is in a file, and nothing else.
+def trusting(ca: str, option: str = "--ca") -> ssl.SSLContext:
+    """A context that trusts what is in a file, and nothing else; *option* names the file, for what is said.
 
     Raises:
         CertificatesUnusable: the file cannot be used.
     """
     if said := said_of_text(ca):
-        msg = f"--ca {said}"
+        msg = f"{option} {said}"
         raise CertificatesUnusable(msg)
     try:
         return ssl.create_default_context(cafile=ca)
     except OSError as exc:
         why = "it holds no certificate in PEM" if isinstance(exc, ssl.SSLError) else reason_of(exc, ca, "read")
-        msg = f"--ca {ca} cannot be used: {why}"
+        msg = f"{option} {ca} cannot be used: {why}"
         raise CertificatesUnusable(msg) from None
 
 

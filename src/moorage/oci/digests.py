@@ -98,6 +98,12 @@ class Hasher:
         self._hash.update(chunk)
         self.size_bytes += len(chunk)
 
+    def copy(self) -> "Hasher":
+        """Another one that has taken in the same bytes."""
+        made = Hasher(self.algorithm)
+        made.size_bytes, made._hash = self.size_bytes, self._hash.copy()
+        return made
+
     def digest(self) -> Digest:
         """The digest of all bytes so far; more may follow."""
         return Digest(self.algorithm, self._hash.hexdigest())

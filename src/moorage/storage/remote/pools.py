@@ -67,7 +67,7 @@ class Pools:
     """
 
     def __init__(self, url: str, *, context: ssl.SSLContext | None = None, user_agent: str) -> None:
-        self._proxy = _proxy_for(url)
+        self._proxy = proxy_for(url)
         self._context = context
         self._user_agent = user_agent
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
@@ -114,7 +114,8 @@ class Pools:
         return session
 
 
-def _proxy_for(url: str) -> URL | None:
+def proxy_for(url: str) -> URL | None:
+    """Return the proxy that the environment names for a URL; None: it names none."""
     parts = urllib.parse.urlsplit(url)
     found = urllib.request.getproxies().get(parts.scheme)
     if not found or urllib.request.proxy_bypass(parts.netloc):

@@ -1,0 +1,101 @@
+"""Runs of copies between two registries: of one reference, or of the tags of a repository that are chosen."""
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from moorage.client.credentials import Credentials
+from moorage.client.patience import RegistryPatience
+from moorage.client.streaming import StreamingRemote
+from moorage.copying.shared_work import BytePace, many_at_once
+from moorage.oci.names import Reference, Tag
+from moorage.relaying.blob_copies import BlobCopies, RepositoryPair
+from moorage.relaying.image_copies import CopyJob, ImageCopies, ImageWish
+from moorage.relaying.registry_side import RegistrySide, RelayEnds
+from moorage.relaying.relay_outcome import RelayedReference, RelayOutcome, RelayResult
+from moorage.relaying.tag_choice import TagChoice
+from moorage.work.reports import WorkReports
+
+_CONNECTIONS_A_JOB = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryAccess:
+    """A registry, and how it is reached."""
+
+    url: str
+    credentials: Callable[[str], Credentials]
+    """Those for a repository."""
+    context: ssl.SSLContext | None = None
+    """The certificates to trust; None: the system's."""
+    jobs: int | None = None
+    """The most connections at once; None: as many as the run needs."""
+    bytes_per_s: float | None = None
+    """The most that passes in a second; None: there is no limit."""
+    patience: RegistryPatience | None = None
+
+    def opened(self, jobs: int) -> StreamingRemote:
+        """Return it, to be entered, for a run of so many jobs."""
+        return StreamingRemote(
+            self.url,
+            credentials=self.credentials,
+            context=self.context,
+            connections=self.jobs or jobs * _CONNECTIONS_A_JOB,
+            patience=self.patience,
+        )
+
+
+class RelayRun:
+    """A run of copies between two registries."""
+
+    def __init__(self, ends: RelayEnds, copies: ImageCopies, wish: ImageWish, outcome: RelayOutcome) -> None:
+        self.ends = ends
+        self._copies = copies
+        self._wish = wish
+        self._outcome = outcome
+
+    async def copy_one(self, pair: RepositoryPair, reference: Reference, tag: Tag | None) -> None:
+        """Copy one reference to a tag, or without one. What becomes of it is in the outcome."""
+        await self._copies.copy(CopyJob(pair, reference, tag))
+
+    async def copy_tags(self, pair: RepositoryPair, choice: TagChoice) -> Sequence[Tag]:
+        """Copy the tags that are chosen, and return all of the source.
+
+        Raises:
+            CommandFailed: the tags of the source cannot be listed.
+        """
+        tags = await self.ends.source.tags(pair.source)
+        known = frozenset(tags)
+        async with many_at_once(self._wish.jobs) as works:
+            for tag in choice.chosen(tags):
+                job = CopyJob(pair, tag, tag, known)
+                await works.begin(lambda job=job: self._copies.copy(job))  # type: ignore[misc] # mypy sees no default
+        return tags
+
+
+@contextlib.asynccontextmanager
+async def relay_run(
+    source: RegistryAccess,
+    target: RegistryAccess,
+    wish: ImageWish,
+    outcome: RelayOutcome,
+    *,
+    reports: WorkReports | None = None,
+) -> AsyncIterator[RelayRun]:
+    """Give a run between two registries, which are left again at the end of the block.
+
+    Raises:
+        CommandFailed: one of them can be none.
+    """
+    limits = [access.bytes_per_s for access in (source, target) if access.bytes_per_s is not None]
+    async with source.opened(wish.jobs) as from_remote, target.opened(wish.jobs) as to_remote:
+        ends = RelayEnds(RegistrySide(from_remote), RegistrySide(to_remote))
+        pace = BytePace(min(limits) if limits else None)
+        blobs = BlobCopies(ends, outcome, pace=pace, reports=reports, jobs=wish.jobs, dry_run=wish.dry_run)
+        yield RelayRun(ends, ImageCopies(ends, blobs, wish, outcome), wish, outcome)
+
+
+def failed(what: str, target: str, why: str) -> RelayedReference:
+    """Return the line of something that could not even be begun."""
+    return RelayedReference(what, target, RelayResult.FAILED, why=why)

@@ -169,6 +169,8 @@ class Adoption(Adopter):
         try:
             result = await self._take_over(name, holder)
             fault = ""
+        except DatabaseContended:
+            return False  # Its time was over, and somebody else has begun.
         except BackendError as exc:
             fault = str(exc)
             raise

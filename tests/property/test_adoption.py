@@ -31,10 +31,10 @@ async def run(opener: OpenSql, seed: int, *, rounds: int, steps: int, kind: str 
                 await world.finish()
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("number", range(30))
 async def test_two_nodes_that_die_adopt_link_files_and_show_only_the_truth(number: int) -> None:
     with quick_folder() as folder:
-        await run(sqlite_opener(folder), seed_of_run() + number, rounds=1, steps=40)
+        await run(sqlite_opener(folder), seed_of_run() + number, rounds=1, steps=25)
 
 
 async def test_it_is_so_with_postgresql(postgres: Postgres) -> None:

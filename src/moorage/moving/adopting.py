@@ -67,12 +67,22 @@ class Adoption(Adopter):
         stores: AdoptionStores,
         *,
         patience_s: float = _PATIENCE_S,
+        wanted_limit: int = _WANTED_LIMIT,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """*patience_s*: seconds that a write waits. *now*: the clock of claims."""
+        """Take these parts.
+
+        Args:
+            storage: has the link files.
+            stores: the rows of the adoption, and what writes for it.
+            patience_s: seconds that a write waits.
+            wanted_limit: how many repositories are taken over at a time because somebody reads them.
+            now: the clock of claims.
+        """
         self._storage = storage
         self._stores = stores
         self._patience_s = patience_s
+        self._wanted_limit = wanted_limit
         self._now = now
         self._ready = Remembered[str, bool](_READY_LIMIT, is_kept_by_use=True)
         self._failed = Remembered[str, bool](_FAILED_LIMIT, age=_FAILED_AGE)
@@ -82,7 +92,7 @@ class Adoption(Adopter):
     async def is_ready(self, name: RepositoryName) -> bool:
         if await self._is_taken(name):
             return True
-        if len(self._tasks) < _WANTED_LIMIT and not self._failed.get(name.text):
+        if len(self._tasks) < self._wanted_limit and not self._failed.get(name.text):
             self._task(name)
         return False
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 
@@ -19,10 +19,19 @@ class Fuse:
     left: int | None = None
     """None: nobody kills the process."""
     is_blown: bool = False
+    stalls_after: int | None = None
+    """None: the process goes on."""
+    is_stalled: asyncio.Event = field(default_factory=asyncio.Event)
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def step(self) -> None:
         """One step; others may go on in between."""
         await asyncio.sleep(0)
+        if self.stalls_after is not None:
+            self.stalls_after -= 1
+            if self.stalls_after <= 0:
+                self.is_stalled.set()
+                await self.goes_on.wait()
         if self.left is not None:
             self.left -= 1
             self.is_blown = self.is_blown or self.left <= 0

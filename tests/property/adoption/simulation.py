@@ -49,6 +49,7 @@ INDEXES = [index(IMAGES[:2])]
 CONTENTS = {Digest.parse(each.digest): each for each in (*IMAGES, *INDEXES)}
 ALL_BLOBS = [Digest.parse(each.digest) for each in BLOBS]
 TAGS = ("V1", "v1", "v2")
+_LOOKS = 0.4
 _BROKEN = RepositoryName("z")
 _LIMIT = Deadlines(transaction=timedelta(seconds=30), storage=timedelta(seconds=30))
 
@@ -77,14 +78,14 @@ Model = dict[RepositoryName, Repository]
 class Node:
     """One process of the registry."""
 
-    def __init__(self, sql: SqlStore, links: Store, now: Callable[[], datetime]) -> None:
+    def __init__(self, sql: SqlStore, links: Store, now: Callable[[], datetime], *, wanted_limit: int) -> None:
         self.fuse = Fuse()
         self.sql = sql
         database = FusedDatabase(sql.database, self.fuse)
         mended = _stores(database)
         stores = adoption_stores(database)
         self.ledger = stores.ledger
-        self.adoption = Adoption(links.storage, stores, patience_s=20.0, now=now)
+        self.adoption = Adoption(links.storage, stores, wanted_limit=wanted_limit, now=now)
         self.store = Store(
             storage=links.storage,
             links=AdoptingLinks(self.adoption, mended.links, links.links),
@@ -134,8 +135,16 @@ class Simulation:
         await AdoptionNote("a database").write(self.links.storage)
         for lock in Lock:
             await locks.write(self.links.storage, lock)
-        self.nodes = [Node(sql, self.links, self.now) for sql in self.sql]
+        self.nodes = [self.new_node(sql) for sql in self.sql]
         await self.nodes[0].ledger.begin()
+
+    def new_node(self, sql: SqlStore) -> Node:
+        # Where readers do not have anything taken over, it stays in link files for longer.
+        return Node(sql, self.links, self.now, wanted_limit=self.random.choice([0, 0, 4]))
+
+    def node(self) -> Node:
+        """Any that does not stand still."""
+        return self.random.choice([node for node in self.nodes if not node.fuse.is_stalled.is_set()])
 
     async def step(self) -> None:
         """Something happens."""
@@ -151,16 +160,18 @@ class Simulation:
             (3, self.take_in_background),
             (2, self.kill),
             (1, self.time_passes),
+            (3, self.stall),
             (2, self.collect),
         ]
         act = self.random.choices([act for _, act in acts], [weight for weight, _ in acts])[0]
         self.log.append(getattr(act, "__name__", ""))
         await act()
-        await self.check(self.random.choice(NAMES))
+        if self.random.random() < _LOOKS:
+            await self.check(self.random.choice(NAMES))
 
     async def change(self, name: str, act: Callable[[Node], Awaitable[object]], then: Model, answer: object) -> None:
         """Let a client change something; its node may die of it."""
-        node = self.random.choice(self.nodes)
+        node = self.node()
         if self.random.random() < 0.3:
             node.fuse.left = self.random.randint(1, 25)
         self.log.append(f"{name} on {self.nodes.index(node)}, fuse {node.fuse.left}")
@@ -187,7 +198,7 @@ class Simulation:
         await node.gone()
         self.offset += timedelta(minutes=1)
         place = self.nodes.index(node)
-        self.nodes[place] = Node(self.sql[place], self.links, self.now)
+        self.nodes[place] = self.new_node(self.sql[place])
 
     def draft(self) -> Model:
         return copy.deepcopy(self.model)
@@ -215,8 +226,8 @@ class Simulation:
                 await self.blobs_first(name, child)
                 then = self.draft()
                 _note_push(then, name, child, ())
-                act = lambda node, child=child: _pushed(node.store, name, child, ())  # noqa: E731 - bound at once
-                await self.change(f"child {name.text}", act, then, None)
+                made = lambda node, child=child: _pushed(node.store, name, child, ())  # noqa: E731 - bound at once
+                await self.change(f"child {name.text}", made, then, None)
 
     async def tag(self) -> None:
         name = self.random.choice(NAMES)
@@ -283,7 +294,7 @@ class Simulation:
         await self.change(f"rename {name} to {target}", act, then, answer)
 
     async def list_repositories(self) -> None:
-        node, limit = self.random.choice(self.nodes), self.random.randint(1, 3)
+        node, limit = self.node(), self.random.randint(1, 3)
         found: list[RepositoryName] = []
         more = True
         while more:
@@ -295,41 +306,66 @@ class Simulation:
         assert found == wanted, self.log
 
     async def take_in_background(self) -> None:
-        node = self.random.choice(self.nodes)
+        node = self.node()
         self.walks.add(asyncio.ensure_future(self._walk(node)))
 
     async def kill(self) -> None:
         """Kill a node in the middle of taking over what somebody asks for."""
-        node = self.random.choice(self.nodes)
+        node = self.node()
         node.fuse.left = self.random.randint(1, 40)
-        with contextlib.suppress(Killed, DatabaseContended):
-            await node.adoption.ready(self.random.choice(NAMES))
+        await self._ready(node, self.random.choice(NAMES))
         await self.replace(node)
 
     async def time_passes(self) -> None:
         """Let every claim be over, though its holder lives: another one may go on, and the first has to notice."""
         self.offset += timedelta(minutes=1)
 
+    async def stall(self) -> None:
+        """Let a node stand still while it takes a repository over, for so long that others go on without it."""
+        if any(node.fuse.is_stalled.is_set() for node in self.nodes):
+            return
+        node = self.node()
+        name = self.random.choice(NAMES)
+        node.fuse.stalls_after = self.random.randint(2, 30)
+        work = asyncio.ensure_future(self._ready(node, name))
+        stalled = asyncio.ensure_future(node.fuse.is_stalled.wait())
+        await asyncio.wait([work, stalled], return_when=asyncio.FIRST_COMPLETED)
+        stalled.cancel()
+        if node.fuse.is_stalled.is_set():
+            self.offset += timedelta(minutes=1)
+            for _ in range(2):
+                await self.random.choice([self.untag, self.delete, self.push, self.tag, self.rename])()
+        node.fuse.stalls_after = None
+        node.fuse.goes_on.set()
+        await work
+        node.fuse.is_stalled.clear()
+        node.fuse.goes_on.clear()
+        for each in NAMES:
+            await self.check(each)
+
     async def collect(self) -> None:
         """Try to collect all that looks unneeded."""
-        node = self.random.choice(self.nodes)
+        node = self.node()
         await self.make_due()
         for collector in node.collectors:
             assert (await collector.round(limit=1000)).due == 0
 
     async def make_due(self) -> None:
         past = datetime.now(UTC) - timedelta(days=3)
-        for table in ("gc_blob_review_queue", "gc_manifest_review_queue"):
-            await self.sql[0].database.write(query(f"UPDATE {table} SET review_after = $1"), past)
+        for text in (
+            "UPDATE gc_blob_review_queue SET review_after = $1",
+            "UPDATE gc_manifest_review_queue SET review_after = $1",
+        ):
+            await self.sql[0].database.write(query(text), past)
 
     async def check(self, name: RepositoryName) -> None:
         """See that any node says of a repository what the dictionary says."""
-        difference = await self._difference(self.random.choice(self.nodes).store, self.model, name)
+        difference = await self._difference(self.node().store, self.model, name)
         assert not difference, (difference, self.log)
 
     async def is_so(self, model: Model) -> bool:
         """Whether the registry is as *model* says."""
-        node = self.nodes[0]
+        node = self.node()
         return not any([await self._difference(node.store, model, name) for name in NAMES])
 
     async def finish(self) -> None:
@@ -367,6 +403,10 @@ class Simulation:
 
     def drawn(self) -> Content:
         return self.random.choice([*IMAGES, *INDEXES])
+
+    async def _ready(self, node: Node, name: RepositoryName) -> None:
+        with contextlib.suppress(Killed, DatabaseContended):
+            await node.adoption.ready(name)
 
     async def _walk(self, node: Node) -> None:
         with contextlib.suppress(Killed):

@@ -91,8 +91,8 @@ class AdoptionStates(ABC):
         """Let the database be the truth from now on; False, and nothing is done, if somebody else holds it by now."""
 
     @abstractmethod
-    async def give_back(self, name: RepositoryName, holder: str, *, error: str) -> None:
-        """Let others try, and note why it failed; nothing happens if somebody else holds it."""
+    async def give_back(self, name: RepositoryName, holder: str, *, error: str) -> bool:
+        """Let others try, and note why it failed; False, and nothing is done, if somebody else holds it."""
 
 
 class AdoptionLedger(ABC):

@@ -5,7 +5,6 @@ says that it is taken. Nothing is written to either side meanwhile, so all of it
 """
 
 import asyncio
-import contextlib
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -175,19 +174,17 @@ class Adoption(Adopter):
         states = self._stores.states
         if not await states.claim(name, holder, now=began, until=began + LEASE):
             return False
-        fault = "it was ended"
         try:
             result = await self._take_over(name, holder)
-            fault = ""
-        except DatabaseContended:
-            return False  # Its time was over, and somebody else has begun.
         except BackendError as exc:
-            fault = str(exc)
+            # Whoever was too slow may have looked at what clients have changed since: that is no fault.
+            is_contended = isinstance(exc, DatabaseContended)
+            if not await self._give_back(name, holder, "" if is_contended else str(exc)) or is_contended:
+                return False
             raise
-        finally:
-            if fault:
-                with contextlib.suppress(BackendError):
-                    await asyncio.shield(states.give_back(name, holder, error=fault))
+        except asyncio.CancelledError:
+            await self._give_back(name, holder, "")
+            raise
         if not await states.take(name, holder, result):
             return False
         self._ready.put(name.text, True)
@@ -195,6 +192,13 @@ class Adoption(Adopter):
         counts = {"tags": result.tags, "manifests": result.manifests, "left_out": result.left_out}
         _log.info("repository taken over", repository=name.text, **counts, seconds=seconds)
         return True
+
+    async def _give_back(self, name: RepositoryName, holder: str, error: str) -> bool:
+        """Let others try at once; False if somebody else holds it already."""
+        try:
+            return await self._stores.states.give_back(name, holder, error=error)
+        except BackendError:
+            return True  # Its time will be over.
 
     async def _take_over(self, name: RepositoryName, holder: str) -> TakenOver:
         kinds = Counter[LeftOutKind]()

@@ -12,6 +12,7 @@ from moorage.metadata.adopting import Adopter
 from moorage.metadata.adopting_details import AdoptingExplanations
 from moorage.metadata.explanations import ExplanationStore
 from moorage.metadata.queues import Queue, RowCountStore
+from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
@@ -95,6 +96,7 @@ def collection(
         queues=SqlQueues(database),
         explanations=explanations,
         collectors=collectors,
+        adoption=None if adopter is None else SqlAdoptionLedger(database),
         observer=observer,
     )
 

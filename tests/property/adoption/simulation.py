@@ -118,7 +118,7 @@ class Simulation:
         self.nodes: list[Node] = []
         self.before: dict[str, bytes] = {}
         self.walks: set[asyncio.Task[object]] = set()
-        self.kills = 0
+        self.focus: RepositoryName | None = None
         self.log: list[str] = []
 
     def now(self) -> datetime:
@@ -127,7 +127,7 @@ class Simulation:
     async def begin(self, pushes: int) -> None:
         """Fill link files, and start both nodes."""
         for _ in range(pushes):
-            await self._push(self.links, self.model, self.random.choice(NAMES))
+            await self._push(self.links, self.model, self.name())
         # Until somebody agrees that it is left out, nothing ends and nothing is collected.
         dangling = paths.tag_link(_BROKEN, Tag("gone"))
         await self.links.storage.put(dangling, str(Digest.of(b"nowhere")).encode())
@@ -141,6 +141,10 @@ class Simulation:
     def new_node(self, sql: SqlStore) -> Node:
         # Where readers do not have anything taken over, it stays in link files for longer.
         return Node(sql, self.links, self.now, wanted_limit=self.random.choice([0, 0, 4]))
+
+    def name(self) -> RepositoryName:
+        """Any repository, or the one that this is about."""
+        return self.focus or self.random.choice(NAMES)
 
     def node(self) -> Node:
         """Any that does not stand still."""
@@ -167,7 +171,7 @@ class Simulation:
         self.log.append(getattr(act, "__name__", ""))
         await act()
         if self.random.random() < _LOOKS:
-            await self.check(self.random.choice(NAMES))
+            await self.check(self.name())
 
     async def change(self, name: str, act: Callable[[Node], Awaitable[object]], then: Model, answer: object) -> None:
         """Let a client change something; its node may die of it."""
@@ -194,7 +198,6 @@ class Simulation:
 
     async def replace(self, node: Node) -> None:
         """Another process takes the place of one that died; what it held is free after a while."""
-        self.kills += 1
         await node.gone()
         self.offset += timedelta(minutes=1)
         place = self.nodes.index(node)
@@ -204,7 +207,7 @@ class Simulation:
         return copy.deepcopy(self.model)
 
     async def push(self) -> None:
-        name, then = self.random.choice(NAMES), self.draft()
+        name, then = self.name(), self.draft()
         content, tags = self.drawn(), self.random.sample(TAGS, self.random.randint(0, 2))
         await self.blobs_first(name, content)
         then = self.draft()
@@ -230,7 +233,7 @@ class Simulation:
                 await self.change(f"child {name.text}", made, then, None)
 
     async def tag(self) -> None:
-        name = self.random.choice(NAMES)
+        name = self.name()
         there = sorted(self.model.get(name, Repository()).manifests)
         if there:
             content, tags, then = CONTENTS[self.random.choice(there)], [self.random.choice(TAGS)], self.draft()
@@ -238,14 +241,14 @@ class Simulation:
             await self.change(f"tag {name.text}", lambda node: _pushed(node.store, name, content, tags), then, None)
 
     async def untag(self) -> None:
-        name, tag, then = self.random.choice(NAMES), self.random.choice(TAGS), self.draft()
+        name, tag, then = self.name(), self.random.choice(TAGS), self.draft()
         had = then.get(name, Repository()).tags.pop(tag, None)
         answer = None if had else self.unknown(name)
         act = lambda node: node.store.manifests.untag(name, Tag(tag), cause=NOBODY)  # noqa: E731 - shorter
         await self.change(f"untag {name.text}", act, then, answer)
 
     async def delete(self) -> None:
-        name, digest, then = self.random.choice(NAMES), self.random.choice(sorted(CONTENTS)), self.draft()
+        name, digest, then = self.name(), self.random.choice(sorted(CONTENTS)), self.draft()
         repository = then.get(name, Repository())
         answer: object = self.unknown(name)
         if digest in repository.manifests:
@@ -257,7 +260,7 @@ class Simulation:
         await self.change(f"delete {name.text}", act, then, answer)
 
     async def unlink(self) -> None:
-        name, digest, then = self.random.choice(NAMES), self.random.choice(ALL_BLOBS), self.draft()
+        name, digest, then = self.name(), self.random.choice(ALL_BLOBS), self.draft()
         repository = then.get(name, Repository())
         answer: object = BlobUnknown
         if digest in repository.blobs:
@@ -313,7 +316,7 @@ class Simulation:
         """Kill a node in the middle of taking over what somebody asks for."""
         node = self.node()
         node.fuse.left = self.random.randint(1, 40)
-        await self._ready(node, self.random.choice(NAMES))
+        await self._ready(node, self.name())
         await self.replace(node)
 
     async def time_passes(self) -> None:
@@ -325,7 +328,7 @@ class Simulation:
         if any(node.fuse.is_stalled.is_set() for node in self.nodes):
             return
         node = self.node()
-        name = self.random.choice(NAMES)
+        name = self.name()
         node.fuse.stalls_after = self.random.randint(2, 30)
         work = asyncio.ensure_future(self._ready(node, name))
         stalled = asyncio.ensure_future(node.fuse.is_stalled.wait())
@@ -333,8 +336,10 @@ class Simulation:
         stalled.cancel()
         if node.fuse.is_stalled.is_set():
             self.offset += timedelta(minutes=1)
-            for _ in range(2):
+            self.focus = name
+            for _ in range(3):
                 await self.random.choice([self.untag, self.delete, self.push, self.tag, self.rename])()
+            self.focus = None
         node.fuse.stalls_after = None
         node.fuse.goes_on.set()
         await work

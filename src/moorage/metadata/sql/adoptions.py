@@ -72,8 +72,8 @@ class SqlAdoptionStates(AdoptionStates):
         )
         return bool(rows)
 
-    async def give_back(self, name: RepositoryName, holder: str, *, error: str) -> None:
-        await self._database.write(_QUERIES["give_back"], name.text, holder, error, wall_clock())
+    async def give_back(self, name: RepositoryName, holder: str, *, error: str) -> bool:
+        return bool(await self._database.write(_QUERIES["give_back"], name.text, holder, error, wall_clock()))
 
 
 class SqlAdoptionLedger(AdoptionLedger):

@@ -9,6 +9,7 @@
     ├── NotificationUnknown     an event that is not kept, or not any more
     ├── UndoConflict            something was changed since by somebody else
     ├── AlreadyUndone           everything is as it was before
+    ├── AdoptionUnderWay        a database that does not have all images yet, so that nothing may be collected
     └── ContentGone             garbage collection took what should come back
 """
 
@@ -41,3 +42,7 @@ class AlreadyUndone(Refused):
 
 class ContentGone(Refused):
     """Garbage collection took what should come back. Nothing was changed."""
+
+
+class AdoptionUnderWay(Refused):
+    """Link files are still being taken over: what they need would be collected. Nothing was changed."""

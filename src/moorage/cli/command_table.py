@@ -191,6 +191,13 @@ NOTES = {
     "database export": CommandNote(
         "Write link files of all images.", "moorage database export --verify /etc/moorage/config.yml"
     ),
+    "database adopt": CommandNote("Look after an adoption of link files.", ""),
+    "database adopt status": CommandNote(
+        "Print how far an adoption is.", "moorage database adopt status /etc/moorage/config.yml"
+    ),
+    "database adopt accept": CommandNote(
+        "Agree to what an adoption left out.", "moorage database adopt accept /etc/moorage/config.yml"
+    ),
     "database migrate": CommandNote("Apply, undo and list migrations.", ""),
     "database migrate up": CommandNote("Apply what is pending.", "moorage database migrate up /etc/moorage/config.yml"),
     "database migrate down": CommandNote(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from moorage.cli.database_adopt import adopt_app
 from moorage.cli.database_export import export_link_files
 from moorage.cli.database_import import import_link_files
 from moorage.cli.go_flags import GoFlagsCommand
@@ -13,6 +14,7 @@ from moorage.cli.options import AsJSON
 database_app = typer.Typer(help="Manage the metadata database.", no_args_is_help=True, rich_markup_mode=None)
 migrate_app = typer.Typer(help="Manage the schema's migrations.", no_args_is_help=True, rich_markup_mode=None)
 database_app.add_typer(migrate_app, name="migrate")
+database_app.add_typer(adopt_app, name="adopt")
 database_app.command("import", cls=GoFlagsCommand)(import_link_files)
 database_app.command("export")(export_link_files)
 

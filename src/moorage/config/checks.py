@@ -57,6 +57,7 @@ def after(config: Config) -> Iterator[Mistake]:
     if isinstance(config.auth, TokenAuth):
         yield from _check_token(config.auth)
     yield from _check_endpoints(config.notifications)
+    yield from _check_adoption(config)
     if config.database.enabled is not False:
         yield from _check_database(config.database)
         if config.database.loadbalancing.enabled:
@@ -133,6 +134,16 @@ def _check_purging(purging: object) -> Iterator[Mistake]:
     for key in _PURGING_KEYS:
         if key not in purging:
             yield Mistake(f"storage.maintenance.uploadpurging.{key}", "is needed if uploadpurging is given")
+
+
+def _check_adoption(config: Config) -> Iterator[Mistake]:
+    if not config.database.adopt:
+        return
+    if config.database.enabled is not True:
+        yield Mistake("database.adopt", "needs database.enabled: true: it names no place to take the images over to")
+    if config.storage.maintenance.readonly.enabled:
+        message = "writes to the database, and storage.maintenance.readonly.enabled is true; take one of the two out"
+        yield Mistake("database.adopt", message)
 
 
 def _check_database(database: DatabaseSection) -> Iterator[Mistake]:

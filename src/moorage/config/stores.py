@@ -22,6 +22,8 @@ class SqliteStore:
     path: Path
     identity: str = field(default="", compare=False)
     """The database's name, as noted in storage; empty: that was not looked at."""
+    adopting: bool = field(default=False, compare=False)
+    """True if link files are the truth about whatever the database has not taken over yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class PostgresStore:
     """The PostgreSQL database that the section ``database`` names; its schema was checked."""
 
     identity: str = field(default="", compare=False)
+    """As above."""
+    adopting: bool = field(default=False, compare=False)
     """As above."""
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from moorage.errors import MoorageError
 from moorage.metadata.exports import ExportStore
+from moorage.moving.adoption_note import AdoptionNote
 from moorage.moving.link_writing import LinkWriter
 from moorage.moving.outcome import Teller
 from moorage.moving.repository_export import TAGS, RepositoryExport
@@ -92,6 +93,12 @@ class Export:
 
     async def _refuse(self) -> None:
         """Refuse a database that is not that of the storage: the link files of others would be removed."""
+        if await AdoptionNote.read(self._storage) is not None:
+            msg = (
+                f"{paths.ADOPTION.lstrip('/')} says that the database is still taking over these link files: an export "
+                "would remove those that it has not; 'moorage database adopt status' says how far it is"
+            )
+            raise ExportRefused(msg)
         found, noted = await locks.read(self._storage), await identity.read(self._storage)
         if found.filesystem and not found.database:
             msg = "storage says that its images are in link files already: they are newer than the database"

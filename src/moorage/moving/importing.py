@@ -17,6 +17,7 @@ from moorage.integrity.references import References
 from moorage.integrity.walking import Stored, share_of, stored_blobs
 from moorage.metadata.imports import ImportStore
 from moorage.moving import import_note
+from moorage.moving.adoption_note import AdoptionNote
 from moorage.moving.import_note import ImportNote
 from moorage.moving.outcome import LeftOutKind, Teller
 from moorage.moving.repository_import import MANIFESTS, TAGS, RepositoryImport
@@ -102,6 +103,12 @@ class Import:
 
     async def _refuse(self) -> None:
         """Refuse what GitLab refuses, in its words where scripts look for them."""
+        if await AdoptionNote.read(self._storage) is not None:
+            msg = (
+                f"{paths.ADOPTION.lstrip('/')} says that a registry is taking over these link files while it serves "
+                "them: there is nothing to import; 'moorage database adopt status' says how far it is"
+            )
+            raise ImportRefused(msg)
         if self._options.steps == (Step.COMMON_BLOBS,):
             return
         found = await locks.read(self._storage)

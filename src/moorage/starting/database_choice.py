@@ -8,6 +8,7 @@ from moorage.config.sections.database import DatabaseSection
 from moorage.errors import ConfigurationError, Mistake
 from moorage.metadata.schema.chains import refused
 from moorage.metadata.schema.migrator import Where
+from moorage.moving.adoption_note import AdoptionNote
 from moorage.starting.configuration_file import find, read_or_defaults
 from moorage.storage import locks
 from moorage.storage.base import StorageDriver
@@ -31,6 +32,12 @@ async def database_beside(config: Config, storage: StorageDriver) -> DatabasePla
         ConfigurationError: storage says that it is elsewhere, so that all would look different.
     """
     found, section = await locks.read(storage), config.database
+    if await AdoptionNote.read(storage) is not None:
+        message = (
+            "a database is taking over the link files of this storage, so that neither of the two has all images; "
+            "'moorage database adopt status' says when it will be done"
+        )
+        raise ConfigurationError([Mistake("database.adopt", message)])
     if section.enabled is False or (section.enabled == "prefer" and found.filesystem):
         if found.database:
             message = "storage says that its images are in a database; name it, or nothing can be compared"

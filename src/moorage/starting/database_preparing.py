@@ -8,6 +8,7 @@ from moorage.config.stores import DatabaseStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.metadata.database_half import DatabaseHalf
 from moorage.metadata.schema.schema_version import migrate_sqlite
+from moorage.wiring.adopting import ledger_of
 from moorage.wiring.databases import bring_in, half_of, has_images, opened_database
 
 
@@ -51,6 +52,22 @@ async def inspect(config: DatabaseSection, store: DatabaseStore) -> DatabaseHalf
             return await half_of(database)
     except BackendError as exc:
         raise ConfigurationError([Mistake("database", f"cannot be asked which it is: {exc}")]) from exc
+
+
+async def begin_adoption(config: DatabaseSection, store: DatabaseStore) -> bool:
+    """Note in a database that it adopts link files, unless it is noted; return whether it has them all.
+
+    Raises:
+        ConfigurationError: it cannot be asked.
+    """
+    place = store.path if isinstance(store, SqliteStore) else config
+    try:
+        async with opened_database(place) as database:
+            ledger = ledger_of(database)
+            await ledger.begin()
+            return await ledger.is_ended()
+    except BackendError as exc:
+        raise ConfigurationError([Mistake("database", f"cannot note that link files are adopted: {exc}")]) from exc
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 from moorage.server.supervisor import Supervisor
 from moorage.starting.announcing import announced
-from moorage.starting.database_preparing import inspect, left_as_one_file, prepare
+from moorage.starting.database_preparing import begin_adoption, inspect, left_as_one_file, prepare
 from moorage.starting.foreseeing import open_files
 from moorage.starting.own_tokens import open_tokens
 from moorage.starting.store_choice import choose
@@ -62,7 +62,7 @@ def start_registry(
     folder = local_folder(config)
     if folder is not None:
         _make_root(folder)
-    store = choose(config, prepare, inspect)
+    store = choose(config, prepare, inspect, begin_adoption)
     supervisor = Supervisor(
         settings=registry_settings(
             config, count=workers, has_keeper=is_shared, tls=opened.tls, debug_tls=opened.debug_tls

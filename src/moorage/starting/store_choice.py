@@ -16,12 +16,16 @@ from moorage.config.sections.database import DatabaseSection
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown
 from moorage.metadata.database_half import DatabaseHalf
+from moorage.moving.adoption_note import AdoptionNote
+from moorage.moving.adoption_walk import end_in_storage
+from moorage.moving.import_note import ImportNote
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.permissions import reason_of
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock, Locks
+from moorage.storage.presence import Activity, others_at_work
 from moorage.storage.remote.remote_driver import RemoteDriver
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
@@ -47,17 +51,27 @@ Raises:
 """
 
 
-def choose(config: Config, prepare: Prepare, inspect: Inspect | None = None) -> Store:
+Begin = Callable[[DatabaseSection, DatabaseStore], Awaitable[bool]]
+"""Notes in a ready database that it adopts link files, and returns whether it has them all; it closes what it opens.
+
+Raises:
+    ConfigurationError: it cannot be asked.
+"""
+
+
+def choose(
+    config: Config, prepare: Prepare, inspect: Inspect | None = None, begin_adoption: Begin | None = None
+) -> Store:
     """Decide where the metadata is, and note it in storage. Nothing stays open.
 
     Raises:
         ConfigurationError: what is configured would hide images or mix two stores, or cannot be used.
         StorageUnavailable: storage cannot be read.
     """
-    return asyncio.run(_choose(config, prepare, inspect))
+    return asyncio.run(_choose(config, prepare, inspect, begin_adoption))
 
 
-async def _choose(config: Config, prepare: Prepare, inspect: Inspect | None) -> Store:
+async def _choose(config: Config, prepare: Prepare, inspect: Inspect | None, begin_adoption: Begin | None) -> Store:
     storage = storage_driver(config)
     try:
         if isinstance(storage, RemoteDriver):
@@ -67,6 +81,7 @@ async def _choose(config: Config, prepare: Prepare, inspect: Inspect | None) -> 
             database=config.database,
             prepare=prepare,
             inspect=inspect,
+            begin_adoption=begin_adoption,
             enforces=os.environ.get(ENFORCEMENT_VARIABLE) != "false",
             usual_sqlite=_usual_sqlite(config),
         ).store()
@@ -83,6 +98,8 @@ class Choosing:
     prepare: Prepare
     inspect: Inspect | None = None
     """None: whether the two belong together is not looked at."""
+    begin_adoption: Begin | None = None
+    """None: nothing is adopted."""
     enforces: bool = True
     """True if lock files decide, and are written; if not, what they would refuse is only a warning."""
     usual_sqlite: Path | None = None
@@ -90,7 +107,12 @@ class Choosing:
 
     async def store(self) -> Store:
         """See :func:`choose`."""
-        found = await locks.read(self.storage)
+        found, note = await locks.read(self.storage), await AdoptionNote.read(self.storage)
+        if note is not None or (self.database.adopt and not found.database):
+            adopted = await self._adopted(found, note)
+            if adopted is not None:
+                return adopted
+            found = await locks.read(self.storage)
         if found.filesystem and found.database:
             self._object(_BOTH)
         if self.database.enabled is False:
@@ -103,6 +125,54 @@ class Choosing:
                 return await self._layout(found)
             self._object(_in_link_files(f"storage has {_shown(Lock.FILESYSTEM)}"))
         return await self._in_use(found)
+
+    async def _adopted(self, found: Locks, note: AdoptionNote | None) -> Store | None:
+        """The database with link files behind it; None if there is nothing to adopt, or not any more."""
+        if not self.database.adopt or not self.enforces or self.begin_adoption is None:
+            if note is not None and found.filesystem:
+                self._object(_ADOPTING)
+            return None
+        if note is None and await _first_repository(self.storage) is None:
+            return None
+        store = SqliteStore(Path(self.database.sqlite)) if self.database.sqlite else PostgresStore()
+        name = await self._name_of_adopting(store, note)
+        if await self.begin_adoption(self.database, store):
+            await end_in_storage(self.storage)
+            return None
+        for lock in Lock:
+            await locks.write(self.storage, lock)
+        if await AdoptionNote.read(self.storage) != AdoptionNote(name):
+            self._object(_OTHER_ADOPTION)
+        _log.info("link files are adopted: the registry serves them, and takes them over into the database")
+        return replace(store, identity=name, adopting=True)
+
+    async def _name_of_adopting(self, store: DatabaseStore, note: AdoptionNote | None) -> str:
+        """The name of the database, which storage notes as the one that adopts."""
+        if note is not None and isinstance(store, SqliteStore) and not _has_content(store.path):
+            self._object(_lost(self.database.sqlite, _SHOWN_ADOPTION))
+        has_images = await self.prepare(self.database, store)
+        if note is None:
+            await self._refuse_adoption(has_images=has_images)
+        name = await self._identity(store)
+        if note is None:
+            await AdoptionNote(name).write(self.storage)
+        elif note.database != name:
+            self._object(_OTHER_ADOPTION)
+        return name
+
+    async def _refuse_adoption(self, *, has_images: bool) -> None:
+        """Refuse to begin where two truths would be mixed."""
+        if has_images:
+            self._object(_NOT_EMPTY)
+        if await ImportNote.read(self.storage) is not None:
+            self._object(_IMPORTING)
+        writers = await others_at_work(self.storage, Activity.WRITING)
+        if writers:
+            message = (
+                f"a registry that takes pushes is at work on this storage: {', '.join(map(str, writers))}; stop it "
+                "before its link files are adopted"
+            )
+            self._object(Mistake("database.adopt", message))
 
     async def _layout(self, found: Locks) -> Store:
         if not self.enforces:
@@ -127,7 +197,7 @@ class Choosing:
         is_new = isinstance(store, SqliteStore) and not _has_content(store.path)
         has_blobs = await _has_blobs(self.storage)
         if is_new and found.database and has_blobs:
-            self._object(_lost(self.database.sqlite))
+            self._object(_lost(self.database.sqlite, _shown(Lock.DATABASE)))
         first = None if found.database else await _first_repository(self.storage)
         has_images = not is_new and await self.prepare(self.database, store)
         if first is not None and not has_images:
@@ -205,6 +275,25 @@ _BOTH = Mistake(
 )
 
 
+_SHOWN_ADOPTION = paths.ADOPTION.lstrip("/")
+_ADOPTING = Mistake(
+    "database.adopt",
+    f"{_SHOWN_ADOPTION} says that a database is taking over the link files of this storage, and each of the two has a "
+    "part of the images; set database.adopt: true and name that database until it is done",
+)
+_OTHER_ADOPTION = Mistake(
+    "database.adopt",
+    f"{_SHOWN_ADOPTION} says that another database is taking over the link files of this storage; name that one",
+)
+_NOT_EMPTY = Mistake(
+    "database.adopt",
+    "the database holds images already: link files can be adopted only into one that is empty; name another one",
+)
+_IMPORTING = Mistake(
+    "database.adopt",
+    f"{paths.IMPORT.lstrip('/')} says that an import of these link files is not done; finish it by 'moorage database "
+    "import', or remove that file and name a database that is empty",
+)
 _SHOWN_IDENTITY = paths.IDENTITY.lstrip("/")
 _OTHER_DATABASE = Mistake(
     "storage",
@@ -231,10 +320,10 @@ def _in_link_files(because: str) -> Mistake:
     )
 
 
-def _lost(path: str) -> Mistake:
+def _lost(path: str, file: str) -> Mistake:
     return Mistake(
         "database.sqlite",
-        f"storage has {_shown(Lock.DATABASE)} and there is no {path}: a new database would look empty; bring the file "
+        f"storage has {file} and there is no {path}: a new database would look empty; bring the file "
         f"back, or {_NAMES}; to begin anew, remove the lock file",
     )
 

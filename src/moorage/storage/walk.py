@@ -66,6 +66,13 @@ async def repository_folders(storage: StorageDriver, *, after: str = "") -> Asyn
         yield RepositoryName(folder)
 
 
+async def folders_from(storage: StorageDriver, name: RepositoryName) -> AsyncIterator[RepositoryName]:
+    """*name*, whether or not it is there, and every folder below it that is or could be a repository, in order."""
+    yield name
+    async for folder in _walk(storage, name.text, ""):
+        yield RepositoryName(folder)
+
+
 async def _walk(storage: StorageDriver, folder: str, after: str) -> AsyncIterator[str]:
     prefix = f"{folder}/" if folder else ""
     try:

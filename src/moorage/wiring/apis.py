@@ -12,6 +12,10 @@ from moorage.http.moorage_v1.moorage_api import moorage_api, moorage_api_without
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
 from moorage.http.operations import Api
+from moorage.metadata.adopting import Adopter
+from moorage.metadata.adopting_details import AdoptingDetails, AdoptingHistory, AdoptingRenames, AdoptingSizes
+from moorage.metadata.details import DetailStore, RenameStore, SizeStore
+from moorage.metadata.history import HistoryStore
 from moorage.metadata.sql.details import SqlDetails
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.renames import SqlRenames
@@ -22,10 +26,24 @@ from moorage.sql.leases import Leases
 from moorage.web.bodies import Bodies
 
 
-def gitlab(database: Database, bodies: Bodies, *, sizes: SizeMemory | None = None) -> Api:
-    """``/gitlab/v1/``; *sizes*: those that are shared with others, None: there are none."""
-    details = Details(SqlDetails(database), Sizes(SqlSizes(database), shared=sizes))
-    renames = Renames(SqlRenames(database), Leases(database))
+def gitlab(
+    database: Database, bodies: Bodies, *, sizes: SizeMemory | None = None, adopter: Adopter | None = None
+) -> Api:
+    """``/gitlab/v1/``; *sizes*: those that are shared with others, None: there are none.
+
+    *adopter*: takes link files over before anything is asked of the database; None: there are none.
+    """
+    details: DetailStore = SqlDetails(database)
+    measured: SizeStore = SqlSizes(database)
+    renamed: RenameStore = SqlRenames(database)
+    if adopter is not None:
+        details = AdoptingDetails(adopter, details)
+        measured = AdoptingSizes(adopter, measured)
+        renamed = AdoptingRenames(adopter, renamed)
+    return _gitlab(Details(details, Sizes(measured, shared=sizes)), Renames(renamed, Leases(database)), bodies)
+
+
+def _gitlab(details: Details, renames: Renames, bodies: Bodies) -> Api:
     return gitlab_api(GitLabHandlers(details, rename=RenameHandler(renames, bodies).rename).handlers)
 
 
@@ -36,9 +54,13 @@ def moorage(
     *,
     bodies: Bodies,
     prefix: str,
+    adopter: Adopter | None = None,
 ) -> Api:
-    """``/moorage/v1/``."""
-    handlers = MoorageHandlers(History(SqlHistory(database)), collection, bodies)
+    """``/moorage/v1/``; *adopter* as above."""
+    history: HistoryStore = SqlHistory(database)
+    if adopter is not None:
+        history = AdoptingHistory(adopter, history)
+    handlers = MoorageHandlers(History(history), collection, bodies)
     told = NotificationHandlers(notifications, bodies)
     return moorage_api({**handlers.handlers, **told.handlers}, prefix=prefix)
 

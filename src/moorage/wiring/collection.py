@@ -8,7 +8,11 @@ from moorage.config import Config
 from moorage.gc.online.gc_administration import Collector, GcAdministration
 from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, set_review_delay
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
+from moorage.metadata.adopting import Adopter
+from moorage.metadata.adopting_details import AdoptingExplanations
+from moorage.metadata.explanations import ExplanationStore
 from moorage.metadata.queues import Queue, RowCountStore
+from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
@@ -68,19 +72,31 @@ def agents(
 
 
 def collection(
-    config: Config, database: Database, storage: StorageDriver, observer: ReviewObserver | None = None
+    config: Config,
+    database: Database,
+    storage: StorageDriver,
+    observer: ReviewObserver | None = None,
+    *,
+    adopter: Adopter | None = None,
 ) -> GcAdministration:
-    """Make the collection that administrators ask; with collectors of its own, as each claims for itself."""
+    """Make the collection that administrators ask; with collectors of its own, as each claims for itself.
+
+    *adopter*: takes link files over before anything is explained; None: there are none.
+    """
     gc, collectors = config.gc, dict[Queue, Collector]()
     if not (gc.disabled or config.storage.maintenance.readonly.enabled):
         if not gc.manifests.disabled:
             collectors["manifest"] = ManifestCollector(SqlManifestReviews(database), deadlines(config))
         if not gc.blobs.disabled:
             collectors["blob"] = BlobCollector(SqlBlobReviews(database), storage, deadlines(config))
+    explanations: ExplanationStore = SqlExplanations(database)
+    if adopter is not None:
+        explanations = AdoptingExplanations(adopter, explanations)
     return GcAdministration(
         queues=SqlQueues(database),
-        explanations=SqlExplanations(database),
+        explanations=explanations,
         collectors=collectors,
+        adoption=None if adopter is None else SqlAdoptionLedger(database),
         observer=observer,
     )
 

@@ -1,7 +1,7 @@
 """The metadata store that a start has chosen, opened."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from moorage.cache.known_links import SIZE_LIMIT, KnownLinks
 from moorage.cache.link_memory import LinkMemory
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
-from moorage.config.stores import LayoutStore, PostgresStore, SqliteStore, Store
+from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.metadata.background.background_runner import run_background_migrations
 from moorage.metadata.base import CatalogueStore, LinkStore, ManifestStore, PullStore, SessionStore
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
@@ -25,6 +25,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.locks import FilesystemClaim
 
 if TYPE_CHECKING:
+    from moorage.moving.adopting import Adoption
     from moorage.redis.guarded import GuardedRedis
 
 
@@ -36,6 +37,8 @@ class Metadata:
     manifests: ManifestStore
     catalogue: CatalogueStore
     database: Database | None = None
+    adoption: "Adoption | None" = None
+    """Takes link files over; None: there are none beside the database."""
     pulls: PullStore | None = None
     sessions: SessionStore | None = None
     known_blobs: LinkMemory[int] | None = None
@@ -73,11 +76,11 @@ async def open_metadata(
                 known_blobs=known_blobs,
             )
         case SqliteStore(path=path):
-            return _over(await SqliteDatabase.open(path, keeps_reserve=True), config)
+            return _over(await SqliteDatabase.open(path, keeps_reserve=True), config, _link_files(store, storage))
         case PostgresStore():
             from moorage.wiring.postgres import open_postgres  # noqa: PLC0415 - a start on SQLite need not wait for it
 
-            return _over(await open_postgres(config), config)
+            return _over(await open_postgres(config), config, _link_files(store, storage))
 
 
 def _memories(
@@ -98,11 +101,16 @@ def _memories(
     return KnownLinks[int](limit, changes), KnownLinks[str](limit, changes)
 
 
-def _over(database: Database, config: Config) -> Metadata:
+def _link_files(store: DatabaseStore, storage: StorageDriver) -> StorageDriver | None:
+    return storage if store.adopting else None
+
+
+def _over(database: Database, config: Config, link_files: StorageDriver | None) -> Metadata:
+    """*link_files*: the storage that has those to be adopted; None: there are none."""
     migrating = config.database.backgroundmigrations
     pulls, sessions = SqlPulls(database), SqlSessions(database)
     puts_off = not config.storage.maintenance.readonly.enabled
-    return Metadata(
+    found = Metadata(
         links=SqlLinks(database, puts_off=puts_off),
         manifests=SqlManifests(database, puts_off=puts_off),
         catalogue=SqlCatalogue(database),
@@ -111,4 +119,17 @@ def _over(database: Database, config: Config) -> Metadata:
         sessions=sessions,
         flushes=(pulls.flush, sessions.flush),
         chores=(partial(run_background_migrations, database, migrating),) if migrating.enabled else (),
+    )
+    if link_files is None:
+        return found
+    from moorage.wiring.adopting import adopting  # noqa: PLC0415 - a start that adopts nothing need not wait for it
+
+    parts = adopting(database, link_files, puts_off=puts_off)
+    return replace(
+        found,
+        links=parts.links,
+        manifests=parts.manifests,
+        catalogue=parts.catalogue,
+        adoption=parts.adoption,
+        chores=(*found.chores, parts.walk.run),
     )

@@ -75,6 +75,8 @@ class Registry:
         """Let go of everything."""
         self.app.close()
         await self.redises.close()
+        if self.metadata.adoption is not None:
+            await self.metadata.adoption.close()
         if self.metadata.database is not None:
             await self.metadata.database.close()
         await self.storage.close()
@@ -138,10 +140,11 @@ async def build(
     states = UploadStates(secret, shared=config.http.secret)
     others = apis.without_database()
     if database is not None:
-        collected = collection(config, database, storage, observed.reviews)
+        adopter = metadata.adoption
+        collected = collection(config, database, storage, observed.reviews, adopter=adopter)
         administered = administration(config, database)
-        moorage = apis.moorage(database, collected, administered, bodies=bodies, prefix=prefix)
-        others = (apis.gitlab(database, bodies, sizes=redises.sizes()), moorage)
+        moorage = apis.moorage(database, collected, administered, bodies=bodies, prefix=prefix, adopter=adopter)
+        others = (apis.gitlab(database, bodies, sizes=redises.sizes(), adopter=adopter), moorage)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),

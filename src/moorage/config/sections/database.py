@@ -83,6 +83,11 @@ class DatabaseSection(Section):
         "Lock files in storage keep the two from being mixed unless `REGISTRY_FF_ENFORCE_LOCKFILES` is `false`; "
         "GitLab checks them only where it is `true`.",
     )
+    adopt: Flag = now(
+        False,
+        "True: what storage has as link files is served at once, and taken over while the registry is used. Needs "
+        "`enabled: true` and an empty database; does nothing once all is taken over.",
+    )
     sqlite: Annotated[Text, AfterValidator(_file_name)] = now("", "Path of an SQLite file instead of PostgreSQL.")
     host: Text = now(
         "", "PostgreSQL's host; several, with commas between them, are tried in turn until one takes writes."

@@ -8,8 +8,10 @@ from typing import Protocol
 
 from moorage.gc.online.review_loop import ReviewObserver, Round
 from moorage.gc.online.review_rounds import BLOB_BATCH, MANIFEST_BATCH, BlobsReviewed
+from moorage.metadata.adoptions import AdoptionLedger
 from moorage.metadata.explanations import Explanation, ExplanationStore
 from moorage.metadata.queues import QUEUES, Forecast, Queue, QueueState, QueueStore, ReviewRate
+from moorage.moorage_errors import AdoptionUnderWay
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 
@@ -94,6 +96,8 @@ class GcAdministration:
     collectors: Mapping[Queue, Collector] = field(default_factory=dict)
     """Of the queues that this node collects from."""
     observer: ReviewObserver | None = None
+    adoption: AdoptionLedger | None = None
+    """None: no link files are taken over."""
     clock: Callable[[], float] = time.monotonic
 
     async def status(self) -> Mapping[Queue, QueueStatus]:
@@ -105,7 +109,13 @@ class GcAdministration:
 
         *gives_up_undo*: do not wait for the delay of what was deleted or lost its tags: it cannot come back then.
         What was pushed lately keeps its delay, but for what :meth:`QueueStore.hurry` does not spare.
+
+        Raises:
+            AdoptionUnderWay: the database does not know yet what link files need.
         """
+        if self.adoption is not None and not await self.adoption.is_ended():
+            msg = "garbage collection is off until all link files are taken over into the database"
+            raise AdoptionUnderWay(msg)
         until = self.clock() + for_.total_seconds()
         done = {queue: Done() for queue in QUEUES if queue in self.collectors}
         hurried, settled = 0, 0

@@ -180,7 +180,7 @@ RUN_COLLECTION = Operation(
         access=_ALL,
         body=collection.CollectionRun,
         answer=reviews.CollectionRan,
-        refusals=_BODY,
+        refusals=(moorage_errors.AdoptionUnderWay, *_BODY),
     ),
 )
 

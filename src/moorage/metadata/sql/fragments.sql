@@ -41,3 +41,7 @@
 -- Blobs b of the repository $2, deleted from it or not; of others nobody learns here, nor keeps them.
 -- blobs_of_the_repository --
 blobs b JOIN repository_blobs rb ON rb.blob_id = b.id AND rb.repository_id = $2;
+
+-- That no link files are being taken over: what they need looks as if nobody did, so nothing may be collected (ADR 98).
+-- nothing_is_adopted --
+(NOT EXISTS (SELECT 1 FROM adoption_progress a WHERE a.ended_at IS NULL));

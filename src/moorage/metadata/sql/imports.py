@@ -1,11 +1,13 @@
 """Rows of what link files say, written into a database by the same statements in both kinds."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from moorage.metadata.base import Cause
 from moorage.metadata.imports import FoundBlob, FoundManifest, FoundTag, ImportStore
+from moorage.metadata.sql.adoptions import AdoptionClaim
 from moorage.metadata.sql.digest_keys import PORTION, digest_key
 from moorage.metadata.sql.import_reads import QUERIES, SqlImportReads
 from moorage.metadata.sql.journal_rows import QUERIES as COMMON
@@ -13,7 +15,7 @@ from moorage.metadata.sql.journal_rows import journal_row, now
 from moorage.metadata.sql.new_manifest import NewManifest
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
-from moorage.sql.base import NamedQuery, Transaction, Value
+from moorage.sql.base import Database, NamedQuery, Transaction, Value
 
 _Item = TypeVar("_Item")
 
@@ -24,8 +26,13 @@ _GONE = Cause(reason="not in link files any more")
 class SqlImports(SqlImportReads, ImportStore):
     """Transactions of as many rows as the caller gives at a time."""
 
+    def __init__(self, database: Database, claim: AdoptionClaim | None = None) -> None:
+        """*claim*: without it nothing is written, as others write to the database meanwhile; None: nobody does."""
+        super().__init__(database)
+        self._claim = claim
+
     async def take_repository(self, name: RepositoryName, *, is_populated: bool) -> None:
-        async with self._database.transaction(repository=name.text) as transaction:
+        async with self._writing(name) as transaction:
             await _repository(transaction, name)
             if is_populated:
                 await transaction.all(QUERIES["populate"], name.text, now())
@@ -33,7 +40,7 @@ class SqlImports(SqlImportReads, ImportStore):
     async def take_blobs(self, name: RepositoryName, blobs: Sequence[FoundBlob]) -> None:
         # In the order of the digests, so that two never wait for each other in a circle.
         found = sorted((digest_key(blob.digest), blob) for blob in {blob.digest: blob for blob in blobs}.values())
-        async with self._database.transaction(repository=name.text) as transaction:
+        async with self._writing(name) as transaction:
             repository = await _repository(transaction, name)
             at = now()
             await transaction.run_many(QUERIES["take_blob"], [(key, blob.size_bytes, at) for key, blob in found])
@@ -45,7 +52,7 @@ class SqlImports(SqlImportReads, ImportStore):
             (NewManifest.of(found.stored, found.manifest, found.configuration), found.linked_at) for found in manifests
         ]
         keys = [new.digest for new, _ in made]
-        async with self._database.transaction(repository=name.text) as transaction:
+        async with self._writing(name) as transaction:
             repository = await _repository(transaction, name)
             before = await _ids(transaction, repository, keys)
             await transaction.run_many(
@@ -60,7 +67,7 @@ class SqlImports(SqlImportReads, ImportStore):
             await _note(transaction, name, [("manifest_create", None, None, key) for key in fresh], repository)
 
     async def take_tags(self, name: RepositoryName, tags: Sequence[FoundTag]) -> Sequence[FoundTag]:
-        async with self._database.transaction(repository=name.text) as transaction:
+        async with self._writing(name) as transaction:
             repository = await _repository(transaction, name)
             ids = await _ids(transaction, repository, sorted({digest_key(tag.digest) for tag in tags}))
             there: dict[str, tuple[int, bytes]] = {}
@@ -84,7 +91,7 @@ class SqlImports(SqlImportReads, ImportStore):
         return [tag for tag in tags if digest_key(tag.digest) not in ids]
 
     async def drop_tags(self, name: RepositoryName, tags: Collection[str]) -> None:
-        async with self._database.transaction(repository=name.text) as transaction:
+        async with self._writing(name) as transaction:
             repository = await _repository(transaction, name)
             there: dict[str, bytes] = {}
             for part in _parts(sorted(tags)):
@@ -96,7 +103,7 @@ class SqlImports(SqlImportReads, ImportStore):
 
     async def drop_manifests(self, name: RepositoryName, digests: Collection[Digest]) -> None:
         keys, at = sorted(digest_key(digest) for digest in digests), now()
-        async with self._database.transaction(repository=name.text) as transaction:
+        async with self._writing(name) as transaction:
             repository = await _repository(transaction, name)
             ids = await _ids(transaction, repository, keys)
             tags: list[str] = []
@@ -109,7 +116,7 @@ class SqlImports(SqlImportReads, ImportStore):
 
     async def drop_blobs(self, name: RepositoryName, ids: Collection[int]) -> None:
         at = now()
-        async with self._database.transaction(repository=name.text) as transaction:
+        async with self._writing(name) as transaction:
             repository = await _repository(transaction, name)
             await _many(transaction, QUERIES["drop_link"], [(repository, row, at) for row in sorted(ids)])
 
@@ -120,6 +127,13 @@ class SqlImports(SqlImportReads, ImportStore):
         keys = sorted(digest_key(digest) for digest in digests)
         async with self._database.transaction() as transaction:
             await _many(transaction, QUERIES["review"], [(key,) for key in keys])
+
+    @contextlib.asynccontextmanager
+    async def _writing(self, name: RepositoryName) -> AsyncIterator[Transaction]:
+        async with self._database.transaction(repository=name.text) as transaction:
+            if self._claim is not None:
+                await self._claim.hold(transaction, name)
+            yield transaction
 
 
 _Entry = tuple[str, str | None, bytes | None, bytes | None]

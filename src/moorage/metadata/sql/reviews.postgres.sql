@@ -7,7 +7,8 @@ SELECT now(), set_config('lock_timeout', '500ms', true);
 
 -- due_blobs --
 SELECT digest, event, review_count, review_after FROM gc_blob_review_queue
-WHERE review_after <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) ORDER BY review_after LIMIT $2
+WHERE review_after <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) AND {nothing_is_adopted}
+ORDER BY review_after LIMIT $2
 FOR UPDATE SKIP LOCKED;
 
 -- lock_blobs --
@@ -15,7 +16,7 @@ SELECT id FROM blobs WHERE digest = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED;
 
 -- due_manifests --
 SELECT manifest_id, event, review_count, review_after FROM gc_manifest_review_queue
-WHERE review_after <= $1 ORDER BY review_after LIMIT $2 FOR UPDATE SKIP LOCKED;
+WHERE review_after <= $1 AND {nothing_is_adopted} ORDER BY review_after LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- lock_manifests --
 SELECT id FROM manifests WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED;

@@ -1,9 +1,11 @@
 -- Online garbage collection: what may be unused waits in a queue, and a review finds out. See ADR 0016.
 -- Moments come from the database's own clock, as nodes differ.
 
+-- Nothing is due while link files are taken over: a blob that they need looks as if nobody did.
 -- due_blobs --
 SELECT digest, event, review_count, review_after FROM gc_blob_review_queue
-WHERE review_after <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) ORDER BY review_after LIMIT $2;
+WHERE review_after <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) AND {nothing_is_adopted}
+ORDER BY review_after LIMIT $2;
 
 -- Whatever happens to a claimed blob moves review_after away from claimed_until. Who expected it before has to do so
 -- again, also if this claim ends without an end of the row: the bytes may have gone by then.
@@ -49,7 +51,7 @@ WHERE digest = ANY($1) AND claimed_by = $2 AND claimed_until > $4 RETURNING dige
 
 -- due_manifests --
 SELECT manifest_id, event, review_count, review_after FROM gc_manifest_review_queue
-WHERE review_after <= $1 ORDER BY review_after LIMIT $2;
+WHERE review_after <= $1 AND {nothing_is_adopted} ORDER BY review_after LIMIT $2;
 
 -- lock_manifests --
 SELECT id FROM manifests WHERE id = ANY($1);

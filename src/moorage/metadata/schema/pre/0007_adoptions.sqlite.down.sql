@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS adoptions;
+DROP TABLE IF EXISTS adoption_progress;

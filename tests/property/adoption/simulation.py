@@ -1,0 +1,472 @@
+"""Two nodes adopt link files while clients push, move, delete, mount, rename and list; nodes die between any two steps.
+
+Clients come one after the other, so a dictionary knows what each has to find; adoption goes on beside them on both
+nodes. A client whose node died does not know whether its change was made: the dictionary then takes either.
+"""
+
+import asyncio
+import contextlib
+import copy
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from contract.metadata.pushing import NOBODY, push, push_blob
+from contract.metadata.stores import SqlStore, Store, query
+from contract.moving.movers import link_files
+from moorage.errors import (
+    BlobReferenced,
+    BlobUnknown,
+    DatabaseContended,
+    ManifestReferenced,
+    ManifestUnknown,
+    NameUnknown,
+    Refused,
+)
+from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
+from moorage.gitlab_errors import RenameConflict
+from moorage.metadata.adopting import AdoptingCatalogue, AdoptingLinks, AdoptingManifests
+from moorage.metadata.adopting_details import AdoptingRenames
+from moorage.metadata.sql.renames import SqlRenames
+from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
+from moorage.moving.adopting import Adoption
+from moorage.moving.adoption_note import AdoptionNote
+from moorage.moving.adoption_walk import AdoptionWalk
+from moorage.oci.digests import Digest
+from moorage.oci.manifests import parse
+from moorage.oci.names import RepositoryName, Tag
+from moorage.storage import locks, paths
+from moorage.storage.locks import Lock
+from moorage.wiring.adopting import adoption_stores
+from property.adoption.fuse import Fuse, FusedDatabase, Killed
+from support.images import Content, blob, config, image_manifest, index
+
+NAMES = [RepositoryName(text) for text in ("a", "a-b", "a/b", "b", "b/c")]
+BLOBS = [blob(n, 20) for n in range(3)] + [config("a")]
+IMAGES = [image_manifest(BLOBS[-1], BLOBS[: n + 1]) for n in range(3)]
+INDEXES = [index(IMAGES[:2])]
+CONTENTS = {Digest.parse(each.digest): each for each in (*IMAGES, *INDEXES)}
+ALL_BLOBS = [Digest.parse(each.digest) for each in BLOBS]
+TAGS = ("V1", "v1", "v2")
+_LOOKS = 0.4
+_BROKEN = RepositoryName("z")
+_LIMIT = Deadlines(transaction=timedelta(seconds=30), storage=timedelta(seconds=30))
+
+
+@dataclass
+class Repository:
+    """What a repository should have."""
+
+    blobs: set[Digest] = field(default_factory=set)
+    manifests: set[Digest] = field(default_factory=set)
+    tags: dict[str, Digest] = field(default_factory=dict)
+    is_populated: bool = False
+
+    def needs(self, digest: Digest) -> bool:
+        manifests = [CONTENTS[each] for each in self.manifests if each != digest]
+        return any(
+            reference.descriptor.digest == digest
+            for content in manifests
+            for reference in parse(content.body, content.media_type).references
+        )
+
+
+Model = dict[RepositoryName, Repository]
+
+
+class Node:
+    """One process of the registry."""
+
+    def __init__(self, sql: SqlStore, links: Store, now: Callable[[], datetime], *, wanted_limit: int) -> None:
+        self.fuse = Fuse()
+        self.sql = sql
+        database = FusedDatabase(sql.database, self.fuse)
+        mended = _stores(database)
+        stores = adoption_stores(database)
+        self.ledger = stores.ledger
+        self.adoption = Adoption(links.storage, stores, wanted_limit=wanted_limit, now=now)
+        self.store = Store(
+            storage=links.storage,
+            links=AdoptingLinks(self.adoption, mended.links, links.links),
+            manifests=AdoptingManifests(self.adoption, mended.manifests, links.manifests),
+            catalogue=AdoptingCatalogue(self.adoption, mended.catalogue, links.catalogue),
+        )
+        self.renames = AdoptingRenames(self.adoption, SqlRenames(database))
+        self.walk = AdoptionWalk(links.storage, self.adoption, self.ledger, sleep=_no_sleep)
+        self.collectors = (
+            ManifestCollector(SqlManifestReviews(database), _LIMIT),
+            BlobCollector(SqlBlobReviews(database), links.storage, _LIMIT),
+        )
+
+    async def gone(self) -> None:
+        """Let what it was at end, without a trace."""
+        self.fuse.is_blown = True
+        with contextlib.suppress(Killed):
+            await self.adoption.close()
+
+
+class Simulation:
+    """The world, the dictionary, and the steps between them."""
+
+    def __init__(self, seed: int, links: Store, openers: tuple[SqlStore, SqlStore]) -> None:
+        self.random = random.Random(seed)
+        self.links = links
+        self.sql = openers
+        self.model: Model = {}
+        self.offset = timedelta(0)
+        self.nodes: list[Node] = []
+        self.before: dict[str, bytes] = {}
+        self.walks: set[asyncio.Task[object]] = set()
+        self.focus: RepositoryName | None = None
+        self.log: list[str] = []
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.offset
+
+    async def begin(self, pushes: int) -> None:
+        """Fill link files, and start both nodes."""
+        for _ in range(pushes):
+            await self._push(self.links, self.model, self.name())
+        # Until somebody agrees that it is left out, nothing ends and nothing is collected.
+        dangling = paths.tag_link(_BROKEN, Tag("gone"))
+        await self.links.storage.put(dangling, str(Digest.of(b"nowhere")).encode())
+        self.before = await link_files(self.links)
+        await AdoptionNote("a database").write(self.links.storage)
+        for lock in Lock:
+            await locks.write(self.links.storage, lock)
+        self.nodes = [self.new_node(sql) for sql in self.sql]
+        await self.nodes[0].ledger.begin()
+
+    def new_node(self, sql: SqlStore) -> Node:
+        # Where readers do not have anything taken over, it stays in link files for longer.
+        return Node(sql, self.links, self.now, wanted_limit=self.random.choice([0, 0, 4]))
+
+    def name(self) -> RepositoryName:
+        """Any repository, or the one that this is about."""
+        return self.focus or self.random.choice(NAMES)
+
+    def node(self) -> Node:
+        """Any that does not stand still."""
+        return self.random.choice([node for node in self.nodes if not node.fuse.is_stalled.is_set()])
+
+    async def step(self) -> None:
+        """Something happens."""
+        acts: list[tuple[int, Callable[[], Awaitable[None]]]] = [
+            (6, self.push),
+            (3, self.tag),
+            (3, self.untag),
+            (3, self.delete),
+            (2, self.mount),
+            (2, self.unlink),
+            (2, self.rename),
+            (2, self.list_repositories),
+            (3, self.take_in_background),
+            (2, self.kill),
+            (1, self.time_passes),
+            (3, self.stall),
+            (2, self.collect),
+        ]
+        act = self.random.choices([act for _, act in acts], [weight for weight, _ in acts])[0]
+        self.log.append(getattr(act, "__name__", ""))
+        await act()
+        if self.random.random() < _LOOKS:
+            await self.check(self.name())
+
+    async def change(self, name: str, act: Callable[[Node], Awaitable[object]], then: Model, answer: object) -> None:
+        """Let a client change something; its node may die of it."""
+        node = self.node()
+        if self.random.random() < 0.3:
+            node.fuse.left = self.random.randint(1, 25)
+        self.log.append(f"{name} on {self.nodes.index(node)}, fuse {node.fuse.left}")
+        try:
+            found: object = None
+            try:
+                found = await act(node)
+            except (Refused, RenameConflict) as exc:
+                found = type(exc)
+            node.fuse.left = None
+        except Killed:
+            await self.replace(node)
+            if await self.is_so(self.model):
+                return
+            assert await self.is_so(then), self.log
+            self.model = then
+            return
+        assert found == answer, (found, answer, self.log)
+        self.model = then
+
+    async def replace(self, node: Node) -> None:
+        """Another process takes the place of one that died; what it held is free after a while."""
+        await node.gone()
+        self.offset += timedelta(minutes=1)
+        place = self.nodes.index(node)
+        self.nodes[place] = self.new_node(self.sql[place])
+
+    def draft(self) -> Model:
+        return copy.deepcopy(self.model)
+
+    async def push(self) -> None:
+        name, then = self.name(), self.draft()
+        content, tags = self.drawn(), self.random.sample(TAGS, self.random.randint(0, 2))
+        await self.blobs_first(name, content)
+        then = self.draft()
+        _note_push(then, name, content, tags)
+        await self.change(f"push {name.text} {tags}", lambda node: _pushed(node.store, name, content, tags), then, None)
+
+    async def blobs_first(self, name: RepositoryName, content: Content) -> None:
+        """Push what an image needs; again, if the node dies."""
+        wanted = BLOBS if content in IMAGES else ()
+        for each in wanted:
+            digest = Digest.parse(each.digest)
+            while digest not in self.model.get(name, Repository()).blobs:
+                then = self.draft()
+                then.setdefault(name, Repository()).blobs.add(digest)
+                act = lambda node, each=each: push_blob(node.store, each.body, name=name)  # noqa: E731 - bound at once
+                await self.change(f"blob {name.text}", act, then, digest)
+        for child in () if content in IMAGES else IMAGES[:2]:
+            while Digest.parse(child.digest) not in self.model.get(name, Repository()).manifests:
+                await self.blobs_first(name, child)
+                then = self.draft()
+                _note_push(then, name, child, ())
+                made = lambda node, child=child: _pushed(node.store, name, child, ())  # noqa: E731 - bound at once
+                await self.change(f"child {name.text}", made, then, None)
+
+    async def tag(self) -> None:
+        name = self.name()
+        there = sorted(self.model.get(name, Repository()).manifests)
+        if there:
+            content, tags, then = CONTENTS[self.random.choice(there)], [self.random.choice(TAGS)], self.draft()
+            _note_push(then, name, content, tags)
+            await self.change(f"tag {name.text}", lambda node: _pushed(node.store, name, content, tags), then, None)
+
+    async def untag(self) -> None:
+        name, tag, then = self.name(), self.random.choice(TAGS), self.draft()
+        had = then.get(name, Repository()).tags.pop(tag, None)
+        answer = None if had else self.unknown(name)
+        act = lambda node: node.store.manifests.untag(name, Tag(tag), cause=NOBODY)  # noqa: E731 - shorter
+        await self.change(f"untag {name.text}", act, then, answer)
+
+    async def delete(self) -> None:
+        name, digest, then = self.name(), self.random.choice(sorted(CONTENTS)), self.draft()
+        repository = then.get(name, Repository())
+        answer: object = self.unknown(name)
+        if digest in repository.manifests:
+            answer = ManifestReferenced if repository.needs(digest) else None
+        if answer is None:
+            repository.manifests.discard(digest)
+            repository.tags = {tag: target for tag, target in repository.tags.items() if target != digest}
+        act = lambda node: node.store.manifests.delete(name, digest, cause=NOBODY)  # noqa: E731 - shorter
+        await self.change(f"delete {name.text}", act, then, answer)
+
+    async def unlink(self) -> None:
+        name, digest, then = self.name(), self.random.choice(ALL_BLOBS), self.draft()
+        repository = then.get(name, Repository())
+        answer: object = BlobUnknown
+        if digest in repository.blobs:
+            answer = BlobReferenced if repository.needs(digest) else None
+        if answer is None:
+            repository.blobs.discard(digest)
+        act = lambda node: node.store.links.unlink(name, digest, cause=NOBODY)  # noqa: E731 - shorter
+        await self.change(f"unlink {name.text}", act, then, answer)
+
+    async def mount(self) -> None:
+        name, source, digest = *self.random.sample(NAMES, 2), self.random.choice(ALL_BLOBS)
+        then = self.draft()
+        works = digest in then.get(source, Repository()).blobs
+        if works:
+            then.setdefault(name, Repository()).blobs.add(digest)
+        act = lambda node: node.store.links.mount(name, digest, source=source)  # noqa: E731 - shorter
+        await self.change(f"mount {source.text} to {name.text}", act, then, works)
+
+    async def rename(self) -> None:
+        name, target = self.random.choice([("a", "b"), ("b", "a"), ("a-b", "b"), ("b", "a-b"), ("a", "a-b")])
+        moved = {each: self._renamed(each, name, target) for each in self.model if _is_below(each.text, name)}
+        then, answer = self.draft(), object()
+        if not moved:
+            answer = NameUnknown
+        elif any(_is_below(each.text, target) for each in self.model):
+            answer = RenameConflict
+        else:
+            then = {moved.get(each, each): repository for each, repository in then.items()}
+            answer = len(moved)
+            if any(each not in NAMES for each in moved.values()):
+                return
+        source, destination = RepositoryName(name), RepositoryName(target)
+        act = lambda node: node.renames.rename(source, destination, limit=100, cause=NOBODY)  # noqa: E731 - shorter
+        await self.change(f"rename {name} to {target}", act, then, answer)
+
+    async def list_repositories(self) -> None:
+        node, limit = self.node(), self.random.randint(1, 3)
+        found: list[RepositoryName] = []
+        more = True
+        while more:
+            page = await node.store.catalogue.repositories(after=found[-1].text if found else "", limit=limit)
+            found += page.items
+            more = page.more
+        names = [name for name, each in self.model.items() if each.is_populated]
+        wanted = sorted([*names, _BROKEN], key=lambda name: name.text)
+        assert found == wanted, self.log
+
+    async def take_in_background(self) -> None:
+        node = self.node()
+        self.walks.add(asyncio.ensure_future(self._walk(node)))
+
+    async def kill(self) -> None:
+        """Kill a node in the middle of taking over what somebody asks for."""
+        node = self.node()
+        node.fuse.left = self.random.randint(1, 40)
+        await self._ready(node, self.name())
+        await self.replace(node)
+
+    async def time_passes(self) -> None:
+        """Let every claim be over, though its holder lives: another one may go on, and the first has to notice."""
+        self.offset += timedelta(minutes=1)
+
+    async def stall(self) -> None:
+        """Let a node stand still while it takes a repository over, for so long that others go on without it."""
+        if any(node.fuse.is_stalled.is_set() for node in self.nodes):
+            return
+        node = self.node()
+        name = self.name()
+        node.fuse.stalls_after = self.random.randint(2, 30)
+        work = asyncio.ensure_future(self._ready(node, name))
+        stalled = asyncio.ensure_future(node.fuse.is_stalled.wait())
+        await asyncio.wait([work, stalled], return_when=asyncio.FIRST_COMPLETED)
+        stalled.cancel()
+        if node.fuse.is_stalled.is_set():
+            self.offset += timedelta(minutes=1)
+            self.focus = name
+            for _ in range(3):
+                await self.random.choice([self.untag, self.delete, self.push, self.tag, self.rename])()
+            self.focus = None
+        node.fuse.stalls_after = None
+        node.fuse.goes_on.set()
+        await work
+        node.fuse.is_stalled.clear()
+        node.fuse.goes_on.clear()
+        for each in NAMES:
+            await self.check(each)
+
+    async def collect(self) -> None:
+        """Try to collect all that looks unneeded."""
+        node = self.node()
+        await self.make_due()
+        for collector in node.collectors:
+            assert (await collector.round(limit=1000)).due == 0
+
+    async def make_due(self) -> None:
+        past = datetime.now(UTC) - timedelta(days=3)
+        for text in (
+            "UPDATE gc_blob_review_queue SET review_after = $1",
+            "UPDATE gc_manifest_review_queue SET review_after = $1",
+        ):
+            await self.sql[0].database.write(query(text), past)
+
+    async def check(self, name: RepositoryName) -> None:
+        """See that any node says of a repository what the dictionary says."""
+        difference = await self._difference(self.node().store, self.model, name)
+        assert not difference, (difference, self.log)
+
+    async def is_so(self, model: Model) -> bool:
+        """Whether the registry is as *model* says."""
+        node = self.node()
+        return not any([await self._difference(node.store, model, name) for name in NAMES])
+
+    async def finish(self) -> None:
+        """End the adoption, and look at everything once more, also after garbage was collected."""
+        await asyncio.gather(*self.walks, return_exceptions=True)
+        self.offset += timedelta(minutes=1)
+        assert not await self.nodes[0].walk.round()
+        progress = await self.nodes[0].ledger.progress()
+        assert progress is not None
+        assert (progress.left_out, progress.faults, progress.taking) == (1, 0, 0)
+        await self.nodes[0].ledger.accept()
+        assert await self.nodes[1].walk.round()
+        found = await locks.read(self.links.storage)
+        assert (found.filesystem, found.database) == (False, True)
+        assert await AdoptionNote.read(self.links.storage) is None
+        assert await link_files(self.links) == self.before, "link files were changed"
+        await self.list_repositories()
+        for name in NAMES:
+            await self.check(name)
+        await self.make_due()
+        for _ in range(3):
+            for collector in self.nodes[0].collectors:
+                await collector.round(limit=1000)
+            await self.make_due()
+        for name, repository in self.model.items():
+            for tag, digest in repository.tags.items():
+                found_manifest = await self.nodes[0].store.manifests.find(name, Tag(tag))
+                assert found_manifest.digest == digest
+                for reference in parse(found_manifest.payload, found_manifest.media_type).references:
+                    if reference.descriptor.digest in ALL_BLOBS:
+                        assert await self.links.storage.exists(paths.blob(reference.descriptor.digest)), self.log
+
+    def unknown(self, name: RepositoryName) -> type[Refused]:
+        return ManifestUnknown if self.model.get(name, Repository()).is_populated else NameUnknown
+
+    def drawn(self) -> Content:
+        return self.random.choice([*IMAGES, *INDEXES])
+
+    async def _ready(self, node: Node, name: RepositoryName) -> None:
+        with contextlib.suppress(Killed, DatabaseContended):
+            await node.adoption.ready(name)
+
+    async def _walk(self, node: Node) -> None:
+        with contextlib.suppress(Killed):
+            await node.walk.round()
+
+    async def _push(self, store: Store, model: Model, name: RepositoryName) -> None:
+        for each in BLOBS:
+            model.setdefault(name, Repository()).blobs.add(await push_blob(store, each.body, name=name))
+        content, tags = self.drawn(), self.random.sample(TAGS, self.random.randint(0, 2))
+        for child in () if content in IMAGES else IMAGES[:2]:
+            await push(store, child, name=name)
+            _note_push(model, name, child, ())
+        await push(store, content, *tags, name=name)
+        _note_push(model, name, content, tags)
+
+    def _renamed(self, name: RepositoryName, source: str, target: str) -> RepositoryName:
+        return RepositoryName(f"{target}{name.text[len(source) :]}")
+
+    async def _difference(self, store: Store, model: Model, name: RepositoryName) -> str:
+        repository = model.get(name, Repository())
+        gone = await store.links.missing(name, ALL_BLOBS)
+        if gone != set(ALL_BLOBS) - repository.blobs:
+            return f"{name.text}: blobs {gone}"
+        missing = await store.manifests.missing(name, CONTENTS.keys())
+        if missing != CONTENTS.keys() - repository.manifests:
+            return f"{name.text}: manifests {missing}"
+        try:
+            page = await store.catalogue.tags(name, after="", limit=None)
+        except NameUnknown:
+            return f"{name.text}: unknown" if repository.is_populated else ""
+        found = {tag.text: (await store.manifests.find(name, tag)).digest for tag in page.items}
+        return "" if found == repository.tags and repository.is_populated else f"{name.text}: tags {found}"
+
+
+def _stores(database: FusedDatabase) -> SqlStore:
+    from contract.metadata.stores import sql_store  # noqa: PLC0415
+
+    return sql_store(database)
+
+
+async def _pushed(store: Store, name: RepositoryName, content: Content, tags: "list[str] | tuple[()]") -> None:
+    await push(store, content, *tags, name=name)
+
+
+def _note_push(model: Model, name: RepositoryName, content: Content, tags: "list[str] | tuple[()]") -> None:
+    repository = model.setdefault(name, Repository())
+    digest = Digest.parse(content.digest)
+    repository.manifests.add(digest)
+    repository.tags |= dict.fromkeys(tags, digest)
+    repository.is_populated = True
+
+
+def _is_below(name: str, other: str) -> bool:
+    return name == other or name.startswith(f"{other}/")
+
+
+async def _no_sleep(_: float) -> None:
+    await asyncio.sleep(0)

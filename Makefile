@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # See docs/adr/0083-a-second-try-in-continuous-integration.md
 SECOND_TRY := $(if $(CI),--reruns 1)
 
-.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench docs deb pins clean
+.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench docs deb wheels image pins clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -80,8 +80,14 @@ matrix: setup ## run the quick tests on every Python from 3.11 on that this mach
 deb: setup ## build the Debian package into ./build
 	@scripts/make-deb build
 
+wheels: setup ## fetch all wheels for a site without a way out into ./build/wheels
+	@scripts/make-wheels
+
+image: setup ## build the container images into ./build/image (root, buildah, and mmdebstrap or BASE=IMAGE)
+	@scripts/make-image
+
 pins: setup ## compile requirements/*.in into pinned, hashed *.txt
-	for name in run packaged dev; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	for name in run packaged alone dev; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt; done
 
 clean: ## remove what the commands above made (not ./data)

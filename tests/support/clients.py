@@ -185,7 +185,7 @@ class Buildah(_Store):
 class Podman(_Store):
     """``podman`` without containers: pull, push, tag, images."""
 
-    command = ("podman", "--cgroup-manager", "cgroupfs", "--events-backend", "file")
+    command: tuple[str, ...] = ("podman", "--cgroup-manager", "cgroupfs", "--events-backend", "file")
 
 
 class Docker:

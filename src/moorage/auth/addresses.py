@@ -30,6 +30,12 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" if found is None else found.is_loopback
 
 
+def is_any(host: str) -> bool:
+    """Return whether it stands for every address of a machine, so that nobody can be told to call it."""
+    found = _read(host)
+    return found is not None and found.is_unspecified
+
+
 def network_of(address: str) -> str:
     """Return the unit that is counted: an IPv4 address (either form), or an IPv6 network; other text stays as it is."""
     found = _read(address)

@@ -8,6 +8,11 @@ from moorage.cli.quick_answers import quick_answer
 _GC_THRESHOLD = 50_000
 """Imports stay for good: looking for cycles every 700 objects costs a fifth of the time that a command needs."""
 
+_ALONE = (
+    "this is the registry alone: accounts and pages need the extra `control` (pip install 'moorage[control]'), "
+    "which the Debian package and the image `everything` have"
+)
+
 
 def main() -> None:
     """Run the command line; mistakes of the caller become a message and a status, never a traceback."""
@@ -29,4 +34,9 @@ def main() -> None:
         sys.exit(1)
     except MoorageError as exc:
         print(f"error: {exc}", file=sys.stderr)
+        sys.exit(1)
+    except ModuleNotFoundError as exc:
+        if exc.name != "django":
+            raise
+        print(f"error: {_ALONE}", file=sys.stderr)
         sys.exit(1)

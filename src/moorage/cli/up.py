@@ -1,6 +1,7 @@
 """``moorage up``: registry and control plane for one machine."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,9 @@ def up(
     """Start registry and control plane on one machine, with all they need in one folder."""
     with left_out("rich"):  # Structlog takes it for tracebacks in colours, and our log has none.
         import structlog  # noqa: F401, PLC0415 - first of all that import it
-    # Django is not imported here: the registry's process is forked from this one.
+    # Django is not imported here: the registry's process is forked from this one. Without it nothing is made.
+    if find_spec("django") is None:
+        raise ModuleNotFoundError(name="django")
     from moorage.control.serving.first_folder import prepare_folder  # noqa: PLC0415 - other commands need not wait
     from moorage.server.scheduling import usable_processors  # noqa: PLC0415 - as above
     from moorage.server.together import Together  # noqa: PLC0415 - as above
@@ -78,8 +81,12 @@ def _serve_control(control: Path, on_ready: Callable[[str], object]) -> int:
 
 def _welcome(folder: Path, addresses: Sequence[str]) -> None:
     from moorage import __version__  # noqa: PLC0415 - as above
+    from moorage.auth.addresses import is_any  # noqa: PLC0415 - as above
 
     registry, control = addresses
+    host, _, port = registry.rpartition(":")
+    if is_any(host.strip("[]")):
+        registry = f"localhost:{port}"
     initial = folder / "initial_password"
     known = f"The user is root; the password is in {initial}\n" if initial.exists() else ""
     login = f"docker login -u root --password-stdin {registry} < {initial}" if known else f"docker login {registry}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.atomic_writes import write_whole
-from moorage.auth.addresses import is_loopback
+from moorage.auth.addresses import is_any, is_loopback
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 from moorage.server.address import ListenAddress
@@ -53,7 +53,7 @@ auth:
 notifications:
   endpoints:
     - name: control
-      url: http://{control_addr}/api/v4/container_registry_event/events
+      url: {events_url}
       headers:
         Authorization: [{events_secret}]
       ignore:
@@ -73,7 +73,7 @@ registry:
   enabled: true
   host: {registry_host}
   port: {registry_port}
-  api_url: http://{registry_addr}/
+  api_url: {registry_url}
   key: keys
   issuer: {issuer}
   notification_secret: {events_secret}
@@ -143,10 +143,12 @@ def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
     control_database = "control.db" if place.data == path else str(place.data / "control.db")
     host, _, port = place.registry_addr.rpartition(":")
     values = {
-        "registry_addr": place.registry_addr,
-        "registry_host": host,
+        "registry_addr": _quoted(place.registry_addr),
+        "registry_host": "localhost" if is_any(host.strip("[]")) else host,
         "registry_port": port,
-        "control_addr": place.control_addr,
+        "registry_url": f"http://{_reached(place.registry_addr)}/",
+        "control_addr": _quoted(place.control_addr),
+        "events_url": f"http://{_reached(place.control_addr)}/api/v4/container_registry_event/events",
         "control_url": f"http://{_named(place.control_addr)}",
         "control_database": json.dumps(control_database),
         "secret": secrets.token_hex(_SECRET_BYTES),
@@ -177,7 +179,19 @@ def _events_secret(folder: ServingFolder) -> str:
 def _named(addr: str) -> str:
     """The address by a name: new clients ask for no token at a private address that is not the registry's own."""
     host, _, port = addr.rpartition(":")
-    return f"localhost:{port}" if is_loopback(host.strip("[]")) else addr
+    host = host.strip("[]")
+    return f"localhost:{port}" if is_loopback(host) or is_any(host) else addr
+
+
+def _quoted(addr: str) -> str:
+    """The address as YAML's text: one of IPv6 would be a list."""
+    return json.dumps(addr) if addr.startswith("[") else addr
+
+
+def _reached(addr: str) -> str:
+    """The address as it is called from this machine."""
+    host, _, port = addr.rpartition(":")
+    return f"127.0.0.1:{port}" if is_any(host.strip("[]")) else addr
 
 
 def _check_address(key: str, addr: str) -> None:

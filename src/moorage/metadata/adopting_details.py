@@ -19,10 +19,10 @@ from moorage.metadata.details import (
 from moorage.metadata.explanations import Explanation, ExplanationStore
 from moorage.metadata.history import (
     Expected,
+    FormerTag,
     HistoryStore,
     JournalEntry,
     JournalFilter,
-    PastTag,
     Published,
     Target,
     UndoOutcome,
@@ -124,7 +124,7 @@ class AdoptingHistory(HistoryStore):
         await self._ready(wanted.repository)
         return await self._database.entries(wanted, before=before, limit=limit)
 
-    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> FormerTag:
         await self._ready(name)
         return await self._database.tag(name, tag, at=at)
 

@@ -19,7 +19,7 @@ from moorage.metadata.details import (
 from moorage.metadata.explanations import Explanation, ExplanationStore
 from moorage.metadata.history import (
     Expected,
-    FormerTag,
+    PastTag,
     HistoryStore,
     JournalEntry,
     JournalFilter,
@@ -124,7 +124,7 @@ class AdoptingHistory(HistoryStore):
         await self._ready(wanted.repository)
         return await self._database.entries(wanted, before=before, limit=limit)
 
-    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> FormerTag:
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
         await self._ready(name)
         return await self._database.tag(name, tag, at=at)
 

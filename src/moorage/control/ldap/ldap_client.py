@@ -56,8 +56,12 @@ class LDAPClient:
         self._keys = keys
         self._tell = tell or self._log
 
-    def person_of_password(self, login: str, password: str) -> DirectoryPerson | None:
+    def person_of_password(
+        self, login: str, password: str, *, see: Callable[[DirectoryPerson], None]
+    ) -> DirectoryPerson | None:
         """Return the person who signs in by *login*, if *password* is theirs and they are not disabled.
+
+        *see* is told of whoever was found, before the password is tried; what it raises ends the question.
 
         Raises:
             DirectoryUnavailable: it did not answer, or not as it should.
@@ -65,7 +69,7 @@ class LDAPClient:
         login = login.partition("@")[0] if self._keys.allow_username_or_email_login else login
         if not login or not password:  # With an empty one it would be a bind as nobody, which always succeeds.
             return None
-        return self._ask(lambda session: session.person_of_password(login, password))
+        return self._ask(lambda session: session.person_of_password(login, password, see))
 
     def person(self, dn: str, stable_id: str) -> DirectoryPerson | None:
         """Return the person whom an identity means, by *stable_id* if there is one, wherever they are now.
@@ -109,7 +113,9 @@ class _Session:
         self._keys = keys
         self._connection = connection
 
-    def person_of_password(self, login: str, password: str) -> DirectoryPerson | None:
+    def person_of_password(
+        self, login: str, password: str, see: Callable[[DirectoryPerson], None]
+    ) -> DirectoryPerson | None:
         found = self._found(f"({self._keys.uid}={escaped(login)})", limit=2)
         if len(found) != 1:
             if found:
@@ -119,6 +125,7 @@ class _Session:
         if person.is_disabled:
             _log.warning("a directory's disabled account was refused", server=self._provider, dn=person.dn)
             return None
+        see(person)
         return person if self._is_right(person, password) else None
 
     def person(self, dn: str, stable_id: str) -> DirectoryPerson | None:

@@ -452,6 +452,9 @@ def test_the_command_shows_whom_a_directory_has_and_never_the_password(
     (tmp_path / "secret").write_text("another")
     status, text = said(f"    main:\n{main}")
     assert (status, "ldapmain: 127.0.0.1" in text, "refused bind_dn" in text) == (1, True, True)
+    untrusted = main.replace(str(running.ca_file), "''")
+    status, text = said(f"    main:\n{untrusted}")
+    assert (status, "error: [SSL: CERTIFICATE_VERIFY_FAILED]" in text) == (1, True)
     assert "nobody signs in by LDAP" in said(f"    main:\n{main}", enabled="false")[1]
 
 

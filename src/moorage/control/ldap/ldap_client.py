@@ -97,7 +97,7 @@ class LDAPClient:
                 with _session(self.provider, self._keys, host, port) as session:
                     return question(session)
             except _TROUBLES as exc:
-                reasons.append(f"{host}:{port}: {exc or type(exc).__name__}"[:_REASON_LIMIT])
+                reasons.append(f"{host}:{port}: {_reason_of(exc)}"[:_REASON_LIMIT])
                 self._tell(reasons[-1])
         raise DirectoryUnavailable("; ".join(reasons))
 
@@ -256,6 +256,14 @@ class _CheckedTLS(ldap3.Tls):  # type: ignore[misc] # the library has no types
         if self.validate == ssl.CERT_NONE:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection.socket = context.wrap_socket(connection.socket, server_hostname=self._host)
+
+
+def _reason_of(exc: Exception) -> str:
+    """What an error says, out of the tuples that the library wraps it in."""
+    text = str(exc)
+    while text.startswith("(") and text.endswith(",)"):
+        text = text[1:-2].strip("\"'")
+    return text or type(exc).__name__
 
 
 def _cut(connection: Any) -> None:  # noqa: ANN401 - as above

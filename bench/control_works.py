@@ -31,6 +31,8 @@ CPU_LIMIT_MS = 2.2
 """Of a token: 450/s fill a core."""
 MEMORY_LIMIT_MIB = 140
 START_S = 60
+_ROWS_S, _WRK_MORE_S = 300, 60
+"""Seconds after which what makes the users, or wrk beyond its own time, has failed."""
 
 _SCRIPT = """
 local lines, number = {}, 0
@@ -153,8 +155,8 @@ def _site(stage: Stage, *, workers: int) -> Iterator[_Site]:
         try:
             _await(process, log)
             environment = {**os.environ, "MOORAGE_CONTROL": str(file)}
-            rows = subprocess.run([sys.executable, "-c", _ROWS], env=environment, capture_output=True, check=True)
-            (folder / "credentials").write_bytes(rows.stdout)
+            rows = _output([sys.executable, "-c", _ROWS], environment, limit_s=_ROWS_S)
+            (folder / "credentials").write_bytes(rows)
             yield _Site(process, port, folder / "credentials")
         finally:
             processes.stop(process, patience_s=20)
@@ -180,7 +182,7 @@ def _wrk(site: _Site, seconds: int, *, is_paced: bool = False) -> _Round:
     url = f"http://127.0.0.1:{site.port}"
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), url]
     before_s = processes.cpu_s(site.process.pid)
-    said = subprocess.run(_pinned(command, 1), env=environment, capture_output=True, text=True, check=True).stdout
+    said = _output(_pinned(command, 1), environment, limit_s=seconds + _WRK_MORE_S).decode()
     spent_s = processes.cpu_s(site.process.pid) - before_s
     rate = re.search(r"Requests/sec: *([\d.]+)", said)
     p99 = re.search(r"99% *([\d.]+)(us|ms|s)", said)
@@ -189,6 +191,17 @@ def _wrk(site: _Site, seconds: int, *, is_paced: bool = False) -> _Round:
         msg = f"wrk says: {said}"
         raise LoadError(msg)
     return _Round(float(rate[1]), float(p99[1]) * _UNITS_MS[p99[2]], 1e3 * spent_s / int(count[1]))
+
+
+def _output(command: list[str], environment: Mapping[str, str], *, limit_s: int) -> bytes:
+    try:
+        return subprocess.run(command, env=environment, capture_output=True, check=True, timeout=limit_s).stdout
+    except subprocess.TimeoutExpired:
+        msg = f"{command[0]} did not end in {limit_s} s"
+        raise LoadError(msg) from None
+    except subprocess.CalledProcessError as exc:
+        msg = f"{command[0]} failed: {exc.stderr.decode(errors='replace')[-2000:]}"
+        raise LoadError(msg) from None
 
 
 @contextlib.contextmanager

@@ -170,7 +170,8 @@ def slapd(folder: Path) -> Iterator[Directory]:
         )
     )
     port, tls_port = free_port(), free_port()
-    urls = f"ldap://127.0.0.1:{port} ldaps://127.0.0.1:{tls_port}"
+    # It listens where its certificate is not for, too.
+    urls = " ".join(f"ldap://{host}:{port} ldaps://{host}:{tls_port}" for host in ("127.0.0.1", "127.0.0.2"))
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [program, "-f", conf, "-h", urls, "-d", "none"], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream

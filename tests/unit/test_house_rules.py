@@ -31,7 +31,7 @@ REFERENCE = DOCS / "reference"
 FILE_LINE_LIMIT = 400
 TREE = (errors, gitlab_errors, moorage_errors)
 """The drawing of all errors, and of its branches."""
-CONTROL_KEYS = {"sign_in"}
+CONTROL_KEYS = {"sign_in", "ldap"}
 """Keys of control.yml that the registry's file does not have."""
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 NEVER_ANSWERED = {

@@ -185,6 +185,8 @@ def _keys_of(node: Node) -> Iterator[str]:
     for name, child in (node.children or {}).items():
         yield name
         yield from _keys_of(child)
+    if node.values is not None:
+        yield from _keys_of(node.values)
 
 
 def _settled(found: ControlConfiguration, folder: Path) -> tuple[ControlConfiguration, list[Mistake]]:

@@ -6,9 +6,9 @@ Source: GitLab's ``config/gitlab.yml.example``, section ``ldap``.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo
 
 from moorage.config.section import Count, Flag, Secret, Text, Whole, now, unused
 from moorage.control.configured_values import ControlSection, is_host
@@ -32,24 +32,41 @@ Names = Annotated[list[str], BeforeValidator(_some)]
 """One name, or several of which the first is taken that is there."""
 
 
-def _nothing(value: object) -> object:
+_WITHOUT_FUNCTION = {
+    "ssl_version": "TLS 1.2 or newer is agreed on",
+    "ciphers": "those of the system are taken",
+    "cert": "Moorage shows a directory no certificate",
+    "key": "Moorage shows a directory no certificate",
+    "external_groups": "there are no external users here",
+    "sync_ssh_keys": "there are no SSH keys here",
+    "sync_name": "a name is taken over once",
+    "smartcard_auth": "security keys do this here",
+    "prevent_ldap_sign_in": "`enabled` says it",
+}
+
+
+def _nothing(value: object, info: ValidationInfo) -> None:
     if value not in (None, "", False, [], {}):
-        msg = "has no function here, and must be taken out; the reference says why"
+        msg = f"has no function here: {_WITHOUT_FUNCTION[str(info.field_name)]}; take it out"
         raise ValueError(msg)
-    return None
 
 
 Nothing = Annotated[object, BeforeValidator(_nothing)]
+"""A key of GitLab's that may stand here only as if it asked for nothing."""
+
+
+def _without_function(key: str) -> Any:  # noqa: ANN401 - as pydantic's Field
+    return unused(None, f"Refused, unless it is empty or false: {_WITHOUT_FUNCTION[key]}.")
 
 
 class LDAPTLS(ControlSection):
     """``ldap.servers.<id>.tls_options``: TLS with a directory."""
 
     ca_file: Text = now("", "PEM file of the authorities that are trusted; empty: the system's.")
-    ssl_version: Nothing = unused(None, "Refused, unless it is empty: TLS 1.2 or newer is agreed on.")
-    ciphers: Nothing = unused(None, "Refused, unless it is empty: those of the system are taken.")
-    cert: Nothing = unused(None, "Refused, unless it is empty: Moorage shows a directory no certificate.")
-    key: Nothing = unused(None, "Refused, unless it is empty: Moorage shows a directory no certificate.")
+    ssl_version: Nothing = _without_function("ssl_version")
+    ciphers: Nothing = _without_function("ciphers")
+    cert: Nothing = _without_function("cert")
+    key: Nothing = _without_function("key")
 
 
 class LDAPAttributes(ControlSection):
@@ -91,10 +108,10 @@ class LDAPServer(ControlSection):
     attributes: LDAPAttributes = now(LDAPAttributes, "Where an entry has what an account needs.")
     group_base: Text = now("", "Where groups are searched for.")
     admin_group: Text = now("", "Name (`cn`) of the group whose members are administrators, and no others of here.")
-    external_groups: Nothing = unused(None, "Refused, unless it is empty: there are no external users here.")
-    sync_ssh_keys: Nothing = unused(None, "Refused, unless it is false: there are no SSH keys here.")
-    sync_name: Nothing = unused(None, "Refused, unless it is false: a name is taken over once.")
-    smartcard_auth: Nothing = unused(None, "Refused, unless it is false: security keys do this here.")
+    external_groups: Nothing = _without_function("external_groups")
+    sync_ssh_keys: Nothing = _without_function("sync_ssh_keys")
+    sync_name: Nothing = _without_function("sync_name")
+    smartcard_auth: Nothing = _without_function("smartcard_auth")
 
     @property
     def addresses(self) -> Sequence[tuple[str, int]]:
@@ -108,7 +125,7 @@ class LDAPKeys(ControlSection):
 
     enabled: Flag = now(False, "True: people sign in by the directories below.")
     servers: dict[str, LDAPServer] = now({}, "The directories, each under an id of its own, such as `main`.")
-    prevent_ldap_sign_in: Nothing = unused(None, "Refused, unless it is false: `enabled` says it.")
+    prevent_ldap_sign_in: Nothing = _without_function("prevent_ldap_sign_in")
 
     @property
     def used(self) -> Mapping[str, LDAPServer]:

@@ -10,7 +10,7 @@ from moorage.control import accounts, pages, sign_in
 from support.control_rows import new_user
 from support.page_texts import german_texts, texts_of
 
-PAGES, SIGN_IN, ACCOUNTS = (Path(room.__file__).parent for room in (pages, sign_in, accounts))
+PAGES, SIGN_IN, ACCOUNTS = (Path(room.__path__[0]) for room in (pages, sign_in, accounts))
 _PLACES = re.compile(r"%\(\w+\)s|%[sd]")
 
 

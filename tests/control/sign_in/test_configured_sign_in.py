@@ -82,6 +82,16 @@ def test_directories_that_are_not_enabled_are_not_used_and_their_mistakes_are_sa
     assert _paths(text.replace("simple_tls", "''"), tmp_path) == {"ldap.servers.main.encryption"}
 
 
+def test_a_key_that_does_nothing_for_a_registry_is_refused_with_the_reason_and_a_mistyped_one_with_the_right_one(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_control(BASE + _ldap(", external_groups: [a], user_filtre: '(a=b)'"), {}, folder=tmp_path)
+    said = {mistake.path: mistake.message for mistake in caught.value.mistakes}
+    assert "there are no external users here" in said["ldap.servers.main.external_groups"]
+    assert "did you mean user_filter?" in said["ldap.servers.main.user_filtre"]
+
+
 @pytest.mark.parametrize(
     ("text", "paths"),
     [

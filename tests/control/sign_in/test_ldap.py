@@ -310,8 +310,10 @@ def test_docker_logs_in_by_the_directorys_password_once_there_is_an_account(clie
 @pytest.mark.usefixtures("configure", "time_stands_still")
 def test_guesses_are_counted_as_for_passwords_of_ours(client: Client) -> None:
     sign_in(client, "ada", PASSWORD)
+    spellings = ["ada", "ADA", " ada", "ada ", "main\\ada"]  # Each finds her: none has tries of its own.
     statuses = [
-        ask(Client(), given=("ada", f"wrong {number}"), address=f"10.{number}.0.1").status_code for number in range(11)
+        ask(Client(), given=(spellings[number % 5], f"wrong {number}"), address=f"10.{number}.0.1").status_code
+        for number in range(11)
     ]
     assert statuses == [401] * 10 + [429]
     assert ask(Client(), given=("ada", PASSWORD), address="10.99.0.1").status_code == 429
@@ -415,6 +417,8 @@ def test_a_user_of_a_directory_may_have_a_password_of_ours_besides(client: Clien
     change_password(User.objects.get(username="ada"), OURS, by=COMMAND_LINE)
     for password, status in ((OURS, 303), (PASSWORD, 303), ("wrong", 401)):
         assert said_of(Client(), password=password)[0] == status
+    for number in range(20):  # None of them counts as a guess.
+        assert ask(client, given=("ada", PASSWORD), address=f"10.7.7.{number}").status_code == 200
 
 
 def test_the_command_shows_whom_a_directory_has_and_never_the_password(
@@ -448,6 +452,9 @@ def test_the_command_shows_whom_a_directory_has_and_never_the_password(
     (tmp_path / "secret").write_text("another")
     status, text = said(f"    main:\n{main}")
     assert (status, "ldapmain: 127.0.0.1" in text, "refused bind_dn" in text) == (1, True, True)
+    untrusted = main.replace(str(running.ca_file), "''")
+    status, text = said(f"    main:\n{untrusted}")
+    assert (status, "error: [SSL: CERTIFICATE_VERIFY_FAILED]" in text) == (1, True)
     assert "nobody signs in by LDAP" in said(f"    main:\n{main}", enabled="false")[1]
 
 

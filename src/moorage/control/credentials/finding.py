@@ -6,7 +6,7 @@ the same, and takes as long, whether there is such a user or not.
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.utils import timezone
 
@@ -44,6 +44,26 @@ _PERSONAL_TOKEN = PreparedQuery[PersonalAccessToken](
 )
 
 
+class _Attempt:
+    """One password that came, and the account that it counts for."""
+
+    def __init__(self, login: str, password: str, address: str) -> None:
+        self.password = password
+        self.address = address
+        self._account = login[:LOGIN_LENGTH_LIMIT].lower()
+
+    def see_that_it_is_open(self) -> None:
+        GUESSES.see_that_it_is_open(self.address, account=self._account)
+
+    def count_for(self, person: DirectoryPerson) -> None:
+        """Count it for *person*: a directory finds them by many spellings, and each must not have tries of its own."""
+        self._account = f"{person.provider} {person.uid}"
+        self.see_that_it_is_open()
+
+    def note(self, *, is_right: bool) -> None:
+        (GUESSES.note_right if is_right else GUESSES.note_wrong)(self.address, account=self._account)
+
+
 def requester_of_basic(username: str, secret: str, *, address: str) -> Requester:
     """Return who *username* with *secret* is: a password, or a token of any kind.
 
@@ -65,21 +85,14 @@ def requester_of_basic(username: str, secret: str, *, address: str) -> Requester
 
 
 def user_of_password(login: str, password: str, *, address: str) -> User | None:
-    """Return the user whose name or address *login* is, and whose password is *password*; None: nobody.
+    """Return the user whose name or address *login* is, and whose password of ours is *password*; None: nobody.
 
     Raises:
         TooManyRequests: as ``requester_of_basic``.
     """
     user = _of_login(login).filter(state=UserState.ACTIVE).first()
-    hashed = user.password if user is not None and user.has_usable_password() else None
-    if hashed is None or not CHECKS.was_right(hashed, password):
-        account = login[:LOGIN_LENGTH_LIMIT].lower()
-        GUESSES.see_that_it_is_open(address, account=account)
-        if not CHECKS.is_right(hashed, password, is_known=GUESSES.is_known(address)):
-            GUESSES.note_wrong(address, account=account)
-            return None
-        GUESSES.note_right(address, account=account)
-    return user
+    found = _checked(_Attempt(login, password, address), user, lambda: None, is_ours=True)
+    return found if isinstance(found, User) else None
 
 
 def known_by_password(login: str, password: str, *, address: str) -> User | DirectoryPerson | None:
@@ -93,22 +106,17 @@ def known_by_password(login: str, password: str, *, address: str) -> User | Dire
         TooManyRequests: as ``requester_of_basic``.
     """
     provider, name = named_in(login)
-    providers = [provider] if provider else _providers_of(login)
-    if not providers:
-        return user_of_password(login, password, address=address)
-    account = login[:LOGIN_LENGTH_LIMIT].lower()
-    GUESSES.see_that_it_is_open(address, account=account)
-    user = None if provider else _of_login(login).filter(state=UserState.ACTIVE).first()
-    if user is not None and user.has_usable_password():
-        found: User | DirectoryPerson | None = user_of_password(login, password, address=address)
-        if found is not None:
-            return found
-    found = person_of_password(name, password, providers) if len(password) <= PASSWORD_LENGTH_LIMIT else None
-    if found is None:
-        GUESSES.note_wrong(address, account=account)
-    else:
-        GUESSES.note_right(address, account=account)
-    return found
+    user = None if provider else _of_login(login).first()
+    providers = [provider] if provider else _providers_of(user, login)
+    ours = user if user is not None and user.is_active and user.has_usable_password() else None
+
+    attempt = _Attempt(login, password, address)
+
+    def ask() -> DirectoryPerson | None:
+        is_possible = bool(providers) and len(password) <= PASSWORD_LENGTH_LIMIT
+        return person_of_password(name, password, providers, see=attempt.count_for) if is_possible else None
+
+    return _checked(attempt, ours, ask, is_ours=not providers or ours is not None)
 
 
 def requester_of_token(secret: str, *, address: str) -> Requester:
@@ -200,23 +208,38 @@ def _of_password(username: str, password: str, address: str) -> Requester | None
 
 def _of_login(login: str) -> UserRows:
     if "\0" in login or len(login) > LOGIN_LENGTH_LIMIT:
-        return User.objects.none()
-    rows: UserRows = User.objects.humans().of_login(login)
-    return rows
+        found: UserRows = User.objects.none()
+    else:
+        found = User.objects.humans().of_login(login)
+    return found
 
 
-def _providers_of(login: str) -> Sequence[str]:
-    """The directories to ask about whoever types *login*; none where only a password of ours counts."""
+def _providers_of(user: User | None, login: str) -> Sequence[str]:
+    """The directories to ask about *user*; none where only a password of ours counts."""
     configured = directories()
     if not configured or not login or "\0" in login or len(login) > LOGIN_LENGTH_LIMIT:
         return []
-    user = _of_login(login).first()
     if user is None:
         return list(configured)
     own = set(user.identities.values_list("provider", flat=True)) & set(configured)
     if own or user.has_usable_password():
         return [provider for provider in configured if provider in own]
     return list(configured)
+
+
+def _checked(
+    attempt: _Attempt, user: User | None, ask: Callable[[], DirectoryPerson | None], *, is_ours: bool
+) -> User | DirectoryPerson | None:
+    """Check a password, ours first if *is_ours*, and count what came of it once."""
+    hashed = user.password if user is not None and user.has_usable_password() else None
+    if hashed is not None and CHECKS.was_right(hashed, attempt.password):
+        return user
+    attempt.see_that_it_is_open()
+    # Where there is no such user it takes as long.
+    is_right = is_ours and CHECKS.is_right(hashed, attempt.password, is_known=GUESSES.is_known(attempt.address))
+    found = user if is_right else ask()
+    attempt.note(is_right=found is not None)
+    return found
 
 
 def _user_of_person(person: DirectoryPerson) -> User:

@@ -1,7 +1,7 @@
 """The directories of the configuration, asked one after the other, and never by all threads at once."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -41,10 +41,13 @@ def named_in(login: str) -> tuple[str, str]:
     return (provider, rest) if separator and provider in directories() else ("", login)
 
 
-def person_of_password(login: str, password: str, providers: Sequence[str]) -> DirectoryPerson | None:
+def person_of_password(
+    login: str, password: str, providers: Sequence[str], *, see: Callable[[DirectoryPerson], None] = lambda _: None
+) -> DirectoryPerson | None:
     """Return whoever signs in by *login* and *password* at the first of *providers* that has them; None: nobody.
 
-    A directory that stalls holds up no more than half of this process's threads.
+    A directory that stalls holds up no more than half of this process's threads. *see* is told whom the password is
+    tried for, before it is, and may refuse.
 
     Raises:
         DirectoryUnavailable: none has them, but one did not answer.
@@ -56,17 +59,19 @@ def person_of_password(login: str, password: str, providers: Sequence[str]) -> D
             raise TooManyRequests(msg, retry_after=RETRY)
         _ASKING.append(None)
     try:
-        return _first_of(login, password, providers)
+        return _first_of(login, password, providers, see)
     finally:
         with _LOCK:
             _ASKING.pop()
 
 
-def _first_of(login: str, password: str, providers: Sequence[str]) -> DirectoryPerson | None:
+def _first_of(
+    login: str, password: str, providers: Sequence[str], see: Callable[[DirectoryPerson], None]
+) -> DirectoryPerson | None:
     failure: DirectoryUnavailable | None = None
     for provider in providers:
         try:
-            found = client_of(provider).person_of_password(login, password)
+            found = client_of(provider).person_of_password(login, password, see=see)
         except DirectoryUnavailable as exc:
             failure = exc
             continue

@@ -56,8 +56,12 @@ class LDAPClient:
         self._keys = keys
         self._tell = tell or self._log
 
-    def person_of_password(self, login: str, password: str) -> DirectoryPerson | None:
+    def person_of_password(
+        self, login: str, password: str, *, see: Callable[[DirectoryPerson], None]
+    ) -> DirectoryPerson | None:
         """Return the person who signs in by *login*, if *password* is theirs and they are not disabled.
+
+        *see* is told of whoever was found, before the password is tried; what it raises ends the question.
 
         Raises:
             DirectoryUnavailable: it did not answer, or not as it should.
@@ -65,7 +69,7 @@ class LDAPClient:
         login = login.partition("@")[0] if self._keys.allow_username_or_email_login else login
         if not login or not password:  # With an empty one it would be a bind as nobody, which always succeeds.
             return None
-        return self._ask(lambda session: session.person_of_password(login, password))
+        return self._ask(lambda session: session.person_of_password(login, password, see))
 
     def person(self, dn: str, stable_id: str) -> DirectoryPerson | None:
         """Return the person whom an identity means, by *stable_id* if there is one, wherever they are now.
@@ -93,7 +97,7 @@ class LDAPClient:
                 with _session(self.provider, self._keys, host, port) as session:
                     return question(session)
             except _TROUBLES as exc:
-                reasons.append(f"{host}:{port}: {exc or type(exc).__name__}"[:_REASON_LIMIT])
+                reasons.append(f"{host}:{port}: {_reason_of(exc)}"[:_REASON_LIMIT])
                 self._tell(reasons[-1])
         raise DirectoryUnavailable("; ".join(reasons))
 
@@ -109,7 +113,9 @@ class _Session:
         self._keys = keys
         self._connection = connection
 
-    def person_of_password(self, login: str, password: str) -> DirectoryPerson | None:
+    def person_of_password(
+        self, login: str, password: str, see: Callable[[DirectoryPerson], None]
+    ) -> DirectoryPerson | None:
         found = self._found(f"({self._keys.uid}={escaped(login)})", limit=2)
         if len(found) != 1:
             if found:
@@ -119,6 +125,7 @@ class _Session:
         if person.is_disabled:
             _log.warning("a directory's disabled account was refused", server=self._provider, dn=person.dn)
             return None
+        see(person)
         return person if self._is_right(person, password) else None
 
     def person(self, dn: str, stable_id: str) -> DirectoryPerson | None:
@@ -249,6 +256,14 @@ class _CheckedTLS(ldap3.Tls):  # type: ignore[misc] # the library has no types
         if self.validate == ssl.CERT_NONE:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection.socket = context.wrap_socket(connection.socket, server_hostname=self._host)
+
+
+def _reason_of(exc: Exception) -> str:
+    """What an error says, out of the tuples that the library wraps it in."""
+    text = str(exc)
+    while text.startswith("(") and text.endswith(",)"):
+        text = text[1:-2].strip("\"'")
+    return text or type(exc).__name__
 
 
 def _cut(connection: Any) -> None:  # noqa: ANN401 - as above

@@ -39,7 +39,7 @@ def show_timeline(request: HttpRequest, repository: str) -> HttpResponse:
     when = _moment(asked)
     context = image_context(image, "timeline") | {
         "tag": tag,
-        "asked": asked,
+        "asked_time": asked,
         "when": when,
         "is_no_time": bool(asked) and when is None,
         "is_future": when is not None and when > timezone.now(),

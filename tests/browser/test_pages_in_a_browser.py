@@ -62,7 +62,13 @@ PAGES = {
     "admin-usage": ("root", "/admin/usage"),
     "admin-gc": ("root", "/admin/gc"),
     "admin-notifications": ("root", "/admin/notifications"),
+    "forbidden": ("rea", "/team/app/-/tokens"),
     "missing": ("ada", "/nothing"),
+    "sign-in": ("", "/-/sign-in"),
+    "own-tokens": ("ada", "/-/me/tokens"),
+    "own-sessions": ("ada", "/-/me/sessions"),
+    "own-settings": ("ada", "/-/me/settings"),
+    "own-second-factor": ("ada", "/-/me/second-factor"),
     "public": ("", "/"),
 }
 

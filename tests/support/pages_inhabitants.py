@@ -34,6 +34,7 @@ from moorage.control.usage.changes import ensure_place  # isort: skip
 from moorage.control.usage.models import DailyUsage, UsagePlace  # isort: skip
 from moorage.token_server.scopes import Scope  # isort: skip
 from support.control_rows import (  # isort: skip
+    PASSWORD,
     new_bot_token,
     new_deploy_token,
     new_group,
@@ -58,7 +59,7 @@ def inhabit() -> dict[str, User]:
     change_project(project, by=COMMAND_LINE, description="Departures, delays and the boards on the piers")
     people = {name: new_member(project, level, new_user(name)).user for name, level in ROLES.items()}
     new_member(group, AccessLevel.OWNER, people["ada"])
-    people |= {"root": new_user("root", is_admin=True), "eve": new_user("eve")}
+    people |= {"root": new_user("root", is_admin=True), "eve": new_user("eve", password=PASSWORD)}
     new_project(group, "empty")
     new_member(Project.objects.get(full_path="team/empty"), AccessLevel.DEVELOPER, people["dev"])
     new_project(new_group("secret", visibility="private"), "plans")

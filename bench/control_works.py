@@ -138,28 +138,37 @@ WORKS: Mapping[str, Callable[[Stage], list[Figure]]] = {"control-tokens": contro
 
 
 @contextlib.contextmanager
-def _site(stage: Stage, *, workers: int) -> Iterator[_Site]:
-    with tempfile.TemporaryDirectory(dir=stage.scratch) as name, socket.socket() as probe:
-        folder = Path(name)
+def listening(
+    folder: Path, file: Path, *, registry: str, workers: int
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Write the configuration *file* and start a control plane with it; its process and its port."""
+    with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-        probe.close()
+    log = folder / "log"
+    http = f"{{addr: '127.0.0.1:{port}', workers: {workers}, trustedproxies: [127.0.0.1]}}"
+    file.write_text(f"http: {http}\nsecret: {'bench' * 8}\nregistry: {registry}\n")
+    command = [sys.executable, "-m", "moorage", "control", "serve", str(file)]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(_pinned(command, 0), stdout=stream, stderr=subprocess.STDOUT)
+    try:
+        _await(process, log)
+        yield process, port
+    finally:
+        processes.stop(process, patience_s=20)
+
+
+@contextlib.contextmanager
+def _site(stage: Stage, *, workers: int) -> Iterator[_Site]:
+    with tempfile.TemporaryDirectory(dir=stage.scratch) as name:
+        folder = Path(name)
         KeyFolder(folder / "keys").prepare(time.time())
-        file, log = folder / "control.yml", folder / "log"
-        registry = "{enabled: true, host: bench, key: keys, issuer: bench}"
-        http = f"{{addr: '127.0.0.1:{port}', workers: {workers}, trustedproxies: [127.0.0.1]}}"
-        file.write_text(f"http: {http}\nsecret: {'bench' * 8}\nregistry: {registry}\n")
-        command = [sys.executable, "-m", "moorage", "control", "serve", str(file)]
-        with log.open("wb") as stream:
-            process = subprocess.Popen(_pinned(command, 0), stdout=stream, stderr=subprocess.STDOUT)
-        try:
-            _await(process, log)
+        file, registry = folder / "control.yml", "{enabled: true, host: bench, key: keys, issuer: bench}"
+        with listening(folder, file, registry=registry, workers=workers) as (process, port):
             environment = {**os.environ, "MOORAGE_CONTROL": str(file)}
             rows = _output([sys.executable, "-c", _ROWS], environment, limit_s=_ROWS_S)
             (folder / "credentials").write_bytes(rows)
             yield _Site(process, port, folder / "credentials")
-        finally:
-            processes.stop(process, patience_s=20)
 
 
 def _await(process: subprocess.Popen[bytes], log: Path) -> None:

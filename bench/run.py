@@ -31,6 +31,7 @@ import list_works
 import machine
 import notify_works
 import offline_works
+import page_works
 import postgres
 import report
 from content import GIB, SEED, Pool
@@ -56,6 +57,7 @@ WORKS = {
     **check_works.WORKS,
     **auth_works.WORKS,
     **control_works.WORKS,
+    **page_works.WORKS,
     **notify_works.WORKS,
     **bucket_requests.WORKS,
     **bucket_works.WORKS,

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from support.components import need
 from support.daemon import Daemon
+from support.oidc_provider import CLIENT_ID, CLIENT_SECRET, oidc_provider
 from support.pages_site import PagesSite, push_site_images
 
 
@@ -15,8 +16,12 @@ from support.pages_site import PagesSite, push_site_images
 def site(tmp_path_factory: pytest.TempPathFactory, shared_daemon: Daemon) -> Iterator[PagesSite]:
     """The control plane over a registry that has its people's images."""
     push_site_images(shared_daemon.address)
-    with PagesSite(tmp_path_factory.mktemp("site"), api_url=shared_daemon.url) as found:
-        yield found
+    with oidc_provider() as provider:
+        provider.claims = {"sub": "f7a1", "preferred_username": "vera", "email": "vera@x.example", "name": "Vera Rubin"}
+        keys = {"issuer": provider.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "label": "Company"}
+        more = {"sign_in": {"oidc": keys}}
+        with PagesSite(tmp_path_factory.mktemp("site"), api_url=shared_daemon.url, more=more) as found:
+            yield found
 
 
 @pytest.fixture(scope="module")

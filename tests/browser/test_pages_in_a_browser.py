@@ -34,6 +34,16 @@ PAGES = {
     "tags": ("ada", "/team/app/api/-/tags"),
     "tag-open": ("ada", "/team/app/api/-/tags?open=1.8.2&q=1."),
     "index-open": ("ada", "/team/app/api/-/tags?open=1.9.0-rc1&q=1."),
+    "timeline": ("ada", "/team/app/api/-/timeline?tag=latest"),
+    "as-of": ("ada", "/team/app/api/-/timeline?at=2046-01-01T12:00"),
+    "compare": ("ada", "/team/app/api/-/compare?from=1.8.2&with=latest"),
+    "fate": ("ada", "/team/app/api/-/fate?digest=sha256:" + "0" * 64),
+    "refused": ("ada", "/team/app/-/refused?action=push&repository=team/app/api&tag=1.8.2&who=rea"),
+    "refusal": ("rea", "/-/refused/1"),
+    "own-refusals": ("rea", "/-/refused"),
+    "home-refused": ("rea", "/"),
+    "usage": ("root", "/team/app/-/usage"),
+    "usage-of-group": ("ada", "/team/-/usage"),
     "delete-tags": ("ada", "/team/app/api/-/delete?tag=mr-2300&tag=mr-2301"),
     "delete-repository": ("ada", "/team/app/worker/-/delete-repository"),
     "members": ("ada", "/team/app/-/members"),
@@ -49,7 +59,16 @@ PAGES = {
     "admin-deletions": ("root", "/admin/deletions"),
     "admin-cleanup": ("root", "/admin/cleanup"),
     "admin-audit": ("root", "/admin/audit"),
+    "admin-usage": ("root", "/admin/usage"),
+    "admin-gc": ("root", "/admin/gc"),
+    "admin-notifications": ("root", "/admin/notifications"),
+    "forbidden": ("rea", "/team/app/-/tokens"),
     "missing": ("ada", "/nothing"),
+    "sign-in": ("", "/-/sign-in"),
+    "own-tokens": ("ada", "/-/me/tokens"),
+    "own-sessions": ("ada", "/-/me/sessions"),
+    "own-settings": ("ada", "/-/me/settings"),
+    "own-second-factor": ("ada", "/-/me/second-factor"),
     "public": ("", "/"),
 }
 
@@ -66,7 +85,7 @@ def context_of(browser: Browser, site: PagesSite, username: str, **options: obje
 @pytest.fixture(scope="module")
 def windows(browser: Browser, site: PagesSite) -> Iterator[dict[str, Page]]:
     """A page for each person, kept."""
-    contexts = {name: context_of(browser, site, name) for name in ("ada", "dev", "root", "")}
+    contexts = {name: context_of(browser, site, name) for name in ("ada", "dev", "rea", "root", "")}
     yield {name: context.new_page() for name, context in contexts.items()}
     for context in contexts.values():
         context.close()
@@ -157,6 +176,44 @@ def test_picked_tags_are_deleted_and_come_back(*, has_script: bool, browser: Bro
     page.goto("/team/app/api/-/tags?q=mr-2310")
     expect(page.get_by_role("link", name="mr-2310", exact=True)).to_be_visible()
     context.close()
+
+
+def test_times_are_in_the_zone_of_the_reader_and_without_script_in_utc(browser: Browser, site: PagesSite) -> None:
+    said = []
+    for has_script in (True, False):
+        context = context_of(browser, site, "ada", timezone_id="Asia/Kathmandu", java_script_enabled=has_script)
+        page = context.new_page()
+        page.goto("/team/app/api/-/tags?open=1.8.2&q=1.8.2")
+        said.append((page.locator("tr.inner time").inner_text(), page.locator("tr.open time").get_attribute("title")))
+        context.close()
+    (home, home_title), (utc, utc_title) = said
+    assert home.endswith("GMT+5:45")
+    assert str(home_title).endswith("GMT+5:45")
+    assert utc.endswith(" UTC")
+    assert str(utc_title).endswith(" UTC")
+
+
+def test_a_moved_tag_goes_back_on_its_time_line(browser: Browser, site: PagesSite) -> None:
+    context = context_of(browser, site, "dev")
+    page = context.new_page()
+    page.goto("/team/app/api/-/timeline?tag=moved")
+    expect(page.get_by_text("was moved").first).to_be_visible()
+    page.get_by_role("button", name="Back to").first.click()
+    expect(page.get_by_role("status").first).to_contain_text("moved is back as it was.")
+    context.close()
+
+
+def test_what_is_attached_is_read_from_the_tag(windows: dict[str, Page]) -> None:
+    page = windows["ada"]
+    page.set_viewport_size(WIDE)
+    page.goto("/team/app/api/-/tags?open=1.8.2&q=1.8.2")
+    page.get_by_role("link", name="application/vnd.sign").click()
+    expect(page.get_by_text("Moorage shows it and does not verify it.")).to_be_visible()
+    expect(page.get_by_role("cell", name="zlib")).to_be_visible()
+    page.evaluate(axe_script())
+    assert faults_of(page) == []
+    if os.environ.get("PICTURES"):
+        take_pictures(page, "attached")
 
 
 def test_a_project_is_made_and_says_what_is_wrong_beside_the_field(windows: dict[str, Page]) -> None:

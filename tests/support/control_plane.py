@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,7 +30,9 @@ class ControlPlane:
     inhabitants = "support.control_inhabitants"
     """The module that makes them."""
 
-    def __init__(self, folder: Path, *, workers: int = 1, api_url: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, workers: int = 1, api_url: str = "", more: Mapping[str, object] | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.address = f"127.0.0.1:{free_port()}"
@@ -42,7 +45,7 @@ class ControlPlane:
         registry |= {"api_url": api_url} if api_url else {}
         http = {"addr": self.address, "workers": workers}
         secret = "a-secret-of-tests-that-is-long-enough"
-        self.file.write_text(yaml.safe_dump({"http": http, "secret": secret, "registry": registry}))
+        self.file.write_text(yaml.safe_dump({"http": http, "secret": secret, "registry": registry, **(more or {})}))
         self.credentials: dict[str, tuple[str, str]] = {}
         self.process: subprocess.Popen[bytes] | None = None
 

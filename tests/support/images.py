@@ -103,7 +103,7 @@ def image_manifest(configuration: Content, layers: Sequence[Described], **extra:
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": configuration.descriptor(),
-        "layers": [_descriptor(layer) for layer in layers],
+        "layers": [descriptor(layer) for layer in layers],
     }
     return encode(_changed(value, extra), OCI_MANIFEST)
 
@@ -133,7 +133,7 @@ def index(children: Iterable[Described], *, media_type: str = OCI_INDEX, **extra
     value: JSONObject = {
         "schemaVersion": 2,
         "mediaType": media_type,
-        "manifests": [_descriptor(child) for child in children],
+        "manifests": [descriptor(child) for child in children],
     }
     return encode(_changed(value, extra), media_type)
 
@@ -152,7 +152,7 @@ def artifact(seed: object, subject: Described | None, *, artifact_type: str | No
     layer = blob(f"{seed} artifact", 100, "application/vnd.example.data.v1")
     fields: JSONObject = {"artifactType": artifact_type}
     if subject is not None:
-        fields["subject"] = _descriptor(subject)
+        fields["subject"] = descriptor(subject)
     return Image(image_manifest(EMPTY, [layer], **{**fields, **extra}), (EMPTY, layer))
 
 
@@ -185,7 +185,7 @@ def push_image(client: RegistryClient, repository: str, tag: str | None = None, 
     return pushed
 
 
-def _descriptor(described: Described) -> JSONObject:
+def descriptor(described: Described) -> JSONObject:
     return described.descriptor() if isinstance(described, Content) else described
 
 

@@ -93,6 +93,12 @@ def _handler(provider: OIDCProvider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             provider.seen.append(self.path)
+            if self.path.startswith("/authorize?"):  # A browser, which the provider sends back at once.
+                self.send_response(302)
+                self.send_header("Location", provider.redirect(self.path))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             answers: dict[str, Callable[[], dict[str, Any]]] = {
                 "/.well-known/openid-configuration": provider.document,
                 "/keys": lambda: {"keys": [provider.key.as_dict(private=False)]},

@@ -25,9 +25,16 @@ from moorage.control.images.models import ImageRepository  # isort: skip
 from moorage.control.policies.changes import change_policy  # isort: skip
 from moorage.control.projects.changes import change_project  # isort: skip
 from moorage.control.projects.models import Project  # isort: skip
-from moorage.control.projects.rules import AccessLevel  # isort: skip
+from moorage.control.projects.requesters import Requester  # isort: skip
+from moorage.control.projects.rules import AccessLevel, CredentialKind  # isort: skip
 from moorage.control.protection.changes import create_repository_rule  # isort: skip
+from moorage.control.tokens.granting import verdicts_on  # isort: skip
+from moorage.control.tokens.refused_access import note_refusals  # isort: skip
+from moorage.control.usage.changes import ensure_place  # isort: skip
+from moorage.control.usage.models import DailyUsage, UsagePlace  # isort: skip
+from moorage.token_server.scopes import Scope  # isort: skip
 from support.control_rows import (  # isort: skip
+    PASSWORD,
     new_bot_token,
     new_deploy_token,
     new_group,
@@ -53,7 +60,7 @@ def inhabit() -> dict[str, User]:
     change_project(project, by=COMMAND_LINE, description="Departures, delays and the boards on the piers")
     people = {name: new_member(project, level, new_user(name)).user for name, level in ROLES.items()}
     new_member(group, AccessLevel.OWNER, people["ada"])
-    people |= {"root": new_user("root", is_admin=True), "eve": new_user("eve")}
+    people |= {"root": new_user("root", is_admin=True), "eve": new_user("eve", password=PASSWORD)}
     people["kim"] = new_user("kim", password=KIMS_PASSWORD)
     new_project(group, "empty")
     new_member(Project.objects.get(full_path="team/empty"), AccessLevel.DEVELOPER, people["dev"])
@@ -64,6 +71,24 @@ def inhabit() -> dict[str, User]:
     new_bot_token(project)
     new_deploy_token(project)
     return people
+
+
+def live_some_weeks(people: dict[str, User]) -> None:
+    """Write sizes of some weeks, and a push that was refused."""
+    project = Project.objects.select_related("namespace").get(full_path="team/app")
+    sizes = ((project, 31 << 30), (project.namespace, 40 << 30), (Project.objects.get(full_path="team/open"), 9 << 30))
+    today = timezone.now().date()
+    for place, size in sizes:
+        row = ensure_place(place)
+        UsagePlace.objects.filter(pk=row.pk).update(size_bytes=size, measured_at=timezone.now(), hard_bytes=50 << 30)
+        days = ((day, size - (day % 9) * (size >> 5) - day * (size >> 7)) for day in range(40))
+        DailyUsage.objects.bulk_create(
+            DailyUsage(place=row, day=today - timedelta(days=day), size_bytes=taken) for day, taken in days
+        )
+    who = Requester(credential=CredentialKind.PASSWORD, user=people["rea"])
+    note_refusals(
+        who, verdicts_on(who, [Scope("repository", "team/app/api", ("pull", "push"))], makes=False), request_id="b7e1c9"
+    )
 
 
 def _repositories(project: Project, public: Project) -> None:
@@ -85,4 +110,6 @@ def session_of(user: User) -> str:
 
 
 if __name__ == "__main__":
-    json.dump({name: (name, session_of(user)) for name, user in inhabit().items()}, sys.stdout)
+    those = inhabit()
+    live_some_weeks(those)
+    json.dump({name: (name, session_of(user)) for name, user in those.items()}, sys.stdout)

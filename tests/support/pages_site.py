@@ -2,10 +2,11 @@
 
 from support.control_plane import ControlPlane
 from support.images import (
+    EMPTY,
     OCI_CONFIG,
     Image,
-    artifact,
     blob,
+    descriptor,
     encode,
     image_manifest,
     platform_index,
@@ -69,8 +70,16 @@ def push_site_images(address: str) -> None:
         }.items():
             for tag in tags:
                 _push(pusher, repository, tag)
-        signed = rich_image("team/app/api:1.8.2").manifest
-        push_image(pusher, "team/app/api", None, artifact("signature", signed, artifact_type="application/vnd.sign"))
+        for turn in ("first", "second"):
+            push_image(pusher, "team/app/api", "moved", rich_image(f"team/app/api:moved, the {turn}"))
+        _attach_packages(pusher, rich_image("team/app/api:1.8.2"))
+
+
+def _attach_packages(pusher: RegistryClient, about: Image) -> None:
+    packages = [{"name": name, "versionInfo": "1.2.3", "licenseDeclared": "Zlib"} for name in ("zlib", "tzdata")]
+    listed = encode({"spdxVersion": "SPDX-2.3", "packages": packages}, "application/spdx+json")
+    fields = {"artifactType": "application/vnd.sign", "subject": descriptor(about.manifest)}
+    push_image(pusher, "team/app/api", None, Image(image_manifest(EMPTY, [listed], **fields), (EMPTY, listed)))
 
 
 def _push(pusher: RegistryClient, repository: str, tag: str) -> None:

@@ -11,10 +11,10 @@ from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import (
     SHOWN_LIMIT,
     Expected,
-    FormerTag,
     JournalEntry,
     JournalFilter,
     Published,
+    TagThen,
     Target,
     UndoOutcome,
 )
@@ -67,7 +67,7 @@ class History:
         """Entries of the journal, newest first; see the store's promise."""
         return await self._store.entries(wanted, before=before, limit=limit)
 
-    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> FormerTag:
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> TagThen:
         """Return a tag as it is, or as it was at *at*; see the store's promise."""
         return await self._store.tag(name, tag, at=at)
 

@@ -41,9 +41,10 @@ def test_a_refused_push_is_on_home_and_its_page_says_which_step_failed(people: d
     client.force_login(people["rea"])
     assert "push of team/app/api was refused." in client.get("/").content.decode()
     text = client.get(f"/-/refused/{row.pk}").content.decode()
-    assert "the role of this user in the project is reporter, and push needs developer" in text
+    assert "The role of this user in the project is reporter, and push needs developer" in text
     assert text.count('<li class="yes">') == 5
     assert text.count('<li class="no">') == 1
+    assert text.count("was not asked") == 1
     german = client.get(f"/-/refused/{row.pk}", headers={"Accept-Language": "de"}).content.decode()
     assert "Die Rolle dieses Benutzers im Projekt ist Reporter, und push braucht Entwickler" in german
 
@@ -66,10 +67,10 @@ def test_a_stranger_is_not_told_by_a_refusal_that_there_is_a_project(people: dic
     row = refused(people["eve"], "repository:secret/plans:pull")
     client.force_login(people["eve"])
     text = client.get(f"/-/refused/{row.pk}").content.decode()
-    assert "there is no project at this path, or these credentials are not told of it" in text
+    assert "There is no project at this path, or these credentials are not told of it" in text
     assert 'href="/secret' not in text
     client.force_login(people["root"])
-    assert "the project is not shown to these credentials" in client.get(f"/-/refused/{row.pk}").content.decode()
+    assert "The project is not shown to these credentials" in client.get(f"/-/refused/{row.pk}").content.decode()
 
 
 def test_a_client_that_tries_for_ever_costs_one_row_and_a_stranger_a_bounded_number(people: dict[str, User]) -> None:
@@ -117,7 +118,7 @@ def test_the_page_says_before_a_push_whether_it_would_go(
     client.force_login(people["dev"])
     asked = "/team/app/-/refused?action=push&repository=team/app/ahead&tag="
     assert "would be refused" in (text := client.get(f"{asked}v1").content.decode())
-    assert "the tag is immutable" in text
+    assert "The tag is immutable" in text
     assert "push of team/app/ahead would go" in client.get(f"{asked}v2").content.decode()
     assert "delete needs maintainer" in client.get("/team/app/-/refused?action=delete").content.decode()
     assert (

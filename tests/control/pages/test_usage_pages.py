@@ -58,7 +58,7 @@ def test_the_usage_as_csv_has_a_line_for_each_project_largest_first(people: dict
     sized("team/open", 9)
     client.force_login(people["root"])
     answer = client.get("/admin/usage.csv")
-    lines = list(csv.DictReader(b"".join(answer).decode().splitlines()))  # type: ignore[arg-type] # it is a stream
+    lines = list(csv.DictReader(b"".join(answer).decode().splitlines()))
     assert [(line["path"], line["size_bytes"]) for line in lines] == [("team/open", "9"), ("team/app", "7")]
     client.force_login(people["ada"])
     assert client.get("/admin/usage.csv").status_code == 403

@@ -46,21 +46,22 @@ _ADVICE: dict[DecisionStep, Callable[[], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A step of a decision: ``yes``, ``no``, or empty where it was not come to."""
+    """A step of a decision: ``yes``, ``no``, or empty for all that was not come to."""
 
     state: str
     text: str
 
 
 def step_rows(step: DecisionStep | str | None, reason: str) -> Sequence[StepRow]:
-    """Return all steps of a decision that failed at *step* for *reason*; None: it did not fail."""
-    rows, is_over = [], False
+    """Return the steps of a decision that failed at *step* for *reason*; None: it did not fail."""
+    rows = []
     for one in DecisionStep:
         if one == step:
             rows.append(StepRow("no", said(reason)))
-            is_over = True
-        else:
-            rows.append(StepRow("" if is_over else "yes", _PASSED[one]()))
+            if one is not DecisionStep.RULE:
+                rows.append(StepRow("", _("What comes after was not asked.")))
+            break
+        rows.append(StepRow("yes", _PASSED[one]()))
     return rows
 
 

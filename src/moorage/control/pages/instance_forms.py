@@ -72,7 +72,7 @@ class QuotaForm(PlainForm):
     warning_percent = forms.IntegerField(label=_("Warn from, per cent of the lower"), min_value=1, max_value=100)
 
     @staticmethod
-    def values_of(row: UsagePlace) -> dict[str, object]:
+    def values_of(row: UsagePlace) -> dict[str, float | None]:
         """Return the quotas of *row* as the form shows them."""
         sizes = {"soft": row.soft_bytes, "hard": row.hard_bytes}
         shown = {name: None if size is None else round(size / _GIB, 3) for name, size in sizes.items()}

@@ -17,7 +17,7 @@ _SHOWN = frozenset({"tag_create", "tag_move", "tag_delete", "manifest_delete", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FormerTag:
+class TagThen:
     """A tag as it was at a time."""
 
     name: str
@@ -34,10 +34,10 @@ class FormerTag:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FormerTags:
+class TagsThen:
     """A page of the tags of a time, by name."""
 
-    tags: Sequence[FormerTag]
+    tags: Sequence[TagThen]
     after: str = ""
     is_whole: bool = True
     """False: more has happened since than is looked through, and nothing can be said."""
@@ -50,7 +50,7 @@ def days_of(changes: Sequence[RecordedChange]) -> list[tuple[datetime | None, li
     return [(found[0].at, found) for _day, found in by_day]
 
 
-def tags_at(path: str, when: datetime, *, after: str = "") -> FormerTags:
+def tags_at(path: str, when: datetime, *, after: str = "") -> TagsThen:
     """Return the tags that a repository had at *when*, those whose names follow *after*.
 
     They are those of now with all that was done since taken back, so the work grows with what has happened since.
@@ -60,7 +60,7 @@ def tags_at(path: str, when: datetime, *, after: str = "") -> FormerTags:
     """
     first = _first_changes(path, when)
     if first is None:
-        return FormerTags(tags=(), is_whole=False)
+        return TagsThen(tags=(), is_whole=False)
     page = the_registry().tags(path, limit=ROWS, last=after, sort="name")
     end = page.tags[-1].name if page.after and page.tags else ""
     now = {tag.name: tag.digest for tag in page.tags}
@@ -72,8 +72,8 @@ def tags_at(path: str, when: datetime, *, after: str = "") -> FormerTags:
         if digest:
             current = now.get(name, "")
             is_restorable = change is not None and change.is_restorable is not False and digest != current
-            found.append(FormerTag(name=name, digest=digest, now=current, is_restorable=is_restorable))
-    return FormerTags(tags=found, after=end)
+            found.append(TagThen(name=name, digest=digest, now=current, is_restorable=is_restorable))
+    return TagsThen(tags=found, after=end)
 
 
 def _first_changes(path: str, when: datetime) -> dict[str, RecordedChange] | None:

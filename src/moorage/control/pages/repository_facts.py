@@ -1,17 +1,15 @@
 """Sizes and numbers of tags of the repositories on one page, asked of the registry side by side and in bounded time."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
 from moorage.control.images.models import ImageRepository
+from moorage.control.pages.side_by_side import ask_side_by_side
 from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.registry_errors import RegistryError
-from moorage.errors import Refused
 
-AT_ONCE = 8
 TAGS_COUNTED = 100
 
 
@@ -35,19 +33,14 @@ def facts_of(rows: Sequence[ImageRepository]) -> tuple[dict[int, RepositoryFacts
         registry.info()
     except RegistryError:
         return {}, False
-    paths = [row.path for row in rows]
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        found = list(threads.map(lambda path: _facts(registry, path), paths))
-    return dict(zip((row.pk for row in rows), found, strict=True)), True
+    found = ask_side_by_side([row.path for row in rows], lambda path: _facts(registry, path))
+    return {row.pk: facts or RepositoryFacts() for row, facts in zip(rows, found, strict=True)}, True
 
 
 def _facts(registry: ControlRegistry, path: str) -> RepositoryFacts:
-    try:
-        if not registry.info().has_gitlab_api:
-            return RepositoryFacts(tags=len(registry.tag_names(path)))
-        page, state = registry.tags(path, limit=TAGS_COUNTED), registry.repository(path, size="self")
-    except (RegistryError, Refused):
-        return RepositoryFacts()
+    if not registry.info().has_gitlab_api:
+        return RepositoryFacts(tags=len(registry.tag_names(path)))
+    page, state = registry.tags(path, limit=TAGS_COUNTED), registry.repository(path, size="self")
     return RepositoryFacts(
         tags=len(page.tags),
         is_more=bool(page.after),

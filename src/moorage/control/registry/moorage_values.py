@@ -1,8 +1,12 @@
 """Answers of Moorage's own API as values: the past of tags, and garbage collection."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+_REQUEST = re.compile(r"[A-Z]+ /")
+"""The beginning of a reason that the registry has written itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,11 @@ class RecordedChange:
     """Garbage collection may take it from then on; None: nothing is scheduled to."""
     renamed: tuple[str, str] = ("", "")
     """The names before and after a rename."""
+
+    @property
+    def note(self) -> str:
+        """The reason that somebody gave; empty: it is only the request that did it."""
+        return "" if _REQUEST.match(self.reason) else self.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,11 @@
 """Home, search, and the lists of groups and projects."""
 
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -14,8 +15,10 @@ from moorage.control.images.models import ImageRepositories, ImageRepository, Im
 from moorage.control.images.readable import readable_by
 from moorage.control.namespaces.models import Namespaces
 from moorage.control.pages.key_pages import ListOrder, key_page
+from moorage.control.pages.places import image_at, sees_past
 from moorage.control.pages.requesting import user_of_page
 from moorage.control.pages.room_texts import said
+from moorage.control.pages.tag_search import search_tags
 from moorage.control.projects.models import Project, Projects
 from moorage.control.projects.visible_groups import groups_of_member, groups_visible_to, roles_by_place
 from moorage.control.tokens.models import AccessRefusal
@@ -92,16 +95,43 @@ def list_groups(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
-    """Look for a text in the names of projects, groups and repositories; those that begin with it come first."""
+    """Look for a text in names of projects, groups, repositories and tags, and among digests and refused requests.
+
+    What is a whole reference leads to its page at once.
+    """
     user, today = user_of_page(request), timezone.now().date()
     text = request.GET.get("q", "").strip()[:SEARCH_LIMIT]
+    address = _address_of(request, text)
+    if address:
+        return redirect(address)
     projects = Project.objects.visible_to(user, today).select_related("namespace")
     context: dict[str, object] = {"asked": text, "section": ""}
     if text:
         context["projects"] = projects.filter(full_path__icontains=text).order_by("full_path")[:20]
         context["groups"] = groups_visible_to(user, today).filter(full_path__icontains=text).order_by("full_path")[:20]
         context["repositories"] = _images(user).filter(name__icontains=text).order_by("name", "pk")[:20]
+        context["tag_search"] = search_tags(_images(user), text)
+        refusals = AccessRefusal.objects.filter(request_id=text)
+        if user is not None:
+            context["is_request"] = (refusals if user.is_admin else refusals.of_user(user)).exists()
     return render(request, "pages/search.html", context)
+
+
+def _address_of(request: HttpRequest, text: str) -> str:
+    """The page of a whole reference, such as ``host/group/project:1.0``; empty: it is none that the person sees."""
+    host = settings.MOORAGE.configuration.registry.host_port
+    path, sign, reference = text.partition("@") if "@" in text else text.removeprefix(f"{host}/").partition(":")
+    path = path.removeprefix(f"{host}/")
+    if not sign or "/" not in path:
+        return ""
+    try:
+        image = image_at(request, path)
+    except Http404:
+        return ""
+    if sign == "@" and sees_past(image.found):
+        return f"/{image.repository.path}/-/fate?{urlencode({'digest': reference})}"
+    tag = f"?{urlencode({'q': reference, 'open': reference})}" if sign == ":" else ""
+    return f"/{image.repository.path}/-/tags{tag}"
 
 
 def _refused_lately(user: User) -> list[AccessRefusal]:

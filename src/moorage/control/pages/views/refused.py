@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from moorage.control.api.api_refusals import unauthorized
@@ -83,7 +84,8 @@ def show_refusal(request: HttpRequest, refusal: int) -> HttpResponse:
     context = {
         "section": "home",
         "row": row,
-        "reason": said(reason),
+        "reason": said(reason).rstrip("."),
+        "credential": _credential(row.credential),
         "steps": step_rows(row.step, reason),
         "advice": advice_on(row.step),
         "sees_project": row.project if is_shown else None,
@@ -91,6 +93,19 @@ def show_refusal(request: HttpRequest, refusal: int) -> HttpResponse:
         "others": others.exclude(pk=row.pk)[:5] if is_maintainer else [],
     }
     return render(request, "pages/refusal.html", context)
+
+
+def _credential(text: str) -> str:
+    """A credential as people call it, with its number."""
+    kind, _space, number = text.partition(" ")
+    words = {
+        CredentialKind.NONE: _("none"),
+        CredentialKind.PASSWORD: _("the password"),
+        CredentialKind.PERSONAL_TOKEN: _("an access token"),
+        CredentialKind.DEPLOY_TOKEN: _("a deploy token"),
+        CredentialKind.JOB_TOKEN: _("a job token"),
+    }
+    return f"{words.get(CredentialKind(kind), kind)} {number}".strip()
 
 
 def _shown(rows: Sequence[AccessRefusal], *, is_whole: bool = False) -> list[tuple[AccessRefusal, str]]:

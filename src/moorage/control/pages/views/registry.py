@@ -18,6 +18,7 @@ from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.place_pages import image_context, place_context
 from moorage.control.pages.places import FoundImage, image_at, place_at, rights_in
 from moorage.control.pages.repository_facts import facts_of
+from moorage.control.pages.tag_search import search_tags
 from moorage.control.projects.rules import ImageRight
 from moorage.control.protection.questions import person_of
 from moorage.control.refusals import ChangeRefused
@@ -55,6 +56,7 @@ def list_repositories(request: HttpRequest, place: str) -> HttpResponse:
         "text": text,
         "state": state,
         "is_filtered": bool(text or state),
+        "tag_search": search_tags(rows, text) if text and is_there and not state else None,
         "commands": _commands(request, found),
         "is_project": isinstance(found, FoundProject),
     }

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from moorage.control.api.api_refusals import forbidden, unauthorized
 from moorage.control.images.changes import ImageProtected
 from moorage.control.pages.page_answers import done, not_done
-from moorage.control.pages.past import FormerTags, days_of, tags_at
+from moorage.control.pages.past import TagsThen, days_of, tags_at
 from moorage.control.pages.place_pages import image_context
 from moorage.control.pages.places import FoundImage, image_at, sees_past
 from moorage.control.policies.tag_undo import undo_tag
@@ -39,7 +39,7 @@ def show_timeline(request: HttpRequest, repository: str) -> HttpResponse:
     when = _moment(asked)
     context = image_context(image, "timeline") | {
         "tag": tag,
-        "asked": asked,
+        "asked_time": asked,
         "when": when,
         "is_no_time": bool(asked) and when is None,
         "is_future": when is not None and when > timezone.now(),
@@ -104,7 +104,7 @@ def _changes(request: HttpRequest, image: FoundImage, tag: str) -> dict[str, obj
 
 def _then(request: HttpRequest, image: FoundImage, when: datetime) -> dict[str, object]:
     after = request.GET.get("after", "")[:_TEXT_LIMIT]
-    found: FormerTags = tags_at(image.repository.path, min(when, timezone.now()), after=after)
+    found: TagsThen = tags_at(image.repository.path, min(when, timezone.now()), after=after)
     return {"past": found}
 
 

@@ -40,7 +40,7 @@ CRANE = "crane"
 """go-containerregistry's command, which is a registry, too."""
 
 
-def moorage(*words: str, status: int = 0, given: str = "", **environ: str) -> str:
+def moorage(*words: str, status: int = 0, given: str = "", docker: Path | None = None) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "moorage", *words],
         input=given,
@@ -48,7 +48,7 @@ def moorage(*words: str, status: int = 0, given: str = "", **environ: str) -> st
         text=True,
         check=False,
         timeout=120,
-        env={**os.environ, **environ},
+        env={**os.environ, **({} if docker is None else {"DOCKER_CONFIG": str(docker)})},
     )
     assert done.returncode == status, done
     assert "Traceback" not in done.stderr
@@ -157,14 +157,14 @@ def test_each_repository_is_asked_for_with_a_token_of_its_own_and_a_mount_with_o
         text = f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: '{tmp_path / 'data'}'}}}}\n"
         (tmp_path / "data").mkdir()
         with Daemon(tmp_path, config=f"{text}auth: {{token: {{{names}}}}}\n") as daemon:
-            home = {"DOCKER_CONFIG": str(tmp_path / "home")}
-            moorage("login", daemon.address, "-u", USER, "--password-stdin", given=f"{SECRET}\n", **home)
+            home = tmp_path / "home"
+            moorage("login", daemon.address, "-u", USER, "--password-stdin", given=f"{SECRET}\n", docker=home)
             with InProcess(None) as outside, RegistryClient(outside.address) as client:
                 made = push_image(client, "app", "1")
-                moorage("copy", f"{outside.address}/app:1", f"{daemon.address}/group/app", **home)
+                moorage("copy", f"{outside.address}/app:1", f"{daemon.address}/group/app", docker=home)
             inside = [f"{daemon.address}/group/app:1", f"{daemon.address}/mirror/app"]
-            found = json.loads(moorage("copy", *inside, "--json", **home))
+            found = json.loads(moorage("copy", *inside, "--json", docker=home))
             assert found["references"][0]["digest"] == made.digest
             assert found["blobs"]["mounted"]["count"] == len(made.blobs)
-            done = moorage("copy", inside[0], f"{daemon.address}/denied", status=1, DOCKER_CONFIG=str(tmp_path))
+            done = moorage("copy", inside[0], f"{daemon.address}/denied", status=1, docker=tmp_path)
             assert "failed" in done

@@ -117,8 +117,8 @@ class RegistrySide:
             answer = await self._ask("GET", url, repository, Accept=mediatypes.OCI_INDEX)
             if answer.status in _NO_REFERRERS_API:
                 stored = None
-                if tags is None or referrers_tag(digest) in tags:
-                    stored = await self.manifest(repository, referrers_tag(digest))
+                if tags is None or fallback_tag(digest) in tags:
+                    stored = await self.manifest(repository, fallback_tag(digest))
                 return _entries(stored.payload) if stored else ()
             if answer.status != HTTPStatus.OK:
                 raise self.remote.refused(answer)
@@ -218,7 +218,7 @@ class RelayEnds(NamedTuple):
     target: RegistrySide
 
 
-def referrers_tag(digest: Digest) -> Tag:
+def fallback_tag(digest: Digest) -> Tag:
     """Return the tag that stands in for the list of referrers where a registry has none.
 
     Source: distribution-spec § Unavailable Referrers API.

@@ -1,6 +1,7 @@
 """``moorage sync``: what a file may say, and what it does with two registries in this process."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from moorage.cli.app import app
+from moorage.client.credentials import Credentials
+from moorage.relaying.sync_plan import read_plan
 from support.images import blob, config, image, image_manifest, push_blobs, push_image, push_manifest
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
@@ -151,6 +154,16 @@ def test_a_file_that_says_nothing_is_refused(tmp_path: Path, text: str) -> None:
     done = RUNNER.invoke(app, ["sync", str(file)])
     assert done.exit_code == 2
     assert done.stderr.startswith(f"error: {file}: ")
+
+
+def test_the_file_that_the_page_shows_is_good() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "copy-between-registries.md").read_text()
+    (sample,) = re.findall(r"^```yml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    environ = {"MIRROR_PASSWORD": "s3cr3t"}
+    # The file of certificates is the reader's own.
+    plan = read_plan(sample.replace("ca: harbor.pem", "jobs: 2"), environ, lambda _url: lambda _name: Credentials())
+    assert [rule.source.repository for rule in plan.rules] == ["group/app", "base/*", "tools/cli"]
+    assert set(plan.registries) == {"https://registry.example", "https://harbor.example:5443", "http://localhost:5000"}
 
 
 def test_a_file_that_is_not_there_is_refused_in_words(tmp_path: Path) -> None:

@@ -123,6 +123,27 @@ def test_to_another_registry_and_back_all_digests_and_all_signatures_are_the_sam
         assert (again["manifests"], again["blobs"]["copied"]["count"]) == (0, 0)
 
 
+def test_a_registry_that_cannot_delete_a_tag_says_so_and_keeps_all_of_them(tmp_path: Path) -> None:
+    need(COMMAND)
+    with (
+        Peer(tmp_path / "peer", tmp_path / "peer-data") as peer,
+        RegistryClient(peer.address) as there,
+        InProcess(None) as registry,
+        RegistryClient(registry.address) as client,
+    ):
+        push_image(client, "app", "1")
+        made = push_image(there, "app", "gone")
+        push_manifest(there, "app", made.manifest, "other")
+        file = tmp_path / "mirror.yml"
+        entry = f"{{source: {registry.address}/app, target: {peer.address}/app, exclude: [other], delete: true}}"
+        file.write_text(f"sync: [{entry}]")
+        found = json.loads(moorage("sync", str(file), "--json", status=1))
+        assert [one["result"] for one in found["references"]] == ["copied", "failed"]
+        assert "cannot delete single tags (it said 4" in found["references"][1]["why"]
+        tags = there.list_tags("app").json()["tags"]
+        assert sorted(tags) == ["1", "gone", "other"]  # type: ignore[call-overload] # or it fails
+
+
 def test_after_kill_9_in_the_middle_a_repeat_copies_only_the_rest(tmp_path: Path) -> None:
     configuration, first, second = config("killed"), blob("first", 1_000_000), blob("second", 1_000_000)
     made = Image(image_manifest(configuration, [first, second]), (configuration, first, second))

@@ -20,6 +20,7 @@ MANIFEST_TYPES = ", ".join(
     (*sorted(mediatypes.INDEXES), *sorted(mediatypes.IMAGES), *sorted(mediatypes.SCHEMA1), "*/*;q=0.1")
 )
 _NEXT = re.compile(r"<([^>]+)>\s*;\s*rel=\"?next\"?")
+_CANNOT = frozenset({400, 405, 501})
 _PAGES_LIMIT = 100_000
 _NO_REFERRERS_API = frozenset({400, 404, 405, 501})
 """Answers of registries that do not know the path."""
@@ -133,6 +134,9 @@ class RegistrySide:
             CommandFailed: the registry refused, or could not be asked.
         """
         answer = await self._ask("DELETE", self._manifest_url(repository, tag), repository)
+        if answer.status in _CANNOT:
+            msg = f"{self.remote.host} cannot delete single tags (it said {answer.status})"
+            raise CommandFailed(msg, code=answer.status)
         if answer.status not in (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
             raise self.remote.refused(answer)
 

@@ -1,25 +1,20 @@
 """``moorage check``: what it takes; what it does is in ``checking``."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from moorage.cli.options import AsJSON
-
-_RATE = re.compile(r"(\d+(?:\.\d+)?) *(?:([kKMGT])(i?)B?|B)?(?:/s)?")
-_POWERS = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
+from moorage.copying.shared_work import read_byte_rate
 
 
 def byte_rate(text: str) -> float:
     """Read a number of bytes in a second, such as ``50MiB``."""
-    found = _RATE.fullmatch(text.strip())
-    if found is None or not float(found[1]):
-        msg = "a number of bytes in a second is needed, such as 50MiB"
-        raise typer.BadParameter(msg)
-    base = 1024 if found[3] else 1000
-    return float(found[1]) * float(base ** (_POWERS[found[2]] if found[2] else 0))
+    try:
+        return read_byte_rate(text)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from None
 
 
 ConfigFile = Annotated[

@@ -47,6 +47,7 @@ COMMANDS = {
         CommandRow("image", "listing", "image_app", "Images: what one consists of."),
         CommandRow("du", "listing", "du", "Sizes of repositories, and what they share."),
         CommandRow("copy", "copy", "copy", "Copy images from one registry to another."),
+        CommandRow("sync", "sync", "sync", "Copy all that a file lists, and only what is new of it."),
         CommandRow("undo", "history", "undo_request", "Take back all that one request did."),
     ),
     "Keep it in order": (
@@ -69,6 +70,7 @@ COMMANDS = {
 """By the heading of the help under which they stand."""
 
 NOTES = {
+    "sync": CommandNote("", "moorage sync mirror.yml --dry-run"),
     "copy": CommandNote("", "moorage copy registry.example/group/app:1.4 localhost:5000/group/app"),
     "serve": CommandNote("", "moorage serve /etc/moorage/config.yml"),
     "up": CommandNote("", "moorage up data"),

@@ -69,11 +69,10 @@ def _print_reference(reference: RelayedReference) -> None:
     arrow = f"{reference.source} -> {reference.target}" if reference.source else reference.target
     why = f": {reference.why}" if reference.why else ""
     digest = f"  {reference.digest}" if reference.digest and not why else ""
-    text = _printable(f"{_WORDS_OF_ONE[reference.result]}  {arrow}{digest}{why}")
-    print(text, file=sys.stderr if reference.result is RelayResult.FAILED else sys.stdout)
-
-
-_WORDS_OF_ONE = {**{result: result.value.replace("-", " ") for result in RelayResult}, RelayResult.FAILED: "error:"}
+    if reference.result is RelayResult.FAILED:
+        print_refusal(f"{arrow}{why}")
+    else:
+        print(_printable(f"{reference.result.value.replace('-', ' ')}  {arrow}{digest}{why}"))
 
 
 def _blobs(outcome: RelayOutcome) -> str:

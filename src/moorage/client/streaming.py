@@ -205,7 +205,8 @@ class StreamingRemote:
         header = login.header
         for left in range(_LOGINS - 1, -1, -1):
             response = await self._redirected(call, header)
-            if response.status != HTTPStatus.UNAUTHORIZED or not left:
+            # Only the registry itself is told who asks, and only it may say where tokens are to be had.
+            if response.status != HTTPStatus.UNAUTHORIZED or not left or not self._is_ours(response.url):
                 break
             try:
                 renewed = await login.renewed(header, response.headers.getall("WWW-Authenticate", []))
@@ -221,7 +222,7 @@ class StreamingRemote:
                 msg = f"{self.host} wanted to know again who asks"
                 raise RegistryAway(msg)
         refusal = login.refusal(response.status)
-        if refusal:
+        if refusal and self._is_ours(response.url):
             response.close()
             raise CommandFailed(refusal, code=response.status)
         return response
@@ -229,8 +230,7 @@ class StreamingRemote:
     async def _redirected(self, call: StreamedCall, header: str) -> aiohttp.ClientResponse:
         url = call.url
         for _ in range(_REDIRECTS):
-            # Nobody else is told who asks.
-            is_ours = URL(url).origin() == URL(self.url).origin()
+            is_ours = self._is_ours(URL(url, encoded=True))
             headers = {**call.headers, "Authorization": header} if header and is_ours else call.headers
             response = await self._send(call, url, headers)
             location = response.headers.get("Location")
@@ -240,6 +240,9 @@ class StreamingRemote:
             url = joined_url(url, location)
         msg = f"{self.host} leads in a circle: more than {_REDIRECTS} redirects"
         raise CommandFailed(msg)
+
+    def _is_ours(self, url: URL) -> bool:
+        return url.origin() == URL(self.url).origin()
 
     async def _send(self, call: StreamedCall, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         if self._session is None:
@@ -266,11 +269,15 @@ class StreamingRemote:
                 self._has_answered = True
                 return response
         except (*_LOST, ValueError) as exc:  # The last: an address that is none.
-            raise self._away(exc) from None
+            raise self._away(exc, url) from None
 
-    def _away(self, exc: BaseException) -> CommandFailed:
+    def _away(self, exc: BaseException, url: str = "") -> CommandFailed:
         why = getattr(exc, "certificate_error", None) or getattr(exc, "os_error", None) or exc
-        if in_words := tls_in_words(why, self.url):
+        if isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientResponseError):
+            why = ConnectionResetError()
+        # Who has answered before speaks what it was spoken to in; but a redirect may lead to somebody else.
+        is_for_good = not self._has_answered or isinstance(why, ssl.SSLCertVerificationError)
+        if is_for_good and (in_words := tls_in_words(why, url or self.url)):
             return CommandFailed(in_words)
         said = "it took too long" if isinstance(exc, TimeoutError) else str(exc) or type(exc).__name__
         text = f"cannot ask the registry at {self.url}: {said}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
@@ -10,6 +11,8 @@ from moorage.cache.remembered import Remembered
 
 _Key = TypeVar("_Key", bound=Hashable)
 _UNIT_BYTES = 1 << 20
+_RATE = re.compile(r"(\d+(?:\.\d+)?) *(?:([kKMGT])(i?)B?|B)?(?:/s)?")
+_POWERS = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 class OnceEach(Generic[_Key]):
@@ -66,6 +69,20 @@ class MemoryShare:
         finally:
             for _ in range(held):
                 self._free.release()
+
+
+def read_byte_rate(text: str) -> float:
+    """Read a number of bytes in a second, such as ``50MiB``.
+
+    Raises:
+        ValueError: it is none; the text says what would be one.
+    """
+    found = _RATE.fullmatch(text.strip())
+    if found is None or not float(found[1]):
+        msg = "a number of bytes in a second is needed, such as 50MiB"
+        raise ValueError(msg)
+    base = 1024 if found[3] else 1000
+    return float(found[1]) * float(base ** (_POWERS[found[2]] if found[2] else 0))
 
 
 class BytePace:

@@ -32,6 +32,21 @@ class RepositoryPair:
     target: RepositoryName
 
 
+class TargetHomes:
+    """Repositories of a target in which blobs are known to be."""
+
+    def __init__(self) -> None:
+        self._known: Remembered[Digest, RepositoryName] = Remembered(_REMEMBERED, is_kept_by_use=True)
+
+    def note(self, digest: Digest, repository: RepositoryName) -> None:
+        """Remember that a repository has a blob."""
+        self._known.put(digest, repository)
+
+    def of(self, digest: Digest) -> RepositoryName | None:
+        """Return a repository that has a blob; None: nobody knows of one."""
+        return self._known.get(digest)
+
+
 class BlobCopies:
     """Blobs of one source on their way to one target."""
 
@@ -42,6 +57,7 @@ class BlobCopies:
         *,
         pace: BytePace | None = None,
         reports: WorkReports | None = None,
+        homes: TargetHomes | None = None,
         jobs: int = 4,
         dry_run: bool = False,
     ) -> None:
@@ -55,7 +71,7 @@ class BlobCopies:
         self._slots = asyncio.Semaphore(jobs)
         self._is_same_registry = is_same_registry(ends.source.remote.url, ends.target.remote.url)
         self._once: OnceEach[tuple[RepositoryName, Digest]] = OnceEach(_REMEMBERED)
-        self._homes: Remembered[Digest, RepositoryName] = Remembered(_REMEMBERED, is_kept_by_use=True)
+        self._homes = homes or TargetHomes()
 
     async def copy(self, blob: Descriptor, pair: RepositoryPair) -> None:
         """See to it that a blob is in the repository of the target.
@@ -79,7 +95,7 @@ class BlobCopies:
         way = await self._by_some_way(blob, pair)
         self._outcome.did_blob(way, blob.size_bytes)
         if way is not BlobWay.TO_COPY:
-            self._homes.put(blob.digest, pair.target)
+            self._homes.note(blob.digest, pair.target)
         if way is not BlobWay.COPIED:
             self._moved(blob.size_bytes)
 
@@ -92,7 +108,7 @@ class BlobCopies:
             return BlobWay.PRESENT
         if self._dry_run:
             return BlobWay.TO_COPY
-        home = pair.source if self._is_same_registry else self._homes.get(blob.digest)
+        home = pair.source if self._is_same_registry else self._homes.of(blob.digest)
         location = ""
         if home is not None and home != pair.target:
             is_mounted, location = await self._mount(blob.digest, home, pair.target)

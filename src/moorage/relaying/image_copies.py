@@ -19,7 +19,7 @@ from moorage.oci.manifests import Descriptor, Manifest, ManifestKind, StoredMani
 from moorage.oci.names import Reference, Tag
 from moorage.relaying.blob_copies import BlobCopies, RepositoryPair
 from moorage.relaying.platforms import WantedPlatform, platform_of
-from moorage.relaying.registry_side import RelayEnds, referrers_tag
+from moorage.relaying.registry_side import RelayEnds, fallback_tag
 from moorage.relaying.relay_outcome import RelayedReference, RelayOutcome, RelayResult
 from moorage.relaying.subject_lists import SubjectLists
 
@@ -237,7 +237,7 @@ class ImageCopies:
             for entry in found:
                 await self._about(entry.digest, job, depth + 1)
             for ending in _ATTACHED:
-                tag = Tag(f"{referrers_tag(digest)}.{ending}")
+                tag = Tag(f"{fallback_tag(digest)}.{ending}")
                 if job.known_tags is None or tag in job.known_tags:
                     await self._attachments.do((pair, tag), partial(self._attached, tag, pair))
 

@@ -20,6 +20,7 @@ MANIFEST_TYPES = ", ".join(
     (*sorted(mediatypes.INDEXES), *sorted(mediatypes.IMAGES), *sorted(mediatypes.SCHEMA1), "*/*;q=0.1")
 )
 _NEXT = re.compile(r"<([^>]+)>\s*;\s*rel=\"?next\"?")
+_CANNOT = frozenset({400, 405, 501})
 _PAGES_LIMIT = 100_000
 _NO_REFERRERS_API = frozenset({400, 404, 405, 501})
 """Answers of registries that do not know the path."""
@@ -117,8 +118,8 @@ class RegistrySide:
             answer = await self._ask("GET", url, repository, Accept=mediatypes.OCI_INDEX)
             if answer.status in _NO_REFERRERS_API:
                 stored = None
-                if tags is None or referrers_tag(digest) in tags:
-                    stored = await self.manifest(repository, referrers_tag(digest))
+                if tags is None or fallback_tag(digest) in tags:
+                    stored = await self.manifest(repository, fallback_tag(digest))
                 return _entries(stored.payload) if stored else ()
             if answer.status != HTTPStatus.OK:
                 raise self.remote.refused(answer)
@@ -133,6 +134,9 @@ class RegistrySide:
             CommandFailed: the registry refused, or could not be asked.
         """
         answer = await self._ask("DELETE", self._manifest_url(repository, tag), repository)
+        if answer.status in _CANNOT:
+            msg = f"{self.remote.host} cannot delete single tags (it said {answer.status})"
+            raise CommandFailed(msg, code=answer.status)
         if answer.status not in (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
             raise self.remote.refused(answer)
 
@@ -218,7 +222,7 @@ class RelayEnds(NamedTuple):
     target: RegistrySide
 
 
-def referrers_tag(digest: Digest) -> Tag:
+def fallback_tag(digest: Digest) -> Tag:
     """Return the tag that stands in for the list of referrers where a registry has none.
 
     Source: distribution-spec § Unavailable Referrers API.

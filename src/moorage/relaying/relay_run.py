@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from moorage.client.credentials import Credentials
 from moorage.client.patience import RegistryPatience
+from moorage.client.places import host_of
 from moorage.client.streaming import StreamingRemote
 from moorage.copying.shared_work import BytePace, many_at_once
 from moorage.oci.names import Reference, Tag
-from moorage.relaying.blob_copies import BlobCopies, RepositoryPair
+from moorage.relaying.blob_copies import BlobCopies, RepositoryPair, TargetHomes
 from moorage.relaying.image_copies import CopyJob, ImageCopies, ImageWish
 from moorage.relaying.registry_side import RegistrySide, RelayEnds
-from moorage.relaying.relay_outcome import RelayedReference, RelayOutcome, RelayResult
+from moorage.relaying.relay_outcome import RelayOutcome
 from moorage.relaying.tag_choice import TagChoice
 from moorage.work.reports import WorkReports
 
@@ -34,6 +35,11 @@ class RegistryAccess:
     bytes_per_s: float | None = None
     """The most that passes in a second; None: there is no limit."""
     patience: RegistryPatience | None = None
+
+    @property
+    def host(self) -> str:
+        """The host and the port, for what is said."""
+        return host_of(self.url)
 
     def opened(self, jobs: int) -> StreamingRemote:
         """Return it, to be entered, for a run of so many jobs."""
@@ -82,8 +88,11 @@ async def relay_run(
     outcome: RelayOutcome,
     *,
     reports: WorkReports | None = None,
+    homes: TargetHomes | None = None,
 ) -> AsyncIterator[RelayRun]:
     """Give a run between two registries, which are left again at the end of the block.
+
+    *homes* are what earlier runs to the same target know of it.
 
     Raises:
         CommandFailed: one of them can be none.
@@ -92,10 +101,5 @@ async def relay_run(
     async with source.opened(wish.jobs) as from_remote, target.opened(wish.jobs) as to_remote:
         ends = RelayEnds(RegistrySide(from_remote), RegistrySide(to_remote))
         pace = BytePace(min(limits) if limits else None)
-        blobs = BlobCopies(ends, outcome, pace=pace, reports=reports, jobs=wish.jobs, dry_run=wish.dry_run)
+        blobs = BlobCopies(ends, outcome, pace=pace, reports=reports, homes=homes, jobs=wish.jobs, dry_run=wish.dry_run)
         yield RelayRun(ends, ImageCopies(ends, blobs, wish, outcome), wish, outcome)
-
-
-def failed(what: str, target: str, why: str) -> RelayedReference:
-    """Return the line of something that could not even be begun."""
-    return RelayedReference(what, target, RelayResult.FAILED, why=why)

@@ -12,7 +12,7 @@ from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, decode
 from moorage.oci.names import RepositoryName
-from moorage.relaying.registry_side import RegistrySide, referrers_tag
+from moorage.relaying.registry_side import RegistrySide, fallback_tag
 
 
 class SubjectLists:
@@ -33,11 +33,11 @@ class SubjectLists:
         subject = manifest.subject.digest
         key = (repository, subject)
         async with self._turns[key]:
-            there = await self._target.manifest(repository, referrers_tag(subject))
+            there = await self._target.manifest(repository, fallback_tag(subject))
             value = decode(there.payload) if there else {}
             entries = value.get("manifests") or []
             if not isinstance(entries, list):
-                msg = f"{repository}:{referrers_tag(subject)} is not a list of referrers"
+                msg = f"{repository}:{fallback_tag(subject)} is not a list of referrers"
                 raise CommandFailed(msg)
             if any(isinstance(entry, dict) and entry.get("digest") == str(stored.digest) for entry in entries):
                 return
@@ -48,4 +48,4 @@ class SubjectLists:
             whole = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, **value, "manifests": [*entries, entry]}
             payload = json.dumps(whole).encode()
             made = StoredManifest(Digest.of(payload), mediatypes.OCI_INDEX, payload)
-            await self._target.put_manifest(repository, referrers_tag(subject), made)
+            await self._target.put_manifest(repository, fallback_tag(subject), made)

@@ -71,13 +71,9 @@ class VersionRange:
         Raises:
             ParameterInvalid: it is none.
         """
-        terms = []
-        for sign, word in _TERM.findall(text):
-            version = TagVersion.of(word)
-            if version is None:
-                break
-            terms += _bounds(sign, version)
-        if not terms or re.sub(_TERM, "", text).strip(" ,"):
+        found = [(sign, TagVersion.of(word)) for sign, word in _TERM.findall(text)]
+        terms = [term for sign, version in found if version is not None for term in _bounds(sign, version)]
+        if not found or any(version is None for _, version in found) or _TERM.sub("", text).strip(" ,"):
             msg = f"{text!r} is no range of versions; give one such as '>=1.2 <2', '^1.4' or '~1.4.2'"
             raise ParameterInvalid(msg)
         return cls(text, tuple(terms))

@@ -17,9 +17,13 @@ def imported(program: str, *, of: list[str]) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("module", ["gc", "history", "listing", "login"])
+@pytest.mark.parametrize("module", ["copy", "gc", "history", "listing", "login", "sync"])
 def test_a_command_that_asks_a_registry_imports_nothing_that_a_server_needs(module: str) -> None:
     assert imported(f"import moorage.cli.app, moorage.cli.{module}", of=REMOTE) == set()
+
+
+def test_a_copy_between_registries_imports_no_models_of_a_configuration() -> None:
+    assert "pydantic" not in imported("import moorage.cli.copy_runs, moorage.cli.sync_runs", of=REMOTE)
 
 
 def test_a_registry_without_tokens_starts_without_their_code_and_without_colours() -> None:

@@ -1,0 +1,35 @@
+"""Places of images: where Docker Hub's really are, and under which name its credentials are kept."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from moorage.client.docker_config import LoginFiles
+from moorage.client.places import found_place, login_name_of, read_place
+
+HUB = "https://registry-1.docker.io"
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "repository"),
+    [
+        ("docker.io/alpine:3", HUB, "library/alpine"),
+        ("docker.io/moby/buildkit", HUB, "moby/buildkit"),
+        ("index.docker.io/alpine", HUB, "library/alpine"),
+        ("registry.example/alpine", "https://registry.example", "alpine"),
+    ],
+)
+def test_docker_hub_is_where_docker_finds_it(text: str, url: str, repository: str) -> None:
+    found = found_place(read_place(text))
+    assert (found.url, found.repository) == (url, repository)
+
+
+def test_the_credentials_of_docker_hub_are_found_where_docker_keeps_them(tmp_path: Path) -> None:
+    auth = base64.b64encode(b"ada:s3cr3t").decode()
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"auths": {"https://index.docker.io/v1/": {"auth": auth}}}))
+    login = LoginFiles((file,), {}).find(login_name_of(HUB))
+    assert login is not None
+    assert (login.username, login.password) == ("ada", "s3cr3t")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from contract.metadata.pushing import NOBODY, push, push_blob
-from contract.metadata.stores import SqlStore, Store, query
+from contract.metadata.stores import SqlStore, Store, query, sql_store
 from contract.moving.movers import link_files
 from moorage.errors import (
     BlobReferenced,
@@ -82,7 +82,7 @@ class Node:
         self.fuse = Fuse()
         self.sql = sql
         database = FusedDatabase(sql.database, self.fuse)
-        mended = _stores(database)
+        mended = sql_store(database)
         stores = adoption_stores(database)
         self.ledger = stores.ledger
         self.adoption = Adoption(links.storage, stores, wanted_limit=wanted_limit, now=now)
@@ -444,12 +444,6 @@ class Simulation:
             return f"{name.text}: unknown" if repository.is_populated else ""
         found = {tag.text: (await store.manifests.find(name, tag)).digest for tag in page.items}
         return "" if found == repository.tags and repository.is_populated else f"{name.text}: tags {found}"
-
-
-def _stores(database: FusedDatabase) -> SqlStore:
-    from contract.metadata.stores import sql_store  # noqa: PLC0415
-
-    return sql_store(database)
 
 
 async def _pushed(store: Store, name: RepositoryName, content: Content, tags: "list[str] | tuple[()]") -> None:

@@ -14,9 +14,13 @@ from moorage.metadata.adopting import AdoptingCatalogue, AdoptingLinks, Adopting
 from moorage.metadata.adopting_details import AdoptingDetails, AdoptingRenames, AdoptingSizes
 from moorage.metadata.imports import FoundTag
 from moorage.metadata.sql.details import SqlDetails
+from moorage.metadata.sql.exports import SqlExports
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.sizes import SqlSizes
 from moorage.moving.adopting import LEASE, Adoption, AdoptionStores
+from moorage.moving.adoption_note import AdoptionNote
+from moorage.moving.exporting import Export, ExportOptions, ExportRefused
+from moorage.moving.importing import ImportRefused
 from moorage.moving.link_folders import LinkFolders
 from moorage.moving.outcome import Teller
 from moorage.oci.digests import Digest
@@ -168,3 +172,15 @@ async def test_a_name_that_nobody_has_makes_no_row(adopting: Adopting) -> None:
         await adopting.store.manifests.find(NEW, Tag("v1"))
     await adopting.adoption.ready(NEW)
     assert not await adopting.mover.sql.rows("SELECT 1 FROM adoptions WHERE path = $1", NEW.text)
+
+
+async def test_meanwhile_nothing_is_imported_or_exported_beside_it(adopting: Adopting) -> None:
+    await AdoptionNote("a database").write(adopting.store.storage)
+    before = await link_files(adopting.mover.links)
+    with pytest.raises(ImportRefused, match="there is nothing to import"):
+        await adopting.mover.run()
+    database, storage = adopting.mover.sql.database, adopting.store.storage
+    export = Export(storage, SqlExports(database), ExportOptions(database="a database"), Teller(WorkReports()))
+    with pytest.raises(ExportRefused, match="would remove"):
+        await export.run()
+    assert await link_files(adopting.mover.links) == before

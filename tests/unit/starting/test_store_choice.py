@@ -20,6 +20,7 @@ from moorage.moving.adoption_note import AdoptionNote
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
+from moorage.starting.database_choice import database_beside
 from moorage.starting.database_preparing import begin_adoption, inspect, prepare
 from moorage.starting.store_choice import Choosing, choose
 from moorage.storage import locks, paths
@@ -469,6 +470,13 @@ class TestAdoption:
         await starter.storage.put(LINK, b"")
         await starter.adopt()
         assert (await starter.refusal(enabled)).startswith("database.adopt: docker/registry/moorage/adopting.json says")
+
+    async def test_meanwhile_nobody_checks_copies_or_backs_up_one_of_the_two_alone(self, starter: Starter) -> None:
+        await starter.storage.put(LINK, b"")
+        await starter.adopt()
+        text = f"version: 0.1\nstorage: {{inmemory: {{}}}}\ndatabase: {{enabled: true, sqlite: {starter.file}}}"
+        with pytest.raises(ConfigurationError, match="neither of the two has all images"):
+            await database_beside(load(text, {}).config, starter.storage)
 
     async def test_another_database_does_not_go_on_with_it(self, starter: Starter, tmp_path: Path) -> None:
         await starter.storage.put(LINK, b"")

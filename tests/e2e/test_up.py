@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from e2e.images import build_image, write_layout
+from e2e.settings import config_for
 from moorage.auth.tokens import AccessClaim, Claims, mint
 from moorage.control.serving.first_folder import ISSUER, SERVICE
 from moorage.token_server.key_ring import KeyFolder, KeyRing
@@ -98,6 +99,24 @@ def test_images_of_a_registry_without_accounts_stay_and_ask_for_a_login(tmp_path
         assert "has images of a registry without accounts. They stay where they are" in " ".join(up.log.split())
         assert up.status(f"http://{up.registry}/v2/group/app/manifests/1") == 401
         assert sorted(path.name for path in up.data.rglob("data")) == blobs
+
+
+def test_the_folder_of_another_registry_is_adopted_where_it_is(tmp_path: Path, skopeo: Skopeo) -> None:
+    with Daemon(tmp_path / "other", config=config_for(tmp_path / "other")) as before:
+        with contextlib.closing(RegistryClient(before.address)) as client:
+            push_image(client, "root/app", "1")
+        theirs = before.data
+    with Standalone(tmp_path / "ours", adopt=theirs) as up:
+        assert f"{theirs} has images of a registry without accounts" in " ".join(up.log.split())
+        source = f"docker://{up.registry}/root/app:1"
+        # The first push makes the project; what was there before is in it.
+        new = write_layout(tmp_path / "layout", {"2": build_image("new")})
+        skopeo.copy(f"oci:{new}:2", f"docker://{up.registry}/root/app:2", "--dest-creds", f"root:{up.password}")
+        skopeo("inspect", "--tls-verify=false", "--creds", f"root:{up.password}", source)
+        assert not list(up.data.rglob("blobs"))
+        assert (up.data / "moorage.db").exists()
+    with Standalone(tmp_path / "ours", adopt=theirs) as again:
+        skopeo("inspect", "--tls-verify=false", "--creds", f"root:{again.password}", source)
 
 
 def test_a_port_that_is_taken_ends_both_and_is_said(up: Standalone, tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ _LAST_LINE = "Ctrl-C stops it."
 class Standalone:
     """``with Standalone(tmp_path) as up:`` starts it and waits until both answer; the end of the block stops it."""
 
-    def __init__(self, folder: Path, *, ports: tuple[int, int] | None = None) -> None:
+    def __init__(self, folder: Path, *, ports: tuple[int, int] | None = None, adopt: Path | None = None) -> None:
         self.folder = folder
+        self.adopt = adopt
         self.data = folder / "data"
         registry_port, control_port = ports or (free_port(), free_port())
         self.registry = f"127.0.0.1:{registry_port}"
@@ -39,6 +40,7 @@ class Standalone:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "moorage", "up", str(self.data), "--workers", "1"]
         command += ["--addr", self.registry, "--control-addr", self.control]
+        command += [] if self.adopt is None else ["--adopt", str(self.adopt)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._reader = threading.Thread(target=self._read, args=(self.process,))
         self._reader.start()

@@ -28,6 +28,7 @@ PUT_ON_BY_PROMETHEUS = {"instance", "job", "exported_instance", "le"}
 LOOKED_UP = {
     "registry_database_rows": {"query_name"},
     "registry_notifications_pending": {"endpoint"},
+    "registry_adoption_repositories": {"state"},
     "gitlab_build_info": {"version", "product"},
     "up": set[str](),
 }

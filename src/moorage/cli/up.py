@@ -23,6 +23,14 @@ def up(
     control_addr: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Address of the control plane, at the first start.")
     ] = "127.0.0.1:8080",
+    adopt: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="IMAGES",
+            help="The folder of another registry, to be served where it is; at the first start.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=256, help="Worker processes of the registry; else one a core.")
     ] = None,
@@ -37,16 +45,16 @@ def up(
     from moorage.server.scheduling import usable_processors  # noqa: PLC0415 - as above
     from moorage.server.together import Together  # noqa: PLC0415 - as above
 
-    place = prepare_folder(folder, registry_addr=addr, control_addr=control_addr)
+    place = prepare_folder(folder, registry_addr=addr, control_addr=control_addr, adopt=adopt)
     count = workers or usable_processors()
     servers = [
         lambda on_ready: _serve_registry(place.config, count, on_ready),
         lambda on_ready: _serve_control(place.control, on_ready),
     ]
-    if place.has_old_images:
+    if place.old_images is not None:
         print(
-            f"{place.path} has images of a registry without accounts. They stay where they are, and from now on ask "
-            "for a login: an administrator reaches all of them, others those of a project with their path.",
+            f"{place.old_images} has images of a registry without accounts. They stay where they are, and from now on "
+            "ask for a login: an administrator reaches all of them, others those of a project with their path.",
             flush=True,
         )
     raise typer.Exit(Together(servers, on_ready=lambda addresses: _welcome(place.path, addresses)).run())

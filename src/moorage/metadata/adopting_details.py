@@ -1,4 +1,4 @@
-"""What only a database can answer, in a registry that adopts link files: the repositories are taken over first."""
+"""Answers that only a database has, in a registry that adopts link files: the repositories are taken over first."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -72,7 +72,7 @@ class AdoptionFindings:
 
 
 class AdoptionStates(ABC):
-    """Where each repository's truth is."""
+    """The place of each repository's truth."""
 
     @abstractmethod
     async def state(self, name: RepositoryName) -> AdoptionState | None:

@@ -84,6 +84,8 @@ class Adoption(Adopter):
         self._wanted_limit = wanted_limit
         self._now = now
         self._ready = Remembered[str, bool](_READY_LIMIT, is_kept_by_use=True)
+        self._linked = Remembered[str, bool](_READY_LIMIT, is_kept_by_use=True)
+        """Those that have link files, which stay until the end."""
         self._failed = Remembered[str, bool](_FAILED_LIMIT, age=_FAILED_AGE)
         self._tasks: dict[str, asyncio.Task[bool]] = {}
         self._has_ended = False
@@ -146,7 +148,13 @@ class Adoption(Adopter):
         return False
 
     async def _has_link_files(self, name: RepositoryName) -> bool:
-        return await self._storage.exists(paths.manifests(name)) or await self._storage.exists(paths.layers(name))
+        if self._linked.get(name.text):
+            return True
+        folders = (paths.manifests(name), paths.layers(name))
+        found = any([await self._storage.exists(folder) for folder in folders])
+        if found:
+            self._linked.put(name.text, True)
+        return found
 
     async def _folders(self, name: RepositoryName) -> AsyncIterator[RepositoryName]:
         async for each in folders_from(self._storage, name):

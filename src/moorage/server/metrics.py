@@ -65,6 +65,7 @@ class Exposition:
         rows: RowCountStore | None = None,
         interval: timedelta = _USUAL_INTERVAL,
         pending: Counts | None = None,
+        adopted: Counts | None = None,
     ) -> None:
         """Tell what is in *folder*.
 
@@ -73,17 +74,19 @@ class Exposition:
             rows: what to count besides.
             interval: the time that a count stands for, zero for ten seconds.
             pending: counts the events that wait for each endpoint.
+            adopted: counts the repositories of link files that are taken over, or are to be.
         """
         self._folder = folder
         self._rows = None if rows is None else _Counted(rows.count)
         self._pending = None if pending is None else _Counted(pending)
+        self._adopted = None if adopted is None else _Counted(adopted)
         self._interval_s = (interval or _USUAL_INTERVAL).total_seconds()
         self._lock = asyncio.Lock()
         self._counted_at = float("-inf")
 
     async def text(self) -> bytes:
         """Everything, in Prometheus' text format. What the database does not tell in time is left out."""
-        counted = [each for each in (self._rows, self._pending) if each is not None]
+        counted = [each for each in (self._rows, self._pending, self._adopted) if each is not None]
         if counted:
             async with self._lock:
                 if time.monotonic() - self._counted_at >= self._interval_s:
@@ -101,6 +104,9 @@ class Exposition:
         if self._pending is not None and self._pending.found:
             name, text = "registry_notifications_pending", "Events that wait for an endpoint, on all nodes."
             registry.register(_Gauge(name, text, "endpoint", self._pending.found))
+        if self._adopted is not None and self._adopted.found:
+            name, text = "registry_adoption_repositories", "Repositories of link files, by how far their adoption is."
+            registry.register(_Gauge(name, text, "state", self._adopted.found))
         return bytes(generate_latest(registry))
 
 

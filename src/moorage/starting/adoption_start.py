@@ -16,7 +16,7 @@ from moorage.wiring.databases import opened_database
 
 @dataclass(frozen=True, slots=True)
 class AdoptionReport:
-    """How far an adoption is, and what somebody has to look at."""
+    """The progress of an adoption, and what somebody has to look at."""
 
     progress: AdoptionProgress
     findings: AdoptionFindings

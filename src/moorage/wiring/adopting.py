@@ -1,5 +1,6 @@
 """The metadata of a registry that adopts link files, and the stores of an adoption."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,6 +59,18 @@ def adoption_stores(database: Database) -> AdoptionStores:
 def ledger_of(database: Database) -> AdoptionLedger:
     """Return what a database says of an adoption as a whole."""
     return SqlAdoptionLedger(database)
+
+
+async def adoption_counts(database: Database) -> Mapping[str, int]:
+    """Count repositories of link files for metrics, by how far their adoption is; empty: there is none.
+
+    Raises:
+        DatabaseUnavailable: the database does not answer.
+    """
+    progress = await SqlAdoptionLedger(database).progress()
+    if progress is None:
+        return {}
+    return {"found": progress.repositories or 0, "taken": progress.taken, "failing": progress.faults}
 
 
 def _imports(database: Database, holder: str) -> SqlImports:

@@ -1,6 +1,6 @@
 """The metadata store that a start has chosen, opened."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ class Metadata:
     database: Database | None = None
     adoption: "Adoption | None" = None
     """Takes link files over; None: there are none beside the database."""
+    adopted: Callable[[], Awaitable[Mapping[str, int]]] | None = None
+    """Counts repositories for metrics, by how far their adoption is; None: as above."""
     pulls: PullStore | None = None
     sessions: SessionStore | None = None
     known_blobs: LinkMemory[int] | None = None
@@ -122,7 +124,7 @@ def _over(database: Database, config: Config, link_files: StorageDriver | None) 
     )
     if link_files is None:
         return found
-    from moorage.wiring.adopting import adopting  # noqa: PLC0415 - a start that adopts nothing need not wait for it
+    from moorage.wiring.adopting import adopting, adoption_counts  # noqa: PLC0415 - a start that adopts nothing need not wait for it
 
     parts = adopting(database, link_files, puts_off=puts_off)
     return replace(
@@ -131,5 +133,6 @@ def _over(database: Database, config: Config, link_files: StorageDriver | None) 
         manifests=parts.manifests,
         catalogue=parts.catalogue,
         adoption=parts.adoption,
+        adopted=partial(adoption_counts, database),
         chores=(*found.chores, parts.walk.run),
     )

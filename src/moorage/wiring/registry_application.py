@@ -158,5 +158,11 @@ def _debug_app(config: Config, registry: Registry, health: HealthReport, process
 
     counts, database = config.database.metrics, registry.metadata.database
     rows = row_counts(database) if database is not None and counts.enabled else None
-    exposition = Exposition(process.metrics, rows=rows, interval=counts.interval, pending=registry.notifying.pending)
+    exposition = Exposition(
+        process.metrics,
+        rows=rows,
+        interval=counts.interval,
+        pending=registry.notifying.pending,
+        adopted=registry.metadata.adopted,
+    )
     return DebugApp(health, database=served, metrics=exposition, metrics_path=config.http.debug.prometheus.path)

@@ -9,7 +9,6 @@ import contextlib
 import copy
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from contract.metadata.pushing import NOBODY, push, push_blob
@@ -24,86 +23,32 @@ from moorage.errors import (
     NameUnknown,
     Refused,
 )
-from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.gitlab_errors import RenameConflict
-from moorage.metadata.adopting import AdoptingCatalogue, AdoptingLinks, AdoptingManifests
-from moorage.metadata.adopting_details import AdoptingRenames
-from moorage.metadata.sql.renames import SqlRenames
-from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
-from moorage.moving.adopting import Adoption
 from moorage.moving.adoption_note import AdoptionNote
-from moorage.moving.adoption_walk import AdoptionWalk
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import parse
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import locks, paths
 from moorage.storage.locks import Lock
-from moorage.wiring.adopting import adoption_stores
-from property.adoption.fuse import Fuse, FusedDatabase, Killed
-from support.images import Content, blob, config, image_manifest, index
+from property.adoption.fuse import Killed
+from property.adoption.nodes import (
+    ALL_BLOBS,
+    BLOBS,
+    BROKEN,
+    CONTENTS,
+    IMAGES,
+    INDEXES,
+    NAMES,
+    TAGS,
+    Model,
+    Node,
+    Repository,
+    is_below,
+    note_push,
+)
+from support.images import Content
 
-NAMES = [RepositoryName(text) for text in ("a", "a-b", "a/b", "b", "b/c")]
-BLOBS = [blob(n, 20) for n in range(3)] + [config("a")]
-IMAGES = [image_manifest(BLOBS[-1], BLOBS[: n + 1]) for n in range(3)]
-INDEXES = [index(IMAGES[:2])]
-CONTENTS = {Digest.parse(each.digest): each for each in (*IMAGES, *INDEXES)}
-ALL_BLOBS = [Digest.parse(each.digest) for each in BLOBS]
-TAGS = ("V1", "v1", "v2")
 _LOOKS = 0.4
-_BROKEN = RepositoryName("z")
-_LIMIT = Deadlines(transaction=timedelta(seconds=30), storage=timedelta(seconds=30))
-
-
-@dataclass
-class Repository:
-    """What a repository should have."""
-
-    blobs: set[Digest] = field(default_factory=set)
-    manifests: set[Digest] = field(default_factory=set)
-    tags: dict[str, Digest] = field(default_factory=dict)
-    is_populated: bool = False
-
-    def needs(self, digest: Digest) -> bool:
-        manifests = [CONTENTS[each] for each in self.manifests if each != digest]
-        return any(
-            reference.descriptor.digest == digest
-            for content in manifests
-            for reference in parse(content.body, content.media_type).references
-        )
-
-
-Model = dict[RepositoryName, Repository]
-
-
-class Node:
-    """One process of the registry."""
-
-    def __init__(self, sql: SqlStore, links: Store, now: Callable[[], datetime], *, wanted_limit: int) -> None:
-        self.fuse = Fuse()
-        self.sql = sql
-        database = FusedDatabase(sql.database, self.fuse)
-        mended = _stores(database)
-        stores = adoption_stores(database)
-        self.ledger = stores.ledger
-        self.adoption = Adoption(links.storage, stores, wanted_limit=wanted_limit, now=now)
-        self.store = Store(
-            storage=links.storage,
-            links=AdoptingLinks(self.adoption, mended.links, links.links),
-            manifests=AdoptingManifests(self.adoption, mended.manifests, links.manifests),
-            catalogue=AdoptingCatalogue(self.adoption, mended.catalogue, links.catalogue),
-        )
-        self.renames = AdoptingRenames(self.adoption, SqlRenames(database))
-        self.walk = AdoptionWalk(links.storage, self.adoption, self.ledger, sleep=_no_sleep)
-        self.collectors = (
-            ManifestCollector(SqlManifestReviews(database), _LIMIT),
-            BlobCollector(SqlBlobReviews(database), links.storage, _LIMIT),
-        )
-
-    async def gone(self) -> None:
-        """Let what it was at end, without a trace."""
-        self.fuse.is_blown = True
-        with contextlib.suppress(Killed):
-            await self.adoption.close()
 
 
 class Simulation:
@@ -129,7 +74,7 @@ class Simulation:
         for _ in range(pushes):
             await self._push(self.links, self.model, self.name())
         # Until somebody agrees that it is left out, nothing ends and nothing is collected.
-        dangling = paths.tag_link(_BROKEN, Tag("gone"))
+        dangling = paths.tag_link(BROKEN, Tag("gone"))
         await self.links.storage.put(dangling, str(Digest.of(b"nowhere")).encode())
         self.before = await link_files(self.links)
         await AdoptionNote("a database").write(self.links.storage)
@@ -211,7 +156,7 @@ class Simulation:
         content, tags = self.drawn(), self.random.sample(TAGS, self.random.randint(0, 2))
         await self.blobs_first(name, content)
         then = self.draft()
-        _note_push(then, name, content, tags)
+        note_push(then, name, content, tags)
         await self.change(f"push {name.text} {tags}", lambda node: _pushed(node.store, name, content, tags), then, None)
 
     async def blobs_first(self, name: RepositoryName, content: Content) -> None:
@@ -228,7 +173,7 @@ class Simulation:
             while Digest.parse(child.digest) not in self.model.get(name, Repository()).manifests:
                 await self.blobs_first(name, child)
                 then = self.draft()
-                _note_push(then, name, child, ())
+                note_push(then, name, child, ())
                 made = lambda node, child=child: _pushed(node.store, name, child, ())  # noqa: E731 - bound at once
                 await self.change(f"child {name.text}", made, then, None)
 
@@ -237,7 +182,7 @@ class Simulation:
         there = sorted(self.model.get(name, Repository()).manifests)
         if there:
             content, tags, then = CONTENTS[self.random.choice(there)], [self.random.choice(TAGS)], self.draft()
-            _note_push(then, name, content, tags)
+            note_push(then, name, content, tags)
             await self.change(f"tag {name.text}", lambda node: _pushed(node.store, name, content, tags), then, None)
 
     async def untag(self) -> None:
@@ -281,11 +226,11 @@ class Simulation:
 
     async def rename(self) -> None:
         name, target = self.random.choice([("a", "b"), ("b", "a"), ("a-b", "b"), ("b", "a-b"), ("a", "a-b")])
-        moved = {each: self._renamed(each, name, target) for each in self.model if _is_below(each.text, name)}
+        moved = {each: self._renamed(each, name, target) for each in self.model if is_below(each.text, name)}
         then, answer = self.draft(), object()
         if not moved:
             answer = NameUnknown
-        elif any(_is_below(each.text, target) for each in self.model):
+        elif any(is_below(each.text, target) for each in self.model):
             answer = RenameConflict
         else:
             then = {moved.get(each, each): repository for each, repository in then.items()}
@@ -305,7 +250,7 @@ class Simulation:
             found += page.items
             more = page.more
         names = [name for name, each in self.model.items() if each.is_populated]
-        wanted = sorted([*names, _BROKEN], key=lambda name: name.text)
+        wanted = sorted([*names, BROKEN], key=lambda name: name.text)
         assert found == wanted, self.log
 
     async def take_in_background(self) -> None:
@@ -423,9 +368,9 @@ class Simulation:
         content, tags = self.drawn(), self.random.sample(TAGS, self.random.randint(0, 2))
         for child in () if content in IMAGES else IMAGES[:2]:
             await push(store, child, name=name)
-            _note_push(model, name, child, ())
+            note_push(model, name, child, ())
         await push(store, content, *tags, name=name)
-        _note_push(model, name, content, tags)
+        note_push(model, name, content, tags)
 
     def _renamed(self, name: RepositoryName, source: str, target: str) -> RepositoryName:
         return RepositoryName(f"{target}{name.text[len(source) :]}")
@@ -446,27 +391,5 @@ class Simulation:
         return "" if found == repository.tags and repository.is_populated else f"{name.text}: tags {found}"
 
 
-def _stores(database: FusedDatabase) -> SqlStore:
-    from contract.metadata.stores import sql_store  # noqa: PLC0415
-
-    return sql_store(database)
-
-
 async def _pushed(store: Store, name: RepositoryName, content: Content, tags: "list[str] | tuple[()]") -> None:
     await push(store, content, *tags, name=name)
-
-
-def _note_push(model: Model, name: RepositoryName, content: Content, tags: "list[str] | tuple[()]") -> None:
-    repository = model.setdefault(name, Repository())
-    digest = Digest.parse(content.digest)
-    repository.manifests.add(digest)
-    repository.tags |= dict.fromkeys(tags, digest)
-    repository.is_populated = True
-
-
-def _is_below(name: str, other: str) -> bool:
-    return name == other or name.startswith(f"{other}/")
-
-
-async def _no_sleep(_: float) -> None:
-    await asyncio.sleep(0)

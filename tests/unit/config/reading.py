@@ -67,6 +67,8 @@ def written(path: str, value: object) -> str:
     put(data, path, value)
     if not any(path.startswith(f"storage.{name}") for name in DRIVERS):
         put(data, "storage.inmemory", {})
+    if path == "database.adopt":
+        put(data, "database.enabled", True)
     if path.startswith("storage.cache.") and value == "redis":
         put(data, "redis.addr", "127.0.0.1:1")
     return yaml.safe_dump(data)

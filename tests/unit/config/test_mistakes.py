@@ -251,3 +251,13 @@ def test_readonly_is_a_boolean(readonly: str, mistakes: dict[str, str]) -> None:
 def test_a_boolean_is_written_as_in_yaml_1_1(word: str) -> None:
     loaded = read(f"storage: {{inmemory: , maintenance: {{readonly: {{enabled: {word}}}}}}}")
     assert loaded.config.storage.maintenance.readonly.enabled
+
+
+def test_adoption_needs_a_database_for_good_and_may_write() -> None:
+    for enabled in ("false", "prefer"):
+        found = mistakes_of(f"database: {{adopt: true, enabled: {enabled}, sqlite: /m.db}}")
+        assert found == {"database.adopt": "needs database.enabled: true: it names no place to take the images over to"}
+    read_only = "storage: {inmemory: {}, maintenance: {readonly: {enabled: true}}}"
+    found = mistakes_in(f"version: 0.1\n{read_only}\ndatabase: {{adopt: true, enabled: true, sqlite: /m.db}}")
+    assert list(found) == ["database.adopt"]
+    assert "readonly" in found["database.adopt"]

@@ -16,10 +16,12 @@ from moorage.config.sections.database import DatabaseSection
 from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import ConfigurationError, StorageUnavailable
 from moorage.metadata.sql.links import SqlLinks
+from moorage.moving.adoption_note import AdoptionNote
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
-from moorage.starting.database_preparing import inspect, prepare
+from moorage.starting.database_choice import database_beside
+from moorage.starting.database_preparing import begin_adoption, inspect, prepare
 from moorage.starting.store_choice import Choosing, choose
 from moorage.storage import locks, paths
 from moorage.storage.base import (
@@ -30,6 +32,7 @@ from moorage.storage.base import (
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.locks import FilesystemClaim, Lock, Locks
 from moorage.storage.memory import MemoryDriver
+from moorage.storage.presence import Activity, announce
 
 LINK = "/docker/registry/v2/repositories/group/app/_manifests/tags/1/current/link"
 BLOB = f"/docker/registry/v2/blobs/sha256/00/{'0' * 64}/data"
@@ -72,6 +75,19 @@ class Starter:
         with capture_logs() as lines:
             store = await choosing.store()
         self.warnings = [f"{line['event']} {line}" for line in lines if line["log_level"] == "warning"]
+        return store
+
+    async def adopt(self) -> SqliteStore:
+        """What is chosen with ``database.adopt``."""
+        section = {"enabled": True, "adopt": True, "sqlite": str(self.file)}
+        store = await Choosing(
+            storage=self.storage,
+            database=DatabaseSection.model_validate(section),
+            prepare=prepare,
+            inspect=inspect,
+            begin_adoption=begin_adoption,
+        ).store()
+        assert isinstance(store, SqliteStore)
         return store
 
     async def refusal(self, enabled: object) -> str:
@@ -436,3 +452,72 @@ async def test_a_database_file_of_no_bytes_is_no_empty_registry(starter: Starter
     await known_blob(starter)
     starter.file.write_bytes(b"")
     assert "would look empty" in await starter.refusal(True)
+
+
+class TestAdoption:
+    """``database.adopt``: link files and an empty database, both at once, and nobody else beside them."""
+
+    async def test_link_files_are_adopted_and_the_storage_says_by_which_database(self, starter: Starter) -> None:
+        await starter.storage.put(LINK, b"")
+        store = await starter.adopt()
+        assert store.adopting
+        assert await starter.locks() == Locks(filesystem=True, database=True)
+        assert await AdoptionNote.read(starter.storage) == AdoptionNote(store.identity)
+        assert (await starter.adopt()).adopting
+
+    @pytest.mark.parametrize("enabled", [True, False, "prefer"])
+    async def test_meanwhile_no_start_without_it_is_possible(self, starter: Starter, enabled: object) -> None:
+        await starter.storage.put(LINK, b"")
+        await starter.adopt()
+        assert (await starter.refusal(enabled)).startswith("database.adopt: docker/registry/moorage/adopting.json says")
+
+    async def test_meanwhile_nobody_checks_copies_or_backs_up_one_of_the_two_alone(self, starter: Starter) -> None:
+        await starter.storage.put(LINK, b"")
+        await starter.adopt()
+        text = f"version: 0.1\nstorage: {{inmemory: {{}}}}\ndatabase: {{enabled: true, sqlite: {starter.file}}}"
+        with pytest.raises(ConfigurationError, match="neither of the two has all images"):
+            await database_beside(load(text, {}).config, starter.storage)
+
+    async def test_another_database_does_not_go_on_with_it(self, starter: Starter, tmp_path: Path) -> None:
+        await starter.storage.put(LINK, b"")
+        await starter.adopt()
+        other = Starter(starter.storage, tmp_path / "other.db")
+        with pytest.raises(ConfigurationError, match="there is no"):
+            await other.adopt()
+        await prepare(DatabaseSection(), SqliteStore(other.file))
+        with pytest.raises(ConfigurationError, match="belongs to another database"):
+            await other.adopt()
+
+    async def test_a_database_with_images_adopts_nothing(self, starter: Starter) -> None:
+        await starter.make_images()
+        await starter.storage.put(LINK, b"")
+        with pytest.raises(ConfigurationError, match="holds images already"):
+            await starter.adopt()
+        assert await starter.locks() == NEITHER
+
+    async def test_beside_a_registry_that_takes_pushes_it_does_not_begin(self, starter: Starter) -> None:
+        await starter.storage.put(LINK, b"")
+        other = await announce(starter.storage, Activity.WRITING)
+        with pytest.raises(ConfigurationError, match="takes pushes is at work"):
+            await starter.adopt()
+        await other.close()
+        assert await AdoptionNote.read(starter.storage) is None
+        await starter.adopt()
+
+    async def test_where_there_are_no_link_files_it_is_a_start_with_a_database(self, starter: Starter) -> None:
+        assert not (await starter.adopt()).adopting
+        assert await starter.locks() == DATABASE
+
+    async def test_once_it_has_ended_it_is_a_start_with_a_database_whatever_was_killed_at_the_end(
+        self, starter: Starter
+    ) -> None:
+        await starter.storage.put(LINK, b"")
+        await starter.adopt()
+        with sqlite3.connect(starter.file) as connection:
+            connection.execute("UPDATE adoption_progress SET ended_at = 1")
+        connection.close()
+        await starter.make_images()
+        assert not (await starter.adopt()).adopting
+        assert await starter.locks() == DATABASE
+        assert await AdoptionNote.read(starter.storage) is None
+        assert await starter.start(True) == SqliteStore(starter.file)

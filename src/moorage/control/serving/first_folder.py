@@ -40,7 +40,7 @@ storage:
   delete:
     enabled: true
 database:
-  enabled: true
+  enabled: true{adopts}
   sqlite: {database}
   backgroundmigrations:
     enabled: true
@@ -87,8 +87,8 @@ class ServingFolder:
     path: Path
     is_new: bool = False
     """True if this start has made its files."""
-    has_old_images: bool = False
-    """True if ``moorage serve`` kept images here before there were accounts."""
+    old_images: Path | None = None
+    """The folder in which another registry, or ``moorage serve`` without accounts, kept images before; None: none."""
 
     @property
     def config(self) -> Path:
@@ -108,12 +108,16 @@ class _Place:
     registry_addr: str
     control_addr: str
     data: Path
+    adopt: Path | None
 
 
-def prepare_folder(path: Path, *, registry_addr: str, control_addr: str, data: Path | None = None) -> ServingFolder:
+def prepare_folder(
+    path: Path, *, registry_addr: str, control_addr: str, data: Path | None = None, adopt: Path | None = None
+) -> ServingFolder:
     """Make *path* and its files, or find them; the addresses are written at the first start only.
 
-    Images and databases are to be in *data*; else they are in *path* too.
+    Images and databases are to be in *data*; else they are in *path* too. *adopt*: a folder of another registry, whose
+    images are to be served where they are.
 
     Raises:
         ConfigurationError: the folder cannot be used.
@@ -125,7 +129,8 @@ def prepare_folder(path: Path, *, registry_addr: str, control_addr: str, data: P
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = KeyFolder(path / "keys")
         keys.prepare(time.time())
-        return _with_files(path, keys, _Place(registry_addr, control_addr, path if data is None else data.absolute()))
+        place = _Place(registry_addr, control_addr, path if data is None else data.absolute(), _adopted(adopt))
+        return _with_files(path, keys, place)
     except OSError as exc:
         file = Path(exc.filename or path)
         raise ConfigurationError([Mistake("", f"cannot use {file}: {reason_of(exc, file, 'write')}")]) from None
@@ -136,10 +141,11 @@ def prepare_folder(path: Path, *, registry_addr: str, control_addr: str, data: P
 def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
     folder = ServingFolder(path)
     if folder.control.exists() and folder.config.exists():
+        _check_adopted(folder, place.adopt)
         return folder
     # Where an older start has put images, they stay: they are served from there.
     is_old = any((place.data / name).exists() for name in ("docker", "moorage.db"))
-    images = place.data if is_old else place.data / "registry"
+    images = place.adopt or (place.data if is_old else place.data / "registry")
     control_database = "control.db" if place.data == path else str(place.data / "control.db")
     host, _, port = place.registry_addr.rpartition(":")
     values = {
@@ -156,7 +162,8 @@ def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
         "issuer": ISSUER,
         "service": SERVICE,
         "images": json.dumps(str(images)),  # JSON's quotes are YAML's.
-        "database": json.dumps(str(images / "moorage.db")),
+        "adopts": "" if place.adopt is None else "\n  adopt: true",
+        "database": json.dumps(str((place.data if place.adopt else images) / "moorage.db")),
         "bundle": json.dumps(str(keys.bundle)),
     }
     if not (path / "secret").exists():
@@ -164,7 +171,21 @@ def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
     for file, text in ((folder.config, _CONFIG_YML), (folder.control, _CONTROL_YML)):
         if not file.exists():
             write_whole(file, text.format_map(values).encode())
-    return ServingFolder(path, is_new=True, has_old_images=is_old)
+    return ServingFolder(path, is_new=True, old_images=images if is_old or place.adopt else None)
+
+
+def _adopted(folder: Path | None) -> Path | None:
+    if folder is not None and not (folder / "docker" / "registry" / "v2").is_dir():
+        message = f"{folder} has no docker/registry/v2: name the root directory of the other registry"
+        raise ConfigurationError([Mistake("--adopt", message)])
+    return None if folder is None else folder.absolute()
+
+
+def _check_adopted(folder: ServingFolder, adopt: Path | None) -> None:
+    """Refuse to adopt anything by a folder that has its configuration already, unless it says so."""
+    if adopt is not None and json.dumps(str(adopt)) not in folder.config.read_text(encoding="utf-8"):
+        message = f"{folder.config} is there and names other images: name a new folder, or adopt by that file"
+        raise ConfigurationError([Mistake("--adopt", message)])
 
 
 def _events_secret(folder: ServingFolder) -> str:

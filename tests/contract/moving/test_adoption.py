@@ -1,0 +1,186 @@
+"""Link files that are taken over while they are served: claims, readers, writers, lists, and what differs."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contract.metadata.pushing import NAME, NOBODY, OTHER, push, push_image, tag_names
+from contract.metadata.stores import Store
+from contract.moving.movers import Mover, link_files
+from moorage.errors import DatabaseContended, NameUnknown, StorageUnavailable
+from moorage.gitlab_errors import RenameConflict
+from moorage.metadata.adopting import AdoptingCatalogue, AdoptingLinks, AdoptingManifests
+from moorage.metadata.adopting_details import AdoptingDetails, AdoptingRenames, AdoptingSizes
+from moorage.metadata.imports import FoundTag
+from moorage.metadata.sql.details import SqlDetails
+from moorage.metadata.sql.exports import SqlExports
+from moorage.metadata.sql.renames import SqlRenames
+from moorage.metadata.sql.sizes import SqlSizes
+from moorage.moving.adopting import LEASE, Adoption, AdoptionStores
+from moorage.moving.adoption_note import AdoptionNote
+from moorage.moving.exporting import Export, ExportOptions, ExportRefused
+from moorage.moving.importing import ImportRefused
+from moorage.moving.link_folders import LinkFolders
+from moorage.moving.outcome import Teller
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName, Tag
+from moorage.storage import paths
+from moorage.wiring.adopting import adoption_stores
+from moorage.work.reports import WorkReports
+from support.images import image
+
+NEW = RepositoryName("new/app")
+
+
+class Adopting:
+    """A registry that adopts what *mover* has as link files."""
+
+    def __init__(self, mover: Mover) -> None:
+        self.mover = mover
+        database = mover.sql.database
+        self.stores: AdoptionStores = adoption_stores(database)
+        self.adoption = Adoption(mover.links.storage, self.stores, patience_s=0.5)
+        self.store = Store(
+            storage=mover.links.storage,
+            links=AdoptingLinks(self.adoption, mover.sql.links, mover.links.links),
+            manifests=AdoptingManifests(self.adoption, mover.sql.manifests, mover.links.manifests),
+            catalogue=AdoptingCatalogue(self.adoption, mover.sql.catalogue, mover.links.catalogue),
+        )
+        self.renames = AdoptingRenames(self.adoption, SqlRenames(database))
+        self.details = AdoptingDetails(self.adoption, SqlDetails(database))
+        self.sizes = AdoptingSizes(self.adoption, SqlSizes(database))
+
+    async def claim(self, name: RepositoryName, holder: str, *, later: timedelta = timedelta(0)) -> bool:
+        """Another process begins to take a repository over."""
+        now = datetime.now(UTC) + later
+        return await self.stores.states.claim(name, holder, now=now, until=now + LEASE)
+
+    async def listed(self, limit: int) -> list[str]:
+        found: list[str] = []
+        while True:
+            page = await self.store.catalogue.repositories(after=found[-1] if found else "", limit=limit)
+            found += [name.text for name in page.items]
+            if not page.more:
+                return found
+
+
+@pytest.fixture
+async def adopting(mover: Mover) -> AsyncIterator[Adopting]:
+    await push_image(mover.links, image("a"), "v1", "v2")
+    await push_image(mover.links, image("b"), "v1", name=OTHER)
+    found = Adopting(mover)
+    await found.stores.ledger.begin()
+    yield found
+    await found.adoption.close()
+
+
+async def test_whoever_was_too_slow_writes_nothing_any_more(adopting: Adopting) -> None:
+    assert await adopting.claim(NAME, "slow")
+    assert not await adopting.claim(NAME, "quick")
+    assert await adopting.claim(NAME, "quick", later=timedelta(minutes=5))
+    (links,) = [page async for page in LinkFolders(adopting.store.storage, NAME, Teller(WorkReports())).tags()]
+    found = [FoundTag(name=link.name, digest=link.target, linked_at=link.written_at) for link in links if link.target]
+    slow = adopting.stores.imports("slow")
+    with pytest.raises(DatabaseContended):
+        await slow.take_tags(NAME, found)
+    with pytest.raises(DatabaseContended):
+        await slow.take_repository(NAME, is_populated=True)
+    assert not await adopting.mover.sql.rows("SELECT 1 FROM tags")
+    assert await adopting.stores.states.state(NAME) == "taking"
+
+
+async def test_readers_do_not_wait_for_what_another_process_takes_over_and_writers_are_told_to_come_again(
+    adopting: Adopting,
+) -> None:
+    assert await adopting.claim(NAME, "another")
+    assert await tag_names(adopting.store) == ["v1", "v2"]
+    digest = (await adopting.store.manifests.find(NAME, Tag("v1"))).digest
+    assert digest == Digest.parse(image("a").manifest.digest)
+    with pytest.raises(DatabaseContended, match="taken over"):
+        await adopting.store.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
+    assert await tag_names(adopting.store) == ["v1", "v2"]
+
+
+async def test_what_clients_change_is_not_in_link_files_which_stay_as_they_were(adopting: Adopting) -> None:
+    before = await link_files(adopting.mover.links)
+    await adopting.store.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
+    await push(adopting.store, image("a").manifest, "v3")
+    await push_image(adopting.store, image("c"), "v1", name=NEW)
+    assert await tag_names(adopting.store) == ["v2", "v3"]
+    assert await tag_names(adopting.store, NEW) == ["v1"]
+    assert await link_files(adopting.mover.links) == before
+
+
+@pytest.mark.parametrize("limit", [1, 10])
+async def test_lists_of_repositories_have_both_each_once(adopting: Adopting, limit: int) -> None:
+    await push_image(adopting.store, image("c"), "v1", name=NEW)
+    assert await adopting.listed(limit) == [NAME.text, OTHER.text, NEW.text]
+    await adopting.adoption.ready(NAME)
+    assert await adopting.listed(limit) == [NAME.text, OTHER.text, NEW.text]
+    await adopting.renames.rename(NAME, RepositoryName("z"), limit=10, cause=NOBODY)
+    assert await adopting.listed(limit) == [NEW.text, "z", "z/other"]
+
+
+async def test_nothing_is_renamed_onto_what_is_still_in_link_files(adopting: Adopting) -> None:
+    await push_image(adopting.store, image("c"), "v1", name=NEW)
+    with pytest.raises(RenameConflict):
+        await adopting.renames.rename(NEW, NAME, limit=10, cause=NOBODY)
+    assert await tag_names(adopting.store) == ["v1", "v2"]
+
+
+async def test_what_is_asked_of_the_database_alone_has_everything_below(adopting: Adopting) -> None:
+    group = RepositoryName("group")
+    assert await adopting.details.has_namespace(group)
+    assert not await adopting.details.has_namespace(RepositoryName("nobody"))
+    page = await adopting.details.repositories(group, after="", limit=10)
+    assert [found.name for found in page.items] == [NAME, OTHER]
+    assert await adopting.sizes.measure(group, with_descendants=True) > 0
+
+
+async def test_a_repository_that_differs_afterwards_is_not_taken(adopting: Adopting) -> None:
+    """As if somebody had written to the database before: it may not be taken for the truth."""
+    sql = adopting.mover.sql
+    await push_image(sql, image("stranger"), "stranger")
+    with pytest.raises(StorageUnavailable, match="more than in link files"):
+        await adopting.store.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
+    assert await adopting.stores.states.state(NAME) == "taking"
+    (fault,) = (await adopting.stores.ledger.findings(limit=10)).faults
+    assert fault.path == NAME.text
+    assert not await adopting.stores.ledger.end()
+    assert await tag_names(adopting.store) == ["v1", "v2"]
+
+
+async def test_what_cannot_be_taken_over_is_noted_and_somebody_has_to_agree(adopting: Adopting) -> None:
+    storage = adopting.store.storage
+    await storage.delete(paths.blob(Digest.parse(image("a").blobs[1].digest)))
+    await storage.put(paths.tag_link(NAME, Tag("dangling")), str(Digest.of(b"nowhere")).encode())
+    for name in (NAME, OTHER):
+        await adopting.adoption.ready(name)
+    left_out = (await adopting.stores.ledger.findings(limit=10)).left_out
+    assert sorted(found.kind for found in left_out) == ["blob-missing", "tag-dangling"]
+    assert not await adopting.stores.ledger.end()
+    await adopting.stores.ledger.accept()
+    assert await adopting.stores.ledger.end()
+    progress = await adopting.stores.ledger.progress()
+    assert progress is not None
+    assert (progress.taken, progress.left_out, progress.faults) == (2, 2, 0)
+
+
+async def test_a_name_that_nobody_has_makes_no_row(adopting: Adopting) -> None:
+    with pytest.raises(NameUnknown):
+        await adopting.store.manifests.find(NEW, Tag("v1"))
+    await adopting.adoption.ready(NEW)
+    assert not await adopting.mover.sql.rows("SELECT 1 FROM adoptions WHERE path = $1", NEW.text)
+
+
+async def test_meanwhile_nothing_is_imported_or_exported_beside_it(adopting: Adopting) -> None:
+    await AdoptionNote("a database").write(adopting.store.storage)
+    before = await link_files(adopting.mover.links)
+    with pytest.raises(ImportRefused, match="there is nothing to import"):
+        await adopting.mover.run()
+    database, storage = adopting.mover.sql.database, adopting.store.storage
+    export = Export(storage, SqlExports(database), ExportOptions(database="a database"), Teller(WorkReports()))
+    with pytest.raises(ExportRefused, match="would remove"):
+        await export.run()
+    assert await link_files(adopting.mover.links) == before

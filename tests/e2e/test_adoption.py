@@ -1,0 +1,135 @@
+"""A folder of Distribution is opened with an empty database, and used at once; and Distribution can have it back."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from e2e.databases import postgres_config, sqlite_config
+from e2e.images import build_image, layout_digests, write_layout
+from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, REPOSITORIES, assert_serves, content, push, write_with
+from e2e.wire import Wire
+from support.clients import Skopeo
+from support.components import need
+from support.daemon import Daemon
+from support.peer import COMMAND, Peer
+from support.postgres import Postgres, migrated
+
+_DEADLINE_S = 120.0
+_JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def plain(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A configuration with a database, which does not adopt anything."""
+    if request.param == "sqlite":
+        return sqlite_config(tmp_path, tmp_path / "moorage.db")
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return postgres_config(tmp_path, postgres, migrated(postgres), secret="s")
+
+
+def adopting(config: str) -> str:
+    found = yaml.safe_load(config)
+    found["database"]["adopt"] = True
+    return yaml.safe_dump(found)
+
+
+def adopt(folder: Path, config: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    path = folder / "adopt.yml"
+    path.write_text(config)
+    line = [sys.executable, "-m", "moorage", "database", "adopt", *words, str(path)]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+def wait_until(folder: Path, config: str, state: str) -> dict[str, object]:
+    """What the status says once the adoption is in that state."""
+    deadline = time.monotonic() + _DEADLINE_S
+    while True:
+        told = adopt(folder, config, "status", "--json")
+        found: dict[str, object] = json.loads(told.stdout)
+        assert told.returncode == (0 if found["state"] == "ended" else 1), told.stderr
+        if found["state"] == state:
+            return found
+        assert time.monotonic() < deadline, found
+
+
+def refused(folder: Path, config: str) -> str:
+    path = folder / "refused.yml"
+    path.write_text(config)
+    line = [sys.executable, "-m", "moorage", "serve", str(path)]
+    ended = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def test_a_folder_of_distribution_is_used_with_a_database_at_once_and_given_back(tmp_path: Path, plain: str) -> None:
+    need(COMMAND)
+    need("skopeo")
+    theirs = Peer(tmp_path / "peer", tmp_path / "data")
+    write_with(theirs)
+    # As Distribution's own garbage collection leaves tags behind.
+    gone = tmp_path / "data/docker/registry/v2/repositories/lib/odd/_manifests/tags/gone/current/link"
+    gone.parent.mkdir(parents=True)
+    gone.write_text(f"sha256:{'0' * 64}")
+    config, skopeo = adopting(plain), Skopeo(tmp_path / "skopeo")
+    image = build_image("pushed", layers=2)
+    write_layout(tmp_path / "layout", {"v1": image})
+    daemon = Daemon(tmp_path, config=config)
+    with daemon:
+        wire = Wire(daemon.address)
+        assert wire.catalogue() == [*sorted(REPOSITORIES), "lib/odd"]
+        skopeo.copy(f"docker://{daemon.address}/lib/app:oci", f"oci:{tmp_path / 'back'}:oci")
+        assert layout_digests(tmp_path / "back") == {part.digest for part in content()["oci"].parts}
+        skopeo.copy(f"oci:{tmp_path / 'layout'}:v1", f"docker://{daemon.address}/lib/app:v1")
+        skopeo.copy(f"oci:{tmp_path / 'layout'}:v1", f"docker://{daemon.address}/lib/new:v1")
+        assert_serves(wire, "lib/app/sub", content())
+        assert wire.delete("lib/app/sub", "manifests", "schema2").status == 202
+        found = wait_until(tmp_path, plain, "waiting")
+        assert (found["repositories"], found["taken"], found["left_out"], found["tags"]) == (3, 3, 1, 8)
+        assert wire.request("POST", "/moorage/v1/gc/run", b"{}", _JSON).status == 409
+        daemon.kill()
+
+    assert "set database.adopt: true" in refused(tmp_path, plain)
+    without = yaml.safe_load(plain)
+    del without["database"]
+    assert "set database.adopt: true" in refused(tmp_path, yaml.safe_dump(without))
+    with theirs:  # Nothing of theirs has been changed.
+        for repository in REPOSITORIES:
+            assert_serves(Wire(theirs.address), repository, content())
+
+    said = adopt(tmp_path, plain, "status").stdout
+    assert "tag-dangling" in said
+    assert "moorage database adopt accept" in said
+    assert adopt(tmp_path, plain, "accept").returncode == 0
+    with Daemon(tmp_path, config=config):
+        wait_until(tmp_path, plain, "ended")
+    with Daemon(tmp_path, config=plain) as last:  # What is not needed any more may stay in the configuration or not.
+        wire = Wire(last.address)
+        assert (tmp_path / "data" / DATABASE_LOCK).exists()
+        assert not (tmp_path / "data" / FILESYSTEM_LOCK).exists()
+        assert_serves(wire, "lib/app", {**content(), "v1": image})
+        assert_serves(wire, "lib/new", {"v1": image})
+        assert sorted(wire.tags("lib/app/sub")) == sorted(content().keys() - {"schema2"})
+
+
+def test_two_nodes_adopt_the_same_folder_and_see_what_the_other_one_took(tmp_path: Path, postgres: Postgres) -> None:
+    data = tmp_path / "a" / "data"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    need(COMMAND)
+    write_with(Peer(tmp_path / "peer", data))
+    dbname = migrated(postgres)
+    (tmp_path / "b" / "data").symlink_to(data)
+    configs = [adopting(postgres_config(tmp_path / name, postgres, dbname, secret="s")) for name in ("a", "b")]
+    with Daemon(tmp_path / "a", config=configs[0]) as first, Daemon(tmp_path / "b", config=configs[1]) as second:
+        push(Wire(first.address), "lib/app", {"first": build_image("first")})
+        push(Wire(second.address), "lib/app/sub", {"second": build_image("second")})
+        assert Wire(first.address).delete("lib/app/sub", "manifests", "second").status == 202
+        assert sorted(Wire(second.address).tags("lib/app/sub")) == sorted(content())
+        assert_serves(Wire(second.address), "lib/app", {**content(), "first": build_image("first")})
+        wait_until(tmp_path / "a", configs[0], "ended")

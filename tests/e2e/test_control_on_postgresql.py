@@ -39,6 +39,13 @@ def test_tables_are_made_by_a_command_and_then_used(configuration: Path) -> None
     assert json.loads(token.stdout)["token"].startswith("glpat-")
 
 
+def test_nodes_that_make_the_tables_at_once_wait_for_each_other(configuration: Path) -> None:
+    command = [sys.executable, "-m", "moorage", "control", "migrate", "--config", str(configuration)]
+    nodes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)]
+    said = [node.communicate(timeout=120)[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0, 0], said
+
+
 def test_a_database_that_is_not_there_is_said_in_one_line(configuration: Path) -> None:
     configuration.write_text(configuration.read_text().replace("dbname: ", "dbname: no-"))
     refused = control(configuration, "migrate")

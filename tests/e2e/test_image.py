@@ -1,6 +1,7 @@
 """The container images: built without a daemon, run with a root that is read-only, pushed to and pulled from."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ class Containers(Podman):
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need("buildah", "podman", "runc", "mmdebstrap", root=True)
+    if found := os.environ.get("MOORAGE_TEST_IMAGES"):
+        return Path(found)  # Built by `make image` before: who works on these tests waits for no build.
     folder = tmp_path_factory.mktemp("archives")
     command = [str(ROOT / "scripts" / "make-image"), str(folder)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=BUILD_S)
@@ -53,9 +56,9 @@ def podman(archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def image(podman: Containers, target: str) -> str:
     listed = json.loads(podman("images", "--format", "json"))
-    names = [name for entry in listed for name in entry["Names"] if name.startswith("localhost/")]
-    [found] = [name for name in names if name.endswith("-registry") == (target == "registry")]
-    return str(found)
+    names = {name for entry in listed for name in entry["Names"] if name.startswith("localhost/moorage:")}
+    [found] = [str(name) for name in names if name.endswith("-registry") == (target == "registry")]
+    return found
 
 
 def answered(address: str, podman: Containers, name: str) -> Wire:
@@ -71,7 +74,7 @@ def answered(address: str, podman: Containers, name: str) -> Wire:
     raise AssertionError(podman("logs", name))
 
 
-def test_the_registry_alone_is_pushed_to_and_pulled_from_and_ends_in_order(podman: Containers, tmp_path: Path) -> None:
+def test_the_registry_alone_is_pushed_to_and_pulled_from_and_ends_in_order(podman: Containers) -> None:
     port, name = free_port(), "alone"
     started = image(podman, "registry")
     environ = ("--env", f"REGISTRY_HTTP_ADDR=127.0.0.1:{port}", "--env", "REGISTRY_STORAGE_DELETE_ENABLED=true")
@@ -90,13 +93,14 @@ def test_the_registry_alone_is_pushed_to_and_pulled_from_and_ends_in_order(podma
     assert "blob" in collected
 
 
-def test_everything_starts_with_accounts(podman: Containers, tmp_path: Path) -> None:
+def test_everything_starts_with_accounts(podman: Containers) -> None:
     name, registry, control = "everything", free_port(), free_port()
     addresses = ("--addr", f"127.0.0.1:{registry}", "--control-addr", f"127.0.0.1:{control}")
     words = ("up", "/var/lib/moorage/all", *addresses)
     podman("run", "--detach", "--name", name, *PLAIN, *LIMITS, *LOCKED, image(podman, "everything"), *words)
     wire = answered(f"127.0.0.1:{registry}", podman, name)
     assert wire.request("GET", "/v2/").status == 401
+    answered(f"127.0.0.1:{control}", podman, name)  # It listens once the first administrator is there.
     password = podman("exec", name, "cat", "/var/lib/moorage/all/initial_password")
     podman("login", "--tls-verify=false", "-u", "root", "-p", password.strip(), f"127.0.0.1:{registry}")
     podman("stop", "--time", "30", name)
@@ -115,5 +119,5 @@ def test_both_say_what_they_are(podman: Containers) -> None:
         labels = {name.rpartition(".")[2] for name in about["Labels"]}
         assert {"title", "version", "revision", "licenses", "created"} <= labels
         assert about["Config"]["User"] == "1000:1000"
-        assert about["HealthCheck"]["Test"] == ["CMD", "/usr/lib/moorage/healthcheck"]
+        assert about["Healthcheck"]["Test"] == ["CMD", "/usr/lib/moorage/healthcheck"]
         assert about["Size"] < size_mb * 1_000_000

@@ -1,6 +1,8 @@
 """The database of a configuration, opened for a server or for one command."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from django.core.management import call_command
@@ -11,6 +13,11 @@ from moorage.control.configuration import LoadedControl, read_control
 from moorage.control.current import start_django
 from moorage.errors import ConfigurationError, Mistake
 from moorage.private_files import make_private
+
+_LOCK = 0x6D6F_6F72
+"""A number that no other program of this database is to use for a lock of its own."""
+
+_PATIENCE = "10min"
 
 
 def open_configured(path: Path) -> LoadedControl:
@@ -58,15 +65,29 @@ def pending_migrations() -> list[str]:
 
 
 def apply_migrations() -> None:
-    """Bring the tables up to date.
+    """Bring the tables up to date; with PostgreSQL one process at a time, and whoever waits finds it done.
 
     Raises:
-        ConfigurationError: the database does not take it.
+        ConfigurationError: the database does not take it, or another process is at it for ten minutes.
     """
     try:
-        call_command("migrate", verbosity=0, interactive=False)
+        with _alone() if connection.vendor == "postgresql" else nullcontext():
+            call_command("migrate", verbosity=0, interactive=False)
     except DatabaseError as exc:
         raise _unusable(exc) from None
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold PostgreSQL's lock of migrations; it goes with the connection, too."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", [_PATIENCE])
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        cursor.execute("RESET lock_timeout")
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def _unusable(exc: DatabaseError) -> ConfigurationError:

@@ -13,8 +13,8 @@ from moorage.metadata.history import (
     Expected,
     JournalEntry,
     JournalFilter,
+    PastTag,
     Published,
-    TagThen,
     Target,
     UndoOutcome,
 )
@@ -67,7 +67,7 @@ class History:
         """Entries of the journal, newest first; see the store's promise."""
         return await self._store.entries(wanted, before=before, limit=limit)
 
-    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> TagThen:
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
         """Return a tag as it is, or as it was at *at*; see the store's promise."""
         return await self._store.tag(name, tag, at=at)
 

@@ -19,10 +19,10 @@ from moorage.metadata.details import (
 from moorage.metadata.explanations import Explanation, ExplanationStore
 from moorage.metadata.history import (
     Expected,
-    PastTag,
     HistoryStore,
     JournalEntry,
     JournalFilter,
+    PastTag,
     Published,
     Target,
     UndoOutcome,

@@ -78,7 +78,7 @@ class PullFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TagThen:
+class PastTag:
     """The state of a tag, now or at some time."""
 
     digest: Digest | None
@@ -195,7 +195,7 @@ class HistoryStore(ABC):
         """
 
     @abstractmethod
-    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> TagThen:
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
         """Return the state of a tag at a time; None: its state now.
 
         Raises:

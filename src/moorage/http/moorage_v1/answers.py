@@ -53,7 +53,7 @@ def entry(found: history.JournalEntry) -> Entry:
     )
 
 
-def tag(name: RepositoryName, asked: Tag, state: history.TagThen, *, at: datetime | None) -> TagState:
+def tag(name: RepositoryName, asked: Tag, state: history.PastTag, *, at: datetime | None) -> TagState:
     """Show the state of a tag."""
     return TagState(
         repository=name.text,

@@ -15,9 +15,9 @@ from moorage.metadata.history import (
     JournalAction,
     JournalEntry,
     JournalFilter,
+    PastTag,
     Published,
     PullFacts,
-    TagThen,
     Target,
     UndoOutcome,
 )
@@ -70,7 +70,7 @@ class SqlHistory(HistoryStore):
             rows = await self._database.all(QUERIES["entries_of_repository"], place_id, *bounds, heavy=heavy)
         return Page(await self._with_fates(rows[:limit]), more=len(rows) > limit)
 
-    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> TagThen:
+    async def tag(self, name: RepositoryName, tag: Tag, *, at: datetime | None) -> PastTag:
         place_id = await self._repository_id(name)
         if at is None:
             row = await self._database.first(QUERIES["tag_now"], place_id, tag.text)
@@ -81,7 +81,7 @@ class SqlHistory(HistoryStore):
         changes = await self._with_fates(last)
         fates = await self._manifest_fates(place_id, [] if key is None else [key])
         is_live, fate = fates.get(key or b"", (False, Fate(is_restorable=False)))
-        return TagThen(
+        return PastTag(
             digest=None if key is None else digest_of(key),
             is_pullable=is_live,
             fate=None if key is None else fate,

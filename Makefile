@@ -4,7 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# Many tests wait for the processes that they start.
+JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 VERSION ?= Unreleased
 # Each of pytest's processes would compile all the tests again, and mypy's, ruff's and ours all that they import.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,8 +35,7 @@ serve: $(VENV)/.run ## start the registry alone on http://127.0.0.1:5000, withou
 
 test: setup ## run the tests (installs the real clients they use where it may)
 	@scripts/install-test-components
-	$(BIN)/pytest -m "serial and not long" -q $(SECOND_TRY)
-	$(BIN)/pytest -m "not long and not serial" -n $(JOBS) --dist loadgroup -q $(SECOND_TRY)
+	$(BIN)/pytest -m "not long" -n $(JOBS) --dist loadgroup -q $(SECOND_TRY)
 
 QUICK = auth cache config core http oci token_server web wiring work
 test-quick: setup ## run the tests that start no process and no database, under a minute
@@ -47,7 +47,7 @@ test-bucket: setup ## run the tests of what a client can do over storage that ca
 
 MEASURED ?= tests/unit tests/control tests/contract tests/property tests/spec
 coverage: setup ## measure which lines and branches the tests reach, but for those of whole processes
-	$(BIN)/pytest -m "not long and not serial" $(MEASURED) -n $(JOBS) -q --cov --cov-report=term
+	$(BIN)/pytest -m "not long" $(MEASURED) -n $(JOBS) -q --cov --cov-report=term
 
 soak: setup ## run the long tests (kill -9 storms, large images)
 	$(BIN)/pytest -m long

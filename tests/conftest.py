@@ -12,7 +12,7 @@ from support.logging_as_before import logging_as_before
 from support.loop_watch import environment
 from support.postgres import Postgres
 from support.services import end_all
-from support.surroundings import hear_interrupts, isolate, new_folder, remove_folder
+from support.surroundings import choose_scratch, hear_interrupts, isolate, new_folder, remove_folder
 
 # The machine may be busy with other tests: how long an example takes says nothing.
 settings.register_profile("moorage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +24,7 @@ _HOME = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process, and all that it starts, a home of its own."""
+    choose_scratch(os.environ)
     config.stash[_HOME] = new_folder()
     isolate(os.environ, config.stash[_HOME])
     hear_interrupts()

@@ -7,15 +7,11 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from e2e.images import OCI_MANIFEST, Blob, Image, build_image, write_layout
 from e2e.settings import config_for
 from e2e.wire import OCTETS, Wire, connect, eventually, head
 from support.clients import Skopeo
 from support.daemon import Daemon
-
-pytestmark = pytest.mark.serial
 
 MIB = 1 << 20
 GIB = 1 << 30

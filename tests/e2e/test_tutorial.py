@@ -24,7 +24,8 @@ import pytest
 from support.clients import Docker, Skopeo
 from support.components import need
 
-pytestmark = pytest.mark.serial
+# Its port is the pages' own, so that one at a time can be run; and one of them needs docker.
+pytestmark = pytest.mark.xdist_group("docker")
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

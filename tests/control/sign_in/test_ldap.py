@@ -338,7 +338,7 @@ def test_whoever_is_gone_or_disabled_is_out_with_tokens_and_sessions_until_they_
     people.add("bob")
     sign_in(client, "ada", PASSWORD)
     secret = new_token(User.objects.get(username="ada")).secret
-    assert checked() == 1
+    assert checked() == 2  # The row is made, and then looked at.
     assert checked() == 0
     before = people.read("ada")
     if way == "gone":
@@ -351,6 +351,8 @@ def test_whoever_is_gone_or_disabled_is_out_with_tokens_and_sessions_until_they_
     assert User.objects.get(username="ada").state == UserState.LDAP_BLOCKED
     assert ask(client, given=("ada", secret)).status_code == 401
     assert not is_signed_in(client)
+    client.force_login(new_user(is_admin=True))
+    assert "blocked by the directory" in client.get("/admin/users").content.decode()
     if way == "gone":
         people.restore("ada", before)
     else:

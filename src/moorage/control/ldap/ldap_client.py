@@ -32,7 +32,7 @@ with warnings.catch_warnings():
     from ldap3.core.exceptions import LDAPException
 
 _SUCCESS, _SIZE_LIMIT, _NO_SUCH_OBJECT, _INVALID = 0, 4, 32, 49
-_TROUBLED = (1, 2, 3, 8, 10, 11, 51, 52, 80)
+_TROUBLED = (1, 2, 3, 8, 10, 11, 13, 51, 52, 80)
 """Results that say nothing of a password: the directory could not, or would not, look. Source: RFC 4511 § 4.1.9."""
 _TROUBLES = (LDAPException, OSError, ValueError, DirectoryUnavailable)
 _IN_CHAIN = "member:1.2.840.113556.1.4.1941:"

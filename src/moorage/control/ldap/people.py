@@ -8,6 +8,8 @@ from moorage.control.configured_ldap import LDAPAttributes
 STABLE_IDS = ("entryUUID", "objectGUID", "nsUniqueId")
 """Attributes that stay when an entry is moved or renamed: of OpenLDAP (RFC 4530), Active Directory, and 389."""
 _BINARY = "objectGUID"
+_STABLE_ID_LIMIT = 48
+"""Bytes; the ids of all three have fewer."""
 _CONTROL = "userAccountControl"
 _DISABLED = 2
 """Source: Microsoft's ADS_USER_FLAG_ENUM, ADS_UF_ACCOUNTDISABLE."""
@@ -93,14 +95,18 @@ def escaped(value: str | bytes) -> str:
 def _stable_id(entry: Entry) -> str:
     for attribute in STABLE_IDS:
         value = next(iter(entry.get(attribute, ())), b"")
-        if value:
-            return f"{attribute}:{value.hex() if attribute == _BINARY else value.decode(errors='replace')}"
+        if value and len(value) <= _STABLE_ID_LIMIT:
+            return f"{attribute}:{value.hex() if attribute == _BINARY else _text(value)}"
     return ""
 
 
 def _first(entry: Entry, attributes: Sequence[str]) -> str:
     for attribute in attributes:
         for value in entry.get(attribute, ()):
-            if text := value.decode(errors="replace").strip():
+            if text := _text(value):
                 return text
     return ""
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace").replace("\0", "").strip()  # PostgreSQL keeps no NUL.

@@ -50,17 +50,15 @@ class DirectoryChecks:
         providers = list(directories())
         if not providers:
             return False
-        _begin_missing(providers, turn)
         rows = DirectoryCheck.objects.filter(identity__provider__in=providers).select_related("identity__user")
         row = DirectoryCheck.LEASE.take(rows, now=turn.now, until=turn.now + LEASE)
         if row is None:
-            return False
+            return _begin_missing(providers, turn)
         identity = row.identity
         try:
             person = client_of(identity.provider).person(identity.uid, identity.stable_id)
-        except (
-            DirectoryUnavailable
-        ):  # Nobody is blocked by a silence. All of that directory wait: each would wait long.
+        except DirectoryUnavailable:
+            # Nobody is blocked by a silence. Each who is asked about would wait as long: all of that directory wait.
             late = DirectoryCheck.objects.filter(identity__provider=identity.provider, due_at__lte=turn.now)
             late.update(due_at=turn.now + FAILURE_WAIT)
             DirectoryCheck.LEASE.settle(row, due_at=turn.now + FAILURE_WAIT)
@@ -70,11 +68,13 @@ class DirectoryChecks:
         return True
 
 
-def _begin_missing(providers: list[str], turn: Turn) -> None:
+def _begin_missing(providers: list[str], turn: Turn) -> bool:
+    """Have rows of those who have signed in since; False: they all have theirs."""
     missing = ExternalIdentity.objects.filter(provider__in=providers, directory_check=None)[:_NEW_AT_ONCE]
     rows = [DirectoryCheck(identity=identity, due_at=turn.now) for identity in missing]
     # Another node may be at it too.
     DirectoryCheck.objects.bulk_create(rows, ignore_conflicts=True)
+    return bool(rows)
 
 
 def _follow(identity: ExternalIdentity, person: DirectoryPerson | None) -> None:

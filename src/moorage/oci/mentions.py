@@ -5,8 +5,9 @@ is of Docker's schema 1 or breaks a rule that its registry did not have, still k
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from moorage.errors import ManifestInvalid
 from moorage.oci.digests import Digest, digest_or_none
@@ -46,38 +47,29 @@ def mentions(payload: bytes) -> Mentions:
     if not isinstance(value, dict):
         msg = "a manifest is a JSON object"
         raise ManifestInvalid(msg)
-    return Mentions(
-        tuple(_references(value)), tuple(_children(value)), dict(_sizes(value)), _digest(value.get("subject"), "digest")
-    )
-
-
-def _sizes(value: Mapping[str, object]) -> Iterator[tuple[Digest, int]]:
-    for name in _LISTS:
-        items = value.get(name)
-        for item in items if isinstance(items, list) else (items,):
-            digest, size = _digest(item, "digest"), item.get("size") if isinstance(item, dict) else None
-            if digest is not None and isinstance(size, int) and not isinstance(size, bool):
-                yield digest, size
-
-
-def _children(value: Mapping[str, object]) -> Iterator[Digest]:
-    items = value.get("manifests")
-    for item in items if isinstance(items, list) else ():
-        kind = item.get("mediaType") if isinstance(item, dict) else None
-        digest = _digest(item, "digest")
-        if digest is not None and (not isinstance(kind, str) or any(word in kind for word in _OF_MANIFESTS)):
-            yield digest
-
-
-def _references(value: Mapping[str, object]) -> Iterator[Digest]:
+    references: list[Digest] = []
+    children: list[Digest] = []
+    sizes: dict[Digest, int] = {}
     for name in (*_LISTS, _SCHEMA1_LIST):
         items = value.get(name)
         key = _SCHEMA1_DIGEST if name == _SCHEMA1_LIST else "digest"
         for item in items if isinstance(items, list) else (items,):
             digest = _digest(item, key)
-            if digest is not None:
-                yield digest
+            if digest is None or not isinstance(item, dict):
+                continue
+            references.append(digest)
+            if name == "manifests" and isinstance(items, list) and _may_be_manifest(item):
+                children.append(digest)
+            size = item.get("size")
+            if name != _SCHEMA1_LIST and isinstance(size, int) and not isinstance(size, bool):
+                sizes[digest] = size
+    return Mentions(tuple(references), tuple(children), sizes, _digest(value.get("subject"), "digest"))
 
 
-def _digest(item: object, key: str) -> Digest | None:
+def _may_be_manifest(item: Mapping[str, object]) -> bool:
+    kind = item.get("mediaType")
+    return not isinstance(kind, str) or any(word in kind for word in _OF_MANIFESTS)
+
+
+def _digest(item: Any, key: str) -> Digest | None:  # noqa: ANN401 - of a stranger's document
     return digest_or_none(item.get(key)) if isinstance(item, dict) else None

@@ -7,7 +7,6 @@ is of Docker's schema 1 or breaks a rule that its registry did not have, still k
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from moorage.errors import ManifestInvalid
 from moorage.oci.digests import Digest, digest_or_none
@@ -47,6 +46,11 @@ def mentions(payload: bytes) -> Mentions:
     if not isinstance(value, dict):
         msg = "a manifest is a JSON object"
         raise ManifestInvalid(msg)
+    return _mentioned(value)
+
+
+def _mentioned(value: Mapping[str, object]) -> Mentions:
+    """All of it in one pass: a list may have as many entries as fit into a manifest."""
     references: list[Digest] = []
     children: list[Digest] = []
     sizes: dict[Digest, int] = {}
@@ -54,8 +58,7 @@ def mentions(payload: bytes) -> Mentions:
         items = value.get(name)
         key = _SCHEMA1_DIGEST if name == _SCHEMA1_LIST else "digest"
         for item in items if isinstance(items, list) else (items,):
-            digest = _digest(item, key)
-            if digest is None or not isinstance(item, dict):
+            if not isinstance(item, dict) or (digest := digest_or_none(item.get(key))) is None:
                 continue
             references.append(digest)
             if name == "manifests" and isinstance(items, list) and _may_be_manifest(item):
@@ -63,13 +66,11 @@ def mentions(payload: bytes) -> Mentions:
             size = item.get("size")
             if name != _SCHEMA1_LIST and isinstance(size, int) and not isinstance(size, bool):
                 sizes[digest] = size
-    return Mentions(tuple(references), tuple(children), sizes, _digest(value.get("subject"), "digest"))
+    subject = value.get("subject")
+    about = digest_or_none(subject.get("digest")) if isinstance(subject, dict) else None
+    return Mentions(tuple(references), tuple(children), sizes, about)
 
 
 def _may_be_manifest(item: Mapping[str, object]) -> bool:
     kind = item.get("mediaType")
     return not isinstance(kind, str) or any(word in kind for word in _OF_MANIFESTS)
-
-
-def _digest(item: Any, key: str) -> Digest | None:  # noqa: ANN401 - of a stranger's document
-    return digest_or_none(item.get(key)) if isinstance(item, dict) else None

@@ -219,6 +219,7 @@ def test_a_policy_is_set_previewed_run_and_listed_while_it_is_off(run: Run, shar
         seen = rows(run("policy", "preview", on.full_path, "--json"))
         assert {tag["tag"]: tag["rule"] for tag in seen["tags"]} == {"dev-1": "deleted", "latest": "latest"}
         assert seen["freed_bytes"] > 0
+        assert "1 of 2 tags would go; 2.7 KiB come free" in run("policy", "preview", on.full_path).stdout
         run("policy", "run", on.full_path)
         later = timezone.now() + timedelta(seconds=1)
         run_until_idle([PolicyCleanup()], Turn(clock=lambda: later))
@@ -238,7 +239,10 @@ def test_repositories_and_tags_are_protected_and_rules_taken_away(run: Run, shar
     assert (made["kind"], made["push"], made["delete"]) == ("repository", "owner", "")
     with registry_at(shared_daemon.url):
         fixed = rows(run("protection", "add", path, "tag", "^v", "--json"))
+        said = run("protection", "add", path, "tag", "^final$").stdout
     assert fixed["immutable"] is True
+    assert said.endswith(" makes immutable what matches ^final$\n")
+    run("protection", "remove", path, "tag", said.split()[1])
     assert rows(run("protection", "list", path, "--json")) == [made, fixed]
     run("protection", "remove", path, "repository", str(made["id"]))
     assert rows(run("protection", "list", path, "--json")) == [fixed]

@@ -91,3 +91,15 @@ def test_postgresql_and_sqlite_are_not_mixed_up(tmp_path: Path) -> None:
         "database.dbname: belongs to PostgreSQL; database.host is needed with it"
     ]
     assert mistakes(f"{SECRET}database: {{host: db}}\n", tmp_path) == ["database.dbname: is needed with database.host"]
+
+
+def test_what_is_not_said_of_the_registry_has_gitlab_s_defaults_and_usual_ports_are_not_shown(tmp_path: Path) -> None:
+    found = read("http: {host: 'http://control.test'}\n", tmp_path)
+    assert (found.registry.enabled, found.registry.api_url) == (False, "http://localhost:5000/")
+    assert (found.registry.host, found.registry.port, found.registry.path) == ("example.com", None, "shared/registry")
+    assert found.gitlab.default_projects_features.container_registry
+    shown = []
+    for port in (80, 443, 5050):
+        text = f"http: {{host: 'http://control.test'}}\nregistry: {{host: registry.test, port: {port}}}\n"
+        shown.append(read(text, tmp_path).registry.host_port)
+    assert shown == ["registry.test", "registry.test", "registry.test:5050"]

@@ -21,6 +21,7 @@ from support.registry_client import RegistryClient
 
 MANY = 20_000
 """About as many references as a manifest of 4 MiB has."""
+FLAT_BYTES = 4_000_000
 
 
 @pytest.fixture(params=["sqlite", "layout"])
@@ -61,6 +62,15 @@ def test_a_manifest_of_an_unknown_type_with_very_many_references(client: Registr
     assert client.get_manifest("busy/app", "v1").status == 200
     digest = images.digest_of(body)
     assert client.delete_manifest("busy/app", digest).status == 202
+
+
+def test_a_manifest_that_is_one_flat_list(client: RegistryClient) -> None:
+    kind = "application/vnd.example.unknown+json"
+    body = b'{"mediaType":"%s","layers":[%s]}' % (kind.encode(), b",".join([b"0"] * (FLAT_BYTES // 2)))
+    taken = client.put_manifest("busy/app", "flat", body, kind)
+    assert taken.status in {201, 400}
+    assert client.get_manifest("busy/app", "flat").status == (200 if taken.status == 201 else 404)
+    assert client.request("DELETE", f"/v2/busy/app/manifests/{images.digest_of(body)}").status in {202, 404}
 
 
 def test_the_answer_to_very_many_missing_references_names_the_first_and_counts_all(client: RegistryClient) -> None:

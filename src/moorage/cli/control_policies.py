@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from moorage.cli.amounts import shown_bytes
 from moorage.cli.control_rows import ConfigOption, Row, not_there, open_database, print_row, print_rows, project_at
 from moorage.cli.options import AsJSON
 from moorage.errors import ConfigurationError, Mistake
@@ -101,7 +102,7 @@ def preview_policy(path: ProjectPath, *, config: ConfigOption = None, as_json: A
         return
     print_rows(rows, as_json=False)
     most = "" if freed.is_exact else "at most "
-    size = "bytes not counted" if freed.count is None else f"{most}{freed.count} bytes come free"
+    size = "bytes not counted" if freed.count is None else f"{most}{shown_bytes(freed.count)} come free"
     print(f"{deleted} of {len(rows)} tags would go; {size}")
 
 

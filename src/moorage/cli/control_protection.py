@@ -60,7 +60,8 @@ def add_rule(
         minimum_access_level_for_push=push,
         minimum_access_level_for_delete=delete,
     )
-    print_row(_row(made), as_json=as_json, text=lambda: f"rule {made.pk} protects {made}")
+    does = "makes immutable what matches" if _row(made).get("immutable") else "protects"
+    print_row(_row(made), as_json=as_json, text=lambda: f"rule {made.pk} {does} {made}")
 
 
 @protection_app.command("remove")

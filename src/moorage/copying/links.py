@@ -9,6 +9,7 @@ from moorage.errors import ManifestInvalid, PathUnknown, StorageUnavailable
 from moorage.oci.digests import Digest, linked_digest
 from moorage.oci.mentions import mentions
 from moorage.storage import paths
+from moorage.work.large_payloads import read_aside
 
 _REMEMBERED = 1 << 17
 _MANIFEST_BYTES = 64 << 20
@@ -92,7 +93,7 @@ class LinkTransfer:
             self._outcome.found(CopyFinding.BLOB_MISSING, path)
             return
         try:
-            named = mentions(payload)
+            named = await read_aside(mentions, payload)
         except ManifestInvalid:
             named = None  # It is copied as it is: what it leads to, nobody knows.
         for child in () if named is None else named.children:

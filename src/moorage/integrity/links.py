@@ -21,6 +21,7 @@ from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import Stat, StorageDriver
 from moorage.storage.walk import entries_of, repository_folders
+from moorage.work.large_payloads import read_aside
 
 PHASE = "links"
 
@@ -102,7 +103,7 @@ class LinkCheck:
                 yield await self._damaged(name, digest, seen, f"the payload is {actual}")
             return
         try:
-            found = mentions(payload)
+            found = await read_aside(mentions, payload)
         except ManifestInvalid as exc:
             yield _finding(FindingKind.MANIFEST_DAMAGED, str(digest), name, len(payload), detail=exc.message)
             return

@@ -5,7 +5,7 @@ is of Docker's schema 1 or breaks a rule that its registry did not have, still k
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from moorage.errors import ManifestInvalid
@@ -46,38 +46,31 @@ def mentions(payload: bytes) -> Mentions:
     if not isinstance(value, dict):
         msg = "a manifest is a JSON object"
         raise ManifestInvalid(msg)
-    return Mentions(
-        tuple(_references(value)), tuple(_children(value)), dict(_sizes(value)), _digest(value.get("subject"), "digest")
-    )
+    return _mentioned(value)
 
 
-def _sizes(value: Mapping[str, object]) -> Iterator[tuple[Digest, int]]:
-    for name in _LISTS:
-        items = value.get(name)
-        for item in items if isinstance(items, list) else (items,):
-            digest, size = _digest(item, "digest"), item.get("size") if isinstance(item, dict) else None
-            if digest is not None and isinstance(size, int) and not isinstance(size, bool):
-                yield digest, size
-
-
-def _children(value: Mapping[str, object]) -> Iterator[Digest]:
-    items = value.get("manifests")
-    for item in items if isinstance(items, list) else ():
-        kind = item.get("mediaType") if isinstance(item, dict) else None
-        digest = _digest(item, "digest")
-        if digest is not None and (not isinstance(kind, str) or any(word in kind for word in _OF_MANIFESTS)):
-            yield digest
-
-
-def _references(value: Mapping[str, object]) -> Iterator[Digest]:
+def _mentioned(value: Mapping[str, object]) -> Mentions:
+    """All of it in one pass: a list may have as many entries as fit into a manifest."""
+    references: list[Digest] = []
+    children: list[Digest] = []
+    sizes: dict[Digest, int] = {}
     for name in (*_LISTS, _SCHEMA1_LIST):
         items = value.get(name)
         key = _SCHEMA1_DIGEST if name == _SCHEMA1_LIST else "digest"
         for item in items if isinstance(items, list) else (items,):
-            digest = _digest(item, key)
-            if digest is not None:
-                yield digest
+            if not isinstance(item, dict) or (digest := digest_or_none(item.get(key))) is None:
+                continue
+            references.append(digest)
+            if name == "manifests" and isinstance(items, list) and _may_be_manifest(item):
+                children.append(digest)
+            size = item.get("size")
+            if name != _SCHEMA1_LIST and isinstance(size, int) and not isinstance(size, bool):
+                sizes[digest] = size
+    subject = value.get("subject")
+    about = digest_or_none(subject.get("digest")) if isinstance(subject, dict) else None
+    return Mentions(tuple(references), tuple(children), sizes, about)
 
 
-def _digest(item: object, key: str) -> Digest | None:
-    return digest_or_none(item.get(key)) if isinstance(item, dict) else None
+def _may_be_manifest(item: Mapping[str, object]) -> bool:
+    kind = item.get("mediaType")
+    return not isinstance(kind, str) or any(word in kind for word in _OF_MANIFESTS)

@@ -37,6 +37,7 @@ WITHOUT_ACTOR = {
     "ensure_place": "a row to measure is no change",
     "ensure_places_of": "as ensure_place",
     "note_change": "what was pushed is in the registry's log",
+    "note_move": "the move has its row",
     "request_measurement": "a measurement changes nothing",
     "is_being_moved": "it reads",
     "see_that_still": "it reads",

@@ -8,9 +8,11 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.images.changes import ensure_repository
+from moorage.control.images.moves import move_group_with_images, move_project_with_images
 from moorage.control.jobs.loop import run_until_idle
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
@@ -131,6 +133,32 @@ def test_what_changes_while_it_is_measured_is_measured_again(shared_daemon: Daem
     assert (usage_of(project).size_bytes, UsagePlace.objects.get(project=project).due_at) != (5, later)
     assert not keep_size(row, 6, "", started=clock.now, again=later), "its lease was given back"
     assert usage_of(project).size_bytes == 5
+
+
+@pytest.mark.parametrize("is_group", [False, True])
+def test_what_is_moved_has_the_namespaces_that_it_left_and_came_to_measured_at_once(
+    shared_daemon: Daemon,
+    clock: MovedClock,
+    is_group: bool,  # noqa: FBT001 - a case
+) -> None:
+    top = new_group()
+    left, there = new_group("left", parent=top), new_group("there", parent=top)
+    inner = new_group("inner", parent=left)
+    project = new_project(inner, "app")
+    clock.now = timezone.now() + timedelta(minutes=1)  # Rows are begun by the real time.
+    pushed(shared_daemon, project, "web", made := image("moved along"))
+    measure(clock)
+    assert [usage_of(place).size_bytes for place in (top, left, inner)] == [layers_of(made)] * 3
+    if is_group:
+        move_group_with_images(inner, there, "inner", by=COMMAND_LINE)
+    else:
+        move_project_with_images(project, there, "app", by=COMMAND_LINE)
+    clock.move(minutes=1)
+    measure(clock)
+    emptied = [0, layers_of(made)] if is_group else [0, 0]
+    assert [usage_of(place).size_bytes for place in (left, inner)] == emptied
+    assert [usage_of(place).size_bytes for place in (there, top)] == [layers_of(made)] * 2
+    assert UsagePlace.objects.get(namespace=top).measured_at != UsagePlace.objects.get(namespace=there).measured_at
 
 
 def test_each_day_keeps_its_last_size(shared_daemon: Daemon, clock: MovedClock) -> None:

@@ -1,6 +1,7 @@
 """Moves of projects and groups: another path, or another place. Callers decide who may, and look after images."""
 
 from django.db import transaction
+from django.dispatch import Signal
 
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
@@ -10,6 +11,9 @@ from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import Visibility, is_possible_below
 from moorage.control.refusals import refused
+
+PLACE_MOVED = Signal()
+"""Sent in the transaction of a move, with ``namespace_ids``: those of namespaces that have less by it, or more."""
 
 
 @transaction.atomic
@@ -26,7 +30,7 @@ def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor
     Raises:
         ChangeRefused: the path is taken or not possible, or the group shows less than the project.
     """
-    old = project.full_path
+    old, old_ids = project.full_path, set(project.namespace.lineage_ids)
     if namespace.is_group and not has_begun:
         _see_that_shown(project.shown_to, namespace)
     free_path(old)
@@ -34,6 +38,7 @@ def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor
     project.namespace, project.path = namespace, path
     project.save(update_fields=["namespace", "path", "full_path", "updated_at"])
     record("project_moved", project, by=by, full_path=[old, project.full_path])
+    PLACE_MOVED.send(Project, namespace_ids=old_ids ^ set(namespace.lineage_ids))
     return project
 
 
@@ -48,7 +53,7 @@ def move_group(
     Raises:
         ChangeRefused: the path is taken or not possible, it would be in itself, too deep, or seen by fewer.
     """
-    old, old_lineage = group.full_path, group.lineage
+    old, old_lineage, old_ids = group.full_path, group.lineage, group.lineage_ids
     if parent is not None:
         if not parent.is_group:
             raise refused("parent", "is not a group")
@@ -71,6 +76,7 @@ def move_group(
     Namespace.objects.bulk_update(groups, ["full_path", "lineage"])
     Project.objects.bulk_update(projects, ["full_path"])
     record("group_moved", group, by=by, full_path=[old, group.full_path])
+    PLACE_MOVED.send(Namespace, namespace_ids=set(old_ids) ^ set(group.lineage_ids))
     return group
 
 

@@ -1,5 +1,6 @@
 """Changes of quotas and of sizes. Who may ask for them is decided by callers: administrators."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -62,6 +63,16 @@ def note_change(project: Project, *, now: datetime | None = None) -> None:
     # A row that has an owner is being measured: whoever does that looks at changed_at in the end.
     is_later = Q(due_at=None) | Q(due_at__gt=moment + SETTLE)
     rows.filter(is_later, owner="").update(due_at=moment + SETTLE)
+
+
+def note_move(*, namespace_ids: Collection[int], **_: object) -> None:
+    """Have namespaces measured at once: something has left them, or come to them. It hears of each move."""
+    now = timezone.now()
+    for namespace in Namespace.objects.filter(pk__in=namespace_ids, usage=None):
+        ensure_place(namespace)
+    rows = UsagePlace.objects.filter(namespace__in=namespace_ids)
+    rows.update(changed_at=now)
+    rows.filter(owner="").update(due_at=now)
 
 
 def request_measurement(place: Project | Namespace) -> None:

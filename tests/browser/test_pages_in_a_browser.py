@@ -209,7 +209,7 @@ def test_what_is_attached_is_read_from_the_tag(windows: dict[str, Page]) -> None
     page.goto("/team/app/api/-/tags?open=1.8.2&q=1.8.2")
     page.get_by_role("link", name="application/vnd.sign").click()
     expect(page.get_by_text("Moorage shows it and does not verify it.")).to_be_visible()
-    expect(page.get_by_role("cell", name="zlib")).to_be_visible()
+    expect(page.get_by_role("rowheader", name="zlib")).to_be_visible()
     page.evaluate(axe_script())
     assert faults_of(page) == []
     if os.environ.get("PICTURES"):

@@ -101,6 +101,7 @@ def test_a_list_of_packages_is_a_table(*, is_enveloped: bool) -> None:
         b"\xff\x00",
         b"a\0b",
         b"{" * 100_000,
+        b'{"a":' + b"[" * 900 + b"]" * 900 + b"}",
         b'{"payloadType": 1, "payload": "%%%"}',
         b'{"bomFormat": 1, "components": 7}',
     ],

@@ -132,6 +132,7 @@ def test_picked_tags_are_deleted_but_for_those_that_a_rule_keeps_and_come_back(
     assert (run.kind, run.outcome, run.deleted_size, run.requested_by) == ("picked", "finished", 2, "dev")
     text = client.get(f"/{row.path}/-/tags?q=go-").content.decode()
     assert "2 tags are deleted." in text
+    assert re.search(r"It can be undone until \w{3} \d+ \w+ \d{4}, \d\d:\d\d UTC at least\.", text)
     assert "No tag has" in text
     undo = f"/team/app/-/cleanup/runs/{run.pk}/undo"
     client.force_login(people["rea"])

@@ -15,7 +15,7 @@ from moorage.control.tokens.models import AccessRefusal
 from moorage.control.tokens.refused_access import ROWS_LIMIT
 from support.control_registry import push_tags
 from support.control_rows import new_deploy_token, new_project, new_token
-from support.control_tokens import ask
+from support.control_tokens import ask, claims_of
 from support.daemon import Daemon
 from support.pages_inhabitants import inhabit
 
@@ -47,6 +47,20 @@ def test_a_refused_push_is_on_home_and_its_page_says_which_step_failed(people: d
     assert text.count("was not asked") == 1
     german = client.get(f"/-/refused/{row.pk}", headers={"Accept-Language": "de"}).content.decode()
     assert "Die Rolle dieses Benutzers im Projekt ist Reporter, und push braucht Entwickler" in german
+
+
+def test_what_a_client_is_told_ends_with_the_page_that_explains_it(people: dict[str, User], client: Client) -> None:
+    token = new_token(people["rea"])
+    given = ("rea", token.secret)
+    asked = ask(Client(), "repository:team/app/api:push", given=given, headers={"X-Request-Id": "r-9"})
+    said = claims_of(asked.json()["token"]).denied
+    assert said is not None
+    assert said.endswith("push needs developer; see http://control.test/-/refused?request=r-9")
+    client.force_login(people["rea"])
+    assert "push" in client.get("/-/refused?request=r-9").content.decode()
+    deploy = new_deploy_token(Project.objects.get(full_path="team/app"), "read_registry", username="robot")
+    asked = ask(Client(), "repository:team/app/api:push", given=("robot", deploy.secret))
+    assert "/-/refused" not in str(claims_of(asked.json()["token"]).denied)
 
 
 def test_a_refusal_is_shown_to_who_met_it_and_to_maintainers_and_to_nobody_else(

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from moorage.control.registry.connection import the_registry
@@ -100,7 +101,8 @@ def _part(path: str, layer: Mapping[str, object], *, is_read: bool) -> AttachedP
             payload = the_registry().blob(path, found.digest)
         except RegistryError:
             payload = None
-        read_part(found, payload or b"")
+        found.is_large = len(payload or b"") > PART_LIMIT_BYTES  # What it says of its size may be wrong.
+        read_part(found, b"" if found.is_large else payload or b"")
     return found
 
 
@@ -116,7 +118,8 @@ def read_part(found: AttachedPart, payload: bytes) -> None:
     if value:
         value = _statement(found, value)
         _read_packages(found, value)
-        shown = json.dumps(value, indent=2, ensure_ascii=False)
+        with suppress(RecursionError):  # What is nested so deep is shown as it came.
+            shown = json.dumps(value, indent=2, ensure_ascii=False)
     found.text, found.is_cut = shown[:TEXT_LIMIT], len(shown) > TEXT_LIMIT
 
 

@@ -17,7 +17,7 @@ _SHOWN = frozenset({"tag_create", "tag_move", "tag_delete", "manifest_delete", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TagThen:
+class ThenTag:
     """A tag as it was at a time."""
 
     name: str
@@ -37,7 +37,7 @@ class TagThen:
 class TagsThen:
     """A page of the tags of a time, by name."""
 
-    tags: Sequence[TagThen]
+    tags: Sequence[ThenTag]
     after: str = ""
     is_whole: bool = True
     """False: more has happened since than is looked through, and nothing can be said."""
@@ -72,7 +72,7 @@ def tags_at(path: str, when: datetime, *, after: str = "") -> TagsThen:
         if digest:
             current = now.get(name, "")
             is_restorable = change is not None and change.is_restorable is not False and digest != current
-            found.append(TagThen(name=name, digest=digest, now=current, is_restorable=is_restorable))
+            found.append(ThenTag(name=name, digest=digest, now=current, is_restorable=is_restorable))
     return TagsThen(tags=found, after=end)
 
 

@@ -23,7 +23,7 @@ _TAG_PART = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class FoundTag:
+class MatchedTag:
     """A tag that was looked for."""
 
     repository: ImageRepository
@@ -34,7 +34,7 @@ class FoundTag:
 class TagSearch:
     """The result of a search."""
 
-    tags: Sequence[FoundTag] = ()
+    tags: Sequence[MatchedTag] = ()
     is_whole: bool = True
     """False: there are more repositories than were looked through, or not all answered."""
     is_possible: bool = True
@@ -55,7 +55,7 @@ def search_tags(rows: ImageRepositories, text: str) -> TagSearch:
     repositories = looked[:REPOSITORIES_LIMIT]
     prefix = digest[1] if digest is not None else ""
     answers = ask_side_by_side([row.path for row in repositories], lambda path: _tags(path, text, prefix))
-    found = [FoundTag(row, tag) for row, tags in zip(repositories, answers, strict=True) for tag in tags or ()]
+    found = [MatchedTag(row, tag) for row, tags in zip(repositories, answers, strict=True) for tag in tags or ()]
     is_whole = len(looked) <= REPOSITORIES_LIMIT and None not in answers
     return TagSearch(tags=found, is_whole=is_whole)
 

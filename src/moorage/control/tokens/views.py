@@ -5,7 +5,7 @@ Source: GitLab features TKN-001 to TKN-014; Docker token authentication specific
 
 import math
 from collections.abc import Sequence
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -42,6 +42,8 @@ _MORE_NEEDED = (
 _ACCOUNT_NEEDED = "The password is right, but there is no account for you here yet. Sign in to have it made:"
 OWN_TOKENS_PATH = "/-/me/tokens"
 """The page of one's own tokens."""
+REFUSALS_PATH = "/-/refused"
+"""The page of what was refused to oneself."""
 
 _log = get_log("tokens")
 
@@ -104,18 +106,29 @@ def _token(request: HttpRequest) -> str:
         asked=" ".join(map(str, scopes))[:_LISTED_LIMIT],
         granted=" ".join(f"{one.type}:{one.name}:{','.join(one.actions or ())}" for one in claims)[:_LISTED_LIMIT],
     )
-    return mint_token(who, claims, denied=_told(verdicts))
+    return mint_token(who, claims, denied=_told(verdicts, _way(who, request)))
 
 
-def _told(verdicts: Sequence[ScopeVerdict]) -> str:
-    """Say what is not granted, and why, for the registry to tell its client."""
+def _told(verdicts: Sequence[ScopeVerdict], way: str) -> str:
+    """Say what is not granted, and why, and where that is explained, for the registry to tell its client."""
     actions: dict[tuple[str, str], dict[str, None]] = {}
     for one in verdicts:
         for denial in one.denials:
             # One reason for several actions is told once: clients print all of this on a line.
             actions.setdefault((one.scope.name, denial.shown), {})[denial.action] = None
+    if not actions:
+        return ""
     told = (f"{', '.join(names)} on {path}: {reason}" for (path, reason), names in actions.items())
-    return "; ".join(told)[:DENIED_LIMIT]
+    return "; ".join(told)[: DENIED_LIMIT - len(way)] + way
+
+
+def _way(who: Requester, request: HttpRequest) -> str:
+    """The page that explains the refusals of a request, for somebody who can sign in; empty: there is none."""
+    host, identity = settings.MOORAGE.configuration.http.host.rstrip("/"), _id_of(request)
+    if who.user is None or who.user.is_bot or not host or not identity:
+        return ""
+    way = f"; see {host}{REFUSALS_PATH}?request={quote(identity, safe='')}"
+    return way if len(way) <= DENIED_LIMIT // 2 else ""
 
 
 def _allowed(who: Requester, scopes: Sequence[Scope], request: HttpRequest) -> Sequence[ScopeVerdict]:
@@ -131,7 +144,10 @@ def _allowed(who: Requester, scopes: Sequence[Scope], request: HttpRequest) -> S
     for verdict in verdicts:
         if verdict.denials:
             _say_denied(who, verdict, _id_of(request))
-    note_refusals(who, verdicts, request_id=_id_of(request))
+    try:
+        note_refusals(who, verdicts, request_id=_id_of(request))
+    except DatabaseError as exc:  # The answer is the same whether it can be looked up later or not.
+        _log.error("a refusal could not be kept", correlation_id=_id_of(request), error=type(exc).__name__)
     if who.is_anonymous and not any(verdict.granted for verdict in verdicts):
         raise _Refusal(403, "DENIED", _FORBIDDEN)
     if any(verdict.is_push_protected for verdict in verdicts):

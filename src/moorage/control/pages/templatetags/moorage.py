@@ -66,7 +66,7 @@ def moment(value: datetime | str | None, *, is_exact: bool = False) -> str:
 @register.simple_tag
 def day_of(value: datetime | None) -> str:
     """A day, as a heading has it."""
-    return format_date(value, "l, j F Y") if value is not None else NOTHING
+    return format_date(value, _("l, j F Y")) if value is not None else NOTHING
 
 
 def _relative(seconds: float) -> str:

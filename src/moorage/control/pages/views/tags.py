@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -17,6 +18,7 @@ from moorage.control.pages.key_pages import PLAIN_ROWS, ROWS
 from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.place_pages import image_context
 from moorage.control.pages.places import FoundImage, image_at, project_at, rights_in
+from moorage.control.pages.templatetags.moorage import exact
 from moorage.control.policies.models import CleanupRun
 from moorage.control.policies.picking import delete_picked_tags
 from moorage.control.policies.undoing import undo_run
@@ -24,6 +26,7 @@ from moorage.control.projects.rules import ImageRight, may_change_project
 from moorage.control.protection.questions import person_of, tag_rules
 from moorage.control.protection.rules import Person, ProtectionObstacle, delete_obstacle
 from moorage.control.refusals import ChangeRefused
+from moorage.control.registry.connection import the_registry
 from moorage.control.registry.gitlab_api import TagSort
 from moorage.control.registry.registry_errors import RegistryError, RegistryIsOther
 from moorage.control.registry.registry_values import RemoteTag, RemoteTagPage
@@ -72,6 +75,7 @@ def list_tags(request: HttpRequest, repository: str) -> HttpResponse:
         "text": text,
         "opened": request.GET.get("open", ""),
         "state": image.repository.expiration_policy_cleanup_status,
+        "pushed_at": _pushed_at(image) if shown.has_details and shown.is_there else None,
     }
     return render(request, "pages/tags.html", context)
 
@@ -95,8 +99,7 @@ def delete_tags(request: HttpRequest, repository: str) -> HttpResponse:
         count = run.deleted_size
         said = ngettext("%d tag is deleted.", "%d tags are deleted.", count) % count
         undo = f"/{image.found.project.full_path}/-/cleanup/runs/{run.pk}/undo"
-        way_back = _("It can be undone until garbage collection takes the images.")
-        return done(request, f"{said} {way_back}", address, undo=undo)
+        return done(request, f"{said} {_way_back(image, names[0])}", address, undo=undo)
     rules = tag_rules(image.found.project)
     picked = [(name, delete_obstacle(rules, name, person)) for name in names]
     going = sum(obstacle is None for _name, obstacle in picked)
@@ -126,6 +129,27 @@ def undo(request: HttpRequest, place: str, run: int) -> HttpResponse:
     if undone.gone:
         said.append(_("Garbage collection has taken: %s.") % ", ".join(undone.gone[:20]))
     return (done if back or not undone.gone else not_done)(request, " ".join(said), address)
+
+
+def _way_back(image: FoundImage, name: str) -> str:
+    """How long the deletion of *name* can be undone, as exactly as the registry says it."""
+    try:
+        changes = the_registry().moorage.changes(image.repository.path, tag=name, limit=1).changes
+    except (RegistryError, Refused):
+        changes = ()
+    until = changes[0].restorable_until if changes else None
+    if until is None:
+        return _("It can be undone until garbage collection takes the images.")
+    return _("It can be undone until %s at least.") % exact(until)
+
+
+def _pushed_at(image: FoundImage) -> datetime | None:
+    """The time of the last push; None: not known."""
+    try:
+        state = the_registry().repository(image.repository.path)
+    except RegistryError:
+        return None
+    return state.last_published_at if state is not None else None
 
 
 def _listed(request: HttpRequest, image: FoundImage, text: str) -> TagList:

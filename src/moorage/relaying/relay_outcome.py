@@ -58,8 +58,8 @@ class RelayOutcome:
     notes: list[str] = field(default_factory=list)
     """Things that somebody should know although nothing failed."""
     told: Callable[[RelayedReference], object] = lambda _reference: None
-    stopped_by: str = ""
-    """The reason why nothing more is begun, such as a full target; empty: there is none."""
+    stopped_by: dict[str, str] = field(default_factory=dict)
+    """Targets to which nothing more is copied, such as a full one, each with the reason."""
 
     def became(self, reference: RelayedReference) -> None:
         """Take note of what became of a reference."""

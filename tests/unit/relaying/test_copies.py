@@ -17,6 +17,7 @@ from support.images import (
     artifact,
     blob,
     config,
+    digest_of,
     docker_image,
     image,
     image_manifest,
@@ -124,6 +125,18 @@ def test_a_signature_that_came_later_is_copied_although_the_tag_is_there(site: S
     site.copy("app:1", "mirror")
     signature = push_about(site.source, "app", made.manifest, "late")
     assert site.copy("app:1", "mirror")["manifests"] == 1
+    assert site.has("mirror", signature.digest, signature.digest)
+
+
+def test_an_image_under_a_sha512_digest_is_copied_with_what_refers_to_it(site: Site) -> None:
+    made = image("sha512")
+    digest = digest_of(made.manifest.body, "sha512")
+    push_blobs(site.source, "app", made.blobs)
+    push_manifest(site.source, "app", made.manifest, digest)
+    subject = {**made.manifest.descriptor(), "digest": digest}
+    signature = push_image(site.source, "app", made=artifact("s", subject, artifact_type="application/vnd.example.s"))
+    assert site.copy(f"app@{digest}", "mirror:1")["referrers"] == 1
+    assert site.has("mirror", digest, digest)
     assert site.has("mirror", signature.digest, signature.digest)
 
 

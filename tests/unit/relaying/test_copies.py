@@ -169,6 +169,16 @@ def test_docker_images_and_lists_and_nested_indexes_keep_their_types(site: Site)
     assert types == [made.manifest.media_type, DOCKER_LIST]
 
 
+def test_a_build_cache_that_lists_its_layers_in_an_index_is_copied(site: Site) -> None:
+    layer, recipe = blob("cached"), blob("recipe", media_type="application/vnd.buildkit.cacheconfig.v0")
+    push_blobs(site.source, "app", [layer, recipe])
+    cache = index([layer, recipe])
+    push_manifest(site.source, "app", cache, "cache")
+    assert results(site.copy("app:cache", "mirror")) == ["copied"]
+    assert site.has("mirror", "cache", cache.digest)
+    assert site.target.get_blob("mirror", layer.digest).body == layer.body
+
+
 def test_a_layer_that_stays_elsewhere_is_copied_only_if_the_source_has_it(site: Site) -> None:
     here, elsewhere = blob("here", media_type=OCI_NONDISTRIBUTABLE), blob("elsewhere", media_type=OCI_NONDISTRIBUTABLE)
     layers: list[Described] = [part.descriptor(urls=["https://example.com/layer"]) for part in (here, elsewhere)]

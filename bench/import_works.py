@@ -38,7 +38,7 @@ def take_over(stage: Stage) -> list[Figure]:
         with _folder(stage.scratch, repositories) as folder:
             stage.say(f"{title}, {subject.store}")
             subject.prepare(folder)
-            took_s, cpu_s, peak_bytes = _import(_config(subject, folder), folder, tags)
+            took_s, cpu_s, peak_bytes = _import(config_of(subject, folder), folder, tags)
         judged = Series("ms for each tag", [], [1000 * took_s / tags])
         others = [
             Series("tags/s", [], [tags / took_s], is_higher_better=True),
@@ -68,15 +68,15 @@ def _folder(scratch: Path, repositories: int) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _config(subject: Subject, folder: Path) -> Path:
-    """The configuration of the subject on the folder; SQLite's subject has none by itself."""
+def config_of(subject: Subject, folder: Path, *, sqlite: str = "moorage.db") -> Path:
+    """The configuration of the subject on the folder; SQLite's subject has none by itself, but the file *sqlite*."""
     words = subject.command(("127.0.0.1", 0), folder)
     named = [word for word in words if word.endswith(".yml")]
     if named:
         return Path(named[0])
     path = folder / "config.yml"
     storage = {"filesystem": {"rootdirectory": str(folder / "data")}}
-    database = {"enabled": True, "sqlite": str(folder / "moorage.db")}
+    database = {"enabled": True, "sqlite": str(folder / sqlite)}
     path.write_text(json.dumps({"version": "0.1", "storage": storage, "database": database}))
     return path
 

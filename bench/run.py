@@ -25,6 +25,7 @@ import bucket_works
 import change_works
 import check_works
 import control_works
+import copy_works
 import gc_works
 import import_works
 import list_works
@@ -53,6 +54,7 @@ WORKS = {
     **change_works.WORKS,
     **gc_works.WORKS,
     **import_works.WORKS,
+    **copy_works.WORKS,
     **offline_works.WORKS,
     **check_works.WORKS,
     **auth_works.WORKS,

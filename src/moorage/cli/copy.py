@@ -31,10 +31,9 @@ def copy(  # noqa: PLR0913 - each is an option
             metavar="OS/ARCH[/VARIANT]", help="Of an index copy only this image, which then stands in its place."
         ),
     ] = None,
-    referrers: Annotated[
-        bool,
-        typer.Option("--referrers/--no-referrers", help="Copy signatures and whatever else refers to the images, too."),
-    ] = True,
+    no_referrers: Annotated[
+        bool, typer.Option("--no-referrers", help="Leave out signatures and whatever else refers to the images.")
+    ] = False,
     no_clobber: Annotated[
         bool, typer.Option("--no-clobber", "-n", help="Leave tags of the target as they are.")
     ] = False,
@@ -69,7 +68,7 @@ def copy(  # noqa: PLR0913 - each is an option
         tags=tags or (),
         exclude=exclude or (),
         platform=platform,
-        with_referrers=referrers,
+        with_referrers=not no_referrers,
         overwrites=not no_clobber,
         jobs=jobs,
         bytes_per_s=rate_limit,

@@ -37,6 +37,7 @@ class BlobUpload:
         self._moved = moved
         self._hashers = [Hasher(body.blob.digest.algorithm)]
         """The digest of what has passed, and behind it what it was at places to go back to."""
+        self._location = _NOWHERE
         self._most = 0
         self._source_problem: Exception | None = None
 
@@ -46,45 +47,40 @@ class BlobUpload:
         Raises:
             CommandFailed: the source or the target failed; nothing of it is left on the target.
         """
-        location = location or await self.begin()
+        self._location = location or await self._begin()
+        content = b""
         try:
             if 0 < self._body.blob.size_bytes <= SMALL_BYTES:
                 content = b"".join([chunk async for chunk in self._passing(0)])
-                self._check()
             else:
-                location, content = await self._fill(location), b""
-                self._check()
-            await self._end(location, content)
+                await self._fill()
+            self._check()
+            await self._end(content)
         except CommandFailed:
-            await self._drop(location)
+            await self._drop()
             raise
 
-    async def begin(self) -> str:
-        """Begin an upload, and return where it is.
-
-        Raises:
-            CommandFailed: the target refused, or could not be asked.
-        """
+    async def _begin(self) -> str:
         url = self._side.url(self._repository, "blobs/uploads/")
         answer = await self._side.remote.ask(StreamedCall(method="POST", url=url, repository=self._repository.text))
         if answer.status != HTTPStatus.ACCEPTED or not answer.headers.get("Location"):
             raise self._side.remote.refused(answer)
         return joined_url(url, answer.headers["Location"])
 
-    async def _fill(self, location: str) -> str:
-        """Send all bytes, and return where the upload is then."""
+    async def _fill(self) -> None:
         at = failures = 0
         while True:
             if at and at == self._body.blob.size_bytes == self._hashers[-1].size_bytes:
-                return location  # Only the answer was lost.
+                return  # Only the answer was lost.
             asked_s = None
             try:
-                answer = await self._side.remote.ask_once(self._patch(location, at))
+                answer = await self._side.remote.ask_once(self._patch(at))
             except RegistryAway as exc:
                 problem: CommandFailed = exc
             else:
                 if answer.status in _TAKEN and self._source_problem is None:
-                    return joined_url(location, answer.headers.get("Location", location))
+                    self._follow(answer)
+                    return
                 problem = self._side.remote.refused(answer)
                 asked_s = self._side.remote.patience.asked_pause_s(answer.headers)
                 is_passing = answer.status in PASSING_STATUSES | {HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}
@@ -96,10 +92,10 @@ class BlobUpload:
             if not await self._side.remote.patience.again(failures, asked_s):
                 raise problem
             before = at
-            location, at = await self._where(location)
+            at = await self._where()
             failures = 0 if at > before else failures
 
-    def _patch(self, location: str, at: int) -> StreamedCall:
+    def _patch(self, at: int) -> StreamedCall:
         headers = {"Content-Type": "application/octet-stream"}
         size = self._body.blob.size_bytes
         if size:
@@ -107,19 +103,31 @@ class BlobUpload:
         if at:
             headers["Content-Range"] = f"{at}-{size - 1}"
         return StreamedCall(
-            method="PATCH", url=location, repository=self._repository.text, headers=headers, body=self._passing(at)
+            method="PATCH",
+            url=self._location,
+            repository=self._repository.text,
+            headers=headers,
+            body=self._passing(at),
         )
 
-    async def _where(self, location: str) -> tuple[str, int]:
-        """Return where the upload is, and how many bytes of it the target has; a new one if it is gone."""
-        answer = await self._side.remote.ask(StreamedCall(method="GET", url=location, repository=self._repository.text))
+    async def _where(self) -> int:
+        """Return how many bytes the target has; if it does not know, none of a new upload."""
+        answer = await self._side.remote.ask(self._call("GET"))
         found = _WHOLE.fullmatch(answer.headers.get("Range", ""))
         # "0-0" is said of no byte as well as of one.
         has = int(found[1]) + 1 if found and found[1] != "0" else 0
         if answer.status in _TAKEN and has and has <= min(self._body.blob.size_bytes, self._most):
-            return joined_url(location, answer.headers.get("Location", location)), has
-        await self._drop(location)
-        return await self.begin(), 0
+            self._follow(answer)
+            return has
+        await self._drop()
+        self._location = await self._begin()
+        return 0
+
+    def _follow(self, answer: StreamedAnswer) -> None:
+        self._location = joined_url(self._location, answer.headers.get("Location", self._location))
+
+    def _call(self, method: str) -> StreamedCall:
+        return StreamedCall(method=method, url=self._location, repository=self._repository.text)
 
     async def _passing(self, at: int) -> AsyncIterator[bytes]:
         """Yield the bytes from *at* on, after all before them were hashed."""
@@ -155,8 +163,8 @@ class BlobUpload:
             msg = f"the source gives bytes with the digest {found.digest()} for {blob.digest}"
             raise CommandFailed(msg)
 
-    async def _end(self, location: str, content: bytes) -> None:
-        url = f"{location}{'&' if '?' in location else '?'}digest={self._body.blob.digest}"
+    async def _end(self, content: bytes) -> None:
+        url = f"{self._location}{'&' if '?' in self._location else '?'}digest={self._body.blob.digest}"
         headers = {"Content-Type": "application/octet-stream"}
         call = StreamedCall(method="PUT", url=url, repository=self._repository.text, headers=headers, body=content)
         answer = await self._side.remote.ask(call)
@@ -168,8 +176,6 @@ class BlobUpload:
         is_gone = answer.status == HTTPStatus.NOT_FOUND
         return is_gone and await self._side.has_blob(self._repository, self._body.blob.digest)
 
-    async def _drop(self, location: str) -> None:
+    async def _drop(self) -> None:
         with contextlib.suppress(CommandFailed):
-            await self._side.remote.ask_once(
-                StreamedCall(method="DELETE", url=location, repository=self._repository.text)
-            )
+            await self._side.remote.ask_once(self._call("DELETE"))

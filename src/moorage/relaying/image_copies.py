@@ -90,12 +90,12 @@ class ImageCopies:
         except MoorageError as exc:
             result, why = RelayResult.FAILED, str(exc)
             if isinstance(exc, CommandFailed) and exc.code == HTTPStatus.INSUFFICIENT_STORAGE:
-                self._outcome.stopped_by = self._outcome.stopped_by or f"the target has no room left ({exc})"
+                self._outcome.stopped_by[self._target.remote.url] = f"the target has no room left ({exc})"
         self._outcome.became(RelayedReference(source, target, result, digest, why))
 
     def _see_that_it_goes_on(self) -> None:
-        if self._outcome.stopped_by:
-            msg = f"not begun: {self._outcome.stopped_by}"
+        if why := self._outcome.stopped_by.get(self._target.remote.url):
+            msg = f"not begun: {why}"
             raise CommandFailed(msg)
 
     async def _copy(self, job: CopyJob) -> tuple[Digest, RelayResult]:

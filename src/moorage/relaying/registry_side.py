@@ -20,6 +20,7 @@ MANIFEST_TYPES = ", ".join(
     (*sorted(mediatypes.INDEXES), *sorted(mediatypes.IMAGES), *sorted(mediatypes.SCHEMA1), "*/*;q=0.1")
 )
 _NEXT = re.compile(r"<([^>]+)>\s*;\s*rel=\"?next\"?")
+_FALLBACK_DIGITS = 64
 _CANNOT = frozenset({400, 405, 501})
 _PAGES_LIMIT = 100_000
 _NO_REFERRERS_API = frozenset({400, 404, 405, 501})
@@ -227,7 +228,7 @@ def fallback_tag(digest: Digest) -> Tag:
 
     Source: distribution-spec § Unavailable Referrers API.
     """
-    return Tag(f"{digest.algorithm}-{digest.encoded}"[:128])
+    return Tag(f"{digest.algorithm}-{digest.encoded[:_FALLBACK_DIGITS]}")
 
 
 def _entries(payload: bytes) -> Sequence[Descriptor]:

@@ -51,6 +51,8 @@ class RelayOutcome:
     """Running account of copies."""
 
     references: list[RelayedReference] = field(default_factory=list)
+    counts: Counter[RelayResult] = field(default_factory=Counter)
+    """The references by what became of them."""
     blobs: Counter[BlobWay] = field(default_factory=Counter)
     blob_bytes: Counter[BlobWay] = field(default_factory=Counter)
     manifests: int = 0
@@ -58,12 +60,13 @@ class RelayOutcome:
     notes: list[str] = field(default_factory=list)
     """Things that somebody should know although nothing failed."""
     told: Callable[[RelayedReference], object] = lambda _reference: None
-    stopped_by: str = ""
-    """The reason why nothing more is begun, such as a full target; empty: there is none."""
+    stopped_by: dict[str, str] = field(default_factory=dict)
+    """Targets to which nothing more is copied, such as a full one, each with the reason."""
 
     def became(self, reference: RelayedReference) -> None:
         """Take note of what became of a reference."""
         self.references.append(reference)
+        self.counts[reference.result] += 1
         self.told(reference)
 
     def note(self, text: str) -> None:
@@ -77,11 +80,6 @@ class RelayOutcome:
         self.blob_bytes[way] += size_bytes
 
     @property
-    def counts(self) -> Counter[RelayResult]:
-        """The references by what became of them."""
-        return Counter(reference.result for reference in self.references)
-
-    @property
     def has_failed(self) -> bool:
         """True if something could not be done."""
-        return any(reference.result is RelayResult.FAILED for reference in self.references)
+        return self.counts[RelayResult.FAILED] > 0

@@ -94,7 +94,7 @@ def read_plan(text: str, environ: Mapping[str, str], usual: Callable[[str], Call
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    """What the file says of a registry."""
+    """Settings of a registry, as the file has them."""
 
     access_of: Callable[[str], RegistryAccess] | None = None
     credentials: Callable[[str], Credentials] | None = None

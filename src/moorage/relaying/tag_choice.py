@@ -9,7 +9,7 @@ from moorage.oci.names import Tag
 from moorage.oci.tag_patterns import TagPattern
 from moorage.relaying.versions import TagVersion, VersionRange
 
-_OF_REFERRERS = re.compile(r"sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{121,})(?:\.\w+)?")
+_OF_REFERRERS = re.compile(r"sha(?:256|512)-[0-9a-f]{64}(?:\.\w+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

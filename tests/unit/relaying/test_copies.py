@@ -17,6 +17,7 @@ from support.images import (
     artifact,
     blob,
     config,
+    digest_of,
     docker_image,
     image,
     image_manifest,
@@ -127,6 +128,18 @@ def test_a_signature_that_came_later_is_copied_although_the_tag_is_there(site: S
     assert site.has("mirror", signature.digest, signature.digest)
 
 
+def test_an_image_under_a_sha512_digest_is_copied_with_what_refers_to_it(site: Site) -> None:
+    made = image("sha512")
+    digest = digest_of(made.manifest.body, "sha512")
+    push_blobs(site.source, "app", made.blobs)
+    push_manifest(site.source, "app", made.manifest, digest)
+    subject = {**made.manifest.descriptor(), "digest": digest}
+    signature = push_image(site.source, "app", made=artifact("s", subject, artifact_type="application/vnd.example.s"))
+    assert site.copy(f"app@{digest}", "mirror:1")["referrers"] == 1
+    assert site.has("mirror", digest, digest)
+    assert site.has("mirror", signature.digest, signature.digest)
+
+
 def test_without_referrers_only_the_image_is_copied(site: Site) -> None:
     made = push_image(site.source, "app", "1")
     signature = push_about(site.source, "app", made.manifest, "not wanted")
@@ -154,6 +167,16 @@ def test_docker_images_and_lists_and_nested_indexes_keep_their_types(site: Site)
     assert site.has("mirror", "nested", nested.digest)
     types = [site.target.get_manifest("mirror", one.digest).headers["Content-Type"] for one in (made.manifest, listed)]
     assert types == [made.manifest.media_type, DOCKER_LIST]
+
+
+def test_a_build_cache_that_lists_its_layers_in_an_index_is_copied(site: Site) -> None:
+    layer, recipe = blob("cached"), blob("recipe", media_type="application/vnd.buildkit.cacheconfig.v0")
+    push_blobs(site.source, "app", [layer, recipe])
+    cache = index([layer, recipe])
+    push_manifest(site.source, "app", cache, "cache")
+    assert results(site.copy("app:cache", "mirror")) == ["copied"]
+    assert site.has("mirror", "cache", cache.digest)
+    assert site.target.get_blob("mirror", layer.digest).body == layer.body
 
 
 def test_a_layer_that_stays_elsewhere_is_copied_only_if_the_source_has_it(site: Site) -> None:

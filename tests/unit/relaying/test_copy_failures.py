@@ -12,8 +12,9 @@ from moorage.relaying.image_copies import ImageWish
 from moorage.relaying.relay_outcome import RelayOutcome, RelayResult
 from moorage.relaying.relay_run import RegistryAccess, relay_run
 from moorage.relaying.tag_choice import TagChoice
+from moorage.storage.memory import MemoryDriver
 from support.faulty_front import FaultyFront, FrontFault
-from support.images import Image, blob, config, image_manifest, push_image
+from support.images import DOCKER_SCHEMA1_SIGNED, Image, blob, config, digest_of, image_manifest, push_image
 from support.in_process import InProcess
 from support.registry_client import RegistryClient
 
@@ -169,6 +170,32 @@ async def test_a_target_without_room_is_not_sent_more(copying: Copying, large: I
     assert "said 507" in first.why
     assert "not begun: the target has no room left" in second.why
     assert len(copying.target.seen("PATCH", "uploads")) == 1
+
+
+async def test_a_target_that_fills_up_in_the_middle_of_a_blob_says_so(source: FaultyFront, large: Image) -> None:
+    with (
+        InProcess(None, storage=MemoryDriver(limit_bytes=1_000_000)) as full,
+        FaultyFront(full.address) as front,
+        RegistryClient(full.address) as behind,
+    ):
+        (failed,) = (await Copying(source, front).run()).references
+        assert failed.result is RelayResult.FAILED
+        assert "said 507" in failed.why
+        assert behind.head_blob("mirror", layer_of(large)).status == 404
+
+
+async def test_an_image_of_schema_1_is_named_and_skipped(copying: Copying) -> None:
+    body = b'{"schemaVersion": 1, "name": "app", "tag": "1", "fsLayers": [], "history": []}'
+    shown = {"Content-Type": DOCKER_SCHEMA1_SIGNED, "Docker-Content-Digest": digest_of(body)}
+    copying.source.faults = [
+        FrontFault(method="HEAD", part="manifests/1", status=200, headers=shown),
+        FrontFault(method="GET", part=f"manifests/{digest_of(body)}", status=200, headers=shown, body=body),
+    ]
+    outcome = await copying.run()
+    (skipped,) = outcome.references
+    assert skipped.result is RelayResult.SKIPPED
+    assert "schema 1" in skipped.why
+    assert not outcome.has_failed
 
 
 async def test_a_source_that_never_gets_further_is_given_up(copying: Copying, large: Image) -> None:

@@ -82,6 +82,17 @@ def import_link_files(  # noqa: PLR0913 - GitLab's options, each a parameter
         bool,
         typer.Option("--import-statistics", "-i", help="Accepted for GitLab's scripts; does nothing."),
     ] = True,
+    from_gitlab_database: Annotated[
+        str,
+        typer.Option(
+            "--from-gitlab-database",
+            metavar="DSN",
+            envvar="MOORAGE_GITLAB_DATABASE",
+            help="Read the database of GitLab's own registry, such as postgresql://registry@host/registry, instead of "
+            "link files; the password may be in PGPASSWORD.",
+            show_default=False,
+        ),
+    ] = "",
     debug_server: DebugServer = None,
     as_json: AsJSON = False,
 ) -> None:
@@ -95,7 +106,7 @@ def import_link_files(  # noqa: PLR0913 - GitLab's options, each a parameter
     if debug_server is not None:
         typer.echo("there is no debug server: --debug-server does nothing", err=True)
     wish = importing.ImportWish(
-        steps=importing.steps_of(one=step_one, two=step_two, three=step_three),
+        steps=importing.steps_of(one=step_one, two=step_two, three=step_three, gitlab=bool(from_gitlab_database)),
         dry_run=dry_run,
         counts_rows=row_count,
         logs_to_stdout=log_to_stdout,
@@ -103,5 +114,6 @@ def import_link_files(  # noqa: PLR0913 - GitLab's options, each a parameter
         skip_recent=pre_import_skip_recent,
         tag_concurrency=tag_concurrency,
         as_json=as_json,
+        gitlab=from_gitlab_database,
     )
     raise typer.Exit(importing.run(config, wish))

@@ -36,14 +36,19 @@ class ImportWish:
     skip_recent: timedelta
     tag_concurrency: int
     as_json: bool
+    gitlab: str = ""
+    """The DSN of the database of GitLab's registry; empty: link files are read."""
 
 
-def steps_of(*, one: bool, two: bool, three: bool) -> Sequence[Step]:
+def steps_of(*, one: bool, two: bool, three: bool, gitlab: bool = False) -> Sequence[Step]:
     """Return the steps that are meant; all without an option. Source: GitLab features IMP-005.
 
     Raises:
         ImportRefused: two options are given that do not go together.
     """
+    if gitlab and (one or two or three):
+        msg = "--from-gitlab-database takes over everything at once, without steps"
+        raise ImportRefused(msg)
     if one and (two or three):
         msg = "steps two or three can't be used with step one"
         raise ImportRefused(msg)
@@ -80,7 +85,7 @@ def run(path: Path | None, wish: ImportWish) -> int:
 
         teller = Teller(reports, left_out=left_out, done=done)
         try:
-            rows = asyncio.run(import_link_files(config, options, teller))
+            rows = asyncio.run(import_link_files(config, options, teller, gitlab=wish.gitlab))
         except KeyboardInterrupt:
             print("interrupted: the same command goes on from here", file=sys.stderr)
             return 1
@@ -115,7 +120,13 @@ def _show(outcome: Outcome, rows: Mapping[str, int], wish: ImportWish, *, second
         print(json.dumps(_as_json(outcome, rows, wish, seconds)))
         return
     verb = "would be taken over" if wish.dry_run else "are in the database"
-    if wish.steps != (Step.COMMON_BLOBS,):
+    if wish.gitlab:
+        print(
+            f"{counted(outcome.repositories, 'repository').replace('repositorys', 'repositories')}, "
+            f"{counted(outcome.tags, 'tag')}, {counted(outcome.manifests, 'manifest')} and "
+            f"{counted(outcome.blobs, 'link')} to blobs {verb}, in {seconds:.1f} s"
+        )
+    elif wish.steps != (Step.COMMON_BLOBS,):
         new = f"{counted(outcome.new_manifests, 'manifest')} and {counted(outcome.new_blobs, 'blob')} of them new"
         print(
             f"{counted(outcome.repositories, 'repository').replace('repositorys', 'repositories')}, "
@@ -126,7 +137,7 @@ def _show(outcome: Outcome, rows: Mapping[str, int], wish: ImportWish, *, second
         print(f"skipped as they were taken over lately: {outcome.skipped_repositories}")
     if outcome.removed:
         print(f"taken out as they are not in the link files any more: {outcome.removed}")
-    if Step.COMMON_BLOBS in wish.steps and not wish.dry_run:
+    if Step.COMMON_BLOBS in wish.steps and not wish.dry_run and not wish.gitlab:
         print(
             f"{counted(outcome.common_blobs, 'blob')} in common storage, {outcome.unneeded_blobs} of them without use: "
             + ("left alone, as something was left out" if _is_kept(outcome, wish) else "to be reviewed")
@@ -155,7 +166,7 @@ def _as_json(outcome: Outcome, rows: Mapping[str, int], wish: ImportWish, second
     counts = {each.name: getattr(outcome, each.name) for each in dataclasses.fields(outcome) if each.name != "left_out"}
     left_out = [{"kind": found.kind.value, "path": found.path, "reason": found.reason} for found in outcome.left_out]
     return {
-        "steps": [step.value for step in wish.steps],
+        "steps": ["gitlab-database"] if wish.gitlab else [step.value for step in wish.steps],
         "dry_run": wish.dry_run,
         **counts,
         "left_out": left_out,

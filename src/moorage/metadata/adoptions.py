@@ -87,6 +87,10 @@ class AdoptionStates(ABC):
         """Begin to take a repository; False if somebody else does, or it is taken."""
 
     @abstractmethod
+    async def renew(self, name: RepositoryName, holder: str, *, until: datetime) -> bool:
+        """Hold a repository for longer; False if somebody else holds it by now."""
+
+    @abstractmethod
     async def take(self, name: RepositoryName, holder: str, result: TakenOver) -> bool:
         """Let the database be the truth from now on; False, and nothing is done, if somebody else holds it by now."""
 

@@ -5,6 +5,7 @@ says that it is taken. Nothing is written to either side meanwhile, so all of it
 """
 
 import asyncio
+import contextlib
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -28,7 +29,7 @@ from moorage.telemetry import get_log
 from moorage.work.reports import WorkReports
 
 LEASE = timedelta(seconds=20)
-"""So long a claim is good; every page that is written renews it."""
+"""So long a claim is good; it is renewed all the time, unless its process is gone or stands still."""
 PATH_LIMIT = 255
 """Characters of a path that a database takes."""
 
@@ -182,6 +183,7 @@ class Adoption(Adopter):
         states = self._stores.states
         if not await states.claim(name, holder, now=began, until=began + LEASE):
             return False
+        keeping = asyncio.create_task(self._keep(name, holder))
         try:
             result = await self._take_over(name, holder)
         except BackendError as exc:
@@ -193,6 +195,8 @@ class Adoption(Adopter):
         except asyncio.CancelledError:
             await self._give_back(name, holder, "")
             raise
+        finally:
+            keeping.cancel()
         if not await states.take(name, holder, result):
             return False
         self._ready.put(name.text, True)
@@ -200,6 +204,14 @@ class Adoption(Adopter):
         counts = {"tags": result.tags, "manifests": result.manifests, "left_out": result.left_out}
         _log.info("repository taken over", repository=name.text, **counts, seconds=seconds)
         return True
+
+    async def _keep(self, name: RepositoryName, holder: str) -> None:
+        """Renew a claim while nothing is written, as when a large repository is compared."""
+        lasts = True
+        while lasts:
+            await asyncio.sleep(LEASE.total_seconds() / 4)
+            with contextlib.suppress(BackendError):
+                lasts = await self._stores.states.renew(name, holder, until=self._now() + LEASE)
 
     async def _give_back(self, name: RepositoryName, holder: str, error: str) -> bool:
         """Let others try at once; False if somebody else holds it already."""

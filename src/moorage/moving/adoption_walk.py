@@ -56,7 +56,7 @@ class AdoptionWalk:
             await self._count()
             if not await self._take_rest():
                 return False
-            if not await self._ledger.end():
+            if not await self._ledger.end() and not await self._ledger.is_ended():  # Another node may have been first.
                 _log.warning(
                     "everything is taken over, but something was left out: garbage collection stays off until "
                     "somebody has looked at 'moorage database adopt status' and agrees by 'moorage database adopt "

@@ -11,6 +11,7 @@ from moorage.errors import ConfigurationError, Mistake
 from moorage.metadata.imports import ImportStore
 from moorage.metadata.schema import schema_version
 from moorage.moving.dry_run import NothingTaken
+from moorage.moving.gitlab_import import GitLabImport
 from moorage.moving.importing import Import, ImportOptions, ImportRefused
 from moorage.moving.outcome import Teller
 from moorage.sql.base import Database
@@ -18,6 +19,7 @@ from moorage.starting.database_choice import named_database
 from moorage.starting.database_preparing import left_as_one_file, prepare
 from moorage.storage.base import StorageDriver
 from moorage.wiring.databases import half_of, opened_database
+from moorage.wiring.gitlab_source import gitlab_tables
 from moorage.wiring.moving import import_store
 from moorage.wiring.storage import local_folder, storage_driver
 
@@ -38,8 +40,12 @@ def check_tag_concurrency(config: Config, wanted: int) -> None:
         raise ImportRefused(msg)
 
 
-async def import_link_files(config: Config, options: ImportOptions, teller: Teller) -> Mapping[str, int]:
+async def import_link_files(
+    config: Config, options: ImportOptions, teller: Teller, *, gitlab: str = ""
+) -> Mapping[str, int]:
     """Import, and return the numbers of rows of the database afterwards; empty in a dry run.
+
+    *gitlab*: the DSN of the database of GitLab's registry, which is read instead of link files; empty: they are read.
 
     Raises:
         ConfigurationError: storage or database cannot be used.
@@ -58,27 +64,32 @@ async def import_link_files(config: Config, options: ImportOptions, teller: Tell
         storage = storage_driver(config)
         stack.push_async_callback(storage.close)
         if isinstance(place, Path) and options.dry_run and not place.exists():
-            return await _run(storage, NothingTaken(has_tags=False), options, teller)
+            return await _run(storage, NothingTaken(has_tags=False), options, teller, gitlab=gitlab)
         if not options.dry_run:
             await prepare(config.database, store)
         stack.enter_context(left_as_one_file(store))
         database = await stack.enter_async_context(opened_database(place, directly=True))
         (await schema_version.check(database)).refuse()
-        return await _into(database, storage, options, teller)
+        return await _into(database, storage, options, teller, gitlab=gitlab)
 
 
 async def _into(
-    database: Database, storage: StorageDriver, options: ImportOptions, teller: Teller
+    database: Database, storage: StorageDriver, options: ImportOptions, teller: Teller, *, gitlab: str
 ) -> Mapping[str, int]:
     found = import_store(database)
     options = replace(options, database=(await half_of(database)).identity)
     into: ImportStore = NothingTaken(has_tags=await found.has_tags()) if options.dry_run else found
-    await _run(storage, into, options, teller)
+    await _run(storage, into, options, teller, gitlab=gitlab)
     return await found.row_counts()
 
 
 async def _run(
-    storage: StorageDriver, database: ImportStore, options: ImportOptions, teller: Teller
+    storage: StorageDriver, database: ImportStore, options: ImportOptions, teller: Teller, *, gitlab: str
 ) -> Mapping[str, int]:
+    if gitlab:
+        async with gitlab_tables(gitlab) as tables:
+            work = GitLabImport(storage, tables, database, teller, name=options.database)
+            await work.run(dry_run=options.dry_run)
+        return {}
     await Import(storage, database, options, teller).run()
     return {}

@@ -90,6 +90,15 @@ async def test_whoever_was_too_slow_writes_nothing_any_more(adopting: Adopting) 
     assert await adopting.stores.states.state(NAME) == "taking"
 
 
+async def test_whoever_renews_a_claim_keeps_it(adopting: Adopting) -> None:
+    assert await adopting.claim(NAME, "slow")
+    later = datetime.now(UTC) + timedelta(minutes=9)
+    assert await adopting.stores.states.renew(NAME, "slow", until=later)
+    assert not await adopting.claim(NAME, "quick", later=timedelta(minutes=5))
+    assert await adopting.claim(NAME, "quick", later=timedelta(minutes=10))
+    assert not await adopting.stores.states.renew(NAME, "slow", until=later)
+
+
 async def test_readers_do_not_wait_for_what_another_process_takes_over_and_writers_are_told_to_come_again(
     adopting: Adopting,
 ) -> None:

@@ -64,6 +64,9 @@ class SqlAdoptionStates(AdoptionStates):
     async def claim(self, name: RepositoryName, holder: str, *, now: datetime, until: datetime) -> bool:
         return bool(await self._database.write(_QUERIES["claim"], name.text, holder, until, now))
 
+    async def renew(self, name: RepositoryName, holder: str, *, until: datetime) -> bool:
+        return bool(await self._database.write(_QUERIES["hold"], name.text, holder, until))
+
     async def take(self, name: RepositoryName, holder: str, result: TakenOver) -> bool:
         shown = json.dumps([astuple(found) for found in result.first_left_out])
         counts = (result.tags, result.manifests, result.left_out, shown)

@@ -89,3 +89,14 @@ def test_postgresql_and_sqlite_are_not_mixed_up(tmp_path: Path) -> None:
         "database.dbname: belongs to PostgreSQL; database.host is needed with it"
     ]
     assert mistakes(f"{SECRET}database: {{host: db}}\n", tmp_path) == ["database.dbname: is needed with database.host"]
+
+
+def test_https_is_from_one_place_and_plain_http_is_sent_on_to_a_name(tmp_path: Path) -> None:
+    text = SECRET + "http: {redirect: ':80', tls: {letsencrypt: {cachefile: certificates}}}\n"
+    assert [line.partition(":")[0] for line in mistakes(text, tmp_path)] == [
+        "http.tls.letsencrypt.hosts",
+        "http.redirect",
+    ]
+    both = "{certificate: a.crt, key: a.key, letsencrypt: {cachefile: c, hosts: [a.example.com]}}"
+    [said] = mistakes(f"{SECRET}http: {{tls: {both}}}\n", tmp_path)
+    assert said == "http.tls.letsencrypt: a certificate is named, too; take one of them"

@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # See docs/adr/0083-a-second-try-in-continuous-integration.md
 SECOND_TRY := $(if $(CI),--reruns 1)
 
-.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench docs deb wheels image pins clean
+.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench docs deb wheels image release pins clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ wheels: setup ## fetch all wheels for a site without a way out into ./build/whee
 
 image: setup ## build the container images into ./build/image (root, buildah, and mmdebstrap or BASE=IMAGE)
 	@scripts/make-image
+
+release: setup ## make all files of a release from the last commit into ./build/release (IMAGES=0: without images)
+	@scripts/make-release
 
 pins: setup ## compile requirements/*.in into pinned, hashed *.txt
 	for name in run packaged alone dev; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \

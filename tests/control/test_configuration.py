@@ -103,3 +103,14 @@ def test_what_is_not_said_of_the_registry_has_gitlab_s_defaults_and_usual_ports_
         text = f"http: {{host: 'http://control.test'}}\nregistry: {{host: registry.test, port: {port}}}\n"
         shown.append(read(text, tmp_path).registry.host_port)
     assert shown == ["registry.test", "registry.test", "registry.test:5050"]
+
+
+def test_https_is_from_one_place_and_plain_http_is_sent_on_to_a_name(tmp_path: Path) -> None:
+    text = SECRET + "http: {redirect: ':80', tls: {letsencrypt: {cachefile: certificates}}}\n"
+    assert [line.partition(":")[0] for line in mistakes(text, tmp_path)] == [
+        "http.tls.letsencrypt.hosts",
+        "http.redirect",
+    ]
+    both = "{certificate: a.crt, key: a.key, letsencrypt: {cachefile: c, hosts: [a.example.com]}}"
+    [said] = mistakes(f"{SECRET}http: {{tls: {both}}}\n", tmp_path)
+    assert said == "http.tls.letsencrypt: a certificate is named, too; take one of them"

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import yaml
 
-from moorage.control.serving.first_folder import prepare_folder
+from moorage.config import load
+from moorage.control.configuration import read_control
+from moorage.control.serving.first_folder import HTTPSSite, prepare_folder
 
 
 def test_who_listens_everywhere_is_called_by_a_name_that_can_be_called(tmp_path: Path) -> None:
@@ -16,3 +18,24 @@ def test_who_listens_everywhere_is_called_by_a_name_that_can_be_called(tmp_path:
     assert endpoint["url"] == "http://127.0.0.1:8080/api/v4/container_registry_event/events"
     assert control["registry"]["host"] == "localhost"
     assert control["registry"]["api_url"] == "http://127.0.0.1:5000/"
+
+
+def test_a_site_with_a_name_has_pages_on_443_the_registry_on_5050_and_sends_people_on_from_80(tmp_path: Path) -> None:
+    https = HTTPSSite("example.com", "example.com")
+    made = prepare_folder(tmp_path, registry_addr="0.0.0.0:5050", control_addr="0.0.0.0:443", https=https)
+    loaded, control = load(made.config.read_text(), {}), read_control(made.control, {}).configuration
+    assert (loaded.refused, loaded.warnings) == ((), ())
+    assert loaded.config.http.host == "https://example.com:5050"
+    assert (control.http.host, control.http.redirect) == ("https://example.com", "0.0.0.0:80")
+    assert (control.registry.host, control.registry.port) == ("example.com", 5050)
+    cache = str(tmp_path / "certificates")
+    issued = (loaded.config.http.tls.letsencrypt, control.http.tls.letsencrypt)
+    assert [(one.cachefile, one.hosts) for one in issued] == [(cache, ["example.com"])] * 2
+
+
+def test_the_control_plane_has_the_check_of_the_registrys_own_name_too(tmp_path: Path) -> None:
+    https = HTTPSSite("example.com", "registry.example.com")
+    made = prepare_folder(tmp_path, registry_addr="0.0.0.0:5050", control_addr="0.0.0.0:443", https=https)
+    control = read_control(made.control, {}).configuration
+    assert control.http.tls.letsencrypt.hosts == ["example.com", "registry.example.com"]
+    assert control.registry.api_url == "https://registry.example.com:5050/"

@@ -3,26 +3,52 @@
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moorage.errors import ConfigurationError, Mistake
 from moorage.left_out import left_out
+
+if TYPE_CHECKING:
+    from moorage.control.serving.first_folder import HTTPSSite
 
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="Folder of everything: made at the first start.", show_default=True)
 ]
 
 
-def up(
+def up(  # noqa: PLR0913 - one argument an option
     folder: Folder = Path("data"),
     *,
     addr: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Address of the registry, at the first start.")
-    ] = "127.0.0.1:5000",
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Address of the registry, at the first start: 127.0.0.1:5000, with --domain 0.0.0.0:5050.",
+        ),
+    ] = None,
     control_addr: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Address of the control plane, at the first start.")
-    ] = "127.0.0.1:8080",
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Address of the control plane, at the first start: 127.0.0.1:8080, with --domain 0.0.0.0:443.",
+        ),
+    ] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Serve HTTPS under this name, from the first start on, with a certificate of Let's Encrypt.",
+        ),
+    ] = None,
+    registry_domain: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The registry's own name, where it has one.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --domain: a certificate of yours and its chain, as PEM.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="With --certificate: its private key.")] = None,
     adopt: Annotated[
         Path | None,
         typer.Option(
@@ -45,7 +71,14 @@ def up(
     from moorage.server.scheduling import usable_processors  # noqa: PLC0415 - as above
     from moorage.server.together import Together  # noqa: PLC0415 - as above
 
-    place = prepare_folder(folder, registry_addr=addr, control_addr=control_addr, adopt=adopt)
+    https = _https(domain, registry_domain, certificate, key)
+    place = prepare_folder(
+        folder,
+        registry_addr=addr or ("127.0.0.1:5000" if https is None else "0.0.0.0:5050"),
+        control_addr=control_addr or ("127.0.0.1:8080" if https is None else "0.0.0.0:443"),
+        https=https,
+        adopt=adopt,
+    )
     count = workers or usable_processors()
     servers = [
         lambda on_ready: _serve_registry(place.config, count, on_ready),
@@ -60,15 +93,39 @@ def up(
     raise typer.Exit(Together(servers, on_ready=lambda addresses: _welcome(place.path, addresses)).run())
 
 
+def _https(
+    domain: str | None, registry_domain: str | None, certificate: Path | None, key: Path | None
+) -> "HTTPSSite | None":
+    from moorage.control.configured_values import is_host  # noqa: PLC0415 - other commands need not wait
+    from moorage.control.serving.first_folder import HTTPSSite  # noqa: PLC0415 - as above
+
+    if domain is None:
+        for option, given in (
+            ("--registry-domain", registry_domain),
+            ("--certificate", certificate),
+            ("--key", key),
+        ):
+            if given is not None:
+                raise ConfigurationError([Mistake(option, "belongs to --domain, the name of the site")])
+        return None
+    for option, name in (("--domain", domain), ("--registry-domain", registry_domain)):
+        if name is not None and not is_host(name):
+            raise ConfigurationError([Mistake(option, f"{name} is no host's name; write one such as example.com")])
+    if (certificate is None) != (key is None):
+        raise ConfigurationError([Mistake("--certificate", "and --key belong together")])
+    return HTTPSSite(domain, registry_domain or domain, certificate, key)
+
+
 def _serve_registry(config: Path, workers: int, on_ready: Callable[[str], object]) -> int:
     from moorage.starting.configuration_file import read_to_serve  # noqa: PLC0415 - in the process that needs it
     from moorage.starting.registry_start import start_registry  # noqa: PLC0415 - as above
 
+    loaded = read_to_serve(config)
     return start_registry(
-        read_to_serve(config),
+        loaded,
         workers=workers,
         reread_level=lambda: read_to_serve(config).config.log.level,
-        on_ready=on_ready,
+        on_ready=lambda address: on_ready(loaded.config.http.host or f"http://{address}"),
     )
 
 
@@ -91,7 +148,8 @@ def _welcome(folder: Path, addresses: Sequence[str]) -> None:
     from moorage import __version__  # noqa: PLC0415 - as above
     from moorage.auth.addresses import is_any  # noqa: PLC0415 - as above
 
-    registry, control = addresses
+    registry_url, control = addresses
+    scheme, _, registry = registry_url.partition("://")
     host, _, port = registry.rpartition(":")
     if is_any(host.strip("[]")):
         registry = f"localhost:{port}"
@@ -99,7 +157,7 @@ def _welcome(folder: Path, addresses: Sequence[str]) -> None:
     known = f"The user is root; the password is in {initial}\n" if initial.exists() else ""
     login = f"docker login -u root --password-stdin {registry} < {initial}" if known else f"docker login {registry}"
     print(
-        f"Moorage {__version__}: the registry listens on http://{registry}\n"
+        f"Moorage {__version__}: the registry listens on {scheme}://{registry}\n"
         f"Accounts and projects are at {control}\n"
         f"Everything is in {folder}\n"
         f"{known}"

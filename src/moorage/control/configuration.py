@@ -15,6 +15,7 @@ from moorage.config.environment import Overrides
 from moorage.config.messages import mistakes_of
 from moorage.config.schema import Node, tree_of
 from moorage.config.section import Count, Flag, Required, Secret, Section, Text, Whole, now
+from moorage.config.sections.http import LetsEncrypt
 from moorage.control.configured_ldap import LDAPKeys, checked_ldap, settled_ldap
 from moorage.control.configured_sign_in import SignInKeys, checked_sign_in, settled_sign_in
 from moorage.control.configured_values import ControlSection, http_url, is_host, secret_of
@@ -27,11 +28,23 @@ FILE_LIMIT_BYTES = 1 << 20
 SECRET_LENGTH_LEAST = 32
 
 
+class ControlLetsEncrypt(ControlSection, LetsEncrypt):
+    """``http.tls.letsencrypt``: as in the registry's configuration; both may have one folder."""
+
+
 class ControlTLS(ControlSection):
     """``http.tls``: HTTPS of the control plane."""
 
     certificate: Text = now("", "PEM file of the certificate and its chain. Read on change.")
     key: Text = now("", "PEM file of its key. Read on change.")
+    letsencrypt: ControlLetsEncrypt = now(
+        ControlLetsEncrypt, "Certificates from Let's Encrypt, or another authority with ACME."
+    )
+
+    @property
+    def is_on(self) -> bool:
+        """True if HTTPS is served."""
+        return bool(self.certificate or self.letsencrypt.cachefile)
 
 
 class ControlHTTP(ControlSection):
@@ -42,6 +55,7 @@ class ControlHTTP(ControlSection):
         "", "URL that people and clients use, such as `https://control.example.com`; empty: by each request."
     )
     tls: ControlTLS = now(ControlTLS, "HTTPS; else a proxy in front has to speak it.")
+    redirect: Text = now("", "Address, such as `:80`, where plain HTTP is sent on to `host`; empty: none.")
     trustedproxies: list[str] = now([], "Addresses and networks of proxies whose `X-Forwarded-For` is believed.")
     threads: Annotated[Whole, Field(ge=1, le=64)] = now(8, "Requests that one process answers at once.")
     workers: Annotated[Whole, Field(ge=1, le=64)] = now(1, "Processes.")
@@ -116,7 +130,7 @@ class ControlConfiguration(ControlSection):
 
     def has_https(self) -> bool:
         """Return whether people reach it by HTTPS, so that cookies must not go without."""
-        return self.http.host.startswith("https://") or bool(self.http.tls.certificate)
+        return self.http.host.startswith("https://") or self.http.tls.is_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +232,16 @@ def _settled(found: ControlConfiguration, folder: Path) -> tuple[ControlConfigur
         "sign_in": settled_sign_in(found.sign_in, secret),
         "ldap": settled_ldap(found.ldap, secret, folder),
         "http": found.http.model_copy(
-            update={"tls": tls.model_copy(update=_below(folder, tls, ["certificate", "key"]))}
+            update={
+                "tls": tls.model_copy(
+                    update={
+                        **_below(folder, tls, ["certificate", "key"]),
+                        "letsencrypt": tls.letsencrypt.model_copy(
+                            update=_below(folder, tls.letsencrypt, ["cachefile"])
+                        ),
+                    }
+                )
+            }
         ),
     }
     return found.model_copy(update=changes), mistakes
@@ -243,6 +266,13 @@ def _checked_http(found: ControlConfiguration) -> Iterator[Mistake]:
     if bool(tls.certificate) != bool(tls.key):
         missing, other = ("key", "certificate") if tls.certificate else ("certificate", "key")
         yield Mistake(f"http.tls.{missing}", f"is needed with http.tls.{other}")
+    if tls.certificate and tls.letsencrypt.cachefile:
+        yield Mistake("http.tls.letsencrypt", "a certificate is named, too; take one of them")
+    if bool(tls.letsencrypt.cachefile) != bool(tls.letsencrypt.hosts):
+        missing, other = ("hosts", "cachefile") if tls.letsencrypt.cachefile else ("cachefile", "hosts")
+        yield Mistake(f"http.tls.letsencrypt.{missing}", f"is needed with http.tls.letsencrypt.{other}")
+    if found.http.redirect and not found.http.host.startswith("https://"):
+        yield Mistake("http.redirect", "needs http.host with https://, as that is where it sends people")
     if found.http.host:
         yield from http_url("http.host", found.http.host)
 

@@ -190,8 +190,10 @@ class RegistryTransport:
 
 @cache
 def _trusting() -> ssl.SSLContext:
-    """Made once: it takes longer than a request."""
-    return httpx.create_ssl_context(trust_env=False)
+    """Made once: it takes longer than a request. An authority that this machine trusts is trusted, too."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
 
 
 def _redirected(url: httpx.URL, location: str) -> httpx.URL:

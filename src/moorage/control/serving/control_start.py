@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
+from aiohttp.web import BaseRequest
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.urls import get_resolver
@@ -16,9 +17,11 @@ from moorage.server.address import ListenAddress
 from moorage.server.application import Application, MakeApplication, ServerProcess
 from moorage.server.server_settings import ServerSettings
 from moorage.server.supervisor import Supervisor
-from moorage.server.tls.tls_contexts import FileTLS, Terms
+from moorage.server.tls.tls_contexts import FileTLS, ServerTLS, Terms
 from moorage.telemetry import LogSettings, configure, get_log
 from moorage.web.access_log import AccessLog
+from moorage.web.beside import Handler
+from moorage.web.responses import Response
 from moorage.web.wsgi_bridge import WSGIApplication, WSGICallable
 
 _DRAIN_TIME = timedelta(seconds=5)
@@ -51,6 +54,7 @@ def start_control(
     open_control(loaded)
     before()
     connections.close_all()  # No process that is forked inherits one.
+    redirect = configuration.http.redirect
     scheme, tell = "http" if tls is None else "https", on_ready or (lambda url: _log.info("listening", url=url))
     supervisor = Supervisor(
         settings=ServerSettings(
@@ -59,6 +63,8 @@ def start_control(
             drain_time=_DRAIN_TIME,
             count=configuration.http.workers,
             tls=tls,
+            # The second address of a server; the control plane has no debug address.
+            debug_address=ListenAddress(redirect, key="http.redirect") if redirect else None,
         ),
         make=_maker(configuration, log),
         on_ready=lambda address: tell(configuration.http.host or f"{scheme}://{address}"),
@@ -86,7 +92,8 @@ def _maker(configuration: ControlConfiguration, log: LogSettings) -> MakeApplica
         async def close() -> None:
             app.close()
 
-        return Application(handler=app, chores=chores, close=close)
+        sending_on = _sending_on(configuration.http.origin) if configuration.http.redirect else None
+        return Application(handler=app, debug=sending_on, chores=chores, close=close)
 
     return make
 
@@ -98,12 +105,25 @@ def log_settings(configuration: ControlConfiguration) -> LogSettings:
     return LogSettings(formatter=form, fields={}, access_disabled=is_quiet, access_formatter=form)
 
 
-def _tls(configuration: ControlConfiguration) -> FileTLS | None:
-    tls = configuration.http.tls
-    if not tls.certificate:
+def _tls(configuration: ControlConfiguration) -> ServerTLS | None:
+    tls, terms = configuration.http.tls, Terms(path="http.tls")
+    if not tls.is_on:
         return None
+    if tls.letsencrypt.cachefile:
+        from moorage.server.tls.acme_contexts import IssuedTLS  # noqa: PLC0415 - a start without it need not wait
+
+        return IssuedTLS(terms, tls.letsencrypt)
     try:
-        return FileTLS(Terms(path="http.tls"), Path(tls.certificate), Path(tls.key))
+        return FileTLS(terms, Path(tls.certificate), Path(tls.key))
     except (OSError, ValueError) as exc:
         message = f"{tls.certificate} cannot be used: {exc}"
         raise ConfigurationError([Mistake("http.tls.certificate", message)]) from None
+
+
+def _sending_on(origin: str) -> Handler:
+    """Answers of plain HTTP: 308, which keeps the method, to the same path of *origin*, whatever host was named."""
+
+    async def send_on(request: BaseRequest) -> Response:
+        return Response(308, {"Location": origin + request.rel_url.raw_path_qs, "Content-Type": "text/plain"})
+
+    return send_on

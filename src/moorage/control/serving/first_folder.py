@@ -34,7 +34,7 @@ http:
   addr: {registry_addr}
   secret: {secret}
   draintimeout: 5s
-storage:
+{registry_https}storage:
   filesystem:
     rootdirectory: {images}
   delete:
@@ -65,7 +65,7 @@ _CONTROL_YML = """\
 http:
   addr: {control_addr}
   host: {control_url}
-database:
+{control_https}database:
   sqlite: {control_database}
 secretfile: secret
 log: text
@@ -78,6 +78,31 @@ registry:
   issuer: {issuer}
   notification_secret: {events_secret}
 """
+
+
+_ISSUED = """\
+  tls:
+    letsencrypt:
+      cachefile: {cache}
+      hosts: {hosts}
+"""
+_NAMED = """\
+  tls:
+    certificate: {certificate}
+    key: {key}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPSSite:
+    """Names under which a site is reached from elsewhere, by HTTPS."""
+
+    domain: str
+    """Of accounts and pages."""
+    registry_domain: str
+    certificate: Path | None = None
+    """A file of one's own; None: an authority issues it by ACME."""
+    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +134,22 @@ class _Place:
     control_addr: str
     data: Path
     adopt: Path | None
+    https: HTTPSSite | None
 
 
 def prepare_folder(
-    path: Path, *, registry_addr: str, control_addr: str, data: Path | None = None, adopt: Path | None = None
+    path: Path,
+    *,
+    registry_addr: str,
+    control_addr: str,
+    data: Path | None = None,
+    adopt: Path | None = None,
+    https: HTTPSSite | None = None,
 ) -> ServingFolder:
-    """Make *path* and its files, or find them; the addresses are written at the first start only.
+    """Make *path* and its files, or find them; addresses and names are written at the first start only.
 
     Images and databases are to be in *data*; else they are in *path* too. *adopt*: a folder of another registry, whose
-    images are to be served where they are.
+    images are to be served where they are. Without *https* it is plain HTTP.
 
     Raises:
         ConfigurationError: the folder cannot be used.
@@ -129,7 +161,8 @@ def prepare_folder(
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = KeyFolder(path / "keys")
         keys.prepare(time.time())
-        place = _Place(registry_addr, control_addr, path if data is None else data.absolute(), _adopted(adopt))
+        images = path if data is None else data.absolute()
+        place = _Place(registry_addr, control_addr, images, _adopted(adopt), https)
         return _with_files(path, keys, place)
     except OSError as exc:
         file = Path(exc.filename or path)
@@ -165,6 +198,9 @@ def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
         "adopts": "" if place.adopt is None else "\n  adopt: true",
         "database": json.dumps(str((place.data if place.adopt else images) / "moorage.db")),
         "bundle": json.dumps(str(keys.bundle)),
+        "registry_https": "",
+        "control_https": "",
+        **_https(path, place),
     }
     if not (path / "secret").exists():
         write_whole(path / "secret", f"{secrets.token_urlsafe(_SECRET_BYTES)}\n".encode())
@@ -186,6 +222,35 @@ def _check_adopted(folder: ServingFolder, adopt: Path | None) -> None:
     if adopt is not None and json.dumps(str(adopt)) not in folder.config.read_text(encoding="utf-8"):
         message = f"{folder.config} is there and names other images: name a new folder, or adopt by that file"
         raise ConfigurationError([Mistake("--adopt", message)])
+
+
+def _https(path: Path, place: _Place) -> dict[str, str]:
+    """Values that differ where people come by HTTPS: each server has a certificate, and each calls the other by it."""
+    https = place.https
+    if https is None:
+        return {}
+    registry_port, control_port = (addr.rpartition(":")[2] for addr in (place.registry_addr, place.control_addr))
+    control = f"https://{https.domain}" + ("" if control_port == "443" else f":{control_port}")
+    registry = f"https://{https.registry_domain}" + ("" if registry_port == "443" else f":{registry_port}")
+    if https.certificate and https.key:
+        named = _NAMED.format(
+            certificate=json.dumps(str(https.certificate.absolute())), key=json.dumps(str(https.key.absolute()))
+        )
+        tls = (named, named)
+    else:
+        # One folder: whichever of the two is asked at port 443 answers the authority's check.
+        cache, names = json.dumps(str(path / "certificates")), dict.fromkeys((https.domain, https.registry_domain))
+        both = _ISSUED.format(cache=cache, hosts=json.dumps(list(names)))
+        tls = (_ISSUED.format(cache=cache, hosts=json.dumps([https.registry_domain])), both)
+    redirect = '  redirect: "0.0.0.0:80"\n' if control_port == "443" else ""
+    return {
+        "registry_https": f"  host: {registry}\n{tls[0]}",
+        "control_https": f"{tls[1]}{redirect}",
+        "registry_host": https.registry_domain,
+        "registry_url": f"{registry}/",
+        "control_url": control,
+        "events_url": f"{control}/api/v4/container_registry_event/events",
+    }
 
 
 def _events_secret(folder: ServingFolder) -> str:

@@ -13,7 +13,7 @@ from moorage.control.api.api_refusals import APIRefused, forbidden, not_found, u
 from moorage.control.api.callers import caller
 from moorage.control.api.parameters import ID_LIMIT
 from moorage.control.namespaces.models import Namespace
-from moorage.control.projects.models import Project
+from moorage.control.projects.models import Membership, Memberships, Project
 from moorage.control.projects.requesters import Requester
 from moorage.control.projects.rules import Standing, may_change_project, may_own, may_see_project
 from moorage.control.projects.standings import standing_in_namespace, standing_in_project
@@ -27,6 +27,14 @@ class FoundProject:
     project: Project
     who: Requester
     standing: Standing
+
+    def own_members(self) -> Memberships:
+        """Return the memberships of the project itself, ended ones too."""
+        return Membership.objects.filter(project=self.project)
+
+    def all_members(self) -> Memberships:
+        """Return the memberships that count here today, of groups above too."""
+        return Membership.objects.valid(timezone.now().date()).counting_for(self.project)
 
     def see_that_maintainer(self) -> None:
         """See that the caller may change the project.
@@ -52,6 +60,14 @@ class FoundGroup:
     group: Namespace
     who: Requester
     standing: Standing
+
+    def own_members(self) -> Memberships:
+        """Return the memberships of the group itself, ended ones too."""
+        return Membership.objects.filter(namespace=self.group)
+
+    def all_members(self) -> Memberships:
+        """Return the memberships that count here today, of groups above too."""
+        return Membership.objects.valid(timezone.now().date()).above(self.group)
 
     def see_that_maintainer(self) -> None:
         """See that the caller may look into the group's settings.

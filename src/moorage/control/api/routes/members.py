@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from ninja import Query, Router, Status
 from pydantic import Field
 
@@ -51,7 +50,7 @@ class NewMember(MemberRole):
 @on_both(routes, "GET", "/members", auth=SIGNED_IN, response=answers(list[MemberShape]))
 def list_members(request: HttpRequest, response: HttpResponse, place: Place, query: Query[MembersQuery]) -> Any:  # noqa: ANN401
     """List the members of a project or group, without those of groups above it."""
-    return _listed(request, response, _own(place_of(request, place)), query)
+    return _listed(request, response, place_of(request, place).own_members(), query)
 
 
 @on_both(routes, "GET", "/members/all", auth=SIGNED_IN, response=answers(list[MemberShape]))
@@ -61,7 +60,7 @@ def list_all_members(request: HttpRequest, response: HttpResponse, place: Place,
     In a user's own namespace that user is the first.
     """
     found = place_of(request, place)
-    owner, rows = _owner(found), strongest(_all(found))
+    owner, rows = _owner(found), strongest(found.all_members())
     if owner is None:
         return _listed(request, response, rows, query)
     names = (owner.user.name.lower(), owner.user.username.lower())
@@ -72,7 +71,7 @@ def list_all_members(request: HttpRequest, response: HttpResponse, place: Place,
 @on_both(routes, "GET", "/members/{user_id}", auth=SIGNED_IN, response=answers(MemberShape))
 def show_one_member(request: HttpRequest, place: Place, user_id: Id) -> Any:  # noqa: ANN401
     """Show a member of a project or group."""
-    return show_member(_one(_own(place_of(request, place)), user_id), request)
+    return show_member(_one(place_of(request, place).own_members(), user_id), request)
 
 
 @on_both(routes, "GET", "/members/all/{user_id}", auth=SIGNED_IN, response=answers(MemberShape))
@@ -82,7 +81,7 @@ def show_one_of_all_members(request: HttpRequest, place: Place, user_id: Id) -> 
     owner = _owner(found)
     if owner is not None and owner.user_id == user_id:
         return show_member(owner, request)
-    return show_member(_one(strongest(_all(found)), user_id), request)
+    return show_member(_one(strongest(found.all_members()), user_id), request)
 
 
 @on_both(routes, "POST", "/members", auth=CHANGES, response=answers(MemberShape, 409, status=201))
@@ -98,7 +97,7 @@ def make_member(request: HttpRequest, place: Place, values: NewMember) -> Any:  
     if user is None:
         raise not_found("User")
     made = add_member(target_of(found), user, level, by=found.who.as_actor(), expires_at=values.expires_at)
-    return Status(201, show_member(_one(_own(found), made.user_id), request))
+    return Status(201, show_member(_one(found.own_members(), made.user_id), request))
 
 
 @on_both(routes, "PUT", "/members/{user_id}", auth=CHANGES, response=answers(MemberShape))
@@ -106,7 +105,7 @@ def change_one_member(request: HttpRequest, place: Place, user_id: Id, values: M
     """Change a member's role, and when it ends."""
     found = place_of(request, place)
     see_that_manager(found)
-    member = _one(_own(found), user_id)
+    member = _one(found.own_members(), user_id)
     _level(found, member.access_level)
     level = _level(found, values.access_level)
     return show_member(change_member(member, level, by=found.who.as_actor(), expires_at=values.expires_at), request)
@@ -119,7 +118,7 @@ def remove_one_member(request: HttpRequest, place: Place, user_id: Id) -> Any:  
     is_self = found.who.user is not None and found.who.user.pk == user_id
     if not is_self:
         see_that_manager(found)
-    member = _one(_own(found), user_id)
+    member = _one(found.own_members(), user_id)
     _level(found, member.access_level)
     remove_member(member, by=found.who.as_actor())
     return Status(204, None)
@@ -132,17 +131,6 @@ def _level(found: FoundProject | FoundGroup, asked: int) -> AccessLevel:
     if asked in set(AccessLevel):
         raise forbidden(f"access_level {problem}")
     raise refused("access_level", problem)
-
-
-def _own(found: FoundProject | FoundGroup) -> Memberships:
-    if isinstance(found, FoundProject):
-        return Membership.objects.filter(project=found.project)
-    return Membership.objects.filter(namespace=found.group)
-
-
-def _all(found: FoundProject | FoundGroup) -> Memberships:
-    rows = Membership.objects.valid(timezone.now().date())
-    return rows.counting_for(found.project) if isinstance(found, FoundProject) else rows.above(found.group)
 
 
 def _owner(found: FoundProject | FoundGroup) -> Membership | None:

@@ -2,7 +2,6 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -15,7 +14,6 @@ from moorage.control.pages.place_forms import ROLES, MemberForm
 from moorage.control.pages.place_pages import place_context
 from moorage.control.pages.places import place_at
 from moorage.control.projects.members import add_member, change_member, remove_member
-from moorage.control.projects.models import Membership, Memberships
 from moorage.control.projects.rules import AccessLevel, level_problem, may_change_project, may_own
 from moorage.control.projects.visible_groups import strongest
 from moorage.control.refusals import ChangeRefused
@@ -35,7 +33,7 @@ def list_members(request: HttpRequest, place: str) -> HttpResponse:
         raise forbidden()
     if form.is_valid() and _added(found, form):
         return done(request, _("%s is a member now.") % form.cleaned_data["username"], _address(found))
-    rows = strongest(_all(found)).exclude(user__kind__in=[UserKind.PROJECT_BOT, UserKind.GROUP_BOT])
+    rows = strongest(found.all_members()).exclude(user__kind__in=[UserKind.PROJECT_BOT, UserKind.GROUP_BOT])
     page = key_page(request, rows.select_related("user", "namespace", "project"), _ORDERS, size=PLAIN_ROWS)
     context = place_context(found, "members") | {
         "page": page,
@@ -52,7 +50,7 @@ def list_members(request: HttpRequest, place: str) -> HttpResponse:
 def change_member_of(request: HttpRequest, place: str, member: int) -> HttpResponse:
     """Change a member's role, or take the member out; everybody may leave."""
     found = place_at(request, place)
-    row = get_object_or_404(_own(found).select_related("user", "project", "namespace"), pk=member)
+    row = get_object_or_404(found.own_members().select_related("user", "project", "namespace"), pk=member)
     is_removal = "remove" in request.POST
     is_self = found.who.user is not None and row.user_id == found.who.user.pk
     if not manages(found) and not (is_removal and is_self):
@@ -106,17 +104,6 @@ def _level(found: FoundProject | FoundGroup, text: str) -> AccessLevel:
 
 def _problem(found: FoundProject | FoundGroup, asked: int) -> str:
     return level_problem(asked, own=found.standing.role, is_admin=found.standing.is_admin)
-
-
-def _own(found: FoundProject | FoundGroup) -> Memberships:
-    if isinstance(found, FoundProject):
-        return Membership.objects.filter(project=found.project)
-    return Membership.objects.filter(namespace=found.group)
-
-
-def _all(found: FoundProject | FoundGroup) -> Memberships:
-    rows = Membership.objects.valid(timezone.now().date())
-    return rows.counting_for(found.project) if isinstance(found, FoundProject) else rows.above(found.group)
 
 
 def _address(found: FoundProject | FoundGroup) -> str:

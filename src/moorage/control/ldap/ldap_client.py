@@ -259,7 +259,7 @@ class _CheckedTLS(ldap3.Tls):  # type: ignore[misc] # the library has no types
 
 
 def _reason_of(exc: Exception) -> str:
-    """What an error says, out of the tuples that the library wraps it in."""
+    """The words of an error, out of the tuples that the library wraps it in."""
     text = str(exc)
     while text.startswith("(") and text.endswith(",)"):
         text = text[1:-2].strip("\"'")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from e2e.images import build_image
 from e2e.wire import Wire
@@ -18,6 +19,7 @@ from support.daemon import free_port
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "deploy" / "compose" / "three-nodes.yml"
 BUILD_S = 1500
 ANSWERS_S = 60.0
 # No cgroups, no network of its own, no systemd: what a machine for tests may lack.
@@ -105,6 +107,17 @@ def test_everything_starts_with_accounts(podman: Containers) -> None:
     podman("login", "--tls-verify=false", "-u", "root", "-p", password.strip(), f"127.0.0.1:{registry}")
     podman("stop", "--time", "30", name)
     assert podman("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
+
+
+def test_keys_for_several_nodes_are_made_once_in_a_volume(podman: Containers) -> None:
+    service = yaml.safe_load(COMPOSE.read_text())["services"]["keys"]
+    placed = ("run", "--rm", *PLAIN, *LIMITS, *LOCKED, "-v", "keys:/etc/moorage", image(podman, "everything"))
+    made: list[str] = []
+    for _ in range(2):
+        podman(*placed, *service["command"])
+        made.append(podman(*placed, "cat", "/etc/moorage/keys/registry.pem"))
+    assert "BEGIN CERTIFICATE" in made[0]
+    assert made[0] == made[1]
 
 
 def test_the_registry_alone_says_where_accounts_are(podman: Containers) -> None:

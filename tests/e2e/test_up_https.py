@@ -134,6 +134,10 @@ def test_plain_http_is_sent_on_and_keeps_its_path(site: Site) -> None:
     answer = site.run("curl", "-si", "-X", "POST", f"http://{DOMAIN}:{site.plain_port}/a/b?c=d")
     assert answer.startswith("HTTP/1.1 308 ")
     assert re.search(rf"(?im)^location: https://{DOMAIN}:{site.control_port}/a/b\?c=d\r?$", answer)
+    for target in ("@evil.example", "*", "http://evil.example/", "//evil.example"):
+        asked = ("curl", "-si", "--request-target", target, f"http://{DOMAIN}:{site.plain_port}/")
+        found = re.search(r"(?im)^location: (.*?)\r?$", site.run(*asked))
+        assert found is None or found[1].startswith(f"https://{DOMAIN}:{site.control_port}/"), target
 
 
 def test_people_are_told_the_names(site: Site) -> None:

@@ -79,6 +79,8 @@ def up(  # noqa: PLR0913 - one argument an option
         https=https,
         adopt=adopt,
     )
+    if https is not None and not place.is_new:
+        _check_name(https.domain, place.control)
     count = workers or usable_processors()
     servers = [
         lambda on_ready: _serve_registry(place.config, count, on_ready),
@@ -114,6 +116,13 @@ def _https(
     if (certificate is None) != (key is None):
         raise ConfigurationError([Mistake("--certificate", "and --key belong together")])
     return HTTPSSite(domain, registry_domain or domain, certificate, key)
+
+
+def _check_name(domain: str, control: Path) -> None:
+    """Refuse a name that an older start has not written: it would have no effect."""
+    if f"host: https://{domain}" not in control.read_text(encoding="utf-8"):
+        message = f"{control.parent} was made without this name; change http.host, http.tls and registry there, by hand"
+        raise ConfigurationError([Mistake("--domain", message)])
 
 
 def _serve_registry(config: Path, workers: int, on_ready: Callable[[str], object]) -> int:

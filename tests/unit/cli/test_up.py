@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from moorage.cli import main
+from moorage.control.serving.first_folder import prepare_folder
 
 
 def test_without_the_control_plane_it_says_so_and_makes_nothing(
@@ -44,3 +45,14 @@ def test_options_that_do_not_fit_are_refused(
     assert ended.value.code == 1
     assert words in capsys.readouterr().err
     assert not (tmp_path / "all").exists()
+
+
+def test_a_name_for_a_folder_that_was_made_without_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare_folder(tmp_path, registry_addr="127.0.0.1:5000", control_addr="127.0.0.1:8080")
+    monkeypatch.setattr(sys, "argv", ["moorage", "up", str(tmp_path), "--domain", "example.com"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "--domain: " in capsys.readouterr().err

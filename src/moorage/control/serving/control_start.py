@@ -124,6 +124,8 @@ def _sending_on(origin: str) -> Handler:
     """Answers of plain HTTP: 308, which keeps the method, to the same path of *origin*, whatever host was named."""
 
     async def send_on(request: BaseRequest) -> Response:
-        return Response(308, {"Location": origin + request.rel_url.raw_path_qs, "Content-Type": "text/plain"})
+        path = request.rel_url.raw_path_qs
+        # Without the slash the rest would be read as part of the host.
+        return Response(308, {"Location": origin + (path if path.startswith("/") else "/")})
 
     return send_on

@@ -1,0 +1,122 @@
+"""The site for Caddy that comes with the compose file: bodies as they come, URLs with the outer name."""
+
+import random
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from e2e.images import build_index, layout_digests, write_layout
+from e2e.settings import config_for
+from e2e.wire import OCTETS, Wire, eventually, sha256
+from support.authority import Authority
+from support.clients import Background, Skopeo
+from support.components import need
+from support.daemon import Daemon, free_port
+
+SITE = Path(__file__).parents[2] / "deploy" / "compose" / "one-machine" / "Caddyfile"
+MIB = 1 << 20
+_OPTIONS = """\
+{
+	admin off
+	auto_https disable_redirects
+	skip_install_trust
+}
+"""
+
+
+@dataclass
+class Front:
+    """Caddy in front of a daemon, and the authority that signed its certificate."""
+
+    daemon: Daemon
+    folder: Path
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"localhost:{self.port}"
+
+    @property
+    def wire(self) -> Wire:
+        return Wire(self.address, tls=ssl.create_default_context(cafile=self.folder / "ca" / "ca.crt"))
+
+
+def site_for(front: Front) -> str:
+    """The file, with ports and certificates of a test in the place of those of a site."""
+    made = Authority(front.folder / "ca").certify("tls", "localhost", "127.0.0.1", into=front.folder)
+    tls, text = f"\ttls {made.certificate} {made.key}\n", SITE.read_text()
+    changes = {
+        "registry.{$DOMAIN} {\n": f"localhost:{front.port} {{\n{tls}",
+        "{$DOMAIN} {\n": f"localhost:{free_port()} {{\n{tls}",
+        "moorage:5000": front.daemon.address,
+        "moorage:8080": front.daemon.address,
+    }
+    for old, new in changes.items():
+        assert old in text, f"{SITE} no longer has {old!r}"
+        text = text.replace(old, new)
+    return _OPTIONS + text
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    need("caddy", "openssl")
+    folder = tmp_path_factory.mktemp("caddy")
+    with Daemon(folder / "daemon", config=config_for(folder / "daemon"), workers=2) as daemon:
+        front = Front(daemon, folder, free_port())
+        (folder / "Caddyfile").write_text(site_for(front))
+        places = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(folder))
+        command: list[str | Path] = ["caddy", "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"]
+        caddy = Background(folder, command, env=places)
+        caddy.start(["openssl", "s_client", "-connect", f"127.0.0.1:{front.port}", "-verify_hostname", "localhost"])
+        try:
+            yield front
+        finally:
+            caddy.stop()
+
+
+def test_an_image_goes_in_and_out_through_caddy(front: Front, repository: str, skopeo: Skopeo, tmp_path: Path) -> None:
+    index = build_index(repository)
+    source = write_layout(tmp_path / "source", {"v1": index})
+    there, authority = f"docker://{front.address}/{repository}:v1", str(front.folder / "ca")
+    skopeo("copy", "--all", "--preserve-digests", "--dest-cert-dir", authority, f"oci:{source}:v1", there)
+    skopeo("copy", "--all", "--preserve-digests", "--src-cert-dir", authority, there, f"oci:{tmp_path / 'back'}:v1")
+    assert layout_digests(tmp_path / "back") == {part.digest for part in index.parts}
+
+
+def test_locations_have_the_outer_name_whatever_a_client_claims(front: Front, repository: str) -> None:
+    claims = {
+        "Forwarded": "host=evil.example;proto=http",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "http",
+    }
+    answer = front.wire.request("POST", f"/v2/{repository}/blobs/uploads/", headers=claims)
+    assert urlsplit(answer.headers["location"])[:2] == ("https", front.address)
+
+
+def test_a_large_layer_reaches_the_registry_before_caddy_has_all_of_it(front: Front, repository: str) -> None:
+    content = random.Random(repository).randbytes(24 * MIB)
+    uploads = front.daemon.data
+
+    def arrived() -> bool:
+        return any(file.stat().st_size >= 4 * MIB for file in uploads.rglob("data") if "_uploads" in str(file))
+
+    def pieces() -> Iterator[bytes]:
+        for at in range(0, len(content), MIB):
+            if at == 20 * MIB:
+                eventually("the registry has bytes before Caddy has all", arrived)
+            yield content[at : at + MIB]
+
+    started = front.wire.request("POST", f"/v2/{repository}/blobs/uploads/")
+    patched = front.wire.request("PATCH", started.location, pieces(), OCTETS)
+    finished = front.wire.finish(patched.location, sha256(content))
+    assert [answer.status for answer in (started, patched, finished)] == [202, 202, 201]
+    assert front.wire.request("GET", finished.location).body == content
+
+
+def test_a_token_of_many_repositories_goes_through(front: Front) -> None:
+    answer = front.wire.request("GET", "/v2/", headers={"Authorization": f"Bearer {'x' * 60_000}"})
+    assert answer.status == 200

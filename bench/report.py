@@ -49,6 +49,8 @@ _METHOD = """\
 - Pages of lists are asked for at random places over {list_connections} connections.
   Each asks again as soon as it has its answer.
   A p99 is that of one round.
+- The page of tags for people comes from a control plane of one process, which asks the registry; each begins at a tag
+  that was drawn, and its time is that of the whole page, one after the other.
 - Garbage is collected from folders in Distribution's layout that `bench/offline_works.py` writes:
   {collected_repositories} repositories of {collected_manifests} manifests with {collected_blobs} blobs each.
   All blobs differ, and every fifth manifest is untagged.

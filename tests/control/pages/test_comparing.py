@@ -61,6 +61,18 @@ def test_two_tags_show_what_is_new_gone_and_in_common(
     assert client.get(f"/{path}/-/compare?from=1&with=-%2F").status_code == 200
 
 
+def test_an_unfolded_tag_says_which_of_its_layers_others_have(
+    people: dict[str, User], path: str, client: Client, shared_daemon: Daemon
+) -> None:
+    with RegistryClient(shared_daemon.address) as pusher:
+        for tag in ("1", "2", "3"):
+            push_image(pusher, path, tag, built(path, variables=[f"A={tag}"], layers=[f"base of {path}", f"app {tag}"]))
+    client.force_login(people["rea"])
+    text = client.get(f"/{path}/-/tags?open=1").content.decode()
+    assert text.count("also in 2 other images") == 1
+    assert text.count("only in this image") == 1
+
+
 def test_a_strangers_artifact_is_shown_as_text_and_nothing_of_it_runs(
     people: dict[str, User], path: str, client: Client, shared_daemon: Daemon
 ) -> None:

@@ -13,11 +13,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from moorage.control.api.api_refusals import forbidden, unauthorized
 from moorage.control.images.changes import ImageProtected
 from moorage.control.images.questions import tag_names, tags_page
-from moorage.control.pages.image_details import ImageDetails, details_of
+from moorage.control.pages.image_details import ImageDetails, ImageStep, details_of
 from moorage.control.pages.key_pages import PLAIN_ROWS, ROWS
 from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.place_pages import image_context
-from moorage.control.pages.places import FoundImage, image_at, project_at, rights_in
+from moorage.control.pages.places import FoundImage, image_at, project_at, rights_in, sees_past
+from moorage.control.pages.shared_layers import LayerSharing, sharing_of
 from moorage.control.pages.templatetags.moorage import exact
 from moorage.control.policies.models import CleanupRun
 from moorage.control.policies.picking import delete_picked_tags
@@ -49,6 +50,8 @@ class TagRow:
     tag: RemoteTag
     obstacle: ProtectionObstacle | None
     details: ImageDetails | None = None
+    steps: Sequence[tuple[ImageStep, LayerSharing | None]] = ()
+    """Build steps, each with how its layer is shared; None: it has none, or that is not known."""
     is_open: bool = False
 
 
@@ -132,7 +135,7 @@ def undo(request: HttpRequest, place: str, run: int) -> HttpResponse:
 
 
 def _way_back(image: FoundImage, name: str) -> str:
-    """How long the deletion of *name* can be undone, as exactly as the registry says it."""
+    """Say until when the deletion of *name* can be undone, as exactly as the registry knows."""
     try:
         changes = the_registry().moorage.changes(image.repository.path, tag=name, limit=1).changes
     except (RegistryError, Refused):
@@ -193,9 +196,17 @@ def _rows(request: HttpRequest, image: FoundImage, tags: Sequence[RemoteTag]) ->
     for tag in tags:
         is_open = tag.name == opened
         details = _details(image, tag.name, platform) if is_open else None
+        steps = _steps(image, details) if details is not None else ()
         obstacle = delete_obstacle(rules, tag.name, person)
-        rows.append(TagRow(tag=tag, obstacle=obstacle, details=details, is_open=is_open))
+        rows.append(TagRow(tag=tag, obstacle=obstacle, details=details, steps=steps, is_open=is_open))
     return rows
+
+
+def _steps(image: FoundImage, details: ImageDetails) -> list[tuple[ImageStep, LayerSharing | None]]:
+    layers = [step.digest for step in details.steps if step.digest]
+    own = {details.manifest_digest or details.digest}
+    sharing = sharing_of(image.repository.path, layers, of=own) if sees_past(image.found) else {}
+    return [(step, sharing.get(step.digest)) for step in details.steps]
 
 
 def _details(image: FoundImage, name: str, platform: str) -> ImageDetails | None:

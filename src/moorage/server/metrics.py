@@ -49,10 +49,17 @@ def count_in(folder: Path, place: int) -> CollectorRegistry:
     for kind in _PASSING:
         (folder / f"{kind}_{place}.db").unlink(missing_ok=True)
     for kind, size_bytes in _FILES_BYTES.items():
-        with (folder / f"{kind}_{place}.db").open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, size_bytes)
+        _make_room(folder / f"{kind}_{place}.db", size_bytes)
     values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]  # the library's
     return CollectorRegistry()
+
+
+def _make_room(path: Path, size_bytes: int) -> None:
+    """Make a file of that size; whoever adds up all files meanwhile sees none, as an empty one cannot be read."""
+    made = path if path.exists() else path.with_suffix(".new")
+    with made.open("ab") as file:
+        os.posix_fallocate(file.fileno(), 0, size_bytes)
+    made.rename(path)
 
 
 class Exposition:

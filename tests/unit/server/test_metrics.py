@@ -1,6 +1,7 @@
 """A node's metrics: several places count into one folder, and anybody adds them up."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -74,6 +75,21 @@ async def test_who_is_started_again_goes_on_where_the_one_before_ended(tmp_path:
     assert (await told(Exposition(tmp_path)))["things_total"] == 21
     kinds = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
     assert set(sizes(tmp_path)) == {f"{kind}_0.db" for kind in kinds}
+
+
+def test_whoever_asks_while_a_process_begins_to_count_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allocate, answers = os.posix_fallocate, []
+
+    def asked(fd: int, offset: int, length: int) -> None:
+        answers.append(asyncio.run(told(Exposition(tmp_path))))
+        allocate(fd, offset, length)
+
+    monkeypatch.setattr(os, "posix_fallocate", asked)
+    count_in(tmp_path, 0)
+    assert len(answers) == 4
+    assert all("gitlab_build_info" in " ".join(answer) for answer in answers)
 
 
 def test_the_room_to_count_in_is_taken_at_once(tmp_path: Path) -> None:

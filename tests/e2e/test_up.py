@@ -109,10 +109,11 @@ def test_the_folder_of_another_registry_is_adopted_where_it_is(tmp_path: Path, s
     with Standalone(tmp_path / "ours", adopt=theirs) as up:
         assert f"{theirs} has images of a registry without accounts" in " ".join(up.log.split())
         source = f"docker://{up.registry}/root/app:1"
-        # The first push makes the project; what was there before is in it.
+        # Without a project nobody reaches an image; a first push would make it, too.
+        up.command("project", "take-in")
+        skopeo("inspect", "--tls-verify=false", "--creds", f"root:{up.password}", source)
         new = write_layout(tmp_path / "layout", {"2": build_image("new")})
         skopeo.copy(f"oci:{new}:2", f"docker://{up.registry}/root/app:2", "--dest-creds", f"root:{up.password}")
-        skopeo("inspect", "--tls-verify=false", "--creds", f"root:{up.password}", source)
         assert not list(up.data.rglob("blobs"))
         assert (up.data / "moorage.db").exists()
     with Standalone(tmp_path / "ours", adopt=theirs) as again:

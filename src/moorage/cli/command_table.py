@@ -118,6 +118,9 @@ NOTES = {
     "control project create": CommandNote(
         "Make a project.", "moorage control project create acme/app --visibility public"
     ),
+    "control project take-in": CommandNote(
+        "Make the projects that repositories need.", "moorage control project take-in --dry-run"
+    ),
     "control project move": CommandNote(
         "Give a project another path, with its images.", "moorage control project move acme/app acme/tools/app"
     ),

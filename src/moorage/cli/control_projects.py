@@ -141,6 +141,46 @@ def create_project(
     print_row(_project_row(project), as_json=as_json, text=lambda: f"{project.full_path} is a project now")
 
 
+@project_app.command("take-in")
+def take_in(
+    *,
+    owner: Annotated[str, typer.Option(help="A user who becomes the owner of new groups.")] = "root",
+    visibility: VisibilityOption = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make nothing; print what would be made.", show_default=False)
+    ] = False,
+    config: ConfigOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Make the projects that the registry's repositories need.
+
+    For a registry that was there before it had accounts: without a project nobody reaches a repository. A repository
+    below a project that is there belongs to it. May be done again at any time. Exits with 1 if one has no project.
+    """
+    open_database(config)
+    from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
+    from moorage.control.images.taking_in import TakingIn  # noqa: PLC0415 - as above
+    from moorage.control.registry.connection import the_registry  # noqa: PLC0415 - as above
+
+    taking_in = TakingIn(by=COMMAND_LINE, owner=user_named(owner), visibility=visibility, dry_run=dry_run)
+    found = list(taking_in.take_in(the_registry().catalogue()))
+    made = "would be made" if dry_run else "made"
+    rows: list[Row] = [
+        {
+            "repository": one.repository,
+            "project": one.project,
+            "what": one.reason or (made if one.is_new else "is there"),
+        }
+        for one in found
+    ]
+    print_rows(rows, as_json=as_json)
+    left = sum(bool(one.reason) for one in found)
+    new = sum(one.is_new for one in found)
+    if not as_json:
+        print(f"projects {made}: {new}; repositories that had one: {len(found) - new - left}; without one: {left}")
+    raise typer.Exit(1 if left else 0)
+
+
 @project_app.command("change")
 def change_project(
     path: ProjectPath,

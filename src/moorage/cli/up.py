@@ -89,7 +89,8 @@ def up(  # noqa: PLR0913 - one argument an option
     if place.old_images is not None:
         print(
             f"{place.old_images} has images of a registry without accounts. They stay where they are, and from now on "
-            "ask for a login: an administrator reaches all of them, others those of a project with their path.",
+            "ask for a login, and are reached through projects. In another terminal, this makes one for each path:\n"
+            f"  moorage control project take-in --config {place.control}",
             flush=True,
         )
     raise typer.Exit(Together(servers, on_ready=lambda addresses: _welcome(place.path, addresses)).run())

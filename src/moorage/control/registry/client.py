@@ -60,6 +60,14 @@ class ControlRegistry:
             self._info = (self._clock(), found)
         return found
 
+    def catalogue(self) -> Iterator[str]:
+        """Yield the names of all repositories that the registry has.
+
+        Raises:
+            TooManyPages: there is no end.
+        """
+        return distribution.list_catalogue(self._transport)
+
     def repository(self, path: str, *, size: SizeExtent = "") -> RepositoryState | None:
         """Return what is known of a repository; None: the registry does not know it, or has no GitLab API."""
         name = _name(path)

@@ -75,6 +75,26 @@ def list_tag_names(transport: RegistryTransport, path: str) -> Iterator[str]:
     raise TooManyPages(msg)
 
 
+def list_catalogue(transport: RegistryTransport) -> Iterator[str]:
+    """Yield the names of all repositories, sorted, page by page.
+
+    Raises:
+        TooManyPages: there is no end.
+    """
+    last = ""
+    for _ in range(PAGES_LIMIT):
+        query = {"n": str(PAGE_SIZE), "last": last}
+        answer = transport.ask("GET", "/v2/_catalog", access=access.catalogue(), query=query)
+        yield from reading.words(reading.fields(answer.json()).get("repositories"))
+        before, last = last, answer.marker("next", "last")
+        if not last:
+            return
+        if last == before:
+            break
+    msg = "the list of repositories does not end"
+    raise TooManyPages(msg)
+
+
 def show_manifest(transport: RegistryTransport, path: str, reference: str) -> RemoteManifest | None:
     """Return a manifest by tag or digest; None: there is none.
 

@@ -20,7 +20,8 @@ from e2e.test_nginx import make_certificates
 from e2e.wire import Wire, eventually
 from support.clients import Background
 from support.components import need
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
 from support.postgres import Postgres, migrated
 from support.redis import Redis
 from support.seaweed import SeaweedFS

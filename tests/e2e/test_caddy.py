@@ -15,7 +15,8 @@ from e2e.wire import OCTETS, Wire, eventually, sha256
 from support.authority import Authority
 from support.clients import Background, Skopeo
 from support.components import need
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
 
 SITE = Path(__file__).parents[2] / "deploy" / "compose" / "one-machine" / "Caddyfile"
 MIB = 1 << 20

@@ -18,8 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.checks import files_below
 from e2e.databases import sqlite_config, sqlite_path
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.images import image, push_image
+from support.ports import free_port
 from support.processes import signal_each
 from support.registry_client import RegistryClient
 

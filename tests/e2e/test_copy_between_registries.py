@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.components import need
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.faulty_front import FaultyFront, FrontFault
 from support.images import (
     Content,
@@ -32,6 +32,7 @@ from support.images import (
 )
 from support.in_process import InProcess
 from support.peer import COMMAND, Peer
+from support.ports import free_port
 from support.registry_client import RegistryClient
 from support.token_endpoint import SECRET, USER, TokenEndpoint
 from support.tokens import ISSUER, SERVICE, Issuer

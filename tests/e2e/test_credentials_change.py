@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from e2e.wire import eventually
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.images import push_image
+from support.ports import free_port
 from support.registry_client import RegistryClient
 from support.tokens import Issuer, certificate, pem, rsa_key
 from unit.auth.test_basic import basic

@@ -9,8 +9,8 @@ import pytest
 from e2e.test_collection_seen import config, node, scrape, soon, total
 from moorage.oci.digests import Digest
 from moorage.storage import paths
-from support.daemon import free_port
 from support.images import image, push_image
+from support.ports import free_port
 
 
 def health(port: int) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.components import need
-from support.daemon import free_port
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 900

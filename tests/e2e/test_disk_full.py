@@ -21,7 +21,8 @@ from moorage.sql.sqlite.reserve import RESERVE_BYTES
 from support.clients import Skopeo, attempt, run
 from support.collecting import collected
 from support.components import need
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
 
 MIB = 1 << 20
 JSON = {"Content-Type": "application/json"}

@@ -19,7 +19,9 @@ from moorage.doctor.examination import DoctorWish, run_doctor
 from support.authority import Authority
 from support.clients import Background
 from support.components import need
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
+from support.surroundings import folder_on_disk
 
 SITES = {
     "good": "client_max_body_size 0; proxy_set_header X-Forwarded-Proto $scheme;",
@@ -79,9 +81,15 @@ class Fronts:
 
 
 @pytest.fixture(scope="module")
-def fronts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fronts]:
+def folder() -> Iterator[Path]:
+    """A folder on a disk: the doctor finds fault with one in memory."""
+    with folder_on_disk() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def fronts(folder: Path) -> Iterator[Fronts]:
     need("nginx", "openssl")
-    folder = tmp_path_factory.mktemp("doctor")
     authority = Authority(folder / "ca")
     good = authority.certify("tls", "localhost", days=60)
     expired = authority.certify("expired", "localhost", begin=datetime.now(UTC) - timedelta(days=9))
@@ -188,17 +196,19 @@ def test_the_wrong_scheme_and_a_port_without_anybody_are_told_apart(fronts: Fron
 
 
 def test_where_credentials_are_asked_for_those_of_the_environment_are_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    users, password = tmp_path / "users", "the password of ada"
+    place = folder / "credentials"
+    place.mkdir()
+    users, password = place / "users", "the password of ada"
     users.write_text(f"ada:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n")
-    tree = yaml.safe_load(config_for(tmp_path, http={"secret": "a secret that is long enough"}))
+    tree = yaml.safe_load(config_for(place, http={"secret": "a secret that is long enough"}))
     config = yaml.safe_dump({**tree, "auth": {"htpasswd": {"realm": "here", "path": str(users)}}})
-    with Daemon(tmp_path, config=config) as daemon:
+    with Daemon(place, config=config) as daemon:
 
         def looked_at() -> dict[str, Diagnosis]:
             report = Report()
-            run_doctor(tmp_path / "config.yml", None, DoctorWish(url=daemon.url, node="one"), report)
+            run_doctor(place / "config.yml", None, DoctorWish(url=daemon.url, node="one"), report)
             assert password not in "".join(line.said for line in report.lines)
             return {line.check: line for line in report.lines}
 

@@ -21,8 +21,9 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.images import push_image
+from support.ports import free_port
 from support.registry_client import RegistryClient
 from support.standalone import Standalone
 

@@ -14,7 +14,7 @@ from e2e.images import build_image
 from e2e.wire import Wire
 from support.clients import Podman
 from support.components import need
-from support.daemon import free_port
+from support.ports import free_port
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 

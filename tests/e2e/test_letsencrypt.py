@@ -16,8 +16,9 @@ from e2e.settings import config_for
 from e2e.wire import eventually
 from support.authority import Authority, serial_of
 from support.components import need
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.pebble import Pebble
+from support.ports import free_port
 
 HOSTS = ("registry.example.com", "images.example.com")
 

@@ -11,7 +11,8 @@ import yaml
 from e2e.images import build_image
 from e2e.test_s3 import storage_for
 from e2e.wire import Answer, Wire
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
 from support.redis import Redis
 from support.s3_stores import new_root
 

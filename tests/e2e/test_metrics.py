@@ -10,7 +10,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from spec.wire import Wire
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
 from support.registry_client import RegistryClient
 
 ODD = ("PROPFIND", "MKCOL", "LOCK", "SEARCH", "REPORT")

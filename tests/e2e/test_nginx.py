@@ -21,7 +21,8 @@ from moorage.starting.gitlab_site_start import SiteRequest, write_gitlab_site
 from support.authority import Authority
 from support.clients import Background, Skopeo
 from support.components import need
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
 from support.token_server import SERVICE, TokenServer
 
 SITE = Path(__file__).parents[2] / "docs" / "how-to" / "nginx" / "moorage.conf"

@@ -28,7 +28,7 @@ from e2e.test_nginx import make_certificates
 from e2e.test_tutorial import SecondTerminal
 from support.clients import Background, Skopeo
 from support.components import need
-from support.daemon import free_port
+from support.ports import free_port
 from support.postgres import SYSTEM_USER, Postgres
 
 ROOT = Path(__file__).parents[2]

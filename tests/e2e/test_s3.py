@@ -12,8 +12,9 @@ from e2e.wire import Wire
 from support.clients import Skopeo
 from support.collecting import collected, run
 from support.components import need
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.peer import COMMAND, Peer
+from support.ports import free_port
 from support.registry_client import RegistryClient
 from support.s3_client import S3Client
 from support.s3_stores import new_root, seaweed

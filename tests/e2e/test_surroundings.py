@@ -94,3 +94,11 @@ def test_a_client_leaves_nothing_in_the_folders_that_all_share(
 def test_a_file_that_others_left_in_a_shared_folder_is_not_seen(tmp_path: Path) -> None:
     status, told = attempt(*alone(tmp_path), "ls", "-A", "/var/lib/containers", "/etc/containers")
     assert (status, told.split()) == (0, ["/etc/containers:", "policy.json", "/var/lib/containers:"])
+
+
+@pytest.mark.xdist_group("told")
+def test_the_group_of_a_test_is_told_to_whoever_distributes_it(request: pytest.FixtureRequest) -> None:
+    """Tests of one port or one server of a kind would meet in two processes, without a word."""
+    if not request.config.getoption("loadgroup", default=False):
+        pytest.skip("groups are of no concern in one process")
+    assert request.node.nodeid.endswith("@told")

@@ -16,7 +16,8 @@ from e2e.settings import config_for
 from e2e.wire import OCTETS, Wire, eventually, sha256
 from support.authority import Authority, Certified, serial_of
 from support.clients import Buildah, Podman, Skopeo
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
 
 MIB = 1 << 20
 

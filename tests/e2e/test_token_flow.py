@@ -20,9 +20,10 @@ from e2e.wire import Wire, eventually
 from support.authority import Authority
 from support.clients import Buildah, Containerd, Docker, Podman, Skopeo
 from support.components import need
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.namespaces import ADDRESS, Namespace
 from support.peer import Peer
+from support.ports import free_port
 from support.token_server import ISSUER, SERVICE, TokenServer
 
 pytestmark = pytest.mark.xdist_group("docker")

@@ -16,8 +16,8 @@ from e2e.wire import eventually
 from support.authority import Authority
 from support.clients import Background
 from support.components import need
-from support.daemon import free_port
 from support.pebble import Pebble
+from support.ports import free_port
 
 DOMAIN, REGISTRY = "example.test", "registry.example.test"
 # Names lead to this machine for one process and those that it starts, and nobody else.

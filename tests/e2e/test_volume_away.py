@@ -11,7 +11,8 @@ from e2e.databases import postgres_config
 from e2e.images import build_image
 from e2e.settings import config_for
 from e2e.wire import Wire, eventually
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
 from support.postgres import Postgres, migrated
 
 

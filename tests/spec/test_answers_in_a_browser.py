@@ -10,8 +10,8 @@ from moorage.http.urls import Urls
 from spec.conftest import Configured
 from spec.wire import exchange, head
 from support import images
-from support.daemon import free_port
 from support.in_process import InProcess
+from support.ports import free_port
 from support.registry_client import Headers, RegistryClient
 from support.token_server import TokenServer
 from support.tokens import Issuer

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from spec.conftest import Configured
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
 from support.registry_client import RegistryClient, Response
 
 

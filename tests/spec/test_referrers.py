@@ -12,8 +12,9 @@ import pytest
 from spec.expect import refused
 from support import images
 from support.components import need
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.images import Content, Image
+from support.ports import free_port
 from support.registry_client import RegistryClient, Response
 
 SBOM = "application/vnd.example.sbom.v1"

@@ -15,7 +15,8 @@ from spec.conftest import Configured
 from spec.expect import holds_for_every_response, refused
 from spec.wire import Wire, exchange, head
 from support import images
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
+from support.ports import free_port
 from support.registry_client import RegistryClient, path_of
 from support.token_server import TokenServer
 

@@ -22,7 +22,7 @@ from moorage.config import AzureSection
 from moorage.storage.azure.azure_driver import AzureDriver
 from moorage.storage.azure.opening import open_azure
 from support.components import need
-from support.daemon import free_port
+from support.ports import free_port
 from support.services import shared
 
 START_DEADLINE_S = 200.0

@@ -13,7 +13,8 @@ from typing import Self
 import yaml
 
 from moorage.token_server.key_ring import KeyFolder
-from support.daemon import STOP_DEADLINE_S, free_port
+from support.daemon import STOP_DEADLINE_S
+from support.ports import free_port
 
 ISSUER, SERVICE = "moorage-control", "container_registry"
 START_DEADLINE_S = 60.0

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -15,17 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.ports import free_port
 from support.processes import children_of
 
 START_DEADLINE_S = 90.0
 STOP_DEADLINE_S = 90.0
-
-
-def free_port() -> int:
-    """A TCP port on 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Daemon:

@@ -20,8 +20,8 @@ from moorage.storage.gcs.gcs_driver import GCSDriver
 from moorage.storage.gcs.opening import open_bucket
 from support.clients import Background
 from support.components import need
-from support.daemon import free_port
 from support.gcs_fake import GCSFake
+from support.ports import free_port
 from support.services import shared
 
 START_DEADLINE_S = 200.0

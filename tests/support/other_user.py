@@ -39,8 +39,8 @@ def as_other_user(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
 
 @contextmanager
 def folder_for_all() -> Iterator[Path]:
-    """A folder in which everybody may do everything, and that nobody is kept out of by those above it."""
-    with tempfile.TemporaryDirectory() as name:
+    """A folder on a disk in which everybody may do everything, and that nobody is kept out of by those above it."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         path = Path(name)
         path.chmod(0o777)
         yield path

@@ -10,7 +10,7 @@ from typing import Self
 
 from support.authority import Authority
 from support.clients import Background
-from support.daemon import free_port
+from support.ports import free_port
 
 
 class Pebble:

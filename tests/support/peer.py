@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from support.daemon import free_port
+from support.ports import free_port
 
 COMMAND = "docker-registry"
 START_DEADLINE_S = 60.0

@@ -23,7 +23,7 @@ from moorage.metadata.schema.migrator import up
 from moorage.sql.postgres.postgres_connect import PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
-from support.daemon import free_port
+from support.ports import free_port
 from support.processes import children_of, is_running, signal_each
 
 BIN = Path("/usr/lib/postgresql/15/bin")

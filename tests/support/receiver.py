@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, Self
 
-from support.daemon import free_port
+from support.ports import free_port
 
 DEADLINE_S = 60.0
 

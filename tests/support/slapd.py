@@ -21,7 +21,7 @@ with warnings.catch_warnings():
 
 from support.authority import Authority
 from support.components import need
-from support.daemon import free_port
+from support.ports import free_port
 
 BASE = "dc=company,dc=example"
 PEOPLE, GROUPS = f"ou=people,{BASE}", f"ou=groups,{BASE}"

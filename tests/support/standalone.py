@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from support.daemon import free_port
+from support.ports import free_port
 
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 60.0

@@ -8,12 +8,13 @@ Scratch folders are in memory where there is enough of it: a test then waits for
 out, and what ``MOORAGE_TEST_SCRATCH`` is for.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import tempfile
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
 
 KEPT = ("MOORAGE_GC_", "MOORAGE_TEST_", "MOORAGE_BENCH_")
@@ -95,6 +96,16 @@ def hear_interrupts() -> None:
 def new_folder() -> Path:
     """Make the folder for :func:`isolate`; the path is short, as sockets (107 bytes at most) lie below it."""
     return Path(tempfile.mkdtemp(prefix="moorage-home-"))
+
+
+@contextlib.contextmanager
+def folder_on_disk() -> Iterator[Path]:
+    """A scratch folder for what must not be in memory, wherever the others are."""
+    folder = Path(tempfile.mkdtemp(prefix="moorage-", dir="/var/tmp"))
+    try:
+        yield folder
+    finally:
+        remove_folder(folder)
 
 
 def remove_folder(folder: Path) -> None:

@@ -17,7 +17,8 @@ from typing import Self
 import bcrypt
 import yaml
 
-from support.daemon import START_DEADLINE_S, STOP_DEADLINE_S, free_port
+from support.daemon import START_DEADLINE_S, STOP_DEADLINE_S
+from support.ports import free_port
 
 SERVICE, ISSUER = "registry.test", "moorage-tokens"
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from support.components import need
-from support.daemon import free_port
+from support.ports import free_port
 from support.s3_client import S3Client
 
 START_DEADLINE_S = 200.0

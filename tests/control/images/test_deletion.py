@@ -22,8 +22,9 @@ from moorage.control.registry.client import ControlRegistry
 from support.control_api import call
 from support.control_registry import MovedClock, push_tags, registry_at
 from support.control_rows import new_group, new_member, new_project, new_token
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.images import image, index, push_image, push_manifest
+from support.ports import free_port
 from support.registry_client import RegistryClient
 
 OWNER = Person(50)

@@ -35,8 +35,9 @@ from moorage.token_server.scopes import parse_scopes
 from support.control_api import call
 from support.control_registry import MovedClock, no_token, push_tags, registry_at
 from support.control_rows import new_group, new_member, new_project, new_token, new_user
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.peer import COMMAND, Peer
+from support.ports import free_port
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from support.components import need
 from support.control_api import call
 from support.control_registry import MovedClock, registry_at
 from support.control_rows import new_token, new_user
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.peer import Peer
+from support.ports import free_port
 
 FACTS = ("vendor", "version", "features", "db_enabled")
 

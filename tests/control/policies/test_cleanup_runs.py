@@ -31,8 +31,9 @@ from moorage.control.refusals import ChangeRefused
 from moorage.control.registry.client import ControlRegistry
 from support.control_registry import MovedClock, push_tags, registry_at
 from support.control_rows import new_project
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.images import image, push_image, push_manifest
+from support.ports import free_port
 from support.registry_client import RegistryClient
 
 WORKER = PolicyCleanup()

@@ -13,9 +13,10 @@ from moorage.control.registry.registry_errors import RegistryIsOther, RegistryRe
 from moorage.control.registry.registry_values import RenameAnswer
 from moorage.control.registry.transport import RegistryTransport
 from moorage.errors import NameInvalid, TagInvalid
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.images import image, platform_index, push_image, push_manifest
 from support.peer import COMMAND, Peer
+from support.ports import free_port
 from support.registry_client import RegistryClient
 
 

@@ -27,8 +27,9 @@ from moorage.control.usage.questions import size_report, usage_of
 from support.control_api import call
 from support.control_registry import MovedClock, no_token, registry_at
 from support.control_rows import new_group, new_member, new_project, new_token, new_user
-from support.daemon import Daemon, free_port
+from support.daemon import Daemon
 from support.images import Image, image, push_image
+from support.ports import free_port
 from support.registry_client import RegistryClient
 
 EVENT = "application/vnd.docker.distribution.events.v1+json"

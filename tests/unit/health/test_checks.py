@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moorage.health.checks import AddressCheck, CheckFailed, FileCheck, URLCheck
-from support.daemon import free_port
+from support.ports import free_port
 
 
 @asynccontextmanager

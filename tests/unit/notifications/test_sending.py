@@ -14,7 +14,7 @@ from moorage.notifications.sending import Sender, SendResult
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from support.announcing import announcer
-from support.daemon import free_port
+from support.ports import free_port
 from support.receiver import Heard, Receiver, Reply, receiving
 
 SECRET = "s3cr3t"

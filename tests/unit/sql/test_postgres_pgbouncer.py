@@ -18,7 +18,7 @@ from moorage.sql.postgres.postgres_check import check_server
 from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
-from support.daemon import free_port
+from support.ports import free_port
 from support.postgres import SYSTEM_USER, Postgres, migrated, settings_for
 from unit.sql.statements import BACKEND, COUNT, END_OTHERS, GET, NOON, PUT, SLEEP, count, put, running
 

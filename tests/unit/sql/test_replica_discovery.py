@@ -9,8 +9,8 @@ import pytest
 from moorage.config.sections.database import LoadBalancing
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.replicas.replica_discovery import FixedHosts, ReplicaAddress, ServiceRecord, directory_of
-from support.daemon import free_port
 from support.dns import Nameserver
+from support.ports import free_port
 
 LIMIT_S = 30.0
 RECORD = "replicas.service.test."

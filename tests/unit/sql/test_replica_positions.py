@@ -11,7 +11,7 @@ from moorage.config.sections.redis import RedisConnection
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.replicas.replica_positions import Position, PositionStore, format_lsn, keys_of, parse_lsn
 from support.components import need
-from support.daemon import free_port
+from support.ports import free_port
 from support.redis import Redis, cluster, watched
 
 LIMIT_S = 30.0

@@ -20,8 +20,8 @@ from moorage.sql.replicas.replica_bench import ReplicaBench
 from moorage.sql.replicas.replica_discovery import ReplicaAddress
 from moorage.sql.replicas.replicated_database import ReplicatedDatabase, open_replicated
 from support import replicas as standbys
-from support.daemon import free_port
 from support.dns import Nameserver
+from support.ports import free_port
 from support.redis import Redis
 from unit.sql.nodes import (
     GET,

@@ -19,6 +19,7 @@ settings.register_profile("moorage", deadline=None, suppress_health_check=[Healt
 settings.load_profile("moorage")
 
 _LINES_OF_A_FIRST_TRY = 40
+_LONGEST_ID = 60
 _HOME = pytest.StashKey[Path]()
 
 
@@ -34,6 +35,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind."""
     end_all()
     remove_folder(config.stash[_HOME])
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long texts by their argument: keys and hashes are others in each process, and names must be the same."""
+    return argname if isinstance(val, str | bytes) and len(val) > _LONGEST_ID else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

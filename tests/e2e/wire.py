@@ -15,6 +15,7 @@ from typing import Literal, Self
 from urllib.parse import urlencode, urlsplit
 
 from e2e.images import OCI_INDEX, OCI_MANIFEST, Blob, Image
+from support.answering import TLSConnection
 
 MANIFEST_TYPES = (
     OCI_MANIFEST,
@@ -96,7 +97,7 @@ class Wire:
     def connection(self) -> http.client.HTTPConnection:
         """The connection that the next request goes over, for requests sent by hand."""
         if self._connection is None and self.tls is not None:
-            self._connection = _TLSConnection(self.address, timeout=self.timeout_s, context=self.tls)
+            self._connection = TLSConnection(self.address, timeout=self.timeout_s, context=self.tls)
         elif self._connection is None:
             self._connection = http.client.HTTPConnection(self.address, timeout=self.timeout_s)
         return self._connection
@@ -209,25 +210,6 @@ class Wire:
             yield from names
             link = re.match(r'<([^>]+)>;\s*rel="?next', answer.headers.get("link", ""))
             following = link.group(1).removeprefix(f"http://{self.address}") if link else None
-
-
-class _TLSConnection(http.client.HTTPSConnection):
-    """Has a socket that is TLS's before it is connected.
-
-    The standard library connects first: where the other end resets the connection before TLS has it, its socket is
-    lost, and is found open by whatever test collects it.
-    """
-
-    def __init__(self, address: str, *, timeout: float, context: ssl.SSLContext) -> None:
-        super().__init__(address, timeout=timeout, context=context)
-        self._tls, self._wait_s = context, timeout
-
-    def connect(self) -> None:
-        # If connecting fails, the socket is here to be closed.
-        self.sock = self._tls.wrap_socket(socket.socket(), server_hostname=self.host)
-        self.sock.settimeout(self._wait_s)
-        self.sock.connect((self.host, self.port))
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _is_open(connection: http.client.HTTPConnection) -> bool:

@@ -8,12 +8,13 @@ import ssl
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.answering import status_of
 from support.ports import free_port
 from support.processes import children_of
 
@@ -100,7 +101,7 @@ class Daemon:
             if self.process.poll() is not None:
                 msg = f"the daemon ended with {self.process.returncode}:\n{self.log[-4000:]}"
                 raise RuntimeError(msg)
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/", timeout=2, context=self.tls):
+            if status_of(f"{self.url}/", tls=self.tls, timeout_s=2) == HTTPStatus.OK:
                 return
             time.sleep(0.05)
         msg = f"the daemon did not answer within {START_DEADLINE_S} s:\n{self.log[-4000:]}"

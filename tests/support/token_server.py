@@ -6,10 +6,9 @@ import ssl
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +16,7 @@ from typing import Self
 import bcrypt
 import yaml
 
+from support.answering import status_of
 from support.daemon import START_DEADLINE_S, STOP_DEADLINE_S
 from support.ports import free_port
 
@@ -126,8 +126,4 @@ class TokenServer:
         return self.process.wait(STOP_DEADLINE_S)
 
     def alive(self) -> bool:
-        try:
-            with urllib.request.urlopen(self.url.removesuffix("token"), timeout=5, context=self.trusts) as answer:
-                return bool(answer.status == 200)
-        except urllib.error.URLError:
-            return False
+        return status_of(self.url.removesuffix("token"), tls=self.trusts) == HTTPStatus.OK

@@ -248,3 +248,15 @@ def test_changelog_fragments_are_one_sentence_each() -> None:
     fragments = [path for path in (ROOT / "changelog.d").iterdir() if path.name != "README.md"]
     assert [path.name for path in fragments if not _FRAGMENT.fullmatch(path.name)] == []
     assert [path.name for path in fragments if not re.fullmatch(r"[A-Z`][^\n]*\.\n", path.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    ("index", "pages"),
+    [("README.md", ["how-to", "explanation", "tutorial", "reference"]), ("adr/README.md", ["adr"])],
+    ids=["documentation", "decisions"],
+)
+def test_each_page_is_in_the_index_once(index: str, pages: list[str]) -> None:
+    text, folder = (DOCS / index).read_text(), (DOCS / index).parent
+    found = [page for part in pages for page in (DOCS / part).glob("*.md") if page.name != "README.md"]
+    counts = {page.name: text.count(f"({page.relative_to(folder)})") for page in found}
+    assert {name: count for name, count in counts.items() if count != 1} == {}

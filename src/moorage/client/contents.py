@@ -45,7 +45,7 @@ def pages(remote: Remote, path: str, member: str) -> Iterator[str]:
     while path not in seen:
         seen.add(path)
         received = remote.fetch(path, accept="application/json")
-        names = _object(remote, received.body).get(member) or ()
+        names = object_in(received.body, remote.url).get(member) or ()
         yield from (str(name) for name in names)
         following = _NEXT.search(received.headers.get("Link", ""))
         if following is None:
@@ -61,7 +61,7 @@ def manifest_of(remote: Remote, repository: str, reference: str) -> tuple[str, M
         CommandFailed: the registry refused, or is none.
     """
     received = remote.fetch(_path(repository, reference), accept=_MANIFESTS)
-    return received.headers.get("Docker-Content-Digest", reference), _object(remote, received.body)
+    return received.headers.get("Docker-Content-Digest", reference), object_in(received.body, remote.url)
 
 
 def parts_of(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
@@ -151,12 +151,17 @@ def _path(repository: str, reference: str) -> str:
     return f"/v2/{urllib.parse.quote(repository)}/manifests/{urllib.parse.quote(reference, safe=':')}"
 
 
-def _object(remote: Remote, body: bytes) -> Mapping[str, Any]:
+def object_in(body: bytes, url: str) -> Mapping[str, Any]:
+    """Return the JSON object in an answer of *url*.
+
+    Raises:
+        CommandFailed: there is none.
+    """
     try:
         value = json.loads(body)
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        msg = f"what answers at {remote.url} is no registry"
+        msg = f"what answers at {url} is no registry"
         raise CommandFailed(msg)
     return value

@@ -1,13 +1,13 @@
 """One side of a copy between registries: what a registry has, by the requests that every registry answers."""
 
-import json
 import re
 import urllib.parse
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple
 
+from moorage.client.contents import object_in
 from moorage.client.registry import CommandFailed
 from moorage.client.streaming import StreamedAnswer, StreamedCall, StreamingRemote, joined_url
 from moorage.errors import ManifestInvalid
@@ -182,7 +182,7 @@ class RegistrySide:
             answer = await self.remote.ask(call)
             if answer.status != HTTPStatus.OK:
                 raise self.remote.refused(answer)
-            names = object_in(answer).get(member)
+            names = object_in(answer.body, answer.url).get(member)
             for name in names if isinstance(names, list) else ():
                 yield str(name)
             following = self._next_page(answer)
@@ -237,22 +237,6 @@ def _entries(payload: bytes) -> Sequence[Descriptor]:
         return tuple(parse(payload, mediatypes.OCI_INDEX).children)
     except ManifestInvalid:
         return ()
-
-
-def object_in(answer: StreamedAnswer) -> Mapping[str, object]:
-    """Return the JSON object in an answer.
-
-    Raises:
-        CommandFailed: there is none.
-    """
-    try:
-        value = json.loads(answer.body)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        msg = f"what answers at {answer.url} is no registry"
-        raise CommandFailed(msg)
-    return value
 
 
 def _media_type(answer: StreamedAnswer) -> str:

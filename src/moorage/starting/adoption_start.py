@@ -3,13 +3,11 @@
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from moorage.config import Config
-from moorage.errors import ConfigurationError, Mistake
 from moorage.metadata.adoptions import AdoptionFindings, AdoptionLedger, AdoptionProgress
 from moorage.metadata.schema import schema_version
-from moorage.starting.database_choice import named_database
+from moorage.starting.database_choice import present_database
 from moorage.wiring.adopting import ledger_of
 from moorage.wiring.databases import opened_database
 
@@ -46,12 +44,7 @@ async def accept_left_out(config: Config) -> AdoptionProgress | None:
 
 @contextlib.asynccontextmanager
 async def _ledger(config: Config) -> AsyncIterator[AdoptionLedger]:
-    place = named_database(config.database)
-    if place is None:
-        message = "it names no database: sqlite names a file, host and dbname one of a PostgreSQL server"
-        raise ConfigurationError([Mistake("database", message)])
-    if isinstance(place, Path) and not place.exists():
-        raise ConfigurationError([Mistake("database.sqlite", f"there is no {place}")])
+    place = present_database(config.database)
     async with opened_database(place, directly=True) as database:
         (await schema_version.check(database)).refuse()
         yield ledger_of(database)

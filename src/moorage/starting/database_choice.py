@@ -25,6 +25,31 @@ def named_database(section: DatabaseSection) -> DatabasePlace | None:
     return section if section.host or section.dbname else None
 
 
+def needed_database(section: DatabaseSection) -> DatabasePlace:
+    """Return the database that *section* names.
+
+    Raises:
+        ConfigurationError: it names none.
+    """
+    place = named_database(section)
+    if place is None:
+        message = "it names no database: sqlite names a file, host and dbname one of a PostgreSQL server"
+        raise ConfigurationError([Mistake("database", message)])
+    return place
+
+
+def present_database(section: DatabaseSection) -> DatabasePlace:
+    """Return the database that *section* names; a file has to be there.
+
+    Raises:
+        ConfigurationError: it names none, or there is no such file.
+    """
+    place = needed_database(section)
+    if isinstance(place, Path) and not place.exists():
+        raise ConfigurationError([Mistake("database.sqlite", f"there is no {place}")])
+    return place
+
+
 async def database_beside(config: Config, storage: StorageDriver) -> DatabasePlace | None:
     """Return the database that the registry on *storage* uses; None: its metadata is in link files.
 
@@ -46,10 +71,7 @@ async def database_beside(config: Config, storage: StorageDriver) -> DatabasePla
     if found.filesystem:
         message = "storage says that its images are in link files; set database.enabled: false to check them"
         raise ConfigurationError([Mistake("database.enabled", message)])
-    place = named_database(section)
-    if place is None:
-        message = "it names no database: sqlite names a file, host and dbname one of a PostgreSQL server"
-        raise ConfigurationError([Mistake("database", message)])
+    place = needed_database(section)
     if isinstance(place, Path) and not place.exists():
         if section.enabled == "prefer" and not found.database:
             return None

@@ -1,13 +1,14 @@
 """Preparation of a database before its use: server, schema and images; and what is left of it after its last use."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from moorage.config.sections.database import DatabaseSection
 from moorage.config.stores import DatabaseStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.metadata.database_half import DatabaseHalf
 from moorage.metadata.schema.schema_version import migrate_sqlite
+from moorage.sql.base import Database
 from moorage.wiring.adopting import ledger_of
 from moorage.wiring.databases import bring_in, half_of, has_images, opened_database
 
@@ -46,12 +47,8 @@ async def inspect(config: DatabaseSection, store: DatabaseStore) -> DatabaseHalf
     Raises:
         ConfigurationError: it cannot be asked.
     """
-    place = store.path if isinstance(store, SqliteStore) else config
-    try:
-        async with opened_database(place) as database:
-            return await half_of(database)
-    except BackendError as exc:
-        raise ConfigurationError([Mistake("database", f"cannot be asked which it is: {exc}")]) from exc
+    async with _asked(config, store, "cannot be asked which it is") as database:
+        return await half_of(database)
 
 
 async def begin_adoption(config: DatabaseSection, store: DatabaseStore) -> bool:
@@ -60,14 +57,20 @@ async def begin_adoption(config: DatabaseSection, store: DatabaseStore) -> bool:
     Raises:
         ConfigurationError: it cannot be asked.
     """
-    place = store.path if isinstance(store, SqliteStore) else config
+    async with _asked(config, store, "cannot note that link files are adopted") as database:
+        ledger = ledger_of(database)
+        await ledger.begin()
+        return await ledger.is_ended()
+
+
+@contextlib.asynccontextmanager
+async def _asked(config: DatabaseSection, store: DatabaseStore, failing: str) -> AsyncIterator[Database]:
+    """A database that is ready, opened for one question; *failing* says what could not be done if it fails."""
     try:
-        async with opened_database(place) as database:
-            ledger = ledger_of(database)
-            await ledger.begin()
-            return await ledger.is_ended()
+        async with opened_database(store.path if isinstance(store, SqliteStore) else config) as database:
+            yield database
     except BackendError as exc:
-        raise ConfigurationError([Mistake("database", f"cannot note that link files are adopted: {exc}")]) from exc
+        raise ConfigurationError([Mistake("database", f"{failing}: {exc}")]) from exc
 
 
 @contextlib.contextmanager

@@ -2,14 +2,12 @@
 
 import contextlib
 from dataclasses import replace
-from pathlib import Path
 
 from moorage.config import Config
-from moorage.errors import ConfigurationError, Mistake
 from moorage.metadata.schema import schema_version
 from moorage.moving.exporting import Export, Exported, ExportOptions
 from moorage.moving.outcome import Teller
-from moorage.starting.database_choice import named_database
+from moorage.starting.database_choice import present_database
 from moorage.wiring.databases import half_of, opened_database
 from moorage.wiring.moving import export_store
 from moorage.wiring.storage import storage_driver
@@ -23,12 +21,7 @@ async def export_link_files(config: Config, options: ExportOptions, teller: Tell
         ExportRefused: it would not be safe.
         BackendError: storage or the database failed; the same command goes on.
     """
-    place = named_database(config.database)
-    if place is None:
-        message = "it names no database: sqlite names a file, host and dbname one of a PostgreSQL server"
-        raise ConfigurationError([Mistake("database", message)])
-    if isinstance(place, Path) and not place.exists():
-        raise ConfigurationError([Mistake("database.sqlite", f"there is no {place}")])
+    place = present_database(config.database)
     async with contextlib.AsyncExitStack() as stack:
         storage = storage_driver(config)
         stack.push_async_callback(storage.close)

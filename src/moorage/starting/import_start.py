@@ -15,7 +15,7 @@ from moorage.moving.gitlab_import import GitLabImport
 from moorage.moving.importing import Import, ImportOptions, ImportRefused
 from moorage.moving.outcome import Teller
 from moorage.sql.base import Database
-from moorage.starting.database_choice import named_database
+from moorage.starting.database_choice import needed_database
 from moorage.starting.database_preparing import left_as_one_file, prepare
 from moorage.storage.base import StorageDriver
 from moorage.wiring.databases import half_of, opened_database
@@ -55,10 +55,7 @@ async def import_link_files(
     folder = local_folder(config)
     if folder is not None and not folder.is_dir():
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", f"there is no folder {folder}")])
-    place = named_database(config.database)
-    if place is None:
-        message = "it names no database: sqlite names a file, host and dbname one of a PostgreSQL server"
-        raise ConfigurationError([Mistake("database", message)])
+    place = needed_database(config.database)
     store: DatabaseStore = SqliteStore(place) if isinstance(place, Path) else PostgresStore()
     async with contextlib.AsyncExitStack() as stack:
         storage = storage_driver(config)

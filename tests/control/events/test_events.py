@@ -8,8 +8,9 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from moorage.control.api.events import ROUTE, receive_events
-from moorage.control.events.intake import EventKind, is_from_registry, project_at, read_events, take_in
+from moorage.control.events.intake import EventKind, is_from_registry, read_events, take_in
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.owning import project_at
 from support.control_rows import new_project
 
 SECRET = "secret-of-events"

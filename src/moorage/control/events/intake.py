@@ -15,7 +15,8 @@ import structlog
 from moorage.control.audit.actors import Actor
 from moorage.control.images.changes import ensure_repository
 from moorage.control.images.models import ImageRepository
-from moorage.control.images.rules import DEPTH_LIMIT, name_below
+from moorage.control.images.owning import project_at
+from moorage.control.images.rules import name_below
 from moorage.control.projects.models import Project
 from moorage.control.usage.changes import note_change
 from moorage.errors import NameInvalid, Refused
@@ -110,21 +111,6 @@ def take_in(events: Sequence[RegistryEvent]) -> Counter[EventKind]:
     if counts:
         _LOG.info("registry events", **{kind.value: count for kind, count in counts.items()})
     return counts
-
-
-def project_at(path: str) -> Project | None:
-    """Return the project of the repository at *path*: of that path, or of one at most two levels above.
-
-    Source: GitLab features TKN-015.
-    """
-    candidates = [path]
-    for _ in range(DEPTH_LIMIT):
-        candidates.append(candidates[-1].rpartition("/")[0])
-    for candidate in candidates:
-        found = Project.objects.select_related("namespace").at(candidate).first() if candidate else None
-        if found is not None:
-            return found
-    return None
 
 
 def _remember(event: RegistryEvent, project: Project) -> bool:

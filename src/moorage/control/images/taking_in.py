@@ -11,7 +11,7 @@ from django.db import transaction
 
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import Actor
-from moorage.control.images.rules import name_below
+from moorage.control.images.owning import owner_paths, project_at
 from moorage.control.namespaces.models import Namespace
 from moorage.control.namespaces.rules import path_problem
 from moorage.control.projects.changes import GroupWish, ProjectWish, create_group, create_project
@@ -63,15 +63,10 @@ class TakingIn:
                 yield TakenIn(repository=path, project=path, is_new=True)
 
     def _project_of(self, path: str) -> str:
-        parts = path.lower().split("/")
-        for count in range(len(parts), 0, -1):
-            above = "/".join(parts[:count])
-            found = Project.objects.at(above).first()
-            if found is None and above not in self._planned:
-                continue
-            if name_below(above, path) is not None:
-                return above if found is None else found.full_path
-        return ""
+        found = project_at(path)
+        if found is not None:
+            return found.full_path
+        return next((above for above in owner_paths(path.lower()) if above in self._planned), "")
 
     def _obstacle(self, path: str) -> str:
         """Return why *path* can be no project's; empty: it can be."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 
+from moorage.auth.tokens import AccessClaim
 from moorage.control.registry import internal_access as access
 from moorage.control.registry import reading_answers as reading
 from moorage.control.registry.registry_errors import RegistryNonsense, RegistryRefused, RegistryUnknown, TooManyPages
@@ -57,22 +58,12 @@ def list_tag_names(transport: RegistryTransport, path: str) -> Iterator[str]:
     Raises:
         TooManyPages: there is no end.
     """
-    last = ""
-    for _ in range(PAGES_LIMIT):
-        query = {"n": str(PAGE_SIZE), "last": last}
-        try:
-            answer = transport.ask("GET", f"/v2/{path}/tags/list", access=access.pulling(path), query=query)
-        except RegistryUnknown:
-            return
-        # Registries need not sort, but their pages follow each other.
-        yield from sorted(reading.words(reading.fields(answer.json()).get("tags")))
-        before, last = last, answer.marker("next", "last")
-        if not last:
-            return
-        if last == before:
-            break
-    msg = f"the list of tags of {path} does not end"
-    raise TooManyPages(msg)
+    try:
+        for page in _pages(transport, f"/v2/{path}/tags/list", access.pulling(path), f"tags of {path}"):
+            # Registries need not sort, but their pages follow each other.
+            yield from sorted(reading.words(page.get("tags")))
+    except RegistryUnknown:
+        return
 
 
 def list_catalogue(transport: RegistryTransport) -> Iterator[str]:
@@ -81,17 +72,25 @@ def list_catalogue(transport: RegistryTransport) -> Iterator[str]:
     Raises:
         TooManyPages: there is no end.
     """
+    for page in _pages(transport, "/v2/_catalog", access.catalogue(), "repositories"):
+        yield from reading.words(page.get("repositories"))
+
+
+def _pages(
+    transport: RegistryTransport, target: str, claims: Sequence[AccessClaim], what: str
+) -> Iterator[reading.Fields]:
+    """Yield the pages of a list, each the JSON object that it is; *what* is listed is for the message."""
     last = ""
     for _ in range(PAGES_LIMIT):
         query = {"n": str(PAGE_SIZE), "last": last}
-        answer = transport.ask("GET", "/v2/_catalog", access=access.catalogue(), query=query)
-        yield from reading.words(reading.fields(answer.json()).get("repositories"))
+        answer = transport.ask("GET", target, access=claims, query=query)
+        yield reading.fields(answer.json())
         before, last = last, answer.marker("next", "last")
         if not last:
             return
         if last == before:
             break
-    msg = "the list of repositories does not end"
+    msg = f"the list of {what} does not end"
     raise TooManyPages(msg)
 
 

@@ -1,18 +1,16 @@
 """Runs of ``moorage copy``."""
 
-import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from moorage.cli.bars import Bars
 from moorage.cli.reaching import credentials_for, usual_registry
-from moorage.cli.relay_output import NOT_DONE, ended, print_refusal, status_of
+from moorage.cli.relay_output import run_shown
 from moorage.client.places import ImagePlace, found_place, read_place
 from moorage.client.registry import CommandFailed
 from moorage.client.tls import trusting
-from moorage.errors import MoorageError
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.relaying.blob_copies import RepositoryPair
@@ -44,19 +42,7 @@ class CopyWords:
 
 def run(words: CopyWords, *, as_json: bool) -> int:
     """Copy, print what became of it, and return the status."""
-    began_at = time.monotonic()
-    outcome = RelayOutcome()
-    try:
-        with Bars(is_transient=True) as bars:
-            asyncio.run(_copied(words, outcome, bars))
-    except MoorageError as exc:
-        print_refusal(str(exc))
-        return NOT_DONE
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        print_refusal("ended before it was done: what was copied stays, and the same command goes on")
-        return NOT_DONE
-    ended(outcome, seconds=time.monotonic() - began_at, dry_run=words.dry_run, as_json=as_json)
-    return status_of(outcome)
+    return run_shown(partial(_copied, words), dry_run=words.dry_run, as_json=as_json)
 
 
 async def _copied(words: CopyWords, outcome: RelayOutcome, bars: Bars) -> None:

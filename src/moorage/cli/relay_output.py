@@ -1,10 +1,15 @@
 """Output of ``moorage copy`` and ``moorage sync``: what became of each reference, and the sums."""
 
+import asyncio
 import json
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from moorage.cli.amounts import counted, shown_bytes
+from moorage.cli.bars import Bars
+from moorage.errors import MoorageError
 from moorage.relaying.relay_outcome import BlobWay, RelayedReference, RelayOutcome, RelayResult
 
 DONE, FAILED, NOT_DONE = 0, 1, 1
@@ -22,7 +27,26 @@ _WORDS = {
 _QUIET = frozenset({RelayResult.PRESENT})
 
 
-def ended(outcome: RelayOutcome, *, seconds: float, dry_run: bool, as_json: bool) -> None:
+def run_shown(
+    work: Callable[[RelayOutcome, Bars], Coroutine[Any, Any, object]], *, dry_run: bool, as_json: bool
+) -> int:
+    """Run copies with bars, print what became of them, and return the status."""
+    began_at = time.monotonic()
+    outcome = RelayOutcome()
+    try:
+        with Bars(is_transient=True) as bars:
+            asyncio.run(work(outcome, bars))
+    except MoorageError as exc:
+        _print_refusal(str(exc))
+        return NOT_DONE
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _print_refusal("ended before it was done: what was copied stays, and the same command goes on")
+        return NOT_DONE
+    _ended(outcome, seconds=time.monotonic() - began_at, dry_run=dry_run, as_json=as_json)
+    return _status_of(outcome)
+
+
+def _ended(outcome: RelayOutcome, *, seconds: float, dry_run: bool, as_json: bool) -> None:
     """Print what became of copies."""
     if as_json:
         print(json.dumps(_as_json(outcome, seconds=seconds, dry_run=dry_run), indent=2))
@@ -38,12 +62,12 @@ def ended(outcome: RelayOutcome, *, seconds: float, dry_run: bool, as_json: bool
     print(f"{_blobs(outcome)}; {counted(outcome.manifests, 'manifest')}, {_attached(outcome)}; {seconds:.1f} s")
 
 
-def status_of(outcome: RelayOutcome) -> int:
+def _status_of(outcome: RelayOutcome) -> int:
     """Return the status that the command ends with."""
     return FAILED if outcome.has_failed else DONE
 
 
-def print_refusal(text: str) -> None:
+def _print_refusal(text: str) -> None:
     """Say on standard error what was wrong."""
     print(f"error: {_printable(text)}", file=sys.stderr)
 
@@ -70,7 +94,7 @@ def _print_reference(reference: RelayedReference) -> None:
     why = f": {reference.why}" if reference.why else ""
     digest = f"  {reference.digest}" if reference.digest and not why else ""
     if reference.result is RelayResult.FAILED:
-        print_refusal(f"{arrow}{why}")
+        _print_refusal(f"{arrow}{why}")
     else:
         print(_printable(f"{reference.result.value.replace('-', ' ')}  {arrow}{digest}{why}"))
 

@@ -1,15 +1,13 @@
 """Runs of ``moorage sync``."""
 
-import asyncio
 import os
 import sys
-import time
 from pathlib import Path
 
 from moorage.cli.bars import Bars
 from moorage.cli.reaching import credentials_for
-from moorage.cli.relay_output import NOT_DONE, ended, print_refusal, status_of
-from moorage.errors import ConfigurationError, Mistake, MoorageError
+from moorage.cli.relay_output import run_shown
+from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 from moorage.relaying.relay_outcome import RelayOutcome
 from moorage.relaying.sync_plan import SyncPlan, read_plan
@@ -21,24 +19,17 @@ MISTAKEN = 2
 
 def run(file: Path, *, jobs: int, dry_run: bool, as_json: bool) -> int:
     """Do what the file says, print what became of it, and return the status."""
-    began_at = time.monotonic()
-    outcome = RelayOutcome()
     try:
         plan = _read(file)
-        with Bars(is_transient=True) as bars:
-            asyncio.run(SyncRun(plan, outcome, jobs=jobs, dry_run=dry_run, reports=bars).run())
     except ConfigurationError as exc:
         for mistake in exc.mistakes:
             print(f"error: {file}: {mistake}", file=sys.stderr)
         return MISTAKEN
-    except MoorageError as exc:
-        print_refusal(str(exc))
-        return NOT_DONE
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        print_refusal("ended before it was done: what was copied stays, and the same command goes on")
-        return NOT_DONE
-    ended(outcome, seconds=time.monotonic() - began_at, dry_run=dry_run, as_json=as_json)
-    return status_of(outcome)
+
+    async def work(outcome: RelayOutcome, bars: Bars) -> None:
+        await SyncRun(plan, outcome, jobs=jobs, dry_run=dry_run, reports=bars).run()
+
+    return run_shown(work, dry_run=dry_run, as_json=as_json)
 
 
 def _read(file: Path) -> SyncPlan:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -61,6 +62,19 @@ def test_clients_are_sent_to_the_control_plane_for_a_token_and_it_is_no_address_
 def test_secrets_are_for_their_owner_only(up: Standalone) -> None:
     for name in ("initial_password", "secret", "config.yml", "control.yml", "control.db", "keys/keys.json"):
         assert stat.S_IMODE((up.data / name).stat().st_mode) == 0o600, name
+
+
+def test_an_image_is_copied_to_a_path_whose_project_the_push_makes(
+    up: Standalone, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    layout = write_layout(tmp_path / "layout", {"1": build_image("copied")})
+    skopeo.copy(f"oci:{layout}:1", f"docker://{up.registry}/root/copied:1", "--dest-creds", f"root:{up.password}")
+    command = [sys.executable, "-m", "moorage", "copy", f"{up.registry}/root/copied:1", f"{up.registry}/root/new:2"]
+    environ = {**os.environ, "MOORAGE_USERNAME": "root", "MOORAGE_PASSWORD": up.password}
+    environ["MOORAGE_REGISTRY"] = f"http://{up.registry}"
+    ended = subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
+    assert ended.returncode == 0, ended.stderr
+    skopeo("inspect", "--tls-verify=false", "--creds", f"root:{up.password}", f"docker://{up.registry}/root/new:2")
 
 
 def test_a_token_is_made_by_command_and_shown_once(up: Standalone) -> None:

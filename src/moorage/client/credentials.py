@@ -46,6 +46,11 @@ class Credentials:
     """Files to look in once the registry asks; None: there are none, or it was done."""
     repository: str = field(default="", repr=False)
     """Repository that is asked about: files may hold credentials for a part of a registry."""
+    pushes_to: str = field(default="", repr=False)
+    """Repository to which tokens are asked to allow pushes when one that allows pulls was not enough: where a first
+    push makes a repository, whoever asks to pull only is told that it is not there."""
+    _asked: str = field(default="", init=False, repr=False)
+    """The scope of the last challenge."""
     is_elsewhere: bool = field(default=False, repr=False)
     """True if the registry is not the one that the environment's credentials are for."""
     context: ssl.SSLContext | None = field(default=None, repr=False)
@@ -138,7 +143,11 @@ class Credentials:
             msg = f"the registry says that tokens are to be had at {realm}, which is no URL"
             raise NotLoggedIn(msg)
         query = [("service", parameters.get("service", ""))]
-        query += [("scope", scope) for scope in parameters.get("scope", "").split()]
+        scope, before = parameters.get("scope", ""), self._asked
+        self._asked = scope
+        if scope == before == f"repository:{self.pushes_to}:pull":
+            scope = f"{scope},push"
+        query += [("scope", each) for each in scope.split()]
         if self.identity_token:
             return self._token_in(realm, _exchange(realm, query, self.identity_token))
         if self.username:

@@ -41,11 +41,17 @@ class RegistryAccess:
         """The host and the port, for what is said."""
         return host_of(self.url)
 
-    def opened(self, jobs: int) -> StreamingRemote:
-        """Return it, to be entered, for a run of so many jobs."""
+    def opened(self, jobs: int, *, pushes: bool = False) -> StreamingRemote:
+        """Return it, to be entered, for a run of so many jobs, which *pushes* to it."""
+
+        def credentials(name: str) -> Credentials:
+            found = self.credentials(name)
+            found.pushes_to = name if pushes else ""
+            return found
+
         return StreamingRemote(
             self.url,
-            credentials=self.credentials,
+            credentials=credentials,
             context=self.context,
             connections=self.jobs or jobs * _CONNECTIONS_A_JOB,
             patience=self.patience,
@@ -98,7 +104,7 @@ async def relay_run(
         CommandFailed: one of them can be none.
     """
     limits = [access.bytes_per_s for access in (source, target) if access.bytes_per_s is not None]
-    async with source.opened(wish.jobs) as from_remote, target.opened(wish.jobs) as to_remote:
+    async with source.opened(wish.jobs) as from_remote, target.opened(wish.jobs, pushes=not wish.dry_run) as to_remote:
         ends = RelayEnds(RegistrySide(from_remote), RegistrySide(to_remote))
         pace = BytePace(min(limits) if limits else None)
         blobs = BlobCopies(ends, outcome, pace=pace, reports=reports, homes=homes, jobs=wish.jobs, dry_run=wish.dry_run)

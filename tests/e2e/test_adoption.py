@@ -95,6 +95,10 @@ def test_a_folder_of_distribution_is_used_with_a_database_at_once_and_given_back
         daemon.kill()
 
     assert "set database.adopt: true" in refused(tmp_path, plain)
+    (tmp_path / "target.yml").write_text(sqlite_config(tmp_path / "target", tmp_path / "target.db"))
+    line = [sys.executable, "-m", "moorage", "storage", "copy", "adopt.yml", "target.yml"]
+    copied = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (copied.returncode, "moorage database adopt status" in copied.stderr) == (2, True), copied.stderr
     without = yaml.safe_load(plain)
     del without["database"]
     assert "set database.adopt: true" in refused(tmp_path, yaml.safe_dump(without))

@@ -8,6 +8,7 @@ from moorage.doctor.diagnosis import Report
 from moorage.errors import ConfigurationError
 from moorage.metadata.schema.schema_version import PENDING, SchemaState
 from moorage.metadata.schema.schema_version import check as check_schema
+from moorage.moving.adoption_note import AdoptionNote
 from moorage.sql import clock
 from moorage.sql.base import Database
 from moorage.starting.database_choice import database_beside, named_database
@@ -34,7 +35,10 @@ async def check_database(config: Config, storage: StorageDriver | None, report: 
     if section.enabled is not False and isinstance(place, Path) and not place.exists() and await _is_new(storage):
         report.warn(CHECK, f"there is no {place}", "the first start makes it")
         return
-    if storage is not None:
+    note = None if storage is None else await AdoptionNote.read(storage)
+    if note is not None:
+        _say_adopting(config, report)
+    elif storage is not None:
         place = await database_beside(config, storage)
     if section.enabled is False or place is None:
         report.skip(CHECK, "off: what there is stands in link files in storage")
@@ -51,13 +55,23 @@ async def check_database(config: Config, storage: StorageDriver | None, report: 
             theirs = await clock.now(database)
             compare_clocks(report, "database", theirs, asked=asked, answered=now())
         if storage is not None and state.verdict not in ("too old", "too new"):
-            await _compare_halves(database, storage, report)
+            await _compare_halves(database, storage, note, report)
     if section.loadbalancing.enabled:
         await _check_replicas(config, report)
 
 
 async def _is_new(storage: StorageDriver | None) -> bool:
     return storage is None or not (await locks.read(storage)).database
+
+
+def _say_adopting(config: Config, report: Report) -> None:
+    check = "adoption"
+    if config.database.adopt:
+        said = "the database is taking over the link files of this storage; until the end nothing is collected"
+        report.warn(check, said, "'moorage database adopt status' says how far it is, and what somebody has to look at")
+    else:
+        said = "a database is taking over the link files of this storage, and this configuration does not say so"
+        report.fail(check, said, "set database.adopt: true, or the registry will not start")
 
 
 def _in_words(place: DatabasePlace) -> str:
@@ -86,13 +100,18 @@ def _say_schema(state: SchemaState, report: Report) -> None:
             report.good(check, f"it is that of this code: {state.newest}")
 
 
-async def _compare_halves(database: Database, storage: StorageDriver, report: Report) -> None:
+async def _compare_halves(
+    database: Database, storage: StorageDriver, note: AdoptionNote | None, report: Report
+) -> None:
     check = "database and storage"
     half, noted = await half_of(database), await identity.read(storage)
     shown = paths.IDENTITY.lstrip("/")
     if noted is not None and noted != identity.content_of(half.identity):
         said = f"{shown} in storage names another database"
         report.fail(check, said, "give all nodes the same database and the same storage")
+    elif note is not None and note.database != half.identity:
+        said = f"{paths.ADOPTION.lstrip('/')} in storage names another database, which takes over the link files"
+        report.fail(check, said, "name that database, or the registry will not start")
     elif half.some_blobs and not any(await storage.stat_each([paths.blob(digest) for digest in half.some_blobs])):
         said = "none of the blobs that the database knows is in storage"
         report.fail(check, said, "see whether the volume is mounted, and whether it is the right folder or bucket")

@@ -50,6 +50,20 @@ def present_database(section: DatabaseSection) -> DatabasePlace:
     return place
 
 
+async def refuse_while_adopting(storage: StorageDriver, called: str) -> None:
+    """Refuse what needs all images in one place, while a database takes over link files; *called*: the storage.
+
+    Raises:
+        ConfigurationError: an adoption goes on.
+    """
+    if await AdoptionNote.read(storage) is not None:
+        message = (
+            f"a database is taking over the link files of {called}, so that neither of the two has all images; "
+            "'moorage database adopt status' says when it will be done"
+        )
+        raise ConfigurationError([Mistake("database.adopt", message)])
+
+
 async def database_beside(config: Config, storage: StorageDriver) -> DatabasePlace | None:
     """Return the database that the registry on *storage* uses; None: its metadata is in link files.
 
@@ -57,12 +71,7 @@ async def database_beside(config: Config, storage: StorageDriver) -> DatabasePla
         ConfigurationError: storage says that it is elsewhere, so that all would look different.
     """
     found, section = await locks.read(storage), config.database
-    if await AdoptionNote.read(storage) is not None:
-        message = (
-            "a database is taking over the link files of this storage, so that neither of the two has all images; "
-            "'moorage database adopt status' says when it will be done"
-        )
-        raise ConfigurationError([Mistake("database.adopt", message)])
+    await refuse_while_adopting(storage, "this storage")
     if section.enabled is False or (section.enabled == "prefer" and found.filesystem):
         if found.database:
             message = "storage says that its images are in a database; name it, or nothing can be compared"

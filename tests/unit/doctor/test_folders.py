@@ -1,5 +1,6 @@
 """The doctor and a folder of this machine: what it says of one that is good, and of each fault."""
 
+import asyncio
 import json
 import shutil
 import tempfile
@@ -11,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from moorage.cli.app import app
-from moorage.doctor.diagnosis import Grade
+from moorage.doctor.diagnosis import Grade, Report
+from moorage.wiring.databases import half_of, opened_database
 from support.authority import Authority
 from support.other_user import as_other_user, folder_for_all
 from unit.doctor.running import by_check, configuration, examined, failures, whole
@@ -71,6 +73,31 @@ def test_blobs_on_another_file_system_are_found_by_a_rename(tmp_path: Path, memo
     assert failures(report) == {"file system: rename"}
     assert "on another file system" in by_check(report)["file system: rename"].said
     assert list(memory_folder.iterdir()) == []
+
+
+async def name_of(path: Path) -> str:
+    async with opened_database(path) as database:
+        return (await half_of(database)).identity
+
+
+def test_an_adoption_that_goes_on_is_told_and_a_configuration_that_does_not_know_of_it_fails(tmp_path: Path) -> None:
+    database = {"enabled": True, "sqlite": str(tmp_path / "moorage.db")}
+    made = CliRunner().invoke(app, ["database", "migrate", "up", str(configuration(tmp_path, database=database))])
+    assert made.exit_code == 0, made.output
+    note = tmp_path / "data/docker/registry/moorage/adopting.json"
+    note.parent.mkdir(parents=True)
+
+    def looked_at(name: str, **more: object) -> Report:
+        note.write_text(json.dumps({"version": 1, "database": name}))
+        return examined(configuration(tmp_path, database={**database, **more}))
+
+    name = asyncio.run(name_of(tmp_path / "moorage.db"))
+    report = looked_at(name, adopt=True)
+    assert report.is_good, whole(report)
+    assert by_check(report)["adoption"].grade is Grade.WARNING
+    assert "moorage database adopt status" in by_check(report)["adoption"].remedy
+    assert failures(looked_at(name)) == {"adoption"}
+    assert failures(looked_at("another", adopt=True)) == {"database and storage"}
 
 
 def test_a_registry_that_is_read_only_is_not_written_to(tmp_path: Path) -> None:

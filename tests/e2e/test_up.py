@@ -72,6 +72,14 @@ def test_an_image_is_copied_to_a_path_whose_project_the_push_makes(
     command = [sys.executable, "-m", "moorage", "copy", f"{up.registry}/root/copied:1", f"{up.registry}/root/new:2"]
     environ = {**os.environ, "MOORAGE_USERNAME": "root", "MOORAGE_PASSWORD": up.password}
     environ["MOORAGE_REGISTRY"] = f"http://{up.registry}"
+    dry = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, env=environ, check=False)
+    assert dry.returncode == 0, dry.stderr
+    assert "does not let you pull from root/new: as far as a dry run can tell it is not there" in dry.stderr
+    assert up.command("project", "list", "--json").stdout.count('"root/new"') == 0
+    environ["MOORAGE_PASSWORD"] = "another"
+    dry = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, env=environ, check=False)
+    assert dry.returncode == 1, dry.stderr
+    environ["MOORAGE_PASSWORD"] = up.password
     ended = subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
     assert ended.returncode == 0, ended.stderr
     skopeo("inspect", "--tls-verify=false", "--creds", f"root:{up.password}", f"docker://{up.registry}/root/new:2")

@@ -12,6 +12,7 @@ from moorage.client.streaming import StreamingRemote
 from moorage.copying.shared_work import BytePace, many_at_once
 from moorage.oci.names import Reference, Tag
 from moorage.relaying.blob_copies import BlobCopies, RepositoryPair, TargetHomes
+from moorage.relaying.dry_target import DryTarget
 from moorage.relaying.image_copies import CopyJob, ImageCopies, ImageWish
 from moorage.relaying.registry_side import RegistrySide, RelayEnds
 from moorage.relaying.relay_outcome import RelayOutcome
@@ -105,7 +106,8 @@ async def relay_run(
     """
     limits = [access.bytes_per_s for access in (source, target) if access.bytes_per_s is not None]
     async with source.opened(wish.jobs) as from_remote, target.opened(wish.jobs, pushes=not wish.dry_run) as to_remote:
-        ends = RelayEnds(RegistrySide(from_remote), RegistrySide(to_remote))
+        side = DryTarget(to_remote, outcome.note) if wish.dry_run else RegistrySide(to_remote)
+        ends = RelayEnds(RegistrySide(from_remote), side)
         pace = BytePace(min(limits) if limits else None)
         blobs = BlobCopies(ends, outcome, pace=pace, reports=reports, homes=homes, jobs=wish.jobs, dry_run=wish.dry_run)
         yield RelayRun(ends, ImageCopies(ends, blobs, wish, outcome), wish, outcome)

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from contract.metadata.stores import SqlStore, Store, sql_store
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.adopting import AdoptingCatalogue, AdoptingLinks, AdoptingManifests
-from moorage.metadata.adopting_details import AdoptingRenames
+from moorage.metadata.adopting_details import AdoptingHistory, AdoptingRenames
+from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.moving.adopting import Adoption
@@ -85,6 +86,7 @@ class Node:
             catalogue=AdoptingCatalogue(self.adoption, mended.catalogue, links.catalogue),
         )
         self.renames = AdoptingRenames(self.adoption, SqlRenames(database))
+        self.history = AdoptingHistory(self.adoption, SqlHistory(database))
         self.walk = AdoptionWalk(links.storage, self.adoption, self.ledger, sleep=_no_sleep)
         self.collectors = (
             ManifestCollector(SqlManifestReviews(database), _LIMIT),

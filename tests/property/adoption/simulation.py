@@ -7,29 +7,26 @@ nodes. A client whose node died does not know whether its change was made: the d
 import asyncio
 import contextlib
 import copy
-import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from contract.metadata.pushing import NOBODY, push, push_blob
-from contract.metadata.stores import SqlStore, Store, query
+from contract.metadata.stores import Store, query
 from contract.moving.movers import link_files
 from moorage.errors import (
     BlobReferenced,
     BlobUnknown,
     DatabaseContended,
     ManifestReferenced,
-    ManifestUnknown,
     NameUnknown,
-    Refused,
 )
 from moorage.gitlab_errors import RenameConflict
+from moorage.metadata.base import Cause
 from moorage.moving.adoption_note import AdoptionNote
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import parse
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import locks, paths
-from moorage.storage.locks import Lock
 from property.adoption.fuse import Killed
 from property.adoption.nodes import (
     ALL_BLOBS,
@@ -37,7 +34,6 @@ from property.adoption.nodes import (
     BROKEN,
     CONTENTS,
     IMAGES,
-    INDEXES,
     NAMES,
     TAGS,
     Model,
@@ -46,54 +42,15 @@ from property.adoption.nodes import (
     is_below,
     note_push,
 )
+from property.adoption.undoing import TakenAway
+from property.adoption.world import World
 from support.images import Content
 
 _LOOKS = 0.4
 
 
-class Simulation:
-    """The world, the dictionary, and the steps between them."""
-
-    def __init__(self, seed: int, links: Store, openers: tuple[SqlStore, SqlStore]) -> None:
-        self.random = random.Random(seed)
-        self.links = links
-        self.sql = openers
-        self.model: Model = {}
-        self.offset = timedelta(0)
-        self.nodes: list[Node] = []
-        self.before: dict[str, bytes] = {}
-        self.walks: set[asyncio.Task[object]] = set()
-        self.focus: RepositoryName | None = None
-        self.log: list[str] = []
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.offset
-
-    async def begin(self, pushes: int) -> None:
-        """Fill link files, and start both nodes."""
-        for _ in range(pushes):
-            await self._push(self.links, self.model, self.name())
-        # Until somebody agrees that it is left out, nothing ends and nothing is collected.
-        dangling = paths.tag_link(BROKEN, Tag("gone"))
-        await self.links.storage.put(dangling, str(Digest.of(b"nowhere")).encode())
-        self.before = await link_files(self.links)
-        await AdoptionNote("a database").write(self.links.storage)
-        for lock in Lock:
-            await locks.write(self.links.storage, lock)
-        self.nodes = [self.new_node(sql) for sql in self.sql]
-        await self.nodes[0].ledger.begin()
-
-    def new_node(self, sql: SqlStore) -> Node:
-        # Where readers do not have anything taken over, it stays in link files for longer.
-        return Node(sql, self.links, self.now, wanted_limit=self.random.choice([0, 0, 4]))
-
-    def name(self) -> RepositoryName:
-        """Any repository, or the one that this is about."""
-        return self.focus or self.random.choice(NAMES)
-
-    def node(self) -> Node:
-        """Any that does not stand still."""
-        return self.random.choice([node for node in self.nodes if not node.fuse.is_stalled.is_set()])
+class Simulation(World):
+    """The steps of clients, nodes and collectors."""
 
     async def step(self) -> None:
         """Something happens."""
@@ -105,6 +62,7 @@ class Simulation:
             (2, self.mount),
             (2, self.unlink),
             (2, self.rename),
+            (4, self.undo),
             (2, self.list_repositories),
             (3, self.take_in_background),
             (2, self.kill),
@@ -117,39 +75,6 @@ class Simulation:
         await act()
         if self.random.random() < _LOOKS:
             await self.check(self.name())
-
-    async def change(self, name: str, act: Callable[[Node], Awaitable[object]], then: Model, answer: object) -> None:
-        """Let a client change something; its node may die of it."""
-        node = self.node()
-        if self.random.random() < 0.3:
-            node.fuse.left = self.random.randint(1, 25)
-        self.log.append(f"{name} on {self.nodes.index(node)}, fuse {node.fuse.left}")
-        try:
-            found: object = None
-            try:
-                found = await act(node)
-            except (Refused, RenameConflict) as exc:
-                found = type(exc)
-            node.fuse.left = None
-        except Killed:
-            await self.replace(node)
-            if await self.is_so(self.model):
-                return
-            assert await self.is_so(then), self.log
-            self.model = then
-            return
-        assert found == answer, (found, answer, self.log)
-        self.model = then
-
-    async def replace(self, node: Node) -> None:
-        """Another process takes the place of one that died; what it held is free after a while."""
-        await node.gone()
-        self.offset += timedelta(minutes=1)
-        place = self.nodes.index(node)
-        self.nodes[place] = self.new_node(self.sql[place])
-
-    def draft(self) -> Model:
-        return copy.deepcopy(self.model)
 
     async def push(self) -> None:
         name, then = self.name(), self.draft()
@@ -188,9 +113,8 @@ class Simulation:
     async def untag(self) -> None:
         name, tag, then = self.name(), self.random.choice(TAGS), self.draft()
         had = then.get(name, Repository()).tags.pop(tag, None)
-        answer = None if had else self.unknown(name)
-        act = lambda node: node.store.manifests.untag(name, Tag(tag), cause=NOBODY)  # noqa: E731 - shorter
-        await self.change(f"untag {name.text}", act, then, answer)
+        act = lambda node, cause: node.store.manifests.untag(name, Tag(tag), cause=cause)  # noqa: E731 - shorter
+        await self.take_away(name, act, then, None if had else self.unknown(name))
 
     async def delete(self) -> None:
         name, digest, then = self.name(), self.random.choice(sorted(CONTENTS)), self.draft()
@@ -201,8 +125,37 @@ class Simulation:
         if answer is None:
             repository.manifests.discard(digest)
             repository.tags = {tag: target for tag, target in repository.tags.items() if target != digest}
-        act = lambda node: node.store.manifests.delete(name, digest, cause=NOBODY)  # noqa: E731 - shorter
-        await self.change(f"delete {name.text}", act, then, answer)
+        act = lambda node, cause: node.store.manifests.delete(name, digest, cause=cause)  # noqa: E731 - shorter
+        await self.take_away(name, act, then, answer)
+
+    async def take_away(
+        self, name: RepositoryName, act: Callable[[Node, Cause], Awaitable[object]], then: Model, answer: object
+    ) -> None:
+        """Make a change that can be taken back; it is remembered, if it was made."""
+        before, cause = self.model, self.cause()
+        await self.change(f"{cause.request_id}: away from {name.text}", lambda node: act(node, cause), then, answer)
+        if self.model is then and answer is None:
+            self.taken_away.append(TakenAway(cause, name, before[name], copy.deepcopy(then[name])))
+
+    def cause(self) -> Cause:
+        """A new request of a client."""
+        return Cause(request_id=f"request {len(self.log)}")
+
+    async def undo(self) -> None:
+        """Take back what some request took away, most often a late one."""
+        known = [each for each in self.taken_away if self.focus in (None, each.name)]
+        if not known:
+            return
+        wanted = self.random.choice(known[-3:])
+        expected = wanted.undone(self.model)
+        if expected is None:
+            return
+        then, answer = expected
+
+        async def act(node: Node) -> object:
+            return (await node.history.undo_request(wanted.cause.request_id, cause=self.cause())).total
+
+        await self.change(f"undo {wanted.name.text} of {wanted.cause.request_id}", act, then, answer)
 
     async def unlink(self) -> None:
         name, digest, then = self.name(), self.random.choice(ALL_BLOBS), self.draft()
@@ -238,6 +191,7 @@ class Simulation:
             if any(each not in NAMES for each in moved.values()):
                 return
         source, destination = RepositoryName(name), RepositoryName(target)
+        self.taken_away.clear()  # An undo follows the repository to its new name.
         act = lambda node: node.renames.rename(source, destination, limit=100, cause=NOBODY)  # noqa: E731 - shorter
         await self.change(f"rename {name} to {target}", act, then, answer)
 
@@ -283,7 +237,7 @@ class Simulation:
             self.offset += timedelta(minutes=1)
             self.focus = name
             for _ in range(3):
-                await self.random.choice([self.untag, self.delete, self.push, self.tag, self.rename])()
+                await self.random.choice([self.untag, self.delete, self.push, self.tag, self.rename, self.undo])()
             self.focus = None
         node.fuse.stalls_after = None
         node.fuse.goes_on.set()
@@ -307,16 +261,6 @@ class Simulation:
             "UPDATE gc_manifest_review_queue SET review_after = $1",
         ):
             await self.sql[0].database.write(query(text), past)
-
-    async def check(self, name: RepositoryName) -> None:
-        """See that any node says of a repository what the dictionary says."""
-        difference = await self._difference(self.node().store, self.model, name)
-        assert not difference, (difference, self.log)
-
-    async def is_so(self, model: Model) -> bool:
-        """Whether the registry is as *model* says."""
-        node = self.node()
-        return not any([await self._difference(node.store, model, name) for name in NAMES])
 
     async def finish(self) -> None:
         """End the adoption, and look at everything once more, also after garbage was collected."""
@@ -348,12 +292,6 @@ class Simulation:
                     if reference.descriptor.digest in ALL_BLOBS:
                         assert await self.links.storage.exists(paths.blob(reference.descriptor.digest)), self.log
 
-    def unknown(self, name: RepositoryName) -> type[Refused]:
-        return ManifestUnknown if self.model.get(name, Repository()).is_populated else NameUnknown
-
-    def drawn(self) -> Content:
-        return self.random.choice([*IMAGES, *INDEXES])
-
     async def _ready(self, node: Node, name: RepositoryName) -> None:
         with contextlib.suppress(Killed, DatabaseContended):
             await node.adoption.ready(name)
@@ -362,33 +300,8 @@ class Simulation:
         with contextlib.suppress(Killed):
             await node.walk.round()
 
-    async def _push(self, store: Store, model: Model, name: RepositoryName) -> None:
-        for each in BLOBS:
-            model.setdefault(name, Repository()).blobs.add(await push_blob(store, each.body, name=name))
-        content, tags = self.drawn(), self.random.sample(TAGS, self.random.randint(0, 2))
-        for child in () if content in IMAGES else IMAGES[:2]:
-            await push(store, child, name=name)
-            note_push(model, name, child, ())
-        await push(store, content, *tags, name=name)
-        note_push(model, name, content, tags)
-
     def _renamed(self, name: RepositoryName, source: str, target: str) -> RepositoryName:
         return RepositoryName(f"{target}{name.text[len(source) :]}")
-
-    async def _difference(self, store: Store, model: Model, name: RepositoryName) -> str:
-        repository = model.get(name, Repository())
-        gone = await store.links.missing(name, ALL_BLOBS)
-        if gone != set(ALL_BLOBS) - repository.blobs:
-            return f"{name.text}: blobs {gone}"
-        missing = await store.manifests.missing(name, CONTENTS.keys())
-        if missing != CONTENTS.keys() - repository.manifests:
-            return f"{name.text}: manifests {missing}"
-        try:
-            page = await store.catalogue.tags(name, after="", limit=None)
-        except NameUnknown:
-            return f"{name.text}: unknown" if repository.is_populated else ""
-        found = {tag.text: (await store.manifests.find(name, tag)).digest for tag in page.items}
-        return "" if found == repository.tags and repository.is_populated else f"{name.text}: tags {found}"
 
 
 async def _pushed(store: Store, name: RepositoryName, content: Content, tags: "list[str] | tuple[()]") -> None:

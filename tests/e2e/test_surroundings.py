@@ -1,6 +1,7 @@
 """The tests' own surroundings: what others left on the machine changes nothing, and nothing of ours stays there."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from e2e.images import build_image, write_layout
 from e2e.wire import Wire
 from support.clients import Skopeo, attempt
-from support.surroundings import SCRATCH, alone, choose_scratch, isolate
+from support.surroundings import KEPT, SCRATCH, alone, choose_scratch, isolate
 
 SHARED = (Path("/var/lib/containers"), Path("/etc/containers"), Path("/etc/docker"))
 
@@ -47,6 +48,16 @@ def test_what_changes_a_programs_behaviour_is_taken_out_of_the_environment(tmp_p
     assert kept == {"PATH": "/usr/bin", "LANG": "C.UTF-8", "MOORAGE_TEST_SEED": "7"}
     assert {Path(place).parent for place in environ.values()} == {tmp_path}
     assert sorted(environ) == ["DOCKER_CONFIG", "HOME", *sorted(n for n in environ if n.startswith("XDG_"))]
+
+
+def test_every_variable_that_a_test_asks_for_reaches_it() -> None:
+    asked = {
+        name
+        for path in Path(__file__).parents[1].rglob("*.py")
+        for name in re.findall(r'environ\.get\("(MOORAGE_[A-Z_]+)"', path.read_text())
+    }
+    assert {"MOORAGE_ADOPTION_SEED", "MOORAGE_TEST_SEED"} <= asked
+    assert not [name for name in asked if not name.startswith(KEPT)]
 
 
 def test_this_run_has_a_home_of_its_own() -> None:

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
 
-KEPT = ("MOORAGE_GC_", "MOORAGE_TEST_", "MOORAGE_BENCH_")
+KEPT = ("MOORAGE_ADOPTION_", "MOORAGE_BENCH_", "MOORAGE_GC_", "MOORAGE_LAYOUT_", "MOORAGE_TEST_")
 """Variables of this project that are meant for its tests."""
 
 _FOREIGN = (

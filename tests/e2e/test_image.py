@@ -2,16 +2,19 @@
 
 import json
 import os
+import random
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import yaml
 
 from e2e.images import build_image
-from e2e.wire import Wire
+from e2e.test_lifecycle import begin_put, refuses_connections
+from e2e.wire import Wire, eventually, sha256, status_of
 from support.clients import Podman
 from support.components import need
 from support.ports import free_port
@@ -93,6 +96,24 @@ def test_the_registry_alone_is_pushed_to_and_pulled_from_and_ends_in_order(podma
     assert podman("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
     collected = podman(*("run", "--rm", *placed, started, "garbage-collect", "/etc/docker/registry/config.yml", "-m"))
     assert "blob" in collected
+
+
+def test_a_push_that_is_under_way_ends_before_the_container_does(podman: Containers) -> None:
+    port, name, content = free_port(), "drained", random.Random("drained").randbytes(2 << 20)
+    environ = ("--env", f"REGISTRY_HTTP_ADDR=127.0.0.1:{port}")
+    podman("run", "--detach", "--name", name, *PLAIN, *LIMITS, *LOCKED, *environ, image(podman, "registry"))
+    address = answered(f"127.0.0.1:{port}", podman, name).address
+    with ExitStack() as stack:
+        pushing = begin_put(address, "team/drained", content, stack=stack)
+        podman("kill", "--signal", "TERM", name)
+        eventually("new connections are refused", lambda: refuses_connections(address))
+        pushing.sendall(content[len(content) // 2 :])
+        assert status_of(pushing) == 201
+    assert podman("wait", name) == "0"
+    podman("start", name)
+    answer = answered(address, podman, name).blob("team/drained", sha256(content))
+    assert answer.body == content
+    podman("stop", "--time", "30", name)
 
 
 def test_everything_starts_with_accounts(podman: Containers) -> None:

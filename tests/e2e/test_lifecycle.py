@@ -36,10 +36,10 @@ def exit_status(daemon: Daemon) -> int:
     return daemon.process.wait(STOP_S)
 
 
-def begin_put(daemon: Daemon, repository: str, content: bytes, *, stack: ExitStack) -> socket.socket:
+def begin_put(address: str, repository: str, content: bytes, *, stack: ExitStack) -> socket.socket:
     """Start a monolithic PUT and leave it in the middle."""
-    target = with_query(Wire(daemon.address).start_upload(repository), digest=sha256(content))
-    sock = stack.enter_context(connect(daemon.address, 30))
+    target = with_query(Wire(address).start_upload(repository), digest=sha256(content))
+    sock = stack.enter_context(connect(address, 30))
     options = {"content_length": str(len(content)), "content_type": "application/octet-stream"}
     sock.sendall(head("PUT", target, **options) + content[: len(content) // 2])
     return sock
@@ -50,7 +50,7 @@ def test_sigterm_drains_uploads_in_flight_finish_and_nobody_new_comes_in(tmp_pat
     config = config_for(tmp_path, http={"draintimeout": "10s"})
     with Daemon(tmp_path, config=config, workers=2) as daemon, ExitStack() as stack:
         # Several, so that each worker has some.
-        slow = [begin_put(daemon, "t/drained", content, stack=stack) for content in contents]
+        slow = [begin_put(daemon.address, "t/drained", content, stack=stack) for content in contents]
         idle = [stack.enter_context(connect(daemon.address, 5)) for _ in range(4)]
         time.sleep(0.3)
         os.kill(daemon.pid, signal.SIGTERM)
@@ -91,7 +91,7 @@ def test_draining_ends_at_its_time_limit(tmp_path: Path) -> None:
     content = random.Random("too slow").randbytes(2 * MIB)
     config = config_for(tmp_path, http={"draintimeout": "1s"})
     with Daemon(tmp_path, config=config, workers=2) as daemon, ExitStack() as stack:
-        begin_put(daemon, "t/cut", content, stack=stack)
+        begin_put(daemon.address, "t/cut", content, stack=stack)
         time.sleep(0.3)
         started = time.monotonic()
         os.kill(daemon.pid, signal.SIGTERM)

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from collections.abc import Callable
 
 import pytest
 
@@ -15,7 +16,7 @@ from support.daemon import Daemon
 pytestmark = pytest.mark.xdist_group("docker")
 
 
-def load(docker: Docker, name: str, *, seed: str, layers: int) -> str:
+def load(docker: Callable[..., str], name: str, *, seed: str, layers: int) -> str:
     """Load an image with *layers* layers into the daemon under *name*, without a network; returns its id."""
     image = build_image(seed, layers=layers)
     archive = io.BytesIO()

@@ -28,7 +28,7 @@ from moorage.cli.app import app as cli
 from moorage.cli.lazy_group import LazyGroup
 from moorage.cli.quick_answers import HELP_WIDTH
 from moorage.config.schema import Node, describe_file, describe_options, tree, tree_of
-from moorage.config.stores import SqliteStore
+from moorage.wiring.stores import DatabaseStore
 from moorage.control.configuration import VARIABLE_PREFIX, ControlConfiguration
 from moorage.http.debug import DebugApp
 from moorage.http.endpoints import Endpoint
@@ -357,7 +357,7 @@ def _routes() -> Mapping[Endpoint, Mapping[str, Handler]]:
 
 async def _routes_of(folder: Path) -> Mapping[Endpoint, Mapping[str, Handler]]:
     settings = config.defaults(str(folder), "127.0.0.1:0")
-    registry = await build(settings, SqliteStore(folder / "moorage.db"), secret=b"")
+    registry = await build(settings, DatabaseStore(folder / "moorage.db"), secret=b"")
     found: dict[Endpoint, dict[str, Handler]] = {}
     for api in registry.app.apis:
         for row in api.operations:

@@ -20,7 +20,7 @@ import yaml
 
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import up
-from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.database_place import PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
 from support.ports import free_port

@@ -32,9 +32,9 @@ from moorage.backup.places import ServerPlaces, kind_of
 from moorage.backup.postgres_copies import postgres_snapshot
 from moorage.backup.sqlite_copies import copy_sqlite, sqlite_blobs, sqlite_rows
 from moorage.gc.offline.offline_run import in_parallel
+from moorage.sql.database_place import DatabasePlace
 from moorage.starting.database_choice import database_beside
 from moorage.storage.base import StorageDriver
-from moorage.wiring.databases import DatabasePlace
 from moorage.wiring.storage import local_folder
 from moorage.work.reports import WorkReports
 

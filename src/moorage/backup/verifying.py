@@ -26,9 +26,9 @@ from moorage.backup.restoring import file_problems, put_registry
 from moorage.backup.scratch_database import ScratchDatabase, as_configured, migrate_control
 from moorage.backup.scratch_registry import ScratchRegistry
 from moorage.backup.sqlite_copies import sqlite_problems, sqlite_rows
-from moorage.config.sections.database import DatabaseSection
 from moorage.gc.offline.offline_run import batched
 from moorage.oci.digests import Hasher
+from moorage.sql.database_place import PostgresSettings
 from moorage.storage import paths
 from moorage.wiring.backup_sources import digest_of, folder_as_storage
 from moorage.work.reports import WorkReports
@@ -87,7 +87,7 @@ def verify(
     *,
     sample: int,
     reports: WorkReports,
-    server: DatabaseSection | None = None,
+    server: PostgresSettings | None = None,
 ) -> VerifyReport:
     """Try a backup out.
 
@@ -199,7 +199,7 @@ def _try_postgres(
     *,
     report: VerifyReport,
     sample: int,
-    server: DatabaseSection,
+    server: PostgresSettings,
 ) -> None:
     """Bring tables back into databases of their own, count them, read every manifest, and serve from them."""
     with _scratch_folder(folder) as scratch:
@@ -235,16 +235,16 @@ def _refusals_in(report: VerifyReport) -> Iterator[None]:
         report.wrong(str(exc))
 
 
-async def _compare_rows(section: DatabaseSection, name: str, half: HalfRecord, report: VerifyReport) -> None:
-    async with postgres_snapshot(section) as snapshot:
+async def _compare_rows(settings: PostgresSettings, name: str, half: HalfRecord, report: VerifyReport) -> None:
+    async with postgres_snapshot(settings) as snapshot:
         found = await snapshot.rows()
     different = sorted(set(found.items()) ^ set(half.rows.items()))
     if different:
         report.wrong(f"{name}: what was brought back has other rows than what was copied: {different[:5]}")
 
 
-async def _read_postgres(section: DatabaseSection, sample: int, report: VerifyReport) -> Sequence[SampledTag]:
-    async with postgres_snapshot(section) as snapshot:
+async def _read_postgres(settings: PostgresSettings, sample: int, report: VerifyReport) -> Sequence[SampledTag]:
+    async with postgres_snapshot(settings) as snapshot:
         async for repository, key, payload in snapshot.manifests():
             _hash_manifest(repository, key, payload, report)
         return [SampledTag(path, tag, str(digest_of(key))) for path, tag, key in await snapshot.tags(sample)]

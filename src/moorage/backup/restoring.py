@@ -27,6 +27,7 @@ from moorage.sql.database_place import DatabasePlace, PostgresSettings, named_da
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.presence import Activity, others_at_work
+from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
 _STATS = 500
@@ -39,8 +40,7 @@ class Restored:
 
     blobs: int = 0
     size_bytes: int = 0
-    problems: list[str] = field(default_factory=list)
-    problem_count: int = 0
+    problems: Noted[str] = field(default_factory=Noted)
 
 
 def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> ServerPlaces:
@@ -220,7 +220,7 @@ async def _copy_blobs(
     back = BlobsBack(storage, folder, reports)
     await in_parallel(one.blobs(), back.copy, limit=PARALLEL_BLOBS)
     done.blobs, done.size_bytes = back.sums.copied, back.sums.copied_bytes
-    done.problems, done.problem_count = back.sums.problems, back.sums.problem_count
+    done.problems = back.sums.problems
 
 
 async def _look_for_blobs(one: OneBackup, storage: StorageDriver, done: Restored) -> None:
@@ -231,8 +231,7 @@ async def _look_for_blobs(one: OneBackup, storage: StorageDriver, done: Restored
                 done.blobs += 1
                 done.size_bytes += blob.size_bytes
                 continue
-            done.problem_count += 1
-            done.problems.append(f"{blob.digest} is not in storage, and the backup has only listed it")
+            done.problems.add(f"{blob.digest} is not in storage, and the backup has only listed it")
 
 
 async def _put_control(one: OneBackup, places: ServerPlaces, place: DatabasePlace) -> None:

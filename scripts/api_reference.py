@@ -20,7 +20,7 @@ from moorage import config
 from moorage.http.debug import DebugApp
 from moorage.http.endpoints import Endpoint
 from moorage.http.gitlab_v1.gitlab_routes import REPOSITORY
-from moorage.http.moorage_v1.moorage_operations import OPERATIONS
+from moorage.http.moorage_v1.moorage_api import EVERY_OPERATION
 from moorage.http.operations import Handler
 from moorage.wiring.registry import build
 from moorage.wiring.stores import DatabaseStore
@@ -52,7 +52,7 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
 }
 """What each query parameter means, for each API. ``/moorage/v1/`` says it in the code, for its OpenAPI document."""
 
-_DOCUMENTED = {(row.endpoint, method): row.documented for row in OPERATIONS for method in row.methods}
+_DOCUMENTED = {(row.endpoint, method): row.documented for row in EVERY_OPERATION for method in row.methods}
 
 
 def api_page() -> str:

@@ -16,7 +16,7 @@ from roles_reference import roles_lines
 from schema_reference import schema_lines
 
 from moorage import __version__, errors
-from moorage.http.moorage_v1.moorage_operations import OPERATIONS
+from moorage.http.moorage_v1.moorage_api import EVERY_OPERATION
 from moorage.http.moorage_v1.openapi import document
 from moorage.web import errors as wire_errors
 
@@ -69,7 +69,7 @@ def schema_page() -> str:
 
 def openapi_page() -> str:
     """The document of ``/moorage/v1/openapi.json``, for who wants to read it or to make a client from it."""
-    return json.dumps(json.loads(document(OPERATIONS, version=__version__, prefix="/")), indent=2) + "\n"
+    return json.dumps(json.loads(document(EVERY_OPERATION, version=__version__, prefix="/")), indent=2) + "\n"
 
 
 def control_api_page() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import typer
-from make_reference import Command, commands_of, usage_of
+from cli_reference import Command, commands_of, usage_of
 from typer.core import TyperArgument, TyperOption
 
 from moorage import __version__

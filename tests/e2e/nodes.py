@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from e2e.fronts import adapted
 from e2e.test_nginx import make_certificates
 from e2e.wire import Wire, eventually
 from support.clients import Background
@@ -285,7 +286,6 @@ def _adapt(config: dict[str, Any], bucket: SeaweedFS, url: str) -> None:
 
 
 def _site_conf(folder: Path, port: int) -> str:
-    text = SITE.read_text()
     changes = {
         "https://registry.example.com": f"https://localhost:{port}",
         "server_name registry.example.com": "server_name localhost",
@@ -295,7 +295,4 @@ def _site_conf(folder: Path, port: int) -> str:
         "listen 443 ": f"listen 127.0.0.1:{port} ",
         "listen 80;": f"listen 127.0.0.1:{free_port()};",
     }
-    for old, new in changes.items():
-        assert old in text, f"{SITE} no longer has {old!r}"
-        text = text.replace(old, new)
-    return text
+    return adapted(SITE, changes)

@@ -1,17 +1,20 @@
 """The site for Caddy that comes with the compose file: bodies as they come, URLs with the outer name."""
 
 import random
-import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from e2e.images import build_index, layout_digests, write_layout
+from e2e.fronts import (
+    Front,
+    adapted,
+    check_a_long_token_goes_through,
+    check_an_image_goes_in_and_out,
+    check_claims_do_not_count,
+)
 from e2e.settings import config_for
-from e2e.wire import OCTETS, Wire, eventually, sha256
+from e2e.wire import OCTETS, eventually, sha256
 from support.authority import Authority
 from support.clients import Background, Skopeo
 from support.components import need
@@ -29,37 +32,17 @@ _OPTIONS = """\
 """
 
 
-@dataclass
-class Front:
-    """Caddy in front of a daemon, and the authority that signed its certificate."""
-
-    daemon: Daemon
-    folder: Path
-    port: int
-
-    @property
-    def address(self) -> str:
-        return f"localhost:{self.port}"
-
-    @property
-    def wire(self) -> Wire:
-        return Wire(self.address, tls=ssl.create_default_context(cafile=self.folder / "ca" / "ca.crt"))
-
-
 def site_for(front: Front) -> str:
     """The file, with ports and certificates of a test in the place of those of a site."""
-    made = Authority(front.folder / "ca").certify("tls", "localhost", "127.0.0.1", into=front.folder)
-    tls, text = f"\ttls {made.certificate} {made.key}\n", SITE.read_text()
+    made = Authority(front.authority).certify("tls", "localhost", "127.0.0.1", into=front.folder)
+    tls = f"\ttls {made.certificate} {made.key}\n"
     changes = {
         "registry.{$DOMAIN} {\n": f"localhost:{front.port} {{\n{tls}",
         "{$DOMAIN} {\n": f"localhost:{free_port()} {{\n{tls}",
         "moorage:5000": front.daemon.address,
         "moorage:8080": front.daemon.address,
     }
-    for old, new in changes.items():
-        assert old in text, f"{SITE} no longer has {old!r}"
-        text = text.replace(old, new)
-    return _OPTIONS + text
+    return _OPTIONS + adapted(SITE, changes)
 
 
 @pytest.fixture(scope="module")
@@ -80,22 +63,11 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 
 
 def test_an_image_goes_in_and_out_through_caddy(front: Front, repository: str, skopeo: Skopeo, tmp_path: Path) -> None:
-    index = build_index(repository)
-    source = write_layout(tmp_path / "source", {"v1": index})
-    there, authority = f"docker://{front.address}/{repository}:v1", str(front.folder / "ca")
-    skopeo("copy", "--all", "--preserve-digests", "--dest-cert-dir", authority, f"oci:{source}:v1", there)
-    skopeo("copy", "--all", "--preserve-digests", "--src-cert-dir", authority, there, f"oci:{tmp_path / 'back'}:v1")
-    assert layout_digests(tmp_path / "back") == {part.digest for part in index.parts}
+    check_an_image_goes_in_and_out(front, repository, skopeo, tmp_path)
 
 
 def test_locations_have_the_outer_name_whatever_a_client_claims(front: Front, repository: str) -> None:
-    claims = {
-        "Forwarded": "host=evil.example;proto=http",
-        "X-Forwarded-Host": "evil.example",
-        "X-Forwarded-Proto": "http",
-    }
-    answer = front.wire.request("POST", f"/v2/{repository}/blobs/uploads/", headers=claims)
-    assert urlsplit(answer.headers["location"])[:2] == ("https", front.address)
+    check_claims_do_not_count(front, repository)
 
 
 def test_a_large_layer_reaches_the_registry_before_caddy_has_all_of_it(front: Front, repository: str) -> None:
@@ -119,5 +91,4 @@ def test_a_large_layer_reaches_the_registry_before_caddy_has_all_of_it(front: Fr
 
 
 def test_a_token_of_many_repositories_goes_through(front: Front) -> None:
-    answer = front.wire.request("GET", "/v2/", headers={"Authorization": f"Bearer {'x' * 60_000}"})
-    assert answer.status == 200
+    check_a_long_token_goes_through(front)

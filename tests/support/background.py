@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from moorage.metadata.background.background_migrations import Batch, JobRegistry
 from moorage.metadata.background.background_runner import JobOutcome, Runner
-from moorage.metadata.schema.migrator import Where
 from moorage.sql.base import Database, Transaction
+from moorage.sql.database_place import DatabasePlace
 from support.migrations import located, rows, run, said, using
 
 COUNT = 25
@@ -22,7 +22,7 @@ asyncio.run(die(sys.argv[1]))
 """A process that begins a batch, says so and waits to be killed; its argument is :func:`as_argument`."""
 
 
-async def fill(where: Where) -> None:
+async def fill(where: DatabasePlace) -> None:
     """A table whose values are 0, and an index on those that have none."""
     await run(where, "CREATE TABLE numbers (id integer PRIMARY KEY, value integer, other integer)")
     await run(where, "CREATE INDEX numbers_without_other ON numbers (id) WHERE other IS NULL")
@@ -31,7 +31,7 @@ async def fill(where: Where) -> None:
 
 
 async def add(
-    where: Where,
+    where: DatabasePlace,
     name: str = "raise",
     *,
     job: str = "raise",
@@ -102,16 +102,16 @@ class WaitingJobs(JobRegistry):
         await self.may_end.wait()
 
 
-async def values(where: Where) -> set[int]:
+async def values(where: DatabasePlace) -> set[int]:
     return {int(value) for (value,) in await rows(where, "SELECT DISTINCT value FROM numbers")}
 
 
-async def statuses(where: Where) -> list[tuple[str, int, int | None]]:
+async def statuses(where: DatabasePlace) -> list[tuple[str, int, int | None]]:
     found = await rows(where, "SELECT name, status, failure_error_code FROM batched_background_migrations ORDER BY id")
     return [(name, status, failure) for name, status, failure in found]
 
 
-async def jobs_of(where: Where) -> list[tuple[int, int, int, int]]:
+async def jobs_of(where: DatabasePlace) -> list[tuple[int, int, int, int]]:
     """First, last, status, attempts."""
     found = await rows(
         where, "SELECT min_value, max_value, status, attempts FROM batched_background_migration_jobs ORDER BY id"

@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from moorage.metadata.schema.chains import Chain, Chains, Migration
-from moorage.metadata.schema.migrator import Where
 from moorage.sql.base import Database, NamedQuery, Row, Value
-from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.database_place import DatabasePlace, PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 
@@ -80,14 +79,14 @@ def with_more(chains: Chains, *migrations: Migration, post: Sequence[Migration] 
     )
 
 
-def as_argument(where: Where) -> str:
+def as_argument(where: DatabasePlace) -> str:
     if isinstance(where, Path):
         return json.dumps({"path": str(where)})
     names = ("host", "port", "user", "password", "dbname")
     return json.dumps({name: getattr(where, name) for name in names})
 
 
-def located(argument: str) -> Where:
+def located(argument: str) -> DatabasePlace:
     found = json.loads(argument)
     return Path(found["path"]) if "path" in found else PostgresSettings(**found, sslmode="disable")
 
@@ -124,7 +123,7 @@ def wait_for(claim: Callable[[], bool], deadline_s: float = 60.0) -> None:
 
 
 @contextlib.asynccontextmanager
-async def using(where: Where) -> AsyncIterator[Database]:
+async def using(where: DatabasePlace) -> AsyncIterator[Database]:
     """A database, whatever its schema."""
     database: Database = (
         await SqliteDatabase.open(where) if isinstance(where, Path) else await PostgresDatabase.open(where)
@@ -135,13 +134,13 @@ async def using(where: Where) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def rows(where: Where, text: str, *args: Value) -> list[Row]:
+async def rows(where: DatabasePlace, text: str, *args: Value) -> list[Row]:
     """What a reading statement gives."""
     async with using(where) as database:
         return [tuple(row) for row in await database.all(said(text), *args)]
 
 
-async def run(where: Where, text: str, *args: Value) -> None:
+async def run(where: DatabasePlace, text: str, *args: Value) -> None:
     """Run one statement that writes."""
     async with using(where) as database:
         await database.write(said(text), *args)
@@ -159,7 +158,7 @@ TABLES = {
 """What there is besides rows."""
 
 
-async def names(where: Where) -> set[str]:
+async def names(where: DatabasePlace) -> set[str]:
     """Tables, indexes and functions, without those that note what was applied."""
     found = await rows(where, TABLES["sqlite" if isinstance(where, Path) else "postgres"])
     return {str(name) for (name,) in found if not str(name).startswith("moorage_")}

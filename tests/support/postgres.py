@@ -20,13 +20,15 @@ import yaml
 
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import up
-from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.database_place import PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
 from support.ports import free_port
 from support.processes import children_of, is_running, signal_each
 
-BIN = Path("/usr/lib/postgresql/15/bin")
+DEBIANS = Path("/usr/lib/postgresql/15/bin")
+BIN = Path(os.environ.get("MOORAGE_TEST_POSTGRES") or DEBIANS)
+"""Programs of the server: Debian's, or of another version that ``MOORAGE_TEST_POSTGRES`` names."""
 SYSTEM_USER = "postgres"
 """Who runs it when we are root: PostgreSQL refuses to."""
 START_DEADLINE_S = 60.0
@@ -48,7 +50,7 @@ _STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
 class Postgres:
-    """One PostgreSQL 15 server. ``with Postgres() as postgres:`` makes its cluster, starts it and removes it.
+    """One PostgreSQL server. ``with Postgres() as postgres:`` makes its cluster, starts it and removes it.
 
     *fsync*: as careful as in production; without it a test is quicker, and :meth:`kill` still loses nothing, as the
     machine stays up. *settings* go into ``postgresql.conf``, *hba* lines above the others into ``pg_hba.conf``.
@@ -122,7 +124,7 @@ class Postgres:
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + START_DEADLINE_S
-        probe = [str(BIN / "pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
+        probe = [_program("pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
         while time.monotonic() < deadline:
             assert self.process is not None
             assert self.process.poll() is None, self.log[-4000:]
@@ -221,7 +223,7 @@ class Postgres:
 
     def _run(self, command: str, *args: str, stdin: str = "") -> str:
         done = subprocess.run(
-            ["setpriv", *_as_user(), str(BIN / command), *args],
+            ["setpriv", *_as_user(), _program(command), *args],
             input=stdin,
             capture_output=True,
             text=True,
@@ -241,6 +243,12 @@ def migrated(postgres: Postgres) -> str:
         _starter.submit(asyncio.run, up(settings_for(postgres, name), Wish())).result()
         postgres.template = name
     return postgres.create_database(template=postgres.template)
+
+
+def _program(name: str) -> str:
+    """The path of a program; what a package of the server alone lacks is Debian's, which talks to newer servers."""
+    own = BIN / name
+    return str(own if own.exists() else DEBIANS / name)
 
 
 def settings_for(

@@ -2,10 +2,13 @@
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from django.conf import settings
 from django.http import HttpResponse
-from django.test import Client
+from django.test import Client, override_settings
 
 from moorage.control.accounts.models import User
 from moorage.control.accounts.one_time_codes import STEP_S
@@ -15,6 +18,15 @@ from support.control_rows import PASSWORD
 
 KEY = b"a key of the tests !"
 """Of the authenticator that tests have."""
+
+
+@contextmanager
+def configured(**sections: object) -> Iterator[None]:
+    """Have other sections of the configuration until the block ends."""
+    loaded = settings.MOORAGE
+    configuration = loaded.configuration.model_copy(update=sections)
+    with override_settings(MOORAGE=replace(loaded, configuration=configuration)):
+        yield
 
 
 def code_of(key: bytes = KEY, *, steps: int = 0) -> str:

@@ -1,13 +1,20 @@
 """The drawing of the tree that a newcomer sees first, compared with what is there."""
 
+import ast
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "moorage"
 PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```\n(.*?)```", PAGE, flags=re.DOTALL)
+CHAIN_LIMIT = 14
+"""Modules in a row, each of which imports the next: so many files somebody may have to open to understand the first."""
+CONTROL_CHAIN_LIMIT = 21
+"""The same for the control plane, which began longer: it only gets shorter."""
 UNDRAWN = {"__init__.py", "__main__.py"}
 """Files that every package has."""
 
@@ -47,3 +54,41 @@ def test_the_layers_are_those_that_are_checked() -> None:
 def test_every_place_that_the_page_names_is_there() -> None:
     named = {path for path in re.findall(r"`([a-z_/]+(?:\.py|/[a-z_]+))`", PAGE) if not path.startswith("tests")}
     assert [path for path in sorted(named) if not (PACKAGE / path).exists()] == []
+
+
+def modules() -> Mapping[str, Path]:
+    paths = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    return {name.removesuffix(".__init__"): path for name, path in paths.items()}
+
+
+def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
+    """The modules that are loaded with a file: not what a function imports later, nor what only its types name."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        match waiting.pop():
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                continue
+            case ast.ImportFrom(module=str(module), names=names) if module in known:
+                for name in names:
+                    below = f"{module}.{name.name}"
+                    yield below if below in known else module
+            case node:
+                waiting += ast.iter_child_nodes(node)
+
+
+def longest(names: Mapping[str, Path]) -> list[str]:
+    @cache
+    def chain(name: str) -> tuple[str, ...]:
+        chains: list[tuple[str, ...]] = [chain(other) for other in imported(names[name], names) if other != name]
+        return name, *max(chains, key=len, default=())
+
+    every: list[tuple[str, ...]] = [chain(name) for name in names]
+    return list(max(every, key=len))
+
+
+def test_no_chain_of_imports_is_long() -> None:
+    every = modules()
+    registry = {name: path for name, path in every.items() if not name.startswith("moorage.control")}
+    for names, limit in ((registry, CHAIN_LIMIT), (every, CONTROL_CHAIN_LIMIT)):
+        found = longest(names)
+        assert len(found) <= limit, " -> ".join(found)

@@ -21,7 +21,7 @@ from moorage.cli.lazy_group import LazyGroup
 from moorage.config.sections.storage import DRIVERS
 from moorage.control.configuration import ControlConfiguration
 from moorage.http.gitlab_v1 import gitlab_operations
-from moorage.http.moorage_v1 import moorage_operations
+from moorage.http.moorage_v1 import moorage_api
 from moorage.http.v2 import v2_operations
 from moorage.web import errors as wire_errors
 
@@ -29,6 +29,14 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 FILE_LINE_LIMIT = 400
+STILL_LONG = {
+    "tests/control/images/test_moves.py": 433,
+    "tests/spec/test_moorage_v1.py": 407,
+    "tests/spec/test_token_server.py": 461,
+    "tests/unit/metadata/sql/test_background_migrations.py": 511,
+    "tests/unit/sql/test_replicated_database.py": 440,
+}
+"""Files of tests from before the limit was theirs too, each with the lines that it may have: they only get shorter."""
 TREE = (errors, gitlab_errors, moorage_errors)
 """The drawing of all errors, and of its branches."""
 CONTROL_KEYS = {"sign_in", "ldap"}
@@ -63,9 +71,11 @@ def named(paths: list[Path]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=named(SOURCES))
-def test_a_file_is_a_page_that_can_be_read(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= FILE_LINE_LIMIT
+def test_a_file_is_a_page_that_can_be_read() -> None:
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in CODE}
+    long = {name: count for name, count in lines.items() if count > FILE_LINE_LIMIT}
+    assert {name: count for name, count in long.items() if count > STILL_LONG.get(name, 0)} == {}
+    assert STILL_LONG.keys() - long.keys() == set(), "a file that is short enough leaves the list"
 
 
 def test_modules_are_named_for_what_is_in_them() -> None:
@@ -176,7 +186,7 @@ def test_every_command_and_option_is_in_the_reference() -> None:
 
 def test_every_endpoint_is_in_the_reference() -> None:
     page = (REFERENCE / "api.md").read_text()
-    rows = [row for table in (v2_operations, gitlab_operations, moorage_operations) for row in table.OPERATIONS]
+    rows = [*v2_operations.OPERATIONS, *gitlab_operations.OPERATIONS, *moorage_api.EVERY_OPERATION]
     assert [row.endpoint.title for row in rows if f"## {row.endpoint.title}\n" not in page] == []
 
 

@@ -27,14 +27,14 @@ from moorage.backup.backup_record import (
 from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsOut, CopySums
 from moorage.backup.garbage_hold import claims_ended, garbage_held
 from moorage.backup.kept_files import keep
-from moorage.backup.link_files import LinkFilesOut, stored_blobs
+from moorage.backup.link_files import LinkFilesOut, blobs_in_storage
 from moorage.backup.places import ServerPlaces, kind_of
 from moorage.backup.postgres_copies import postgres_snapshot
 from moorage.backup.sqlite_copies import copy_sqlite, sqlite_blobs, sqlite_rows
 from moorage.gc.offline.offline_run import in_parallel
+from moorage.sql.database_place import DatabasePlace
 from moorage.starting.database_choice import database_beside
 from moorage.storage.base import StorageDriver
-from moorage.wiring.databases import DatabasePlace
 from moorage.wiring.storage import local_folder
 from moorage.work.reports import WorkReports
 
@@ -135,8 +135,8 @@ class _Making:
                 copied=sums.copied,
                 copied_bytes=sums.copied_bytes,
             ),
-            problems=sums.problems,
-            problem_count=sums.problem_count,
+            problems=sums.problems.first,
+            problem_count=sums.problems.count,
             files=await asyncio.to_thread(record_files, self._to.path),
         ).model_copy(update={"seconds": round(time.monotonic() - began, 3)})
         write_record(self._to.record, record)
@@ -163,8 +163,8 @@ class _Making:
             if place is None:
                 links = LinkFilesOut(self._storage)
                 await links.copy(self._to.links)
-                async for digest, size_bytes in stored_blobs(self._storage):
-                    add(BackupBlob(digest, size_bytes))
+                async for blob in blobs_in_storage(self._storage):
+                    add(blob)
                 return HalfRecord(kind=kind_of(place), rows={"links": links.count})
             if isinstance(place, Path):
                 half = await asyncio.to_thread(_sqlite_half, place, self._to.registry_sqlite, _MIGRATIONS)

@@ -15,12 +15,12 @@ from moorage.oci.digests import Digest, Hasher
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.upload_sinks import sink_of
+from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
 BLOB_BAR = "blobs"
 PARALLEL_BLOBS = 4
 _CHUNK_BYTES = 1 << 20
-_SHOWN = 1000
 _UNREADABLE_LIMIT = 100
 """After so many blobs that could not be read it is the storage that is away, and not they."""
 
@@ -33,15 +33,8 @@ class CopySums:
     size_bytes: int = 0
     copied: int = 0
     copied_bytes: int = 0
-    problems: list[str] = field(default_factory=list)
-    problem_count: int = 0
+    problems: Noted[str] = field(default_factory=Noted)
     unreadable: int = 0
-
-    def wrong(self, problem: str) -> None:
-        """Note what went wrong."""
-        self.problem_count += 1
-        if len(self.problems) < _SHOWN:
-            self.problems.append(problem)
 
 
 class BlobsOut:
@@ -72,10 +65,10 @@ class BlobsOut:
         try:
             found, size_bytes = await self._pass(blob.digest, partial)
         except PathUnknown:
-            self.sums.wrong(f"{blob.digest} is missing in storage")
+            self.sums.problems.add(f"{blob.digest} is missing in storage")
             return
         except BackendError as exc:
-            self.sums.wrong(f"{blob.digest} cannot be read: {exc}")
+            self.sums.problems.add(f"{blob.digest} cannot be read: {exc}")
             self.sums.unreadable += 1
             if self.sums.unreadable >= _UNREADABLE_LIMIT:
                 msg = f"{self.sums.unreadable} blobs could not be read; the last one: {exc}"
@@ -83,7 +76,7 @@ class BlobsOut:
             return
         if found != blob.digest:
             await asyncio.to_thread(partial.unlink)
-            self.sums.wrong(f"{blob.digest} is damaged in storage: its bytes are those of {found}")
+            self.sums.problems.add(f"{blob.digest} is damaged in storage: its bytes are those of {found}")
             return
         await asyncio.to_thread(_place, partial, target)
         self.sums.copied += 1
@@ -123,7 +116,7 @@ class BlobsBack:
         self.sums.size_bytes += blob.size_bytes
         problem = await self._send(blob)
         if problem:
-            self.sums.wrong(problem)
+            self.sums.problems.add(problem)
         else:
             self.sums.copied += 1
             self.sums.copied_bytes += blob.size_bytes

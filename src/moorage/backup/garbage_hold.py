@@ -14,9 +14,10 @@ from moorage.backup.backup_folder import BackupRefused
 from moorage.errors import BackendError
 from moorage.sql import clock
 from moorage.sql.base import Database, NamedQuery
+from moorage.sql.database_place import DatabasePlace
 from moorage.storage.base import StorageDriver
 from moorage.storage.presence import Activity, Announcement, announce, others_at_work
-from moorage.wiring.databases import DatabasePlace, opened_database
+from moorage.wiring.databases import opened_database
 
 _TEXT = "SELECT 1 FROM gc_blob_review_queue WHERE claimed_until > $1 LIMIT 1"
 _CLAIMS = NamedQuery("claims_under_way", _TEXT, _TEXT)

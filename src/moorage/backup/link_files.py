@@ -6,14 +6,16 @@ deleted in between is left out, as he has deleted it too. Layers' links come las
 before the manifest is.
 """
 
+import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
-from moorage.backup.backup_folder import BackupRefused
-from moorage.errors import PathUnknown
-from moorage.oci.digests import Digest, digest_or_none
+from moorage.backup.backup_folder import BackupBlob, BackupRefused
+from moorage.errors import PathUnknown, StorageUnavailable
+from moorage.integrity.walking import Stored, UnreadablePlace, stored_blobs
+from moorage.oci.digests import digest_or_none
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
@@ -98,18 +100,18 @@ def link_lines(path: Path) -> Iterator[tuple[str, bytes]]:
             yield link
 
 
-async def stored_blobs(storage: StorageDriver) -> AsyncIterator[tuple[Digest, int]]:
-    """Yield every blob that storage has, with its size: whatever a link file names is among them."""
-    async for algorithm in entries_of(storage, paths.BLOBS):
-        async for start in entries_of(storage, f"{paths.BLOBS}/{algorithm.name}"):
-            async for entry in entries_of(storage, f"{paths.BLOBS}/{algorithm.name}/{start.name}"):
-                digest = digest_or_none(f"{algorithm.name}:{entry.name}")
-                if digest is None:
-                    continue
-                try:
-                    yield digest, (await storage.stat(paths.blob(digest), folder=False)).size_bytes
-                except PathUnknown:
-                    continue  # A folder without its object.
+async def blobs_in_storage(storage: StorageDriver) -> AsyncIterator[BackupBlob]:
+    """Yield every blob that storage has: whatever a link file names is among them.
+
+    Raises:
+        StorageUnavailable: storage does not tell of some of them.
+    """
+    with contextlib.suppress(PathUnknown):
+        async for found in stored_blobs(storage):
+            if isinstance(found, Stored):
+                yield BackupBlob(found.digest, found.stat.size_bytes)
+            elif isinstance(found, UnreadablePlace):
+                raise StorageUnavailable(found.reason)
 
 
 async def _files_below(storage: StorageDriver, folder: str) -> AsyncIterator[str]:

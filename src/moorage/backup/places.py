@@ -8,12 +8,11 @@ from moorage.backup.backup_folder import BackupRefused
 from moorage.backup.backup_record import StoreKind
 from moorage.backup.kept_files import named_by_control, named_by_registry
 from moorage.config import Config
-from moorage.config.sections.database import DatabaseSection
 from moorage.control.configuration import LoadedControl, read_control
 from moorage.errors import ConfigurationError, Mistake
+from moorage.sql.database_place import DatabasePlace, PostgresSettings, postgres_settings
 from moorage.starting.configuration_file import find, read, read_or_defaults
 from moorage.storage.base import Capability, StorageDriver
-from moorage.wiring.databases import DatabasePlace
 from moorage.wiring.storage import capabilities_of, local_folder, storage_driver
 
 CONTROL_FILE = "control.yml"
@@ -73,7 +72,7 @@ class ServerPlaces:
         if self.control is None:
             msg = "there is no control plane"
             raise BackupRefused(msg)
-        return section_of_control(self.control)
+        return place_of_control(self.control)
 
 
 def read_targets(config: Path, control: Path | None) -> ServerPlaces:
@@ -119,7 +118,7 @@ def read_places(config: Path | None, control: Path | None, *, data: Path | None 
     )
 
 
-def scratch_server(config: Path) -> DatabaseSection:
+def scratch_server(config: Path) -> PostgresSettings:
     """Read which PostgreSQL server makes databases for trials.
 
     Raises:
@@ -130,16 +129,16 @@ def scratch_server(config: Path) -> DatabaseSection:
         raise ConfigurationError(
             [Mistake("database.host", f"is needed in {config}: a PostgreSQL server for the trial")]
         )
-    return section
+    return postgres_settings(section)
 
 
-def section_of_control(loaded: LoadedControl) -> DatabasePlace:
-    """Return the control plane's database as the registry's section has one, so that both are reached in one way."""
+def place_of_control(loaded: LoadedControl) -> DatabasePlace:
+    """Return the control plane's database, so that it is reached in the same way as the registry's."""
     database = loaded.configuration.database
     if not database.host:
         return Path(database.sqlite)
     names = ("host", "port", "dbname", "user", "password", "sslmode", "sslrootcert")
-    return DatabaseSection.model_validate({name: getattr(database, name) for name in names if getattr(database, name)})
+    return PostgresSettings(**{name: getattr(database, name) for name in names if getattr(database, name)})
 
 
 def kind_of(place: DatabasePlace | None) -> StoreKind:

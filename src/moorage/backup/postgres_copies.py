@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moorage.backup.backup_folder import BackupBlob, BackupRefused
-from moorage.config.sections.database import DatabaseSection
+from moorage.sql.database_place import PostgresSettings
 from moorage.wiring.backup_sources import digest_of, postgres_connection
 
 if TYPE_CHECKING:
@@ -94,40 +94,40 @@ class PostgresSnapshot:
 
 
 @contextlib.asynccontextmanager
-async def postgres_snapshot(section: DatabaseSection) -> AsyncIterator[PostgresSnapshot]:
+async def postgres_snapshot(settings: PostgresSettings) -> AsyncIterator[PostgresSnapshot]:
     """Open one moment of a database until the block ends. Writers go on; only what removes old rows waits.
 
     Raises:
         DatabaseUnavailable: it cannot be reached.
         BackupRefused: it cannot be read.
     """
-    connection = await postgres_connection(section)
+    connection = await postgres_connection(settings)
     try:
-        with _said(section):
+        with _said(settings):
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 yield PostgresSnapshot(connection)
     finally:
         await connection.close()
 
 
-async def tables_of(section: DatabaseSection) -> Sequence[str]:
+async def tables_of(settings: PostgresSettings) -> Sequence[str]:
     """Return the names of the tables that are there."""
-    connection = await postgres_connection(section)
+    connection = await postgres_connection(settings)
     try:
         return [f"{schema}.{table}" for schema, table, _ in await connection.fetch(_TABLES)]
     finally:
         await connection.close()
 
 
-async def load_tables(section: DatabaseSection, folder: Path) -> None:
+async def load_tables(settings: PostgresSettings, folder: Path) -> None:
     """Fill tables, which migrations have just made, from the files of a backup: all of them or none.
 
     Raises:
         BackupRefused: a file is not of a table that is there, or the server does not take it.
     """
-    connection = await postgres_connection(section)
+    connection = await postgres_connection(settings)
     try:
-        with _said(section):
+        with _said(settings):
             async with connection.transaction():
                 await _load(connection, folder)
     finally:
@@ -170,14 +170,14 @@ async def _set_sequences(connection: "asyncpg.Connection", values: Mapping[str, 
 
 
 @contextlib.contextmanager
-def _said(section: DatabaseSection) -> Any:  # noqa: ANN401 - a context manager
+def _said(settings: PostgresSettings) -> Any:  # noqa: ANN401 - a context manager
     """The vendor's errors, as ours."""
     import asyncpg  # noqa: PLC0415 - a use of SQLite need not wait for it
 
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-        msg = f"the database {section.dbname} on {section.host}: {' '.join(str(exc).split())}"
+        msg = f"the database {settings.dbname} on {settings.host}: {' '.join(str(exc).split())}"
         raise BackupRefused(msg) from exc
 
 

@@ -17,19 +17,17 @@ from moorage.backup.link_files import link_lines
 from moorage.backup.places import CONTROL_FILE, ServerPlaces, kind_of, read_targets
 from moorage.backup.postgres_copies import load_tables, tables_of
 from moorage.backup.sqlite_copies import put_sqlite
-from moorage.config.sections.database import DatabaseSection
 from moorage.control.configuration import LoadedControl
 from moorage.errors import PathUnknown
 from moorage.gc.offline.offline_run import batched, in_parallel
 from moorage.metadata.schema.chains import CHAINS
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import up
-from moorage.starting.database_choice import named_database
+from moorage.sql.database_place import DatabasePlace, PostgresSettings, named_database
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.presence import Activity, others_at_work
-from moorage.wiring.databases import DatabasePlace
-from moorage.wiring.postgres import postgres_settings
+from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
 _STATS = 500
@@ -42,8 +40,7 @@ class Restored:
 
     blobs: int = 0
     size_bytes: int = 0
-    problems: list[str] = field(default_factory=list)
-    problem_count: int = 0
+    problems: Noted[str] = field(default_factory=Noted)
 
 
 def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> ServerPlaces:
@@ -130,7 +127,7 @@ async def put_registry(one: OneBackup, storage: StorageDriver, place: DatabasePl
     elif isinstance(place, Path):
         await asyncio.to_thread(put_sqlite, one.registry_sqlite, place)
     else:
-        await up(postgres_settings(place).of_primary(), Wish())
+        await up(place, Wish())
         await load_tables(place, one.registry_tables)
 
 
@@ -139,7 +136,7 @@ def _registry_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace
     wants_links = section.enabled is False or (section.enabled == "prefer" and record.registry.kind == "layout")
     place = None if wants_links else named_database(section)
     _see_that_it_is_the_same("database", kind_of(place), record.registry.kind)
-    if isinstance(place, DatabaseSection):
+    if isinstance(place, PostgresSettings):
         made = {f"{step.phase} {step.migration.name}" for step in CHAINS.steps()}
         _see_that_tables_are_the_same(made, record.registry.migrations, record.moorage)
     return place
@@ -193,7 +190,7 @@ async def _see_that_all_is_empty(
         if isinstance(where, Path) and where.exists() and where.stat().st_size:
             msg = f"{where} is not empty: name a file that is not there yet for the {which}, or move this one away"
             raise BackupRefused(msg)
-        if isinstance(where, DatabaseSection):
+        if isinstance(where, PostgresSettings):
             tables = await tables_of(where)
             if tables:
                 msg = (
@@ -223,7 +220,7 @@ async def _copy_blobs(
     back = BlobsBack(storage, folder, reports)
     await in_parallel(one.blobs(), back.copy, limit=PARALLEL_BLOBS)
     done.blobs, done.size_bytes = back.sums.copied, back.sums.copied_bytes
-    done.problems, done.problem_count = back.sums.problems, back.sums.problem_count
+    done.problems = back.sums.problems
 
 
 async def _look_for_blobs(one: OneBackup, storage: StorageDriver, done: Restored) -> None:
@@ -234,8 +231,7 @@ async def _look_for_blobs(one: OneBackup, storage: StorageDriver, done: Restored
                 done.blobs += 1
                 done.size_bytes += blob.size_bytes
                 continue
-            done.problem_count += 1
-            done.problems.append(f"{blob.digest} is not in storage, and the backup has only listed it")
+            done.problems.add(f"{blob.digest} is not in storage, and the backup has only listed it")
 
 
 async def _put_control(one: OneBackup, places: ServerPlaces, place: DatabasePlace) -> None:

@@ -1,6 +1,7 @@
 """Databases for trials of a backup: made on a server that somebody names, and dropped when they were tried."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import secrets
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from moorage.backup.backup_folder import BackupRefused
-from moorage.config.sections.database import DatabaseSection
+from moorage.sql.database_place import PostgresSettings
 from moorage.wiring.backup_sources import postgres_connection
 
 if TYPE_CHECKING:
@@ -26,32 +27,31 @@ _MIGRATE_DEADLINE_S = 300.0
 
 
 class ScratchDatabase:
-    """``with ScratchDatabase(server) as section:`` is an empty database on that server; the block's end drops it.
+    """``with ScratchDatabase(server) as settings:`` is an empty database on that server; the block's end drops it.
 
     Raises:
         DatabaseUnavailable: the server does not answer.
         BackupRefused: it makes no database for this user.
     """
 
-    def __init__(self, server: DatabaseSection) -> None:
+    def __init__(self, server: PostgresSettings) -> None:
         self._server = server
         self._name = f"{NAME_PREFIX}{secrets.token_hex(6)}"
 
-    def __enter__(self) -> DatabaseSection:
+    def __enter__(self) -> PostgresSettings:
         asyncio.run(_told(self._server, f'CREATE DATABASE "{self._name}" TEMPLATE template0'))
-        alone = {"dbname": self._name, "primary": "", "loadbalancing": DatabaseSection().loadbalancing}
-        return self._server.model_copy(update=alone)
+        return dataclasses.replace(self._server, dbname=self._name, primary="")
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         asyncio.run(_told(self._server, f'DROP DATABASE IF EXISTS "{self._name}" WITH (FORCE)'))
 
 
-def as_configured(section: DatabaseSection) -> dict[str, object]:
+def as_configured(settings: PostgresSettings) -> dict[str, object]:
     """Return the connection as a configuration has it."""
-    return {name: getattr(section, name) for name in _KEYS if getattr(section, name)}
+    return {name: getattr(settings, name) for name in _KEYS if getattr(settings, name)}
 
 
-def migrate_control(section: DatabaseSection, scratch: Path) -> None:
+def migrate_control(settings: PostgresSettings, scratch: Path) -> None:
     """Make the control plane's tables in an empty database: in a process of its own, as Django starts once in each.
 
     Raises:
@@ -59,7 +59,7 @@ def migrate_control(section: DatabaseSection, scratch: Path) -> None:
     """
     file = scratch / "control.yml"
     file.touch(mode=0o600)
-    file.write_text(json.dumps({"secret": secrets.token_hex(32), "log": "text", "database": as_configured(section)}))
+    file.write_text(json.dumps({"secret": secrets.token_hex(32), "log": "text", "database": as_configured(settings)}))
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MOORAGE_CONTROL")}
     command = [sys.executable, "-m", "moorage", "control", "migrate", "--config", str(file)]
     done = subprocess.run(  # noqa: S603 - our own command
@@ -70,13 +70,13 @@ def migrate_control(section: DatabaseSection, scratch: Path) -> None:
         raise BackupRefused(msg)
 
 
-async def _told(server: DatabaseSection, statement: str) -> None:
+async def _told(server: PostgresSettings, statement: str) -> None:
     async with _connected(server) as connection:
         await connection.execute(statement)
 
 
 @asynccontextmanager
-async def _connected(server: DatabaseSection) -> AsyncIterator["asyncpg.Connection"]:
+async def _connected(server: PostgresSettings) -> AsyncIterator["asyncpg.Connection"]:
     import asyncpg  # noqa: PLC0415 - a use of SQLite need not wait for it
 
     connection = await postgres_connection(server)

@@ -26,16 +26,16 @@ from moorage.backup.restoring import file_problems, put_registry
 from moorage.backup.scratch_database import ScratchDatabase, as_configured, migrate_control
 from moorage.backup.scratch_registry import ScratchRegistry
 from moorage.backup.sqlite_copies import sqlite_problems, sqlite_rows
-from moorage.config.sections.database import DatabaseSection
 from moorage.gc.offline.offline_run import batched
 from moorage.oci.digests import Hasher
+from moorage.sql.database_place import PostgresSettings
 from moorage.storage import paths
 from moorage.wiring.backup_sources import digest_of, folder_as_storage
+from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
 SAMPLE = 20
 """Images that are pulled."""
-_SHOWN = 1000
 _DEPTH = 4
 _CHILDREN = 50
 _TAGS = """
@@ -70,14 +70,7 @@ class VerifyReport:
     rows: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     """Notes on what could not be tried, and why."""
-    problems: list[str] = field(default_factory=list)
-    problem_count: int = 0
-
-    def wrong(self, problem: str) -> None:
-        """Note what is wrong."""
-        self.problem_count += 1
-        if len(self.problems) < _SHOWN:
-            self.problems.append(problem)
+    problems: Noted[str] = field(default_factory=Noted)
 
 
 def verify(
@@ -87,7 +80,7 @@ def verify(
     *,
     sample: int,
     reports: WorkReports,
-    server: DatabaseSection | None = None,
+    server: PostgresSettings | None = None,
 ) -> VerifyReport:
     """Try a backup out.
 
@@ -108,9 +101,9 @@ def verify(
     report.files = len(record.files)
     damaged = file_problems(one, record)
     for problem in damaged:
-        report.wrong(problem)
+        report.problems.add(problem)
     for problem in record.problems:
-        report.wrong(f"when the backup was made: {problem}")
+        report.problems.add(f"when the backup was made: {problem}")
     if record.blobs.are_copied:
         _hash_all(folder, one, record, report=report, reports=reports)
     else:
@@ -145,12 +138,12 @@ def _hash_all(
                     report.blobs += 1
                     report.hashed_bytes += blob.size_bytes
                     if problem and str(blob.digest) not in known:
-                        report.wrong(problem)
+                        report.problems.add(problem)
                     reports.advanced(BLOB_BAR, blob.size_bytes)
         except (BackupRefused, OSError) as exc:
-            report.wrong(f"the list of blobs cannot be read: {exc}")
+            report.problems.add(f"the list of blobs cannot be read: {exc}")
     if report.blobs != record.blobs.count:
-        report.wrong(f"the list has {report.blobs} blobs instead of {record.blobs.count}")
+        report.problems.add(f"the list has {report.blobs} blobs instead of {record.blobs.count}")
     report.hashing_s = round(time.monotonic() - began, 3)
 
 
@@ -172,12 +165,12 @@ def _try_databases(one: OneBackup, record: BackupRecord, report: VerifyReport, *
 
 def _try_sqlite(path: Path, half: HalfRecord, report: VerifyReport) -> None:
     for problem in sqlite_problems(path):
-        report.wrong(problem)
+        report.problems.add(problem)
     with contextlib.suppress(BackupRefused):  # Said already.
         rows = sqlite_rows(path)
         if rows != half.rows:
             different = sorted(set(rows.items()) ^ set(half.rows.items()))
-            report.wrong(f"{path.name} has other rows than when it was copied: {different[:5]}")
+            report.problems.add(f"{path.name} has other rows than when it was copied: {different[:5]}")
 
 
 def _try_images(
@@ -199,7 +192,7 @@ def _try_postgres(
     *,
     report: VerifyReport,
     sample: int,
-    server: DatabaseSection,
+    server: PostgresSettings,
 ) -> None:
     """Bring tables back into databases of their own, count them, read every manifest, and serve from them."""
     with _scratch_folder(folder) as scratch:
@@ -232,19 +225,19 @@ def _refusals_in(report: VerifyReport) -> Iterator[None]:
     try:
         yield
     except BackupRefused as exc:
-        report.wrong(str(exc))
+        report.problems.add(str(exc))
 
 
-async def _compare_rows(section: DatabaseSection, name: str, half: HalfRecord, report: VerifyReport) -> None:
-    async with postgres_snapshot(section) as snapshot:
+async def _compare_rows(settings: PostgresSettings, name: str, half: HalfRecord, report: VerifyReport) -> None:
+    async with postgres_snapshot(settings) as snapshot:
         found = await snapshot.rows()
     different = sorted(set(found.items()) ^ set(half.rows.items()))
     if different:
-        report.wrong(f"{name}: what was brought back has other rows than what was copied: {different[:5]}")
+        report.problems.add(f"{name}: what was brought back has other rows than what was copied: {different[:5]}")
 
 
-async def _read_postgres(section: DatabaseSection, sample: int, report: VerifyReport) -> Sequence[SampledTag]:
-    async with postgres_snapshot(section) as snapshot:
+async def _read_postgres(settings: PostgresSettings, sample: int, report: VerifyReport) -> Sequence[SampledTag]:
+    async with postgres_snapshot(settings) as snapshot:
         async for repository, key, payload in snapshot.manifests():
             _hash_manifest(repository, key, payload, report)
         return [SampledTag(path, tag, str(digest_of(key))) for path, tag, key in await snapshot.tags(sample)]
@@ -269,7 +262,7 @@ def _hash_manifest(repository: str, key: bytes, payload: bytes, report: VerifyRe
     hasher.update(payload)
     report.manifests += 1
     if hasher.digest() != digest:
-        report.wrong(f"manifest {digest} of {repository} is damaged in the database")
+        report.problems.add(f"manifest {digest} of {repository} is damaged in the database")
 
 
 def _linked_blobs(folder: BackupFolder, one: OneBackup, scratch: Path) -> Path:
@@ -330,10 +323,10 @@ class _Puller:
         if status == HTTPStatus.NOT_FOUND and reference == digest:  # An index may list what nobody has pushed.
             return
         if status != HTTPStatus.OK:
-            self._report.wrong(f"{name} cannot be pulled: status {status}")
+            self._report.problems.add(f"{name} cannot be pulled: status {status}")
             return
         if _sum_of(body, digest) != digest:
-            self._report.wrong(f"{name} is damaged: its manifest is not {digest}")
+            self._report.problems.add(f"{name} is damaged: its manifest is not {digest}")
             return
         document = json.loads(body)
         if not isinstance(document, dict):
@@ -351,7 +344,7 @@ class _Puller:
         self._report.pulled_blobs += 1
         self._report.pulled_bytes += size_bytes
         if status != HTTPStatus.OK or found != digest:
-            self._report.wrong(
+            self._report.problems.add(
                 f"{repository}@{digest} cannot be pulled: status {status}, {size_bytes} bytes of {found}"
             )
 

@@ -11,8 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 from moorage.cli.amounts import counted, shown_bytes
+from moorage.cli.noted_output import print_noted
 from moorage.cli.options import AsJSON
 from moorage.errors import ConfigurationError, MoorageError
+from moorage.work.noted import Noted
 
 if TYPE_CHECKING:
     from moorage.backup.backing_up import MadeBackup
@@ -131,7 +133,7 @@ def verify(
             record = read_record(one.record)
         except BackupRefused as exc:
             report = VerifyReport(backup=one.path.name)
-            report.wrong(str(exc))
+            report.problems.add(str(exc))
             return report
         server = None if scratch is None else scratch_server(scratch)
         with Bars() as bars:
@@ -142,7 +144,7 @@ def verify(
         print(json.dumps(_as_json(report), indent=2))
     else:
         _print_report(report)
-    raise typer.Exit(WITH_PROBLEMS if report.problem_count else WHOLE)
+    raise typer.Exit(WITH_PROBLEMS if report.problems.count else WHOLE)
 
 
 def said(run: Callable[[], _T]) -> _T:
@@ -163,12 +165,9 @@ def said(run: Callable[[], _T]) -> _T:
     raise typer.Exit(NOT_DONE)
 
 
-def print_problems(problems: list[str], count: int) -> None:
+def print_problems(problems: Noted[str]) -> None:
     """Print the first of them."""
-    for problem in problems[:_SHOWN]:
-        print(problem)
-    if count > _SHOWN:
-        print(f"and {count - _SHOWN:,} more: --json has them")
+    print_noted(problems, str, limit=_SHOWN, rest="--json has them")
 
 
 def _print_made(made: "MadeBackup") -> None:
@@ -185,12 +184,14 @@ def _print_made(made: "MadeBackup") -> None:
     )
     if record.problem_count:
         print(f"{counted(record.problem_count, 'blob')} could not be copied:")
-        print_problems(record.problems, record.problem_count)
+        print_problems(Noted(count=record.problem_count, first=record.problems))
 
 
 def _as_json(report: "VerifyReport") -> dict[str, object]:
     names = [name for name in report.__slots__ if isinstance(name, str)]
-    return {"ok": not report.problem_count, **{name: getattr(report, name) for name in names}}
+    counts = {name: getattr(report, name) for name in names if name != "problems"}
+    problems = {"problems": report.problems.first, "problem_count": report.problems.count}
+    return {"ok": not report.problems.count, **counts, **problems}
 
 
 def _print_report(report: "VerifyReport") -> None:
@@ -204,8 +205,8 @@ def _print_report(report: "VerifyReport") -> None:
     )
     for note in report.notes:
         print(f"not tried: {note}")
-    if report.problem_count:
-        print(f"{counted(report.problem_count, 'problem')}:")
-        print_problems(report.problems, report.problem_count)
+    if report.problems.count:
+        print(f"{counted(report.problems.count, 'problem')}:")
+        print_problems(report.problems)
     else:
         print("nothing is wrong")

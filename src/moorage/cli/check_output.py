@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from moorage.cli.amounts import counted, shown_bytes
 from moorage.cli.bars import Bars
+from moorage.cli.noted_output import print_noted
 from moorage.cli.tables import print_table
 from moorage.integrity.findings import Count, Finding, Tally
 from moorage.integrity.progress import State, as_json
@@ -58,7 +59,7 @@ def print_json(state: State, *, seconds: float, repairs: bool) -> None:
         "notes": {
             note.value: {"count": count.number, "bytes": count.size_bytes} for note, count in tally.notes.items()
         },
-        "first": [as_json(finding) for finding in tally.first[:_JSON_SHOWN]],
+        "first": [as_json(finding) for finding in tally.noted.first[:_JSON_SHOWN]],
     }
     print(json.dumps(found, indent=2))
 
@@ -77,11 +78,7 @@ def print_people(state: State, *, seconds: float, repairs: bool) -> None:
         return
     rows = [(kind.value, *_counted(count), kind.meaning) for kind, count in tally.differences.items()]
     print_table(("Difference", "Count", "Bytes", "Repaired", "What it is"), rows)
-    for finding in tally.first[:_SHOWN]:
-        print(_line(finding))
-    rest = sum(count.number for count in tally.differences.values()) - min(len(tally.first), _SHOWN)
-    if rest:
-        print(f"and {rest:,} more: --report FILE writes all of them")
+    print_noted(tally.noted, _line, limit=_SHOWN, rest="--report FILE writes all of them")
     if not repairs:
         print("nothing was changed: --repair repairs what can be repaired without losing anything")
 

@@ -16,8 +16,9 @@ from moorage.oci.names import RepositoryName, Tag
 from moorage.relaying.blob_copies import RepositoryPair
 from moorage.relaying.image_copies import ImageWish
 from moorage.relaying.platforms import WantedPlatform
+from moorage.relaying.registry_access import RegistryAccess
 from moorage.relaying.relay_outcome import RelayOutcome
-from moorage.relaying.relay_run import RegistryAccess, relay_run
+from moorage.relaying.relay_run import relay_run
 from moorage.relaying.tag_choice import TagChoice
 
 

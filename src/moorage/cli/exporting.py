@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.cli.bars import Bars
+from moorage.cli.noted_output import print_left_out, print_noted
 from moorage.moving.exporting import Exported, ExportOptions
 from moorage.moving.link_writing import LinkWriter
 from moorage.moving.outcome import Outcome, Teller
@@ -61,10 +62,7 @@ def _print(exported: Exported, outcome: Outcome, wish: ExportWish, seconds: floa
     print(f"{written} {counts.written:,}, {removed} {counts.removed:,}")
     if wish.dry_run:
         _print_differences(exported.writer)
-    if outcome.left_out_count:
-        print(f"left out: {outcome.left_out_count}")
-        for found in outcome.left_out[:_PRINTED]:
-            print(f"  {found.kind.value}  {found.path}  {found.reason}")
+    print_left_out(outcome.left_out)
     if exported.verified is not None:
         print(f"compared once more: {exported.verified.counts.changes:,} differences")
         _print_differences(exported.verified)
@@ -75,10 +73,7 @@ def _print(exported: Exported, outcome: Outcome, wish: ExportWish, seconds: floa
 
 
 def _print_differences(writer: LinkWriter) -> None:
-    for path in writer.differences[:_PRINTED]:
-        print(f"  {path}")
-    if len(writer.differences) > _PRINTED:
-        print(f"  and {writer.counts.changes - _PRINTED:,} more")
+    print_noted(writer.differences, "  {}".format, limit=_PRINTED, rest="--json has the first thousand")
 
 
 def _print_json(exported: Exported, outcome: Outcome, wish: ExportWish, seconds: float) -> None:
@@ -88,10 +83,8 @@ def _print_json(exported: Exported, outcome: Outcome, wish: ExportWish, seconds:
             {
                 "dry_run": wish.dry_run,
                 **dataclasses.asdict(exported.writer.counts),
-                "left_out": [
-                    {"kind": found.kind.value, "path": found.path, "reason": found.reason} for found in outcome.left_out
-                ],
-                "differences": exported.writer.differences if wish.dry_run else [],
+                "left_out": [found.to_json() for found in outcome.left_out.first],
+                "differences": exported.writer.differences.first if wish.dry_run else [],
                 "verified_differences": None if verified is None else verified.counts.changes,
                 "is_switched": exported.is_switched,
                 "duration_s": round(seconds, 3),

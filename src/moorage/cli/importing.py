@@ -14,13 +14,13 @@ from typing import TextIO
 
 from moorage.cli.amounts import counted
 from moorage.cli.bars import Bars
+from moorage.cli.noted_output import print_left_out
 from moorage.moving.importing import ALL_STEPS, ImportOptions, ImportRefused, Step
-from moorage.moving.outcome import SHOWN, LeftOut, Outcome, Teller
+from moorage.moving.outcome import LeftOut, Outcome, Teller
 from moorage.starting.configuration_file import read
 from moorage.starting.import_start import check_tag_concurrency, import_link_files
 from moorage.work.reports import WorkReports
 
-_PRINTED = 20
 """So many of the things that were left out are printed; the log and JSON have more."""
 
 
@@ -142,35 +142,25 @@ def _show(outcome: Outcome, rows: Mapping[str, int], wish: ImportWish, *, second
             f"{counted(outcome.common_blobs, 'blob')} in common storage, {outcome.unneeded_blobs} of them without use: "
             + ("left alone, as something was left out" if _is_kept(outcome, wish) else "to be reviewed")
         )
-    _show_left_out(outcome)
+    print_left_out(outcome.left_out)
     if wish.counts_rows:
         for table, count in rows.items():
             print(f"{table}: {count}")
 
 
 def _is_kept(outcome: Outcome, wish: ImportWish) -> bool:
-    return bool(outcome.left_out_count) and wish.steps != (Step.COMMON_BLOBS,)
-
-
-def _show_left_out(outcome: Outcome) -> None:
-    if not outcome.left_out_count:
-        return
-    print(f"left out: {outcome.left_out_count}")
-    for found in outcome.left_out[:_PRINTED]:
-        print(f"  {found.kind.value}  {found.path}  {found.reason}")
-    if outcome.left_out_count > _PRINTED:
-        print(f"  and {outcome.left_out_count - _PRINTED} more: the log names all")
+    return bool(outcome.left_out.count) and wish.steps != (Step.COMMON_BLOBS,)
 
 
 def _as_json(outcome: Outcome, rows: Mapping[str, int], wish: ImportWish, seconds: float) -> dict[str, object]:
     counts = {each.name: getattr(outcome, each.name) for each in dataclasses.fields(outcome) if each.name != "left_out"}
-    left_out = [{"kind": found.kind.value, "path": found.path, "reason": found.reason} for found in outcome.left_out]
     return {
         "steps": ["gitlab-database"] if wish.gitlab else [step.value for step in wish.steps],
         "dry_run": wish.dry_run,
         **counts,
-        "left_out": left_out,
-        "left_out_is_whole": outcome.left_out_count <= SHOWN,
+        "left_out_count": outcome.left_out.count,
+        "left_out": [found.to_json() for found in outcome.left_out.first],
+        "left_out_is_whole": outcome.left_out.is_whole,
         "rows": dict(rows) if wish.counts_rows else None,
         "duration_s": round(seconds, 3),
     }

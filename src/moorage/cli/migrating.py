@@ -10,7 +10,8 @@ from moorage.cli.tables import print_table
 from moorage.metadata.schema import migrator
 from moorage.metadata.schema.chains import CHAINS, Applied, ChainStep, Phase, refused
 from moorage.metadata.schema.migration_plan import Wish
-from moorage.metadata.schema.migrator import MigrationReport, Where
+from moorage.metadata.schema.migrator import MigrationReport
+from moorage.sql.database_place import DatabasePlace
 
 PHASES: tuple[Phase, Phase] = ("pre-deployment", "post-deployment")
 
@@ -37,7 +38,7 @@ def wish(pre: int | None, post: int | None, *, skip_post: bool) -> Wish:
     )
 
 
-def up(where: Where, wanted: Wish, *, dry_run: bool, as_json: bool) -> None:
+def up(where: DatabasePlace, wanted: Wish, *, dry_run: bool, as_json: bool) -> None:
     """Apply migrations and say which."""
 
     def announce(plan: Sequence[ChainStep]) -> None:
@@ -60,7 +61,7 @@ def up(where: Where, wanted: Wish, *, dry_run: bool, as_json: bool) -> None:
         )
 
 
-def down(where: Where, wanted: Wish, *, force: bool, dry_run: bool, as_json: bool) -> None:
+def down(where: DatabasePlace, wanted: Wish, *, force: bool, dry_run: bool, as_json: bool) -> None:
     """Say which migrations will be undone, ask, and undo them."""
     if as_json and not force and not dry_run:
         msg = "--json asks no question: give --force or --dry-run with it"
@@ -81,7 +82,7 @@ def down(where: Where, wanted: Wish, *, force: bool, dry_run: bool, as_json: boo
             print(f"OK: applied {count} {phase} migration(s) in {report.seconds:.3f}s")
 
 
-def status(where: Where, *, only_whether: bool, skip_post: bool, as_json: bool) -> None:
+def status(where: DatabasePlace, *, only_whether: bool, skip_post: bool, as_json: bool) -> None:
     """Print all migrations, or only whether all are applied."""
     phases = PHASES[:1] if skip_post else PHASES
     history = asyncio.run(migrator.history(where))
@@ -100,7 +101,7 @@ def status(where: Where, *, only_whether: bool, skip_post: bool, as_json: bool) 
         print_table(("Migration", "Applied"), [(name + mark, when) for name, mark, when in rows])
 
 
-def version(where: Where, *, as_json: bool) -> None:
+def version(where: DatabasePlace, *, as_json: bool) -> None:
     """Print the last migration of each chain."""
     history = asyncio.run(migrator.history(where))
     found = {phase: max((row.name for row in history if row.phase == phase), default=None) for phase in PHASES}

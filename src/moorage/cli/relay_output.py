@@ -54,7 +54,7 @@ def _ended(outcome: RelayOutcome, *, seconds: float, dry_run: bool, as_json: boo
     for reference in outcome.references:
         if reference.result not in _QUIET:
             _print_reference(reference)
-    for note in outcome.notes:
+    for note in outcome.notes.first:
         print(f"note: {_printable(note)}", file=sys.stderr)
     counts = outcome.counts
     parts = [f"{counts[result]:,} {words}" for result, words in _WORDS.items() if counts[result]]
@@ -85,7 +85,7 @@ def _as_json(outcome: RelayOutcome, *, seconds: float, dry_run: bool) -> Mapping
         },
         "manifests": outcome.manifests,
         "referrers": outcome.referrers,
-        "notes": outcome.notes,
+        "notes": outcome.notes.first,
     }
 
 

@@ -65,14 +65,14 @@ def restore(
     done = said(run)
     if as_json:
         found = {
-            "ok": not done.problem_count,
+            "ok": not done.problems.count,
             "blobs": done.blobs,
             "bytes": done.size_bytes,
-            "problems": done.problems,
-            "problem_count": done.problem_count,
+            "problems": done.problems.first,
+            "problem_count": done.problems.count,
         }
         print(json.dumps(found, indent=2))
     else:
         print(f"{counted(done.blobs, 'blob')} ({shown_bytes(done.size_bytes)}) and all that is known of them are back")
-        print_problems(done.problems, done.problem_count)
-    raise typer.Exit(WITH_PROBLEMS if done.problem_count else 0)
+        print_problems(done.problems)
+    raise typer.Exit(WITH_PROBLEMS if done.problems.count else 0)

@@ -64,7 +64,7 @@ def _as_json(outcome: CopyOutcome, wish: CopyWish, *, is_same: bool, seconds: fl
         "copied": _by_kind(outcome.copied, outcome.copied_bytes),
         "deleted": {_name(kind): outcome.deleted[kind] for kind in COPIED if outcome.deleted[kind]},
         "findings": {finding.value: count for finding, count in outcome.findings.items()},
-        "first": [{"kind": kind.value, "path": path, "why": why} for kind, path, why in outcome.first],
+        "first": [{"kind": kind.value, "path": path, "why": why} for kind, path, why in outcome.noted.first],
         "source": _side(outcome.source),
         "target": _side(outcome.target),
     }
@@ -111,7 +111,7 @@ def _print(outcome: CopyOutcome, places: CopyPlaces, wish: CopyWish, *, seconds:
 def _print_findings(outcome: CopyOutcome) -> None:
     for finding, count in outcome.findings.items():
         print(f"{finding.value}: {count:,}: {finding.meaning}")
-    for finding, path, why in outcome.first[:_SHOWN]:
+    for finding, path, why in outcome.noted.first[:_SHOWN]:
         if finding is not CopyFinding.VANISHED:
             text = f"{finding.value}: {path}{f': {why}' if why else ''}"
             print("".join(char if char.isprintable() else ascii(char)[1:-1] for char in text))

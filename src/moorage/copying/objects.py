@@ -48,13 +48,6 @@ async def objects_below(storage: StorageDriver, folder: str) -> AsyncIterator[Se
         yield await _with_sizes(storage, waiting)
 
 
-async def blob_folders(storage: StorageDriver) -> AsyncIterator[str]:
-    """Yield the folders whose names are the first digits of digests: they share the blobs evenly."""
-    async for algorithm in _folders(storage, paths.BLOBS):
-        async for start in _folders(storage, algorithm):
-            yield start
-
-
 async def counted(storage: StorageDriver) -> KindCounts:
     """Count all objects of a storage by their kinds."""
     counts = KindCounts()
@@ -63,13 +56,6 @@ async def counted(storage: StorageDriver) -> KindCounts:
             for found in page:
                 counts.add(found)
     return counts
-
-
-async def _folders(storage: StorageDriver, folder: str) -> AsyncIterator[str]:
-    async for page in pages_of(storage, folder):
-        for entry in page:
-            if entry.is_folder:
-                yield f"{folder}/{entry.name}"
 
 
 async def _paths_below(storage: StorageDriver, folder: str) -> AsyncIterator[str]:

@@ -7,8 +7,7 @@ from enum import Enum
 
 from moorage.copying.kinds import COPIED, ObjectKind
 from moorage.copying.objects import KindCounts
-
-_KEPT = 1000
+from moorage.work.noted import Noted
 
 
 class CopyFinding(Enum):
@@ -49,8 +48,8 @@ class CopyOutcome:
     copied_bytes: Counter[ObjectKind] = field(default_factory=Counter)
     deleted: Counter[ObjectKind] = field(default_factory=Counter)
     findings: Counter[CopyFinding] = field(default_factory=Counter)
-    first: list[tuple[CopyFinding, str, str]] = field(default_factory=list)
-    """The first findings, each with its path and why."""
+    noted: Noted[tuple[CopyFinding, str, str]] = field(default_factory=Noted)
+    """Each finding with its path and why."""
     rounds: int = 0
     last_round_s: float = 0.0
     """Seconds that the last round took: with ``--follow``, the time that a registry has to be read-only."""
@@ -60,17 +59,16 @@ class CopyOutcome:
 
     def found(self, finding: CopyFinding, path: str, why: str = "") -> None:
         """Take note of something that is not as it should be; of one path only once while it is among the first."""
-        if (finding, path, why) in self.first:
+        if (finding, path, why) in self.noted.first:
             return
         self.findings[finding] += 1
-        if len(self.first) < _KEPT:
-            self.first.append((finding, path, why))
+        self.noted.add((finding, path, why))
         self.told(finding, path, why)
 
     def forget_findings(self) -> None:
         """Forget what was found: everything is going to be looked at again."""
         self.findings.clear()
-        self.first.clear()
+        self.noted.clear()
 
     def did_copy(self, kind: ObjectKind, size_bytes: int) -> None:
         """Take note of an object that is on the target now."""

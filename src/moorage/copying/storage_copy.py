@@ -14,13 +14,14 @@ from moorage.copying.blobs import BlobTransfer
 from moorage.copying.ends import CopyEnds
 from moorage.copying.kinds import CopiedObject, ObjectKind, object_at
 from moorage.copying.links import LinkTransfer
-from moorage.copying.objects import blob_folders, counted, is_there, objects_below
+from moorage.copying.objects import counted, is_there, objects_below
 from moorage.copying.outcome import CopyFinding, CopyOutcome
 from moorage.copying.shared_work import many_at_once
 from moorage.errors import BackendError, PathUnknown, StorageFull
 from moorage.oci.digests import Digest
 from moorage.storage import paths
 from moorage.storage.locks import Lock
+from moorage.storage.walk import blob_folders, path_at
 from moorage.work.alongside import both
 from moorage.work.reports import WorkReports
 
@@ -119,7 +120,8 @@ class StorageCopy:
         self._reports.begins(BLOBS, 1.0)
         number = 0
         async with many_at_once(_AT_ONCE) as works:
-            async for folder in blob_folders(self._source):
+            async for place in blob_folders(self._source):
+                folder = path_at(place)
                 there = await self._sizes_below(folder)
                 async for page in objects_below(self._source, folder):
                     for found, size_bytes in await self._with_target(page, there):

@@ -11,11 +11,12 @@ from moorage.metadata.schema.schema_version import check as check_schema
 from moorage.moving.adoption_note import AdoptionNote
 from moorage.sql import clock
 from moorage.sql.base import Database
-from moorage.starting.database_choice import database_beside, named_database
+from moorage.sql.database_place import DatabasePlace, named_database
+from moorage.starting.database_choice import database_beside
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
-from moorage.wiring.databases import DatabasePlace, half_of, opened_database
-from moorage.wiring.postgres import check_postgres, open_postgres
+from moorage.wiring.databases import half_of, opened_database
+from moorage.wiring.postgres import check_server, open_postgres
 
 CHECK = "database"
 _SERVER_S = 10.0
@@ -44,7 +45,7 @@ async def check_database(config: Config, storage: StorageDriver | None, report: 
         report.skip(CHECK, "off: what there is stands in link files in storage")
         return
     if not isinstance(place, Path):
-        await check_postgres(place)
+        await check_server(place)
     async with opened_database(place) as database:
         await database.ping()
         report.good(CHECK, _in_words(place))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from moorage.work.noted import Noted
+
 FIRST_FINDINGS = 1000
 """So many differences are kept; all of them are counted, and go to the report file if there is one."""
 
@@ -102,7 +104,7 @@ class Tally:
     manifests: int = 0
     differences: dict[FindingKind, Count] = field(default_factory=dict)
     notes: dict[Note, Count] = field(default_factory=dict)
-    first: list[Finding] = field(default_factory=list)
+    noted: Noted[Finding] = field(default_factory=lambda: Noted(FIRST_FINDINGS))
 
     def add(self, finding: Finding) -> None:
         """Count a difference."""
@@ -110,8 +112,7 @@ class Tally:
         count.number += 1
         count.size_bytes += finding.size_bytes
         count.repaired += bool(finding.repair)
-        if len(self.first) < FIRST_FINDINGS:
-            self.first.append(finding)
+        self.noted.add(finding)
 
     def note(self, note: Note, size_bytes: int) -> None:
         """Count something that is no difference."""

@@ -216,7 +216,7 @@ def report_of(state: State, path: Path) -> CheckReport:
     """
     if state.report is not None:
         return CheckReport(path, state.report)
-    number, first = sum(count.number for count in state.tally.differences.values()), state.tally.first
+    number, first = sum(count.number for count in state.tally.differences.values()), state.tally.noted.first
     if number > len(first):
         msg = (
             f"the unfinished check has found {number:,} differences and was left without a report, so that only the "

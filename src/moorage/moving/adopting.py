@@ -236,9 +236,11 @@ class Adoption(Adopter):
             msg = f"{name.text} is not the same in link files and in the database: {', '.join(differences)}"
             raise StorageUnavailable(msg)
         outcome = teller.outcome
-        first = [LeftBehind(found.kind.value, found.path, found.reason) for found in outcome.left_out[:_FIRST_LEFT_OUT]]
+        first = [
+            LeftBehind(found.kind.value, found.path, found.reason) for found in outcome.left_out.first[:_FIRST_LEFT_OUT]
+        ]
         return TakenOver(
-            tags=outcome.tags, manifests=outcome.manifests, left_out=outcome.left_out_count, first_left_out=first
+            tags=outcome.tags, manifests=outcome.manifests, left_out=outcome.left_out.count, first_left_out=first
         )
 
 

@@ -241,7 +241,7 @@ class Import:
         What was left out may need them: with a run of this step alone somebody says that it does not.
         """
         reviews = not self._options.dry_run and (
-            not self._outcome.left_out_count or self._options.steps == (Step.COMMON_BLOBS,)
+            not self._outcome.left_out.count or self._options.steps == (Step.COMMON_BLOBS,)
         )
         self._teller.reports.begins(BLOBS, 1.0)
         with References() as payloads:

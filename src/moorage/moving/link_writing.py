@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from moorage.errors import PathUnknown
 from moorage.gc.offline.offline_run import in_parallel
 from moorage.storage.base import StorageDriver
-
-_SHOWN = 1000
+from moorage.work.noted import Noted
 
 
 @dataclass(slots=True)
@@ -37,7 +36,7 @@ class LinkWriter:
         self._storage = storage
         self._changes = changes
         self.counts = Written()
-        self.differences: list[str] = []
+        self.differences: Noted[str] = Noted()
         """Paths of what is not as it should be, the first thousand of them."""
 
     async def write(self, wanted: Mapping[str, bytes]) -> None:
@@ -69,4 +68,5 @@ class LinkWriter:
             await in_parallel(folders, delete)
 
     def _differ(self, paths: Sequence[str]) -> None:
-        self.differences += paths[: max(0, _SHOWN - len(self.differences))]
+        for path in paths:
+            self.differences.add(path)

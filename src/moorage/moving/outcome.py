@@ -1,14 +1,12 @@
 """Results of an import or export: counts, and what was left out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Self
 
+from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
-
-SHOWN = 1000
-"""So many of the things that were left out are kept to be shown; the log has all of them."""
 
 
 class LeftOutKind(Enum):
@@ -32,6 +30,14 @@ class LeftOut:
     """Its place in storage."""
     reason: str
 
+    def in_words(self) -> str:
+        """Return the line that people are shown."""
+        return f"  {self.kind.value}  {self.path}  {self.reason}"
+
+    def to_json(self) -> Mapping[str, str]:
+        """As reports have it."""
+        return {"kind": self.kind.value, "path": self.path, "reason": self.reason}
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -51,18 +57,18 @@ class Outcome:
     """Bytes in common storage."""
     unneeded_blobs: int = 0
     """Those of them that garbage collection is going to look at."""
-    left_out_count: int = 0
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: Noted[LeftOut] = field(default_factory=Noted)
+    """The log has all of them."""
 
     def copy(self) -> Self:
         """Return the same counts, which do not change with these."""
-        return replace(self, left_out=list(self.left_out))
+        return replace(self, left_out=self.left_out.copy())
 
     def become(self, other: Self) -> None:
         """Count as *other* does."""
         for each in fields(self):
             setattr(self, each.name, getattr(other, each.name))
-        self.left_out = list(other.left_out)
+        self.left_out = other.left_out.copy()
 
 
 def _unheard(_: object) -> None:
@@ -94,9 +100,7 @@ class Teller:
     def leave_out(self, kind: LeftOutKind, path: str, reason: str) -> None:
         """Note a thing that cannot be moved; the work goes on without it."""
         found = LeftOut(kind, path, reason)
-        self.outcome.left_out_count += 1
-        if len(self.outcome.left_out) < SHOWN:
-            self.outcome.left_out.append(found)
+        self.outcome.left_out.add(found)
         self._log(found)
 
     def leave_out_each(self, kind: LeftOutKind, paths: Sequence[str], reason: str) -> None:

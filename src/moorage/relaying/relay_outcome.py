@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-_KEPT = 1000
+from moorage.work.noted import Noted
 
 
 class RelayResult(Enum):
@@ -57,7 +57,7 @@ class RelayOutcome:
     blob_bytes: Counter[BlobWay] = field(default_factory=Counter)
     manifests: int = 0
     referrers: int = 0
-    notes: list[str] = field(default_factory=list)
+    notes: Noted[str] = field(default_factory=Noted)
     """Things that somebody should know although nothing failed."""
     told: Callable[[RelayedReference], object] = lambda _reference: None
     stopped_by: dict[str, str] = field(default_factory=dict)
@@ -71,8 +71,8 @@ class RelayOutcome:
 
     def note(self, text: str) -> None:
         """Take note of something, once."""
-        if text not in self.notes and len(self.notes) < _KEPT:
-            self.notes.append(text)
+        if text not in self.notes.first:
+            self.notes.add(text)
 
     def did_blob(self, way: BlobWay, size_bytes: int) -> None:
         """Take note of a blob that is where it should be."""

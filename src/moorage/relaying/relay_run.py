@@ -1,62 +1,18 @@
 """Runs of copies between two registries: of one reference, or of the tags of a repository that are chosen."""
 
 import contextlib
-import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 
-from moorage.client.credentials import Credentials
-from moorage.client.patience import RegistryPatience
-from moorage.client.places import host_of
-from moorage.client.streaming import StreamingRemote
 from moorage.copying.shared_work import BytePace, many_at_once
 from moorage.oci.names import Reference, Tag
 from moorage.relaying.blob_copies import BlobCopies, RepositoryPair, TargetHomes
 from moorage.relaying.dry_target import DryTarget
 from moorage.relaying.image_copies import CopyJob, ImageCopies, ImageWish
+from moorage.relaying.registry_access import RegistryAccess
 from moorage.relaying.registry_side import RegistrySide, RelayEnds
 from moorage.relaying.relay_outcome import RelayOutcome
 from moorage.relaying.tag_choice import TagChoice
 from moorage.work.reports import WorkReports
-
-_CONNECTIONS_A_JOB = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryAccess:
-    """A registry, and how it is reached."""
-
-    url: str
-    credentials: Callable[[str], Credentials]
-    """Those for a repository."""
-    context: ssl.SSLContext | None = None
-    """The certificates to trust; None: the system's."""
-    jobs: int | None = None
-    """The most connections at once; None: as many as the run needs."""
-    bytes_per_s: float | None = None
-    """The most that passes in a second; None: there is no limit."""
-    patience: RegistryPatience | None = None
-
-    @property
-    def host(self) -> str:
-        """The host and the port, for what is said."""
-        return host_of(self.url)
-
-    def opened(self, jobs: int, *, pushes: bool = False) -> StreamingRemote:
-        """Return it, to be entered, for a run of so many jobs, which *pushes* to it."""
-
-        def credentials(name: str) -> Credentials:
-            found = self.credentials(name)
-            found.pushes_to = name if pushes else ""
-            return found
-
-        return StreamingRemote(
-            self.url,
-            credentials=credentials,
-            context=self.context,
-            connections=self.jobs or jobs * _CONNECTIONS_A_JOB,
-            patience=self.patience,
-        )
 
 
 class RelayRun:

@@ -16,7 +16,7 @@ from moorage.oci.tag_patterns import TagPattern
 from moorage.relaying.blob_copies import RepositoryPair
 from moorage.relaying.plan_reading import PlanSection, read_yaml
 from moorage.relaying.platforms import WantedPlatform
-from moorage.relaying.relay_run import RegistryAccess
+from moorage.relaying.registry_access import RegistryAccess
 from moorage.relaying.tag_choice import TagChoice
 from moorage.relaying.versions import VersionRange
 

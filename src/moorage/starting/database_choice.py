@@ -7,22 +7,13 @@ from moorage.config import Config
 from moorage.config.sections.database import DatabaseSection
 from moorage.errors import ConfigurationError, Mistake
 from moorage.metadata.schema.chains import refused
-from moorage.metadata.schema.migrator import Where
 from moorage.moving.adoption_note import AdoptionNote
+from moorage.sql.database_place import DatabasePlace, named_database
 from moorage.starting.configuration_file import find, read_or_defaults
 from moorage.storage import locks
 from moorage.storage.base import StorageDriver
-from moorage.wiring.databases import DatabasePlace
-from moorage.wiring.postgres import postgres_settings
 
 _VARIABLES = "REGISTRY_DATABASE_"
-
-
-def named_database(section: DatabaseSection) -> DatabasePlace | None:
-    """Return the database that *section* names; None: it names none."""
-    if section.sqlite:
-        return Path(section.sqlite).absolute()
-    return section if section.host or section.dbname else None
 
 
 def needed_database(section: DatabaseSection) -> DatabasePlace:
@@ -89,7 +80,7 @@ async def database_beside(config: Config, storage: StorageDriver) -> DatabasePla
     return place
 
 
-def database_to_migrate(path: Path | None, data: Path | None) -> Where:
+def database_to_migrate(path: Path | None, data: Path | None) -> DatabasePlace:
     """Return the database that the configuration in *path* names; without one, that of a registry in *data*.
 
     Raises:
@@ -109,4 +100,4 @@ def database_to_migrate(path: Path | None, data: Path | None) -> Where:
     if place is None:
         msg = "the configuration names no database: there is nothing to migrate"
         raise refused(msg)
-    return place if isinstance(place, Path) else postgres_settings(place)
+    return place

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from moorage.config import Config, GCSSection
-from moorage.config.stores import DatabaseStore, PostgresStore, SqliteStore
 from moorage.errors import ConfigurationError, Mistake
 from moorage.metadata.imports import ImportStore
 from moorage.metadata.schema import schema_version
@@ -56,15 +55,14 @@ async def import_link_files(
     if folder is not None and not folder.is_dir():
         raise ConfigurationError([Mistake("storage.filesystem.rootdirectory", f"there is no folder {folder}")])
     place = needed_database(config.database)
-    store: DatabaseStore = SqliteStore(place) if isinstance(place, Path) else PostgresStore()
     async with contextlib.AsyncExitStack() as stack:
         storage = storage_driver(config)
         stack.push_async_callback(storage.close)
         if isinstance(place, Path) and options.dry_run and not place.exists():
             return await _run(storage, NothingTaken(has_tags=False), options, teller, gitlab=gitlab)
         if not options.dry_run:
-            await prepare(config.database, store)
-        stack.enter_context(left_as_one_file(store))
+            await prepare(place)
+        stack.enter_context(left_as_one_file(place))
         database = await stack.enter_async_context(opened_database(place, directly=True))
         (await schema_version.check(database)).refuse()
         return await _into(database, storage, options, teller, gitlab=gitlab)

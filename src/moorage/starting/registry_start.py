@@ -20,6 +20,7 @@ from moorage.wiring.limits import node_counters
 from moorage.wiring.log_settings import log_settings
 from moorage.wiring.registry_application import RegistryApplication, registry_settings, upload_key
 from moorage.wiring.storage import capabilities_of, local_folder
+from moorage.wiring.stores import DatabaseStore
 
 _log = get_log("serve")
 
@@ -78,7 +79,7 @@ def start_registry(
         reread_level=reread_level,
         on_ready=on_ready or partial(greet, config, workers=workers, say=say),
     )
-    with announced(config), left_as_one_file(store):
+    with announced(config), left_as_one_file(store.place if isinstance(store, DatabaseStore) else None):
         return supervisor.run()
 
 

@@ -7,13 +7,12 @@ Decided once, before there are workers. What each refusal means to a person, and
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.config import Config
 from moorage.config.load import SQLITE_NAME
 from moorage.config.sections.database import DatabaseSection
-from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown
 from moorage.metadata.database_half import DatabaseHalf
 from moorage.moving.adoption_note import AdoptionNote
@@ -22,6 +21,8 @@ from moorage.moving.import_note import ImportNote
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.permissions import reason_of
+from moorage.sql.database_place import DatabasePlace
+from moorage.starting.database_choice import needed_database
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock, Locks
@@ -30,12 +31,13 @@ from moorage.storage.remote.remote_driver import RemoteDriver
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
 from moorage.wiring.storage import local_folder, storage_driver
+from moorage.wiring.stores import DatabaseStore, LayoutStore, Store
 
 ENFORCEMENT_VARIABLE = "REGISTRY_FF_ENFORCE_LOCKFILES"
 
 _log = get_log("serve")
 
-Prepare = Callable[[DatabaseSection, DatabaseStore], Awaitable[bool]]
+Prepare = Callable[[DatabasePlace], Awaitable[bool]]
 """Makes a database ready to be used, and returns whether it holds images; it closes what it opens.
 
 Raises:
@@ -43,7 +45,7 @@ Raises:
 """
 
 
-Inspect = Callable[[DatabaseSection, DatabaseStore], Awaitable[DatabaseHalf]]
+Inspect = Callable[[DatabasePlace], Awaitable[DatabaseHalf]]
 """Asks a database that is ready for its name; it closes what it opens.
 
 Raises:
@@ -51,7 +53,7 @@ Raises:
 """
 
 
-Begin = Callable[[DatabaseSection, DatabaseStore], Awaitable[bool]]
+Begin = Callable[[DatabasePlace], Awaitable[bool]]
 """Notes in a ready database that it adopts link files, and returns whether it has them all; it closes what it opens.
 
 Raises:
@@ -134,9 +136,9 @@ class Choosing:
             return None
         if note is None and await _first_repository(self.storage) is None:
             return None
-        store = SqliteStore(Path(self.database.sqlite)) if self.database.sqlite else PostgresStore()
-        name = await self._name_of_adopting(store, note)
-        if await self.begin_adoption(self.database, store):
+        place = needed_database(self.database)
+        name = await self._name_of_adopting(place, note)
+        if await self.begin_adoption(place):
             await end_in_storage(self.storage)
             return None
         for lock in Lock:
@@ -144,16 +146,16 @@ class Choosing:
         if await AdoptionNote.read(self.storage) != AdoptionNote(name):
             self._object(_OTHER_ADOPTION)
         _log.info("link files are adopted: the registry serves them, and takes them over into the database")
-        return replace(store, identity=name, adopting=True)
+        return DatabaseStore(place, identity=name, adopting=True)
 
-    async def _name_of_adopting(self, store: DatabaseStore, note: AdoptionNote | None) -> str:
+    async def _name_of_adopting(self, place: DatabasePlace, note: AdoptionNote | None) -> str:
         """The name of the database, which storage notes as the one that adopts."""
-        if note is not None and isinstance(store, SqliteStore) and not _has_content(store.path):
+        if note is not None and isinstance(place, Path) and not _has_content(place):
             self._object(_lost(self.database.sqlite, _SHOWN_ADOPTION))
-        has_images = await self.prepare(self.database, store)
+        has_images = await self.prepare(place)
         if note is None:
             await self._refuse_adoption(has_images=has_images)
-        name = await self._identity(store)
+        name = await self._identity(place)
         if note is None:
             await AdoptionNote(name).write(self.storage)
         elif note.database != name:
@@ -193,13 +195,13 @@ class Choosing:
 
     async def _in_use(self, found: Locks) -> Store:
         """The database, unless it would hide images that it does not hold."""
-        store = SqliteStore(Path(self.database.sqlite)) if self.database.sqlite else PostgresStore()
-        is_new = isinstance(store, SqliteStore) and not _has_content(store.path)
+        place = needed_database(self.database)
+        is_new = isinstance(place, Path) and not _has_content(place)
         has_blobs = await _has_blobs(self.storage)
         if is_new and found.database and has_blobs:
             self._object(_lost(self.database.sqlite, _shown(Lock.DATABASE)))
         first = None if found.database else await _first_repository(self.storage)
-        has_images = not is_new and await self.prepare(self.database, store)
+        has_images = not is_new and await self.prepare(place)
         if first is not None and not has_images:
             because = f"storage holds images as link files, {first} for one, and the database holds none"
             if self.database.enabled == "prefer":
@@ -209,16 +211,16 @@ class Choosing:
         elif has_blobs and not has_images:
             _log.warning("storage holds blobs and the database no images: is it the right database?")
         if is_new:
-            await self.prepare(self.database, store)
-        name = await self._identity(store)
+            await self.prepare(place)
+        name = await self._identity(place)
         await self._take()
-        return replace(store, identity=name) if name else store
+        return DatabaseStore(place, identity=name)
 
-    async def _identity(self, store: DatabaseStore) -> str:
+    async def _identity(self, place: DatabasePlace) -> str:
         """The database's name, noted in storage; the two must belong together."""
         if self.inspect is None or not self.enforces:
             return ""
-        half, noted = await self.inspect(self.database, store), await identity.read(self.storage)
+        half, noted = await self.inspect(place), await identity.read(self.storage)
         if noted == identity.content_of(half.identity):
             return half.identity
         if noted is not None:

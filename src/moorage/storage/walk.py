@@ -57,6 +57,15 @@ def path_at(place: Place) -> str:
     return "/".join((paths.BLOBS, *place))
 
 
+async def blob_folders(storage: StorageDriver) -> AsyncIterator[Place]:
+    """Yield the places of the folders named by an algorithm and the first digits of digests: these share all evenly."""
+    async for algorithm in entries_of(storage, paths.BLOBS):
+        if algorithm.is_folder:
+            async for start in entries_of(storage, path_at((algorithm.name,))):
+                if start.is_folder:
+                    yield algorithm.name, start.name
+
+
 async def repository_folders(storage: StorageDriver, *, after: str = "") -> AsyncIterator[RepositoryName]:
     """Every folder that is or could be a repository, in the byte order of the names, those after *after*.
 

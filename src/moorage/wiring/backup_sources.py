@@ -5,8 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moorage.config.sections.database import DatabaseSection
 from moorage.metadata.sql.digest_keys import digest_of as digest_of
+from moorage.sql.database_place import PostgresSettings
 from moorage.storage.base import StorageDriver
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 
@@ -17,17 +17,15 @@ _LONG = timedelta(days=2)
 """One statement copies a whole table."""
 
 
-async def postgres_connection(section: DatabaseSection) -> "asyncpg.Connection":
-    """Connect to the server that *section* names, at ``database.primary`` if that is named.
+async def postgres_connection(settings: PostgresSettings) -> "asyncpg.Connection":
+    """Connect to the server of *settings*, at ``database.primary`` if that is named.
 
     Raises:
         DatabaseUnavailable: it cannot be reached.
     """
     from moorage.sql.postgres.postgres_connect import Connector  # noqa: PLC0415 - a use of SQLite need not wait for it
-    from moorage.wiring.postgres import postgres_settings  # noqa: PLC0415 - as above
 
-    settings = postgres_settings(section).of_primary()
-    return await Connector(dataclasses.replace(settings, statement_deadline=_LONG)).connect()
+    return await Connector(dataclasses.replace(settings.of_primary(), statement_deadline=_LONG)).connect()
 
 
 def folder_as_storage(root: Path) -> StorageDriver:

@@ -18,8 +18,9 @@ from moorage.integrity.unfinished import PartsCheck
 from moorage.metadata.schema import schema_version as schema
 from moorage.metadata.sql.integrity import SqlBlobRecords, SqlBlobRepairs, SqlManifestRecords, SqlManifestRepairs
 from moorage.sql.base import Database
+from moorage.sql.database_place import DatabasePlace
 from moorage.storage.base import StorageDriver
-from moorage.wiring.databases import DatabasePlace, opened_database
+from moorage.wiring.databases import opened_database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,16 +4,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from moorage.config.sections.database import DatabaseSection
 from moorage.metadata.sql.identity import half_of as half_of
 from moorage.metadata.sql.identity import has_images as has_images
 from moorage.metadata.sql.new_blobs import SqlNewBlobs as SqlNewBlobs
 from moorage.sql.base import Database
+from moorage.sql.database_place import DatabasePlace
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.sql.sqlite.write_ahead import bring_in as bring_in
-
-DatabasePlace = Path | DatabaseSection
-"""A database: a path is an SQLite file's."""
 
 
 @contextlib.asynccontextmanager
@@ -30,10 +27,8 @@ async def opened_database(place: DatabasePlace, *, directly: bool = False) -> As
         found = await SqliteDatabase.open(place)
     else:
         from moorage.sql.postgres.postgres_database import PostgresDatabase  # noqa: PLC0415 - a use of SQLite need not wait for it
-        from moorage.wiring.postgres import postgres_settings  # noqa: PLC0415 - as above
 
-        settings = postgres_settings(place)
-        found = await PostgresDatabase.open(settings.of_primary() if directly else settings)
+        found = await PostgresDatabase.open(place.of_primary() if directly else place)
     try:
         yield found
     finally:

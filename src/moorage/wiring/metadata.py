@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moorage.cache.known_links import SIZE_LIMIT, KnownLinks
 from moorage.cache.link_memory import LinkMemory
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
-from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.metadata.background.background_runner import run_background_migrations
 from moorage.metadata.base import CatalogueStore, LinkStore, ManifestStore, PullStore, SessionStore
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
@@ -23,6 +23,7 @@ from moorage.sql.base import Database
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import FilesystemClaim
+from moorage.wiring.stores import DatabaseStore, LayoutStore, Store
 
 if TYPE_CHECKING:
     from moorage.moving.adopting import Adoption
@@ -77,9 +78,9 @@ async def open_metadata(
                 catalogue=LayoutCatalogue(storage),
                 known_blobs=known_blobs,
             )
-        case SqliteStore(path=path):
+        case DatabaseStore(place=Path() as path):
             return _over(await SqliteDatabase.open(path, keeps_reserve=True), config, _link_files(store, storage))
-        case PostgresStore():
+        case DatabaseStore():
             from moorage.wiring.postgres import open_postgres  # noqa: PLC0415 - a start on SQLite need not wait for it
 
             return _over(await open_postgres(config), config, _link_files(store, storage))

@@ -8,7 +8,6 @@ import re2
 from moorage.auth.addresses import Proxies
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
-from moorage.config.stores import LayoutStore, Store
 from moorage.core.blobs import Blobs
 from moorage.core.damage import DamagedBlobs
 from moorage.core.manifest_rules import ManifestRules
@@ -50,6 +49,7 @@ from moorage.wiring.purging import purging
 from moorage.wiring.redirects import redirects_of
 from moorage.wiring.redises import Redises
 from moorage.wiring.storage import room_for, storage_driver
+from moorage.wiring.stores import LayoutStore, Store
 from moorage.wiring.tracing import trace_database, trace_parts
 
 

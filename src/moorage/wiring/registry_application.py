@@ -10,7 +10,6 @@ from pathlib import Path
 
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
-from moorage.config.stores import Store
 from moorage.http.database_report import DatabaseReport
 from moorage.http.debug import DebugApp
 from moorage.http.health_report import HealthReport
@@ -29,6 +28,7 @@ from moorage.wiring.log_settings import log_settings
 from moorage.wiring.notifications import finish_time
 from moorage.wiring.observers import observers
 from moorage.wiring.registry import Registry, build
+from moorage.wiring.stores import Store
 from moorage.wiring.tracing import TracedRequests, open_spans
 
 _log = get_log("worker")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from moorage.config import AzureSection, Config, FilesystemSection, GCSSection, InmemoryDriver, S3Section
-from moorage.config.stores import SqliteStore, Store
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import lacks, need_of
 from moorage.room import DATABASE_FLOOR_BYTES, STORAGE_FLOOR_BYTES, Room
@@ -12,6 +11,7 @@ from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.filesystem import filesystem_driver as filesystem
 from moorage.storage.remote.tally import NoTally, StoreTally
 from moorage.wiring import remote_storage
+from moorage.wiring.stores import DatabaseStore, Store
 
 
 def storage_driver(config: Config, *, share: float = 1.0, tally: StoreTally | None = None) -> StorageDriver:
@@ -78,6 +78,6 @@ def room_for(config: Config, store: Store) -> Room:
     folder = local_folder(config)
     if folder is not None:
         floors[folder] = STORAGE_FLOOR_BYTES
-    if isinstance(store, SqliteStore):
-        floors[store.path.absolute().parent] = DATABASE_FLOOR_BYTES
+    if isinstance(store, DatabaseStore) and isinstance(store.place, Path):
+        floors[store.place.absolute().parent] = DATABASE_FLOOR_BYTES
     return Room(floors)

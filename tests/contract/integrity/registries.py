@@ -110,7 +110,7 @@ class Registry:
 
 def found_in(state: State) -> Found:
     """The findings that a finished check has."""
-    return Found(state.tally, tuple(state.tally.first))
+    return Found(state.tally, tuple(state.tally.noted.first))
 
 
 @asynccontextmanager

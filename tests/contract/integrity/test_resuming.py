@@ -62,7 +62,7 @@ class EndsAfter:
 
 
 def summary(tally: Tally) -> object:
-    findings = sorted((finding.kind.value, finding.subject, finding.repository) for finding in tally.first)
+    findings = sorted((finding.kind.value, finding.subject, finding.repository) for finding in tally.noted.first)
     return findings, tally.differences, tally.notes, tally.blobs, tally.manifests, tally.hashed_bytes
 
 

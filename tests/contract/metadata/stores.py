@@ -21,7 +21,7 @@ from moorage.metadata.sql.manifests import SqlManifests
 from moorage.metadata.sql.pulls import SqlPulls
 from moorage.metadata.sql.sessions import SqlSessions
 from moorage.sql.base import Database, NamedQuery, Row, Value
-from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.database_place import PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage.base import StorageDriver

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from contract.metadata.pushing import NAME, push, push_blob, push_image
 from contract.metadata.stores import SqlStore, query
-from moorage.gc.online.review_rounds import BlobCollector, BlobsReviewed, Deadlines, ManifestCollector
+from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
+from moorage.gc.online.reviewed import BlobsReviewed
 from moorage.metadata.base import Cause
 from moorage.metadata.explanations import Explanation
 from moorage.metadata.queues import Forecast, Queue

@@ -104,7 +104,7 @@ class Mover:
 
 def kinds(outcome: Outcome) -> Sequence[tuple[str, str]]:
     """What was left out, by its kind and the end of its path."""
-    return [(found.kind.value, found.path.rpartition("/repositories/")[2]) for found in outcome.left_out]
+    return [(found.kind.value, found.path.rpartition("/repositories/")[2]) for found in outcome.left_out.first]
 
 
 async def link_files(store: Store) -> dict[str, bytes]:

@@ -79,7 +79,7 @@ async def test_the_link_files_are_those_of_pushes_without_a_database(database: M
     }
     assert found.keys() <= wanted.keys()
     assert exported.verified is not None
-    assert (exported.verified.counts.changes, outcome.left_out) == (0, [])
+    assert (exported.verified.counts.changes, outcome.left_out.first) == (0, [])
 
 
 async def test_a_registry_without_the_database_serves_the_same(database: Mover) -> None:
@@ -124,7 +124,7 @@ async def test_a_second_export_writes_nothing_and_follows_what_was_changed(datab
 async def test_a_dry_run_says_what_would_be_written(database: Mover) -> None:
     await push_image(serving(database), image("a"), "a")
     exported, _ = await export(database, dry_run=True, switches=True)
-    assert paths.tag_link(NAME, Tag("a")) in exported.writer.differences
+    assert paths.tag_link(NAME, Tag("a")) in exported.writer.differences.first
     assert not await database.links.storage.exists(paths.REPOSITORIES)
     assert (await locks.read(database.links.storage)).database
     assert not exported.is_switched
@@ -138,7 +138,7 @@ async def test_verification_finds_what_is_not_as_in_the_database(database: Mover
     await storage.put(paths.blob(digest), b"damaged")
     exported, _ = await export(database, dry_run=True, verifies=True)
     assert exported.verified is not None
-    assert exported.verified.differences == [paths.blob(digest), paths.tag_link(NAME, Tag("a"))]
+    assert exported.verified.differences.first == [paths.blob(digest), paths.tag_link(NAME, Tag("a"))]
     exported, _ = await export(database, verifies=True)
     assert exported.verified is not None
     assert exported.verified.counts.changes == 0
@@ -183,7 +183,7 @@ async def test_what_was_exported_can_be_imported_again(database: Mover) -> None:
     await export(database, switches=True)
     await database.sql.database.write(query("DELETE FROM tags"))
     outcome = await database.run()
-    assert (outcome.left_out, await database.tags()) == ([], before)
+    assert (outcome.left_out.first, await database.tags()) == ([], before)
 
 
 async def test_blobs_without_bytes_are_named_and_have_no_link(database: Mover) -> None:
@@ -192,7 +192,7 @@ async def test_blobs_without_bytes_are_named_and_have_no_link(database: Mover) -
     lost = Digest.parse(made.blobs[1].digest)
     await database.links.storage.delete(paths.blob(lost))
     _, outcome = await export(database)
-    assert [found.path for found in outcome.left_out] == [paths.blob(lost)]
+    assert [found.path for found in outcome.left_out.first] == [paths.blob(lost)]
     assert not await layout(database.links.storage).links.has(NAME, lost)
     assert await tag_names(layout(database.links.storage)) == ["a"]
 

@@ -59,7 +59,7 @@ async def test_what_is_taken_over_is_as_if_it_had_been_pushed(mover: Mover) -> N
     await push_all_kinds(mover.pushed)
     found = await everything(mover.sql)
     assert found == await everything(mover.pushed)
-    assert outcome.left_out == []
+    assert outcome.left_out.first == []
     assert (outcome.repositories, outcome.tags, outcome.manifests) == (2, len(found["tags"]), len(found["manifests"]))
 
 
@@ -264,7 +264,7 @@ class TestLeftOut:
             ("link-broken", tag("nonsense")),
             *(("tag-dangling", tag(name)) for name in ("damaged", "empty", "missing", "old", "nowhere")),
         }
-        assert outcome.left_out_count == len(outcome.left_out)
+        assert outcome.left_out.is_whole
         assert await mover.tags() == {"good": good, "lost": whole_but_a_layer}
         assert not await mover.sql.links.has(NAME, layer)  # As before: the manifest is there, and this layer is not.
 
@@ -274,7 +274,7 @@ class TestLeftOut:
         await put_by_hand(mover.links, odd, "odd")
         strange = Content("", b'{"schemaVersion": 2, "layers": "none", "config": {"digest": "sha256:x"}}')
         await put_by_hand(mover.links, strange, "strange")
-        assert (await mover.run()).left_out == []
+        assert (await mover.run()).left_out.first == []
         for tag, made in (("odd", odd), ("strange", strange)):
             before = await mover.links.manifests.find(NAME, Tag(tag))
             assert await mover.sql.manifests.find(NAME, Tag(tag)) == before
@@ -374,7 +374,7 @@ async def test_a_dry_run_finds_what_would_be_left_out_and_writes_nothing(mover: 
     await mover.links.storage.put(paths.tag_link(NAME, Tag("nonsense")), b"nonsense")
     before = await everything(mover.sql)
     outcome = await mover.run(dry_run=True)
-    assert (outcome.repositories, outcome.tags, outcome.left_out_count) == (2, 6, 1)
+    assert (outcome.repositories, outcome.tags, outcome.left_out.count) == (2, 6, 1)
     assert await everything(mover.sql) == before
     assert await locks.read(mover.links.storage) == locks.Locks(filesystem=False, database=False)
     assert not await mover.links.storage.exists(paths.IMPORT)

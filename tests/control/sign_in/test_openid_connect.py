@@ -1,13 +1,13 @@
 """Sign-in by an OpenID Connect provider: one on loopback, asked and answered as a browser does it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.http import HttpResponse
-from django.test import Client, override_settings
+from django.test import Client
 from joserfc.jwk import ECKey, OctKey
 
 from moorage.control.accounts.changes import block_user, link_identity
@@ -18,7 +18,7 @@ from moorage.control.instance.changes import change_settings
 from moorage.control.sign_in.views.providers import PROVIDER
 from support.control_rows import new_user
 from support.oidc_provider import CLIENT_ID, CLIENT_SECRET, OIDCProvider, oidc_provider
-from support.sign_in_pages import code_of, is_signed_in, with_authenticator
+from support.sign_in_pages import code_of, configured, is_signed_in, with_authenticator
 
 START = "/-/sign-in/oidc"
 Configure = Callable[..., None]
@@ -51,21 +51,17 @@ def provider(running: OIDCProvider) -> Iterator[OIDCProvider]:
 @pytest.fixture
 def configure(provider: OIDCProvider) -> Iterator[Configure]:
     """Configure sign-in by the provider, with other keys if they are given."""
-    changed: list[Any] = []
+    stack = ExitStack()
 
     def with_keys(**values: object) -> None:
-        loaded = settings.MOORAGE
         keys = OIDCKeys(issuer=provider.url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, label="Company")
-        sign_in = loaded.configuration.sign_in.model_copy(update={"oidc": keys.model_copy(update=values)})
-        configuration = loaded.configuration.model_copy(update={"sign_in": sign_in})
-        one = override_settings(MOORAGE=replace(loaded, configuration=configuration))
-        one.enable()
-        changed.append(one)
+        before = settings.MOORAGE.configuration.sign_in
+        sign_in = before.model_copy(update={"oidc": keys.model_copy(update=values)})
+        stack.enter_context(configured(sign_in=sign_in))
 
-    with_keys()
-    yield with_keys
-    for one in reversed(changed):
-        one.disable()
+    with stack:
+        with_keys()
+        yield with_keys
 
 
 def _there(client: Client, then: str = "") -> str:

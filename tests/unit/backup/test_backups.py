@@ -120,7 +120,7 @@ def test_a_whole_backup_is_right_and_a_second_one_copies_no_blob_again(site: Sit
     assert second.record.blobs.copied == 0
     assert backups.names() == sorted([first.backup.path.name, second.backup.path.name])
     report = tried(second, backups, sample=3)
-    assert report.problems == []
+    assert report.problems.first == []
     assert (report.images, report.blobs) == (3, second.record.blobs.count)
     assert report.pulled_blobs >= 6
 
@@ -138,7 +138,7 @@ def test_one_flipped_byte_of_a_blob_is_found(site: Site, backups: BackupFolder) 
     content = bytearray(backups.blob(digest).read_bytes())
     content[0] ^= 1
     backups.blob(digest).write_bytes(content)
-    assert f"{digest} is damaged in the backup: its bytes are others" in tried(made, backups).problems
+    assert f"{digest} is damaged in the backup: its bytes are others" in tried(made, backups).problems.first
 
 
 def test_a_damaged_blob_is_named_and_not_brought_back(
@@ -148,7 +148,7 @@ def test_a_damaged_blob_is_named_and_not_brought_back(
     backups.blob(digest).write_bytes(b"others")
     places = read_targets(write_config(tmp_path / "after", store), None)
     done = asyncio.run(restore(backups, made.backup, places, record=made.record, reports=NOBODY))
-    assert done.problems == [f"{digest} is damaged in the backup: its bytes are others"]
+    assert done.problems.first == [f"{digest} is damaged in the backup: its bytes are others"]
     assert done.blobs == made.record.blobs.count - 1
     assert not (tmp_path / "after" / "storage" / paths.blob(digest).lstrip("/")).exists()
 
@@ -156,7 +156,7 @@ def test_a_damaged_blob_is_named_and_not_brought_back(
 def test_a_blob_that_is_missing_in_the_backup_is_found(site: Site, backups: BackupFolder) -> None:
     made, digest = make(site, backups), blob_of(site)
     backups.blob(digest).unlink()
-    assert tried(made, backups).problems == [f"{digest} is missing in the backup"]
+    assert tried(made, backups).problems.first == [f"{digest} is missing in the backup"]
 
 
 def test_metadata_that_is_cut_short_is_found_and_not_restored(
@@ -166,7 +166,7 @@ def test_metadata_that_is_cut_short_is_found_and_not_restored(
     path = made.backup.registry_sqlite if store == "sqlite" else made.backup.links
     path.write_bytes(path.read_bytes()[:-200])
     report = tried(made, backups)
-    assert report.problems == [f"{path.name} is damaged in the backup: its bytes are not those that were written"]
+    assert report.problems.first == [f"{path.name} is damaged in the backup: its bytes are not those that were written"]
     assert report.images == 0
     places = read_targets(write_config(tmp_path / "after", store), None)
     with pytest.raises(BackupRefused, match="this backup is damaged; take another one"):
@@ -188,7 +188,7 @@ def test_it_is_restored_onto_an_empty_place_and_not_onto_another(
     made = make(site, backups)
     places = read_targets(write_config(tmp_path / "after", store), None)
     done = asyncio.run(restore(backups, made.backup, places, record=made.record, reports=NOBODY))
-    assert (done.blobs, done.problems) == (made.record.blobs.count, [])
+    assert (done.blobs, done.problems.first) == (made.record.blobs.count, [])
     again = make(Site(tmp_path / "after", site.images), BackupFolder(tmp_path / "again"))
     assert again.record.registry.rows == made.record.registry.rows
     assert {blob.digest for blob in again.backup.blobs()} == {blob.digest for blob in made.backup.blobs()}
@@ -218,7 +218,7 @@ def test_a_blob_that_storage_has_lost_is_said_and_the_rest_is_there(
     assert (made.record.problem_count, len(made.record.problems)) == (expected, expected)
     assert all(str(digest) in problem and said in problem for problem in made.record.problems)
     assert not backups.blob(digest).exists()
-    assert tried(made, backups).problem_count == expected
+    assert tried(made, backups).problems.count == expected
 
 
 async def test_a_target_without_room_leaves_nothing_that_looks_whole(
@@ -239,7 +239,7 @@ async def test_a_target_without_room_leaves_nothing_that_looks_whole(
     assert backups.names() == []
     monkeypatch.undo()
     made = await make_backup(read_places(site.config, None), backups, with_blobs=None, reports=NOBODY)
-    assert tried(made, backups).problems == []
+    assert tried(made, backups).problems.first == []
 
 
 def test_one_backup_is_made_at_a_time(site: Site, backups: BackupFolder) -> None:
@@ -256,7 +256,7 @@ def test_a_list_without_blobs_belongs_to_the_storage_that_has_them(
     assert "blobs are only listed" in tried(made, backups).notes[0]
     places = read_targets(write_config(tmp_path / "after", store), None)
     done = asyncio.run(restore(backups, made.backup, places, record=made.record, reports=NOBODY))
-    assert done.problem_count == made.record.blobs.count
+    assert done.problems.count == made.record.blobs.count
 
 
 async def test_offline_collection_waits_for_a_backup_though_forced(site: Site) -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from moorage.config import Config, load
 from moorage.errors import ConfigurationError
+from moorage.sql.database_place import postgres_settings
 from moorage.starting.foreseeing import open_files
 from moorage.telemetry import configure, get_log
 from moorage.web.access_log import AccessLog
 from moorage.wiring.guards import guard
 from moorage.wiring.log_settings import log_settings
-from moorage.wiring.postgres import postgres_settings
 from moorage.wiring.storage import storage_driver
 from support.authority import Authority
 from unit.config.reading import written

@@ -137,7 +137,7 @@ async def test_a_blob_with_another_digest_is_told_and_not_copied() -> None:
     image = await push(source, "1", [b"configuration", b"layer"])
     await source.put(paths.blob(image.blobs[1]), b"rotten")
     outcome = await copied(source, target)
-    assert outcome.first == [(CopyFinding.BLOB_DAMAGED, paths.blob(image.blobs[1]), "")]
+    assert outcome.noted.first == [(CopyFinding.BLOB_DAMAGED, paths.blob(image.blobs[1]), "")]
     assert outcome.has_failed
     assert outcome.differing == [ObjectKind.BLOB]
     assert not await target.exists(paths.blob(image.blobs[1]))
@@ -161,7 +161,7 @@ async def test_empty_and_damaged_links_are_told_and_never_written() -> None:
     damaged = paths.layer_link(REPOSITORY, image.blobs[1])
     await source.put(damaged, str(image.blobs[0]).encode())
     outcome = await copied(source, target)
-    assert {(finding, path) for finding, path, _ in outcome.first} == {
+    assert {(finding, path) for finding, path, _ in outcome.noted.first} == {
         (CopyFinding.EMPTY_LINK, empty[0]),
         (CopyFinding.EMPTY_LINK, empty[1]),
         (CopyFinding.LINK_DAMAGED, damaged),
@@ -188,7 +188,7 @@ async def test_a_link_to_what_the_source_has_not_is_copied_as_it_is_and_told() -
     await source.delete(paths.blob(image.blobs[1]))
     outcome = await copied(source, target)
     assert await everything(target) == await everything(source)
-    assert (CopyFinding.BLOB_MISSING, paths.blob(image.blobs[1]), "") in outcome.first
+    assert (CopyFinding.BLOB_MISSING, paths.blob(image.blobs[1]), "") in outcome.noted.first
     assert (outcome.has_failed, outcome.differing) == (False, [])
 
 

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from moorage.gc.online.collection_metrics import CollectionMetrics
-from moorage.gc.online.review_rounds import BlobsReviewed, Removed
+from moorage.gc.online.reviewed import BlobsReviewed, Removed
 from moorage.metadata.reviews import Dropped, ManifestsReviewed
 from moorage.oci.digests import Digest
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from moorage.config.load import load
-from moorage.config.stores import LayoutStore
 from moorage.http.app import App
 from moorage.web.connection import ConnectionServer
 from moorage.wiring.registry import build
+from moorage.wiring.stores import LayoutStore
 from support.tokens import certificate, pem, rsa_key
 
 REALM = "https://auth.example/token"

@@ -16,8 +16,8 @@ from moorage.http import rights
 from moorage.http.app import App, ApplicationRules
 from moorage.http.call import Call
 from moorage.http.endpoints import Endpoint
-from moorage.http.moorage_v1.moorage_api import moorage_api
-from moorage.http.moorage_v1.moorage_operations import OPENAPI, OPERATIONS, on_asked
+from moorage.http.moorage_v1.moorage_api import EVERY_OPERATION, moorage_api
+from moorage.http.moorage_v1.moorage_operations import OPENAPI, on_asked
 from moorage.http.moorage_v1.requests import Asked, RepositoryText
 from moorage.http.operations import READING, Api, Documentation, Operation
 from moorage.http.urls import Urls
@@ -80,8 +80,8 @@ async def unwanted(call: Call) -> Response:
 
 def api(*rows: Operation) -> Api:
     """Our own API with *rows* more."""
-    handlers = dict.fromkeys([row for row in OPERATIONS if row is not OPENAPI], unwanted)
-    return moorage_api({**handlers, **dict.fromkeys(rows, sweep)}, prefix="/", operations=(*OPERATIONS, *rows))
+    handlers = dict.fromkeys([row for row in EVERY_OPERATION if row is not OPENAPI], unwanted)
+    return moorage_api({**handlers, **dict.fromkeys(rows, sweep)}, prefix="/", operations=(*EVERY_OPERATION, *rows))
 
 
 @pytest.fixture

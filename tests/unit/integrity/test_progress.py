@@ -58,7 +58,10 @@ async def test_however_many_differences_there_are_so_many_are_kept_and_all_are_c
     await progress.save()
     state = await unfinished(storage)
     assert state is not None
-    assert (len(state.tally.first), state.tally.first[-1].subject) == (FIRST_FINDINGS, f"/{FIRST_FINDINGS - 1}")
+    assert (len(state.tally.noted.first), state.tally.noted.first[-1].subject) == (
+        FIRST_FINDINGS,
+        f"/{FIRST_FINDINGS - 1}",
+    )
     assert state.tally.differences[FindingKind.FOREIGN].number == FIRST_FINDINGS + 500
 
 

@@ -9,8 +9,9 @@ from moorage.client.patience import RegistryPatience
 from moorage.oci.names import RepositoryName
 from moorage.relaying.blob_copies import RepositoryPair
 from moorage.relaying.image_copies import ImageWish
+from moorage.relaying.registry_access import RegistryAccess
 from moorage.relaying.relay_outcome import RelayOutcome, RelayResult
-from moorage.relaying.relay_run import RegistryAccess, relay_run
+from moorage.relaying.relay_run import relay_run
 from moorage.relaying.tag_choice import TagChoice
 from moorage.storage.memory import MemoryDriver
 from support.faulty_front import FaultyFront, FrontFault

@@ -10,7 +10,7 @@ import pytest
 
 from moorage.config.sections.redis import RedisConnection
 from moorage.sql.base import Database, NamedQuery
-from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.database_place import PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from moorage.sql.replicas.replica_bench import ReplicaBench
 from moorage.sql.replicas.replica_discovery import FixedHosts, ReplicaAddress

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import ConfigurationError, DatabaseUnavailable
+from moorage.sql.database_place import PostgresSettings
 from moorage.sql.postgres.postgres_check import check_server
-from moorage.sql.postgres.postgres_connect import PgAddress, PostgresSettings, addresses_of
+from moorage.sql.postgres.postgres_connect import PgAddress, addresses_of
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
 from support.postgres import Postgres, opened, settings_for

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from moorage.errors import DatabaseConflict, DatabaseContended, DatabaseUnavailable
-from moorage.sql.postgres.postgres_connect import PoolLimits
+from moorage.sql.database_place import PoolLimits
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.postgres import Postgres, migrated, opened
 from unit.sql.statements import COUNT, GET, NOON, PUT, SLEEP, backend, count, locks, put, q, running

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import DatabaseConflict, DatabaseUnavailable
+from moorage.sql.database_place import PoolLimits, PostgresSettings
 from moorage.sql.postgres.postgres_check import check_server
-from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.components import need
 from support.ports import free_port

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from moorage.errors import DatabaseUnavailable
-from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
+from moorage.sql.database_place import PoolLimits, PostgresSettings
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from support.postgres import Postgres, migrated, opened
 from unit.sql.statements import BACKEND, SLEEP, backend, count, put, q, until, until_running

@@ -1,127 +1,29 @@
 """Which metadata store a start uses, rule by rule; with a real SQLite file beside real storage."""
 
-import asyncio
 import json
-import random
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from moorage.config import defaults, load
 from moorage.config.sections.database import DatabaseSection
-from moorage.config.stores import DatabaseStore, LayoutStore, PostgresStore, SqliteStore, Store
 from moorage.errors import ConfigurationError, StorageUnavailable
-from moorage.metadata.sql.links import SqlLinks
-from moorage.moving.adoption_note import AdoptionNote
-from moorage.oci.digests import Digest
-from moorage.oci.names import RepositoryName
-from moorage.sql.sqlite.sqlite_database import SqliteDatabase
-from moorage.starting.database_choice import database_beside
-from moorage.starting.database_preparing import begin_adoption, inspect, prepare
+from moorage.sql.database_place import DatabasePlace
+from moorage.starting.database_preparing import prepare
 from moorage.starting.store_choice import Choosing, choose
-from moorage.storage import locks, paths
-from moorage.storage.base import (
-    ObjectContent,
-    Stat,
-    StorageDriver,
-)
-from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
-from moorage.storage.locks import FilesystemClaim, Lock, Locks
+from moorage.storage import locks
+from moorage.storage.base import ObjectContent, StorageDriver
+from moorage.storage.locks import Lock
 from moorage.storage.memory import MemoryDriver
-from moorage.storage.presence import Activity, announce
-
-LINK = "/docker/registry/v2/repositories/group/app/_manifests/tags/1/current/link"
-BLOB = f"/docker/registry/v2/blobs/sha256/00/{'0' * 64}/data"
-NEITHER = Locks(filesystem=False, database=False)
-FILESYSTEM = Locks(filesystem=True, database=False)
-DATABASE = Locks(filesystem=False, database=True)
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageDriver]:
-    made = MemoryDriver() if request.param == "memory" else FilesystemDriver(tmp_path / "data")
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "moorage.db"
-
-
-class Starter:
-    """A start with its configuration, on one storage and one file."""
-
-    def __init__(self, storage: StorageDriver, file: Path) -> None:
-        self.storage = storage
-        self.file = file
-        self.warnings: list[str] = []
-
-    async def start(self, enabled: object, *, enforces: bool = True) -> Store:
-        """What is chosen."""
-        database = DatabaseSection.model_validate({"enabled": enabled, "sqlite": str(self.file)})
-        choosing = Choosing(
-            storage=self.storage,
-            database=database,
-            prepare=prepare,
-            inspect=inspect,
-            enforces=enforces,
-            usual_sqlite=self.file,
-        )
-        with capture_logs() as lines:
-            store = await choosing.store()
-        self.warnings = [f"{line['event']} {line}" for line in lines if line["log_level"] == "warning"]
-        return store
-
-    async def adopt(self) -> SqliteStore:
-        """What is chosen with ``database.adopt``."""
-        section = {"enabled": True, "adopt": True, "sqlite": str(self.file)}
-        store = await Choosing(
-            storage=self.storage,
-            database=DatabaseSection.model_validate(section),
-            prepare=prepare,
-            inspect=inspect,
-            begin_adoption=begin_adoption,
-        ).store()
-        assert isinstance(store, SqliteStore)
-        return store
-
-    async def refusal(self, enabled: object) -> str:
-        """Why it does not start: one sentence."""
-        with pytest.raises(ConfigurationError) as raised:
-            await self.start(enabled)
-        (mistake,) = raised.value.mistakes
-        return str(mistake)
-
-    async def locks(self) -> Locks:
-        return await locks.read(self.storage)
-
-    async def make_images(self) -> None:
-        """The database gets one."""
-        await prepare(DatabaseSection(), SqliteStore(self.file))
-        with sqlite3.connect(self.file) as connection:
-            connection.execute("INSERT INTO top_level_namespaces (id, name, created_at) VALUES (1, 'a', 0)")
-            connection.execute(
-                "INSERT INTO repositories (id, top_level_namespace_id, path, created_at, populated_at)"
-                " VALUES (1, 1, 'a', 0, 0)"
-            )
-        connection.close()
-
-
-@pytest.fixture
-def starter(storage: StorageDriver, file: Path) -> Starter:
-    return Starter(storage, file)
+from moorage.wiring.stores import DatabaseStore, LayoutStore
+from unit.starting.starts import BLOB, DATABASE, EXTERNAL, FILESYSTEM, LINK, NEITHER, Starter
 
 
 @pytest.mark.parametrize("enabled", [True, "prefer"])
 async def test_a_fresh_start_with_a_database_makes_it_and_marks_the_storage(starter: Starter, enabled: object) -> None:
-    assert await starter.start(enabled) == SqliteStore(starter.file)
+    assert await starter.start(enabled) == DatabaseStore(starter.file)
     assert await starter.locks() == DATABASE
-    assert not await prepare(DatabaseSection(), SqliteStore(starter.file))
+    assert not await prepare(starter.file)
     assert starter.warnings == []
 
 
@@ -130,7 +32,7 @@ async def test_a_database_that_is_in_use_is_used_again(starter: Starter, enabled
     await starter.start(True)
     await starter.make_images()
     await starter.storage.put(BLOB, b"")
-    assert await starter.start(enabled) == SqliteStore(starter.file)
+    assert await starter.start(enabled) == DatabaseStore(starter.file)
     assert starter.warnings == []
 
 
@@ -146,7 +48,7 @@ async def test_a_fresh_start_without_a_database_marks_nothing_until_there_is_an_
 async def test_a_folder_that_only_holds_sessions_or_blobs_holds_no_image(starter: Starter) -> None:
     await starter.storage.put("/docker/registry/v2/repositories/app/_uploads/1/data", b"")
     await starter.storage.put(f"/docker/registry/v2/repositories/app/_layers/sha256/{'0' * 64}/link", b"")
-    assert await starter.start(True) == SqliteStore(starter.file)
+    assert await starter.start(True) == DatabaseStore(starter.file)
 
 
 async def test_images_in_a_database_are_not_served_from_link_files(starter: Starter) -> None:
@@ -175,7 +77,7 @@ async def test_images_in_link_files_are_not_hidden_by_a_database(starter: Starte
 @pytest.mark.parametrize("has_file", [True, False])
 async def test_a_preferred_database_gives_way_to_images_in_link_files(starter: Starter, *, has_file: bool) -> None:
     if has_file:
-        await prepare(DatabaseSection(), SqliteStore(starter.file))
+        await prepare(starter.file)
     await starter.storage.put(LINK, b"")
     for reason in ("group/app", "filesystem-in-use"):
         assert await starter.start("prefer") == LayoutStore()
@@ -189,7 +91,7 @@ async def test_a_preferred_database_gives_way_to_images_in_link_files(starter: S
 async def test_link_files_beside_a_database_with_images_are_left_from_before(starter: Starter, enabled: object) -> None:
     await starter.make_images()
     await starter.storage.put(LINK, b"")
-    assert await starter.start(enabled) == SqliteStore(starter.file)
+    assert await starter.start(enabled) == DatabaseStore(starter.file)
     assert await starter.locks() == DATABASE
 
 
@@ -216,7 +118,7 @@ async def test_a_database_that_is_gone_is_not_replaced_by_an_empty_one(starter: 
 
 async def test_a_storage_that_lost_everything_but_its_lock_may_begin_anew(starter: Starter) -> None:
     await locks.write(starter.storage, Lock.DATABASE)
-    assert await starter.start(True) == SqliteStore(starter.file)
+    assert await starter.start(True) == DatabaseStore(starter.file)
 
 
 async def test_blobs_beside_an_empty_database_are_worth_a_warning(starter: Starter) -> None:
@@ -238,12 +140,12 @@ async def test_where_locks_do_not_decide_they_are_warnings_and_none_is_written(s
     assert await starter.start(False, enforces=False) == LayoutStore()
     assert await starter.start("prefer", enforces=False) == LayoutStore()
     assert await starter.locks() == NEITHER
-    assert await starter.start(True, enforces=False) == SqliteStore(starter.file)
+    assert await starter.start(True, enforces=False) == DatabaseStore(starter.file)
     assert "group/app" in starter.warnings[0]
     await starter.make_images()
     for lock in Lock:
         await locks.write(starter.storage, lock)
-    for enabled, expected in ((True, SqliteStore(starter.file)), (False, LayoutStore())):
+    for enabled, expected in ((True, DatabaseStore(starter.file)), (False, LayoutStore())):
         assert await starter.start(enabled, enforces=False) == expected
         assert "filesystem-in-use" in starter.warnings[0]
 
@@ -278,69 +180,23 @@ async def test_a_file_that_is_no_database_is_a_mistake(starter: Starter) -> None
 
 
 async def test_postgresql_is_named_by_its_section(storage: StorageDriver) -> None:
-    asked: list[DatabaseStore] = []
+    asked: list[DatabasePlace] = []
 
-    async def ready(database: DatabaseSection, store: DatabaseStore) -> bool:
-        assert database.host == "db"
-        asked.append(store)
+    async def ready(place: DatabasePlace) -> bool:
+        asked.append(place)
         return False
 
     database = DatabaseSection.model_validate({"enabled": True, "host": "db", "dbname": "registry"})
-    assert await Choosing(storage=storage, database=database, prepare=ready).store() == PostgresStore()
-    assert asked == [PostgresStore()]
+    assert await Choosing(storage=storage, database=database, prepare=ready).store() == DatabaseStore(EXTERNAL)
+    assert asked == [EXTERNAL]
     assert (await locks.read(storage)) == DATABASE
-
-
-async def start_at_once(storage: "Slow", *, enabled: bool, holds_images: bool) -> Store | None:
-    """A start among others; None if it is refused."""
-
-    async def ready(database: DatabaseSection, store: DatabaseStore) -> bool:
-        del database, store
-        await storage.wait()
-        return holds_images
-
-    database = DatabaseSection.model_validate({"enabled": enabled, "host": "db", "dbname": "registry"})
-    await storage.wait()
-    try:
-        return await Choosing(storage=storage, database=database, prepare=ready).store()
-    except ConfigurationError:
-        return None
-
-
-async def push_at_once(storage: "Slow") -> LayoutStore | None:
-    """The first image of a registry that runs without a database; None if it is refused."""
-    await storage.wait()
-    try:
-        await FilesystemClaim(storage).hold()
-    except StorageUnavailable:
-        return None
-    await storage.put(LINK, b"")
-    return LayoutStore()
-
-
-@pytest.mark.parametrize("configured", [(True, False), (True, False, True, False)])
-async def test_those_that_start_at_once_never_serve_from_different_places(configured: tuple[bool, ...]) -> None:
-    for seed in range(300):
-        storage = Slow(seed)
-        await storage.put(LINK, b"")
-        starts = [start_at_once(storage, enabled=enabled, holds_images=True) for enabled in configured]
-        served = {type(store) for store in await asyncio.gather(*starts) if store is not None}
-        assert len(served) <= 1, seed
-
-
-async def test_a_first_image_and_a_start_with_a_database_never_both_succeed() -> None:
-    for seed in range(300):
-        storage = Slow(seed)
-        start = start_at_once(storage, enabled=True, holds_images=False)
-        served = await asyncio.gather(push_at_once(storage), start)
-        assert None in served, seed
 
 
 def test_without_a_file_the_database_is_beside_the_data_and_closed_again(tmp_path: Path) -> None:
     config = defaults(str(tmp_path), "127.0.0.1:0")
-    assert choose(config, prepare) == SqliteStore(tmp_path / "moorage.db")
+    assert choose(config, prepare) == DatabaseStore(tmp_path / "moorage.db")
     assert (tmp_path / "docker/registry/lockfiles/database-in-use").is_file()
-    assert choose(config, prepare) == SqliteStore(tmp_path / "moorage.db")
+    assert choose(config, prepare) == DatabaseStore(tmp_path / "moorage.db")
 
 
 @pytest.mark.parametrize(
@@ -372,152 +228,3 @@ class Full(MemoryDriver):
             msg = "read-only"
             raise StorageUnavailable(msg)
         await super().put(path, content, durable=durable)
-
-
-class Slow(MemoryDriver):
-    """Storage whose answers take their time, each another."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        self._random = random.Random(seed)
-
-    async def wait(self) -> None:
-        for _ in range(self._random.choice((0, 1, 2, 40))):
-            await asyncio.sleep(0)
-
-    async def stat(self, path: str, *, folder: bool = True) -> Stat:
-        await self.wait()
-        found = await super().stat(path, folder=folder)
-        await self.wait()
-        return found
-
-    async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
-        await self.wait()
-        await super().put(path, content, durable=durable)
-        await self.wait()
-
-
-async def known_blob(starter: Starter) -> None:
-    """The database knows a blob that is in storage."""
-    database = await SqliteDatabase.open(starter.file)
-    digest = Digest.of(b"x")
-    links = SqlLinks(database)
-    await starter.storage.put(paths.blob(digest), b"x")
-    assert await links.link(RepositoryName("a"), digest, await links.expect(digest), size_bytes=1)
-    await database.close()
-
-
-async def test_an_empty_storage_beside_a_database_with_blobs_is_not_started(starter: Starter) -> None:
-    await starter.start(True)
-    await known_blob(starter)
-    starter.storage = MemoryDriver()
-    refusal = await starter.refusal(True)
-    assert "is the volume mounted" in refusal
-    path, _, content = refusal.rpartition("make the file ")[2].partition(" there with ")
-    await starter.storage.put(f"/{path}", content.encode())  # What the refusal says helps.
-    await starter.start(True)
-
-
-async def test_a_storage_is_not_started_with_another_database(starter: Starter) -> None:
-    await starter.start(True)
-    ours, starter.file = starter.file, starter.file.with_name("theirs.db")
-    refusal = await starter.refusal(True)
-    assert "belongs to another database" in refusal
-    await starter.storage.delete(paths.IDENTITY)  # As the refusal says.
-    await starter.start(True)
-    starter.file = ours
-    assert "belongs to another database" in await starter.refusal(True)
-
-
-async def test_a_storage_and_a_database_of_before_are_adopted(starter: Starter) -> None:
-    await starter.start(True)
-    await known_blob(starter)
-    await starter.storage.delete(paths.IDENTITY)
-    await starter.start(True)
-    assert await starter.storage.exists(paths.IDENTITY)
-
-
-async def test_a_copy_of_the_database_belongs_to_the_same_storage(starter: Starter) -> None:
-    await starter.start(True)
-    await known_blob(starter)
-    copy = starter.file.with_name("restored.db")
-    with closing(sqlite3.connect(starter.file)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
-    starter.file = copy
-    await starter.start(True)
-
-
-async def test_a_database_file_of_no_bytes_is_no_empty_registry(starter: Starter) -> None:
-    await starter.start(True)
-    await known_blob(starter)
-    starter.file.write_bytes(b"")
-    assert "would look empty" in await starter.refusal(True)
-
-
-class TestAdoption:
-    """``database.adopt``: link files and an empty database, both at once, and nobody else beside them."""
-
-    async def test_link_files_are_adopted_and_the_storage_says_by_which_database(self, starter: Starter) -> None:
-        await starter.storage.put(LINK, b"")
-        store = await starter.adopt()
-        assert store.adopting
-        assert await starter.locks() == Locks(filesystem=True, database=True)
-        assert await AdoptionNote.read(starter.storage) == AdoptionNote(store.identity)
-        assert (await starter.adopt()).adopting
-
-    @pytest.mark.parametrize("enabled", [True, False, "prefer"])
-    async def test_meanwhile_no_start_without_it_is_possible(self, starter: Starter, enabled: object) -> None:
-        await starter.storage.put(LINK, b"")
-        await starter.adopt()
-        assert (await starter.refusal(enabled)).startswith("database.adopt: docker/registry/moorage/adopting.json says")
-
-    async def test_meanwhile_nobody_checks_copies_or_backs_up_one_of_the_two_alone(self, starter: Starter) -> None:
-        await starter.storage.put(LINK, b"")
-        await starter.adopt()
-        text = f"version: 0.1\nstorage: {{inmemory: {{}}}}\ndatabase: {{enabled: true, sqlite: {starter.file}}}"
-        with pytest.raises(ConfigurationError, match="neither of the two has all images"):
-            await database_beside(load(text, {}).config, starter.storage)
-
-    async def test_another_database_does_not_go_on_with_it(self, starter: Starter, tmp_path: Path) -> None:
-        await starter.storage.put(LINK, b"")
-        await starter.adopt()
-        other = Starter(starter.storage, tmp_path / "other.db")
-        with pytest.raises(ConfigurationError, match="there is no"):
-            await other.adopt()
-        await prepare(DatabaseSection(), SqliteStore(other.file))
-        with pytest.raises(ConfigurationError, match="belongs to another database"):
-            await other.adopt()
-
-    async def test_a_database_with_images_adopts_nothing(self, starter: Starter) -> None:
-        await starter.make_images()
-        await starter.storage.put(LINK, b"")
-        with pytest.raises(ConfigurationError, match="holds images already"):
-            await starter.adopt()
-        assert await starter.locks() == NEITHER
-
-    async def test_beside_a_registry_that_takes_pushes_it_does_not_begin(self, starter: Starter) -> None:
-        await starter.storage.put(LINK, b"")
-        other = await announce(starter.storage, Activity.WRITING)
-        with pytest.raises(ConfigurationError, match="takes pushes is at work"):
-            await starter.adopt()
-        await other.close()
-        assert await AdoptionNote.read(starter.storage) is None
-        await starter.adopt()
-
-    async def test_where_there_are_no_link_files_it_is_a_start_with_a_database(self, starter: Starter) -> None:
-        assert not (await starter.adopt()).adopting
-        assert await starter.locks() == DATABASE
-
-    async def test_once_it_has_ended_it_is_a_start_with_a_database_whatever_was_killed_at_the_end(
-        self, starter: Starter
-    ) -> None:
-        await starter.storage.put(LINK, b"")
-        await starter.adopt()
-        with sqlite3.connect(starter.file) as connection:
-            connection.execute("UPDATE adoption_progress SET ended_at = 1")
-        connection.close()
-        await starter.make_images()
-        assert not (await starter.adopt()).adopting
-        assert await starter.locks() == DATABASE
-        assert await AdoptionNote.read(starter.storage) is None
-        assert await starter.start(True) == SqliteStore(starter.file)

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from moorage.config.sections.database import DatabaseSection
-from moorage.sql.postgres.postgres_connect import PoolLimits, PostgresSettings
-from moorage.wiring.postgres import postgres_settings
+from moorage.sql.database_place import PoolLimits, PostgresSettings, postgres_settings
 
 PASSWORD = "a secret"
 

@@ -6,8 +6,9 @@ repository which kills its worker each time is given up as well.
 Source: GitLab features RDL-002 to RDL-007; requirements S-115 to S-117.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 from django.db import transaction
@@ -27,8 +28,10 @@ LEASE = timedelta(minutes=30)
 """Source: GitLab features RDL-003."""
 RENEWED_EACH = 100
 """Tags after which the lease is made longer."""
-PROJECT_WAIT = timedelta(minutes=5)
+EMPTYING_WAIT = timedelta(minutes=5)
 REASON_LIMIT = 1000
+
+_Row = TypeVar("_Row", ProjectDeletion, GroupDeletion)
 
 _LOG = structlog.get_logger("moorage.control.images")
 
@@ -72,23 +75,7 @@ class ProjectsDeletion:
 
     def step(self, turn: Turn) -> bool:
         """Delete the next project if its images have gone; look again later if not."""
-        now = turn.now
-        row = ProjectDeletion.LEASE.take(ProjectDeletion.objects.all(), now=now, until=now + PROJECT_WAIT)
-        if row is None:
-            return False
-        with transaction.atomic():
-            project = row.project
-            if not project.repositories.exists():
-                lineage = project.namespace.lineage_ids
-                delete_project(project, by=row.actor)
-                GroupDeletion.objects.filter(group_id__in=lineage, owner="").update(due_at=now)
-                return True
-            # Something was pushed after the deletion was asked for.
-            project.repositories.filter(status=ImageStatus.NORMAL).update(
-                status=ImageStatus.DELETE_SCHEDULED, status_updated_at=now, delete_due_at=now
-            )
-            ProjectDeletion.LEASE.settle(row, due_at=now + PROJECT_WAIT)
-        return True
+        return _step_when_emptied(ProjectDeletion, turn, _is_project_deleted)
 
 
 class GroupsDeletion:
@@ -99,14 +86,37 @@ class GroupsDeletion:
 
     def step(self, turn: Turn) -> bool:
         """Delete the next group if its projects have gone; look again later if not."""
-        now = turn.now
-        row = GroupDeletion.LEASE.take(GroupDeletion.objects.all(), now=now, until=now + PROJECT_WAIT)
-        if row is None:
-            return False
-        with transaction.atomic():
-            if not delete_group_with_images(row.group, by=row.actor, now=now):
-                GroupDeletion.LEASE.settle(row, due_at=now + PROJECT_WAIT)
-        return True
+        return _step_when_emptied(GroupDeletion, turn, _is_group_deleted)
+
+
+def _step_when_emptied(model: type[_Row], turn: Turn, is_deleted: Callable[[_Row, datetime], bool]) -> bool:
+    """Take the next row and delete what it is of, unless something in it is left: then it waits."""
+    now = turn.now
+    row = model.LEASE.take(model.objects.all(), now=now, until=now + EMPTYING_WAIT)
+    if row is None:
+        return False
+    with transaction.atomic():
+        if not is_deleted(row, now):
+            model.LEASE.settle(row, due_at=now + EMPTYING_WAIT)
+    return True
+
+
+def _is_project_deleted(row: ProjectDeletion, now: datetime) -> bool:
+    project = row.project
+    if project.repositories.exists():
+        # Something was pushed after the deletion was asked for.
+        project.repositories.filter(status=ImageStatus.NORMAL).update(
+            status=ImageStatus.DELETE_SCHEDULED, status_updated_at=now, delete_due_at=now
+        )
+        return False
+    lineage = project.namespace.lineage_ids
+    delete_project(project, by=row.actor)
+    GroupDeletion.objects.filter(group_id__in=lineage, owner="").update(due_at=now)
+    return True
+
+
+def _is_group_deleted(row: GroupDeletion, now: datetime) -> bool:
+    return delete_group_with_images(row.group, by=row.actor, now=now)
 
 
 def _delete_tags(row: ImageRepository, turn: Turn) -> None:

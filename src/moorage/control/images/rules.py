@@ -3,17 +3,30 @@
 Source: GitLab features REP-002 to REP-005, RDL-007.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 RETRIES_LIMIT = 10
 """After the first attempt. Source: GitLab features RDL-007."""
 DEPTH_LIMIT = 2
 """Levels of a name below its project. Source: GitLab features TKN-015."""
+_PROJECT_PARTS = 2
+"""A project's path has so many parts at least: its group or user, and its name."""
 
 
 def retry_wait(failures: int) -> timedelta | None:
     """Return the wait after a failure, with *failures* before it: 1, 2, 4 … 512 minutes; None: it was the last try."""
     return timedelta(minutes=1 << failures) if failures < RETRIES_LIMIT else None
+
+
+def project_paths(path: str) -> Sequence[str]:
+    """Return the paths at which the project of the repository at *path* can be, the longest first.
+
+    Source: GitLab features TKN-015.
+    """
+    parts = path.split("/")
+    shortest = max(_PROJECT_PARTS, len(parts) - DEPTH_LIMIT)
+    return ["/".join(parts[:count]) for count in range(len(parts), shortest - 1, -1)]
 
 
 def name_below(project_path: str, path: str) -> str | None:

@@ -11,7 +11,8 @@ from django.db import transaction
 
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import Actor
-from moorage.control.images.owning import owner_paths, project_at
+from moorage.control.images.owning import project_at
+from moorage.control.images.rules import project_paths
 from moorage.control.namespaces.models import Namespace
 from moorage.control.namespaces.rules import path_problem
 from moorage.control.projects.changes import GroupWish, ProjectWish, create_group, create_project
@@ -66,7 +67,7 @@ class TakingIn:
         found = project_at(path)
         if found is not None:
             return found.full_path
-        return next((above for above in owner_paths(path.lower()) if above in self._planned), "")
+        return next((above for above in project_paths(path.lower()) if above in self._planned), "")
 
     def _obstacle(self, path: str) -> str:
         """Return why *path* can be no project's; empty: it can be."""

@@ -14,7 +14,7 @@ from moorage.control.projects.standings import standing_in_project
 from moorage.control.refusals import ChangeRefused
 from moorage.control.tokens.creation import make_project, new_project
 from moorage.control.tokens.image_records import MOVING, is_being_moved, is_push_protected, note_push, tag_claims
-from moorage.control.tokens.rules import NOT_THERE, DecisionStep, denial, denied_step, project_paths
+from moorage.control.tokens.rules import NOT_THERE, DecisionStep, asked_project_paths, denial, denied_step
 from moorage.control.usage.questions import namespace_obstacle, push_obstacle
 from moorage.token_server.scopes import Scope
 
@@ -85,7 +85,7 @@ def _verdict(who: Requester, scope: Scope, *, makes: bool) -> ScopeVerdict:
         return _of_registry(who, scope)
     if scope.kind != "repository":
         return _all_denied(scope, f"{scope.kind} is not known here; there are repository and registry")
-    paths = project_paths(scope.name)
+    paths = asked_project_paths(scope.name)
     if not paths:
         return _all_denied(scope, "no repository has this name: it is that of a project, and at most two parts more")
     project = _project_at(paths)

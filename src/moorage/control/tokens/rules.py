@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 
 from moorage.control.accounts.rules import TokenScope
+from moorage.control.images.rules import project_paths
 from moorage.control.projects.rules import (
     AccessLevel,
     CredentialKind,
@@ -26,8 +27,6 @@ PARTS_LIMIT = 23
 """Of a path: twenty groups, the project, and two below it."""
 NOT_THERE = "there is no project at this path, or these credentials are not told of it"
 
-_LEVELS_BELOW = 2
-"""Parts of a path after its project's."""
 _RIGHTS = {
     "pull": ImageRight.READ,
     "push": ImageRight.PUSH,
@@ -67,17 +66,14 @@ class DecisionStep(StrEnum):
     """Protected repositories and tags, immutable tags."""
 
 
-def project_paths(name: str) -> Sequence[str]:
+def asked_project_paths(name: str) -> Sequence[str]:
     """Return the paths at which the project of a repository can be, the longest first; none: the name is not possible.
 
-    Source: GitLab features TKN-015.
+    *name*: as a client asks for it.
     """
     path = name.lower()
-    parts = path.split("/")
-    if not RepositoryName.is_valid(path) or not 2 <= len(parts) <= PARTS_LIMIT:  # noqa: PLR2004 - group and project
-        return ()
-    shortest = max(2, len(parts) - _LEVELS_BELOW)
-    return ["/".join(parts[:count]) for count in range(len(parts), shortest - 1, -1)]
+    is_possible = RepositoryName.is_valid(path) and path.count("/") < PARTS_LIMIT
+    return project_paths(path) if is_possible else ()
 
 
 def has_registry_ability(scopes: Collection[TokenScope] | None) -> bool:

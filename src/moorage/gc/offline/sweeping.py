@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from moorage.gc.offline.marks import DeadBlob, Repository
 from moorage.gc.offline.offline_run import LINKS_BATCH, OfflineRun, batched, digests_in, in_parallel
-from moorage.oci.digests import Algorithm, Digest
+from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
 from moorage.storage import paths
 from moorage.storage.base import Capability, Stat
 from moorage.storage.repository_marks import keep_repository
-from moorage.storage.walk import digest_at, pages_of
+from moorage.storage.walk import Place, blob_folders, digest_at, pages_of, path_at
 
 FOLDERS = "mark: folders of blobs"
 SWEPT_REPOSITORIES = "sweep: repositories"
@@ -25,16 +25,13 @@ _DELETE_PARALLEL = 4
 
 async def find_dead_blobs(run: OfflineRun) -> None:
     """Note every blob that nobody marked."""
-    folders: list[tuple[Algorithm, str]] = []
-    for algorithm in run.algorithms:
-        async for entries in pages_of(run.storage, f"{paths.BLOBS}/{algorithm}"):
-            folders += [(algorithm, entry.name) for entry in entries]
+    folders = [place async for place in blob_folders(run.storage) if place[0] in run.algorithms]
     run.reports.begins(FOLDERS, len(folders))
 
     is_flat = Capability.FLAT_LISTS in run.storage.capabilities
 
-    async def look(folder: tuple[Algorithm, str]) -> None:
-        await (_look_flat if is_flat else _look)(run, *folder)
+    async def look(folder: Place) -> None:
+        await (_look_flat if is_flat else _look)(run, folder)
         run.reports.advanced(FOLDERS)
 
     await in_parallel(folders, look)
@@ -70,10 +67,10 @@ async def remove_blobs(run: OfflineRun) -> None:
     await in_parallel(run.marks.dead(at_a_time=LINKS_BATCH), remove, limit=_DELETE_PARALLEL)
 
 
-async def _look(run: OfflineRun, algorithm: Algorithm, prefix: str) -> None:
-    async for entries in pages_of(run.storage, f"{paths.BLOBS}/{algorithm}/{prefix}"):
+async def _look(run: OfflineRun, folder: Place) -> None:
+    async for entries in pages_of(run.storage, path_at(folder)):
         for batch in batched(entries, LINKS_BATCH):
-            found = [digest_at((algorithm, prefix, entry.name)) for entry in batch]
+            found = [digest_at((*folder, entry.name)) for entry in batch]
             digests = [digest for digest in found if digest is not None]
             run.totals.blobs += len(digests)
             unmarked = run.marks.unmarked(digests)
@@ -81,13 +78,13 @@ async def _look(run: OfflineRun, algorithm: Algorithm, prefix: str) -> None:
             _note_dead(run, zip(unmarked, stats, strict=True))
 
 
-async def _look_flat(run: OfflineRun, algorithm: Algorithm, prefix: str) -> None:
+async def _look_flat(run: OfflineRun, folder: Place) -> None:
     """Look where a list tells of a thousand blobs in one request how large and how old they are."""
-    async for page in run.storage.all_below(f"{paths.BLOBS}/{algorithm}/{prefix}"):
+    async for page in run.storage.all_below(path_at(folder)):
         for batch in batched(page, LINKS_BATCH):
             found: dict[Digest, Stat] = {}
             for path, stat in batch:
-                digest = digest_at((algorithm, prefix, path.split("/")[-2]))
+                digest = digest_at((*folder, path.split("/")[-2]))
                 if digest is not None and path == paths.blob(digest):
                     found[digest] = stat
             run.totals.blobs += len(found)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from moorage.gc.online.review_loop import ReviewObserver, Round
-from moorage.gc.online.review_rounds import BlobsReviewed
+from moorage.gc.online.review_loop import ReviewObserver
+from moorage.gc.online.reviewed import BlobsReviewed, Round
 from moorage.metadata.queues import Queue
 
 _MEDIA_TYPE = "application/octet-stream"

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from moorage.gc.online.review_loop import ReviewObserver, Round
-from moorage.gc.online.review_rounds import BLOB_BATCH, MANIFEST_BATCH, BlobsReviewed
+from moorage.gc.online.requested_runs import Done, QueueStatus, RequestedRun
+from moorage.gc.online.review_loop import ReviewObserver
+from moorage.gc.online.review_rounds import BLOB_BATCH, MANIFEST_BATCH
+from moorage.gc.online.reviewed import Round
 from moorage.metadata.adoptions import AdoptionLedger
 from moorage.metadata.explanations import Explanation, ExplanationStore
-from moorage.metadata.queues import QUEUES, Forecast, Queue, QueueState, QueueStore, ReviewRate
+from moorage.metadata.queues import QUEUES, Forecast, Queue, QueueStore
 from moorage.moorage_errors import AdoptionUnderWay
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
@@ -29,62 +31,6 @@ class Collector(Protocol):
 
     async def round(self, *, limit: int) -> Round:
         """See :mod:`moorage.gc.online.review_rounds`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueStatus:
-    """One queue, and how it gets on."""
-
-    is_on: bool
-    """True if this node collects from it."""
-    state: QueueState
-    past: Sequence[ReviewRate]
-    """For each of :data:`PAST_HOURS`."""
-    forecast: Forecast
-    """For each of :data:`FORECAST`; nothing for a queue that is off."""
-
-
-@dataclass(slots=True)
-class Done:
-    """The work of a run on one queue, and what it left."""
-
-    reviewed: int = 0
-    needed: int = 0
-    removed: int = 0
-    removed_bytes: int = 0
-    failed: int = 0
-    left: int = 0
-    """Reviews that are due now."""
-
-    @property
-    def settled(self) -> int:
-        """The number of reviews that need no other one."""
-        return self.needed + self.removed
-
-    @property
-    def busy(self) -> int:
-        """The number of reviews that were held elsewhere; they are looked at again in seconds."""
-        return self.reviewed - self.settled - self.failed
-
-    def add(self, found: Round) -> None:
-        """Count a round."""
-        self.reviewed += found.due
-        self.needed += len(found.needed)
-        if isinstance(found, BlobsReviewed):
-            self.removed += len(found.removed)
-            self.removed_bytes += found.removed_bytes
-            self.failed += len(found.failed)
-        else:
-            self.removed += len(found.dropped)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestedRun:
-    """The outcome of one run."""
-
-    done: Mapping[Queue, Done]
-    hurried: int = 0
-    """Reviews that were made due before their time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

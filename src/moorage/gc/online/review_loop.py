@@ -14,13 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from moorage.errors import BackendError
-from moorage.gc.online.review_rounds import BLOB_BATCH, MANIFEST_BATCH, BlobCollector, BlobsReviewed, ManifestCollector
+from moorage.gc.online.review_rounds import BLOB_BATCH, MANIFEST_BATCH, BlobCollector, ManifestCollector
+from moorage.gc.online.reviewed import Round
 from moorage.metadata.queues import Queue
-from moorage.metadata.reviews import ManifestsReviewed, ReviewDelayStore
+from moorage.metadata.reviews import ReviewDelayStore
 from moorage.telemetry import get_log
 from moorage.work.loop import DONE, WORKED, Growth, Loop, LoopObserver, LoopPace, RoundOutcome, RoundResult
-
-Round = BlobsReviewed | ManifestsReviewed
 
 _START_JITTER = timedelta(seconds=59)
 """Nodes that start together shall not all look at the same moment. Shorter where they look more often anyway."""

@@ -7,13 +7,14 @@ knows of, as a crashed push does, and the next review removes them. See ADR 0016
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
 from moorage.errors import BackendError, DatabaseContended, DatabaseUnavailable
+from moorage.gc.online.reviewed import BlobsReviewed, Removed
 from moorage.metadata.reviews import (
     CLAIM,
     CLAIM_MARGIN,
@@ -45,40 +46,6 @@ _CONTENDED_PAUSES_S = (0.1, 0.5, 2.0)
 _log = get_log("registry.gc")
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
-    """A blob whose bytes are gone."""
-
-    digest: Digest
-    size_bytes: int
-    """0: nobody knew its size, as no push of it was ever finished."""
-    event: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobsReviewed:
-    """The outcome of one round of blob reviews."""
-
-    due: int = 0
-    """Blobs that were looked at."""
-    needed: Sequence[str] = ()
-    """For each blob that something needs: the event that had put it into the queue."""
-    removed: Sequence[Removed] = ()
-    failed: Sequence[str] = ()
-    """For each blob that could not be removed and was put off: the event that had put it into the queue."""
-    dropped: int = 0
-    """Rows of blobs that were removed."""
-    judging_s: float = 0.0
-    """Seconds that finding out and removing rows took."""
-    removing_s: float = 0.0
-    """Seconds that removing bytes took."""
-
-    @property
-    def removed_bytes(self) -> int:
-        """The number of bytes that were given back."""
-        return sum(blob.size_bytes for blob in self.removed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from moorage.api.collection_answers import (
     QueueDone,
     ReviewAnswer,
 )
-from moorage.gc.online.gc_administration import Done, QueueStatus, RequestedRun
+from moorage.gc.online.requested_runs import Done, QueueStatus, RequestedRun
 from moorage.http.moorage_v1.requests import Asked, DigestText, RepositoryText
 from moorage.metadata.explanations import Explanation
 from moorage.metadata.queues import Queue, ReviewRate

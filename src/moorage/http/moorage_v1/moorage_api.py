@@ -9,15 +9,19 @@ from moorage.http.call import Call
 from moorage.http.moorage_v1 import requests as asked
 from moorage.http.moorage_v1.moorage_operations import OPENAPI, OPERATIONS
 from moorage.http.moorage_v1.moorage_routes import matcher
+from moorage.http.moorage_v1.notification_operations import NOTIFICATION_OPERATIONS
 from moorage.http.moorage_v1.openapi import document
 from moorage.http.operations import READS, Api, Handler, Method, Operation
 from moorage.web.responses import Response
+
+EVERY_OPERATION: Sequence[Operation] = (*OPERATIONS, *NOTIFICATION_OPERATIONS)
+"""In the order of the OpenAPI document."""
 
 _EVERY_METHOD: Sequence[Method] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def moorage_api(
-    handlers: Mapping[Operation, Handler], *, prefix: str, operations: Sequence[Operation] = OPERATIONS
+    handlers: Mapping[Operation, Handler], *, prefix: str, operations: Sequence[Operation] = EVERY_OPERATION
 ) -> Api:
     """Make the API of its handlers, without that of its description; *prefix* is ``http.prefix``."""
     made: list[bytes] = []
@@ -42,10 +46,10 @@ def moorage_api_without_database() -> Api:
             is_write=method not in READS,
             deletes=method == "DELETE" or (row.deletes and method not in READS),
         )
-        for row in OPERATIONS
+        for row in EVERY_OPERATION
         for method in _EVERY_METHOD
     ]
-    return Api(matcher(OPERATIONS), rows, dict.fromkeys(rows, _absent))
+    return Api(matcher(EVERY_OPERATION), rows, dict.fromkeys(rows, _absent))
 
 
 async def _absent(call: Call) -> Response:

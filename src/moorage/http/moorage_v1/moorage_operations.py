@@ -15,7 +15,6 @@ from moorage.http.call import Call
 from moorage.http.endpoints import Endpoint
 from moorage.http.moorage_v1 import collection_models as collection
 from moorage.http.moorage_v1 import requests as asked
-from moorage.http.moorage_v1.notification_operations import NOTIFICATION_OPERATIONS
 from moorage.http.operations import Documentation, Operation, Rights
 from moorage.oci.names import RepositoryName
 
@@ -212,6 +211,5 @@ OPERATIONS: Sequence[Operation] = (
     SHOW_COLLECTION,
     RUN_COLLECTION,
     EXPLAIN_COLLECTION,
-    *NOTIFICATION_OPERATIONS,
 )
 """In the order of the OpenAPI document."""

@@ -25,7 +25,7 @@ from moorage.oci.digests import DIGEST_PATTERN, Digest
 from moorage.oci.names import NAME_LENGTH_LIMIT, NAME_PATTERN, TAG_PATTERN, RepositoryName, Tag
 from moorage.oci.tag_patterns import PATTERN_LENGTH_LIMIT
 from moorage.telemetry import REQUEST_ID_PATTERN
-from moorage.web.request import QueryParameters
+from moorage.web.query import QueryParameters
 
 PAGE = 100
 PAGE_LIMIT = 1000

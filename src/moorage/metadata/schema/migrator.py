@@ -18,12 +18,9 @@ from moorage.metadata.schema.migration_plan import Wish, plan_down, plan_up
 from moorage.metadata.schema.schema_version import judge, needs_background
 from moorage.permissions import reason_of
 from moorage.sql.base import Database, Dialect
-from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.database_place import DatabasePlace
 from moorage.sql.postgres.postgres_database import PostgresDatabase
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
-
-Where = Path | PostgresSettings
-"""A database: a path is an SQLite file's."""
 
 
 class _Migrator(Protocol):
@@ -42,19 +39,19 @@ class MigrationReport:
     seconds: float = 0.0
 
 
-async def history(where: Where, chains: Chains = CHAINS) -> Sequence[Applied]:
+async def history(where: DatabasePlace, chains: Chains = CHAINS) -> Sequence[Applied]:
     """Return what was applied to a database; nothing is changed."""
     if isinstance(where, Path):
         return sqlite.read_history(where)
     return await postgres.read_history(where, chains)
 
 
-async def planned_up(where: Where, wish: Wish, chains: Chains = CHAINS) -> Sequence[ChainStep]:
+async def planned_up(where: DatabasePlace, wish: Wish, chains: Chains = CHAINS) -> Sequence[ChainStep]:
     """Return what :func:`up` would apply."""
     return plan_up(chains, await history(where, chains), wish)
 
 
-async def planned_down(where: Where, wish: Wish, chains: Chains = CHAINS) -> Sequence[ChainStep]:
+async def planned_down(where: DatabasePlace, wish: Wish, chains: Chains = CHAINS) -> Sequence[ChainStep]:
     """Return what is to be undone; for :func:`down`.
 
     Raises:
@@ -64,7 +61,7 @@ async def planned_down(where: Where, wish: Wish, chains: Chains = CHAINS) -> Seq
 
 
 async def up(
-    where: Where,
+    where: DatabasePlace,
     wish: Wish,
     *,
     chains: Chains = CHAINS,
@@ -93,7 +90,7 @@ async def up(
     return MigrationReport(steps=done, background=background, seconds=time.monotonic() - started)
 
 
-async def down(where: Where, plan: Sequence[ChainStep], *, chains: Chains = CHAINS) -> MigrationReport:
+async def down(where: DatabasePlace, plan: Sequence[ChainStep], *, chains: Chains = CHAINS) -> MigrationReport:
     """Undo the migrations of *plan*.
 
     Raises:
@@ -107,7 +104,7 @@ async def down(where: Where, plan: Sequence[ChainStep], *, chains: Chains = CHAI
 
 
 @contextlib.asynccontextmanager
-async def database(where: Where) -> AsyncIterator[Database]:
+async def database(where: DatabasePlace) -> AsyncIterator[Database]:
     """A database to use, with the schema that this code needs.
 
     Raises:
@@ -118,13 +115,13 @@ async def database(where: Where) -> AsyncIterator[Database]:
         yield found
 
 
-def dialect_of(where: Where) -> Dialect:
+def dialect_of(where: DatabasePlace) -> Dialect:
     """The words in which a database is spoken to."""
     return "sqlite" if isinstance(where, Path) else "postgres"
 
 
 @contextlib.asynccontextmanager
-async def _opened(where: Where) -> AsyncIterator[Database]:
+async def _opened(where: DatabasePlace) -> AsyncIterator[Database]:
     found: Database
     if isinstance(where, Path):
         found = await SqliteDatabase.open(where)
@@ -136,7 +133,7 @@ async def _opened(where: Where) -> AsyncIterator[Database]:
         await found.close()
 
 
-async def _finish_background(where: Where, step: ChainStep, jobs: JobRegistry, *, is_new: bool) -> int:
+async def _finish_background(where: DatabasePlace, step: ChainStep, jobs: JobRegistry, *, is_new: bool) -> int:
     names = step.migration.requires_background
     if not names:
         return 0
@@ -163,7 +160,7 @@ class _SqliteMigrator:
 
 
 @contextlib.asynccontextmanager
-async def _migrator(where: Where, chains: Chains) -> AsyncIterator[_Migrator]:
+async def _migrator(where: DatabasePlace, chains: Chains) -> AsyncIterator[_Migrator]:
     if isinstance(where, Path):
         _make_folder(where.parent)
         with sqlite.opened(where, chains) as steps:

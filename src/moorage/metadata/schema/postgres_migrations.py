@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from moorage.errors import DatabaseUnavailable, MigrationFailed
 from moorage.metadata.schema.alembic_steps import MigrationSteps
 from moorage.metadata.schema.chains import GITLABS, Applied, Chains, ChainStep, Direction, refused
-from moorage.sql.postgres.postgres_connect import Connector, PostgresSettings
+from moorage.sql.database_place import PostgresSettings
+from moorage.sql.postgres.postgres_connect import Connector
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS
 
 _LOCK = 0x6D6F_6F72_6167_65  # "moorage"

@@ -7,7 +7,8 @@ import asyncpg
 from moorage.errors import ConfigurationError, DatabaseUnavailable, Mistake
 from moorage.pem import said_of_text
 from moorage.permissions import reason_of
-from moorage.sql.postgres.postgres_connect import PostgresSettings, addresses_of, describe, open_connection
+from moorage.sql.database_place import PostgresSettings
+from moorage.sql.postgres.postgres_connect import addresses_of, describe, open_connection
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS
 
 MINIMUM_VERSION = 15

@@ -10,7 +10,8 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
-from moorage.sql.postgres.postgres_connect import Connector, PostgresSettings, addresses_of
+from moorage.sql.database_place import PostgresSettings
+from moorage.sql.postgres.postgres_connect import Connector, addresses_of
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS, Fault
 from moorage.sql.postgres.postgres_pool import Pool, PooledConnection, PoolStats
 

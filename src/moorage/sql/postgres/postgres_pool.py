@@ -11,7 +11,7 @@ from datetime import timedelta
 import asyncpg
 
 from moorage.errors import DatabaseUnavailable
-from moorage.sql.postgres.postgres_connect import PoolLimits
+from moorage.sql.database_place import PoolLimits
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS, Fault, diagnose
 
 _SETTLE_DEADLINE_S = 2.0

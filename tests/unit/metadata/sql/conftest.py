@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from moorage.metadata.schema.chains import Chains
-from moorage.metadata.schema.migrator import Where
+from moorage.sql.database_place import DatabasePlace
 from support.migrations import DIALECTS, three_and_one
 from support.postgres import Postgres, settings_for
 
 
 @pytest.fixture(params=DIALECTS)
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> DatabasePlace:
     """An empty database: no file yet, or one without tables."""
     if request.param == "sqlite":
         return tmp_path / "moorage.db"

@@ -33,9 +33,9 @@ from moorage.metadata.background.background_runner import (
 from moorage.metadata.schema import migrator
 from moorage.metadata.schema.chains import CHAINS, Chains, Migration
 from moorage.metadata.schema.migration_plan import Wish
-from moorage.metadata.schema.migrator import Where
 from moorage.metadata.schema.schema_version import migrate_sqlite
 from moorage.sql.base import NamedQuery, Transaction
+from moorage.sql.database_place import DatabasePlace
 from moorage.sql.leases import Leases
 from moorage.work.reports import WorkReports
 from support.background import (
@@ -59,7 +59,7 @@ RANGES = [(1, 30), (31, 60), (61, 75)]
 
 
 @pytest.fixture
-async def numbers(where: Where) -> Where:
+async def numbers(where: DatabasePlace) -> DatabasePlace:
     """A database of this version with numbers that are 0."""
     await migrator.up(where, Wish())
     await fill(where)
@@ -72,7 +72,7 @@ class Settings:
     jobinterval: timedelta = timedelta(milliseconds=5)
 
 
-async def test_every_row_is_in_one_batch(numbers: Where) -> None:
+async def test_every_row_is_in_one_batch(numbers: DatabasePlace) -> None:
     await add(numbers)
     jobs = Jobs()
     async with using(numbers) as database:
@@ -87,7 +87,7 @@ async def test_every_row_is_in_one_batch(numbers: Where) -> None:
     assert started < finished == updated
 
 
-async def test_rows_without_a_value_are_looked_for_until_there_are_none(numbers: Where) -> None:
+async def test_rows_without_a_value_are_looked_for_until_there_are_none(numbers: DatabasePlace) -> None:
     await add(numbers, job="fill", column="other", last=0, strategy=NULL_STRATEGY)
     jobs = Jobs()
     async with using(numbers) as database:
@@ -96,7 +96,7 @@ async def test_rows_without_a_value_are_looked_for_until_there_are_none(numbers:
     assert await rows(numbers, "SELECT DISTINCT other FROM numbers") == [(7,)]
 
 
-async def test_looking_for_rows_without_a_value_needs_an_index(numbers: Where) -> None:
+async def test_looking_for_rows_without_a_value_needs_an_index(numbers: DatabasePlace) -> None:
     await add(numbers, job="fill", column="value", last=0, strategy=NULL_STRATEGY)
     async with using(numbers) as database:
         with pytest.raises(MigrationFailed, match="it needs an index on numbers where value IS NULL"):
@@ -104,14 +104,14 @@ async def test_looking_for_rows_without_a_value_needs_an_index(numbers: Where) -
     assert await statuses(numbers) == [("raise", Status.RUNNING, None)]
 
 
-async def test_without_rows_it_is_finished_at_once(numbers: Where) -> None:
+async def test_without_rows_it_is_finished_at_once(numbers: DatabasePlace) -> None:
     await add(numbers, last=0)
     async with using(numbers) as database:
         assert await all_steps(Runner(database, jobs=Jobs())) == [ENDED]
     assert await jobs_of(numbers) == []
 
 
-async def test_one_after_the_other(numbers: Where) -> None:
+async def test_one_after_the_other(numbers: DatabasePlace) -> None:
     await add(numbers, "first")
     await add(numbers, "second", strategy=KEYSET_STRATEGY)
     jobs = Jobs()
@@ -121,7 +121,7 @@ async def test_one_after_the_other(numbers: Where) -> None:
     assert await values(numbers) == {2}
 
 
-async def test_paused_ones_wait_and_go_on_where_they_were(numbers: Where) -> None:
+async def test_paused_ones_wait_and_go_on_where_they_were(numbers: DatabasePlace) -> None:
     await add(numbers)
     jobs = Jobs()
     async with using(numbers) as database:
@@ -136,7 +136,7 @@ async def test_paused_ones_wait_and_go_on_where_they_were(numbers: Where) -> Non
     assert await values(numbers) == {1}
 
 
-async def test_those_that_pause_and_go_on_are_told_in_the_order_of_their_names(numbers: Where) -> None:
+async def test_those_that_pause_and_go_on_are_told_in_the_order_of_their_names(numbers: DatabasePlace) -> None:
     for name in ("second", "first", "third"):
         await add(numbers, name=name)
     async with using(numbers) as database:
@@ -144,7 +144,7 @@ async def test_those_that_pause_and_go_on_are_told_in_the_order_of_their_names(n
         assert await resume(database) == ["first", "second", "third"]
 
 
-async def test_a_pause_in_the_middle_of_a_job_is_not_forgotten(numbers: Where) -> None:
+async def test_a_pause_in_the_middle_of_a_job_is_not_forgotten(numbers: DatabasePlace) -> None:
     await add(numbers, last=20)
     jobs = WaitingJobs()
     async with using(numbers) as database, using(numbers) as other:
@@ -159,7 +159,7 @@ async def test_a_pause_in_the_middle_of_a_job_is_not_forgotten(numbers: Where) -
     assert await statuses(numbers) == [("raise", Status.PAUSED, None)]
 
 
-async def test_a_job_that_fails_is_tried_again_after_the_others_and_leaves_nothing(numbers: Where) -> None:
+async def test_a_job_that_fails_is_tried_again_after_the_others_and_leaves_nothing(numbers: DatabasePlace) -> None:
     await add(numbers)
     jobs = Jobs()
     jobs.broken_at = 40
@@ -176,7 +176,7 @@ async def test_a_job_that_fails_is_tried_again_after_the_others_and_leaves_nothi
     assert await values(numbers) == {0, 1}
 
 
-async def test_what_failed_is_run_again_by_command(numbers: Where) -> None:
+async def test_what_failed_is_run_again_by_command(numbers: DatabasePlace) -> None:
     await add(numbers)
     jobs = Jobs()
     jobs.broken_at = 40
@@ -191,7 +191,7 @@ async def test_what_failed_is_run_again_by_command(numbers: Where) -> None:
     assert await values(numbers) == {1}
 
 
-async def test_a_run_takes_paused_ones_along_and_says_how_far_it_is(numbers: Where) -> None:
+async def test_a_run_takes_paused_ones_along_and_says_how_far_it_is(numbers: DatabasePlace) -> None:
     await add(numbers, status=0)
     seen: list[tuple[str, float, str]] = []
 
@@ -208,7 +208,7 @@ async def test_a_run_takes_paused_ones_along_and_says_how_far_it_is(numbers: Whe
     assert (seen[0][2], seen[-1][2]) == ("running", "finished")
 
 
-async def test_a_run_during_which_somebody_pauses_says_so(numbers: Where) -> None:
+async def test_a_run_during_which_somebody_pauses_says_so(numbers: DatabasePlace) -> None:
     await add(numbers)
     async with using(numbers) as database:
 
@@ -228,7 +228,7 @@ class SlowJobs(Jobs):
         await asyncio.sleep(0.05)
 
 
-async def test_a_job_that_takes_too_long_is_undone_and_counts_as_failed(numbers: Where) -> None:
+async def test_a_job_that_takes_too_long_is_undone_and_counts_as_failed(numbers: DatabasePlace) -> None:
     await add(numbers)
     async with using(numbers) as database:
         runner = Runner(database, jobs=WaitingJobs(), job_deadline=timedelta(milliseconds=200))
@@ -247,14 +247,16 @@ async def test_a_job_that_takes_too_long_is_undone_and_counts_as_failed(numbers:
         ({"strategy": "Nothing"}, FailureCode.INVALID_BATCHING_STRATEGY),
     ],
 )
-async def test_what_makes_no_sense_fails_at_once(numbers: Where, change: dict[str, str], code: FailureCode) -> None:
+async def test_what_makes_no_sense_fails_at_once(
+    numbers: DatabasePlace, change: dict[str, str], code: FailureCode
+) -> None:
     await add(numbers, **change)  # type: ignore[arg-type] # every key given is text
     async with using(numbers) as database:
         assert await Runner(database, jobs=Jobs()).step() == ENDED
     assert await statuses(numbers) == [("raise", Status.FAILED, code)]
 
 
-async def test_a_job_that_only_newer_code_knows_waits_for_it(numbers: Where) -> None:
+async def test_a_job_that_only_newer_code_knows_waits_for_it(numbers: DatabasePlace) -> None:
     await add(numbers, job="unheard")
     async with using(numbers) as database:
         with pytest.raises(MigrationFailed, match="this version of Moorage has no job unheard"):
@@ -272,7 +274,7 @@ def test_a_name_stands_for_one_job() -> None:
 
 
 async def test_a_worker_that_is_killed_in_the_middle_of_a_batch_leaves_nothing_and_it_is_done_once(
-    numbers: Where,
+    numbers: DatabasePlace,
 ) -> None:
     await add(numbers)
     with start(MIGRATE, as_argument(numbers)) as child:
@@ -289,7 +291,7 @@ async def test_a_worker_that_is_killed_in_the_middle_of_a_batch_leaves_nothing_a
     assert await values(numbers) == {1}
 
 
-async def test_a_batch_that_kills_every_worker_is_given_up(numbers: Where) -> None:
+async def test_a_batch_that_kills_every_worker_is_given_up(numbers: DatabasePlace) -> None:
     await add(numbers, last=20)
     async with using(numbers) as database:
         for _ in range(2):
@@ -304,7 +306,7 @@ async def test_a_batch_that_kills_every_worker_is_given_up(numbers: Where) -> No
     assert await statuses(numbers) == [("raise", Status.FAILED, FailureCode.MAX_JOB_RETRY)]
 
 
-async def test_a_worker_that_slept_too_long_does_nothing_twice(numbers: Where) -> None:
+async def test_a_worker_that_slept_too_long_does_nothing_twice(numbers: DatabasePlace) -> None:
     await add(numbers, last=20)
     jobs, late = WaitingJobs(), Jobs()
     async with using(numbers) as database, using(numbers) as other, asyncio.TaskGroup() as tasks:
@@ -319,7 +321,7 @@ async def test_a_worker_that_slept_too_long_does_nothing_twice(numbers: Where) -
     assert await rows(numbers, "SELECT DISTINCT value FROM numbers WHERE id <= 20") == [(1,)]
 
 
-async def test_two_workers_share_the_work_and_never_a_job(numbers: Where) -> None:
+async def test_two_workers_share_the_work_and_never_a_job(numbers: DatabasePlace) -> None:
     await add(numbers)
     await add(numbers, "second", job="fill", column="other", last=0, strategy=NULL_STRATEGY)
     jobs = Jobs()
@@ -340,7 +342,7 @@ async def test_two_workers_share_the_work_and_never_a_job(numbers: Where) -> Non
     assert [attempts for *_, attempts in await jobs_of(numbers)] == [1] * 6
 
 
-async def test_a_run_waits_for_the_worker_that_is_at_it(numbers: Where) -> None:
+async def test_a_run_waits_for_the_worker_that_is_at_it(numbers: DatabasePlace) -> None:
     await add(numbers)
     waits: list[str] = []
 
@@ -362,7 +364,7 @@ async def test_a_run_waits_for_the_worker_that_is_at_it(numbers: Where) -> None:
     assert len(waits) > 1
 
 
-async def test_a_worker_outlives_a_database_that_is_away(numbers: Where) -> None:
+async def test_a_worker_outlives_a_database_that_is_away(numbers: DatabasePlace) -> None:
     async with using(numbers) as database:
         worker = asyncio.create_task(run_background_migrations(database, Settings(), start_jitter=timedelta(0)))
     await asyncio.sleep(0.1)
@@ -374,7 +376,7 @@ async def test_a_worker_outlives_a_database_that_is_away(numbers: Where) -> None
 # --- progress and pressure
 
 
-async def test_progress_is_told_by_ids_or_by_rows(numbers: Where) -> None:
+async def test_progress_is_told_by_ids_or_by_rows(numbers: DatabasePlace) -> None:
     await add(numbers)
     await add(numbers, "second", job="fill", column="other", last=0, strategy=NULL_STRATEGY)
     if not isinstance(numbers, Path):
@@ -411,7 +413,7 @@ def test_files_that_wait_for_the_archive_are_counted(current: str, archived: str
     assert pending_segments((current, archived, 16 * 2**20)) == expected
 
 
-async def test_without_an_archive_nothing_is_throttled(numbers: Where) -> None:
+async def test_without_an_archive_nothing_is_throttled(numbers: DatabasePlace) -> None:
     async with using(numbers) as database:
         assert not await Runner(database).is_throttled()
 
@@ -447,14 +449,14 @@ def needing(tmp_path: Path) -> Chains:
 
 
 async def test_a_new_database_gets_the_background_migrations_that_others_need_run_at_once(
-    where: Where, needing: Chains
+    where: DatabasePlace, needing: Chains
 ) -> None:
     report = await migrator.up(where, Wish(), chains=needing, jobs=Jobs())
     assert (report.background, len(report.steps)) == (1, len(needing.steps()))
     assert await statuses(where) == [("raise", Status.FINISHED, None)]
 
 
-async def test_a_database_in_use_is_migrated_only_when_they_are_finished(where: Where, needing: Chains) -> None:
+async def test_a_database_in_use_is_migrated_only_when_they_are_finished(where: DatabasePlace, needing: Chains) -> None:
     await migrator.up(where, Wish())
     with pytest.raises(ConfigurationError) as raised:
         await migrator.up(where, Wish(), chains=needing, jobs=Jobs())

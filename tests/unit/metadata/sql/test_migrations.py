@@ -15,8 +15,8 @@ from moorage.metadata.schema import migrator
 from moorage.metadata.schema import sqlite_migrations as sqlite
 from moorage.metadata.schema.chains import CHAINS, Chains, ChainStep, Migration
 from moorage.metadata.schema.migration_plan import Wish
-from moorage.metadata.schema.migrator import Where
 from moorage.metadata.schema.schema_version import migrate_sqlite
+from moorage.sql.database_place import DatabasePlace
 from support.migrations import (
     DIALECTS,
     MIGRATE,
@@ -54,11 +54,11 @@ def named(steps: Sequence[ChainStep]) -> list[str]:
     return [step.migration.name for step in steps]
 
 
-async def applied(where: Where, chains: Chains) -> list[str]:
+async def applied(where: DatabasePlace, chains: Chains) -> list[str]:
     return [row.name for row in await migrator.history(where, chains)]
 
 
-async def versions(where: Where) -> list[str]:
+async def versions(where: DatabasePlace) -> list[str]:
     """What Alembic has noted, of both chains."""
     found = await rows(
         where,
@@ -68,7 +68,7 @@ async def versions(where: Where) -> list[str]:
     return [str(version) for (version,) in found]
 
 
-async def test_everything_is_applied_in_order_and_once(where: Where, chains: Chains) -> None:
+async def test_everything_is_applied_in_order_and_once(where: DatabasePlace, chains: Chains) -> None:
     announced: list[str] = []
     report = await migrator.up(where, Wish(), chains=chains, announce=lambda plan: announced.extend(named(plan)))
     assert named(report.steps) == announced == ALL
@@ -79,7 +79,7 @@ async def test_everything_is_applied_in_order_and_once(where: Where, chains: Cha
     assert again.steps == []
 
 
-async def test_the_time_of_each_is_noted(where: Where, chains: Chains) -> None:
+async def test_the_time_of_each_is_noted(where: DatabasePlace, chains: Chains) -> None:
     await migrator.up(where, Wish(), chains=chains)
     history = await migrator.history(where, chains)
     times = [row.applied_at for row in history]
@@ -99,21 +99,21 @@ async def test_the_time_of_each_is_noted(where: Where, chains: Chains) -> None:
     ],
 )
 async def test_limits_count_what_is_asked_for_and_not_what_it_needs(
-    where: Where, chains: Chains, wish: Wish, expected: list[str]
+    where: DatabasePlace, chains: Chains, wish: Wish, expected: list[str]
 ) -> None:
     assert named(await migrator.planned_up(where, wish, chains)) == expected
     report = await migrator.up(where, wish, chains=chains)
     assert named(report.steps) == expected
 
 
-async def test_a_plan_changes_nothing(where: Where, chains: Chains) -> None:
+async def test_a_plan_changes_nothing(where: DatabasePlace, chains: Chains) -> None:
     assert named(await migrator.planned_up(where, Wish(), chains)) == ALL
     assert not isinstance(where, Path) or not where.exists()
     assert await names(where) == set()
     assert await rows(where, TABLES["sqlite" if isinstance(where, Path) else "postgres"]) == []
 
 
-async def test_the_newest_is_undone_first(where: Where, chains: Chains) -> None:
+async def test_the_newest_is_undone_first(where: DatabasePlace, chains: Chains) -> None:
     await migrator.up(where, Wish(), chains=chains)
     plan = await migrator.planned_down(where, Wish(pre=1, post=0), chains)
     assert named((await migrator.down(where, plan, chains=chains)).steps) == ["0003_more"]
@@ -126,7 +126,9 @@ async def test_the_newest_is_undone_first(where: Where, chains: Chains) -> None:
     assert named((await migrator.up(where, Wish(), chains=chains)).steps) == ALL
 
 
-async def test_what_another_one_needs_or_what_has_no_way_back_is_not_undone(where: Where, chains: Chains) -> None:
+async def test_what_another_one_needs_or_what_has_no_way_back_is_not_undone(
+    where: DatabasePlace, chains: Chains
+) -> None:
     await migrator.up(where, Wish(), chains=chains)
     with pytest.raises(ConfigurationError, match=r"0002_lengths cannot be undone before 0001_index, which needs it"):
         await migrator.planned_down(where, Wish(pre=2, post=0), chains)
@@ -138,7 +140,7 @@ async def test_what_another_one_needs_or_what_has_no_way_back_is_not_undone(wher
     assert sorted(await applied(where, more)) == sorted([*ALL, "0004_one_way"])
 
 
-async def test_a_plan_that_time_has_overtaken_does_no_harm(where: Where, chains: Chains) -> None:
+async def test_a_plan_that_time_has_overtaken_does_no_harm(where: DatabasePlace, chains: Chains) -> None:
     await migrator.up(where, Wish(), chains=chains)
     plan = await migrator.planned_down(where, Wish(pre=1, post=0), chains)
     await migrator.down(where, plan, chains=chains)
@@ -149,7 +151,9 @@ async def test_a_plan_that_time_has_overtaken_does_no_harm(where: Where, chains:
 
 
 @pytest.mark.parametrize("broken", ["CREATE TABLE extra (id integer);\nSELECT nonsense;\n", "SELECT 1 FROM;\n"])
-async def test_a_migration_that_fails_leaves_what_was_before_it(where: Where, chains: Chains, broken: str) -> None:
+async def test_a_migration_that_fails_leaves_what_was_before_it(
+    where: DatabasePlace, chains: Chains, broken: str
+) -> None:
     write(Path(str(chains.pre.folder)), "0003_more", broken)
     with pytest.raises(MigrationFailed, match=r"nothing of it was kept: .*(nonsense|syntax)"):
         await migrator.up(where, Wish(), chains=chains)
@@ -160,7 +164,7 @@ async def test_a_migration_that_fails_leaves_what_was_before_it(where: Where, ch
     assert named((await migrator.up(where, Wish(), chains=chains)).steps) == ["0003_more", "0001_index"]
 
 
-def at_work(where: Where, postgres: Callable[[], Postgres]) -> bool:
+def at_work(where: DatabasePlace, postgres: Callable[[], Postgres]) -> bool:
     """Whether the slow statement of the third migration runs now."""
     if not isinstance(where, Path):
         found = postgres().psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120);%'")
@@ -180,7 +184,7 @@ def at_work(where: Where, postgres: Callable[[], Postgres]) -> bool:
 
 
 async def test_a_crash_in_the_middle_of_a_migration_leaves_what_was_before_it(
-    where: Where, chains: Chains, tmp_path: Path, request: pytest.FixtureRequest
+    where: DatabasePlace, chains: Chains, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     folder = Path(str(chains.pre.folder))
     for dialect in DIALECTS:
@@ -206,7 +210,9 @@ async def test_a_crash_in_the_middle_of_a_migration_leaves_what_was_before_it(
     assert named((await migrator.up(where, Wish(), chains=chains)).steps) == ["0003_more", "0001_index"]
 
 
-async def test_migrators_at_once_apply_each_migration_once(where: Where, chains: Chains, tmp_path: Path) -> None:
+async def test_migrators_at_once_apply_each_migration_once(
+    where: DatabasePlace, chains: Chains, tmp_path: Path
+) -> None:
     for dialect, pause in PAUSE.items():
         path = tmp_path / "chains" / "pre" / f"0001_words.{dialect}.sql"
         path.write_text(f"{pause};\n{path.read_text()}")
@@ -220,7 +226,7 @@ async def test_migrators_at_once_apply_each_migration_once(where: Where, chains:
     assert await applied(where, chains) == ALL
 
 
-async def test_all_of_this_version_can_be_undone_and_nothing_is_left(where: Where) -> None:
+async def test_all_of_this_version_can_be_undone_and_nothing_is_left(where: DatabasePlace) -> None:
     await migrator.up(where, Wish())
     assert {"manifests", "batched_background_migrations"} <= await names(where)
     await migrator.down(where, await migrator.planned_down(where, Wish()))

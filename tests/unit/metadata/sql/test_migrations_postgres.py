@@ -14,7 +14,7 @@ from moorage.metadata.schema import postgres_migrations as migrations
 from moorage.metadata.schema.chains import Chains, ChainStep, Migration
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.postgres_migrations import Patience
-from moorage.sql.postgres.postgres_connect import PostgresSettings
+from moorage.sql.database_place import PostgresSettings
 from support.migrations import knowing, names, rows, with_more, write
 from support.ports import free_port
 from support.postgres import Postgres, settings_for

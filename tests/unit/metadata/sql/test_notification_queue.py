@@ -7,12 +7,12 @@ from moorage.metadata.base import Cause
 from moorage.metadata.schema import migrator
 from moorage.metadata.schema.chains import CHAINS
 from moorage.metadata.schema.migration_plan import Wish
-from moorage.metadata.schema.migrator import Where
 from moorage.metadata.sql.manifests import SqlManifests
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import StoredManifest, parse
 from moorage.oci.names import Tag
 from moorage.sql.base import NamedQuery
+from moorage.sql.database_place import DatabasePlace
 from support.announcing import told_cause
 from support.images import image
 from support.migrations import rows, using
@@ -21,7 +21,7 @@ _ALL = "DELETE FROM notification_queue"
 DELETE = NamedQuery("forget", _ALL, _ALL)
 
 
-async def push(where: Where, seed: str, cause: Cause) -> None:
+async def push(where: DatabasePlace, seed: str, cause: Cause) -> None:
     content = image(seed).manifest
     manifest = parse(content.body, content.media_type)
     stored = StoredManifest(Digest.of(content.body), manifest.media_type, content.body)
@@ -29,17 +29,17 @@ async def push(where: Where, seed: str, cause: Cause) -> None:
         await SqlManifests(database).put(NAME, stored, manifest, tags=[Tag(seed)], cause=cause)
 
 
-async def waiting(where: Where) -> Sequence[int]:
+async def waiting(where: DatabasePlace) -> Sequence[int]:
     return [row[0] for row in await rows(where, "SELECT id FROM notification_queue ORDER BY id")]
 
 
-async def go_back(where: Where) -> None:
+async def go_back(where: DatabasePlace) -> None:
     """To the schema before it."""
     behind = Wish(pre=len(CHAINS.pre.migrations) - 5)
     await migrator.down(where, await migrator.planned_down(where, behind))
 
 
-async def test_a_database_in_use_gets_the_queue_and_goes_on_without_it(where: Where) -> None:
+async def test_a_database_in_use_gets_the_queue_and_goes_on_without_it(where: DatabasePlace) -> None:
     await migrator.up(where, Wish())
     await go_back(where)
     await push(where, "before", NOBODY)
@@ -53,7 +53,7 @@ async def test_a_database_in_use_gets_the_queue_and_goes_on_without_it(where: Wh
     assert await waiting(where) == []
 
 
-async def test_a_row_that_comes_later_has_a_higher_id_though_all_before_it_are_gone(where: Where) -> None:
+async def test_a_row_that_comes_later_has_a_higher_id_though_all_before_it_are_gone(where: DatabasePlace) -> None:
     await migrator.up(where, Wish())
     await push(where, "first", told_cause())
     (first,) = await waiting(where)

@@ -8,19 +8,19 @@ from moorage.errors import ConfigurationError
 from moorage.metadata.schema import migrator
 from moorage.metadata.schema.chains import Chains, Migration
 from moorage.metadata.schema.migration_plan import Wish, plan_up
-from moorage.metadata.schema.migrator import Where
 from moorage.metadata.schema.schema_version import SchemaState, check, migrate_sqlite
+from moorage.sql.database_place import DatabasePlace
 from support.migrations import knowing, rows, run, using, with_more, write
 
 TOO_OLD = "there are pending database migrations, use the 'moorage database migrate up' command to check and apply them"
 
 
-async def state(where: Where, chains: Chains) -> SchemaState:
+async def state(where: DatabasePlace, chains: Chains) -> SchemaState:
     async with using(where) as database:
         return await check(database, chains)
 
 
-async def test_an_empty_database_is_too_old(where: Where, chains: Chains) -> None:
+async def test_an_empty_database_is_too_old(where: DatabasePlace, chains: Chains) -> None:
     found = await state(where, chains)
     assert (found.verdict, len(found.pending)) == ("too old", 4)
     with pytest.raises(ConfigurationError) as raised:
@@ -28,14 +28,16 @@ async def test_an_empty_database_is_too_old(where: Where, chains: Chains) -> Non
     assert str(raised.value) == TOO_OLD
 
 
-async def test_a_database_with_everything_is_current(where: Where, chains: Chains) -> None:
+async def test_a_database_with_everything_is_current(where: DatabasePlace, chains: Chains) -> None:
     await migrator.up(where, Wish(), chains=chains)
     found = await state(where, chains)
     assert (found.verdict, found.pending, found.newer) == ("current", [], [])
     found.refuse()
 
 
-async def test_new_code_runs_on_a_schema_without_the_post_deployment_migrations(where: Where, chains: Chains) -> None:
+async def test_new_code_runs_on_a_schema_without_the_post_deployment_migrations(
+    where: DatabasePlace, chains: Chains
+) -> None:
     await migrator.up(where, Wish(post=0), chains=chains)
     found = await state(where, chains)
     found.refuse()
@@ -49,7 +51,7 @@ async def test_new_code_runs_on_a_schema_without_the_post_deployment_migrations(
     assert await rows(where, "SELECT length FROM words WHERE word = $1", "new") == [(3,)]
 
 
-async def test_new_code_does_not_run_on_an_older_schema(where: Where, chains: Chains) -> None:
+async def test_new_code_does_not_run_on_an_older_schema(where: DatabasePlace, chains: Chains) -> None:
     await migrator.up(where, Wish(), chains=knowing(chains, 2, 1))
     found = await state(where, chains)
     assert found.verdict == "too old"
@@ -57,7 +59,7 @@ async def test_new_code_does_not_run_on_an_older_schema(where: Where, chains: Ch
         found.refuse()
 
 
-async def test_old_code_runs_on_a_newer_schema_that_allows_it(where: Where, chains: Chains) -> None:
+async def test_old_code_runs_on_a_newer_schema_that_allows_it(where: DatabasePlace, chains: Chains) -> None:
     await migrator.up(where, Wish(), chains=chains)
     old = knowing(chains, 2, 0)
     found = await state(where, old)
@@ -71,7 +73,7 @@ async def test_old_code_runs_on_a_newer_schema_that_allows_it(where: Where, chai
     assert (await migrator.up(where, Wish(), chains=old)).steps == []
 
 
-async def test_old_code_does_not_run_on_a_schema_that_needs_newer_code(where: Where, chains: Chains) -> None:
+async def test_old_code_does_not_run_on_a_schema_that_needs_newer_code(where: DatabasePlace, chains: Chains) -> None:
     folder = Path(str(chains.pre.folder))
     write(folder, "0004_away", "DROP TABLE words;\n")
     new = with_more(chains, Migration("0004_away", oldest_code=4))
@@ -95,7 +97,7 @@ async def test_old_code_does_not_run_on_a_schema_that_needs_newer_code(where: Wh
         assert str(raised.value) == message
 
 
-async def test_a_post_deployment_migration_can_shut_old_code_out(where: Where, chains: Chains) -> None:
+async def test_a_post_deployment_migration_can_shut_old_code_out(where: DatabasePlace, chains: Chains) -> None:
     await migrator.up(where, Wish(), chains=chains)
     found = await state(where, knowing(chains, 1, 0))
     assert found.verdict == "too new"  # 0001_index needs code that knows 2
@@ -104,7 +106,7 @@ async def test_a_post_deployment_migration_can_shut_old_code_out(where: Where, c
 
 
 async def test_code_of_two_branches_does_not_migrate_a_schema_that_it_does_not_know(
-    where: Where, chains: Chains
+    where: DatabasePlace, chains: Chains
 ) -> None:
     await migrator.up(where, Wish(), chains=knowing(chains, 2, 0))
     folder = Path(str(chains.pre.folder))
@@ -124,7 +126,7 @@ def test_a_needed_post_deployment_migration_is_applied_first_unless_it_may_not_b
         plan_up(more, [], Wish(post=0, never_post=True))
 
 
-async def test_the_database_of_this_version_is_current(where: Where) -> None:
+async def test_the_database_of_this_version_is_current(where: DatabasePlace) -> None:
     await migrator.up(where, Wish())
     async with using(where) as database:
         assert (await check(database)).verdict == "current"
@@ -132,7 +134,7 @@ async def test_the_database_of_this_version_is_current(where: Where) -> None:
         await usable.ping()
 
 
-async def test_a_command_does_not_use_a_database_that_is_too_old(where: Where) -> None:
+async def test_a_command_does_not_use_a_database_that_is_too_old(where: DatabasePlace) -> None:
     with pytest.raises(ConfigurationError, match="there are pending database migrations"):
         async with migrator.database(where):
             pass

@@ -7,10 +7,10 @@ from contract.metadata.pushing import NAME, NOBODY
 from moorage.metadata.schema import migrator
 from moorage.metadata.schema.chains import CHAINS
 from moorage.metadata.schema.migration_plan import Wish
-from moorage.metadata.schema.migrator import Where
 from moorage.metadata.sql.manifests import SqlManifests
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import StoredManifest, parse
+from moorage.sql.database_place import DatabasePlace
 from support.images import Content, artifact, image
 from support.migrations import rows, using
 
@@ -22,7 +22,7 @@ def referrer(seed: str) -> Content:
     return artifact(seed, SUBJECT, artifact_type="a/b", annotations={"text": TEXT}).manifest
 
 
-async def push(where: Where, contents: Sequence[Content]) -> None:
+async def push(where: DatabasePlace, contents: Sequence[Content]) -> None:
     async with using(where) as database:
         store = SqlManifests(database)
         for content in contents:
@@ -31,18 +31,18 @@ async def push(where: Where, contents: Sequence[Content]) -> None:
             await store.put(NAME, stored, manifest, tags=[], cause=NOBODY)
 
 
-async def go_back(where: Where) -> None:
+async def go_back(where: DatabasePlace) -> None:
     """To the schema before it."""
     behind = Wish(pre=len(CHAINS.pre.migrations) - 4)
     await migrator.down(where, await migrator.planned_down(where, behind))
 
 
-async def sizes(where: Where) -> list[tuple[int | None, int | None]]:
+async def sizes(where: DatabasePlace) -> list[tuple[int | None, int | None]]:
     found = await rows(where, "SELECT annotations_size, length(annotations) FROM manifests ORDER BY id")
     return [(row[0], row[1]) for row in found]
 
 
-async def test_each_push_is_measured(where: Where) -> None:
+async def test_each_push_is_measured(where: DatabasePlace) -> None:
     await migrator.up(where, Wish())
     await push(where, [SUBJECT, referrer("a")])
     subject, (size, length) = await sizes(where)
@@ -51,7 +51,7 @@ async def test_each_push_is_measured(where: Where) -> None:
     assert (size or 0) > len(TEXT)
 
 
-async def test_rows_that_are_there_are_measured_when_it_comes(where: Where) -> None:
+async def test_rows_that_are_there_are_measured_when_it_comes(where: DatabasePlace) -> None:
     await migrator.up(where, Wish())
     await push(where, [SUBJECT, referrer("a"), referrer("b")])
     before = await sizes(where)
@@ -61,7 +61,7 @@ async def test_rows_that_are_there_are_measured_when_it_comes(where: Where) -> N
     assert await sizes(where) == before
 
 
-async def test_a_page_then_has_old_and_new_referrers(where: Where) -> None:
+async def test_a_page_then_has_old_and_new_referrers(where: DatabasePlace) -> None:
     await migrator.up(where, Wish())
     await push(where, [SUBJECT, referrer("old")])
     await go_back(where)
@@ -74,7 +74,7 @@ async def test_a_page_then_has_old_and_new_referrers(where: Where) -> None:
     assert [item.annotations["text"] for item in page.items] == [TEXT, TEXT]
 
 
-async def columns(where: Where) -> set[str]:
+async def columns(where: DatabasePlace) -> set[str]:
     text = (
         "SELECT name FROM pragma_table_info('manifests')"
         if isinstance(where, Path)

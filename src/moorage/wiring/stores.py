@@ -1,7 +1,8 @@
 """Places of the metadata: the one that a start has chosen, for the code that opens it."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from moorage.sql.database_place import DatabasePlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,25 +17,14 @@ class LayoutStore:
 
 
 @dataclass(frozen=True, slots=True)
-class SqliteStore:
-    """A database in one file, with the schema of this version."""
+class DatabaseStore:
+    """A database that was checked: its schema is one that this version can use."""
 
-    path: Path
+    place: DatabasePlace
     identity: str = field(default="", compare=False)
     """The database's name, as noted in storage; empty: that was not looked at."""
     adopting: bool = field(default=False, compare=False)
     """True if link files are the truth about whatever the database has not taken over yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresStore:
-    """The PostgreSQL database that the section ``database`` names; its schema was checked."""
-
-    identity: str = field(default="", compare=False)
-    """As above."""
-    adopting: bool = field(default=False, compare=False)
-    """As above."""
-
-
-DatabaseStore = SqliteStore | PostgresStore
 Store = LayoutStore | DatabaseStore

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from moorage.left_out import left_out
+from moorage.left_out import import_lightly
 
 ConfigFile = Annotated[
     Path | None,
@@ -32,8 +32,7 @@ def serve(
     ] = None,
 ) -> None:
     """Start the registry."""
-    with left_out("rich"):  # Structlog takes it for tracebacks in colours, and our log has none.
-        import structlog  # noqa: F401, PLC0415 - first of all that import it
+    import_lightly()
     from moorage.server.scheduling import usable_processors  # noqa: PLC0415 - other commands need not wait for the server's imports
     from moorage.starting.configuration_file import read_to_serve  # noqa: PLC0415 - as above
     from moorage.starting.registry_start import start_registry  # noqa: PLC0415 - as above

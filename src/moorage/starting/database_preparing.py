@@ -9,7 +9,6 @@ from moorage.errors import BackendError, ConfigurationError, Mistake
 from moorage.metadata.database_half import DatabaseHalf
 from moorage.metadata.schema.schema_version import migrate_sqlite
 from moorage.sql.base import Database
-from moorage.wiring.adopting import ledger_of
 from moorage.wiring.databases import bring_in, half_of, has_images, opened_database
 
 
@@ -57,6 +56,8 @@ async def begin_adoption(config: DatabaseSection, store: DatabaseStore) -> bool:
     Raises:
         ConfigurationError: it cannot be asked.
     """
+    from moorage.wiring.adopting import ledger_of  # noqa: PLC0415 - a start that adopts nothing need not wait for it
+
     async with _asked(config, store, "cannot note that link files are adopted") as database:
         ledger = ledger_of(database)
         await ledger.begin()

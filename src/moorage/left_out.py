@@ -1,6 +1,7 @@
 """Imports without a part that an imported package would load and nobody here uses."""
 
 import contextlib
+import gc
 import os
 import re
 import sys
@@ -38,10 +39,14 @@ def left_out(*names: str) -> Iterator[None]:
 def import_lightly() -> None:
     """Import what every server of ours needs, without the parts of it that none uses; to be called before its modules.
 
+    The collector of cycles rests from here on, until the supervisor has put aside what there is: it would look twice
+    through all that was imported, and find nothing.
+
     ``rich`` is for tracebacks in colours, and our log has none; ``greenlet`` for contexts that we do not make. Pydantic
     would read the metadata of every installed package to look for plugins of its own. aiohttp's client has its
     certificates read as soon as it is imported, and most registries ask nobody.
     """
+    gc.disable()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     with left_out("rich", "greenlet"):
         import_module("structlog")
@@ -67,7 +72,7 @@ class _PackageInParts(ModuleType):
     """A package whose ``__init__`` has not run."""
 
     def __getattr__(self, name: str) -> object:
-        """What is not there yet: a module, the version that the modules themselves ask for, or all of the rest."""
+        """A name that is not there yet: of a module, the version that modules ask for, or any other of the whole."""
         spec = cast("ModuleSpec", self.__spec__)
         if name == "__version__" and (found := _VERSION.search(Path(str(spec.origin)).read_text(encoding="utf-8"))):
             return found[1]

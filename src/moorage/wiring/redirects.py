@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import re2
-
 from moorage.config import Config
 from moorage.config.sections.middleware import CloudFrontOptions
 from moorage.config.storage_middleware import StorageMiddleware, storage_middleware
 from moorage.core.redirects import Redirects
 from moorage.oci.names import RepositoryName
+from moorage.oci.tag_patterns import compiled
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.urls import DriverUrls, ObjectUrls
 
@@ -116,5 +115,5 @@ def _stands_before(chosen: StorageMiddleware, config: Config) -> bool:
 
 
 def _exceptions(patterns: Sequence[str]) -> Callable[[RepositoryName], bool]:
-    compiled = [re2.compile(pattern) for pattern in patterns]
-    return lambda name: any(pattern.search(name.text) for pattern in compiled)
+    found = [compiled(pattern) for pattern in patterns]
+    return lambda name: any(pattern.search(name.text) for pattern in found)

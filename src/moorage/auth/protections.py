@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-import re2
-
 from moorage.errors import PatternRefused, Protected
 from moorage.oci.names import Tag
+from moorage.oci.tag_patterns import compiled
 
 PATTERN_COUNT_LIMIT = 5
 """Of those that forbid an action and those of immutable tags together."""
@@ -19,9 +18,7 @@ PATTERN_COUNT_LIMIT = 5
 PATTERN_LENGTH_LIMIT = 100
 """Bytes."""
 
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-_OPTIONS.max_mem = 1 << 20
+_MEMORY_BYTES = 1 << 20
 """A pattern that needs more is refused."""
 
 
@@ -125,9 +122,11 @@ def _check(tag: Tag, patterns: Sequence[str], kind: Literal["protection", "immut
 def _compiled(pattern: str, kind: str) -> Any:  # noqa: ANN401 - re2 has no types
     try:
         if len(pattern.encode()) <= PATTERN_LENGTH_LIMIT:
-            return re2.compile(pattern, _OPTIONS)
-    except (re2.error, UnicodeEncodeError) as exc:
+            return compiled(pattern, memory_bytes=_MEMORY_BYTES)
+    except UnicodeEncodeError as exc:
         raise _unusable(kind, f"is not RE2: {exc}") from None
+    except ValueError as exc:
+        raise _unusable(kind, str(exc)) from None
     raise _unusable(kind, f"is longer than {PATTERN_LENGTH_LIMIT} bytes")
 
 

@@ -21,11 +21,14 @@ def main() -> None:
         print(answer)
         return
     set_threshold(_GC_THRESHOLD)
-    from moorage.cli.app import app  # noqa: PLC0415 - not for a quick answer, and the collector has to know before
-    from moorage.errors import ConfigurationError, MoorageError  # noqa: PLC0415 - as above
+    from moorage.errors import ConfigurationError, MoorageError  # noqa: PLC0415 - not for a quick answer, and the collector has to know before
 
     try:
-        app()
+        if sys.argv[1:2] == ["serve"]:
+            from moorage.cli.quick_serve import quick_serve  # noqa: PLC0415 - no other command needs it
+
+            quick_serve(sys.argv)
+        _run_app()
     except ConfigurationError as exc:
         for mistake in exc.mistakes:
             print(f"error: {mistake}", file=sys.stderr)
@@ -40,3 +43,9 @@ def main() -> None:
             raise
         print(f"error: {_ALONE}", file=sys.stderr)
         sys.exit(1)
+
+
+def _run_app() -> None:
+    from moorage.cli.app import app  # noqa: PLC0415 - a server would keep all of typer
+
+    app()

@@ -15,7 +15,7 @@ from moorage.cli.control_protection import protection_app
 from moorage.cli.control_repositories import repository_app
 from moorage.cli.control_rows import ConfigOption, control_file, open_database
 from moorage.cli.control_usage import usage_app
-from moorage.left_out import left_out
+from moorage.left_out import import_lightly
 
 control_app = typer.Typer(
     help="The control plane: accounts, projects and tokens.", no_args_is_help=True, rich_markup_mode=None
@@ -44,8 +44,7 @@ ControlFile = Annotated[
 @control_app.command()
 def serve(control: ControlFile = None) -> None:
     """Start the control plane."""
-    with left_out("rich"):  # Structlog takes it for tracebacks in colours, and our log has none.
-        import structlog  # noqa: F401, PLC0415 - first of all that import it
+    import_lightly()
     from moorage.control.configuration import read_control  # noqa: PLC0415 - other commands need not wait
     from moorage.control.serving.control_start import start_control  # noqa: PLC0415 - as above
 

@@ -1,11 +1,11 @@
-"""``moorage serve``: what it takes, and what it prints."""
+"""``moorage serve``: what it takes, and what it prints. The usual ways to write it are read by ``quick_serve.py``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from moorage.left_out import left_out
+from moorage.cli.quick_serve import WORKERS_LIMIT
 
 ConfigFile = Annotated[
     Path | None,
@@ -28,21 +28,12 @@ def serve(
         Path | None, typer.Option(metavar="DIR", help="Keep the data here. Without CONFIG: ./data.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Worker processes; if not given, one a core that may be used.")
+        int | None,
+        typer.Option(min=1, max=WORKERS_LIMIT, help="Worker processes; if not given, one a core that may be used."),
     ] = None,
 ) -> None:
     """Start the registry."""
-    with left_out("rich"):  # Structlog takes it for tracebacks in colours, and our log has none.
-        import structlog  # noqa: F401, PLC0415 - first of all that import it
-    from moorage.server.scheduling import usable_processors  # noqa: PLC0415 - other commands need not wait for the server's imports
-    from moorage.starting.configuration_file import read_to_serve  # noqa: PLC0415 - as above
-    from moorage.starting.registry_start import start_registry  # noqa: PLC0415 - as above
+    from moorage.starting.serving import ServeOptions, serve_registry  # noqa: PLC0415 - other commands need not wait for the server's imports
 
-    loaded = read_to_serve(config, addr=addr, data=data)
-    status = start_registry(
-        loaded,
-        workers=workers or usable_processors(),
-        reread_level=lambda: read_to_serve(config, addr=addr, data=data).config.log.level,
-        say=lambda text: print(text, flush=True),
-    )
-    raise typer.Exit(status)
+    options = ServeOptions(config=config, addr=addr, data=data, workers=workers)
+    raise typer.Exit(serve_registry(options, say=lambda text: print(text, flush=True)))

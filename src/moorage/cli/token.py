@@ -13,7 +13,7 @@ import typer
 from moorage.cli.options import AsJSON
 from moorage.config.durations import format_duration, parse_duration
 from moorage.errors import ConfigurationError, Mistake
-from moorage.left_out import left_out
+from moorage.left_out import import_lightly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,7 @@ SettingsFile = Annotated[Path, typer.Argument(metavar="SETTINGS", help="The toke
 @token_app.command()
 def serve(settings: SettingsFile) -> None:
     """Start the token server."""
-    with left_out("rich"):  # Structlog takes it for tracebacks in colours, and our log has none.
-        import structlog  # noqa: F401, PLC0415 - first of all that import it
+    import_lightly()
     from moorage.starting.token_server_start import start_token_server  # noqa: PLC0415 - other commands need not wait
 
     raise typer.Exit(start_token_server(settings))

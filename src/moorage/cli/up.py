@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moorage.errors import ConfigurationError, Mistake
-from moorage.left_out import left_out
+from moorage.left_out import import_lightly
 
 if TYPE_CHECKING:
     from moorage.control.serving.first_folder import HTTPSSite
@@ -62,8 +62,7 @@ def up(  # noqa: PLR0913 - one argument an option
     ] = None,
 ) -> None:
     """Start registry and control plane on one machine, with all they need in one folder."""
-    with left_out("rich"):  # Structlog takes it for tracebacks in colours, and our log has none.
-        import structlog  # noqa: F401, PLC0415 - first of all that import it
+    import_lightly()
     # Django is not imported here: the registry's process is forked from this one. Without it nothing is made.
     if find_spec("django") is None:
         raise ModuleNotFoundError(name="django")

@@ -1,6 +1,6 @@
 """Cipher suites by the names that Go's registries take, and what OpenSSL calls them."""
 
-import difflib
+from moorage.config.shown_names import nearest
 
 OPENSSL_NAMES = {
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -38,8 +38,8 @@ def check_suites(names: list[str]) -> list[str]:
     known = [*OPENSSL_NAMES, *TLS13_NAMES]
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else f"; take Go's names, such as {DEFAULT_NAMES[0]}"
+            near = nearest(name.upper(), known, likeness=0.5)
+            hint = f"; did you mean {near}?" if near else f"; take Go's names, such as {DEFAULT_NAMES[0]}"
             msg = f"there is no cipher suite {name[:60]!r}{hint}"
             raise ValueError(msg)
     return names

@@ -1,6 +1,5 @@
 """Reading a configuration: file and environment in, models out, with every mistake and warning there is."""
 
-import difflib
 import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from moorage.config.schema import Node, tree
 from moorage.config.section import Section
 from moorage.config.sections.auth import AUTHS
 from moorage.config.sections.storage import DRIVERS, FilesystemSection, Storage
-from moorage.config.shown_names import shown
+from moorage.config.shown_names import nearest, shown
 from moorage.config.storage_middleware import unknown_options
 from moorage.config.unimplemented import not_implemented
 from moorage.errors import ConfigurationError, Mistake
@@ -207,8 +206,8 @@ class _Reading:
             self.mistakes.append(Mistake(where, message))
             return
         self.unknown.append(where)
-        near = difflib.get_close_matches(key.lower(), node.children or {}, n=1, cutoff=_NEAR)
-        place = (f"{path}.{near[0]}" if path else near[0]) if near else _place_of(key)
+        near = nearest(key.lower(), node.children or (), likeness=_NEAR)
+        place = (f"{path}.{near}" if path else near) if near else _place_of(key)
         hint = f"; did you mean {place}?" if place else ""
         self.warnings.append(f"{where}: unknown key, ignored{hint}")
 
@@ -276,7 +275,7 @@ def _no_storage() -> Mistake:
 def _several_storages(names: list[str]) -> Mistake:
     message = f"must provide exactly one storage type. Provided: [{' '.join(shown(name) for name in sorted(names))}]"
     strange = [name for name in names if name not in DRIVERS]
-    near = [word for name in strange for word in difflib.get_close_matches(name, _COMMON_STORAGE_KEYS, n=1)]
+    near = [word for name in strange if (word := nearest(name, _COMMON_STORAGE_KEYS))]
     return Mistake("storage", message + (f"; did you mean {near[0]}?" if near else ""))
 
 

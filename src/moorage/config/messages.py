@@ -1,12 +1,11 @@
 """Mistakes that pydantic finds, with their place in the file and in our words."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from moorage.config.shown_names import shown
+from moorage.config.shown_names import nearest, shown
 from moorage.errors import Mistake
 
 _MESSAGES = {
@@ -37,8 +36,8 @@ def _path(prefix: str, parts: tuple[int | str, ...]) -> str:
 def _message(error: ErrorDetails, known: Sequence[str]) -> str:
     context = error.get("ctx", {})
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(error["loc"][-1]).lower(), known, n=1)
-        return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; there are {', '.join(known)}"
+        near = nearest(str(error["loc"][-1]).lower(), known)
+        return f"unknown key; did you mean {near}?" if near else f"unknown key; there are {', '.join(known)}"
     if error["type"] == "value_error":
         return str(context.get("error", "is wrong"))
     if isinstance(context.get("gt"), str):  # A timedelta, as Python writes it.

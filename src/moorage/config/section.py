@@ -4,7 +4,6 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar
 
-import re2
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from moorage.config.durations import parse_duration
@@ -64,7 +63,8 @@ def _field(
 ) -> Any:  # noqa: ANN401 - as above
     extra: dict[str, JsonValue] = {"implemented": implemented, "go_name": go_name}
     if isinstance(default, type) and issubclass(default, Section):
-        return Field(default_factory=default, description=description, json_schema_extra=extra, **more)
+        # Not by validation of nothing, for which each section would have to be built by itself, beside the root.
+        return Field(default_factory=default.model_construct, description=description, json_schema_extra=extra, **more)
     return Field(default, description=description, json_schema_extra=extra, **more)
 
 
@@ -96,6 +96,8 @@ def _lower(value: object) -> object:
 
 
 def _pattern(value: str) -> str:
+    import re2  # noqa: PLC0415 - most configurations have no pattern, and a server keeps what it has imported
+
     try:
         re2.compile(value)
     except re2.error as exc:

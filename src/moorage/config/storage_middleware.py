@@ -1,6 +1,5 @@
 """``middleware.storage``, read: which delivery network stands before the bucket, and how long its URLs are kept."""
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 from moorage.config.messages import mistakes_of
 from moorage.config.root import Config
 from moorage.config.sections.middleware import STORAGE_MIDDLEWARE, CdnOptions, UrlCacheOptions, names_of
-from moorage.config.shown_names import shown
+from moorage.config.shown_names import nearest, shown
 from moorage.errors import Mistake
 
 _KIND = "storage"
@@ -46,8 +45,8 @@ def middleware_mistakes(config: Config) -> Iterator[Mistake]:
     for path, name, options in _entries(config):
         model = STORAGE_MIDDLEWARE.get(name)
         if model is None:
-            near = difflib.get_close_matches(name.lower(), STORAGE_MIDDLEWARE, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(STORAGE_MIDDLEWARE)}"
+            near = nearest(name.lower(), STORAGE_MIDDLEWARE)
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(STORAGE_MIDDLEWARE)}"
             yield Mistake(f"{path}.name", f"there is no storage middleware {shown(name)!r}; {hint}")
             continue
         role = "urlcache" if model is UrlCacheOptions else "delivery network"
@@ -67,8 +66,8 @@ def unknown_options(config: Config) -> Iterator[tuple[str, str]]:
         known = () if model is None else names_of(model)
         for key in options if known else ():
             if key not in known:
-                near = difflib.get_close_matches(key.lower(), known, n=1)
-                yield f"{path}.options.{shown(key)}", f"; did you mean {path}.options.{near[0]}?" if near else ""
+                near = nearest(key.lower(), known)
+                yield f"{path}.options.{shown(key)}", f"; did you mean {path}.options.{near}?" if near else ""
 
 
 def _entries(config: Config) -> Iterator[tuple[str, str, dict[str, Any]]]:

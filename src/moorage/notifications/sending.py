@@ -105,7 +105,7 @@ class Sender:
             yield from self._headers
             yield from trace_headers().items()
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _opened(self) -> "aiohttp.ClientSession":
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS),
@@ -143,7 +143,7 @@ def _next(url: URL, location: str, status: int) -> URL:
     return target
 
 
-async def _drain(answer: aiohttp.ClientResponse) -> None:
+async def _drain(answer: "aiohttp.ClientResponse") -> None:
     if answer.content_length is None or answer.content_length > _DRAINED_BYTES:
         answer.close()
         return

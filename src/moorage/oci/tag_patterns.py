@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
-
-import re2
+from typing import Any, Self
 
 from moorage.errors import ParameterInvalid
 from moorage.oci.names import Tag
@@ -12,8 +10,24 @@ from moorage.oci.names import Tag
 PATTERN_LENGTH_LIMIT = 1000
 """Characters."""
 
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
+
+def compiled(pattern: str, *, memory_bytes: int | None = None) -> Any:  # noqa: ANN401 - re2 has no types
+    """Compile RE2: no pattern can hang. *memory_bytes*: one that needs more is refused; None: RE2's own limit.
+
+    Raises:
+        ValueError: it is none; with why.
+    """
+    import re2  # noqa: PLC0415 - most servers are given no pattern, and keep what they have imported
+
+    options = re2.Options()
+    options.log_errors = False
+    if memory_bytes is not None:
+        options.max_mem = memory_bytes
+    try:
+        return re2.compile(pattern, options)
+    except (re2.error, UnicodeEncodeError) as exc:
+        msg = f"is not RE2: {exc}"
+        raise ValueError(msg) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +48,9 @@ class TagPattern:
             msg = f"a pattern has at most {PATTERN_LENGTH_LIMIT} characters"
             raise ParameterInvalid(msg)
         try:
-            return cls(text, re2.compile(text, _OPTIONS).fullmatch)
-        except (re2.error, UnicodeEncodeError) as exc:
-            msg = f"the pattern is not RE2: {exc}"
+            return cls(text, compiled(text).fullmatch)
+        except ValueError as exc:
+            msg = f"the pattern {exc}"
             raise ParameterInvalid(msg, pattern=text) from None
 
     def matches(self, tag: Tag) -> bool:

@@ -80,6 +80,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._workers = [_Worker(number) for number in range(settings.count)]
         gc.freeze()  # Workers need not look at what is here, and so share the pages that it is on.
+        gc.enable()
         with self._counting():
             for place in self._workers:
                 self._start(place)

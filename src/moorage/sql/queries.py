@@ -7,7 +7,9 @@ Texts use PostgreSQL's parameters (``$1``). Where a dialect needs other words, `
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
+from functools import cache
+from importlib import import_module
+from pathlib import Path
 
 from moorage.sql.base import NamedQuery
 
@@ -24,7 +26,7 @@ def load_queries(package: str, stem: str = "queries") -> Mapping[str, NamedQuery
     Raises:
         KeyError: a query names a fragment that there is not.
     """
-    fragments = _read(package, "fragments.sql")
+    fragments = _fragments(package)
     common, sqlite, postgres = (
         {
             name: _FRAGMENT.sub(lambda found: fragments[found[1]], text)
@@ -39,14 +41,24 @@ def load_queries(package: str, stem: str = "queries") -> Mapping[str, NamedQuery
     }
 
 
+@cache
+def _fragments(package: str) -> Mapping[str, str]:
+    return _read(package, "fragments.sql")
+
+
 def _read(package: str, file_name: str) -> dict[str, str]:
-    path = files(package) / file_name
+    path = _folder(package) / file_name
     if not path.is_file():
         return {}
     parts = _NAME.split(path.read_text(encoding="utf-8"))
     return {
         name: _COMMENT.sub("", text).strip().rstrip(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)
     }
+
+
+@cache
+def _folder(package: str) -> Path:
+    return Path(import_module(package).__path__[0])  # Not importlib.resources, which a start would wait for.
 
 
 def _for_sqlite(text: str) -> str:

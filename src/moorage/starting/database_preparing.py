@@ -9,7 +9,6 @@ from moorage.metadata.database_half import DatabaseHalf
 from moorage.metadata.schema.schema_version import migrate_sqlite
 from moorage.sql.base import Database
 from moorage.sql.database_place import DatabasePlace
-from moorage.wiring.adopting import ledger_of
 from moorage.wiring.databases import bring_in, half_of, has_images, opened_database
 
 
@@ -57,6 +56,8 @@ async def begin_adoption(place: DatabasePlace) -> bool:
     Raises:
         ConfigurationError: it cannot be asked.
     """
+    from moorage.wiring.adopting import ledger_of  # noqa: PLC0415 - a start that adopts nothing need not wait for it
+
     async with _asked(place, "cannot note that link files are adopted") as database:
         ledger = ledger_of(database)
         await ledger.begin()

@@ -16,8 +16,6 @@ from moorage.config.sections.database import DatabaseSection
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown
 from moorage.metadata.database_half import DatabaseHalf
 from moorage.moving.adoption_note import AdoptionNote
-from moorage.moving.adoption_walk import end_in_storage
-from moorage.moving.import_note import ImportNote
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.permissions import reason_of
@@ -139,6 +137,8 @@ class Choosing:
         place = needed_database(self.database)
         name = await self._name_of_adopting(place, note)
         if await self.begin_adoption(place):
+            from moorage.moving.adoption_walk import end_in_storage  # noqa: PLC0415 - other starts need not wait for it
+
             await end_in_storage(self.storage)
             return None
         for lock in Lock:
@@ -164,6 +164,8 @@ class Choosing:
 
     async def _refuse_adoption(self, *, has_images: bool) -> None:
         """Refuse to begin where two truths would be mixed."""
+        from moorage.moving.import_note import ImportNote  # noqa: PLC0415 - a start that adopts nothing need not wait for it
+
         if has_images:
             self._object(_NOT_EMPTY)
         if await ImportNote.read(self.storage) is not None:

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-import aiohttp
 from aiohttp import hdrs, web
+from aiohttp.client_exceptions import ClientConnectionError, ClientError, ClientPayloadError
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
@@ -30,7 +30,7 @@ class ClientGone(Exception):
 
 
 _FAILURES = (
-    aiohttp.ClientError,
+    ClientError,
     HttpProcessingError,
     OSError,  # Resets, broken pipes, deadlines, and networks that are gone.
     PayloadAccessError,
@@ -149,8 +149,6 @@ def _check_codings(request: web.BaseRequest) -> None:
 def _translated(failure: Exception) -> Exception:
     if isinstance(failure, EndedEarly):
         return SizeInvalid("the body ended before it was whole")
-    if isinstance(failure, HttpProcessingError | aiohttp.ClientPayloadError) and not isinstance(
-        failure, aiohttp.ClientConnectionError
-    ):
+    if isinstance(failure, HttpProcessingError | ClientPayloadError) and not isinstance(failure, ClientConnectionError):
         return SizeInvalid("the body is not framed as its headers say")
     return ClientGone()

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from aiohttp import EMPTY_PAYLOAD, StreamReader, web
+from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong, TransferEncodingError
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests

@@ -1,5 +1,7 @@
 """The APIs that need a metadata database."""
 
+from typing import TYPE_CHECKING
+
 from moorage.core.details import Details
 from moorage.core.history import History
 from moorage.core.renames import Renames
@@ -12,8 +14,6 @@ from moorage.http.moorage_v1.moorage_api import moorage_api, moorage_api_without
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
 from moorage.http.operations import Api
-from moorage.metadata.adopting import Adopter
-from moorage.metadata.adopting_details import AdoptingDetails, AdoptingHistory, AdoptingRenames, AdoptingSizes
 from moorage.metadata.details import DetailStore, RenameStore, SizeStore
 from moorage.metadata.history import HistoryStore
 from moorage.metadata.sql.details import SqlDetails
@@ -25,9 +25,12 @@ from moorage.sql.base import Database
 from moorage.sql.leases import Leases
 from moorage.web.bodies import Bodies
 
+if TYPE_CHECKING:
+    from moorage.metadata.adopting import Adopter
+
 
 def gitlab(
-    database: Database, bodies: Bodies, *, sizes: SizeMemory | None = None, adopter: Adopter | None = None
+    database: Database, bodies: Bodies, *, sizes: SizeMemory | None = None, adopter: "Adopter | None" = None
 ) -> Api:
     """``/gitlab/v1/``; *sizes*: those that are shared with others, None: there are none.
 
@@ -37,6 +40,12 @@ def gitlab(
     measured: SizeStore = SqlSizes(database)
     renamed: RenameStore = SqlRenames(database)
     if adopter is not None:
+        from moorage.metadata.adopting_details import (  # noqa: PLC0415 - a start that adopts nothing need not wait for it
+            AdoptingDetails,
+            AdoptingRenames,
+            AdoptingSizes,
+        )
+
         details = AdoptingDetails(adopter, details)
         measured = AdoptingSizes(adopter, measured)
         renamed = AdoptingRenames(adopter, renamed)
@@ -54,11 +63,13 @@ def moorage(
     *,
     bodies: Bodies,
     prefix: str,
-    adopter: Adopter | None = None,
+    adopter: "Adopter | None" = None,
 ) -> Api:
     """``/moorage/v1/``; *adopter* as above."""
     history: HistoryStore = SqlHistory(database)
     if adopter is not None:
+        from moorage.metadata.adopting_details import AdoptingHistory  # noqa: PLC0415 - as above
+
         history = AdoptingHistory(adopter, history)
     handlers = MoorageHandlers(History(history), collection, bodies)
     told = NotificationHandlers(notifications, bodies)

@@ -3,16 +3,14 @@
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from moorage.config import Config
 from moorage.gc.online.gc_administration import Collector, GcAdministration
 from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, set_review_delay
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
-from moorage.metadata.adopting import Adopter
-from moorage.metadata.adopting_details import AdoptingExplanations
 from moorage.metadata.explanations import ExplanationStore
 from moorage.metadata.queues import Queue, RowCountStore
-from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
@@ -20,6 +18,10 @@ from moorage.metadata.sql.rows import SqlRowCounts
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 from moorage.telemetry import get_log
+
+if TYPE_CHECKING:
+    from moorage.metadata.adopting import Adopter
+    from moorage.metadata.adoptions import AdoptionLedger
 
 _REST = 3.0
 """A removal is one long call of the kernel: without rests in between, pulls would wait for a processor."""
@@ -77,7 +79,7 @@ def collection(
     storage: StorageDriver,
     observer: ReviewObserver | None = None,
     *,
-    adopter: Adopter | None = None,
+    adopter: "Adopter | None" = None,
 ) -> GcAdministration:
     """Make the collection that administrators ask; with collectors of its own, as each claims for itself.
 
@@ -90,13 +92,18 @@ def collection(
         if not gc.blobs.disabled:
             collectors["blob"] = BlobCollector(SqlBlobReviews(database), storage, deadlines(config))
     explanations: ExplanationStore = SqlExplanations(database)
+    adoption: AdoptionLedger | None = None
     if adopter is not None:
+        from moorage.metadata.adopting_details import AdoptingExplanations  # noqa: PLC0415 - a start that adopts nothing need not wait for it
+        from moorage.metadata.sql.adoptions import SqlAdoptionLedger  # noqa: PLC0415 - as above
+
+        adoption = SqlAdoptionLedger(database)
         explanations = AdoptingExplanations(adopter, explanations)
     return GcAdministration(
         queues=SqlQueues(database),
         explanations=explanations,
         collectors=collectors,
-        adoption=None if adopter is None else SqlAdoptionLedger(database),
+        adoption=adoption,
         observer=observer,
     )
 

@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moorage.auth.addresses import is_loopback
-from moorage.auth.basic import PasswordGuard
 from moorage.auth.guards import Guard, OpenGuard, SillyGuard
-from moorage.auth.passwords import FILE_LIMIT_BYTES, PasswordFile
-from moorage.auth.watched import Watched
 from moorage.config import Config, HtpasswdAuth, NoAuth, SillyAuth, TokenAuth
 from moorage.errors import ConfigurationError, Mistake
 from moorage.pem import said_of_text
@@ -17,6 +14,8 @@ from moorage.permissions import reason_of
 
 if TYPE_CHECKING:
     from moorage.auth.issuer import IssuerKeys
+    from moorage.auth.passwords import PasswordFile
+    from moorage.auth.watched import Watched
 
 _REDIRECT_PATH = "/auth/token"
 """Source: GitLab features TOK-011."""
@@ -34,7 +33,7 @@ def guard(config: Config) -> Guard:
         case TokenAuth() as auth:
             return _token_guard(auth, token_path(config) if auth.autoredirect else "")
         case HtpasswdAuth() as auth:
-            return PasswordGuard(auth.realm, _users(auth).get)
+            return _password_guard(auth)
         case NoAuth() | None:
             return OpenGuard()
 
@@ -70,6 +69,12 @@ def concerns(config: Config) -> Iterator[str]:
             )
 
 
+def _password_guard(auth: HtpasswdAuth) -> Guard:
+    from moorage.auth.basic import PasswordGuard  # noqa: PLC0415 - a start without passwords need not wait for it
+
+    return PasswordGuard(auth.realm, _users(auth).get)
+
+
 def _token_guard(auth: TokenAuth, path: str) -> Guard:
     from moorage.auth.bearer import Realm, TokenGuard  # noqa: PLC0415 - a start without tokens need not wait for it
     from moorage.auth.tokens import ALGORITHMS, Verifier  # noqa: PLC0415 - as above
@@ -88,7 +93,10 @@ def _keys(auth: TokenAuth) -> "IssuerKeys":
     return IssuerKeys(bundle, jwks)
 
 
-def _users(auth: HtpasswdAuth) -> Watched[PasswordFile]:
+def _users(auth: HtpasswdAuth) -> "Watched[PasswordFile]":
+    from moorage.auth.passwords import FILE_LIMIT_BYTES, PasswordFile  # noqa: PLC0415 - as above
+    from moorage.auth.watched import Watched  # noqa: PLC0415 - as above
+
     with _reading("auth.htpasswd.path", auth.path):
         return Watched(Path(auth.path), PasswordFile.parse, limit_bytes=FILE_LIMIT_BYTES)
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
-import re2
-
 from moorage.auth.addresses import Proxies
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
@@ -25,6 +23,7 @@ from moorage.http.v2.upload_states import UploadStates
 from moorage.http.v2.v2_operations import v2_api
 from moorage.limits.node_counters import NodeCounters
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
+from moorage.oci.tag_patterns import compiled
 from moorage.room import Room
 from moorage.sql.base import Database
 from moorage.storage import paths
@@ -235,7 +234,7 @@ def manifest_rules(config: Config) -> ManifestRules:
 
 def _url_rule(allow: Sequence[str], deny: Sequence[str]) -> Callable[[str], bool]:
     """Make a rule: a URL must match one of *allow* (if there are any) and none of *deny*. RE2: no pattern can hang."""
-    allowed, denied = [re2.compile(text) for text in allow], [re2.compile(text) for text in deny]
+    allowed, denied = [compiled(text) for text in allow], [compiled(text) for text in deny]
 
     def allows(url: str) -> bool:
         if any(pattern.search(url) for pattern in denied):

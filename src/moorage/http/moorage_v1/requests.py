@@ -136,7 +136,13 @@ Given = Annotated[T | None, _NotNull()]
 class Asked(BaseModel):
     """The query or the body that a caller sends: nothing that is not described."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        arbitrary_types_allowed=True,
+        defer_build=True,  # Each for the first who asks: a start need not wait for what few ask.
+    )
 
 
 class NoQuery(Asked):

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -67,7 +65,7 @@ class Chain:
     """Migrations in the order in which they are applied."""
 
     phase: Phase
-    folder: Traversable | Path
+    folder: Path
     migrations: tuple[Migration, ...] = ()
 
     @property
@@ -118,7 +116,7 @@ def refused(message: str) -> ConfigurationError:
     return ConfigurationError([Mistake("", message)])
 
 
-_HERE = files("moorage.metadata.schema")
+_HERE = Path(__file__).parent
 
 CHAINS = Chains(
     pre=Chain(

@@ -63,7 +63,7 @@ class DirectUpload(UploadWriter):
             await self._begin()
         if self._parts is not None:
             await self._send(self._parts)
-        elif self._share.budget.is_low:
+        elif self._share.budget.is_enough(self._gathered.size_bytes):
             self._spill()
 
     async def flush(self) -> None:

@@ -54,7 +54,7 @@ class PieceUpload(UploadWriter):
                 self._send()
             else:
                 await self._settle()
-        if self._share.budget.is_low:
+        if self._share.budget.is_enough(self._gathered.size_bytes):
             self.spill()
 
     def spill(self) -> None:
@@ -125,6 +125,7 @@ class PieceUpload(UploadWriter):
         start = self._folder.size_bytes
         content = self._gathered.cut(self._next_bytes)
         self._sending_bytes = sum(map(len, content))
+        self._share.send(self._sending_bytes)
         self._sending = asyncio.ensure_future(self._put(content, start))
 
     async def _put(self, content: Sequence[bytes], start: int) -> None:
@@ -138,7 +139,7 @@ class PieceUpload(UploadWriter):
         finally:
             self._is_over = not is_written  # Else nobody knows where the next one begins.
             self._sending_bytes = 0
-            self._share.give_back(count)
+            self._share.sent(count)
         if not is_written:
             raise StorageBusy(self._folder.path)
 

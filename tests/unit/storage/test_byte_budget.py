@@ -122,17 +122,51 @@ async def test_while_memory_is_short_a_few_write_parts_and_the_others_pieces() -
 async def test_who_waits_and_is_cancelled_leaves_its_turn_to_the_next() -> None:
     budget = ByteBudget(100, low_bytes=0)
     first, second, third = (budget.share() for _ in range(3))
-    await first.take(90)
-    waiting = [asyncio.ensure_future(second.take(50)), asyncio.ensure_future(third.take(10))]
+    await first.take(70)
+    waiting = [asyncio.ensure_future(second.take(25)), asyncio.ensure_future(third.take(5))]
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)
     waiting[0].cancel()
-    await asyncio.wait(waiting)
-    assert (second.held_bytes, third.held_bytes) == (0, 10)
+    async with asyncio.timeout(30):
+        await asyncio.wait(waiting)
+    assert (second.held_bytes, third.held_bytes) == (0, 5)
     for share in (first, second, third):
         share.end()
         share.end()
     assert budget.held_bytes == 0
+
+
+async def test_what_waits_for_room_takes_memory_too_and_is_left_room() -> None:
+    budget = ByteBudget(LIMIT_BYTES, low_bytes=LOW_BYTES)
+    shares = [budget.share() for _ in range(5)]
+    waiting = [asyncio.ensure_future(share.take(CHUNK_BYTES)) for _ in range(20) for share in shares]
+    await asyncio.sleep(0)
+    assert budget.waiting_bytes > 0
+    waiting += [asyncio.ensure_future(share.take(CHUNK_BYTES)) for share in shares]
+    await asyncio.sleep(0)
+    assert budget.held_bytes == LIMIT_BYTES - 2 * 5 * CHUNK_BYTES
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    assert budget.waiting_bytes == 0
+
+
+async def test_pieces_of_a_crowd_are_as_large_as_there_is_room_and_not_what_each_has_at_hand() -> None:
+    class Counting(Slow):
+        def __init__(self) -> None:
+            super().__init__(3)
+            self.sizes: list[int] = []
+
+        async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
+            self.sizes.append(len(content) if isinstance(content, bytes) else sum(map(len, content)))
+            return await super().put_if_absent(path, content)
+
+    bucket, budget = Counting(), ByteBudget(LIMIT_BYTES, low_bytes=LOW_BYTES)
+    sink = PieceSink(bucket, budget=budget)
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(upload(sink, number, 3000, direct=False) for number in range(10)))
+    # Of each upload the last piece is what is left.
+    assert len([size for size in bucket.sizes if size < LOW_BYTES]) <= 20
 
 
 async def test_half_of_the_memory_may_be_pinned_and_no_more() -> None:

@@ -20,12 +20,14 @@ from moorage.storage.azure.objects import BLOCK_BLOB, ContainerBlobs
 from moorage.storage.azure.shared_key import AccountKey
 from moorage.storage.base import ObjectContent, PartsWriter, size_of
 from moorage.storage.remote.exchange import StoreAnswer
-from moorage.storage.remote.remote_driver import each
+from moorage.storage.remote.remote_driver import PASSING_AT_ONCE, each
 from moorage.telemetry import get_log
 
 LARGEST_COPY = 100 << 20
 """Bytes of a block that the service copies: a part of what one may have, so that several are copied at once."""
 PART_BYTES = 16 << 20
+PASSED_BYTES = 8 << 20
+"""Bytes of a block that passes through this process when the service does not copy it."""
 _MOST_BLOCKS = 50_000
 _COPIES_AT_ONCE = 8
 _IN_FLIGHT = 2
@@ -191,6 +193,7 @@ class BlockCopy:
         self._line = line
         self._keys = keys
         self._blobs = ContainerBlobs(line, keys)
+        self._passing = asyncio.Semaphore(PASSING_AT_ONCE)
         self._is_by_service = True
 
     async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
@@ -200,7 +203,7 @@ class BlockCopy:
         session = BlockSession(self._line, self._keys, target)
         if not self._is_by_service or not await self._by_service(session, _cut(extents, LARGEST_COPY)):
             session = BlockSession(self._line, self._keys, target)
-            await self._through_us(session, _cut(extents, PART_BYTES))
+            await self._through_us(session, _cut(extents, PASSED_BYTES))
         await session.complete()
 
     async def _by_service(self, session: BlockSession, extents: Sequence["_Extent"]) -> bool:
@@ -224,6 +227,10 @@ class BlockCopy:
 
         async def pass_on(block: tuple[int, _Extent]) -> None:
             number, extent = block
+            async with self._passing:
+                await send(number, extent)
+
+        async def send(number: int, extent: _Extent) -> None:
             with await self._blobs.open(extent.source, is_whole=extent.is_whole) as reader:
                 await session.send(number, [piece async for piece in reader.chunks(extent.start, extent.end)])
 

@@ -14,6 +14,11 @@ AT_ONCE = 16
 """Requests of one caller that are under way together."""
 MOST_PART_BYTES = 64 << 20
 """The largest part: two are in memory while a third is received, in each of many uploads."""
+PASSING_AT_ONCE = 2
+"""Parts that pass through this process in all copies of a driver together, where the store does not copy them.
+
+They are in no budget: whoever commits an upload has sent all that it held, and a crowd commits at once.
+"""
 PROBES = "/docker/registry/moorage/probes"
 
 _T = TypeVar("_T")

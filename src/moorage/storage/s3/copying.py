@@ -4,11 +4,12 @@ A part has at least 5 MiB, but for the last. So what is smaller is read, joined 
 everything else the service copies by itself.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moorage.errors import PathUnknown, StorageUnavailable
-from moorage.storage.remote.remote_driver import each
+from moorage.storage.remote.remote_driver import PASSING_AT_ONCE, each
 from moorage.storage.s3.answers import S3Refused
 from moorage.storage.s3.multipart import LEAST_PART_BYTES, MOST_PARTS, BucketParts, PartsUpload, SentPart
 from moorage.storage.s3.objects import BucketObjects
@@ -88,6 +89,7 @@ class BucketCopies:
         self._objects = objects
         self._parts = parts
         self._limits = limits
+        self._passing = asyncio.Semaphore(PASSING_AT_ONCE)
         self._has_copies = True
 
     async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
@@ -115,7 +117,8 @@ class BucketCopies:
         if self._has_copies and len(slices) == 1 and total <= min(self._limits.threshold_bytes, MOST_COPY_BYTES):
             await self._parts.copy_whole(slices[0].key, target)
         elif total < LEAST_PART_BYTES:
-            await self._objects.put(target, await self._read(slices))
+            async with self._passing:
+                await self._objects.put(target, await self._read(slices))
         else:
             await self._copy_in_parts(slices, target)
 
@@ -142,7 +145,8 @@ class BucketCopies:
         first = slices[0]
         if self._has_copies and len(slices) == 1 and first.size_bytes >= LEAST_PART_BYTES:
             return await self._parts.copy(upload, number, source=first.key, start=first.start, end=first.end)
-        return await self._parts.send(upload, number, await self._read(slices))
+        async with self._passing:
+            return await self._parts.send(upload, number, await self._read(slices))
 
     async def _read(self, slices: Sequence[ObjectSlice]) -> list[bytes]:
         return [

@@ -8,8 +8,10 @@ from azure.storage.blob import BlobServiceClient, BlobType
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.azure import blocks
 from moorage.storage.azure.azure_driver import AzureDriver
+from moorage.storage.base import ObjectContent
+from moorage.storage.remote.remote_driver import PASSING_AT_ONCE
 from support.azure_front import AzureFront, Fault
-from support.azurite import ACCOUNT, CONTAINER, KEY, new_driver_on_azurite, shared_azurite
+from support.azurite import ACCOUNT, CONTAINER, KEY, shared_azurite
 from unit.storage.azure.conftest import Maker
 
 
@@ -103,17 +105,39 @@ async def test_the_service_joins_blobs_by_itself(
     assert await driver.get("/to") == b"".join(sources.values())
 
 
-async def test_where_the_service_cannot_copy_the_bytes_pass_through_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "PART_BYTES", 1000)
-    driver = new_driver_on_azurite()
-    try:
-        await driver.put("/one", bytes(2500))
-        await driver.put("/two", b"end")
-        for _ in range(2):
-            await driver.copy(["/one", "/two"], "/to")
-            assert await driver.get("/to") == bytes(2500) + b"end"
-    finally:
-        await driver.close()
+async def test_of_a_crowd_of_copies_a_few_blocks_pass_through_us_at_a_time(
+    driver: AzureDriver, front: AzureFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "PASSED_BYTES", 1000)
+    front.faults.append(Fault("PutBlockFromURL", status=501, code="NotImplemented", times=99))
+    send, sending, most = blocks.BlockSession.send, 0, 0
+
+    async def counted(self: blocks.BlockSession, number: int, content: ObjectContent) -> None:
+        nonlocal sending, most
+        sending += 1
+        most = max(most, sending)
+        await send(self, number, content)
+        sending -= 1
+
+    monkeypatch.setattr(blocks.BlockSession, "send", counted)
+    await driver.put("/one", bytes(3000))
+    await asyncio.gather(*(driver.copy(["/one"], f"/to/{number}") for number in range(6)))
+    assert await driver.get("/to/5") == bytes(3000)
+    assert most == PASSING_AT_ONCE
+
+
+async def test_where_the_service_cannot_copy_the_bytes_pass_through_us(
+    driver: AzureDriver, front: AzureFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "PASSED_BYTES", 1000)
+    front.faults.append(Fault("PutBlockFromURL", status=501, code="NotImplemented", times=99))
+    await driver.put("/one", bytes(2500))
+    await driver.put("/two", b"end")
+    for _ in range(2):
+        await driver.copy(["/one", "/two"], "/to")
+        assert await driver.get("/to") == bytes(2500) + b"end"
+    assert front.kinds().count("PutBlockFromURL") == 1
+    assert front.kinds().count("PutBlock") == 8
 
 
 async def test_a_copy_without_its_source_leaves_the_old_content(driver: AzureDriver) -> None:

@@ -32,8 +32,11 @@ def moorage_api(
     return Api(matcher(operations), operations, {OPENAPI: openapi, **handlers})
 
 
-def moorage_api_without_database() -> Api:
-    """Make the API of a registry without a metadata database: 404 for every method, which says why."""
+def moorage_api_without_database(handlers: Mapping[Operation, Handler]) -> Api:
+    """Make the API of a registry without a metadata database: what *handlers* has, else 404, which says why.
+
+    What is absent says so for every method.
+    """
     rows = [
         Operation(
             endpoint=row.endpoint,
@@ -43,9 +46,10 @@ def moorage_api_without_database() -> Api:
             deletes=method == "DELETE" or (row.deletes and method not in READS),
         )
         for row in OPERATIONS
+        if row not in handlers
         for method in _EVERY_METHOD
     ]
-    return Api(matcher(OPERATIONS), rows, dict.fromkeys(rows, _absent))
+    return Api(matcher(OPERATIONS), [*handlers, *rows], {**handlers, **dict.fromkeys(rows, _absent)})
 
 
 async def _absent(call: Call) -> Response:

@@ -16,6 +16,7 @@ from moorage.http.endpoints import Endpoint
 from moorage.http.moorage_v1 import collection_models as collection
 from moorage.http.moorage_v1 import requests as asked
 from moorage.http.moorage_v1.notification_operations import NOTIFICATION_OPERATIONS
+from moorage.http.moorage_v1.state_operations import STATE_OPERATIONS
 from moorage.http.operations import Documentation, Operation, Rights
 from moorage.oci.names import RepositoryName
 
@@ -213,5 +214,6 @@ OPERATIONS: Sequence[Operation] = (
     RUN_COLLECTION,
     EXPLAIN_COLLECTION,
     *NOTIFICATION_OPERATIONS,
+    *STATE_OPERATIONS,
 )
 """In the order of the OpenAPI document."""

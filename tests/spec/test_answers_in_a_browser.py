@@ -41,6 +41,7 @@ PATHS = (
     "/gitlab/v1/nothing",
     f"/moorage/v1/history?repository={NAME}",
     "/moorage/v1/gc/status",
+    "/moorage/v1/status",
     "/moorage/v1/notifications/status",
     "/moorage/v1/openapi.json",
     "/moorage/v1/nothing",

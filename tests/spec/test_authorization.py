@@ -125,6 +125,10 @@ TABLE: dict[tuple[str, str], list[Line]] = {
     ("/moorage/v1/notifications/drop", "POST"): [
         Line(f"{M1}/notifications/drop", CATALOGUE, body=b'{"endpoint": "nothing"}')
     ],
+    ("/moorage/v1/status", "GET"): [Line(f"{M1}/status", CATALOGUE)],
+    ("/moorage/v1/integrity", "GET"): [Line(f"{M1}/integrity", CATALOGUE)],
+    ("/moorage/v1/background-migrations", "GET"): [Line(f"{M1}/background-migrations", CATALOGUE)],
+    ("/moorage/v1/adoption", "GET"): [Line(f"{M1}/adoption", CATALOGUE)],
 }
 
 TOKENS: dict[str, tuple[Access, ...]] = {

@@ -69,7 +69,11 @@ MOORAGE = (
     Line("/moorage/v1/notifications/event?notification=1", "GET"),
     Line("/moorage/v1/notifications/retry", "POST"),
     Line("/moorage/v1/notifications/drop", "POST"),
+    Line("/moorage/v1/background-migrations", "GET"),
+    Line("/moorage/v1/adoption", "GET"),
 )
+STATE = (Line("/moorage/v1/status", "GET"), Line("/moorage/v1/integrity", "GET"))
+"""A registry tells of itself without a metadata database too."""
 GITLAB_ABSENT = tuple(Line(line.path, "GET HEAD PATCH") for line in GITLAB)
 MOORAGE_ABSENT = tuple(
     Line(line.path, "GET HEAD POST PUT PATCH DELETE", "POST PUT PATCH DELETE" if line.deletes else "DELETE")
@@ -100,7 +104,7 @@ def store(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module", params=sorted(RULES))
 def served(request: pytest.FixtureRequest, store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("operations") if store == "database" else None
-    apis = (*V2, *GITLAB, *MOORAGE) if store == "database" else (*V2, *GITLAB_ABSENT, *MOORAGE_ABSENT)
+    apis = (*V2, *STATE, *GITLAB, *MOORAGE) if store == "database" else (*V2, *STATE, *GITLAB_ABSENT, *MOORAGE_ABSENT)
     rules = RULES[request.param]
     with ExitStack() as stack:
         registry = stack.enter_context(InProcess(folder, rules=rules))

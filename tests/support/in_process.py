@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,9 @@ from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
 from moorage.http.moorage_v1.moorage_api import moorage_api, moorage_api_without_database
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
+from moorage.http.moorage_v1.state_handlers import DatabaseStateHandlers, StateHandlers
+from moorage.http.node_status import NodeStatus
+from moorage.http.registry_parts import database_parts, integrity_part, nodes_at_work, storage_part
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
 from moorage.http.v2.list_handlers import ListingHandlers
@@ -48,6 +52,7 @@ from moorage.metadata.base import ManifestStore as ManifestStore
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.metadata.queues import QUEUES, Queue
+from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.metadata.sql.catalogue import SqlCatalogue
 from moorage.metadata.sql.details import SqlDetails
 from moorage.metadata.sql.explanations import SqlExplanations
@@ -63,6 +68,7 @@ from moorage.notifications.administration import NotificationAdministration
 from moorage.notifications.endpoints import EndpointSettings
 from moorage.notifications.events import Audience
 from moorage.oci.digests import Digest
+from moorage.room import Room
 from moorage.sql.leases import Leases
 from moorage.sql.sqlite.sqlite_database import SqliteDatabase
 from moorage.storage import paths
@@ -181,7 +187,8 @@ class InProcess:
         known_blobs: KnownLinks[int] | None = KnownLinks(self._remembers, self._changes)
         store: ManifestStore = LayoutManifests(storage, PayloadCache(), known=known)
         catalogue: CatalogueStore = LayoutCatalogue(storage)
-        others = [gitlab_api_without_database(), moorage_api_without_database()]
+        told = StateHandlers(self._status(), storage)
+        others = [gitlab_api_without_database(), moorage_api_without_database(told.handlers)]
         if self.path is not None:
             self._database = await SqliteDatabase.open(self.path)
             links, store = SqlLinks(self._database), SqlManifests(self._database)
@@ -192,7 +199,9 @@ class InProcess:
             renames = Renames(SqlRenames(self._database), Leases(self._database))
             gitlab = GitLabHandlers(details, rename=RenameHandler(renames, bodies).rename)
             administration = NotificationAdministration(SqlOutbox(self._database), Leases(self._database), ENDPOINTS)
+            work = DatabaseStateHandlers(self._database, SqlAdoptionLedger(self._database), migrates=True)
             handlers = {**moorage.handlers, **NotificationHandlers(administration, bodies).handlers}
+            handlers |= {**StateHandlers(self._status(self._database), storage).handlers, **work.handlers}
             others = [gitlab_api(gitlab.handlers), moorage_api(handlers, prefix="/")]
         blobs = Blobs(storage, links, known=known_blobs, redirects=self._redirects)
         uploads = Uploads(storage, links, sink=sink_of(storage))
@@ -227,6 +236,14 @@ class InProcess:
             queues=SqlQueues(database),
             explanations=SqlExplanations(database),
             collectors={queue: collectors[queue] for queue in self._collects},
+        )
+
+    def _status(self, database: SqliteDatabase | None = None) -> NodeStatus:
+        parts = [storage_part(self.storage, Room({})), *database_parts(database), integrity_part(self.storage)]
+        return NodeStatus(
+            parts,
+            metadata="link files" if database is None else "database",
+            nodes=partial(nodes_at_work, self.storage),
         )
 
     async def _stop(self) -> None:

@@ -7,7 +7,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from moorage.metadata.adoptions import AdoptionProgress
 from moorage.starting.adoption_start import AdoptionReport, accept_left_out, report_adoption
 from moorage.starting.configuration_file import read
 
@@ -50,35 +49,19 @@ def accept(path: Path | None) -> int:
     return 0
 
 
-def _state(progress: AdoptionProgress) -> str:
-    if progress.ended_at is not None:
-        return "ended"
-    if progress.repositories is None or progress.taken < progress.repositories:
-        return "taking"
-    return "waiting" if progress.left_out and progress.accepted_at is None else "ending"
-
-
-def _until(progress: AdoptionProgress, now: datetime) -> datetime | None:
-    """The moment at which it will be done, if it goes on as until now."""
-    if progress.ended_at is not None or progress.repositories is None or not progress.taken:
-        return None
-    left = max(0, progress.repositories - progress.taken)
-    return now + (now - progress.began_at) / progress.taken * left
-
-
 def _print(report: AdoptionReport) -> None:
     progress, now = report.progress, datetime.now(UTC)
     total = "?" if progress.repositories is None else f"{progress.repositories:,}"
-    state = _state(progress)
+    stage = progress.stage
     print(f"repositories taken over: {progress.taken:,} of {total}, with {progress.tags:,} tags")
     if progress.ended_at is not None:
         print(f"ended at {progress.ended_at:%Y-%m-%d %H:%M:%S} UTC: everything is in the database")
     else:
         print(f"began at {progress.began_at:%Y-%m-%d %H:%M:%S} UTC; garbage collection is off until the end")
-        until = _until(progress, now)
-        if until is not None and state == "taking":
+        until = progress.done_at(now)
+        if until is not None and stage == "taking":
             print(f"done in about {timedelta(seconds=round((until - now).total_seconds()))} if it goes on like this")
-    if state == "waiting":
+    if stage == "waiting":
         print("everything else is taken over: 'moorage database adopt accept' agrees to what was left out")
     if progress.left_out:
         agreed = "" if progress.accepted_at is None else ", and somebody has agreed to it"
@@ -95,9 +78,9 @@ def _print(report: AdoptionReport) -> None:
 
 def _as_json(report: AdoptionReport) -> dict[str, object]:
     progress = report.progress
-    until = _until(progress, datetime.now(UTC))
+    until = progress.done_at(datetime.now(UTC))
     return {
-        "state": _state(progress),
+        "state": progress.stage,
         "repositories": progress.repositories,
         "taken": progress.taken,
         "tags": progress.tags,

@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -50,6 +50,14 @@ class State:
     tally: Tally = field(default_factory=Tally)
     report: WrittenReport | None = None
     """The part of the report file that belongs to this; None: it was left without one."""
+    repairs: bool = False
+    """True if what can be repaired is."""
+    share: float = 0.0
+    """The part of the phase that is done, from 0 to 1: for people, nothing goes on by it."""
+    saved_at: datetime | None = None
+    """The time at which this was written; None: by a version that did not say."""
+    ended_at: datetime | None = None
+    """The time at which it came to its end; None: it has not."""
 
 
 _STATE = TypeAdapter(State)
@@ -61,6 +69,16 @@ class Watcher(Protocol):
 
     def watch(self, phase: str, share: float, tally: Tally) -> None:
         """So much of a phase is done, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownChecks:
+    """The checks that storage tells of."""
+
+    last: State | None
+    """The last that came to its end."""
+    begun: State | None
+    """One that has not ended: it is at work, or was ended before."""
 
 
 class ReportIncomplete(MoorageError):
@@ -114,6 +132,8 @@ class CheckProgress:
         self.state = state
         self.unsaved = ""
         """The reason for which its progress could not be saved; then it goes on all the same."""
+        self.unkept = ""
+        """The reason for which its outcome could not be kept for whoever asks later."""
         self._storage = storage
         self._watcher = watcher
         self._report = report
@@ -133,6 +153,7 @@ class CheckProgress:
 
     def moved(self, share: float) -> None:
         """Tell whoever watches; nothing is settled by it."""
+        self.state.share = share
         if self._watcher is not None:
             self._watcher.watch(self.state.phase, share, self.tally)
 
@@ -153,15 +174,21 @@ class CheckProgress:
             return
         self.state.report = None if self._report is None else self._report.settle()
         self._saved_at = time.monotonic()
+        self.state.saved_at = datetime.now(UTC)
         try:
             await self._storage.put(paths.CHECK, written(self.state))
         except BackendError as exc:
             self.unsaved = str(exc)
 
     async def finish(self) -> None:
-        """It has come to its end: there is nothing to go on with."""
+        """It has come to its end: its outcome is kept, and there is nothing to go on with."""
         if self._report is not None:
             self._report.settle()
+        self.state.ended_at, self.state.share = datetime.now(UTC), 1.0
+        try:
+            await self._storage.put(paths.CHECKED, written(replace(self.state, report=None)))
+        except BackendError as exc:
+            self.unkept = str(exc)
         try:
             await self._storage.delete(paths.CHECK)
         except PathUnknown:
@@ -187,6 +214,32 @@ def state_of(content: bytes) -> State:
     return _STATE.validate_python(json.loads(content))
 
 
+async def last_outcome(storage: StorageDriver) -> State | None:
+    """Return the outcome of the last check that came to its end; None: there is none that this version can read.
+
+    Raises:
+        StorageUnavailable: it cannot be read.
+    """
+    try:
+        return state_of(await storage.get(paths.CHECKED))
+    except (PathUnknown, ValueError):
+        return None
+
+
+async def known_checks(storage: StorageDriver) -> KnownChecks:
+    """Return what storage tells of checks; what another version wrote counts as nothing.
+
+    Raises:
+        StorageUnavailable: it cannot be read.
+    """
+    last = await last_outcome(storage)
+    try:
+        begun = state_of(await storage.get(paths.CHECK))
+    except (PathUnknown, ValueError):
+        begun = None
+    return KnownChecks(last=last, begun=begun)
+
+
 async def unfinished(storage: StorageDriver) -> State | None:
     """Return the state of the check that was not finished; None: there is none.
 
@@ -202,9 +255,9 @@ async def unfinished(storage: StorageDriver) -> State | None:
         raise StorageUnavailable(msg) from exc
 
 
-def new_state(*, store: str, verifies: bool) -> State:
+def new_state(*, store: str, verifies: bool, repairs: bool = False) -> State:
     """The beginning of a check."""
-    return State(store=store, verifies=verifies, started_at=datetime.now(UTC))
+    return State(store=store, verifies=verifies, repairs=repairs, started_at=datetime.now(UTC))
 
 
 def report_of(state: State, path: Path) -> CheckReport:

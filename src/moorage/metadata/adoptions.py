@@ -13,6 +13,8 @@ from typing import Literal
 from moorage.oci.names import RepositoryName
 
 AdoptionState = Literal["taking", "taken"]
+AdoptionStage = Literal["taking", "waiting", "ending", "ended"]
+"""The stages of a whole adoption; it is waiting while somebody has to agree to what is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,22 @@ class AdoptionProgress:
     manifests: int = 0
     left_out: int = 0
     faults: int = 0
+
+    @property
+    def stage(self) -> AdoptionStage:
+        """The stage that it is in."""
+        if self.ended_at is not None:
+            return "ended"
+        if self.repositories is None or self.taken < self.repositories:
+            return "taking"
+        return "waiting" if self.left_out and self.accepted_at is None else "ending"
+
+    def done_at(self, now: datetime) -> datetime | None:
+        """Return when it will be done if it goes on as until now; None: nobody knows, or it is."""
+        if self.ended_at is not None or self.repositories is None or not self.taken:
+            return None
+        left = max(0, self.repositories - self.taken)
+        return now + (now - self.began_at) / self.taken * left
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ async def run_check(
             await check(registry.parts(verifies=state.verifies, repairs=wish.repairs), progress)
         if progress.unsaved:
             warn(f"warning: --resume could not have gone on with this check: {progress.unsaved}")
+        if progress.unkept:
+            warn(f"warning: the registry will not tell of this check, as its outcome was not kept: {progress.unkept}")
         return state
 
 
@@ -121,11 +123,12 @@ async def _state(storage: StorageDriver, store: str, wish: CheckWish, warn: Call
     if found is None:
         if wish.resumes:
             warn("there is no unfinished check: beginning anew")
-        return new_state(store=store, verifies=wish.verifies)
+        return new_state(store=store, verifies=wish.verifies, repairs=wish.repairs)
     if found.store != store or found.verifies != wish.verifies:
         with_or_without = "with" if found.verifies else "without"
         message = f"the unfinished check was one {with_or_without} --verify-digests; go on like that, or begin anew"
         if found.store != store:
             message = f"the unfinished check was one of a {found.store} store; begin anew, without --resume"
         raise ConfigurationError([Mistake("", message)])
+    found.repairs = wish.repairs
     return found

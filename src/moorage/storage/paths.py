@@ -25,6 +25,7 @@
     /docker/registry/quarantine/<algorithm>/<hex>/data-<moment>  * bytes that are not what their digest says
     /docker/registry/moorage/identity.json                       * which database the storage belongs to
     /docker/registry/moorage/check.json                          * how far an unfinished check is
+    /docker/registry/moorage/checked.json                        * what the last check came to
     /docker/registry/moorage/import.json                         * how far an unfinished import into a database is
     /docker/registry/moorage/restoring/<random>                  * a blob that a backup gives back, on its way
     /docker/registry/moorage/nodes/<node>.json                   * fingerprints that moorage doctor compares
@@ -49,6 +50,8 @@ IDENTITY = "/docker/registry/moorage/identity.json"
 """Says which database this storage belongs to: see ``identity.py``."""
 CHECK = "/docker/registry/moorage/check.json"
 """Says how far an unfinished ``moorage check`` is."""
+CHECKED = "/docker/registry/moorage/checked.json"
+"""Says what the last ``moorage check`` that came to its end has found."""
 IMPORT = "/docker/registry/moorage/import.json"
 """Says how far an unfinished import of link files into a database is."""
 ADOPTION = "/docker/registry/moorage/adopting.json"

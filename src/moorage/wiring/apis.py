@@ -13,6 +13,7 @@ from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
 from moorage.http.moorage_v1.moorage_api import moorage_api, moorage_api_without_database
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
+from moorage.http.moorage_v1.state_handlers import DatabaseStateHandlers, StateHandlers
 from moorage.http.operations import Api
 from moorage.metadata.details import DetailStore, RenameStore, SizeStore
 from moorage.metadata.history import HistoryStore
@@ -61,11 +62,12 @@ def moorage(
     collection: GcAdministration,
     notifications: NotificationAdministration,
     *,
+    states: tuple[StateHandlers, DatabaseStateHandlers],
     bodies: Bodies,
     prefix: str,
     adopter: "Adopter | None" = None,
 ) -> Api:
-    """``/moorage/v1/``; *adopter* as above."""
+    """``/moorage/v1/``; *states* tell of the registry itself; *adopter* as above."""
     history: HistoryStore = SqlHistory(database)
     if adopter is not None:
         from moorage.metadata.adopting_details import AdoptingHistory  # noqa: PLC0415 - as above
@@ -73,9 +75,10 @@ def moorage(
         history = AdoptingHistory(adopter, history)
     handlers = MoorageHandlers(History(history), collection, bodies)
     told = NotificationHandlers(notifications, bodies)
-    return moorage_api({**handlers.handlers, **told.handlers}, prefix=prefix)
+    every = (handlers, told, *states)
+    return moorage_api({row: handler for one in every for row, handler in one.handlers.items()}, prefix=prefix)
 
 
-def without_database() -> tuple[Api, ...]:
-    """Both of them as a registry without a metadata database has them."""
-    return gitlab_api_without_database(), moorage_api_without_database()
+def without_database(states: StateHandlers) -> tuple[Api, ...]:
+    """Both of them as a registry without a metadata database has them; *states* tell of the registry itself."""
+    return gitlab_api_without_database(), moorage_api_without_database(states.handlers)

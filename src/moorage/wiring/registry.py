@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from moorage.auth.addresses import Proxies
 from moorage.cache.shared_changes import SharedChanges
@@ -14,6 +15,7 @@ from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.health.watch import HealthWatch
 from moorage.http.app import Admission, App, ApplicationRules
+from moorage.http.moorage_v1.state_handlers import DatabaseStateHandlers, StateHandlers
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
 from moorage.http.v2.list_handlers import CATALOGUE_LIMIT, ListingHandlers
@@ -22,6 +24,7 @@ from moorage.http.v2.upload_handlers import UploadHandlers
 from moorage.http.v2.upload_states import UploadStates
 from moorage.http.v2.v2_operations import v2_api
 from moorage.limits.node_counters import NodeCounters
+from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.oci.tag_patterns import compiled
 from moorage.room import Room
@@ -47,6 +50,7 @@ from moorage.wiring.observing import observe_database, observe_storage
 from moorage.wiring.purging import purging
 from moorage.wiring.redirects import redirects_of
 from moorage.wiring.redises import Redises
+from moorage.wiring.status import database_work, node_status
 from moorage.wiring.storage import room_for, storage_driver
 from moorage.wiring.stores import LayoutStore, Store
 from moorage.wiring.tracing import trace_database, trace_parts
@@ -137,12 +141,36 @@ async def build(
     database = metadata.database
     told = notifying(config, database, observed.deliveries)
     states = UploadStates(secret, shared=config.http.secret)
-    others = apis.without_database()
-    if database is not None:
-        adopter = metadata.adoption
+    health = health_watch(config, storage, database, redises.all, observe=observed.health)
+    asking = partial(
+        node_status,
+        config,
+        storage,
+        room=room,
+        redises=redises.all,
+        health=health,
+        damaged=blobs.damaged.remaining,
+    )
+    if database is None:
+        others = apis.without_database(StateHandlers(asking(), storage))
+    else:
+        adopter, ledger = metadata.adoption, SqlAdoptionLedger(database)
         collected = collection(config, database, storage, observed.reviews, adopter=adopter)
         administered = administration(config, database)
-        moorage = apis.moorage(database, collected, administered, bodies=bodies, prefix=prefix, adopter=adopter)
+        work = database_work(config, database, collection=collected, notifications=administered, ledger=ledger)
+        migrates = config.database.backgroundmigrations.enabled
+        moorage = apis.moorage(
+            database,
+            collected,
+            administered,
+            states=(
+                StateHandlers(asking(database=database, work=work), storage),
+                DatabaseStateHandlers(database, ledger, migrates=migrates),
+            ),
+            bodies=bodies,
+            prefix=prefix,
+            adopter=adopter,
+        )
         others = (apis.gitlab(database, bodies, sizes=redises.sizes(), adopter=adopter), moorage)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
@@ -157,7 +185,6 @@ async def build(
         ),
     )
     limited = rate_limits(config, counters, redises.limiting, observed.limits)
-    health = health_watch(config, storage, database, redises.all, observe=observed.health)
     app = App(
         [v2, *others],
         admission=Admission(out_of_service=health.failing, limits=limited, proxies=Proxies(config.http.trustedproxies)),

@@ -53,6 +53,10 @@ PATHS = {
     "/moorage/v1/notifications/event": "/moorage/v1/notifications/event?notification=1",
     "/moorage/v1/notifications/retry": "/moorage/v1/notifications/retry",
     "/moorage/v1/notifications/drop": "/moorage/v1/notifications/drop",
+    "/moorage/v1/status": "/moorage/v1/status",
+    "/moorage/v1/integrity": "/moorage/v1/integrity",
+    "/moorage/v1/background-migrations": "/moorage/v1/background-migrations",
+    "/moorage/v1/adoption": "/moorage/v1/adoption",
     "/moorage/v1/gc/explain": "/moorage/v1/gc/explain?repository=g/app&digest=sha256:" + "0" * 64,
 }
 

@@ -9,7 +9,15 @@ import pytest
 
 from moorage.errors import StorageUnavailable
 from moorage.integrity.findings import FIRST_FINDINGS, Finding, FindingKind, Note
-from moorage.integrity.progress import CheckProgress, ReportIncomplete, State, new_state, report_of, unfinished
+from moorage.integrity.progress import (
+    CheckProgress,
+    ReportIncomplete,
+    State,
+    last_outcome,
+    new_state,
+    report_of,
+    unfinished,
+)
 from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
 
@@ -29,6 +37,38 @@ async def test_what_is_saved_is_what_is_read() -> None:
     assert await unfinished(storage) == progress.state
     await progress.finish()
     assert await unfinished(storage) is None
+
+
+async def test_the_outcome_of_a_check_is_kept_until_the_next_one_ends() -> None:
+    storage = MemoryDriver()
+    assert await last_outcome(storage) is None
+    for number in (1, 2):
+        progress = CheckProgress(storage, new_state(store="database", verifies=True))
+        progress.found(finding(number))
+        await progress.finish()
+        kept = await last_outcome(storage)
+        assert kept == progress.state
+        assert kept is not None
+        assert kept.ended_at is not None
+    begun = CheckProgress(storage, new_state(store="database", verifies=True))
+    await begun.save()
+    kept = await last_outcome(storage)
+    assert kept is not None
+    assert [one.subject for one in kept.tally.first] == ["/2"]
+
+
+async def test_an_outcome_that_another_version_wrote_counts_as_none() -> None:
+    storage = MemoryDriver()
+    await storage.put(paths.CHECKED, b'{"version": 2}')
+    assert await last_outcome(storage) is None
+
+
+async def test_a_check_whose_outcome_cannot_be_kept_says_so_and_ends_all_the_same() -> None:
+    storage = MemoryDriver()
+    await storage.put(f"{paths.CHECKED}/in-the-way", b"")
+    progress = CheckProgress(storage, new_state(store="database", verifies=True))
+    await progress.finish()
+    assert progress.unkept
 
 
 async def test_in_the_middle_of_something_that_is_done_in_one_go_nothing_is_saved() -> None:

@@ -21,6 +21,7 @@ from moorage.metadata import history
 from moorage.metadata.history import UndoOutcome
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
+from moorage.web.responses import Response
 
 _WRITERS = dict[type[object], TypeAdapter[Any]]()
 """Made when they are needed first: a start does not wait for them."""
@@ -32,6 +33,11 @@ def to_json(answer: object) -> bytes:
     if kind not in _WRITERS:
         _WRITERS[kind] = TypeAdapter(kind)
     return _WRITERS[kind].dump_json(answer)
+
+
+def json_response(answer: object) -> Response:
+    """Return the response that has an answer."""
+    return Response(200, {"Content-Type": "application/json"}, to_json(answer))
 
 
 def entry(found: history.JournalEntry) -> Entry:

@@ -11,10 +11,11 @@ from moorage.http.moorage_v1.moorage_operations import OPENAPI, OPERATIONS
 from moorage.http.moorage_v1.moorage_routes import matcher
 from moorage.http.moorage_v1.notification_operations import NOTIFICATION_OPERATIONS
 from moorage.http.moorage_v1.openapi import document
+from moorage.http.moorage_v1.state_operations import STATE_OPERATIONS
 from moorage.http.operations import READS, Api, Handler, Method, Operation
 from moorage.web.responses import Response
 
-EVERY_OPERATION: Sequence[Operation] = (*OPERATIONS, *NOTIFICATION_OPERATIONS)
+EVERY_OPERATION: Sequence[Operation] = (*OPERATIONS, *NOTIFICATION_OPERATIONS, *STATE_OPERATIONS)
 """In the order of the OpenAPI document."""
 
 _EVERY_METHOD: Sequence[Method] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -36,8 +37,11 @@ def moorage_api(
     return Api(matcher(operations), operations, {OPENAPI: openapi, **handlers})
 
 
-def moorage_api_without_database() -> Api:
-    """Make the API of a registry without a metadata database: 404 for every method, which says why."""
+def moorage_api_without_database(handlers: Mapping[Operation, Handler]) -> Api:
+    """Make the API of a registry without a metadata database: what *handlers* has, else 404, which says why.
+
+    What is absent says so for every method.
+    """
     rows = [
         Operation(
             endpoint=row.endpoint,
@@ -47,9 +51,10 @@ def moorage_api_without_database() -> Api:
             deletes=method == "DELETE" or (row.deletes and method not in READS),
         )
         for row in EVERY_OPERATION
+        if row not in handlers
         for method in _EVERY_METHOD
     ]
-    return Api(matcher(EVERY_OPERATION), rows, dict.fromkeys(rows, _absent))
+    return Api(matcher(EVERY_OPERATION), [*handlers, *rows], {**handlers, **dict.fromkeys(rows, _absent)})
 
 
 async def _absent(call: Call) -> Response:

@@ -29,8 +29,6 @@ from moorage.web.bodies import Bodies
 from moorage.web.headers import next_link
 from moorage.web.responses import Response
 
-_JSON = {"Content-Type": "application/json"}
-
 
 class MoorageHandlers:
     """Everything below ``/moorage/v1/``."""
@@ -80,7 +78,7 @@ class MoorageHandlers:
         """Answer with the state of a tag, now or at a time."""
         query = asked.parse_query(asked.TagQuery, call.query)
         state = await self._history.tag(query.repository, query.tag, at=query.at)
-        return _answer(answers.tag(query.repository, query.tag, state, at=query.at))
+        return answers.json_response(answers.tag(query.repository, query.tag, state, at=query.at))
 
     async def undo_tag(self, call: Call) -> Response:
         """Take a tag back."""
@@ -96,7 +94,7 @@ class MoorageHandlers:
             cause=_cause(call, is_undo=True),
             dry_run=body.dry_run,
         )
-        return _answer(answers.undo(outcome, request_id=call.id, dry_run=body.dry_run))
+        return answers.json_response(answers.undo(outcome, request_id=call.id, dry_run=body.dry_run))
 
     async def undo_request(self, call: Call) -> Response:
         """Take back everything that one request did."""
@@ -110,7 +108,7 @@ class MoorageHandlers:
             partial=body.partial,
             dry_run=body.dry_run,
         )
-        return _answer(answers.undo(outcome, request_id=call.id, dry_run=body.dry_run))
+        return answers.json_response(answers.undo(outcome, request_id=call.id, dry_run=body.dry_run))
 
     async def delete_tags(self, call: Call) -> Response:
         """Delete many tags."""
@@ -124,12 +122,12 @@ class MoorageHandlers:
             limit=body.limit,
             dry_run=body.dry_run,
         )
-        return _answer(answers.removal(removal, request_id=call.id, dry_run=body.dry_run))
+        return answers.json_response(answers.removal(removal, request_id=call.id, dry_run=body.dry_run))
 
     async def collection_status(self, call: Call) -> Response:
         """Answer with the state of garbage collection."""
         asked.parse_query(asked.NoQuery, call.query)
-        return _answer(shown.status(await self._collection.status()))
+        return answers.json_response(shown.status(await self._collection.status()))
 
     async def run_collection(self, call: Call) -> Response:
         """Collect what is due now."""
@@ -138,7 +136,7 @@ class MoorageHandlers:
         if not self._collection.collectors:
             msg = "this node does not collect garbage (gc.disabled, or gc.blobs.disabled and gc.manifests.disabled)"
             raise MethodNotAllowed(msg, allowed=())
-        return _answer(shown.ran(await self._collection.run(gives_up_undo=body.give_up_undo)))
+        return answers.json_response(shown.ran(await self._collection.run(gives_up_undo=body.give_up_undo)))
 
     async def explain_collection(self, call: Call) -> Response:
         """Explain why something stays, or when it goes."""
@@ -148,7 +146,7 @@ class MoorageHandlers:
             msg = "the repository has no manifest and no blob of this digest, and nothing of it that could come back"
             raise ManifestUnknown(msg, digest=str(query.digest))
         collected = list(self._collection.collectors)
-        return _answer(shown.explanations(query.repository, query.digest, found, collected=collected))
+        return answers.json_response(shown.explanations(query.repository, query.digest, found, collected=collected))
 
 
 def _selection(body: asked.TagsDelete) -> Selection:
@@ -173,12 +171,8 @@ def _cause(call: Call, *, is_undo: bool) -> Cause:
 
 
 def _page(call: Call, page: Page[JournalEntry]) -> Response:
-    response = _answer(HistoryPage(entries=[answers.entry(found) for found in page.items]))
+    response = answers.json_response(HistoryPage(entries=[answers.entry(found) for found in page.items]))
     if page.more:
         kept = [(name, values[0]) for name, values in call.query.values.items() if name != "last"]
         response.headers["Link"] = next_link(call.path, [*kept, ("last", str(page.items[-1].id))])
     return response
-
-
-def _answer(answer: object) -> Response:
-    return Response(200, dict(_JSON), answers.to_json(answer))

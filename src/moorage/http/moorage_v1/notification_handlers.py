@@ -6,7 +6,7 @@ from moorage.api.notification_answers import NotificationsChanged
 from moorage.http.call import Call
 from moorage.http.moorage_v1 import notification_models as shown
 from moorage.http.moorage_v1 import notification_operations as rows
-from moorage.http.moorage_v1.answers import to_json
+from moorage.http.moorage_v1.answers import json_response
 from moorage.http.moorage_v1.json_bodies import read_body
 from moorage.http.moorage_v1.requests import NoQuery, parse_query
 from moorage.http.operations import Handler, Operation
@@ -43,14 +43,14 @@ class NotificationHandlers:
     async def status(self, call: Call) -> Response:
         """Answer with the state of every endpoint."""
         parse_query(NoQuery, call.query)
-        return _answer(shown.status(await self._administration.status()))
+        return json_response(shown.status(await self._administration.status()))
 
     async def listed(self, call: Call) -> Response:
         """Answer with events that failed for good, or that wait."""
         query = parse_query(shown.NotificationsQuery, call.query)
         meant = NoticeChoice(endpoint=query.endpoint, waits=query.state == "waiting")
         found = await self._administration.listed(meant, after=query.last or 0, limit=query.n + 1)
-        response = _answer(shown.page(found[: query.n]))
+        response = json_response(shown.page(found[: query.n]))
         if len(found) > query.n:
             kept = [(name, values[0]) for name, values in call.query.values.items() if name != "last"]
             response.headers["Link"] = next_link(call.path, [*kept, ("last", str(found[query.n - 1].id))])
@@ -71,7 +71,7 @@ class NotificationHandlers:
         body = await read_body(call, self._bodies, shown.NotificationsRetry)
         count = await self._administration.retry(body.meant())
         _log.info("failed events wait again", correlation_id=call.id, actor=call.grant.actor, events=count)
-        return _answer(NotificationsChanged(count=count))
+        return json_response(NotificationsChanged(count=count))
 
     async def drop(self, call: Call) -> Response:
         """Forget events."""
@@ -79,8 +79,4 @@ class NotificationHandlers:
         body = await read_body(call, self._bodies, shown.NotificationsDrop)
         count = await self._administration.drop(body.meant())
         _log.info("events were dropped", correlation_id=call.id, actor=call.grant.actor, events=count)
-        return _answer(NotificationsChanged(count=count))
-
-
-def _answer(answer: object) -> Response:
-    return Response(200, dict(_JSON), to_json(answer))
+        return json_response(NotificationsChanged(count=count))

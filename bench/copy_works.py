@@ -19,8 +19,9 @@ from subjects import Daemon, environment
 
 _COPY = (sys.executable, "-m", "moorage", "storage", "copy", "--json")
 
-BLOBS = 20_000
+BLOBS = 5_000
 QUICK_BLOBS = 1000
+ROUNDS = 3
 BLOB_BYTES = 4 * KIB
 MEANWHILE = 200
 """Blobs that are pushed once the copy is up to date, and before it is told to end."""
@@ -34,7 +35,7 @@ def follow(stage: Stage) -> list[Figure]:
     title = f"storage copy --follow, {count:,} blobs: the last round, after {MEANWHILE} more were pushed"
     found = []
     for subject in stage.databases:
-        blobs = stage.pool.blobs(count + stage.plan.rounds * MEANWHILE, BLOB_BYTES, step=KIB)
+        blobs = stage.pool.blobs(count + ROUNDS * MEANWHILE, BLOB_BYTES, step=KIB)
         last_rounds, repeats = [], []
         with stage.running(subject) as (daemon,):
             stage.say(f"{title}, {subject.store}: pushing")
@@ -43,8 +44,8 @@ def follow(stage: Stage) -> list[Figure]:
             source = config_of(subject, daemon.folder, sqlite="data/moorage.db")
             with tempfile.TemporaryDirectory(prefix="copied-", dir=stage.scratch) as folder:
                 target = _target(Path(folder))
-                for number in range(stage.plan.rounds):
-                    stage.say(f"{title}, {subject.store}: round {number + 1} of {stage.plan.rounds}")
+                for number in range(ROUNDS):
+                    stage.say(f"{title}, {subject.store}: round {number + 1} of {ROUNDS}")
                     new = blobs[number * MEANWHILE : (number + 1) * MEANWHILE]
                     last_rounds.append(_followed(daemon, source, target, new))
                     repeats.append(_copied(source, target))

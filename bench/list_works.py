@@ -120,7 +120,7 @@ def _details(stage: Stage, daemons: Sequence[Daemon], images: Images) -> Iterato
     for number in random.Random(SEED).sample(range(images.tags), PLACES // len(SORTS)):
         name = seeding.tag_name(number)
         for sort in SORTS:
-            last = name if sort.endswith("name") else _marker(number, name)
+            last = name if sort.endswith("name") else marker(number, name)
             asked.append((sort, f"{base}&sort={sort}&last={last}"))
     for daemon, samples in zip(daemons, stage.samples(title, daemons, _pages(stage, asked)), strict=True):
         by_sort = {sort: _latencies_ms(samples, sort, 0.99) for sort in SORTS}
@@ -210,7 +210,7 @@ def _figure(
     return Figure(work=work, title=title, store=store, judged=judged, target=target, others=others)
 
 
-def _marker(number: int, name: str) -> str:
+def marker(number: int, name: str) -> str:
     """The place of a tag in a list by time. Source: GitLab features V1A-013."""
     moment = seeding.published_at(number).replace(tzinfo=None).isoformat(timespec="microseconds")
     return quote(base64.b64encode(f"{moment}Z|{name}".encode()), safe="")

@@ -84,14 +84,14 @@ def _folder(scratch: Path, repositories: int) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def write_repository(data: str, name: str, *, tags: int | None = None) -> None:
-    """Write a repository into Distribution's folder *data*.
+def write_repository(data: str, name: str, *, tags: int | None = None, manifests: int = MANIFESTS) -> None:
+    """Write a repository of *manifests* into Distribution's folder *data*.
 
     *tags*: so many for each manifest; None: one, and none for every fifth.
     """
     root = f"{data}/{_V2}"
     repository = f"{root}/repositories/{name}"
-    for number in range(MANIFESTS):
+    for number in range(manifests):
         blobs = [f"{SEED} {name} {number} {blob}".encode() * 10 for blob in range(BLOBS)]
         digests = [_write_blob(root, blob) for blob in blobs]
         for digest in digests:

@@ -35,6 +35,11 @@ def memory_bytes(root: int) -> int:
     return max((_bytes(pid, "VmRSS") for pid in tree(root)), default=0)
 
 
+def proportional_memory_bytes(root: int) -> int:
+    """What the whole tree takes: a page that several processes share counts as its share in each (``Pss``)."""
+    return sum(_bytes(pid, "Pss", "smaps_rollup") for pid in tree(root))
+
+
 def forget_peak(root: int) -> None:
     """Let the peaks of :func:`peak_memory_bytes` begin anew at what each process has now (proc(5), clear_refs)."""
     for pid in tree(root):
@@ -85,9 +90,9 @@ def _members(root: int, stats: dict[int, list[str]]) -> list[int]:
         members |= found
 
 
-def _bytes(pid: int, field: str) -> int:
+def _bytes(pid: int, field: str, file: str = "status") -> int:
     try:
-        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+        lines = Path(f"/proc/{pid}/{file}").read_text(errors="replace").splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) << 10 for line in lines if line.startswith(f"{field}:")), 0)

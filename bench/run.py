@@ -6,6 +6,7 @@ only, or of docker-registry against itself) writes ``bench/results/scratch.json`
 """
 
 import argparse
+import dataclasses
 import datetime as dt
 import fcntl
 import os
@@ -18,6 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import adopt_works
 import auth_works
 import bucket
 import bucket_requests
@@ -38,7 +40,7 @@ import report
 from content import GIB, SEED, Pool
 from figures import Figure, Results, from_json, to_json
 from load import LoadError
-from stage import FULL, QUICK, Stage
+from stage import FULL, QUICK, Plan, Stage
 from subjects import DockerRegistry, Moorage, MoorageOnLayout, MoorageOnPostgres, Subject
 from works import WORKS as PULL_AND_PUSH_WORKS
 
@@ -55,6 +57,7 @@ WORKS = {
     **gc_works.WORKS,
     **import_works.WORKS,
     **copy_works.WORKS,
+    **adopt_works.WORKS,
     **offline_works.WORKS,
     **check_works.WORKS,
     **auth_works.WORKS,
@@ -82,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     # Whoever ends this run ends the servers and removes their folders too: SystemExit passes through every "finally".
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options.scratch.mkdir(parents=True, exist_ok=True)
-    plan = QUICK if options.quick else FULL
+    plan = _plan(options)
     if shutil.disk_usage(options.scratch).free < plan.free_bytes:
         print(f"{plan.free_bytes // GIB} GiB have to be free where --scratch is", file=sys.stderr)
         return 1
@@ -113,6 +116,11 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _plan(options: argparse.Namespace) -> Plan:
+    plan = QUICK if options.quick else FULL
+    return dataclasses.replace(plan, dead_blobs=options.dead_blobs) if options.dead_blobs else plan
+
+
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -126,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="smaller sizes and shorter loads")
     parser.add_argument("--only", action="append", choices=WORKS, help="measure this work only (may be repeated)")
     parser.add_argument("--keep", action="store_true", help="with --only: put it into the page of the last full run")
+    parser.add_argument("--dead-blobs", type=int, help="how many the work gc collects, if not as many as by itself")
     parser.add_argument("--null", action="store_true", help="docker-registry against itself: what noise alone gives")
     parser.add_argument(
         "--workers", type=int, default=len(os.sched_getaffinity(0)), help="of Moorage (default: one per core)"
@@ -150,7 +159,7 @@ def _measure(options: argparse.Namespace, arguments: Sequence[str]) -> Results:
             reference=reference,
             candidate=candidate,
             scratch=Path(folder),
-            plan=QUICK if options.quick else FULL,
+            plan=_plan(options),
             pool=Pool(),
             say=_say,
             stores=stores,

@@ -130,6 +130,8 @@ class SqliteSink(Sink):
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=60)
         try:
             connection.execute("PRAGMA synchronous = off")
+            # Rows of an index come in no order: a cache that is too small would write each page many times.
+            connection.execute("PRAGMA cache_size = -1000000")
             connection.execute("BEGIN IMMEDIATE")
             for table, rows in tables:
                 columns = _COLUMNS[table]
@@ -201,8 +203,11 @@ def seed(sink: Sink, repositories: Sequence[Images]) -> float:
     return time.monotonic() - began
 
 
-def seed_dead_blobs(sink: Sink, root: Path, count: int, size_bytes: int) -> float:
-    """Write blobs that nothing needs, as files below *root* and as rows that are due; return the seconds it took."""
+def seed_dead_blobs(sink: Sink, root: Path, count: int, size_bytes: int, *, first_id: int = FIRST_ID) -> float:
+    """Write blobs that nothing needs, as files below *root* and as rows that are due; return the seconds it took.
+
+    *first_id*: of the rows; those that are there already have others.
+    """
     began = time.monotonic()
     blobs = f"{root}/docker/registry/v2/blobs/sha256"
     digests = []
@@ -214,13 +219,13 @@ def seed_dead_blobs(sink: Sink, root: Path, count: int, size_bytes: int) -> floa
         with open(f"{folder}/data", "wb") as file:  # noqa: PTH123 - pathlib takes as long as the kernel
             file.write(content)
         digests.append(digest)
-    place = Images(path="group/dead", tags=0)
+    place = Images(path="dead/blobs", tags=0)
     sink.fill(
         [
-            ("top_level_namespaces", iter([(FIRST_ID, "dead", _START_US)])),
-            ("repositories", iter([(FIRST_ID, FIRST_ID, place.path, _START_US, _START_US, _START_US)])),
-            ("blobs", ((FIRST_ID + n, _key(digest), size_bytes, _START_US) for n, digest in enumerate(digests))),
-            ("repository_blobs", ((FIRST_ID, FIRST_ID + number, _START_US) for number in range(count))),
+            ("top_level_namespaces", iter([(first_id, "dead", _START_US)])),
+            ("repositories", iter([(first_id, first_id, place.path, _START_US, _START_US, _START_US)])),
+            ("blobs", ((first_id + n, _key(digest), size_bytes, _START_US) for n, digest in enumerate(digests))),
+            ("repository_blobs", ((first_id, first_id + number, _START_US) for number in range(count))),
             (
                 "gc_blob_review_queue",
                 ((_key(digest), _moment(n), "layer_delete", _START_US) for n, digest in enumerate(sorted(digests))),

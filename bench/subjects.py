@@ -68,7 +68,17 @@ class DockerRegistry(Subject):
 
     def command(self, address: Address, folder: Path) -> list[str]:
         """Serve with a configuration file written into *folder*."""
-        configuration = {
+        return ["docker-registry", "serve", str(self.write(address, folder))]
+
+    def write(self, address: Address, folder: Path) -> Path:
+        """Write the configuration into *folder*."""
+        path = folder / "config.yml"
+        path.write_text(json.dumps(self.configuration(address, folder), indent=2))  # JSON is YAML too.
+        return path
+
+    def configuration(self, address: Address, folder: Path) -> dict[str, object]:
+        """What its package configures."""
+        return {
             "version": "0.1",
             "log": {"level": "info", "fields": {"service": "registry"}},
             "storage": {
@@ -83,9 +93,6 @@ class DockerRegistry(Subject):
             },
             "health": {"storagedriver": {"enabled": True, "interval": "10s", "threshold": 3}},
         }
-        path = folder / "config.yml"
-        path.write_text(json.dumps(configuration, indent=2))  # JSON is YAML too.
-        return ["docker-registry", "serve", str(path)]
 
 
 class Moorage(Subject):
@@ -112,7 +119,7 @@ class Moorage(Subject):
         return SqliteSink(folder / "data" / "moorage.db")
 
 
-class _Configured(Moorage):
+class MoorageConfigured(Moorage):
     """Moorage with a configuration file."""
 
     def command(self, address: Address, folder: Path) -> list[str]:
@@ -124,17 +131,21 @@ class _Configured(Moorage):
         raise NotImplementedError
 
     def _write(self, folder: Path) -> Path:
+        path = folder / "config.yml"
+        path.write_text(json.dumps(self.configuration(folder), indent=2))  # JSON is YAML too.
+        return path
+
+    def configuration(self, folder: Path) -> dict[str, object]:
+        """What the file says."""
         storage = {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}}
         configuration: dict[str, object] = {"version": "0.1", "storage": storage}
         database = self._database(folder)
         if database is not None:
             configuration["database"] = database
-        path = folder / "config.yml"
-        path.write_text(json.dumps(configuration, indent=2))  # JSON is YAML too.
-        return path
+        return configuration
 
 
-class MoorageOnLayout(_Configured):
+class MoorageOnLayout(MoorageConfigured):
     """Moorage with its metadata in Distribution's layout: a configuration without a database."""
 
     store = "layout"
@@ -144,7 +155,7 @@ class MoorageOnLayout(_Configured):
         return None
 
 
-class MoorageOnPostgres(_Configured):
+class MoorageOnPostgres(MoorageConfigured):
     """Moorage with its metadata in a database of *server*, one for each folder."""
 
     store = "PostgreSQL"

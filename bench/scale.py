@@ -1,0 +1,131 @@
+"""Measures how operations grow with a database, from a thousand tags to a million. ``--help`` lists the options.
+
+With ``--keep`` the figures go into ``bench/results/scale.json`` and ``docs/scale.md``, in the place of those of the
+same operations on the same store and size; else they are printed only.
+"""
+
+import argparse
+import datetime as dt
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import machine
+import postgres
+import scale_works
+import scaling
+import seeding
+from content import GIB, SEED
+from load import LoadError
+from peers import QuietOnPostgres, QuietOnSqlite
+from scale_works import OPERATIONS, Grown
+from scaling import Scale, Sized
+from subjects import Subject, running
+
+BENCH = Path(__file__).resolve().parent
+RESULTS = BENCH / "results" / "scale.json"
+NOTES = BENCH / "scale_notes.md"
+PAGE = BENCH.parent / "docs" / "scale.md"
+STORES = ("SQLite", "PostgreSQL")
+SIZES = (1000, 10_000, 100_000, 1_000_000)
+BYTES_A_TAG = 12_000
+"""On the disk, generously, with its share of everything."""
+COLLECTION = "collection of a dead blob"
+POSTGRES_SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "16GB", "checkpoint_timeout": "1h"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run with command-line *arguments*; the exit status says whether all could be measured."""
+    options = _options(arguments)
+    if options.report:
+        _write(scaling.from_json(RESULTS.read_bytes()))
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    options.scratch.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(options.scratch).free < max(options.sizes) * BYTES_A_TAG + GIB:
+        print(f"{max(options.sizes) * BYTES_A_TAG // GIB + 1} GiB have to be free in --scratch", file=sys.stderr)
+        return 1
+    sized = []
+    try:
+        with tempfile.TemporaryDirectory(prefix="scale-", dir=options.scratch) as folder:
+            described = machine.describe(Path(folder))
+            for store in options.stores:
+                for size in options.sizes:
+                    # A server of its own for each size: what one has left to do is nobody else's.
+                    with postgres.serving(Path(folder), POSTGRES_SETTINGS) as server:
+                        subject = QuietOnSqlite(1) if store == "SQLite" else QuietOnPostgres(1, server)
+                        sized.append(_measured(Path(folder), subject, size, options))
+    except LoadError as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    found = Scale(
+        date=dt.datetime.now(dt.UTC).date().isoformat(),
+        machine=described,
+        database_version=postgres.version(),
+        seconds=options.seconds,
+        sized=sized,
+    )
+    if options.keep:
+        if RESULTS.exists():
+            found = scaling.from_json(RESULTS.read_bytes()).with_later(found)
+        RESULTS.write_bytes(scaling.to_json(found))
+        _write(found)
+    print(scaling.tables(found))
+    return 0
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench/scale.py", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--sizes",
+        type=lambda text: sorted(map(int, text.split(","))),
+        default=SIZES,
+        help="tags, manifests and repositories of the databases, with commas",
+    )
+    parser.add_argument("--stores", type=lambda text: text.split(","), default=STORES, help=" and ".join(STORES))
+    parser.add_argument("--only", action="append", choices=[*OPERATIONS, COLLECTION], help="these operations only")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long each operation is repeated")
+    parser.add_argument("--keep", action="store_true", help="put the figures into the page")
+    parser.add_argument("--scratch", type=Path, default=BENCH / "scratch", help="where the databases go: a real disk")
+    parser.add_argument("--report", action="store_true", help="write the page again; measure nothing")
+    options = parser.parse_args(arguments)
+    if set(options.stores) - set(STORES):
+        parser.error(f"--stores: {' or '.join(STORES)}")
+    return options
+
+
+def _measured(folder: Path, subject: Subject, size: int, options: argparse.Namespace) -> Sized:
+    store, load_average = subject.store, os.getloadavg()[0]
+    with running(subject, folder) as daemon:
+        _say(f"{store}, {size:,}: writing")
+        seeding_s = seeding.seed(daemon.sink(), scale_works.images(size))
+        grown = Grown(daemon, size, options.seconds, random.Random(SEED))
+        operations = {}
+        for name, operation in OPERATIONS.items():
+            if not options.only or name in options.only:
+                began = time.monotonic()
+                operations[name] = scale_works.measure(grown, operation)
+                _say(f"{store}, {size:,}: {name}: {operations[name]} in {time.monotonic() - began:.1f} s")
+        if not options.only or COLLECTION in options.only:
+            operations[COLLECTION] = scale_works.collect(grown)
+            _say(f"{store}, {size:,}: {COLLECTION}: {operations[COLLECTION]}")
+    return Sized(store=store, size=size, operations=operations, seeding_s=seeding_s, load_average=load_average)
+
+
+def _write(found: Scale) -> None:
+    PAGE.write_text(scaling.page(found, NOTES.read_text()))
+    print(f"wrote {PAGE.relative_to(BENCH.parent)}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

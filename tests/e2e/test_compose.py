@@ -91,6 +91,7 @@ def composed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             found.docker(*_caddy_import(folder))
             found.compose("up", "-d")
             yield found
+            print(found.compose("logs"))  # noqa: T201 - shown if it fails
             found.compose("down", "--volumes")
         finally:
             server.stop()

@@ -62,6 +62,17 @@ def test_a_container_runs_what_registry_2_and_3_would(root: Path, words: str, ex
     assert started(root, *words.split()).strip() == expected
 
 
+def test_with_a_read_only_root_temporary_files_are_in_the_volume_or_in_memory(root: Path) -> None:
+    words = ("sh", "-c", 'echo "${TMPDIR:-none}"')
+    (root / "dev/shm").mkdir(parents=True)
+    assert started(root, *words).strip() == "/dev/shm/tmp"
+    (root / "var/lib/moorage").mkdir(parents=True)
+    assert started(root, *words).strip() == "/var/lib/moorage/tmp"
+    assert started(root, *words, TMPDIR="/mine").strip() == "/mine"
+    (root / "tmp").mkdir()
+    assert started(root, *words).strip() == "none"
+
+
 @pytest.mark.parametrize("place", [USUAL, OLD])
 def test_a_configuration_in_either_place_is_taken(root: Path, place: str) -> None:
     (root / place[1:]).write_text("version: 0.1\n")

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,11 @@ def open_files(config: Config, *, meant: Config | None = None) -> Opened:
         said = [*concerns(meant or config), *redirect_concerns(config)]
     except ConfigurationError as exc:
         mistakes += exc.mistakes
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as exc:  # Pushes would fail one day, with SQLite's "disk I/O error".
+        message = f"there is no folder for temporary files: {exc.strerror or exc}; set the variable TMPDIR to one"
+        mistakes.append(Mistake("", message))
     if mistakes:
         raise ConfigurationError(mistakes)
     tls, debug_tls = opened

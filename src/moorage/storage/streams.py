@@ -3,12 +3,23 @@
 They are a part of the interface to storage, and ``base.py`` has them too: callers take them from there.
 """
 
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
+
+
+class BodySink(Protocol):
+    """Whoever takes the bytes of an object to a client."""
+
+    async def write(self, data: bytes) -> None:
+        """Take *data*."""
+
+    async def splice(self, source: socket.socket, count: int, *, idle_s: float) -> int:
+        """Take *count* bytes out of *source*, past this process; return how many came before it ended or broke."""
 
 
 class Reader(ABC):
@@ -23,6 +34,11 @@ class Reader(ABC):
     @abstractmethod
     def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from *start* up to and without *end* (None: to the last), in pieces of at most 1 MiB."""
+
+    async def pour(self, sink: BodySink, start: int = 0, end: int | None = None) -> None:
+        """Give the same bytes to *sink*; a driver whose bytes come out of a socket may give it that."""
+        async for chunk in self.chunks(start, end):
+            await sink.write(chunk)
 
     @abstractmethod
     def close(self) -> None:

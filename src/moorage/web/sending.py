@@ -1,25 +1,16 @@
-"""Files to clients, by the kernel: the bytes never enter this process.
-
-The event loop has no ``sendfile``, so for the length of one answer the connection's socket is used directly, through
-a duplicate that the loop may watch. The loop keeps the original: it still notices when the client hangs up.
-"""
+"""Files and other bytes to clients, by the kernel where that can be: then they never enter this process."""
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol, Self
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
 
 from aiohttp import web
 
 from moorage.errors import BackendError
 from moorage.web.bodies import STALL_S, ClientGone
-from moorage.web.connection import Connection
+from moorage.web.lane import Lane
 from moorage.web.ranges import Piece
 from moorage.web.responses import Response
-
-_TURN_BYTES = 4 << 20
-"""After so many bytes to one client that takes them at once, let others have the event loop."""
 
 
 class ByteSource(Protocol):
@@ -30,6 +21,9 @@ class ByteSource(Protocol):
 
     def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from *start* up to and without *end* (None: to the last), in pieces of at most 1 MiB."""
+
+    async def pour(self, sink: Lane, start: int = 0, end: int | None = None) -> None:
+        """Give the same bytes to *sink*; by the kernel where both can do that."""
 
 
 async def send_file(
@@ -45,93 +39,32 @@ async def send_file(
     if transport is None:
         raise ClientGone
     try:
-        if fileno is None or transport.get_extra_info("sslcontext") is not None:
+        if transport.get_extra_info("sslcontext") is not None:
             await response.prepare(request)
             await _copy(request, transport, reader, pieces)
             transport.write(tail)
             await _drained(request)
         else:
             await _flushed(transport)
-            with _Lane(transport, connection) as lane:
-                await lane.send(response.take_head(request))
+            with Lane(transport, connection) as lane:
+                # Bytes that are elsewhere may take a while to come; the head does not wait for them.
+                await lane.send(response.take_head(request), is_last=fileno is None)
                 for piece in pieces:
-                    await lane.send(piece.lead)
-                    await lane.send_file(fileno, *piece.part)
+                    await lane.send(piece.lead, is_last=fileno is None)
+                    if fileno is None:
+                        await reader.pour(lane, *piece.part)
+                    else:
+                        await lane.send_file(fileno, *piece.part)
                     if tail:
                         await asyncio.sleep(0)  # Many small parts are a turn too.
                 await lane.send(tail, is_last=True)
+    except ClientGone:
+        transport.abort()
+        raise
     except (OSError, BackendError) as exc:
         transport.abort()
         raise ClientGone from exc
     return response
-
-
-class _Lane:
-    """The socket of a connection, used past its transport."""
-
-    def __init__(self, transport: asyncio.Transport, connection: asyncio.BaseProtocol) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._transport = transport
-        self._connection = connection
-        self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    async def send(self, data: bytes, *, is_last: bool = False) -> None:
-        """Send a head; the kernel keeps it until the first bytes of the file, so that both go in one segment."""
-        while data:
-            try:
-                data = data[self._socket.send(data, 0 if is_last else socket.MSG_MORE) :]
-            except BlockingIOError:
-                await self._writable()
-
-    async def send_file(self, fileno: int, start: int, end: int) -> None:
-        """Send a part of a file."""
-        turn_ends = start + _TURN_BYTES
-        while start < end:
-            try:
-                sent = os.sendfile(self._socket.fileno(), fileno, start, end - start)
-            except BlockingIOError:
-                await self._writable()
-                continue
-            if not sent:
-                msg = "the file is shorter than it was"
-                raise OSError(msg)
-            start += sent
-            if start >= turn_ends:
-                turn_ends = start + _TURN_BYTES
-                await asyncio.sleep(0)
-
-    async def _writable(self) -> None:
-        if self._transport.is_closing():
-            raise ConnectionResetError
-        ready: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_writer(self._socket.fileno(), _settle(ready, None))
-        if isinstance(self._connection, Connection):
-            self._connection.on_lost = _settle(ready, ConnectionResetError())
-        try:
-            async with asyncio.timeout(STALL_S):
-                await ready
-        finally:
-            self._loop.remove_writer(self._socket.fileno())
-            if isinstance(self._connection, Connection):
-                self._connection.on_lost = None
-
-
-def _settle(ready: "asyncio.Future[None]", failure: Exception | None) -> Callable[[], None]:
-    def settle() -> None:
-        if ready.done():
-            return
-        if failure is None:
-            ready.set_result(None)
-        else:
-            ready.set_exception(failure)
-
-    return settle
 
 
 async def _flushed(transport: asyncio.Transport) -> None:
@@ -146,7 +79,7 @@ async def _flushed(transport: asyncio.Transport) -> None:
 async def _copy(
     request: web.BaseRequest, transport: asyncio.Transport, reader: ByteSource, pieces: Sequence[Piece]
 ) -> None:
-    """Send through this process, a piece at a time, where the kernel cannot send (TLS, object storage)."""
+    """Send through this process, a piece at a time, where the kernel cannot send, as it does not encrypt."""
     for piece in pieces:
         transport.write(piece.lead)
         async for chunk in reader.chunks(*piece.part):

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self
 
+from moorage.web.lane import Lane
+
 MEMORY_LIMIT_BYTES = 1 << 20
 """A body of more than this is in a file."""
 _CHUNK_BYTES = 1 << 20
@@ -57,6 +59,10 @@ class SpooledBody:
                 return
             at += len(piece)
             yield piece
+
+    async def pour(self, sink: Lane, start: int = 0, end: int | None = None) -> None:
+        """Give the same bytes to *sink*."""
+        await sink.send_file(self.fileno(), start, self.size_bytes if end is None else end)
 
     def close(self) -> None:
         """Let go of it."""

@@ -3,6 +3,8 @@
 What an answer means is the driver's matter; here only those that say "later" are asked for again.
 """
 
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,6 +91,29 @@ class Stream:
         """
         async for chunk in self._response.content.iter_any():
             yield chunk
+
+    async def piece(self) -> bytes:
+        """Return what has come of the body, or comes next; nothing if it has ended. Raises what :meth:`chunks` does."""
+        return await self._response.content.readany()
+
+    def take_socket(self) -> socket.socket | None:
+        """Return a socket that has nothing but the rest of the body to give; the connection then ends with it.
+
+        None if something has come already and is to be read first, or where the bytes are not sent as they are.
+        """
+        response, connection = self._response, self._response.connection
+        protocol = None if connection is None else connection.protocol
+        transport = None if protocol is None else protocol.transport
+        if protocol is None or transport is None or transport.get_extra_info("sslcontext") is not None:
+            return None
+        if "Content-Length" not in response.headers or "Transfer-Encoding" in response.headers:
+            return None
+        # Paused, the parser may keep what it has not looked at; else it has given all that came to the reader.
+        if protocol._reading_paused or response.content._size:  # noqa: SLF001 - nobody else knows
+            return None
+        protocol.pause_reading()
+        protocol.force_close()
+        return socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
 
     def close(self) -> None:
         """Let go of it, and of the connection if there is more to come."""

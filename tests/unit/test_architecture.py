@@ -76,14 +76,16 @@ def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
                 waiting += ast.iter_child_nodes(node)
 
 
-def longest(names: Mapping[str, Path]) -> list[str]:
+def longest(names: Mapping[str, Path]) -> tuple[str, ...]:
     @cache
     def chain(name: str) -> tuple[str, ...]:
-        chains: list[tuple[str, ...]] = [chain(other) for other in imported(names[name], names) if other != name]
-        return name, *max(chains, key=len, default=())
+        below = sorted((chain(other) for other in imported(names[name], names) if other != name), key=len)
+        return (name, *below[-1]) if below else (name,)
 
-    every: list[tuple[str, ...]] = [chain(name) for name in names]
-    return list(max(every, key=len))
+    best: tuple[str, ...] = ()
+    for name in names:
+        best = max(best, chain(name), key=len)
+    return best
 
 
 def test_no_chain_of_imports_is_long() -> None:

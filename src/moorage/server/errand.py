@@ -1,4 +1,4 @@
-"""An errand of a start: work in a process that is forked for it and ends with it, beside what its parent does meanwhile.
+"""An errand of a start: work in a process that is forked for it and ends with it, beside what its parent does.
 
 What the work imports and leaves in memory ends with it too, and is neither the parent's nor that of the workers which
 the parent forks later.

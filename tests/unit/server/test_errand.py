@@ -37,9 +37,9 @@ def test_a_file_that_an_errand_cannot_write_is_named(tmp_path: Path) -> None:
 
 def test_an_errand_that_crashes_shows_where_and_stops_the_start(capfd: pytest.CaptureFixture[str]) -> None:
     def crash() -> None:
-        raise LookupError("a mistake of ours")
+        raise LookupError(1)
 
     with pytest.raises(ChildProcessError, match="status 1"):
         Errand(crash).wait()
 
-    assert "LookupError: a mistake of ours" in capfd.readouterr().err
+    assert "LookupError: 1" in capfd.readouterr().err

@@ -8,10 +8,10 @@ import os
 import secrets
 from pathlib import Path
 
-import django
 from django.apps import apps
 
 from moorage.control.configuration import ControlConfiguration, LoadedControl
+from moorage.control.light_start import set_up_django
 
 FILE_VARIABLE = "MOORAGE_CONTROL"
 """Names the file, for commands and servers that are not told it otherwise."""
@@ -35,4 +35,4 @@ def start_django(loaded: LoadedControl) -> None:
         return
     _given[:] = [loaded]
     os.environ["DJANGO_SETTINGS_MODULE"] = "moorage.control.settings"
-    django.setup()
+    set_up_django()

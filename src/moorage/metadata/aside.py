@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import ParamSpec, TypeVar
 
+from moorage.work.large_payloads import in_its_turn
+
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
@@ -21,7 +23,7 @@ async def aside(
     """Do work about so many bytes; a small one at once, as another thread costs more than it does."""
     if size_bytes <= ASIDE_BYTES:
         return work(*args, **options)
-    return await asyncio.to_thread(work, *args, **options)
+    return await in_its_turn(work, *args, **options)
 
 
 async def in_turns(items: Iterable[_Item]) -> AsyncIterator[_Item]:

@@ -4,7 +4,6 @@ What the registry has served until now it shall go on serving. So a manifest tha
 taken with what can be read of it; only what nobody could be served, and Docker's schema 1, is left out.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from moorage.oci.manifests import SIZE_LIMIT_BYTES, Manifest, StoredManifest
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.work.large_payloads import in_its_turn
 
 CONFIGURATION_LIMIT_BYTES = 256 << 10
 """As for a push: larger ones are not kept with their manifests."""
@@ -118,7 +118,7 @@ class ManifestReading:
         media_type = noted.decode("utf-8", "replace")
         if not lenient.is_header(media_type) or media_type == stored.media_type:
             return stored, manifest
-        again = await asyncio.to_thread(manifest_of, stored.payload, media_type)
+        again = await in_its_turn(manifest_of, stored.payload, media_type)
         return StoredManifest(stored.digest, media_type, stored.payload), again
 
     async def _configurations(self, manifests: Sequence[_Read], database: ImportReads) -> dict[Digest, bytes]:

@@ -4,7 +4,6 @@ The known formats are read strictly; a manifest of any other media type has to b
 the usual fields, so that what it refers to is known to garbage collection too.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import NoReturn, cast
 from moorage.errors import DigestInvalid, ManifestInvalid
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
+from moorage.oci.json_documents import VALUES_LIMIT, TooManyValues, read_json
 
 SIZE_LIMIT_BYTES = 4 << 20
 """No manifest may be larger, whatever the configuration says.
@@ -113,10 +113,18 @@ def decode(payload: bytes) -> JSONObject:
     """The JSON object in *payload*.
 
     Raises:
-        ManifestInvalid: it is not JSON, or not an object, has a key twice, or is nested too deep to read.
+        ManifestInvalid: it is not JSON, or not an object, has a key twice, too many values, or is nested too deep.
     """
     try:
-        value = json.loads(payload.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_without_twins)
+        value = read_json(
+            payload.decode("utf-8"),
+            values_limit=VALUES_LIMIT,
+            parse_constant=_no_constant,
+            object_pairs_hook=_without_twins,
+        )
+    except TooManyValues:
+        msg = f"the manifest has more than {VALUES_LIMIT} values; no manifest is known that needs as many"
+        raise ManifestInvalid(msg, limit=VALUES_LIMIT) from None
     except (ValueError, RecursionError) as exc:
         reason = "nested too deep" if isinstance(exc, RecursionError) else str(exc)
         msg = f"the manifest is not JSON: {reason}"

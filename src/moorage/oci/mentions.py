@@ -4,12 +4,12 @@ What may be pushed is decided strictly, in ``manifests.py``. Here a manifest tha
 is of Docker's schema 1 or breaks a rule that its registry did not have, still keeps what it names.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from moorage.errors import ManifestInvalid
 from moorage.oci.digests import Digest, digest_or_none
+from moorage.oci.json_documents import read_json
 
 _LISTS = ("config", "layers", "blobs", "manifests")
 _OF_MANIFESTS = ("manifest", "index")
@@ -39,7 +39,7 @@ def mentions(payload: bytes) -> Mentions:
     """
     try:
         # As Go reads it, which stored these: a byte that is no UTF-8 spoils a text, and no digest.
-        value = json.loads(payload.decode("utf-8", "replace"))
+        value = read_json(payload.decode("utf-8", "replace"))
     except (ValueError, RecursionError) as exc:
         msg = f"the manifest is not JSON: {exc}"
         raise ManifestInvalid(msg) from None

@@ -4,11 +4,11 @@ What may be pushed is decided strictly, in ``manifests.py``. Here a document tha
 be read of it, and nothing raises: one that is odd must not keep a client from it, or from those beside it.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest, digest_or_none
+from moorage.oci.json_documents import read_json
 from moorage.oci.manifests import Descriptor, JSONObject, is_unwritable, media_type_of
 
 UNKNOWN_TYPE = "application/octet-stream"
@@ -20,7 +20,7 @@ _SIZE_LIMIT = 1 << 63
 def read(payload: bytes) -> JSONObject:
     """The JSON object in *payload*, as readers in Go take it: bytes that are no UTF-8 are replaced; empty if none."""
     try:
-        value = json.loads(_text_of(payload), object_pairs_hook=_object)
+        value = read_json(_text_of(payload), object_pairs_hook=_object)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

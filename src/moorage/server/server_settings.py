@@ -18,6 +18,9 @@ class ServerSettings:
     """The time that requests in flight get at the end."""
     finish_time: timedelta = timedelta(0)
     """The time that a process gets after its last request, for what it still has to send."""
+    collect_every: int = 50_000
+    """Objects that may be made before cycles among the new ones are looked for: memory against time. A request of the
+    registry makes some hundred and hardly a cycle, so that looking for them every 700 would cost a good part of it."""
     count: int = 1
     """Number of the processes that serve."""
     has_keeper: bool = False

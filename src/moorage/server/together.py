@@ -1,7 +1,6 @@
 """Several servers under one parent: they start together, and none stays without the others."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from moorage.errors import ConfigurationError, MoorageError
+from moorage.server.errand import end_with
 from moorage.telemetry import get_log
 
 OnReady = Callable[[str], object]
@@ -16,7 +16,6 @@ RunServer = Callable[[OnReady], int]
 """Runs a server in its process until a signal ends it; tells its address once it answers."""
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_PR_SET_PDEATHSIG = 1
 _LINE_LIMIT_BYTES = 4096
 
 _log = get_log("supervisor")
@@ -102,7 +101,7 @@ def _start(server: RunServer, mask: Iterable[int]) -> _Child:
 
 def _be_server(server: RunServer, mask: Iterable[int], writing: int, parent: int) -> int:
     os.setpgid(0, 0)  # Ctrl-C is the parent's to pass on, so that it comes once.
-    _end_with(parent)
+    end_with(parent)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         return server(lambda address: os.write(writing, f"{address}\n".encode()))
@@ -119,11 +118,3 @@ def _be_server(server: RunServer, mask: Iterable[int], writing: int, parent: int
         sys.stdout.flush()
         sys.stderr.flush()
     return 1
-
-
-def _end_with(parent: int) -> None:
-    """Have this process told to stop when its parent is killed, where the system can do that."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
-    if os.getppid() != parent:  # It was killed meanwhile.
-        os._exit(1)

@@ -33,9 +33,6 @@ _DRAIN_TICK_S = 0.05
 _CUT_S = 0.5
 """Seconds that handlers get to let go of their files when their time is up."""
 
-_GC_THRESHOLD = 50_000
-"""A request makes some hundred objects and hardly a cycle: looking for cycles every 700 costs a good part of it."""
-
 _HOUSEKEEPER_NICENESS = 10
 
 _FLUSH = timedelta(seconds=5)
@@ -110,7 +107,7 @@ async def _serve(setup: WorkerSetup) -> None:
         await stack.enter_async_context(alongside(*(work.run for work in works)))
         gc.collect()
         gc.freeze()  # What lives as long as the worker need not be looked at again.
-        gc.set_threshold(_GC_THRESHOLD)
+        gc.set_threshold(settings.collect_every)
         setup.announce()
         drains = await stop.wait()
         if application.on_drain is not None:

@@ -10,7 +10,7 @@ from moorage.errors import ManifestInvalid
 from moorage.oci.mentions import Mentions, mentions
 from moorage.work.large_payloads import ASIDE_BYTES, read_aside
 
-FLAT = b'{"layers":[' + b",".join([b"0"] * 2_000_000) + b"]}"
+FLAT = b'{"layers":[' + b",".join([b"0"] * ASIDE_BYTES) + b"]}"
 
 
 async def test_a_small_one_is_read_here_and_a_large_one_aside() -> None:
@@ -38,6 +38,15 @@ async def test_a_loop_goes_on_while_four_mebibytes_are_read() -> None:
     found = await reading
     assert (len(found.references), len(found.sizes), found.children) == (count, count, ())
     assert turns > 2
+
+
+async def test_large_ones_are_read_one_after_another_so_that_a_loop_waits_for_one_only() -> None:
+    def reader(payload: bytes) -> int:
+        del payload
+        return threading.get_ident()
+
+    readers = await asyncio.gather(*(read_aside(reader, b" " * ASIDE_BYTES + b"{}") for _ in range(8)))
+    assert len(set(readers)) == 1
 
 
 async def test_what_is_wrong_with_a_large_one_is_told_as_with_a_small_one() -> None:

@@ -71,6 +71,7 @@ def _work(worker: Worker, turn: Turn, idle_s: float) -> None:
     try:
         while not turn.stopping.is_set():
             if not _step(worker, turn):
+                connections.close_all()  # A dozen threads would each hold one for what they ask every 15 s.
                 turn.stopping.wait(idle_s * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
     finally:
         connections.close_all()

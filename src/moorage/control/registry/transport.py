@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -93,7 +94,8 @@ class RegistryTransport:
         self._mint = mint
         self._deadline_s = deadline_s
         self._http = httpx.Client(
-            verify=tls or _trusting(),
+            transport=_ByHTTPS(tls),
+            mounts={"http://": httpx.HTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)},
             timeout=httpx.Timeout(min(WAIT_S, deadline_s), connect=min(CONNECT_S, deadline_s)),
             follow_redirects=False,
             trust_env=False,
@@ -186,6 +188,25 @@ class RegistryTransport:
             # The text of a time-out is often empty.
             msg = f"the registry at {self._url} does not answer: {exc or type(exc).__name__}"
             raise RegistryUnreachable(msg) from exc
+
+
+class _ByHTTPS(httpx.BaseTransport):
+    """Connections that are encrypted. Most registries are asked in plain HTTP, from beside: none is made for them."""
+
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self._tls = tls
+        self._made: httpx.HTTPTransport | None = None
+        self._making = threading.Lock()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        with self._making:
+            if self._made is None:
+                self._made = httpx.HTTPTransport(verify=self._tls or _trusting(), trust_env=False)
+        return self._made.handle_request(request)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
 
 
 @cache

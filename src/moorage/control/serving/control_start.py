@@ -7,14 +7,16 @@ from typing import cast
 
 from aiohttp.web import BaseRequest
 from django.core.wsgi import get_wsgi_application
-from django.db import connections
 from django.urls import get_resolver
 
 from moorage.control.configuration import ControlConfiguration, LoadedControl
+from moorage.control.current import start_django
 from moorage.control.serving.database_opening import open_control
 from moorage.errors import ConfigurationError, Mistake
 from moorage.server.address import ListenAddress
+from moorage.server.allocator import keep_memory_small
 from moorage.server.application import Application, MakeApplication, ServerProcess
+from moorage.server.errand import Errand
 from moorage.server.server_settings import ServerSettings
 from moorage.server.supervisor import Supervisor
 from moorage.server.tls.tls_contexts import FileTLS, ServerTLS, Terms
@@ -25,6 +27,8 @@ from moorage.web.responses import Response
 from moorage.web.wsgi_bridge import WSGIApplication, WSGICallable
 
 _DRAIN_TIME = timedelta(seconds=5)
+_COLLECT_EVERY = 5000
+"""Each request leaves cycles of Django's behind: with the registry's figure they are 8 MiB of each process."""
 
 _log = get_log("control")
 
@@ -51,9 +55,16 @@ def start_control(
     for warning in loaded.warnings:
         _log.warning(warning)
     tls = _tls(configuration)
-    open_control(loaded)
-    before()
-    connections.close_all()  # No process that is forked inherits one.
+    start_django(loaded)
+
+    def prepare() -> None:
+        open_control(loaded)
+        before()
+
+    prepared = Errand(prepare)  # What looks after tables stays in memory else, in each process.
+    make = _maker(configuration, log)
+    prepared.wait()
+    keep_memory_small()
     redirect = configuration.http.redirect
     scheme, tell = "http" if tls is None else "https", on_ready or (lambda url: _log.info("listening", url=url))
     supervisor = Supervisor(
@@ -61,12 +72,13 @@ def start_control(
             address=ListenAddress(configuration.http.addr),
             log=log,
             drain_time=_DRAIN_TIME,
+            collect_every=_COLLECT_EVERY,
             count=configuration.http.workers,
             tls=tls,
             # The second address of a server; the control plane has no debug address.
             debug_address=ListenAddress(redirect, key="http.redirect") if redirect else None,
         ),
-        make=_maker(configuration, log),
+        make=make,
         on_ready=lambda address: tell(configuration.http.host or f"{scheme}://{address}"),
     )
     return supervisor.run()

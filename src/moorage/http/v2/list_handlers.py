@@ -1,6 +1,5 @@
 """Lists and the base: end-1, end-8, end-12 and the catalogue."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from moorage.oci.mediatypes import OCI_INDEX
 from moorage.oci.names import RepositoryName
 from moorage.web.headers import is_whole, next_link, page_size
 from moorage.web.responses import Response
+from moorage.work.large_payloads import in_its_turn
 
 CATALOGUE_PAGE = 100
 CATALOGUE_LIMIT = 1000
@@ -116,7 +116,7 @@ class ListingHandlers:
             headers["Link"] = next_link(call.path, following)
         parts = sum(1 + len(descriptor.annotations) for descriptor in page.items)
         if parts > _INLINE_PARTS:
-            return Response(200, headers, await asyncio.to_thread(_index_of, page.items))
+            return Response(200, headers, await in_its_turn(_index_of, page.items))
         return Response(200, headers, _index_of(page.items))
 
 

@@ -1,6 +1,5 @@
 """Manifests and tags of each repository."""
 
-import asyncio
 import json
 from collections.abc import Collection, Sequence
 from typing import ClassVar
@@ -18,6 +17,7 @@ from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.sql.base import Database, Row, Transaction, Value
+from moorage.work.large_payloads import in_its_turn
 
 _INDEXES_SHOWN = 20
 """So many of the indexes that list a manifest a refusal names."""
@@ -80,8 +80,8 @@ class SqlManifests(ManifestStore):
     ) -> None:
         make = NewManifest.of
         if len(manifest.references) > PORTION:
-            new = await asyncio.to_thread(make, stored, manifest, configuration)
-            needed = await asyncio.to_thread(_keys, required)
+            new = await in_its_turn(make, stored, manifest, configuration)
+            needed = await in_its_turn(_keys, required)
         else:
             new, needed = make(stored, manifest, configuration), _keys(required)
         told = await aside(len(stored.payload), cause.announcer.manifest_pushed, name, stored, manifest, tags)
@@ -140,7 +140,7 @@ class SqlManifests(ManifestStore):
         arguments = (digest_key(subject), _key_after(after), artifact_type, limit + 1, REFERRERS_PAGE_BYTES)
         rows, total = await self._referring(name, arguments)
         if sum(len(row[4]) for row in rows) > INLINE_BYTES:
-            return await asyncio.to_thread(_page, rows, total, limit)
+            return await in_its_turn(_page, rows, total, limit)
         return _page(rows, total, limit)
 
     async def _referring(self, name: RepositoryName, arguments: Sequence[Value]) -> tuple[Sequence[Row], int]:

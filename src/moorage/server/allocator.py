@@ -1,0 +1,21 @@
+"""How a process of many threads asks the system for memory: by settings of glibc; with another libc nothing changes.
+
+A thread gets an arena of its own by default, and a block of some megabytes that was freed is kept for the next one. A
+process whose threads take turns anyway pays for that with tens of megabytes, and has nothing from it.
+"""
+
+import contextlib
+import ctypes
+
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+"""Source: malloc.h of glibc."""
+_LARGE_BYTES = 1 << 20
+"""A block from here on is the system's again as soon as it is freed; setting it also keeps it from growing."""
+
+
+def keep_memory_small() -> None:
+    """Have all threads share one arena, and give large blocks back at once; for processes forked later, too."""
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_ARENA_MAX, 1)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

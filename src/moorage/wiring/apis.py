@@ -8,9 +8,9 @@ from moorage.core.renames import Renames
 from moorage.core.sizes import SizeMemory, Sizes
 from moorage.gc.online.gc_administration import GcAdministration
 from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
-from moorage.http.gitlab_v1.gitlab_operations import gitlab_api, gitlab_api_without_database
+from moorage.http.gitlab_v1.gitlab_operations import gitlab_api
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
-from moorage.http.moorage_v1.moorage_api import moorage_api, moorage_api_without_database
+from moorage.http.moorage_v1.moorage_api import moorage_api
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
 from moorage.http.operations import Api
@@ -74,8 +74,3 @@ def moorage(
     handlers = MoorageHandlers(History(history), collection, bodies)
     told = NotificationHandlers(notifications, bodies)
     return moorage_api({**handlers.handlers, **told.handlers}, prefix=prefix)
-
-
-def without_database() -> tuple[Api, ...]:
-    """Both of them as a registry without a metadata database has them."""
-    return gitlab_api_without_database(), moorage_api_without_database()

@@ -35,16 +35,15 @@ from moorage.storage.upload_sinks import sink_of
 from moorage.tracing.spans import spans_here
 from moorage.web.access_log import AccessLog
 from moorage.web.bodies import Bodies
-from moorage.wiring import apis
-from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
 from moorage.wiring.health import health_watch
 from moorage.wiring.limits import rate_limits
 from moorage.wiring.log_settings import log_settings
-from moorage.wiring.metadata import Metadata, open_metadata
+from moorage.wiring.metadata import open_metadata
 from moorage.wiring.notifications import Notifying, administration, notifying
 from moorage.wiring.observers import Observers
 from moorage.wiring.observing import observe_database, observe_storage
+from moorage.wiring.opened_metadata import Metadata
 from moorage.wiring.purging import purging
 from moorage.wiring.redirects import redirects_of
 from moorage.wiring.redises import Redises
@@ -137,13 +136,21 @@ async def build(
     database = metadata.database
     told = notifying(config, database, observed.deliveries)
     states = UploadStates(secret, shared=config.http.secret)
-    others = apis.without_database()
-    if database is not None:
+    collecting: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    if database is None:
+        from moorage.wiring.bare_apis import without_database  # noqa: PLC0415 - who has a database need not wait for it
+
+        others = without_database()
+    else:
+        from moorage.wiring import apis  # noqa: PLC0415 - who has none need not wait for it
+        from moorage.wiring.collection import agents, collection  # noqa: PLC0415 - as above
+
         adopter = metadata.adoption
         collected = collection(config, database, storage, observed.reviews, adopter=adopter)
         administered = administration(config, database)
         moorage = apis.moorage(database, collected, administered, bodies=bodies, prefix=prefix, adopter=adopter)
         others = (apis.gitlab(database, bodies, sizes=redises.sizes(), adopter=adopter), moorage)
+        collecting = agents(config, database, storage, observed.reviews)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
@@ -172,7 +179,6 @@ async def build(
         observer=observed.requests,
         audience=told.audience,
     )
-    collecting = () if database is None else agents(config, database, storage, observed.reviews)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     sampled = sampling(config, database, redises, observed)
     chores = (*metadata.chores, *collecting, *purged, *told.chores, *sampled)

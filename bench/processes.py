@@ -35,6 +35,11 @@ def memory_bytes(root: int) -> int:
     return max((_bytes(pid, "VmRSS") for pid in tree(root)), default=0)
 
 
+def proportional_bytes(root: int) -> int:
+    """The memory of the whole tree: a page that several processes share counts as its part in each (``Pss``)."""
+    return sum(_kib(Path(f"/proc/{pid}/smaps_rollup"), "Pss") << 10 for pid in tree(root))
+
+
 def forget_peak(root: int) -> None:
     """Let the peaks of :func:`peak_memory_bytes` begin anew at what each process has now (proc(5), clear_refs)."""
     for pid in tree(root):
@@ -86,8 +91,12 @@ def _members(root: int, stats: dict[int, list[str]]) -> list[int]:
 
 
 def _bytes(pid: int, field: str) -> int:
+    return _kib(Path(f"/proc/{pid}/status"), field) << 10
+
+
+def _kib(file: Path, field: str) -> int:
     try:
-        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+        lines = file.read_text(errors="replace").splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(f"{field}:")), 0)
+        return 0  # It ended meanwhile.
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), 0)

@@ -136,12 +136,18 @@ def _push(daemon: Daemon, method: str, path: str, body: bytes, *, headers: Mappi
         raise LoadError(msg)
 
 
-def _claims(identity: str, *, lifetime_s: int = 300) -> Claims:
+def bearer_of(repository: str) -> str:
+    """The credentials of somebody who pulls and pushes one repository all day."""
+    claims = _claims(repository, lifetime_s=24 * 3600, repository=repository)
+    return f"Bearer {mint(claims, SigningKey.of(_private_key()))}"
+
+
+def _claims(identity: str, *, lifetime_s: int = 300, repository: str = client.REPOSITORY) -> Claims:
     """What GitLab says of a developer who pulls, in a project with a protected tag."""
     now = int(time.time())
     patterns = TagPatterns(push=["^v"], delete=["^v"])
     meta = Meta(project_path="group/app", project_id=1, root_namespace_id=1, tag_deny_access_patterns=patterns)
-    access = [AccessClaim(type="repository", name=client.REPOSITORY, actions=["pull", "push"], meta=meta)]
+    access = [AccessClaim(type="repository", name=repository, actions=["pull", "push"], meta=meta)]
     return Claims(
         iss=ISSUER,
         aud=SERVICE,

@@ -156,7 +156,7 @@ def start(stage: Stage, contestants: Sequence[Contestant]) -> list[Row]:
                 if number:
                     time.sleep(REST_S)
                     started[place].append(daemon.start_s)
-                    memory[place].append(processes.proportional_memory_bytes(daemon.process.pid) / MIB)
+                    memory[place].append(processes.proportional_bytes(daemon.process.pid) / MIB)
     titles = [each.title for each in contestants]
     return [
         Row("start", "start to the first answer", "s", dict(zip(titles, started, strict=True))),

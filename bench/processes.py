@@ -35,9 +35,9 @@ def memory_bytes(root: int) -> int:
     return max((_bytes(pid, "VmRSS") for pid in tree(root)), default=0)
 
 
-def proportional_memory_bytes(root: int) -> int:
-    """What the whole tree takes: a page that several processes share counts as its share in each (``Pss``)."""
-    return sum(_bytes(pid, "Pss", "smaps_rollup") for pid in tree(root))
+def proportional_bytes(root: int) -> int:
+    """The memory of the whole tree: a page that several processes share counts as its part in each (``Pss``)."""
+    return sum(_kib(Path(f"/proc/{pid}/smaps_rollup"), "Pss") << 10 for pid in tree(root))
 
 
 def forget_peak(root: int) -> None:
@@ -90,9 +90,13 @@ def _members(root: int, stats: dict[int, list[str]]) -> list[int]:
         members |= found
 
 
-def _bytes(pid: int, field: str, file: str = "status") -> int:
+def _bytes(pid: int, field: str) -> int:
+    return _kib(Path(f"/proc/{pid}/status"), field) << 10
+
+
+def _kib(file: Path, field: str) -> int:
     try:
-        lines = Path(f"/proc/{pid}/{file}").read_text(errors="replace").splitlines()
+        lines = file.read_text(errors="replace").splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(f"{field}:")), 0)
+        return 0  # It ended meanwhile.
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), 0)

@@ -62,6 +62,10 @@ _METHOD = """\
   how often bytes to PostgreSQL followed bytes from it.
 - *Worker memory* is the largest resident size of any one process of a fresh server (`VmHWM`), in one round.
   While a list is paged through it is what that adds to what the worker had after the first {first_pages} pages.
+- *Memory after start* and *after requests* is that of all processes of a server together (`Pss`), three seconds after
+  the last answer: what several processes share counts once.
+  The requests are pushes, pulls, lists of tags and referrers, over 16 connections; docker-registry is asked for no
+  token, and answers 404 to referrers.
 - *Start to first answer* goes from the start of the process to the first 200 on `/v2/`.
 """
 

@@ -32,6 +32,7 @@ import gc_works
 import import_works
 import list_works
 import machine
+import memory_works
 import notify_works
 import offline_works
 import page_works
@@ -52,6 +53,7 @@ PAGE = BENCH.parent / "docs" / "benchmarks.md"
 
 WORKS = {
     **PULL_AND_PUSH_WORKS,
+    **memory_works.WORKS,
     **list_works.WORKS,
     **change_works.WORKS,
     **gc_works.WORKS,

@@ -45,6 +45,10 @@ class Plan:
     """Tags that are deleted at once."""
     dead_blobs: int
     """Blobs that garbage collection has to remove."""
+    day_requests: int
+    """Requests of the memory-day work."""
+    day_repositories: int
+    """Repositories that they push and read."""
     free_bytes: int
     """What has to be free on the disk."""
 
@@ -62,6 +66,8 @@ FULL = Plan(
     sized_tags=10_000,
     deleted_tags=26_788,
     dead_blobs=100_000,
+    day_requests=100_000,
+    day_repositories=1000,
     free_bytes=30 * GIB,
 )
 QUICK = Plan(
@@ -77,6 +83,8 @@ QUICK = Plan(
     sized_tags=1000,
     deleted_tags=2000,
     dead_blobs=20_000,
+    day_requests=5000,
+    day_repositories=100,
     free_bytes=8 * GIB,
 )
 

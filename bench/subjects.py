@@ -226,6 +226,10 @@ class Daemon:
         """The largest resident size that one of its processes has."""
         return processes.memory_bytes(self.process.pid)
 
+    def proportional_bytes(self) -> int:
+        """The memory of all its processes together, shared pages counted once."""
+        return processes.proportional_bytes(self.process.pid)
+
     def sink(self) -> Sink:
         """Where rows of metadata can be written."""
         return self.subject.sink(self.folder)
@@ -259,8 +263,12 @@ def running(subject: Subject, scratch: Path) -> Iterator[Daemon]:
 
 
 def environment() -> dict[str, str]:
-    """The caller's environment, without settings of its shell: they are not those under test."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("REGISTRY_", "AWS_"))}
+    """The caller's environment, without settings of its shell: they are not those under test.
+
+    Python may write compiled files, as every installed package has them: the round that warms up makes them.
+    """
+    ours = ("REGISTRY_", "AWS_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def _free_port() -> int:

@@ -272,7 +272,7 @@ def _name_process(number: int) -> None:
     """Call a process, in the lists of ``ps`` and ``top``, what it is."""
     name = "moorage-keeper" if number == HOUSEKEEPER else f"moorage-worker{number}"
     with contextlib.suppress(OSError):  # Not everywhere is Linux.
-        Path("/proc/self/comm").write_text(name, encoding="ascii")
+        Path("/proc/self/comm").write_bytes(name.encode())
 
 
 def _write_byte(fileno: int) -> None:

@@ -17,6 +17,7 @@ from moorage.starting.welcome import greet
 from moorage.storage.base import Capability
 from moorage.telemetry import configure, get_log
 from moorage.wiring.limits import node_counters
+from moorage.wiring.loading import load_parts
 from moorage.wiring.log_settings import log_settings
 from moorage.wiring.registry_application import RegistryApplication, registry_settings, upload_key
 from moorage.wiring.storage import capabilities_of, local_folder
@@ -64,6 +65,7 @@ def start_registry(
     if folder is not None:
         _make_root(folder)
     store = choose(config, prepare, inspect, begin_adoption)
+    load_parts(config, store)
     supervisor = Supervisor(
         settings=registry_settings(
             config, count=workers, has_keeper=is_shared, tls=opened.tls, debug_tls=opened.debug_tls

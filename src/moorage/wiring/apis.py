@@ -8,9 +8,9 @@ from moorage.core.renames import Renames
 from moorage.core.sizes import SizeMemory, Sizes
 from moorage.gc.online.gc_administration import GcAdministration
 from moorage.http.gitlab_v1.gitlab_handlers import GitLabHandlers
-from moorage.http.gitlab_v1.gitlab_operations import gitlab_api, gitlab_api_without_database
+from moorage.http.gitlab_v1.gitlab_operations import gitlab_api
 from moorage.http.gitlab_v1.gitlab_renames import RenameHandler
-from moorage.http.moorage_v1.moorage_api import moorage_api, moorage_api_without_database
+from moorage.http.moorage_v1.moorage_api import moorage_api
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
 from moorage.http.moorage_v1.state_handlers import DatabaseStateHandlers, StateHandlers
@@ -77,8 +77,3 @@ def moorage(
     told = NotificationHandlers(notifications, bodies)
     every = (handlers, told, *states)
     return moorage_api({row: handler for one in every for row, handler in one.handlers.items()}, prefix=prefix)
-
-
-def without_database(states: StateHandlers) -> tuple[Api, ...]:
-    """Both of them as a registry without a metadata database has them; *states* tell of the registry itself."""
-    return gitlab_api_without_database(), moorage_api_without_database(states.handlers)

@@ -15,7 +15,7 @@ from moorage.core.session_limits import SessionLimits
 from moorage.core.uploads import Uploads
 from moorage.health.watch import HealthWatch
 from moorage.http.app import Admission, App, ApplicationRules
-from moorage.http.moorage_v1.state_handlers import DatabaseStateHandlers, StateHandlers
+from moorage.http.moorage_v1.state_handlers import StateHandlers
 from moorage.http.urls import Urls
 from moorage.http.v2.blob_handlers import BlobHandlers
 from moorage.http.v2.list_handlers import CATALOGUE_LIMIT, ListingHandlers
@@ -24,7 +24,6 @@ from moorage.http.v2.upload_handlers import UploadHandlers
 from moorage.http.v2.upload_states import UploadStates
 from moorage.http.v2.v2_operations import v2_api
 from moorage.limits.node_counters import NodeCounters
-from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from moorage.oci.tag_patterns import compiled
 from moorage.room import Room
@@ -37,16 +36,15 @@ from moorage.storage.upload_sinks import sink_of
 from moorage.tracing.spans import spans_here
 from moorage.web.access_log import AccessLog
 from moorage.web.bodies import Bodies
-from moorage.wiring import apis
-from moorage.wiring.collection import agents, collection
 from moorage.wiring.guards import guard
 from moorage.wiring.health import health_watch
 from moorage.wiring.limits import rate_limits
 from moorage.wiring.log_settings import log_settings
-from moorage.wiring.metadata import Metadata, open_metadata
+from moorage.wiring.metadata import open_metadata
 from moorage.wiring.notifications import Notifying, administration, notifying
 from moorage.wiring.observers import Observers
 from moorage.wiring.observing import observe_database, observe_storage
+from moorage.wiring.opened_metadata import Metadata
 from moorage.wiring.purging import purging
 from moorage.wiring.redirects import redirects_of
 from moorage.wiring.redises import Redises
@@ -151,27 +149,35 @@ async def build(
         health=health,
         damaged=blobs.damaged.remaining,
     )
+    collecting: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     if database is None:
-        others = apis.without_database(StateHandlers(asking(), storage))
+        from moorage.wiring.bare_apis import without_database  # noqa: PLC0415 - who has a database need not wait for it
+
+        others = without_database(StateHandlers(asking(), storage))
     else:
+        from moorage.http.moorage_v1.state_handlers import DatabaseStateHandlers  # noqa: PLC0415 - who has none need not wait for it
+        from moorage.metadata.sql.adoptions import SqlAdoptionLedger  # noqa: PLC0415 - as above
+        from moorage.wiring import apis  # noqa: PLC0415 - as above
+        from moorage.wiring.collection import agents, collection  # noqa: PLC0415 - as above
+
         adopter, ledger = metadata.adoption, SqlAdoptionLedger(database)
         collected = collection(config, database, storage, observed.reviews, adopter=adopter)
         administered = administration(config, database)
         work = database_work(config, database, collection=collected, notifications=administered, ledger=ledger)
-        migrates = config.database.backgroundmigrations.enabled
         moorage = apis.moorage(
             database,
             collected,
             administered,
             states=(
                 StateHandlers(asking(database=database, work=work), storage),
-                DatabaseStateHandlers(database, ledger, migrates=migrates),
+                DatabaseStateHandlers(database, ledger, migrates=config.database.backgroundmigrations.enabled),
             ),
             bodies=bodies,
             prefix=prefix,
             adopter=adopter,
         )
         others = (apis.gitlab(database, bodies, sizes=redises.sizes(), adopter=adopter), moorage)
+        collecting = agents(config, database, storage, observed.reviews)
     v2 = v2_api(
         blobs=BlobHandlers(blobs),
         uploads=UploadHandlers(uploads, blobs, bodies, states, chunk_min_bytes=storage.chunk_min_bytes),
@@ -199,7 +205,6 @@ async def build(
         observer=observed.requests,
         audience=told.audience,
     )
-    collecting = () if database is None else agents(config, database, storage, observed.reviews)
     purged = purging(config, storage, uploads, lists_sessions=metadata.sessions is not None)
     sampled = sampling(config, database, redises, observed)
     chores = (*metadata.chores, *collecting, *purged, *told.chores, *sampled)

@@ -22,7 +22,6 @@ from moorage.telemetry import get_log
 from moorage.tracing.spans import spans_here
 from moorage.web.beside import Beside, Handler, Neighbour
 from moorage.wiring.at_work import shown_at_work
-from moorage.wiring.collection import row_counts
 from moorage.wiring.guards import token_path
 from moorage.wiring.log_settings import log_settings
 from moorage.wiring.notifications import finish_time
@@ -156,8 +155,11 @@ def _debug_app(config: Config, registry: Registry, health: HealthReport, process
         return DebugApp(health, database=served)
     from moorage.server.metrics import Exposition  # noqa: PLC0415 - as above
 
-    counts, database = config.database.metrics, registry.metadata.database
-    rows = row_counts(database) if database is not None and counts.enabled else None
+    counts, database, rows = config.database.metrics, registry.metadata.database, None
+    if database is not None and counts.enabled:
+        from moorage.wiring.collection import row_counts  # noqa: PLC0415 - as above
+
+        rows = row_counts(database)
     exposition = Exposition(
         process.metrics,
         rows=rows,

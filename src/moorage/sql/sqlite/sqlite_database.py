@@ -8,6 +8,7 @@ share one fsync. Between processes the file's own lock decides.
 import asyncio
 import contextlib
 import copy
+import functools
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -51,7 +52,6 @@ class SqliteDatabase(Database):
         reserve = Reserve(path, is_kept=keeps_reserve)
         reserve.look()  # To open it takes room, too.
         self._reader = _connect(path, "PRAGMA query_only = on")
-        self._heavy = _connect(path, "PRAGMA query_only = on")
         self._heavy_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-heavy")
         self._writer = _Writer(_connect(path, "PRAGMA synchronous = full"), reserve)
 
@@ -75,7 +75,7 @@ class SqliteDatabase(Database):
         if not heavy:
             return _all(self._reader, query, args)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._heavy_thread, _all, self._heavy, query, args)
+        return await loop.run_in_executor(self._heavy_thread, self._all_heavy, query, args)
 
     async def first(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
         del repository
@@ -96,12 +96,30 @@ class SqliteDatabase(Database):
     async def close(self) -> None:
         await self._writer.close()
         with contextlib.suppress(sqlite3.ProgrammingError):  # It was closed before.
-            self._heavy.interrupt()
+            if self._has_heavy:
+                self._heavy.interrupt()
             await asyncio.to_thread(self._heavy_thread.shutdown)
-            # Or else an interruption that met no statement keeps the log from being brought into the file.
-            self._heavy.execute("SELECT 1").close()
-        for connection in (self._reader, self._heavy):
+            if self._has_heavy:
+                # Or else an interruption that met no statement keeps the log from being brought into the file.
+                self._heavy.execute("SELECT 1").close()
+        for connection in (self._reader, self._heavy) if self._has_heavy else (self._reader,):
             connection.close()
+
+    @functools.cached_property
+    def _heavy(self) -> sqlite3.Connection:
+        # Opened for the first that needs it, in its thread: each connection takes some 170 KiB, in every process.
+        return _connect(self.path, "PRAGMA query_only = on")
+
+    @property
+    def _has_heavy(self) -> bool:
+        return "_heavy" in vars(self)
+
+    def _all_heavy(self, query: NamedQuery, args: tuple[Value, ...]) -> Sequence[Row]:
+        try:
+            connection = self._heavy
+        except sqlite3.Error as exc:
+            fail(exc)
+        return _all(connection, query, args)
 
 
 class _Turn:

@@ -1,0 +1,54 @@
+"""A server keeps in memory only what it runs: what it imports, and when."""
+
+from pathlib import Path
+
+import yaml
+
+from e2e.images import build_image
+from e2e.settings import config_for
+from e2e.wire import Wire, eventually
+from support.daemon import Daemon
+from support.imports import among, imported_after_fork, imported_before_fork, noting_imports
+
+UNUSED = (
+    *("alembic", "mako", "sqlalchemy"),  # the schema is current
+    *("typer", "click", "rich", "pygments"),  # the command line was read
+    *("acme", "josepy", "requests", "cryptography"),  # plain HTTP
+    *("joserfc", "bcrypt"),  # no credentials
+    *("asyncpg", "redis", "prometheus_client", "opentelemetry", "sentry_sdk"),  # nothing of it is configured
+    *("aiobotocore", "botocore", "django", "greenlet", "re2", "difflib"),
+    *("aiohttp.client", "aiohttp.connector"),  # nobody is asked
+    *("moorage.moving.importing", "moorage.metadata.adopting", "moorage.storage.s3", "moorage.cli.app"),
+)
+
+
+def test_a_server_has_nothing_in_memory_that_it_does_not_run(tmp_path: Path) -> None:
+    for number in range(2):  # The first start makes the database, the second finds it.
+        folder = tmp_path / f"imports{number}"
+        with Daemon(tmp_path, workers=2, env=noting_imports(folder)) as daemon:
+            _work(daemon)
+            noted = [*imported_before_fork(daemon, folder), *imported_after_fork(daemon, folder)]
+        assert among(noted, ["moorage.wiring.registry"]), "what is imported was not noted"
+        assert among(noted, UNUSED) == []
+
+
+def test_the_processes_of_a_server_import_nothing_of_their_own(tmp_path: Path) -> None:
+    tree = yaml.safe_load(
+        config_for(tmp_path, http={"debug": {"addr": "127.0.0.1:0", "prometheus": {"enabled": True}}})
+    )
+    tree["auth"] = {"htpasswd": {"realm": "Registry", "path": str(tmp_path / "users")}}
+    (tmp_path / "users").write_text("")
+    settings = {"default": None, "link files": config_for(tmp_path), "much": yaml.safe_dump(tree)}
+    for name, config in settings.items():
+        folder = tmp_path / f"imports of {name}"
+        with Daemon(tmp_path / name, config=config, workers=2, env=noting_imports(folder)) as daemon:
+            if name != "much":
+                _work(daemon)
+            assert imported_after_fork(daemon, folder) == [], name
+
+
+def _work(daemon: Daemon) -> None:
+    wire = Wire(daemon.address)
+    wire.push_image("t/light", "1", build_image("light"))
+    assert wire.manifest("t/light", "1").status == 200
+    eventually("the keeper has begun", lambda: bool(daemon.keeper_pids))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from moorage.errors import PatternRefused, Protected
 from moorage.oci.names import Tag
-from moorage.oci.tag_patterns import compiled
+from moorage.oci.safe_patterns import compiled
 
 PATTERN_COUNT_LIMIT = 5
 """Of those that forbid an action and those of immutable tags together."""

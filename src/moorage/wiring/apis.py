@@ -1,7 +1,9 @@
 """The APIs that need a metadata database."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from moorage.config import Config
 from moorage.core.details import Details
 from moorage.core.history import History
 from moorage.core.renames import Renames
@@ -14,17 +16,21 @@ from moorage.http.moorage_v1.moorage_api import moorage_api
 from moorage.http.moorage_v1.moorage_handlers import MoorageHandlers
 from moorage.http.moorage_v1.notification_handlers import NotificationHandlers
 from moorage.http.moorage_v1.state_handlers import DatabaseStateHandlers, StateHandlers
+from moorage.http.node_status import NodeStatus
 from moorage.http.operations import Api
 from moorage.metadata.details import DetailStore, RenameStore, SizeStore
 from moorage.metadata.history import HistoryStore
+from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.metadata.sql.details import SqlDetails
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.sizes import SqlSizes
-from moorage.notifications.administration import NotificationAdministration
 from moorage.sql.base import Database
 from moorage.sql.leases import Leases
+from moorage.storage.base import StorageDriver
 from moorage.web.bodies import Bodies
+from moorage.wiring.notifications import administration
+from moorage.wiring.status import database_work
 
 if TYPE_CHECKING:
     from moorage.metadata.adopting import Adopter
@@ -58,22 +64,28 @@ def _gitlab(details: Details, renames: Renames, bodies: Bodies) -> Api:
 
 
 def moorage(
+    config: Config,
     database: Database,
-    collection: GcAdministration,
-    notifications: NotificationAdministration,
+    storage: StorageDriver,
     *,
-    states: tuple[StateHandlers, DatabaseStateHandlers],
+    asking: Callable[..., NodeStatus],
+    collection: GcAdministration,
     bodies: Bodies,
-    prefix: str,
     adopter: "Adopter | None" = None,
 ) -> Api:
-    """``/moorage/v1/``; *states* tell of the registry itself; *adopter* as above."""
+    """``/moorage/v1/``; *asking* makes what tells of the registry itself; *adopter* as above."""
     history: HistoryStore = SqlHistory(database)
     if adopter is not None:
         from moorage.metadata.adopting_details import AdoptingHistory  # noqa: PLC0415 - as above
 
         history = AdoptingHistory(adopter, history)
-    handlers = MoorageHandlers(History(history), collection, bodies)
-    told = NotificationHandlers(notifications, bodies)
-    every = (handlers, told, *states)
-    return moorage_api({row: handler for one in every for row, handler in one.handlers.items()}, prefix=prefix)
+    notifications, ledger = administration(config, database), SqlAdoptionLedger(database)
+    work = database_work(config, database, collection=collection, notifications=notifications, ledger=ledger)
+    every = (
+        MoorageHandlers(History(history), collection, bodies),
+        NotificationHandlers(notifications, bodies),
+        StateHandlers(asking(database=database, work=work), storage),
+        DatabaseStateHandlers(database, ledger, migrates=config.database.backgroundmigrations.enabled),
+    )
+    handlers = {row: handler for one in every for row, handler in one.handlers.items()}
+    return moorage_api(handlers, prefix=config.http.prefix or "/")

@@ -11,7 +11,7 @@ from moorage.config.sections.middleware import CloudFrontOptions
 from moorage.config.storage_middleware import StorageMiddleware, storage_middleware
 from moorage.core.redirects import Redirects
 from moorage.oci.names import RepositoryName
-from moorage.oci.tag_patterns import compiled
+from moorage.oci.safe_patterns import compiled
 from moorage.storage.base import Capability, StorageDriver
 from moorage.storage.urls import DriverUrls, ObjectUrls
 

@@ -25,7 +25,7 @@ from moorage.http.v2.upload_states import UploadStates
 from moorage.http.v2.v2_operations import v2_api
 from moorage.limits.node_counters import NodeCounters
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
-from moorage.oci.tag_patterns import compiled
+from moorage.oci.safe_patterns import compiled
 from moorage.room import Room
 from moorage.sql.base import Database
 from moorage.storage import paths
@@ -41,14 +41,14 @@ from moorage.wiring.health import health_watch
 from moorage.wiring.limits import rate_limits
 from moorage.wiring.log_settings import log_settings
 from moorage.wiring.metadata import open_metadata
-from moorage.wiring.notifications import Notifying, administration, notifying
+from moorage.wiring.notifications import Notifying, notifying
 from moorage.wiring.observers import Observers
 from moorage.wiring.observing import observe_database, observe_storage
 from moorage.wiring.opened_metadata import Metadata
 from moorage.wiring.purging import purging
 from moorage.wiring.redirects import redirects_of
 from moorage.wiring.redises import Redises
-from moorage.wiring.status import database_work, node_status
+from moorage.wiring.status import node_status
 from moorage.wiring.storage import room_for, storage_driver
 from moorage.wiring.stores import LayoutStore, Store
 from moorage.wiring.tracing import trace_database, trace_parts
@@ -155,26 +155,13 @@ async def build(
 
         others = without_database(StateHandlers(asking(), storage))
     else:
-        from moorage.http.moorage_v1.state_handlers import DatabaseStateHandlers  # noqa: PLC0415 - who has none need not wait for it
-        from moorage.metadata.sql.adoptions import SqlAdoptionLedger  # noqa: PLC0415 - as above
-        from moorage.wiring import apis  # noqa: PLC0415 - as above
+        from moorage.wiring import apis  # noqa: PLC0415 - who has none need not wait for it
         from moorage.wiring.collection import agents, collection  # noqa: PLC0415 - as above
 
-        adopter, ledger = metadata.adoption, SqlAdoptionLedger(database)
+        adopter = metadata.adoption
         collected = collection(config, database, storage, observed.reviews, adopter=adopter)
-        administered = administration(config, database)
-        work = database_work(config, database, collection=collected, notifications=administered, ledger=ledger)
         moorage = apis.moorage(
-            database,
-            collected,
-            administered,
-            states=(
-                StateHandlers(asking(database=database, work=work), storage),
-                DatabaseStateHandlers(database, ledger, migrates=config.database.backgroundmigrations.enabled),
-            ),
-            bodies=bodies,
-            prefix=prefix,
-            adopter=adopter,
+            config, database, storage, asking=asking, collection=collected, bodies=bodies, adopter=adopter
         )
         others = (apis.gitlab(database, bodies, sizes=redises.sizes(), adopter=adopter), moorage)
         collecting = agents(config, database, storage, observed.reviews)

@@ -39,6 +39,9 @@ _MANY = 500
 _CACHE_KIB = 16 * 1024
 _CLOSED = "the database is closed"
 
+_INTERRUPTED_AGAIN_S = 0.05
+"""Seconds after which a heavy read that was to end, and may only have begun since, is interrupted again."""
+
 
 class SqliteDatabase(Database):
     """One SQLite file, in write-ahead mode."""
@@ -96,9 +99,10 @@ class SqliteDatabase(Database):
     async def close(self) -> None:
         await self._writer.close()
         with contextlib.suppress(sqlite3.ProgrammingError):  # It was closed before.
-            if self._has_heavy:
-                self._heavy.interrupt()
-            await asyncio.to_thread(self._heavy_thread.shutdown)
+            self._interrupt_heavy()
+            ended = asyncio.ensure_future(asyncio.to_thread(self._heavy_thread.shutdown))
+            while not (await asyncio.wait([ended], timeout=_INTERRUPTED_AGAIN_S))[0]:
+                self._interrupt_heavy()  # What met no statement has done nothing.
             if self._has_heavy:
                 # Or else an interruption that met no statement keeps the log from being brought into the file.
                 self._heavy.execute("SELECT 1").close()
@@ -113,6 +117,10 @@ class SqliteDatabase(Database):
     @property
     def _has_heavy(self) -> bool:
         return "_heavy" in vars(self)
+
+    def _interrupt_heavy(self) -> None:
+        if self._has_heavy:
+            self._heavy.interrupt()
 
     def _all_heavy(self, query: NamedQuery, args: tuple[Value, ...]) -> Sequence[Row]:
         try:

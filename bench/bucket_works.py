@@ -17,11 +17,15 @@ from subjects import Daemon, running
 
 CONNECTIONS = 16
 CROWD = 100
+PUSHED_BYTES = 256 * MIB
+"""Of a large push: SeaweedFS copies a GiB in half a minute, so that the whole work would take a quarter of an hour."""
+ROUNDS = 3
+"""Of large blobs, for the same reason."""
 
 
 def push_large(stage: Stage) -> list[Figure]:
     """Push of a large blob, its digest said last and first, and the time that is left after its last byte."""
-    size = stage.plan.large_bytes
+    stage, size = _short(stage), PUSHED_BYTES
     kinds: list[tuple[str, Callable[[Iterable[Blob], list[float]], Script]]] = [
         ("POST PATCH PUT", _push_patched),
         ("POST PUT", push_put),
@@ -45,7 +49,7 @@ def push_large(stage: Stage) -> list[Figure]:
 
 def pulls(stage: Stage) -> list[Figure]:
     """GET of a blob by a redirect, and through the registry."""
-    size, times = stage.plan.large_bytes, stage.plan.large_pulls
+    stage, size, times = _short(stage), stage.plan.large_bytes, stage.plan.large_pulls
     [large], [small] = stage.pool.blobs(1, size), stage.pool.blobs(1, MIB)
     found = []
     with _pair(stage) as pair:
@@ -166,6 +170,11 @@ def _pair(stage: Stage, *, is_cached: bool = True, redirects: bool = True) -> It
         reference = DockerRegistryOnBucket(served, is_cached=is_cached, redirects=redirects)
         candidate = MoorageOnBucket(stage.workers, served, is_cached=is_cached, redirects=redirects)
         yield Pair(*(stack.enter_context(running(subject, stage.scratch)) for subject in (reference, candidate)))
+
+
+def _short(stage: Stage) -> Stage:
+    plan = dataclasses.replace(stage.plan, rounds=min(stage.plan.rounds, ROUNDS))
+    return dataclasses.replace(stage, plan=plan)
 
 
 def _wrk(stage: Stage, daemon: Daemon, path: str, *headers: str) -> Load:

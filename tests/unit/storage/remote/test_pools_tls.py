@@ -8,7 +8,7 @@ import pytest
 
 from moorage.errors import StorageUnavailable
 from moorage.storage.remote.attempts import AttemptLimits
-from moorage.storage.remote.exchange import Exchange, ExchangeSettings, StoreCall
+from moorage.storage.remote.exchange import Exchange, ExchangeSettings, StoreCall, Stream
 from moorage.storage.remote.pools import Pools, Trust
 from support.authority import Authority
 from support.rude_server import RudeServer, Said
@@ -47,3 +47,22 @@ async def test_a_stranger_is_not_trusted_and_that_is_said(server: RudeServer) ->
 
 async def test_anybody_is_trusted_where_that_is_asked_for(server: RudeServer) -> None:
     assert await ask(server.url, Trust(is_anyone=True)) == b"safe"
+
+
+async def test_what_comes_encrypted_is_never_taken_out_of_the_socket(server: RudeServer) -> None:
+    async def sign(call: StoreCall) -> dict[str, str]:
+        return dict(call.headers)
+
+    content = bytes(3 << 20)
+    server.answers = [Said(200, content)]
+    pools = Pools(server.url, context=Trust(is_anyone=True).context(key="x"), user_agent="test")
+    exchange = Exchange(pools, sign, ExchangeSettings(limits=AttemptLimits(retries=0)))
+    found = await exchange.stream(StoreCall(kind="Get", method="GET", url=server.url))
+    assert isinstance(found, Stream)
+    received = bytearray()
+    while len(received) < len(content):
+        assert found.take_socket() is None
+        received += await found.piece()
+    assert received == content
+    found.close()
+    await exchange.close()

@@ -21,12 +21,34 @@ from moorage.control.projects.visible_groups import groups_visible_to
 
 
 @dataclass(frozen=True, slots=True)
-class FoundProject:
+class FoundPlace:
+    """A project or group that the caller is told of."""
+
+    who: Requester
+    standing: Standing
+
+    def see_that_maintainer(self) -> None:
+        """See that the caller may change a project, or look into a group's settings.
+
+        Raises:
+            APIRefused: not so.
+        """
+        _see(self.who, is_allowed=may_change_project(self.standing))
+
+    def see_that_owner(self) -> None:
+        """See that the caller may delete and move a project, or change a group and its members.
+
+        Raises:
+            APIRefused: not so.
+        """
+        _see(self.who, is_allowed=may_own(self.standing))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundProject(FoundPlace):
     """A project that the caller is told of."""
 
     project: Project
-    who: Requester
-    standing: Standing
 
     def own_members(self) -> Memberships:
         """Return the memberships of the project itself, ended ones too."""
@@ -36,30 +58,12 @@ class FoundProject:
         """Return the memberships that count here today, of groups above too."""
         return Membership.objects.valid(timezone.now().date()).counting_for(self.project)
 
-    def see_that_maintainer(self) -> None:
-        """See that the caller may change the project.
-
-        Raises:
-            APIRefused: not so.
-        """
-        _see(self.who, is_allowed=may_change_project(self.standing))
-
-    def see_that_owner(self) -> None:
-        """See that the caller may delete and move the project.
-
-        Raises:
-            APIRefused: not so.
-        """
-        _see(self.who, is_allowed=may_own(self.standing))
-
 
 @dataclass(frozen=True, slots=True)
-class FoundGroup:
+class FoundGroup(FoundPlace):
     """A group that the caller is told of."""
 
     group: Namespace
-    who: Requester
-    standing: Standing
 
     def own_members(self) -> Memberships:
         """Return the memberships of the group itself, ended ones too."""
@@ -68,22 +72,6 @@ class FoundGroup:
     def all_members(self) -> Memberships:
         """Return the memberships that count here today, of groups above too."""
         return Membership.objects.valid(timezone.now().date()).above(self.group)
-
-    def see_that_maintainer(self) -> None:
-        """See that the caller may look into the group's settings.
-
-        Raises:
-            APIRefused: not so.
-        """
-        _see(self.who, is_allowed=may_change_project(self.standing))
-
-    def see_that_owner(self) -> None:
-        """See that the caller may change the group and its members.
-
-        Raises:
-            APIRefused: not so.
-        """
-        _see(self.who, is_allowed=may_own(self.standing))
 
 
 def project_of(request: HttpRequest, place: str) -> FoundProject:
@@ -98,7 +86,7 @@ def project_of(request: HttpRequest, place: str) -> FoundProject:
     if found is not None:
         standing = standing_in_project(who, found)
         if may_see_project(found.shown_to, standing):
-            return FoundProject(found, who, standing)
+            return FoundProject(who, standing, found)
     raise not_found("Project")
 
 
@@ -113,7 +101,7 @@ def group_of(request: HttpRequest, place: str) -> FoundGroup:
     found = (rows.filter(pk=key) if isinstance(key, int) else rows.at(key)).select_related("parent").first()
     if found is None:
         raise not_found("Group")
-    return FoundGroup(found, who, standing_in_namespace(who, found))
+    return FoundGroup(who, standing_in_namespace(who, found), found)
 
 
 def see_that_registry_on() -> None:

@@ -80,7 +80,7 @@ def image_at(request: HttpRequest, path: str) -> FoundImage:
     who = requester_of(request)
     # The longest first: a project may have the name that a repository of another would have.
     for project in reversed(projects):
-        found = FoundProject(project, who, standing_in_project(who, project))
+        found = FoundProject(who, standing_in_project(who, project), project)
         name = path.lower()[len(project.full_path) :].lstrip("/")
         repository = ImageRepository.objects.of_project(project).filter(name=name).first()
         if repository is not None and ImageRight.READ in rights_in(found):
@@ -108,14 +108,14 @@ def _project(request: HttpRequest, path: str) -> FoundProject | None:
     if project is None:
         return None
     standing = standing_in_project(who, project)
-    return FoundProject(project, who, standing) if may_see_project(project.shown_to, standing) else None
+    return FoundProject(who, standing, project) if may_see_project(project.shown_to, standing) else None
 
 
 def _group(request: HttpRequest, path: str) -> FoundGroup | None:
     who = requester_of(request)
     rows = groups_visible_to(who.user, timezone.now().date())
     group = rows.at(path).select_related("parent").first()
-    return FoundGroup(group, who, standing_in_namespace(who, group)) if group is not None else None
+    return FoundGroup(who, standing_in_namespace(who, group), group) if group is not None else None
 
 
 def _own_namespace(request: HttpRequest, path: str) -> FoundGroup | None:
@@ -124,7 +124,7 @@ def _own_namespace(request: HttpRequest, path: str) -> FoundGroup | None:
     namespace = Namespace.objects.filter(~Q(owner=None)).at(path).first()
     if namespace is None:
         return None
-    found = FoundGroup(namespace, who, standing_in_namespace(who, namespace))
+    found = FoundGroup(who, standing_in_namespace(who, namespace), namespace)
     is_theirs = who.user is not None and (who.user.is_admin or who.user.namespace_id == namespace.pk)
     if is_theirs or Project.objects.visible_to(who.user, today).filter(namespace=namespace).exists():
         return found

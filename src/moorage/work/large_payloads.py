@@ -23,9 +23,7 @@ async def read_aside(read: Callable[[bytes], _T], payload: bytes) -> _T:
     return read(payload) if len(payload) <= ASIDE_BYTES else await in_its_turn(read, payload)
 
 
-async def in_its_turn(
-    work: Callable[_Arguments, _T], *args: _Arguments.args, **options: _Arguments.kwargs
-) -> _T:
+async def in_its_turn(work: Callable[_Arguments, _T], *args: _Arguments.args, **options: _Arguments.kwargs) -> _T:
     """Do *work*, which keeps a processor busy for long, in the one thread that there is for it."""
     context = contextvars.copy_context()
     done: asyncio.Future[_T] = asyncio.get_running_loop().run_in_executor(

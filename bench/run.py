@@ -26,6 +26,7 @@ import bucket_requests
 import bucket_works
 import change_works
 import check_works
+import command_works
 import control_works
 import copy_works
 import gc_works
@@ -63,6 +64,7 @@ WORKS = {
     **offline_works.WORKS,
     **check_works.WORKS,
     **auth_works.WORKS,
+    **command_works.WORKS,
     **control_works.WORKS,
     **page_works.WORKS,
     **notify_works.WORKS,

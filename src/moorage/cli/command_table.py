@@ -265,3 +265,14 @@ NOTES = {
     "version": CommandNote("", "moorage version --json"),
 }
 """By the words that call the command."""
+
+TAG_COMMANDS = tuple(
+    CommandRow(name, module, attribute, NOTES[f"tag {name}"].line)
+    for name, module, attribute in (
+        ("history", "history", "history"),
+        ("undo", "history", "undo"),
+        ("delete", "history", "delete"),
+        ("list", "listing", "list_tags"),
+    )
+)
+"""Those of ``moorage tag``."""

@@ -12,9 +12,9 @@ from moorage.api.collection_answers import CollectionRan, CollectionStatus, Expl
 from moorage.api.history_answers import TagState
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.gc_words import explained, print_status
-from moorage.cli.history import RegistryURL, reported
 from moorage.cli.options import AsJSON
-from moorage.cli.reaching import CA, Registry, connect, reach
+from moorage.cli.reaching import CA, Registry, RegistryURL, connect, reach
+from moorage.cli.reporting import reported
 from moorage.client.places import ImagePlace
 from moorage.client.registry import DEFAULT_REGISTRY, CommandFailed, Remote
 

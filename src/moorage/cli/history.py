@@ -1,69 +1,34 @@
 """``moorage tag history``, ``moorage tag undo``, ``moorage tag delete`` and ``moorage undo``: history of a registry."""
 
-import contextlib
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from moorage.api.history_answers import Change, Entry, HistoryPage, Obstacle, TagState, UndoConflicts, Undone
+from moorage.api.history_answers import Change, Entry, HistoryPage, Obstacle, TagState, Undone
 from moorage.cli.amounts import counted
 from moorage.cli.deleting import delete_tags
 from moorage.cli.options import AsJSON
-from moorage.cli.reaching import CA, connect
+from moorage.cli.reaching import CA, RegistryURL, connect
+from moorage.cli.reporting import reported
+from moorage.cli.signatures import SIGNATURE
 from moorage.cli.tables import print_table
-from moorage.client.reading import AnswerUnreadable, read_answer
-from moorage.client.registry import DEFAULT_REGISTRY, REGISTRY_VARIABLE, Answer, CommandFailed, Remote
-
-tag_app = typer.Typer(help="History of tags; undo; deleting many.", no_args_is_help=True, rich_markup_mode=None)
+from moorage.client.registry import DEFAULT_REGISTRY, Answer, CommandFailed, Remote
 
 _AGO = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _PAGE_LIMIT = 1000
-SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}(\.\w+)?")
-"""Tags that cosign and the referrers' fallback use."""
 _SHORT_ID = 8
 _SEARCHED_LIMIT = 10_000
 """So many changes of a repository are looked through for a request."""
 
 
-@contextlib.contextmanager
-def reported() -> Iterator[None]:
-    """Turn what went wrong into a message and a status: 1, or 3 where somebody changed something since."""
-    try:
-        yield
-    except CommandFailed as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        _print_conflicts(exc.detail)
-        raise typer.Exit(exc.status) from None
-
-
-def _print_conflicts(detail: Mapping[str, Any]) -> None:
-    try:
-        found = read_answer(UndoConflicts, detail)
-    except AnswerUnreadable:
-        return  # The detail of another error.
-    for conflict in found.conflicts:
-        print(f"  {_named(conflict)}: {conflict.message}", file=sys.stderr)
-    if (left := found.count - len(found.conflicts)) > 0:
-        print(f"  and {left} more", file=sys.stderr)
-    if found.conflicts:
-        print("nothing was changed; --partial undoes the rest", file=sys.stderr)
-
-
 Place = Annotated[str, typer.Argument(metavar="[HOST/]REPO[:TAG]", help="The repository, or one tag of it.")]
 TagPlace = Annotated[str, typer.Argument(metavar="[HOST/]REPO:TAG", help="The tag.")]
-RegistryURL = Annotated[
-    str,
-    typer.Option(
-        "--registry", metavar="URL", envvar=REGISTRY_VARIABLE, help="Where the registry is, if no HOST says it."
-    ),
-]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the journal.")]
 At = Annotated[
@@ -74,7 +39,6 @@ At = Annotated[
 ]
 
 
-@tag_app.command()
 @reported()
 def history(  # noqa: PLR0913 - one argument an option
     place: Place,
@@ -109,7 +73,6 @@ def history(  # noqa: PLR0913 - one argument an option
         print("nothing was changed")
 
 
-@tag_app.command()
 @reported()
 def undo(  # noqa: PLR0913 - one argument an option
     place: TagPlace,
@@ -145,7 +108,6 @@ def undo(  # noqa: PLR0913 - one argument an option
     _print_undo(answer, as_json=as_json)
 
 
-@tag_app.command()
 @reported()
 def delete(  # noqa: PLR0913 - one argument an option
     repository: Annotated[str, typer.Argument(metavar="[HOST/]REPO", help="The repository.")],
@@ -319,12 +281,12 @@ def _print_undo(answer: Answer, *, as_json: bool) -> None:
     found = answer.read(Undone)
     counts = {kind.name: getattr(found.counts, kind.name) for kind in fields(found.counts)}
     for change in found.changes:
-        print(f"{_named(change)}: {_short(change.before)} -> {_short(change.after)}")
+        print(f"{named(change)}: {_short(change.before)} -> {_short(change.after)}")
     total = sum(counts.values())
     if total > len(found.changes):
         print(f"and {total - len(found.changes)} more")
     for left in found.left:
-        print(f"left as it is: {_named(left)}: {left.message}")
+        print(f"left as it is: {named(left)}: {left.message}")
     nouns = {"repository": "repository name"}
     said = ", ".join(counted(count, nouns.get(kind, kind)) for kind, count in counts.items() if count)
     if not total:
@@ -367,9 +329,10 @@ def _second(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _named(thing: Change | Obstacle) -> str:
-    named = {"tag": f"{thing.repository}:{thing.name}", "repository": thing.repository}
-    return named.get(thing.kind, f"{thing.repository}@{_short(thing.name)}")
+def named(thing: Change | Obstacle) -> str:
+    """A tag, a repository or a manifest, as it is typed."""
+    places = {"tag": f"{thing.repository}:{thing.name}", "repository": thing.repository}
+    return places.get(thing.kind, f"{thing.repository}@{_short(thing.name)}")
 
 
 def _short(value: str | None) -> str:

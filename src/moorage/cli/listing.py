@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from moorage.cli.amounts import shown_bytes
-from moorage.cli.history import SIGNATURE, reported
 from moorage.cli.options import AsJSON
 from moorage.cli.reaching import CA, Registry, connect, reach
+from moorage.cli.reporting import reported
+from moorage.cli.signatures import SIGNATURE
 from moorage.client.contents import ContentSizes, children_of, manifest_of, measured, pages, parts_of
 
 repo_app = typer.Typer(help="Repositories of a registry.", no_args_is_help=True, rich_markup_mode=None)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from moorage.cli.history import reported
 from moorage.cli.reaching import CA, Registry, usual_registry
+from moorage.cli.reporting import reported
 from moorage.client.credentials import Credentials
 from moorage.client.docker_config import Login, LoginFiles
 from moorage.client.places import host_of, registry_url

@@ -15,9 +15,9 @@ from moorage.api.notification_answers import (
 )
 from moorage.cli.amounts import counted
 from moorage.cli.gc_words import shown_duration
-from moorage.cli.history import RegistryURL, reported
 from moorage.cli.options import AsJSON
-from moorage.cli.reaching import CA, Registry, reach
+from moorage.cli.reaching import CA, Registry, RegistryURL, reach
+from moorage.cli.reporting import reported
 from moorage.cli.tables import print_table
 from moorage.client.registry import DEFAULT_REGISTRY
 

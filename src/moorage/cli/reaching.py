@@ -17,6 +17,12 @@ Registry = Annotated[
     str | None,
     typer.Argument(metavar="HOST", help=f"The registry; else {REGISTRY_VARIABLE}; else {DEFAULT_REGISTRY}."),
 ]
+RegistryURL = Annotated[
+    str,
+    typer.Option(
+        "--registry", metavar="URL", envvar=REGISTRY_VARIABLE, help="Where the registry is, if no HOST says it."
+    ),
+]
 
 
 def connect(

@@ -7,14 +7,19 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from moorage.control.accounts.models import User
+from moorage.control.instance.models import ApplicationSettings
+from moorage.control.namespaces.models import Namespace
 from moorage.control.pages.room_texts import said
 from moorage.control.projects.models import Project
+from moorage.control.projects.requesters import Requester
+from moorage.control.projects.rules import AccessLevel, CredentialKind
 from moorage.control.protection.changes import create_tag_rule
 from moorage.control.registry.client import ControlRegistry
+from moorage.control.tokens.creation import new_project as project_of_a_push
 from moorage.control.tokens.models import AccessRefusal
 from moorage.control.tokens.refused_access import ROWS_LIMIT
 from support.control_registry import push_tags
-from support.control_rows import new_deploy_token, new_project, new_token
+from support.control_rows import new_deploy_token, new_member, new_project, new_token
 from support.control_tokens import ask, claims_of
 from support.daemon import Daemon
 from support.pages_inhabitants import inhabit
@@ -156,3 +161,22 @@ def test_texts_of_rooms_are_german_with_their_places_kept() -> None:
 def test_another_project_has_none_of_them(people: dict[str, User]) -> None:
     refused(people["rea"])
     assert not AccessRefusal.objects.of_project(new_project()).exists()
+
+
+def test_why_a_push_makes_no_project_is_said_in_german(people: dict[str, User]) -> None:
+    def reason(name: str, path: str) -> str:
+        who = Requester(credential=CredentialKind.PASSWORD, user=people[name])
+        with translation.override("de"):
+            return said(project_of_a_push(who, [path]).reason)
+
+    ApplicationSettings(pk=1, create_project_on_push=False).save()
+    new_member(Namespace.objects.get(full_path="team"), AccessLevel.REPORTER, people["rea"])
+    nowhere, not_made = (
+        "an diesem Pfad ist kein Projekt, und weder Gruppe noch Benutzer, wo es entstehen könnte",
+        "an diesem Pfad ist kein Projekt, und ein Push legt team/new nicht an: ",
+    )
+    assert reason("ada", "nowhere/new") == nowhere
+    assert reason("ada", "team/new") == not_made + "create_project_on_push ist aus"
+    assert reason("eve", "team/new") == not_made + "diese Zugangsdaten haben dort keine Rolle"
+    role = "die Rolle dieses Benutzers ist dort Reporter, und push braucht Entwickler"
+    assert reason("rea", "team/new") == not_made + role

@@ -22,6 +22,20 @@ def test_a_command_that_asks_a_registry_imports_nothing_that_a_server_needs(modu
     assert imported(f"import moorage.cli.app, moorage.cli.{module}", of=REMOTE) == set()
 
 
+def test_a_list_of_tags_imports_nothing_of_their_history() -> None:
+    program = """
+import sys
+from moorage.cli import main
+sys.argv = ["moorage", "tag", "list", "127.0.0.1:1/group/app"]
+try:
+    main()
+except SystemExit:
+    pass
+"""
+    names = ["moorage.cli.listing", "moorage.cli.history", "moorage.cli.deleting", "moorage.api.history_answers"]
+    assert imported(program, of=names) == {"moorage.cli.listing"}
+
+
 def test_a_copy_between_registries_imports_no_models_of_a_configuration() -> None:
     assert "pydantic" not in imported("import moorage.cli.copy_runs, moorage.cli.sync_runs", of=REMOTE)
 

@@ -12,6 +12,19 @@ from django.utils.translation import gettext, gettext_noop
 _FORMS = (
     gettext_noop("there is no project at this path, or these credentials are not told of it"),
     gettext_noop("there is no project at this path"),
+    gettext_noop("there is no project at this path, and no group or user that it could be made in"),
+    gettext_noop("there is no project at this path, and a push does not make %(place)s: %(why)s"),
+    gettext_noop("these credentials have no role there"),
+    gettext_noop("the role of this user there is %(role)s, and %(action)s needs %(needed)s"),
+    gettext_noop("create_project_on_push is off"),
+    gettext_noop("new projects have no container registry here"),
+    gettext_noop("the path is too long (maximum is %(count)s characters)"),
+    gettext_noop(
+        "the path must be letters and digits, joined by '.', '_', '__' or '-':"
+        " it must not start or end with a special character and must not contain consecutive special characters"
+    ),
+    gettext_noop("the path must not end with .git or .atom"),
+    gettext_noop("the path %(path)s is a reserved name"),
     gettext_noop("the project is not shown to these credentials"),
     gettext_noop("no repository has this name: it is that of a project, and at most two parts more"),
     gettext_noop("the container registry is switched off in this project"),

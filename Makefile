@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # See docs/adr/0083-a-second-try-in-continuous-integration.md
 SECOND_TRY := $(if $(CI),--reruns 1)
 
-.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench docs deb wheels image release pins clean
+.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench compare docs deb wheels image release pins clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -66,6 +66,10 @@ fix: setup ## format, and mend what the linter can mend
 bench: setup ## measure against Debian's docker-registry; writes docs/benchmarks.md
 	@scripts/install-test-components
 	$(BIN)/python bench/run.py
+
+compare: setup ## compare with the registries that are here; writes docs/comparison.md
+	@scripts/install-test-components
+	$(BIN)/python bench/compare.py
 
 docs: setup ## write docs/reference from the code, and CHANGELOG.md from its fragments
 	$(BIN)/python scripts/make_reference.py

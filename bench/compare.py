@@ -38,7 +38,7 @@ PICTURES = PAGE.parent / "pictures" / "comparison"
 POSTGRES_SETTINGS = {"shared_buffers": "256MB"}
 
 WHOLE = dataclasses.replace(FULL, rounds=3, load_s=1, large_bytes=512 * MIB, large_pulls=2, free_bytes=30 * GIB)
-QUICK = dataclasses.replace(WHOLE, rounds=2, large_bytes=128 * MIB, large_pulls=4, free_bytes=12 * GIB)
+QUICK = dataclasses.replace(WHOLE, rounds=1, large_bytes=128 * MIB, large_pulls=4, free_bytes=12 * GIB)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     except LoadError as failure:
         print(failure, file=sys.stderr)
         return 1
-    if options.keep:
+    if options.keep and RESULTS.exists():
         measured = comparison.from_json(RESULTS.read_bytes()).with_later(measured)
     if options.keep or not (options.quick or options.only):
         RESULTS.write_bytes(comparison.to_json(measured))
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/compare.py", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two rounds and smaller blobs: under four minutes")
+    parser.add_argument("--quick", action="store_true", help="one round and smaller blobs: under four minutes")
     parser.add_argument("--only", action="append", choices=GROUPS, help="these works only (may be repeated)")
     parser.add_argument("--keep", action="store_true", help="with --only: put the rows into the page of the last run")
     parser.add_argument(

@@ -1,10 +1,11 @@
 """What is compared: one function a group of rows, each giving the rounds of every server."""
 
+import contextlib
 import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import client
@@ -45,48 +46,50 @@ class Measure(NamedTuple):
     is_higher_better: bool = False
 
 
-def pulls(stage: Stage, contestants: Sequence[Contestant]) -> list[Row]:
-    """GET of a manifest by tag and by digest, of a small blob, of blobs of 1 MiB, and of a large one."""
-    small = stage.pool.blobs(SMALL_BLOBS + 1, SMALL_BYTES)
-    middle = stage.pool.blobs(PULLED_BLOBS, MIB, step=MIB)
-    large = stage.pool.blob(stage.plan.large_bytes)
-    manifest = _oci_manifest(small)
-    large_path = client.blob_path(large)
-    paths = [client.blob_path(blob) for blob in middle]
-    shifted = [paths[start:] + paths[:start] for start in range(0, PULLED_BLOBS, PULLED_BLOBS // PULL_CONNECTIONS)]
-    times = stage.plan.large_pulls
+def manifests(stage: Stage, contestants: Sequence[Contestant]) -> list[Row]:
+    """GET of a manifest by tag and by digest, and of a small blob."""
+    blobs = stage.pool.blobs(SMALL_BLOBS + 1, SMALL_BYTES)
+    manifest = _oci_manifest(blobs)
+    paths = [_at(client.TAG), _at(client.digest_of(manifest)), client.blob_path(blobs[0])]
+    measures = [
+        Measure("manifest-by-tag", "GET of a manifest by its tag", "CPU µs", _cpu_us),
+        Measure("manifest-by-digest", "GET of a manifest by its digest", "CPU µs", _cpu_us),
+        Measure("small-blob", "GET of a blob of 1.5 kB", "CPU µs", _cpu_us),
+    ]
 
-    def with_wrk(path: str) -> Callable[[Daemon, int], Load]:
+    def get(path: str) -> Callable[[Daemon, int], Load]:
         seconds = stage.plan.load_s
         return lambda daemon, _: load.wrk(
             daemon.address, path, seconds=seconds, connections=CONNECTIONS, headers=[client.ACCEPT]
         )
+
+    found = []
+    with _prepared(stage, contestants, blobs, manifest) as daemons:
+        for measure, path in zip(measures, paths, strict=True):
+            found += _rows([measure], contestants, stage.samples(measure.title, daemons, get(path)))
+    return found
+
+
+def pulls(stage: Stage, contestants: Sequence[Contestant]) -> list[Row]:
+    """Pulls of blobs of 1 MiB by several clients, and of a large blob by one."""
+    middle = stage.pool.blobs(PULLED_BLOBS, MIB, step=MIB)
+    large = stage.pool.blob(stage.plan.large_bytes)
+    paths = [client.blob_path(blob) for blob in middle]
+    shifted = [paths[start:] + paths[:start] for start in range(0, PULLED_BLOBS, PULLED_BLOBS // PULL_CONNECTIONS)]
 
     def in_turn(daemon: Daemon, _: int) -> Load:
         until = time.monotonic() + stage.plan.load_s
         return load.run(daemon.address, [client.pull(some, until=until) for some in shifted])
 
     def whole(daemon: Daemon, _: int) -> Load:
-        return load.run(daemon.address, [client.pull([large_path], times=times)])
+        return load.run(daemon.address, [client.pull([client.blob_path(large)], times=stage.plan.large_pulls)])
 
-    digest = client.digest_of(manifest)
-    per_gib = _cpu_s_per_gib(large.size_bytes)
-    acts = [
-        (Measure("manifest-by-tag", "GET of a manifest by its tag", "CPU µs", _cpu_us), with_wrk(_at(client.TAG))),
-        (Measure("manifest-by-digest", "GET of a manifest by its digest", "CPU µs", _cpu_us), with_wrk(_at(digest))),
-        (Measure("small-blob", "GET of a blob of 1.5 kB", "CPU µs", _cpu_us), with_wrk(client.blob_path(small[0]))),
-        (Measure("pull-1-mib", "pull of a blob of 1 MiB", "CPU µs", _cpu_us), in_turn),
-        (Measure("pull-large", f"pull of a blob of {large.size_bytes // MIB} MiB", "CPU s/GiB", per_gib), whole),
-    ]
-    with stage.running(*(each.subject for each in contestants)) as daemons:
-        for daemon in daemons:
-            stage.say(f"pulls: preparing {daemon.subject.name} {daemon.subject.store}")
-            _place(daemon, [*small, *middle, large], manifest)
-        return [
-            row
-            for measure, act in acts
-            for row in _rows([measure], contestants, stage.samples(measure[1], daemons, act))
-        ]
+    of_middle = Measure("pull-1-mib", "pull of a blob of 1 MiB", "CPU µs", _cpu_us)
+    title, per_gib = f"pull of a blob of {large.size_bytes // MIB} MiB", _cpu_s_per_gib(large.size_bytes)
+    of_large = Measure("pull-large", title, "CPU s/GiB", per_gib)
+    with _prepared(stage, contestants, [*middle, large], None) as daemons:
+        found = _rows([of_middle], contestants, stage.samples(of_middle.title, daemons, in_turn))
+        return found + _rows([of_large], contestants, stage.samples(title, daemons, whole))
 
 
 def pushes(stage: Stage, contestants: Sequence[Contestant]) -> list[Row]:
@@ -149,14 +152,13 @@ def start(stage: Stage, contestants: Sequence[Contestant]) -> list[Row]:
     """From the start of a process with an empty folder to its first answer, and the memory it has a moment later."""
     started: list[list[float]] = [[] for _ in contestants]
     memory: list[list[float]] = [[] for _ in contestants]
-    for number in range(stage.plan.rounds + 1):
-        stage.say(f"start: {f'round {number} of {stage.plan.rounds}' if number else 'warming up'}")
+    for number in range(stage.plan.rounds):
+        stage.say(f"start: round {number + 1} of {stage.plan.rounds}")
         for place, contestant in enumerate(contestants):
             with running(contestant.subject, stage.scratch) as daemon:
-                if number:
-                    time.sleep(REST_S)
-                    started[place].append(daemon.start_s)
-                    memory[place].append(processes.proportional_bytes(daemon.process.pid) / MIB)
+                time.sleep(REST_S)
+                started[place].append(daemon.start_s)
+                memory[place].append(processes.proportional_bytes(daemon.process.pid) / MIB)
     titles = [each.title for each in contestants]
     return [
         Row("start", "start to the first answer", "s", dict(zip(titles, started, strict=True))),
@@ -165,6 +167,7 @@ def start(stage: Stage, contestants: Sequence[Contestant]) -> list[Row]:
 
 
 GROUPS: Mapping[str, Callable[[Stage, Sequence[Contestant]], list[Row]]] = {
+    "manifests": manifests,
     "pulls": pulls,
     "pushes": pushes,
     "tags": tags,
@@ -184,14 +187,28 @@ def _rows(
     return rows
 
 
-def _place(daemon: Daemon, blobs: Sequence[Blob], manifest: bytes) -> None:
+@contextlib.contextmanager
+def _prepared(
+    stage: Stage, contestants: Sequence[Contestant], blobs: Sequence[Blob], manifest: bytes | None
+) -> Iterator[list[Daemon]]:
+    """Every server with the blobs, and with the manifest under a tag."""
+    with stage.running(*(each.subject for each in contestants)) as daemons:
+        for daemon in daemons:
+            stage.say(f"preparing {daemon.subject.name} {daemon.subject.store}")
+            _place(daemon, blobs, manifest)
+        yield daemons
+
+
+def _place(daemon: Daemon, blobs: Sequence[Blob], manifest: bytes | None) -> None:
     if isinstance(daemon.subject, NginxFiles):
         for blob in blobs:
             peers.write_file(daemon, client.blob_path(blob), list(blob.pieces()))
-        for reference in (client.TAG, client.digest_of(manifest)):
+        for reference in (client.TAG, client.digest_of(manifest)) if manifest else ():
             peers.write_file(daemon, _at(reference), [manifest])
         return
     client.prepare_blobs(daemon, blobs)
+    if manifest is None:
+        return
     status, body = client.ask(daemon, "PUT", _at(client.TAG), manifest, headers={"Content-Type": MANIFEST_TYPE})
     if status != 201:
         msg = f"{daemon.subject.name} refused the manifest: {body.decode(errors='replace')}"

@@ -175,7 +175,7 @@ def write_pictures(comparison: Comparison, folder: Path) -> None:
         (folder / f"{row.key}.svg").write_text(bars.picture(_heading(row), _bars(comparison, row)))
 
 
-_NUMBER_WORDS = {2: "two", 3: "three", 5: "five"}
+_NUMBER_WORDS = {1: "one", 3: "three", 5: "five"}
 
 
 def _cells(comparison: Comparison, row: Row) -> list[str]:

@@ -97,7 +97,7 @@ def _gitlab(program: str, server: Postgres) -> list[Contestant]:
 
 def _zot(program: str) -> Contestant:
     subject = Zot("zot", program)
-    return Contestant(f"zot {subject.version.lstrip('v')}", subject)
+    return Contestant(f"zot {subject.version.lstrip('v')}".strip(), subject)
 
 
 _MAKERS: Mapping[str, Callable[[str, Postgres], list[Contestant]]] = {

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -132,8 +133,10 @@ class Zot(Subject):
 
     @property
     def version(self) -> str:
-        """The version that its module was built from."""
-        return go_version(self.program) or said_version(self.program)
+        """The version that its module was built from, or the tag that it was built at; empty if it knows neither."""
+        said = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False)
+        found = re.search(r'"commit":"(v[^"-]+)', said.stdout + said.stderr)
+        return go_version(self.program) or (found[1] if found else "")
 
     def command(self, address: Address, folder: Path) -> list[str]:
         """Serve with a configuration file written into *folder*."""

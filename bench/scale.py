@@ -51,31 +51,23 @@ def main(arguments: Sequence[str]) -> int:
     if shutil.disk_usage(options.scratch).free < max(options.sizes) * BYTES_A_TAG + GIB:
         print(f"{max(options.sizes) * BYTES_A_TAG // GIB + 1} GiB have to be free in --scratch", file=sys.stderr)
         return 1
-    sized = []
+    sized: list[Sized] = []
     try:
-        with tempfile.TemporaryDirectory(prefix="scale-", dir=options.scratch) as folder:
-            described = machine.describe(Path(folder))
+        with tempfile.TemporaryDirectory(prefix="scale-", dir=options.scratch) as name:
+            folder = Path(name)
             for store in options.stores:
                 for size in options.sizes:
                     # A server of its own for each size: what one has left to do is nobody else's.
-                    with postgres.serving(Path(folder), POSTGRES_SETTINGS) as server:
+                    with postgres.serving(folder, POSTGRES_SETTINGS) as server:
                         subject = QuietOnSqlite(1) if store == "SQLite" else QuietOnPostgres(1, server)
-                        sized.append(_measured(Path(folder), subject, size, options))
+                        sized.append(_measured(folder, subject, size, options))
+                    found = _scale(folder, options, sized)
+                    if options.keep:
+                        # After each: a million takes its time, and what is smaller need not be lost with it.
+                        _keep(found)
     except LoadError as failure:
         print(failure, file=sys.stderr)
         return 1
-    found = Scale(
-        date=dt.datetime.now(dt.UTC).date().isoformat(),
-        machine=described,
-        database_version=postgres.version(),
-        seconds=options.seconds,
-        sized=sized,
-    )
-    if options.keep:
-        if RESULTS.exists():
-            found = scaling.from_json(RESULTS.read_bytes()).with_later(found)
-        RESULTS.write_bytes(scaling.to_json(found))
-        _write(found)
     print(scaling.tables(found))
     return 0
 
@@ -116,6 +108,23 @@ def _measured(folder: Path, subject: Subject, size: int, options: argparse.Names
             operations[COLLECTION] = scale_works.collect(grown)
             _say(f"{store}, {size:,}: {COLLECTION}: {operations[COLLECTION]}")
     return Sized(store=store, size=size, operations=operations, seeding_s=seeding_s, load_average=load_average)
+
+
+def _scale(folder: Path, options: argparse.Namespace, sized: Sequence[Sized]) -> Scale:
+    return Scale(
+        date=dt.datetime.now(dt.UTC).date().isoformat(),
+        machine=machine.describe(folder),
+        database_version=postgres.version(),
+        seconds=options.seconds,
+        sized=sized,
+    )
+
+
+def _keep(found: Scale) -> None:
+    if RESULTS.exists():
+        found = scaling.from_json(RESULTS.read_bytes()).with_later(found)
+    RESULTS.write_bytes(scaling.to_json(found))
+    _write(found)
 
 
 def _write(found: Scale) -> None:

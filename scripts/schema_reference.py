@@ -36,7 +36,9 @@ _TRIGGER = re.compile(
 _FUNCTION = re.compile(
     r"CREATE (?:OR REPLACE )?FUNCTION (\w+)\((.*?)\)\s+RETURNS ([\w\[\]]+)\s+LANGUAGE.*?\$\$(.*)\$\$;", re.DOTALL
 )
-_IGNORED = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM|ANALYZE|SELECT|SET|DO) ")
+_IGNORED = re.compile(
+    r"(?:INSERT INTO|UPDATE|DELETE FROM|ANALYZE|SELECT|SET|DO|ALTER TABLE \w+ ALTER COLUMN \w+ (?:RE)?SET) "
+)
 _COLUMN = re.compile(r"(\w+) ([\w()]+(?:\[\])?(?: COLLATE \"C\")?)(?: (.*))?", re.DOTALL)
 _TABLE_RULE = re.compile(r"(?:PRIMARY KEY|UNIQUE|CHECK|CONSTRAINT|FOREIGN KEY)\b")
 _FOREIGN_KEY = re.compile(r"FOREIGN KEY \((.*?)\) REFERENCES (\w+) \((.*?)\)(.* ON DELETE CASCADE)?.*", re.DOTALL)

@@ -130,6 +130,7 @@ CHAINS = Chains(
             Migration("0005_sizes_of_annotations", oldest_code=3, in_transaction=False),
             Migration("0006_notifications", oldest_code=3),
             Migration("0007_adoptions", oldest_code=3),
+            Migration("0008_large_repositories", oldest_code=3),
         ),
     ),
     post=Chain("post-deployment", _HERE / "post"),

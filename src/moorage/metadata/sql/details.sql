@@ -10,11 +10,11 @@ SELECT 1 FROM top_level_namespaces WHERE name = $1;
 -- repositories_under --
 SELECT path, created_at, updated_at, last_published_at FROM (
     SELECT r.path, r.created_at, r.updated_at, r.last_published_at FROM repositories r
-    WHERE r.path = $1 AND r.path > $2 AND EXISTS (SELECT 1 FROM tags t WHERE t.repository_id = r.id)
+    WHERE r.path = $1 AND r.path > $2 AND {has_a_tag}
     UNION ALL
     SELECT * FROM (
         SELECT r.path, r.created_at, r.updated_at, r.last_published_at FROM repositories r
-        WHERE r.path > $3 AND r.path < $1 || '0' AND EXISTS (SELECT 1 FROM tags t WHERE t.repository_id = r.id)
+        WHERE r.path > $3 AND r.path < $1 || '0' AND {has_a_tag}
         ORDER BY r.path LIMIT $4
     ) AS below
 ) AS page ORDER BY path LIMIT $4;

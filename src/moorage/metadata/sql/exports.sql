@@ -11,8 +11,8 @@ SELECT digest, size FROM manifests WHERE repository_id = (SELECT id FROM reposit
     AND digest > $2 AND deleted_at IS NULL ORDER BY digest LIMIT $3;
 
 -- manifests --
-SELECT m.digest, m.media_type, m.payload FROM repositories r CROSS JOIN manifests m
-WHERE r.path = $1 AND m.repository_id = r.id AND m.digest = ANY($2) AND m.deleted_at IS NULL;
+SELECT m.digest, m.media_type, m.payload FROM manifests m
+WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.digest = ANY($2) AND m.deleted_at IS NULL;
 
 -- page_of_tags --
 SELECT t.name, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
@@ -20,5 +20,5 @@ WHERE t.repository_id = (SELECT id FROM repositories WHERE path = $1) AND t.name
 ORDER BY t.name LIMIT $3;
 
 -- tagged --
-SELECT t.name FROM repositories r CROSS JOIN tags t JOIN manifests m ON m.id = t.manifest_id
-WHERE r.path = $1 AND t.repository_id = r.id AND t.name = ANY($2) AND m.deleted_at IS NULL;
+SELECT t.name FROM tags t WHERE t.repository_id = (SELECT id FROM repositories WHERE path = $1) AND t.name = ANY($2)
+    AND (SELECT m.deleted_at IS NULL FROM manifests m WHERE m.id = t.manifest_id);

@@ -45,3 +45,7 @@ blobs b JOIN repository_blobs rb ON rb.blob_id = b.id AND rb.repository_id = $2;
 -- That no link files are being taken over: what they need looks as if nobody did, so nothing may be collected (ADR 98).
 -- nothing_is_adopted --
 (NOT EXISTS (SELECT 1 FROM adoption_progress a WHERE a.ended_at IS NULL));
+
+-- Of a repository r. A subselect with a value, not EXISTS: PostgreSQL would gather the repositories of all tags first.
+-- has_a_tag --
+((SELECT t.repository_id FROM tags t WHERE t.repository_id = r.id LIMIT 1) IS NOT NULL);

@@ -99,7 +99,7 @@ FROM (SELECT repository_id, kind, tag, digest, min(id) AS first_id, max(id) AS l
 JOIN journal first ON first.id = ends.first_id;
 
 -- tags_now --
-SELECT t.name, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
+SELECT t.name, (SELECT m.digest FROM manifests m WHERE m.id = t.manifest_id) FROM tags t
 WHERE t.repository_id = $1 AND t.name = ANY($2);
 
 -- lock_tags --

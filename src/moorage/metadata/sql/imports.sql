@@ -13,8 +13,8 @@ SELECT digest, size FROM blobs WHERE digest = ANY($1) AND missing_since IS NULL;
 
 -- Those that wait for something may have more by now: they are taken again.
 -- whole_manifests --
-SELECT m.digest FROM repositories r CROSS JOIN manifests m
-WHERE r.path = $1 AND m.repository_id = r.id AND m.digest = ANY($2) AND m.deleted_at IS NULL
+SELECT m.digest FROM manifests m
+WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.digest = ANY($2) AND m.deleted_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM sparse_references s WHERE s.manifest_id = m.id);
 
 -- needed_blobs --

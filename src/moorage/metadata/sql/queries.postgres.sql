@@ -19,8 +19,9 @@ SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2 AND deleted_at
 
 -- Likewise the blobs that a pushed manifest needs.
 -- hold_blob --
-SELECT b.id, r.id FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
-WHERE r.path = $1 AND b.digest = $2 AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL
+SELECT b.id, rb.repository_id FROM blobs b CROSS JOIN repository_blobs rb
+WHERE b.digest = $2 AND rb.repository_id = (SELECT id FROM repositories WHERE path = $1) AND rb.blob_id = b.id
+    AND rb.deleted_at IS NULL
 FOR UPDATE OF b;
 
 -- All at once, in whatever order is best: nobody waits meanwhile.
@@ -72,11 +73,11 @@ SELECT missing FROM put;
 -- The last column: whether its review comes so soon that the answer is only good if the review is put off.
 -- asked_blob --
 SELECT q.review_after < now() + d.value / 2 * interval '1 microsecond' OR coalesce(q.claimed_until > now(), false), b.size
-FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+FROM blobs b CROSS JOIN repository_blobs rb
 LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
 LEFT JOIN gc_review_after_defaults d ON d.event = 'blob_upload'
-WHERE r.path = $1 AND b.digest = $2 AND b.missing_since IS NULL
-    AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+WHERE b.digest = $2 AND b.missing_since IS NULL
+    AND rb.repository_id = (SELECT id FROM repositories WHERE path = $1) AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
 
 -- No row: garbage collection has it, or has had it.
 -- put_off_blob --

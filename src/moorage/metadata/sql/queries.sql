@@ -1,22 +1,24 @@
 -- Links, manifests, tags and lists. Parameters in the order of what they narrow: repository first.
 
 -- has_blob --
-SELECT b.size FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
-WHERE r.path = $1 AND b.digest = $2 AND b.missing_since IS NULL
-    AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+SELECT b.size FROM blobs b CROSS JOIN repository_blobs rb
+WHERE b.digest = $2 AND b.missing_since IS NULL
+    AND rb.repository_id = (SELECT id FROM repositories WHERE path = $1) AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
 
--- CROSS JOIN fixes SQLite's order: a repository may have very many blobs, and a few are asked for.
+-- A repository may have very many blobs, and a few are asked for. CROSS JOIN fixes SQLite's order. The subselect makes
+-- PostgreSQL look for both columns of the index: in a join it takes every repository for one of average size.
 -- known_blobs --
-SELECT b.digest, b.size FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
-WHERE r.path = $1 AND b.digest = ANY($2) AND b.missing_since IS NULL
-    AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+SELECT b.digest, b.size FROM blobs b CROSS JOIN repository_blobs rb
+WHERE b.digest = ANY($2) AND b.missing_since IS NULL
+    AND rb.repository_id = (SELECT id FROM repositories WHERE path = $1) AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
 
 -- known_blob --
 SELECT size FROM blobs WHERE digest = $1 AND missing_since IS NULL;
 
 -- hold_blob --
-SELECT b.id, r.id FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
-WHERE r.path = $1 AND b.digest = $2 AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+SELECT b.id, rb.repository_id FROM blobs b CROSS JOIN repository_blobs rb
+WHERE b.digest = $2 AND rb.repository_id = (SELECT id FROM repositories WHERE path = $1) AND rb.blob_id = b.id
+    AND rb.deleted_at IS NULL;
 
 -- Manifests of all repositories that need the blob $1, by id after $3; whether they can be pulled from the one of id $2.
 -- needing_as_layer --
@@ -44,8 +46,8 @@ SELECT 1 FROM repositories r JOIN manifests m ON m.repository_id = r.id
 WHERE r.path = $1 AND m.digest = $2 AND m.deleted_at IS NULL;
 
 -- known_manifests --
-SELECT m.digest FROM repositories r CROSS JOIN manifests m
-WHERE r.path = $1 AND m.repository_id = r.id AND m.digest = ANY($2) AND m.deleted_at IS NULL;
+SELECT m.digest FROM manifests m
+WHERE m.repository_id = (SELECT id FROM repositories WHERE path = $1) AND m.digest = ANY($2) AND m.deleted_at IS NULL;
 
 -- manifest_by_digest --
 SELECT m.digest, m.media_type, m.payload FROM repositories r JOIN manifests m ON m.repository_id = r.id

@@ -88,11 +88,11 @@ UPDATE tags SET manifest_id = $2, updated_at = $3, published_at = $3 WHERE id = 
 -- The last column: whether its review comes so soon that the answer is only good if the review is put off.
 -- asked_blob --
 SELECT q.review_after < now_us() + d.value / 2 OR coalesce(q.claimed_until > now_us(), false), b.size
-FROM repositories r CROSS JOIN blobs b CROSS JOIN repository_blobs rb
+FROM blobs b CROSS JOIN repository_blobs rb
 LEFT JOIN gc_blob_review_queue q ON q.digest = b.digest
 LEFT JOIN gc_review_after_defaults d ON d.event = 'blob_upload'
-WHERE r.path = $1 AND b.digest = $2 AND b.missing_since IS NULL
-    AND rb.repository_id = r.id AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+WHERE b.digest = $2 AND b.missing_since IS NULL
+    AND rb.repository_id = (SELECT id FROM repositories WHERE path = $1) AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
 
 -- No row: garbage collection has it, or has had it.
 -- put_off_blob --

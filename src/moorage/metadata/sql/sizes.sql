@@ -29,8 +29,9 @@ SELECT coalesce(sum(b.size), 0) FROM blobs b WHERE b.id IN (
         AND rb.repository_id = r.id AND rb.deleted_at IS NULL
 );
 
+-- Without a join, so that the last row of the index is all that is read.
 -- last_change --
-SELECT coalesce(max(j.id), 0) FROM repositories r JOIN journal j ON j.repository_id = r.id WHERE r.path = $1;
+SELECT coalesce(max(j.id), 0) FROM journal j WHERE j.repository_id = (SELECT id FROM repositories WHERE path = $1);
 
 -- last_change_with_descendants --
 SELECT coalesce(max((SELECT max(j.id) FROM journal j WHERE j.repository_id = r.id)), 0) FROM repositories r

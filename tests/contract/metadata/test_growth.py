@@ -1,0 +1,129 @@
+"""A repository with most of what there is costs no more than a small one where a few things of it are asked for."""
+
+import asyncio
+import importlib
+import itertools
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import asyncpg
+import pytest
+
+from contract.metadata.stores import sqlite_opener
+from moorage.sql.base import NamedQuery
+from moorage.sql.queries import load_queries
+from moorage.sql.sqlite.sqlite_parameters import bound
+from support.postgres import Postgres, migrated
+
+BENCH = Path(__file__).parents[3] / "bench"
+QUERIES: Mapping[str, NamedQuery] = {
+    **load_queries("moorage.metadata.sql", "details"),
+    **load_queries("moorage.metadata.sql", "sizes"),
+    **load_queries("moorage.metadata.sql", "history"),
+    **load_queries("moorage.metadata.sql"),
+}
+PATH, ID, ROWS, SMALL, PAGE = "group/big", 1_000_000, 3000, 1000, 20
+MANY = "many/app0500"
+LIMIT = 20 * PAGE
+DIGESTS = "SELECT digest FROM manifests WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
+NAMES = "SELECT name FROM tags WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
+JOURNAL = (
+    "INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, tag)"
+    " VALUES ($1, 'r', '', '', 'tag_delete', 1000000, 'group/big', $2)"
+)
+
+
+def fill(seeding: ModuleType, sink: object, rows: int) -> None:
+    """Write a large repository and many small ones."""
+    small = [seeding.Images(path=f"many/app{number:04}", tags=1, own_layers=0) for number in range(SMALL)]
+    seeding.seed(sink, [seeding.Images(path=PATH, tags=rows), *small])
+
+
+def asked(digests: Sequence[bytes], names: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """Queries and their arguments: a few digests or names of the large repository, or a page of a list."""
+    return {
+        "known_blobs": (PATH, digests),
+        "known_manifests": (PATH, digests),
+        "has_blob": (PATH, digests[0]),
+        "manifest_by_tag": (PATH, names[0]),
+        "manifest_fates": (ID, digests),
+        "blob_fates": (ID, digests),
+        "lock_manifests": (ID, digests),
+        "lock_tags": (ID, names),
+        "tags_now": (ID, names),
+        "tags": (PATH, names[0], PAGE),
+        "last_change": (PATH,),
+        "repositories_under": ("many", MANY, MANY, PAGE),
+    }
+
+
+def rows_read(plan: Mapping[str, Any]) -> int:
+    """The rows that a step of a plan and those below it have looked at, and thrown away."""
+    removed = sum(plan.get(f"Rows Removed by {what}", 0) for what in ("Filter", "Join Filter", "Index Recheck"))
+    own = (plan["Actual Rows"] + removed) * plan["Actual Loops"]
+    return int(own) + sum(rows_read(below) for below in plan.get("Plans", ()))
+
+
+@pytest.fixture
+def seeding(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module with which the benchmarks fill databases."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    return importlib.import_module("seeding")
+
+
+async def test_postgres_finds_a_few_things_without_reading_their_whole_repository(
+    postgres: Postgres, seeding: ModuleType
+) -> None:
+    url = postgres.dsn(migrated(postgres))
+    await asyncio.to_thread(fill, seeding, seeding.PostgresSink(url), ROWS)
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.executemany(JOURNAL, [(datetime.now(UTC), str(number)) for number in range(ROWS)])
+        await connection.execute("ANALYZE")
+        digests = [row[0] for row in await connection.fetch(DIGESTS)]
+        names = [row[0] for row in await connection.fetch(NAMES)]
+        read = {}
+        for name, arguments in asked(digests, names).items():
+            text = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {QUERIES[name].postgres}"
+            (found,) = json.loads(await connection.fetchval(text, *arguments))
+            read[name] = rows_read(found["Plan"])
+    finally:
+        await connection.close()
+    assert {name: rows for name, rows in read.items() if rows > LIMIT} == {}
+
+
+def steps_on_sqlite(seeding: ModuleType, folder: Path, rows: int) -> dict[str, int]:
+    """The steps of SQLite's machine for each query."""
+    sqlite_opener(folder)  # Makes the file.
+    path = folder / "moorage.db"
+    fill(seeding, seeding.SqliteSink(path), rows)
+    taken = {}
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executemany(JOURNAL.replace("$", "?"), [(number, str(number)) for number in range(rows)])
+        digests = [row[0] for row in connection.execute(DIGESTS)]
+        names = [row[0] for row in connection.execute(NAMES)]
+        for name, arguments in asked(digests, names).items():
+            steps = itertools.count()
+            connection.set_progress_handler(lambda steps=steps: next(steps) < 0, 1)
+            connection.execute(*bound(QUERIES[name].sqlite, arguments)).fetchall()
+            connection.set_progress_handler(None, 1)
+            taken[name] = next(steps)
+    return taken
+
+
+def test_sqlite_takes_as_many_steps_for_a_few_things_of_a_repository_however_large_it_is(
+    seeding: ModuleType, tmp_path: Path
+) -> None:
+    taken = []
+    for rows in (200, ROWS):
+        folder = tmp_path / str(rows)
+        folder.mkdir()
+        taken.append(steps_on_sqlite(seeding, folder, rows))
+    small, large = taken
+    assert {name: (small[name], large[name]) for name in small if large[name] > 1.2 * small[name] + 20} == {}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from moorage.auth.protections import UNPROTECTED, Protection
@@ -31,13 +32,19 @@ class Access(NamedTuple):
     @classmethod
     def repository(cls, name: RepositoryName, *actions: Action) -> "tuple[Access, ...]":
         """Access to one repository."""
-        return tuple([cls("repository", name.text, action) for action in actions])
+        return _of_repository(name.text, actions)
 
     @classmethod
     def move(cls, name: RepositoryName, namespace: str) -> "tuple[Access, ...]":
         """Access to give a repository, and those below it, a name in a namespace."""
         below, there = cls("repository", f"{name}/*", Action.PULL), cls("repository", f"{namespace}/*", Action.PUSH)
         return (*cls.repository(name, Action.PULL, Action.PUSH), below, there)
+
+
+@lru_cache(maxsize=4096)
+def _of_repository(name: str, actions: tuple[Action, ...]) -> tuple[Access, ...]:
+    """The same few are asked for again and again; names are short, once they have been parsed."""
+    return tuple([Access("repository", name, action) for action in actions])
 
 
 CATALOGUE = Access("registry", "catalog", Action.ALL)

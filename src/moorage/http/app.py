@@ -124,9 +124,15 @@ class App(WebApplication[Call]):
         path, query = split_target(request.raw_path)
         common = self._headers_below_v2 if path.startswith(self._below_v2) else self._headers
         identity = request_id(request.headers.get("X-Request-Id"))
-        headers, audience = {**common, "X-Request-Id": identity}, self._audience
         return Call(
-            request, identity, path, query, urls=self._urls, common=headers, proxies=self._proxies, audience=audience
+            request,
+            identity,
+            path,
+            query,
+            urls=self._urls,
+            common=common,
+            proxies=self._proxies,
+            audience=self._audience,
         )
 
     def route_of(self, asked: Call, /) -> str:

@@ -86,6 +86,14 @@ class Database(ABC):
     async def first(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
         """The first row of a reading query; None if there is none. *repository* as for :meth:`all`."""
 
+    async def recall(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
+        """Return what :meth:`first` would, for what many ask again and again.
+
+        It may be remembered, or have been read for others too, but never from before this was called: whatever anybody
+        was told to be written by then is in it. What the query says must follow from the tables and *args* alone.
+        """
+        return await self.first(query, *args, repository=repository)
+
     @abstractmethod
     async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
         """Run one statement as a transaction of its own, and return what it gives back (``RETURNING``).

@@ -99,7 +99,7 @@ class TokenApp(WebApplication[Request]):
         """Parse a request's path and id."""
         path, query = split_target(request.raw_path)
         identity = request_id(request.headers.get("X-Request-Id"))
-        return Request(request, identity, path, query, common={**_HEADERS, "X-Request-Id": identity})
+        return Request(request, identity, path, query, common=_HEADERS)
 
     async def answer(self, asked: Request, /) -> Response:
         """Give a token, or say why not: as OAuth2 does where its form was used."""

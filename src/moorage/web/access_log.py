@@ -4,13 +4,17 @@ import asyncio
 import json
 import os
 import select
+import stat
 import time
 from functools import lru_cache
-from typing import NamedTuple
+from json.encoder import encode_basestring_ascii
+from typing import NamedTuple, TextIO
 
 from moorage.telemetry import LogSettings, is_written, output_stream
 
 _FLUSH_S = 0.05
+_PIECE_BYTES = 64 << 10
+"""Bytes that one write takes at most where it is whole however long it is: in a file."""
 
 
 class AccessRecord(NamedTuple):
@@ -39,6 +43,7 @@ class AccessLog:
     def __init__(self, settings: LogSettings) -> None:
         # Kept: a descriptor outlives its file only as the number of somebody else's.
         self._stream = output_stream(settings.output)
+        self._piece_bytes = _PIECE_BYTES if _is_file(self._stream) else select.PIPE_BUF
         self._lines: list[bytes] = []
         self._now, self._now_text = 0, ""
         self._format = self._json if settings.access_formatter == "json" else self._text
@@ -63,10 +68,10 @@ class AccessLog:
         self._lines.append(self._format(record).encode("utf-8", "backslashreplace"))
 
     def flush(self) -> None:
-        """Write what has gathered, in pieces that other processes writing to the same pipe cannot cut."""
+        """Write what has gathered, in pieces that other processes writing to the same place cannot cut."""
         piece = bytearray()
         for line in self._lines:
-            if piece and len(piece) + len(line) > select.PIPE_BUF:
+            if piece and len(piece) + len(line) > self._piece_bytes:
                 self._write_out(piece)
                 piece.clear()
             piece += line
@@ -85,7 +90,7 @@ class AccessLog:
         return self._now_text
 
     def _json(self, record: AccessRecord) -> str:
-        quote = json.dumps
+        quote = encode_basestring_ascii  # What json.dumps calls for a text, after much else.
         now = time.time()
         who = _who(record.actor, record.actor_type, record.projects)
         return (
@@ -104,6 +109,13 @@ class AccessLog:
             f'"{_plain(record.method)} {_plain(record.uri)} HTTP/1.1" {record.status} {record.written_bytes} '
             f'"{_plain(record.user_agent)}" {record.duration_s * 1000:.1f}ms {record.request_id}\n'
         )
+
+
+def _is_file(stream: TextIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # It is nothing of the system's, as in a test.
+        return False
 
 
 @lru_cache(maxsize=1024)

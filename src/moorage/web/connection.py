@@ -1,4 +1,7 @@
-"""aiohttp's low-level server with our manners: what is no HTTP gets the specification's error body and no traceback."""
+"""aiohttp's low-level server with our manners: what is no HTTP gets the specification's error body and no traceback.
+
+How a connection answers one request after the other is in ``web/turns``.
+"""
 
 import asyncio
 from collections import deque
@@ -14,7 +17,9 @@ from aiohttp.web_protocol import _ErrInfo
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests
 from moorage.telemetry import get_log, request_id
 from moorage.web.errors import entry, render, respond
+from moorage.web.known_heads import KnownHeads
 from moorage.web.responses import SAFE_HEADERS, Response
+from moorage.web.turns import Turns
 
 _log = get_log("http")
 
@@ -57,10 +62,10 @@ _READ_BUFFER_BYTES = 128 << 10
 """Bytes of a request's body that are read ahead; twice as many pause the client."""
 
 
-class Connection(web.RequestHandler):
+class Connection(Turns):
     """One connection."""
 
-    __slots__ = ("_head_bytes", "_receiving", "_server", "is_half_closed", "on_lost")
+    __slots__ = ("_head_bytes", "_is_between", "_receiving", "_server", "is_half_closed", "on_lost")
 
     is_half_closed: bool
     """True if the client has said that it sends no more; it may still wait for answers."""
@@ -73,6 +78,8 @@ class Connection(web.RequestHandler):
         self.on_lost = None
         self.is_half_closed = False
         self._head_bytes = 0
+        self._is_between = True
+        """True if aiohttp's parser keeps nothing: what comes next is the beginning of a request."""
         self._receiving: StreamReader = EMPTY_PAYLOAD
         self._server = cast("ConnectionServer", self._manager)
         self._max_msg_queue_size, self._msg_queue_resume_size = _QUEUE_LIMIT, _QUEUE_LIMIT // 2
@@ -84,13 +91,17 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
-        count, receiving = self._request_count, self._receiving
-        fed_bytes = receiving.total_bytes
-        if not count and data.startswith(_TLS_HANDSHAKE):
+        if self._is_between and (known := self._server.heads.get(data)) is not None and self.can_begin:
+            self.begin(known)
+            return
+        was_between, self._is_between = self._is_between, False
+        if not self._request_count and data.startswith(_TLS_HANDSHAKE):
             self._refuse_tls()
-            return
-        if isinstance(self._messages, _Last):
-            return
+        elif not isinstance(self._messages, _Last):
+            self._parse(data, was_between=was_between)
+
+    def _parse(self, data: bytes, *, was_between: bool) -> None:
+        count, fed_bytes = self._request_count, self._receiving.total_bytes
         super().data_received(data)
         if self._close or self._force_close:
             return
@@ -100,6 +111,8 @@ class Connection(web.RequestHandler):
             if why := self._drop_large(self._request_count - count, self._head_bytes + len(data)):
                 self._refuse_head(why)
                 return
+            if was_between and self._request_count - count == 1:
+                self._is_between = self._server.heads.note(data, *self._messages[-1])
         came_bytes = self._receiving.total_bytes - fed_bytes
         if not is_new and not came_bytes:  # A part of a head, or of trailers: aiohttp keeps it.
             self._count_head(len(data))
@@ -225,7 +238,7 @@ class Connection(web.RequestHandler):
             response = respond(status, entry("UNKNOWN", "the registry made a mistake"))
         response.headers.update(SAFE_HEADERS)
         response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
-        response.headers["X-Request-Id"] = identity
+        response.request_id = identity
         response.force_close()
         return cast("web.StreamResponse", response)
 
@@ -236,6 +249,7 @@ class ConnectionServer(web.Server):
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Response]]) -> None:
         self.unfinished_bytes = 0
         """Bytes that all connections hold of heads that are not whole."""
+        self.heads = KnownHeads()
         super().__init__(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", handler))
 
     @property

@@ -26,7 +26,7 @@ class Request:
         common: Mapping[str, str],
         proxies: Proxies = _ON_THIS_MACHINE,
     ) -> None:
-        """*identity* is the request's id; *common* is what every answer to it carries."""
+        """*identity* is the request's id; *common* is what every answer to it carries besides."""
         self.request = request
         self.headers: Mapping[str, str] = request.headers
         self.id = identity
@@ -63,6 +63,7 @@ class Request:
     def finish(self, response: Response) -> None:
         """Add what every answer carries; before its head is written."""
         response.headers.update(self._common)
+        response.request_id = self.id
 
 
 def split_target(target: str) -> tuple[str, str]:

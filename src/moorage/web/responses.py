@@ -6,6 +6,7 @@ no cookies, no compression, no chunks; every answer of a registry knows its leng
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import web
@@ -18,6 +19,7 @@ SAFE_HEADERS: Mapping[str, str] = {"X-Content-Type-Options": "nosniff", "Content
 """Headers that every answer of every server carries. Source: ADR 0028."""
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
+_OK = 200
 _WITHOUT_LENGTH = frozenset({204, 304})
 """Source: RFC 9110 § 8.6 (204), § 15.4.5 (304)."""
 
@@ -28,7 +30,7 @@ class Response:
     ``content_length`` is given where it is not that of ``body``: for HEAD, and where the bytes follow from a file.
     """
 
-    __slots__ = ("_sent", "body", "content_length", "headers", "keep_alive", "status")
+    __slots__ = ("_sent", "body", "content_length", "headers", "keep_alive", "request_id", "status")
 
     def __init__(
         self,
@@ -43,6 +45,8 @@ class Response:
         self.body = body
         self.content_length = len(body) if content_length is None else content_length
         self.keep_alive: bool | None = None
+        self.request_id = ""
+        """The value of ``X-Request-Id``; empty: there is none. Not among the headers, as it is always another."""
         self._sent = False
 
     @property
@@ -69,7 +73,8 @@ class Response:
             raise ConnectionResetError(msg)
         head = self.take_head(request)
         transport.write(head + self.body if self.body and request.method != "HEAD" else head)
-        await request.writer.drain()
+        if request.protocol.writing_paused:
+            await request.writer.drain()
 
     def take_head(self, request: web.BaseRequest) -> bytes:
         """The head, for whoever writes it to the connection now; afterwards nothing can be changed any more.
@@ -88,21 +93,35 @@ class Response:
         """Nothing is left to write."""
 
     def _head(self, request: web.BaseRequest) -> bytes:
-        status = self.status
-        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        if status not in _WITHOUT_LENGTH:
-            lines.append(f"Content-Length: {self.content_length}")
-        lines.append(_date())
+        # What is found goes out again and again; a redirect is another one each time, and not to be remembered.
+        written = _remembered_lines if self.status == _OK else _lines
+        head = written(self.status, self.content_length, tuple(self.headers.items()))
+        last = f"{_date()}\r\n"
+        if self.request_id:
+            last = f"X-Request-Id: {_checked(self.request_id)}\r\n{last}"
         if not self.keep_alive:
-            lines.append("Connection: close")
+            last = f"{last}Connection: close\r\n"
         elif request.version == HttpVersion10:
-            lines.append("Connection: keep-alive")
-        text = "\r\n".join(lines)
-        if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
-            msg = "a header holds a line break"
-            raise ValueError(msg)
-        return f"{text}\r\n\r\n".encode("utf-8", "backslashreplace")
+            last = f"{last}Connection: keep-alive\r\n"
+        return b"%b%b\r\n" % (head, last.encode("utf-8", "backslashreplace"))
+
+
+def _lines(status: int, content_length: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    if status not in _WITHOUT_LENGTH:
+        lines.append(f"Content-Length: {content_length}")
+    return "".join([f"{_checked(line)}\r\n" for line in lines]).encode("utf-8", "backslashreplace")
+
+
+_remembered_lines = lru_cache(maxsize=512)(_lines)
+
+
+def _checked(line: str) -> str:
+    if "\n" in line or "\r" in line:
+        msg = "a header holds a line break"
+        raise ValueError(msg)
+    return line
 
 
 class _Clock:

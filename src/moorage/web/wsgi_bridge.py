@@ -72,7 +72,7 @@ class WSGIApplication(WebApplication[Request]):
         """Parse a request's path and id."""
         path, query = split_target(request.raw_path)
         identity = request_id(request.headers.get("X-Request-Id"))
-        return Request(request, identity, path, query, common={"X-Request-Id": identity}, proxies=self._proxies)
+        return Request(request, identity, path, query, common={}, proxies=self._proxies)
 
     async def answer(self, asked: Request, /) -> Response:
         """Read the whole request, and have it answered in a thread.

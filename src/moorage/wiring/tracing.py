@@ -92,7 +92,7 @@ class TracedRequests:
                     response = await handler(request)
                 finally:
                     self._current.reset(token)
-                span.answered(status=response.status, request_id=response.headers.get("X-Request-Id", ""))
+                span.answered(status=response.status, request_id=response.request_id)
                 return response
 
         return traced

@@ -44,9 +44,9 @@ class SqlManifests(ManifestStore):
     async def find(self, name: RepositoryName, reference: Reference) -> StoredManifest:
         path = name.text
         if isinstance(reference, Tag):
-            row = await self._database.first(QUERIES["manifest_by_tag"], path, reference.text, repository=path)
+            row = await self._database.recall(QUERIES["manifest_by_tag"], path, reference.text, repository=path)
         else:
-            row = await self._database.first(
+            row = await self._database.recall(
                 QUERIES["manifest_by_digest"], path, digest_key(reference), repository=path
             )
         if row is None:

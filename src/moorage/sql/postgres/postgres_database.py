@@ -11,6 +11,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from moorage.errors import DatabaseUnavailable
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 from moorage.sql.database_place import PostgresSettings
+from moorage.sql.joined_reads import JoinedReads
 from moorage.sql.postgres.postgres_connect import Connector, addresses_of
 from moorage.sql.postgres.postgres_errors import VENDOR_ERRORS, Fault
 from moorage.sql.postgres.postgres_pool import Pool, PooledConnection, PoolStats
@@ -43,6 +44,7 @@ class PostgresDatabase(Database):
         self.settings = settings
         self.address = ",".join(map(str, addresses_of(settings)))
         self._pool = Pool(Connector(settings).connect, settings.pool, queue_deadline=settings.queue_deadline)
+        self._joined = JoinedReads()
         # A node that vanishes in mid-transaction must not keep its locks until the network notices.
         idle_ms = int(settings.statement_deadline.total_seconds() * 1000)
         self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = {idle_ms}"
@@ -66,6 +68,9 @@ class PostgresDatabase(Database):
     async def first(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
         del repository
         return await self._run(_fetchrow, query, args, is_read=True)
+
+    async def recall(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
+        return await self._joined.first((query.name, *args), lambda: self.first(query, *args, repository=repository))
 
     async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
         del repository

@@ -17,6 +17,7 @@ from moorage.config.sections.database import LoadBalancing
 from moorage.config.sections.redis import RedisConnection
 from moorage.errors import BackendError, ConfigurationError, DatabaseUnavailable, Mistake
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
+from moorage.sql.joined_reads import JoinedReads
 from moorage.sql.members import DatabaseServer
 from moorage.sql.replicas.replica import Connect, Replica, primary_position, primary_state
 from moorage.sql.replicas.replica_bench import ReplicaBench
@@ -81,6 +82,7 @@ class ReplicatedDatabase(Database):
         ``repeated``: by one after the other.
         """
         self.positions = positions
+        self._joined = JoinedReads()
         self.found: Counter[str] = Counter()
         """Counts questions for the position of a write: ``hit`` where there is one, else ``miss``."""
         self._recorder = Recorder(lambda: primary_position(primary), positions)
@@ -115,6 +117,10 @@ class ReplicatedDatabase(Database):
 
     async def first(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
         return await self._read(lambda database: database.first(query, *args), repository, READ_S)
+
+    async def recall(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
+        key = (query.name, repository, *args)
+        return await self._joined.first(key, lambda: self.first(query, *args, repository=repository))
 
     async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
         rows = await self.primary.write(query, *args)

@@ -22,6 +22,7 @@ from moorage.errors import BackendError, DatabaseUnavailable, StorageFull
 from moorage.permissions import reason_at
 from moorage.private_files import make_private
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
+from moorage.sql.sqlite.recalled_rows import RecalledRows
 from moorage.sql.sqlite.reserve import Reserve
 from moorage.sql.sqlite.sqlite_errors import code_of, fail, is_writing
 from moorage.sql.sqlite.sqlite_parameters import bound, by_place, stored
@@ -55,6 +56,7 @@ class SqliteDatabase(Database):
         reserve = Reserve(path, is_kept=keeps_reserve)
         reserve.look()  # To open it takes room, too.
         self._reader = _connect(path, "PRAGMA query_only = on")
+        self._recalled = RecalledRows(self._reader)
         self._heavy_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-heavy")
         self._writer = _Writer(_connect(path, "PRAGMA synchronous = full"), reserve)
 
@@ -84,6 +86,18 @@ class SqliteDatabase(Database):
         del repository
         return _first(self._reader, query, args)
 
+    async def recall(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
+        key = (query.name, *args)
+        try:
+            row = self._recalled.get(key)
+        except sqlite3.Error as exc:
+            fail(exc)
+        if row is None:
+            row = await self.first(query, *args, repository=repository)
+            if row is not None:
+                self._recalled.put(key, row)
+        return row
+
     async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
         async with self.transaction(repository=repository) as transaction:
             return await transaction.all(query, *args)
@@ -106,6 +120,7 @@ class SqliteDatabase(Database):
             if self._has_heavy:
                 # Or else an interruption that met no statement keeps the log from being brought into the file.
                 self._heavy.execute("SELECT 1").close()
+        self._recalled.forget()
         for connection in (self._reader, self._heavy) if self._has_heavy else (self._reader,):
             connection.close()
 

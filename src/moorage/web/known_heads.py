@@ -1,0 +1,62 @@
+"""Heads of requests that were read before: who sends the same bytes again need not be parsed again.
+
+A client that pulls sends the same head for the same path, and a fleet of them the same as each other. Only what
+aiohttp's parser took as exactly one whole request is remembered, and only the very same bytes are found.
+Source: ADR 0126.
+"""
+
+from datetime import timedelta
+
+from aiohttp import EMPTY_PAYLOAD, StreamReader
+from aiohttp.http import HttpVersion11, RawRequestMessage
+
+from moorage.cache.remembered import Remembered
+
+_LIMIT = 512
+"""Heads that a worker remembers."""
+
+_LENGTH_LIMIT_BYTES = 4 << 10
+"""Longer ones are parsed each time, so that what is remembered stays below some MiB, whatever strangers send."""
+
+_AGE = timedelta(minutes=10)
+_READS = frozenset({"GET", "HEAD"})
+_END = b"\r\n\r\n"
+
+
+class KnownHeads:
+    """The heads that were read last, and what was read of each."""
+
+    def __init__(self) -> None:
+        self._remembered = Remembered[bytes, RawRequestMessage](_LIMIT, age=_AGE)
+        self.get = self._remembered.get
+
+    def note(self, data: bytes, message: object, body: StreamReader) -> bool:
+        """Take note that *data* was parsed as *message*, with *body*, and return whether it was that and no more.
+
+        The parser must have kept nothing before. It keeps nothing now if the return value is True.
+        """
+        if not isinstance(message, RawRequestMessage) or not _is_one_head(data) or not _is_plain(message, body):
+            return False
+        if len(data) <= _LENGTH_LIMIT_BYTES and not _has_password(message):
+            self._remembered.put(data, message)
+        return True
+
+
+def _is_one_head(data: bytes) -> bool:
+    """Return whether a head ends where *data* does and not before, in whatever way a parser may read its lines."""
+    return data.find(_END) == len(data) - len(_END) and data.count(b"\n") == data.count(b"\r\n")
+
+
+def _is_plain(message: RawRequestMessage, body: StreamReader) -> bool:
+    """Return whether a request only reads, and neither it nor its end changes how the connection goes on."""
+    return (
+        message.method in _READS
+        and body is EMPTY_PAYLOAD
+        and message.version == HttpVersion11
+        and not (message.should_close or message.upgrade or message.chunked)
+    )
+
+
+def _has_password(message: RawRequestMessage) -> bool:
+    """Return whether a request carries what is good for longer than a token: that stays in memory no longer than it."""
+    return any(not value.startswith("Bearer ") for value in message.headers.getall("Authorization", ()))

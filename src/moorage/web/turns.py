@@ -1,0 +1,191 @@
+"""One request after the other on a connection: each is begun, waited for, and followed by the next.
+
+aiohttp makes a task for every request and wakes another one for it, which costs more than many an answer. Here a
+request that only reads is begun where its head is found, in the name of the connection's own task; if it has to wait
+for something, that task goes on with it. One that brings a body has a task of its own, as aiohttp has it.
+Source: ADR 0126.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Coroutine, Generator
+from typing import Any, cast
+
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import RawRequestMessage, StreamWriter
+from aiohttp.tcp_helpers import tcp_keepalive
+from aiohttp.web_protocol import _PAYLOAD_ACCESS_ERROR, ERROR, _ErrInfo
+
+READS = frozenset({"GET", "HEAD"})
+
+_Work = Coroutine[Any, Any, bool]
+"""Answers a request; returns whether the connection goes on."""
+
+
+class Turns(web.RequestHandler):
+    """The part of a connection that has requests answered in their order."""
+
+    __slots__ = ("_begun", "_context")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin. As aiohttp does it, but that the task's context is known, for what is begun in its name."""
+        BaseProtocol.connection_made(self, transport)
+        real, server = cast("asyncio.Transport", transport), self._manager
+        assert server is not None  # noqa: S101 - it is set until the connection is lost
+        tcp_keepalive(real)
+        server.connection_made(self, real)
+        self._begun: _Rest | None = None
+        self._renew()
+        self._context = contextvars.copy_context()
+        self._task_handler = self._loop.create_task(self.start(), context=self._context)
+
+    @property
+    def can_begin(self) -> bool:
+        """Return whether the connection is idle, so that a request can be begun at once."""
+        waiter = self._waiter
+        return (
+            waiter is not None
+            and not (waiter.done() or self._messages or self._close or self._force_close or self._paused)
+            and asyncio.current_task(self._loop) is None
+        )
+
+    def begin(self, message: RawRequestMessage) -> None:
+        """Begin a request without a body; the connection must be idle."""
+        task, waiter, work = self._task_handler, self._waiter, self._answer(message)
+        assert task is not None and waiter is not None  # noqa: S101, PT018 - that is what idle means
+        self._request_count += 1
+        asyncio._enter_task(self._loop, task)  # noqa: SLF001 - documented, in "Extending asyncio"
+        try:
+            waits_for = self._context.run(work.send, None)
+        except StopIteration as ended:
+            if not ended.value:
+                self._leave()
+                self.close()
+        else:
+            self._begun = _Rest(work, waits_for)
+            if not waiter.done():
+                waiter.set_result(None)
+        finally:
+            asyncio._leave_task(self._loop, task)  # noqa: SLF001 - as above
+
+    async def start(self) -> None:
+        """Answer requests until the connection ends."""
+        while not self._force_close:
+            if self._begun is None and not self._messages:
+                await self._next()
+            begun, self._begun = self._begun, None
+            if not await (self._turn() if begun is None else begun):
+                break
+        if not self._force_close:
+            self._task_handler = None
+            self._leave()
+
+    async def _next(self) -> None:
+        """Wait for a request."""
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        except asyncio.CancelledError:
+            if self._begun is None:
+                raise
+            self._begun.is_cancelled = True  # It is this task's work already, and so it is what was meant.
+        finally:
+            self._waiter = None
+
+    async def _turn(self) -> bool:
+        """Answer the next request; return whether the connection goes on."""
+        message, body = self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+            self._resume_reading_if_drained()
+        if isinstance(message, _ErrInfo) or body is not EMPTY_PAYLOAD or message.method not in READS:
+            # A task of its own: what it takes of the memory for bodies is given back with the task's end.
+            return await self._loop.create_task(self._answer(message, body))
+        return await self._answer(message)
+
+    async def _answer(self, message: RawRequestMessage | _ErrInfo, body: StreamReader = EMPTY_PAYLOAD) -> bool:
+        """Answer one request; return whether the connection goes on."""
+        server, make, handler = self._manager, self._request_factory, self._request_handler
+        if server is None or make is None or handler is None:  # The connection is lost.
+            return False
+        server.requests_count += 1
+        if isinstance(message, _ErrInfo):
+            handler = self._make_error_handler(message)
+            message = ERROR
+        task = cast("asyncio.Task[None]", self._task_handler)
+        request = make(message, body, self, StreamWriter(self, self._loop), task)
+        try:
+            response, is_gone = await self._handle_request(request, None, handler)
+            if is_gone:
+                return False
+            self._keepalive = bool(response.keep_alive)
+            if body is not EMPTY_PAYLOAD:
+                await self._drop_rest(body)
+        except asyncio.CancelledError:
+            self.force_close()
+            raise
+        except ConnectionError:
+            return False
+        except Exception as exc:  # noqa: BLE001 - the outermost, as in aiohttp
+            self.log_exception("Unhandled exception", exc_info=exc)
+            self.force_close()
+        except BaseException:
+            self.force_close()
+            raise
+        goes_on = self._keepalive and not self._close and not self._force_close
+        if goes_on:
+            self._renew()
+        return goes_on
+
+    async def _drop_rest(self, body: StreamReader) -> None:
+        """Throw away what was not read of a body, for a while; then the connection ends."""
+        if not body.is_eof():
+            if not self._force_close and self._lingering_time:
+                try:
+                    async with asyncio.timeout(self._lingering_time):
+                        while not body.is_eof():
+                            await body.readany()
+                except TimeoutError:
+                    pass
+            if not body.is_eof() and not self._force_close:
+                self.close()
+        body.set_exception(_PAYLOAD_ACCESS_ERROR)
+
+    def _renew(self) -> None:
+        """Let the connection be idle for as long as any, from now on."""
+        ends_at = self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(ends_at, self._process_keepalive)
+
+    def _leave(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+
+class _Rest:
+    """Work that was begun outside of the task that goes on with it."""
+
+    def __init__(self, work: _Work, waits_for: Any) -> None:  # noqa: ANN401 - whatever a coroutine may yield to its task
+        self._work = work
+        self._waits_for = waits_for
+        self.is_cancelled = False
+
+    def __await__(self) -> Generator[Any, None, bool]:
+        waits_for, failure = self._waits_for, cast("BaseException | None", None)
+        if self.is_cancelled:
+            failure = asyncio.CancelledError()
+            if waits_for is not None:
+                waits_for.cancel()
+        while True:
+            if failure is None:
+                try:
+                    yield waits_for
+                except BaseException as exc:  # noqa: BLE001 - it is for the work
+                    failure = exc
+            try:
+                waits_for = self._work.send(None) if failure is None else self._work.throw(failure)
+            except StopIteration as ended:
+                return bool(ended.value)
+            failure = None

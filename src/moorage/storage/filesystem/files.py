@@ -142,7 +142,7 @@ def open_to_write(target: str, path: str, threads: CallThreads, *, append: bool)
             fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             opened = os.fstat(file.fd)
             if _is_at(opened, target):
-                if not append:
+                if not append and opened.st_size:
                     os.ftruncate(file.fd, 0)
                 return FileWriter(file, path, opened.st_size if append else 0)
         except BlockingIOError as exc:

@@ -9,12 +9,12 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from moorage.errors import BackendError, DatabaseUnavailable, StorageFull
 from moorage.permissions import reason_at
@@ -37,6 +37,7 @@ _GROUP_LIMIT = 64
 _MANY = 500
 """After so many statements in a row, let others have the event loop."""
 _CACHE_KIB = 16 * 1024
+_T = TypeVar("_T")
 _CLOSED = "the database is closed"
 
 
@@ -84,7 +85,11 @@ class SqliteDatabase(Database):
 
     async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
         del repository
-        return await self._writer.write(query, args)
+        return await self._writer.call(lambda transaction: transaction.all(query, *args))
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[_T]], *, repository: str | None = None) -> _T:
+        del repository
+        return await self._writer.call(work)
 
     def transaction(self, *, repository: str | None = None) -> AbstractAsyncContextManager[Transaction]:
         del repository
@@ -143,15 +148,15 @@ class _Writer:
         # Whoever waits here may be cancelled; the commit goes on for the others.
         await turn.durable
 
-    async def write(self, query: NamedQuery, args: tuple[Value, ...]) -> Sequence[Row]:
-        """One statement as a transaction, durable on return."""
+    async def call(self, work: Callable[[Transaction], Awaitable[_T]]) -> _T:
+        """Do *work* in a turn, by the task that gives turns: nobody has to be woken in between. Durable on return."""
         if self._is_closed:
             raise DatabaseUnavailable(_CLOSED)
-        turn = CallTurn(lambda: _all(self._connection, query, args))
+        turn = CallTurn(lambda: work(self._transaction))
         self._turns.put_nowait(turn)
         expiry = turn.expire_later()
         try:
-            rows: Sequence[Row] = await turn.durable
+            result: _T = await turn.durable
         except BackendError as exc:
             meaning = self._meaning_of(exc)
             if meaning is exc:
@@ -159,7 +164,7 @@ class _Writer:
             raise meaning from exc
         finally:
             expiry.cancel()
-        return rows
+        return result
 
     async def close(self) -> None:
         """Finish what has its turn or waits for it, and let go of the connection."""

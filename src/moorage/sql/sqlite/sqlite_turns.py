@@ -3,7 +3,7 @@
 import asyncio
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from moorage.errors import DatabaseUnavailable
@@ -74,7 +74,7 @@ class CallTurn(Turn):
 
     __slots__ = ("_call", "_has_begun", "_result")
 
-    def __init__(self, call: Callable[[], object]) -> None:
+    def __init__(self, call: Callable[[], Awaitable[object]]) -> None:
         super().__init__()
         self._call = call
         self._has_begun = False
@@ -89,7 +89,7 @@ class CallTurn(Turn):
         """See the interface. If it fails, whoever waits is told at once."""
         self._has_begun = True
         try:
-            self._result = self._call()
+            self._result = await self._call()
         except Exception as exc:  # noqa: BLE001 - it is raised where the call comes from
             if not self.durable.done():
                 self.durable.set_exception(exc)

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -121,9 +120,7 @@ def _id(mark: str, minute: int) -> str:
 
     Source: RFC 9562 § 5.8 (version 8: what the bits say is ours).
     """
-    variant = f"{0x8000 | secrets.randbits(14):04x}"
-    digits = f"{_beginning(mark, minute).replace('-', '')}{variant}{secrets.token_hex(6)}"
-    return str(uuid.UUID(digits))
+    return f"{_beginning(mark, minute)}-{0x8000 | secrets.randbits(14):04x}-{secrets.token_hex(6)}"
 
 
 def _beginning(mark: str, minute: int) -> str:

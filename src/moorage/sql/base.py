@@ -6,10 +6,10 @@ is there if it has not; a reader sees whole transactions only; every wait has a 
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from moorage.errors import BackendError
 from moorage.sql.members import DatabaseServer
@@ -22,6 +22,7 @@ Value = None | int | str | bytes | datetime | Sequence[int] | Sequence[str] | Se
 Row = Sequence[Any]
 """A row of a result, by position. A moment is a ``datetime`` or a number: read it with :func:`moment`."""
 
+_T = TypeVar("_T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -107,6 +108,15 @@ class Database(ABC):
 
         Inside, await nothing but the transaction: a transaction keeps others waiting. A block is never run twice.
         """
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[_T]], *, repository: str | None = None) -> _T:
+        """Do *work* as a transaction, and return what it gives: for what is short and waits for nothing else.
+
+        Kept when it returns, undone when it raises. *repository* as for :meth:`write`. A caller that is cancelled does
+        not know whether it is done.
+        """
+        async with self.transaction(repository=repository) as transaction:
+            return await work(transaction)
 
     async def announce(self, repositories: Iterable[str]) -> None:  # noqa: B027 - most databases have no replicas
         """As *repository* of :meth:`transaction`, after one that wrote to several.

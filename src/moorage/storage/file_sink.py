@@ -1,4 +1,9 @@
-"""Uploads on a file system: a file that grows under a lock, and gets its place by being renamed."""
+"""Uploads on a file system: a file that grows under a lock, and gets its place by being renamed.
+
+Link files are Distribution's layout, and so are uploads beside them: a folder with two files. With a database an upload
+is the file alone, which becomes the blob: nothing is made for it that has to be removed again. Either sink goes on with
+what the other has begun. See ``docs/adr/0124-*.md``.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -12,7 +17,7 @@ _DATA = "data"
 
 
 class FileSink(UploadSink):
-    """Uploads as Distribution has them: ``startedat`` and ``data``."""
+    """Uploads as Distribution has them: ``startedat`` and ``data`` in a folder; without, where nobody else sees one."""
 
     def __init__(self, storage: FileStorage) -> None:
         self._storage = storage
@@ -26,26 +31,57 @@ class FileSink(UploadSink):
             finally:
                 await writer.close()
 
+    async def begin(self, folder: str, started_at: bytes, *, target: str) -> UploadWriter:
+        """See the interface."""
+        del started_at, target  # What a crash leaves is as old as its last change; and a rename costs nothing.
+        return _LoneUpload(self._storage, folder, await self._storage.open_writer(folder))
+
     async def status(self, folder: str) -> int:
         """See the interface."""
-        return (await self._storage.stat(f"{folder}/{_DATA}")).size_bytes
+        found = await self._storage.stat(folder)
+        return (await self._storage.stat(f"{folder}/{_DATA}") if found.is_folder else found).size_bytes
 
     async def append(self, folder: str, *, target: str | None = None) -> UploadWriter:
         """See the interface. The lock of the file keeps other requests out until it is closed."""
-        del target  # A rename costs nothing.
-        return _FileUpload(self._storage, folder, await self._storage.open_writer(f"{folder}/{_DATA}", append=True))
+        del target
+        with contextlib.suppress(PathUnknown):
+            return await self._in_folder(folder)
+        return await self._alone(folder)
 
     async def remove(self, folder: str) -> None:
         """See the interface."""
         with contextlib.suppress(PathUnknown):
             await self._storage.delete(folder, durable=False)
 
+    async def _in_folder(self, folder: str) -> UploadWriter:
+        return _FolderUpload(self._storage, folder, await self._storage.open_writer(f"{folder}/{_DATA}", append=True))
+
+    async def _alone(self, path: str) -> UploadWriter:
+        return _LoneUpload(self._storage, path, await self._storage.open_writer(path, append=True))
+
+
+class LoneFileSink(FileSink):
+    """Uploads that are one file each, in the place of the folder: the id tells when it began, to whoever has a list."""
+
+    async def start(self, folder: str, started_at: bytes) -> None:
+        """See the interface."""
+        del started_at
+        await (await self._storage.open_writer(folder)).close()
+
+    async def append(self, folder: str, *, target: str | None = None) -> UploadWriter:
+        """See the interface."""
+        del target
+        with contextlib.suppress(PathUnknown):
+            return await self._alone(folder)
+        return await self._in_folder(folder)
+
 
 class _FileUpload(UploadWriter):
-    def __init__(self, storage: FileStorage, folder: str, writer: Writer) -> None:
+    """The end of a file."""
+
+    def __init__(self, storage: FileStorage, path: str, writer: Writer) -> None:
         self._storage = storage
-        self._folder = folder
-        self._path = f"{folder}/{_DATA}"
+        self._path = path
         self._writer = writer
 
     @property
@@ -67,7 +103,18 @@ class _FileUpload(UploadWriter):
                 yield chunk
 
     async def commit(self, target: str) -> None:
-        await self._storage.move(self._path, target)
+        await self._storage.move(self._path, target, writer=self._writer)
+
+    async def close(self) -> None:
+        await self._writer.close()
+
+
+class _FolderUpload(_FileUpload):
+    """The file in a folder."""
+
+    def __init__(self, storage: FileStorage, folder: str, writer: Writer) -> None:
+        super().__init__(storage, f"{folder}/{_DATA}", writer)
+        self._folder = folder
 
     async def remove(self) -> None:
         """See the interface. A committed one has one file, which is cheaper to remove than to list a folder."""
@@ -75,5 +122,17 @@ class _FileUpload(UploadWriter):
             with contextlib.suppress(PathUnknown):
                 await self._storage.delete(path, durable=False)
 
-    async def close(self) -> None:
-        await self._writer.close()
+
+class _LoneUpload(_FileUpload):
+    """The file alone. Once it is committed nothing is left."""
+
+    _is_committed = False
+
+    async def commit(self, target: str) -> None:
+        await super().commit(target)
+        self._is_committed = True
+
+    async def remove(self) -> None:
+        if not self._is_committed:
+            with contextlib.suppress(PathUnknown):
+                await self._storage.delete(self._path, durable=False)

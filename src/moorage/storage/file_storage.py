@@ -26,10 +26,10 @@ class FileStorage(StorageDriver):
         """
 
     @abstractmethod
-    async def move(self, source: str, target: str) -> None:
+    async def move(self, source: str, target: str, *, writer: Writer | None = None) -> None:
         """Make the finished object at *source* the one at *target*: durable on return, atomic, replacing.
 
-        On a file system it is a rename, whatever the size. A writer may have *source* open, and does if somebody
+        On a file system it is a rename, whatever the size. A *writer* may have *source* open, and does if somebody
         else might add to it until then; it is closed afterwards, without another write.
 
         If the bytes cannot be made durable *source* may be gone too: they cannot be trusted any more.

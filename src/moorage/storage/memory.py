@@ -134,8 +134,9 @@ class MemoryDriver(FileStorage):
         chosen = sorted(names) if limit is None else heapq.nsmallest(limit, names)
         return [FolderEntry(name, isinstance(folder.children[name], _Folder)) for name in chosen]
 
-    async def move(self, source: str, target: str) -> None:
+    async def move(self, source: str, target: str, *, writer: Writer | None = None) -> None:
         """See the interface."""
+        del writer
         check_path(target)
         moved = self._object(source)
         folder, name = self._place(target)

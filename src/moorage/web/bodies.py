@@ -73,8 +73,11 @@ class Bodies:
                         failure = ConnectionResetError()
                         gathered += content.read_nowait()
                         break
-                    async with asyncio.timeout(STALL_S):
-                        gathered += await (content.read(piece_bytes) if piece_bytes else content.readany())
+                    if data := content.read_nowait(piece_bytes or -1):  # It is there: nobody has to wait.
+                        gathered += data
+                    else:
+                        async with asyncio.timeout(STALL_S):
+                            gathered += await (content.read(piece_bytes) if piece_bytes else content.readany())
                 except _FAILURES as exc:
                     failure = exc
                 if len(gathered) >= (piece_bytes or self._piece_bytes()):

@@ -41,6 +41,8 @@ def observe_database(database: Database, observe: Observe) -> None:
     """Have *observe* told of every query, by its name; a transaction is one."""
     for name in ("all", "first", "write"):
         setattr(database, name, _timed(getattr(database, name), query_name, observe))
+    if type(database).transact is not Database.transact:  # Else it is a block, which is observed below.
+        setattr(database, "transact", _timed(database.transact, _always("transaction"), observe))  # noqa: B010 - as above
     begin = database.transaction
 
     @contextlib.asynccontextmanager

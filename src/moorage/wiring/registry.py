@@ -132,9 +132,8 @@ async def build(
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
     key = config.http.secret.encode() or secret
     limits = SessionLimits(storage, key, limit=config.http.limits.uploadsessions)
-    uploads = Uploads(
-        storage, metadata.links, sink=sink_of(storage), sessions=metadata.sessions, limits=limits, room=room
-    )
+    sink = sink_of(storage, has_list=metadata.sessions is not None)
+    uploads = Uploads(storage, metadata.links, sink=sink, sessions=metadata.sessions, limits=limits, room=room)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database
     told = notifying(config, database, observed.deliveries)

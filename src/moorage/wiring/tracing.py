@@ -150,11 +150,14 @@ def trace_database(database: Database, spans: Spans) -> None:
 
     for name in ("all", "first", "write"):
         setattr(database, name, _spanned(getattr(database, name), spans, named))
+    facts = {"db.system.name": system, "db.operation.name": "transaction"}
+    if type(database).transact is not Database.transact:  # Else it is a block, as below.
+        transact = _spanned(database.transact, spans, lambda _: ("database transaction", facts))
+        setattr(database, "transact", transact)  # noqa: B010 - as above
     begin = database.transaction
 
     @contextlib.asynccontextmanager
     async def transaction(*, repository: str | None = None) -> AsyncIterator[Transaction]:
-        facts = {"db.system.name": system, "db.operation.name": "transaction"}
         with spans.call("database transaction", facts):
             async with begin(repository=repository) as found:
                 yield found

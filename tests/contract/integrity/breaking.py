@@ -72,10 +72,10 @@ class WatchedStorage(FileStorage):
         await self._begin("list", path)
         return await self.inner.list(path, after=after, limit=limit)
 
-    async def move(self, source: str, target: str) -> None:
+    async def move(self, source: str, target: str, *, writer: Writer | None = None) -> None:
         assert keeps_files(self.inner)
         await self._begin("move", source)
-        await self.inner.move(source, target)
+        await self.inner.move(source, target, writer=writer)
         await self.after("move", source)
 
     async def delete_if_same(self, path: str, seen: Stat) -> bool:

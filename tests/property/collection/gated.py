@@ -156,10 +156,10 @@ class GatedStorage(FileStorage):
         await self._scheduler.gate("list")
         return await self._inner.list(path, after=after, limit=limit)
 
-    async def move(self, source: str, target: str) -> None:
+    async def move(self, source: str, target: str, *, writer: Writer | None = None) -> None:
         assert keeps_files(self._inner)
         async with self._change("move"):
-            await self._inner.move(source, target)
+            await self._inner.move(source, target, writer=writer)
             await self._on_move(target)
 
     async def delete(self, path: str, *, durable: bool = True) -> None:

@@ -71,10 +71,10 @@ class BreakingDriver(FileStorage):
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         return await self.call("list", path, lambda: self.inner.list(path, after=after, limit=limit))
 
-    async def move(self, source: str, target: str) -> None:
+    async def move(self, source: str, target: str, *, writer: Writer | None = None) -> None:
         inner = self.inner
         assert keeps_files(inner)
-        await self.call("move", source, lambda: inner.move(source, target))
+        await self.call("move", source, lambda: inner.move(source, target, writer=writer))
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         await self.call("delete", path, lambda: self.inner.delete(path, durable=durable))

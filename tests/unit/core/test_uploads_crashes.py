@@ -1,6 +1,7 @@
 """Whatever storage call fails, or is the last of a process: what is linked is whole and was verified."""
 
 import contextlib
+from collections.abc import Callable
 
 import pytest
 
@@ -24,8 +25,13 @@ WRONG = Digest.of(b"something else")
 _CALLS_LIMIT = 100
 
 
-def worker(storage: StorageDriver) -> Uploads:
-    return Uploads(storage, LayoutLinks(storage), sink=sink_of(storage))
+Worker = Callable[[StorageDriver], Uploads]
+
+
+@pytest.fixture(params=[False, True], ids=["beside link files", "beside a database"])
+def worker(request: pytest.FixtureRequest) -> Worker:
+    """A process that works on a storage."""
+    return lambda storage: Uploads(storage, LayoutLinks(storage), sink=sink_of(storage, has_list=request.param))
 
 
 async def check_whole(storage: StorageDriver) -> None:
@@ -46,7 +52,7 @@ async def check_whole(storage: StorageDriver) -> None:
 @pytest.mark.parametrize("how", Break)
 @pytest.mark.parametrize("same_worker", [True, False], ids=["one worker", "two workers"])
 async def test_a_commit_that_breaks_anywhere_leaves_nothing_half_visible(
-    how: Break, error: type[BackendError], *, same_worker: bool
+    worker: Worker, how: Break, error: type[BackendError], *, same_worker: bool
 ) -> None:
     for at in range(1, _CALLS_LIMIT):
         memory = MemoryDriver()
@@ -73,7 +79,7 @@ async def test_a_commit_that_breaks_anywhere_leaves_nothing_half_visible(
 
 
 @pytest.mark.parametrize("how", Break)
-async def test_wrong_bytes_are_not_linked_whatever_breaks(how: Break) -> None:
+async def test_wrong_bytes_are_not_linked_whatever_breaks(worker: Worker, how: Break) -> None:
     for at in range(1, _CALLS_LIMIT):
         memory = MemoryDriver()
         session = await worker(memory).start(NAME)
@@ -88,7 +94,9 @@ async def test_wrong_bytes_are_not_linked_whatever_breaks(how: Break) -> None:
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable, StorageFull])
-async def test_a_commit_that_was_cut_short_goes_on_from_where_the_session_is(error: type[BackendError]) -> None:
+async def test_a_commit_that_was_cut_short_goes_on_from_where_the_session_is(
+    worker: Worker, error: type[BackendError]
+) -> None:
     for at in range(1, _CALLS_LIMIT):
         memory = MemoryDriver()
         session = await worker(memory).start(NAME)
@@ -106,7 +114,7 @@ async def test_a_commit_that_was_cut_short_goes_on_from_where_the_session_is(err
 
 
 @pytest.mark.parametrize("how", [Break.ONCE, Break.ONCE_LATE])
-async def test_a_push_in_one_go_leaves_no_session_behind_once_it_has_begun(how: Break) -> None:
+async def test_a_push_in_one_go_leaves_no_session_behind_once_it_has_begun(worker: Worker, how: Break) -> None:
     for at in range(1, _CALLS_LIMIT):
         memory = MemoryDriver()
         storage = BreakingDriver(memory, at=at, how=how)

@@ -62,13 +62,13 @@ async def test_what_waits_for_the_disk_goes_to_a_thread_once(
         await driver.put(path, b"", durable=False)
     await driver.put("/large", bytes(MIB), durable=False)
     submitted: list[object] = []
-    submit = driver._pool.submit
+    submit = driver._threads.submit
 
     def counted(*args: object, **kwargs: object) -> object:
         submitted.append(args[0])
         return submit(*args, **kwargs)  # type: ignore[arg-type] # what came is passed on
 
-    monkeypatch.setattr(driver._pool, "submit", counted)
+    monkeypatch.setattr(driver._threads, "submit", counted)
     await operation(driver)
     assert len(submitted) == 1
 

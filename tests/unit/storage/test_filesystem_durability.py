@@ -84,12 +84,21 @@ async def test_without_fsync_nothing_is_synced(tmp_path: Path, disk: Disk) -> No
     assert "fsync" not in [call for call, _ in disk.calls]
 
 
-async def test_move_syncs_the_bytes_then_renames_then_syncs_the_folders(driver: FilesystemDriver, disk: Disk) -> None:
+@pytest.mark.parametrize("is_open", [False, True])
+async def test_move_syncs_the_bytes_then_renames_then_syncs_the_folders(
+    driver: FilesystemDriver,
+    disk: Disk,
+    is_open: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
     await upload(driver, bytes(100_000))
+    writer = await driver.open_writer("/uploads/1/data", append=True) if is_open else None
     disk.calls.clear()
-    await driver.move("/uploads/1/data", BLOB)
+    await driver.move("/uploads/1/data", BLOB, writer=writer)
+    if writer is not None:
+        await writer.close()
     assert [call for call in disk.changes() if call != ("rename", BLOB)] == [
         ("fsync", "/uploads/1/data"),
+        ("mkdir", "/blobs/ab/abcd"),  # Most often that is all: here the ones above are not there yet either.
         ("mkdir", "/blobs"),
         ("mkdir", "/blobs/ab"),
         ("mkdir", "/blobs/ab/abcd"),

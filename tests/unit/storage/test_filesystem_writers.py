@@ -119,7 +119,7 @@ async def test_a_writer_closed_under_a_write_closes_after_it(
 async def test_a_call_that_has_not_begun_is_dropped_when_its_caller_is_cancelled(
     driver: FilesystemDriver, stuck: Stuck
 ) -> None:
-    driver._pool._max_workers = 1
+    driver._threads._limit = 1
     first = asyncio.ensure_future(driver.put("/first", b"x"))
     await asyncio.to_thread(stuck.is_in.wait)
     second = asyncio.ensure_future(driver.put("/second", b"x"))

@@ -19,17 +19,9 @@ class SqlitePushes(PushWriter):
         self._database = database
 
     async def link_blob(self, name: RepositoryName, link: NewLink, *, told: Sequence[Notice]) -> bool:
-        async with self._database.transaction(repository=name.text) as transaction:
-            if await transaction.first(QUERIES["renew_expected"], link.digest, link.token) is None:
-                return False
-            if link.size_bytes is not None:
-                await transaction.all(QUERIES["add_blob"], link.digest, link.size_bytes, link.at)
-            elif await transaction.first(QUERIES["known_blob"], link.digest) is None:
-                return False
-            repository = await repository_id(transaction, name, link.at)
-            await transaction.all(QUERIES["add_link"], repository, link.digest, link.at)
-            await write_notices(transaction, told)
-        return True
+        return await self._database.transact(
+            lambda transaction: _link_blob(transaction, name, link, told=told), repository=name.text
+        )
 
     async def put_manifest(
         self, name: RepositoryName, change: ManifestChange, *, told: Sequence[Notice]
@@ -42,6 +34,19 @@ class SqlitePushes(PushWriter):
                 await _point_tags(transaction, name, change, repository=repository, manifest=manifest)
                 await write_notices(transaction, told)
         return missing
+
+
+async def _link_blob(transaction: Transaction, name: RepositoryName, link: NewLink, *, told: Sequence[Notice]) -> bool:
+    if await transaction.first(QUERIES["renew_expected"], link.digest, link.token) is None:
+        return False
+    if link.size_bytes is not None:
+        await transaction.all(QUERIES["add_blob"], link.digest, link.size_bytes, link.at)
+    elif await transaction.first(QUERIES["known_blob"], link.digest) is None:
+        return False
+    repository = await repository_id(transaction, name, link.at)
+    await transaction.all(QUERIES["add_link"], repository, link.digest, link.at)
+    await write_notices(transaction, told)
+    return True
 
 
 async def _missing_of(transaction: Transaction, name: RepositoryName, needed: list[bytes]) -> list[Digest]:

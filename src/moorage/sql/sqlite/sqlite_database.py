@@ -7,16 +7,15 @@ share one fsync. Between processes the file's own lock decides.
 
 import asyncio
 import contextlib
-import copy
 import functools
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from moorage.errors import BackendError, DatabaseUnavailable, StorageFull
 from moorage.permissions import reason_at
@@ -26,7 +25,9 @@ from moorage.sql.sqlite.recalled_rows import RecalledRows
 from moorage.sql.sqlite.reserve import Reserve
 from moorage.sql.sqlite.sqlite_errors import code_of, fail, is_writing
 from moorage.sql.sqlite.sqlite_parameters import bound, by_place, stored
+from moorage.sql.sqlite.sqlite_turns import BlockTurn, CallTurn, Turn
 from moorage.sql.sqlite.write_ahead import switch_on
+from moorage.work.call_threads import CallThreads
 
 _TURN_DEADLINE_S = 10.0
 """Seconds that a transaction waits for those before it, and for other processes."""
@@ -38,6 +39,7 @@ _GROUP_LIMIT = 64
 _MANY = 500
 """After so many statements in a row, let others have the event loop."""
 _CACHE_KIB = 16 * 1024
+_T = TypeVar("_T")
 _CLOSED = "the database is closed"
 
 _INTERRUPTED_AGAIN_S = 0.05
@@ -99,8 +101,12 @@ class SqliteDatabase(Database):
         return row
 
     async def write(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Sequence[Row]:
-        async with self.transaction(repository=repository) as transaction:
-            return await transaction.all(query, *args)
+        del repository
+        return await self._writer.call(lambda transaction: transaction.all(query, *args))
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[_T]], *, repository: str | None = None) -> _T:
+        del repository
+        return await self._writer.call(work)
 
     def transaction(self, *, repository: str | None = None) -> AbstractAsyncContextManager[Transaction]:
         del repository
@@ -145,31 +151,6 @@ class SqliteDatabase(Database):
         return _all(connection, query, args)
 
 
-class _Turn:
-    """One transaction that waits for its turn, has it, or has had it."""
-
-    __slots__ = ("durable", "finished", "granted")
-
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.granted: asyncio.Future[None] = loop.create_future()
-        self.finished: asyncio.Future[bool] = loop.create_future()  # Whether what it wrote shall be kept.
-        self.durable: asyncio.Future[None] = loop.create_future()
-
-    def settle(self, exc: Exception | None) -> None:
-        """Tell whoever waits, if somebody does, how it went."""
-        for future in (self.granted, self.durable):
-            if future.done():
-                continue
-            if exc is None:
-                future.set_result(None)
-                continue
-            again = copy.copy(exc)  # Each is raised in a task of its own.
-            again.__cause__ = exc
-            future.set_exception(again)
-            future.exception()  # Seen: whoever waited may be gone.
-
-
 class _Writer:
     """Gives transactions their turns, and commits those that came together."""
 
@@ -177,9 +158,9 @@ class _Writer:
         self._connection = connection
         self._reserve = reserve
         self._transaction = _SqliteTransaction(connection)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
-        self._turns: asyncio.Queue[_Turn | None] = asyncio.Queue()
-        self._group: list[_Turn] = []  # Those that the next commit makes durable.
+        self._thread = CallThreads(1, "sqlite-commit")
+        self._turns: asyncio.Queue[Turn | None] = asyncio.Queue()
+        self._group: list[Turn] = []  # Those that the next commit makes durable.
         self._is_closed = False
         self._task = asyncio.get_running_loop().create_task(self._work())  # It takes turns from a queue until it ends.
 
@@ -188,11 +169,12 @@ class _Writer:
         """A transaction's turn; the end of the block waits until it is durable."""
         if self._is_closed:
             raise DatabaseUnavailable(_CLOSED)
-        turn = _Turn()
+        turn = BlockTurn()
         self._turns.put_nowait(turn)
-        is_kept = False
+        expiry, is_kept = turn.expire_later(), False
         try:
-            await _granted(turn)
+            await turn.granted
+            expiry.cancel()
             yield self._transaction
             is_kept = True
         except BackendError as exc:  # A long transaction writes before its end.
@@ -201,10 +183,29 @@ class _Writer:
                 raise
             raise meaning from exc
         finally:
+            expiry.cancel()
             if not turn.finished.done():
                 turn.finished.set_result(is_kept)
         # Whoever waits here may be cancelled; the commit goes on for the others.
         await turn.durable
+
+    async def call(self, work: Callable[[Transaction], Awaitable[_T]]) -> _T:
+        """Do *work* in a turn, by the task that gives turns: nobody has to be woken in between. Durable on return."""
+        if self._is_closed:
+            raise DatabaseUnavailable(_CLOSED)
+        turn = CallTurn(lambda: work(self._transaction))
+        self._turns.put_nowait(turn)
+        expiry = turn.expire_later()
+        try:
+            result: _T = await turn.durable
+        except BackendError as exc:
+            meaning = self._meaning_of(exc)
+            if meaning is exc:
+                raise
+            raise meaning from exc
+        finally:
+            expiry.cancel()
+        return result
 
     async def close(self) -> None:
         """Finish what has its turn or waits for it, and let go of the connection."""
@@ -212,7 +213,7 @@ class _Writer:
             self._is_closed = True
             self._turns.put_nowait(None)
         await asyncio.shield(self._task)
-        self._thread.shutdown()
+        await self._thread.close()
         self._connection.close()
 
     async def _work(self) -> None:
@@ -233,7 +234,7 @@ class _Writer:
         turn = await self._turns.get()
         if turn is None:
             return True
-        if turn.granted.done():
+        if turn.is_given_up:
             return False
         self._group = [turn]
         is_last = False
@@ -272,12 +273,11 @@ class _Writer:
                 return True
             self._group.append(turn)
 
-    async def _give(self, turn: _Turn) -> None:
-        if turn.granted.done():  # It waits no more.
+    async def _give(self, turn: Turn) -> None:
+        if turn.is_given_up:
             return
         self._execute("SAVEPOINT turn")
-        turn.granted.set_result(None)
-        is_kept = await turn.finished
+        is_kept = await turn.give()
         if not self._connection.in_transaction:  # Without room SQLite may undo everything by itself.
             msg = "a transaction that this one shared a commit with had no room"
             raise DatabaseUnavailable(msg)
@@ -289,7 +289,7 @@ class _Writer:
         """See to it that there is room for a transaction, and that the log does not grow while it is short."""
         pages = self._reserve.log_pages
         if self._reserve.look():
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._reserve.make)
+            await self._thread.run(self._reserve.make)
         if pages != self._reserve.log_pages:
             self._execute(f"PRAGMA wal_autocheckpoint = {self._reserve.log_pages}")
 
@@ -306,13 +306,15 @@ class _Writer:
             await asyncio.sleep(_BUSY_PAUSE_S)
 
     async def _commit(self) -> None:
-        commit = asyncio.get_running_loop().run_in_executor(self._thread, self._execute, "COMMIT")
-        done, _ = await asyncio.wait([commit], timeout=_COMMIT_DEADLINE_S)
-        if not done:
-            slow = DatabaseUnavailable("the disk did not take a commit in time")
-            for turn in self._group:
-                turn.settle(slow)
-        await commit
+        slow = asyncio.get_running_loop().call_later(_COMMIT_DEADLINE_S, self._tell_slow, tuple(self._group))
+        try:
+            await self._thread.run(self._execute, "COMMIT")
+        finally:
+            slow.cancel()
+
+    def _tell_slow(self, group: Iterable[Turn]) -> None:
+        for turn in group:
+            turn.settle(DatabaseUnavailable("the disk did not take a commit in time"))
 
     def _undo(self) -> None:
         with contextlib.suppress(BackendError, sqlite3.Error):
@@ -324,15 +326,6 @@ class _Writer:
             self._connection.execute(statement)
         except sqlite3.Error as exc:
             fail(exc)
-
-
-async def _granted(turn: _Turn) -> None:
-    try:
-        async with asyncio.timeout(_TURN_DEADLINE_S):
-            await turn.granted
-    except TimeoutError:
-        msg = "the database was busy for too long"
-        raise DatabaseUnavailable(msg) from None
 
 
 class _SqliteTransaction(Transaction):

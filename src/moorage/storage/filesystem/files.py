@@ -11,14 +11,14 @@ import os
 import shutil
 import stat
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Executor, Future
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
 from moorage.errors import StorageBusy, StorageUnavailable
 from moorage.storage.base import Observer, Reader, Stat, Writer
 from moorage.storage.filesystem.folders import temporary_in
-from moorage.storage.system_calls import as_storage_error, result_of
+from moorage.storage.system_calls import as_storage_error
+from moorage.work.call_threads import Call, CallThreads
 
 INLINE_BYTES = 128 << 10
 """Up to here the call itself is cheaper than handing it to a thread (40 to 60 us of CPU)."""
@@ -71,13 +71,18 @@ def sync_bytes(source: str, *, sync: bool) -> None:
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if sync:
-            try:
-                os.fsync(fd)
-            except OSError:
-                remove_quietly(source)  # These bytes cannot be trusted again.
-                raise
+            sync_open(fd, source)
     finally:
         os.close(fd)
+
+
+def sync_open(fd: int, source: str) -> None:
+    """Do the same for one that is open."""
+    try:
+        os.fsync(fd)
+    except OSError:
+        remove_quietly(source)  # These bytes cannot be trusted again.
+        raise
 
 
 def link_new(target: str, content: bytes, *, sync: bool) -> None:
@@ -123,7 +128,7 @@ def remove_quietly(target: str) -> None:
         os.unlink(target)
 
 
-def open_to_write(target: str, path: str, pool: Executor, *, append: bool) -> Writer:
+def open_to_write(target: str, path: str, threads: CallThreads, *, append: bool) -> Writer:
     """Lock the file *target* and open it: from its end, or emptied or new.
 
     Raises:
@@ -132,14 +137,14 @@ def open_to_write(target: str, path: str, pool: Executor, *, append: bool) -> Wr
     """
     flags = os.O_WRONLY | os.O_CLOEXEC | (0 if append else os.O_CREAT)
     for _ in range(_LOCK_ATTEMPTS):
-        file = OpenFile(os.open(target, flags, _FILE_MODE), pool)
+        file = OpenFile(os.open(target, flags, _FILE_MODE), threads)
         try:
             fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             opened = os.fstat(file.fd)
             if _is_at(opened, target):
-                if not append:
+                if not append and opened.st_size:
                     os.ftruncate(file.fd, 0)
-                return _FileWriter(file, path, opened.st_size if append else 0)
+                return FileWriter(file, path, opened.st_size if append else 0)
         except BlockingIOError as exc:
             file.close()
             raise StorageBusy(path) from exc
@@ -180,19 +185,19 @@ class OpenFile:
     the closing to a running call, if there is one.
     """
 
-    __slots__ = ("__weakref__", "_is_closing", "_pool", "_running", "fd")
+    __slots__ = ("__weakref__", "_is_closing", "_running", "_threads", "fd")
 
-    def __init__(self, fd: int, pool: Executor) -> None:
+    def __init__(self, fd: int, threads: CallThreads) -> None:
         self.fd = fd
-        self._pool = pool
-        self._running: Future[object] | None = None
+        self._threads = threads
+        self._running: Call | None = None
         self._is_closing = False
 
     async def in_thread(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Call in a thread, as :func:`result_of` says."""
-        future = self._pool.submit(call, *args, **kwargs)
-        self._running = future  # type: ignore[assignment] # Future is invariant, and only asked whether it is done
-        return await result_of(future)
+        """Call in a thread, as :meth:`CallThreads.run` says."""
+        self._running = self._threads.submit(call, *args, **kwargs)
+        result: _T = await self._running.result()
+        return result
 
     def close(self) -> None:
         """Close now, or as soon as the running call is done."""
@@ -202,7 +207,7 @@ class OpenFile:
         if self._running is None:
             self._release()
         else:
-            self._running.add_done_callback(lambda _: self._release())  # At once if it is done.
+            self._running.at_end(self._release)
 
     def __del__(self) -> None:
         self.close()
@@ -249,7 +254,7 @@ class FileReader(Reader):
             raise as_storage_error(exc, self._path, must_exist=False) from exc
 
 
-class _FileWriter(Writer):
+class FileWriter(Writer):
     """A locked file that grows. It holds a piece whole or not at all, also if the caller is cancelled in the middle."""
 
     def __init__(self, file: OpenFile, path: str, size_bytes: int) -> None:
@@ -278,6 +283,10 @@ class _FileWriter(Writer):
     async def close(self) -> None:
         """See the interface."""
         self._file.close()
+
+    async def in_thread(self, call: Callable[[int], _T]) -> _T:
+        """Call with the descriptor, in a thread; it is not closed before that is over."""
+        return await self._file.in_thread(call, self._file.fd)
 
     def _append(self, data: bytes | bytearray | memoryview, observer: Observer | None) -> None:
         """Write *data*; on failure drop what of it was written."""

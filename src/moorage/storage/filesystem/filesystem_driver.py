@@ -4,12 +4,10 @@ The system calls get strings, not :class:`~pathlib.Path`: building one costs mor
 """
 # ruff: noqa: PTH104, PTH108 - see above: system calls on strings are the hot path here
 
-import asyncio
 import os
 import secrets
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -30,6 +28,7 @@ from moorage.storage.filesystem.files import (
     INLINE_BYTES,
     READ,
     FileReader,
+    FileWriter,
     OpenFile,
     delete_abandoned,
     link_new,
@@ -38,6 +37,7 @@ from moorage.storage.filesystem.files import (
     rename_or_remove,
     stat_of,
     sync_bytes,
+    sync_open,
     write_joined,
     write_new,
 )
@@ -45,6 +45,7 @@ from moorage.storage.filesystem.folders import (
     SettledFolders,
     delete_saying,
     in_folder,
+    in_new_folder,
     list_folder,
     make_root,
     remove_small,
@@ -53,8 +54,9 @@ from moorage.storage.filesystem.folders import (
     temporary_in,
 )
 from moorage.storage.filesystem.many_files import delete_each, get_each, remove_each, stat_each
-from moorage.storage.system_calls import as_storage_error, result_of
+from moorage.storage.system_calls import as_storage_error
 from moorage.storage.watching import Watch
+from moorage.work.call_threads import CallThreads
 
 _INLINE_NAMES = 1000
 _THREADS = 32
@@ -111,7 +113,7 @@ class FilesystemDriver(FileStorage):
     def __init__(self, root: Path, *, fsync: bool = True) -> None:
         self._root = str(root.absolute()).rstrip("/")
         self._fsync = fsync
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
+        self._threads = CallThreads(_THREADS, "storage")
         self._settled = SettledFolders(self._root)
         self._watch: Watch | None = None
         try:
@@ -170,7 +172,7 @@ class FilesystemDriver(FileStorage):
         del is_whole  # Nothing is read before it is asked for.
         try:
             fd = os.open(self._root + check_path(path), READ)
-            file = OpenFile(fd, self._pool)
+            file = OpenFile(fd, self._threads)
             found = os.fstat(fd)
         except OSError as exc:
             raise self._not_read(exc, path) from exc
@@ -186,7 +188,7 @@ class FilesystemDriver(FileStorage):
         opened: list[Writer] = []
 
         def open_it() -> None:
-            opened.append(open_to_write(target, path, self._pool, append=append))
+            opened.append(open_to_write(target, path, self._threads, append=append))
 
         try:
             if append:
@@ -208,11 +210,16 @@ class FilesystemDriver(FileStorage):
             raise self._not_read(exc, path) from exc
         return found
 
-    async def move(self, source: str, target: str) -> None:
+    async def move(self, source: str, target: str, *, writer: Writer | None = None) -> None:
         """See the interface."""
         self._check_place()
+        check_path(source)
+        check_path(target)
         try:
-            await self._run(self._move, check_path(source), check_path(target))
+            if isinstance(writer, FileWriter):
+                await writer.in_thread(lambda fd: self._move(source, target, fd))
+            else:
+                await self._run(self._move, source, target)
         except OSError as exc:
             raise as_storage_error(exc, target, must_exist=False) from exc
 
@@ -291,11 +298,11 @@ class FilesystemDriver(FileStorage):
 
     async def close(self) -> None:
         """See the interface."""
-        await asyncio.to_thread(self._pool.shutdown)
+        await self._threads.close()
         self._settled.close()
 
     async def _run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return await result_of(self._pool.submit(call, *args, **kwargs))
+        return await self._threads.run(call, *args, **kwargs)
 
     def _check_place(self) -> None:
         if self._watch is not None:
@@ -331,14 +338,18 @@ class FilesystemDriver(FileStorage):
         if self._fsync:
             self._settled.settle(folder, is_new=is_new)
 
-    def _move(self, source: str, target: str) -> None:
+    def _move(self, source: str, target: str, fd: int | None = None) -> None:
+        """*fd*: the source, if it is open."""
         folder = (self._root + target).rpartition("/")[0]
         try:
-            sync_bytes(self._root + source, sync=self._fsync)
+            if self._fsync and fd is not None:
+                sync_open(fd, self._root + source)
+            elif fd is None:
+                sync_bytes(self._root + source, sync=self._fsync)
         except OSError as exc:
             raise as_storage_error(exc, source, must_exist=True) from exc
         try:
-            is_new = in_folder(folder, lambda: os.rename(self._root + source, self._root + target))
+            is_new = in_new_folder(folder, lambda: os.rename(self._root + source, self._root + target))
         except FileNotFoundError as exc:
             raise PathUnknown(source) from exc
         if self._fsync:

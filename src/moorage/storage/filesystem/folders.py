@@ -1,5 +1,5 @@
 """Folders for the file system driver: made, listed, removed, and when a name in one is on the disk."""
-# ruff: noqa: PTH103, PTH104, PTH106, PTH108 - system calls on strings are the hot path: a Path costs more than the call
+# ruff: noqa: PTH102, PTH103, PTH104, PTH106, PTH108 - system calls on strings are the hot path: a Path costs more than the call
 
 import contextlib
 import errno
@@ -12,6 +12,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from moorage.cache.remembered import Remembered
 from moorage.storage.base import FolderEntry, is_name
@@ -31,12 +32,13 @@ class SettledFolders:
 
     Args:
         root: the folder at which durability is taken for granted.
-        limit: how many are held open; the one that was asked for longest ago goes first.
+        limit: how many are held open; the one that was asked for longest ago goes first. There are 256 folders of
+            blobs, and those above them.
     """
 
-    def __init__(self, root: str, *, limit: int = 256) -> None:
+    def __init__(self, root: str, *, limit: int = 320) -> None:
         self._root = root
-        self._held = Remembered[str, int](limit, is_kept_by_use=True)
+        self._held = Remembered[str, _Held](limit, is_kept_by_use=True)
         self._lock = threading.Lock()
 
     def settle(self, folder: str, *, is_new: bool) -> None:
@@ -63,8 +65,8 @@ class SettledFolders:
     def close(self) -> None:
         """Let go of all folders."""
         with self._lock:
-            for fd in self._held.clear():
-                os.close(fd)
+            for held in self._held.clear():
+                os.close(held.fd)
 
     def _sync(self, folder: str, opened: list[tuple[str, int]]) -> bool:
         """Sync one folder, add it to *opened*, and say whether that is enough: its own name is known to be durable."""
@@ -76,15 +78,21 @@ class SettledFolders:
         _sync_names(fd)
         with self._lock:
             held = self._held.get(folder)
-            if held is None:
-                return False
-            return os.path.samestat(os.fstat(held), os.fstat(fd))
+        return held is not None and os.path.samestat(held.found, os.fstat(fd))
 
     def _hold(self, folder: str, fd: int) -> None:
+        held = _Held(fd, os.fstat(fd))
         with self._lock:
-            forgotten = self._held.put(folder, fd)
+            forgotten = self._held.put(folder, held)
         for old in forgotten:
-            os.close(old)
+            os.close(old.fd)
+
+
+class _Held(NamedTuple):
+    """A folder that is held open."""
+
+    fd: int
+    found: os.stat_result
 
 
 def make_root(root: Path, *, sync: bool) -> None:
@@ -129,6 +137,15 @@ def in_folder(folder: str, act: Callable[[], object]) -> bool:
         is_new = True
     act()
     return is_new
+
+
+def in_new_folder(folder: str, act: Callable[[], object]) -> bool:
+    """As :func:`in_folder`, for a *folder* that is most likely not there: it is made first."""
+    is_new = False
+    with contextlib.suppress(FileNotFoundError, FileExistsError):  # The one above may not be there either.
+        os.mkdir(folder)
+        is_new = True
+    return in_folder(folder, act) or is_new
 
 
 def list_folder(

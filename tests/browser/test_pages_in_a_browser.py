@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect
 
+from support.daemon import Daemon
 from support.pages_site import PagesSite
+from support.registry_work import registry_at_work
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -61,6 +63,8 @@ PAGES = {
     "admin-audit": ("root", "/admin/audit"),
     "admin-usage": ("root", "/admin/usage"),
     "admin-gc": ("root", "/admin/gc"),
+    "admin-integrity": ("root", "/admin/integrity"),
+    "admin-migration": ("root", "/admin/migration"),
     "admin-notifications": ("root", "/admin/notifications"),
     "forbidden": ("rea", "/team/app/-/tokens"),
     "missing": ("ada", "/nothing"),
@@ -99,6 +103,14 @@ def faults_of(page: Page) -> list[str]:
         for one in found
         for node in one["nodes"]
     ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def work(site: PagesSite, shared_daemon: Daemon) -> Iterator[None]:
+    """A registry in the middle of checks and migrations."""
+    del site
+    with registry_at_work(shared_daemon.data, shared_daemon.data / "moorage.db"):
+        yield
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -51,6 +51,7 @@ PAGES = {
     "members": ("ada", "/team/app/-/members"),
     "cleanup": ("ada", "/team/app/-/cleanup"),
     "cleanup-preview": ("ada", "/team/app/-/cleanup?preview=1&enabled=on&cadence=1d&keep_n=5&name_regex=mr-.*"),
+    "cleanup-picture": ("ada", "/team/app/-/cleanup?picture=1&enabled=on&cadence=1d&keep_n=5&name_regex=.*"),
     "protection": ("ada", "/team/app/-/protection"),
     "tokens": ("ada", "/team/app/-/tokens"),
     "settings": ("ada", "/team/app/-/settings"),

@@ -28,6 +28,16 @@ def check_state(*, share: float = 1.0) -> State:
     return state
 
 
+def age_history(connection: sqlite3.Connection, repository: str) -> None:
+    """Let what was done in a repository be eight hours apart, the last of it now."""
+    hours = 8 * 3600 * 1_000_000
+    connection.execute(
+        "UPDATE journal SET at = at - ?2 * ((SELECT max(id) FROM journal WHERE repository = ?1) - id) "
+        "WHERE repository = ?1",
+        (repository, hours),
+    )
+
+
 def insert_work(connection: sqlite3.Connection) -> None:
     """Let an adoption be half done and wait for nobody, a migration run and another one be paused."""
     began = int((datetime.now(UTC) - timedelta(hours=3)).timestamp() * 1_000_000)
@@ -49,7 +59,7 @@ def insert_work(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def registry_at_work(data: Path, database: Path) -> Iterator[None]:
-    """Let the registry with this folder and this database tell of work; nothing of it is left afterwards."""
+    """Let the registry with this folder and this database tell of work, and no more afterwards."""
     notes = {paths.CHECKED: check_state(), paths.CHECK: check_state(share=0.42)}
     notes[paths.CHECKED].ended_at = datetime.now(UTC) - timedelta(hours=5)
     notes[paths.CHECKED].started_at -= timedelta(hours=8)
@@ -60,6 +70,7 @@ def registry_at_work(data: Path, database: Path) -> Iterator[None]:
     try:
         with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection, connection:
             insert_work(connection)
+            age_history(connection, "team/app/api")
         yield
     finally:
         for path in notes:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, V
 
 from support.daemon import Daemon
 from support.pages_site import PagesSite
-from support.registry_work import registry_at_work
+from support.registry_work import registry_at_work, write_check
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -140,6 +140,24 @@ def test_a_page_is_for_everybody_in_both_schemes_at_each_width(name: str, window
     assert [text for text in said if not any(status in text for status in ("403", "404"))] == []
     if os.environ.get("PICTURES"):
         take_pictures(page, name)
+
+
+def test_a_bar_moves_while_a_check_is_at_work_and_the_page_stays(
+    windows: dict[str, Page], shared_daemon: Daemon
+) -> None:
+    page = windows["root"]
+    page.clock.install()
+    page.goto("/admin/integrity")
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_have_attribute("value", "0.42")
+    page.evaluate("window.isSamePage = true")
+    write_check(shared_daemon.data, share=0.8)
+    page.clock.fast_forward(6000)
+    expect(bar).to_have_attribute("value", "0.80")
+    page.clock.fast_forward(6000)
+    expect(bar).to_have_attribute("value", "0.80")
+    assert page.evaluate("window.isSamePage")
+    write_check(shared_daemon.data, share=0.42)
 
 
 def take_pictures(page: Page, name: str) -> None:

@@ -57,24 +57,34 @@ def insert_work(connection: sqlite3.Connection) -> None:
         )
 
 
+def write_check(data: Path, *, share: float) -> None:
+    """Let a check be at work, so far."""
+    _write(data, paths.CHECK, check_state(share=share))
+
+
 @contextmanager
 def registry_at_work(data: Path, database: Path) -> Iterator[None]:
     """Let the registry with this folder and this database tell of work, and no more afterwards."""
-    notes = {paths.CHECKED: check_state(), paths.CHECK: check_state(share=0.42)}
-    notes[paths.CHECKED].ended_at = datetime.now(UTC) - timedelta(hours=5)
-    notes[paths.CHECKED].started_at -= timedelta(hours=8)
-    for path, state in notes.items():
-        file = data / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(written(state))
+    last = check_state()
+    last.ended_at = datetime.now(UTC) - timedelta(hours=5)
+    last.started_at -= timedelta(hours=8)
+    _write(data, paths.CHECKED, last)
+    write_check(data, share=0.42)
     try:
         with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection, connection:
             insert_work(connection)
             age_history(connection, "team/app/api")
         yield
     finally:
-        for path in notes:
+        for path in (paths.CHECKED, paths.CHECK):
             (data / path.lstrip("/")).unlink()
         with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection, connection:
             for table in ("adoption_progress", "adoptions", "batched_background_migrations"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+
+
+def _write(data: Path, path: str, state: State) -> None:
+    file = data / path.lstrip("/")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.with_suffix(".new").write_bytes(written(state))
+    file.with_suffix(".new").replace(file)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect
 
+from support.daemon import Daemon
 from support.pages_site import PagesSite
+from support.registry_work import registry_at_work, write_check
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -49,6 +51,7 @@ PAGES = {
     "members": ("ada", "/team/app/-/members"),
     "cleanup": ("ada", "/team/app/-/cleanup"),
     "cleanup-preview": ("ada", "/team/app/-/cleanup?preview=1&enabled=on&cadence=1d&keep_n=5&name_regex=mr-.*"),
+    "cleanup-picture": ("ada", "/team/app/-/cleanup?picture=1&enabled=on&cadence=1d&keep_n=5&name_regex=.*"),
     "protection": ("ada", "/team/app/-/protection"),
     "tokens": ("ada", "/team/app/-/tokens"),
     "settings": ("ada", "/team/app/-/settings"),
@@ -61,6 +64,8 @@ PAGES = {
     "admin-audit": ("root", "/admin/audit"),
     "admin-usage": ("root", "/admin/usage"),
     "admin-gc": ("root", "/admin/gc"),
+    "admin-integrity": ("root", "/admin/integrity"),
+    "admin-migration": ("root", "/admin/migration"),
     "admin-notifications": ("root", "/admin/notifications"),
     "forbidden": ("rea", "/team/app/-/tokens"),
     "missing": ("ada", "/nothing"),
@@ -101,6 +106,14 @@ def faults_of(page: Page) -> list[str]:
     ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def work(site: PagesSite, shared_daemon: Daemon) -> Iterator[None]:
+    """A registry in the middle of checks and migrations."""
+    del site
+    with registry_at_work(shared_daemon.data, shared_daemon.data / "moorage.db"):
+        yield
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_for_everybody_in_both_schemes_at_each_width(name: str, windows: dict[str, Page]) -> None:
     """A wide one in light colours, a narrow one in dark: a fault of a colour or of a width is in one of them."""
@@ -127,6 +140,24 @@ def test_a_page_is_for_everybody_in_both_schemes_at_each_width(name: str, window
     assert [text for text in said if not any(status in text for status in ("403", "404"))] == []
     if os.environ.get("PICTURES"):
         take_pictures(page, name)
+
+
+def test_a_bar_moves_while_a_check_is_at_work_and_the_page_stays(
+    windows: dict[str, Page], shared_daemon: Daemon
+) -> None:
+    page = windows["root"]
+    page.clock.install()
+    page.goto("/admin/integrity")
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_have_attribute("value", "0.42")
+    page.evaluate("window.isSamePage = true")
+    write_check(shared_daemon.data, share=0.8)
+    page.clock.fast_forward(6000)
+    expect(bar).to_have_attribute("value", "0.80")
+    page.clock.fast_forward(6000)
+    expect(bar).to_have_attribute("value", "0.80")
+    assert page.evaluate("window.isSamePage")
+    write_check(shared_daemon.data, share=0.42)
 
 
 def take_pictures(page: Page, name: str) -> None:

@@ -31,7 +31,8 @@ class Api(RegistryClient):
         return found
 
     def part(self, name: str) -> dict[str, Any]:
-        (found,) = [one for one in self.ask("status")["parts"] if one["name"] == name]
+        parts: list[dict[str, Any]] = self.ask("status")["parts"]
+        (found,) = [one for one in parts if one["name"] == name]
         return found
 
 

@@ -33,7 +33,7 @@ class PartFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryPart:
+class StatusPart:
     """A part that can be asked."""
 
     name: str
@@ -48,7 +48,7 @@ class RegistryPart:
 class PartSeen:
     """A part, and since when it is as it is."""
 
-    part: RegistryPart
+    part: StatusPart
     found: PartFound
     since: datetime
 
@@ -77,7 +77,7 @@ class NodeStatus:
 
     def __init__(
         self,
-        parts: Sequence[RegistryPart],
+        parts: Sequence[StatusPart],
         *,
         metadata: MetadataPlace,
         nodes: Callable[[], Awaitable[Mapping[str, int]]],
@@ -120,7 +120,7 @@ class NodeStatus:
 class _AskedPart:
     """A part with what was seen of it: the process that answers remembers since when."""
 
-    def __init__(self, part: RegistryPart) -> None:
+    def __init__(self, part: StatusPart) -> None:
         self._part = part
         self._question = Question(self._ask)
         self._answer = PartFound()

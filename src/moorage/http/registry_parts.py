@@ -7,7 +7,7 @@ from moorage.core.damage import DamageFound
 from moorage.errors import StorageFull
 from moorage.gc.online.gc_administration import GcAdministration
 from moorage.health.questions import Ask
-from moorage.http.node_status import PartFound, RegistryPart
+from moorage.http.node_status import PartFound, StatusPart
 from moorage.integrity.progress import known_checks
 from moorage.metadata.adoptions import AdoptionLedger
 from moorage.metadata.background.background_migrations import MigrationProgress, Status
@@ -40,7 +40,7 @@ _LOOK_AT_FAULTS = "moorage database adopt status shows the repositories and why"
 _CHECK = "moorage check CONFIG compares storage with the metadata while the registry serves"
 
 
-def storage_part(storage: StorageDriver, room: Room) -> RegistryPart:
+def storage_part(storage: StorageDriver, room: Room) -> StatusPart:
     """Return the part that keeps bytes."""
 
     async def ask() -> PartFound:
@@ -51,13 +51,13 @@ def storage_part(storage: StorageDriver, room: Room) -> RegistryPart:
             return PartFound(state="broken", said=f"no room is left, pushes are refused: {exc}", next_step=_MAKE_ROOM)
         return PartFound(said=storage.name)
 
-    return RegistryPart(name="storage", kind="storage", ask=ask, next_step=_SEE_STORAGE)
+    return StatusPart(name="storage", kind="storage", ask=ask, next_step=_SEE_STORAGE)
 
 
-def database_parts(database: Database | None) -> Sequence[RegistryPart]:
+def database_parts(database: Database | None) -> Sequence[StatusPart]:
     """Return the parts that keep metadata."""
     if database is None:
-        return [RegistryPart(name="database", kind="database", ask=_off("the metadata is in link files"))]
+        return [StatusPart(name="database", kind="database", ask=_off("the metadata is in link files"))]
 
     async def ask() -> PartFound:
         await database.ping()
@@ -70,20 +70,20 @@ def database_parts(database: Database | None) -> Sequence[RegistryPart]:
             return PartFound(state="look", said=_cut("; ".join(away)), next_step=_SEE_REPLICAS)
         return PartFound(said=", ".join(one.address for one in servers))
 
-    parts = [RegistryPart(name="database", kind="database", ask=ask, next_step=_SEE_DATABASE)]
+    parts = [StatusPart(name="database", kind="database", ask=ask, next_step=_SEE_DATABASE)]
     if database.has_replicas:
-        parts.append(RegistryPart(name="replicas", kind="replica", ask=ask_replicas, next_step=_SEE_REPLICAS))
+        parts.append(StatusPart(name="replicas", kind="replica", ask=ask_replicas, next_step=_SEE_REPLICAS))
     return parts
 
 
-def redis_parts(asks: Mapping[str, Ask]) -> Sequence[RegistryPart]:
+def redis_parts(asks: Mapping[str, Ask]) -> Sequence[StatusPart]:
     """Return a part for each Redis, by its section."""
     if not asks:
-        return [RegistryPart(name="redis", kind="redis", ask=_off("the configuration names none"))]
-    return [RegistryPart(name=name, kind="redis", ask=_well(ask), next_step=_SEE_REDIS) for name, ask in asks.items()]
+        return [StatusPart(name="redis", kind="redis", ask=_off("the configuration names none"))]
+    return [StatusPart(name=name, kind="redis", ask=_well(ask), next_step=_SEE_REDIS) for name, ask in asks.items()]
 
 
-def check_parts(names: Sequence[str], failing: Mapping[str, str]) -> Sequence[RegistryPart]:
+def check_parts(names: Sequence[str], failing: Mapping[str, str]) -> Sequence[StatusPart]:
     """Return a part for each check of the configuration; *failing* changes as they are made."""
 
     def asking(name: str) -> Callable[[], Awaitable[PartFound]]:
@@ -93,20 +93,20 @@ def check_parts(names: Sequence[str], failing: Mapping[str, str]) -> Sequence[Re
 
         return ask
 
-    return [RegistryPart(name=name, kind="check", ask=asking(name)) for name in names]
+    return [StatusPart(name=name, kind="check", ask=asking(name)) for name in names]
 
 
-def damage_part(remaining: Callable[[], Awaitable[DamageFound | None]]) -> RegistryPart:
+def damage_part(remaining: Callable[[], Awaitable[DamageFound | None]]) -> StatusPart:
     """Return the part that tells of damaged blobs that clients have met."""
 
     async def ask() -> PartFound:
         damage = await remaining()
         return PartFound() if damage is None else PartFound(state="look", said=str(damage), next_step=_REPAIR)
 
-    return RegistryPart(name="blobs", kind="blobs", ask=ask)
+    return StatusPart(name="blobs", kind="blobs", ask=ask)
 
 
-def notifications_part(administration: NotificationAdministration, *, is_read_only: bool) -> RegistryPart:
+def notifications_part(administration: NotificationAdministration, *, is_read_only: bool) -> StatusPart:
     """Return the part that tells other servers."""
 
     async def ask() -> PartFound:
@@ -124,10 +124,10 @@ def notifications_part(administration: NotificationAdministration, *, is_read_on
                 return PartFound(state="look", said=_cut(said), next_step=_DELIVER)
         return PartFound(said=", ".join(one.queue.endpoint for one in found))
 
-    return RegistryPart(name="notifications", kind="notifications", ask=ask, next_step=_SEE_DATABASE)
+    return StatusPart(name="notifications", kind="notifications", ask=ask, next_step=_SEE_DATABASE)
 
 
-def collection_part(collection: GcAdministration, *, is_read_only: bool) -> RegistryPart:
+def collection_part(collection: GcAdministration, *, is_read_only: bool) -> StatusPart:
     """Return the part that collects garbage while the registry serves."""
 
     async def ask() -> PartFound:
@@ -151,10 +151,10 @@ def collection_part(collection: GcAdministration, *, is_read_only: bool) -> Regi
             waiting += state.waiting
         return PartFound(said=f"reviews that wait: {waiting}")
 
-    return RegistryPart(name="collection", kind="collection", ask=ask, next_step=_SEE_DATABASE)
+    return StatusPart(name="collection", kind="collection", ask=ask, next_step=_SEE_DATABASE)
 
 
-def migrations_part(progress: Callable[[], Awaitable[Sequence[MigrationProgress]]], *, migrates: bool) -> RegistryPart:
+def migrations_part(progress: Callable[[], Awaitable[Sequence[MigrationProgress]]], *, migrates: bool) -> StatusPart:
     """Return the part that migrates data while the registry serves; *migrates*: this node does."""
 
     async def ask() -> PartFound:
@@ -166,10 +166,10 @@ def migrations_part(progress: Callable[[], Awaitable[Sequence[MigrationProgress]
             return PartFound(state="look", said=f"{said} ({', '.join(sorted(words))})", next_step=_MIGRATE)
         return PartFound(said=said)
 
-    return RegistryPart(name="background-migrations", kind="background-migrations", ask=ask, next_step=_SEE_DATABASE)
+    return StatusPart(name="background-migrations", kind="background-migrations", ask=ask, next_step=_SEE_DATABASE)
 
 
-def adoption_part(ledger: AdoptionLedger) -> RegistryPart:
+def adoption_part(ledger: AdoptionLedger) -> StatusPart:
     """Return the part that takes link files over."""
 
     async def ask() -> PartFound:
@@ -185,10 +185,10 @@ def adoption_part(ledger: AdoptionLedger) -> RegistryPart:
             return PartFound(state="look", said=f"{said}, left out: {progress.left_out}", next_step=_ACCEPT)
         return PartFound(said=said)
 
-    return RegistryPart(name="adoption", kind="adoption", ask=ask, next_step=_SEE_DATABASE)
+    return StatusPart(name="adoption", kind="adoption", ask=ask, next_step=_SEE_DATABASE)
 
 
-def integrity_part(storage: StorageDriver) -> RegistryPart:
+def integrity_part(storage: StorageDriver) -> StatusPart:
     """Return the part that tells of the last check of storage against metadata."""
 
     async def ask() -> PartFound:
@@ -200,7 +200,7 @@ def integrity_part(storage: StorageDriver) -> RegistryPart:
             return PartFound(state="look", said=f"differences that are not repaired: {left}", next_step=_REPAIR)
         return PartFound(said=f"the last check ended at {last.ended_at:%Y-%m-%d %H:%M} UTC" if last.ended_at else "")
 
-    return RegistryPart(name="integrity", kind="integrity", ask=ask, next_step=_SEE_STORAGE)
+    return StatusPart(name="integrity", kind="integrity", ask=ask, next_step=_SEE_STORAGE)
 
 
 async def nodes_at_work(storage: StorageDriver) -> Mapping[str, int]:

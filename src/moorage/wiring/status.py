@@ -9,7 +9,7 @@ from moorage.gc.online.gc_administration import GcAdministration
 from moorage.health.questions import Ask
 from moorage.health.watch import HealthWatch
 from moorage.http import registry_parts as parts
-from moorage.http.node_status import NodeStatus, RegistryPart
+from moorage.http.node_status import NodeStatus, StatusPart
 from moorage.metadata.adoptions import AdoptionLedger
 from moorage.metadata.background.background_migrations import progress
 from moorage.notifications.administration import NotificationAdministration
@@ -27,7 +27,7 @@ def node_status(
     health: HealthWatch,
     damaged: Callable[[], Awaitable[DamageFound | None]],
     database: Database | None = None,
-    work: tuple[RegistryPart, ...] = (),
+    work: tuple[StatusPart, ...] = (),
 ) -> NodeStatus:
     """Make what asks the parts of a registry; *work*: those of :func:`database_work`, where there is a database."""
     return NodeStatus(
@@ -53,7 +53,7 @@ def database_work(
     collection: GcAdministration,
     notifications: NotificationAdministration,
     ledger: AdoptionLedger,
-) -> tuple[RegistryPart, ...]:
+) -> tuple[StatusPart, ...]:
     """Return the parts that are work on a metadata database."""
     is_read_only = config.storage.maintenance.readonly.enabled
     return (

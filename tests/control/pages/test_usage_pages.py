@@ -138,7 +138,8 @@ def test_the_overview_says_whether_collection_and_notifications_and_work_go_on(
     del registry
     client.force_login(people["root"])
     text = client.get("/admin").content.decode()
-    assert "Garbage collection goes on." in text
+    assert "Garbage collection" in text
+    assert "reviews that wait: " in text
     assert "Work beside requests keeps up." in text
     row = ensure_place(new_project(new_group()))
     UsagePlace.objects.filter(pk=row.pk).update(due_at=timezone.now() - timedelta(hours=2))

@@ -8,7 +8,7 @@ import pytest
 
 from moorage.errors import StorageUnavailable
 from moorage.http import registry_parts
-from moorage.http.node_status import NodeStatus, PartFound, RegistryPart
+from moorage.http.node_status import NodeStatus, PartFound, StatusPart
 from moorage.metadata.background.background_migrations import BackgroundMigration, MigrationProgress, Status
 from moorage.room import Room
 from moorage.storage.memory import MemoryDriver
@@ -21,12 +21,12 @@ async def no_nodes() -> Mapping[str, int]:
     return {}
 
 
-def status_of(*parts: RegistryPart, deadline_s: float = 5.0) -> NodeStatus:
+def status_of(*parts: StatusPart, deadline_s: float = 5.0) -> NodeStatus:
     return NodeStatus(parts, metadata="link files", nodes=no_nodes, deadline_s=deadline_s)
 
 
-def part(name: str, ask: Callable[[], Awaitable[PartFound]]) -> RegistryPart:
-    return RegistryPart(name=name, kind="storage", ask=ask, next_step="look")
+def part(name: str, ask: Callable[[], Awaitable[PartFound]]) -> StatusPart:
+    return StatusPart(name=name, kind="storage", ask=ask, next_step="look")
 
 
 async def test_what_does_not_answer_in_time_is_broken_and_holds_nobody_else_up() -> None:

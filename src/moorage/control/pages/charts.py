@@ -62,6 +62,18 @@ class SizeLine:
     last: date
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoLines:
+    """Two lines of sizes by day in one box, as :class:`SizeLine`."""
+
+    points: str
+    other_points: str
+    top: int
+    middle: int
+    first: date
+    last: date
+
+
 def treemap(items: Sequence[MapItem]) -> list[MapArea]:
     """Return the areas of *items*, which go from the largest to the smallest; those of nothing have none.
 
@@ -93,11 +105,32 @@ def size_line(days: Sequence[tuple[date, int]]) -> SizeLine | None:
         return None
     (first, _), (last, _) = days[0], days[-1]
     top = _rounded(max(size for _day, size in days))
-    span = max(1, (last - first).days)
-    points = [f"{(day - first).days / span * _WHOLE:.2f},{_WHOLE - size / top * _WHOLE:.2f}" for day, size in days]
-    line = " ".join(points)
+    line = _points(days, top)
     area = f"0,{_WHOLE:.0f} {line} {_WHOLE:.0f},{_WHOLE:.0f}"
     return SizeLine(points=line, area=area, top=top, middle=top // 2, first=first, last=last)
+
+
+def two_lines(days: Sequence[tuple[date, int, int]]) -> TwoLines | None:
+    """Return the lines of two sizes by day, the oldest first; None: they are too few for a line."""
+    first = size_line([(day, max(one, other)) for day, one, other in days])
+    if first is None:
+        return None
+    return TwoLines(
+        points=_points([(day, one) for day, one, _other in days], first.top),
+        other_points=_points([(day, other) for day, _one, other in days], first.top),
+        top=first.top,
+        middle=first.middle,
+        first=first.first,
+        last=first.last,
+    )
+
+
+def _points(days: Sequence[tuple[date, int]], top: int) -> str:
+    (first, _), (last, _) = days[0], days[-1]
+    span = max(1, (last - first).days)
+    return " ".join(
+        f"{(day - first).days / span * _WHOLE:.2f},{_WHOLE - size / top * _WHOLE:.2f}" for day, size in days
+    )
 
 
 def _rounded(size: int) -> int:

@@ -9,6 +9,8 @@ from functools import cache
 
 from django.utils.translation import gettext, gettext_noop
 
+from moorage.control.pages.registry_texts import FORMS as REGISTRY_FORMS
+
 _FORMS = (
     gettext_noop("there is no project at this path, or these credentials are not told of it"),
     gettext_noop("there is no project at this path"),
@@ -70,4 +72,5 @@ def said(text: str) -> str:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((form, re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(form)), re.DOTALL)) for form in _FORMS)
+    forms = (*_FORMS, *REGISTRY_FORMS)
+    return tuple((form, re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(form)), re.DOTALL)) for form in forms)

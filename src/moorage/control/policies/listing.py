@@ -68,12 +68,23 @@ def judge_repository(
     """
     registry = the_registry()
     tags = list(registry.all_tags(repository.path))
-    guard = _guard(repository, person)
+    guard = guard_of(repository, person)
     if registry.info().has_gitlab_api:
         known = [_as_judged(tag, has_details=True) for tag in tags]
         verdicts = judge(known, selection, now=now, guard=guard)
         return JudgedTag(verdicts=verdicts, digests={tag.name: tag.digest for tag in tags}, original_size=len(tags))
     return _asked_one_by_one(repository, tags, selection, now=now, guard=guard, limit=list_limit)
+
+
+def guard_of(repository: ImageRepository, person: Person | None = None) -> Guard:
+    """Return what protects the tags of a repository, held against *person*; None: every rule counts."""
+    rules = tag_rules(repository.project)
+
+    def guard(name: str) -> PolicyVerdict | None:
+        obstacle = delete_obstacle(rules, name, person) if rules else None
+        return None if obstacle is None else _VERDICTS[obstacle]
+
+    return guard
 
 
 def _asked_one_by_one(
@@ -116,13 +127,3 @@ def _asked_one_by_one(
 
 def _as_judged(tag: RemoteTag, *, has_details: bool) -> CleanupTag:
     return CleanupTag(name=tag.name, moment=tag.moment, has_manifest=bool(tag.digest) or not has_details)
-
-
-def _guard(repository: ImageRepository, person: Person | None) -> Guard:
-    rules = tag_rules(repository.project)
-
-    def guard(name: str) -> PolicyVerdict | None:
-        obstacle = delete_obstacle(rules, name, person) if rules else None
-        return None if obstacle is None else _VERDICTS[obstacle]
-
-    return guard

@@ -19,6 +19,7 @@ from moorage.control.registry.registry_values import (
     RepositoryPage,
     RepositoryState,
 )
+from moorage.control.registry.state_calls import StateCalls
 from moorage.control.registry.transport import RegistryTransport
 from moorage.oci.names import RepositoryName, Tag, parse_stored_reference
 
@@ -43,6 +44,8 @@ class ControlRegistry:
         self._info: tuple[float, RegistryInfo] | None = None
         self.moorage = MoorageCalls(transport)
         """Calls of the API that only Moorage has."""
+        self.state = StateCalls(transport)
+        """Those of them that are about the registry itself."""
 
     def close(self) -> None:
         """Close its connections."""

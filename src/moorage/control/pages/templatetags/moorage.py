@@ -92,6 +92,12 @@ def percent(part: float, whole: float) -> str:
 
 
 @register.filter
+def share(value: float) -> str:
+    """A part of a whole, from 0 to 1, in whole per cent, cut: what is not done never shows as 100."""
+    return _("%d %%") % int(100 * value)
+
+
+@register.filter
 def duration(seconds: float) -> str:
     """A length of time in its largest unit."""
     for length, words in _AGES:

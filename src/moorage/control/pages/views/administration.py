@@ -1,12 +1,9 @@
 """Pages for administrators: is everything well, and what to do when it is not."""
 
-from datetime import timedelta
-
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -17,22 +14,14 @@ from moorage.control.audit.models import AuditEntry
 from moorage.control.images.models import DELETING, ImageRepository, ImageStatus
 from moorage.control.instance.changes import change_settings
 from moorage.control.instance.models import ApplicationSettings
-from moorage.control.namespaces.models import Namespace
 from moorage.control.pages.instance_forms import SettingsForm
 from moorage.control.pages.key_pages import PLAIN_ROWS, ListOrder, key_page
 from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.requesting import requester_of, user_of_page
 from moorage.control.policies.questions import projects_without_cleanup
-from moorage.control.projects.models import Project
 from moorage.control.refusals import ChangeRefused
-from moorage.control.registry.connection import the_registry
-from moorage.control.registry.registry_errors import RegistryError
-from moorage.control.registry.registry_values import RegistryInfo
-from moorage.control.usage.models import UsagePlace
 
 TEXT_LIMIT = 255
-LATE = timedelta(hours=1)
-"""After this, due work is late: no worker of the control plane runs, or they cannot keep up."""
 _USER_ORDERS = (ListOrder(word="name", field="username"), ListOrder(word="created", field="created_at"))
 _REPOSITORY_ORDERS = (ListOrder(word="updated", field="updated_at"),)
 _PROJECT_ORDERS = (ListOrder(word="name", field="full_path"),)
@@ -51,55 +40,6 @@ def administrator_of(request: HttpRequest) -> User:
     if not user.is_admin:
         raise forbidden()
     return user
-
-
-@require_safe
-def show_overview(request: HttpRequest) -> HttpResponse:
-    """Show whether everything is well."""
-    administrator_of(request)
-    info, said = _registry()
-    now = timezone.now()
-    context = _within() | {
-        "section": "admin",
-        "tab": "overview",
-        "info": info,
-        "said": said,
-        "users": User.objects.humans().count(),
-        "groups": Namespace.objects.groups().count(),
-        "projects": Project.objects.count(),
-        "repositories": ImageRepository.objects.count(),
-        "going": ImageRepository.objects.to_delete().count(),
-        "failed": ImageRepository.objects.filter(status=ImageStatus.DELETE_FAILED).count(),
-        "without_cleanup": projects_without_cleanup().count(),
-        "late": UsagePlace.objects.filter(due_at__lt=now - LATE).order_by("due_at").first(),
-    }
-    return render(request, "pages/admin/overview.html", context)
-
-
-def _within() -> dict[str, object]:
-    """Garbage collection and notifications, as far as the registry tells of them."""
-    try:
-        calls = the_registry().moorage
-        queues, endpoints = calls.collection(), calls.notifications()
-    except RegistryError:
-        return {}  # What is wrong is said once already, and a registry that is not Moorage's is not wrong.
-    return {
-        "queues": queues,
-        "frees": sum(queue.frees[-1].size_bytes for queue in queues if queue.frees),
-        "gc_failed": sum(queue.failed for queue in queues),
-        "gc_is_off": not all(queue.is_collecting for queue in queues),
-        "given_up": sum(one.failed for one in endpoints),
-        "undelivered": sum(one.waiting for one in endpoints),
-        "endpoints": endpoints,
-    }
-
-
-def _registry() -> tuple[RegistryInfo | None, str]:
-    """The registry as it describes itself; None: it does not answer, and why."""
-    try:
-        return the_registry().info(is_fresh=True), ""
-    except RegistryError as exc:
-        return None, str(exc)
 
 
 @require_safe

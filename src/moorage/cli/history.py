@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from moorage.api.history_answers import Change, Entry, HistoryPage, Obstacle, TagState, Undone
+from moorage.api.history_answers import Entry, HistoryPage, TagState, Undone
 from moorage.cli.amounts import counted
+from moorage.cli.change_words import named, short
 from moorage.cli.deleting import delete_tags
 from moorage.cli.options import AsJSON
 from moorage.cli.reaching import CA, RegistryURL, connect
@@ -204,7 +205,7 @@ def _see_that_it_is_no_redo(remote: Remote, repository: str, tag: str) -> None:
     last = next(_entries(remote, {"repository": repository, "tag": tag}, 1), None)
     if last is None or not last.reason.startswith("undo of "):
         return
-    back = "is deleted" if last.before is None else f"points to {_short(last.before)}"
+    back = "is deleted" if last.before is None else f"points to {short(last.before)}"
     msg = (
         f"the last change of {repository}:{tag} was an {last.reason}; to take that back, so that the tag {back} "
         "again, give --redo; to go further back, --steps 3 or --to DIGEST"
@@ -281,7 +282,7 @@ def _print_undo(answer: Answer, *, as_json: bool) -> None:
     found = answer.read(Undone)
     counts = {kind.name: getattr(found.counts, kind.name) for kind in fields(found.counts)}
     for change in found.changes:
-        print(f"{named(change)}: {_short(change.before)} -> {_short(change.after)}")
+        print(f"{named(change)}: {short(change.before)} -> {short(change.after)}")
     total = sum(counts.values())
     if total > len(found.changes):
         print(f"and {total - len(found.changes)} more")
@@ -309,8 +310,8 @@ def _row(entry: Entry, request: str) -> Sequence[str]:
         _second(entry.at),
         entry.action.replace("_", " "),
         entry.tag or "",
-        _short(names.before),
-        _short(names.after),
+        short(names.before),
+        short(names.after),
         entry.actor,
         request,
         _fate(entry),
@@ -327,17 +328,3 @@ def _fate(entry: Entry) -> str:
 
 def _second(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def named(thing: Change | Obstacle) -> str:
-    """A tag, a repository or a manifest, as it is typed."""
-    places = {"tag": f"{thing.repository}:{thing.name}", "repository": thing.repository}
-    return places.get(thing.kind, f"{thing.repository}@{_short(thing.name)}")
-
-
-def _short(value: str | None) -> str:
-    """A digest, short enough for a line; a name as it is."""
-    if value is None:
-        return "-"
-    algorithm, colon, encoded = value.partition(":")
-    return f"{algorithm}:{encoded[:12]}" if colon else value

@@ -1,4 +1,4 @@
-"""What went wrong with a registry, as a command says it."""
+"""Failures of a request to a registry, as a command says them."""
 
 import contextlib
 import sys
@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from moorage.cli.change_words import named
 from moorage.client.registry import CommandFailed
 
 
@@ -24,7 +25,6 @@ def reported() -> Iterator[None]:
 
 def _print_conflicts(detail: Mapping[str, Any]) -> None:
     from moorage.api.history_answers import UndoConflicts  # noqa: PLC0415 - only what was refused needs them
-    from moorage.cli.history import named  # noqa: PLC0415 - as above
     from moorage.client.reading import AnswerUnreadable, read_answer  # noqa: PLC0415 - as above
 
     try:

@@ -10,7 +10,7 @@ from moorage.cli.lazy_group import LazyGroup
 
 
 class TagGroup(LazyGroup):
-    """What can be done with tags."""
+    """The commands about tags."""
 
     words = "tag"
     rows: ClassVar[Mapping[str, Sequence[CommandRow]]] = {"Commands": TAG_COMMANDS}

@@ -7,8 +7,8 @@ twin, which is Python code and so stops for others, for the rest.
 
 import json
 from collections.abc import Callable
-from json.decoder import JSONArray, JSONObject
-from json.scanner import py_make_scanner
+from json.decoder import JSONArray, JSONObject  # type: ignore[attr-defined]  # the stubs lack what is not documented
+from json.scanner import py_make_scanner  # type: ignore[attr-defined]  # as above
 from typing import Any
 
 VALUES_LIMIT = 250_000

@@ -1,4 +1,4 @@
-"""Settings of glibc by which a process of many threads asks the system for memory; with another libc nothing changes.
+"""Memory of a process with many threads: settings of glibc's allocator; with another libc nothing changes.
 
 A thread gets an arena of its own by default, and a block of some megabytes that was freed is kept for the next one. A
 process whose threads take turns anyway pays for that with tens of megabytes, and has nothing from it.

@@ -36,8 +36,7 @@ class Errand:
         """Return when it is done: as late as it takes, as what follows cannot be without it.
 
         Raises:
-            MoorageError, OSError: what the work raised.
-            ChildProcessError: it ended otherwise; why stands in its own output.
+            MoorageError, OSError: what the work raised; or it ended otherwise, and why stands in its own output.
         """
         with os.fdopen(self._reading, "rb") as stream:
             said = stream.read()
@@ -47,7 +46,7 @@ class Errand:
         code = os.waitstatus_to_exitcode(status)
         if code:
             msg = f"a part of the start ended with status {code}"
-            raise ChildProcessError(msg)
+            raise MoorageError(msg)
 
 
 def end_with(parent: int) -> None:
@@ -61,11 +60,12 @@ def end_with(parent: int) -> None:
 def _do(work: Callable[[], object], parent: int, writing: int) -> int:
     end_with(parent)
     try:
-        work()
-    except (MoorageError, OSError) as exc:
-        with os.fdopen(writing, "wb") as stream:
-            stream.write(pickle.dumps(exc))
-    except BaseException:  # noqa: BLE001 - whatever it is, the parent must see a status
+        try:
+            work()
+        except (MoorageError, OSError) as exc:
+            with os.fdopen(writing, "wb") as stream:
+                stream.write(pickle.dumps(exc))
+    except BaseException:  # noqa: BLE001 - nothing may go on in this process as if it were the parent
         sys.excepthook(*sys.exc_info())
         return _FAILED
     finally:

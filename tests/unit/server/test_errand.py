@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.errors import ConfigurationError, Mistake
+from moorage.errors import ConfigurationError, Mistake, MoorageError
 from moorage.server.errand import Errand
 
 
@@ -39,7 +39,7 @@ def test_an_errand_that_crashes_shows_where_and_stops_the_start(capfd: pytest.Ca
     def crash() -> None:
         raise LookupError(1)
 
-    with pytest.raises(ChildProcessError, match="status 1"):
+    with pytest.raises(MoorageError, match="status 1"):
         Errand(crash).wait()
 
     assert "LookupError: 1" in capfd.readouterr().err

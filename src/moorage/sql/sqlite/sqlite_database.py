@@ -37,6 +37,8 @@ _GROUP_LIMIT = 64
 _MANY = 500
 """After so many statements in a row, let others have the event loop."""
 _CACHE_KIB = 16 * 1024
+_SERVING_CACHE_KIB = 4 * 1024
+"""Of a server's processes, each of which has two connections at least: what another one writes empties them all."""
 _CLOSED = "the database is closed"
 
 _INTERRUPTED_AGAIN_S = 0.05
@@ -54,13 +56,14 @@ class SqliteDatabase(Database):
         self.address = str(path)
         reserve = Reserve(path, is_kept=keeps_reserve)
         reserve.look()  # To open it takes room, too.
-        self._reader = _connect(path, "PRAGMA query_only = on")
+        self._settings = [f"PRAGMA cache_size = -{_SERVING_CACHE_KIB if keeps_reserve else _CACHE_KIB}"]
+        self._reader = _connect(path, "PRAGMA query_only = on", *self._settings)
         self._heavy_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-heavy")
-        self._writer = _Writer(_connect(path, "PRAGMA synchronous = full"), reserve)
+        self._writer = _Writer(_connect(path, "PRAGMA synchronous = full", *self._settings), reserve)
 
     @classmethod
     async def open(cls, path: Path, *, keeps_reserve: bool = False) -> Self:
-        """Open the file, which is made if it is not there. *keeps_reserve*: see ``reserve.py``.
+        """Open the file, which is made if it is not there. *keeps_reserve*: for a server, see ``reserve.py``.
 
         Raises:
             DatabaseUnavailable: it cannot be opened, or is no database.
@@ -112,7 +115,7 @@ class SqliteDatabase(Database):
     @functools.cached_property
     def _heavy(self) -> sqlite3.Connection:
         # Opened for the first that needs it, in its thread: each connection takes some 170 KiB, in every process.
-        return _connect(self.path, "PRAGMA query_only = on")
+        return _connect(self.path, "PRAGMA query_only = on", *self._settings)
 
     @property
     def _has_heavy(self) -> bool:
@@ -364,7 +367,7 @@ def _connect(path: Path, *settings: str) -> sqlite3.Connection:
 
 def _set_up(connection: sqlite3.Connection, settings: Sequence[str]) -> None:
     switch_on(connection, deadline_s=_TURN_DEADLINE_S)  # Two processes may make the file at the same time.
-    for setting in ("PRAGMA foreign_keys = on", f"PRAGMA cache_size = -{_CACHE_KIB}", *settings):
+    for setting in ("PRAGMA foreign_keys = on", *settings):
         connection.execute(setting)
     connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
     connection.create_function("now_us", 0, lambda: time.time_ns() // 1000)

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from moorage.config import Config, HtpasswdAuth, TokenAuth
 from moorage.config.redis_forms import main_redis
-from moorage.config.stores import LayoutStore, Store
+from moorage.config.stores import LayoutStore, PostgresStore, Store
 from moorage.wiring.tracing import wanted_exporters
 
 _METRICS = (
@@ -35,6 +35,8 @@ def _parts(config: Config, store: Store) -> Iterator[str]:
         yield from ("moorage.wiring.layout_metadata", "moorage.wiring.bare_apis")
     else:
         yield from ("moorage.wiring.sql_metadata", "moorage.wiring.apis", "moorage.wiring.collection")
+        if isinstance(store, PostgresStore) and config.database.loadbalancing.enabled:
+            yield "moorage.sql.replicas.replicated_database"
         if store.adopting:
             yield from ("moorage.wiring.adopting", "moorage.metadata.adopting_details")
     if config.http.debug.addr and config.http.debug.prometheus.enabled:

@@ -4,18 +4,21 @@ from pathlib import Path
 
 import yaml
 
+from e2e.databases import postgres_config
 from e2e.images import build_image
 from e2e.settings import config_for
 from e2e.wire import Wire, eventually
 from support.daemon import Daemon
 from support.imports import among, imported_after_fork, imported_before_fork, noting_imports
+from support.postgres import Postgres, migrated
+from support.tokens import Issuer
 
 UNUSED = (
     *("alembic", "mako", "sqlalchemy"),  # the schema is current
     *("typer", "click", "rich", "pygments"),  # the command line was read
     *("acme", "josepy", "requests", "cryptography"),  # plain HTTP
     *("joserfc", "bcrypt"),  # no credentials
-    *("asyncpg", "redis", "prometheus_client", "opentelemetry", "sentry_sdk"),  # nothing of it is configured
+    *("asyncpg", "redis", "dns", "prometheus_client", "opentelemetry", "sentry_sdk"),  # nothing of it is configured
     *("aiobotocore", "botocore", "django", "greenlet", "re2", "difflib"),
     *("aiohttp.client", "aiohttp.connector"),  # nobody is asked
     *("moorage.moving.importing", "moorage.metadata.adopting", "moorage.storage.s3", "moorage.cli.app"),
@@ -32,6 +35,16 @@ def test_a_server_has_nothing_in_memory_that_it_does_not_run(tmp_path: Path) -> 
         assert among(noted, UNUSED) == []
 
 
+def test_a_server_on_postgresql_has_its_driver_besides(tmp_path: Path, postgres: Postgres) -> None:
+    config, folder = postgres_config(tmp_path, postgres, migrated(postgres), secret="s"), tmp_path / "imports"
+    with Daemon(tmp_path, config=config, workers=2, env=noting_imports(folder)) as daemon:
+        _work(daemon)
+        noted, own = imported_before_fork(daemon, folder), imported_after_fork(daemon, folder)
+    assert among(noted, ["asyncpg"])
+    assert among(noted, [name for name in UNUSED if name != "asyncpg"]) == []
+    assert own == []
+
+
 def test_the_processes_of_a_server_import_nothing_of_their_own(tmp_path: Path) -> None:
     tree = yaml.safe_load(
         config_for(tmp_path, http={"debug": {"addr": "127.0.0.1:0", "prometheus": {"enabled": True}}})
@@ -39,10 +52,11 @@ def test_the_processes_of_a_server_import_nothing_of_their_own(tmp_path: Path) -
     tree["auth"] = {"htpasswd": {"realm": "Registry", "path": str(tmp_path / "users")}}
     (tmp_path / "users").write_text("")
     settings = {"default": None, "link files": config_for(tmp_path), "much": yaml.safe_dump(tree)}
+    settings["tokens"] = f"{config_for(tmp_path)}\n{Issuer(tmp_path).section}"
     for name, config in settings.items():
         folder = tmp_path / f"imports of {name}"
         with Daemon(tmp_path / name, config=config, workers=2, env=noting_imports(folder)) as daemon:
-            if name != "much":
+            if name in ("default", "link files"):
                 _work(daemon)
             assert imported_after_fork(daemon, folder) == [], name
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
 from moorage.config import Config, HtpasswdAuth, TokenAuth
 from moorage.config.redis_forms import main_redis
@@ -35,6 +36,8 @@ def _parts(config: Config, store: Store) -> Iterator[str]:
         yield from ("moorage.wiring.layout_metadata", "moorage.wiring.bare_apis")
     else:
         yield from ("moorage.wiring.sql_metadata", "moorage.wiring.apis", "moorage.wiring.collection")
+        if not isinstance(store.place, Path) and config.database.loadbalancing.enabled:
+            yield "moorage.sql.replicas.replicated_database"
         if store.adopting:
             yield from ("moorage.wiring.adopting", "moorage.metadata.adopting_details")
     if config.http.debug.addr and config.http.debug.prometheus.enabled:

@@ -1,6 +1,7 @@
 """PostgreSQL, with its replicas if there are any. Imported where it is used: a start on SQLite need not wait for it."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from moorage.config import Config
 from moorage.metadata.schema.schema_version import check
@@ -9,8 +10,9 @@ from moorage.sql.base import Database
 from moorage.sql.database_place import PostgresSettings, postgres_settings
 from moorage.sql.postgres.postgres_check import check_server as check_server
 from moorage.sql.postgres.postgres_database import PostgresDatabase
-from moorage.sql.replicas.replica_discovery import ReplicaAddress
-from moorage.sql.replicas.replicated_database import open_replicated
+
+if TYPE_CHECKING:
+    from moorage.sql.replicas.replica_discovery import ReplicaAddress
 
 
 async def open_postgres(config: Config) -> Database:
@@ -19,8 +21,9 @@ async def open_postgres(config: Config) -> Database:
     primary = await PostgresDatabase.open(settings)
     if not config.database.loadbalancing.enabled:
         return primary
+    from moorage.sql.replicas.replicated_database import open_replicated  # noqa: PLC0415 - who has none need not wait for it
 
-    async def connect(address: ReplicaAddress) -> Database:
+    async def connect(address: "ReplicaAddress") -> Database:
         replica = dataclasses.replace(settings, host=address.host, port=address.port, is_writable=False)
         return await PostgresDatabase.open(replica)
 

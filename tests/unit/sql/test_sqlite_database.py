@@ -33,10 +33,11 @@ async def test_the_settings_that_durability_rests_on(database: SqliteDatabase) -
 
     full = 2
     assert asked(writer(database), "synchronous") == full
-    for connection in (writer(database), database._reader, database._heavy):
+    heavy = await database._heavy.run(lambda connection: connection)
+    for connection in (writer(database), database._reader, heavy):
         assert asked(connection, "journal_mode") == "wal"
         assert asked(connection, "foreign_keys") == 1
-    for connection in (database._reader, database._heavy):
+    for connection in (database._reader, heavy):
         assert asked(connection, "query_only") == 1
         with pytest.raises(sqlite3.OperationalError):
             connection.execute("DELETE FROM t")
@@ -319,5 +320,6 @@ async def test_a_writer_that_is_stopped_leaves_nobody_waiting(tmp_path: Path) ->
     assert await ids(database) == []
     with pytest.raises(asyncio.CancelledError):
         await database.close()
-    for connection in (writer(database), database._reader, database._heavy):
+    await database._heavy.close()
+    for connection in (writer(database), database._reader):
         connection.close()

@@ -7,11 +7,9 @@ share one fsync. Between processes the file's own lock decides.
 
 import asyncio
 import contextlib
-import functools
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from pathlib import Path
@@ -21,6 +19,7 @@ from moorage.errors import BackendError, DatabaseUnavailable, StorageFull
 from moorage.permissions import reason_at
 from moorage.private_files import make_private
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
+from moorage.sql.sqlite.heavy_reader import HeavyReader
 from moorage.sql.sqlite.recalled_rows import RecalledRows
 from moorage.sql.sqlite.reserve import Reserve
 from moorage.sql.sqlite.sqlite_errors import code_of, fail, is_writing
@@ -39,11 +38,10 @@ _GROUP_LIMIT = 64
 _MANY = 500
 """After so many statements in a row, let others have the event loop."""
 _CACHE_KIB = 16 * 1024
+_SERVING_CACHE_KIB = 4 * 1024
+"""Of a server's processes, each of which has two connections at least: what another one writes empties them all."""
 _T = TypeVar("_T")
 _CLOSED = "the database is closed"
-
-_INTERRUPTED_AGAIN_S = 0.05
-"""Seconds after which a heavy read that was to end, and may only have begun since, is interrupted again."""
 
 
 class SqliteDatabase(Database):
@@ -57,14 +55,15 @@ class SqliteDatabase(Database):
         self.address = str(path)
         reserve = Reserve(path, is_kept=keeps_reserve)
         reserve.look()  # To open it takes room, too.
-        self._reader = _connect(path, "PRAGMA query_only = on")
+        cache = f"PRAGMA cache_size = -{_SERVING_CACHE_KIB if keeps_reserve else _CACHE_KIB}"
+        self._reader = _connect(path, "PRAGMA query_only = on", cache)
         self._recalled = RecalledRows(self._reader)
-        self._heavy_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-heavy")
-        self._writer = _Writer(_connect(path, "PRAGMA synchronous = full"), reserve)
+        self._heavy = HeavyReader(lambda: _connect(path, "PRAGMA query_only = on", cache))
+        self._writer = _Writer(_connect(path, "PRAGMA synchronous = full", cache), reserve)
 
     @classmethod
     async def open(cls, path: Path, *, keeps_reserve: bool = False) -> Self:
-        """Open the file, which is made if it is not there. *keeps_reserve*: see ``reserve.py``.
+        """Open the file, which is made if it is not there. *keeps_reserve*: for a server, see ``reserve.py``.
 
         Raises:
             DatabaseUnavailable: it cannot be opened, or is no database.
@@ -81,8 +80,7 @@ class SqliteDatabase(Database):
         del repository
         if not heavy:
             return _all(self._reader, query, args)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._heavy_thread, self._all_heavy, query, args)
+        return await self._heavy.run(lambda connection: _all(connection, query, args))
 
     async def first(self, query: NamedQuery, *args: Value, repository: str | None = None) -> Row | None:
         del repository
@@ -118,37 +116,9 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         await self._writer.close()
-        with contextlib.suppress(sqlite3.ProgrammingError):  # It was closed before.
-            self._interrupt_heavy()
-            ended = asyncio.ensure_future(asyncio.to_thread(self._heavy_thread.shutdown))
-            while not (await asyncio.wait([ended], timeout=_INTERRUPTED_AGAIN_S))[0]:
-                self._interrupt_heavy()  # What met no statement has done nothing.
-            if self._has_heavy:
-                # Or else an interruption that met no statement keeps the log from being brought into the file.
-                self._heavy.execute("SELECT 1").close()
+        await self._heavy.close()
         self._recalled.forget()
-        for connection in (self._reader, self._heavy) if self._has_heavy else (self._reader,):
-            connection.close()
-
-    @functools.cached_property
-    def _heavy(self) -> sqlite3.Connection:
-        # Opened for the first that needs it, in its thread: each connection takes some 170 KiB, in every process.
-        return _connect(self.path, "PRAGMA query_only = on")
-
-    @property
-    def _has_heavy(self) -> bool:
-        return "_heavy" in vars(self)
-
-    def _interrupt_heavy(self) -> None:
-        if self._has_heavy:
-            self._heavy.interrupt()
-
-    def _all_heavy(self, query: NamedQuery, args: tuple[Value, ...]) -> Sequence[Row]:
-        try:
-            connection = self._heavy
-        except sqlite3.Error as exc:
-            fail(exc)
-        return _all(connection, query, args)
+        self._reader.close()
 
 
 class _Writer:
@@ -372,7 +342,7 @@ def _connect(path: Path, *settings: str) -> sqlite3.Connection:
 
 def _set_up(connection: sqlite3.Connection, settings: Sequence[str]) -> None:
     switch_on(connection, deadline_s=_TURN_DEADLINE_S)  # Two processes may make the file at the same time.
-    for setting in ("PRAGMA foreign_keys = on", f"PRAGMA cache_size = -{_CACHE_KIB}", *settings):
+    for setting in ("PRAGMA foreign_keys = on", *settings):
         connection.execute(setting)
     connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
     connection.create_function("now_us", 0, lambda: time.time_ns() // 1000)

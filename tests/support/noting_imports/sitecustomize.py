@@ -36,4 +36,4 @@ def _askers(frame: FrameType | None) -> list[str]:
 
 
 if "NOTED_IMPORTS" in os.environ:
-    sys.meta_path.insert(0, Noting(Path(os.environ["NOTED_IMPORTS"])))  # type: ignore[arg-type]  # it never finds one
+    sys.meta_path.insert(0, Noting(Path(os.environ["NOTED_IMPORTS"])))

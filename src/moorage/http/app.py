@@ -6,6 +6,7 @@ Nothing here knows what a manifest or a blob is, or which APIs there are: ``wiri
 import re
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10
@@ -13,7 +14,8 @@ from aiohttp.http import HttpVersion10
 from moorage.auth.access import Access, AccessLacking
 from moorage.auth.addresses import Proxies
 from moorage.auth.guards import Guard
-from moorage.errors import MethodNotAllowed, NameInvalid, OutOfService, ParameterInvalid, RouteUnknown
+from moorage.cache.remembered import Remembered
+from moorage.errors import MethodNotAllowed, NameInvalid, OutOfService, ParameterInvalid, Protected, RouteUnknown
 from moorage.http.call import Call
 from moorage.http.endpoints import Endpoint, Route
 from moorage.http.operations import READS, Api, Handler, Operation
@@ -30,6 +32,8 @@ from moorage.web.responses import SAFE_HEADERS, SANDBOX, Response
 _NAMING = frozenset({"POST", "PUT", "PATCH"})
 """Methods by which a repository could come to be: its name has to be inside the grammar of today."""
 _SLASHES = re.compile("/{2,}")
+_TOLD_LIMIT = 10_000
+_TOLD_AGE = timedelta(minutes=1)
 _log = get_log("http")
 
 
@@ -108,6 +112,7 @@ class App(WebApplication[Call]):
         self._proxies = admission.proxies
         self._urls = urls
         self._audience = audience
+        self._told = Remembered[tuple[str, str, str, str], bool](_TOLD_LIMIT, age=_TOLD_AGE)
         self._matchers = [api.match for api in apis]
         self._places = _places(apis, rules)
         self._below_v2 = f"{urls.prefix}v2"
@@ -165,12 +170,28 @@ class App(WebApplication[Call]):
             await self._authorize(call, operation, wanted)
         if call.has_odd_name and place.api.check_stored is not None:
             await place.api.check_stored(call.name)
+        return await self._have_done(call, handler)
+
+    async def _have_done(self, call: Call, handler: Handler) -> Response:
         try:
             return await handler(call)
         except AccessLacking as exc:
             # What the change needs was only known once the body, or the journal, had been read.
             self._guard.require(call, call.grant, exc.wanted)
             raise
+        except Protected as exc:
+            self._tell(call, exc)
+            raise
+
+    def _tell(self, call: Call, refusal: Protected) -> None:
+        """Tell who wants to hear of a refusal; of the same one not again for a minute, however often it is tried."""
+        if call.repository is None or not call.announcer:
+            return
+        tag, reason = str(refusal.detail.get("tag", "")), str(refusal.detail.get("reason", ""))
+        same = (call.grant.actor, call.name.text, tag, reason)
+        if self._told.get(same) is None:
+            self._told.put(same, True)
+            call.announcer.tell(call.announcer.refused(call.name, tag, reason=reason, message=str(refusal)))
 
     async def _authorize(self, call: Call, operation: Operation, wanted: Sequence[Access]) -> None:
         useful = () if operation.useful is None else operation.useful(call)

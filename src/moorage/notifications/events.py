@@ -21,8 +21,9 @@ EVENTS_MEDIA_TYPE = "application/vnd.docker.distribution.events.v1+json"
 
 BLOB_MEDIA_TYPE = "application/octet-stream"
 
-EventAction = Literal["pull", "push", "mount", "delete", "rename"]
+EventAction = Literal["pull", "push", "mount", "delete", "rename", "refuse"]
 ACTIONS: Sequence[EventAction] = ("pull", "push", "mount", "delete", "rename")
+"""Those that other registries have too; each can be ignored by name."""
 Artifact = Literal["manifest", "tag", "blob"]
 """The kind of thing for metrics, as GitLab has it: what is neither a tag nor a blob counts as a manifest."""
 
@@ -51,9 +52,13 @@ class Listener:
     name: str
     ignored_media_types: frozenset[str] = frozenset()
     ignored_actions: frozenset[str] = frozenset()
+    hears_refusals: bool = False
+    """Other registries tell of no refusals, so that a receiver has to want them."""
 
     def wants(self, action: EventAction, media_type: str) -> bool:
         """Return whether such an event is for this endpoint."""
+        if action == "refuse" and not self.hears_refusals:
+            return False
         return action not in self.ignored_actions and media_type not in self.ignored_media_types
 
 
@@ -186,6 +191,12 @@ class Announcer:
         is_same_place = name.text.rpartition("/")[0] == target.text.rpartition("/")[0]
         rename = {"type": "name" if is_same_place else "namespace", "from": name.text, "to": target.text}
         return self._notices("rename", name, {"rename": rename}, lane=target.text)
+
+    def refused(self, name: RepositoryName, tag: str, *, reason: str, message: str) -> Sequence[Notice]:
+        """Return the notices of a request that a rule refused; *tag* empty: it is about none."""
+        target = {"tag": tag} if tag else {}
+        meta = {"refusal": {"reason": reason, "message": message}}
+        return self._notices("refuse", name, target, artifact="tag" if tag else "manifest", meta=meta)
 
     def _blob(
         self,

@@ -58,9 +58,9 @@ class Outbox(ABC):
 
     @abstractmethod
     async def add(self, notices: Sequence[Notice], *, limits: Mapping[str, int]) -> Sequence[Notice]:
-        """Keep notices that tell of no change (pulls); return those for which there was no room.
+        """Keep notices that tell of no change (pulls, refusals); return those for which there was no room.
 
-        *limits*: so many pulls each endpoint may have waiting.
+        *limits*: so many of them each endpoint may have waiting.
         """
 
     @abstractmethod

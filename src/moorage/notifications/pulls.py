@@ -1,4 +1,4 @@
-"""Notices of pulls with a database: gathered in memory, off the request's path, and written in batches."""
+"""Notices of pulls and refusals with a database: gathered in memory, off the request's path, and written in batches."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,10 +11,10 @@ _LIMIT = 10_000
 
 
 class PullNotices:
-    """Notices of the pulls of one process. A process that is killed loses what it has not written yet."""
+    """Notices of the pulls and refusals of one process. A process that is killed loses what it has not written yet."""
 
     def __init__(self, outbox: Outbox, *, limits: Mapping[str, int], observer: DeliveryObserver | None = None) -> None:
-        """*limits*: so many pulls each endpoint may have waiting in the database."""
+        """*limits*: so many of them each endpoint may have waiting in the database."""
         self._outbox = outbox
         self._limits = limits
         self._observer = observer or NoObserver()

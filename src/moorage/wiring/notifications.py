@@ -121,6 +121,7 @@ def _audience(config: Config, tell: Callable[..., None], *, has_database: bool) 
             name=endpoint.known_as,
             ignored_media_types=frozenset((*endpoint.ignore.mediatypes, *endpoint.ignoredmediatypes)),
             ignored_actions=frozenset(endpoint.ignore.actions),
+            hears_refusals=endpoint.refusals,
         )
         for endpoint in config.notifications.endpoints
         if not endpoint.disabled

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -185,13 +186,14 @@ class TestWhatWaits:
         assert len(json.loads(payload)["target"]["references"]) == 601
 
 
-async def test_pulls_wait_up_to_a_limit_and_changes_always(sql: SqlStore) -> None:
+async def test_pulls_and_refusals_wait_up_to_a_limit_and_changes_always(sql: SqlStore) -> None:
     outbox, made = SqlOutbox(sql.database), announcer()
-    pulls = [notice for _ in range(3) for notice in made.blob_pulled(NAME, ABSENT, 1, is_redirected=False)]
-    assert await outbox.add(pulls[:2], limits={"told": 2}) == []
-    assert await outbox.add(pulls[2:], limits={"told": 2}) == pulls[2:]
+    pulls = [notice for _ in range(2) for notice in made.blob_pulled(NAME, ABSENT, 1, is_redirected=False)]
+    refused = [replace(pulls[0], action="refuse")]
+    assert await outbox.add([*pulls[:1], *refused], limits={"told": 2}) == []
+    assert await outbox.add(pulls[1:], limits={"told": 2}) == pulls[1:]
     await push(sql, image(0).manifest, "v1", cause=TOLD)
-    assert [each.action for each in await waiting(sql)] == ["pull", "pull", "push"]
+    assert [each.action for each in await waiting(sql)] == ["pull", "refuse", "push"]
 
 
 async def test_what_another_process_tells_comes_after_what_it_could_have_seen(

@@ -1,12 +1,15 @@
 """What was refused and why: noted by the token endpoint, found by the person, told to nobody else."""
 
+import json
 from datetime import timedelta
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone, translation
+from django.utils.html import escape
 
 from moorage.control.accounts.models import User
+from moorage.control.api.events import receive_events
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.namespaces.models import Namespace
 from moorage.control.pages.room_texts import said
@@ -25,6 +28,7 @@ from support.daemon import Daemon
 from support.pages_inhabitants import inhabit
 
 SECRETS: dict[int, str] = {}
+PROTECTED = 'tag "v1" is protected: the credentials do not allow to push or delete it'
 
 
 @pytest.fixture
@@ -180,3 +184,34 @@ def test_why_a_push_makes_no_project_is_said_in_german(people: dict[str, User]) 
     assert reason("eve", "team/new") == not_made + "diese Zugangsdaten haben dort keine Rolle"
     role = "die Rolle dieses Benutzers ist dort Reporter, und push braucht Entwickler"
     assert reason("rea", "team/new") == not_made + role
+
+
+def test_a_refusal_that_the_registry_tells_of_stands_where_the_person_looks(
+    people: dict[str, User], client: Client
+) -> None:
+    told = {
+        "action": "refuse",
+        "target": {"repository": "team/app/api", "tag": "v1"},
+        "request": {"id": "told-7", "method": "PUT"},
+        "actor": {"name": "dev", "user_type": "personal_access_token"},
+        "meta": {"refusal": {"reason": "PROTECTED_TAG", "message": PROTECTED}},
+    }
+    elsewhere = {**told, "target": {"repository": "nobody/x"}}
+    for _ in range(3):
+        receive_events(
+            RequestFactory().post(
+                "/events",
+                json.dumps({"events": [told, elsewhere, {**told, "target": {"repository": "../x"}}]}),
+                content_type="application/json",
+                headers={"Authorization": "secret-of-events"},
+            )
+        )
+    (row,) = AccessRefusal.objects.all()
+    assert (row.user, row.actions, row.step, row.request_id) == (people["dev"], "push", "rule", "told-7")
+    client.force_login(people["dev"])
+    assert escape(PROTECTED) in client.get("/-/refused").content.decode()
+    assert "geschützt" in client.get(f"/-/refused/{row.pk}", headers={"Accept-Language": "de"}).content.decode()
+    client.force_login(people["max"])
+    assert escape(PROTECTED) in client.get("/team/app/-/refused").content.decode()
+    client.force_login(people["rea"])
+    assert escape(PROTECTED) not in client.get("/team/app/-/refused").content.decode()

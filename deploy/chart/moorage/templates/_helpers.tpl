@@ -109,7 +109,7 @@ securityContext:
 {{- define "moorage.registry.endpoints" -}}
 {{- $url := printf "http://%s-control:%d/api/v4/container_registry_event/events" (include "moorage.fullname" .) (int .Values.control.service.externalPort) -}}
 {{- $ignore := dict "mediatypes" (list "application/octet-stream") "actions" (list "pull") -}}
-{{- $endpoint := dict "name" "control" "url" $url "headers" (dict "Authorization" (list "$(NOTIFICATION_SECRET)")) "ignore" $ignore -}}
+{{- $endpoint := dict "name" "control" "url" $url "headers" (dict "Authorization" (list "$(NOTIFICATION_SECRET)")) "ignore" $ignore "refusals" true -}}
 {{- append (default (list) .Values.registry.notifications.endpoints) $endpoint | toJson -}}
 {{- end -}}
 

@@ -92,13 +92,18 @@ class NotificationEndpoint(Section):
     )
     ignoredmediatypes: list[Text] = now([], "Old: added to `ignore.mediatypes`.")
     ignore: Ignore = now(Ignore, "What is not sent.")
+    refusals: Flag = now(
+        False,
+        "True: pushes and deletes that protected and immutable tags refuse are told too, by events of the action "
+        "`refuse`, which other registries do not have.",
+    )
     queuepurgetimeout: Duration = now(
         timedelta(seconds=5), "Without a database: how long to go on sending at the end; 0: five seconds."
     )
     queuesizelimit: Count = now(
         3000,
-        "Without a database: events that wait in a process; the newest is dropped. With one: pulls that wait; changes "
-        "always find room. 0: 3000.",
+        "Without a database: events that wait in a process; the newest is dropped. With one: pulls and refusals that "
+        "wait; changes always find room. 0: 3000.",
     )
 
     @property

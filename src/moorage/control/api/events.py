@@ -9,6 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from moorage.control.events.intake import EventsInvalid, is_from_registry, read_events, take_in
+from moorage.control.tokens.refused_access import note_told
 from moorage.errors import NameInvalid
 
 ROUTE = "api/v4/container_registry_event/events"
@@ -35,4 +36,5 @@ def receive_events(request: HttpRequest) -> HttpResponse:
     except NameInvalid:
         return JsonResponse({"message": "400 Bad request - Invalid repository path"}, status=400)
     take_in(events)
+    note_told(events)
     return HttpResponse(status=200)

@@ -24,6 +24,7 @@ from moorage.oci.names import RepositoryName
 
 EVENTS_LIMIT = 10_000
 """Of one request."""
+_REASON_LIMIT = 500
 
 _LOG = structlog.get_logger("moorage.control.events")
 
@@ -52,6 +53,13 @@ class RegistryEvent:
     """Empty: it is about a manifest or a blob, or a repository."""
     media_type: str = ""
     actor: str = ""
+    credential: str = ""
+    """The kind of the actor's credential; empty: it is not said."""
+    method: str = ""
+    """Of the request."""
+    request_id: str = ""
+    refusal: str = ""
+    """The reason of a refusal, for people."""
 
     @property
     def is_change(self) -> bool:
@@ -123,13 +131,17 @@ def _remember(event: RegistryEvent, project: Project) -> bool:
 
 
 def _event_of(event: Mapping[str, object]) -> RegistryEvent:
-    target, actor = _object(event, "target"), _object(event, "actor")
+    target, actor, request = _object(event, "target"), _object(event, "actor"), _object(event, "request")
     return RegistryEvent(
         action=_text(event, "action"),
         path=_text(target, "repository"),
         tag=_text(target, "tag"),
         media_type=_text(target, "mediaType"),
         actor=_text(actor, "name")[:255],
+        credential=_text(actor, "user_type"),
+        method=_text(request, "method"),
+        request_id=_text(request, "id"),
+        refusal=_text(_object(_object(event, "meta"), "refusal"), "message")[:_REASON_LIMIT],
     )
 
 

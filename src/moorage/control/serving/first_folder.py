@@ -56,6 +56,7 @@ notifications:
       url: {events_url}
       headers:
         Authorization: [{events_secret}]
+      refusals: true
       ignore:
         mediatypes: [application/octet-stream]
         actions: [pull]

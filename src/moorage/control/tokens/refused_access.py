@@ -1,4 +1,4 @@
-"""Refusals of the token endpoint, noted so that a page can say later what was refused and why.
+"""Refusals of the token endpoint and of the registry, noted so that a page can say later what was refused and why.
 
 A refusal that is met again is the same row, written at most once a minute; a project and a user have a bounded number.
 So a client that tries for ever costs a row, and a stranger that tries everything costs a bounded number of them.
@@ -11,11 +11,16 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from moorage.control.projects.models import Project
+from moorage.control.accounts.models import User
+from moorage.control.events.intake import RegistryEvent
+from moorage.control.images.owning import project_at
+from moorage.control.projects.models import DeployToken, Project
 from moorage.control.projects.requesters import Requester
+from moorage.control.projects.rules import CredentialKind
 from moorage.control.tokens.granting import PUSH_PROTECTED, Denial, ScopeVerdict, verdicts_on
 from moorage.control.tokens.models import KEPT, AccessRefusal, RefusalRows
 from moorage.control.tokens.rules import DecisionStep
+from moorage.oci.names import RepositoryName
 from moorage.token_server.scopes import Scope
 
 ROWS_LIMIT = 500
@@ -46,6 +51,39 @@ def note_refusals(who: Requester, verdicts: Sequence[ScopeVerdict], *, request_i
         # Nobody in particular at no project is nobody's business: the log has it.
         if found and verdict.scope.kind == "repository" and (verdict.project is not None or who.name):
             _note(who, verdict, found, request_id=request_id, now=now)
+
+
+def note_told(events: Sequence[RegistryEvent]) -> int:
+    """Keep the refusals that the registry tells of, as those of the token endpoint; return how many there were.
+
+    What is of no project, or of a name that no repository has, is left to the registry's log.
+    """
+    now, count = timezone.now(), 0
+    for event in events:
+        project = None
+        if event.action == "refuse" and event.refusal and RepositoryName.is_valid(event.path):
+            project = project_at(event.path)
+        if project is None:
+            continue
+        count += 1
+        verdict = ScopeVerdict(scope=Scope("repository", event.path, (_action(event),)), project=project)
+        denial = Denial(action=_action(event), reason=event.refusal, shown=event.refusal, step=DecisionStep.RULE)
+        _note(_told_requester(event), verdict, [denial], request_id=event.request_id, now=now)
+    return count
+
+
+def _action(event: RegistryEvent) -> str:
+    return "delete" if event.method == "DELETE" else "push"
+
+
+def _told_requester(event: RegistryEvent) -> Requester:
+    kinds = {kind.value: kind for kind in CredentialKind}
+    kind = kinds.get(event.credential, CredentialKind.NONE)
+    if not event.actor:
+        return Requester(credential=kind)
+    if kind is CredentialKind.DEPLOY_TOKEN:
+        return Requester(credential=kind, deploy_token=DeployToken.objects.filter(username=event.actor).first())
+    return Requester(credential=kind, user=User.objects.filter(username=event.actor).first())
 
 
 def decide(who: Requester, repository: str, action: str) -> Decision:

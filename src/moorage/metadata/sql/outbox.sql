@@ -4,10 +4,10 @@
 INSERT INTO notification_queue (endpoint, lane, event_id, action, artifact, at, payload)
 VALUES ($1, $2, $3, $4, $5, $6, $7);
 
--- How many pulls wait for an endpoint, up to a number.
+-- How many notices that tell of no change wait for an endpoint, up to a number.
 -- waiting_pulls --
 SELECT count(*) FROM (
-    SELECT 1 FROM notification_queue WHERE endpoint = $1 AND failed_at IS NULL AND action = 'pull' LIMIT $2
+    SELECT 1 FROM notification_queue WHERE endpoint = $1 AND failed_at IS NULL AND action IN ('pull', 'refuse') LIMIT $2
 ) AS pulls;
 
 -- waiting --

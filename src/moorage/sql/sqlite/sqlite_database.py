@@ -23,7 +23,7 @@ from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 from moorage.sql.sqlite.reserve import Reserve
 from moorage.sql.sqlite.sqlite_errors import code_of, fail, is_writing
 from moorage.sql.sqlite.sqlite_parameters import bound, by_place, stored
-from moorage.sql.sqlite.sqlite_turns import BlockTurn, CallTurn, Turn
+from moorage.sql.sqlite.sqlite_turns import BlockTurn, CallTurn, SqliteTurn
 from moorage.sql.sqlite.write_ahead import switch_on
 from moorage.work.call_threads import CallThreads
 
@@ -118,8 +118,8 @@ class _Writer:
         self._reserve = reserve
         self._transaction = _SqliteTransaction(connection)
         self._thread = CallThreads(1, "sqlite-commit")
-        self._turns: asyncio.Queue[Turn | None] = asyncio.Queue()
-        self._group: list[Turn] = []  # Those that the next commit makes durable.
+        self._turns: asyncio.Queue[SqliteTurn | None] = asyncio.Queue()
+        self._group: list[SqliteTurn] = []  # Those that the next commit makes durable.
         self._is_closed = False
         self._task = asyncio.get_running_loop().create_task(self._work())  # It takes turns from a queue until it ends.
 
@@ -232,7 +232,7 @@ class _Writer:
                 return True
             self._group.append(turn)
 
-    async def _give(self, turn: Turn) -> None:
+    async def _give(self, turn: SqliteTurn) -> None:
         if turn.is_given_up:
             return
         self._execute("SAVEPOINT turn")
@@ -271,7 +271,7 @@ class _Writer:
         finally:
             slow.cancel()
 
-    def _tell_slow(self, group: Iterable[Turn]) -> None:
+    def _tell_slow(self, group: Iterable[SqliteTurn]) -> None:
         for turn in group:
             turn.settle(DatabaseUnavailable("the disk did not take a commit in time"))
 

@@ -152,16 +152,21 @@ class _Writer:
         """Do *work* in a turn, by the task that gives turns: nobody has to be woken in between. Durable on return."""
         if self._is_closed:
             raise DatabaseUnavailable(_CLOSED)
-        turn = CallTurn(lambda: work(self._transaction))
+
+        async def done() -> _T:
+            try:
+                return await work(self._transaction)
+            except BackendError as exc:
+                meaning = self._meaning_of(exc)
+                if meaning is exc:
+                    raise
+                raise meaning from exc
+
+        turn = CallTurn(done)
         self._turns.put_nowait(turn)
         expiry = turn.expire_later()
         try:
             result: _T = await turn.durable
-        except BackendError as exc:
-            meaning = self._meaning_of(exc)
-            if meaning is exc:
-                raise
-            raise meaning from exc
         finally:
             expiry.cancel()
         return result

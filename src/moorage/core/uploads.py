@@ -1,6 +1,6 @@
 """Upload sessions: start, append, ask, commit, cancel, and purge what nobody finished.
 
-The session lives in storage alone (its folder, see ``storage/paths.py``), so any worker may take the next request and
+The session lives in storage alone (see ``storage/paths.py``), so any worker may take the next request and
 a restart loses nothing. What a worker keeps besides is the running hash of what passed through it. A session that
 continues in another worker is not hashed again chunk by chunk, but once, when it is committed.
 """

@@ -17,7 +17,10 @@ _DATA = "data"
 
 
 class FileSink(UploadSink):
-    """Uploads as Distribution has them: ``startedat`` and ``data`` in a folder; without, where nobody else sees one."""
+    """Uploads as Distribution has them: ``startedat`` and ``data`` in a folder.
+
+    One that begins and ends with the same request, which nobody else is told of, is a file without a folder.
+    """
 
     def __init__(self, storage: FileStorage) -> None:
         self._storage = storage
@@ -61,7 +64,7 @@ class FileSink(UploadSink):
 
 
 class LoneFileSink(FileSink):
-    """Uploads that are one file each, in the place of the folder: the id tells when it began, to whoever has a list."""
+    """Uploads that are one file each, in the place of the folder. When they began is known elsewhere."""
 
     async def start(self, folder: str, started_at: bytes) -> None:
         """See the interface."""

@@ -24,7 +24,7 @@ class CallThreads:
     def __init__(self, limit: int, name: str) -> None:
         self._limit = limit
         self._name = name
-        self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        self._calls: SimpleQueue[ThreadCall | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._unfinished = 0
 
@@ -37,7 +37,7 @@ class CallThreads:
         made: _T = await self.submit(call, *args, **kwargs).result()
         return made
 
-    def submit(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> "Call":
+    def submit(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> "ThreadCall":
         """Have it called in a thread.
 
         Raises:
@@ -46,7 +46,7 @@ class CallThreads:
         if self._limit == 0:
             msg = "the threads have ended"
             raise RuntimeError(msg)
-        made = Call(self, lambda: call(*args, **kwargs))
+        made = ThreadCall(self, lambda: call(*args, **kwargs))
         self._unfinished += 1
         if self._unfinished > len(self._threads) < self._limit:
             thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
@@ -85,7 +85,7 @@ class CallThreads:
             del call  # Or else what it holds would live until the next one.
 
 
-class Call:
+class ThreadCall:
     """A call in a thread."""
 
     __slots__ = (

@@ -1,6 +1,7 @@
 """Sessions that nobody finished are purged by their age."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from moorage.metadata.layout import LayoutLinks
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from moorage.storage.upload_sinks import sink_of
 from unit.core.sending import NAME, sending
@@ -110,3 +112,20 @@ async def test_every_repository_is_looked_at(clock: Clock, storage: MemoryDriver
 
 async def test_a_repository_without_uploads_has_nothing_to_purge(uploads: Uploads) -> None:
     assert await uploads.purge(RepositoryName("never/seen"), older_than=WEEK, dry_run=False) == []
+
+
+@pytest.mark.parametrize("kind", ["inmemory", "filesystem"])
+async def test_an_upload_beside_a_database_that_no_list_knows_counts_from_its_last_change(
+    kind: str, tmp_path: Path
+) -> None:
+    storage = MemoryDriver() if kind == "inmemory" else FilesystemDriver(tmp_path)
+    clock = Clock()
+    clock.time = datetime.now(UTC)
+    uploads = Uploads(storage, LayoutLinks(storage), sink=sink_of(storage, has_list=True), now=clock)
+    session = await uploads.start(NAME)
+    await uploads.append(NAME, session.id, sending(b"so far"), start=0)
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=False) == []
+    clock.time += WEEK * 2
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=False) == [session.id]
+    assert await storage.list(paths.uploads(NAME)) == []
+    await storage.close()

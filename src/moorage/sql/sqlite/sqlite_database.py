@@ -24,7 +24,7 @@ from moorage.sql.sqlite.recalled_rows import RecalledRows
 from moorage.sql.sqlite.reserve import Reserve
 from moorage.sql.sqlite.sqlite_errors import code_of, fail, is_writing
 from moorage.sql.sqlite.sqlite_parameters import bound, by_place, stored
-from moorage.sql.sqlite.sqlite_turns import BlockTurn, CallTurn, Turn
+from moorage.sql.sqlite.sqlite_turns import BlockTurn, CallTurn, SqliteTurn
 from moorage.sql.sqlite.write_ahead import switch_on
 from moorage.work.call_threads import CallThreads
 
@@ -129,8 +129,8 @@ class _Writer:
         self._reserve = reserve
         self._transaction = _SqliteTransaction(connection)
         self._thread = CallThreads(1, "sqlite-commit")
-        self._turns: asyncio.Queue[Turn | None] = asyncio.Queue()
-        self._group: list[Turn] = []  # Those that the next commit makes durable.
+        self._turns: asyncio.Queue[SqliteTurn | None] = asyncio.Queue()
+        self._group: list[SqliteTurn] = []  # Those that the next commit makes durable.
         self._is_closed = False
         self._task = asyncio.get_running_loop().create_task(self._work())  # It takes turns from a queue until it ends.
 
@@ -163,16 +163,21 @@ class _Writer:
         """Do *work* in a turn, by the task that gives turns: nobody has to be woken in between. Durable on return."""
         if self._is_closed:
             raise DatabaseUnavailable(_CLOSED)
-        turn = CallTurn(lambda: work(self._transaction))
+
+        async def done() -> _T:
+            try:
+                return await work(self._transaction)
+            except BackendError as exc:
+                meaning = self._meaning_of(exc)
+                if meaning is exc:
+                    raise
+                raise meaning from exc
+
+        turn = CallTurn(done)
         self._turns.put_nowait(turn)
         expiry = turn.expire_later()
         try:
             result: _T = await turn.durable
-        except BackendError as exc:
-            meaning = self._meaning_of(exc)
-            if meaning is exc:
-                raise
-            raise meaning from exc
         finally:
             expiry.cancel()
         return result
@@ -243,7 +248,7 @@ class _Writer:
                 return True
             self._group.append(turn)
 
-    async def _give(self, turn: Turn) -> None:
+    async def _give(self, turn: SqliteTurn) -> None:
         if turn.is_given_up:
             return
         self._execute("SAVEPOINT turn")
@@ -282,7 +287,7 @@ class _Writer:
         finally:
             slow.cancel()
 
-    def _tell_slow(self, group: Iterable[Turn]) -> None:
+    def _tell_slow(self, group: Iterable[SqliteTurn]) -> None:
         for turn in group:
             turn.settle(DatabaseUnavailable("the disk did not take a commit in time"))
 

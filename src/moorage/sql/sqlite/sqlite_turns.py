@@ -12,7 +12,7 @@ _DEADLINE_S = 10.0
 """Seconds that a transaction waits for those before it, and for other processes."""
 
 
-class Turn(ABC):
+class SqliteTurn(ABC):
     """One transaction."""
 
     __slots__ = ("_loop", "durable")
@@ -43,7 +43,7 @@ class Turn(ABC):
             self.settle(DatabaseUnavailable("the database was busy for too long"))
 
 
-class BlockTurn(Turn):
+class BlockTurn(SqliteTurn):
     """A block of another task, which says when it ends."""
 
     __slots__ = ("finished", "granted")
@@ -69,7 +69,7 @@ class BlockTurn(Turn):
         _settle(self.durable, None, exc)
 
 
-class CallTurn(Turn):
+class CallTurn(SqliteTurn):
     """One call, made by whoever gives turns, so that nobody has to be woken for it."""
 
     __slots__ = ("_call", "_has_begun", "_result")

@@ -18,7 +18,7 @@ from moorage.errors import StorageBusy, StorageUnavailable
 from moorage.storage.base import Observer, Reader, Stat, Writer
 from moorage.storage.filesystem.folders import temporary_in
 from moorage.storage.system_calls import as_storage_error
-from moorage.work.call_threads import Call, CallThreads
+from moorage.work.call_threads import CallThreads, ThreadCall
 
 INLINE_BYTES = 128 << 10
 """Up to here the call itself is cheaper than handing it to a thread (40 to 60 us of CPU)."""
@@ -190,7 +190,7 @@ class OpenFile:
     def __init__(self, fd: int, threads: CallThreads) -> None:
         self.fd = fd
         self._threads = threads
-        self._running: Call | None = None
+        self._running: ThreadCall | None = None
         self._is_closing = False
 
     async def in_thread(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -100,6 +100,9 @@ class Bodies:
             TooManyRequests: other bodies take all the memory that there is for them.
         """
         check_size(request.content_length or 0)
+        if request.content is aiohttp.EMPTY_PAYLOAD:  # It holds nothing, and may have no task of its own.
+            _check_codings(request)
+            return b""
         body = bytearray()
         holding = self._holdings.begin(lambda: request.content.set_exception(TimeoutError()))
         # In small pieces: what was read and has no room yet is in no budget.

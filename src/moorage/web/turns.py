@@ -139,6 +139,18 @@ class Turns(web.RequestHandler):
             self._renew()
         return goes_on
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write an answer; return it, and whether the client was gone."""
+        if self._upgraded:  # What came behind a request to speak something else is still to be parsed.
+            return await super().finish_response(request, resp, start_time)
+        try:
+            await resp.prepare(request)
+        except ConnectionError:
+            return resp, True
+        return resp, False
+
     async def _drop_rest(self, body: StreamReader) -> None:
         """Throw away what was not read of a body, for a while; then the connection ends."""
         if not body.is_eof():

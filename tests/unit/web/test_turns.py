@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextvars import ContextVar
 
 import pytest
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.http import RawRequestMessage
 
 from moorage.web.connection import ConnectionServer
 from moorage.web.known_heads import KnownHeads
@@ -202,7 +203,7 @@ def test_few_heads_are_remembered() -> None:
     assert heads._remembered._limit <= 1000
 
 
-async def parsed(served: Served, head: bytes) -> tuple[object, object]:
+async def parsed(served: Served, head: bytes) -> tuple[RawRequestMessage, StreamReader]:
     """What aiohttp's parser makes of a head."""
     connection = served.connections()
     assert connection._parser is not None

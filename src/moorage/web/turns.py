@@ -62,6 +62,8 @@ class Turns(web.RequestHandler):
             if not ended.value:
                 self._leave()
                 self.close()
+        except asyncio.CancelledError:
+            self.close()  # What it asked for was given up, and with it the connection.
         else:
             self._begun = _Rest(work, waits_for)
             if not waiter.done():

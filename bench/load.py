@@ -5,11 +5,13 @@ memory that is there already, and bodies that come are dropped by the kernel, un
 the HTTP that the two servers speak: keep-alive, Content-Length, and chunks around JSON.
 """
 
+import contextlib
 import itertools
 import re
 import select
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +32,13 @@ _CHUNKS_END = b"\r\n0\r\n\r\n"
 """The end of the last chunk. JSON holds no bare line ends, so it is nothing else."""
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _WRK_COUNT = re.compile(r"(\d+) requests in ([\d.]+)(us|ms|s|m)\b")
+_IN_TURN = """
+local paths, last = {%s}, 0
+request = function()
+  last = last %% #paths + 1
+  return wrk.format("GET", paths[last])
+end
+"""
 _WRK_UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
@@ -118,16 +127,31 @@ def run(address: Address, scripts: Sequence[Script]) -> Load:
             connection.close()
 
 
-def wrk(address: Address, path: str, *, seconds: int, connections: int, headers: Sequence[str]) -> Load:
-    """GET *path* over and over with ``wrk``.
+def wrk(
+    address: Address,
+    path: str,
+    *,
+    seconds: int,
+    connections: int,
+    headers: Sequence[str],
+    scheme: str = "http",
+    others: Sequence[str] = (),
+) -> Load:
+    """GET *path*, and in turn the *others*, over and over with ``wrk``.
 
     Raises:
         LoadError: wrk failed, or saw anything but 2xx answers.
     """
     options = [option for header in headers for option in ("-H", header)]
     command = ["wrk", "-t", "2", "-c", str(connections), "-d", f"{seconds}s", *options]
-    url = f"http://{address[0]}:{address[1]}{path}"
-    ended = subprocess.run([*command, url], capture_output=True, text=True, timeout=seconds + STALL_S, check=False)
+    url = f"{scheme}://{address[0]}:{address[1]}{path}"
+    with contextlib.ExitStack() as stack:
+        if others:
+            script = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".lua"))
+            script.write(_IN_TURN % ", ".join(f"{each!r}" for each in (path, *others)))
+            script.flush()
+            command += ["-s", script.name]
+        ended = subprocess.run([*command, url], capture_output=True, text=True, timeout=seconds + STALL_S, check=False)
     found = _WRK_COUNT.search(ended.stdout)
     if ended.returncode or found is None or "Non-2xx" in ended.stdout or "Socket errors" in ended.stdout:
         msg = f"wrk on {path}: {ended.stdout}{ended.stderr}"

@@ -39,6 +39,7 @@ import offline_works
 import page_works
 import postgres
 import report
+import tls_works
 from content import GIB, SEED, Pool
 from figures import Figure, Results, from_json, to_json
 from load import LoadError
@@ -55,6 +56,7 @@ PAGE = BENCH.parent / "docs" / "benchmarks.md"
 WORKS = {
     **PULL_AND_PUSH_WORKS,
     **memory_works.WORKS,
+    **tls_works.WORKS,
     **list_works.WORKS,
     **change_works.WORKS,
     **gc_works.WORKS,

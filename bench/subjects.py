@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,8 @@ class Subject(ABC):
     """Where its metadata is, if there is a choice."""
     database: Postgres | None = None
     """The database server that works for it."""
+    has_tls = False
+    """True if it speaks HTTPS."""
 
     @property
     @abstractmethod
@@ -254,7 +257,7 @@ def running(subject: Subject, scratch: Path) -> Iterator[Daemon]:
                 command, stdout=log, stderr=log, cwd=folder, env=environment(), start_new_session=True
             )
         try:
-            _wait_for_answer(process, address, folder / "log")
+            _wait_for_answer(process, address, folder / "log", has_tls=subject.has_tls)
             yield Daemon(subject, process, address, folder, time.perf_counter() - began)
         finally:
             processes.stop(process, patience_s=STOP_S)
@@ -276,18 +279,23 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _wait_for_answer(process: subprocess.Popen[bytes], address: Address, log: Path) -> None:
+def _wait_for_answer(process: subprocess.Popen[bytes], address: Address, log: Path, *, has_tls: bool) -> None:
     deadline = time.monotonic() + START_S
-    while not _answers(address):
+    while not _answers(address, has_tls=has_tls):
         if process.poll() is not None or time.monotonic() > deadline:
             msg = f"{process.args!r} does not serve:\n{log.read_text(errors='replace')[-2000:]}"
             raise LoadError(msg)
         time.sleep(POLL_S)
 
 
-def _answers(address: Address) -> bool:
+def _answers(address: Address, *, has_tls: bool) -> bool:
     try:
-        with socket.create_connection(address, timeout=START_S) as connection:
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(socket.create_connection(address, timeout=START_S))
+            if has_tls:
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                connection = stack.enter_context(context.wrap_socket(connection))
             connection.sendall(_PROBE)
             # One that asks for credentials answers as well.
             return connection.recv(4096).startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 401 "))

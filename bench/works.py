@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import client
 import load
+import tls
 from content import GIB, KIB, MIB, Blob
 from figures import AtMost, Figure, Series, TimesBetter
 from load import Load
@@ -24,8 +25,11 @@ PUSHES_PER_S = 6000
 
 CROWD = 100
 
-CPU_LIMIT_US = 200
+CPU_LIMIT_US = 90
 """What a manifest may cost Moorage itself, with its metadata in PostgreSQL."""
+
+NGINX_TIMES = 3
+"""So many times what a file costs nginx, without its log, a manifest may cost with a line in ours."""
 
 DEFAULT_STORE = "SQLite"
 
@@ -55,14 +59,20 @@ def manifests(stage: Stage) -> list[Figure]:
         ("HEAD manifest by digest", head(by_digest)),
     ]
     size = f"({len(payload) / 1000:.1f} kB)"
-    with stage.running(stage.reference, stage.candidate, *stage.stores[1:]) as daemons:
-        for daemon in daemons:
+    floor = [tls.Nginx(stage.workers, has_tls=False)] if tls.NGINX and stage.stores else []
+    with stage.running(stage.reference, stage.candidate, *stage.stores[1:], *floor) as daemons:
+        registries = daemons[: len(daemons) - len(floor)]
+        for daemon in registries:
             client.prepare_blobs(daemon, blobs)
             client.prepare_manifest(daemon, payload)
+        for daemon in daemons[len(registries) :]:
+            tls.leave(daemon, {by_tag: payload})
         title = "GET manifest by tag"
-        found = _by_store(f"{title} {size}", daemons, stage.samples(title, daemons, get(by_tag)))
+        sides = stage.samples(title, daemons, get(by_tag))
+        found = _by_store(f"{title} {size}", registries, sides[: len(registries)])
+        found += [_against_nginx(f"{title} {size}", side, sides[1]) for side in sides[len(registries) :]]
         for title, act in kinds:
-            rounds = stage.measure(title, Pair(*daemons[:2]), act)
+            rounds = stage.measure(title, Pair(*registries[:2]), act)
             found.append(_per_request("manifests", f"{title} {size}", rounds, times=15))
         return found
 
@@ -204,6 +214,13 @@ def _by_store(title: str, daemons: Sequence[Daemon], sides: Sequence[Sequence[Sa
         compared = Figure(work="manifests", title=title, store="SQLite", against="layout", judged=judged, target=target)
         found.append(compared)
     return found
+
+
+def _against_nginx(title: str, floor: Sequence[Sample], samples: Sequence[Sample]) -> Figure:
+    """The figure of a manifest against the same bytes in a file."""
+    judged = Rounds(floor, samples).series("CPU µs/request", _cpu_us)
+    target = TimesBetter(1 / NGINX_TIMES)
+    return Figure(work="manifests", title=title, store=DEFAULT_STORE, against="nginx", judged=judged, target=target)
 
 
 def _database_cpu(daemon: Daemon, samples: Sequence[Sample], what: str) -> list[Series]:

@@ -20,7 +20,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.told: asyncio.Future[tuple[Row | None] | None] = asyncio.get_running_loop().create_future()
-        """What was read; None: to be read by this one, for all that wait."""
+        """The row, once it was read; None: this one has to read it, for all that wait."""
 
     def tell(self, read: tuple[Row | None] | None) -> bool:
         """Say what was read; return whether somebody still waits for it."""

@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from aiohttp.client_exceptions import ClientConnectionError, ClientError, ClientPayloadError
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 
 from moorage.errors import CodingUnknown, ContentCodingUnknown, SizeInvalid
@@ -103,6 +104,9 @@ class Bodies:
             TooManyRequests: other bodies take all the memory that there is for them.
         """
         check_size(request.content_length or 0)
+        if request.content is EMPTY_PAYLOAD:  # It holds nothing, and may have no task of its own.
+            _check_codings(request)
+            return b""
         body = bytearray()
         holding = self._holdings.begin(lambda: request.content.set_exception(TimeoutError()))
         # In small pieces: what was read and has no room yet is in no budget.

@@ -1,6 +1,7 @@
 """Files and other bytes to clients, by the kernel where that can be: then they never enter this process."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
@@ -11,6 +12,15 @@ from moorage.web.bodies import STALL_S, ClientGone
 from moorage.web.lane import Lane
 from moorage.web.ranges import Piece
 from moorage.web.responses import Response
+
+_TLS_TURN_BYTES = 1 << 20
+"""After so many bytes to one client that takes them at once over TLS, let others have the event loop."""
+
+_RECORDS_BYTES = 7 << 14
+"""Bytes of a file that are encrypted at once: whole records of TLS, that with all around them are less than 128 KiB.
+
+From there on the C library may ask the system for each piece of memory anew.
+"""
 
 
 class ByteSource(Protocol):
@@ -39,9 +49,14 @@ async def send_file(
     if transport is None:
         raise ClientGone
     try:
-        if transport.get_extra_info("sslcontext") is not None:
+        is_encrypted = transport.get_extra_info("sslcontext") is not None
+        if is_encrypted and fileno is None:
             await response.prepare(request)
             await _copy(request, transport, reader, pieces)
+            transport.write(tail)
+            await _drained(request)
+        elif is_encrypted and fileno is not None:
+            await _encrypt(request, transport, fileno, pieces, head=response.take_head(request))
             transport.write(tail)
             await _drained(request)
         else:
@@ -79,7 +94,7 @@ async def _flushed(transport: asyncio.Transport) -> None:
 async def _copy(
     request: web.BaseRequest, transport: asyncio.Transport, reader: ByteSource, pieces: Sequence[Piece]
 ) -> None:
-    """Send through this process, a piece at a time, where the kernel cannot send, as it does not encrypt."""
+    """Send bytes that are not on this machine through this process, a piece at a time: the kernel does not encrypt."""
     for piece in pieces:
         transport.write(piece.lead)
         async for chunk in reader.chunks(*piece.part):
@@ -87,6 +102,37 @@ async def _copy(
                 raise ConnectionResetError
             transport.write(chunk)
             await _drained(request)
+
+
+async def _encrypt(
+    request: web.BaseRequest, transport: asyncio.Transport, fileno: int, pieces: Sequence[Piece], *, head: bytes
+) -> None:
+    """Send *head* and a file over TLS, in parts that stay in the processor's cache from the file to the socket.
+
+    They are read on the event loop, as ``sendfile`` reads them without TLS.
+    """
+    # Nothing more is encrypted while something waits for the client: it would grow cold, and the buffers large.
+    transport.set_write_buffer_limits(high=1)
+    for piece in pieces:
+        head += piece.lead
+        start, end = piece.part
+        turn_ends = start + _TLS_TURN_BYTES
+        while start < end:
+            part = os.pread(fileno, min(end - start, _RECORDS_BYTES), start)
+            if not part:
+                msg = "the file is shorter than it was"
+                raise OSError(msg)
+            if transport.is_closing():
+                raise ConnectionResetError
+            start += len(part)
+            # With what goes before it in one piece, for one call of the kernel.
+            transport.writelines((head, part) if head else (part,))
+            head = b""
+            if request.protocol.writing_paused:
+                await _drained(request)
+            elif start >= turn_ends:
+                turn_ends = start + _TLS_TURN_BYTES
+                await asyncio.sleep(0)
 
 
 async def _drained(request: web.BaseRequest) -> None:

@@ -62,6 +62,8 @@ class Turns(web.RequestHandler):
             if not ended.value:
                 self._leave()
                 self.close()
+        except asyncio.CancelledError:
+            self.close()  # What it asked for was given up, and with it the connection.
         else:
             self._begun = _Rest(work, waits_for)
             if not waiter.done():
@@ -138,6 +140,18 @@ class Turns(web.RequestHandler):
         if goes_on:
             self._renew()
         return goes_on
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write an answer; return it, and whether the client was gone."""
+        if self._upgraded:  # What came behind a request to speak something else is still to be parsed.
+            return await super().finish_response(request, resp, start_time)
+        try:
+            await resp.prepare(request)
+        except ConnectionError:
+            return resp, True
+        return resp, False
 
     async def _drop_rest(self, body: StreamReader) -> None:
         """Throw away what was not read of a body, for a while; then the connection ends."""

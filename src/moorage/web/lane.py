@@ -21,7 +21,7 @@ _TURN_BYTES = 4 << 20
 _PIPE_BYTES = 1 << 20
 """Bytes that the kernel keeps between two sockets: with fewer it costs half as much again."""
 _NO_SPLICE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.EMFILE, errno.ENFILE})
-"""What says that the kernel does not do it, or has no pipe left for it."""
+"""Errors that say that the kernel does not do it, or has no pipe left for it."""
 _AT_ONCE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 

@@ -17,15 +17,15 @@ from subjects import Daemon, running
 
 CONNECTIONS = 16
 CROWD = 100
-PUSHED_BYTES = 256 * MIB
-"""Of a large push: SeaweedFS copies a GiB in half a minute, so that the whole work would take a quarter of an hour."""
+LARGE_BYTES = 256 * MIB
+"""Of a large blob: SeaweedFS copies a GiB in half a minute, so that the whole work would take a quarter of an hour."""
 ROUNDS = 3
 """Of large blobs, for the same reason."""
 
 
 def push_large(stage: Stage) -> list[Figure]:
     """Push of a large blob, its digest said last and first, and the time that is left after its last byte."""
-    stage, size = _short(stage), PUSHED_BYTES
+    stage, size = _short(stage), LARGE_BYTES
     kinds: list[tuple[str, Callable[[Iterable[Blob], list[float]], Script]]] = [
         ("POST PATCH PUT", _push_patched),
         ("POST PUT", push_put),
@@ -49,7 +49,7 @@ def push_large(stage: Stage) -> list[Figure]:
 
 def pulls(stage: Stage) -> list[Figure]:
     """GET of a blob by a redirect, and through the registry."""
-    stage, size, times = _short(stage), stage.plan.large_bytes, stage.plan.large_pulls
+    stage, size, times = _short(stage), LARGE_BYTES, stage.plan.large_pulls
     [large], [small] = stage.pool.blobs(1, size), stage.pool.blobs(1, MIB)
     found = []
     with _pair(stage) as pair:

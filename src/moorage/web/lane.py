@@ -20,7 +20,8 @@ _TURN_BYTES = 4 << 20
 """After so many bytes to one client that takes them at once, let others have the event loop."""
 _PIPE_BYTES = 1 << 20
 """Bytes that the kernel keeps between two sockets: with fewer it costs half as much again."""
-_NO_SPLICE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP})
+_NO_SPLICE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.EMFILE, errno.ENFILE})
+"""Errors that say that the kernel does not do it, or has no pipe left for it."""
 _AT_ONCE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 
@@ -119,8 +120,8 @@ class Lane:
     async def _pass_on(self, source: socket.socket, count: int) -> int:
         """Send what *source* has, up to *count* bytes. Nothing that was taken out of it is left when this is done."""
         if self._can_splice:
-            into, out = self._open_pipe()
             try:
+                into, out = self._open_pipe()
                 taken = os.splice(source.fileno(), into, count, flags=_AT_ONCE)
             except OSError as exc:
                 if exc.errno not in _NO_SPLICE:

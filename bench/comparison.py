@@ -100,9 +100,8 @@ class Comparison:
     database_version: str
     workers: int
     rounds: int
-    duration_s: float
     load_average: float
-    """What else ran on the machine when it began."""
+    """The highest load of the machine when a group of rows began."""
     entrants: Sequence[Entrant]
     rows: Sequence[Row] = field(default_factory=list)
 
@@ -111,7 +110,9 @@ class Comparison:
         later = {row.key: row for row in run.rows}
         kept = [later.pop(row.key, row) for row in self.rows]
         taking_part = {each.title: each for each in (*self.entrants, *run.entrants)}
-        return replace(run, rows=[*kept, *later.values()], entrants=list(taking_part.values()))
+        load = max(self.load_average, run.load_average)
+        entrants = list(taking_part.values())
+        return replace(run, rows=[*kept, *later.values()], entrants=entrants, load_average=load)
 
 
 def to_json(comparison: Comparison) -> bytes:
@@ -146,8 +147,9 @@ def page(
     versions = "".join(f"| {each.title} | {each.version} |\n" for each in comparison.entrants)
     machine = comparison.machine
     described = (
-        f"Measured on {comparison.date} by `{comparison.command}` in {comparison.duration_s / 60:.1f} minutes, "
-        f"with a load of {comparison.load_average:.1f} before it began: {machine.cpu_model}, {machine.cores} cores, "
+        f"Measured on {comparison.date} by `{comparison.command}`, "
+        f"with a load of at most {comparison.load_average:.1f} when a group of rows began: "
+        f"{machine.cpu_model}, {machine.cores} cores, "
         f"{machine.memory_gib:.0f} GiB, kernel {machine.kernel}, {machine.file_system}, Python {machine.python}, "
         f"{comparison.workers} workers of Moorage, PostgreSQL {comparison.database_version} on the same machine.\n"
     )

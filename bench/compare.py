@@ -1,7 +1,7 @@
 """Compares Moorage with the registries that this machine has, over HTTP. ``--help`` lists the options.
 
 A full run writes ``bench/results/comparison.json``, ``docs/comparison.md`` and the pictures of that page. A quick run,
-or one of some works, prints its table only; with ``--keep`` the rows of some works replace those that are there.
+or one of some works, prints its table only; with ``--keep`` its rows replace those that are there.
 """
 
 import argparse
@@ -82,7 +82,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/compare.py", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round and smaller blobs: under four minutes")
     parser.add_argument("--only", action="append", choices=GROUPS, help="these works only (may be repeated)")
-    parser.add_argument("--keep", action="store_true", help="with --only: put the rows into the page of the last run")
+    parser.add_argument(
+        "--keep", action="store_true", help="put the rows of a quick run, or of some works, into the page"
+    )
     parser.add_argument(
         "--registry",
         action="append",
@@ -99,8 +101,6 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--report", action="store_true", help="write page and pictures again; measure nothing")
     options = parser.parse_args(arguments)
-    if options.keep and (options.quick or not options.only):
-        parser.error("--keep is for whole measurements of some works: give --only, without --quick")
     options.registry = _named(parser, options.registry)
     return options
 

@@ -35,7 +35,7 @@ make compare
 
 It takes the registries that it finds on `PATH` and those that are named, and says how the others are had.
 It needs Linux, `wrk` and PostgreSQL, and writes this page, so that `git diff docs` shows where your machine differs.
-`--quick` and `--only` write nothing here, but for `--only` with `--keep`, which replaces the rows of those works.
+A run with `--quick` or `--only` writes nothing here, unless `--keep` puts its rows in the place of those before.
 """
 
 _METHOD = """\

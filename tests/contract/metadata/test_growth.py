@@ -25,11 +25,15 @@ QUERIES: Mapping[str, NamedQuery] = {
     **load_queries("moorage.metadata.sql", "details"),
     **load_queries("moorage.metadata.sql", "sizes"),
     **load_queries("moorage.metadata.sql", "history"),
+    **load_queries("moorage.metadata.sql", "imports"),
+    **load_queries("moorage.metadata.sql", "tag_lists"),
     **load_queries("moorage.metadata.sql"),
 }
-PATH, ID, ROWS, SMALL, PAGE = "group/big", 1_000_000, 3000, 1000, 20
+PATH, ID, ROWS, SMALL, PAGE = "group/big", 1_000_000, 5000, 2000, 20
 MANY = "many/app0500"
+NONE = "none/at/all"
 LIMIT = 20 * PAGE
+FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 DIGESTS = "SELECT digest FROM manifests WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
 NAMES = "SELECT name FROM tags WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
 JOURNAL = (
@@ -59,6 +63,10 @@ def asked(digests: Sequence[bytes], names: Sequence[str]) -> dict[str, tuple[Any
         "tags": (PATH, names[0], PAGE),
         "last_change": (PATH,),
         "repositories_under": ("many", MANY, MANY, PAGE),
+        "more_by_name_up": (MANY, "zzz", ""),
+        "more_by_name_down": (MANY, "", ""),
+        "has_content": (NONE,),
+        "entries_of_tag": (ID, 1 << 62, FIRST, LAST, PAGE, "7"),
     }
 
 

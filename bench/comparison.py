@@ -17,10 +17,15 @@ _INTRODUCTION = """\
 This page and its pictures are written by `bench/compare.py`; do not edit them.
 Each row is one work, done by every registry in turn on the same machine in the same run; who is first changes with
 every round.
-A number is the median of {rounds} rounds, after one for warming up; the single rounds are in
-`bench/results/comparison.json`.
+A number is {rounds}, after one for warming up; the single rounds are in `bench/results/comparison.json`.
 **Bold** is the best registry of a row; nginx, which serves the same bytes as plain files and takes no pushes, shows
 what the kernel and the wire cost.
+"""
+
+_BUSY = """
+**Others were at work on the machine meanwhile.**
+On a quiet one the figures are lower, and close ones may change their order.
+Most of all this counts for whoever connects to a database anew for most requests, as GitLab's registry does by itself.
 """
 
 _AGAIN = """\
@@ -153,8 +158,10 @@ def page(
         f"{machine.memory_gib:.0f} GiB, kernel {machine.kernel}, {machine.file_system}, Python {machine.python}, "
         f"{comparison.workers} workers of Moorage, PostgreSQL {comparison.database_version} on the same machine.\n"
     )
+    if comparison.load_average > machine.cores:
+        described += _BUSY
     parts = [
-        _INTRODUCTION.format(rounds=_NUMBER_WORDS.get(comparison.rounds, comparison.rounds)),
+        _INTRODUCTION.format(rounds=_rounds(comparison)),
         table(comparison),
         "## Pictures\n",
         "Shorter is better, but where a title says otherwise.\n",
@@ -177,7 +184,9 @@ def write_pictures(comparison: Comparison, folder: Path) -> None:
         (folder / f"{row.key}.svg").write_text(bars.picture(_heading(row), _bars(comparison, row)))
 
 
-_NUMBER_WORDS = {1: "one", 3: "three", 5: "five"}
+def _rounds(comparison: Comparison) -> str:
+    fewest = min(len(values) for row in comparison.rows for values in row.rounds.values())
+    return "of one round" if fewest == 1 else f"the median of {fewest} rounds"
 
 
 def _cells(comparison: Comparison, row: Row) -> list[str]:

@@ -22,12 +22,10 @@ from subjects import Daemon, MoorageConfigured, MoorageOnLayout, MoorageOnPostgr
 
 _MOORAGE = (sys.executable, "-m", "moorage")
 
-REPOSITORIES = 400
-QUICK_REPOSITORIES = 100
-MANIFESTS = 10
+REPOSITORIES = 1000
+QUICK_REPOSITORIES = 200
+MANIFESTS = 4
 """In each repository, each with a tag."""
-PULLS = 5
-"""Of manifests in each repository, and as many of blobs."""
 CONNECTIONS = 4
 WORSE_LIMIT = 3.0
 ROUNDS = 3
@@ -146,20 +144,18 @@ def _name(number: int) -> str:
 
 
 def _asked(data: Path, repositories: int) -> list[str]:
-    """Paths of manifests, each with its configuration, one of every repository before the next of any.
+    """Paths of a manifest and its configuration in each repository, which is touched for the first time so.
 
     The walk goes by name; who pulls begins at its end.
     """
     names = sorted((_name(number) for number in range(repositories)), reverse=True)
     paths = []
-    for pull in range(PULLS):
-        for name in names:
-            tag = f"v{pull}.0"
-            link = data / "docker/registry/v2/repositories" / name / "_manifests/tags" / tag / "current/link"
-            digest = link.read_text()
-            payload = data / "docker/registry/v2/blobs/sha256" / digest[7:9] / digest[7:] / "data"
-            blob = json.loads(payload.read_bytes())["config"]["digest"]
-            paths += [f"/v2/{name}/manifests/{tag}", f"/v2/{name}/blobs/{blob}"]
+    for name in names:
+        link = data / "docker/registry/v2/repositories" / name / "_manifests/tags/v0.0/current/link"
+        digest = link.read_text()
+        payload = data / "docker/registry/v2/blobs/sha256" / digest[7:9] / digest[7:] / "data"
+        blob = json.loads(payload.read_bytes())["config"]["digest"]
+        paths += [f"/v2/{name}/manifests/v0.0", f"/v2/{name}/blobs/{blob}"]
     return paths
 
 

@@ -1,7 +1,7 @@
 """Compares Moorage with the registries that this machine has, over HTTP. ``--help`` lists the options.
 
-A full run writes ``bench/results/comparison.json``, ``docs/comparison.md`` and the pictures of that page. Any other
-run prints its table only; with ``--keep`` the rows of some works replace those of the last full run.
+A full run writes ``bench/results/comparison.json``, ``docs/comparison.md`` and the pictures of that page. A quick run,
+or one of some works, prints its table only; with ``--keep`` its rows replace those that are there.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -59,20 +58,23 @@ def main(arguments: Sequence[str]) -> int:
     # Whoever ends this run ends the servers and removes their folders too: SystemExit passes through every "finally".
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     plan = QUICK if options.quick else WHOLE
+    taken = {key: program for key, program in programs.items() if key not in options.without}
+    is_whole = options.keep or not (options.quick or options.only)
+    measured = None
     try:
         with _alone(options.scratch, plan) as folder:
-            taken = {key: program for key, program in programs.items() if key not in options.without}
-            measured = _measure(folder, plan, options, taken)
-        measured = dataclasses.replace(measured, command=_command(arguments))
+            for group in options.only or GROUPS:
+                found = dataclasses.replace(
+                    _measure(folder, plan, options, taken, group=group), command=_command(arguments)
+                )
+                measured = measured.with_later(found) if measured else found
+                if is_whole:
+                    # After each: an end in the middle loses one group only.
+                    _keep(found)
     except LoadError as failure:
         print(failure, file=sys.stderr)
         return 1
-    if options.keep and RESULTS.exists():
-        measured = comparison.from_json(RESULTS.read_bytes()).with_later(measured)
-    if options.keep or not (options.quick or options.only):
-        RESULTS.write_bytes(comparison.to_json(measured))
-        _write(measured)
-    print(comparison.table(measured))
+    print(comparison.table(measured) if measured else "")
     return 0
 
 
@@ -80,7 +82,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/compare.py", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round and smaller blobs: under four minutes")
     parser.add_argument("--only", action="append", choices=GROUPS, help="these works only (may be repeated)")
-    parser.add_argument("--keep", action="store_true", help="with --only: put the rows into the page of the last run")
+    parser.add_argument(
+        "--keep", action="store_true", help="put the rows of a quick run, or of some works, into the page"
+    )
     parser.add_argument(
         "--registry",
         action="append",
@@ -97,8 +101,6 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--report", action="store_true", help="write page and pictures again; measure nothing")
     options = parser.parse_args(arguments)
-    if options.keep and (options.quick or not options.only):
-        parser.error("--keep is for whole measurements of some works: give --only, without --quick")
     options.registry = _named(parser, options.registry)
     return options
 
@@ -137,15 +139,17 @@ def _alone(scratch: Path, plan: Plan) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _measure(folder: Path, plan: Plan, options: argparse.Namespace, programs: Mapping[str, str]) -> Comparison:
-    began, load_average = time.monotonic(), os.getloadavg()[0]
+def _measure(
+    folder: Path, plan: Plan, options: argparse.Namespace, programs: Mapping[str, str], *, group: str
+) -> Comparison:
+    load_average = os.getloadavg()[0]
     with postgres.serving(folder, POSTGRES_SETTINGS) as server:
         taking_part = [*contestants.ours(options.workers, server), *contestants.others(programs, server)]
         first = taking_part[0].subject
         stage = Stage(
             reference=first, candidate=first, scratch=folder, plan=plan, pool=Pool(), say=_say, workers=options.workers
         )
-        rows = [row for name in options.only or GROUPS for row in GROUPS[name](stage, taking_part)]
+        rows = GROUPS[group](stage, taking_part)
         described = machine.describe(folder)
     _say("")
     return Comparison(
@@ -155,7 +159,6 @@ def _measure(folder: Path, plan: Plan, options: argparse.Namespace, programs: Ma
         database_version=postgres.version(),
         workers=options.workers,
         rounds=plan.rounds,
-        duration_s=time.monotonic() - began,
         load_average=load_average,
         entrants=[_entrant(each) for each in taking_part],
         rows=rows,
@@ -169,11 +172,19 @@ def _entrant(contestant: Contestant) -> Entrant:
 
 def _command(arguments: Sequence[str]) -> str:
     """The command as anybody could give it: programs by their names alone, and no folder of this machine."""
-    words = []
-    for argument in arguments:
+    words = ["bench/compare.py"]
+    for before, argument in zip(["", *arguments], arguments, strict=False):
         name, equals, program = argument.partition("=")
-        words.append(f"{name}={Path(program).name}" if equals else argument)
-    return shlex.join(["bench/compare.py", *words])
+        if "--scratch" not in {before, name}:
+            words.append(f"{name}={Path(program).name}" if equals else argument)
+    return shlex.join(words)
+
+
+def _keep(found: Comparison) -> None:
+    if RESULTS.exists():
+        found = comparison.from_json(RESULTS.read_bytes()).with_later(found)
+    RESULTS.write_bytes(comparison.to_json(found))
+    _write(found)
 
 
 def _write(measured: Comparison) -> None:

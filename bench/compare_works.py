@@ -203,8 +203,9 @@ def _place(daemon: Daemon, blobs: Sequence[Blob], manifest: bytes | None) -> Non
     if isinstance(daemon.subject, NginxFiles):
         for blob in blobs:
             peers.write_file(daemon, client.blob_path(blob), list(blob.pieces()))
-        for reference in (client.TAG, client.digest_of(manifest)) if manifest else ():
-            peers.write_file(daemon, _at(reference), [manifest])
+        if manifest is not None:
+            for reference in (client.TAG, client.digest_of(manifest)):
+                peers.write_file(daemon, _at(reference), [manifest])
         return
     client.prepare_blobs(daemon, blobs)
     if manifest is None:

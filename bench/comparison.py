@@ -17,10 +17,15 @@ _INTRODUCTION = """\
 This page and its pictures are written by `bench/compare.py`; do not edit them.
 Each row is one work, done by every registry in turn on the same machine in the same run; who is first changes with
 every round.
-A number is the median of {rounds} rounds, after one for warming up; the single rounds are in
-`bench/results/comparison.json`.
+A number is {rounds}, after one for warming up; the single rounds are in `bench/results/comparison.json`.
 **Bold** is the best registry of a row; nginx, which serves the same bytes as plain files and takes no pushes, shows
 what the kernel and the wire cost.
+"""
+
+_BUSY = """
+**Others were at work on the machine meanwhile.**
+On a quiet one the figures are lower, and close ones may change their order.
+Most of all this counts for whoever connects to a database anew for most requests, as GitLab's registry does by itself.
 """
 
 _AGAIN = """\
@@ -35,7 +40,7 @@ make compare
 
 It takes the registries that it finds on `PATH` and those that are named, and says how the others are had.
 It needs Linux, `wrk` and PostgreSQL, and writes this page, so that `git diff docs` shows where your machine differs.
-`--quick` and `--only` write nothing here, but for `--only` with `--keep`, which replaces the rows of those works.
+A run with `--quick` or `--only` writes nothing here, unless `--keep` puts its rows in the place of those before.
 """
 
 _METHOD = """\
@@ -100,9 +105,8 @@ class Comparison:
     database_version: str
     workers: int
     rounds: int
-    duration_s: float
     load_average: float
-    """What else ran on the machine when it began."""
+    """The highest load of the machine when a group of rows began."""
     entrants: Sequence[Entrant]
     rows: Sequence[Row] = field(default_factory=list)
 
@@ -111,7 +115,9 @@ class Comparison:
         later = {row.key: row for row in run.rows}
         kept = [later.pop(row.key, row) for row in self.rows]
         taking_part = {each.title: each for each in (*self.entrants, *run.entrants)}
-        return replace(run, rows=[*kept, *later.values()], entrants=list(taking_part.values()))
+        load = max(self.load_average, run.load_average)
+        entrants = list(taking_part.values())
+        return replace(run, rows=[*kept, *later.values()], entrants=entrants, load_average=load)
 
 
 def to_json(comparison: Comparison) -> bytes:
@@ -146,13 +152,16 @@ def page(
     versions = "".join(f"| {each.title} | {each.version} |\n" for each in comparison.entrants)
     machine = comparison.machine
     described = (
-        f"Measured on {comparison.date} by `{comparison.command}` in {comparison.duration_s / 60:.1f} minutes, "
-        f"with a load of {comparison.load_average:.1f} before it began: {machine.cpu_model}, {machine.cores} cores, "
+        f"Measured on {comparison.date} by `{comparison.command}`, "
+        f"with a load of at most {comparison.load_average:.1f} when a group of rows began: "
+        f"{machine.cpu_model}, {machine.cores} cores, "
         f"{machine.memory_gib:.0f} GiB, kernel {machine.kernel}, {machine.file_system}, Python {machine.python}, "
         f"{comparison.workers} workers of Moorage, PostgreSQL {comparison.database_version} on the same machine.\n"
     )
+    if comparison.load_average > machine.cores:
+        described += _BUSY
     parts = [
-        _INTRODUCTION.format(rounds=_NUMBER_WORDS.get(comparison.rounds, comparison.rounds)),
+        _INTRODUCTION.format(rounds=_rounds(comparison)),
         table(comparison),
         "## Pictures\n",
         "Shorter is better, but where a title says otherwise.\n",
@@ -175,7 +184,9 @@ def write_pictures(comparison: Comparison, folder: Path) -> None:
         (folder / f"{row.key}.svg").write_text(bars.picture(_heading(row), _bars(comparison, row)))
 
 
-_NUMBER_WORDS = {1: "one", 3: "three", 5: "five"}
+def _rounds(comparison: Comparison) -> str:
+    fewest = min(len(values) for row in comparison.rows for values in row.rounds.values())
+    return "of one round" if fewest == 1 else f"the median of {fewest} rounds"
 
 
 def _cells(comparison: Comparison, row: Row) -> list[str]:

@@ -58,6 +58,11 @@ _METHOD = """\
   Both log warnings only; the time and the CPU are those of the whole process, its start included.
 - An import reads folders like those, all of whose manifests have five tags; nothing in them is left out.
   The time and the CPU are those of the whole command, its start included.
+- Pulls of what is not taken over yet begin with the first answer of a server that has an empty database and
+  `database.adopt`, and ask each repository for one manifest and its configuration, from that end of the names to which
+  the adoption comes last.
+  Before, in each round, the same is pulled from the same folder without a database.
+- The last round of `storage copy --follow` begins when a copy that was up to date is told to end, after 200 more blobs.
 - *Round trips* are counted on the wire, by a relay between Moorage (one worker) and PostgreSQL:
   how often bytes to PostgreSQL followed bytes from it.
 - *Worker memory* is the largest resident size of any one process of a fresh server (`VmHWM`), in one round.

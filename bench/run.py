@@ -132,6 +132,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.keep and (not options.only or options.quick or options.null):
         parser.error("--keep is for whole measurements of some works: give --only, without --quick and --null")
+    if options.dead_blobs and options.only != ["gc"]:
+        parser.error("--dead-blobs is for --only gc")
     return options
 
 

@@ -39,7 +39,6 @@ def comparison(bench: dict[str, ModuleType], rows: list[object]) -> object:
         database_version="15",
         workers=2,
         rounds=3,
-        duration_s=60,
         load_average=0.5,
         entrants=[entrant(title=title, version="1", kind=kind) for title, kind in kinds.items()],
         rows=rows,

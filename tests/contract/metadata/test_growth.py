@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import itertools
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -26,11 +25,15 @@ QUERIES: Mapping[str, NamedQuery] = {
     **load_queries("moorage.metadata.sql", "details"),
     **load_queries("moorage.metadata.sql", "sizes"),
     **load_queries("moorage.metadata.sql", "history"),
+    **load_queries("moorage.metadata.sql", "imports"),
+    **load_queries("moorage.metadata.sql", "tag_lists"),
     **load_queries("moorage.metadata.sql"),
 }
-PATH, ID, ROWS, SMALL, PAGE = "group/big", 1_000_000, 3000, 1000, 20
+PATH, ID, ROWS, SMALL, PAGE = "group/big", 1_000_000, 5000, 2000, 20
 MANY = "many/app0500"
+NONE = "none/at/all"
 LIMIT = 20 * PAGE
+FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 DIGESTS = "SELECT digest FROM manifests WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
 NAMES = "SELECT name FROM tags WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
 JOURNAL = (
@@ -60,6 +63,10 @@ def asked(digests: Sequence[bytes], names: Sequence[str]) -> dict[str, tuple[Any
         "tags": (PATH, names[0], PAGE),
         "last_change": (PATH,),
         "repositories_under": ("many", MANY, MANY, PAGE),
+        "more_by_name_up": (MANY, "zzz", ""),
+        "more_by_name_down": (MANY, "", ""),
+        "has_content": (NONE,),
+        "entries_of_tag": (ID, 1 << 62, FIRST, LAST, PAGE, "7"),
     }
 
 
@@ -98,6 +105,17 @@ async def test_postgres_finds_a_few_things_without_reading_their_whole_repositor
     assert {name: rows for name, rows in read.items() if rows > LIMIT} == {}
 
 
+class Steps:
+    """Counts the steps of SQLite's machine."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> int:
+        self.count += 1
+        return 0  # Go on.
+
+
 def steps_on_sqlite(seeding: ModuleType, folder: Path, rows: int) -> dict[str, int]:
     """The steps of SQLite's machine for each query."""
     sqlite_opener(folder)  # Makes the file.
@@ -109,11 +127,11 @@ def steps_on_sqlite(seeding: ModuleType, folder: Path, rows: int) -> dict[str, i
         digests = [row[0] for row in connection.execute(DIGESTS)]
         names = [row[0] for row in connection.execute(NAMES)]
         for name, arguments in asked(digests, names).items():
-            steps = itertools.count()
-            connection.set_progress_handler(lambda steps=steps: next(steps) < 0, 1)
+            steps = Steps()
+            connection.set_progress_handler(steps, 1)
             connection.execute(*bound(QUERIES[name].sqlite, arguments)).fetchall()
             connection.set_progress_handler(None, 1)
-            taken[name] = next(steps)
+            taken[name] = steps.count
     return taken
 
 

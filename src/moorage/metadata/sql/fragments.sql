@@ -47,5 +47,6 @@ blobs b JOIN repository_blobs rb ON rb.blob_id = b.id AND rb.repository_id = $2;
 (NOT EXISTS (SELECT 1 FROM adoption_progress a WHERE a.ended_at IS NULL));
 
 -- Of a repository r. A subselect with a value, not EXISTS: PostgreSQL would gather the repositories of all tags first.
+-- And in the order of an index: else it may hope to meet a tag soon, and read the table.
 -- has_a_tag --
-((SELECT t.repository_id FROM tags t WHERE t.repository_id = r.id LIMIT 1) IS NOT NULL);
+((SELECT t.name FROM tags t WHERE t.repository_id = r.id ORDER BY t.name LIMIT 1) IS NOT NULL);

@@ -3,10 +3,11 @@
 -- has_tags --
 SELECT 1 FROM tags LIMIT 1;
 
+-- In the order of indexes, so that PostgreSQL does not read a table in the hope to meet one soon.
 -- has_content --
 SELECT 1 FROM repositories r WHERE r.path = $1 AND (
-    EXISTS (SELECT 1 FROM repository_blobs rb WHERE rb.repository_id = r.id)
-    OR EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id));
+    (SELECT rb.blob_id FROM repository_blobs rb WHERE rb.repository_id = r.id ORDER BY rb.blob_id LIMIT 1) IS NOT NULL
+    OR (SELECT m.digest FROM manifests m WHERE m.repository_id = r.id ORDER BY m.digest LIMIT 1) IS NOT NULL);
 
 -- sizes_of_blobs --
 SELECT digest, size FROM blobs WHERE digest = ANY($1) AND missing_since IS NULL;

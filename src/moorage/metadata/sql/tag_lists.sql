@@ -1,4 +1,5 @@
 -- Lists of tags, each walked up and down from a place, by name and by time; and whether anything lies beyond a place.
+-- Each in an order: PostgreSQL would else read the table in the hope to meet a tag of the repository soon.
 -- replace() finds text inside a name, letter for letter; LIKE would take '_' for any letter, and SQLite's 'A' for 'a'.
 
 -- tags_by_name_up --
@@ -45,22 +46,22 @@ ORDER BY t.published_at DESC, t.name DESC;
 SELECT 1 FROM tags
 WHERE repository_id = (SELECT id FROM repositories WHERE path = $1) AND name > $2
     AND ($3 = '' OR replace(name, $3, '') <> name)
-LIMIT 1;
+ORDER BY name LIMIT 1;
 
 -- more_by_name_down --
 SELECT 1 FROM tags
 WHERE repository_id = (SELECT id FROM repositories WHERE path = $1) AND name < $2
     AND ($3 = '' OR replace(name, $3, '') <> name)
-LIMIT 1;
+ORDER BY name DESC LIMIT 1;
 
 -- more_by_time_up --
 SELECT 1 FROM tags
 WHERE repository_id = (SELECT id FROM repositories WHERE path = $1) AND (published_at, name) > ($2, $3)
     AND ($4 = '' OR replace(name, $4, '') <> name)
-LIMIT 1;
+ORDER BY published_at, name LIMIT 1;
 
 -- more_by_time_down --
 SELECT 1 FROM tags
 WHERE repository_id = (SELECT id FROM repositories WHERE path = $1) AND (published_at, name) < ($2, $3)
     AND ($4 = '' OR replace(name, $4, '') <> name)
-LIMIT 1;
+ORDER BY published_at DESC, name DESC LIMIT 1;

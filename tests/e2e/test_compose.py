@@ -89,10 +89,12 @@ def composed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         try:
             found.docker("load", "--quiet", "--input", archive)
             found.docker(*_caddy_import(folder))
-            found.compose("up", "-d")
-            yield found
-            print(found.compose("logs"))  # noqa: T201 - shown if it fails
-            found.compose("down", "--volumes")
+            try:
+                found.compose("up", "-d")
+                yield found
+            finally:
+                print(found.compose("logs"))  # noqa: T201 - shown if it fails
+                found.compose("down", "--volumes")
         finally:
             server.stop()
 

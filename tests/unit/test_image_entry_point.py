@@ -63,14 +63,22 @@ def test_a_container_runs_what_registry_2_and_3_would(root: Path, words: str, ex
 
 
 def test_with_a_read_only_root_temporary_files_are_in_the_volume_or_in_memory(root: Path) -> None:
-    words = ("sh", "-c", 'echo "${TMPDIR:-none}"')
-    (root / "dev/shm").mkdir(parents=True)
-    assert started(root, *words).strip() == "/dev/shm/tmp"
-    (root / "var/lib/moorage").mkdir(parents=True)
-    assert started(root, *words).strip() == "/var/lib/moorage/tmp"
-    assert started(root, *words, TMPDIR="/mine").strip() == "/mine"
-    (root / "tmp").mkdir()
-    assert started(root, *words).strip() == "none"
+    need("unshare", "mount", root=True)
+    volume, memory = root / "var/lib/moorage", root / "dev/shm"
+    for folder in (root / "tmp", volume, memory):
+        folder.mkdir(parents=True)
+    asked = f"MOORAGE_IMAGE_ROOT={root} {IMAGE / 'entrypoint'} sh -c 'echo ${{TMPDIR:-none}}'"
+
+    def chosen(*read_only: Path, given: str = "") -> str:
+        mounts = "".join(f"mount -t tmpfs -o ro none {folder}; " for folder in read_only)
+        line = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f"{mounts}{given} {asked}"]
+        environ = {"PATH": os.environ["PATH"]}
+        return subprocess.run(line, env=environ, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert chosen() == "none"
+    assert chosen(root / "tmp") == f"{volume}/tmp"
+    assert chosen(root / "tmp", volume) == f"{memory}/tmp"
+    assert chosen(root / "tmp", given="TMPDIR=/mine") == "/mine"
 
 
 @pytest.mark.parametrize("place", [USUAL, OLD])

@@ -49,17 +49,29 @@ def unproven(exponent: int, bits: int) -> x509.Certificate:
     return certificate(key, name="unproven", signer=(ROOT, ROOT_CERTIFICATE))
 
 
-def as_version_1(made: x509.Certificate, signer: PrivateKey) -> x509.Certificate:
-    """*made* without version and extensions, signed anew: nothing here writes such certificates any more."""
+_BY_SHA256, _BY_SHA1 = (bytes.fromhex(f"2a864886f70d0101{end}") for end in ("0b", "05"))
+"""Names of algorithms: RSA with either hash."""
+
+
+def as_version_1(made: x509.Certificate, signer: PrivateKey, *, by_sha1: bool = False) -> x509.Certificate:
+    """*made* without version and extensions, signed anew: nothing here writes such certificates any more.
+
+    *by_sha1*: for an RSA key.
+    """
     fields = _parts(_parts(made.tbs_certificate_bytes)[0][1])
     kept = b"".join(whole for whole, _ in fields if whole[0] not in (0xA0, 0xA3))
+    if by_sha1:
+        kept = kept.replace(_BY_SHA256, _BY_SHA1)
     body = _tlv(0x30, kept)
     if isinstance(signer, rsa.RSAPrivateKey):
-        signature = signer.sign(body, padding.PKCS1v15(), hashes.SHA256())
+        chosen = hashes.SHA1() if by_sha1 else hashes.SHA256()  # noqa: S303 - it is to be refused
+        signature = signer.sign(body, padding.PKCS1v15(), chosen)
     else:
         assert isinstance(signer, ec.EllipticCurvePrivateKey)
         signature = signer.sign(body, ec.ECDSA(hashes.SHA256()))
     algorithm = next(whole for whole, _ in fields if whole[0] == 0x30)
+    if by_sha1:
+        algorithm = algorithm.replace(_BY_SHA256, _BY_SHA1)
     return x509.load_der_x509_certificate(_tlv(0x30, body + algorithm + _tlv(0x03, b"\0" + signature)))
 
 
@@ -188,6 +200,21 @@ class TestChain:
         below_leaf = as_version_1(certificate(MIDDLE, signer=(CURVE, LEAF)), CURVE)
         for x5c in (chain(stranger), chain(alone), chain(expired), chain(below_leaf, LEAF)):
             assert "does not lead to a trusted one: it is of version 1" in why(TRUSTING_ROOT, x5c=x5c)
+
+    def test_a_leaf_of_version_1_below_what_is_said_to_be_no_authority_is_refused(self) -> None:
+        own = ec.generate_private_key(ec.SECP256R1())
+        said = certificate(own, name="no authority", signer=(ROOT, ROOT_CERTIFICATE), ca=False)
+        leaf = as_version_1(certificate(CURVE, name="leaf", signer=(own, said)), own)
+        assert "does not lead to a trusted one" in why(TRUSTING_ROOT, x5c=chain(leaf, said))
+
+    def test_a_leaf_of_version_1_that_is_signed_by_a_hash_that_can_be_forged_is_refused(self) -> None:
+        root = rsa_key("of old")
+        trusted = certificate(root, name="of old", ca=True)
+        leaf = certificate(CURVE, name="leaf", signer=(root, trusted))
+        assert found(TrustedKeys([trusted]), x5c=chain(as_version_1(leaf, root))) == id_of(CURVE)
+        forged = as_version_1(leaf, root, by_sha1=True)
+        assert isinstance(forged.signature_hash_algorithm, hashes.SHA1)
+        assert "does not lead to a trusted one" in why(TrustedKeys([trusted]), x5c=chain(forged))
 
     def test_a_long_way_is_refused(self) -> None:
         key: PrivateKey = ROOT

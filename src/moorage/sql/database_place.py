@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from moorage.config.sections.database import DatabaseSection
+from moorage.errors import ConfigurationError, Mistake
 
 SSLMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
@@ -99,6 +100,19 @@ def named_database(section: DatabaseSection) -> DatabasePlace | None:
     if section.sqlite:
         return Path(section.sqlite).absolute()
     return postgres_settings(section) if section.host or section.dbname else None
+
+
+def needed_database(section: DatabaseSection) -> DatabasePlace:
+    """Return the database that *section* names.
+
+    Raises:
+        ConfigurationError: it names none.
+    """
+    place = named_database(section)
+    if place is None:
+        message = "it names no database: sqlite names a file, host and dbname one of a PostgreSQL server"
+        raise ConfigurationError([Mistake("database", message)])
+    return place
 
 
 def postgres_settings(config: DatabaseSection) -> PostgresSettings:

@@ -8,25 +8,12 @@ from moorage.config.sections.database import DatabaseSection
 from moorage.errors import ConfigurationError, Mistake
 from moorage.metadata.schema.chains import refused
 from moorage.moving.adoption_note import AdoptionNote
-from moorage.sql.database_place import DatabasePlace, named_database
+from moorage.sql.database_place import DatabasePlace, named_database, needed_database
 from moorage.starting.configuration_file import find, read_or_defaults
 from moorage.storage import locks
 from moorage.storage.base import StorageDriver
 
 _VARIABLES = "REGISTRY_DATABASE_"
-
-
-def needed_database(section: DatabaseSection) -> DatabasePlace:
-    """Return the database that *section* names.
-
-    Raises:
-        ConfigurationError: it names none.
-    """
-    place = named_database(section)
-    if place is None:
-        message = "it names no database: sqlite names a file, host and dbname one of a PostgreSQL server"
-        raise ConfigurationError([Mistake("database", message)])
-    return place
 
 
 def present_database(section: DatabaseSection) -> DatabasePlace:

@@ -14,7 +14,7 @@ from moorage.moving.gitlab_import import GitLabImport
 from moorage.moving.importing import Import, ImportOptions, ImportRefused
 from moorage.moving.outcome import Teller
 from moorage.sql.base import Database
-from moorage.starting.database_choice import needed_database
+from moorage.sql.database_place import needed_database
 from moorage.starting.database_preparing import left_as_one_file, prepare
 from moorage.storage.base import StorageDriver
 from moorage.wiring.databases import half_of, opened_database

@@ -19,8 +19,7 @@ from moorage.moving.adoption_note import AdoptionNote
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.permissions import reason_of
-from moorage.sql.database_place import DatabasePlace
-from moorage.starting.database_choice import needed_database
+from moorage.sql.database_place import DatabasePlace, needed_database
 from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock, Locks

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +27,7 @@ from moorage.auth.keys import (
 )
 from moorage.auth.tokens import SigningKey
 from support.tokens import PrivateKey, certificate, pem, rsa_key
+from unit.auth.version_1 import as_version_1
 
 ROOT = rsa_key("root")
 ROOT_CERTIFICATE = certificate(ROOT, name="root", ca=True)
@@ -47,38 +48,6 @@ def unproven(exponent: int, bits: int) -> x509.Certificate:
     public = rsa.RSAPublicNumbers(exponent, (1 << (bits - 1)) + 0x10001).public_key()
     key: Any = SimpleNamespace(public_key=lambda: public)
     return certificate(key, name="unproven", signer=(ROOT, ROOT_CERTIFICATE))
-
-
-def as_version_1(made: x509.Certificate, signer: PrivateKey) -> x509.Certificate:
-    """*made* without version and extensions, signed anew: nothing here writes such certificates any more."""
-    fields = _parts(_parts(made.tbs_certificate_bytes)[0][1])
-    kept = b"".join(whole for whole, _ in fields if whole[0] not in (0xA0, 0xA3))
-    body = _tlv(0x30, kept)
-    if isinstance(signer, rsa.RSAPrivateKey):
-        signature = signer.sign(body, padding.PKCS1v15(), hashes.SHA256())
-    else:
-        assert isinstance(signer, ec.EllipticCurvePrivateKey)
-        signature = signer.sign(body, ec.ECDSA(hashes.SHA256()))
-    algorithm = next(whole for whole, _ in fields if whole[0] == 0x30)
-    return x509.load_der_x509_certificate(_tlv(0x30, body + algorithm + _tlv(0x03, b"\0" + signature)))
-
-
-def _parts(der: bytes) -> list[tuple[bytes, bytes]]:
-    """Each value of *der*, whole and without its head."""
-    found = []
-    while der:
-        more = der[1] & 0x7F if der[1] & 0x80 else 0
-        size = int.from_bytes(der[2 : 2 + more]) if more else der[1]
-        end = 2 + more + size
-        found.append((der[:end], der[2 + more : end]))
-        der = der[end:]
-    return found
-
-
-def _tlv(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    head = [size] if size < 0x80 else [0x81, size] if size < 0x100 else [0x82, *size.to_bytes(2)]
-    return bytes([tag, *head]) + content
 
 
 def jwk(key: PrivateKey, **more: object) -> dict[str, Any]:
@@ -188,6 +157,21 @@ class TestChain:
         below_leaf = as_version_1(certificate(MIDDLE, signer=(CURVE, LEAF)), CURVE)
         for x5c in (chain(stranger), chain(alone), chain(expired), chain(below_leaf, LEAF)):
             assert "does not lead to a trusted one: it is of version 1" in why(TRUSTING_ROOT, x5c=x5c)
+
+    def test_a_leaf_of_version_1_below_what_is_said_to_be_no_authority_is_refused(self) -> None:
+        own = ec.generate_private_key(ec.SECP256R1())
+        said = certificate(own, name="no authority", signer=(ROOT, ROOT_CERTIFICATE), ca=False)
+        leaf = as_version_1(certificate(CURVE, name="leaf", signer=(own, said)), own)
+        assert "does not lead to a trusted one" in why(TRUSTING_ROOT, x5c=chain(leaf, said))
+
+    def test_a_leaf_of_version_1_that_is_signed_by_a_hash_that_can_be_forged_is_refused(self) -> None:
+        root = rsa_key("of old")
+        trusted = certificate(root, name="of old", ca=True)
+        leaf = certificate(CURVE, name="leaf", signer=(root, trusted))
+        assert found(TrustedKeys([trusted]), x5c=chain(as_version_1(leaf, root))) == id_of(CURVE)
+        forged = as_version_1(leaf, root, by_sha1=True)
+        assert isinstance(forged.signature_hash_algorithm, hashes.SHA1)
+        assert "does not lead to a trusted one" in why(TrustedKeys([trusted]), x5c=chain(forged))
 
     def test_a_long_way_is_refused(self) -> None:
         key: PrivateKey = ROOT

@@ -7,8 +7,8 @@ Source: ADR 0126.
 
 from datetime import timedelta
 
-from aiohttp import EMPTY_PAYLOAD, StreamReader
 from aiohttp.http import HttpVersion11, RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from moorage.cache.remembered import Remembered
 

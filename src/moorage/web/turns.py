@@ -11,9 +11,10 @@ import contextvars
 from collections.abc import Coroutine, Generator
 from typing import Any, cast
 
-from aiohttp import EMPTY_PAYLOAD, StreamReader, web
+from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import RawRequestMessage, StreamWriter
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.tcp_helpers import tcp_keepalive
 from aiohttp.web_protocol import _PAYLOAD_ACCESS_ERROR, ERROR, _ErrInfo
 

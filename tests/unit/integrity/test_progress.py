@@ -54,7 +54,7 @@ async def test_the_outcome_of_a_check_is_kept_until_the_next_one_ends() -> None:
     await begun.save()
     kept = await last_outcome(storage)
     assert kept is not None
-    assert [one.subject for one in kept.tally.first] == ["/2"]
+    assert [one.subject for one in kept.tally.noted.first] == ["/2"]
 
 
 async def test_an_outcome_that_another_version_wrote_counts_as_none() -> None:

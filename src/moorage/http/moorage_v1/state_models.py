@@ -119,7 +119,7 @@ def _check(found: State) -> CheckAnswer:
                 detail=_readable(one.detail),
                 repair=_readable(one.repair),
             )
-            for one in tally.first[:SHOWN]
+            for one in tally.noted.first[:SHOWN]
         ],
     )
 

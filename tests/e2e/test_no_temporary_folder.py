@@ -8,7 +8,7 @@ from e2e.settings import config_for
 from support.components import need
 
 _READ_ONLY = (
-    "for place in /tmp /var/tmp; do mount -t tmpfs -o ro none $place; done; cd /tmp; "
+    "for place in /tmp /var/tmp; do mount --bind $place $place && mount -o remount,ro,bind $place; done; cd /tmp; "
     'exec env -u TMPDIR -u TMP -u TEMP "$@"'
 )
 

@@ -248,6 +248,7 @@ class InProcess:
 
     async def _stop(self) -> None:
         self._listening.close()
+        self._server.retire()  # Without a time to wait, aiohttp would wait for idle connections for ever.
         await self._server.shutdown(0)
         self.app.close()
         if self._database is not None:

@@ -118,13 +118,23 @@ class ThreadCall:
         try:
             return await self._future
         except asyncio.CancelledError:
-            with self._lock:
-                has_begun, self._call = self._has_begun, None
-            while has_begun and not self._is_told:
-                self._told = self._loop.create_future()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await self._told
+            if not self._given_up():
+                while not self._is_told:
+                    self._told = self._loop.create_future()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await self._told
             raise
+
+    def _given_up(self) -> bool:
+        """See that it is never made, and is over, if it has not begun; return whether that is so."""
+        with self._lock:
+            if self._has_begun:
+                return False
+            self._call, self._is_over = None, True
+            end, self._end = self._end, None
+        if end is not None:
+            end()
+        return True
 
     def at_end(self, act: Callable[[], object]) -> None:
         """Do *act* when the call is over: now, or then in its thread."""
@@ -145,7 +155,7 @@ class ThreadCall:
             except BaseException as exc:  # noqa: BLE001 - whoever waits gets it
                 error = exc
         with self._lock:
-            self._is_over, end = True, self._end
+            self._is_over, end, self._end = True, self._end, None
         if end is not None:
             end()
         with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits.

@@ -167,6 +167,22 @@ async def test_a_client_that_says_that_it_sends_no_more_gets_its_answer(served: 
     assert (await client.ends()).endswith(b"</later>")
 
 
+async def test_a_client_that_ends_right_after_its_body_was_answered_leaves_nothing_open(
+    served: Served, client: Client
+) -> None:
+    (connection,) = served.connections.connections
+    answered = served.connections.request_handler
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        # Called between the end of the request's own task and the turn of the connection's.
+        asyncio.get_running_loop().call_soon(connection.eof_received)
+        return await answered(request)
+
+    connection._request_handler = answer
+    assert await client.answers(PUSH) == [b"</now>"]
+    assert await client.ends() == b""
+
+
 async def test_the_end_of_the_server_ends_what_was_begun(served: Served, client: Client) -> None:
     served.gate.set()
     assert await client.answers(LATER) == [b"</later>"]

@@ -97,6 +97,25 @@ async def test_what_is_to_be_done_at_the_end_of_a_call_is_done_once_then_or_now(
     assert done == ["then", "now"]
 
 
+async def test_a_call_that_is_never_made_is_over_at_once(threads: CallThreads) -> None:
+    gate, done = Gate(), list[str]()
+    first = asyncio.ensure_future(threads.run(gate))
+    await gate.begun()
+    calls = [threads.submit(done.append, "never") for _ in range(2)]
+    calls[0].at_end(lambda: done.append("asked before"))
+    for call in calls:
+        waiting = asyncio.ensure_future(call.result())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    calls[1].at_end(lambda: done.append("asked after"))
+    assert done == ["asked before", "asked after"]
+    gate.may_end.set()
+    await first
+    await threads.run(int)  # So that the thread has passed over both.
+    assert done == ["asked before", "asked after"]
+
+
 async def test_the_end_waits_for_all_calls_and_takes_no_more() -> None:
     threads, made = CallThreads(1, "test"), list[int]()
     calls = [asyncio.ensure_future(threads.run(made.append, number)) for number in range(10)]

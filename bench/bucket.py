@@ -162,9 +162,14 @@ def _free_ports(count: int) -> list[int]:
         return [int(listener.getsockname()[1]) for listener in listeners]
 
 
+_LOOKS = 40
+"""So many times in a row it is there, before it is used: a SeaweedFS that starts refuses everything for a moment."""
+
+
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while not _has_bucket(port):
+    deadline, looks = time.monotonic() + START_S, 0
+    while looks < _LOOKS:
+        looks = looks + 1 if _has_bucket(port) else 0
         if process.poll() is not None or time.monotonic() > deadline:
             msg = f"SeaweedFS does not serve on port {port}:\n{log.read_text(errors='replace')[-2000:]}"
             raise LoadError(msg)

@@ -20,6 +20,8 @@ every round.
 A number is {rounds}, after one for warming up; the single rounds are in `bench/results/comparison.json`.
 **Bold** is the best registry of a row; nginx, which serves the same bytes as plain files and takes no pushes, shows
 what the kernel and the wire cost.
+The processes of PostgreSQL count. GitLab's registry has its default pool there, which keeps no connection: each request
+makes one of its own.
 """
 
 _BUSY = """

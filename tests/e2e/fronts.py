@@ -19,6 +19,25 @@ OTHER_NAMES = {
 """What a client may claim about names, and nobody may believe."""
 
 
+_NGINX = """\
+daemon off;
+worker_processes 1;
+pid {folder}/pid;
+error_log {folder}/log;
+events {{ worker_connections 256; }}
+http {{
+    log_format versions '$server_protocol $request_method $status';
+    access_log {access_log};
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    {sites}
+}}
+"""
+
+
 @dataclass
 class Front:
     """A server in front of a daemon; the authority that signed its certificate is in ``ca`` of its folder."""
@@ -48,6 +67,11 @@ def adapted(site: Path, changes: Mapping[str, str]) -> str:
         assert old in text, f"{site} no longer has {old!r}"
         text = text.replace(old, new)
     return text
+
+
+def nginx_main(folder: Path, sites: str, *, access_log: str = "off") -> str:
+    """The configuration of an nginx that keeps all in *folder*, with *sites* in its ``http`` block."""
+    return _NGINX.format(folder=folder, sites=sites, access_log=access_log)
 
 
 def check_an_image_goes_in_and_out(front: Front, repository: str, skopeo: Skopeo, folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.fronts import adapted, nginx_main
 from e2e.settings import config_for
 from e2e.wire import eventually
 from support.authority import Authority
@@ -25,23 +26,6 @@ ROOT = Path(__file__).parents[2]
 NGINX, CADDY = "nginx.test:8443", "caddy.test:8444"
 REGISTRY = f"{ADDRESS}:5000"
 LAYER_BYTES = int(os.environ.get("MOORAGE_TEST_LAYER_BYTES") or 32 << 20)
-_NGINX = """\
-daemon off;
-worker_processes 1;
-pid {folder}/pid;
-error_log {folder}/errors;
-events {{ worker_connections 256; }}
-http {{
-    log_format versions '$server_protocol $request_method $status';
-    access_log {folder}/access.log versions;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-{site}
-}}
-"""
 _CADDY = """\
 {{
 	admin off
@@ -65,18 +49,9 @@ class Proxied:
         return run(*self.within, "crane", *words, env={"SSL_CERT_FILE": str(self.folder / "ca" / "ca.crt")})
 
 
-def changed(path: Path, changes: dict[str, str]) -> str:
-    """The text of a site's file with what its head says to change."""
-    text = path.read_text()
-    for old, new in changes.items():
-        assert old in text, f"{path} no longer has {old!r}"
-        text = text.replace(old, new)
-    return text
-
-
 def nginx_in(folder: Path, authority: Authority, space: Namespace) -> Background:
     made = authority.certify("nginx", NGINX.partition(":")[0], into=folder)
-    site = changed(
+    site = adapted(
         ROOT / "docs/how-to/nginx/moorage.conf",
         {
             "https://registry.example.com": f"https://{NGINX}",
@@ -88,14 +63,15 @@ def nginx_in(folder: Path, authority: Authority, space: Namespace) -> Background
             "listen 80;": f"listen {ADDRESS}:8080;",
         },
     )
-    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, site=site))
+    main = nginx_main(folder, site, access_log=f"{folder}/access.log versions")
+    (folder / "nginx.conf").write_text(main)
     return Background(folder, [*space.within, "nginx", "-p", folder, "-c", folder / "nginx.conf"])
 
 
 def caddy_in(folder: Path, authority: Authority, space: Namespace) -> Background:
     made = authority.certify("caddy", CADDY.partition(":")[0], into=folder)
     tls = f"\ttls {made.certificate} {made.key}\n"
-    site = changed(
+    site = adapted(
         ROOT / "deploy/compose/one-machine/Caddyfile",
         {
             "registry.{$DOMAIN} {\n": f"{CADDY} {{\n{tls}",

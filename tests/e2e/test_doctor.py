@@ -13,6 +13,7 @@ import bcrypt
 import pytest
 import yaml
 
+from e2e.fronts import nginx_main
 from e2e.settings import config_for
 from moorage.doctor.diagnosis import Diagnosis, Grade, Report
 from moorage.doctor.examination import DoctorWish, run_doctor
@@ -48,22 +49,6 @@ server {{
         proxy_http_version 1.1;
         {rule}
     }}
-}}
-"""
-_MAIN = """
-daemon off;
-worker_processes 1;
-pid {folder}/pid;
-error_log {folder}/log;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {sites}
 }}
 """
 
@@ -108,7 +93,7 @@ def fronts(folder: Path) -> Iterator[Fronts]:
             )
             for site, rule in SITES.items()
         ]
-        (folder / "nginx.conf").write_text(_MAIN.format(folder=folder, sites="".join(sites)))
+        (folder / "nginx.conf").write_text(nginx_main(folder, "".join(sites)))
         nginx = Background(folder, ["nginx", "-p", folder, "-c", folder / "nginx.conf"])
         port = str(ports["good"])
         nginx.start(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", authority.certificate])

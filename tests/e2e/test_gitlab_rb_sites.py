@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.fronts import nginx_main
 from e2e.test_docker import load
 from e2e.wire import eventually
 from support.authority import Authority
@@ -24,22 +25,6 @@ pytestmark = pytest.mark.xdist_group("docker")
 
 PAGES, OWN, BALANCED = "gitlab.example.com", "registry.gitlab.example.com", "registry-gitlab.example.com"
 PASSWORD = "a long password of root"
-_NGINX = """\
-daemon off;
-worker_processes 1;
-pid {folder}/pid;
-error_log {folder}/errors;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/site/nginx.conf;
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -120,7 +105,7 @@ def running(folder: Path, shape: Shape) -> Iterator[Site]:
         site.moorage("config", "from-gitlab-rb", folder / "gitlab.rb", "--to", folder / "site", "--strict")
         nginx = folder / "site" / "nginx.conf"
         nginx.write_text(nginx.read_text().replace("/etc/gitlab/ssl/", f"{ssl}/"))
-        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder))
+        (folder / "nginx.conf").write_text(nginx_main(folder, f"include {folder}/site/nginx.conf;"))
         control = folder / "site" / "control.yml"
         site.moorage("control", "migrate", "--config", control)
         site.moorage(

@@ -20,6 +20,7 @@ from e2e.fronts import (
     check_a_long_token_goes_through,
     check_an_image_goes_in_and_out,
     check_claims_do_not_count,
+    nginx_main,
 )
 from e2e.images import Blob, build_image, image_of
 from e2e.settings import config_for
@@ -36,24 +37,6 @@ SITE = Path(__file__).parents[2] / "docs" / "how-to" / "nginx" / "moorage.conf"
 TOKEN_PAGE = SITE.parents[1] / "token-server.md"
 MIB = 1 << 20
 OCTET_STREAM = "application/octet-stream"
-
-_MAIN = """\
-daemon off;
-master_process on;
-worker_processes 1;
-pid {folder}/pid;
-error_log {folder}/log;
-events {{ worker_connections 256; }}
-http {{
-    access_log {folder}/access.log;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/site.conf;
-}}
-"""
 
 
 @dataclass
@@ -90,7 +73,8 @@ def site_for(front: NginxFront) -> str:
 def started(front: NginxFront) -> Iterator[None]:
     """nginx with the site in the folder of *front*."""
     folder = front.folder
-    (folder / "nginx.conf").write_text(_MAIN.format(folder=folder))
+    main = nginx_main(folder, f"include {folder}/site.conf;", access_log=f"{folder}/access.log")
+    (folder / "nginx.conf").write_text(main)
     nginx = Background(folder, ["nginx", "-p", folder, "-c", folder / "nginx.conf"])
     authority = ("-CAfile", folder / "ca" / "ca.crt")
     nginx.start(["openssl", "s_client", "-connect", f"127.0.0.1:{front.port}", *authority])

@@ -14,19 +14,18 @@ import load
 import peers
 import processes
 from comparison import Row
-from content import GIB, KIB, MIB, SEED, Blob
+from content import GIB, MIB, SEED, Blob
 from contestants import Contestant
 from load import Load, LoadError
 from peers import NginxFiles
 from seeding import Images
 from stage import Sample, Stage
 from subjects import Daemon, running
-from works import CONNECTIONS, PULL_CONNECTIONS, PULLED_BLOBS
+from works import CONNECTIONS, PULL_CONNECTIONS, PULLED_BLOBS, pushes_of_small_blobs
 
 SMALL_BYTES = 1500
 SMALL_BLOBS = 9
 PUSH_CONNECTIONS = 8
-PUSH_BYTES = 100 * KIB
 PUSHES_PER_S = 2500
 """More than any server here manages: so many blobs are ready for a round."""
 TAGS = Images(path="group/tags", tags=5000)
@@ -95,16 +94,7 @@ def pulls(stage: Stage, contestants: Sequence[Contestant]) -> list[Row]:
 def pushes(stage: Stage, contestants: Sequence[Contestant]) -> list[Row]:
     """Pushes of small blobs by several clients at once, and of a large blob by one; all blobs differ."""
     registries = [each for each in contestants if not each.is_floor]
-    count = PUSHES_PER_S * stage.plan.load_s
-    rounds_of_blobs: list[Sequence[Blob]] = []
-
-    def small(daemon: Daemon, number: int) -> Load:
-        while number >= len(rounds_of_blobs):
-            rounds_of_blobs.append(stage.pool.blobs(count, PUSH_BYTES, step=PUSH_BYTES // 2 + 1))
-        shared = iter(rounds_of_blobs[number])
-        until = time.monotonic() + stage.plan.load_s
-        return load.run(daemon.address, [client.push(shared, until=until) for _ in range(PUSH_CONNECTIONS)])
-
+    small = pushes_of_small_blobs(stage, connections=PUSH_CONNECTIONS, at_most_per_s=PUSHES_PER_S)
     larges = stage.pool.blobs(stage.plan.rounds + 1, stage.plan.large_bytes)
 
     def large(daemon: Daemon, number: int) -> Load:

@@ -126,10 +126,9 @@ def push_large(stage: Stage) -> list[Figure]:
     return [_per_gib("push-large", title, rounds, size_bytes=size, times=1.8)]
 
 
-def push_small(stage: Stage) -> list[Figure]:
-    """Pushes of 100 KiB blobs over 200 connections, each by POST, PATCH and PUT. All blobs differ."""
-    title = f"push 100 KiB blobs, {PUSH_CONNECTIONS} connections"
-    count = PUSHES_PER_S * stage.plan.load_s
+def pushes_of_small_blobs(stage: Stage, *, connections: int, at_most_per_s: int) -> Callable[[Daemon, int], Load]:
+    """Return what pushes 100 KiB blobs to a server in a round; the same blobs to each, other ones in each round."""
+    count = at_most_per_s * stage.plan.load_s
     rounds_of_blobs: list[Sequence[Blob]] = []
 
     def act(daemon: Daemon, number: int) -> Load:
@@ -137,8 +136,15 @@ def push_small(stage: Stage) -> list[Figure]:
             rounds_of_blobs.append(stage.pool.blobs(count, PUSH_BYTES, step=PUSH_BYTES // 2 + 1))
         shared = iter(rounds_of_blobs[number])
         until = time.monotonic() + stage.plan.load_s
-        return load.run(daemon.address, [client.push(shared, until=until) for _ in range(PUSH_CONNECTIONS)])
+        return load.run(daemon.address, [client.push(shared, until=until) for _ in range(connections)])
 
+    return act
+
+
+def push_small(stage: Stage) -> list[Figure]:
+    """Pushes of 100 KiB blobs over 200 connections, each by POST, PATCH and PUT. All blobs differ."""
+    title = f"push 100 KiB blobs, {PUSH_CONNECTIONS} connections"
+    act = pushes_of_small_blobs(stage, connections=PUSH_CONNECTIONS, at_most_per_s=PUSHES_PER_S)
     with stage.running(stage.reference, stage.candidate, *stage.stores[1:]) as daemons:
         peer, *ours = stage.samples(title, daemons, act)
     found = []

@@ -58,13 +58,11 @@ async def database_beside(config: Config, storage: StorageDriver) -> DatabasePla
     if found.filesystem:
         message = "storage says that its images are in link files; set database.enabled: false to check them"
         raise ConfigurationError([Mistake("database.enabled", message)])
-    place = needed_database(section)
-    if isinstance(place, Path) and not place.exists():
-        if section.enabled == "prefer" and not found.database:
+    if section.enabled == "prefer" and not found.database:
+        place = needed_database(section)
+        if isinstance(place, Path) and not place.exists():
             return None
-        message = f"there is no {place}"
-        raise ConfigurationError([Mistake("database.sqlite", message)])
-    return place
+    return present_database(section)
 
 
 def database_to_migrate(path: Path | None, data: Path | None) -> DatabasePlace:

@@ -49,14 +49,12 @@ async def send_file(
     if transport is None:
         raise ClientGone
     try:
-        is_encrypted = transport.get_extra_info("sslcontext") is not None
-        if is_encrypted and fileno is None:
-            await response.prepare(request)
-            await _copy(request, transport, reader, pieces)
-            transport.write(tail)
-            await _drained(request)
-        elif is_encrypted and fileno is not None:
-            await _encrypt(request, transport, fileno, pieces, head=response.take_head(request))
+        if transport.get_extra_info("sslcontext") is not None:
+            if fileno is None:
+                await response.prepare(request)
+                await _copy(request, transport, reader, pieces)
+            else:
+                await _encrypt(request, transport, fileno, pieces, head=response.take_head(request))
             transport.write(tail)
             await _drained(request)
         else:

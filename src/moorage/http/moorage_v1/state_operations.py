@@ -69,5 +69,3 @@ SHOW_ADOPTION = Operation(
 )
 
 STATE_OPERATIONS: Sequence[Operation] = (SHOW_STATUS, SHOW_INTEGRITY, SHOW_MIGRATIONS, SHOW_ADOPTION)
-WITHOUT_DATABASE: Sequence[Operation] = (SHOW_STATUS, SHOW_INTEGRITY)
-"""Those of them that a registry with link files has too."""

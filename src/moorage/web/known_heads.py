@@ -19,7 +19,8 @@ _LENGTH_LIMIT_BYTES = 4 << 10
 """Longer ones are parsed each time, so that what is remembered stays below some MiB, whatever strangers send."""
 
 _AGE = timedelta(minutes=10)
-_READS = frozenset({"GET", "HEAD"})
+READS = frozenset({"GET", "HEAD"})
+"""Methods that are begun at once: nothing comes of them but an answer."""
 _END = b"\r\n\r\n"
 
 
@@ -50,7 +51,7 @@ def _is_one_head(data: bytes) -> bool:
 def _is_plain(message: RawRequestMessage, body: StreamReader) -> bool:
     """Return whether a request only reads, and neither it nor its end changes how the connection goes on."""
     return (
-        message.method in _READS
+        message.method in READS
         and body is EMPTY_PAYLOAD
         and message.version == HttpVersion11
         and not (message.should_close or message.upgrade or message.chunked)

@@ -18,7 +18,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.tcp_helpers import tcp_keepalive
 from aiohttp.web_protocol import _PAYLOAD_ACCESS_ERROR, ERROR, _ErrInfo
 
-READS = frozenset({"GET", "HEAD"})
+from moorage.web.known_heads import READS
 
 _Work = Coroutine[Any, Any, bool]
 """Answers a request; returns whether the connection goes on."""

@@ -11,6 +11,8 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # Places in /proc/PID/stat after the name, which is dropped because it may hold spaces (proc(5), counted from 0).
 _PARENT, _SESSION = 1, 3
 _OWN_TIME_TO_REAPED_TIME = slice(11, 15)
+_LISTENS = "0A"
+"""The state of a socket in ``/proc/net/tcp``."""
 
 
 def cpu_s(root: int) -> float:
@@ -52,6 +54,14 @@ def tree(root: int) -> list[int]:
     return _members(root, _stats())
 
 
+def listens(root: int, port: int) -> bool:
+    """Return whether it is one of the tree of *root* that takes connections to a TCP port, and not somebody else."""
+    listening = {
+        f"socket:[{inode}]" for name in ("tcp", "tcp6") for inode in _listeners(f"/proc/{root}/net/{name}", port)
+    }
+    return any(not listening.isdisjoint(_open(pid)) for pid in tree(root))
+
+
 def stop(process: subprocess.Popen[bytes], *, patience_s: float) -> None:
     """Ask the process to end; after *patience_s* kill it. Whatever it leaves behind in its session is killed too."""
     process.terminate()
@@ -63,6 +73,25 @@ def stop(process: subprocess.Popen[bytes], *, patience_s: float) -> None:
     for pid in tree(process.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _listeners(table: str, port: int) -> list[str]:
+    """The inodes of sockets that listen at a port, of a table of the kernel's (proc_net_tcp)."""
+    try:
+        rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
+    except OSError:
+        return []  # It ended meanwhile.
+    return [row[9] for row in rows if row[3] == _LISTENS and int(row[1].rpartition(":")[2], 16) == port]
+
+
+def _open(pid: int) -> set[str]:
+    """What a process has open."""
+    found = set()
+    with contextlib.suppress(OSError):  # It ended meanwhile, or is somebody else's.
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(str(file.readlink()))
+    return found
 
 
 def _stats() -> dict[int, list[str]]:

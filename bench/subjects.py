@@ -257,8 +257,8 @@ def running(subject: Subject, scratch: Path) -> Iterator[Daemon]:
                 command, stdout=log, stderr=log, cwd=folder, env=environment(), start_new_session=True
             )
         try:
-            _wait_for_answer(process, address, folder / "log", has_tls=subject.has_tls)
-            yield Daemon(subject, process, address, folder, time.perf_counter() - began)
+            answered = _wait_for_answer(process, address, folder / "log", has_tls=subject.has_tls)
+            yield Daemon(subject, process, address, folder, answered - began)
         finally:
             processes.stop(process, patience_s=STOP_S)
     finally:
@@ -279,9 +279,18 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _wait_for_answer(process: subprocess.Popen[bytes], address: Address, log: Path, *, has_tls: bool) -> None:
+def _wait_for_answer(process: subprocess.Popen[bytes], address: Address, log: Path, *, has_tls: bool) -> float:
+    """Wait until the server answers, and return when it did.
+
+    The port was free a moment ago, and may be somebody else's by now, who answers just as well: what is missing there
+    would look like what this server has lost.
+    """
     deadline = time.monotonic() + START_S
-    while not _answers(address, has_tls=has_tls):
+    while True:
+        if _answers(address, has_tls=has_tls):
+            answered = time.perf_counter()
+            if processes.listens(process.pid, address[1]):
+                return answered
         if process.poll() is not None or time.monotonic() > deadline:
             msg = f"{process.args!r} does not serve:\n{log.read_text(errors='replace')[-2000:]}"
             raise LoadError(msg)

@@ -33,7 +33,7 @@ class Adopter(ABC):
     async def is_ready(self, name: RepositoryName) -> bool:
         """Return whether the database is the truth about a repository; if so, it is for good.
 
-        If not, the repository is going to be taken over soon: the caller reads its link files.
+        If not, the caller reads its link files; the repository is taken over soon, beside what is served.
         """
 
     @abstractmethod

@@ -27,6 +27,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.walk import folders_from
 from moorage.telemetry import get_log
 from moorage.work.reports import WorkReports
+from moorage.work.text_pipe import TextPipe
 
 LEASE = timedelta(seconds=20)
 """So long a claim is good; it is renewed all the time, unless its process is gone or stands still."""
@@ -37,12 +38,10 @@ _PATIENCE_S = 20.0
 """Seconds that a write waits for its repository; a client that is told to come again then finds it further."""
 _PAUSE_S = 0.1
 _READY_LIMIT = 65_536
-_WANTED_LIMIT = 4
-"""So many repositories are taken over at a time because somebody reads them; the rest has its turn in the walk."""
 _FIRST_LEFT_OUT = 20
-_FAILED_LIMIT = 1000
-_FAILED_AGE = timedelta(seconds=30)
-"""So long no reader makes anybody try again what has failed; writers do."""
+_WISHED_LIMIT = 1000
+_WISHED_AGE = timedelta(seconds=30)
+"""So long no other reader of a repository wishes for it again: it is on its way, or has failed."""
 
 _log = get_log("adoption")
 
@@ -66,8 +65,8 @@ class Adoption(Adopter):
         storage: StorageDriver,
         stores: AdoptionStores,
         *,
+        wishes: TextPipe | None = None,
         patience_s: float = _PATIENCE_S,
-        wanted_limit: int = _WANTED_LIMIT,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take these parts.
@@ -75,27 +74,28 @@ class Adoption(Adopter):
         Args:
             storage: has the link files.
             stores: the rows of the adoption, and what writes for it.
+            wishes: hears which repositories are read, for the walk; None: nobody does.
             patience_s: seconds that a write waits.
-            wanted_limit: how many repositories are taken over at a time because somebody reads them.
             now: the clock of claims.
         """
         self._storage = storage
         self._stores = stores
+        self._wishes = wishes
         self._patience_s = patience_s
-        self._wanted_limit = wanted_limit
         self._now = now
         self._ready = Remembered[str, bool](_READY_LIMIT, is_kept_by_use=True)
         self._linked = Remembered[str, bool](_READY_LIMIT, is_kept_by_use=True)
         """Those that have link files, which stay until the end."""
-        self._failed = Remembered[str, bool](_FAILED_LIMIT, age=_FAILED_AGE)
+        self._wished = Remembered[str, bool](_WISHED_LIMIT, age=_WISHED_AGE)
         self._tasks: dict[str, asyncio.Task[bool]] = {}
         self._has_ended = False
 
     async def is_ready(self, name: RepositoryName) -> bool:
         if await self._is_taken(name):
             return True
-        if len(self._tasks) < self._wanted_limit and not self._failed.get(name.text):
-            self._task(name)
+        if self._wishes is not None and not self._wished.get(name.text) and can_be_taken(name):
+            self._wished.put(name.text, True)
+            self._wishes.tell(name.text)
         return False
 
     async def ready(self, name: RepositoryName) -> None:
@@ -151,8 +151,7 @@ class Adoption(Adopter):
     async def _has_link_files(self, name: RepositoryName) -> bool:
         if self._linked.get(name.text):
             return True
-        folders = (paths.manifests(name), paths.layers(name))
-        found = any([await self._storage.exists(folder) for folder in folders])
+        found = await self._storage.exists(paths.manifests(name)) or await self._storage.exists(paths.layers(name))
         if found:
             self._linked.put(name.text, True)
         return found
@@ -174,7 +173,6 @@ class Adoption(Adopter):
     def _forget(self, name: RepositoryName, task: "asyncio.Task[bool]") -> None:
         self._tasks.pop(name.text, None)
         if not task.cancelled() and (fault := task.exception()) is not None:
-            self._failed.put(name.text, True)
             _log.error("a repository cannot be taken over", repository=name.text, error=str(fault))
 
     async def _take(self, name: RepositoryName) -> bool:

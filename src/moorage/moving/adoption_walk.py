@@ -1,4 +1,4 @@
-"""Takes over, one after the other, all repositories that nobody asks for, and ends the adoption."""
+"""Takes over, one after the other, all repositories that nobody writes to, and ends the adoption."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +14,7 @@ from moorage.storage.base import StorageDriver, clock
 from moorage.storage.locks import Lock
 from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
+from moorage.work.text_pipe import TextPipe
 
 _REST = 1.0
 """After each repository a pause of so many times the work: half of the time is for those who pull and push."""
@@ -32,12 +33,14 @@ class AdoptionWalk:
         adopter: Adopter,
         ledger: AdoptionLedger,
         *,
+        wishes: TextPipe | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """*sleep*: pauses for seconds."""
+        """*wishes*: names of repositories that somebody reads, which come first. *sleep*: pauses for seconds."""
         self._storage = storage
         self._adopter = adopter
         self._ledger = ledger
+        self._wishes = wishes
         self._sleep = sleep
 
     async def run(self) -> None:
@@ -78,24 +81,35 @@ class AdoptionWalk:
     async def _take_rest(self) -> bool:
         is_whole, noted_at, last = True, clock(), ""
         async for name in self._repositories(await self._ledger.taken_until()):
-            began = clock()
-            try:
-                await self._take(name)
-            except BackendError as exc:
-                _log.error("a repository is left for later", repository=name.text, error=str(exc))
-                is_whole = False
+            await self.take_wished()
+            is_whole = await self._take(name) and is_whole
             if is_whole:
                 last = name.text
                 if clock() - noted_at > _NOTE_EVERY_S:
                     await self._ledger.advance(last)
                     noted_at = clock()
-            await self._sleep((clock() - began) * _REST)
         if last:
             await self._ledger.advance(last)
         return is_whole
 
-    async def _take(self, name: RepositoryName) -> None:
-        """Take a repository over; a large one takes longer than anybody else would wait."""
+    async def take_wished(self) -> None:
+        """Take over what somebody has read since the last time."""
+        for text in () if self._wishes is None else self._wishes.take():
+            await self._take(RepositoryName(text))
+
+    async def _take(self, name: RepositoryName) -> bool:
+        """Take a repository over, and rest; return whether it is taken."""
+        began, is_taken = clock(), False
+        try:
+            await self._ready(name)
+            is_taken = True
+        except BackendError as exc:
+            _log.error("a repository is left for later", repository=name.text, error=str(exc))
+        await self._sleep((clock() - began) * _REST)
+        return is_taken
+
+    async def _ready(self, name: RepositoryName) -> None:
+        """Wait until a repository is taken over; a large one takes longer than anybody else would wait."""
         while True:
             try:
                 return await self._adopter.ready(name)

@@ -29,6 +29,7 @@ from moorage.storage.walk import repository_folders
 from moorage.telemetry import get_log
 from moorage.wiring.storage import local_folder, storage_driver
 from moorage.wiring.stores import DatabaseStore, LayoutStore, Store
+from moorage.work.text_pipe import TextPipe
 
 ENFORCEMENT_VARIABLE = "REGISTRY_FF_ENFORCE_LOCKFILES"
 
@@ -145,7 +146,7 @@ class Choosing:
         if await AdoptionNote.read(self.storage) != AdoptionNote(name):
             self._object(_OTHER_ADOPTION)
         _log.info("link files are adopted: the registry serves them, and takes them over into the database")
-        return DatabaseStore(place, identity=name, adopting=True)
+        return DatabaseStore(place, identity=name, wishes=TextPipe())
 
     async def _name_of_adopting(self, place: DatabasePlace, note: AdoptionNote | None) -> str:
         """The name of the database, which storage notes as the one that adopts."""

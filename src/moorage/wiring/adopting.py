@@ -19,6 +19,7 @@ from moorage.moving.adopting import LEASE, Adoption, AdoptionStores
 from moorage.moving.adoption_walk import AdoptionWalk
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
+from moorage.work.text_pipe import TextPipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +33,20 @@ class Adopting:
     walk: AdoptionWalk
 
 
-def adopting(database: Database, storage: StorageDriver, *, puts_off: bool) -> Adopting:
-    """Return the stores of *database* with link files of *storage* behind them; *puts_off* as for those stores."""
+def adopting(database: Database, storage: StorageDriver, wishes: TextPipe, *, puts_off: bool) -> Adopting:
+    """Return the stores of *database* with link files of *storage* behind them; *puts_off* as for those stores.
+
+    *wishes*: by which those that serve tell the walk what is read.
+    """
     stores = adoption_stores(database)
-    adoption = Adoption(storage, stores)
+    adoption = Adoption(storage, stores, wishes=wishes)
     manifests = LayoutManifests(storage, PayloadCache())
     return Adopting(
         links=AdoptingLinks(adoption, SqlLinks(database, puts_off=puts_off), LayoutLinks(storage)),
         manifests=AdoptingManifests(adoption, SqlManifests(database, puts_off=puts_off), manifests),
         catalogue=AdoptingCatalogue(adoption, SqlCatalogue(database), LayoutCatalogue(storage)),
         adoption=adoption,
-        walk=AdoptionWalk(storage, adoption, stores.ledger),
+        walk=AdoptionWalk(storage, adoption, stores.ledger, wishes=wishes),
     )
 
 

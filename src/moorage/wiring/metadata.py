@@ -35,17 +35,13 @@ async def open_metadata(
             from moorage.wiring.layout_metadata import layout_metadata  # noqa: PLC0415 - who has a database need not wait for it
 
             return layout_metadata(config, storage, changes, redis=redis, must_claim=must_claim)
-        case DatabaseStore(place=Path() as path):
+        case DatabaseStore(place=Path() as path, wishes=wishes):
             from moorage.wiring.sql_metadata import sql_metadata  # noqa: PLC0415 - who has link files need not wait for it
 
             database = await SqliteDatabase.open(path, keeps_reserve=True)
-            return sql_metadata(database, config, _link_files(store, storage))
-        case DatabaseStore():
+            return sql_metadata(database, config, storage, wishes)
+        case DatabaseStore(wishes=wishes):
             from moorage.wiring.postgres import open_postgres  # noqa: PLC0415 - a start on SQLite need not wait for it
             from moorage.wiring.sql_metadata import sql_metadata  # noqa: PLC0415 - as above
 
-            return sql_metadata(await open_postgres(config), config, _link_files(store, storage))
-
-
-def _link_files(store: DatabaseStore, storage: StorageDriver) -> StorageDriver | None:
-    return storage if store.adopting else None
+            return sql_metadata(await open_postgres(config), config, storage, wishes)

@@ -13,10 +13,11 @@ from moorage.metadata.sql.sessions import SqlSessions
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 from moorage.wiring.opened_metadata import Metadata
+from moorage.work.text_pipe import TextPipe
 
 
-def sql_metadata(database: Database, config: Config, link_files: StorageDriver | None) -> Metadata:
-    """Return the stores of *database*; *link_files*: the storage of those to be adopted, None: there are none."""
+def sql_metadata(database: Database, config: Config, storage: StorageDriver, wishes: TextPipe | None) -> Metadata:
+    """Return the stores of *database*; *wishes*: see :class:`DatabaseStore`; None: *storage* has nothing to adopt."""
     migrating = config.database.backgroundmigrations
     pulls, sessions = SqlPulls(database), SqlSessions(database)
     puts_off = not config.storage.maintenance.readonly.enabled
@@ -30,11 +31,11 @@ def sql_metadata(database: Database, config: Config, link_files: StorageDriver |
         flushes=(pulls.flush, sessions.flush),
         chores=(partial(run_background_migrations, database, migrating),) if migrating.enabled else (),
     )
-    if link_files is None:
+    if wishes is None:
         return found
     from moorage.wiring.adopting import adopting, adoption_counts  # noqa: PLC0415 - a start that adopts nothing need not wait for it
 
-    parts = adopting(database, link_files, puts_off=puts_off)
+    parts = adopting(database, storage, wishes, puts_off=puts_off)
     return replace(
         found,
         links=parts.links,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from moorage.sql.database_place import DatabasePlace
+from moorage.work.text_pipe import TextPipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +24,13 @@ class DatabaseStore:
     place: DatabasePlace
     identity: str = field(default="", compare=False)
     """The database's name, as noted in storage; empty: that was not looked at."""
-    adopting: bool = field(default=False, compare=False)
-    """True if link files are the truth about whatever the database has not taken over yet."""
+    wishes: TextPipe | None = field(default=None, compare=False)
+    """By which all processes tell the one that takes over link files what is read of them; None: none are taken."""
+
+    @property
+    def adopting(self) -> bool:
+        """True if link files are the truth about whatever the database has not taken over yet."""
+        return self.wishes is not None
 
 
 Store = LayoutStore | DatabaseStore

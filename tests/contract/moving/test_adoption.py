@@ -19,6 +19,7 @@ from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.sizes import SqlSizes
 from moorage.moving.adopting import LEASE, Adoption, AdoptionStores
 from moorage.moving.adoption_note import AdoptionNote
+from moorage.moving.adoption_walk import AdoptionWalk
 from moorage.moving.exporting import Export, ExportOptions, ExportRefused
 from moorage.moving.importing import ImportRefused
 from moorage.moving.link_folders import LinkFolders
@@ -28,6 +29,7 @@ from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from moorage.wiring.adopting import adoption_stores
 from moorage.work.reports import WorkReports
+from moorage.work.text_pipe import TextPipe
 from support.images import image
 
 NEW = RepositoryName("new/app")
@@ -40,7 +42,9 @@ class Adopting:
         self.mover = mover
         database = mover.sql.database
         self.stores: AdoptionStores = adoption_stores(database)
-        self.adoption = Adoption(mover.links.storage, self.stores, patience_s=0.5)
+        wishes = TextPipe()
+        self.adoption = Adoption(mover.links.storage, self.stores, wishes=wishes, patience_s=0.5)
+        self.walk = AdoptionWalk(mover.links.storage, self.adoption, self.stores.ledger, wishes=wishes)
         self.store = Store(
             storage=mover.links.storage,
             links=AdoptingLinks(self.adoption, mover.sql.links, mover.links.links),
@@ -109,6 +113,20 @@ async def test_readers_do_not_wait_for_what_another_process_takes_over_and_write
     with pytest.raises(DatabaseContended, match="taken over"):
         await adopting.store.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
     assert await tag_names(adopting.store) == ["v1", "v2"]
+
+
+async def test_who_reads_takes_nothing_over_and_has_it_taken_over_before_all_that_nobody_reads(
+    adopting: Adopting,
+) -> None:
+    for _ in range(2):
+        await adopting.store.manifests.find(OTHER, Tag("v1"))
+        assert await tag_names(adopting.store, OTHER) == ["v1"]
+    with pytest.raises(NameUnknown):
+        await adopting.store.manifests.find(NEW, Tag("v1"))
+    assert [await adopting.stores.states.state(name) for name in (NAME, OTHER)] == [None, None]
+    await adopting.walk.take_wished()
+    assert [await adopting.stores.states.state(name) for name in (NAME, OTHER, NEW)] == [None, "taken", None]
+    assert (await adopting.store.manifests.find(OTHER, Tag("v1"))).digest == Digest.parse(image("b").manifest.digest)
 
 
 async def test_what_clients_change_is_not_in_link_files_which_stay_as_they_were(adopting: Adopting) -> None:

@@ -19,6 +19,7 @@ from moorage.oci.digests import Digest
 from moorage.oci.manifests import parse
 from moorage.oci.names import RepositoryName
 from moorage.wiring.adopting import adoption_stores
+from moorage.work.text_pipe import TextPipe
 from property.adoption.fuse import Fuse, FusedDatabase, Killed
 from support.images import Content, blob, config, image_manifest, index
 
@@ -71,14 +72,15 @@ def is_below(name: str, other: str) -> bool:
 class Node:
     """One process of the registry."""
 
-    def __init__(self, sql: SqlStore, links: Store, now: Callable[[], datetime], *, wanted_limit: int) -> None:
+    def __init__(self, sql: SqlStore, links: Store, now: Callable[[], datetime]) -> None:
         self.fuse = Fuse()
         self.sql = sql
         database = FusedDatabase(sql.database, self.fuse)
         mended = sql_store(database)
         stores = adoption_stores(database)
         self.ledger = stores.ledger
-        self.adoption = Adoption(links.storage, stores, wanted_limit=wanted_limit, now=now)
+        wishes = TextPipe()
+        self.adoption = Adoption(links.storage, stores, wishes=wishes, now=now)
         self.store = Store(
             storage=links.storage,
             links=AdoptingLinks(self.adoption, mended.links, links.links),
@@ -87,7 +89,7 @@ class Node:
         )
         self.renames = AdoptingRenames(self.adoption, SqlRenames(database))
         self.history = AdoptingHistory(self.adoption, SqlHistory(database))
-        self.walk = AdoptionWalk(links.storage, self.adoption, self.ledger, sleep=_no_sleep)
+        self.walk = AdoptionWalk(links.storage, self.adoption, self.ledger, wishes=wishes, sleep=_no_sleep)
         self.collectors = (
             ManifestCollector(SqlManifestReviews(database), _LIMIT),
             BlobCollector(SqlBlobReviews(database), links.storage, _LIMIT),

@@ -65,6 +65,7 @@ class Simulation(World):
             (4, self.undo),
             (2, self.list_repositories),
             (3, self.take_in_background),
+            (3, self.take_what_was_read),
             (2, self.kill),
             (1, self.time_passes),
             (3, self.stall),
@@ -211,6 +212,10 @@ class Simulation(World):
         node = self.node()
         self.walks.add(asyncio.ensure_future(self._walk(node)))
 
+    async def take_what_was_read(self) -> None:
+        """Have taken over what clients have looked at, beside what they do next."""
+        self.walks.add(asyncio.ensure_future(self._wished(self.node())))
+
     async def kill(self) -> None:
         """Kill a node in the middle of taking over what somebody asks for."""
         node = self.node()
@@ -299,6 +304,10 @@ class Simulation(World):
     async def _walk(self, node: Node) -> None:
         with contextlib.suppress(Killed):
             await node.walk.round()
+
+    async def _wished(self, node: Node) -> None:
+        with contextlib.suppress(Killed):
+            await node.walk.take_wished()
 
     def _renamed(self, name: RepositoryName, source: str, target: str) -> RepositoryName:
         return RepositoryName(f"{target}{name.text[len(source) :]}")

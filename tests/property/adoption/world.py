@@ -73,8 +73,7 @@ class World:
         await self.nodes[0].ledger.begin()
 
     def new_node(self, sql: SqlStore) -> Node:
-        # Where readers do not have anything taken over, it stays in link files for longer.
-        return Node(sql, self.links, self.now, wanted_limit=self.random.choice([0, 0, 4]))
+        return Node(sql, self.links, self.now)
 
     def name(self) -> RepositoryName:
         """Any repository, or the one that this is about."""

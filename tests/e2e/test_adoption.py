@@ -4,13 +4,16 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 import yaml
 
 from e2e.databases import postgres_config, sqlite_config
 from e2e.images import build_image, layout_digests, write_layout
+from e2e.settings import config_for
 from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, REPOSITORIES, assert_serves, content, push, write_with
 from e2e.wire import Wire
 from support.clients import Skopeo
@@ -119,6 +122,36 @@ def test_a_folder_of_distribution_is_used_with_a_database_at_once_and_given_back
         assert_serves(wire, "lib/app", {**content(), "v1": image})
         assert_serves(wire, "lib/new", {"v1": image})
         assert sorted(wire.tags("lib/app/sub")) == sorted(content().keys() - {"schema2"})
+
+
+def test_whoever_asks_two_workers_for_the_first_time_meanwhile_finds_every_image(tmp_path: Path, plain: str) -> None:
+    """Many at once, from the first moment to the end: lists, manifests, blobs and what refers to them."""
+    names = [f"lib/app{number}" for number in range(4)]
+    write_with(Daemon(tmp_path, config=config_for(tmp_path)), names)
+    config, ended = adopting(plain), Event()
+
+    def pull(address: str, order: list[str]) -> int:
+        wire, rounds = Wire(address), 0
+        while not ended.is_set() or not rounds:
+            for name in order:
+                assert_serves(wire, name, content())
+                digest, blob = content()["oci"].manifest.digest, content()["oci"].blobs[0].digest
+                for path in (f"manifests/{digest}", "manifests/oci", f"blobs/{blob}"):
+                    assert wire.request("HEAD", f"/v2/{name}/{path}").status == 200, (name, path)
+                assert wire.request("GET", f"/v2/{name}/referrers/{digest}").status == 200
+            assert wire.catalogue() == names
+            rounds += 1
+        return rounds
+
+    with Daemon(tmp_path, config=config, workers=2) as daemon, ThreadPoolExecutor(4) as clients:
+        orders = [names[turn:] + names[:turn] for turn in (0, 0, 3, 3)]
+        pulling = [clients.submit(pull, daemon.address, order) for order in orders]
+        try:
+            wait_until(tmp_path, plain, "ended")
+        finally:
+            ended.set()
+        for each in pulling:
+            assert each.result(_DEADLINE_S) > 0
 
 
 def test_two_nodes_adopt_the_same_folder_and_see_what_the_other_one_took(tmp_path: Path, postgres: Postgres) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from e2e.databases import postgres_config, sqlite_config
-from e2e.images import build_image, layout_digests, write_layout
+from e2e.images import Image, build_image, layout_digests, write_layout
 from e2e.settings import config_for
 from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, REPOSITORIES, assert_serves, content, push, write_with
 from e2e.wire import Wire
@@ -128,14 +128,15 @@ def test_whoever_asks_two_workers_for_the_first_time_meanwhile_finds_every_image
     """Many at once, from the first moment to the end: lists, manifests, blobs and what refers to them."""
     names = [f"lib/app{number}" for number in range(4)]
     write_with(Daemon(tmp_path, config=config_for(tmp_path)), names)
-    config, ended = adopting(plain), Event()
+    config, ended, image = adopting(plain), Event(), content()["oci"]
+    assert isinstance(image, Image)
 
     def pull(address: str, order: list[str]) -> int:
         wire, rounds = Wire(address), 0
         while not ended.is_set() or not rounds:
             for name in order:
                 assert_serves(wire, name, content())
-                digest, blob = content()["oci"].manifest.digest, content()["oci"].blobs[0].digest
+                digest, blob = image.manifest.digest, image.blobs[0].digest
                 for path in (f"manifests/{digest}", "manifests/oci", f"blobs/{blob}"):
                     assert wire.request("HEAD", f"/v2/{name}/{path}").status == 200, (name, path)
                 assert wire.request("GET", f"/v2/{name}/referrers/{digest}").status == 200

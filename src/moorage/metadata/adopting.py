@@ -46,6 +46,10 @@ class Adopter(ABC):
         """
 
     @abstractmethod
+    async def leave_out(self, name: RepositoryName) -> None:
+        """Note a repository, of a name that no database takes, among what somebody has to agree to."""
+
+    @abstractmethod
     async def ready_below(self, name: RepositoryName) -> None:
         """As :meth:`ready`, for *name* and all repositories below it."""
 

@@ -20,7 +20,7 @@ from moorage.metadata.exports import ExportStore
 from moorage.metadata.imports import ImportStore
 from moorage.moving.link_comparison import LinkComparison
 from moorage.moving.outcome import LeftOut, LeftOutKind, Teller
-from moorage.moving.repository_import import RepositoryImport
+from moorage.moving.repository_import import NAME_REASON, RepositoryImport, can_be_taken
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
@@ -31,8 +31,6 @@ from moorage.work.text_pipe import TextPipe
 
 LEASE = timedelta(seconds=20)
 """So long a claim is good; it is renewed all the time, unless its process is gone or stands still."""
-PATH_LIMIT = 255
-"""Characters of a path that a database takes."""
 
 _PATIENCE_S = 20.0
 """Seconds that a write waits for its repository; a client that is told to come again then finds it further."""
@@ -91,14 +89,18 @@ class Adoption(Adopter):
         self._has_ended = False
 
     async def is_ready(self, name: RepositoryName) -> bool:
+        if not can_be_taken(name):
+            return await self.taken_until() is None
         if await self._is_taken(name):
             return True
-        if self._wishes is not None and not self._wished.get(name.text) and can_be_taken(name):
+        if self._wishes is not None and not self._wished.get(name.text):
             self._wished.put(name.text, True)
             self._wishes.tell(name.text)
         return False
 
     async def ready(self, name: RepositoryName) -> None:
+        if not can_be_taken(name):
+            return
         deadline = asyncio.get_running_loop().time() + self._patience_s
         while not await self._is_taken(name):
             try:
@@ -108,6 +110,16 @@ class Adoption(Adopter):
             except TimeoutError:
                 msg = f"{name.text} is being taken over from link files; what is in it can be pulled meanwhile"
                 raise DatabaseContended(msg) from None
+
+    async def leave_out(self, name: RepositoryName) -> None:
+        path = paths.repository(name)
+        _log.warning("left out", kind=LeftOutKind.NAME.value, path=path, reason=NAME_REASON)
+        # No database takes a byte that is no UTF-8; whoever reads the list is to see it all the same.
+        row = RepositoryName(_printable(name.text))
+        found = LeftBehind(LeftOutKind.NAME.value, _printable(path), NAME_REASON)
+        holder, now = secrets.token_hex(8), self._now()
+        if await self._stores.states.claim(row, holder, now=now, until=now + LEASE):
+            await self._stores.states.take(row, holder, TakenOver(left_out=1, first_left_out=(found,)))
 
     async def ready_below(self, name: RepositoryName) -> None:
         if self._has_ended or self._ready.get(_below(name)):
@@ -242,10 +254,9 @@ class Adoption(Adopter):
         )
 
 
-def can_be_taken(name: RepositoryName) -> bool:
-    """Return whether a client can ask for a repository of that name, and a database take it."""
-    return name.can_be_read and len(name.text) <= PATH_LIMIT
-
-
 def _below(name: RepositoryName) -> str:
     return f"{name.text}/"
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

@@ -7,7 +7,7 @@ from moorage.errors import BackendError, DatabaseContended
 from moorage.metadata.adopting import Adopter
 from moorage.metadata.adoptions import AdoptionLedger
 from moorage.moving import adoption_note
-from moorage.moving.adopting import can_be_taken
+from moorage.moving.repository_import import can_be_taken
 from moorage.oci.names import RepositoryName
 from moorage.storage import locks, paths
 from moorage.storage.base import StorageDriver, clock
@@ -83,7 +83,7 @@ class AdoptionWalk:
         async for name in self._repositories(await self._ledger.taken_until()):
             await self.take_wished()
             is_whole = await self._take(name) and is_whole
-            if is_whole:
+            if is_whole and can_be_taken(name):
                 last = name.text
                 if clock() - noted_at > _NOTE_EVERY_S:
                     await self._ledger.advance(last)
@@ -101,7 +101,7 @@ class AdoptionWalk:
         """Take a repository over, and rest; return whether it is taken."""
         began, is_taken = clock(), False
         try:
-            await self._ready(name)
+            await (self._ready(name) if can_be_taken(name) else self._adopter.leave_out(name))
             is_taken = True
         except BackendError as exc:
             _log.error("a repository is left for later", repository=name.text, error=str(exc))
@@ -118,8 +118,6 @@ class AdoptionWalk:
 
     async def _repositories(self, after: str) -> AsyncIterator[RepositoryName]:
         async for name in repository_folders(self._storage, after=after):
-            if not can_be_taken(name):
-                continue
             if await self._storage.exists(paths.manifests(name)) or await self._storage.exists(paths.layers(name)):
                 yield name
 

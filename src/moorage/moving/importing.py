@@ -20,7 +20,7 @@ from moorage.moving import import_note
 from moorage.moving.adoption_note import AdoptionNote
 from moorage.moving.import_note import ImportNote
 from moorage.moving.outcome import LeftOutKind, Teller
-from moorage.moving.repository_import import MANIFESTS, TAGS, RepositoryImport
+from moorage.moving.repository_import import MANIFESTS, NAME_REASON, TAGS, RepositoryImport, can_be_taken
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.storage import identity, locks, paths
@@ -37,8 +37,6 @@ _NOTE_EVERY_S = 2.0
 _PATIENCE_S = 60.0
 """Source: GitLab features IMP-016."""
 _PAUSE_S = 1.0
-_PATH_LIMIT = 255
-"""Characters of a path that a database takes."""
 
 
 class Step(Enum):
@@ -194,9 +192,8 @@ class Import:
                 paths.layers(name)
             ):
                 continue
-            if not name.can_be_read or len(name.text) > _PATH_LIMIT:
-                reason = "no client can ask for a repository of that name"
-                self._teller.leave_out(LeftOutKind.NAME, paths.repository(name), reason)
+            if not can_be_taken(name):
+                self._teller.leave_out(LeftOutKind.NAME, paths.repository(name), NAME_REASON)
             elif name.text <= after:
                 self._outcome.skipped_repositories += 1
             else:

@@ -18,6 +18,9 @@ from moorage.storage.base import StorageDriver
 _PAGE = 500
 TAGS = "tags"
 MANIFESTS = "manifests"
+NAME_REASON = "no client can ask for a repository of that name"
+_PATH_LIMIT = 255
+"""Characters of a path that a database takes."""
 
 
 class RepositoryImport:
@@ -161,3 +164,8 @@ class RepositoryImport:
     @property
     def _outcome(self) -> Outcome:
         return self._teller.outcome
+
+
+def can_be_taken(name: RepositoryName) -> bool:
+    """Return whether a client can ask for a repository of that name, and a database take it."""
+    return name.can_be_read and len(name.text) <= _PATH_LIMIT

@@ -38,12 +38,12 @@ NEW = RepositoryName("new/app")
 class Adopting:
     """A registry that adopts what *mover* has as link files."""
 
-    def __init__(self, mover: Mover) -> None:
+    def __init__(self, mover: Mover, *, patience_s: float = 60.0) -> None:
         self.mover = mover
         database = mover.sql.database
         self.stores: AdoptionStores = adoption_stores(database)
         wishes = TextPipe()
-        self.adoption = Adoption(mover.links.storage, self.stores, wishes=wishes, patience_s=0.5)
+        self.adoption = Adoption(mover.links.storage, self.stores, wishes=wishes, patience_s=patience_s)
         self.walk = AdoptionWalk(mover.links.storage, self.adoption, self.stores.ledger, wishes=wishes)
         self.store = Store(
             storage=mover.links.storage,
@@ -110,8 +110,10 @@ async def test_readers_do_not_wait_for_what_another_process_takes_over_and_write
     assert await tag_names(adopting.store) == ["v1", "v2"]
     digest = (await adopting.store.manifests.find(NAME, Tag("v1"))).digest
     assert digest == Digest.parse(image("a").manifest.digest)
+    impatient = Adopting(adopting.mover, patience_s=0.1)
     with pytest.raises(DatabaseContended, match="taken over"):
-        await adopting.store.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
+        await impatient.store.manifests.untag(NAME, Tag("v1"), cause=NOBODY)
+    await impatient.adoption.close()
     assert await tag_names(adopting.store) == ["v1", "v2"]
 
 
@@ -192,6 +194,27 @@ async def test_what_cannot_be_taken_over_is_noted_and_somebody_has_to_agree(adop
     progress = await adopting.stores.ledger.progress()
     assert progress is not None
     assert (progress.taken, progress.left_out, progress.faults) == (2, 2, 0)
+
+
+@pytest.mark.parametrize("name", ["/".join(["part" * 20] * 4), "caf\udce9"])
+async def test_a_repository_whose_name_no_database_takes_is_served_until_the_end_which_somebody_has_to_agree_to(
+    adopting: Adopting, name: str
+) -> None:
+    odd = RepositoryName(name)
+    await push_image(adopting.mover.links, image("odd"), "v1", name=odd)
+    assert not await adopting.walk.round()
+    (found,) = (await adopting.stores.ledger.findings(limit=10)).left_out
+    assert (found.kind, found.reason) == ("name-invalid", "no client can ask for a repository of that name")
+    assert found.path == paths.repository(odd).replace("\udce9", r"\udce9")
+    assert (await adopting.store.manifests.find(odd, Tag("v1"))).digest == Digest.parse(image("odd").manifest.digest)
+    if odd.can_be_read:  # Else no request can have it.
+        with pytest.raises(NameUnknown):
+            await adopting.store.manifests.untag(odd, Tag("v1"), cause=NOBODY)
+    progress = await adopting.stores.ledger.progress()
+    assert progress is not None
+    assert (progress.repositories, progress.taken, progress.left_out) == (3, 3, 1)
+    await adopting.stores.ledger.accept()
+    assert await adopting.walk.round()
 
 
 async def test_a_name_that_nobody_has_makes_no_row(adopting: Adopting) -> None:

@@ -13,18 +13,9 @@ from contract.metadata.stores import (
     SqlStore,
     Store,
     layout_opener,
-    postgres_opener,
     quick_folder,
-    sqlite_opener,
+    sql_opener,
 )
-
-
-def sql_opener(request: pytest.FixtureRequest, folder: Path) -> OpenSql:
-    """The database that the test was parametrised with."""
-    if request.param == "postgres":
-        # Asked for only here: where PostgreSQL cannot be had, the others are tested all the same.
-        return postgres_opener(request.getfixturevalue("postgres"))
-    return sqlite_opener(folder)
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ def block_one_user(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
     own = see_that_admin(request)
     if own.pk == user_id:
         raise forbidden("you cannot block yourself")
-    block_user(_own_to_change(user_id, "modified"), by=caller(request).as_actor())
+    block_user(_changeable_user(user_id, "modified"), by=caller(request).as_actor())
     return Status(201, True)
 
 
@@ -150,7 +150,7 @@ def block_one_user(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
 def unblock_one_user(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
     """Let a user in again; for administrators."""
     see_that_admin(request)
-    unblock_user(_own_to_change(user_id, "unblocked"), by=caller(request).as_actor())
+    unblock_user(_changeable_user(user_id, "unblocked"), by=caller(request).as_actor())
     return Status(201, True)
 
 
@@ -167,7 +167,7 @@ def disable_two_factor(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN40
     return Status(204, None)
 
 
-def _own_to_change(user_id: int, change: str) -> User:
+def _changeable_user(user_id: int, change: str) -> User:
     """The user, unless a directory keeps them out; *change*: what cannot be done then."""
     found = row_of(User.objects.humans(), user_id)
     if found.is_blocked_by_directory:

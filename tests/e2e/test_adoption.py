@@ -11,7 +11,8 @@ import yaml
 
 from e2e.databases import postgres_config, sqlite_config
 from e2e.images import build_image, layout_digests, write_layout
-from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, REPOSITORIES, assert_serves, content, push, write_with
+from e2e.tagged import assert_serves, one_of_each_kind, push
+from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, REPOSITORIES, write_with
 from e2e.wire import Wire
 from support.clients import Skopeo
 from support.components import need
@@ -84,10 +85,10 @@ def test_a_folder_of_distribution_is_used_with_a_database_at_once_and_given_back
         wire = Wire(daemon.address)
         assert wire.catalogue() == [*sorted(REPOSITORIES), "lib/odd"]
         skopeo.copy(f"docker://{daemon.address}/lib/app:oci", f"oci:{tmp_path / 'back'}:oci")
-        assert layout_digests(tmp_path / "back") == {part.digest for part in content()["oci"].parts}
+        assert layout_digests(tmp_path / "back") == {part.digest for part in one_of_each_kind()["oci"].parts}
         skopeo.copy(f"oci:{tmp_path / 'layout'}:v1", f"docker://{daemon.address}/lib/app:v1")
         skopeo.copy(f"oci:{tmp_path / 'layout'}:v1", f"docker://{daemon.address}/lib/new:v1")
-        assert_serves(wire, "lib/app/sub", content())
+        assert_serves(wire, "lib/app/sub", one_of_each_kind())
         assert wire.delete("lib/app/sub", "manifests", "schema2").status == 202
         found = wait_until(tmp_path, plain, "waiting")
         assert (found["repositories"], found["taken"], found["left_out"], found["tags"]) == (3, 3, 1, 8)
@@ -104,7 +105,7 @@ def test_a_folder_of_distribution_is_used_with_a_database_at_once_and_given_back
     assert "set database.adopt: true" in refused(tmp_path, yaml.safe_dump(without))
     with theirs:  # Nothing of theirs has been changed.
         for repository in REPOSITORIES:
-            assert_serves(Wire(theirs.address), repository, content())
+            assert_serves(Wire(theirs.address), repository, one_of_each_kind())
 
     said = adopt(tmp_path, plain, "status").stdout
     assert "tag-dangling" in said
@@ -116,9 +117,9 @@ def test_a_folder_of_distribution_is_used_with_a_database_at_once_and_given_back
         wire = Wire(last.address)
         assert (tmp_path / "data" / DATABASE_LOCK).exists()
         assert not (tmp_path / "data" / FILESYSTEM_LOCK).exists()
-        assert_serves(wire, "lib/app", {**content(), "v1": image})
+        assert_serves(wire, "lib/app", {**one_of_each_kind(), "v1": image})
         assert_serves(wire, "lib/new", {"v1": image})
-        assert sorted(wire.tags("lib/app/sub")) == sorted(content().keys() - {"schema2"})
+        assert sorted(wire.tags("lib/app/sub")) == sorted(one_of_each_kind().keys() - {"schema2"})
 
 
 def test_two_nodes_adopt_the_same_folder_and_see_what_the_other_one_took(tmp_path: Path, postgres: Postgres) -> None:
@@ -134,6 +135,6 @@ def test_two_nodes_adopt_the_same_folder_and_see_what_the_other_one_took(tmp_pat
         push(Wire(first.address), "lib/app", {"first": build_image("first")})
         push(Wire(second.address), "lib/app/sub", {"second": build_image("second")})
         assert Wire(first.address).delete("lib/app/sub", "manifests", "second").status == 202
-        assert sorted(Wire(second.address).tags("lib/app/sub")) == sorted(content())
-        assert_serves(Wire(second.address), "lib/app", {**content(), "first": build_image("first")})
+        assert sorted(Wire(second.address).tags("lib/app/sub")) == sorted(one_of_each_kind())
+        assert_serves(Wire(second.address), "lib/app", {**one_of_each_kind(), "first": build_image("first")})
         wait_until(tmp_path / "a", configs[0], "ended")

@@ -2,27 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
 
 import pytest
 
 from moorage.cache.known_links import KnownLinks
 from moorage.cache.link_memory import LinkMemory
-from moorage.config.sections.redis import RedisConnection
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.redis.guarded import GuardedRedis
 from moorage.redis.shared_links import SharedBlobLinks
-from support.redis import Redis
+from support.redis import Redis, patient
 
 OTHER = RepositoryName("group/other")
 DIGEST = Digest.of(b"a blob")
-PATIENCE = timedelta(seconds=60)
-"""A busy machine is no Redis that is away."""
-
-
-def patient(address: str) -> RedisConnection:
-    return RedisConnection(addr=address, readtimeout=PATIENCE, writetimeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

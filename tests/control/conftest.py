@@ -1,12 +1,18 @@
 """Django, started before the tests of this folder are loaded, with a database that is empty for each of them."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from django.test import Client
 from django.test.utils import setup_test_environment, teardown_test_environment
 
 from support.control_site import start_site, taken_back, wiped_after
+from support.daemon import Daemon
+
+if TYPE_CHECKING:
+    from moorage.control.registry.client import ControlRegistry
+    from support.control_registry import MovedClock
 
 start_site()
 
@@ -45,3 +51,20 @@ def _nobody_has_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
 def client() -> Client:
     """A client of the whole application, without a server between."""
     return Client(raise_request_exception=True)
+
+
+@pytest.fixture
+def registry(shared_daemon: Daemon) -> Iterator["ControlRegistry"]:
+    """The daemon of the session as the control plane's registry."""
+    from support.control_registry import registry_at  # noqa: PLC0415 - after Django has started
+
+    with registry_at(shared_daemon.url) as found:
+        yield found
+
+
+@pytest.fixture
+def clock() -> "MovedClock":
+    """A clock that tests move."""
+    from support.control_registry import MovedClock  # noqa: PLC0415 - after Django has started
+
+    return MovedClock()

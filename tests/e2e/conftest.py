@@ -1,6 +1,7 @@
 """A registry with deletion on, and the clients, for the whole folder."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,14 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 def wire(registry: Daemon) -> Wire:
     """A client that opens a connection for each request, so that both workers are asked."""
     return Wire(registry.address)
+
+
+@pytest.fixture(params=["layout", "sqlite"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
+    """The section ``database`` of a registry with link files, and of one with a database."""
+    if request.param == "layout":
+        return {"enabled": False}
+    return {"enabled": True, "sqlite": str(tmp_path / "registry.db")}
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import yaml
 from e2e.databases import postgres_config, sqlite_config
 from e2e.images import Image, build_image, layout_digests, write_layout
 from e2e.settings import config_for
-from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, REPOSITORIES, assert_serves, content, push, write_with
+from e2e.tagged import assert_serves, one_of_each_kind, push
+from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, REPOSITORIES, write_with
 from e2e.wire import Wire
 from support.clients import Skopeo
 from support.components import need
@@ -87,10 +88,10 @@ def test_a_folder_of_distribution_is_used_with_a_database_at_once_and_given_back
         wire = Wire(daemon.address)
         assert wire.catalogue() == [*sorted(REPOSITORIES), "lib/odd"]
         skopeo.copy(f"docker://{daemon.address}/lib/app:oci", f"oci:{tmp_path / 'back'}:oci")
-        assert layout_digests(tmp_path / "back") == {part.digest for part in content()["oci"].parts}
+        assert layout_digests(tmp_path / "back") == {part.digest for part in one_of_each_kind()["oci"].parts}
         skopeo.copy(f"oci:{tmp_path / 'layout'}:v1", f"docker://{daemon.address}/lib/app:v1")
         skopeo.copy(f"oci:{tmp_path / 'layout'}:v1", f"docker://{daemon.address}/lib/new:v1")
-        assert_serves(wire, "lib/app/sub", content())
+        assert_serves(wire, "lib/app/sub", one_of_each_kind())
         assert wire.delete("lib/app/sub", "manifests", "schema2").status == 202
         found = wait_until(tmp_path, plain, "waiting")
         assert (found["repositories"], found["taken"], found["left_out"], found["tags"]) == (3, 3, 1, 8)
@@ -107,7 +108,7 @@ def test_a_folder_of_distribution_is_used_with_a_database_at_once_and_given_back
     assert "set database.adopt: true" in refused(tmp_path, yaml.safe_dump(without))
     with theirs:  # Nothing of theirs has been changed.
         for repository in REPOSITORIES:
-            assert_serves(Wire(theirs.address), repository, content())
+            assert_serves(Wire(theirs.address), repository, one_of_each_kind())
 
     said = adopt(tmp_path, plain, "status").stdout
     assert "tag-dangling" in said
@@ -119,23 +120,23 @@ def test_a_folder_of_distribution_is_used_with_a_database_at_once_and_given_back
         wire = Wire(last.address)
         assert (tmp_path / "data" / DATABASE_LOCK).exists()
         assert not (tmp_path / "data" / FILESYSTEM_LOCK).exists()
-        assert_serves(wire, "lib/app", {**content(), "v1": image})
+        assert_serves(wire, "lib/app", {**one_of_each_kind(), "v1": image})
         assert_serves(wire, "lib/new", {"v1": image})
-        assert sorted(wire.tags("lib/app/sub")) == sorted(content().keys() - {"schema2"})
+        assert sorted(wire.tags("lib/app/sub")) == sorted(one_of_each_kind().keys() - {"schema2"})
 
 
 def test_whoever_asks_two_workers_for_the_first_time_meanwhile_finds_every_image(tmp_path: Path, plain: str) -> None:
     """Many at once, from the first moment to the end: lists, manifests, blobs and what refers to them."""
     names = [f"lib/app{number}" for number in range(4)]
     write_with(Daemon(tmp_path, config=config_for(tmp_path)), names)
-    config, ended, image = adopting(plain), Event(), content()["oci"]
+    config, ended, image = adopting(plain), Event(), one_of_each_kind()["oci"]
     assert isinstance(image, Image)
 
     def pull(address: str, order: list[str]) -> int:
         wire, rounds = Wire(address), 0
         while not ended.is_set() or not rounds:
             for name in order:
-                assert_serves(wire, name, content())
+                assert_serves(wire, name, one_of_each_kind())
                 digest, blob = image.manifest.digest, image.blobs[0].digest
                 for path in (f"manifests/{digest}", "manifests/oci", f"blobs/{blob}"):
                     assert wire.request("HEAD", f"/v2/{name}/{path}").status == 200, (name, path)
@@ -168,6 +169,6 @@ def test_two_nodes_adopt_the_same_folder_and_see_what_the_other_one_took(tmp_pat
         push(Wire(first.address), "lib/app", {"first": build_image("first")})
         push(Wire(second.address), "lib/app/sub", {"second": build_image("second")})
         assert Wire(first.address).delete("lib/app/sub", "manifests", "second").status == 202
-        assert sorted(Wire(second.address).tags("lib/app/sub")) == sorted(content())
-        assert_serves(Wire(second.address), "lib/app", {**content(), "first": build_image("first")})
+        assert sorted(Wire(second.address).tags("lib/app/sub")) == sorted(one_of_each_kind())
+        assert_serves(Wire(second.address), "lib/app", {**one_of_each_kind(), "first": build_image("first")})
         wait_until(tmp_path / "a", configs[0], "ended")

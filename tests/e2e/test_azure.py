@@ -3,11 +3,11 @@
 import secrets
 from pathlib import Path
 
-import pytest
 import yaml
 from azure.storage.blob import BlobServiceClient, BlobType
 
-from e2e.images import build_image, layout_digests, write_layout
+from e2e.images import build_image
+from e2e.round_trips import RoundTrip
 from e2e.wire import Wire
 from support.azurite import ACCOUNT, CONTAINER, KEY, shared_azurite
 from support.clients import Skopeo
@@ -37,32 +37,19 @@ def keys_below(root: str) -> list[str]:
         return list(client.get_container_client(CONTAINER).list_blob_names(name_starts_with=root))
 
 
-@pytest.fixture(params=["layout", "sqlite"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
-    if request.param == "layout":
-        return {"enabled": False}
-    return {"enabled": True, "sqlite": str(tmp_path / "registry.db")}
-
-
 def test_an_image_is_pushed_and_pulled_and_there_after_a_restart(
     tmp_path: Path, skopeo: Skopeo, database: dict[str, object]
 ) -> None:
-    image, root = build_image("azure", layers=3, layer_bytes=300_000), secrets.token_hex(6)
-    source = write_layout(tmp_path / "source", {"v1": image})
+    root = secrets.token_hex(6)
     daemon = daemon_over(tmp_path, database, root)
+    trip = RoundTrip(daemon, skopeo, tmp_path)
     with daemon:
-        skopeo.copy(f"oci:{source}:v1", f"docker://{daemon.address}/group/app:v1")
-        skopeo.copy(f"docker://{daemon.address}/group/app:v1", f"oci:{tmp_path / 'back'}:v1")
-        assert layout_digests(tmp_path / "back") == {part.digest for part in image.parts}
+        trip.push_and_pull()
         wire = Wire(daemon.address)
-        assert wire.blob("group/app", image.layers[0].digest).status == 307, "clients fetch bytes by signed URLs"
+        assert wire.blob("group/app", trip.image.layers[0].digest).status == 307, "clients fetch bytes by signed URLs"
     assert [key for key in keys_below(root) if "/_uploads/" in key or "/probes/" in key] == []
     with daemon:
-        skopeo.copy(f"docker://{daemon.address}/group/app:v1", f"oci:{tmp_path / 'again'}:v1")
-        assert layout_digests(tmp_path / "again") == {part.digest for part in image.parts}
-        wire = Wire(daemon.address)
-        assert wire.delete("group/app", "manifests", image.manifest.digest).status == 202
-        assert wire.manifest("group/app", "v1").status == 404
+        trip.pull_and_delete()
 
 
 def test_a_large_blob_comes_back_whole_beside_a_half_finished_upload_of_another_registry(

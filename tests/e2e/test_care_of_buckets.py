@@ -29,7 +29,7 @@ from support.collecting import collected
 from support.daemon import Daemon
 from support.gcs_fake import GCSFake
 from support.postgres import Postgres, migrated
-from support.s3_stores import new_driver, new_root, seaweed
+from support.s3_stores import new_driver, new_root, parameters_of, seaweed
 
 REPOSITORY = "group/app"
 OLD_UPLOAD = "/docker/registry/v2/repositories/group/app/_uploads/9a3f77d0-5a1b-4f7e-8f0a-0c0c0c0c0c0c"
@@ -68,14 +68,7 @@ class Place:
 
 def _s3() -> Place:
     server, root = seaweed(), new_root()
-    section = {
-        "region": "us-east-1",
-        "bucket": server.bucket,
-        "regionendpoint": server.url,
-        "accesskey": server.access_key,
-        "secretkey": server.secret_key,
-        "rootdirectory": root,
-    }
+    section = parameters_of(server, root)
     return Place({"s3": section}, lambda: new_driver(server, rootdirectory=root))
 
 

@@ -2,12 +2,10 @@
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -22,7 +20,8 @@ from support.clients import Skopeo
 from support.daemon import Daemon
 from support.registry_client import RegistryClient, path_of
 from support.s3_client import S3Client
-from support.s3_stores import new_root, seaweed
+from support.s3_stores import new_root, parameters_of, seaweed
+from support.threaded_server import Quiet, ThreadedServer
 from support.tokens import rsa_key
 
 NEAR, FAR = "192.0.2.7", "198.51.100.7"
@@ -30,7 +29,7 @@ NETWORKS = {"prefixes": [{"ip_prefix": "192.0.2.0/24", "region": "us-east-1"}], 
 KEY_ID = "K2JCJMDEHXQW5F"
 
 
-class Edge:
+class Edge(ThreadedServer):
     """A place of the network: it serves what is in the bucket to those whose URL was signed for it.
 
     ``asked`` has the path of each request and the status of its answer.
@@ -40,7 +39,7 @@ class Edge:
         self.asked: list[tuple[str, int]] = []
         asked, edge = self.asked, self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -51,22 +50,7 @@ class Edge:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as above
-                """Nothing is printed."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join(10)
-        self._server.server_close()
+        super().__init__(Handler)
 
     def answer(self, target: str) -> tuple[int, bytes]:
         parts = urlsplit(target)
@@ -100,14 +84,7 @@ class Edge:
 def fronted(tmp_path: Path) -> Iterator[tuple[Edge, Daemon]]:
     server, key = seaweed(), tmp_path / "cloudfront.pem"
     key.write_bytes(rsa_key().private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
-    bucket = {
-        "region": "us-east-1",
-        "bucket": server.bucket,
-        "regionendpoint": server.url,
-        "accesskey": server.access_key,
-        "secretkey": server.secret_key,
-        "rootdirectory": f"/{new_root()}/a b/",
-    }
+    bucket = parameters_of(server, f"/{new_root()}/a b/")
     with Edge() as edge:
         options = {
             "baseurl": edge.url,

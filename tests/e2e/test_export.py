@@ -5,7 +5,8 @@ from pathlib import Path
 from e2e.databases import sqlite_config
 from e2e.images import build_image
 from e2e.settings import config_for
-from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, assert_serves, command, content, push
+from e2e.tagged import assert_serves, one_of_each_kind, push
+from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, command
 from e2e.wire import Wire
 from support.components import need
 from support.daemon import Daemon
@@ -17,14 +18,14 @@ def test_there_and_back_distribution_serves_every_tag_and_digest(tmp_path: Path)
     config = sqlite_config(tmp_path)
     theirs = Peer(tmp_path / "peer", tmp_path / "data")
     with theirs:
-        push(Wire(theirs.address), "lib/app", content())
+        push(Wire(theirs.address), "lib/app", one_of_each_kind())
     assert command(tmp_path, config).returncode == 0
-    left = content()
+    left = one_of_each_kind()
     subject = left["oci"].manifest
     signature = build_image("signature", layers=1, subject=subject)
     with Daemon(tmp_path, config=config) as daemon:
         wire = Wire(daemon.address)
-        push(wire, "lib/new", content())
+        push(wire, "lib/new", one_of_each_kind())
         wire.push_image("lib/app", signature.manifest.digest, signature)
         assert wire.delete("lib/app", "manifests", "schema2").status == 202
         left["list"] = build_image("moved", family="docker")
@@ -43,7 +44,7 @@ def test_there_and_back_distribution_serves_every_tag_and_digest(tmp_path: Path)
         wire = Wire(theirs.address)
         assert wire.catalogue() == ["lib/app", "lib/new"]
         assert_serves(wire, "lib/app", left)
-        assert_serves(wire, "lib/new", content())
+        assert_serves(wire, "lib/new", one_of_each_kind())
         assert wire.manifest("lib/app", signature.manifest.digest).body == signature.manifest.content
         push(wire, "lib/app", {"theirs": build_image("theirs")})
     with Daemon(tmp_path, config=config_for(tmp_path)) as daemon:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from e2e.images import build_image, layout_digests, write_layout
+from e2e.images import build_image
+from e2e.round_trips import RoundTrip
 from e2e.wire import Wire
 from support.clients import Skopeo
 from support.components import need
@@ -31,13 +32,6 @@ def bucket(fake: GCSFake) -> GCSBucket:
     return fake.make()
 
 
-@pytest.fixture(params=["layout", "sqlite"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
-    if request.param == "layout":
-        return {"enabled": False}
-    return {"enabled": True, "sqlite": str(tmp_path / "registry.db")}
-
-
 def daemon_over(
     folder: Path, fake: GCSFake, database: dict[str, object], *, is_proxied: bool = False, **more: object
 ) -> Daemon:
@@ -52,21 +46,14 @@ def daemon_over(
 def test_an_image_is_pushed_and_pulled_by_signed_urls_and_there_after_a_restart(
     tmp_path: Path, fake: GCSFake, bucket: GCSBucket, *, skopeo: Skopeo, database: dict[str, object]
 ) -> None:
-    image = build_image("gcs", layers=3, layer_bytes=300_000)
-    source = write_layout(tmp_path / "source", {"v1": image})
     daemon = daemon_over(tmp_path, fake, database)
+    trip = RoundTrip(daemon, skopeo, tmp_path)
     with daemon:
-        skopeo.copy(f"oci:{source}:v1", f"docker://{daemon.address}/group/app:v1")
-        skopeo.copy(f"docker://{daemon.address}/group/app:v1", f"oci:{tmp_path / 'back'}:v1")
-        assert layout_digests(tmp_path / "back") == {part.digest for part in image.parts}
+        trip.push_and_pull()
     assert [request for request in fake.requests if "X-Goog-Signature" in request]
     assert [key for key in bucket.objects if "/_uploads/" in key or "/probes/" in key] == []
     with daemon:
-        skopeo.copy(f"docker://{daemon.address}/group/app:v1", f"oci:{tmp_path / 'again'}:v1")
-        assert layout_digests(tmp_path / "again") == {part.digest for part in image.parts}
-        wire = Wire(daemon.address)
-        assert wire.delete("group/app", "manifests", image.manifest.digest).status == 202
-        assert wire.manifest("group/app", "v1").status == 404
+        trip.pull_and_delete()
 
 
 def test_a_large_blob_goes_through_in_parts_and_comes_back(

@@ -5,7 +5,8 @@ from typing import cast
 
 from e2e.databases import sqlite_config
 from e2e.images import Image, Index, build_image
-from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, Tagged, assert_serves, command, content, done, refusal
+from e2e.tagged import Tagged, assert_serves, one_of_each_kind
+from e2e.test_import import DATABASE_LOCK, FILESYSTEM_LOCK, command, done, refusal
 from e2e.wire import Wire
 from support.daemon import Daemon
 from support.gitlab_schema import Row, repository, schema
@@ -43,7 +44,7 @@ def store(folder: Path, images: "list[Image]") -> None:
 def test_the_database_of_gitlabs_registry_is_taken_over_and_everything_can_be_pulled(
     tmp_path: Path, postgres: Postgres
 ) -> None:
-    tagged, gone = content(), build_image("gone", layers=2)
+    tagged, gone = one_of_each_kind(), build_image("gone", layers=2)
     images = [image for what in tagged.values() for image in (what.images if isinstance(what, Index) else (what,))]
     store(tmp_path, [*images, gone])
     lost = gone.layers[0].digest.removeprefix("sha256:")

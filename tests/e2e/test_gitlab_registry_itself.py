@@ -14,7 +14,8 @@ import yaml
 
 from e2e.databases import sqlite_config
 from e2e.images import build_image
-from e2e.test_import import assert_serves, content, done, push
+from e2e.tagged import assert_serves, one_of_each_kind, push
+from e2e.test_import import done
 from e2e.wire import Wire
 from support.daemon import Daemon
 from support.peer import Peer
@@ -43,7 +44,7 @@ class GitLabRegistry(Peer):
 def test_images_that_gitlabs_registry_has_in_its_database_are_taken_over(tmp_path: Path, postgres: Postgres) -> None:
     dbname = postgres.create_database()
     theirs = GitLabRegistry(tmp_path / "theirs", tmp_path / "data", postgres, dbname)
-    tagged, moved, gone = content(), build_image("moved"), build_image("gone")
+    tagged, moved, gone = one_of_each_kind(), build_image("moved"), build_image("gone")
     signature = json.dumps(
         {
             "schemaVersion": 2,

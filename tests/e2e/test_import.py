@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from e2e.databases import postgres_config, sqlite_config
-from e2e.images import Image, Index, build_image, build_index
+from e2e.images import build_image
 from e2e.settings import config_for
+from e2e.tagged import assert_serves, one_of_each_kind, push
 from e2e.wire import Wire
 from support.components import need
 from support.daemon import Daemon
@@ -21,40 +22,6 @@ from support.postgres import Postgres, migrated
 REPOSITORIES = ("lib/app", "lib/app/sub")
 DATABASE_LOCK = "docker/registry/lockfiles/database-in-use"
 FILESYSTEM_LOCK = "docker/registry/lockfiles/filesystem-in-use"
-
-Tagged = dict[str, Image | Index]
-
-
-def content() -> Tagged:
-    return {
-        "oci": build_image("oci", layers=2),
-        "schema2": build_image("schema2", layers=2, family="docker"),
-        "index": build_index("index"),
-        "list": build_index("list", family="docker"),
-    }
-
-
-def push(wire: Wire, repository: str, tagged: Tagged) -> None:
-    for tag, what in tagged.items():
-        for image in what.images if isinstance(what, Index) else ():
-            wire.push_image(repository, image.manifest.digest, image)
-        if isinstance(what, Image):
-            wire.push_image(repository, tag, what)
-        else:
-            assert wire.put_manifest(repository, tag, what.manifest).status == 201
-
-
-def assert_serves(wire: Wire, repository: str, tagged: Tagged) -> None:
-    assert sorted(wire.tags(repository)) == sorted(tagged)  # Distribution's are in no order.
-    for tag, what in tagged.items():
-        for reference in (tag, what.manifest.digest):
-            answer = wire.manifest(repository, reference)
-            assert (answer.status, answer.body) == (200, what.manifest.content)
-            assert answer.headers["content-type"] == what.manifest.media_type
-        for image in what.images if isinstance(what, Index) else (what,):
-            assert wire.manifest(repository, image.manifest.digest).body == image.manifest.content
-            for blob in image.blobs:
-                assert wire.blob(repository, blob.digest).body == blob.content
 
 
 def command(folder: Path, config: str, *words: str, name: str = "import") -> "subprocess.CompletedProcess[str]":
@@ -91,7 +58,7 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def write_with(server: Daemon | Peer, repositories: Sequence[str] = REPOSITORIES) -> None:
     with server:
         for repository in repositories:
-            push(Wire(server.address), repository, content())
+            push(Wire(server.address), repository, one_of_each_kind())
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +84,7 @@ def test_a_folder_of_distribution_is_taken_over_and_everything_can_be_pulled(
         wire = Wire(daemon.address)
         assert wire.catalogue() == sorted(REPOSITORIES)
         for repository in REPOSITORIES:
-            assert_serves(wire, repository, content())
+            assert_serves(wire, repository, one_of_each_kind())
         push(wire, "lib/app", {"new": build_image("new")})
         assert "new" in wire.tags("lib/app")
 
@@ -138,13 +105,13 @@ def test_killed_at_any_moment_the_same_command_finishes_it(tmp_path: Path) -> No
         assert done(tmp_path, config)["tags"] == 8
     with Daemon(tmp_path, config=config) as daemon:
         for repository in REPOSITORIES:
-            assert_serves(Wire(daemon.address), repository, content())
+            assert_serves(Wire(daemon.address), repository, one_of_each_kind())
 
 
 def test_beside_a_registry_that_is_used_only_the_first_step_runs(tmp_path: Path) -> None:
     config = sqlite_config(tmp_path)
     with Daemon(tmp_path, config=config_for(tmp_path)) as daemon:
-        push(Wire(daemon.address), "lib/app", content())
+        push(Wire(daemon.address), "lib/app", one_of_each_kind())
         assert done(tmp_path, config, "--pre-import")["steps"] == ["pre-import"]
         assert "takes pushes" in refusal(tmp_path, config, "-2")
         push(Wire(daemon.address), "lib/app", {"later": build_image("later")})

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from e2e.checks import assert_content, assert_everything_listed_is_whole, assert_folder_is_sound
-from e2e.images import Blob, Image, Index, build_image, build_index, image_of
+from e2e.images import Blob, Image, Index, build_image, image_of
 from e2e.settings import config_for
+from e2e.tagged import Tagged, assert_serves, one_of_each_kind, push
 from e2e.wire import Wire
 from support.components import need
 from support.daemon import Daemon
@@ -33,41 +34,8 @@ def theirs(tmp_path: Path, ours: Daemon) -> Peer:
     return Peer(tmp_path / "peer", ours.data)
 
 
-def content() -> dict[str, Image | Index]:
-    """A tag for each kind of manifest that both know."""
-    return {
-        "oci": build_image("oci", layers=2),
-        "schema2": build_image("schema2", layers=2, family="docker"),
-        "index": build_index("index"),
-        "list": build_index("list", family="docker"),
-        "zz-moved": build_image("moved"),
-    }
-
-
-def push(wire: Wire, repository: str, tagged: dict[str, Image | Index]) -> None:
-    for tag, what in tagged.items():
-        for image in what.images if isinstance(what, Index) else ():
-            wire.push_image(repository, image.manifest.digest, image)
-        if isinstance(what, Image):
-            wire.push_image(repository, tag, what)
-        else:
-            assert wire.put_manifest(repository, tag, what.manifest).status == 201
-
-
-def assert_serves(wire: Wire, repository: str, tagged: dict[str, Image | Index]) -> None:
-    """Tags, manifests by tag and digest with their types, and blobs are what was pushed."""
-    assert sorted(wire.tags(repository)) == sorted(tagged)
-    for tag, what in tagged.items():
-        for reference in (tag, what.manifest.digest):
-            answer = wire.manifest(repository, reference)
-            assert (answer.status, answer.body) == (200, what.manifest.content)
-            assert answer.headers["content-type"] == what.manifest.media_type
-            assert answer.headers["docker-content-digest"] == what.manifest.digest
-            assert wire.manifest(repository, reference, "HEAD").status == 200
-        for image in what.images if isinstance(what, Index) else (what,):
-            assert wire.manifest(repository, image.manifest.digest).body == image.manifest.content
-            for blob in image.blobs:
-                assert wire.blob(repository, blob.digest).body == blob.content
+def content() -> Tagged:
+    return {**one_of_each_kind(), "zz-moved": build_image("moved")}
 
 
 def write_with(server: Daemon | Peer) -> None:

@@ -1,11 +1,9 @@
 """Real clients that are sent elsewhere for blobs: a file server over the storage's own folder, behind ``redirect``."""
 
-import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -13,9 +11,10 @@ from e2e.images import build_image, layout_digests, write_layout
 from support.clients import Skopeo
 from support.daemon import Daemon
 from support.registry_client import RegistryClient
+from support.threaded_server import ThreadedServer
 
 
-class FileServer:
+class FileServer(ThreadedServer):
     """Serves a folder on loopback; ``asked`` has the path of each request and its answer's status."""
 
     def __init__(self, folder: Path) -> None:
@@ -27,18 +26,7 @@ class FileServer:
                 del size
                 asked.append((self.path, str(int(code))))
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join(10)
-        self._server.server_close()
+        super().__init__(partial(Handler, directory=str(folder)))
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from e2e.images import Image, Index, build_image, build_index, layout_digests, write_layout
+from e2e.images import build_image, build_index
+from e2e.round_trips import RoundTrip
+from e2e.tagged import Tagged, assert_serves, push
 from e2e.wire import Wire
 from support.clients import Skopeo
 from support.collecting import collected, run
@@ -17,21 +19,12 @@ from support.peer import COMMAND, Peer
 from support.ports import free_port
 from support.registry_client import RegistryClient
 from support.s3_client import S3Client
-from support.s3_stores import new_root, seaweed
+from support.s3_stores import new_root, parameters_of, seaweed
 
 
 def storage_for(root: str, more: dict[str, object] | None = None, *, is_proxied: bool = True) -> dict[str, object]:
     """The section ``storage`` for a place in the bucket."""
-    server = seaweed()
-    parameters = {
-        "region": "us-east-1",
-        "bucket": server.bucket,
-        "regionendpoint": server.url,
-        "accesskey": server.access_key,
-        "secretkey": server.secret_key,
-        "rootdirectory": root,
-        **(more or {}),
-    }
+    parameters = {**parameters_of(seaweed(), root), **(more or {})}
     return {"s3": parameters, "delete": {"enabled": True}, "redirect": {"disable": is_proxied}}
 
 
@@ -40,32 +33,19 @@ def daemon_over(folder: Path, storage: dict[str, object], database: dict[str, ob
     return Daemon(folder, config=yaml.safe_dump(config), workers=2, has_folder=False)
 
 
-@pytest.fixture(params=["layout", "sqlite"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
-    if request.param == "layout":
-        return {"enabled": False}
-    return {"enabled": True, "sqlite": str(tmp_path / "registry.db")}
-
-
 def test_an_image_is_pushed_and_pulled_and_there_after_a_restart(
     tmp_path: Path, skopeo: Skopeo, database: dict[str, object]
 ) -> None:
-    image, root = build_image("s3", layers=3, layer_bytes=300_000), new_root()
-    source = write_layout(tmp_path / "source", {"v1": image})
+    root = new_root()
     daemon = daemon_over(tmp_path, storage_for(root, is_proxied=False), database)
+    trip = RoundTrip(daemon, skopeo, tmp_path)
     with daemon:
-        skopeo.copy(f"oci:{source}:v1", f"docker://{daemon.address}/group/app:v1")
-        skopeo.copy(f"docker://{daemon.address}/group/app:v1", f"oci:{tmp_path / 'back'}:v1")
-        assert layout_digests(tmp_path / "back") == {part.digest for part in image.parts}
+        trip.push_and_pull()
         assert daemon.worker_pids
     keys = S3Client(seaweed()).keys(root)
     assert [key for key in keys if "/_uploads/" in key or "/probes/" in key or "/writing-" in key] == []
     with daemon:
-        skopeo.copy(f"docker://{daemon.address}/group/app:v1", f"oci:{tmp_path / 'again'}:v1")
-        assert layout_digests(tmp_path / "again") == {part.digest for part in image.parts}
-        wire = Wire(daemon.address)
-        assert wire.delete("group/app", "manifests", image.manifest.digest).status == 202
-        assert wire.manifest("group/app", "v1").status == 404
+        trip.pull_and_delete()
 
 
 def test_a_large_blob_goes_through_in_pieces_and_comes_back_by_ranges(
@@ -94,7 +74,7 @@ def test_garbage_is_collected_offline_in_a_bucket_but_not_beside_a_registry_that
     left = [key for key in S3Client(seaweed()).keys(root) if key.endswith("/data")]
     assert {f"sha256:{key.split('/')[-2]}" for key in left} == {part.digest for part in kept.parts}
     with daemon:
-        assert_serves(Wire(daemon.address), {"kept": kept})
+        assert_serves(Wire(daemon.address), "lib/app", {"kept": kept})
 
 
 def test_requests_to_the_bucket_are_counted_by_their_kind(tmp_path: Path) -> None:
@@ -124,17 +104,7 @@ class S3Peer(Peer):
 
     def __init__(self, folder: Path, root: str, *, command: str = COMMAND) -> None:
         super().__init__(folder, folder / "unused", command=command)
-        server = seaweed()
-        s3 = {
-            "region": "us-east-1",
-            "bucket": server.bucket,
-            "regionendpoint": server.url,
-            "accesskey": server.access_key,
-            "secretkey": server.secret_key,
-            "rootdirectory": root,
-            "secure": False,
-            "forcepathstyle": True,
-        }
+        s3 = {**parameters_of(seaweed(), root), "secure": False, "forcepathstyle": True}
         config = {
             "version": 0.1,
             "log": {"level": "warn"},
@@ -144,28 +114,8 @@ class S3Peer(Peer):
         self.config_path.write_text(yaml.safe_dump(config))
 
 
-def content() -> dict[str, Image | Index]:
+def content() -> Tagged:
     return {"oci": build_image("oci", layers=2), "index": build_index("index"), "a-b": build_image("dash")}
-
-
-def push(wire: Wire, tagged: dict[str, Image | Index]) -> None:
-    for tag, what in tagged.items():
-        for image in what.images if isinstance(what, Index) else ():
-            wire.push_image("lib/app", image.manifest.digest, image)
-        if isinstance(what, Image):
-            wire.push_image("lib/app", tag, what)
-        else:
-            assert wire.put_manifest("lib/app", tag, what.manifest).status == 201
-
-
-def assert_serves(wire: Wire, tagged: dict[str, Image | Index]) -> None:
-    assert sorted(wire.tags("lib/app")) == sorted(tagged)
-    for tag, what in tagged.items():
-        answer = wire.manifest("lib/app", tag)
-        assert (answer.status, answer.body) == (200, what.manifest.content)
-        for image in what.images if isinstance(what, Index) else (what,):
-            for blob in image.blobs:
-                assert wire.blob("lib/app", blob.digest).body == blob.content
 
 
 @pytest.mark.parametrize(
@@ -181,18 +131,18 @@ def test_what_distribution_wrote_to_a_bucket_is_served_and_it_serves_ours(tmp_pa
     root, both = new_root(), content()
     theirs = S3Peer(tmp_path / "peer", root, command=command)
     with theirs:
-        push(Wire(theirs.address), both)
+        push(Wire(theirs.address), "lib/app", both)
         started = Wire(theirs.address).request("POST", "/v2/lib/app/blobs/uploads/")
         assert started.status == 202
     ours = daemon_over(tmp_path, storage_for(root), {"enabled": False})
     with ours:
-        assert_serves(Wire(ours.address), both)
+        assert_serves(Wire(ours.address), "lib/app", both)
         mine = build_image("ours", layers=2)
         Wire(ours.address).push_image("lib/app", "ours", mine)
         assert Wire(ours.address).request("POST", "/v2/lib/app/blobs/uploads/").status == 202
         both["ours"] = mine
     with theirs:
-        assert_serves(Wire(theirs.address), both)
+        assert_serves(Wire(theirs.address), "lib/app", both)
 
 
 @pytest.mark.parametrize(

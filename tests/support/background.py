@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from moorage.metadata.background.background_migrations import Batch, JobRegistry
@@ -144,3 +145,11 @@ async def die(argument: str) -> None:
             await jobs.begun.wait()
             sys.stdout.write("begun\n")
             sys.stdout.flush()
+
+
+@dataclass
+class Settings:
+    """What a worker is told by the configuration."""
+
+    maxjobretries: int = 0
+    jobinterval: timedelta = timedelta(milliseconds=5)

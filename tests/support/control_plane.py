@@ -7,14 +7,13 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import yaml
 
 from moorage.token_server.key_ring import KeyFolder
 from support.daemon import STOP_DEADLINE_S
 from support.ports import free_port
+from support.server_under_test import ServerUnderTest
 
 ISSUER, SERVICE = "moorage-control", "container_registry"
 START_DEADLINE_S = 60.0
@@ -22,7 +21,7 @@ START_DEADLINE_S = 60.0
 _TESTS = Path(__file__).parents[1]
 
 
-class ControlPlane:
+class ControlPlane(ServerUnderTest):
     """``with ControlPlane(folder) as control:`` gives tokens at ``control.realm``.
 
     ``control.credentials`` is what ``inhabitants`` has made: a name and a secret by the kind.
@@ -57,15 +56,11 @@ class ControlPlane:
         return {"token": {**names, "rootcertbundle": str(self.keys.bundle)}}
 
     @property
-    def log(self) -> str:
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
-
-    @property
     def environment(self) -> dict[str, str]:
         """The environment of a command that needs the configuration."""
         return {**os.environ, "MOORAGE_CONTROL": str(self.file), "PYTHONPATH": str(_TESTS)}
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "moorage", "control", "serve", str(self.file)],
@@ -83,11 +78,8 @@ class ControlPlane:
         done = subprocess.run(command, env=self.environment, capture_output=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr.decode()[-4000:]
         self.credentials = {kind: (name, secret) for kind, (name, secret) in json.loads(done.stdout).items()}
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+    def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        self.process.wait(STOP_DEADLINE_S)
-        if kind is None:
-            assert "Traceback (most recent call last)" not in self.log, self.log[-4000:]
+        return self.process.wait(STOP_DEADLINE_S)

@@ -11,18 +11,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from support.answering import status_of
 from support.ports import free_port
 from support.processes import children_of
+from support.server_under_test import ServerUnderTest
 
 START_DEADLINE_S = 90.0
 STOP_DEADLINE_S = 90.0
 
 
-class Daemon:
+class Daemon(ServerUnderTest):
     """One ``moorage serve`` process group on a free loopback port.
 
     ``with Daemon(tmp_path) as daemon:`` starts it and waits until it answers; the end of the block stops it and
@@ -57,15 +56,6 @@ class Daemon:
         self.args = list(args)
         self.env = dict(env or {})
         self.process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self.stop()
-        if kind is None:
-            assert "Traceback (most recent call last)" not in self.log, self.log[-4000:]
 
     def start(self, *, wait: bool = True) -> None:
         """Start the process group; with *wait*, return only when ``GET /v2/`` answers."""
@@ -126,10 +116,6 @@ class Daemon:
     @property
     def _children(self) -> list[int]:
         return children_of(self.pid)
-
-    @property
-    def log(self) -> str:
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def stop(self) -> int:
         """SIGTERM, wait, and return the exit status; what will not go in time is killed and that is a failure."""

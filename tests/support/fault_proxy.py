@@ -1,14 +1,13 @@
 """A proxy before an object store that counts requests by their kind and does wrong what it is told to."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs, urlsplit
+
+from support.loopback_server import LoopbackServer
 
 HANG_S = 60.0
 
@@ -67,35 +66,15 @@ class Plan:
     times: int
 
 
-class FaultProxy:
-    """Listens on loopback, in the event loop of the test, and passes requests on to *upstream* (host and port)."""
+class FaultProxy(LoopbackServer):
+    """Passes requests on to *upstream* (host and port)."""
 
     def __init__(self, upstream: str, *, kind_of: Callable[[str, str, dict[str, str]], str] | None = None) -> None:
+        super().__init__()
         self.requests: list[Passed] = []
         self._upstream = upstream
         self._kind_of = kind_of or s3_kind
         self._plans: list[Plan] = []
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 20)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    @property
-    def url(self) -> str:
-        assert self._server is not None
-        host, port = self._server.sockets[0].getsockname()
-        return f"http://{host}:{port}"
 
     @property
     def counts(self) -> Counter[str]:
@@ -106,17 +85,9 @@ class FaultProxy:
         """Do the next *times* requests of *kind* wrong."""
         self._plans.append(Plan(fault, kind, times))
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                while await self._one(reader, writer):
-                    pass
-        finally:
-            writer.close()
-            self._tasks.discard(task)
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await self._one(reader, writer):
+            pass
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         raw = await reader.readuntil(b"\r\n\r\n")

@@ -4,9 +4,9 @@ import contextlib
 import http.client
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+
+from support.threaded_server import Quiet, ThreadedServer
 
 
 @dataclass(kw_only=True)
@@ -31,14 +31,7 @@ class FrontFault:
     """With ``cut_answer_at``: the connection stays until this is set."""
 
 
-class _QuietServer(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: clients that go away are what is tested."""
-
-
-class FaultyFront:
+class FaultyFront(ThreadedServer):
     """``with FaultyFront(registry.address) as front:`` serves at ``front.address``."""
 
     def __init__(self, behind: str) -> None:
@@ -50,32 +43,15 @@ class FaultyFront:
         self._turn = threading.Lock()
         front = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def handle_any(self) -> None:
                 front._handle(self, behind)
 
-            def log_message(self, *_args: object) -> None:
-                pass
-
         for method in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"):
             setattr(Handler, f"do_{method}", Handler.handle_any)
-        self._server = _QuietServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler, is_quiet=True)
 
     def seen(self, method: str, part: str) -> list[dict[str, str]]:
         """The headers of the requests of a method whose target has a part in it."""

@@ -9,6 +9,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from moorage.storage import paths
+
 _SPAWN = multiprocessing.get_context("spawn")
 _NOBODY = 65534
 _PATIENCE_S = 60.0
@@ -45,6 +47,14 @@ def folder_for_all() -> Iterator[Path]:
         path.chmod(0o777)
         yield path
         path.chmod(0o777)
+
+
+@contextmanager
+def storage_for_all() -> Iterator[Path]:
+    """A folder as storage, with an empty folder of files that say who is at work; everybody may do everything there."""
+    with folder_for_all() as path:
+        (path / paths.LOCK_FILES.lstrip("/")).mkdir(parents=True)
+        yield path
 
 
 def _work(pipe: Connection, work: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> None:

@@ -6,10 +6,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from moorage.config.sections.redis import RedisConnection
 from support.components import need
 from support.ports import free_port
 
@@ -127,3 +129,9 @@ def _port_with_bus() -> int:
     while (port := free_port()) + _BUS_OFFSET > _HIGHEST_PORT:
         pass
     return port
+
+
+def patient(address: str) -> RedisConnection:
+    """Return a connection whose deadlines a busy machine keeps: it is no Redis that is away."""
+    patience = timedelta(seconds=60)
+    return RedisConnection(addr=address, readtimeout=patience, writetimeout=patience)

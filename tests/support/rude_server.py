@@ -1,12 +1,11 @@
 """An HTTP server on loopback that answers as it is told, bytes for bytes: cut, late, or never."""
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
+
+from support.loopback_server import LoopbackServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,48 +42,17 @@ class Said:
         return "\r\n".join([*lines, "", ""]).encode()
 
 
-class RudeServer:
+class RudeServer(LoopbackServer):
     """Answers requests with *answers*, one after another, and the last one for ever."""
 
     def __init__(self, answers: Sequence[Said] = (Said(),), *, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
+        super().__init__(tls=tls)
         self.answers = list(answers)
         self.asked: list[Asked] = []
-        self.connections = 0
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def url(self) -> str:
-        assert self._server is not None
-        host, port = self._server.sockets[0].getsockname()
-        return f"http://{host}:{port}" if self._tls is None else f"https://localhost:{port}"
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-                while await self._one(reader, writer):
-                    pass
-        finally:
-            writer.close()
-            self._tasks.discard(task)
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await self._one(reader, writer):
+            pass
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

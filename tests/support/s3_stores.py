@@ -31,17 +31,21 @@ def new_root() -> str:
     return f"test-{next(_numbers)}"
 
 
-def section_of(server: S3Server, **more: object) -> S3Section:
-    """Return the configuration for the bucket of *server*, below a prefix of its own, with *more* in it."""
-    known = {
+def parameters_of(server: S3Server, root: str) -> dict[str, object]:
+    """Return the parameters of ``storage.s3`` for a place in the bucket of *server*."""
+    return {
+        "region": "us-east-1",
         "bucket": server.bucket,
         "regionendpoint": server.url,
         "accesskey": server.access_key,
         "secretkey": server.secret_key,
-        "rootdirectory": new_root(),
-        "maxrequestspersecond": 0,
+        "rootdirectory": root,
     }
-    return S3Section.model_validate({**known, **more})
+
+
+def section_of(server: S3Server, **more: object) -> S3Section:
+    """Return the configuration for the bucket of *server*, below a prefix of its own, with *more* in it."""
+    return S3Section.model_validate({**parameters_of(server, new_root()), "maxrequestspersecond": 0, **more})
 
 
 def new_driver(server: S3Server, **more: object) -> S3Driver:

@@ -1,16 +1,14 @@
 """A bucket whose objects clients fetch by signed URLs, from a server on loopback that checks them."""
 
 import hmac
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from moorage.storage.base import Capability
 from moorage.storage.egress import UNTOLD, Egress
 from support.bucket import Bucket
+from support.threaded_server import ThreadedServer
 
 _KEY = b"the bucket's own"
 
@@ -43,27 +41,15 @@ def signature(path: str, ends_at: int) -> str:
     return hmac.digest(_KEY, f"GET {path} {ends_at}".encode(), "sha256").hex()
 
 
-class BucketServer:
+class BucketServer(ThreadedServer):
     """Serves the objects of a bucket; ``asked`` has the method, path and status of each request."""
 
     def __init__(self, bucket: SigningBucket, *, checks: bool = True) -> None:
         """*checks* False: it asks for no signature, as a host of one's own may."""
         self.asked: list[tuple[str, str, int]] = []
         handler = type("Handler", (_Handler,), {"bucket": bucket, "asked": self.asked, "checks": checks})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self.address = f"127.0.0.1:{self._server.server_port}"
+        super().__init__(handler)
         bucket.host = f"http://{self.address}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join(10)
-        self._server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -10,10 +10,9 @@ import threading
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from support.ports import free_port
+from support.server_under_test import ServerUnderTest
 
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 60.0
@@ -21,7 +20,7 @@ STOP_DEADLINE_S = 60.0
 _LAST_LINE = "Ctrl-C stops it."
 
 
-class Standalone:
+class Standalone(ServerUnderTest):
     """``with Standalone(tmp_path) as up:`` starts it and waits until both answer; the end of the block stops it."""
 
     def __init__(self, folder: Path, *, ports: tuple[int, int] | None = None, adopt: Path | None = None) -> None:
@@ -36,7 +35,7 @@ class Standalone:
         self._lines: list[str] = []
         self._answers = threading.Event()
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "moorage", "up", str(self.data), "--workers", "1"]
         command += ["--addr", self.registry, "--control-addr", self.control]
@@ -46,12 +45,6 @@ class Standalone:
         self._reader.start()
         assert self._answers.wait(START_DEADLINE_S), self.log
         assert self.process.poll() is None, self.log
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self.stop()
-        if kind is None:
-            assert "Traceback (most recent call last)" not in self.log, self.log[-4000:]
 
     @property
     def log(self) -> str:

@@ -5,20 +5,18 @@ Source: Docker token authentication specification.
 
 import base64
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 from moorage.auth.tokens import Meta
+from support.threaded_server import Quiet, ThreadedServer
 from support.tokens import Issuer
 
 USER, SECRET = "ada", "s\u00e9cret"
 _HEADER = f"Basic {base64.b64encode(f'{USER}:{SECRET}'.encode()).decode()}"
 
 
-class TokenEndpoint:
+class TokenEndpoint(ThreadedServer):
     """``ada``, or who has her identity token, gets what is asked for but for what is in *denied*; anybody may pull."""
 
     def __init__(self, issuer: Issuer) -> None:
@@ -29,7 +27,7 @@ class TokenEndpoint:
         """What tokens say of repositories."""
         endpoint = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 query = parse_qs(urlsplit(self.path).query)
                 endpoint.asked.append(query)
@@ -63,18 +61,5 @@ class TokenEndpoint:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/jwt/auth"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join(20)
-        self._server.server_close()
+        super().__init__(Handler)
+        self.url = f"{self.url}/jwt/auth"

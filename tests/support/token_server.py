@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import bcrypt
 import yaml
@@ -19,6 +17,7 @@ import yaml
 from support.answering import status_of
 from support.daemon import START_DEADLINE_S, STOP_DEADLINE_S
 from support.ports import free_port
+from support.server_under_test import ServerUnderTest
 
 SERVICE, ISSUER = "registry.test", "moorage-tokens"
 
@@ -29,7 +28,7 @@ def hashed(password: str) -> str:
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
 
 
-class TokenServer:
+class TokenServer(ServerUnderTest):
     """``with TokenServer(folder, rules, users) as server:`` answers at ``server.url``.
 
     *users* are passwords by name; *settings* are added to the file; *trusts* is what a client needs if they have tls.
@@ -87,19 +86,6 @@ class TokenServer:
         """``moorage token <words>``."""
         command = [sys.executable, "-m", "moorage", "token", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self.stop()
-        if kind is None:
-            assert "Traceback (most recent call last)" not in self.log, self.log[-4000:]
-
-    @property
-    def log(self) -> str:
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def start(self) -> None:
         before = self.log.count("listening")

@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from moorage.core.metrics import BlobMetrics
 from moorage.gc.online.collection_metrics import CollectionMetrics
+from moorage.metrics.meters import Meters
 from moorage.metrics.node_metrics import PartMetrics, RequestMetrics, StoreMetrics
 from moorage.metrics.pool_metrics import PoolMetrics, ReplicaMetrics
 from moorage.notifications.metrics import NotificationMetrics
@@ -44,7 +45,7 @@ def counted() -> CollectorRegistry:
         *(CollectionMetrics, BlobMetrics, NotificationMetrics, RequestMetrics, PartMetrics, StoreMetrics),
         *(PoolMetrics, ReplicaMetrics),
     ):
-        make(registry)
+        make(Meters(registry))
     return registry
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from moorage.cli.options import AsJSON
+from moorage.cli.options import AsJSON, NodeConfig, NodeData
 from moorage.copying.shared_work import read_byte_rate
 
 
@@ -17,18 +17,8 @@ def byte_rate(text: str) -> float:
         raise typer.BadParameter(str(exc)) from None
 
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="CONFIG",
-        help="The file; else REGISTRY_CONFIGURATION_PATH; else what `moorage serve` has in --data.",
-        show_default=False,
-    ),
-]
-
-
 def check(
-    config: ConfigFile = None,
+    config: NodeConfig = None,
     *,
     verify_digests: Annotated[
         bool,
@@ -51,10 +41,7 @@ def check(
         Path | None,
         typer.Option(metavar="FILE", help="Write every difference there, as one JSON object a line."),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Without CONFIG: where `moorage serve` keeps its data; else ./data."),
-    ] = None,
+    data: NodeData = None,
     as_json: AsJSON = False,
 ) -> None:
     """Compare storage with the metadata, in both directions; the registry may go on serving meanwhile.

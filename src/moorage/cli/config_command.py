@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from moorage.cli.options import AsJSON
+from moorage.cli.options import AsJSON, config_argument
 from moorage.config import Loaded
 from moorage.errors import ConfigurationError, Mistake
 from moorage.starting.configuration_file import read_or_defaults
@@ -19,7 +19,7 @@ config_app = typer.Typer(
 
 CheckedFile = Annotated[
     Path | None,
-    typer.Argument(metavar="CONFIG", help="The file; else REGISTRY_CONFIGURATION_PATH.", show_default=False),
+    config_argument("The file; else REGISTRY_CONFIGURATION_PATH."),
 ]
 
 

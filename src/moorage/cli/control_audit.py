@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moorage.cli.control_rows import ConfigOption, Row, open_database, print_rows
-from moorage.cli.options import AsCSV, AsJSON
+from moorage.cli.options import AsCSV, AsJSON, see_that_one_form
 from moorage.errors import ConfigurationError, Mistake
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def export_audit(
     as_json: AsJSON = False,
 ) -> None:
     """Print every change with its values, oldest first."""
-    if as_csv and as_json:
-        raise ConfigurationError([Mistake("--csv", "it cannot be given together with --json")])
+    see_that_one_form(as_csv=as_csv, as_json=as_json)
     first, end = _moment("--since", since), _moment("--until", until)
     open_database(config)
     from moorage.control.audit.exporting import as_csv_lines, as_json_lines  # noqa: PLC0415 - Django has started

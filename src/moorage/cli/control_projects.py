@@ -7,8 +7,8 @@ import typer
 from moorage.cli.control_rows import (
     ConfigOption,
     Row,
+    first_of,
     group_at,
-    not_there,
     open_database,
     print_row,
     print_rows,
@@ -267,10 +267,7 @@ def change_setting(
 def _namespace_at(path: str) -> "Namespace":
     from moorage.control.namespaces.models import Namespace  # noqa: PLC0415 - Django has started
 
-    found = Namespace.objects.at(path).first()
-    if found is None:
-        raise not_there("namespace", path)
-    return found
+    return first_of(Namespace.objects.at(path), "namespace", path)
 
 
 def _say_deleted(path: str, *, is_gone: bool) -> None:

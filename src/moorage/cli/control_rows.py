@@ -4,13 +4,15 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from moorage.errors import ConfigurationError, Mistake, Refused
 
 if TYPE_CHECKING:
+    from django.db.models import Model, QuerySet
+
     from moorage.control.accounts.models import User
     from moorage.control.namespaces.models import Namespace
     from moorage.control.projects.models import Project
@@ -24,6 +26,7 @@ DEFAULT_FILE = Path("data/control.yml")
 _VARIABLE = "MOORAGE_CONTROL"
 
 Row = Mapping[str, object]
+AnyRow = TypeVar("AnyRow", bound="Model")
 
 
 def control_file(config: Path | None) -> Path:
@@ -78,9 +81,7 @@ def user_named(username: str) -> "User":
     """
     from moorage.control.accounts.models import User  # noqa: PLC0415 - Django has started
 
-    found: User | None = User.objects.named(username).first()
-    if found is None:
-        raise not_there("user", username)
+    found: User = first_of(User.objects.named(username), "user", username)
     return found
 
 
@@ -92,10 +93,7 @@ def group_at(path: str) -> "Namespace":
     """
     from moorage.control.namespaces.models import Namespace  # noqa: PLC0415 - as above
 
-    found = Namespace.objects.groups().at(path).first()
-    if found is None:
-        raise not_there("group", path)
-    return found
+    return first_of(Namespace.objects.groups().at(path), "group", path)
 
 
 def project_at(path: str) -> "Project":
@@ -106,9 +104,18 @@ def project_at(path: str) -> "Project":
     """
     from moorage.control.projects.models import Project  # noqa: PLC0415 - as above
 
-    found = Project.objects.select_related("namespace").at(path).first()
+    return first_of(Project.objects.select_related("namespace").at(path), "project", path)
+
+
+def first_of(rows: "QuerySet[AnyRow]", kind: str, name: str) -> AnyRow:
+    """Return the row that is asked for by *name*.
+
+    Raises:
+        Refused: there is none.
+    """
+    found = rows.first()
     if found is None:
-        raise not_there("project", path)
+        raise not_there(kind, name)
     return found
 
 

@@ -9,7 +9,7 @@ import typer
 
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.control_rows import ConfigOption, Row, not_there, open_database, print_row, print_rows
-from moorage.cli.options import AsCSV, AsJSON
+from moorage.cli.options import AsCSV, AsJSON, see_that_one_form
 from moorage.errors import ConfigurationError, Mistake
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def report(
     as_json: AsJSON = False,
 ) -> None:
     """Print the size of each project that takes room."""
-    if as_csv and as_json:
-        raise ConfigurationError([Mistake("--csv", "it cannot be given together with --json")])
+    see_that_one_form(as_csv=as_csv, as_json=as_json)
     open_database(config)
     from moorage.control.usage.questions import size_report, size_report_as_csv  # noqa: PLC0415 - Django has started
 

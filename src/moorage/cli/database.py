@@ -9,7 +9,7 @@ from moorage.cli.database_adopt import adopt_app
 from moorage.cli.database_export import export_link_files
 from moorage.cli.database_import import import_link_files
 from moorage.cli.go_flags import GoFlagsCommand
-from moorage.cli.options import AsJSON
+from moorage.cli.options import AsJSON, config_argument
 
 database_app = typer.Typer(help="Manage the metadata database.", no_args_is_help=True, rich_markup_mode=None)
 migrate_app = typer.Typer(help="Manage the schema's migrations.", no_args_is_help=True, rich_markup_mode=None)
@@ -20,11 +20,7 @@ database_app.command("export")(export_link_files)
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="CONFIG",
-        help="The file; else REGISTRY_CONFIGURATION_PATH; else the SQLite database in --data.",
-        show_default=False,
-    ),
+    config_argument("The file; else REGISTRY_CONFIGURATION_PATH; else the SQLite database in --data."),
 ]
 Data = Annotated[
     Path | None,

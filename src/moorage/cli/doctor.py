@@ -1,26 +1,17 @@
 """``moorage doctor``: what it takes, and what it prints."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from moorage.cli.options import AsJSON
+from moorage.cli.options import AsJSON, NodeConfig, NodeData
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="CONFIG",
-        help="The file; else REGISTRY_CONFIGURATION_PATH; else what `moorage serve` has in --data.",
-        show_default=False,
-    ),
-]
 _WIDTH = 8
 
 
 def doctor(
-    config: ConfigFile = None,
+    config: NodeConfig = None,
     *,
     url: Annotated[
         str | None,
@@ -34,10 +25,7 @@ def doctor(
         str | None,
         typer.Option(metavar="NAME", help="The name under which nodes are compared; else that of the machine."),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Without CONFIG: where `moorage serve` keeps its data; else ./data."),
-    ] = None,
+    data: NodeData = None,
     as_json: AsJSON = False,
 ) -> None:
     """Check from within that this node has what it needs, and the same as the others; the registry may go on serving.

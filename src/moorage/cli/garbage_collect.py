@@ -6,18 +6,14 @@ from typing import Annotated
 
 import typer
 
-from moorage.cli.options import AsJSON
+from moorage.cli.options import AsJSON, config_argument
 from moorage.cli.storage_options import DebugServer, duration_option
 
 _FORCED_GRACE = timedelta(hours=24)
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="CONFIG",
-        help="The configuration file; else REGISTRY_CONFIGURATION_PATH; else as `moorage serve` without one.",
-        show_default=False,
-    ),
+    config_argument("The configuration file; else REGISTRY_CONFIGURATION_PATH; else as `moorage serve` without one."),
 ]
 
 

@@ -5,14 +5,13 @@ from typing import Annotated
 
 import typer
 
+from moorage.cli.options import config_argument
 from moorage.cli.quick_serve import WORKERS_LIMIT
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="CONFIG",
-        help="A config.yml as Distribution and GitLab read it; else REGISTRY_CONFIGURATION_PATH; else defaults.",
-        show_default=False,
+    config_argument(
+        "A config.yml as Distribution and GitLab read it; else REGISTRY_CONFIGURATION_PATH; else defaults."
     ),
 ]
 

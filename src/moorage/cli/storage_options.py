@@ -6,15 +6,12 @@ from typing import Annotated
 
 import typer
 
+from moorage.cli.options import config_argument
 from moorage.config.durations import parse_duration
 
 StorageAndDatabase = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="CONFIG",
-        help="The file, which names storage and database; else REGISTRY_CONFIGURATION_PATH.",
-        show_default=False,
-    ),
+    config_argument("The file, which names storage and database; else REGISTRY_CONFIGURATION_PATH."),
 ]
 DebugServer = Annotated[
     str | None,

@@ -5,7 +5,7 @@ Labels have few values, whatever strangers send: routes are those of the tables,
 Source: GitLab features MET-001, MET-002, MET-005, MET-007, MET-008, MET-009, MET-022.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from moorage.metrics.meters import Meters
 
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
 """Source: GitLab's ``routeMetricsMiddleware``."""
@@ -20,42 +20,30 @@ _TEMPORARY = 307
 class RequestMetrics:
     """Counts requests."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, meters: Meters) -> None:
         labels = ("code", "method", "route")
-        self._total = Counter("registry_http_requests", "Requests answered.", labels, registry=registry)
-        self._seconds = Histogram(
+        self._total = meters.counter("registry_http_requests", "Requests answered.", labels)
+        self._seconds = meters.histogram(
             "registry_http_request_duration_seconds",
             "How long requests took, from their head to the end of the answer.",
             labels,
             buckets=_DURATIONS,
-            registry=registry,
         )
-        self._in_flight = Gauge(
-            "registry_http_in_flight_requests",
-            "Requests that are being answered now.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self._received = Histogram(
+        self._in_flight = meters.gauge("registry_http_in_flight_requests", "Requests that are being answered now.")
+        self._received = meters.histogram(
             "registry_http_request_size_bytes",
             "Sizes of requests' bodies, where they are said beforehand.",
             ("method", "route"),
             buckets=_SIZES,
-            registry=registry,
         )
-        self._sent = Histogram(
-            "registry_http_response_size_bytes",
-            "Sizes of answers' bodies.",
-            ("method", "route"),
-            buckets=_SIZES,
-            registry=registry,
+        self._sent = meters.histogram(
+            "registry_http_response_size_bytes", "Sizes of answers' bodies.", ("method", "route"), buckets=_SIZES
         )
-        self._downloads = Histogram(
+        self._downloads = meters.histogram(
             "registry_storage_blob_download_bytes",
             "Bytes of blobs that were sent from here; of those that storage sends (redirect) it is 0.",
             ("redirect",),
             buckets=_SIZES,
-            registry=registry,
         )
 
     def begins(self) -> None:
@@ -85,23 +73,20 @@ class RequestMetrics:
 class StoreMetrics:
     """Counts requests to an object store; see :class:`~moorage.storage.remote.tally.StoreTally`."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
+    def __init__(self, meters: Meters) -> None:
+        self._requests = meters.counter(
             "registry_storage_requests",
             "Requests to the object store, by the vendor's name of the request; all attempts are one.",
             ("request",),
-            registry=registry,
         )
-        self._again = Counter(
+        self._again = meters.counter(
             "registry_storage_storage_backend_retries",
             "Attempts after the first of a request to the object store.",
             ("retry_type",),
-            registry=registry,
         )
-        self._throttled = Counter(
+        self._throttled = meters.counter(
             "registry_storage_rate_limit",
             "Requests that the object store found too many, or that waited for our own limit.",
-            registry=registry,
         )
 
     def answered(self, kind: str, seconds: float) -> None:
@@ -123,48 +108,37 @@ class StoreMetrics:
 class PartMetrics:
     """Counts what the parts below the requests do."""
 
-    def __init__(self, registry: CollectorRegistry, *, driver: str = "") -> None:
+    def __init__(self, meters: Meters, *, driver: str = "") -> None:
         """*driver*: the storage driver's name."""
         self._driver = driver
-        self._storage = Histogram(
+        self._storage = meters.histogram(
             "registry_storage_action_seconds",
             "How long calls to storage took.",
             ("driver", "action"),
             buckets=_DURATIONS,
-            registry=registry,
         )
-        self._queries = Counter("registry_database_queries", "Queries to the database.", ("name",), registry=registry)
-        self._query_seconds = Histogram(
+        self._queries = meters.counter("registry_database_queries", "Queries to the database.", ("name",))
+        self._query_seconds = meters.histogram(
             "registry_database_query_duration_seconds",
             "How long queries to the database took; whole transactions are named transaction.",
             ("name",),
             buckets=_DURATIONS,
-            registry=registry,
         )
-        self._limited = Counter(
+        self._limited = meters.counter(
             "registry_rate_limiter_requests",
             "Requests by what a limiter said: allowed, warned, held, exceeded or blocked.",
             ("limiter", "result"),
-            registry=registry,
         )
-        self._network = Counter(
+        self._network = meters.counter(
             "registry_storage_cdn_redirects",
             "Blobs for which clients were sent to the delivery network, or past it (bypass) as they are near.",
             ("backend", "bypass", "bypass_reason"),
-            registry=registry,
         )
-        self._redis = Counter(
-            "registry_redis_failures",
-            "How often a Redis did not answer, not in time, or with an error.",
-            ("instance",),
-            registry=registry,
+        self._redis = meters.counter(
+            "registry_redis_failures", "How often a Redis did not answer, not in time, or with an error.", ("instance",)
         )
-        self._health = Gauge(
-            "registry_health_check_failing",
-            "Workers that a health check has taken out of service.",
-            ("check",),
-            registry=registry,
-            multiprocess_mode="livesum",
+        self._health = meters.gauge(
+            "registry_health_check_failing", "Workers that a health check has taken out of service.", ("check",)
         )
 
     def stored(self, action: str, duration_s: float) -> None:

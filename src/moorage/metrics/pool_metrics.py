@@ -8,7 +8,9 @@ Source: GitLab features MET-023, MET-029, MET-032; the names of the last are tho
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Gauge
+
+from moorage.metrics.meters import Meters
 
 _QUICK = (0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 _LAGS = (0.01, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
@@ -28,36 +30,30 @@ class ConnectionCounts(NamedTuple):
 class PoolMetrics:
     """Notes what pools of connections are like."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, meters: Meters) -> None:
         def pool(name: str, text: str) -> Gauge:
-            full = f"go_sql_dbstats_connections_{name}"
-            return Gauge(full, text, _DATABASE, registry=registry, multiprocess_mode="livesum")
+            return meters.gauge(f"go_sql_dbstats_connections_{name}", text, _DATABASE)
 
         def redis(name: str, text: str) -> Gauge:
-            full = f"registry_redis_pool_stats_{name}"
-            return Gauge(full, text, ("instance",), registry=registry, multiprocess_mode="livesum")
+            return meters.gauge(f"registry_redis_pool_stats_{name}", text, ("instance",))
 
         self._most = pool("max_open", "Connections to the database that may be open.")
         self._open = pool("open", "Connections to the database that are open.")
         self._used = pool("in_use", "Connections to the database that are in use.")
         self._idle = pool("idle", "Connections to the database that nobody uses.")
-        self._waits = Counter(
-            "go_sql_dbstats_connections_waits",
-            "How often somebody had to wait for a connection.",
-            _DATABASE,
-            registry=registry,
+        self._waits = meters.counter(
+            "go_sql_dbstats_connections_waits", "How often somebody had to wait for a connection.", _DATABASE
         )
-        self._waited = Counter(
+        self._waited = meters.counter(
             "go_sql_dbstats_connections_wait_seconds",
             "How long everybody has waited for connections, together.",
             _DATABASE,
-            registry=registry,
         )
         self._redis_total = redis("total_conns", "Connections to a Redis.")
         self._redis_idle = redis("idle_conns", "Connections to a Redis that nobody uses.")
         self._redis_most = redis("max_conns", "Connections to a Redis that may be open.")
         self._redis_uses = {
-            use: Counter(f"registry_redis_pool_stats_{name}", text, ("instance",), registry=registry)
+            use: meters.counter(f"registry_redis_pool_stats_{name}", text, ("instance",))
             for use, name, text in (
                 ("hit", "hits", "How often a connection to a Redis was there when it was wanted."),
                 ("miss", "misses", "How often none was there."),
@@ -93,50 +89,37 @@ class PoolMetrics:
 class ReplicaMetrics:
     """Notes what replicas are like, and where reads go."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._size = Gauge(
-            "registry_database_lb_pool_size",
-            "Replicas that reads may go to.",
-            registry=registry,
-            multiprocess_mode="livemax",
-        )
-        self._status = Gauge(
+    def __init__(self, meters: Meters) -> None:
+        self._size = meters.gauge("registry_database_lb_pool_size", "Replicas that reads may go to.", over="livemax")
+        self._status = meters.gauge(
             "registry_database_lb_pool_status",
             "State of each replica: 1 at the one that it is in.",
             ("replica", "status"),
-            registry=registry,
-            multiprocess_mode="livemax",
+            over="livemax",
         )
-        self._lag_bytes = Gauge(
-            "registry_database_lb_lag_bytes",
-            "Bytes of the log that a replica is behind.",
-            ("replica",),
-            registry=registry,
-            multiprocess_mode="livemax",
+        self._lag_bytes = meters.gauge(
+            "registry_database_lb_lag_bytes", "Bytes of the log that a replica is behind.", ("replica",), over="livemax"
         )
-        self._lag_seconds = Histogram(
+        self._lag_seconds = meters.histogram(
             "registry_database_lb_lag_seconds",
             "Seconds that a replica is behind, at each comparison.",
             ("replica",),
             buckets=_LAGS,
-            registry=registry,
         )
-        self._lookups = Histogram(
+        self._lookups = meters.histogram(
             "registry_database_lb_lookup_seconds",
             "How long it took to look replicas up.",
             ("lookup_type", "error"),
             buckets=_QUICK,
-            registry=registry,
         )
-        self._positions = Histogram(
+        self._positions = meters.histogram(
             "registry_database_lb_lsn_cache_operation_duration_seconds",
             "How long it took to note or to look up the position of a write.",
             ("operation", "error"),
             buckets=_QUICK,
-            registry=registry,
         )
         self._counters = {
-            name: Counter(f"registry_database_lb_{name}", text, labels, registry=registry)
+            name: meters.counter(f"registry_database_lb_{name}", text, labels)
             for name, text, labels in (
                 ("targets", "Reads, by where they went.", ("target_type", "fallback", "reason")),
                 ("pool_events", "What befell replicas.", ("event", "reason")),

@@ -5,8 +5,7 @@ Source: GitLab ``notifications/metrics.go``; GitLab features MET, NOT, DIF-012.
 
 from http import HTTPStatus
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
+from moorage.metrics.meters import Meters
 from moorage.notifications.observing import AnyNotice, DeliveryObserver
 from moorage.notifications.sending import SendResult
 
@@ -17,51 +16,37 @@ _LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 1
 class NotificationMetrics(DeliveryObserver):
     """Counts what it is told."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._events = Counter(
+    def __init__(self, meters: Meters) -> None:
+        self._events = meters.counter(
             "registry_notifications_events",
             "Events, by what became of them: Events, Successes, Failures, Dropped.",
             ("type", "action", "artifact", "endpoint"),
-            registry=registry,
         )
-        self._statuses = Counter(
-            "registry_notifications_status",
-            "Answers of endpoints, by their status.",
-            ("code", "endpoint"),
-            registry=registry,
+        self._statuses = meters.counter(
+            "registry_notifications_status", "Answers of endpoints, by their status.", ("code", "endpoint")
         )
-        self._errors = Counter(
-            "registry_notifications_errors",
-            "Tries that got no answer; they may be repeated.",
-            ("endpoint",),
-            registry=registry,
+        self._errors = meters.counter(
+            "registry_notifications_errors", "Tries that got no answer; they may be repeated.", ("endpoint",)
         )
-        self._deliveries = Counter(
+        self._deliveries = meters.counter(
             "registry_notifications_delivery",
             "Events that were delivered, or lost: with a database those are kept.",
             ("endpoint", "delivery_type"),
-            registry=registry,
         )
-        self._retries = Histogram(
+        self._retries = meters.histogram(
             "registry_notifications_retries_count",
             "Retries of events, once they have ended.",
             ("endpoint",),
             buckets=_RETRIES,
-            registry=registry,
         )
-        self._http_seconds = Histogram(
-            "registry_notifications_http_latency_seconds",
-            "Time that one try takes.",
-            ("endpoint",),
-            buckets=_LATENCIES,
-            registry=registry,
+        self._http_seconds = meters.histogram(
+            "registry_notifications_http_latency_seconds", "Time that one try takes.", ("endpoint",), buckets=_LATENCIES
         )
-        self._total_seconds = Histogram(
+        self._total_seconds = meters.histogram(
             "registry_notifications_total_latency_seconds",
             "Time from an event to its end, retries and pauses included.",
             ("endpoint",),
             buckets=_LATENCIES,
-            registry=registry,
         )
 
     def taken_up(self, notice: AnyNotice) -> None:

@@ -53,29 +53,30 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
         return Observers()
     from moorage.core.metrics import BlobMetrics  # noqa: PLC0415 - as below
     from moorage.gc.online.collection_metrics import CollectionMetrics  # noqa: PLC0415 - a start without metrics need not wait for it
+    from moorage.metrics.meters import Meters  # noqa: PLC0415 - as above
     from moorage.metrics.node_metrics import PartMetrics, RequestMetrics, StoreMetrics  # noqa: PLC0415 - as above
     from moorage.metrics.pool_metrics import PoolMetrics, ReplicaMetrics  # noqa: PLC0415 - as above
     from moorage.notifications.metrics import NotificationMetrics  # noqa: PLC0415 - as above
     from moorage.server.metrics import count_in  # noqa: PLC0415 - as above
 
     try:
-        counted = count_in(process.metrics, process.number)
+        meters = Meters(count_in(process.metrics, process.number))
     except OSError as exc:
         _log.error("there is no room to count in: this process is missing in the metrics", error=str(exc))
         return Observers()
-    parts = PartMetrics(counted, driver=driver)
+    parts = PartMetrics(meters, driver=driver)
     return Observers(
-        reviews=CollectionMetrics(counted),
-        deliveries=NotificationMetrics(counted),
-        requests=RequestMetrics(counted),
+        reviews=CollectionMetrics(meters),
+        deliveries=NotificationMetrics(meters),
+        requests=RequestMetrics(meters),
         storage=parts.stored,
-        store=StoreMetrics(counted),
+        store=StoreMetrics(meters),
         database=parts.queried,
-        damage=BlobMetrics(counted).met_damage,
+        damage=BlobMetrics(meters).met_damage,
         limits=parts.limited,
         network=parts.sent_on,
         redis=parts.redis_failed,
-        pools=PoolMetrics(counted),
-        replicas=ReplicaMetrics(counted),
+        pools=PoolMetrics(meters),
+        replicas=ReplicaMetrics(meters),
         health=lambda name, fails: parts.checked(name, is_failing=fails),
     )

@@ -1,24 +1,12 @@
 """Registries over every store and driver."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from contract.integrity.registries import DRIVERS, Registry, database_registry, layout_registry
-from contract.metadata.conftest import sql_opener
-from contract.metadata.stores import SQL_KINDS, OpenSql, quick_folder
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with quick_folder() as path:
-        yield path
-
-
-@pytest.fixture(params=SQL_KINDS)
-def open_sql(request: pytest.FixtureRequest, folder: Path) -> OpenSql:
-    return sql_opener(request, folder)
+from contract.metadata.stores import OpenSql
 
 
 @pytest.fixture(params=DRIVERS)

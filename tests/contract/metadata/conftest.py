@@ -1,6 +1,6 @@
 """Each test gets a store with nothing in it; ``other`` is a second process's view of the same."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +13,8 @@ from contract.metadata.stores import (
     SqlStore,
     Store,
     layout_opener,
-    postgres_opener,
-    quick_folder,
-    sqlite_opener,
+    sql_opener,
 )
-
-
-def sql_opener(request: pytest.FixtureRequest, folder: Path) -> OpenSql:
-    """The database that the test was parametrised with."""
-    if request.param == "postgres":
-        # Asked for only here: where PostgreSQL cannot be had, the others are tested all the same.
-        return postgres_opener(request.getfixturevalue("postgres"))
-    return sqlite_opener(folder)
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with quick_folder() as path:
-        yield path
 
 
 @pytest.fixture(params=KINDS)
@@ -38,11 +22,6 @@ def open_store(request: pytest.FixtureRequest, folder: Path) -> Open:
     if request.param in SQL_KINDS:
         return sql_opener(request, folder)
     return layout_opener(request.param, folder)
-
-
-@pytest.fixture(params=SQL_KINDS)
-def open_sql(request: pytest.FixtureRequest, folder: Path) -> OpenSql:
-    return sql_opener(request, folder)
 
 
 @pytest.fixture

@@ -2,48 +2,21 @@
 
 import asyncio
 import contextlib
-from types import TracebackType
-from typing import Self
+
+from support.loopback_server import LoopbackServer
 
 _PIECE = 1 << 16
 
 
-class Relay:
-    """Listens on a free loopback port and passes everything on to *port*."""
+class Relay(LoopbackServer):
+    """Passes everything on to *port* of this machine."""
 
     def __init__(self, port: int) -> None:
+        super().__init__()
         self.target = port
-        self.port = 0
         self.round_trips = 0
-        self._server: asyncio.Server | None = None
-        self._serving: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        try:
-            await self._pass_on(reader, writer)
-        finally:
-            self._serving.discard(task)
-            writer.close()
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, there = await asyncio.open_connection("127.0.0.1", self.target)
         was_answered = True
 

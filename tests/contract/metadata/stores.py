@@ -12,6 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from moorage.metadata.base import CatalogueStore, LinkStore, ManifestStore, PullStore, SessionStore
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
@@ -194,3 +196,11 @@ def _sqlite_template() -> bytes:
         for script in sorted(scripts, key=lambda entry: entry.name):
             connection.executescript(script.read_text(encoding="utf-8"))
         return connection.serialize()
+
+
+def sql_opener(request: pytest.FixtureRequest, folder: Path) -> OpenSql:
+    """The database that the test was parametrised with: one of ``SQL_KINDS``."""
+    if request.param == "postgres":
+        # Asked for only here: where PostgreSQL cannot be had, SQLite is tested all the same.
+        return postgres_opener(request.getfixturevalue("postgres"))
+    return sqlite_opener(folder)

@@ -1,20 +1,11 @@
 """Each test gets a database with nothing in it, and the means to push and delete as the registry does."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from contract.metadata.stores import SQL_KINDS, OpenSql, postgres_opener, sqlite_opener
+from contract.metadata.stores import OpenSql
 from contract.metadata_history.past import Past
-
-
-@pytest.fixture(params=SQL_KINDS)
-def open_sql(request: pytest.FixtureRequest, tmp_path: Path) -> OpenSql:
-    if request.param == "postgres":
-        # Asked for only here: where PostgreSQL cannot be had, SQLite is tested all the same.
-        return postgres_opener(request.getfixturevalue("postgres"))
-    return sqlite_opener(tmp_path)
 
 
 @pytest.fixture

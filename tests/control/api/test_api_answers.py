@@ -1,7 +1,6 @@
 """Pages of lists, errors and bodies, and the number of questions that a list asks the database."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,12 +26,6 @@ def read(answer: HttpResponseBase) -> Any:  # noqa: ANN401 - JSON
 @pytest.fixture
 def admin() -> str:
     return new_token(new_user(is_admin=True), "api").secret
-
-
-@pytest.fixture
-def registry(shared_daemon: Daemon) -> Iterator[None]:
-    with registry_at(shared_daemon.url):
-        yield
 
 
 def test_a_numbered_list_says_in_headers_where_it_is(client: Client, admin: str) -> None:

@@ -32,17 +32,6 @@ WORKER = ImageDeletion()
 
 
 @pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock()
-
-
-@pytest.fixture
-def registry(shared_daemon: Daemon) -> Iterator[ControlRegistry]:
-    with registry_at(shared_daemon.url) as found:
-        yield found
-
-
-@pytest.fixture
 def no_registry() -> Iterator[ControlRegistry]:
     with registry_at(f"http://127.0.0.1:{free_port()}") as found:
         yield found

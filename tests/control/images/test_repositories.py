@@ -1,7 +1,5 @@
 """Records of repositories, questions about their tags, deletion of tags: over Moorage's own daemon."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -13,19 +11,14 @@ from moorage.control.images.rules import name_below
 from moorage.control.protection.changes import create_repository_rule, create_tag_rule
 from moorage.control.protection.rules import Person
 from moorage.control.refusals import ChangeRefused
-from moorage.control.registry.client import ControlRegistry
 from moorage.errors import TagInvalid
-from support.control_registry import push_tags, registry_at
+from support.control_registry import push_tags
 from support.control_rows import new_group, new_project
 from support.daemon import Daemon
 
 DEVELOPER, OWNER, ADMIN = Person(30), Person(50), Person(is_admin=True)
 
-
-@pytest.fixture(autouse=True)
-def registry(shared_daemon: Daemon) -> Iterator[ControlRegistry]:
-    with registry_at(shared_daemon.url) as found:
-        yield found
+pytestmark = pytest.mark.usefixtures("registry")
 
 
 def actions() -> list[str]:

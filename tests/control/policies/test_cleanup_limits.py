@@ -20,11 +20,6 @@ from support.daemon import Daemon
 from support.peer import Peer
 
 
-@pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock()
-
-
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     need("docker-registry")

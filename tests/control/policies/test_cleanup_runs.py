@@ -1,6 +1,5 @@
 """Policies over Moorage's own daemon: saving, schedule, capacity, failure, takers-over, bulk, preview, undo."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -40,16 +39,7 @@ WORKER = PolicyCleanup()
 OWNER = Person(AccessLevel.OWNER)
 EVERYTHING = {"name_regex": ".*", "keep_n": None, "older_than": None}
 
-
-@pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock()
-
-
-@pytest.fixture(autouse=True)
-def registry(shared_daemon: Daemon) -> Iterator[ControlRegistry]:
-    with registry_at(shared_daemon.url) as found:
-        yield found
+pytestmark = pytest.mark.usefixtures("registry")
 
 
 def repository_with(daemon: Daemon, *tags: str) -> ImageRepository:

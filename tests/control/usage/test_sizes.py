@@ -1,7 +1,6 @@
 """DSK-001 to DSK-005, S-077: sizes of projects and namespaces over Moorage's own daemon, refreshed and kept by day."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -25,7 +24,7 @@ from moorage.control.usage.measuring import UsageMeasurement
 from moorage.control.usage.models import DailyUsage, UsagePlace
 from moorage.control.usage.questions import size_report, usage_of
 from support.control_api import call
-from support.control_registry import MovedClock, no_token, registry_at
+from support.control_registry import MovedClock, no_token
 from support.control_rows import new_group, new_member, new_project, new_token, new_user
 from support.daemon import Daemon
 from support.images import Image, image, push_image
@@ -34,16 +33,7 @@ from support.registry_client import RegistryClient
 
 EVENT = "application/vnd.docker.distribution.events.v1+json"
 
-
-@pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock()
-
-
-@pytest.fixture(autouse=True)
-def registry(shared_daemon: Daemon) -> Iterator[ControlRegistry]:
-    with registry_at(shared_daemon.url) as found:
-        yield found
+pytestmark = pytest.mark.usefixtures("registry")
 
 
 def pushed(daemon: Daemon, project: Project, name: str, made: Image) -> None:

@@ -1,7 +1,7 @@
 """Clients that push, pull, move and remove, as real ones do, and hold the registry to what it told them."""
 
 import contextlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from dataclasses import dataclass
 
 from moorage.auth.access import EVERYTHING
@@ -125,26 +125,20 @@ class Client:
         self.ledger.promise(Key(name, "blob", digest), since)
 
     async def has_blob(self, name: RepositoryName, digest: Digest) -> bool:
-        """Ask by HEAD: what is there has to stay for half the delay."""
-        key, since = Key(name, "blob", digest), self.ledger.stamp()
-        was_held = self.ledger.holds(key)
-        try:
-            await self.services.blobs.size(name, digest)
-        except BlobUnknown:
-            if was_held and self.ledger.holds(key):
-                msg = f"{key} was promised, and HEAD does not find it"
-                raise Violation(msg) from None
-            return False
-        self.ledger.promise(key, since, share=0.5)
-        return True
+        """Ask by HEAD for a blob."""
+        return await self._sees(Key(name, "blob", digest), self.services.blobs.size(name, digest))
 
     async def has_manifest(self, name: RepositoryName, item: Item) -> bool:
-        """Ask by HEAD: what is there has to stay for half the delay."""
-        key, since = Key(name, "manifest", item.digest), self.ledger.stamp()
-        was_held = self.ledger.holds(key)
+        """Ask by HEAD for a manifest."""
+        found = self.services.manifests(name).get(name, item.digest, accepts=accept_all, promises=True)
+        return await self._sees(Key(name, "manifest", item.digest), found)
+
+    async def _sees(self, key: Key, answer: Awaitable[object]) -> bool:
+        """Whether it is there: then it has to stay for half the delay."""
+        since, was_held = self.ledger.stamp(), self.ledger.holds(key)
         try:
-            await self.services.manifests(name).get(name, item.digest, accepts=accept_all, promises=True)
-        except (ManifestUnknown, NameUnknown):
+            await answer
+        except (BlobUnknown, ManifestUnknown, NameUnknown):
             if was_held and self.ledger.holds(key):
                 msg = f"{key} was promised, and HEAD does not find it"
                 raise Violation(msg) from None

@@ -9,17 +9,8 @@ import pytest
 
 from moorage.auth.issuer import IssuerKeys, watch_bundle, watch_jwks
 from moorage.auth.watched import Watched
+from support.clock import Clock
 from support.tokens import certificate, pem, rsa_key
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

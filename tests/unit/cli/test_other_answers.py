@@ -2,15 +2,15 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from moorage.cli.app import app
+from support.threaded_server import Quiet, ThreadedServer
 
 QUEUE: dict[str, Any] = {
     "collects": True,
@@ -52,7 +52,7 @@ COMMANDS = [
 ]
 
 
-class Stub:
+class Stub(ThreadedServer):
     """Answers everything with the same."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Stub:
         self.status = 200
         stub = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 body = json.dumps(stub.answer).encode()
@@ -71,11 +71,7 @@ class Stub:
 
             do_POST = do_GET  # noqa: N815 - the name that the library calls
 
-            def log_message(self, *args: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        super().__init__(Handler)
 
     def run(self, *words: str) -> tuple[int, str, str]:
         runner = CliRunner(env={"MOORAGE_REGISTRY": self.url, "NO_PROXY": "127.0.0.1"})
@@ -86,13 +82,8 @@ class Stub:
 
 @pytest.fixture(scope="module")
 def stub() -> Iterator[Stub]:
-    made = Stub()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with Stub() as made:
+        yield made
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=[" ".join(words) for words in COMMANDS])

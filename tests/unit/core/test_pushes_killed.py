@@ -6,7 +6,7 @@ Left may be what ``docs/explanation/buckets.md`` lists, and purging and collecti
 
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -82,6 +82,16 @@ async def manifest(process: Process) -> None:
 PUSHES = [post_patch_put, post_put, post_put_in_parts, post_only, post_only_in_parts, mount, manifest]
 
 
+def worlds(metadata: str, folder: Path) -> Iterator[tuple[int, World]]:
+    """A new world for each request that a push may make, with its number: until one in which it makes no more."""
+    for at in range(_REQUEST_LIMIT):
+        place = None if metadata == "link files" else folder / f"{at}"
+        if place is not None:
+            place.mkdir()
+        yield at, World(place)
+    pytest.fail("a push makes too many requests")
+
+
 async def begin(world: World) -> set[str]:
     """What was there before: an image, and a blob in another repository."""
     async with world.process() as process:
@@ -148,11 +158,7 @@ async def has_image(world: World) -> bool:
 async def test_wherever_a_push_is_killed_what_is_left_is_known_and_removed(
     push: Push, metadata: str, tmp_path: Path
 ) -> None:
-    for at in range(_REQUEST_LIMIT):
-        folder = None if metadata == "link files" else tmp_path / f"{at}"
-        if folder is not None:
-            folder.mkdir()
-        world = World(folder)
+    for at, world in worlds(metadata, tmp_path):
         before = await begin(world)
         is_killed = await world.kill(push, at=at)
         check_left(world, before)
@@ -162,8 +168,7 @@ async def test_wherever_a_push_is_killed_what_is_left_is_known_and_removed(
         await check_acknowledged(world)
         await check_removed(world)
         if not is_killed:
-            return
-    pytest.fail("a push makes too many requests")
+            break
 
 
 @pytest.mark.parametrize("push", PUSHES)
@@ -171,17 +176,12 @@ async def test_wherever_a_push_is_killed_what_is_left_is_known_and_removed(
 async def test_wherever_a_push_is_killed_nothing_stays_if_no_client_comes_again(
     push: Push, metadata: str, tmp_path: Path
 ) -> None:
-    for at in range(_REQUEST_LIMIT):
-        folder = None if metadata == "link files" else tmp_path / f"{at}"
-        if folder is not None:
-            folder.mkdir()
-        world = World(folder)
+    for at, world in worlds(metadata, tmp_path):
         await begin(world)
         is_killed = await world.kill(push, at=at)
         await check_removed(world)
         if not is_killed:
-            return
-    pytest.fail("a push makes too many requests")
+            break
 
 
 @pytest.mark.parametrize("push", PUSHES)
@@ -190,11 +190,7 @@ async def test_wherever_a_push_is_killed_nothing_stays_if_no_client_comes_again(
 async def test_whatever_request_a_store_refuses_the_client_is_told_and_may_come_again(
     push: Push, error: type[BackendError], metadata: str, tmp_path: Path
 ) -> None:
-    for at in range(_REQUEST_LIMIT):
-        folder = None if metadata == "link files" else tmp_path / f"{at}"
-        if folder is not None:
-            folder.mkdir()
-        world = World(folder)
+    for at, world in worlds(metadata, tmp_path):
         before = await begin(world)
         is_refused = await world.refuse(push, at=at, error=error("the store is at its quota"))
         check_left(world, before)
@@ -205,5 +201,4 @@ async def test_whatever_request_a_store_refuses_the_client_is_told_and_may_come_
         await check_acknowledged(world)
         await check_removed(world)
         if not is_refused:
-            return
-    pytest.fail("a push makes too many requests")
+            break

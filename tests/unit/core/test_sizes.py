@@ -9,6 +9,7 @@ from moorage.core.sizes import GIVEN_UP_S, REMEMBERED_S, Precision, Size, Sizes
 from moorage.errors import DatabaseUnavailable
 from moorage.metadata.details import SizeStore as SizeStore
 from moorage.oci.names import RepositoryName
+from support.clock import Clock
 
 GROUP, APP = RepositoryName("group"), RepositoryName("group/app")
 MEASURED, ESTIMATED = Size(100, Precision.DEFAULT), Size(900, Precision.UNTAGGED)
@@ -42,16 +43,6 @@ class Store(SizeStore):
         return self.changes
 
 
-class Clock:
-    """Time that goes on when told to."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def store() -> Store:
     return Store()
@@ -70,9 +61,9 @@ def sizes(store: Store, clock: Clock) -> Sizes:
 async def test_a_size_is_measured_once_while_nothing_changes(sizes: Sizes, store: Store, clock: Clock) -> None:
     for _ in range(3):
         assert await sizes.of(APP, with_descendants=False) == MEASURED
-        clock.now_s += REMEMBERED_S / 4
+        clock.now += REMEMBERED_S / 4
     assert store.measured == 1
-    clock.now_s += REMEMBERED_S / 4
+    clock.now += REMEMBERED_S / 4
     await sizes.of(APP, with_descendants=False)
     assert store.measured == 2
 
@@ -96,12 +87,12 @@ async def test_a_top_level_repository_that_takes_too_long_is_estimated_for_a_day
     store.is_slow = True
     assert await sizes.of(GROUP, with_descendants=True) == ESTIMATED
     store.changes += 1
-    clock.now_s += GIVEN_UP_S - 1
+    clock.now += GIVEN_UP_S - 1
     assert await sizes.of(GROUP, with_descendants=True) == ESTIMATED
     assert (store.measured, store.estimated) == (1, 2)
     store.is_slow = False
     store.changes += 1
-    clock.now_s += 1
+    clock.now += 1
     assert await sizes.of(GROUP, with_descendants=True) == MEASURED
 
 

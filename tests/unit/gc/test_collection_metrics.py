@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from moorage.gc.online.collection_metrics import CollectionMetrics
 from moorage.gc.online.reviewed import BlobsReviewed, Removed
 from moorage.metadata.reviews import Dropped, ManifestsReviewed
+from moorage.metrics.meters import Meters
 from moorage.oci.digests import Digest
 
 DIGEST = Digest.of(b"")
@@ -28,7 +29,7 @@ class Counted:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.metrics = CollectionMetrics(self.registry)
+        self.metrics = CollectionMetrics(Meters(self.registry))
 
     def value(self, name: str, labels: Mapping[str, str]) -> float | None:
         return self.registry.get_sample_value(name, dict(labels))

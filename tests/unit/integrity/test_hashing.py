@@ -16,6 +16,7 @@ from moorage.oci.digests import Digest
 from moorage.storage.base import StorageDriver
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
+from support.clock import Clock
 
 SIZES = (0, 1, (256 << 10) - 1, 256 << 10, (256 << 10) + 1, 3 << 20)
 
@@ -25,16 +26,6 @@ async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     made = FilesystemDriver(tmp_path, fsync=False) if request.param == "filesystem" else MemoryDriver()
     yield made
     await made.close()
-
-
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def test_digests_are_those_of_the_bytes(storage: StorageDriver) -> None:
@@ -115,14 +106,14 @@ async def test_whoever_stops_it_does_not_wait_for_a_slow_pace(tmp_path: Path) ->
 
 class TestPace:
     def test_the_first_bytes_go_at_once_and_the_next_wait_for_them(self) -> None:
-        clock = Clock()
+        clock = Clock(100.0)
         pace = HashingPace(1000, clock=clock)
         assert [pace.wait_s(500) for _ in range(4)] == [0.0, 0.5, 1.0, 1.5]
         clock.now += 1.0
         assert pace.wait_s(500) == 1.0
 
     def test_a_pause_is_not_saved_up(self) -> None:
-        clock = Clock()
+        clock = Clock(100.0)
         pace = HashingPace(1000, clock=clock)
         pace.wait_s(1000)
         clock.now += 3600
@@ -133,7 +124,7 @@ class TestPace:
         assert {pace.wait_s(1 << 40) for _ in range(5)} == {0.0}
 
     def test_threads_share_it(self) -> None:
-        pace = HashingPace(1000, clock=Clock())
+        pace = HashingPace(1000, clock=Clock(100.0))
         waits: list[float] = []
         threads = [threading.Thread(target=lambda: waits.append(pace.wait_s(100))) for _ in range(20)]
         for thread in threads:

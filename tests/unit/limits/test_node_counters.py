@@ -10,15 +10,9 @@ import pytest
 
 from moorage.limits.node_counters import NodeCounters
 from moorage.limits.rates import Rate
+from support.clock import Clock
 
 SLOW = Rate(name="slow", count=1, period_s=3600.0, burst=100, blocks=True)
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def allowed(counters: NodeCounters, client: str, rates: Sequence[Rate]) -> list[bool]:

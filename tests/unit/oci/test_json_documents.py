@@ -1,8 +1,6 @@
 """JSON of strangers: read as Python reads it, in turns, and no further than there may be values."""
 
 import json
-import sys
-from types import FrameType
 
 import pytest
 
@@ -10,6 +8,7 @@ from moorage.errors import ManifestInvalid
 from moorage.oci.json_documents import VALUES_LIMIT, TooManyValues, read_json
 from moorage.oci.manifests import decode
 from moorage.oci.mentions import mentions
+from support.calls import counting_calls
 
 MANY = 30_000
 FLAT = {
@@ -20,26 +19,9 @@ FLAT = {
 }
 
 
-def calls_while_reading(text: str) -> tuple[object, int]:
-    """What is read, and how often a function of Python was called: only then another thread can have its turn."""
-    calls = 0
-
-    def note(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls
-        del frame, argument
-        calls += event == "call"
-
-    sys.setprofile(note)
-    try:
-        value = read_json(text)
-    finally:
-        sys.setprofile(None)
-    return value, calls
-
-
 @pytest.mark.parametrize("kind", FLAT)
 def test_other_threads_have_a_turn_between_any_two_values_of_a_long_document(kind: str) -> None:
-    value, calls = calls_while_reading(FLAT[kind])
+    value, calls = counting_calls(lambda: read_json(FLAT[kind]))
     assert value == json.loads(FLAT[kind])
     assert calls >= MANY
 

@@ -14,6 +14,7 @@ from moorage.limits.node_counters import NodeCounters
 from moorage.limits.rates import Rate
 from moorage.limits.redis_counters import RedisCounters
 from moorage.redis.guarded import GuardedRedis, RedisUnavailable
+from support.clock import Clock
 from support.redis import Redis, _port_with_bus, cluster, watched
 
 RATE = Rate(name="each", count=1, period_s=3600.0, burst=5, blocks=True)
@@ -124,16 +125,9 @@ async def test_a_cluster_without_a_spare_is_done_without() -> None:
                 assert verdict.remaining == 4
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def test_a_redis_that_failed_rests_and_is_asked_again_after_a_moment() -> None:
     with Redis() as server:
-        clock = Clock()
+        clock = Clock(0.0)
         redis = GuardedRedis(RedisConnection(addr=server.address), name="redis.cache", monotonic=clock)
         await redis.ping()
         server.kill()

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
 
 import pytest
 
@@ -12,15 +11,9 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.redis.guarded import GuardedRedis
 from moorage.redis.shared_links import SharedBlobLinks, SharedManifestLinks, mark_of
-from support.redis import Redis, cluster
+from support.redis import Redis, cluster, patient
 
 DIGEST = Digest.of(b"a blob")
-PATIENCE = timedelta(seconds=60)
-"""A busy machine is no Redis that is away."""
-
-
-def patient(address: str) -> RedisConnection:
-    return RedisConnection(addr=address, readtimeout=PATIENCE, writetimeout=PATIENCE)
 
 
 TYPE = "application/vnd.oci.image.manifest.v1+json"

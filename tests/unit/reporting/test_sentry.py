@@ -3,9 +3,8 @@
 import gzip
 import json
 import queue
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,20 @@ from moorage.reporting.sentry import SentryReports
 from moorage.wiring.reporting import error_reports
 from support.daemon import Daemon
 from support.registry_client import RegistryClient
+from support.threaded_server import Quiet, ThreadedServer
 from unit.config.reading import read
 
 DEADLINE_S = 30.0
 
 
-class Sentry:
+class Sentry(ThreadedServer):
     """Takes envelopes and keeps their events."""
 
     def __init__(self) -> None:
         self.events: queue.Queue[dict[str, Any]] = queue.Queue()
         events = self.events
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
@@ -43,22 +43,14 @@ class Sentry:
                 self.end_headers()
                 self.wfile.write(b"{}")
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.dsn = f"http://key@127.0.0.1:{self.server.server_port}/1"
+        super().__init__(Handler)
+        self.dsn = f"http://key@{self.address}/1"
 
 
 @pytest.fixture
 def sentry() -> Iterator[Sentry]:
-    sentry = Sentry()
-    thread = threading.Thread(target=sentry.server.serve_forever)
-    thread.start()
-    yield sentry
-    sentry.server.shutdown()
-    thread.join()
-    sentry.server.server_close()
+    with Sentry() as sentry:
+        yield sentry
 
 
 def test_an_error_arrives_with_its_request_and_traceback_and_without_local_variables(sentry: Sentry) -> None:

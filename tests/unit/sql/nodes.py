@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 
+from moorage.config.sections.database import LoadBalancing
 from moorage.config.sections.redis import RedisConnection
 from moorage.sql.base import Database, NamedQuery
 from moorage.sql.database_place import PostgresSettings
@@ -15,7 +16,8 @@ from moorage.sql.postgres.postgres_database import PostgresDatabase
 from moorage.sql.replicas.replica_bench import ReplicaBench
 from moorage.sql.replicas.replica_discovery import FixedHosts, ReplicaAddress
 from moorage.sql.replicas.replica_positions import PositionStore
-from moorage.sql.replicas.replicated_database import ReplicatedDatabase, replica_set
+from moorage.sql.replicas.replicated_database import ReplicatedDatabase, open_replicated, replica_set
+from support import replicas as standbys
 from support.postgres import Postgres, settings_for
 from support.redis import Redis
 
@@ -73,6 +75,33 @@ class Site:
             yield database
         finally:
             await database.close()
+
+    async def configured(self, **balancing: object) -> ReplicatedDatabase:
+        """One process as a configuration makes it."""
+        settings = self.settings
+
+        async def connect(address: ReplicaAddress) -> Database:
+            return await PostgresDatabase.open(
+                replace(settings, host=address.host, port=address.port, is_writable=False)
+            )
+
+        return await open_replicated(
+            await PostgresDatabase.open(settings),
+            connect,
+            balancing=LoadBalancing.model_validate({"enabled": True} | balancing),
+            port=self.primary.port,
+            redis=RedisConnection(enabled=True, addr=self.redis.address),
+        )
+
+
+@contextlib.contextmanager
+def site_with(*addresses: str) -> Iterator[Site]:
+    """A site whose standby listens on these addresses; without any, on the one that standbys have."""
+    with standbys.primary_server() as primary, Redis() as redis:
+        dbname = primary.create_database()
+        primary.psql(SCHEMA, dbname)
+        with standbys.standby_server(primary, *addresses) as standby:
+            yield Site(primary, standby, redis, dbname)
 
 
 def be_patient(monkeypatch: pytest.MonkeyPatch, *, limit_s: float) -> None:

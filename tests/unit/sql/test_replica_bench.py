@@ -4,17 +4,10 @@ import pytest
 
 from moorage.sql.replicas.replica_bench import LAG_BYTES, ReplicaBench, lags
 from moorage.sql.replicas.replica_discovery import ReplicaAddress
+from support.clock import Clock
 
 ONE = ReplicaAddress("10.0.0.1", 5432)
 OTHER = ReplicaAddress("10.0.0.2", 5432)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

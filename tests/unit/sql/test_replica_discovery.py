@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from moorage.config.sections.database import LoadBalancing
-from moorage.errors import DatabaseUnavailable
+from moorage.config.sections.redis import RedisConnection
+from moorage.errors import ConfigurationError, DatabaseUnavailable
+from moorage.sql.base import Database
+from moorage.sql.postgres.postgres_database import PostgresDatabase
 from moorage.sql.replicas.replica_discovery import FixedHosts, ReplicaAddress, ServiceRecord, directory_of
+from moorage.sql.replicas.replicated_database import open_replicated
 from support.dns import Nameserver
 from support.ports import free_port
+from support.postgres import Postgres, settings_for
 
 LIMIT_S = 30.0
 RECORD = "replicas.service.test."
@@ -95,3 +100,15 @@ async def test_a_nameserver_that_says_nothing_is_not_waited_for() -> None:
         async with asyncio.timeout(2):
             with pytest.raises(DatabaseUnavailable):
                 await directory.addresses(limit_s=0.2)
+
+
+async def test_load_balancing_without_redis_or_replicas_stops_the_start(postgres: Postgres) -> None:
+    primary = await PostgresDatabase.open(settings_for(postgres, postgres.create_database()))
+
+    async def connect(address: ReplicaAddress) -> Database:
+        raise AssertionError(address)
+
+    with pytest.raises(ConfigurationError) as caught:
+        await open_replicated(primary, connect, balancing=LoadBalancing(enabled=True), port=1, redis=RedisConnection())
+    assert [mistake.path for mistake in caught.value.mistakes] == ["redis.loadbalancing", "database.loadbalancing"]
+    await primary.close()

@@ -9,8 +9,7 @@ import pytest
 from moorage.errors import DatabaseUnavailable
 from support import replicas as standbys
 from support.postgres import Postgres
-from support.redis import Redis
-from unit.sql.nodes import PRIMARY, PUT, REPLICA, SCHEMA, Site, be_patient, get, put, wait_until
+from unit.sql.nodes import PRIMARY, PUT, REPLICA, Site, be_patient, get, put, site_with, wait_until
 
 PAIR = "127.0.0.1,127.0.0.2"
 """The primary and the standby that follows it; connections go to the one that takes writes."""
@@ -18,12 +17,9 @@ PAIR = "127.0.0.1,127.0.0.2"
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with standbys.primary_server() as primary, Redis() as redis:
-        dbname = primary.create_database()
-        primary.psql(SCHEMA, dbname)
-        with standbys.standby_server(primary) as standby:
-            standbys.wait_level(primary, standby)
-            yield Site(primary, standby, redis, dbname)
+    with site_with() as found:
+        standbys.wait_level(found.primary, found.standby)
+        yield found
 
 
 @pytest.fixture(autouse=True)

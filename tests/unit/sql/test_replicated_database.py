@@ -4,25 +4,18 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
 
 import pytest
 
-from moorage.config.sections.database import LoadBalancing
-from moorage.config.sections.redis import RedisConnection
-from moorage.errors import ConfigurationError, DatabaseUnavailable
+from moorage.errors import DatabaseUnavailable
 from moorage.sql.base import Database, NamedQuery
-from moorage.sql.postgres.postgres_database import PostgresDatabase
 from moorage.sql.replicas import replicated_database
 from moorage.sql.replicas.replica import BELIEVED_S
 from moorage.sql.replicas.replica_bench import ReplicaBench
-from moorage.sql.replicas.replica_discovery import ReplicaAddress
-from moorage.sql.replicas.replicated_database import ReplicatedDatabase, open_replicated
 from support import replicas as standbys
 from support.dns import Nameserver
 from support.ports import free_port
-from support.redis import Redis
 from unit.sql.nodes import (
     GET,
     PRIMARY,
@@ -34,6 +27,7 @@ from unit.sql.nodes import (
     be_patient,
     get,
     put,
+    site_with,
     wait_for_replica,
     wait_until,
 )
@@ -46,11 +40,8 @@ _FILL = "SELECT pg_logical_emit_message(true, 'fill', repeat('x', 9000000))"
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with standbys.primary_server() as primary, Redis() as redis:
-        dbname = primary.create_database()
-        primary.psql(SCHEMA, dbname)
-        with standbys.standby_server(primary, *ADDRESSES) as standby:
-            yield Site(primary, standby, redis, dbname)
+    with site_with(*ADDRESSES) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)
@@ -383,35 +374,8 @@ async def test_nothing_is_lost_when_no_replica_is_there_at_the_start(site: Site,
         site.standby.start()
 
 
-async def test_load_balancing_without_redis_or_replicas_stops_the_start(site: Site) -> None:
-    primary = await PostgresDatabase.open(site.settings)
-
-    async def connect(address: ReplicaAddress) -> Database:
-        raise AssertionError(address)
-
-    with pytest.raises(ConfigurationError) as caught:
-        await open_replicated(primary, connect, balancing=LoadBalancing(enabled=True), port=1, redis=RedisConnection())
-    assert [mistake.path for mistake in caught.value.mistakes] == ["redis.loadbalancing", "database.loadbalancing"]
-    await primary.close()
-
-
-async def opened(site: Site, **balancing: object) -> ReplicatedDatabase:
-    settings = site.settings
-
-    async def connect(address: ReplicaAddress) -> Database:
-        return await PostgresDatabase.open(replace(settings, host=address.host, port=address.port, is_writable=False))
-
-    return await open_replicated(
-        await PostgresDatabase.open(settings),
-        connect,
-        balancing=LoadBalancing.model_validate({"enabled": True} | balancing),
-        port=site.primary.port,
-        redis=RedisConnection(enabled=True, addr=site.redis.address),
-    )
-
-
 async def test_a_configuration_is_all_that_it_takes(site: Site, repository: str) -> None:
-    node = await opened(site, hosts=["127.0.0.2"])
+    node = await site.configured(hosts=["127.0.0.2"])
     await put(node, repository, 1)
     standbys.wait_level(site.primary, site.standby)
     assert await get(node, repository) == (1, REPLICA)
@@ -423,13 +387,9 @@ async def test_a_configuration_is_all_that_it_takes(site: Site, repository: str)
 
 async def test_a_record_that_changes_is_followed(site: Site, repository: str) -> None:
     one, other = (f"0 0 {site.primary.port} {name}." for name in ("one", "other"))
-    records = {
-        ("db.test.", "SRV"): [one],
-        ("one.", "A"): [ADDRESSES[0]],
-        ("other.", "A"): [ADDRESSES[1]],
-    }
+    records = {("db.test.", "SRV"): [one], ("one.", "A"): [ADDRESSES[0]], ("other.", "A"): [ADDRESSES[1]]}
     async with Nameserver(records) as nameserver:
-        node = await opened(site, record="db.test", nameserver=nameserver.host, port=nameserver.port)
+        node = await site.configured(record="db.test", nameserver=nameserver.host, port=nameserver.port)
         assert await node.first(WHERE, repository=repository) == (ADDRESSES[0],)
         nameserver.records["db.test.", "SRV"] = [other]
         await node.replicas.refresh(limit_s=30)

@@ -11,7 +11,7 @@ from moorage.starting.announcing import announced
 from moorage.storage import paths
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.presence import Activity, announce
-from support.other_user import as_other_user, folder_for_all
+from support.other_user import as_other_user, storage_for_all
 
 READ_ONLY, UNREADABLE = 0o444, 0o000
 WAY_OUT = "start when it has ended, or in read-only mode: storage.maintenance.readonly.enabled: true"
@@ -20,8 +20,7 @@ SERVES = "serves"
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    with folder_for_all() as path:
-        (path / paths.LOCK_FILES.lstrip("/")).mkdir(parents=True)
+    with storage_for_all() as path:
         yield path
 
 

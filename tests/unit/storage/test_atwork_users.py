@@ -11,15 +11,14 @@ import pytest
 from moorage.storage import paths
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.presence import Activity, Announcement, announce, others_at_work
-from support.other_user import as_other_user, folder_for_all
+from support.other_user import as_other_user, storage_for_all
 
 READ_ONLY, UNREADABLE = 0o444, 0o000
 
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    with folder_for_all() as path:
-        (path / paths.LOCK_FILES.lstrip("/")).mkdir(parents=True)
+    with storage_for_all() as path:
         yield path
 
 

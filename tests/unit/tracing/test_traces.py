@@ -3,10 +3,9 @@
 import queue
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from gzip import decompress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,13 @@ from support.daemon import Daemon
 from support.receiver import Receiver
 from support.redis import Redis
 from support.registry_client import RegistryClient
+from support.threaded_server import Quiet, ThreadedServer
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 DEADLINE_S = 60.0
 
 
-class Collector:
+class Collector(ThreadedServer):
     """Takes spans over OTLP and keeps them."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Collector:
         self.resources: list[Mapping[str, str]] = []
         exports = self.exports
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
@@ -50,11 +50,7 @@ class Collector:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        super().__init__(Handler)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,13 +72,8 @@ class Collector:
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    collector = Collector()
-    thread = threading.Thread(target=collector.server.serve_forever)
-    thread.start()
-    yield collector
-    collector.server.shutdown()
-    thread.join()
-    collector.server.server_close()
+    with Collector() as collector:
+        yield collector
 
 
 def facts(span: Span) -> dict[str, Any]:

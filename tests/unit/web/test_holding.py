@@ -7,22 +7,15 @@ import pytest
 
 from moorage.errors import TooManyRequests
 from moorage.web.holding import FREE_BYTES, Holding, Holdings
+from support.clock import Clock
 
 BUDGET_BYTES = 1_000_000
 LARGE_BYTES = FREE_BYTES + 600_000
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture
@@ -82,7 +75,7 @@ async def test_a_body_that_waits_too_long_is_sent_away_with_a_time_to_come_back(
     first.holding.is_whole = True
     second = Body(holdings, LARGE_BYTES)
     await until(lambda: second.holding)
-    clock.now_s += 11
+    clock.now += 11
     with pytest.raises(TooManyRequests) as refused:
         await asyncio.wait_for(second.task, 30)
     assert refused.value.retry_after.total_seconds() > 0
@@ -94,7 +87,7 @@ async def test_a_body_that_waits_too_long_is_sent_away_with_a_time_to_come_back(
 async def test_a_body_that_stalls_is_given_up_for_one_that_waits(holdings: Holdings, clock: Clock) -> None:
     stalled = Body(holdings, LARGE_BYTES)
     await stalled.held.wait()
-    clock.now_s += 16
+    clock.now += 16
     second = Body(holdings, LARGE_BYTES)
     await asyncio.wait_for(second.held.wait(), 30)
     assert stalled.is_given_up
@@ -106,10 +99,10 @@ async def test_a_body_that_is_whole_is_not_given_up(holdings: Holdings, clock: C
     await whole.held.wait()
     assert whole.holding is not None
     whole.holding.is_whole = True
-    clock.now_s += 16
+    clock.now += 16
     second = Body(holdings, LARGE_BYTES)
     await until(lambda: second.holding)
-    clock.now_s += 16
+    clock.now += 16
     with pytest.raises(TooManyRequests):
         await asyncio.wait_for(second.task, 30)
     assert not whole.is_given_up

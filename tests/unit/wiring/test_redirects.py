@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from moorage.config import Config
 from moorage.config.load import load
 from moorage.errors import ConfigurationError
+from moorage.metrics.meters import Meters
 from moorage.metrics.node_metrics import PartMetrics
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
@@ -175,7 +176,7 @@ def test_networks_are_only_read_where_they_are_asked_for(front: str) -> None:
 async def test_clients_of_a_network_are_counted_as_gitlabs_registry_counts_them(google: str) -> None:
     registry = CollectorRegistry()
     found = config(GCS, f"{{name: googlecdn, options: {{{google}, ipfilteredby: gcp}}}}")
-    sent = PartMetrics(registry, driver="gcs").sent_on
+    sent = PartMetrics(Meters(registry), driver="gcs").sent_on
     redirects = redirects_of(found, SigningBucket(), on_sent=sent).redirects
     assert redirects is not None
     assert await redirects.url_for(NAME, DIGEST, address="192.0.2.1") is not None

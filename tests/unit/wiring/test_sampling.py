@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from moorage.config import load
 from moorage.config.sections.redis import RedisConnection
 from moorage.http.database_report import DatabaseReport
+from moorage.metrics.meters import Meters
 from moorage.metrics.pool_metrics import PoolMetrics, ReplicaMetrics
 from moorage.redis.guarded import GuardedRedis, RedisUnavailable
 from moorage.sql.base import Database
@@ -32,7 +33,7 @@ class Sampled:
     def __init__(self, database: Database | None, *redises: GuardedRedis) -> None:
         self.registry = CollectorRegistry()
         config = load("version: 0.1\nstorage: inmemory\ndatabase: {dbname: images, host: here}\n", {}).config
-        pools, replicas = PoolMetrics(self.registry), ReplicaMetrics(self.registry)
+        pools, replicas = PoolMetrics(Meters(self.registry)), ReplicaMetrics(Meters(self.registry))
         self.sampling = Sampling(config, database, redises, pools, replicas=replicas)
 
     def __call__(self, name: str, **labels: str) -> float | None:

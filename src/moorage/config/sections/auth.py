@@ -2,13 +2,7 @@
 
 from typing import Literal
 
-from moorage.config.section import (
-    Flag,
-    Required,
-    Section,
-    Text,
-    now,
-)
+from moorage.config.section import Flag, Required, Section, Text, now
 
 
 class NoAuth(Section):

@@ -1,11 +1,6 @@
 """``compatibility``: old formats."""
 
-from moorage.config.section import (
-    Flag,
-    Section,
-    Text,
-    unused,
-)
+from moorage.config.section import Flag, Section, Text, unused
 
 
 class Schema1(Section):

@@ -5,17 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
-from moorage.config.section import (
-    Count,
-    Duration,
-    Flag,
-    Secret,
-    Section,
-    Text,
-    Whole,
-    now,
-    unused,
-)
+from moorage.config.section import Count, Duration, Flag, Secret, Section, Text, Whole, now, unused
 
 
 class DatabasePool(Section):

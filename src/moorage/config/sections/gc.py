@@ -2,13 +2,7 @@
 
 from datetime import timedelta
 
-from moorage.config.section import (
-    Duration,
-    Flag,
-    Section,
-    SignedDuration,
-    now,
-)
+from moorage.config.section import Duration, Flag, Section, SignedDuration, now
 
 
 class GCBlobs(Section):

@@ -2,15 +2,7 @@
 
 from datetime import timedelta
 
-from moorage.config.section import (
-    Count,
-    Duration,
-    Flag,
-    Section,
-    Text,
-    Whole,
-    now,
-)
+from moorage.config.section import Count, Duration, Flag, Section, Text, Whole, now
 
 _INTERVAL = timedelta(seconds=10)
 _TIMEOUT = timedelta(seconds=5)

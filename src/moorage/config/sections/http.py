@@ -8,16 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator
 
 from moorage.config.ciphers import check_suites
-from moorage.config.section import (
-    Count,
-    Duration,
-    Flag,
-    Secret,
-    Section,
-    Text,
-    now,
-    unused,
-)
+from moorage.config.section import Count, Duration, Flag, Secret, Section, Text, now, unused
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _METRICS_PATH = "/metrics"

@@ -1,11 +1,6 @@
 """``catalog`` and ``tags``: limits of lists."""
 
-from moorage.config.section import (
-    Count,
-    Section,
-    Whole,
-    now,
-)
+from moorage.config.section import Count, Section, Whole, now
 
 
 class Catalog(Section):

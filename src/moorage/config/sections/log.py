@@ -2,15 +2,7 @@
 
 from typing import Annotated, Literal
 
-from moorage.config.section import (
-    Flag,
-    Lower,
-    Secret,
-    Section,
-    Text,
-    now,
-    unused,
-)
+from moorage.config.section import Flag, Lower, Secret, Section, Text, now, unused
 
 
 class AccessLogSection(Section):

@@ -8,15 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from moorage.config.section import (
-    DriverFlag,
-    Flag,
-    Required,
-    Section,
-    Text,
-    UnitDuration,
-    now,
-)
+from moorage.config.section import DriverFlag, Flag, Required, Section, Text, UnitDuration, now
 
 _WORD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _SAFE_URL = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+", re.ASCII)

@@ -7,15 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from moorage.config.section import (
-    Count,
-    Duration,
-    Flag,
-    Section,
-    Text,
-    UnitDuration,
-    now,
-)
+from moorage.config.section import Count, Duration, Flag, Section, Text, UnitDuration, now
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

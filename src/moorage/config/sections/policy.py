@@ -1,10 +1,6 @@
 """``policy``: what content is taken."""
 
-from moorage.config.section import (
-    Section,
-    Text,
-    unused,
-)
+from moorage.config.section import Section, Text, unused
 
 
 class RepositoryPolicy(Section):

@@ -1,11 +1,6 @@
 """``profiling``: profiles."""
 
-from moorage.config.section import (
-    Flag,
-    Section,
-    Text,
-    unused,
-)
+from moorage.config.section import Flag, Section, Text, unused
 
 
 class Stackdriver(Section):

@@ -2,14 +2,7 @@
 
 from datetime import timedelta
 
-from moorage.config.section import (
-    Duration,
-    Secret,
-    Section,
-    SignedDuration,
-    Text,
-    unused,
-)
+from moorage.config.section import Duration, Secret, Section, SignedDuration, Text, unused
 
 
 class ProxyExec(Section):

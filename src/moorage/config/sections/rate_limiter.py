@@ -5,16 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from moorage.config.section import (
-    Count,
-    Flag,
-    Lower,
-    Section,
-    Text,
-    UnitDuration,
-    Whole,
-    now,
-)
+from moorage.config.section import Count, Flag, Lower, Section, Text, UnitDuration, Whole, now
 
 
 class LimiterMatch(Section):

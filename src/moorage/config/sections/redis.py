@@ -2,18 +2,7 @@
 
 from datetime import timedelta
 
-from moorage.config.section import (
-    Count,
-    Duration,
-    Flag,
-    Secret,
-    Section,
-    SignedDuration,
-    Text,
-    Whole,
-    now,
-    unused,
-)
+from moorage.config.section import Count, Duration, Flag, Secret, Section, SignedDuration, Text, Whole, now, unused
 
 
 class RedisTLS(Section):

@@ -1,13 +1,6 @@
 """``reporting``: error reports."""
 
-from moorage.config.section import (
-    Flag,
-    Secret,
-    Section,
-    Text,
-    now,
-    unused,
-)
+from moorage.config.section import Flag, Secret, Section, Text, now, unused
 
 
 class Sentry(Section):

@@ -5,17 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from moorage.config.section import (
-    Count,
-    DriverWhole,
-    Flag,
-    Pattern,
-    Section,
-    Text,
-    UnitDuration,
-    Whole,
-    now,
-)
+from moorage.config.section import Count, DriverWhole, Flag, Pattern, Section, Text, UnitDuration, Whole, now
 from moorage.config.sections.storage_azure import AzureSection
 from moorage.config.sections.storage_gcs import GCSSection
 from moorage.config.sections.storage_s3 import S3Section

@@ -2,15 +2,7 @@
 
 from typing import Annotated, Literal
 
-from moorage.config.section import (
-    Count,
-    Flag,
-    Lower,
-    Pattern,
-    Section,
-    Text,
-    now,
-)
+from moorage.config.section import Count, Flag, Lower, Pattern, Section, Text, now
 
 
 class URLs(Section):

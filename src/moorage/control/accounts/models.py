@@ -1,14 +1,13 @@
 """Users, the identities that they have elsewhere, and their tokens."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
 
-from moorage.control.accounts.rules import LAST_USE_AGE
-from moorage.control.accounts.token_secrets import digest_of
+from moorage.control.accounts.secret_rows import SecretRows
 from moorage.control.audit.actors import Actor
 from moorage.control.namespaces.models import Namespace
 
@@ -177,21 +176,12 @@ class ExternalIdentity(models.Model):
         return f"{self.provider}: {self.uid}"
 
 
-class PersonalTokens(models.QuerySet["PersonalAccessToken"]):
+class PersonalTokens(SecretRows["PersonalAccessToken"]):
     """Questions about tokens."""
 
     def usable(self, today: date) -> "PersonalTokens":
         """Those that are taken on *today*."""
         return self.filter(revoked_at=None, expires_at__gt=today)
-
-    def of_secret(self, secret: str) -> "PersonalTokens":
-        """The one with this secret."""
-        return self.filter(digest=digest_of(secret))
-
-    def note_use(self, pk: int, now: datetime) -> None:
-        """Write down a use, if none was lately."""
-        stale = models.Q(last_used_at=None) | models.Q(last_used_at__lte=now - LAST_USE_AGE)
-        self.filter(stale, pk=pk).update(last_used_at=now)
 
 
 class PersonalAccessToken(models.Model):

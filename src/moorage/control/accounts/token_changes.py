@@ -69,9 +69,7 @@ def create_token(
 @transaction.atomic
 def revoke_token(token: PersonalAccessToken, *, by: Actor) -> None:
     """Take a token back, for good; a second time changes nothing."""
-    changed = PersonalAccessToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
-    token.refresh_from_db()
-    if changed:
+    if PersonalAccessToken.objects.take_back(token, timezone.now()):
         record("token_revoked", token, by=by)
 
 

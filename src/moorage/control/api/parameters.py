@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Annotated, Any
 
@@ -27,11 +28,21 @@ def _storable(text: str) -> str:
     return text
 
 
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        msg = "is out of range"
+        raise ValueError(msg) from None
+
+
 Id = Annotated[int, Field(ge=1, le=ID_LIMIT)]
 ShortText = Annotated[str, Field(max_length=TEXT_LIMIT), AfterValidator(_storable)]
 LongText = Annotated[str, Field(max_length=LONG_TEXT_LIMIT), AfterValidator(_storable)]
 Place = Annotated[str, Field(max_length=TEXT_LIMIT * 3), AfterValidator(_storable)]
 """An id, or a path whose slashes are ``%2F``."""
+Instant = Annotated[datetime, AfterValidator(_in_utc)]
+"""A moment; without a zone it is UTC."""
 
 
 class Given(Schema):

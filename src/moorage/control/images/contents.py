@@ -1,11 +1,10 @@
 """Contents of manifests: everything that images need, by digest, each manifest read once."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from moorage.control.registry.connection import the_registry
-from moorage.control.registry.reading_answers import number, objects, text
+from moorage.control.registry.reading_answers import fields_in, number, objects, text
 
 MANIFESTS_LIMIT = 500
 """Manifests that are read of one repository; where there are more, nothing is counted."""
@@ -57,7 +56,7 @@ class ManifestContents:
         manifest = the_registry().manifest(self.path, digest)
         found: tuple[NeededContents, list[str]] = (NeededContents(), [])
         if manifest is not None:
-            value = _decoded(manifest.payload)
+            value = fields_in(manifest.payload)
             config = value.get("config")
             blobs = [*objects(value.get("layers")), *([config] if isinstance(config, dict) else [])]
             sizes = {text(blob, "digest"): number(blob, "size") or 0 for blob in blobs}
@@ -65,11 +64,3 @@ class ManifestContents:
             found = NeededContents(manifests={digest: len(manifest.payload)}, blobs=sizes), below
         self.known[digest] = found
         return found
-
-
-def _decoded(payload: bytes) -> Mapping[str, object]:
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

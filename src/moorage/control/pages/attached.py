@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from moorage.control.registry.connection import the_registry
-from moorage.control.registry.reading_answers import number, objects, text
+from moorage.control.registry.reading_answers import fields_in, number, objects, text
 from moorage.control.registry.registry_errors import RegistryError
 
 PART_LIMIT_BYTES = 2 << 20
@@ -73,7 +73,7 @@ def artifact_of(path: str, digest: str) -> AttachedArtifact | None:
     manifest = the_registry().manifest(path, digest)
     if manifest is None:
         return None
-    value = _object(manifest.payload)
+    value = fields_in(manifest.payload)
     config, subject = value.get("config"), value.get("subject")
     kind = text(value, "artifactType")
     if not kind and isinstance(config, dict):
@@ -114,7 +114,7 @@ def read_part(found: AttachedPart, payload: bytes) -> None:
         return
     if "\0" in shown:
         return
-    value = _object(payload)
+    value = fields_in(payload)
     if value:
         value = _statement(found, value)
         _read_packages(found, value)
@@ -126,7 +126,7 @@ def read_part(found: AttachedPart, payload: bytes) -> None:
 def _statement(found: AttachedPart, value: Mapping[str, object]) -> Mapping[str, object]:
     """Return the inside of an envelope of signatures, where it is one. Source: DSSE; in-toto attestations."""
     try:
-        inner = _object(base64.b64decode(text(value, "payload"), validate=True)) if "payloadType" in value else {}
+        inner = fields_in(base64.b64decode(text(value, "payload"), validate=True)) if "payloadType" in value else {}
     except (binascii.Error, ValueError):
         inner = {}
     value = inner or value
@@ -165,11 +165,3 @@ def _notes(value: object) -> list[tuple[str, str]]:
     if not isinstance(value, dict):
         return []
     return sorted((str(name), str(said)) for name, said in value.items())[:_NOTES_LIMIT]
-
-
-def _object(payload: bytes) -> Mapping[str, object]:
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -1,11 +1,10 @@
 """The inside of an image, from its manifest and its configuration: platforms, layers with their steps, variables."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from moorage.control.registry.connection import the_registry
-from moorage.control.registry.reading_answers import number, objects, text, words
+from moorage.control.registry.reading_answers import fields_in, number, objects, text, words
 from moorage.control.registry.registry_errors import RegistryError
 
 CONFIG_LIMIT_BYTES = 4 << 20
@@ -62,7 +61,7 @@ def details_of(path: str, reference: str, *, platform: str = "") -> ImageDetails
     manifest = the_registry().manifest(path, reference)
     if manifest is None:
         return None
-    found, value = ImageDetails(manifest.media_type, manifest.digest), _decoded(manifest.payload)
+    found, value = ImageDetails(manifest.media_type, manifest.digest), fields_in(manifest.payload)
     if isinstance(value.get("manifests"), list):
         _read_index(found, value)
         chosen = next((one for one in found.platforms if one.name == platform), None)
@@ -71,7 +70,7 @@ def details_of(path: str, reference: str, *, platform: str = "") -> ImageDetails
             return found
         found.platform, found.manifest_digest = chosen.name, chosen.digest
         child = the_registry().manifest(path, chosen.digest)
-        value = _decoded(child.payload) if child is not None else {}
+        value = fields_in(child.payload) if child is not None else {}
     _read_image(found, path, value)
     return found
 
@@ -116,7 +115,7 @@ def _config(path: str, config: Mapping[str, object]) -> Mapping[str, object]:
         blob = the_registry().blob(path, digest)
     except RegistryError:
         return {}  # Its layers can be shown without it.
-    return _decoded(blob) if blob is not None else {}
+    return fields_in(blob) if blob is not None else {}
 
 
 def _read_config(found: ImageDetails, inside: Mapping[str, object]) -> None:
@@ -155,11 +154,3 @@ def _said(step: Mapping[str, object]) -> str:
     said = said.removeprefix("/bin/sh -c #(nop) ").removeprefix("|0 ").removesuffix(" # buildkit").strip()
     said = said.removeprefix("RUN ") if said.startswith("RUN /bin/sh -c ") else said
     return said.replace("/bin/sh -c ", "RUN ", 1) if said.startswith("/bin/sh -c ") else said
-
-
-def _decoded(payload: bytes) -> Mapping[str, object]:
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -1,6 +1,7 @@
 """The common part of pages of a project and of a group: crumbs, facts, tabs."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from django.utils.translation import gettext as _
 
@@ -29,24 +30,17 @@ class PlaceTab:
 def project_context(found: FoundProject, tab: str) -> dict[str, object]:
     """Return what pages of a project need."""
     project, standing = found.project, found.standing
-    rights, root = rights_in(found), f"/{project.full_path}/-/"
+    rights, tab_at = rights_in(found), partial(_tab_at, project.full_path)
     is_maintainer = may_change_project(standing) and not found.who.is_anonymous
-    tabs = [PlaceTab("registry", _("Repositories"), f"{root}registry")] if ImageRight.READ in rights else []
+    tabs = [tab_at("registry", _("Repositories"))] if ImageRight.READ in rights else []
     if not found.who.is_anonymous:
-        tabs.append(PlaceTab("refused", _("Refused"), f"{root}refused"))
+        tabs.append(tab_at("refused", _("Refused")))
     if is_maintainer:
-        tabs += [
-            PlaceTab("cleanup", _("Cleanup"), f"{root}cleanup"),
-            PlaceTab("protection", _("Protection"), f"{root}protection"),
-            PlaceTab("usage", _("Usage"), f"{root}usage"),
-        ]
+        tabs += [tab_at("cleanup", _("Cleanup")), tab_at("protection", _("Protection")), tab_at("usage", _("Usage"))]
     if not found.who.is_anonymous:
-        tabs.append(PlaceTab("members", _("Members"), f"{root}members"))
+        tabs.append(tab_at("members", _("Members")))
     if is_maintainer:
-        tabs += [
-            PlaceTab("tokens", _("Tokens"), f"{root}tokens"),
-            PlaceTab("settings", _("Settings"), f"{root}settings"),
-        ]
+        tabs += [tab_at("tokens", _("Tokens")), tab_at("settings", _("Settings"))]
     return {
         "section": "projects",
         "project": project,
@@ -66,20 +60,14 @@ def project_context(found: FoundProject, tab: str) -> dict[str, object]:
 
 def group_context(found: FoundGroup, tab: str) -> dict[str, object]:
     """Return what pages of a group, or of a user's own namespace, need."""
-    group, root = found.group, f"/{found.group.full_path}/-/"
-    tabs = [
-        PlaceTab("content", _("Projects"), f"/{group.full_path}"),
-        PlaceTab("registry", _("Repositories"), f"{root}registry"),
-    ]
+    group, tab_at = found.group, partial(_tab_at, found.group.full_path)
+    tabs = [PlaceTab("content", _("Projects"), f"/{group.full_path}"), tab_at("registry", _("Repositories"))]
     if group.is_group and not found.who.is_anonymous:
-        tabs.append(PlaceTab("members", _("Members"), f"{root}members"))
+        tabs.append(tab_at("members", _("Members")))
     if not found.who.is_anonymous and may_change_project(found.standing):
-        tabs.append(PlaceTab("usage", _("Usage"), f"{root}usage"))
+        tabs.append(tab_at("usage", _("Usage")))
     if group.is_group and may_own(found.standing):
-        tabs += [
-            PlaceTab("tokens", _("Tokens"), f"{root}tokens"),
-            PlaceTab("settings", _("Settings"), f"{root}settings"),
-        ]
+        tabs += [tab_at("tokens", _("Tokens")), tab_at("settings", _("Settings"))]
     return {
         "section": "groups",
         "group": group,
@@ -103,14 +91,19 @@ def image_context(image: FoundImage, tab: str) -> dict[str, object]:
     """Return what pages of a repository need."""
     repository = image.repository
     context = project_context(image.found, "registry")
-    tabs = [PlaceTab("tags", _("Tags"), f"/{repository.path}/-/tags")]
+    tab_at = partial(_tab_at, repository.path)
+    tabs = [tab_at("tags", _("Tags"))]
     if sees_past(image.found):
-        tabs.append(PlaceTab("timeline", _("Time line"), f"/{repository.path}/-/timeline"))
+        tabs.append(tab_at("timeline", _("Time line")))
     above = f"/{image.found.project.full_path}"
-    tabs.append(PlaceTab("compare", _("Compare"), f"/{repository.path}/-/compare"))
+    tabs.append(tab_at("compare", _("Compare")))
     crumbs = [*_crumbs(image.found.project.namespace.full_path), Crumb(image.found.project.path, above)]
     found = {"repository": repository, "crumbs": crumbs, "tabs": tabs, "tab": tab}
     return context | found | {"sees_past": sees_past(image.found)}
+
+
+def _tab_at(path: str, word: str, name: str) -> PlaceTab:
+    return PlaceTab(word, name, f"/{path}/-/{word}")
 
 
 def _crumbs(path: str) -> list[Crumb]:

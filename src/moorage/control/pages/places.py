@@ -1,12 +1,14 @@
 """Groups, projects and repositories that an address names, found for whoever asks: unseen is not there."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from django.db.models import Q
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
-from moorage.control.api.lookups import FoundGroup, FoundProject
+from moorage.control.api.api_refusals import unauthorized
+from moorage.control.api.lookups import FoundGroup, FoundPlace, FoundProject
 from moorage.control.images.models import ImageRepository
 from moorage.control.namespaces.models import Namespace
 from moorage.control.pages.requesting import requester_of
@@ -14,6 +16,8 @@ from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel, ImageRight, image_rights, may_see_project
 from moorage.control.projects.standings import standing_in_namespace, standing_in_project
 from moorage.control.projects.visible_groups import groups_visible_to
+
+AnyPlace = TypeVar("AnyPlace", bound=FoundPlace)
 
 _PARTS_LIMIT = 30
 
@@ -37,9 +41,20 @@ def project_at(request: HttpRequest, path: str) -> FoundProject:
     Raises:
         Http404: there is none, or the person is not told of it.
     """
-    found = _project(request, path)
-    if found is None:
-        raise Http404
+    return _told_of(_project(request, path))
+
+
+def maintained_project_at(request: HttpRequest, path: str) -> FoundProject:
+    """Return the project at *path*, for a page of its maintainers.
+
+    Raises:
+        APIRefused: the person is none of them.
+        Http404: there is none, or the person is not told of it.
+    """
+    found = project_at(request, path)
+    if found.who.is_anonymous:
+        raise unauthorized()
+    found.see_that_maintainer()
     return found
 
 
@@ -49,10 +64,7 @@ def group_at(request: HttpRequest, path: str) -> FoundGroup:
     Raises:
         Http404: there is none, or the person is not told of it.
     """
-    found = _group(request, path)
-    if found is None:
-        raise Http404
-    return found
+    return _told_of(_group(request, path))
 
 
 def place_at(request: HttpRequest, path: str) -> FoundProject | FoundGroup:
@@ -99,6 +111,12 @@ def sees_past(found: FoundProject) -> bool:
     standing = found.standing
     is_member = standing.is_admin or standing.role >= AccessLevel.REPORTER
     return is_member and ImageRight.READ in rights_in(found)
+
+
+def _told_of(found: AnyPlace | None) -> AnyPlace:
+    if found is None:
+        raise Http404
+    return found
 
 
 def _project(request: HttpRequest, path: str) -> FoundProject | None:

@@ -1,5 +1,6 @@
 """Forms as pages have them: what a room refuses stands beside the field that it is about."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
@@ -18,6 +19,15 @@ class PlainForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Django's
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
+
+    def carries_out(self, change: Callable[[], object]) -> bool:
+        """Make a change of valid values; False if it is refused, which is said beside the fields then."""
+        try:
+            change()
+        except ChangeRefused as exc:
+            self.take_refusal(exc)
+            return False
+        return True
 
     def take_refusal(self, exc: ChangeRefused) -> None:
         """Put what was refused beside its fields."""

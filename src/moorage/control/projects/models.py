@@ -7,10 +7,17 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from moorage.control.accounts.models import User
-from moorage.control.accounts.rules import LAST_USE_AGE
-from moorage.control.accounts.token_secrets import digest_of
+from moorage.control.accounts.secret_rows import SecretRows
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.rules import AccessLevel, FeatureLevel, Visibility
+
+
+def _in_one_place(name: str) -> models.CheckConstraint:
+    """A row belongs to a project or to a namespace, and not to both."""
+    return models.CheckConstraint(
+        condition=models.Q(namespace=None, project__isnull=False) | models.Q(namespace__isnull=False, project=None),
+        name=name,
+    )
 
 
 class Projects(models.QuerySet["Project"]):
@@ -135,11 +142,7 @@ class Membership(models.Model):
         """One place each, and one role a place."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.CheckConstraint(
-                condition=models.Q(namespace=None, project__isnull=False)
-                | models.Q(namespace__isnull=False, project=None),
-                name="membership_in_one_place",
-            ),
+            _in_one_place("membership_in_one_place"),
             models.UniqueConstraint(fields=["user", "namespace"], name="one_role_in_a_group"),
             models.UniqueConstraint(fields=["user", "project"], name="one_role_in_a_project"),
         ]
@@ -162,21 +165,12 @@ class Membership(models.Model):
         return AccessLevel(self.access_level)
 
 
-class DeployTokens(models.QuerySet["DeployToken"]):
+class DeployTokens(SecretRows["DeployToken"]):
     """Questions about deploy tokens."""
 
     def usable(self, now: datetime) -> "DeployTokens":
         """Those that are taken *now*."""
         return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=now), revoked_at=None)
-
-    def of_secret(self, secret: str) -> "DeployTokens":
-        """The one with this secret."""
-        return self.filter(digest=digest_of(secret))
-
-    def note_use(self, pk: int, now: datetime) -> None:
-        """Write down a use, if none was lately."""
-        stale = models.Q(last_used_at=None) | models.Q(last_used_at__lte=now - LAST_USE_AGE)
-        self.filter(stale, pk=pk).update(last_used_at=now)
 
 
 class DeployToken(models.Model):
@@ -202,11 +196,7 @@ class DeployToken(models.Model):
         """One place each."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.CheckConstraint(
-                condition=models.Q(namespace=None, project__isnull=False)
-                | models.Q(namespace__isnull=False, project=None),
-                name="deploy_token_of_one_place",
-            ),
+            _in_one_place("deploy_token_of_one_place"),
         ]
 
     def __str__(self) -> str:
@@ -224,16 +214,12 @@ class DeployToken(models.Model):
         return self.project_id == project.pk
 
 
-class JobTokens(models.QuerySet["JobToken"]):
+class JobTokens(SecretRows["JobToken"]):
     """Questions about tokens of jobs."""
 
     def usable(self, now: datetime) -> "JobTokens":
         """Those that are taken *now*."""
         return self.filter(expires_at__gt=now, revoked_at=None)
-
-    def of_secret(self, secret: str) -> "JobTokens":
-        """The one with this secret."""
-        return self.filter(digest=digest_of(secret))
 
 
 class JobToken(models.Model):

@@ -116,9 +116,7 @@ def create_deploy_token(place: Project | Namespace, wish: DeployTokenWish, *, by
 @transaction.atomic
 def revoke_deploy_token(token: DeployToken, *, by: Actor) -> None:
     """Take a deploy token back, for good; a second time changes nothing."""
-    changed = DeployToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
-    token.refresh_from_db()
-    if changed:
+    if DeployToken.objects.take_back(token, timezone.now()):
         record("deploy_token_revoked", token, by=by)
 
 

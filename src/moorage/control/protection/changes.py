@@ -5,7 +5,7 @@ Who may is decided by callers: maintainers, and owners for immutable tags.
 
 from typing import TypeVar
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, transaction
 
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
@@ -41,7 +41,7 @@ def create_repository_rule(
     )
     _check_levels(row)
     _check(row.rule.problems(project.full_path))
-    return _save(row, "repository_path_pattern", "repository_protection_rule_created", by=by)
+    return _save(row, "created", by=by)
 
 
 def change_repository_rule(row: RepositoryProtection, *, by: Actor, **values: str) -> RepositoryProtection:
@@ -50,11 +50,11 @@ def change_repository_rule(row: RepositoryProtection, *, by: Actor, **values: st
     Raises:
         ChangeRefused: a value is not possible, or the pattern has a rule already.
     """
-    _set(row, {"repository_path_pattern", *_LEVEL_FIELDS}, values)
+    _set(row, values)
     row.repository_path_pattern = row.repository_path_pattern.lower()
     _check_levels(row)
     _check(row.rule.problems(row.project.full_path))
-    return _save(row, "repository_path_pattern", "repository_protection_rule_changed", by=by)
+    return _save(row, "changed", by=by)
 
 
 def create_tag_rule(
@@ -88,7 +88,7 @@ def create_tag_rule(
         Project.objects.select_for_update().get(pk=project.pk)
         if ProtectedTagPattern.objects.filter(project=project).count() >= TAG_RULES_LIMIT:
             raise refused("base", "Maximum number of protection rules have been reached.")
-        return _save(row, "tag_name_pattern", "tag_protection_rule_created", by=by)
+        return _save(row, "created", by=by)
 
 
 def change_tag_rule(row: ProtectedTagPattern, *, by: Actor, **values: str) -> ProtectedTagPattern:
@@ -101,12 +101,12 @@ def change_tag_rule(row: ProtectedTagPattern, *, by: Actor, **values: str) -> Pr
     """
     if row.is_immutable:
         raise refused("base", "a rule of immutable tags cannot be changed, only deleted")
-    _set(row, {"tag_name_pattern", *_LEVEL_FIELDS}, values)
+    _set(row, values)
     _check_levels(row)
     _check(row.rule.problems())
     if row.is_immutable:
         raise refused("base", "Access levels should either both be present or both be nil")
-    return _save(row, "tag_name_pattern", "tag_protection_rule_changed", by=by)
+    return _save(row, "changed", by=by)
 
 
 @transaction.atomic
@@ -116,8 +116,8 @@ def delete_rule(row: RepositoryProtection | ProtectedTagPattern, *, by: Actor) -
     row.delete()
 
 
-def _set(row: models.Model, names: set[str], values: dict[str, str]) -> None:
-    unknown = values.keys() - names
+def _set(row: RepositoryProtection | ProtectedTagPattern, values: dict[str, str]) -> None:
+    unknown = values.keys() - {row.pattern_field, *_LEVEL_FIELDS}
     if unknown:
         raise ChangeRefused({name: ["is no value that can be changed"] for name in unknown})
     for name, value in values.items():
@@ -134,13 +134,13 @@ def _check(problems: dict[str, list[str]]) -> None:
         raise ChangeRefused(problems)
 
 
-def _save(row: AnyRule, pattern_field: str, action: str, *, by: Actor) -> AnyRule:
+def _save(row: AnyRule, happened: str, *, by: Actor) -> AnyRule:
     try:
         with transaction.atomic():
             row.save()
-            record(action, row, by=by, project=row.project.full_path, **_levels(row))
+            record(f"{row.audit_kind}_{happened}", row, by=by, project=row.project.full_path, **_levels(row))
     except IntegrityError:
-        raise refused(pattern_field, "has already been taken") from None
+        raise refused(row.pattern_field, "has already been taken") from None
     return row
 
 

@@ -16,18 +16,41 @@ from moorage.control.protection.rules import (
 _LEVELS = [(level.value, level.value) for level in ProtectionLevel]
 
 
-class RepositoryProtection(models.Model):
-    """A rule about repositories."""
+class ProtectionModel(models.Model):
+    """A rule of either kind: a pattern, in a field that each kind calls by its own name, and levels."""
 
-    audit_kind = "repository_protection_rule"
+    audit_kind: ClassVar[str]
+    pattern_field: ClassVar[str]
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="repository_protections")
-    repository_path_pattern = models.CharField(max_length=REPOSITORY_PATTERN_LIMIT)
     minimum_access_level_for_push = models.CharField(max_length=16, blank=True, choices=_LEVELS)
     """Empty: no level is asked for."""
     minimum_access_level_for_delete = models.CharField(max_length=16, blank=True, choices=_LEVELS)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        """Each kind has a table of its own."""
+
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.audit_name
+
+    @property
+    def audit_name(self) -> str:
+        """Its pattern, which is its name in audit rows."""
+        pattern: str = getattr(self, self.pattern_field)
+        return pattern
+
+
+class RepositoryProtection(ProtectionModel):
+    """A rule about repositories."""
+
+    audit_kind = "repository_protection_rule"
+    pattern_field = "repository_path_pattern"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="repository_protections")
+    repository_path_pattern = models.CharField(max_length=REPOSITORY_PATTERN_LIMIT)
 
     class Meta:
         """A pattern has one rule in a project."""
@@ -38,14 +61,6 @@ class RepositoryProtection(models.Model):
                 fields=["project", "repository_path_pattern"], name="one_rule_a_repository_pattern"
             ),
         ]
-
-    def __str__(self) -> str:
-        return self.repository_path_pattern
-
-    @property
-    def audit_name(self) -> str:
-        """Its name in audit rows."""
-        return self.repository_path_pattern
 
     @property
     def rule(self) -> RepositoryRule:
@@ -69,17 +84,14 @@ class TagProtections(models.QuerySet["ProtectedTagPattern"]):
         return self.filter(minimum_access_level_for_push="")
 
 
-class ProtectedTagPattern(models.Model):
+class ProtectedTagPattern(ProtectionModel):
     """A rule about tags; without levels, they are immutable."""
 
     audit_kind = "tag_protection_rule"
+    pattern_field = "tag_name_pattern"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tag_protections")
     tag_name_pattern = models.CharField(max_length=TAG_PATTERN_LIMIT)
-    minimum_access_level_for_push = models.CharField(max_length=16, blank=True, choices=_LEVELS)
-    minimum_access_level_for_delete = models.CharField(max_length=16, blank=True, choices=_LEVELS)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
 
     objects = TagProtections.as_manager()
 
@@ -95,14 +107,6 @@ class ProtectedTagPattern(models.Model):
                 name="both_levels_or_none",
             ),
         ]
-
-    def __str__(self) -> str:
-        return self.tag_name_pattern
-
-    @property
-    def audit_name(self) -> str:
-        """Its name in audit rows."""
-        return self.tag_name_pattern
 
     @property
     def is_immutable(self) -> bool:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from moorage.control.registry import distribution_api as distribution
 from moorage.control.registry import gitlab_api as gitlab
@@ -22,6 +23,8 @@ from moorage.control.registry.registry_values import (
 from moorage.control.registry.state_calls import StateCalls
 from moorage.control.registry.transport import RegistryTransport
 from moorage.oci.names import RepositoryName, Tag, parse_stored_reference
+
+AnyPage = TypeVar("AnyPage", RepositoryPage, RemoteTagPage)
 
 INFO_S = 300.0
 """Seconds for which it is remembered what a registry can do."""
@@ -92,15 +95,8 @@ class ControlRegistry:
             RegistryIsOther: there is no GitLab API.
             TooManyPages: there is no end.
         """
-        last = ""
-        for _ in range(distribution.PAGES_LIMIT):
-            page = self.repositories(path, last=last)
+        for page in _pages(lambda last: self.repositories(path, last=last), f"repositories below {path}"):
             yield from page.repositories
-            if not page.after:
-                return
-            last = page.after
-        msg = f"the list of repositories below {path} does not end"
-        raise TooManyPages(msg)
 
     def tags(
         self,
@@ -143,15 +139,8 @@ class ControlRegistry:
         if not self.info().has_gitlab_api:
             yield from (RemoteTag(name=found) for found in distribution.list_tag_names(self._transport, _name(path)))
             return
-        last = ""
-        for _ in range(distribution.PAGES_LIMIT):
-            page = self.tags(path, limit=PAGE_LIMIT, last=last, sort=sort)
+        for page in _pages(lambda last: self.tags(path, limit=PAGE_LIMIT, last=last, sort=sort), f"tags of {path}"):
             yield from page.tags
-            if not page.after:
-                return
-            last = page.after
-        msg = f"the list of tags of {path} does not end"
-        raise TooManyPages(msg)
 
     def tag_names(self, path: str) -> list[str]:
         """Return the names of all tags, sorted."""
@@ -238,3 +227,16 @@ class ControlRegistry:
 def _name(path: str) -> str:
     """*path*, which goes into a URL as it is."""
     return RepositoryName.parse_stored(path).text
+
+
+def _pages(ask: Callable[[str], AnyPage], what: str) -> Iterator[AnyPage]:
+    """All pages, each asked for with the mark of the one before."""
+    last = ""
+    for _ in range(distribution.PAGES_LIMIT):
+        page = ask(last)
+        yield page
+        if not page.after:
+            return
+        last = page.after
+    msg = f"the list of {what} does not end"
+    raise TooManyPages(msg)

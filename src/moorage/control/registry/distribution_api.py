@@ -154,11 +154,7 @@ def show_blob(transport: RegistryTransport, path: str, digest: str) -> bytes | N
 
 def has_blob(transport: RegistryTransport, path: str, digest: str) -> bool:
     """Return whether a repository has a blob."""
-    try:
-        transport.ask("HEAD", f"/v2/{path}/blobs/{digest}", access=access.pulling(path))
-    except RegistryUnknown:
-        return False
-    return True
+    return _knows(transport, "HEAD", f"/v2/{path}/blobs/{digest}", access.pulling(path))
 
 
 def show_tag(transport: RegistryTransport, path: str, tag: str) -> RemoteTag | None:
@@ -245,8 +241,13 @@ def deletes_no_tags(error: RegistryRefused) -> bool:
 
 
 def _delete(transport: RegistryTransport, path: str, what: str) -> bool:
+    return _knows(transport, "DELETE", f"/v2/{path}/{what}", access.whole(path))
+
+
+def _knows(transport: RegistryTransport, method: str, place: str, wanted: Sequence[AccessClaim]) -> bool:
+    """False if the registry says that there is nothing at *place*."""
     try:
-        transport.ask("DELETE", f"/v2/{path}/{what}", access=access.whole(path))
+        transport.ask(method, place, access=wanted)
     except RegistryUnknown:
         return False
     return True

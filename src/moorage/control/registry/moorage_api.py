@@ -19,7 +19,7 @@ from moorage.control.registry.moorage_values import (
     RecordedChange,
     RecordedChanges,
 )
-from moorage.control.registry.reading_answers import Fields, moment, number, objects, text
+from moorage.control.registry.reading_answers import Fields, number, objects, text, value_of
 from moorage.control.registry.registry_errors import RegistryIsOther, RegistryRefused, RegistryUnknown
 from moorage.control.registry.transport import RegistryTransport
 
@@ -79,12 +79,7 @@ class MoorageCalls:
         content = json.dumps(values).encode()
         try:
             self._transport.ask(
-                "POST",
-                f"{_ROOT}/tag/undo",
-                access=access.changing(path),
-                query=query,
-                headers=headers,
-                content=content,
+                "POST", f"{_ROOT}/tag/undo", access=access.changing(path), query=query, headers=headers, content=content
             )
         except RegistryUnknown as exc:
             _see_that_it_is_moorage(exc)
@@ -111,10 +106,7 @@ class MoorageCalls:
         """Return why something of a repository stays, or when it goes; empty: it has no such thing."""
         try:
             answer = self._transport.ask(
-                "GET",
-                f"{_ROOT}/gc/explain",
-                access=access.pulling(path),
-                query={"repository": path, "digest": digest},
+                "GET", f"{_ROOT}/gc/explain", access=access.pulling(path), query={"repository": path, "digest": digest}
             )
         except RegistryUnknown as exc:
             _see_that_it_is_moorage(exc)
@@ -138,79 +130,41 @@ def _written(when: datetime | None) -> str:
 def _change(found: Fields) -> RecordedChange:
     renamed, restorable = found.get("renamed"), found.get("restorable")
     names = cast("Fields", renamed) if isinstance(renamed, dict) else {}
-    return RecordedChange(
-        id=number(found, "id") or 0,
-        at=moment(found, "at"),
-        actor=text(found, "actor"),
-        request_id=text(found, "request_id"),
-        reason=text(found, "reason"),
-        action=text(found, "action"),
-        repository=text(found, "repository"),
-        tag=text(found, "tag"),
-        before=text(found, "before"),
-        after=text(found, "after"),
+    return value_of(
+        RecordedChange,
+        found,
         is_restorable=restorable if isinstance(restorable, bool) else None,
-        restorable_until=moment(found, "restorable_until"),
         renamed=(text(names, "before"), text(names, "after")),
     )
 
 
 def _queue(name: str, found: Fields) -> CollectionQueue:
-    return CollectionQueue(
+    return value_of(
+        CollectionQueue,
+        found,
         name=name,
         is_collecting=found.get("collects") is True,
-        waiting=number(found, "waiting") or 0,
-        due=number(found, "due") or 0,
-        due_since=moment(found, "due_since"),
-        next_at=moment(found, "next_at"),
-        claimed=number(found, "claimed") or 0,
-        failed=number(found, "failed") or 0,
-        error=text(found, "error"),
         past=[_past(item) for item in objects(found.get("past"))],
-        frees=[
-            QueueForecast(
-                within_s=number(item, "within_s") or 0,
-                blobs=number(item, "blobs") or 0,
-                size_bytes=number(item, "size_bytes") or 0,
-            )
-            for item in objects(found.get("frees"))
-        ],
+        frees=[value_of(QueueForecast, item) for item in objects(found.get("frees"))],
         is_more=found.get("frees_at_least") is True,
     )
 
 
 def _past(found: Fields) -> QueuePast:
     hours = found.get("hours")
-    return QueuePast(
-        hours=float(hours) if isinstance(hours, int | float) else 0.0,
-        reviewed=number(found, "reviewed") or 0,
-        removed=number(found, "removed") or 0,
-        removed_bytes=number(found, "removed_bytes") or 0,
-        failed=number(found, "failed") or 0,
-    )
+    return value_of(QueuePast, found, hours=float(hours) if isinstance(hours, int | float) else 0.0)
 
 
 def _fate(found: Fields) -> ContentFate:
     review = found.get("review")
     coming = cast("Fields", review) if isinstance(review, dict) else {}
-    return ContentFate(
-        kind=text(found, "kind"),
-        verdict=text(found, "verdict"),
-        goes_at=moment(found, "goes_at"),
+    return value_of(
+        ContentFate,
+        found,
         is_collected=found.get("collected") is True,
-        size_bytes=number(found, "size_bytes"),
-        created_at=moment(found, "created_at"),
-        deleted_at=moment(found, "deleted_at"),
-        missing_since=moment(found, "missing_since"),
         tags=reading.words(found.get("tags")),
         holders=[
-            ContentHolder(
-                digest=text(item, "digest"),
-                role=text(item, "role"),
-                tag=text(item, "tag"),
-                is_deleted=item.get("deleted") is True,
-                goes_at=moment(item, "goes_at"),
-            )
+            value_of(ContentHolder, item, is_deleted=item.get("deleted") is True)
             for item in objects(found.get("held_by"))
         ],
         is_more=found.get("more") is True,
@@ -222,12 +176,4 @@ def _fate(found: Fields) -> ContentFate:
 
 
 def _endpoint(found: Fields) -> EndpointState:
-    return EndpointState(
-        name=text(found, "name"),
-        url=text(found, "url"),
-        is_delivered=found.get("delivered") is True,
-        waiting=number(found, "waiting") or 0,
-        waiting_since=moment(found, "waiting_since"),
-        failed=number(found, "failed") or 0,
-        error=text(found, "error"),
-    )
+    return value_of(EndpointState, found, is_delivered=found.get("delivered") is True)

@@ -3,14 +3,20 @@
 Source: GitLab features V1A-004, V1A-009, V1A-011.
 """
 
-from collections.abc import Mapping
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moorage.control.registry.registry_errors import RegistryNonsense
 from moorage.control.registry.registry_values import RemoteTag, RepositoryState, TagReferrer
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Fields = Mapping[str, object]
+Value = TypeVar("Value", bound="DataclassInstance")
 
 
 def fields(value: object) -> Fields:
@@ -23,6 +29,15 @@ def fields(value: object) -> Fields:
         msg = "the registry's answer is no JSON object"
         raise RegistryNonsense(msg)
     return value
+
+
+def fields_in(payload: bytes) -> Fields:
+    """Return the object that is written in *payload*; one without fields if there is none."""
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def items(value: object) -> list[Fields]:
@@ -77,55 +92,52 @@ def moment_of(written: str) -> datetime | None:
         return None
 
 
+def value_of(kind: type[Value], found: Fields, **others: Any) -> Value:  # noqa: ANN401 - as their fields have it
+    """Read a value: its texts, numbers and moments are the fields of the same names.
+
+    *others*: what has another name there, or is of another type. A number that has to be there is 0 where it is not.
+    """
+    plain = {
+        field.name: _READERS[field.type](found, field.name)
+        for field in dataclasses.fields(kind)
+        if field.type in _READERS and field.name not in others
+    }
+    return kind(**plain, **others)
+
+
 def repository_of(found: Fields) -> RepositoryState:
     """Read a repository."""
-    return RepositoryState(
-        path=text(found, "path"),
-        size_bytes=number(found, "size_bytes"),
-        precision=text(found, "size_precision"),
-        created_at=moment(found, "created_at"),
-        updated_at=moment(found, "updated_at"),
-        last_published_at=moment(found, "last_published_at"),
-    )
+    return value_of(RepositoryState, found, precision=text(found, "size_precision"))
 
 
 def listed_tag(found: Fields) -> RemoteTag:
     """Read a tag of a list."""
     about = objects(found.get("referrers"))
-    return RemoteTag(
-        name=text(found, "name"),
-        digest=text(found, "digest"),
-        config_digest=text(found, "config_digest"),
-        media_type=text(found, "media_type"),
-        size_bytes=number(found, "size_bytes"),
-        referrers=tuple(TagReferrer(text(item, "artifactType"), text(item, "digest")) for item in about),
-        **_times(found),
-    )
+    referrers = tuple(TagReferrer(text(item, "artifactType"), text(item, "digest")) for item in about)
+    return value_of(RemoteTag, found, referrers=referrers)
 
 
 def detailed_tag(found: Fields) -> RemoteTag:
     """Read the details of one tag."""
     image = fields(found.get("image", {}))
     manifest, config = fields(image.get("manifest", {})), fields(image.get("config") or {})
-    return RemoteTag(
-        name=text(found, "name"),
+    return value_of(
+        RemoteTag,
+        found,
         digest=text(manifest, "digest"),
         config_digest=text(config, "digest"),
         media_type=text(manifest, "media_type"),
         size_bytes=number(image, "size_bytes"),
-        **_times(found),
     )
 
 
-class _Times(TypedDict):
-    created_at: datetime | None
-    updated_at: datetime | None
-    published_at: datetime | None
+def _number(found: Fields, name: str) -> int:
+    return number(found, name) or 0
 
 
-def _times(found: Fields) -> _Times:
-    return {
-        "created_at": moment(found, "created_at"),
-        "updated_at": moment(found, "updated_at"),
-        "published_at": moment(found, "published_at"),
-    }
+_READERS: Mapping[object, Callable[[Fields, str], object]] = {
+    str: text,
+    int: _number,
+    int | None: number,
+    datetime | None: moment,
+}

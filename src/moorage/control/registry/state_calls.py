@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from moorage.control.registry import internal_access as access
 from moorage.control.registry import reading_answers as reading
-from moorage.control.registry.reading_answers import Fields, moment, number, objects, text
+from moorage.control.registry.reading_answers import Fields, number, objects, text, value_of
 from moorage.control.registry.registry_errors import RegistryIsOther, RegistryUnknown
 from moorage.control.registry.state_values import (
     DataMigration,
@@ -49,10 +49,9 @@ class StateCalls:
     def status(self) -> RegistryState:
         """Return how each part of the registry is, and remember it."""
         found = self._ask("status")
-        state = RegistryState(
-            version=text(found, "version"),
-            node=text(found, "node"),
-            started_at=moment(found, "started_at"),
+        state = value_of(
+            RegistryState,
+            found,
             is_read_only=found.get("read_only") is True,
             has_database=text(found, "metadata") == "database",
             parts=[_part(item) for item in objects(found.get("parts"))],
@@ -78,19 +77,12 @@ class StateCalls:
     def adoption(self) -> LinkAdoption:
         """Return how far link files are taken over."""
         found = self._ask("adoption")
-        return LinkAdoption(
+        return value_of(
+            LinkAdoption,
+            found,
             stage=text(found, "state"),
-            began_at=moment(found, "began_at"),
-            ended_at=moment(found, "ended_at"),
-            done_at=moment(found, "done_at"),
-            repositories=number(found, "repositories"),
-            taken=number(found, "taken") or 0,
-            tags=number(found, "tags") or 0,
-            manifests=number(found, "manifests") or 0,
-            left_out=number(found, "left_out") or 0,
             is_accepted=found.get("accepted") is True,
             first_left_out=[_not_adopted(item, "reason") for item in objects(found.get("first_left_out"))],
-            faults=number(found, "faults") or 0,
             first_faults=[_not_adopted(item, "error") for item in objects(found.get("first_faults"))],
         )
 
@@ -104,64 +96,26 @@ class StateCalls:
 
 
 def _part(found: Fields) -> RegistryPart:
-    return RegistryPart(
-        name=text(found, "name"),
-        kind=text(found, "kind"),
-        state=text(found, "state"),
-        since=moment(found, "since"),
-        said=text(found, "said"),
-        next_step=text(found, "next_step"),
-    )
+    return value_of(RegistryPart, found)
 
 
 def _check(value: object) -> IntegrityCheck | None:
     if not isinstance(value, dict):
         return None
     found: Fields = value
-    return IntegrityCheck(
-        started_at=moment(found, "started_at"),
-        ended_at=moment(found, "ended_at"),
-        saved_at=moment(found, "saved_at"),
+    return value_of(
+        IntegrityCheck,
+        found,
         has_verified=found.get("verified_digests") is True,
         has_repaired=found.get("repaired") is True,
-        phase=text(found, "phase"),
         share=_share(found),
-        blobs=number(found, "blobs") or 0,
-        size_bytes=number(found, "size_bytes") or 0,
-        manifests=number(found, "manifests") or 0,
-        kinds=[
-            DifferenceKind(
-                kind=text(item, "kind"),
-                meaning=text(item, "meaning"),
-                count=number(item, "count") or 0,
-                size_bytes=number(item, "size_bytes") or 0,
-                repaired=number(item, "repaired") or 0,
-            )
-            for item in objects(found.get("differences"))
-        ],
-        first=[
-            FoundDifference(
-                kind=text(item, "kind"),
-                subject=text(item, "subject"),
-                repository=text(item, "repository"),
-                size_bytes=number(item, "size_bytes") or 0,
-                detail=text(item, "detail"),
-                repair=text(item, "repair"),
-            )
-            for item in objects(found.get("first"))
-        ],
+        kinds=[value_of(DifferenceKind, item) for item in objects(found.get("differences"))],
+        first=[value_of(FoundDifference, item) for item in objects(found.get("first"))],
     )
 
 
 def _migration(found: Fields) -> DataMigration:
-    return DataMigration(
-        name=text(found, "name"),
-        status=text(found, "status"),
-        share=_share(found),
-        finished_jobs=number(found, "finished_jobs") or 0,
-        failed_jobs=number(found, "failed_jobs") or 0,
-        failure=text(found, "failure"),
-    )
+    return value_of(DataMigration, found, share=_share(found))
 
 
 def _not_adopted(found: Fields, reason: str) -> NotAdopted:

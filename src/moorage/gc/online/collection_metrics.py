@@ -8,11 +8,10 @@ Source: GitLab features MET-015 to MET-021.
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
 from moorage.gc.online.review_loop import ReviewObserver
 from moorage.gc.online.reviewed import BlobsReviewed, Round
 from moorage.metadata.queues import Queue
+from moorage.metrics.meters import Meters
 
 _MEDIA_TYPE = "application/octet-stream"
 """The media type of every blob, as in GitLab's registry: which layer a blob is, only manifests know."""
@@ -27,48 +26,35 @@ _Labels = tuple[str, str, str, str]
 class CollectionMetrics(ReviewObserver):
     """Counts what it is told."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._runs = Counter(
-            "registry_gc_runs",
-            "Reviews of garbage collection; noop: there was none due.",
-            _RUN_LABELS,
-            registry=registry,
+    def __init__(self, meters: Meters) -> None:
+        self._runs = meters.counter(
+            "registry_gc_runs", "Reviews of garbage collection; noop: there was none due.", _RUN_LABELS
         )
-        self._run_seconds = Histogram(
+        self._run_seconds = meters.histogram(
             "registry_gc_run_duration_seconds",
             "How long a review took: an equal part of its round.",
             _RUN_LABELS,
             buckets=_DURATIONS,
-            registry=registry,
         )
-        self._deletes = Counter(
+        self._deletes = meters.counter(
             "registry_gc_deletes",
             "What garbage collection removed: bytes from storage, rows from the database.",
             ("backend", "artifact"),
-            registry=registry,
         )
-        self._delete_seconds = Histogram(
+        self._delete_seconds = meters.histogram(
             "registry_gc_delete_duration_seconds",
             "How long a removal took: an equal part of what the removals of its round took.",
             ("backend", "artifact", "error"),
             buckets=_DURATIONS,
-            registry=registry,
         )
-        self._deleted_bytes = Counter(
-            "registry_gc_storage_deleted_bytes",
-            "Bytes that garbage collection removed from storage.",
-            ("media_type",),
-            registry=registry,
+        self._deleted_bytes = meters.counter(
+            "registry_gc_storage_deleted_bytes", "Bytes that garbage collection removed from storage.", ("media_type",)
         )
-        self._postpones = Counter(
-            "registry_gc_postpones", "Reviews that are put off because they failed.", ("worker",), registry=registry
+        self._postpones = meters.counter(
+            "registry_gc_postpones", "Reviews that are put off because they failed.", ("worker",)
         )
-        self._sleep_seconds = Histogram(
-            "registry_gc_sleep_duration_seconds",
-            "Pauses between rounds of reviews.",
-            ("worker",),
-            buckets=_SLEEPS,
-            registry=registry,
+        self._sleep_seconds = meters.histogram(
+            "registry_gc_sleep_duration_seconds", "Pauses between rounds of reviews.", ("worker",), buckets=_SLEEPS
         )
 
     def ran(self, worker: Queue, found: Round | None, duration_s: float) -> None:

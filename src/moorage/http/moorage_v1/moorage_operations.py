@@ -12,9 +12,9 @@ from moorage.api import history_answers as past
 from moorage.auth.access import Access, Action
 from moorage.http import rights
 from moorage.http.call import Call
-from moorage.http.endpoints import Endpoint
 from moorage.http.moorage_v1 import collection_models as collection
 from moorage.http.moorage_v1 import requests as asked
+from moorage.http.moorage_v1.operation_rows import ALL, BODY, get, post
 from moorage.http.operations import Documentation, Operation, Rights
 from moorage.oci.names import RepositoryName
 
@@ -29,18 +29,14 @@ def on_asked(*actions: Action) -> Rights:
     return wanted
 
 
-_BODY = (errors.SizeInvalid, errors.BodyTooLarge, errors.ContentTypeInvalid, errors.MethodNotAllowed)
 _PROTECTED = (errors.Protected, errors.PatternRefused)
-_UNDO = (moorage_errors.UndoConflict, moorage_errors.ContentGone, *_PROTECTED, *_BODY)
+_UNDO = (moorage_errors.UndoConflict, moorage_errors.ContentGone, *_PROTECTED, *BODY)
 _DIGEST = (errors.DigestInvalid, errors.TagInvalid)
-_ALL = "everything on the catalogue (`registry:catalog:*`)"
 
-OPENAPI = Operation(
-    endpoint=Endpoint("/moorage/v1/openapi.json"),
-    methods=("GET",),
-    wanted=on_asked(Action.PULL),
-    is_write=False,
-    documented=Documentation(
+OPENAPI = get(
+    "openapi.json",
+    on_asked(Action.PULL),
+    Documentation(
         id="openapi",
         summary="This document",
         description="The description of this API, in OpenAPI 3.1.",
@@ -48,12 +44,10 @@ OPENAPI = Operation(
     ),
 )
 
-SHOW_HISTORY = Operation(
-    endpoint=Endpoint("/moorage/v1/history"),
-    methods=("GET",),
-    wanted=on_asked(Action.PULL),
-    is_write=False,
-    documented=Documentation(
+SHOW_HISTORY = get(
+    "history",
+    on_asked(Action.PULL),
+    Documentation(
         id="history",
         summary="What was done in a repository, newest first",
         description="Every move and removal of a tag, and every change of a manifest or a blob, with who did it, when, "
@@ -66,12 +60,10 @@ SHOW_HISTORY = Operation(
     ),
 )
 
-SHOW_REQUEST = Operation(
-    endpoint=Endpoint("/moorage/v1/request"),
-    methods=("GET",),
-    wanted=on_asked(Action.PULL),
-    is_write=False,
-    documented=Documentation(
+SHOW_REQUEST = get(
+    "request",
+    on_asked(Action.PULL),
+    Documentation(
         id="request",
         summary="What one request did, newest first",
         description="The same entries, of all repositories that the request changed something in.",
@@ -83,12 +75,10 @@ SHOW_REQUEST = Operation(
     ),
 )
 
-SHOW_TAG = Operation(
-    endpoint=Endpoint("/moorage/v1/tag"),
-    methods=("GET",),
-    wanted=on_asked(Action.PULL),
-    is_write=False,
-    documented=Documentation(
+SHOW_TAG = get(
+    "tag",
+    on_asked(Action.PULL),
+    Documentation(
         id="tag",
         summary="What a tag is, or was at a time",
         description="The digest to pull, and whether its manifest is still there or can come back.",
@@ -99,11 +89,10 @@ SHOW_TAG = Operation(
     ),
 )
 
-UNDO_TAG = Operation(
-    endpoint=Endpoint("/moorage/v1/tag/undo"),
-    methods=("POST",),
-    wanted=on_asked(Action.PULL, Action.PUSH, Action.DELETE),
-    documented=Documentation(
+UNDO_TAG = post(
+    "tag/undo",
+    on_asked(Action.PULL, Action.PUSH, Action.DELETE),
+    Documentation(
         id="undoTag",
         summary="Take a tag back",
         description="Points the tag to what it was before its last change, or to what the body says: it is moved, made "
@@ -116,11 +105,10 @@ UNDO_TAG = Operation(
     ),
 )
 
-UNDO_REQUEST = Operation(
-    endpoint=Endpoint("/moorage/v1/request/undo"),
-    methods=("POST",),
-    wanted=on_asked(Action.PULL, Action.PUSH, Action.DELETE),
-    documented=Documentation(
+UNDO_REQUEST = post(
+    "request/undo",
+    on_asked(Action.PULL, Action.PUSH, Action.DELETE),
+    Documentation(
         id="undoRequest",
         summary="Take back everything that one request did",
         description="In one transaction. If somebody changed some of it since, nothing is done, and the answer lists "
@@ -134,12 +122,10 @@ UNDO_REQUEST = Operation(
     ),
 )
 
-DELETE_TAGS = Operation(
-    endpoint=Endpoint("/moorage/v1/tags/delete"),
-    methods=("POST",),
-    wanted=on_asked(Action.DELETE),
-    deletes=True,
-    documented=Documentation(
+DELETE_TAGS = post(
+    "tags/delete",
+    on_asked(Action.DELETE),
+    Documentation(
         id="deleteTags",
         summary="Delete many tags",
         description="By name or by pattern. Their manifests stay until garbage collection finds that nothing uses "
@@ -148,47 +134,43 @@ DELETE_TAGS = Operation(
         query=asked.TagsDeleteQuery,
         body=asked.TagsDelete,
         answer=past.TagsDeleted,
-        refusals=(errors.NameUnknown, errors.TagInvalid, errors.PatternRefused, *_BODY),
+        refusals=(errors.NameUnknown, errors.TagInvalid, errors.PatternRefused, *BODY),
     ),
+    deletes=True,
 )
 
-SHOW_COLLECTION = Operation(
-    endpoint=Endpoint("/moorage/v1/gc/status"),
-    methods=("GET",),
-    wanted=rights.catalogue,
-    is_write=False,
-    documented=Documentation(
+SHOW_COLLECTION = get(
+    "gc/status",
+    rights.catalogue,
+    Documentation(
         id="collectionStatus",
         summary="How garbage collection stands",
         description="Both review queues: how much waits, how fast it goes, what failed, and how much will be given "
         "back by when. It reads the queues, so it is not for asking every second: metrics are.",
-        access=_ALL,
+        access=ALL,
         answer=reviews.CollectionStatus,
     ),
 )
 
-RUN_COLLECTION = Operation(
-    endpoint=Endpoint("/moorage/v1/gc/run"),
-    methods=("POST",),
-    wanted=rights.catalogue,
-    documented=Documentation(
+RUN_COLLECTION = post(
+    "gc/run",
+    rights.catalogue,
+    Documentation(
         id="runCollection",
         summary="Collect what is due now",
         description="Reviews what is due for about two seconds, and says what it did and what is left: ask again until "
         "nothing is left. The node's own collector goes on beside it.",
-        access=_ALL,
+        access=ALL,
         body=collection.CollectionRun,
         answer=reviews.CollectionRan,
-        refusals=(moorage_errors.AdoptionUnderWay, *_BODY),
+        refusals=(moorage_errors.AdoptionUnderWay, *BODY),
     ),
 )
 
-EXPLAIN_COLLECTION = Operation(
-    endpoint=Endpoint("/moorage/v1/gc/explain"),
-    methods=("GET",),
-    wanted=on_asked(Action.PULL),
-    is_write=False,
-    documented=Documentation(
+EXPLAIN_COLLECTION = get(
+    "gc/explain",
+    on_asked(Action.PULL),
+    Documentation(
         id="explainCollection",
         summary="Why something stays, or when it goes",
         description="Which tags and manifests of the repository need a manifest or a blob, whether another repository "

@@ -1,6 +1,5 @@
 """Keys of blobs: which there can be, and the extra slash in front that the first registries on Azure wrote."""
 
-from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.remote.keys import KeySpace
 
 _MOST_CHARACTERS = 1024
@@ -15,32 +14,9 @@ class BlobKeys(KeySpace):
     """
 
     def __init__(self, root: str = "", *, is_legacy: bool = False) -> None:
-        super().__init__(root)
+        super().__init__(root, kind="blob of Azure", can_be=_can_be)
         if is_legacy:
             self.root = f"/{self.root}"
-
-    def key(self, path: str) -> str:
-        """Return the key of what may be at *path*.
-
-        Raises:
-            PathUnknown: no blob can have such a name.
-        """
-        key = super().key(path)
-        if not _can_be(key):
-            raise PathUnknown(path)
-        return key
-
-    def new_key(self, path: str) -> str:
-        """Return the key of what is written to *path*.
-
-        Raises:
-            StorageUnavailable: no blob can have such a name.
-        """
-        try:
-            return self.key(path)
-        except PathUnknown:
-            msg = f"no blob of Azure can have this name: {path!r}"
-            raise StorageUnavailable(msg) from None
 
 
 def _can_be(key: str) -> bool:

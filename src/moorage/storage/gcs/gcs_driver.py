@@ -10,13 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import quote
 
 from moorage.errors import BackendError, ConfigurationError, Mistake, PathUnknown, StorageUnavailable
-from moorage.storage.base import (
-    Capability,
-    FolderEntry,
-    Stat,
-    clock,
-    too_late,
-)
+from moorage.storage.base import Capability, FolderEntry, Stat, clock, too_late
 from moorage.storage.egress import UNTOLD, Egress, in_query
 from moorage.storage.gcs.accounts import KEY, GoogleAccount, SigningDenied
 from moorage.storage.gcs.answers import ROLE, AccessDenied, BucketMissing
@@ -80,7 +74,7 @@ class GCSDriver(RemoteDriver):
         self._calls = calls
         self._pools = pools
         self._account = account
-        self._keys = KeySpace(root)
+        self._keys = KeySpace(root, kind="object of Google Cloud Storage", can_be=_can_be)
         self._deletions = Deletions(calls)
         self._signer = URLSigner(account.sign, longest_s=LONGEST_S if account.has_key else LONGEST_ELSEWHERE_S)
         self._unsigned_until = float("-inf")
@@ -111,19 +105,19 @@ class GCSDriver(RemoteDriver):
 
     async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""
-        facts = await self._calls.facts(self._key(path))
+        facts = await self._calls.facts(self._keys.key(path))
         if facts is not None and not facts.is_session:
             return Stat(facts.size_bytes, facts.modified_at, version=facts.generation)
         if not folder or is_never_a_folder(path):
             raise PathUnknown(path)
-        page = await self._calls.page(f"{self._key(path)}/", limit=1)
+        page = await self._calls.page(f"{self._keys.key(path)}/", limit=1)
         if not page.objects:
             raise PathUnknown(path)
         return Stat(0, page.objects[0].modified_at, is_folder=True)
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         """See the interface."""
-        found = await self._calls.content(self._key(path), limit_bytes=limit_bytes)
+        found = await self._calls.content(self._keys.key(path), limit_bytes=limit_bytes)
         if found is None:
             raise PathUnknown(path)
         if len(found[0]) > limit_bytes:
@@ -134,15 +128,15 @@ class GCSDriver(RemoteDriver):
     async def put(self, path: str, content: ObjectContent, *, durable: bool = True) -> None:
         """See the interface. What is acknowledged is durable."""
         del durable
-        await self._calls.put(self._new_key(path), content)
+        await self._calls.put(self._keys.new_key(path), content)
 
     async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         """See the interface."""
-        return await self._calls.put_if_absent(self._new_key(path), content)
+        return await self._calls.put_if_absent(self._keys.new_key(path), content)
 
     async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         """See the interface."""
-        key, first = self._key(path), None
+        key, first = self._keys.key(path), None
         if is_whole:
             first = await self._calls.stream(key)
             if first is None:
@@ -167,13 +161,13 @@ class GCSDriver(RemoteDriver):
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         """See the interface."""
         try:
-            return await names_in(self._folded, f"{self._key(path)}/", after=after, limit=limit)
+            return await names_in(self._folded, f"{self._keys.key(path)}/", after=after, limit=limit)
         except PathUnknown:
             raise PathUnknown(path) from None
 
     async def all_below(self, path: str) -> AsyncIterator[Sequence[tuple[str, Stat]]]:
         """See the interface."""
-        token, prefix = "", f"{self._key(path)}/"
+        token, prefix = "", f"{self._keys.key(path)}/"
         while True:
             page = await self._calls.page(prefix, token=token)
             yield [
@@ -188,16 +182,16 @@ class GCSDriver(RemoteDriver):
     async def delete(self, path: str, *, durable: bool = True) -> None:
         """See the interface. Of a folder, the links that say what a tag is go first."""
         del durable
-        if await self._calls.delete(self._key(path)):
+        if await self._calls.delete(self._keys.key(path)):
             return
-        if not await self._deletions.below(f"{self._key(path)}/"):
+        if not await self._deletions.below(f"{self._keys.key(path)}/"):
             raise PathUnknown(path)
 
     async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface. More than 32 are joined in a tree, with what is between beside the first of them."""
         del sizes  # The service asks for none.
-        key = self._new_key(target)
-        names = [self._key(source) for source in sources]
+        key = self._keys.new_key(target)
+        names = [self._keys.key(source) for source in sources]
         if len(names) == 1:
             if not await self._calls.rewrite(names[0], key):
                 raise PathUnknown(sources[0])
@@ -231,22 +225,22 @@ class GCSDriver(RemoteDriver):
             if clock() >= until:
                 failures |= {path: too_late(path) for path in paths[at:]}
                 break
-            outcomes = await self._deletions.each([self._key(path) for path in some])
+            outcomes = await self._deletions.each([self._keys.key(path) for path in some])
             failures |= {path: why for path, why in zip(some, outcomes, strict=True) if isinstance(why, BackendError)}
         return failures
 
     async def delete_each(self, paths: Sequence[str]) -> int:
         """See the interface."""
-        return count_of(await self._deletions.each([self._key(path) for path in paths]))
+        return count_of(await self._deletions.each([self._keys.key(path) for path in paths]))
 
     async def delete_if_same(self, path: str, seen: Stat) -> bool:
         """See the interface."""
-        return bool(seen.version) and await self._calls.delete(self._key(path), generation=seen.version)
+        return bool(seen.version) and await self._calls.delete(self._keys.key(path), generation=seen.version)
 
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """See the interface. What was written after we looked is of another generation, and stays."""
-        key = self._key(where)
-        pages = [page async for page in pages_below(self._calls, f"{self._key(path)}/")]
+        key = self._keys.key(where)
+        pages = [page async for page in pages_below(self._calls, f"{self._keys.key(path)}/")]
         there = [facts for page in pages for facts in page if facts.key != key]
         found = await self._calls.content(key, limit_bytes=4 << 20)
         if found is None or found[0] != content:
@@ -258,18 +252,18 @@ class GCSDriver(RemoteDriver):
 
     async def begin_parts(self, path: str) -> PartsWriter:
         """See the interface."""
-        key = self._new_key(path)
+        key = self._keys.new_key(path)
         return ResumableParts(self._calls, key, await self._calls.begin_session(key))
 
     async def abort_parts(self, path: str, note: str) -> None:
         """See the interface."""
-        await cancel(self._calls, self._key(path), note)
+        await cancel(self._calls, self._keys.key(path), note)
 
     async def url_for(self, path: str, *, expires_s: int, egress: Egress = UNTOLD) -> str | None:
         """See the interface. None, too, while the account may not sign; that is logged."""
         if Capability.SIGNED_URLS not in self.capabilities or time.monotonic() < self._unsigned_until:
             return None
-        resource = f"{self._calls.endpoint}/{self._calls.bucket}/{quote(self._key(path), safe='/~')}"
+        resource = f"{self._calls.endpoint}/{self._calls.bucket}/{quote(self._keys.key(path), safe='/~')}"
         try:
             email = await self._account.signing_email()
             return await self._signer.url_for(
@@ -284,19 +278,6 @@ class GCSDriver(RemoteDriver):
         """See the interface."""
         await self._account.close()
         await self._pools.close()
-
-    def _key(self, path: str) -> str:
-        key = self._keys.key(path)
-        if not _can_be(key):
-            raise PathUnknown(path)
-        return key
-
-    def _new_key(self, path: str) -> str:
-        key = self._keys.key(path)
-        if not _can_be(key):
-            msg = f"{path!r}: no object of a bucket can have this name"
-            raise StorageUnavailable(msg)
-        return key
 
     async def _folded(self, prefix: str, *, after: str = "", token: str = "", limit: int = 1000) -> KeyPage:
         page = await self._calls.page(prefix, start=after, folded=True, token=token, limit=min(limit, 1000))

@@ -1,7 +1,9 @@
 """Keys of objects: paths without their first slash, behind the prefix that the configuration calls a root folder."""
 
 import re
+from collections.abc import Callable
 
+from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage import paths
 from moorage.storage.base import check_path
 
@@ -16,15 +18,38 @@ class KeySpace:
 
     Args:
         root: of the configuration, slashes at its ends do not matter.
+        kind: of what the service keeps, for what is said.
+        can_be: tells whether the service takes a key.
     """
 
-    def __init__(self, root: str = "") -> None:
+    def __init__(self, root: str = "", *, kind: str = "object", can_be: Callable[[str], bool] = lambda _: True) -> None:
         trimmed = root.strip("/")
         self.root = f"{trimmed}/" if trimmed else ""
+        self._kind = kind
+        self._can_be = can_be
 
     def key(self, path: str) -> str:
-        """Return the key of the object at *path*."""
-        return self.root + check_path(path)[1:]
+        """Return the key of what may be at *path*.
+
+        Raises:
+            PathUnknown: nothing can have such a name.
+        """
+        key = self.root + check_path(path)[1:]
+        if not self._can_be(key):
+            raise PathUnknown(path)
+        return key
+
+    def new_key(self, path: str) -> str:
+        """Return the key of what is written to *path*.
+
+        Raises:
+            StorageUnavailable: nothing can have such a name.
+        """
+        try:
+            return self.key(path)
+        except PathUnknown:
+            msg = f"no {self._kind} can have this name: {path!r}"
+            raise StorageUnavailable(msg) from None
 
     def prefix(self, path: str) -> str:
         """Return what all keys below the folder at *path* begin with. A longer name does not: it ends in a slash."""

@@ -22,6 +22,7 @@ from moorage.storage.s3.places import place_of
 from moorage.storage.s3.signing import S3Credentials, in_path
 
 _CA_VARIABLE = "AWS_CA_BUNDLE"
+_KEY_BYTES = 1024
 
 
 class S3Bucket:
@@ -71,7 +72,7 @@ class S3Bucket:
         self.key = key
         self.name = section.bucket
         self.is_aws = not section.regionendpoint
-        self.keys = KeySpace(section.rootdirectory)
+        self.keys = KeySpace(section.rootdirectory, kind="object of S3", can_be=_can_be)
         self.part_bytes = min(section.chunksize, MOST_PART_BYTES)
         self.chunk_min_bytes = LEAST_PART_BYTES
         self.exchange = line.exchange
@@ -99,3 +100,10 @@ def _credentials(section: S3Section, key: str) -> CredentialSource:
     if section.accesskey:
         return GivenCredentials(S3Credentials(section.accesskey, section.secretkey, section.sessiontoken))
     return FoundCredentials(key)
+
+
+def _can_be(key: str) -> bool:
+    try:
+        return len(key.encode()) <= _KEY_BYTES
+    except UnicodeEncodeError:  # Bytes of a file's name that are no UTF-8.
+        return False

@@ -32,7 +32,6 @@ from moorage.storage.s3.parts_writer import S3PartsWriter
 from moorage.telemetry import get_log
 
 _BULK_BYTES = 1 << 20
-_MOST_KEY_BYTES = 1024
 _FIRST = "/current/link"
 """The end of the key that makes a folder a tag: it goes first."""
 _log = get_log("storage")
@@ -69,11 +68,11 @@ class S3Driver(RemoteDriver):
 
     async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""
-        facts = await self._objects.head(self._key(path))
+        facts = await self._objects.head(self._keys.key(path))
         if facts is not None:
             return Stat(facts.size_bytes, facts.modified_at, version=facts.etag)
         is_folder = folder and not is_never_a_folder(path)
-        modified_at = await self._objects.first_below(f"{self._key(path)}/") if is_folder else None
+        modified_at = await self._objects.first_below(f"{self._keys.key(path)}/") if is_folder else None
         if modified_at is None:
             raise PathUnknown(path)
         return Stat(0, modified_at, is_folder=True)
@@ -81,7 +80,7 @@ class S3Driver(RemoteDriver):
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         """See the interface."""
         try:
-            return await self._objects.get(self._key(path), limit_bytes=limit_bytes)
+            return await self._objects.get(self._keys.key(path), limit_bytes=limit_bytes)
         except PathUnknown:
             raise PathUnknown(path) from None
         except AnswerTooLarge:
@@ -92,7 +91,7 @@ class S3Driver(RemoteDriver):
         """See the interface. What is acknowledged is durable."""
         del durable
         is_bulk = size_of(content) >= _BULK_BYTES
-        await to_its_end(self._objects.put(self._new_key(path), content, is_kept=_is_kept(path), is_bulk=is_bulk))
+        await to_its_end(self._objects.put(self._keys.new_key(path), content, is_kept=_is_kept(path), is_bulk=is_bulk))
 
     async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
         """See the interface. Where the service knows no condition, it is looked first."""
@@ -100,7 +99,7 @@ class S3Driver(RemoteDriver):
 
     async def open(self, path: str, *, is_whole: bool = True) -> Reader:
         """See the interface."""
-        key, first = self._key(path), None
+        key, first = self._keys.key(path), None
         try:
             first = await self._objects.open(key) if is_whole else None
         except PathUnknown:
@@ -120,13 +119,13 @@ class S3Driver(RemoteDriver):
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         """See the interface."""
         try:
-            return await names_in(self._objects.page, f"{self._key(path)}/", after=after, limit=limit)
+            return await names_in(self._objects.page, f"{self._keys.key(path)}/", after=after, limit=limit)
         except PathUnknown:
             raise PathUnknown(path) from None
 
     async def all_below(self, path: str) -> AsyncIterator[Sequence[tuple[str, Stat]]]:
         """See the interface."""
-        async for page in self._objects.all_below(f"{self._key(path)}/"):
+        async for page in self._objects.all_below(f"{self._keys.key(path)}/"):
             yield [
                 (self._keys.path(key), Stat(facts.size_bytes, facts.modified_at, version=facts.etag))
                 for key, facts in page
@@ -162,11 +161,11 @@ class S3Driver(RemoteDriver):
         if not await self._examination.has_conditional_delete():
             msg = f"{path}: this service cannot remove on a condition"
             raise StorageUnavailable(msg)
-        return bool(seen.version) and await self._objects.delete(self._key(path), etag=seen.version)
+        return bool(seen.version) and await self._objects.delete(self._keys.key(path), etag=seen.version)
 
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """See the interface. The object goes only as it was read, so nothing that came later is lost."""
-        key, where_key = self._key(path), self._key(where)
+        key, where_key = self._keys.key(path), self._keys.key(where)
         try:
             with await self._objects.open(where_key) as stream:
                 etag = ObjectFacts.of(stream.headers).etag
@@ -184,9 +183,9 @@ class S3Driver(RemoteDriver):
 
     async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface."""
-        keys = [self._key(source) for source in sources]
+        keys = [self._keys.key(source) for source in sources]
         try:
-            await self._bucket.copies.copy(keys, self._new_key(target), sizes=sizes)
+            await self._bucket.copies.copy(keys, self._keys.new_key(target), sizes=sizes)
         except PathUnknown as exc:
             raise PathUnknown(self._keys.path(exc.path)) from None
 
@@ -201,46 +200,23 @@ class S3Driver(RemoteDriver):
     async def begin_parts(self, path: str) -> PartsWriter:
         """See the interface."""
         parts = self._bucket.parts
-        return S3PartsWriter(parts, await parts.begin(self._new_key(path)))
+        return S3PartsWriter(parts, await parts.begin(self._keys.new_key(path)))
 
     async def abort_parts(self, path: str, note: str) -> None:
         """See the interface."""
-        await self._bucket.parts.abort(PartsUpload(self._key(path), note))
+        await self._bucket.parts.abort(PartsUpload(self._keys.key(path), note))
 
     async def url_for(self, path: str, *, expires_s: int, egress: Egress = UNTOLD) -> str | None:
         """See the interface."""
-        return await self._bucket.signed_url(self._key(path), expires_s=expires_s, query=egress.ours())
+        return await self._bucket.signed_url(self._keys.key(path), expires_s=expires_s, query=egress.ours())
 
     async def close(self) -> None:
         """See the interface."""
         await self._examination.close()
         await self._bucket.close()
 
-    def _key(self, path: str) -> str:
-        """The key of what may be there.
-
-        Raises:
-            PathUnknown: no object can have such a name.
-        """
-        key = self._keys.key(path)
-        if not _can_be(key):
-            raise PathUnknown(path)
-        return key
-
-    def _new_key(self, path: str) -> str:
-        """The key of what is written.
-
-        Raises:
-            StorageUnavailable: no object can have such a name.
-        """
-        try:
-            return self._key(path)
-        except PathUnknown:
-            msg = f"no object of S3 can have this name: {path!r}"
-            raise StorageUnavailable(msg) from None
-
     async def _put_if_absent(self, path: str, content: ObjectContent) -> bool:
-        key = self._new_key(path)
+        key = self._keys.new_key(path)
         is_bulk = size_of(content) >= _BULK_BYTES
         if await self._examination.has_conditional_put():
             return await self._objects.put_if_absent(key, content, is_kept=_is_kept(path), is_bulk=is_bulk)
@@ -250,7 +226,7 @@ class S3Driver(RemoteDriver):
         return True
 
     async def _delete(self, path: str) -> None:
-        key = self._key(path)
+        key = self._keys.key(path)
         while True:
             found: Mapping[str, str] = {}
             if is_never_a_folder(path):
@@ -290,13 +266,6 @@ class S3Driver(RemoteDriver):
             for key, failure in failures.items():
                 if not is_marker(key):  # A folder in which there is something again stays.
                     raise failure
-
-
-def _can_be(key: str) -> bool:
-    try:
-        return len(key.encode()) <= _MOST_KEY_BYTES
-    except UnicodeEncodeError:  # Bytes of a file's name that are no UTF-8.
-        return False
 
 
 def _slashes(key: str, start: int) -> Iterator[int]:

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from moorage.metadata.schema import migrator
 from moorage.metadata.schema.chains import Chains
+from moorage.metadata.schema.migration_plan import Wish
 from moorage.sql.database_place import DatabasePlace
+from support.background import fill
 from support.migrations import DIALECTS, three_and_one
 from support.postgres import Postgres, settings_for
 
@@ -23,3 +26,11 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> DatabasePlace:
 def chains(tmp_path: Path) -> Chains:
     """Three migrations before a deployment, one after it."""
     return three_and_one(tmp_path / "chains")
+
+
+@pytest.fixture
+async def numbers(where: DatabasePlace) -> DatabasePlace:
+    """A database of this version with numbers that are 0."""
+    await migrator.up(where, Wish())
+    await fill(where)
+    return where

@@ -1,26 +1,21 @@
-"""Background migrations: batches, failures and retries, pause and resume, one worker at a time, kills."""
+"""Background migrations: batches, failures and retries, pause and resume, progress."""
 
 import asyncio
-import contextlib
-import dataclasses
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from moorage.errors import ConfigurationError, MigrationFailed
-from moorage.metadata.background import background_runner
+from moorage.errors import MigrationFailed
 from moorage.metadata.background.background_migrations import (
     KEYSET_STRATEGY,
     NULL_STRATEGY,
-    QUERIES,
     Batch,
     FailureCode,
     Status,
     pause,
     progress,
     resume,
-    unfinished,
 )
 from moorage.metadata.background.background_runner import (
     LEASE,
@@ -28,48 +23,25 @@ from moorage.metadata.background.background_runner import (
     Runner,
     pending_segments,
     run_all,
-    run_background_migrations,
 )
-from moorage.metadata.schema import migrator
-from moorage.metadata.schema.chains import CHAINS, Chains, Migration
-from moorage.metadata.schema.migration_plan import Wish
-from moorage.metadata.schema.schema_version import migrate_sqlite
 from moorage.sql.base import NamedQuery, Transaction
 from moorage.sql.database_place import DatabasePlace
 from moorage.sql.leases import Leases
 from moorage.work.reports import WorkReports
 from support.background import (
     COUNT,
-    MIGRATE,
     Jobs,
     WaitingJobs,
     add,
     all_steps,
-    end_lease,
-    fill,
     jobs_of,
     statuses,
     values,
 )
-from support.migrations import as_argument, rows, start, using, with_more, write
-from support.postgres import Postgres, settings_for
+from support.migrations import rows, using
 
 WORKED, FAILED, ENDED = JobOutcome.WORKED, JobOutcome.FAILED, JobOutcome.ENDED
 RANGES = [(1, 30), (31, 60), (61, 75)]
-
-
-@pytest.fixture
-async def numbers(where: DatabasePlace) -> DatabasePlace:
-    """A database of this version with numbers that are 0."""
-    await migrator.up(where, Wish())
-    await fill(where)
-    return where
-
-
-@dataclasses.dataclass
-class Settings:
-    maxjobretries: int = 0
-    jobinterval: timedelta = timedelta(milliseconds=5)
 
 
 async def test_every_row_is_in_one_batch(numbers: DatabasePlace) -> None:
@@ -270,112 +242,6 @@ def test_a_name_stands_for_one_job() -> None:
         jobs.register("raise", jobs._raise)
 
 
-# --- one at a time
-
-
-async def test_a_worker_that_is_killed_in_the_middle_of_a_batch_leaves_nothing_and_it_is_done_once(
-    numbers: DatabasePlace,
-) -> None:
-    await add(numbers)
-    with start(MIGRATE, as_argument(numbers)) as child:
-        assert child.stdout is not None
-        assert await asyncio.to_thread(child.stdout.readline) == "begun\n"
-        child.kill()
-    async with using(numbers) as database:
-        jobs = Jobs()
-        assert not await Runner(database, jobs=jobs).take_turn()
-        await end_lease(database)
-        assert await run_all(database, jobs=jobs) == 1
-    assert [(batch.first, batch.last) for batch in jobs.batches] == RANGES
-    assert await jobs_of(numbers) == [(*RANGES[0], 2, 1), (*RANGES[1], 2, 1), (*RANGES[2], 2, 1)]
-    assert await values(numbers) == {1}
-
-
-async def test_a_batch_that_kills_every_worker_is_given_up(numbers: DatabasePlace) -> None:
-    await add(numbers, last=20)
-    async with using(numbers) as database:
-        for _ in range(2):
-            jobs = WaitingJobs()
-            step = asyncio.create_task(Runner(database, jobs=jobs).step())
-            await jobs.begun.wait()
-            step.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await step
-        assert await jobs_of(numbers) == [(1, 20, Status.ACTIVE, 2)]
-        assert await all_steps(Runner(database, jobs=Jobs(), attempt_limit=2)) == [ENDED]
-    assert await statuses(numbers) == [("raise", Status.FAILED, FailureCode.MAX_JOB_RETRY)]
-
-
-async def test_a_worker_that_slept_too_long_does_nothing_twice(numbers: DatabasePlace) -> None:
-    await add(numbers, last=20)
-    jobs, late = WaitingJobs(), Jobs()
-    async with using(numbers) as database, using(numbers) as other, asyncio.TaskGroup() as tasks:
-        sleeper = tasks.create_task(Runner(database, jobs=jobs).step())
-        await jobs.begun.wait()
-        # Its time is over, and another one takes the job, which is not noted as done yet.
-        second = tasks.create_task(Runner(other, jobs=late).step())
-        await asyncio.sleep(0.3)
-        jobs.may_end.set()
-    assert (sleeper.result(), second.result()) == (WORKED, JobOutcome.ELSEWHERE)
-    assert late.batches == []
-    assert await rows(numbers, "SELECT DISTINCT value FROM numbers WHERE id <= 20") == [(1,)]
-
-
-async def test_two_workers_share_the_work_and_never_a_job(numbers: DatabasePlace) -> None:
-    await add(numbers)
-    await add(numbers, "second", job="fill", column="other", last=0, strategy=NULL_STRATEGY)
-    jobs = Jobs()
-    async with using(numbers) as database, using(numbers) as other:
-        workers = [
-            asyncio.create_task(run_background_migrations(each, Settings(), jobs=jobs, start_jitter=timedelta(0)))
-            for each in (database, other)
-        ]
-        async with asyncio.timeout(60):
-            while await unfinished(database, ["raise", "second"]):  # noqa: ASYNC110 - a database raises no event
-                await asyncio.sleep(0.02)
-        assert not any(worker.done() for worker in workers)
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-    assert await values(numbers) == {1}
-    assert len(jobs.batches) == 6
-    assert [attempts for *_, attempts in await jobs_of(numbers)] == [1] * 6
-
-
-async def test_a_run_waits_for_the_worker_that_is_at_it(numbers: DatabasePlace) -> None:
-    await add(numbers)
-    waits: list[str] = []
-
-    class Waiting(WorkReports):
-        def says(self, text: str) -> None:
-            waits.append(text)
-
-    async with using(numbers) as database:
-        first = Runner(database, jobs=Jobs())
-        assert await first.take_turn()
-        async with asyncio.TaskGroup() as tasks:
-            run = tasks.create_task(
-                run_all(database, jobs=Jobs(), reports=Waiting(), turn_pause=timedelta(milliseconds=20))
-            )
-            await asyncio.sleep(0.2)
-            assert await values(numbers) == {0}
-            await first.end_turn()
-        assert run.result() == 1
-    assert len(waits) > 1
-
-
-async def test_a_worker_outlives_a_database_that_is_away(numbers: DatabasePlace) -> None:
-    async with using(numbers) as database:
-        worker = asyncio.create_task(run_background_migrations(database, Settings(), start_jitter=timedelta(0)))
-    await asyncio.sleep(0.1)
-    assert not worker.done()
-    worker.cancel()
-    await asyncio.gather(worker, return_exceptions=True)
-
-
-# --- progress and pressure
-
-
 async def test_progress_is_told_by_ids_or_by_rows(numbers: DatabasePlace) -> None:
     await add(numbers)
     await add(numbers, "second", job="fill", column="other", last=0, strategy=NULL_STRATEGY)
@@ -416,96 +282,3 @@ def test_files_that_wait_for_the_archive_are_counted(current: str, archived: str
 async def test_without_an_archive_nothing_is_throttled(numbers: DatabasePlace) -> None:
     async with using(numbers) as database:
         assert not await Runner(database).is_throttled()
-
-
-# --- schema migrations that need them
-
-
-@pytest.fixture
-def needing(tmp_path: Path) -> Chains:
-    """This version's migrations, one that adds a background migration, and one that needs it to be finished."""
-    folder = tmp_path / "needing"
-    for chain in (CHAINS.pre, CHAINS.post):
-        for path in Path(str(chain.folder)).glob("*.sql"):
-            target = folder / ("pre" if chain is CHAINS.pre else "post") / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(path.read_text())
-    number = CHAINS.pre.newest + 1
-    write(
-        folder / "pre",
-        f"{number:04}_numbers",
-        "CREATE TABLE numbers (id integer PRIMARY KEY, value integer);\n"
-        "INSERT INTO batched_background_migrations (name, max_value, batch_size, status, job_signature_name,"
-        " table_name, column_name) VALUES ('raise', 75, 10, 1, 'raise', 'numbers', 'id');\n",
-    )
-    later = f"{CHAINS.post.newest + 1:04}_strict"
-    write(folder / "post", later, "CREATE INDEX numbers_by_value ON numbers (value);\n")
-    base = Chains(
-        dataclasses.replace(CHAINS.pre, folder=folder / "pre"), dataclasses.replace(CHAINS.post, folder=folder / "post")
-    )
-    (folder / "post").mkdir(exist_ok=True)
-    added = Migration(f"{number:04}_numbers", oldest_code=1)
-    return with_more(base, added, post=[Migration(later, oldest_code=1, requires_background=("raise",))])
-
-
-async def test_a_new_database_gets_the_background_migrations_that_others_need_run_at_once(
-    where: DatabasePlace, needing: Chains
-) -> None:
-    report = await migrator.up(where, Wish(), chains=needing, jobs=Jobs())
-    assert (report.background, len(report.steps)) == (1, len(needing.steps()))
-    assert await statuses(where) == [("raise", Status.FINISHED, None)]
-
-
-async def test_a_database_in_use_is_migrated_only_when_they_are_finished(where: DatabasePlace, needing: Chains) -> None:
-    await migrator.up(where, Wish())
-    with pytest.raises(ConfigurationError) as raised:
-        await migrator.up(where, Wish(), chains=needing, jobs=Jobs())
-    assert str(raised.value) == (
-        f"the post-deployment migration {needing.post.migrations[-1].name} needs the background migration raise to be "
-        "finished: run 'moorage background-migrate run', then migrate again"
-    )
-    assert len(await migrator.history(where)) == len(needing.steps()) - 1
-    async with using(where) as database:
-        await run_all(database, jobs=Jobs())
-    report = await migrator.up(where, Wish(), chains=needing, jobs=Jobs())
-    assert [step.migration.name for step in report.steps] == [needing.post.migrations[-1].name]
-
-
-async def test_an_embedded_database_leaves_what_waits_for_them_for_the_next_start(
-    needing: Chains, tmp_path: Path
-) -> None:
-    path = tmp_path / "moorage.db"
-    migrate_sqlite(path)
-    assert len(migrate_sqlite(path, needing)) == 1
-    assert migrate_sqlite(path, needing) == []
-    async with using(path) as database:
-        await run_all(database, jobs=Jobs())
-    assert len(migrate_sqlite(path, needing)) == 1
-    migrate_sqlite(tmp_path / "new.db", needing)
-    assert await statuses(tmp_path / "new.db") == [("raise", Status.FINISHED, None)]
-
-
-async def test_a_worker_waits_while_the_archive_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = {"archive_mode": "on", "archive_command": "/bin/true"}
-    with Postgres(settings=settings) as postgres:
-        where = settings_for(postgres, postgres.create_database())
-        await migrator.up(where, Wish())
-        await fill(where)
-        await add(where)
-        async with using(where) as database:
-            row = await database.first(QUERIES["archive"])
-            assert row is not None
-            assert len(row[0]) == 24
-            assert not await Runner(database).is_throttled()
-            monkeypatch.setattr(background_runner, "_WAL_SEGMENT_LIMIT", -1)
-            worker = asyncio.create_task(
-                run_background_migrations(database, Settings(), jobs=Jobs(), start_jitter=timedelta(0))
-            )
-            await asyncio.sleep(0.3)
-            assert await jobs_of(where) == []
-            monkeypatch.undo()
-            async with asyncio.timeout(30):
-                while await unfinished(database, ["raise"]):  # noqa: ASYNC110 - a database raises no event
-                    await asyncio.sleep(0.02)
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)

@@ -3,7 +3,7 @@
 import asyncio
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from structlog.testing import capture_logs
@@ -17,12 +17,6 @@ from support.gcs_fake import EMAIL, GCSFake
 from support.gcs_objects import STEP_BYTES, GCSBucket, GCSObject, Refusal
 
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def fake() -> Iterator[GCSFake]:
-    with GCSFake() as fake:
-        yield fake
 
 
 @pytest.fixture

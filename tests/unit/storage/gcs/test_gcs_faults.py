@@ -1,7 +1,7 @@
 """What goes wrong on the line to Google: every method comes to its end, and nothing is written twice."""
 
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -31,12 +31,6 @@ def kind_of(method: str, target: str, headers: dict[str, str]) -> str:
     if method == "GET":
         return "media" if "alt=media" in target else ("facts" if "/o/" in target else "list")
     return "delete"
-
-
-@pytest.fixture(scope="module")
-def fake() -> Iterator[GCSFake]:
-    with GCSFake() as fake:
-        yield fake
 
 
 @pytest.fixture

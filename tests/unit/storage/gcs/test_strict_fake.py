@@ -3,7 +3,6 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -15,12 +14,6 @@ from support.gcs_fake import GCSFake
 from support.gcs_objects import STEP_BYTES
 
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def fake() -> Iterator[GCSFake]:
-    with GCSFake() as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -11,17 +11,10 @@ from moorage.storage.egress import UNTOLD, Egress
 from moorage.storage.middleware.cdn_urls import CdnUrls, FixedHostUrls, SignedUrls
 from moorage.storage.middleware.near_networks import NearNetworks, _parsed, google_prefixes
 from moorage.storage.urls import DriverUrls
+from support.clock import Clock
 from support.signing_bucket import SigningBucket
 
 PATH = "/docker/registry/v2/blobs/sha256/ab/abcd/data"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_000_000.5
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class Counting:
@@ -44,30 +37,30 @@ def signed(clock: Clock, *, kept_for: timedelta | None, prefix: str = "") -> Sig
 
 
 def test_a_url_has_the_key_in_the_bucket_and_its_time() -> None:
-    urls = signed(Clock(), kept_for=None, prefix="my root/é/")
+    urls = signed(Clock(1_000_000.5), kept_for=None, prefix="my root/é/")
     expected = "https://cdn.example.com/base/my%20root/%C3%A9/docker/registry/v2/blobs/sha256/ab/abcd/data"
     assert urls.url_for(PATH) == f"{expected}?until=1001200&number=1"
 
 
 def test_a_dear_url_is_given_out_again_until_half_of_its_time_is_over() -> None:
-    clock = Clock()
+    clock = Clock(1_000_000.5)
     urls = signed(clock, kept_for=timedelta(minutes=10))
     first, other = urls.url_for(PATH), urls.url_for(f"{PATH}2")
-    clock.now_s += 599
+    clock.now += 599
     assert (urls.url_for(PATH), urls.url_for(f"{PATH}2")) == (first, other)
-    clock.now_s += 2
+    clock.now += 2
     assert urls.url_for(PATH) == first.partition("?")[0] + "?until=1001801&number=3"
 
 
 @pytest.mark.parametrize("kept_for", [None, timedelta(0), timedelta(minutes=-1)])
 def test_a_cheap_url_is_made_anew(kept_for: timedelta | None) -> None:
-    urls = signed(Clock(), kept_for=kept_for)
+    urls = signed(Clock(1_000_000.5), kept_for=kept_for)
     assert urls.url_for(PATH) != urls.url_for(PATH)
 
 
 def test_only_so_many_urls_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moorage.storage.middleware.cdn_urls._KEPT", 2)
-    urls = signed(Clock(), kept_for=timedelta(minutes=10))
+    urls = signed(Clock(1_000_000.5), kept_for=timedelta(minutes=10))
     first = urls.url_for(f"{PATH}1")
     for number in (2, 3):
         urls.url_for(f"{PATH}{number}")
@@ -75,7 +68,7 @@ def test_only_so_many_urls_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_url_is_given_out_again_for_the_same_project_alone() -> None:
-    urls = signed(Clock(), kept_for=timedelta(minutes=10))
+    urls = signed(Clock(1_000_000.5), kept_for=timedelta(minutes=10))
     first = urls.url_for(PATH, Egress(project_id=12))
     assert urls.url_for(PATH, Egress(project_id=12)) == first
     assert urls.url_for(PATH, Egress(project_id=13)) != first
@@ -103,7 +96,7 @@ def near_google() -> NearNetworks:
 async def test_a_near_client_reads_the_bucket_and_others_the_network(address: str, *, is_near: bool) -> None:
     bucket = SigningBucket()
     direct = DriverUrls(bucket, expires_s=60)
-    urls = CdnUrls(signed(Clock(), kept_for=None), direct=direct, near=near_google())
+    urls = CdnUrls(signed(Clock(1_000_000.5), kept_for=None), direct=direct, near=near_google())
     told: list[str] = []
     urls.on_sent = told.append
     url = await urls.url_for(PATH, address=address) or ""
@@ -113,13 +106,13 @@ async def test_a_near_client_reads_the_bucket_and_others_the_network(address: st
 
 
 async def test_a_near_client_is_served_from_here_where_the_storage_signs_nothing() -> None:
-    urls = CdnUrls(signed(Clock(), kept_for=None), direct=None, near=near_google())
+    urls = CdnUrls(signed(Clock(1_000_000.5), kept_for=None), direct=None, near=near_google())
     assert await urls.url_for(PATH, address="192.0.2.7") is None
 
 
 async def test_nobody_is_near_before_the_list_has_come() -> None:
     networks = NearNetworks("http://unasked", google_prefixes, name="gcp", interval=timedelta(hours=1))
-    urls = CdnUrls(signed(Clock(), kept_for=None), direct=None, near=networks)
+    urls = CdnUrls(signed(Clock(1_000_000.5), kept_for=None), direct=None, near=networks)
     assert await urls.url_for(PATH, address="192.0.2.7") is not None
 
 
@@ -130,6 +123,6 @@ async def test_a_fixed_host_has_the_path_behind_its_own(base: str) -> None:
 
 def test_a_path_that_is_none_is_our_mistake() -> None:
     with pytest.raises(StorageUnavailable):
-        signed(Clock(), kept_for=None).url_for("/docker/../secret")
+        signed(Clock(1_000_000.5), kept_for=None).url_for("/docker/../secret")
     with pytest.raises(StorageUnavailable):
         asyncio.run(FixedHostUrls("https://a").url_for("relative", address=""))

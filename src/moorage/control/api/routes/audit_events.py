@@ -1,17 +1,17 @@
 """The audit log over the API, in the shape of GitLab's audit events. Nothing here changes it."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from moorage.control.api.api_refusals import not_found
 from moorage.control.api.callers import SIGNED_IN, see_that_admin
-from moorage.control.api.lookups import group_of, project_of
+from moorage.control.api.lookups import FoundProject, target_of
 from moorage.control.api.paging import KeysetQuery, Paging
-from moorage.control.api.parameters import ID_LIMIT, Id, Place
+from moorage.control.api.parameters import ID_LIMIT, Id, Instant, Place
+from moorage.control.api.place_routes import on_both, place_of, see_that_manager
 from moorage.control.api.shapes import Moment, answers
 from moorage.control.audit.models import AuditEntry, AuditRows, EntityKind
 
@@ -27,23 +27,11 @@ _NAMES = {kind.value: name for name, kind in _ENTITIES.items()}
 _PAIR = 2
 
 
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except OverflowError:
-        msg = "is out of range"
-        raise ValueError(msg) from None
-
-
-Since = Annotated[datetime, AfterValidator(_in_utc)]
-"""A moment; without a zone it is UTC."""
-
-
 class AuditQuery(KeysetQuery):
     """Parameters of a list of audit events."""
 
-    created_after: Since | None = Field(None, description="Only those from then on.")
-    created_before: Since | None = Field(None, description="Only those before then.")
+    created_after: Instant | None = Field(None, description="Only those from then on.")
+    created_before: Instant | None = Field(None, description="Only those before then.")
     order_by: Literal["id"] = "id"
     sort: Literal["asc", "desc"] | None = "desc"
 
@@ -106,44 +94,25 @@ def show_audit_event(request: HttpRequest, event_id: Id) -> Any:  # noqa: ANN401
     return _one(AuditEntry.objects.all(), event_id)
 
 
-@routes.get("/projects/{place}/audit_events", auth=SIGNED_IN, response=_LIST, by_alias=True)
-def list_audit_events_of_project(
+@on_both(routes, "GET", "/audit_events", auth=SIGNED_IN, response=_LIST, by_alias=True)
+def list_place_audit_events(
     request: HttpRequest, response: HttpResponse, place: Place, query: Query[AuditQuery]
 ) -> Any:  # noqa: ANN401
-    """List the changes of a project; for its maintainers."""
-    return _listed(request, response, _of_project(request, place), query)
+    """List the changes of a project, for its maintainers, or of a group itself, for its owners."""
+    return _listed(request, response, _of_place(request, place), query)
 
 
-@routes.get("/projects/{place}/audit_events/{event_id}", auth=SIGNED_IN, response=_ONE, by_alias=True)
-def show_audit_event_of_project(request: HttpRequest, place: Place, event_id: Id) -> Any:  # noqa: ANN401
-    """Show a change of a project; for its maintainers."""
-    return _one(_of_project(request, place), event_id)
+@on_both(routes, "GET", "/audit_events/{event_id}", auth=SIGNED_IN, response=_ONE, by_alias=True)
+def show_place_audit_event(request: HttpRequest, place: Place, event_id: Id) -> Any:  # noqa: ANN401
+    """Show a change of a project, for its maintainers, or of a group itself, for its owners."""
+    return _one(_of_place(request, place), event_id)
 
 
-@routes.get("/groups/{place}/audit_events", auth=SIGNED_IN, response=_LIST, by_alias=True)
-def list_audit_events_of_group(
-    request: HttpRequest, response: HttpResponse, place: Place, query: Query[AuditQuery]
-) -> Any:  # noqa: ANN401
-    """List the changes of a group itself; for its owners."""
-    return _listed(request, response, _of_group(request, place), query)
-
-
-@routes.get("/groups/{place}/audit_events/{event_id}", auth=SIGNED_IN, response=_ONE, by_alias=True)
-def show_audit_event_of_group(request: HttpRequest, place: Place, event_id: Id) -> Any:  # noqa: ANN401
-    """Show a change of a group itself; for its owners."""
-    return _one(_of_group(request, place), event_id)
-
-
-def _of_project(request: HttpRequest, place: str) -> AuditRows:
-    found = project_of(request, place)
-    found.see_that_maintainer()
-    return AuditEntry.objects.about(EntityKind.PROJECT, found.project.pk)
-
-
-def _of_group(request: HttpRequest, place: str) -> AuditRows:
-    found = group_of(request, place)
-    found.see_that_owner()
-    return AuditEntry.objects.about(EntityKind.GROUP, found.group.pk)
+def _of_place(request: HttpRequest, place: str) -> AuditRows:
+    found = place_of(request, place)
+    see_that_manager(found)
+    kind = EntityKind.PROJECT if isinstance(found, FoundProject) else EntityKind.GROUP
+    return AuditEntry.objects.about(kind, target_of(found).pk)
 
 
 def _one(rows: AuditRows, event_id: int) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Tokens of projects and groups: access tokens with their bots, deploy tokens, and tokens of jobs."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from moorage.control.accounts.models import PersonalAccessToken, PersonalTokens, User, UserKind
 from moorage.control.accounts.token_changes import revoke_token, rotate_token
@@ -14,7 +14,7 @@ from moorage.control.api.api_refusals import forbidden, not_found
 from moorage.control.api.callers import CHANGES, SIGNED_IN, caller, see_that_admin, user_of
 from moorage.control.api.lookups import FoundGroup, FoundProject, project_of, row_of, target_of
 from moorage.control.api.paging import PageQuery, Paging
-from moorage.control.api.parameters import Given, Id, Place, ShortText
+from moorage.control.api.parameters import Given, Id, Instant, Place, ShortText
 from moorage.control.api.place_routes import on_both, place_of, see_that_manager
 from moorage.control.api.routes.personal_tokens import NewToken, Rotation, TokensQuery, filtered
 from moorage.control.api.shapes import answers
@@ -42,17 +42,6 @@ from moorage.control.projects.token_changes import (
 from moorage.control.refusals import refused
 
 routes = Router(tags=["tokens of projects and groups"])
-
-
-def _in_utc(at: datetime) -> datetime:
-    try:
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except OverflowError:
-        msg = "is out of range"
-        raise ValueError(msg) from None
-
-
-Instant = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class NewAccessToken(NewToken):

@@ -6,12 +6,18 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from moorage.control.api.api_refusals import bad_parameter, not_found
 from moorage.control.api.callers import CHANGES, SIGNED_IN
-from moorage.control.api.lookups import FoundProject, project_of, see_that_registry_on
+from moorage.control.api.lookups import FoundProject
 from moorage.control.api.paging import PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, LongText, Place
-from moorage.control.api.rule_shapes import LevelOrNone, rule_refusals
+from moorage.control.api.rule_shapes import (
+    LevelOrNone,
+    changes_in,
+    project_to_protect,
+    rule_of,
+    rule_refusals,
+    show_rule,
+)
 from moorage.control.api.shapes import answers
 from moorage.control.protection.changes import change_repository_rule, create_repository_rule, delete_rule
 from moorage.control.protection.models import RepositoryProtection
@@ -49,19 +55,19 @@ class RepositoryRuleToCreate(RepositoryRuleChange):
 @routes.get(_RULES, auth=SIGNED_IN, response=answers(list[RepositoryRuleShape]))
 def list_repository_rules(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
     """List a project's rules that protect repositories; for maintainers."""
-    rows = RepositoryProtection.objects.filter(project=_project(request, place).project)
-    return [_shown(row) for row in Paging(request, response).numbered(rows, query)]
+    rows = RepositoryProtection.objects.filter(project=project_to_protect(request, place).project)
+    return [show_rule(row) for row in Paging(request, response).numbered(rows, query)]
 
 
 @routes.post(_RULES, auth=CHANGES, response=answers(RepositoryRuleShape, 422, status=201))
 def make_repository_rule(request: HttpRequest, place: Place, values: RepositoryRuleToCreate) -> Any:  # noqa: ANN401
     """Protect repositories; for maintainers."""
-    found = _project(request, place)
+    found = project_to_protect(request, place)
     given = values.given()
     pattern = given.pop("repository_path_pattern")
     with rule_refusals():
         made = create_repository_rule(found.project, pattern, by=found.who.as_actor(), **given)
-    return Status(201, _shown(made))
+    return Status(201, show_rule(made))
 
 
 @routes.patch(_RULE, auth=CHANGES, response=answers(RepositoryRuleShape, 422))
@@ -69,42 +75,19 @@ def change_one_repository_rule(
     request: HttpRequest, place: Place, protection_rule_id: Id, values: RepositoryRuleChange
 ) -> Any:  # noqa: ANN401
     """Change a rule; for maintainers."""
-    found = _project(request, place)
-    row, given = _row(found, protection_rule_id), values.given()
-    if not given:
-        raise bad_parameter("at least one parameter must be provided")
+    found = project_to_protect(request, place)
+    row, given = _row(found, protection_rule_id), changes_in(values)
     with rule_refusals():
-        return _shown(change_repository_rule(row, by=found.who.as_actor(), **given))
+        return show_rule(change_repository_rule(row, by=found.who.as_actor(), **given))
 
 
 @routes.delete(_RULE, auth=CHANGES, response=answers(None, status=204))
 def delete_one_repository_rule(request: HttpRequest, place: Place, protection_rule_id: Id) -> Any:  # noqa: ANN401
     """Delete a rule; for maintainers."""
-    found = _project(request, place)
+    found = project_to_protect(request, place)
     delete_rule(_row(found, protection_rule_id), by=found.who.as_actor())
     return Status(204, None)
 
 
-def _project(request: HttpRequest, place: str) -> FoundProject:
-    see_that_registry_on()
-    found = project_of(request, place)
-    found.see_that_maintainer()
-    return found
-
-
 def _row(found: FoundProject, rule_id: int) -> RepositoryProtection:
-    row = RepositoryProtection.objects.filter(project=found.project, pk=rule_id).first()
-    if row is None:
-        raise not_found("Repository Protection Rule")
-    row.project = found.project
-    return row
-
-
-def _shown(row: RepositoryProtection) -> dict[str, Any]:
-    return {
-        "id": row.pk,
-        "project_id": row.project_id,
-        "repository_path_pattern": row.repository_path_pattern,
-        "minimum_access_level_for_push": row.minimum_access_level_for_push or None,
-        "minimum_access_level_for_delete": row.minimum_access_level_for_delete or None,
-    }
+    return rule_of(RepositoryProtection.objects.all(), found, rule_id, kind="Repository Protection Rule")

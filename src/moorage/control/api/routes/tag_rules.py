@@ -9,12 +9,19 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from moorage.control.api.api_refusals import bad_parameter, not_found
 from moorage.control.api.callers import CHANGES, SIGNED_IN
-from moorage.control.api.lookups import FoundProject, project_of, see_that_registry_on
+from moorage.control.api.lookups import FoundProject
 from moorage.control.api.paging import PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, LongText, Place
-from moorage.control.api.rule_shapes import LevelOrNone, RuleLevel, rule_refusals
+from moorage.control.api.rule_shapes import (
+    LevelOrNone,
+    RuleLevel,
+    changes_in,
+    project_to_protect,
+    rule_of,
+    rule_refusals,
+    show_rule,
+)
 from moorage.control.api.shapes import answers
 from moorage.control.protection.changes import change_tag_rule, create_tag_rule, delete_rule
 from moorage.control.protection.models import ProtectedTagPattern
@@ -54,61 +61,38 @@ class TagRuleChange(Given):
 @routes.get(_RULES, auth=SIGNED_IN, response=answers(list[TagRuleShape]))
 def list_tag_rules(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
     """List a project's rules that protect tags; for maintainers."""
-    rows = ProtectedTagPattern.objects.mutable().filter(project=_project(request, place).project)
-    return [_shown(row) for row in Paging(request, response).numbered(rows, query)]
+    rows = ProtectedTagPattern.objects.mutable().filter(project=project_to_protect(request, place).project)
+    return [show_rule(row) for row in Paging(request, response).numbered(rows, query)]
 
 
 @routes.post(_RULES, auth=CHANGES, response=answers(TagRuleShape, 422, 503, status=201))
 def make_tag_rule(request: HttpRequest, place: Place, values: TagRuleToCreate) -> Any:  # noqa: ANN401
     """Protect tags; for maintainers."""
-    found = _project(request, place)
+    found = project_to_protect(request, place)
     given = values.given()
     pattern = given.pop("tag_name_pattern")
     with rule_refusals():
         made = create_tag_rule(found.project, pattern, by=found.who.as_actor(), **given)
-    return Status(201, _shown(made))
+    return Status(201, show_rule(made))
 
 
 @routes.patch(_RULE, auth=CHANGES, response=answers(TagRuleShape, 422))
 def change_one_tag_rule(request: HttpRequest, place: Place, protection_rule_id: Id, values: TagRuleChange) -> Any:  # noqa: ANN401
     """Change a rule; for maintainers."""
-    found = _project(request, place)
-    row, given = _row(found, protection_rule_id), values.given()
-    if not given:
-        raise bad_parameter("at least one parameter must be provided")
+    found = project_to_protect(request, place)
+    row, given = _row(found, protection_rule_id), changes_in(values)
     with rule_refusals():
-        return _shown(change_tag_rule(row, by=found.who.as_actor(), **given))
+        return show_rule(change_tag_rule(row, by=found.who.as_actor(), **given))
 
 
 @routes.delete(_RULE, auth=CHANGES, response=answers(None, status=204))
 def delete_one_tag_rule(request: HttpRequest, place: Place, protection_rule_id: Id) -> Any:  # noqa: ANN401
     """Delete a rule; for maintainers."""
-    found = _project(request, place)
+    found = project_to_protect(request, place)
     delete_rule(_row(found, protection_rule_id), by=found.who.as_actor())
     return Status(204, None)
 
 
-def _project(request: HttpRequest, place: str) -> FoundProject:
-    see_that_registry_on()
-    found = project_of(request, place)
-    found.see_that_maintainer()
-    return found
-
-
 def _row(found: FoundProject, rule_id: int) -> ProtectedTagPattern:
     """The rule; those of immutable tags are their owners' business, and not told of."""
-    row = ProtectedTagPattern.objects.mutable().filter(project=found.project, pk=rule_id).first()
-    if row is None:
-        raise not_found("Tag Protection Rule")
-    row.project = found.project
-    return row
-
-
-def _shown(row: ProtectedTagPattern) -> dict[str, Any]:
-    return {
-        "id": row.pk,
-        "project_id": row.project_id,
-        "tag_name_pattern": row.tag_name_pattern,
-        "minimum_access_level_for_push": row.minimum_access_level_for_push or None,
-        "minimum_access_level_for_delete": row.minimum_access_level_for_delete or None,
-    }
+    return rule_of(ProtectedTagPattern.objects.mutable(), found, rule_id, kind="Tag Protection Rule")

@@ -9,9 +9,10 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from moorage.control.api.callers import CHANGES, SIGNED_IN, caller, see_that_admin
-from moorage.control.api.lookups import FoundGroup, FoundProject, group_of, project_of, target_of
+from moorage.control.api.lookups import target_of
 from moorage.control.api.paging import PageQuery, Paging
 from moorage.control.api.parameters import Given, Place
+from moorage.control.api.place_routes import on_both, place_of
 from moorage.control.api.shapes import Day, Moment, answers
 from moorage.control.usage.changes import change_quota
 from moorage.control.usage.models import DailyUsage, UsagePlace
@@ -83,70 +84,35 @@ def list_project_sizes(request: HttpRequest, response: HttpResponse, query: Quer
     return [size_line(row) for row in Paging(request, response).numbered(rows, query)]
 
 
-@routes.get("/projects/{place}/moorage/usage", auth=SIGNED_IN, response=answers(UsageShape))
-def show_usage_of_project(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
-    """Show a project's size and quotas; for maintainers."""
-    return _shown(usage_of(_project(request, place).project))
+@on_both(routes, "GET", "/moorage/usage", auth=SIGNED_IN, response=answers(UsageShape))
+def show_usage(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
+    """Show the size and the quotas of a project or group; for maintainers."""
+    return _shown(_usage(request, place))
 
 
-@routes.get("/projects/{place}/moorage/usage/days", auth=SIGNED_IN, response=answers(list[DayShape]))
-def list_days_of_project(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
-    """List a project's sizes by day, newest first; for maintainers."""
-    return _days(request, response, _project(request, place), query)
-
-
-@routes.put("/projects/{place}/moorage/quota", auth=CHANGES, response=answers(UsageShape))
-def change_quota_of_project(request: HttpRequest, place: Place, values: QuotaValues) -> Any:  # noqa: ANN401
-    """Change a project's quotas; for administrators."""
-    see_that_admin(request)
-    return _changed(request, project_of(request, place), values)
-
-
-@routes.get("/groups/{place}/moorage/usage", auth=SIGNED_IN, response=answers(UsageShape))
-def show_usage_of_group(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
-    """Show a group's size and quotas; for maintainers."""
-    return _shown(usage_of(_group(request, place).group))
-
-
-@routes.get("/groups/{place}/moorage/usage/days", auth=SIGNED_IN, response=answers(list[DayShape]))
-def list_days_of_group(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
-    """List a group's sizes by day, newest first; for maintainers."""
-    return _days(request, response, _group(request, place), query)
-
-
-@routes.put("/groups/{place}/moorage/quota", auth=CHANGES, response=answers(UsageShape))
-def change_quota_of_group(request: HttpRequest, place: Place, values: QuotaValues) -> Any:  # noqa: ANN401
-    """Change a group's quotas; for administrators."""
-    see_that_admin(request)
-    return _changed(request, group_of(request, place), values)
-
-
-def _project(request: HttpRequest, place: str) -> FoundProject:
-    found = project_of(request, place)
-    found.see_that_maintainer()
-    return found
-
-
-def _group(request: HttpRequest, place: str) -> FoundGroup:
-    found = group_of(request, place)
-    found.see_that_maintainer()
-    return found
-
-
-def _days(
-    request: HttpRequest, response: HttpResponse, found: FoundProject | FoundGroup, query: PageQuery
-) -> list[dict[str, Any]]:
-    rows = Paging(request, response).numbered(_days_of(usage_of(target_of(found))), query)
+@on_both(routes, "GET", "/moorage/usage/days", auth=SIGNED_IN, response=answers(list[DayShape]))
+def list_days(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
+    """List the sizes of a project or group by day, newest first; for maintainers."""
+    rows = Paging(request, response).numbered(_days_of(_usage(request, place)), query)
     return [{"day": row.day, "size_bytes": row.size_bytes} for row in rows]
+
+
+@on_both(routes, "PUT", "/moorage/quota", auth=CHANGES, response=answers(UsageShape))
+def set_quota(request: HttpRequest, place: Place, values: QuotaValues) -> Any:  # noqa: ANN401
+    """Change the quotas of a project or group; for administrators."""
+    see_that_admin(request)
+    changes = values.model_dump(exclude_unset=True)
+    return _shown(change_quota(target_of(place_of(request, place)), by=caller(request).as_actor(), **changes))
+
+
+def _usage(request: HttpRequest, place: str) -> UsagePlace:
+    found = place_of(request, place)
+    found.see_that_maintainer()
+    return usage_of(target_of(found))
 
 
 def _days_of(row: UsagePlace) -> QuerySet[DailyUsage]:
     return DailyUsage.objects.filter(place_id=row.pk)
-
-
-def _changed(request: HttpRequest, found: FoundProject | FoundGroup, values: QuotaValues) -> dict[str, Any]:
-    changes = values.model_dump(exclude_unset=True)
-    return _shown(change_quota(target_of(found), by=caller(request).as_actor(), **changes))
 
 
 def _shown(row: UsagePlace) -> dict[str, Any]:

@@ -142,10 +142,7 @@ def block_one_user(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
     own = see_that_admin(request)
     if own.pk == user_id:
         raise forbidden("you cannot block yourself")
-    found = row_of(User.objects.humans(), user_id)
-    if found.is_blocked_by_directory:
-        raise forbidden("LDAP blocked users cannot be modified by the API")
-    block_user(found, by=caller(request).as_actor())
+    block_user(_changeable_user(user_id, "modified"), by=caller(request).as_actor())
     return Status(201, True)
 
 
@@ -153,10 +150,7 @@ def block_one_user(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
 def unblock_one_user(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN401
     """Let a user in again; for administrators."""
     see_that_admin(request)
-    found = row_of(User.objects.humans(), user_id)
-    if found.is_blocked_by_directory:
-        raise forbidden("LDAP blocked users cannot be unblocked by the API")
-    unblock_user(found, by=caller(request).as_actor())
+    unblock_user(_changeable_user(user_id, "unblocked"), by=caller(request).as_actor())
     return Status(201, True)
 
 
@@ -171,3 +165,11 @@ def disable_two_factor(request: HttpRequest, user_id: Id) -> Any:  # noqa: ANN40
         raise Refused("Two-factor authentication is not enabled for this user")
     remove_all_factors(found, by=caller(request).as_actor())
     return Status(204, None)
+
+
+def _changeable_user(user_id: int, change: str) -> User:
+    """The user, unless a directory keeps them out; *change*: what cannot be done then."""
+    found = row_of(User.objects.humans(), user_id)
+    if found.is_blocked_by_directory:
+        raise forbidden(f"LDAP blocked users cannot be {change} by the API")
+    return found

@@ -1,6 +1,8 @@
 """Pages for administrators: is everything well, and what to do when it is not."""
 
-from django.db.models import Q
+from typing import TypeVar
+
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -19,7 +21,8 @@ from moorage.control.pages.key_pages import PLAIN_ROWS, ListOrder, key_page
 from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.requesting import requester_of, user_of_page
 from moorage.control.policies.questions import projects_without_cleanup
-from moorage.control.refusals import ChangeRefused
+
+AnyRow = TypeVar("AnyRow", bound=Model)
 
 TEXT_LIMIT = 255
 _USER_ORDERS = (ListOrder(word="name", field="username"), ListOrder(word="created", field="created_at"))
@@ -47,12 +50,9 @@ def list_users(request: HttpRequest) -> HttpResponse:
     """List the people of the instance."""
     administrator_of(request)
     text = request.GET.get("q", "")[:TEXT_LIMIT]
-    rows = User.objects.humans()
-    if text:
-        found = Q(username__icontains=text) | Q(name__icontains=text) | Q(email__icontains=text)
-        rows = rows.filter(found)
+    rows = _with_text(User.objects.humans(), text, "username", "name", "email")
     page = key_page(request, rows, _USER_ORDERS, size=PLAIN_ROWS)
-    return render(request, "pages/admin/users.html", {"section": "admin", "tab": "users", "page": page, "text": text})
+    return _tab(request, "users", page=page, text=text)
 
 
 @require_POST
@@ -78,15 +78,10 @@ def change_instance(request: HttpRequest) -> HttpResponse:
     first = {name: getattr(settings, name) for name in SettingsForm.base_fields}
     first["default_projects_container_registry"] = settings.has_registry_by_default
     form = SettingsForm(request.POST if request.method == "POST" else None, initial=first)
-    if form.is_valid():
-        try:
-            change_settings(by=requester_of(request).as_actor(), **form.cleaned_data)
-        except ChangeRefused as exc:
-            form.take_refusal(exc)
-        else:
-            return done(request, _("The settings are saved."), reverse("pages:admin-settings"))
-    context = {"section": "admin", "tab": "settings", "form": form}
-    return render(request, "pages/admin/settings.html", context, status=400 if form.errors else 200)
+    by = requester_of(request).as_actor()
+    if form.is_valid() and form.carries_out(lambda: change_settings(by=by, **form.cleaned_data)):
+        return done(request, _("The settings are saved."), reverse("pages:admin-settings"))
+    return _tab(request, "settings", status=400 if form.errors else 200, form=form)
 
 
 @require_safe
@@ -95,13 +90,8 @@ def list_deletions(request: HttpRequest) -> HttpResponse:
     administrator_of(request)
     going = Q(status__in=DELETING) | Q(status=ImageStatus.DELETE_FAILED)
     rows = ImageRepository.objects.filter(going).select_related("project")
-    context = {
-        "section": "admin",
-        "tab": "deletions",
-        "page": key_page(request, rows, _REPOSITORY_ORDERS, size=PLAIN_ROWS),
-        "can_administer": True,
-    }
-    return render(request, "pages/admin/deletions.html", context)
+    page = key_page(request, rows, _REPOSITORY_ORDERS, size=PLAIN_ROWS)
+    return _tab(request, "deletions", page=page, can_administer=True)
 
 
 @require_safe
@@ -109,7 +99,7 @@ def list_policies(request: HttpRequest) -> HttpResponse:
     """List the projects with images whose cleanup policy is off."""
     administrator_of(request)
     page = key_page(request, projects_without_cleanup(), _PROJECT_ORDERS, size=PLAIN_ROWS)
-    return render(request, "pages/admin/policies.html", {"section": "admin", "tab": "policies", "page": page})
+    return _tab(request, "policies", page=page)
 
 
 @require_safe
@@ -117,9 +107,20 @@ def list_audit(request: HttpRequest) -> HttpResponse:
     """List what was changed, by whom, newest first."""
     administrator_of(request)
     text = request.GET.get("q", "")[:TEXT_LIMIT]
-    rows = AuditEntry.objects.all()
-    if text:
-        found = Q(actor_name__icontains=text) | Q(action__icontains=text) | Q(target_name__icontains=text)
-        rows = rows.filter(found)
+    rows = _with_text(AuditEntry.objects.all(), text, "actor_name", "action", "target_name")
     page = key_page(request, rows, _AUDIT_ORDERS, size=PLAIN_ROWS)
-    return render(request, "pages/admin/audit.html", {"section": "admin", "tab": "audit", "page": page, "text": text})
+    return _tab(request, "audit", page=page, text=text)
+
+
+def _with_text(rows: QuerySet[AnyRow], text: str, *fields: str) -> QuerySet[AnyRow]:
+    """Those with *text* in one of *fields*; all without a text."""
+    if not text:
+        return rows
+    found = Q()
+    for field in fields:
+        found |= Q(**{f"{field}__icontains": text})
+    return rows.filter(found)
+
+
+def _tab(request: HttpRequest, tab: str, *, status: int = 200, **context: object) -> HttpResponse:
+    return render(request, f"pages/admin/{tab}.html", {"section": "admin", "tab": tab, **context}, status=status)

@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from moorage.control.api.api_refusals import unauthorized
 from moorage.control.api.lookups import FoundProject
 from moorage.control.api.policy_shapes import policy_or_defaults
 from moorage.control.images.models import ImageRepository
@@ -19,7 +18,7 @@ from moorage.control.pages.charts import TwoLines, two_lines
 from moorage.control.pages.key_pages import ROWS, ListOrder, key_page
 from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.place_pages import project_context
-from moorage.control.pages.places import project_at
+from moorage.control.pages.places import maintained_project_at
 from moorage.control.pages.project_forms import CleanupForm
 from moorage.control.policies.changes import change_policy, run_now
 from moorage.control.policies.models import CleanupPolicy, CleanupRun
@@ -87,7 +86,7 @@ class PastPicture:
 @require_http_methods(["GET", "HEAD", "POST"])
 def change_cleanup(request: HttpRequest, place: str) -> HttpResponse:
     """Show the policy, what it would do, and its runs; change it."""
-    found = _maintained(request, place)
+    found = maintained_project_at(request, place)
     policy = policy_or_defaults(found.project)
     first = {name: getattr(policy, name) for name in _FIELDS}
     is_picture = request.method != "POST" and "picture" in request.GET
@@ -96,11 +95,7 @@ def change_cleanup(request: HttpRequest, place: str) -> HttpResponse:
     form = CleanupForm(sent, initial=first)
     if form.is_valid():
         if not is_preview:
-            try:
-                change_policy(found.project, by=found.who.as_actor(), **form.values())
-            except ChangeRefused as exc:
-                form.take_refusal(exc)
-            else:
+            if form.carries_out(lambda: change_policy(found.project, by=found.who.as_actor(), **form.values())):
                 return done(request, _("The policy is saved."), f"/{found.project.full_path}/-/cleanup")
         else:
             for name, value in form.values().items():
@@ -122,7 +117,7 @@ def change_cleanup(request: HttpRequest, place: str) -> HttpResponse:
 @require_POST
 def run_cleanup(request: HttpRequest, place: str) -> HttpResponse:
     """Have the policy run as soon as a worker is free."""
-    found = _maintained(request, place)
+    found = maintained_project_at(request, place)
     address = f"/{found.project.full_path}/-/cleanup"
     try:
         run_now(found.project, by=found.who.as_actor())
@@ -134,21 +129,13 @@ def run_cleanup(request: HttpRequest, place: str) -> HttpResponse:
 @require_safe
 def show_run(request: HttpRequest, place: str, run: int) -> HttpResponse:
     """Show the report of a run."""
-    found = _maintained(request, place)
+    found = maintained_project_at(request, place)
     row = get_object_or_404(CleanupRun.objects.select_related("repository__project"), project=found.project, pk=run)
     context = project_context(found, "cleanup") | {
         "run": row,
         "page": key_page(request, row.deleted_tags.all(), (ListOrder(word="name", field="name"),), size=100),
     }
     return render(request, "pages/cleanup_run.html", context)
-
-
-def _maintained(request: HttpRequest, place: str) -> FoundProject:
-    found = project_at(request, place)
-    if found.who.is_anonymous:
-        raise unauthorized()
-    found.see_that_maintainer()
-    return found
 
 
 def _picture(found: FoundProject, policy: CleanupPolicy) -> PastPicture:

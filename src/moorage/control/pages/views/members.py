@@ -87,12 +87,9 @@ def _added(found: FoundProject | FoundGroup, form: MemberForm) -> bool:
         form.add_error("access_level", problem)
         return False
     level, until = AccessLevel(values["access_level"]), values["expires_at"]
-    try:
-        add_member(target_of(found), user, level, by=found.who.as_actor(), expires_at=until)
-    except ChangeRefused as exc:
-        form.take_refusal(exc)
-        return False
-    return True
+    return form.carries_out(
+        lambda: add_member(target_of(found), user, level, by=found.who.as_actor(), expires_at=until)
+    )
 
 
 def _level(found: FoundProject | FoundGroup, text: str) -> AccessLevel:

@@ -170,11 +170,7 @@ def _project_settings(request: HttpRequest, found: FoundProject) -> HttpResponse
         values = {name: str(value) for name, value in form.cleaned_data.items()}
         if values["visibility"] != project.visibility:
             found.see_that_owner()
-        try:
-            change_project(project, by=found.who.as_actor(), **values)
-        except ChangeRefused as exc:
-            form.take_refusal(exc)
-        else:
+        if form.carries_out(lambda: change_project(project, by=found.who.as_actor(), **values)):
             return done(request, _("The settings are saved."), f"/{project.full_path}/-/settings")
     context = project_context(found, "settings") | {"form": form}
     return render(request, "pages/project_settings.html", context, status=_status(form))
@@ -189,13 +185,8 @@ def _group_settings(request: HttpRequest, found: FoundGroup) -> HttpResponse:
     form = GroupForm(request.POST if request.method == "POST" else None, initial=first)
     del form.fields["path"]
     form.fields["name"].required = True
-    if form.is_valid():
-        try:
-            change_group(group, by=found.who.as_actor(), **form.cleaned_data)
-        except ChangeRefused as exc:
-            form.take_refusal(exc)
-        else:
-            return done(request, _("The settings are saved."), f"/{group.full_path}/-/settings")
+    if form.is_valid() and form.carries_out(lambda: change_group(group, by=found.who.as_actor(), **form.cleaned_data)):
+        return done(request, _("The settings are saved."), f"/{group.full_path}/-/settings")
     context = group_context(found, "settings") | {"form": form}
     return render(request, "pages/project_settings.html", context, status=_status(form))
 

@@ -5,16 +5,14 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from moorage.control.api.api_refusals import unauthorized
 from moorage.control.api.lookups import FoundProject
 from moorage.control.pages.page_answers import done
 from moorage.control.pages.place_pages import project_context
-from moorage.control.pages.places import project_at
+from moorage.control.pages.places import maintained_project_at
 from moorage.control.pages.plain_forms import PlainForm
 from moorage.control.pages.project_forms import RepositoryRuleForm, TagRuleForm
 from moorage.control.protection.changes import create_repository_rule, create_tag_rule, delete_rule
 from moorage.control.protection.models import ProtectedTagPattern, RepositoryProtection
-from moorage.control.refusals import ChangeRefused
 
 ROWS_LIMIT = 200
 
@@ -22,20 +20,15 @@ ROWS_LIMIT = 200
 @require_http_methods(["GET", "HEAD", "POST"])
 def list_rules(request: HttpRequest, place: str) -> HttpResponse:
     """List the rules of a project, and add one."""
-    found = _maintained(request, place)
+    found = maintained_project_at(request, place)
     kind = request.POST.get("kind_of_rule", "") if request.method == "POST" else ""
     repository_form = RepositoryRuleForm(
         request.POST if kind == "repository" else None, initial={"pattern": f"{found.project.full_path.lower()}/*"}
     )
     tag_form = TagRuleForm(request.POST if kind == "tags" else None)
     form: PlainForm = tag_form if kind == "tags" else repository_form
-    if form.is_valid():
-        try:
-            _create(found, form)
-        except ChangeRefused as exc:
-            form.take_refusal(exc)
-        else:
-            return done(request, _("The rule is there."), f"/{found.project.full_path}/-/protection")
+    if form.is_valid() and form.carries_out(lambda: _create(found, form)):
+        return done(request, _("The rule is there."), f"/{found.project.full_path}/-/protection")
     context = project_context(found, "protection") | {
         "repository_rules": RepositoryProtection.objects.filter(project=found.project)[:ROWS_LIMIT],
         "tag_rules": ProtectedTagPattern.objects.filter(project=found.project)[:ROWS_LIMIT],
@@ -48,7 +41,7 @@ def list_rules(request: HttpRequest, place: str) -> HttpResponse:
 @require_POST
 def remove_rule(request: HttpRequest, place: str, kind: str, rule: int) -> HttpResponse:
     """Take a rule away."""
-    found = _maintained(request, place)
+    found = maintained_project_at(request, place)
     row: RepositoryProtection | ProtectedTagPattern
     if kind == "tags":
         row = get_object_or_404(ProtectedTagPattern.objects.select_related("project"), project=found.project, pk=rule)
@@ -81,11 +74,3 @@ def _create(found: FoundProject, form: PlainForm) -> None:
         minimum_access_level_for_push="" if is_immutable else values["push"],
         minimum_access_level_for_delete="" if is_immutable else values["delete"],
     )
-
-
-def _maintained(request: HttpRequest, place: str) -> FoundProject:
-    found = project_at(request, place)
-    if found.who.is_anonymous:
-        raise unauthorized()
-    found.see_that_maintainer()
-    return found

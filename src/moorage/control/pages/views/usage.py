@@ -21,7 +21,6 @@ from moorage.control.pages.page_answers import done
 from moorage.control.pages.place_pages import place_context
 from moorage.control.pages.places import place_at
 from moorage.control.pages.views.administration import administrator_of
-from moorage.control.refusals import ChangeRefused
 from moorage.control.usage.changes import change_quota
 from moorage.control.usage.models import DailyUsage, UsagePlace, UsagePlaces
 from moorage.control.usage.questions import usage_of
@@ -89,13 +88,8 @@ def show_usage_of(request: HttpRequest, place: str) -> HttpResponse:
     form = QuotaForm(request.POST if request.method == "POST" else None, initial=QuotaForm.values_of(row))
     if request.method == "POST":
         administrator_of(request)
-        if form.is_valid():
-            try:
-                change_quota(target, by=found.who.as_actor(), **form.values())
-            except ChangeRefused as exc:
-                form.take_refusal(exc)
-            else:
-                return done(request, _("The quota is saved."), f"/{target.full_path}/-/usage")
+        if form.is_valid() and form.carries_out(lambda: change_quota(target, by=found.who.as_actor(), **form.values())):
+            return done(request, _("The quota is saved."), f"/{target.full_path}/-/usage")
     days = _days_of(row)
     context = place_context(found, "usage") | {
         "usage": row,

@@ -122,12 +122,7 @@ def _takes_password(request: HttpRequest, user: User, form: PasswordForm) -> boo
     if user_of_password(user.username, form.cleaned_data["current"], address=address) != user:
         form.add_error("current", _("This is not the current password."))
         return False
-    try:
-        change_password(user, form.cleaned_data["password"], by=user.as_actor(address))
-    except ChangeRefused as exc:
-        form.take_refusal(exc)
-        return False
-    return True
+    return form.carries_out(lambda: change_password(user, form.cleaned_data["password"], by=user.as_actor(address)))
 
 
 def _issued(request: HttpRequest, user: User, form: TokenForm) -> IssuedToken | None:

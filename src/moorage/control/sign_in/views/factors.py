@@ -54,14 +54,11 @@ def set_up_totp(request: HttpRequest, user: User) -> HttpResponse:
         request.session[_KEY] = new_totp_key().hex()
     key = bytes.fromhex(request.session[_KEY])
     form = CodeForm(request.POST if request.method == "POST" else None)
-    if form.is_bound and form.is_valid():
-        try:
-            add_totp(user, key, form.cleaned_data["code"], by=_actor(request, user))
-        except ChangeRefused as exc:
-            form.take_refusal(exc)
-        else:
-            del request.session[_KEY]
-            return _added(request, user)
+    if form.is_valid() and form.carries_out(
+        lambda: add_totp(user, key, form.cleaned_data["code"], by=_actor(request, user))
+    ):
+        del request.session[_KEY]
+        return _added(request, user)
     address = address_of_key(key, site=f"Moorage {request.get_host()}", username=user.username)
     context = {"tab": "factor", "form": form, "key": text_of_key(key), "picture": picture_of(address)}
     return render(request, "sign_in/totp.html", context, status=422 if form.is_bound else 200)

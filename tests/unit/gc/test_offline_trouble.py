@@ -1,6 +1,7 @@
 """Broken links, damaged manifests, storage that is not what it should be."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -119,6 +120,22 @@ async def test_what_storage_will_not_give_is_kept_and_does_not_end_the_run(
     assert image.all <= await digests_in(storage)
     assert await app.layers() == set(image.blobs)
     assert orphan not in await digests_in(storage)
+
+
+@KEEPING_AND_NOT
+@pytest.mark.parametrize("what", ["payload", "tag"])
+async def test_told_to_ignore_damage_a_run_keeps_whole_what_storage_will_not_give(
+    what: str, options: OfflineOptions, storage: StorageDriver, app: Writer, *, other: Writer
+) -> None:
+    """An outage of a minute is no damage: the layers of a sound manifest went for good."""
+    image = await app.image("image", tags=["1"] if what == "payload" else [])
+    await app.raw(b"never tagged by us", tags=["2"])
+    orphan = await other.blob("orphan")
+    denied = {"payload": paths.blob(image.digest), "tag": paths.tag_link(APP, Tag("2"))}[what]
+    totals = await collect(Denying(storage, denied), replace(options, ignore_damaged=True))
+    assert image.all <= await digests_in(storage)
+    assert orphan not in await digests_in(storage)
+    assert totals.repositories_kept_whole == 1
 
 
 @KEEPING_AND_NOT

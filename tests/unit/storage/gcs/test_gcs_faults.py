@@ -105,3 +105,17 @@ async def test_a_service_that_stays_away_is_said_to_be_away(
     with pytest.raises(StorageUnavailable, match="status 503"):
         await driver.put("/a", b"a")
     assert proxy.counts["insert"] == 6
+
+
+async def test_an_outage_is_no_service_without_batches(
+    driver: GCSDriver, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was: from then on a collection removed its objects one by one."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    for name in "abcd":
+        await driver.put(f"/f/{name}", b"x")
+    proxy.fail("batch", Fault.SLOW_DOWN, times=6)
+    assert await driver.delete_each(["/f/a", "/f/b"]) == 2
+    assert (proxy.counts["batch"], proxy.counts["delete"]) == (6, 2)
+    assert await driver.delete_each(["/f/c", "/f/d"]) == 2
+    assert (proxy.counts["batch"], proxy.counts["delete"]) == (7, 2)

@@ -196,6 +196,33 @@ async def test_a_blob_that_a_manifest_uses_is_not_taken_away(past: Past) -> None
     assert await past.store.links.has(NAME, blob)
 
 
+async def test_a_blob_that_garbage_collection_took_cannot_come_back_and_says_so(past: Past) -> None:
+    blob, other = await push_blob(past.store, b"layer"), await push_blob(past.store, b"other")
+    for each in (blob, other):
+        await past.store.links.unlink(NAME, each, cause=past.cause("oops"))
+    await past.store.database.write(query("DELETE FROM blobs WHERE digest = $1"), digest_key(blob))
+    with pytest.raises(ContentGone, match="garbage collection has taken 1 thing"):
+        await past.undo("oops")
+    outcome = await past.undo("oops", partial=True)
+    assert (outcome.counts["blob"], [left.name for left in outcome.left]) == (1, [str(blob)])
+    assert [await past.store.links.has(NAME, each) for each in (blob, other)] == [False, True]
+
+
+async def test_what_somebody_took_back_by_hand_is_as_it_was_already(past: Past) -> None:
+    blob = await push_blob(past.store, b"layer")
+    await past.store.links.unlink(NAME, blob, cause=past.cause("oops"))
+    await past.undo("oops", by="undo")
+    await past.store.links.unlink(NAME, blob, cause=past.cause())
+    with pytest.raises(AlreadyUndone):
+        await past.undo("undo")
+    await past.push("a", "1")
+    await past.rename("group/app", "team/app", "rename")
+    await past.rename("team/app", "group/app", "by hand")
+    with pytest.raises(AlreadyUndone):
+        await past.undo("rename")
+    assert await past.tags() == ["1"]
+
+
 async def test_a_rename_is_taken_back_and_the_history_stays(past: Past) -> None:
     await past.push("a", "1")
     await past.rename("group/app", "team/app", "rename")

@@ -230,8 +230,9 @@ class BucketObjects:
 
     @staticmethod
     def _is_bucket_away(call: StoreCall, answer: StoreAnswer) -> bool:
+        """Return whether a 404 says nothing of the object: there is no bucket, or it is a proxy's that is no S3."""
         failure = failure_of(call, answer)
-        return failure is not None and failure.code == "NoSuchBucket"
+        return failure is not None and (failure.code == "NoSuchBucket" or bool(answer.body and not failure.code))
 
 
 def key_decoder(root: Element) -> Callable[[str], str]:

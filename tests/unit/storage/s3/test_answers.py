@@ -1,11 +1,11 @@
 """Answers of a service that are not what was asked for: none is taken for good news."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from moorage.config import S3Section
-from moorage.errors import StorageFull, StorageUnavailable
+from moorage.errors import PathUnknown, StorageFull, StorageUnavailable
 from moorage.storage.s3.bucket import S3Bucket
 from moorage.storage.s3.s3_driver import S3Driver
 from support.rude_server import RudeServer, Said
@@ -47,6 +47,25 @@ async def test_a_page_of_a_proxy_is_no_list_of_nothing(body: bytes) -> None:
         driver = driver_at(server)
         with pytest.raises(StorageUnavailable, match="otherwise than S3"):
             await driver.list("/docker")
+        await driver.close()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [lambda driver: driver.get("/a"), lambda driver: driver.open("/a"), lambda driver: driver.get_each(["/a"], max)],
+    ids=["get", "open", "get_each"],
+)
+async def test_a_page_of_a_proxy_says_of_no_object_that_it_is_not_there(
+    operation: Callable[[S3Driver], Awaitable[object]],
+) -> None:
+    """Of a tag it would be the end: what it points to is then collected."""
+    async with RudeServer([Said(404, PROXY_PAGE)]) as server:
+        driver = driver_at(server)
+        with pytest.raises(StorageUnavailable, match="status 404"):
+            await operation(driver)
+        server.answers = [Said(404, b"<Error><Code>NoSuchKey</Code></Error>")]
+        with pytest.raises(PathUnknown):
+            await driver.get("/a")
         await driver.close()
 
 

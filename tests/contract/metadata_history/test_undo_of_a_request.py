@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -9,6 +10,8 @@ from contract.metadata.journal import assert_chains
 from contract.metadata.pushing import NAME, OTHER, push, push_blob, push_image
 from contract.metadata.stores import query
 from contract.metadata_history.past import Past, conflicts_of, content, digest
+from moorage.auth.access import Grant
+from moorage.core.history import History
 from moorage.metadata.base import Cause
 from moorage.metadata.history import Fate
 from moorage.metadata.sql.digest_keys import digest_key
@@ -233,6 +236,16 @@ async def test_a_rename_is_taken_back_and_the_history_stays(past: Past) -> None:
     assert await past.tags() == ["1"]
     await past.undo("undo")
     assert await past.tags(RepositoryName("team/app")) == ["1"]
+
+
+async def test_a_rename_is_taken_back_by_whoever_knows_the_old_name_alone(past: Past) -> None:
+    await past.push("a", "1")
+    await past.rename("group/app", "team/app", "rename")
+    everybody = Grant(actor="", accesses=None)
+    undo = partial(History(past.history).undo_request, "rename", grant=everybody, partial=False, dry_run=False)
+    outcome = await undo(repository=NAME, cause=past.cause())
+    assert outcome.counts["repository"] == 1
+    assert await past.tags() == ["1"]
 
 
 async def test_a_name_that_is_taken_now_is_in_the_way(past: Past) -> None:

@@ -46,8 +46,9 @@ test-bucket: setup ## run the tests of what a client can do over storage that ca
 	MOORAGE_TEST_STORAGE=bucket $(BIN)/pytest $(STORED:%=tests/spec/test_%.py) -n $(JOBS) -q $(SECOND_TRY)
 
 MEASURED ?= tests/unit tests/control tests/contract tests/property tests/spec
-coverage: setup ## measure which lines and branches the tests reach, but for those of whole processes
-	$(BIN)/pytest -m "not long" $(MEASURED) -n $(JOBS) -q --cov --cov-report=term
+coverage: setup ## measure what the tests reach, but for those of whole processes, and write docs/coverage.md
+	$(BIN)/pytest -m "not long" $(MEASURED) -n $(JOBS) -q --cov --cov-report=
+	$(BIN)/python scripts/coverage_page.py $(MEASURED)
 
 soak: setup ## run the long tests (kill -9 storms, large images)
 	$(BIN)/pytest -m long
@@ -98,4 +99,4 @@ pins: setup ## compile requirements/*.in into pinned, hashed *.txt
 		--no-emit-index-url --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt; done
 
 clean: ## remove what the commands above made (not ./data)
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -52,7 +52,7 @@ def garbage_collect(
         bool,
         typer.Option(
             "--ignore-damaged",
-            help="Collect repositories with unreadable manifests too. Layers that only those refer to go for good.",
+            help="Collect repositories with damaged manifests too. Layers that only those refer to go for good.",
         ),
     ] = False,
     debug_server: DebugServer = None,

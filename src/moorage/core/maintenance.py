@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from moorage.core.uploads import Uploads
+from moorage.errors import BackendError
 from moorage.oci.names import RepositoryName
 from moorage.storage.base import StorageDriver
 from moorage.storage.walk import repository_folders
@@ -17,11 +18,17 @@ _BATCH = 1000
 async def purge_uploads(storage: StorageDriver, uploads: Uploads, *, age: timedelta, dry_run: bool) -> int:
     """Remove every upload session that was started longer ago than *age*, wherever it lies in storage.
 
-    Returns how many there were. Source: GitLab features CFS-001, CFS-002.
+    Returns how many there were. What cannot be read or removed is told in the log, and keeps nothing else from it.
+    Source: GitLab features CFS-001, CFS-002.
     """
     count = 0
     async for name in repository_folders(storage):
-        for session in await uploads.purge(name, older_than=age, dry_run=dry_run):
+        try:
+            purged = await uploads.purge(name, older_than=age, dry_run=dry_run)
+        except BackendError as exc:
+            _log.error("uploads could not be looked at", repository=name.text, error=str(exc))
+            continue
+        for session in purged:
             count += 1
             _tell(name, session, dry_run=dry_run)
     return count
@@ -32,8 +39,8 @@ async def purge_listed_uploads(uploads: Uploads, *, age: timedelta, dry_run: boo
 
     A session that a crash kept from the list is left to :func:`purge_uploads`.
     """
-    count = 0
-    while listed := await uploads.purge_listed(older_than=age, dry_run=dry_run, limit=_BATCH):
+    count, stuck = 0, set[str]()
+    while listed := await uploads.purge_listed(older_than=age, dry_run=dry_run, limit=_BATCH, stuck=stuck):
         count += len(listed)
         for upload in listed:
             _tell(upload.name, upload.id, dry_run=dry_run)

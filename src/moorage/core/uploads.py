@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from moorage.cache.remembered import Remembered
 from moorage.core.session_limits import SessionLimits
+from moorage.core.upload_ages import begun_before
 from moorage.core.upload_endings import UploadEnding, read_again
 from moorage.core.upload_endings import UploadState as UploadState
 from moorage.errors import (
@@ -34,6 +35,7 @@ from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.uploads import UploadSink, UploadWriter
 from moorage.storage.walk import pages_of
+from moorage.telemetry import get_log
 
 Chunks = AsyncIterator[bytes | bytearray]
 
@@ -48,6 +50,8 @@ _ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BUSY_PATIENCE_S = 5.0
 """Seconds that a request waits for another one of the same session: a client that lost its connection comes back
 before the server has noticed."""
+
+_log = get_log("uploadpurging")
 
 
 class Uploads:
@@ -206,29 +210,32 @@ class Uploads:
         await self.status(name, session)
         await self._remove(name, session)
 
-    async def purge_listed(self, *, older_than: timedelta, dry_run: bool, limit: int) -> list[UploadSession]:
+    async def purge_listed(
+        self, *, older_than: timedelta, dry_run: bool, limit: int, stuck: set[str]
+    ) -> Sequence[UploadSession]:
         """Remove at most *limit* of the listed sessions that were started longer ago than *older_than*, and say which.
 
-        The oldest first, without a walk through storage; empty where sessions are not listed.
+        The oldest first, without a walk through storage; empty where sessions are not listed. *stuck*: sessions that
+        could not be removed, which are passed over; those that now cannot be are added, and stay listed.
         """
         if self._sessions is None:
             return []
-        old = list(await self._sessions.stale(before=self._now() - older_than, limit=limit))
+        old = await self._sessions.stale(before=self._now() - older_than, limit=limit + len(stuck))
+        tried = [session for session in old if session.id not in stuck]
         if not dry_run:
-            for session in old:
-                await self._remove(session.name, session.id)
+            stuck.update([session.id for session in tried if not await self._is_purged(session.name, session.id)])
             await self._sessions.flush()
-        return old
+        return [session for session in tried if session.id not in stuck]
 
     async def purge(self, name: RepositoryName, *, older_than: timedelta, dry_run: bool) -> list[str]:
-        """Remove the sessions of a repository that were started longer ago than *older_than*, and say which."""
+        """Remove the sessions of a repository that were started longer ago than *older_than*, and say which.
+
+        One that cannot be removed is told in the log, and keeps none of the others.
+        """
         limit, old = self._now() - older_than, list[str]()
         async for entries in pages_of(self._storage, paths.uploads(name), page=_PURGED_PAGE):
-            old += await self._older(name, [entry.name for entry in entries], limit)
-        if not dry_run:
-            for session in old:
-                await self._remove(name, session)
-        return old
+            old += await begun_before(self._storage, name, [entry.name for entry in entries], limit)
+        return old if dry_run else [session for session in old if await self._is_purged(name, session)]
 
     async def _expect_again(self, digest: Digest) -> Expectation:
         """Expect a blob whose bytes have their place already, and that garbage collection has come to meanwhile.
@@ -343,33 +350,18 @@ class Uploads:
         return hasher
 
     async def _remove(self, name: RepositoryName, session: str) -> None:
-        self._forget(session)
+        self._hashers.pop(session)
         # Not durable: a session that comes back after a power cut is purged like any that nobody finished.
         await self._sink.remove(paths.upload(name, session))
+        self._forget(session)  # Only now: what could not be removed is found by the list the next time.
 
-    async def _older(self, name: RepositoryName, sessions: Sequence[str], limit: datetime) -> list[str]:
-        """Those of some sessions that began before *limit*; without a readable start, their last change counts."""
-        starts = [paths.upload_started_at(name, session) for session in sessions]
-        started_at = await self._storage.get_each(starts, lambda _, content: _moment(content))
-        return [
-            session
-            for session, at in zip(sessions, started_at, strict=True)
-            if (at or await self._changed_at(name, session) or limit) < limit
-        ]
-
-    async def _changed_at(self, name: RepositoryName, session: str) -> datetime | None:
+    async def _is_purged(self, name: RepositoryName, session: str) -> bool:
         try:
-            return (await self._storage.stat(paths.upload(name, session))).modified_at
-        except PathUnknown:
-            return None
-
-
-def _moment(content: bytes) -> datetime | None:
-    """The time that a session says it was started at; None if it says none."""
-    try:
-        return datetime.fromisoformat(content.decode("ascii").strip()).astimezone(UTC)
-    except ValueError:
-        return None
+            await self._remove(name, session)
+        except BackendError as exc:
+            _log.error("upload could not be purged", repository=name.text, session=session, error=str(exc))
+            return False
+        return True
 
 
 def _check_id(session: str) -> None:

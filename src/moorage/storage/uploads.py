@@ -84,14 +84,12 @@ class UploadSink(ABC):
     async def start(self, folder: str, started_at: bytes) -> None:
         """Begin an upload without bytes. Not durable."""
 
+    @abstractmethod
     async def begin(self, folder: str, started_at: bytes, *, target: str) -> UploadWriter:
         """Begin an upload that ends with the same request, and whose bytes are going to be *target*.
 
         Nobody is told of it, so it need not be in storage at all.
         """
-        del target
-        await self.start(folder, started_at)
-        return await self.append(folder)
 
     @abstractmethod
     async def status(self, folder: str) -> int:

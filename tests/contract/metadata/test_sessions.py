@@ -2,14 +2,23 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from contract.metadata.databases import WatchedDatabase
 from contract.metadata.pushing import NAME, OTHER
 from contract.metadata.stores import SqlStore, sql_store
+from moorage.core.maintenance import purge_listed_uploads
+from moorage.core.uploads import Uploads
 from moorage.errors import DatabaseUnavailable
 from moorage.metadata.base import UploadSession
+from moorage.metadata.layout import LayoutLinks
+from moorage.storage import paths
+from moorage.storage.memory import MemoryDriver
+from moorage.storage.upload_sinks import sink_of
+from unit.core.breaking import DenyingDriver
+from unit.core.test_purge import Clock
 
 SOON = timedelta(minutes=1)
 
@@ -108,3 +117,24 @@ async def test_two_processes_note_the_same_sessions(sql: SqlStore, other_sql: Sq
         other_sql.sessions.note(NAME, f"s{49 - n:02}")
     await asyncio.gather(sql.sessions.flush(), other_sql.sessions.flush())
     assert await ids(sql) == [f"s{n:02}" for n in range(50)]
+
+
+async def test_a_listed_session_that_could_not_be_removed_keeps_no_other_and_is_tried_again(sql: SqlStore) -> None:
+    """It was taken from the list, so that its bytes lay there until the registry was started again."""
+    storage = MemoryDriver()
+    denying = DenyingDriver(storage)
+    clock = Clock()
+    clock.time = datetime.now(UTC)
+    sink = sink_of(denying, has_list=True)
+    uploads = Uploads(denying, LayoutLinks(storage), sessions=sql.sessions, sink=sink, now=clock)
+    started = [(await uploads.start(NAME)).id for _ in range(3)]
+    await sql.sessions.flush()
+    clock.time += timedelta(days=8)
+    purge = partial(purge_listed_uploads, uploads, age=timedelta(days=7))
+    assert await purge(dry_run=True) == 3
+    denying.denied = f"delete {paths.upload(NAME, started[0])}"
+    assert await purge(dry_run=False) == 2
+    denying.denied = ""
+    assert await purge(dry_run=False) == 1
+    assert await storage.list(paths.uploads(NAME)) == []
+    assert await purge(dry_run=False) == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -9,6 +10,8 @@ from contract.metadata.journal import assert_chains
 from contract.metadata.pushing import NAME, OTHER, push, push_blob, push_image
 from contract.metadata.stores import query
 from contract.metadata_history.past import Past, conflicts_of, content, digest
+from moorage.auth.access import Grant
+from moorage.core.history import History
 from moorage.metadata.base import Cause
 from moorage.metadata.history import Fate
 from moorage.metadata.sql.digest_keys import digest_key
@@ -196,6 +199,33 @@ async def test_a_blob_that_a_manifest_uses_is_not_taken_away(past: Past) -> None
     assert await past.store.links.has(NAME, blob)
 
 
+async def test_a_blob_that_garbage_collection_took_cannot_come_back_and_says_so(past: Past) -> None:
+    blob, other = await push_blob(past.store, b"layer"), await push_blob(past.store, b"other")
+    for each in (blob, other):
+        await past.store.links.unlink(NAME, each, cause=past.cause("oops"))
+    await past.store.database.write(query("DELETE FROM blobs WHERE digest = $1"), digest_key(blob))
+    with pytest.raises(ContentGone, match="garbage collection has taken 1 thing"):
+        await past.undo("oops")
+    outcome = await past.undo("oops", partial=True)
+    assert (outcome.counts["blob"], [left.name for left in outcome.left]) == (1, [str(blob)])
+    assert [await past.store.links.has(NAME, each) for each in (blob, other)] == [False, True]
+
+
+async def test_what_somebody_took_back_by_hand_is_as_it_was_already(past: Past) -> None:
+    blob = await push_blob(past.store, b"layer")
+    await past.store.links.unlink(NAME, blob, cause=past.cause("oops"))
+    await past.undo("oops", by="undo")
+    await past.store.links.unlink(NAME, blob, cause=past.cause())
+    with pytest.raises(AlreadyUndone):
+        await past.undo("undo")
+    await past.push("a", "1")
+    await past.rename("group/app", "team/app", "rename")
+    await past.rename("team/app", "group/app", "by hand")
+    with pytest.raises(AlreadyUndone):
+        await past.undo("rename")
+    assert await past.tags() == ["1"]
+
+
 async def test_a_rename_is_taken_back_and_the_history_stays(past: Past) -> None:
     await past.push("a", "1")
     await past.rename("group/app", "team/app", "rename")
@@ -206,6 +236,16 @@ async def test_a_rename_is_taken_back_and_the_history_stays(past: Past) -> None:
     assert await past.tags() == ["1"]
     await past.undo("undo")
     assert await past.tags(RepositoryName("team/app")) == ["1"]
+
+
+async def test_a_rename_is_taken_back_by_whoever_knows_the_old_name_alone(past: Past) -> None:
+    await past.push("a", "1")
+    await past.rename("group/app", "team/app", "rename")
+    everybody = Grant(actor="", accesses=None)
+    undo = partial(History(past.history).undo_request, "rename", grant=everybody, partial=False, dry_run=False)
+    outcome = await undo(repository=NAME, cause=past.cause())
+    assert outcome.counts["repository"] == 1
+    assert await past.tags() == ["1"]
 
 
 async def test_a_name_that_is_taken_now_is_in_the_way(past: Past) -> None:

@@ -1,6 +1,6 @@
 """Link files that are taken over while they are served: claims, readers, writers, lists, and what differs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,10 +11,20 @@ from contract.moving.movers import Mover, link_files
 from moorage.errors import DatabaseContended, NameUnknown, StorageUnavailable
 from moorage.gitlab_errors import RenameConflict
 from moorage.metadata.adopting import AdoptingCatalogue, AdoptingLinks, AdoptingManifests
-from moorage.metadata.adopting_details import AdoptingDetails, AdoptingRenames, AdoptingSizes
+from moorage.metadata.adopting_details import (
+    AdoptingDetails,
+    AdoptingExplanations,
+    AdoptingHistory,
+    AdoptingRenames,
+    AdoptingSizes,
+)
+from moorage.metadata.details import TagSelection
+from moorage.metadata.history import JournalFilter
 from moorage.metadata.imports import FoundTag
 from moorage.metadata.sql.details import SqlDetails
+from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.exports import SqlExports
+from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.sizes import SqlSizes
 from moorage.moving.adopting import LEASE, Adoption, AdoptionStores
@@ -165,6 +175,35 @@ async def test_what_is_asked_of_the_database_alone_has_everything_below(adopting
     page = await adopting.details.repositories(group, after="", limit=10)
     assert [found.name for found in page.items] == [NAME, OTHER]
     assert await adopting.sizes.measure(group, with_descendants=True) > 0
+
+
+async def test_whatever_only_the_database_can_answer_is_asked_once_the_repository_is_there(adopting: Adopting) -> None:
+    database = adopting.mover.sql.database
+    details, sizes = adopting.details, adopting.sizes
+    history = AdoptingHistory(adopting.adoption, SqlHistory(database))
+    explanations = AdoptingExplanations(adopting.adoption, SqlExplanations(database))
+    v1, digest = Tag("v1"), Digest.parse(image("a").manifest.digest)
+    asked: dict[str, Callable[[RepositoryName], Awaitable[object]]] = {
+        "repository": details.repository,
+        "tag": lambda name: details.tag(name, v1),
+        "tag_entry": lambda name: details.tag_entry(name, "v1"),
+        "tags": lambda name: details.tags(name, TagSelection(limit=10)),
+        "referrers": lambda name: details.referrers(name, [digest], artifact_types=()),
+        "estimate": sizes.estimate,
+        "last_change": lambda name: sizes.last_change(name, with_descendants=False),
+        "check": lambda name: adopting.renames.check(name, RepositoryName(f"{name.text}-new"), limit=10),
+        "entries": lambda name: history.entries(JournalFilter(repository=name), before=None, limit=10),
+        "past": lambda name: history.tag(name, v1, at=None),
+        "undo_tag": lambda name: history.undo_tag(name, v1, digest, expected=None, cause=NOBODY),
+        "published": lambda name: history.published(name, after=None, limit=10),
+        "delete_tags": lambda name: history.delete_tags(name, [v1], cause=NOBODY, dry_run=True),
+        "explain": lambda name: explanations.explain(name, digest),
+    }
+    for what, ask in asked.items():
+        name = RepositoryName(f"asked/{what}")
+        await push_image(adopting.mover.links, image("a"), "v1", name=name)
+        await ask(name)  # Without it: there is no such repository, as far as the database knows.
+        assert await adopting.stores.states.state(name) == "taken", what
 
 
 async def test_a_repository_that_differs_afterwards_is_not_taken(adopting: Adopting) -> None:

@@ -219,3 +219,12 @@ def test_parts_grow_so_that_ten_thousand_are_enough_for_any_layer() -> None:
     mib = [sizes[number] >> 20 for number in (0, 1999, 2000, 3999, 4000, 9999)]
     assert mib == [16, 16, 32, 32, 64, 64]
     assert sum(sizes) > 480_000_000_000
+
+
+@pytest.mark.parametrize("note", [b"{", b"[]", b'"text"', b'{"path": 5, "note": "x"}', b'{"path": "/a", "note": 5}'])
+async def test_a_note_of_parts_that_cannot_be_read_keeps_no_upload_from_being_removed(note: bytes) -> None:
+    bucket = Small()
+    await sink_of(bucket).start(FOLDER, STARTED)
+    await bucket.put(f"{FOLDER}/multipart-0123abcd", note)
+    await sink_of(bucket).remove(FOLDER)
+    assert list(bucket.all_keys()) == []

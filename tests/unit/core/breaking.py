@@ -100,6 +100,20 @@ class BreakingDriver(FileStorage):
         return done
 
 
+class DenyingDriver(BreakingDriver):
+    """Refuses one call for as long as ``denied`` says it, such as ``get /path``: as for what is another user's."""
+
+    def __init__(self, inner: StorageDriver, denied: str = "") -> None:
+        super().__init__(inner)
+        self.denied = denied
+
+    async def call(self, what: str, path: str, work: Callable[[], Awaitable[_T]]) -> _T:
+        if f"{what} {path}" == self.denied:
+            msg = f"{path}: permission denied"
+            raise StorageUnavailable(msg)
+        return await super().call(what, path, work)
+
+
 class _BreakingWriter(Writer):
     def __init__(self, driver: BreakingDriver, inner: Writer, path: str) -> None:
         self._driver = driver

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 
 from moorage.core.maintenance import purge_uploads
 from moorage.core.uploads import Uploads
@@ -15,6 +16,7 @@ from moorage.storage import paths
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from moorage.storage.upload_sinks import sink_of
+from unit.core.breaking import DenyingDriver
 from unit.core.sending import NAME, sending
 
 WEEK = timedelta(days=7)
@@ -108,6 +110,30 @@ async def test_every_repository_is_looked_at(clock: Clock, storage: MemoryDriver
     assert await purge_uploads(storage, uploads, age=WEEK, dry_run=True) == len(names)
     assert await purge_uploads(storage, uploads, age=WEEK, dry_run=False) == len(names)
     assert await purge_uploads(storage, uploads, age=WEEK, dry_run=False) == 0
+
+
+@pytest.mark.parametrize("call", ["delete", "list", "get"])
+async def test_one_session_that_another_user_has_left_keeps_no_other_from_being_purged(
+    call: str, clock: Clock, storage: MemoryDriver
+) -> None:
+    """As after a registry that ran as root: the purge ended at its first session, each time, for good."""
+    denying = DenyingDriver(storage)
+    uploads = Uploads(denying, LayoutLinks(storage), sink=sink_of(denying), now=clock)
+    names = [RepositoryName(text) for text in ("a", "b", "c")]
+    sessions = [(await uploads.start(name)).id for name in names]
+    clock.time += WEEK * 2
+    denying.denied = {
+        "delete": f"delete {paths.upload(names[0], sessions[0])}",
+        "list": f"list {paths.uploads(names[0])}",
+        "get": f"get {paths.upload_started_at(names[0], sessions[0])}",
+    }[call]
+    with structlog.testing.capture_logs() as logged:
+        purged = await purge_uploads(denying, uploads, age=WEEK, dry_run=False)
+    told = [line["repository"] for line in logged if line["log_level"] == "error"]
+    # One that does not say when it began counts from its last change.
+    assert (purged, told) == ((3, []) if call == "get" else (2, ["a"]))
+    denying.denied = ""
+    assert await purge_uploads(denying, uploads, age=WEEK, dry_run=False) == 3 - purged
 
 
 async def test_a_repository_without_uploads_has_nothing_to_purge(uploads: Uploads) -> None:

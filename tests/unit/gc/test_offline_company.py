@@ -1,17 +1,21 @@
 """Who else may be at work beside a collection, and what it spares if it is told to go on regardless."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from moorage.errors import BackendError, StorageUnavailable
 from moorage.gc.offline.offline_collection import CollectionRefused
 from moorage.gc.offline.offline_run import OfflineOptions
+from moorage.oci.digests import Digest
 from moorage.oci.names import Tag
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.memory import MemoryDriver
 from moorage.storage.presence import Activity, announce, others_at_work
+from support.bucket import Bucket
 from unit.gc.registry import APP, Writer, all_paths, collect, digests_in
 
 DAY = timedelta(hours=24)
@@ -33,9 +37,10 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def aging(clock: Clock) -> MemoryDriver:
-    return MemoryDriver(now=clock)
+@pytest.fixture(params=[MemoryDriver, Bucket])
+def aging(request: pytest.FixtureRequest, clock: Clock) -> MemoryDriver | Bucket:
+    made: MemoryDriver | Bucket = request.param(now=clock)
+    return made
 
 
 async def test_a_registry_that_takes_pushes_keeps_a_collection_out(storage: StorageDriver, app: Writer) -> None:
@@ -89,13 +94,13 @@ async def test_an_announcement_says_who_it_is(storage: StorageDriver) -> None:
     assert await all_paths(storage) == set()
 
 
-async def test_forced_a_run_goes_on_beside_a_writer(aging: MemoryDriver, clock: Clock) -> None:
+async def test_forced_a_run_goes_on_beside_a_writer(aging: MemoryDriver | Bucket, clock: Clock) -> None:
     app = Writer(aging)
     await app.image("gone")
     kept = await app.image("kept", tags=["1"])
     writing = await announce(aging, Activity.WRITING)
     clock.now -= 2 * DAY
-    old = MemoryDriver(now=clock)
+    old = type(aging)(now=clock)
     for path in await all_paths(aging):
         await old.put(path, await aging.get(path))
     writing_there = await announce(old, Activity.WRITING)
@@ -105,42 +110,80 @@ async def test_forced_a_run_goes_on_beside_a_writer(aging: MemoryDriver, clock: 
     await writing_there.close()
 
 
-async def test_forced_a_run_spares_what_is_young(aging: MemoryDriver, clock: Clock) -> None:
+async def test_forced_a_run_spares_what_is_young(aging: MemoryDriver | Bucket, clock: Clock) -> None:
     app = Writer(aging)
     clock.now -= 2 * DAY
     old_layer, old_image = await app.blob("old layer"), await app.image("old image")
     mounted = await app.blob("old, and just mounted")
+    await aging.put(paths.blob(Digest.of(b"old")), b"old")
     clock.now += 2 * DAY
+    unlinked = Digest.of(b"its link is on the way")
+    await aging.put(paths.blob(unlinked), b"its link is on the way")
     await aging.put(paths.layer_link(APP, mounted), str(mounted).encode())
     uploaded = await app.blob("just uploaded")
     pushed = await app.image("pushed by digest, the tag to follow", layers=[old_layer])
     totals = await collect(aging, FORCED)
-    assert await digests_in(aging) == {mounted, uploaded, old_layer} | pushed.all
+    assert await digests_in(aging) == {mounted, uploaded, unlinked, old_layer} | pushed.all
     assert await app.has(pushed.digest)
     assert not await app.has(old_image.digest)
     assert await app.layers() == {mounted, uploaded, *pushed.blobs}
     assert totals.manifests_deleted == 1
 
 
-async def test_forced_a_run_spares_what_is_pushed_again_before_it_is_deleted(clock: Clock) -> None:
+@pytest.mark.parametrize("kind", [MemoryDriver, Bucket])
+async def test_forced_a_run_spares_what_is_pushed_again_before_it_is_deleted(
+    kind: type[MemoryDriver | Bucket], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock.now -= 2 * DAY
-
-    class Racing(MemoryDriver):
-        has_pushed = False
-
-        async def delete_each(self, paths_: list[str]) -> int:  # type: ignore[override]
-            if not self.has_pushed:  # Everything is marked by now.
-                self.has_pushed = True
-                clock.now += 2 * DAY
-                await Writer(self).image("gone", tags=["back"])
-            return await super().delete_each(paths_)
-
-    storage = Racing(now=clock)
+    storage = kind(now=clock)
     app = Writer(storage)
     await app.image("first to go")
     gone = await app.image("gone")
+    name = "delete_each" if kind is MemoryDriver else "remove"
+    delete = getattr(storage, name)
+
+    async def push_first(objects: Sequence[str], **how: object) -> object:
+        monkeypatch.setattr(storage, name, delete)  # Everything is marked by now.
+        clock.now += 2 * DAY
+        await Writer(storage).image("gone", tags=["back"])
+        return await delete(objects, **how)
+
+    monkeypatch.setattr(storage, name, push_first)
     await collect(storage, FORCED)
-    assert storage.has_pushed
+    assert getattr(storage, name) == delete
     assert (await app.manifests.find(APP, Tag("back"))).digest == gone.digest
     assert await digests_in(storage) == gone.all
     assert await app.layers() == set(gone.blobs)
+
+
+class Keeping(Bucket):
+    """A bucket whose policy keeps blobs for a while."""
+
+    keeps = True
+
+    async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
+        kept = [path for path in paths if self.keeps and "/blobs/" in path]
+        gone = await super().remove([path for path in paths if path not in kept], until=until, rest=rest)
+        return {**gone, **{path: StorageUnavailable(f"{path}: kept by a policy") for path in kept}}
+
+
+async def test_a_bucket_that_keeps_what_is_dead_ends_a_run_with_the_reason_and_the_next_one_finishes() -> None:
+    bucket = Keeping()
+    app = Writer(bucket)
+    kept, gone = await app.image("kept", tags=["1"]), await app.image("gone")
+    with pytest.raises(StorageUnavailable, match="kept by a policy"):
+        await collect(bucket)
+    assert await digests_in(bucket) == kept.all | gone.all
+    bucket.keeps = False
+    assert (await collect(bucket)).blobs_deleted == len(gone.all)
+    assert await digests_in(bucket) == kept.all
+
+
+async def test_a_backup_keeps_a_collection_out_even_one_that_is_forced(storage: StorageDriver, app: Writer) -> None:
+    await app.image("gone")
+    copying = await announce(storage, Activity.BACKING_UP)
+    for options in (OfflineOptions(delete_untagged=True), FORCED):
+        with pytest.raises(CollectionRefused, match="a backup of this storage is being made"):
+            await collect(storage, options)
+    await copying.close()
+    assert (await collect(storage)).manifests_deleted == 1

@@ -1,12 +1,12 @@
 """Broken links, damaged manifests, storage that is not what it should be."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import structlog
 
-from moorage.errors import StorageUnavailable
 from moorage.gc.offline import offline_collection as offline
 from moorage.gc.offline.marks import Marks
 from moorage.gc.offline.offline_collection import CollectionRefused, NotesFull
@@ -16,7 +16,7 @@ from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import locks, paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import Lock
-from unit.core.breaking import BreakingDriver
+from unit.core.breaking import DenyingDriver
 from unit.gc.registry import APP, UNTAGGED, Writer, all_paths, collect, digests_in
 
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
@@ -115,10 +115,26 @@ async def test_what_storage_will_not_give_is_kept_and_does_not_end_the_run(
         "payload": paths.blob(image.digest),
         "tag": paths.tag_link(APP, Tag("1")),
     }[what]
-    await collect(Denying(storage, denied), options)
+    await collect(DenyingDriver(storage, f"get {denied}"), options)
     assert image.all <= await digests_in(storage)
     assert await app.layers() == set(image.blobs)
     assert orphan not in await digests_in(storage)
+
+
+@KEEPING_AND_NOT
+@pytest.mark.parametrize("what", ["payload", "tag"])
+async def test_told_to_ignore_damage_a_run_keeps_whole_what_storage_will_not_give(
+    what: str, options: OfflineOptions, storage: StorageDriver, app: Writer, *, other: Writer
+) -> None:
+    """An outage of a minute is no damage: the layers of a sound manifest went for good."""
+    image = await app.image("image", tags=["1"] if what == "payload" else [])
+    await app.raw(b"never tagged by us", tags=["2"])
+    orphan = await other.blob("orphan")
+    denied = {"payload": paths.blob(image.digest), "tag": paths.tag_link(APP, Tag("2"))}[what]
+    totals = await collect(DenyingDriver(storage, f"get {denied}"), replace(options, ignore_damaged=True))
+    assert image.all <= await digests_in(storage)
+    assert orphan not in await digests_in(storage)
+    assert totals.repositories_kept_whole == 1
 
 
 @KEEPING_AND_NOT
@@ -144,20 +160,6 @@ async def test_a_repository_whose_name_only_distribution_takes_keeps_its_images(
     await writer.blob("orphan")
     await collect(storage, options)
     assert await digests_in(storage) == image.all
-
-
-class Denying(BreakingDriver):
-    """Storage that may not read one path."""
-
-    def __init__(self, inner: StorageDriver, denied: str) -> None:
-        super().__init__(inner)
-        self._denied = denied
-
-    async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
-        if path == self._denied:
-            msg = f"{path}: permission denied"
-            raise StorageUnavailable(msg)
-        return await super().get(path, limit_bytes=limit_bytes)
 
 
 async def test_a_revision_link_with_nonsense_in_it_keeps_what_its_path_says(

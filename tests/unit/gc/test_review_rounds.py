@@ -10,7 +10,7 @@ from contract.metadata.pushing import NAME, push_blob, push_image
 from contract.metadata.stores import SqlStore, query, quick_folder, sqlite_opener
 from moorage.errors import BackendError, BeingRemoved, DatabaseContended, DatabaseUnavailable, StorageUnavailable
 from moorage.gc.online import review_rounds as online
-from moorage.gc.online.review_loop import ReviewLoop, ReviewPace, set_review_delay
+from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, set_review_delay
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.reviews import ReviewDelayStore
 from moorage.metadata.sql import links
@@ -236,9 +236,12 @@ async def test_rounds_of_one_collector_take_turns(store: SqlStore, storage: Trou
     assert [len((await each).removed) for each in (first, second)] == [1, 1]
 
 
-def agent(store: SqlStore, storage: StorageDriver, pace: ReviewPace) -> ReviewLoop:
+def agent(
+    store: SqlStore, storage: StorageDriver, pace: ReviewPace, *, observer: ReviewObserver | None = None
+) -> ReviewLoop:
     reviews = SqlBlobReviews(store.database)
-    return ReviewLoop("blob", BlobCollector(reviews, storage, Deadlines()), reviews.next_at, pace)
+    collector = BlobCollector(reviews, storage, Deadlines())
+    return ReviewLoop("blob", collector, reviews.next_at, pace, observer=observer)
 
 
 async def test_pauses_grow_while_nothing_is_due_and_are_short_again_after_work(

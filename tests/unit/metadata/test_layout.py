@@ -204,6 +204,16 @@ class TestReferrers:
         await storage.put(paths.referrer(NAME, SUBJECT, odd), b"{")
         assert {item.digest for item in (await referring(manifests))[0]} == {kept, odd}
 
+    async def test_what_is_no_referrer_or_just_went_hides_no_other(
+        self, storage: MemoryDriver, manifests: LayoutManifests
+    ) -> None:
+        kept, lost = [await push(manifests, image(n, subject=SUBJECT)) for n in range(2)]
+        await storage.put(paths.referrer(NAME, SUBJECT, kept).replace(kept.encoded, "README"), b"not ours")
+        # Listed, and not there when it is read: somebody has deleted it in between, or left a folder.
+        await storage.delete(paths.referrer(NAME, SUBJECT, lost))
+        await storage.put(f"{paths.referrer(NAME, SUBJECT, lost)}/oddity", b"")
+        assert [item.digest for item in (await referring(manifests))[0]] == [kept]
+
 
 class TestContentType:
     """A payload without ``mediaType`` is given back as what it was pushed as."""

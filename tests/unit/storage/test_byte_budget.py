@@ -195,3 +195,18 @@ async def test_an_upload_that_fails_gives_back_what_it_held() -> None:
         await writer.flush()
     await writer.close()
     assert budget.held_bytes == 0
+
+
+async def test_an_upload_that_is_given_its_room_as_its_client_goes_leaves_it_to_the_next() -> None:
+    budget = ByteBudget(400, low_bytes=0)
+    full, gone, next_ = budget.share(), budget.share(), budget.share()
+    for _ in range(3):  # A quarter is left for what others have read ahead.
+        await full.take(100)
+    going, waiting = asyncio.create_task(gone.take(100)), asyncio.create_task(next_.take(50))
+    await asyncio.sleep(0)
+    full.give_back(100)  # Its turn has come, but it does not know that yet.
+    going.cancel()
+    async with asyncio.timeout(30):
+        await waiting
+    assert going.cancelled()
+    assert (gone.held_bytes, next_.held_bytes, budget.held_bytes) == (0, 50, 250)

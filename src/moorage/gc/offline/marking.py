@@ -9,7 +9,8 @@ In both cases what a tag points to stays with all that it needs, whatever its ow
 lost some. A link that holds something else than the digest of its path is reported, and keeps what its path says.
 
 Where something cannot be read nobody knows what it refers to. It can only be what is in the same repository, so that
-repository is kept whole, and the others are collected.
+repository is kept whole, and the others are collected. With ``ignore_damaged`` this is not so for what was read and is
+damaged, but it is for what storage did not give: an outage of a minute is no damage.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,6 +46,8 @@ class _Look:
     repository: Repository
     hides_something: bool = False
     """True if something that cannot be read may refer to anything in the repository."""
+    hides_unseen: bool = False
+    """True if that is so of something that storage did not give, and that may be whole."""
 
 
 async def mark_repository(run: OfflineRun, repository: Repository) -> None:
@@ -55,7 +58,7 @@ async def mark_repository(run: OfflineRun, repository: Repository) -> None:
             await _mark_tagged(look, [Tag(entry.name) for entry in batch])
     async for digests in digests_in(run, paths.revisions(name)):
         await _mark_manifests(look, digests)
-    is_kept_whole = look.hides_something and not run.options.ignore_damaged
+    is_kept_whole = look.hides_unseen or (look.hides_something and not run.options.ignore_damaged)
     if is_kept_whole:
         run.totals.repositories_kept_whole += 1
         run.log.warning("repository kept whole: something in it cannot be read", repository=name.text)
@@ -78,7 +81,7 @@ async def _mark_tagged(look: _Look, tags: Sequence[Tag]) -> None:
         if content is None:
             continue  # Half written or half removed: there is no such tag.
         target = _target(run, path, content)
-        targets += [target] if target is not None else await _ever_tagged(look, tag)
+        targets += [target] if target is not None else await _ever_tagged(look, tag, content)
     if run.options.delete_untagged:
         run.marks.add_roots(look.repository, targets)
     else:
@@ -89,12 +92,14 @@ async def _mark_tagged(look: _Look, tags: Sequence[Tag]) -> None:
     await _follow(look, targets, must_be_there=True)
 
 
-async def _ever_tagged(look: _Look, tag: Tag) -> list[Digest]:
+async def _ever_tagged(look: _Look, tag: Tag, content: bytes | Unreadable) -> list[Digest]:
     """Return the digests that a tag may point to whose link does not say it."""
     found: list[Digest] = []
     async for digests in digests_in(look.run, paths.tag_index(look.repository.name, tag)):
         found += digests
-    look.hides_something = look.hides_something or not found
+    if not found:
+        look.hides_something = True
+        look.hides_unseen = look.hides_unseen or _is_unseen(content)
     return found
 
 
@@ -227,6 +232,10 @@ def _target(run: OfflineRun, path: str, content: bytes | Unreadable) -> Digest |
     return target
 
 
+def _is_unseen(content: bytes | Unreadable) -> bool:
+    return isinstance(content, Unreadable) and content.is_unseen
+
+
 def _tell_invalid(run: OfflineRun, path: str, reason: str) -> None:
     run.totals.links_invalid += 1
     run.log.warning("invalid link file", path=path, reason=reason)
@@ -240,6 +249,7 @@ def _tell_missing(look: _Look, digest: Digest) -> None:
 
 def _tell_unreadable(look: _Look, digest: Digest, payload: Unreadable) -> None:
     look.hides_something = True
+    look.hides_unseen = look.hides_unseen or _is_unseen(payload)
     look.run.totals.manifests_damaged += 1
     where = {"repository": look.repository.name.text, "digest": str(digest)}
     look.run.log.error("manifest cannot be read: nobody knows what it refers to", **where, reason=payload.reason)

@@ -24,6 +24,8 @@ class Unreadable:
     reason: str
     is_whole: bool = False
     """True if the bytes are those that the digest says, and are no manifest."""
+    is_unseen: bool = False
+    """True if storage did not give the bytes: they may be as they should be."""
 
 
 Content: TypeAlias = _T | Unreadable | None
@@ -54,7 +56,8 @@ async def _read_each(
     stats = await run.storage.stat_each([wanted[number] for number in gone], folder=True)
     for number, stat in zip(gone, stats, strict=True):
         if stat is not None:
-            found[number] = Unreadable("is a folder" if stat.is_folder else "came while it was looked for")
+            came = Unreadable("came while it was looked for", is_unseen=True)
+            found[number] = Unreadable("is a folder") if stat.is_folder else came
     return found
 
 
@@ -64,7 +67,7 @@ async def _read_one(run: OfflineRun, path: str, use: Callable[[bytes], _T | Unre
     except PathUnknown:
         return None
     except StorageUnavailable as exc:
-        return Unreadable(str(exc))
+        return Unreadable(str(exc), is_unseen=True)
 
 
 def _read(digest: Digest, content: bytes) -> Mentions | Unreadable:

@@ -26,6 +26,7 @@ _BAD_REQUEST = 400
 _FOLDERS = 128
 _MARKS = 256
 _SEPARATOR = "\n"
+_LIST = "EnumerationResults"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +170,11 @@ class BlobList:
 def _parsed(body: bytes) -> BlobPage:
     try:
         root = ET.fromstring(body)  # noqa: S314 - of the store that has everybody's bytes, and bounded
-    except ET.ParseError as exc:
-        msg = "a list of the container cannot be read"
-        raise StorageUnavailable(msg) from exc
+    except ET.ParseError:
+        root = None
+    if root is None or root.tag != _LIST:  # Else a page of a proxy would say that nothing is there.
+        msg = "a list of the container cannot be read: the answer is none of Azure's"
+        raise StorageUnavailable(msg)
     # Accounts with a hierarchical namespace list their folders as if they were blobs.
     blobs = [
         ListedBlob(

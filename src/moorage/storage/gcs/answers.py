@@ -39,7 +39,9 @@ def is_missing(answer: StoreAnswer, bucket: str) -> bool:
     Raises:
         BucketMissing: there is not even the bucket.
     """
-    if answer.status != HTTPStatus.NOT_FOUND:
+    if answer.status != HTTPStatus.NOT_FOUND or answer.body.lstrip().startswith(
+        b"<"
+    ):  # A proxy's page; Google has text.
         return False
     if b"bucket does not exist" in answer.body:
         raise BucketMissing(bucket)

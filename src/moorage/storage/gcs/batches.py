@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from moorage.errors import BackendError
 from moorage.storage.gcs.json_api import BucketCalls, GCSObjectFacts
+from moorage.storage.remote.attempts import PASSING_STATUSES
 from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 from moorage.storage.remote.remote_driver import each
 from moorage.telemetry import get_log
@@ -120,7 +121,7 @@ class Deletions:
         )
         answer = await self._calls.send(call, folder)
         found = outcomes_of(answer)
-        if not found:
+        if not found and answer.status not in PASSING_STATUSES:
             self._has_batches = False
             _log.info("storage takes no batches, so objects are removed one by one", status=answer.status)
         return found

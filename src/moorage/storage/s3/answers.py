@@ -16,8 +16,10 @@ _PASSING = frozenset(
 _FULL = frozenset({"QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "InsufficientCapacity"})
 _FULL_STATUS = 507
 _MISSING = frozenset({"NotImplemented", "MethodNotAllowed"})
-LATE_ERRORS = frozenset({"CompleteMultipartUpload", "CopyObject", "UploadPartCopy"})
+LATE_ERRORS = frozenset({"CompleteMultipartUpload", "CopyObject", "DeleteObjects", "UploadPartCopy"})
 """Requests that are answered by 200 before they are done: an error comes in the body."""
+_RESULT = "Result"
+"""All that S3 answers in XML, and that is no error, is called something that ends so."""
 RIGHTS = {
     "HeadObject": "s3:GetObject",
     "GetObject": "s3:GetObject",
@@ -117,10 +119,11 @@ def xml_of(answer: StoreAnswer) -> ET.Element:
     """Parse the body of an answer.
 
     Raises:
-        StorageUnavailable: it is not XML: the service is not S3, or a proxy answered.
+        StorageUnavailable: it is not S3's XML: the service is not S3, or a proxy answered. Taken for a list, a page of
+            a proxy would say that nothing is there, and what is there be collected as garbage.
     """
     root = _parsed(answer.body)
-    if root is None:
+    if root is None or not _name(root).endswith(_RESULT):
         msg = "the service answers otherwise than S3 does: is it S3, and is the endpoint right?"
         raise StorageUnavailable(msg)
     return root

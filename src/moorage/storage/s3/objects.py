@@ -134,7 +134,7 @@ class BucketObjects:
                 "DeleteObjects", "POST", query={"delete": ""}, headers=headers, body=body
             )
             if failure_of(call, answer) is None:
-                return self._failures(call, answer)
+                return self._failures(call, answer, keys)
             error = error_for(call, answer, bucket=self._line.name)
             if not (isinstance(error, S3Refused) and error.is_missing):
                 raise error
@@ -208,13 +208,15 @@ class BucketObjects:
         await each(keys, remove, at_once=32)
         return failures
 
-    def _failures(self, call: StoreCall, answer: StoreAnswer) -> Mapping[str, BackendError]:
-        failures: dict[str, BackendError] = {}
+    def _failures(self, call: StoreCall, answer: StoreAnswer, keys: Sequence[str]) -> Mapping[str, BackendError]:
+        """Those of *keys* that could not be removed: all of them for an error that does not say of which it is."""
+        failures, known = dict[str, BackendError](), set(keys)
         for error in xml_of(answer).findall("{*}Error"):
             failure = S3Failure(text_of(error, "Code"), text_of(error, "Message"))
             if failure.code != "NoSuchKey":
                 said = f"{call.kind} of bucket {self._line.name}: {failure.code} {failure.message}".rstrip()
-                failures[text_of(error, "Key")] = StorageUnavailable(said)
+                key = text_of(error, "Key")
+                failures |= dict.fromkeys([key] if key in known else known, StorageUnavailable(said))
         return failures
 
     def _check_found(self, call: StoreCall, answer: StoreAnswer, key: str) -> None:
@@ -228,8 +230,9 @@ class BucketObjects:
 
     @staticmethod
     def _is_bucket_away(call: StoreCall, answer: StoreAnswer) -> bool:
+        """Return whether a 404 says nothing of the object: there is no bucket, or it is a proxy's that is no S3."""
         failure = failure_of(call, answer)
-        return failure is not None and failure.code == "NoSuchBucket"
+        return failure is not None and (failure.code == "NoSuchBucket" or bool(answer.body and not failure.code))
 
 
 def key_decoder(root: Element) -> Callable[[str], str]:

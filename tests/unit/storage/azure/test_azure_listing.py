@@ -4,10 +4,13 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from moorage.errors import StorageUnavailable
 from moorage.storage.azure import listing
 from moorage.storage.azure.azure_driver import AzureDriver
 from moorage.storage.egress import Egress
 from support.azure_front import AzureFront, Fault
+from support.rude_server import RudeServer, Said
+from unit.storage.azure.conftest import Maker
 
 NAMES = sorted(f"v{number}{tail}" for number in range(30) for tail in ("", "-rc", ".1"))
 
@@ -64,3 +67,28 @@ async def test_a_signed_url_is_good_for_anybody_until_it_is_changed(driver: Azur
     assert late is not None
     async with aiohttp.ClientSession() as client, client.get(URL(late, encoded=True)) as answer:
         assert answer.status == 403
+
+
+def page(name: str, mark: str) -> Said:
+    """A page of a list; an empty one with a mark is one that the service has cut at a partition of its own."""
+    properties = "<Properties><Last-Modified>Sun, 29 Nov 2026 12:00:00 GMT</Last-Modified></Properties>"
+    blob = f"<Blob><Name>{name}</Name>{properties}</Blob>" if name else ""
+    text = f"<EnumerationResults><Blobs>{blob}</Blobs><NextMarker>{mark}</NextMarker></EnumerationResults>"
+    return Said(200, text.encode())
+
+
+async def test_a_page_with_nothing_on_it_is_not_the_last(new_driver: Maker) -> None:
+    pages = [page("", "2"), page("", "3"), page("tags/v1", "4"), page("", "5"), page("tags/v2", "")]
+    async with RudeServer(pages) as server:
+        driver = new_driver(serviceurl=server.url, rootdirectory="")
+        first = await driver.list("/tags", limit=1)
+        assert [entry.name for entry in [*first, *await driver.list("/tags", after="v1", limit=1)]] == ["v1", "v2"]
+    async with RudeServer(pages) as server:
+        driver = new_driver(serviceurl=server.url, rootdirectory="")
+        assert [path async for found in driver.all_below("/tags") for path, _ in found] == ["/tags/v1", "/tags/v2"]
+
+
+async def test_a_page_of_a_proxy_is_no_list_of_nothing(new_driver: Maker) -> None:
+    async with RudeServer([Said(200, b"<html><body>Please sign in.</body></html>")]) as server:
+        with pytest.raises(StorageUnavailable, match="none of Azure's"):
+            await new_driver(serviceurl=server.url).list("/docker")

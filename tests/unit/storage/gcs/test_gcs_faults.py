@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from moorage.config import GCSSection
-from moorage.errors import StorageUnavailable
+from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.gcs.gcs_driver import GCSDriver
 from moorage.storage.gcs.opening import open_bucket
 from support.fault_proxy import Fault, FaultProxy
 from support.gcs_fake import GCSFake
 from support.gcs_objects import STEP_BYTES, GCSBucket
+from support.rude_server import RudeServer, Said
 
 PASSING = [Fault.SLOW_DOWN, Fault.DROP, Fault.LOST]
 CONTENT = random.Random(5).randbytes(3 << 20)
@@ -99,3 +100,29 @@ async def test_a_service_that_stays_away_is_said_to_be_away(
     with pytest.raises(StorageUnavailable, match="status 503"):
         await driver.put("/a", b"a")
     assert proxy.counts["insert"] == 6
+
+
+async def test_an_outage_is_no_service_without_batches(
+    driver: GCSDriver, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was: from then on a collection removed its objects one by one."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    for name in "abcd":
+        await driver.put(f"/f/{name}", b"x")
+    proxy.fail("batch", Fault.SLOW_DOWN, times=6)
+    assert await driver.delete_each(["/f/a", "/f/b"]) == 2
+    assert (proxy.counts["batch"], proxy.counts["delete"]) == (6, 2)
+    assert await driver.delete_each(["/f/c", "/f/d"]) == 2
+    assert (proxy.counts["batch"], proxy.counts["delete"]) == (7, 2)
+
+
+async def test_a_page_of_a_proxy_says_of_no_object_that_it_is_not_there(fake: GCSFake) -> None:
+    async with RudeServer([Said(404, b"<html><body>404 Not Found</body></html>")]) as server:
+        driver = open_bucket(GCSSection(bucket="registry", credentials=dict(fake.key())), endpoint=server.url)
+        for asking in (driver.get("/a"), driver.open("/a"), driver.stat("/a"), driver.list("/a")):
+            with pytest.raises(StorageUnavailable, match="status 404"):
+                await asking
+        server.answers = [Said(404, b"No such object: registry/a")]
+        with pytest.raises(PathUnknown):
+            await driver.get("/a")
+        await driver.close()

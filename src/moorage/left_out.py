@@ -42,12 +42,11 @@ def import_lightly() -> None:
     The collector of cycles rests from here on, until the supervisor has put aside what there is: it would look twice
     through all that was imported, and find nothing.
 
-    ``rich`` is for tracebacks in colours, and our log has none; ``greenlet`` for contexts that we do not make. Pydantic
-    would read the metadata of every installed package to look for plugins of its own. aiohttp's client has its
-    certificates read as soon as it is imported, and most registries ask nobody.
+    ``rich`` is for tracebacks in colours, and our log has none; ``greenlet`` for contexts that we do not make.
+    aiohttp's client has its certificates read as soon as it is imported, and most registries ask nobody.
     """
     gc.disable()
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _leave_out_plugins()
     with left_out("rich", "greenlet"):
         import_module("structlog")
     in_parts("aiohttp")
@@ -66,6 +65,19 @@ def in_parts(name: str) -> None:
     package = module_from_spec(spec)
     package.__class__ = _PackageInParts
     sys.modules[name] = package
+
+
+def _leave_out_plugins() -> None:
+    """Have pydantic find no plugins of its own: it would read the metadata of every installed package to look for them.
+
+    A variable switches that off; what reads metadata, with archives and tables besides, is then imported for nothing.
+    """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    name = "pydantic.plugin._loader"
+    if name not in sys.modules:
+        without = ModuleType(name)
+        without.get_plugins = tuple  # type: ignore[attr-defined]  # the one function of that module
+        sys.modules[name] = without
 
 
 class _PackageInParts(ModuleType):

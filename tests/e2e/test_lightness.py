@@ -21,6 +21,8 @@ UNUSED = (
     *("asyncpg", "redis", "dns", "prometheus_client", "opentelemetry", "sentry_sdk"),  # nothing of it is configured
     *("aiobotocore", "botocore", "django", "greenlet", "re2", "difflib"),
     *("aiohttp.client", "aiohttp.connector"),  # nobody is asked
+    *("aiohttp.web_app", "aiohttp.web_urldispatcher", "aiohttp.web_runner", "argparse"),  # the server is its own
+    *("importlib.metadata", "zipfile", "csv"),  # pydantic looks for no plugins
     *("moorage.moving.importing", "moorage.metadata.adopting", "moorage.storage.s3", "moorage.cli.app"),
 )
 

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from aiohttp import web
 from aiohttp.http import HttpVersion10
+from aiohttp.web_request import BaseRequest
 
 from moorage.auth.access import Access, AccessLacking
 from moorage.auth.addresses import Proxies
@@ -124,7 +124,7 @@ class App(WebApplication[Call]):
         """The path of every endpoint, as the reference has it, with each method that it has."""
         return ((row.endpoint.path, method) for api in self.apis for row in api.operations for method in row.methods)
 
-    def begin(self, request: web.BaseRequest) -> Call:
+    def begin(self, request: BaseRequest) -> Call:
         """Parse a request's path and id."""
         path, query = split_target(request.raw_path)
         common = self._headers_below_v2 if path.startswith(self._below_v2) else self._headers

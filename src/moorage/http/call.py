@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property, partial
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from moorage.auth.addresses import Proxies
 from moorage.http.urls import Urls
@@ -22,7 +22,7 @@ class Call(Request):
 
     def __init__(
         self,
-        request: web.BaseRequest,
+        request: BaseRequest,
         identity: str,
         path: str,
         query: str,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from moorage.http.database_report import DatabaseReport
 from moorage.http.health_report import HealthReport
@@ -52,13 +52,13 @@ class DebugApp:
         self._metrics = metrics
         self._metrics_path = metrics_path
 
-    async def __call__(self, request: web.BaseRequest) -> Response:
+    async def __call__(self, request: BaseRequest) -> Response:
         """Answer one request."""
         response = await self._answer(request)
         response.headers.update(SAFE_HEADERS)
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> Response:
+    async def _answer(self, request: BaseRequest) -> Response:
         if request.method not in ("GET", "HEAD"):
             return Response(404)
         if self._metrics is not None and request.path == self._metrics_path:

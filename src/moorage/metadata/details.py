@@ -9,6 +9,7 @@ from enum import Enum
 
 from moorage.metadata.base import Cause, Page
 from moorage.oci.digests import Digest
+from moorage.oci.json_documents import let_go, read_json
 from moorage.oci.names import RepositoryName, Tag
 
 
@@ -238,12 +239,13 @@ def platform_of(payload: bytes | None) -> Platform | None:
     if payload is None:
         return None
     try:
-        value = json.loads(payload)
+        value = read_json(payload.decode(json.detect_encoding(payload), "surrogatepass"))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict):
-        return None
-    return Platform(_text(value.get("architecture")), _text(value.get("os")))
+    try:
+        return Platform(_text(value.get("architecture")), _text(value.get("os"))) if isinstance(value, dict) else None
+    finally:
+        let_go(value, len(payload))
 
 
 def _text(value: object) -> str:

@@ -4,7 +4,6 @@ Used where a configuration names no database. There is no transaction over sever
 what is pointed to is durable before what points, and a reader takes a link for nothing whose target is not there.
 """
 
-import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import ClassVar
 
@@ -33,6 +32,7 @@ from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, pa
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci import stored as lenient
 from moorage.oci.digests import ALGORITHMS, Digest, digest_or_none
+from moorage.oci.json_documents import write_json
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.storage import paths
@@ -326,20 +326,23 @@ class LayoutManifests(ManifestStore):
 
 
 def _children(payload: bytes) -> Sequence[Descriptor]:
-    return list(lenient.children(lenient.read(payload)))
+    with lenient.reading(payload) as value:
+        return list(lenient.children(value))
 
 
 def _subject(payload: bytes) -> Digest | None:
-    return lenient.subject(lenient.read(payload))
+    with lenient.reading(payload) as value:
+        return lenient.subject(value)
 
 
 def _noted(content: bytes, digest: Digest) -> Descriptor | None:
-    return lenient.descriptor_of({**lenient.read(content), "digest": str(digest)})
+    with lenient.reading(content) as value:
+        return lenient.descriptor_of({**value, "digest": str(digest)})
 
 
 def _shown(payload: bytes) -> tuple[str, Mapping[str, str]]:
-    value = lenient.read(payload)
-    return lenient.artifact_type(value), lenient.annotations(value)
+    with lenient.reading(payload) as value:
+        return lenient.artifact_type(value), lenient.annotations(value)
 
 
 def _weight(descriptor: Descriptor) -> int:
@@ -348,4 +351,4 @@ def _weight(descriptor: Descriptor) -> int:
 
 def _length(descriptor: Descriptor) -> int:
     """The bytes that it takes in a list."""
-    return len(json.dumps(descriptor.to_json())) + 1
+    return len(write_json(descriptor.to_json(), parts=len(descriptor.annotations))) + 1

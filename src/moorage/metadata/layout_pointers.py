@@ -5,7 +5,6 @@ No lock keeps them apart, as not every storage has locks: ``docs/adr/0034-pushes
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from functools import lru_cache
 
@@ -14,6 +13,7 @@ from moorage.metadata.aside import aside
 from moorage.metadata.payloads import Payload
 from moorage.oci import stored as lenient
 from moorage.oci.digests import Digest, linked_digest
+from moorage.oci.json_documents import write_json
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
@@ -165,7 +165,8 @@ def beside(name: RepositoryName, stored: StoredManifest, manifest: Manifest) -> 
     if manifest.subject is not None:
         descriptor = descriptor_of(stored, manifest)
         # Not escaped: so it is no larger than the manifest, which is what can be read again.
-        text = json.dumps(descriptor.to_json(), ensure_ascii=False, separators=(",", ":"))
+        parts = len(descriptor.annotations)
+        text = write_json(descriptor.to_json(), parts=parts, ensure_ascii=False, separators=(",", ":"))
         found[paths.referrer(name, manifest.subject.digest, stored.digest)] = text.encode("utf-8", "surrogatepass")
     return found
 
@@ -179,15 +180,16 @@ async def _delete_if_there(storage: StorageDriver, path: str) -> None:
 
 @lru_cache(maxsize=16384)
 def _subject(content: bytes) -> Digest | None:
-    return lenient.subject(lenient.read(content))
+    with lenient.reading(content) as value:
+        return lenient.subject(value)
 
 
 def payload_of(content: bytes) -> Payload:
     """Return a manifest's bytes with what they say of their type."""
-    value = lenient.read(content)
-    declared = value.get("mediaType")
-    is_declared = isinstance(declared, str) and lenient.is_header(declared)
-    return Payload(content, lenient.shown_type(value), is_declared=is_declared)
+    with lenient.reading(content) as value:
+        declared = value.get("mediaType")
+        is_declared = isinstance(declared, str) and lenient.is_header(declared)
+        return Payload(content, lenient.shown_type(value), is_declared=is_declared)
 
 
 def descriptor_of(stored: StoredManifest, manifest: Manifest) -> Descriptor:

@@ -16,9 +16,6 @@ def manifest_of(content: bytes, media_type: str) -> Manifest:
         return parse(content, media_type)
     except ManifestInvalid:
         named = mentions.mentions(content)
-    value = lenient.read(content)
-    config = lenient.descriptor_of(value.get("config"))
-    subject = lenient.descriptor_of(value.get("subject"))
     references = [
         ManifestReference(
             ManifestKind.MANIFEST if digest in named.children else ManifestKind.BLOB,
@@ -26,11 +23,12 @@ def manifest_of(content: bytes, media_type: str) -> Manifest:
         )
         for digest in dict.fromkeys(named.references)
     ]
-    return Manifest(
-        media_type=media_type,
-        artifact_type=lenient.artifact_type(value),
-        annotations=lenient.annotations(value),
-        references=tuple(references),
-        subject=subject,
-        config=config,
-    )
+    with lenient.reading(content) as value:
+        return Manifest(
+            media_type=media_type,
+            artifact_type=lenient.artifact_type(value),
+            annotations=lenient.annotations(value),
+            references=tuple(references),
+            subject=lenient.descriptor_of(value.get("subject")),
+            config=lenient.descriptor_of(value.get("config")),
+        )

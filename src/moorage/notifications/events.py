@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from moorage.oci.digests import Digest
+from moorage.oci.json_documents import write_json
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
 from moorage.oci.names import RepositoryName, Tag
 
@@ -254,7 +255,7 @@ class Announcer:
         }
         if meta:
             event["meta"] = meta
-        payload = json.dumps(event)
+        payload = write_json(event, parts=_parts(target))
         return [
             Notice(
                 event_id=event_id,
@@ -275,6 +276,12 @@ SILENT = Announcer(NOBODY_HEARS)
 def envelope(payload: str) -> bytes:
     """Write the body of the request that tells of one event."""
     return json.dumps({"events": [json.loads(payload)]}, indent=_INDENT).encode("ascii")
+
+
+def _parts(target: Mapping[str, object]) -> int:
+    """About as many values as an event has besides some twenty."""
+    described = target.get("references")
+    return sum(len(each) + len(each.get("annotations", ())) for each in described) if isinstance(described, list) else 0
 
 
 def _descriptor(found: Descriptor) -> Mapping[str, object]:

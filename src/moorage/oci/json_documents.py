@@ -14,11 +14,19 @@ from typing import Any
 VALUES_LIMIT = 250_000
 """Values in a manifest that is pushed. 4 MiB of descriptors, the largest index that can be, have some 110,000."""
 
+SHORT_BYTES = 64 << 10
+"""A document up to here takes the fast parser less than 10 ms, whatever is in it, and is let go in less."""
+
 _AT_ONCE = 20_000
 """As many values take the fast parser some 10 ms, whatever they are."""
+_WRITTEN_AT_ONCE = 10_000
+"""As many values are written in 2 ms."""
+_PIECE = 2_000
+"""Values that are put together, or let go, in one go: a fraction of a millisecond."""
 
 _Scan = Callable[[str, int], Any]
-_PairsHook = Callable[[list[tuple[str, Any]]], Any]
+_Pairs = list[tuple[str, Any]]
+_PairsHook = Callable[[_Pairs], Any]
 
 
 class TooManyValues(ValueError):
@@ -34,14 +42,61 @@ def read_json(
 ) -> Any:  # noqa: ANN401 - as json.loads
     """Read a document as :func:`json.loads` does; to be called in a thread of its own if it may be large.
 
+    *object_pairs_hook* may empty the list that it is given, as :func:`object_of` does. What was read of a large
+    document is to be let go by :func:`let_go`.
+
     Raises:
         TooManyValues: it has more than *values_limit* values; it was read no further.
         ValueError, RecursionError: as :func:`json.loads` raises them.
     """
     # Each value stands after a comma, or is the first in something. Commas in texts count, too: that costs time alone.
-    if text.count(",") + text.count("[") + text.count("{") < _AT_ONCE:
+    if len(text) <= SHORT_BYTES or text.count(",") + text.count("[") + text.count("{") < _AT_ONCE:
         return json.loads(text, object_pairs_hook=object_pairs_hook, parse_constant=parse_constant)
-    return _InTurns(values_limit, object_pairs_hook=object_pairs_hook, parse_constant=parse_constant).decode(text)
+    hook = object_pairs_hook or object_of
+    return _InTurns(values_limit, object_pairs_hook=hook, parse_constant=parse_constant).decode(text)
+
+
+def object_of(pairs: _Pairs) -> dict[str, Any]:
+    """Return the object of *pairs*; of many, in turns, and they are let go: nobody else may need the list."""
+    if len(pairs) <= _PIECE:
+        return dict(pairs)
+    value: dict[str, Any] = {}
+    for at in range(0, len(pairs), _PIECE):
+        value.update(pairs[at : at + _PIECE])
+    while pairs:
+        del pairs[-_PIECE:]
+    return value
+
+
+def write_json(value: object, *, parts: int, **options: Any) -> str:  # noqa: ANN401 - as json.dumps
+    """Write *value*, of about so many values, as :func:`json.dumps` does with the same *options*.
+
+    Many are written in turns, as they are read; to be called in a thread of its own then.
+    """
+    if parts < _WRITTEN_AT_ONCE:
+        return json.dumps(value, **options)
+    return "".join(json.JSONEncoder(**options).iterencode(value))  # Its fast twin writes in one go alone.
+
+
+def let_go(value: object, size_bytes: int) -> None:
+    """Take apart what was read of a document of so many bytes, piece by piece; nobody else may need a part of it.
+
+    Freed as a whole it would be one call in which no other thread has a turn: 20 ms and more for a large one.
+    """
+    if size_bytes <= SHORT_BYTES:
+        return
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            while part:
+                waiting += [inner for inner in part[-_PIECE:] if inner and isinstance(inner, list | dict)]
+                del part[-_PIECE:]
+        elif isinstance(part, dict):
+            while part:
+                inner = part.popitem()[1]
+                if isinstance(inner, list | dict):
+                    waiting.append(inner)
 
 
 class _InTurns(json.JSONDecoder):

@@ -13,7 +13,7 @@ from typing import NoReturn, cast
 from moorage.errors import DigestInvalid, ManifestInvalid
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest
-from moorage.oci.json_documents import VALUES_LIMIT, TooManyValues, read_json
+from moorage.oci.json_documents import VALUES_LIMIT, TooManyValues, let_go, object_of, read_json
 
 SIZE_LIMIT_BYTES = 4 << 20
 """No manifest may be larger, whatever the configuration says.
@@ -156,12 +156,15 @@ def parse(payload: bytes, content_type: str = "") -> Manifest:
         ManifestInvalid: it is malformed, or contradicts *content_type*, or of Docker's schema 1.
     """
     value = decode(payload)
-    media_type = _media_type(value, content_type)
-    if media_type in mediatypes.IMAGES:
-        return _image(value, media_type)
-    if media_type in mediatypes.INDEXES:
-        return _index(value, media_type)
-    return _other(value, media_type)
+    try:
+        media_type = _media_type(value, content_type)
+        if media_type in mediatypes.IMAGES:
+            return _image(value, media_type)
+        if media_type in mediatypes.INDEXES:
+            return _index(value, media_type)
+        return _other(value, media_type)
+    finally:
+        let_go(value, len(payload))
 
 
 def _media_type(value: JSONObject, content_type: str) -> str:
@@ -184,8 +187,9 @@ def _media_type(value: JSONObject, content_type: str) -> str:
 
 def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """An object whose names are unique: of two equal ones, one reader takes the first and another the last."""
-    value = dict(pairs)
-    if len(value) != len(pairs):
+    count = len(pairs)
+    value = object_of(pairs)
+    if len(value) != count:
         msg = "an object has a key twice"
         raise ValueError(msg)
     return value
@@ -332,7 +336,7 @@ def _annotations(value: JSONObject, where: str) -> Mapping[str, str]:
     if not isinstance(annotations, dict) or not all(isinstance(item, str) for item in annotations.values()):
         msg = f"{where}: a JSON object of strings is needed"
         raise ManifestInvalid(msg)
-    return cast("Mapping[str, str]", annotations)
+    return dict(annotations)  # A copy: the document is let go.
 
 
 def _urls(value: JSONObject, where: str) -> tuple[str, ...]:

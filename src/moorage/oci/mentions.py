@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from moorage.errors import ManifestInvalid
 from moorage.oci.digests import Digest, digest_or_none
-from moorage.oci.json_documents import read_json
+from moorage.oci.json_documents import let_go, read_json
 
 _LISTS = ("config", "layers", "blobs", "manifests")
 _OF_MANIFESTS = ("manifest", "index")
@@ -43,10 +43,13 @@ def mentions(payload: bytes) -> Mentions:
     except (ValueError, RecursionError) as exc:
         msg = f"the manifest is not JSON: {exc}"
         raise ManifestInvalid(msg) from None
-    if not isinstance(value, dict):
-        msg = "a manifest is a JSON object"
-        raise ManifestInvalid(msg)
-    return _mentioned(value)
+    try:
+        if not isinstance(value, dict):
+            msg = "a manifest is a JSON object"
+            raise ManifestInvalid(msg)
+        return _mentioned(value)
+    finally:
+        let_go(value, len(payload))
 
 
 def _mentioned(value: Mapping[str, object]) -> Mentions:

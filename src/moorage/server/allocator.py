@@ -13,9 +13,17 @@ _LARGE_BYTES = 1 << 20
 """A block from here on is the system's again as soon as it is freed; setting it also keeps it from growing."""
 
 
+def share_one_arena() -> None:
+    """Have all threads share one arena; for processes forked later, too."""
+    _set(_M_ARENA_MAX, 1)
+
+
 def keep_memory_small() -> None:
     """Have all threads share one arena, and give large blocks back at once; for processes forked later, too."""
+    share_one_arena()
+    _set(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+def _set(option: int, value: int) -> None:
     with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_ARENA_MAX, 1)
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        ctypes.CDLL(None).mallopt(option, value)

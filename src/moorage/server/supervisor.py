@@ -1,4 +1,7 @@
-"""The supervisor: binds the addresses, keeps the workers running, passes signals on. It serves nothing itself."""
+"""The supervisor: binds the addresses, keeps the workers running, passes signals on. It serves nothing itself.
+
+What is set up before it forks, such as the log, is there in every process, and shared by them.
+"""
 
 import contextlib
 import dataclasses
@@ -14,11 +17,12 @@ from pathlib import Path
 
 from moorage.errors import MoorageError
 from moorage.server import worker
+from moorage.server.allocator import share_one_arena
 from moorage.server.application import HOUSEKEEPER, MakeApplication, ServerProcess
 from moorage.server.metrics_folder import metrics_folder
 from moorage.server.open_files import raise_open_files
 from moorage.server.server_settings import ServerSettings
-from moorage.telemetry import LEVELS, configure, get_log, set_level
+from moorage.telemetry import LEVELS, get_log, set_level
 
 _log = get_log("supervisor")
 
@@ -79,6 +83,7 @@ class Supervisor:
         os.set_blocking(self._ready[0], False)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._workers = [_Worker(number) for number in range(settings.count)]
+        share_one_arena()
         gc.freeze()  # Workers need not look at what is here, and so share the pages that it is on.
         gc.enable()
         with self._counting():
@@ -176,7 +181,6 @@ class Supervisor:
             _name_process(number)
             os.close(self._lifeline[1])
             self._close_others(number)
-            configure(self.settings.log)
             worker.run(self._setup(number))
         except MoorageError as exc:
             _log.error("the worker cannot start", error=str(exc))
@@ -272,7 +276,11 @@ def _name_process(number: int) -> None:
     """Call a process, in the lists of ``ps`` and ``top``, what it is."""
     name = "moorage-keeper" if number == HOUSEKEEPER else f"moorage-worker{number}"
     with contextlib.suppress(OSError):  # Not everywhere is Linux.
-        Path("/proc/self/comm").write_bytes(name.encode())
+        fd = os.open("/proc/self/comm", os.O_WRONLY)  # Each process has for itself what it touches: no Path.
+        try:
+            os.write(fd, name.encode())
+        finally:
+            os.close(fd)
 
 
 def _write_byte(fileno: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import parse_qs
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from moorage.auth.access import Grant
 from moorage.auth.basic import PasswordGuard
@@ -95,7 +95,7 @@ class TokenApp(WebApplication[Request]):
         self._now = now
         self._bodies = Bodies()
 
-    def begin(self, request: web.BaseRequest) -> Request:
+    def begin(self, request: BaseRequest) -> Request:
         """Parse a request's path and id."""
         path, query = split_target(request.raw_path)
         identity = request_id(request.headers.get("X-Request-Id"))

@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Generic, Protocol, TypeVar
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from moorage.errors import BodyLate, MoorageError, Refused
 from moorage.telemetry import Logger
@@ -54,7 +54,7 @@ class WebApplication(ABC, Generic[R]):
         self.access_log = access_log
 
     @abstractmethod
-    def begin(self, request: web.BaseRequest) -> R:
+    def begin(self, request: BaseRequest) -> R:
         """Parse a request's path and id. Fails for none."""
 
     @abstractmethod
@@ -66,7 +66,7 @@ class WebApplication(ABC, Generic[R]):
             ClientGone: nobody waits for the answer any more.
         """
 
-    async def __call__(self, request: web.BaseRequest) -> Response:
+    async def __call__(self, request: BaseRequest) -> Response:
         """Answer one request; whatever goes wrong, with a status and a body that say so."""
         if self._observer is None:
             return await self._respond(request)
@@ -76,7 +76,7 @@ class WebApplication(ABC, Generic[R]):
         finally:
             self._observer.ends()
 
-    async def _respond(self, request: web.BaseRequest) -> Response:
+    async def _respond(self, request: BaseRequest) -> Response:
         started = time.perf_counter()
         asked = self.begin(request)
         try:

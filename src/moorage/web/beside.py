@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from moorage.web.access_log import AccessLog
 from moorage.web.request import split_target
 from moorage.web.responses import Response
 
-Handler = Callable[[web.BaseRequest], Awaitable[Response]]
+Handler = Callable[[BaseRequest], Awaitable[Response]]
 
 
 class Neighbour(Protocol):
@@ -31,7 +31,7 @@ class Beside:
         self._other = other
         self._path = path
 
-    async def __call__(self, request: web.BaseRequest) -> Response:
+    async def __call__(self, request: BaseRequest) -> Response:
         """Answer one request."""
         is_other = split_target(request.raw_path)[0] == self._path
         return await (self._other if is_other else self._main)(request)

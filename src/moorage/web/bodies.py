@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 from aiohttp.client_exceptions import ClientConnectionError, ClientError, ClientPayloadError
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
+from aiohttp.web_request import BaseRequest
 
 from moorage.errors import CodingUnknown, ContentCodingUnknown, SizeInvalid
 from moorage.web.connection import EndedEarly
@@ -48,7 +49,7 @@ class Bodies:
         self._active = 0
         self._holdings = Holdings()
 
-    async def chunks(self, request: web.BaseRequest, *, piece_bytes: int = 0) -> AsyncIterator[bytearray]:
+    async def chunks(self, request: BaseRequest, *, piece_bytes: int = 0) -> AsyncIterator[bytearray]:
         """The body in pieces of up to 1 MiB; smaller ones while many uploads share the memory.
 
         *piece_bytes*: the most that is taken at once; the rest stays where it was read, which pauses the client.
@@ -91,7 +92,7 @@ class Bodies:
         finally:
             self._active -= 1
 
-    async def whole(self, request: web.BaseRequest, *, check_size: Callable[[int], None]) -> bytes:
+    async def whole(self, request: BaseRequest, *, check_size: Callable[[int], None]) -> bytes:
         """A small body.
 
         *check_size* is asked about the length that is announced, then about the bytes so far, and ends it by raising;
@@ -122,7 +123,7 @@ class Bodies:
         return max(_PIECE_MIN_BYTES, min(_PIECE_BYTES, _GATHER_BUDGET_BYTES // self._active))
 
 
-async def _continue(request: web.BaseRequest) -> None:
+async def _continue(request: BaseRequest) -> None:
     """Tell a client that waits for it (``Expect: 100-continue``) that its body is wanted."""
     # What else it expects is passed over: to refuse it would end a push that can go on.
     expected = ",".join(request.headers.getall(hdrs.EXPECT, ())).lower().split(",")
@@ -135,7 +136,7 @@ async def _continue(request: web.BaseRequest) -> None:
         writer.output_size = 0
 
 
-def _check_codings(request: web.BaseRequest) -> None:
+def _check_codings(request: BaseRequest) -> None:
     """Refuse a body that is not sent as it is: it would be stored coded.
 
     Raises:

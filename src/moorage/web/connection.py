@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong, TransferEncodingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import _ErrInfo
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
+from aiohttp.web_server import Server
 
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests
 from moorage.telemetry import get_log, request_id
@@ -215,11 +217,11 @@ class Connection(Turns):
 
     def handle_error(
         self,
-        request: web.BaseRequest,
+        request: BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,
-    ) -> web.StreamResponse:
+    ) -> StreamResponse:
         """Answer what could not be parsed, and close."""
         del message
         identity = request_id(None)
@@ -240,17 +242,17 @@ class Connection(Turns):
         response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
         response.request_id = identity
         response.force_close()
-        return cast("web.StreamResponse", response)
+        return cast("StreamResponse", response)
 
 
-class ConnectionServer(web.Server):
+class ConnectionServer(Server):
     """Makes a :class:`Connection` for each client."""
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Response]]) -> None:
+    def __init__(self, handler: Callable[[BaseRequest], Awaitable[Response]]) -> None:
         self.unfinished_bytes = 0
         """Bytes that all connections hold of heads that are not whole."""
         self.heads = KnownHeads()
-        super().__init__(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", handler))
+        super().__init__(cast("Callable[[BaseRequest], Awaitable[StreamResponse]]", handler))
 
     @property
     def connections(self) -> list[Connection]:  # type: ignore[override]  # all of them are ours
@@ -261,7 +263,7 @@ class ConnectionServer(web.Server):
         """Have every connection take no more requests; how many are still answering one."""
         return sum(connection.retire() for connection in self.connections)
 
-    def __call__(self) -> web.RequestHandler:
+    def __call__(self) -> RequestHandler:
         """A handler for the connection that just came in."""
         return Connection(
             self,

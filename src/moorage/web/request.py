@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from moorage.auth.access import EVERYTHING
 from moorage.auth.addresses import Proxies, network_of
@@ -18,7 +18,7 @@ class Request:
 
     def __init__(
         self,
-        request: web.BaseRequest,
+        request: BaseRequest,
         identity: str,
         path: str,
         query: str,

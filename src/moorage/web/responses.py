@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from http import HTTPStatus
 
-from aiohttp import web
 from aiohttp.http import HttpVersion10
+from aiohttp.web_request import BaseRequest
 
 SANDBOX = "sandbox"
 """``Content-Security-Policy`` of every answer: a browser that shows it runs nothing of it, and not in our origin."""
@@ -58,7 +58,7 @@ class Response:
         """Close the connection after this answer."""
         self.keep_alive = False
 
-    async def prepare(self, request: web.BaseRequest) -> None:
+    async def prepare(self, request: BaseRequest) -> None:
         """Write the head, and the body if this is not the answer to a HEAD.
 
         Raises:
@@ -76,7 +76,7 @@ class Response:
         if request.protocol.writing_paused:
             await request.writer.drain()
 
-    def take_head(self, request: web.BaseRequest) -> bytes:
+    def take_head(self, request: BaseRequest) -> bytes:
         """The head, for whoever writes it to the connection now; afterwards nothing can be changed any more.
 
         Raises:
@@ -92,7 +92,7 @@ class Response:
     async def write_eof(self) -> None:
         """Nothing is left to write."""
 
-    def _head(self, request: web.BaseRequest) -> bytes:
+    def _head(self, request: BaseRequest) -> bytes:
         # What is found goes out again and again; a redirect is another one each time, and not to be remembered.
         written = _remembered_lines if self.status == _OK else _lines
         head = written(self.status, self.content_length, tuple(self.headers.items()))

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from moorage.errors import BackendError
 from moorage.web.bodies import STALL_S, ClientGone
@@ -37,7 +37,7 @@ class ByteSource(Protocol):
 
 
 async def send_file(
-    request: web.BaseRequest, response: Response, reader: ByteSource, pieces: Sequence[Piece], *, tail: bytes = b""
+    request: BaseRequest, response: Response, reader: ByteSource, pieces: Sequence[Piece], *, tail: bytes = b""
 ) -> Response:
     """Write the head of *response*, then *pieces*: their parts are bytes of *reader*; then *tail*.
 
@@ -90,7 +90,7 @@ async def _flushed(transport: asyncio.Transport) -> None:
 
 
 async def _copy(
-    request: web.BaseRequest, transport: asyncio.Transport, reader: ByteSource, pieces: Sequence[Piece]
+    request: BaseRequest, transport: asyncio.Transport, reader: ByteSource, pieces: Sequence[Piece]
 ) -> None:
     """Send bytes that are not on this machine through this process, a piece at a time: the kernel does not encrypt."""
     for piece in pieces:
@@ -103,7 +103,7 @@ async def _copy(
 
 
 async def _encrypt(
-    request: web.BaseRequest, transport: asyncio.Transport, fileno: int, pieces: Sequence[Piece], *, head: bytes
+    request: BaseRequest, transport: asyncio.Transport, fileno: int, pieces: Sequence[Piece], *, head: bytes
 ) -> None:
     """Send *head* and a file over TLS, in parts that stay in the processor's cache from the file to the socket.
 
@@ -133,6 +133,6 @@ async def _encrypt(
                 await asyncio.sleep(0)
 
 
-async def _drained(request: web.BaseRequest) -> None:
+async def _drained(request: BaseRequest) -> None:
     async with asyncio.timeout(STALL_S):
         await request.writer.drain()

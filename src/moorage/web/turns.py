@@ -11,12 +11,13 @@ import contextvars
 from collections.abc import Coroutine, Generator
 from typing import Any, cast
 
-from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.tcp_helpers import tcp_keepalive
-from aiohttp.web_protocol import _PAYLOAD_ACCESS_ERROR, ERROR, _ErrInfo
+from aiohttp.web_protocol import _PAYLOAD_ACCESS_ERROR, ERROR, RequestHandler, _ErrInfo
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
 
 from moorage.web.known_heads import READS
 
@@ -24,7 +25,7 @@ _Work = Coroutine[Any, Any, bool]
 """Answers a request; returns whether the connection goes on."""
 
 
-class Turns(web.RequestHandler):
+class Turns(RequestHandler):
     """The part of a connection that has requests answered in their order."""
 
     __slots__ = ("_begun", "_context")
@@ -144,8 +145,8 @@ class Turns(web.RequestHandler):
         return goes_on
 
     async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
+        self, request: BaseRequest, resp: StreamResponse, start_time: float | None
+    ) -> tuple[StreamResponse, bool]:
         """Write an answer; return it, and whether the client was gone."""
         if self._upgraded:  # What came behind a request to speak something else is still to be parsed.
             return await super().finish_response(request, resp, start_time)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from moorage.auth.access import Grant
 from moorage.auth.addresses import Proxies
@@ -68,7 +68,7 @@ class WSGIApplication(WebApplication[Request]):
         self._proxies = Proxies(proxies)
         self._is_https = is_https
 
-    def begin(self, request: web.BaseRequest) -> Request:
+    def begin(self, request: BaseRequest) -> Request:
         """Parse a request's path and id."""
         path, query = split_target(request.raw_path)
         identity = request_id(request.headers.get("X-Request-Id"))
@@ -158,7 +158,7 @@ class _Answer(Response):
         self.spooled: SpooledBody | None = None
         """The body, if it is too large to be held."""
 
-    def _head(self, request: web.BaseRequest) -> bytes:
+    def _head(self, request: BaseRequest) -> bytes:
         lines = "".join(f"Set-Cookie: {cookie}\r\n" for cookie in self.cookies)
         if lines.count("\n") != len(self.cookies) or lines.count("\r") != len(self.cookies):
             msg = "a cookie holds a line break"

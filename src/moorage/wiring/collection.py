@@ -18,13 +18,14 @@ from moorage.metadata.sql.rows import SqlRowCounts
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 from moorage.telemetry import get_log
+from moorage.work.rests import Rests
 
 if TYPE_CHECKING:
     from moorage.metadata.adopting import Adopter
     from moorage.metadata.adoptions import AdoptionLedger
 
 _REST = 3.0
-"""A removal is one long call of the kernel: without rests in between, pulls would wait for a processor."""
+"""After each removal, each statement, each few lines of the log: without rests pulls would wait for a processor."""
 
 _log = get_log("registry.gc")
 
@@ -54,7 +55,7 @@ def agents(
         blobs = SqlBlobReviews(database)
         agent = ReviewLoop(
             "blob",
-            BlobCollector(blobs, storage, deadlines(config), rest=_REST),
+            BlobCollector(blobs, storage, deadlines(config), make_rests=partial(Rests, _REST)),
             blobs.next_at,
             pace(gc.blobs.interval),
             observer=observer,
@@ -64,7 +65,7 @@ def agents(
         manifests = SqlManifestReviews(database)
         agent = ReviewLoop(
             "manifest",
-            ManifestCollector(manifests, deadlines(config)),
+            ManifestCollector(manifests, deadlines(config), make_rests=partial(Rests, _REST)),
             manifests.next_at,
             pace(gc.manifests.interval),
             observer=observer,

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from moorage.errors import ConfigurationError, Mistake
 from moorage.sql.base import Database, Transaction
@@ -84,7 +84,7 @@ class TracedRequests:
     def around(self, handler: Handler) -> Handler:
         """Return *handler* with a span around each request."""
 
-        async def traced(request: web.BaseRequest) -> Response:
+        async def traced(request: BaseRequest) -> Response:
             path = split_target(request.raw_path)[0]
             with self._spans.request(request.method, path, request.headers) as span:
                 token = self._current.set(span)

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-ASIDE_BYTES = 128 << 10
+from moorage.oci.json_documents import SHORT_BYTES
+
+ASIDE_BYTES = SHORT_BYTES
 """Above this a payload is read in a thread. What is smaller takes a few milliseconds, whatever is in it."""
 
 _Arguments = ParamSpec("_Arguments")

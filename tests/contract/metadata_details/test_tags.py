@@ -1,11 +1,13 @@
 """Everything about one tag, and what refers to tagged manifests."""
 
+import threading
+
 import pytest
 
 from contract.metadata_details.rows import CONFIG_TYPE, START, Rows, at, digest
 from moorage.errors import NameUnknown
 from moorage.gitlab_errors import TagUnknown
-from moorage.metadata.details import Configuration, Image, Platform, Referrer, TagDetails, Times
+from moorage.metadata.details import Configuration, Image, Platform, Referrer, TagDetails, Times, platform_of
 from moorage.metadata.sql import details as module
 from moorage.metadata.sql.details import SqlDetails
 from moorage.metadata.sql.digest_keys import digest_key
@@ -85,6 +87,25 @@ async def test_a_configuration_that_says_no_platform_has_none(
     app = await rows.repository("group/app")
     await rows.tag(app, "latest", await image(rows, app, "1", payload))
     assert (await details.tag(APP, LATEST)).image == shown("1", expected)
+
+
+async def test_large_configurations_are_read_beside_the_event_loop(
+    rows: Rows, details: SqlDetails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await rows.repository("group/app")
+    large = b'{"os": "linux", "history": [' + b"0," * 40_000 + b"0]}"
+    await rows.tag(app, "latest", await rows.index(app, "outer", await image(rows, app, "1", large), total_size=40))
+    await rows.tag(app, "small", await image(rows, app, "2"))
+    readers: list[bool] = []
+
+    def noting(payload: bytes | None) -> Platform | None:
+        readers.append(threading.current_thread() is threading.main_thread())
+        return platform_of(payload)
+
+    monkeypatch.setattr(module, "platform_of", noting)
+    assert (await details.tag(APP, LATEST)).image.references == (shown("1", Platform("", "linux")),)
+    assert (await details.tag(APP, Tag("small"))).image == shown("2", Platform("arm64", "linux"))
+    assert readers == [False, True]
 
 
 async def test_an_index_is_told_with_all_it_refers_to(rows: Rows, details: SqlDetails) -> None:

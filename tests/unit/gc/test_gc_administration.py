@@ -19,6 +19,7 @@ from moorage.metadata.queues import Queue
 from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
+from moorage.metrics.meters import Meters
 from moorage.moorage_errors import AdoptionUnderWay
 from unit.gc import test_review_rounds as rounds
 from unit.gc.test_review_rounds import Troubled
@@ -104,5 +105,5 @@ async def test_metrics_are_told_of_each_round_of_the_loop(store: SqlStore, stora
 
 def test_a_round_that_a_backup_puts_off_is_counted_as_nothing() -> None:
     registry = CollectorRegistry()
-    CollectionMetrics(registry).ran("blob", BlobsReviewed(due=3), 1.0)
+    CollectionMetrics(Meters(registry)).ran("blob", BlobsReviewed(due=3), 1.0)
     assert {sample.value for family in registry.collect() for sample in family.samples} <= {0.0}

@@ -1,10 +1,13 @@
 """A round of blob reviews over a database, and a storage that hangs, fails or is slow."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+import structlog
 
 from contract.metadata.pushing import NAME, push_blob, push_image
 from contract.metadata.stores import SqlStore, query, quick_folder, sqlite_opener
@@ -12,14 +15,16 @@ from moorage.errors import BackendError, BeingRemoved, DatabaseContended, Databa
 from moorage.gc.online import review_rounds as online
 from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, set_review_delay
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
-from moorage.metadata.reviews import ReviewDelayStore
-from moorage.metadata.sql import links
+from moorage.metadata.reviews import Judged, ManifestsReviewed, ReviewDelayStore
+from moorage.metadata.sql import links, reviews
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.oci.digests import Digest
+from moorage.sql.base import Database
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver, clock
 from moorage.storage.memory import MemoryDriver
 from moorage.storage.presence import Activity, announce
+from moorage.work.rests import Rests
 from support.images import image
 
 Removal = Callable[[], Awaitable[object]]
@@ -72,6 +77,62 @@ async def test_a_round_removes_rows_bytes_and_the_review(store: SqlStore, storag
     assert not await storage.exists(paths.blob(digest))
     assert await claims(store) == []
     assert (await collector(store, storage).round()).due == 0
+
+
+class NotedReviews(SqlBlobReviews):
+    """Notes how many blobs were judged."""
+
+    judged = 0
+
+    async def judge(self, digests: Collection[Digest]) -> Judged:
+        self.judged += len(digests)
+        return await super().judge(digests)
+
+
+async def test_between_two_rests_a_round_does_no_more_than_a_piece(
+    store: SqlStore, storage: Troubled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "_JUDGED_AT_ONCE", 3)
+    monkeypatch.setattr(reviews, "_DROPPED_AT_ONCE", 2)
+    monkeypatch.setattr(reviews, "_CLAIMED_AT_ONCE", 2)
+    digests = {await push_blob(store, bytes([number])) for number in range(8)}
+    noted, computed = NotedReviews(store.database), itertools.count()  # Each look at the clock finds a second more.
+    at_rests: list[tuple[int, int]] = []
+    with structlog.testing.capture_logs() as lines:
+
+        async def pause(duration_s: float) -> None:
+            assert duration_s == 3.0
+            at_rests.append((noted.judged, len(lines)))
+
+        rests = partial(Rests, 3.0, computed=lambda: float(next(computed)), pause=pause)
+        found = await BlobCollector(noted, storage, Deadlines(), make_rests=rests).round()
+    assert {blob.digest for blob in found.removed} == digests
+    assert await store.rows("SELECT id FROM blobs") == []
+    assert at_rests == [(0, 0), (3, 0), (6, 0), (8, 0), *((8, line) for line in range(8))]
+
+
+class NotedManifests(SqlManifestReviews):
+    """Notes how many manifests each transaction may review."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.limits: list[int] = []
+
+    async def review(self, *, limit: int) -> ManifestsReviewed:
+        self.limits.append(limit)
+        return await super().review(limit=limit)
+
+
+async def test_a_round_of_manifests_is_made_of_transactions_that_drop_few(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "_REVIEWED_AT_ONCE", 2)
+    digests = {await push_image(store, image(f"untagged {number}")) for number in range(5)}
+    noted = NotedManifests(store.database)
+    found = await ManifestCollector(noted, Deadlines()).round(limit=3)
+    more = await ManifestCollector(noted, Deadlines()).round(limit=100)
+    assert (found.due, more.due, noted.limits) == (3, 2, [2, 1, 2, 2])
+    assert {manifest.digest for manifest in (*found.dropped, *more.dropped)} == digests
 
 
 async def test_a_removal_that_fails_is_put_off_twice_as_long_each_time(store: SqlStore, storage: Troubled) -> None:

@@ -14,9 +14,9 @@ PROGRAM = """
 import asyncio, contextlib, sys
 from datetime import timedelta
 from pathlib import Path
-from aiohttp import web
 from moorage.server.address import ListenAddress
 from moorage.server.application import Application
+from moorage.server.listening import Listening
 from moorage.server.server_settings import ServerSettings
 from moorage.server.supervisor import Supervisor
 from moorage.web.responses import Response
@@ -36,14 +36,14 @@ async def make(process):
         yield
         note("is off duty")
 
-    start_site = web.SockSite.start
+    begin = Listening.begin
 
-    async def start_noted(site):
+    async def begin_noted(listening, *args):
         note("listens")
-        await start_site(site)
+        await begin(listening, *args)
 
     if with_duty:
-        web.SockSite.start = start_noted
+        Listening.begin = begin_noted
 
     async def answer(request):
         return Response(200, {}, f"{process.number}".encode())

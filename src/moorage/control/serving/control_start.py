@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
-from aiohttp.web import BaseRequest
+from aiohttp.web_request import BaseRequest
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 

@@ -7,7 +7,7 @@ knows of, as a crashed push does, and the next review removes them. See ADR 0016
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -19,6 +19,8 @@ from moorage.metadata.reviews import (
     CLAIM,
     CLAIM_MARGIN,
     BlobReviewStore,
+    Dropped,
+    Judged,
     ManifestReviewStore,
     ManifestsReviewed,
     Review,
@@ -28,11 +30,16 @@ from moorage.storage import paths
 from moorage.storage.base import StorageDriver, clock
 from moorage.storage.presence import Activity, others_at_work
 from moorage.telemetry import get_log
+from moorage.work.rests import Rests
 
 BLOB_BATCH = 500
 """Blobs in one round: so many share the syncs of a round."""
 MANIFEST_BATCH = 100
 """Manifests in one round: each brings its layers into the queue, in the same transaction."""
+_JUDGED_AT_ONCE = 100
+"""Blobs in one transaction that judges: each statement is one long call, while somebody may wait for the processor."""
+_REVIEWED_AT_ONCE = 25
+"""The same for manifests, of which each takes many more rows with it."""
 
 _FIRST_DELAY = timedelta(minutes=5)
 _LONGEST_DELAY = timedelta(hours=24)
@@ -61,13 +68,18 @@ class BlobCollector:
     """Reviews blobs. Any number may be at it, in any number of processes."""
 
     def __init__(
-        self, reviews: BlobReviewStore, storage: StorageDriver, deadlines: Deadlines, *, rest: float = 0.0
+        self,
+        reviews: BlobReviewStore,
+        storage: StorageDriver,
+        deadlines: Deadlines,
+        *,
+        make_rests: Callable[[], Rests] = Rests,
     ) -> None:
-        """*rest*: how long to rest after each removal, in lengths of what it has computed."""
+        """*make_rests*: the rests of a round, also after each removal."""
         self._reviews = reviews
         self._storage = storage
         self._deadlines = deadlines
-        self._rest = rest
+        self._make_rests = make_rests
         self._turn = asyncio.Lock()  # Claims are the collector's, so one round must not touch those of another.
 
     async def round(self, *, limit: int = BLOB_BATCH) -> BlobsReviewed:
@@ -80,7 +92,7 @@ class BlobCollector:
             return await self._round(limit)
 
     async def _round(self, limit: int) -> BlobsReviewed:
-        claimed_at = clock()
+        claimed_at, rests = clock(), self._make_rests()
         claims = {review.digest: review for review in await self._in_time(self._reviews.claim(limit=limit))}
         if not claims:
             return BlobsReviewed()
@@ -89,14 +101,17 @@ class BlobCollector:
             await self._settle(partial(self._reviews.put_off, list(claims), delay=_BACKUP_DELAY, error=None))
             return BlobsReviewed(due=len(claims))
         judging_at = clock()
-        judged = await self._in_time(self._reviews.judge(claims))
+        await rests.between()
+        judged = await self._judge(list(claims), rests)
         judged_at = clock()
         if judged.needed:
             await self._settle(partial(self._reviews.forget, judged.needed))
         if judged.busy:
             await self._settle(partial(self._reviews.put_off, judged.busy, delay=_BUSY_DELAY, error=None))
         sizes, removing_at = dict(judged.unneeded), clock()
-        failures = await self._remove(sizes, until=claimed_at + (CLAIM - CLAIM_MARGIN).total_seconds())
+        failures = await self._remove(
+            sizes, until=claimed_at + (CLAIM - CLAIM_MARGIN).total_seconds(), rest=rests.share
+        )
         removed_at = clock()
         gone = {digest: size or 0 for digest, size in sizes.items() if digest not in failures}
         if gone:
@@ -104,6 +119,7 @@ class BlobCollector:
         await self._put_off(claims, failures)
         removed = [Removed(digest=digest, size_bytes=gone[digest], event=claims[digest].event) for digest in gone]
         for blob in removed:
+            await rests.between()
             _log.info("blob removed", digest=str(blob.digest), size_bytes=blob.size_bytes, gc_event=blob.event)
         return BlobsReviewed(
             due=len(claims),
@@ -115,7 +131,17 @@ class BlobCollector:
             removing_s=removed_at - removing_at,
         )
 
-    async def _remove(self, digests: Collection[Digest], *, until: float) -> Mapping[Digest, BackendError]:
+    async def _judge(self, digests: Sequence[Digest], rests: Rests) -> Judged:
+        needed, unneeded, busy = list[Digest](), list[tuple[Digest, int | None]](), list[Digest]()
+        for at in range(0, len(digests), _JUDGED_AT_ONCE):
+            judged = await self._in_time(self._reviews.judge(digests[at : at + _JUDGED_AT_ONCE]))
+            needed += judged.needed
+            unneeded += judged.unneeded
+            busy += judged.busy
+            await rests.between()
+        return Judged(needed=needed, unneeded=unneeded, busy=busy)
+
+    async def _remove(self, digests: Collection[Digest], *, until: float, rest: float) -> Mapping[Digest, BackendError]:
         """Remove the bytes; those that could not be, with the reason.
 
         A removal that hangs is waited for, and its claim prolonged: as long as it may still happen, no push of the
@@ -124,7 +150,7 @@ class BlobCollector:
         if not digests:
             return {}
         by_path = {paths.blob(digest): digest for digest in digests}
-        removing = asyncio.ensure_future(self._storage.remove(list(by_path), until=until, rest=self._rest))
+        removing = asyncio.ensure_future(self._storage.remove(list(by_path), until=until, rest=rest))
         slow_s = self._deadlines.storage.total_seconds()
         try:
             while not (await asyncio.wait([removing], timeout=min(slow_s, _PROLONG_S)))[0]:
@@ -168,26 +194,41 @@ class BlobCollector:
 class ManifestCollector:
     """Reviews manifests. Any number may be at it, in any number of processes."""
 
-    def __init__(self, reviews: ManifestReviewStore, deadlines: Deadlines) -> None:
+    def __init__(
+        self, reviews: ManifestReviewStore, deadlines: Deadlines, *, make_rests: Callable[[], Rests] = Rests
+    ) -> None:
+        """*make_rests*: the rests of a round."""
         self._reviews = reviews
         self._deadlines = deadlines
+        self._make_rests = make_rests
 
     async def round(self, *, limit: int = MANIFEST_BATCH) -> ManifestsReviewed:
         """Review at most *limit* manifests that are due.
 
         Raises:
-            DatabaseUnavailable: the database did not answer in time. Nothing was changed.
+            DatabaseUnavailable: the database did not answer in time. Those after the last piece are as they were.
         """
-        found = await in_time(self._reviews.review(limit=limit), self._deadlines.transaction)
-        for manifest in found.dropped:
-            _log.info(
-                "manifest removed",
-                repository=manifest.repository,
-                digest=str(manifest.digest),
-                media_type=manifest.media_type,
-                gc_event=manifest.event,
-            )
-        return found
+        rests, due = self._make_rests(), 0
+        needed, dropped = list[str](), list[Dropped]()
+        while due < limit:
+            wanted = min(limit - due, _REVIEWED_AT_ONCE)
+            found = await in_time(self._reviews.review(limit=wanted), self._deadlines.transaction)
+            due += found.due
+            needed += found.needed
+            dropped += found.dropped
+            await rests.between()
+            for manifest in found.dropped:
+                _log.info(
+                    "manifest removed",
+                    repository=manifest.repository,
+                    digest=str(manifest.digest),
+                    media_type=manifest.media_type,
+                    gc_event=manifest.event,
+                )
+                await rests.between()
+            if found.due < wanted:
+                break
+        return ManifestsReviewed(due=due, needed=needed, dropped=dropped)
 
 
 def _delay(attempts: int) -> timedelta:

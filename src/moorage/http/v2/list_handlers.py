@@ -10,6 +10,7 @@ from moorage.errors import NameUnknown, ParameterInvalid
 from moorage.http.call import Call
 from moorage.metadata.base import CatalogueStore
 from moorage.oci.digests import Digest
+from moorage.oci.json_documents import write_json
 from moorage.oci.manifests import Descriptor
 from moorage.oci.mediatypes import OCI_INDEX
 from moorage.oci.names import RepositoryName
@@ -26,6 +27,7 @@ REFERRERS_LIMIT = 1000
 _INLINE_PARTS = 500
 """Descriptors and annotations that are written as JSON on the event loop; more are beside it."""
 
+_COMPACT = (",", ":")
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -114,8 +116,7 @@ class ListingHandlers:
             if artifact_type is not None:
                 following.append(("artifactType", artifact_type))
             headers["Link"] = next_link(call.path, following)
-        parts = sum(1 + len(descriptor.annotations) for descriptor in page.items)
-        if parts > _INLINE_PARTS:
+        if _parts(page.items) > _INLINE_PARTS:
             return Response(200, headers, await in_its_turn(_index_of, page.items))
         return Response(200, headers, _index_of(page.items))
 
@@ -134,7 +135,8 @@ def _catalogue_limit(call: Call, most: int) -> int:
 
 def _index_of(items: Sequence[Descriptor]) -> bytes:
     manifests = [descriptor.to_json() for descriptor in items]
-    return _dump({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+    return write_json(index, parts=_parts(items), separators=_COMPACT).encode()
 
 
 def _page_limit(call: Call, most: int) -> int | None:
@@ -143,5 +145,9 @@ def _page_limit(call: Call, most: int) -> int | None:
     return page_size(values, limit=most) if values and is_whole(values[0]) else None
 
 
+def _parts(items: Sequence[Descriptor]) -> int:
+    return sum(1 + len(descriptor.annotations) for descriptor in items)
+
+
 def _dump(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return json.dumps(value, separators=_COMPACT).encode()

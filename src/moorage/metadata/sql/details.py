@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moorage.gitlab_errors import TagUnknown
-from moorage.metadata.aside import in_turns
+from moorage.metadata.aside import aside, in_turns
 from moorage.metadata.base import Page, no_repository
 from moorage.metadata.details import (
     Configuration,
@@ -31,6 +31,9 @@ from moorage.sql.queries import load_queries
 
 IMAGES_LIMIT = 10_000
 """Images that the details of one tag show at most: indexes in indexes may name the same ones again and again."""
+
+_CONFIG_PAYLOAD = 5
+"""The place of an image's configuration in a row."""
 
 _QUERIES = load_queries("moorage.metadata.sql", "details")
 _LISTS = load_queries("moorage.metadata.sql", "tag_lists")
@@ -71,7 +74,9 @@ class SqlDetails(DetailStore):
             raise _tag_unknown(tag.text)
         *_, root_id, created_at, updated_at, published_at = row
         rows = await self._database.all(_QUERIES["references"], root_id, IMAGES_LIMIT, repository=name.text)
-        return TagDetails(tag, _tree(row, rows), _times(created_at, updated_at, published_at))
+        read_bytes = sum(len(each[_CONFIG_PAYLOAD] or b"") for each in (row, *rows))
+        image = await aside(read_bytes, _tree, row, rows)
+        return TagDetails(tag, image, _times(created_at, updated_at, published_at))
 
     async def tags(self, name: RepositoryName, selection: TagSelection) -> TagPage:
         walk = await self._walk(name, selection)

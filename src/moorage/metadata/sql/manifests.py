@@ -1,6 +1,5 @@
 """Manifests and tags of each repository."""
 
-import json
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ from moorage.metadata.sql.outbox import write_notices
 from moorage.metadata.sql.push_writers import push_writer
 from moorage.metadata.sql.push_writing import ManifestChange
 from moorage.oci.digests import Digest, digest_or_none
+from moorage.oci.json_documents import read_json, write_json
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest, is_unwritable
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.sql.base import Database, Row, Transaction, Value
@@ -177,9 +177,9 @@ def _page(rows: Sequence[Row], total: int, limit: int) -> Page[Descriptor]:
             digest=digest_of(key),
             size_bytes=size,
             artifact_type=kind,
-            annotations=json.loads(annotations),
+            annotations=read_json(annotations),
         )
-        size_bytes += len(json.dumps(descriptor.to_json())) + 1
+        size_bytes += len(write_json(descriptor.to_json(), parts=len(descriptor.annotations))) + 1
         if len(found) == limit or (found and size_bytes > REFERRERS_PAGE_BYTES):
             return Page(found, more=True)
         found.append(descriptor)

@@ -1,11 +1,11 @@
 """A manifest on its way into the database, as columns."""
 
-import json
 from dataclasses import dataclass
 from typing import Self
 
 from moorage.metadata.sql.digest_keys import digest_key
 from moorage.oci import mediatypes
+from moorage.oci.json_documents import write_json
 from moorage.oci.manifests import Manifest, ManifestKind, StoredManifest
 from moorage.sql.base import Value
 
@@ -49,7 +49,7 @@ class NewManifest:
             config_media_type=None if config is None else config.media_type,
             config_payload=configuration,
             subject=None if subject is None else digest_key(subject.digest),
-            annotations=None if subject is None else json.dumps(dict(manifest.annotations)),
+            annotations=None if subject is None else write_json(manifest.annotations, parts=len(manifest.annotations)),
             blobs=sorted(key for key in blobs if key != config_key),
             children=sorted(children),
         )

@@ -27,6 +27,11 @@ QUERIES = load_queries("moorage.metadata.sql", "reviews")
 
 BUSY_DELAY = timedelta(seconds=5)
 """After which what somebody else held is looked at again."""
+_CLAIMED_AT_ONCE = 100
+"""Rows of the queue that a statement claims."""
+_DROPPED_AT_ONCE = 20
+"""Blobs that a statement drops: with what hangs on them it is one long call, in PostgreSQL some 60 µs a blob, in which
+whoever waits for the processor waits. Between two of them the database's process waits, and others have their turn."""
 
 
 class SqlBlobReviews(BlobReviewStore):
@@ -44,8 +49,9 @@ class SqlBlobReviews(BlobReviewStore):
         async with self._database.transaction() as transaction:
             now = await _now(transaction)
             rows = await transaction.all(QUERIES["due_blobs"], now, limit)
-            if rows:
-                await transaction.all(QUERIES["claim_blobs"], [row[0] for row in rows], self._holder, now + CLAIM)
+            for at in range(0, len(rows), _CLAIMED_AT_ONCE):
+                keys = [row[0] for row in rows[at : at + _CLAIMED_AT_ONCE]]
+                await transaction.all(QUERIES["claim_blobs"], keys, self._holder, now + CLAIM)
         return [Review(digest_of(bytes(row[0])), row[1], row[2], moment(row[3])) for row in rows]
 
     async def judge(self, digests: Collection[Digest]) -> Judged:
@@ -62,9 +68,9 @@ class SqlBlobReviews(BlobReviewStore):
             # Last: whatever took away a need before it was looked for has put the blob off, and that is seen here.
             claimed = await transaction.all(QUERIES["claimed_blobs"], keys, self._holder, least)
             free = [row for row in claimed if row[3] and (row[1] is None or row[1] in locked)]
-            dropped = [row[1] for row in free if row[1] is not None and row[1] not in needed]
-            if dropped:
-                await transaction.all(QUERIES["drop_blobs"], sorted(dropped))
+            dropped = sorted(row[1] for row in free if row[1] is not None and row[1] not in needed)
+            for at in range(0, len(dropped), _DROPPED_AT_ONCE):
+                await transaction.all(QUERIES["drop_blobs"], dropped[at : at + _DROPPED_AT_ONCE])
         kept = {row[0] for row in claimed} - {row[0] for row in free}
         return Judged(
             needed=[digest_of(bytes(key)) for key, row_id, *_ in free if row_id in needed],

@@ -38,8 +38,11 @@ _GROUP_LIMIT = 64
 _MANY = 500
 """After so many statements in a row, let others have the event loop."""
 _CACHE_KIB = 16 * 1024
-_SERVING_CACHE_KIB = 4 * 1024
-"""Of a server's processes, each of which has two connections at least: what another one writes empties them all."""
+_SERVING_CACHE_KIB = 1024
+"""Of a server's processes, each of which has two connections at least: what another one writes empties them all, and
+what is not there comes from the kernel's cache."""
+_HEAVY_CACHE_KIB = 4 * 1024
+"""Of a server's connection for heavy reads, which few of its processes ever open."""
 _T = TypeVar("_T")
 _CLOSED = "the database is closed"
 
@@ -56,9 +59,10 @@ class SqliteDatabase(Database):
         reserve = Reserve(path, is_kept=keeps_reserve)
         reserve.look()  # To open it takes room, too.
         cache = f"PRAGMA cache_size = -{_SERVING_CACHE_KIB if keeps_reserve else _CACHE_KIB}"
+        heavy = f"PRAGMA cache_size = -{_HEAVY_CACHE_KIB if keeps_reserve else _CACHE_KIB}"
         self._reader = _connect(path, "PRAGMA query_only = on", cache)
         self._recalled = RecalledRows(self._reader)
-        self._heavy = HeavyReader(lambda: _connect(path, "PRAGMA query_only = on", cache))
+        self._heavy = HeavyReader(lambda: _connect(path, "PRAGMA query_only = on", heavy))
         self._writer = _Writer(_connect(path, "PRAGMA synchronous = full", cache), reserve)
 
     @classmethod

@@ -256,8 +256,7 @@ class FilesystemDriver(FileStorage):
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """See the interface. One thread for all, and one sync for each folder in which a name has gone."""
-        wanted = [check_path(path) for path in paths]
-        return await self._run(remove_each, self._root, wanted, until=until, rest=rest, sync=self._fsync)
+        return await self._run(remove_each, self._root, paths, until=until, rest=rest, sync=self._fsync)
 
     async def get_each(
         self, paths: Sequence[str], use: Callable[[int, bytes], _T], *, limit_bytes: int = 4 << 20

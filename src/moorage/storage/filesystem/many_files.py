@@ -95,7 +95,7 @@ def remove_each(
         try:
             if began_at >= until:
                 raise too_late(path)
-            changed.setdefault(remove_with_folder(root + path), []).append(path)
+            changed.setdefault(remove_with_folder(root + _check(path)), []).append(path)
         except StorageUnavailable as exc:
             failures[path] = exc
         except OSError as exc:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from moorage.auth.tokens import Meta
+from moorage.auth.claims import Meta
 from support.tokens import Issuer
 
 USER, SECRET = "ada", "s\u00e9cret"

@@ -16,10 +16,10 @@ from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
 from moorage.control.credentials.finding import requester_of_token
-from moorage.control.images import changes
+from moorage.control.images import changes, moving_now, recording
 from moorage.control.images.models import ImageMove, ImageRepository
 from moorage.control.images.move_steps import RETRY_WAIT, ImageMoves
-from moorage.control.images.moves import is_being_moved, move_group_with_images, move_project_with_images
+from moorage.control.images.moves import move_group_with_images, move_project_with_images
 from moorage.control.jobs.loop import Turn
 from moorage.control.namespaces.models import TakenPath
 from moorage.control.projects.models import Project
@@ -63,7 +63,7 @@ def pushed(daemon: Daemon, project: Project, *names: str) -> None:
     """Push an image to each repository of a project, and have its record."""
     for name in names:
         path = "/".join(part for part in (project.full_path, name) if part)
-        changes.ensure_repository(project, path, by=COMMAND_LINE)
+        recording.ensure_repository(project, path, by=COMMAND_LINE)
         push_tags(daemon.address, path, "1")
 
 
@@ -242,7 +242,7 @@ def test_a_registry_that_does_not_rename_keeps_projects_with_tags_where_they_are
         pytest.skip(f"{COMMAND} is not installed")
     project, group = new_project(path="app"), new_group()
     with Peer(tmp_path, tmp_path / "data") as peer, registry_at(peer.url):
-        changes.ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
+        recording.ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
         move_project_with_images(project, project.namespace, "empty", by=COMMAND_LINE)
         push_tags(peer.address, f"{project.full_path}/web", "1")
         with pytest.raises(ChangeRefused, match="Cannot rename project because it contains container registry tags!"):
@@ -278,7 +278,7 @@ def test_a_move_that_was_killed_at_any_request_is_whole_in_the_end(
             project = Project.objects.get(pk=project.pk)
             assert project.full_path == old  # Nothing is seen of it until all of it is.
             has_begun = ImageMove.objects.exists()
-            assert is_being_moved(f"{old}/web") is is_being_moved(f"{group}/better") is has_begun
+            assert moving_now.is_being_moved(f"{old}/web") is moving_now.is_being_moved(f"{group}/better") is has_begun
             die_each_time(shared_daemon.url, clock)
             project = Project.objects.get(pk=project.pk)
             assert project.full_path == (f"{group}/better" if has_begun else old)
@@ -384,7 +384,7 @@ def test_a_move_that_the_registry_will_not_do_any_more_is_taken_back(
     assert (project.path, registry.tag_names(f"{project.full_path}/web")) == ("app", ["1"])
     entry = AuditEntry.objects.get(action="project_move_refused")
     assert str(entry.details["reason"]).startswith("name_taken")
-    assert not is_being_moved(project.full_path)
+    assert not moving_now.is_being_moved(project.full_path)
     assert not TakenPath.objects.filter(path=f"{project.namespace.full_path}/better").exists()
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from io import BytesIO
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser
@@ -32,6 +32,7 @@ ShortText = Annotated[str, Field(max_length=TEXT_LIMIT), AfterValidator(_storabl
 LongText = Annotated[str, Field(max_length=LONG_TEXT_LIMIT), AfterValidator(_storable)]
 Place = Annotated[str, Field(max_length=TEXT_LIMIT * 3), AfterValidator(_storable)]
 """An id, or a path whose slashes are ``%2F``."""
+Visibilities = Literal["private", "internal", "public"]
 
 
 class Given(Schema):
@@ -48,6 +49,12 @@ class StatisticsQuery(Given):
     """Parameters of one thing that has statistics."""
 
     statistics: bool = Field(False, description="Its sizes too.")
+
+
+class AcceptedShape(Given):
+    """The word that something goes on."""
+
+    message: str = "202 Accepted"
 
 
 class GitLabParser(Parser):

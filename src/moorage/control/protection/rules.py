@@ -14,7 +14,7 @@ from typing import Any
 
 import re2
 
-from moorage.auth.tokens import TagPatterns
+from moorage.auth.claims import TagPatterns
 
 REPOSITORY_PATTERN_LIMIT = 255
 TAG_PATTERN_LIMIT = 100

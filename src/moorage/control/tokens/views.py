@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from moorage.auth.tokens import DENIED_LIMIT
+from moorage.auth.claims import DENIED_LIMIT
 from moorage.control.credentials.finding import basic_of, requester_of_basic
 from moorage.control.ldap.people import DirectoryUnavailable
 from moorage.control.projects.requesters import ANYBODY, Requester

@@ -28,6 +28,7 @@ _NEVER = (
     "jinja2",
     "moorage.control.accounts.migrations",
     "pygments",
+    "re2",
     "rich.console",
     "unittest",
 )

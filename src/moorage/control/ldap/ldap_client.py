@@ -131,9 +131,6 @@ class _Session:
         if person.is_disabled:
             _log.warning("a directory's disabled account was refused", server=self._provider, dn=person.dn)
             return None
-        if not person.is_person:
-            _log.warning("a directory's machine or group was refused", server=self._provider, dn=person.dn)
-            return None
         see(person)
         return person if self._is_right(person, password) else None
 
@@ -145,8 +142,7 @@ class _Session:
         return self._with_groups(found[0]) if found else None
 
     def people(self, limit: int) -> Sequence[DirectoryPerson]:
-        found = self._found(self._anybody, limit=max(limit, _LISTED_LIMIT))
-        return [person for person in found if person.is_person][:limit]
+        return self._found(self._anybody, limit=max(limit, _LISTED_LIMIT))[:limit]
 
     @property
     def _anybody(self) -> str:
@@ -180,7 +176,7 @@ class _Session:
 
     def _found(self, text: str, *, limit: int, at: str = "") -> Sequence[DirectoryPerson]:
         keys, now = self._keys, datetime.now(UTC)
-        return [
+        found = [
             person_of(
                 self._provider,
                 dn,
@@ -192,6 +188,7 @@ class _Session:
             )
             for dn, entry in self._rows(text, limit=limit, at=at)
         ]
+        return [person for person in found if person.is_person]
 
     def _rows(self, text: str, *, limit: int, at: str = "") -> Sequence[tuple[str, Entry]]:
         keys = self._keys

@@ -211,12 +211,17 @@ def test_why_the_domain_refuses_a_right_password_is_in_the_log(
     assert "the account is locked" in "".join(capsys.readouterr())
 
 
-def test_machines_and_groups_are_no_people(domain: Domain, tmp_path: Path) -> None:
+def test_machines_and_groups_are_no_people(domain: Domain, configure: Configure, tmp_path: Path) -> None:
     domain.add_machine("HOST1")
     domain.add(f"CN=Staff,{PEOPLE}", "group", sAMAccountName="Staff")
     for name in ("HOST1$", "Staff"):
         assert said_of(name)[0] == 401
     assert not User.objects.exists()
+    configure(active_directory=False)
+    assert said_of("HOST1$")[0] == 303
+    configure()
+    checked()  # One that came in before goes.
+    assert User.objects.get().state == UserState.LDAP_BLOCKED
     status, said = command(tmp_path, "encryption: simple_tls", f"tls_options: {{ca_file: {domain.ca_file}}}")
     names = {row["username"] for row in json.loads(said)}
     assert (status, {"ada", "moorage", "Administrator"} <= names) == (0, True)

@@ -16,8 +16,9 @@ import load
 from content import KIB, Blob
 from figures import Figure, Series, TimesBetter
 from load import Address, Load, LoadError
+from moorage.auth.claims import AccessClaim, Claims, Meta, TagPatterns
 from moorage.auth.keys import Key, TrustedKeys, import_key
-from moorage.auth.tokens import AccessClaim, Claims, Meta, SigningKey, TagPatterns, Verifier, mint
+from moorage.auth.tokens import SigningKey, Verifier, mint
 from stage import Rounds, Stage
 from subjects import Daemon, Moorage
 

@@ -39,7 +39,7 @@ from django.conf import settings
 from django.test import Client
 from moorage.control.accounts.changes import create_user
 from moorage.control.audit.actors import COMMAND_LINE as by
-from moorage.control.images.changes import ensure_repository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.projects.changes import create_group, create_project
 project = create_project(create_group("group", by=by, owner=None), "pages", by=by, creator=None)
 ensure_repository(project, "group/pages/tags", by=by)

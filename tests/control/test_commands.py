@@ -18,9 +18,9 @@ from moorage.control.accounts.models import User
 from moorage.control.accounts.second_factors import has_second_factor
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.credentials.finding import requester_of_basic, requester_of_token
-from moorage.control.images.changes import ensure_repository
 from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import Turn, run_until_idle
 from moorage.control.policies.jobs import PolicyCleanup

@@ -18,7 +18,8 @@ import yaml
 
 from e2e.images import build_image, write_layout
 from e2e.settings import config_for
-from moorage.auth.tokens import AccessClaim, Claims, mint
+from moorage.auth.claims import AccessClaim, Claims
+from moorage.auth.tokens import mint
 from moorage.control.serving.first_folder import ISSUER, SERVICE
 from moorage.token_server.key_ring import KeyFolder, KeyRing
 from support.clients import Skopeo

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from moorage.auth.claims import Meta
 from moorage.auth.guards import SillyGuard
-from moorage.auth.tokens import Meta
 from moorage.http.app import ApplicationRules
 from spec.gitlab_v1 import GitLab, refusal, url
 from support import images

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.auth.tokens import Meta
+from moorage.auth.claims import Meta
 from spec.expect import errors_of, holds_for_every_response, reason_of
 from support import images
 from support.images import Image

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.auth.tokens import Meta
+from moorage.auth.claims import Meta
 from moorage.core.redirects import Redirects
 from moorage.oci.names import RepositoryName
 from moorage.storage.egress import Egress

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from moorage.auth.access import Access, Grant
+from moorage.auth.claims import Meta
 from moorage.auth.guards import Caller, OpenGuard
-from moorage.auth.tokens import Meta
 from spec.expect import errors_of
 from support import images
 from support.in_process import InProcess

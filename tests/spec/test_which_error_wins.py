@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.auth.tokens import Meta
+from moorage.auth.claims import Meta
 from moorage.oci.manifests import SIZE_LIMIT_BYTES
 from spec.expect import errors_of, holds_for_every_response, reason_of
 from support import images

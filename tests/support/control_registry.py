@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.test import override_settings
 
-from moorage.auth.tokens import AccessClaim
+from moorage.auth.claims import AccessClaim
 from moorage.control.jobs.loop import Turn
 from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.connection import talking_to

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.test import Client
 from joserfc import jws
 
-from moorage.auth.tokens import AccessClaim, Claims
+from moorage.auth.claims import AccessClaim, Claims
 
 SERVICE = "container_registry"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images import changes
+from moorage.control.images import recording
 from moorage.control.projects.models import Project
 from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.connection import talking_to
@@ -18,7 +18,7 @@ def pushed(daemon: Daemon, project: Project, *names: str) -> None:
     """Push an image to each repository of a project, and have its record."""
     for name in names:
         path = "/".join(part for part in (project.full_path, name) if part)
-        changes.ensure_repository(project, path, by=COMMAND_LINE)
+        recording.ensure_repository(project, path, by=COMMAND_LINE)
         push_tags(daemon.address, path, "1")
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone  # isort: skip
 
 from moorage.control.accounts.models import User  # isort: skip
 from moorage.control.audit.actors import COMMAND_LINE  # isort: skip
-from moorage.control.images.changes import ensure_repository  # isort: skip
+from moorage.control.images.recording import ensure_repository  # isort: skip
 from moorage.control.images.models import ImageRepository  # isort: skip
 from moorage.control.policies.changes import change_policy  # isort: skip
 from moorage.control.projects.changes import change_project  # isort: skip

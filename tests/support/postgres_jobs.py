@@ -46,7 +46,7 @@ def main() -> None:
 
 def _make_rows() -> None:
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
-    from moorage.control.images.changes import ensure_repository  # noqa: PLC0415 - as above
+    from moorage.control.images.recording import ensure_repository  # noqa: PLC0415 - as above
     from moorage.control.policies.changes import change_policy  # noqa: PLC0415 - as above
     from support.control_rows import new_project  # noqa: PLC0415 - as above
 

@@ -8,7 +8,7 @@ import json
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
-from moorage.auth.tokens import Meta
+from moorage.auth.claims import Meta
 from support.threaded_server import Quiet, ThreadedServer
 from support.tokens import Issuer
 

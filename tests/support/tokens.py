@@ -16,18 +16,9 @@ from cryptography.x509.oid import NameOID
 from joserfc import jws
 
 from moorage.auth.bearer import Realm, TokenGuard
+from moorage.auth.claims import AccessClaim, Claims, Meta, TagPatterns
 from moorage.auth.issuer import IssuerKeys, watch_bundle
-from moorage.auth.tokens import (
-    ALGORITHMS,
-    AccessClaim,
-    Claims,
-    Meta,
-    SigningKey,
-    TagPatterns,
-    Verifier,
-    _Registry,
-    mint,
-)
+from moorage.auth.tokens import ALGORITHMS, SigningKey, Verifier, _Registry, mint
 
 REALM = "https://gitlab.example/jwt/auth"
 SERVICE = "container_registry"

@@ -13,8 +13,6 @@ PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="u
 BLOCKS = re.findall(r"```\n(.*?)```", PAGE, flags=re.DOTALL)
 CHAIN_LIMIT = 14
 """Modules in a row, each of which imports the next: so many files somebody may have to open to understand the first."""
-CONTROL_CHAIN_LIMIT = 21
-"""The same for the control plane, which began longer: it only gets shorter."""
 UNDRAWN = {"__init__.py", "__main__.py"}
 """Files that every package has."""
 
@@ -89,8 +87,5 @@ def longest(names: Mapping[str, Path]) -> tuple[str, ...]:
 
 
 def test_no_chain_of_imports_is_long() -> None:
-    every = modules()
-    registry = {name: path for name, path in every.items() if not name.startswith("moorage.control")}
-    for names, limit in ((registry, CHAIN_LIMIT), (every, CONTROL_CHAIN_LIMIT)):
-        found = longest(names)
-        assert len(found) <= limit, " -> ".join(found)
+    found = longest(modules())
+    assert len(found) <= CHAIN_LIMIT, " -> ".join(found)

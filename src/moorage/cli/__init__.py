@@ -30,6 +30,10 @@ def main() -> None:
             from moorage.cli.quick_serve import quick_serve  # noqa: PLC0415 - no other command needs it
 
             quick_serve(sys.argv)
+        elif sys.argv[1:3] == ["control", "serve"]:
+            from moorage.cli.control_serving import quick_control_serve  # noqa: PLC0415 - as above
+
+            quick_control_serve(sys.argv)
         _run_app()
     except ConfigurationError as exc:
         for mistake in exc.mistakes:

@@ -13,9 +13,9 @@ from moorage.cli.control_policies import policy_app
 from moorage.cli.control_projects import group_app, project_app, settings_app
 from moorage.cli.control_protection import protection_app
 from moorage.cli.control_repositories import repository_app
-from moorage.cli.control_rows import ConfigOption, control_file, open_database
+from moorage.cli.control_rows import ConfigOption, open_database
+from moorage.cli.control_serving import control_file, serve_control
 from moorage.cli.control_usage import usage_app
-from moorage.left_out import import_lightly
 
 control_app = typer.Typer(
     help="The control plane: accounts, projects and tokens.", no_args_is_help=True, rich_markup_mode=None
@@ -44,11 +44,7 @@ ControlFile = Annotated[
 @control_app.command()
 def serve(control: ControlFile = None) -> None:
     """Start the control plane."""
-    import_lightly()
-    from moorage.control.configuration import read_control  # noqa: PLC0415 - other commands need not wait
-    from moorage.control.serving.control_start import start_control  # noqa: PLC0415 - as above
-
-    raise typer.Exit(start_control(read_control(control_file(control), os.environ)))
+    raise typer.Exit(serve_control(control))
 
 
 @control_app.command()

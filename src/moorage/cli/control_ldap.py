@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from moorage.cli.control_rows import ConfigOption, Row, control_file, print_rows
+from moorage.cli.control_rows import ConfigOption, Row, print_rows
+from moorage.cli.control_serving import control_file
 from moorage.cli.options import AsJSON
 from moorage.errors import ConfigurationError, Mistake, Refused
 

@@ -1,14 +1,14 @@
 """Parts that the commands of ``moorage control`` share: the configuration, rows as they are printed, rows by name."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from moorage.errors import ConfigurationError, Mistake, Refused
+from moorage.cli.control_serving import control_file
+from moorage.errors import Refused
 
 if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
@@ -22,25 +22,8 @@ ConfigOption = Annotated[
     typer.Option("--config", metavar="FILE", help="The control.yml; else MOORAGE_CONTROL; else data/control.yml."),
 ]
 
-DEFAULT_FILE = Path("data/control.yml")
-_VARIABLE = "MOORAGE_CONTROL"
-
 Row = Mapping[str, object]
 AnyRow = TypeVar("AnyRow", bound="Model")
-
-
-def control_file(config: Path | None) -> Path:
-    """Return the file to read.
-
-    Raises:
-        ConfigurationError: none was named, and there is none where `moorage up` makes it.
-    """
-    named = os.environ.get(_VARIABLE)
-    found = config or (Path(named) if named else DEFAULT_FILE)
-    if found == DEFAULT_FILE and not found.exists():
-        message = f"{found} is not there; name the file by --config or {_VARIABLE}"
-        raise ConfigurationError([Mistake("", message)])
-    return found
 
 
 def open_database(config: Path | None) -> None:

@@ -99,7 +99,9 @@ class LDAPServer(ControlSection):
     user_filter: Text = now("", "Filter that people have to meet, such as `(memberOf=cn=staff,dc=example,dc=com)`.")
     timeout: Annotated[Whole, Field(ge=1, le=_SECONDS_LIMIT)] = now(10, "Seconds that one question may take.")
     active_directory: Flag = now(
-        True, "True: disabled accounts of Active Directory are kept out, and its nested groups are looked into."
+        True,
+        "True: disabled and expired accounts, machines and groups of Active Directory are kept out, and its nested "
+        "groups are looked into.",
     )
     allow_username_or_email_login: Flag = now(False, "True: what is typed behind an `@` is left out.")
     lowercase_usernames: Flag = now(False, "True: names of new users are in small letters.")

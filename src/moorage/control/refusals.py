@@ -30,5 +30,9 @@ class AccountNeeded(CredentialsRefused):
     """A right password of a directory, of someone who has no account here yet: the first sign-in makes it."""
 
 
+class PasswordChangeNeeded(CredentialsRefused):
+    """A right password of a directory, which takes it no more until it is changed there."""
+
+
 class PersonalTokenNeeded(CredentialsRefused):
     """A right password of someone for whom it is not enough: a second factor is there, or has to be."""

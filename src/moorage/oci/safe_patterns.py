@@ -3,11 +3,19 @@
 from typing import Any
 
 
+class PatternInvalid(ValueError):
+    """A text that is no pattern of RE2; *reason* is RE2's own word."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"is not RE2: {reason}")
+        self.reason = reason
+
+
 def compiled(pattern: str, *, memory_bytes: int | None = None) -> Any:  # noqa: ANN401 - re2 has no types
     """Compile RE2: no pattern can hang. *memory_bytes*: one that needs more is refused; None: RE2's own limit.
 
     Raises:
-        ValueError: it is none; with why.
+        PatternInvalid: it is none; with why.
     """
     import re2  # noqa: PLC0415 - most servers are given no pattern, and keep what they have imported
 
@@ -18,5 +26,4 @@ def compiled(pattern: str, *, memory_bytes: int | None = None) -> Any:  # noqa: 
     try:
         return re2.compile(pattern, options)
     except (re2.error, UnicodeEncodeError) as exc:
-        msg = f"is not RE2: {exc}"
-        raise ValueError(msg) from None
+        raise PatternInvalid(str(exc)) from None

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from moorage.auth.tokens import AccessClaim, Claims, mint
+from moorage.auth.claims import AccessClaim, Claims
+from moorage.auth.tokens import mint
 from moorage.token_server.key_ring import KeyRing
 from moorage.token_server.rules import Rules
 from moorage.token_server.scopes import Scope

@@ -13,7 +13,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connections
 
 from moorage.control.audit.actors import SYSTEM
-from moorage.control.images.changes import ensure_repository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.projects.models import Project
 from moorage.control.usage.models import UsagePlace
 from support.control_registry import push_tags, registry_at

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from moorage.control.accounts.rules import TokenScope
 from moorage.control.api.application import document
 from moorage.control.audit.actors import SYSTEM
-from moorage.control.images.changes import ensure_repository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import API, call
 from support.control_registry import push_tags, registry_at

@@ -10,8 +10,8 @@ from django.http.response import HttpResponse, HttpResponseBase
 from django.test import Client
 
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images.changes import ensure_repository
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.instance.changes import change_settings
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.protection.changes import create_repository_rule, create_tag_rule

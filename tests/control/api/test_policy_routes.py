@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images.changes import ensure_repository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.jobs.loop import Turn, run_until_idle
 from moorage.control.policies.jobs import PolicyCleanup
 from moorage.control.policies.models import CleanupPolicy

@@ -9,9 +9,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images.changes import ensure_repository
 from moorage.control.images.models import ImageRepository
 from moorage.control.images.moves import move_project_with_images
+from moorage.control.images.recording import ensure_repository
 from moorage.control.policies.models import CleanupPolicy
 from moorage.control.projects.models import Project
 from moorage.control.refusals import ChangeRefused

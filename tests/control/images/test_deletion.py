@@ -11,6 +11,7 @@ from moorage.control.audit.models import AuditEntry
 from moorage.control.images import changes
 from moorage.control.images.deletion import GroupsDeletion, ImageDeletion, ProjectsDeletion
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.images.rules import retry_wait
 from moorage.control.jobs.loop import Worker, run_until_idle
 from moorage.control.namespaces.models import Namespace, TakenPath
@@ -39,7 +40,7 @@ def no_registry() -> Iterator[ControlRegistry]:
 
 def scheduled(clock: MovedClock, project: Project | None = None) -> ImageRepository:
     project = project or new_project()
-    found = changes.ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
+    found = ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
     changes.schedule_deletion(found, by=COMMAND_LINE, person=OWNER, now=clock.now)
     return found
 
@@ -165,7 +166,7 @@ def test_a_process_that_stops_gives_the_work_back_at_once(
 def test_a_project_goes_after_its_images(shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock) -> None:
     project = new_project()
     for name in ("web", "api"):
-        made = changes.ensure_repository(project, f"{project.full_path}/{name}", by=COMMAND_LINE)
+        made = ensure_repository(project, f"{project.full_path}/{name}", by=COMMAND_LINE)
         push_tags(shared_daemon.address, made.path, "1")
     workers: list[Worker] = [ImageDeletion(), ProjectsDeletion()]
     assert changes.delete_project_with_images(project, by=COMMAND_LINE, now=clock.now) is False
@@ -190,7 +191,7 @@ def test_a_group_goes_after_its_projects_and_they_after_their_images(
     below = new_group("below", parent=group)
     projects = [new_project(group), new_project(below), new_project(below)]
     for project in projects[:2]:
-        made = changes.ensure_repository(project, f"{project}/web", by=COMMAND_LINE)
+        made = ensure_repository(project, f"{project}/web", by=COMMAND_LINE)
         push_tags(shared_daemon.address, made.path, "1")
     owner = new_token(new_member(group, AccessLevel.OWNER).user).secret
     assert [call(client, "DELETE", f"/groups/{group.pk}", token=owner).status_code for _ in range(2)] == [202, 202]
@@ -208,7 +209,7 @@ def test_a_project_is_deleted_by_the_api_with_its_images(
     shared_daemon: Daemon, registry: ControlRegistry, clock: MovedClock, client: Client
 ) -> None:
     project = new_project()
-    made = changes.ensure_repository(project, f"{project}/web", by=COMMAND_LINE)
+    made = ensure_repository(project, f"{project}/web", by=COMMAND_LINE)
     push_tags(shared_daemon.address, made.path, "1", "2")
     owner = new_token(new_member(project, AccessLevel.OWNER).user).secret
     answer = call(client, "DELETE", f"/projects/{project.pk}", token=owner)
@@ -224,10 +225,10 @@ def test_a_group_into_which_a_project_comes_meanwhile_goes_all_the_same(
 ) -> None:
     del registry
     group = new_group()
-    changes.ensure_repository(project := new_project(group), project.full_path, by=COMMAND_LINE)
+    ensure_repository(project := new_project(group), project.full_path, by=COMMAND_LINE)
     assert changes.delete_group_with_images(group, by=COMMAND_LINE, now=clock.now) is False
     late = new_project(new_group("late", parent=group))
-    changes.ensure_repository(late, late.full_path, by=COMMAND_LINE)
+    ensure_repository(late, late.full_path, by=COMMAND_LINE)
     for _ in range(4):
         run_until_idle([ImageDeletion(), ProjectsDeletion(), GroupsDeletion()], clock.turn)
         clock.move(minutes=5)
@@ -237,9 +238,9 @@ def test_a_group_into_which_a_project_comes_meanwhile_goes_all_the_same(
 def test_what_is_pushed_into_a_project_that_goes_goes_too(registry: ControlRegistry, clock: MovedClock) -> None:
     del registry
     project = new_project()
-    changes.ensure_repository(project, project.full_path, by=COMMAND_LINE)
+    ensure_repository(project, project.full_path, by=COMMAND_LINE)
     changes.delete_project_with_images(project, by=COMMAND_LINE, now=clock.now)
-    changes.ensure_repository(project, f"{project.full_path}/late", by=COMMAND_LINE)
+    ensure_repository(project, f"{project.full_path}/late", by=COMMAND_LINE)
     workers: list[Worker] = [ImageDeletion(), ProjectsDeletion()]
     run_until_idle(workers, clock.turn)
     clock.move(minutes=5)

@@ -15,7 +15,8 @@ from moorage.control.credentials.finding import requester_of_token
 from moorage.control.images import changes
 from moorage.control.images.models import ImageMove
 from moorage.control.images.move_steps import RETRY_WAIT, ImageMoves
-from moorage.control.images.moves import is_being_moved, move_group_with_images, move_project_with_images
+from moorage.control.images.moves import move_group_with_images, move_project_with_images
+from moorage.control.images.moving_now import is_being_moved
 from moorage.control.jobs.loop import Turn
 from moorage.control.namespaces.models import TakenPath
 from moorage.control.projects.models import Project

@@ -11,7 +11,7 @@ from django.test import Client
 
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
-from moorage.control.images import changes
+from moorage.control.images import recording
 from moorage.control.images.models import ImageMove, ImageRepository
 from moorage.control.images.moves import move_group_with_images, move_project_with_images
 from moorage.control.namespaces.models import TakenPath
@@ -177,7 +177,7 @@ def test_a_registry_that_does_not_rename_keeps_projects_with_tags_where_they_are
         pytest.skip(f"{COMMAND} is not installed")
     project, group = new_project(path="app"), new_group()
     with Peer(tmp_path, tmp_path / "data") as peer, registry_at(peer.url):
-        changes.ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
+        recording.ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
         move_project_with_images(project, project.namespace, "empty", by=COMMAND_LINE)
         push_tags(peer.address, f"{project.full_path}/web", "1")
         with pytest.raises(ChangeRefused, match="Cannot rename project because it contains container registry tags!"):

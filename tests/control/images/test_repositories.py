@@ -6,7 +6,9 @@ from django.db import IntegrityError, transaction
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
 from moorage.control.images import changes, questions
+from moorage.control.images.image_refusals import ImageProtected, TagMissing
 from moorage.control.images.models import CleanupStatus, ImageRepository, ImageStatus
+from moorage.control.images.recording import ensure_repository
 from moorage.control.images.rules import name_below
 from moorage.control.protection.changes import create_repository_rule, create_tag_rule
 from moorage.control.protection.rules import Person
@@ -45,13 +47,13 @@ def test_a_name_is_the_path_below_the_project(path: str, name: str | None) -> No
 
 def test_a_push_makes_the_record_once() -> None:
     project = new_project()
-    made = changes.ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
-    assert changes.ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE) == made
+    made = ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
+    assert ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE) == made
     assert (made.name, made.status, made.path) == ("web", "", f"{project.full_path}/web")
     assert made.location == f"registry.test:5000/{made.path}"
     assert actions().count("container_repository_created") == 1
     with pytest.raises(ChangeRefused, match="is not a repository of"):
-        changes.ensure_repository(project, "elsewhere/app", by=COMMAND_LINE)
+        ensure_repository(project, "elsewhere/app", by=COMMAND_LINE)
 
 
 COLUMNS = {
@@ -75,7 +77,7 @@ COLUMNS = {
 
 def test_a_record_has_gitlab_s_columns_and_the_database_keeps_their_bounds() -> None:
     project = new_project()
-    made = changes.ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
+    made = ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
     own = {"id": made.pk, "project_id": project.pk, "created_at": made.created_at, "updated_at": made.updated_at}
     assert {name: getattr(made, name) for name in COLUMNS} == COLUMNS | own
     assert made.created_at <= made.updated_at
@@ -96,7 +98,7 @@ def test_repositories_of_a_group_are_those_of_all_groups_below_where_the_feature
     top = new_group()
     below = new_group(parent=top)
     projects = [new_project(top), new_project(below), new_project(top, feature="disabled"), new_project()]
-    made = [changes.ensure_repository(project, project.full_path, by=COMMAND_LINE) for project in projects]
+    made = [ensure_repository(project, project.full_path, by=COMMAND_LINE) for project in projects]
     assert set(ImageRepository.objects.of_group(top)) == set(made[:2])
     assert set(ImageRepository.objects.of_group(below)) == {made[1]}
     assert set(ImageRepository.objects.of_project(projects[3])) == {made[3]}
@@ -116,7 +118,7 @@ def repository_with(daemon: Daemon, *tags: str) -> ImageRepository:
     project = new_project()
     path = f"{project.full_path}/web"
     push_tags(daemon.address, path, *tags)
-    return changes.ensure_repository(project, path, by=COMMAND_LINE)
+    return ensure_repository(project, path, by=COMMAND_LINE)
 
 
 def test_tags_are_listed_by_number_and_by_key(shared_daemon: Daemon) -> None:
@@ -140,7 +142,7 @@ def test_a_tag_is_deleted_and_the_log_has_it(shared_daemon: Daemon) -> None:
     assert questions.tag_details(found, "1") is None
     entry = AuditEntry.objects.get(action="container_repository_tags_deleted")
     assert (entry.target_name, entry.details) == (found.path, {"tags": ["1"]})
-    with pytest.raises(changes.TagMissing, match="Tag Not Found"):
+    with pytest.raises(TagMissing, match="Tag Not Found"):
         changes.delete_tag(found, "1", by=COMMAND_LINE, person=DEVELOPER)
     with pytest.raises(TagInvalid):
         changes.delete_tag(found, "a/b", by=COMMAND_LINE, person=DEVELOPER)
@@ -157,12 +159,12 @@ def test_rules_keep_tags_from_those_below_and_immutable_ones_from_everybody(shar
     )
     create_tag_rule(found.project, "final", by=COMMAND_LINE)
     for name, person in (("v1", DEVELOPER), ("final", OWNER), ("final", ADMIN), ("v1", None)):
-        with pytest.raises(changes.ImageProtected, match=r"cannot delete protected tag\(s\)"):
+        with pytest.raises(ImageProtected, match=r"cannot delete protected tag\(s\)"):
             changes.delete_tag(found, name, by=COMMAND_LINE, person=person)
     assert changes.delete_tags(found, ["v1", "dev"], by=COMMAND_LINE, person=DEVELOPER) == ["dev"]
     changes.delete_tag(found, "v1", by=COMMAND_LINE, person=OWNER)
     assert questions.tag_names(found) == ["final"]
-    with pytest.raises(changes.ImageProtected):
+    with pytest.raises(ImageProtected):
         changes.schedule_deletion(found, by=COMMAND_LINE, person=ADMIN)
     assert ImageRepository.objects.get(pk=found.pk).status == ""
 
@@ -172,7 +174,7 @@ def test_a_protected_repository_is_deleted_by_its_owners_only(shared_daemon: Dae
     create_repository_rule(
         found.project, f"{found.project.full_path}/*", by=COMMAND_LINE, minimum_access_level_for_delete="owner"
     )
-    with pytest.raises(changes.ImageProtected, match="Deleting protected container repository forbidden"):
+    with pytest.raises(ImageProtected, match="Deleting protected container repository forbidden"):
         changes.schedule_deletion(found, by=COMMAND_LINE, person=Person(40))
     changes.schedule_deletion(found, by=COMMAND_LINE, person=OWNER)
     assert found.status == "delete_scheduled"

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images.changes import ensure_repository, schedule_deletion
+from moorage.control.images.changes import schedule_deletion
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.jobs.loop import Turn, run_workers
 from moorage.control.protection.rules import Person
 from moorage.control.serving.background import work_beside_requests

@@ -9,7 +9,7 @@ from django.test import Client
 
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images.changes import ensure_repository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.pages import attached
 from moorage.control.projects.models import Project
 from moorage.control.registry.client import ControlRegistry

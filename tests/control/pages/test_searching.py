@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images.changes import ensure_repository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.pages import tag_search
 from moorage.control.pages.side_by_side import ask_side_by_side
 from moorage.control.projects.models import Project

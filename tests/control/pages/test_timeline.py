@@ -10,8 +10,8 @@ from django.test import Client
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
-from moorage.control.images.changes import ensure_repository
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.pages import past
 from moorage.control.projects.models import Project
 from moorage.control.protection.changes import create_tag_rule

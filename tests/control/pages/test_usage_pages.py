@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images.changes import ensure_repository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.pages.charts import MapItem, size_line, treemap
 from moorage.control.projects.models import Project
 from moorage.control.registry.client import ControlRegistry

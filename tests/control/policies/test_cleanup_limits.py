@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images.changes import ensure_repository
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.instance.changes import change_settings
 from moorage.control.jobs.loop import Turn
 from moorage.control.policies.changes import change_policy

@@ -6,8 +6,9 @@ import pytest
 
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
-from moorage.control.images.changes import ImageProtected, ensure_repository
+from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import run_until_idle
 from moorage.control.policies.changes import (

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images.changes import ensure_repository
+from moorage.control.images.recording import ensure_repository
 from moorage.control.policies.past_sizes import TagLife, days_from, lives_of, past_sizes, sizes_under
 from moorage.control.policies.rules import PolicySelection
 from moorage.control.registry.moorage_values import RecordedChange

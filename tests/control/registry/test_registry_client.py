@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.auth.tokens import AccessClaim
+from moorage.auth.claims import AccessClaim
 from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.registry_errors import RegistryIsOther, RegistryRefused, RegistryUnreachable
 from moorage.control.registry.registry_values import RenameAnswer

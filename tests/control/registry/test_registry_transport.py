@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import pytest
 
-from moorage.auth.tokens import AccessClaim, mint
+from moorage.auth.claims import AccessClaim
+from moorage.auth.tokens import mint
 from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.registry_errors import (
     RegistryError,

@@ -109,7 +109,7 @@ def test_docker_logs_in_by_the_directorys_password_once_there_is_an_account(clie
 @pytest.mark.usefixtures("configure", "time_stands_still")
 def test_guesses_are_counted_as_for_passwords_of_ours(client: Client) -> None:
     sign_in(client, "ada", PASSWORD)
-    spellings = ["ada", "ADA", " ada", "ada ", "main\\ada"]  # Each finds her: none has tries of its own.
+    spellings = ["ada", "ADA", " ada", "ada ", "Main\\ada"]  # Each finds her: none has tries of its own.
     statuses = [
         ask(Client(), given=(spellings[number % 5], f"wrong {number}"), address=f"10.{number}.0.1").status_code
         for number in range(11)

@@ -14,8 +14,9 @@ from django.test import Client
 from joserfc import jws
 
 from moorage.auth.access import Access, Action
+from moorage.auth.claims import AccessClaim
 from moorage.auth.keys import TrustedKeys, key_id, read_certificates
-from moorage.auth.tokens import AccessClaim, SigningKey, Verifier
+from moorage.auth.tokens import SigningKey, Verifier
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.instance.changes import change_settings
 from moorage.control.projects.rules import AccessLevel

@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from moorage.control.audit.actors import COMMAND_LINE
-from moorage.control.images.changes import ensure_repository
 from moorage.control.images.moves import move_group_with_images, move_project_with_images
+from moorage.control.images.recording import ensure_repository
 from moorage.control.jobs.loop import run_until_idle
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel

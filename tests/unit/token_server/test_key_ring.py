@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from moorage.auth.claims import Claims
 from moorage.auth.issuer import IssuerKeys, watch_bundle, watch_jwks
-from moorage.auth.tokens import LEEWAY_S, Claims, InvalidToken, SigningKey, Verifier, mint
+from moorage.auth.tokens import LEEWAY_S, InvalidToken, SigningKey, Verifier, mint
 from moorage.token_server.key_ring import DELAY, LIFETIME_LIMIT, KeyFolder, KeyRing
 
 NOW = 1_800_000_000.0

@@ -12,7 +12,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from moorage.control.api.api_refusals import APIRefused
-from moorage.control.images.changes import ImageProtected, TagMissing
+from moorage.control.images.image_refusals import ImageProtected, TagMissing
 from moorage.control.policies.changes import BulkTooSoon
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
 from moorage.control.registry.registry_errors import RegistryError

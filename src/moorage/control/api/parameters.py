@@ -4,7 +4,7 @@ import json
 import re
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser
@@ -43,6 +43,7 @@ Place = Annotated[str, Field(max_length=TEXT_LIMIT * 3), AfterValidator(_storabl
 """An id, or a path whose slashes are ``%2F``."""
 Instant = Annotated[datetime, AfterValidator(_in_utc)]
 """A moment; without a zone it is UTC."""
+Visibilities = Literal["private", "internal", "public"]
 
 
 class Given(Schema):
@@ -59,6 +60,12 @@ class StatisticsQuery(Given):
     """Parameters of one thing that has statistics."""
 
     statistics: bool = Field(False, description="Its sizes too.")
+
+
+class AcceptedShape(Given):
+    """The word that something goes on."""
+
+    message: str = "202 Accepted"
 
 
 class GitLabParser(Parser):

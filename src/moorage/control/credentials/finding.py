@@ -73,6 +73,7 @@ def requester_of_basic(username: str, secret: str, *, address: str) -> Requester
         CredentialsRefused: it is nobody.
         PersonalTokenNeeded: the password is right, but not enough: there is a second factor, or has to be.
         AccountNeeded: the password is right in a directory, of someone who has not signed in yet.
+        PasswordChangeNeeded: the password is right in a directory, which takes it no more.
         DirectoryUnavailable: a directory had to be asked and did not answer.
         TooManyRequests: too many passwords are being checked, or this address guesses. Nothing was checked.
     """
@@ -103,6 +104,7 @@ def known_by_password(login: str, password: str, *, address: str) -> User | Dire
 
     Raises:
         DirectoryUnavailable: it had to be asked, and did not answer.
+        PasswordChangeNeeded: the password is right there, but taken no more. It counts as no guess.
         TooManyRequests: as ``requester_of_basic``.
     """
     provider, name = named_in(login)

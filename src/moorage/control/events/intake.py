@@ -13,9 +13,9 @@ from enum import StrEnum
 import structlog
 
 from moorage.control.audit.actors import Actor
-from moorage.control.images.changes import ensure_repository
 from moorage.control.images.models import ImageRepository
 from moorage.control.images.owning import project_at
+from moorage.control.images.recording import ensure_repository
 from moorage.control.images.rules import name_below
 from moorage.control.projects.models import Project
 from moorage.control.usage.changes import note_change

@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from moorage.control.audit.actors import SYSTEM, Actor
 from moorage.control.audit.changes import record
+from moorage.control.images.image_refusals import ImageProtected, TagMissing
 from moorage.control.images.models import GroupDeletion, ImageRepository, ImageStatus, ProjectDeletion
-from moorage.control.images.moves import lock_tops, see_that_still
-from moorage.control.images.rules import name_below
+from moorage.control.images.moving_now import lock_tops, see_that_still
+from moorage.control.images.recording import ensure_repository
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.changes import delete_group, delete_project
 from moorage.control.projects.models import Project
@@ -18,36 +19,6 @@ from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, delete_obstacle, deletes_any_tag, is_delete_protected
 from moorage.control.refusals import refused
 from moorage.control.registry.connection import the_registry
-from moorage.errors import Refused
-
-
-class ImageProtected(Refused):
-    """A rule forbids it: to this person, or to anybody."""
-
-
-class TagMissing(Refused):
-    """No such tag."""
-
-
-def ensure_repository(project: Project, path: str, *, by: Actor) -> ImageRepository:
-    """Return the record of the repository at *path*, made if there is none: for a push that was allowed.
-
-    One whose deletion is asked for is left so: what is pushed into it goes too.
-
-    Raises:
-        ChangeRefused: the path is not the project's.
-    """
-    name = name_below(project.full_path, path)
-    if name is None:
-        raise refused("path", f"is not a repository of {project.full_path}")
-    found = ImageRepository.objects.filter(project=project, name=name).first()
-    if found is not None:
-        return found
-    with transaction.atomic():
-        made, is_new = ImageRepository.objects.get_or_create(project=project, name=name)
-        if is_new:
-            record("container_repository_created", made, by=by)
-    return made
 
 
 def ensure_root_repository(project: Project, *, by: Actor = SYSTEM) -> ImageRepository | None:

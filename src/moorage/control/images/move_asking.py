@@ -3,12 +3,13 @@
 Source: GitLab features MOV-001 to MOV-003.
 """
 
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple
 
 from django.conf import settings
 
 from moorage.control.audit.actors import Actor
 from moorage.control.images.models import ImageRepository
+from moorage.control.images.rules import rename_wish
 from moorage.control.namespaces.models import Namespace
 from moorage.control.namespaces.rules import joined
 from moorage.control.projects.models import Project, Projects
@@ -17,13 +18,6 @@ from moorage.control.registry.client import ControlRegistry
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.registry_errors import RegistryError
 from moorage.control.registry.registry_values import RenameAnswer
-
-
-class RenameWish(TypedDict, total=False):
-    """One of the two things that a rename of the registry changes."""
-
-    name: str
-    namespace: str
 
 
 class _Words(NamedTuple):
@@ -98,18 +92,6 @@ class PlannedMove(NamedTuple):
     def is_at_top(self) -> bool:
         """True if it is a top-level group, and stays one."""
         return "/" not in f"{self.old}{self.new}"
-
-
-def rename_wish(old: str, new: str) -> RenameWish:
-    """Return the parts of a path that change, as the registry's rename names them."""
-    above, _, name = new.rpartition("/")
-    before, _, last = old.rpartition("/")
-    wish: RenameWish = {}
-    if name != last:
-        wish["name"] = name
-    if above != before:
-        wish["namespace"] = above
-    return wish
 
 
 def has_images_to_rename(move: PlannedMove) -> bool:

@@ -13,7 +13,7 @@ from django.db import transaction
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.images.models import ImageMove
-from moorage.control.images.move_asking import rename_wish
+from moorage.control.images.rules import rename_wish
 from moorage.control.jobs.loop import Turn
 from moorage.control.namespaces.changes import free_path
 from moorage.control.namespaces.models import Namespace

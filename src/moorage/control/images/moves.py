@@ -16,7 +16,8 @@ from moorage.control.audit.actors import Actor
 from moorage.control.images.models import DELETING, GroupDeletion, ImageMove, ImageRepository, ProjectDeletion
 from moorage.control.images.move_asking import PlannedMove, has_images_to_rename
 from moorage.control.images.move_steps import go_on, move_rows, witness_of
-from moorage.control.images.rules import is_within, meet
+from moorage.control.images.moving_now import MOVING, lock_tops, see_that_still
+from moorage.control.images.rules import is_within
 from moorage.control.jobs.leases import OWNER_LENGTH
 from moorage.control.namespaces.changes import take_path
 from moorage.control.namespaces.models import Namespace
@@ -25,7 +26,6 @@ from moorage.control.refusals import refused
 
 LEASE = timedelta(minutes=5)
 """Time that the request has for itself, before a job goes on."""
-MOVING = "is being moved; try again in a moment"
 
 
 def move_project_with_images(project: Project, namespace: Namespace, path: str, *, by: Actor) -> Project:
@@ -46,29 +46,6 @@ def move_group_with_images(group: Namespace, parent: Namespace | None, path: str
     """
     _move(PlannedMove(group, parent, path, by))
     return group
-
-
-def is_being_moved(path: str) -> bool:
-    """Return whether something at *path*, below it or above it is being moved, from there or to there."""
-    path = path.lower()
-    moves = ImageMove.objects.values_list("old_path", "new_path")
-    return any(meet(path, end) for ends in moves for end in ends)
-
-
-def see_that_still(path: str) -> None:
-    """See that nothing at *path*, below it or above it is being moved.
-
-    Raises:
-        ChangeRefused: something is.
-    """
-    if is_being_moved(path):
-        raise refused("base", MOVING)
-
-
-def lock_tops(*namespaces: Namespace) -> None:
-    """Have no move and no deletion begin in the same top-level namespaces before the caller's transaction ends."""
-    tops = {namespace.lineage_ids[0] for namespace in namespaces}
-    list(Namespace.objects.filter(pk__in=tops).order_by("pk").select_for_update())
 
 
 def _move(move: PlannedMove) -> None:

@@ -5,6 +5,7 @@ Source: GitLab features REP-002 to REP-005, RDL-007.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TypedDict
 
 RETRIES_LIMIT = 10
 """After the first attempt. Source: GitLab features RDL-007."""
@@ -12,6 +13,13 @@ DEPTH_LIMIT = 2
 """Levels of a name below its project. Source: GitLab features TKN-015."""
 _PROJECT_PARTS = 2
 """A project's path has so many parts at least: its group or user, and its name."""
+
+
+class RenameWish(TypedDict, total=False):
+    """One of the two things that a rename of the registry changes."""
+
+    name: str
+    namespace: str
 
 
 def retry_wait(failures: int) -> timedelta | None:
@@ -51,3 +59,15 @@ def is_within(path: str, above: str) -> bool:
 def meet(one: str, other: str) -> bool:
     """Return whether one of two paths is the other, or below it."""
     return is_within(one, other) or is_within(other, one)
+
+
+def rename_wish(old: str, new: str) -> RenameWish:
+    """Return the parts of a path that change, as the registry's rename names them."""
+    above, _, name = new.rpartition("/")
+    before, _, last = old.rpartition("/")
+    wish: RenameWish = {}
+    if name != last:
+        wish["name"] = name
+    if above != before:
+        wish["namespace"] = above
+    return wish

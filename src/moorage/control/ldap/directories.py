@@ -35,9 +35,12 @@ def client_of(provider: str) -> "LDAPClient":
 
 
 def named_in(login: str) -> tuple[str, str]:
-    r"""Take a directory's id off *login*: ``main\ada`` is ``ada`` of ``ldapmain``. Empty: none is named."""
+    r"""Take a directory's id off *login*: ``main\ada`` is ``ada`` of ``ldapmain``. Empty: none is named.
+
+    Capitals do not matter: people of Active Directory put their domain before their name, as ``COMPANY\ada``.
+    """
     name, separator, rest = login.partition(_SEPARATOR)
-    provider = PROVIDER_PREFIX + name
+    provider = PROVIDER_PREFIX + name.lower()
     return (provider, rest) if separator and provider in directories() else ("", login)
 
 
@@ -51,6 +54,7 @@ def person_of_password(
 
     Raises:
         DirectoryUnavailable: none has them, but one did not answer.
+        PasswordChangeNeeded: *password* is theirs, but the directory takes it no more.
         TooManyRequests: too many are being asked for already.
     """
     with _LOCK:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from moorage.control.configured_ldap import LDAPServer
@@ -21,8 +22,10 @@ from moorage.control.ldap.people import (
     attributes_read,
     escaped,
     person_of,
+    refusal_reason,
     stable_filter,
 )
+from moorage.control.refusals import PasswordChangeNeeded
 from moorage.telemetry import get_log
 
 with warnings.catch_warnings():
@@ -31,13 +34,15 @@ with warnings.catch_warnings():
     import ldap3
     from ldap3.core.exceptions import LDAPException
 
-_SUCCESS, _SIZE_LIMIT, _NO_SUCH_OBJECT, _INVALID = 0, 4, 32, 49
+_SUCCESS, _SIZE_LIMIT, _NO_TLS, _NO_SUCH_OBJECT, _INVALID = 0, 4, 8, 32, 49
 _TROUBLED = (1, 2, 3, 8, 10, 11, 13, 51, 52, 80)
 """Results that say nothing of a password: the directory could not, or would not, look. Source: RFC 4511 § 4.1.9."""
 _TROUBLES = (LDAPException, OSError, ValueError, DirectoryUnavailable)
 _IN_CHAIN = "member:1.2.840.113556.1.4.1941:"
 """Membership through other groups. Source: Microsoft's LDAP_MATCHING_RULE_IN_CHAIN."""
 _REASON_LIMIT = 300
+_LISTED_LIMIT = 1000
+"""Entries that are looked through for people: as many as Active Directory gives at once."""
 
 _log = get_log("control.ldap")
 
@@ -65,6 +70,7 @@ class LDAPClient:
 
         Raises:
             DirectoryUnavailable: it did not answer, or not as it should.
+            PasswordChangeNeeded: *password* is theirs, but the directory takes it no more.
         """
         login = login.partition("@")[0] if self._keys.allow_username_or_email_login else login
         if not login or not password:  # With an empty one it would be a bind as nobody, which always succeeds.
@@ -130,13 +136,17 @@ class _Session:
 
     def person(self, dn: str, stable_id: str) -> DirectoryPerson | None:
         found = self._found(stable_filter(stable_id), limit=1) if stable_id else self._found("", limit=1, at=dn)
-        if not found and not self.people(1):
+        if not found and not self._rows(self._anybody, limit=1):
             msg = "it shows nobody any more; are base, user_filter and the rights of bind_dn as they were?"
             raise DirectoryUnavailable(msg)
         return self._with_groups(found[0]) if found else None
 
     def people(self, limit: int) -> Sequence[DirectoryPerson]:
-        return self._found(f"({self._keys.uid}=*)", limit=limit)
+        return self._found(self._anybody, limit=max(limit, _LISTED_LIMIT))[:limit]
+
+    @property
+    def _anybody(self) -> str:
+        return f"({self._keys.uid}=*)"
 
     def _is_right(self, person: DirectoryPerson, password: str) -> bool:
         secret = password.encode("utf-8", "surrogateescape")
@@ -144,8 +154,12 @@ class _Session:
         result = self._connection.result
         is_right: bool = result["result"] == _SUCCESS
         _see_that_it_looked(result)
-        if result["result"] not in (_SUCCESS, _INVALID):
-            _log.warning("a directory refused a sign-in", server=self._provider, dn=person.dn, reason=_said(result))
+        reason, is_change_needed = refusal_reason(result["message"])
+        if reason or result["result"] not in (_SUCCESS, _INVALID):
+            shown = reason or _said(result)
+            _log.warning("a directory refused a sign-in", server=self._provider, dn=person.dn, reason=shown)
+        if is_change_needed:
+            raise PasswordChangeNeeded(reason)
         return is_right
 
     def _with_groups(self, person: DirectoryPerson) -> DirectoryPerson:
@@ -161,22 +175,26 @@ class _Session:
         return replace(person, groups=[keys.admin_group] if is_in else [])
 
     def _found(self, text: str, *, limit: int, at: str = "") -> Sequence[DirectoryPerson]:
-        keys = self._keys
-        given = f"{text}{keys.user_filter}" or "(objectClass=*)"
-        rows = self._search(
-            at or keys.base, f"(&{given})", attributes_read(keys.attributes), limit=limit, is_one=bool(at)
-        )
-        return [
+        keys, now = self._keys, datetime.now(UTC)
+        found = [
             person_of(
                 self._provider,
                 dn,
                 entry,
                 keys.attributes,
+                now=now,
                 lowers=keys.lowercase_usernames,
-                reads_control=keys.active_directory,
+                is_active_directory=keys.active_directory,
             )
-            for dn, entry in rows[:limit]
+            for dn, entry in self._rows(text, limit=limit, at=at)
         ]
+        return [person for person in found if person.is_person]
+
+    def _rows(self, text: str, *, limit: int, at: str = "") -> Sequence[tuple[str, Entry]]:
+        keys = self._keys
+        given = f"{text}{keys.user_filter}" or "(objectClass=*)"
+        wanted = attributes_read(keys.attributes)
+        return self._search(at or keys.base, f"(&{given})", wanted, limit=limit, is_one=bool(at))[:limit]
 
     def _search(
         self, base: str, text: str, attributes: Sequence[str], *, limit: int, is_one: bool = False
@@ -230,7 +248,10 @@ def _session(provider: str, keys: LDAPServer, host: str, port: int) -> "Iterator
             connection.start_tls(read_server_info=False)
         connection.bind(read_server_info=False)
         if connection.result["result"] != _SUCCESS:
-            msg = f"it refused bind_dn and its password: {_said(connection.result)}"
+            what = "it refused bind_dn and its password"
+            if connection.result["result"] == _NO_TLS and keys.encryption == "plain":
+                what = "it takes no password without TLS, so that encryption has to be simple_tls or start_tls"
+            msg = f"{what}: {_said(connection.result)}"
             raise DirectoryUnavailable(msg)
         yield _Session(provider, keys, connection)
     finally:

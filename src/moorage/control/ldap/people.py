@@ -1,7 +1,9 @@
 """People as a directory has them: read from their entries. No I/O."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from moorage.control.configured_ldap import LDAPAttributes
 
@@ -10,9 +12,29 @@ STABLE_IDS = ("entryUUID", "objectGUID", "nsUniqueId")
 _BINARY = "objectGUID"
 _STABLE_ID_LIMIT = 48
 """Bytes; the ids of all three have fewer."""
+_DIGITS_LIMIT = 19
+"""Of the largest number that Active Directory has."""
 _CONTROL = "userAccountControl"
 _DISABLED = 2
 """Source: Microsoft's ADS_USER_FLAG_ENUM, ADS_UF_ACCOUNTDISABLE."""
+_EXPIRY = "accountExpires"
+"""The end of an account, in tenths of microseconds since 1601; 0 and what no calendar has mean: none."""
+_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+_KINDS = "objectClass"
+_NO_PEOPLE = frozenset({"computer", "group"})
+"""Kinds of entries that have a name to sign in by in Active Directory; machines have a password, too."""
+
+_ACTIVE_DIRECTORYS_REASON = re.compile(r"AcceptSecurityContext error, data ([0-9a-f]+),", re.ASCII)
+_CHANGE_NEEDED = {"532": "the password is too old", "773": "the password has to be changed first"}
+_REASONS = {
+    **_CHANGE_NEEDED,
+    "530": "not at this hour",
+    "531": "not from this machine",
+    "533": "the account is disabled",
+    "701": "the account has expired",
+    "775": "the account is locked",
+}
+"""Source: Microsoft's system error codes 1328 to 1331, 1793, 1907 and 1909, in hexadecimal."""
 
 Entry = Mapping[str, Sequence[bytes]]
 
@@ -34,6 +56,9 @@ class DirectoryPerson:
     email: str = ""
     name: str = ""
     is_disabled: bool = False
+    """True: Active Directory has disabled the account, or its last day is over."""
+    is_person: bool = True
+    """False: it is a machine or a group of Active Directory."""
     groups: Sequence[str] | None = None
     """Those of the groups that were asked for in which they are; None: none was asked for."""
 
@@ -44,7 +69,14 @@ class DirectoryPerson:
 
 
 def person_of(
-    provider: str, dn: str, entry: Entry, names: LDAPAttributes, *, lowers: bool = False, reads_control: bool = True
+    provider: str,
+    dn: str,
+    entry: Entry,
+    names: LDAPAttributes,
+    *,
+    now: datetime,
+    lowers: bool = False,
+    is_active_directory: bool = True,
 ) -> DirectoryPerson:
     """Read an entry.
 
@@ -53,12 +85,13 @@ def person_of(
         dn: the entry's name.
         entry: its attributes.
         names: where they have what an account needs.
+        now: the time.
         lowers: True if the user's name is to be in small letters.
-        reads_control: True if Active Directory's word counts that an account is disabled.
+        is_active_directory: True if Active Directory's words count on what an account is, and that it is disabled.
     """
     first, last = _first(entry, names.first_name), _first(entry, names.last_name)
     username = _first(entry, names.username)
-    control = _first(entry, [_CONTROL])
+    kinds = {_text(value).lower() for value in entry.get(_KINDS, ())}
     return DirectoryPerson(
         provider=provider,
         dn=dn,
@@ -66,14 +99,25 @@ def person_of(
         username=username.lower() if lowers else username,
         email=_first(entry, names.email),
         name=_first(entry, names.name) or f"{first} {last}".strip(),
-        is_disabled=reads_control and control.isdecimal() and bool(int(control) & _DISABLED),
+        is_disabled=is_active_directory and (bool(_number(entry, _CONTROL) & _DISABLED) or _is_over(entry, now)),
+        is_person=not (is_active_directory and kinds & _NO_PEOPLE),
     )
 
 
 def attributes_read(names: LDAPAttributes) -> Sequence[str]:
     """Return the attributes that ``person_of`` reads."""
     wanted = [*names.username, *names.email, *names.name, *names.first_name, *names.last_name]
-    return list(dict.fromkeys([*wanted, *STABLE_IDS, _CONTROL]))
+    return list(dict.fromkeys([*wanted, *STABLE_IDS, _CONTROL, _EXPIRY, _KINDS]))
+
+
+def refusal_reason(message: str) -> tuple[str, bool]:
+    """Return why Active Directory takes a password no more, by the words of its refusal, and True if a new one helps.
+
+    Empty: the password is wrong, as far as it says, or it is another directory.
+    """
+    found = _ACTIVE_DIRECTORYS_REASON.search(message)
+    code = found[1] if found is not None else ""
+    return _REASONS.get(code, ""), code in _CHANGE_NEEDED
 
 
 def stable_filter(stable_id: str) -> str:
@@ -98,6 +142,16 @@ def _stable_id(entry: Entry) -> str:
         if value and len(value) <= _STABLE_ID_LIMIT:
             return f"{attribute}:{value.hex() if attribute == _BINARY else _text(value)}"
     return ""
+
+
+def _is_over(entry: Entry, now: datetime) -> bool:
+    at = _number(entry, _EXPIRY)
+    return 0 < at <= (now - _EPOCH) // timedelta(microseconds=1) * 10
+
+
+def _number(entry: Entry, attribute: str) -> int:
+    text = _first(entry, [attribute])
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS_LIMIT else 0
 
 
 def _first(entry: Entry, attributes: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.locale import LocaleMiddleware
 
 from moorage.control.api.api_refusals import APIRefused
-from moorage.control.images.changes import ImageProtected
+from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.pages.failing import failure_page, registry_page
 from moorage.control.registry.registry_errors import RegistryError
 from moorage.errors import Refused, TooManyRequests

@@ -10,13 +10,11 @@ Source: GitLab features CPA-004, CPD-006, CPD-013; ADR 0078.
 from functools import lru_cache
 from typing import Any
 
-import re2
+from moorage.oci.safe_patterns import PatternInvalid, compiled
 
 PATTERN_LENGTH_LIMIT = 255
 
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-_OPTIONS.max_mem = 1 << 20
+_MEMORY_BYTES = 1 << 20
 
 
 class PatternUnusable(ValueError):
@@ -61,7 +59,7 @@ def _wrapped(pattern: str) -> str:
 @lru_cache(maxsize=512)
 def _compiled(pattern: str) -> Any:  # noqa: ANN401 - re2 has no types
     try:
-        return re2.compile(pattern, _OPTIONS)
-    except (re2.error, UnicodeEncodeError) as exc:
-        msg = f"not valid RE2 syntax: {exc}"
+        return compiled(pattern, memory_bytes=_MEMORY_BYTES)
+    except PatternInvalid as exc:
+        msg = f"not valid RE2 syntax: {exc.reason}"
         raise PatternUnusable(msg) from None

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
-from moorage.control.images.changes import ImageProtected
+from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.images.models import ImageRepository
 from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, delete_obstacle, is_push_protected, push_obstacle

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
-from moorage.control.images.changes import ImageProtected
+from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.policies.models import CleanupRun
 from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, is_push_protected, push_obstacle

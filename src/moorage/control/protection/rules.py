@@ -12,9 +12,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-import re2
-
-from moorage.auth.tokens import TagPatterns
+from moorage.auth.claims import TagPatterns
+from moorage.oci.safe_patterns import PatternInvalid, compiled
 
 REPOSITORY_PATTERN_LIMIT = 255
 TAG_PATTERN_LIMIT = 100
@@ -23,9 +22,7 @@ TAG_RULES_LIMIT = 5
 
 _WILDCARD = "*"
 _PATH_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-/*")
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-_OPTIONS.max_mem = 1 << 20
+_MEMORY_BYTES = 1 << 20
 
 
 class ProtectionLevel(StrEnum):
@@ -240,6 +237,6 @@ def _is_like(pattern: str, text: str) -> bool:
 def _compiled(pattern: str) -> Any:  # noqa: ANN401 - re2 has no types
     """The pattern, None if it cannot be used."""
     try:
-        return re2.compile(pattern, _OPTIONS)
-    except (re2.error, UnicodeEncodeError):
+        return compiled(pattern, memory_bytes=_MEMORY_BYTES)
+    except PatternInvalid:
         return None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 
-from moorage.auth.tokens import AccessClaim
+from moorage.auth.claims import AccessClaim
 from moorage.control.registry import internal_access as access
 from moorage.control.registry import reading_answers as reading
 from moorage.control.registry.registry_errors import RegistryNonsense, RegistryRefused, RegistryUnknown, TooManyPages

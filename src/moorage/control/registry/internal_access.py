@@ -5,7 +5,7 @@ Source: GitLab features TKN-023.
 
 from collections.abc import Callable, Sequence
 
-from moorage.auth.tokens import AccessClaim, Meta
+from moorage.auth.claims import AccessClaim, Meta
 
 MintToken = Callable[[Sequence[AccessClaim]], str]
 """Makes a short-lived token with this access; an empty text for a registry that asks for none."""

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from moorage import __version__
-from moorage.auth.tokens import AccessClaim
+from moorage.auth.claims import AccessClaim
 from moorage.control.registry.internal_access import MintToken
 from moorage.control.registry.registry_errors import (
     RegistryForbids,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models.functions import Lower
 
-from moorage.auth.tokens import AccessClaim, Meta
+from moorage.auth.claims import AccessClaim, Meta
 from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import Project
 from moorage.control.projects.requesters import Requester

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from moorage.auth.tokens import TagPatterns
+from moorage.auth.claims import TagPatterns
 from moorage.control.audit.actors import Actor
-from moorage.control.images.changes import ensure_repository
-from moorage.control.images.moves import is_being_moved as is_being_moved
+from moorage.control.images.moving_now import is_being_moved as is_being_moved
+from moorage.control.images.recording import ensure_repository
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import Standing
 from moorage.control.protection import rules

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from moorage.auth.tokens import AccessClaim, Claims, UserInfo, UserToken, mint
+from moorage.auth.claims import AccessClaim, Claims, UserInfo, UserToken
+from moorage.auth.tokens import mint
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.projects.requesters import Requester
 from moorage.control.tokens.signing import registry_key

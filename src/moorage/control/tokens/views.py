@@ -12,11 +12,11 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from moorage.auth.tokens import DENIED_LIMIT
+from moorage.auth.claims import DENIED_LIMIT
 from moorage.control.credentials.finding import basic_of, requester_of_basic
 from moorage.control.ldap.people import DirectoryUnavailable
 from moorage.control.projects.requesters import ANYBODY, Requester
-from moorage.control.refusals import AccountNeeded, CredentialsRefused, PersonalTokenNeeded
+from moorage.control.refusals import AccountNeeded, CredentialsRefused, PasswordChangeNeeded, PersonalTokenNeeded
 from moorage.control.tokens.granting import PUSH_PROTECTED, ScopeVerdict, note_pushes, verdicts_on
 from moorage.control.tokens.minting import SERVICE, mint_token
 from moorage.control.tokens.refused_access import note_refusals
@@ -40,6 +40,7 @@ _MORE_NEEDED = (
     "use a personal access token with 'api', 'read_registry' or 'write_registry' scope. It is made at"
 )
 _ACCOUNT_NEEDED = "The password is right, but there is no account for you here yet. Sign in to have it made:"
+_CHANGE_NEEDED = "The password is right, but has to be changed in the directory first."
 OWN_TOKENS_PATH = "/-/me/tokens"
 """The page of one's own tokens."""
 REFUSALS_PATH = "/-/refused"
@@ -186,6 +187,8 @@ def _requester(request: HttpRequest) -> Requester:
         message = f"{_MORE_NEEDED} {_own_tokens(request)}"
     except AccountNeeded:
         message = f"{_ACCOUNT_NEEDED} {_own_tokens(request)}"
+    except PasswordChangeNeeded:
+        message = _CHANGE_NEEDED
     except CredentialsRefused:
         pass
     # The name may be a secret that was typed into the wrong place: it is not written.

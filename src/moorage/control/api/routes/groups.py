@@ -12,7 +12,16 @@ from moorage.control.api.api_refusals import bad_parameter, forbidden, not_found
 from moorage.control.api.callers import CHANGES, OPEN, SIGNED_IN, caller, user_of
 from moorage.control.api.lookups import FoundGroup, group_of
 from moorage.control.api.paging import KeysetQuery, PageQuery, Paging
-from moorage.control.api.parameters import Given, Id, LongText, Place, ShortText, StatisticsQuery
+from moorage.control.api.parameters import (
+    AcceptedShape,
+    Given,
+    Id,
+    LongText,
+    Place,
+    ShortText,
+    StatisticsQuery,
+    Visibilities,
+)
 from moorage.control.api.place_routes import see_that_possible
 from moorage.control.api.place_shapes import (
     GroupShape,
@@ -22,7 +31,6 @@ from moorage.control.api.place_shapes import (
     show_namespace,
     show_statistics,
 )
-from moorage.control.api.routes.projects import AcceptedShape, Visibilities
 from moorage.control.api.shapes import answers
 from moorage.control.images.changes import delete_group_with_images
 from moorage.control.images.moves import move_group_with_images

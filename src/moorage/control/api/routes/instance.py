@@ -9,8 +9,7 @@ from pydantic import Field
 
 from moorage import __version__
 from moorage.control.api.callers import CHANGES, READS_USERS, SIGNED_IN, caller, see_that_admin
-from moorage.control.api.parameters import Given
-from moorage.control.api.routes.projects import Visibilities
+from moorage.control.api.parameters import Given, Visibilities
 from moorage.control.api.shapes import answers
 from moorage.control.instance.changes import change_settings
 from moorage.control.instance.models import ApplicationSettings

@@ -14,7 +14,16 @@ from moorage.control.api.api_refusals import bad_parameter
 from moorage.control.api.callers import CHANGES, OPEN, caller, user_of
 from moorage.control.api.lookups import group_of, project_of, row_of
 from moorage.control.api.paging import KeysetQuery, Paging
-from moorage.control.api.parameters import Given, Id, LongText, Place, ShortText, StatisticsQuery
+from moorage.control.api.parameters import (
+    AcceptedShape,
+    Given,
+    Id,
+    LongText,
+    Place,
+    ShortText,
+    StatisticsQuery,
+    Visibilities,
+)
 from moorage.control.api.place_routes import see_that_possible
 from moorage.control.api.place_shapes import ProjectShape, show_project, show_projects
 from moorage.control.api.policy_shapes import PolicyAttributes, apply_policy
@@ -32,7 +41,6 @@ from moorage.control.refusals import refused
 routes = Router(tags=["projects"])
 
 Levels = Literal["disabled", "private", "enabled"]
-Visibilities = Literal["private", "internal", "public"]
 
 
 class ProjectsQuery(KeysetQuery):
@@ -86,12 +94,6 @@ class ProjectTransfer(Given):
     """The place that a project moves to."""
 
     namespace: Annotated[Place, Field(description="Id or path of the namespace.")] | Id
-
-
-class AcceptedShape(Given):
-    """The word that something goes on."""
-
-    message: str = "202 Accepted"
 
 
 @routes.get("/projects", auth=OPEN, response=answers(list[ProjectShape], 405))

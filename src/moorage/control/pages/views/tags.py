@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from moorage.control.api.api_refusals import forbidden, unauthorized
-from moorage.control.images.changes import ImageProtected
+from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.images.questions import tag_names, tags_page
 from moorage.control.pages.image_details import ImageDetails, ImageStep, details_of
 from moorage.control.pages.key_pages import PLAIN_ROWS, ROWS

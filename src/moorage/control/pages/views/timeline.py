@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from moorage.control.api.api_refusals import forbidden, unauthorized
-from moorage.control.images.changes import ImageProtected
+from moorage.control.images.image_refusals import ImageProtected
 from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.past import TagsThen, days_of, tags_at
 from moorage.control.pages.place_pages import image_context

@@ -15,6 +15,7 @@ from moorage.control.ldap.directories import directories
 from moorage.control.ldap.people import DirectoryPerson, DirectoryUnavailable
 from moorage.control.pages.page_answers import see_other
 from moorage.control.pages.requesting import user_of_page
+from moorage.control.refusals import PasswordChangeNeeded
 from moorage.control.sign_in.directory_users import user_of_person
 from moorage.control.sign_in.external_users import StrangerRefused
 from moorage.control.sign_in.own_ways import next_of
@@ -40,7 +41,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         try:
             user = _user(request, form)
-        except (DirectoryUnavailable, StrangerRefused) as exc:
+        except (DirectoryUnavailable, PasswordChangeNeeded, StrangerRefused) as exc:
             return _refused(request, form, exc)
         except TooManyRequests as exc:
             form.add_error(None, _("Too many wrong passwords lately. Wait a moment, then try again."))
@@ -83,7 +84,12 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return see_other(settings.LOGIN_URL)
 
 
-def _refused(request: HttpRequest, form: SignInForm, exc: DirectoryUnavailable | StrangerRefused) -> HttpResponse:
+def _refused(
+    request: HttpRequest, form: SignInForm, exc: DirectoryUnavailable | PasswordChangeNeeded | StrangerRefused
+) -> HttpResponse:
+    if isinstance(exc, PasswordChangeNeeded):
+        form.add_error(None, _("Your password has to be changed in the directory first; then sign in by the new one."))
+        return _form(request, form, status=403)
     if isinstance(exc, StrangerRefused):
         form.add_error(None, _(exc.message))
         return _form(request, form, status=403)

@@ -1,0 +1,31 @@
+"""Places that are being moved now: asked by everything that must not begin there meanwhile."""
+
+from moorage.control.images.models import ImageMove
+from moorage.control.images.rules import meet
+from moorage.control.namespaces.models import Namespace
+from moorage.control.refusals import refused
+
+MOVING = "is being moved; try again in a moment"
+
+
+def is_being_moved(path: str) -> bool:
+    """Return whether something at *path*, below it or above it is being moved, from there or to there."""
+    path = path.lower()
+    moves = ImageMove.objects.values_list("old_path", "new_path")
+    return any(meet(path, end) for ends in moves for end in ends)
+
+
+def see_that_still(path: str) -> None:
+    """See that nothing at *path*, below it or above it is being moved.
+
+    Raises:
+        ChangeRefused: something is.
+    """
+    if is_being_moved(path):
+        raise refused("base", MOVING)
+
+
+def lock_tops(*namespaces: Namespace) -> None:
+    """Have no move and no deletion begin in the same top-level namespaces before the caller's transaction ends."""
+    tops = {namespace.lineage_ids[0] for namespace in namespaces}
+    list(Namespace.objects.filter(pk__in=tops).order_by("pk").select_for_update())

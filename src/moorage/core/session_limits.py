@@ -103,6 +103,18 @@ class SessionLimits:
         return TooManyRequests(msg, retry_after=_RETRY)
 
 
+def began_by(session: str, now: datetime) -> datetime | None:
+    """Return the end of the minute in which a session began, as its id tells; None if the id is none of ours.
+
+    The minutes begin anew every two years: of those that it may be it is the last before *now*.
+    """
+    if session[14:15] != "8":
+        return None
+    at = int(now.timestamp()) // 60
+    passed = (at - int(session[11:13] + session[15:18], 16)) % (1 << _MINUTE_BITS)
+    return datetime.fromtimestamp((at - passed + 1) * 60, UTC)
+
+
 class _Client:
     """A worker's memory of one client in one repository."""
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from moorage.cache.remembered import Remembered
-from moorage.core.session_limits import SessionLimits
+from moorage.core.session_limits import SessionLimits, began_by
 from moorage.core.upload_endings import UploadEnding, read_again
 from moorage.core.upload_endings import UploadState as UploadState
 from moorage.errors import (
@@ -79,7 +79,7 @@ class Uploads:
         self._sink = sink
         self._links = links
         self._sessions = sessions
-        self._limits = limits or SessionLimits(storage, b"", limit=0)
+        self._limits = limits or SessionLimits(storage, b"", limit=0, now=now)
         self._room = room or Room({})
         self._now = now
         self._hashers = Remembered[str, Hasher](_HASHERS)
@@ -348,20 +348,23 @@ class Uploads:
         await self._sink.remove(paths.upload(name, session))
 
     async def _older(self, name: RepositoryName, sessions: Sequence[str], limit: datetime) -> list[str]:
-        """Those of some sessions that began before *limit*; without a readable start, their last change counts."""
+        """Those of some sessions that began before *limit*: as they say, else as their ids do or their last change."""
         starts = [paths.upload_started_at(name, session) for session in sessions]
         started_at = await self._storage.get_each(starts, lambda _, content: _moment(content))
         return [
             session
             for session, at in zip(sessions, started_at, strict=True)
-            if (at or await self._changed_at(name, session) or limit) < limit
+            if (at or await self._seen_at(name, session) or limit) < limit
         ]
 
-    async def _changed_at(self, name: RepositoryName, session: str) -> datetime | None:
+    async def _seen_at(self, name: RepositoryName, session: str) -> datetime | None:
+        """The earliest moment at which a session is known to have been there; None if it is not any more."""
         try:
-            return (await self._storage.stat(paths.upload(name, session))).modified_at
+            changed_at = (await self._storage.stat(paths.upload(name, session))).modified_at
         except PathUnknown:
             return None
+        began = began_by(session, self._now())
+        return changed_at if began is None else min(began, changed_at)
 
 
 def _moment(content: bytes) -> datetime | None:

@@ -131,9 +131,7 @@ def in_folder(folder: str, act: Callable[[], object]) -> bool:
         with contextlib.suppress(FileNotFoundError):
             act()
             return is_new
-        # It "exists" for makedirs if it went between two of its calls. If a file has the name, act says so.
-        with contextlib.suppress(FileNotFoundError, FileExistsError):
-            os.makedirs(folder, exist_ok=True)
+        _make(folder)
         is_new = True
     act()
     return is_new
@@ -146,6 +144,16 @@ def in_new_folder(folder: str, act: Callable[[], object]) -> bool:
         os.mkdir(folder)
         is_new = True
     return in_folder(folder, act) or is_new
+
+
+def _make(folder: str) -> None:
+    """Make a folder that is most likely missing alone; one that goes again meanwhile is not there."""
+    # It "exists" for makedirs if it went between two of its calls. If a file has the name, whoever uses it says so.
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        try:
+            os.mkdir(folder)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
 
 
 def list_folder(

@@ -132,7 +132,8 @@ def _id(mark: str, minute: int) -> str:
 
     Source: RFC 9562 § 5.8 (version 8: what the bits say is ours).
     """
-    return f"{_beginning(mark, minute)}-{0x8000 | secrets.randbits(14):04x}-{secrets.token_hex(6)}"
+    chosen = secrets.token_bytes(8)
+    return f"{_beginning(mark, minute)}-{0x80 | chosen[0] & 0x3F:02x}{chosen[1]:02x}-{chosen[2:].hex()}"
 
 
 def _beginning(mark: str, minute: int) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from moorage.cache.remembered import Remembered
 from moorage.core.session_limits import SessionLimits, began_by
@@ -245,7 +246,7 @@ class Uploads:
         return expectation
 
     def _started_at(self) -> bytes:
-        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+        return _text_of(int(self._now().timestamp()))
 
     def _note(self, name: RepositoryName, session: str, algorithm: Algorithm) -> None:
         self._hashers.put(session, Hasher(algorithm))
@@ -365,6 +366,11 @@ class Uploads:
             return None
         began = began_by(session, self._now())
         return changed_at if began is None else min(began, changed_at)
+
+
+@lru_cache(maxsize=1)
+def _text_of(second: int) -> bytes:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
 def _moment(content: bytes) -> datetime | None:

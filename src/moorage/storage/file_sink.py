@@ -24,7 +24,7 @@ class FileSink(UploadSink):
     async def start(self, folder: str, started_at: bytes) -> None:
         """See the interface."""
         del started_at
-        await (await self._storage.open_writer(folder)).close()
+        await self._storage.make_empty(folder)
 
     async def begin(self, folder: str, started_at: bytes, *, target: str) -> UploadWriter:
         """See the interface."""

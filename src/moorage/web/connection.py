@@ -18,7 +18,7 @@ from aiohttp.web_protocol import _ErrInfo
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests
 from moorage.telemetry import get_log, request_id
 from moorage.web.errors import entry, render, respond
-from moorage.web.known_heads import KnownHeads, head_bytes, is_end_of_body
+from moorage.web.known_heads import SWIFT, KnownHeads, head_bytes, is_end_of_body
 from moorage.web.responses import SAFE_HEADERS, Response
 from moorage.web.turns import Turns
 
@@ -115,7 +115,7 @@ class Connection(Turns):
         is_plain = not (self._close or self._force_close) and self._look_at(data, before)
         if waiter is None or waiter.done() or not self._messages:
             return
-        if is_plain:
+        if is_plain and cast("RawRequestMessage", self._messages[0][0]).method in SWIFT:
             self.begin(cast("RawRequestMessage", self._take()[0]))
         else:
             waiter.set_result(None)

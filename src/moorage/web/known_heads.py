@@ -19,8 +19,9 @@ _LENGTH_LIMIT_BYTES = 4 << 10
 """Longer ones are parsed each time, so that what is remembered stays below some MiB, whatever strangers send."""
 
 _AGE = timedelta(minutes=10)
-_SAME_AGAIN = frozenset({"GET", "HEAD", "POST"})
-"""Methods whose heads come again: a pull's for the same path, and the one that begins an upload."""
+SWIFT = frozenset({"GET", "HEAD", "POST"})
+"""Methods whose heads come again, for a pull of the same path and for the beginning of an upload, and whose answers
+most often need not wait for anything."""
 _END = b"\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
 """A body that comes in chunks ends with it. A head that ended so would be a request, or none at all."""
@@ -40,7 +41,7 @@ class KnownHeads:
         """
         if not isinstance(message, RawRequestMessage) or not _is_one_head(data) or not _is_plain(message, body):
             return False
-        if message.method in _SAME_AGAIN and len(data) <= _LENGTH_LIMIT_BYTES and not _has_password(message):
+        if message.method in SWIFT and len(data) <= _LENGTH_LIMIT_BYTES and not _has_password(message):
             self._remembered.put(data, message)
         return True
 

@@ -224,11 +224,11 @@ async def test_a_known_head_behind_a_body_and_the_beginning_of_another_request_i
     assert served.seen == {"/now": 2, "/behind": 1}
 
 
-async def test_a_request_without_a_body_is_begun_where_its_head_is_read(served: Served, client: Client) -> None:
+async def test_a_request_that_begins_an_upload_is_answered_where_its_head_is_read(served: Served) -> None:
     """It needs no turn of the loop: nobody is woken for it."""
     wire = Wire(served)
     await wire.answered(0)
-    assert await wire.come(b"PUT /first HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n") == 1
+    assert await wire.come(b"POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n") == 1
     assert await wire.come(PUSH) == 1
     await wire.answered(2)
     wire.connection.connection_lost(None)

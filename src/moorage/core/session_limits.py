@@ -108,10 +108,14 @@ def began_by(session: str, now: datetime) -> datetime | None:
 
     The minutes begin anew every two years: of those that it may be it is the last before *now*.
     """
-    if session[14:15] != "8":
+    try:
+        minute = int(session[11:13] + session[15:18], 16) if session[14:15] == "8" else None
+    except ValueError:  # In the folder there may be whatever somebody has put there.
+        minute = None
+    if minute is None:
         return None
     at = int(now.timestamp()) // 60
-    passed = (at - int(session[11:13] + session[15:18], 16)) % (1 << _MINUTE_BITS)
+    passed = (at - minute) % (1 << _MINUTE_BITS)
     return datetime.fromtimestamp((at - passed + 1) * 60, UTC)
 
 

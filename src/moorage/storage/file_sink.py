@@ -16,7 +16,7 @@ _DATA = "data"
 
 
 class FileSink(UploadSink):
-    """Uploads that are one file each, in the place of the folder. They are as old as their last change."""
+    """Uploads that are one file each, in the place of the folder. When one began its id tells, or its last change."""
 
     def __init__(self, storage: FileStorage) -> None:
         self._storage = storage

@@ -109,9 +109,11 @@ class Connection(Turns):
         waiter = self._waiter if was_between and self.can_begin else None
         if waiter is not None:
             self._waiter = None  # aiohttp is not to wake it for what is begun here.
-        super().data_received(data)
-        if waiter is not None:
-            self._waiter = waiter
+        try:
+            super().data_received(data)
+        finally:
+            if waiter is not None:
+                self._waiter = waiter
         is_plain = not (self._close or self._force_close) and self._look_at(data, before)
         if waiter is None or waiter.done() or not self._messages:
             return

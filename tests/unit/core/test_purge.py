@@ -118,6 +118,16 @@ async def test_a_repository_without_uploads_has_nothing_to_purge(uploads: Upload
     assert await uploads.purge(RepositoryName("never/seen"), older_than=WEEK, dry_run=False) == []
 
 
+@pytest.mark.parametrize("name", ["x", "not one of ours, 8 all the same", "0123456789abcd8xyz"])
+async def test_what_somebody_has_put_there_counts_from_its_last_change(
+    name: str, clock: Clock, storage: MemoryDriver, uploads: Uploads
+) -> None:
+    await storage.put(f"{paths.uploads(NAME)}/{name}", b"")
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == []
+    clock.time += WEEK * 2
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == [name]
+
+
 async def test_what_has_not_changed_since_the_minutes_of_ids_began_anew_is_old(clock: Clock, uploads: Uploads) -> None:
     session = await uploads.start(NAME)
     clock.time += timedelta(minutes=1 << 20)

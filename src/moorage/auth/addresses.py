@@ -2,10 +2,14 @@
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 _NETWORK_BITS = 64
 """Bits of an IPv6 network that count as one: a client that has one of its addresses has all of them."""
+
+_REMEMBERED_LENGTH = 64
+"""Longer texts are read anew each time: what is remembered must not grow with what strangers send."""
 
 _OWN = tuple(
     map(
@@ -99,8 +103,16 @@ def _without_port(hop: str) -> str:
 
 def _read(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address; where IPv6 only wraps one of IPv4, as on a socket that listens for both, that one."""
+    return _remembered(address) if len(address) <= _REMEMBERED_LENGTH else _parsed(address)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return None
     return (found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None) or found
+
+
+_remembered = lru_cache(maxsize=1024)(_parsed)
+"""The same few ask again and again."""

@@ -103,6 +103,22 @@ class SessionLimits:
         return TooManyRequests(msg, retry_after=_RETRY)
 
 
+def began_by(session: str, now: datetime) -> datetime | None:
+    """Return the end of the minute in which a session began, as its id tells; None if the id is none of ours.
+
+    The minutes begin anew every two years: of those that it may be it is the last before *now*.
+    """
+    try:
+        minute = int(session[11:13] + session[15:18], 16) if session[14:15] == "8" else None
+    except ValueError:  # In the folder there may be whatever somebody has put there.
+        minute = None
+    if minute is None:
+        return None
+    at = int(now.timestamp()) // 60
+    passed = (at - minute) % (1 << _MINUTE_BITS)
+    return datetime.fromtimestamp((at - passed + 1) * 60, UTC)
+
+
 class _Client:
     """A worker's memory of one client in one repository."""
 
@@ -120,7 +136,8 @@ def _id(mark: str, minute: int) -> str:
 
     Source: RFC 9562 § 5.8 (version 8: what the bits say is ours).
     """
-    return f"{_beginning(mark, minute)}-{0x8000 | secrets.randbits(14):04x}-{secrets.token_hex(6)}"
+    chosen = secrets.token_bytes(8)
+    return f"{_beginning(mark, minute)}-{0x80 | chosen[0] & 0x3F:02x}{chosen[1]:02x}-{chosen[2:].hex()}"
 
 
 def _beginning(mark: str, minute: int) -> str:

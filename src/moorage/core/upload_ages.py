@@ -1,8 +1,9 @@
-"""Ages of the upload sessions in storage, as they say them themselves."""
+"""Ages of the upload sessions in storage."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from moorage.core.session_limits import began_by
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
@@ -10,9 +11,9 @@ from moorage.storage.base import StorageDriver
 
 
 async def begun_before(
-    storage: StorageDriver, name: RepositoryName, sessions: Sequence[str], limit: datetime
+    storage: StorageDriver, name: RepositoryName, sessions: Sequence[str], limit: datetime, *, now: datetime
 ) -> list[str]:
-    """Return those of some sessions that began before *limit*; without a readable start, their last change counts."""
+    """Return those of some sessions that began before *limit*: as they say, else by their ids or their last change."""
     starts = [paths.upload_started_at(name, session) for session in sessions]
     try:
         started_at = await storage.get_each(starts, lambda _, content: _moment(content))
@@ -21,7 +22,7 @@ async def begun_before(
     return [
         session
         for session, at in zip(sessions, started_at, strict=True)
-        if (at or await _changed_at(storage, name, session) or limit) < limit
+        if (at or await _seen_at(storage, name, session, now) or limit) < limit
     ]
 
 
@@ -32,11 +33,14 @@ async def _started_at(storage: StorageDriver, path: str) -> datetime | None:
         return None
 
 
-async def _changed_at(storage: StorageDriver, name: RepositoryName, session: str) -> datetime | None:
+async def _seen_at(storage: StorageDriver, name: RepositoryName, session: str, now: datetime) -> datetime | None:
+    """The earliest moment at which a session is known to have been there; None if it is not any more."""
     try:
-        return (await storage.stat(paths.upload(name, session))).modified_at
+        changed_at = (await storage.stat(paths.upload(name, session))).modified_at
     except PathUnknown:
         return None
+    began = began_by(session, now)
+    return changed_at if began is None else min(began, changed_at)
 
 
 def _moment(content: bytes) -> datetime | None:

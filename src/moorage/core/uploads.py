@@ -10,6 +10,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from moorage.cache.remembered import Remembered
 from moorage.core.session_limits import SessionLimits
@@ -83,7 +84,7 @@ class Uploads:
         self._sink = sink
         self._links = links
         self._sessions = sessions
-        self._limits = limits or SessionLimits(storage, b"", limit=0)
+        self._limits = limits or SessionLimits(storage, b"", limit=0, now=now)
         self._room = room or Room({})
         self._now = now
         self._hashers = Remembered[str, Hasher](_HASHERS)
@@ -232,9 +233,10 @@ class Uploads:
 
         One that cannot be removed is told in the log, and keeps none of the others.
         """
-        limit, old = self._now() - older_than, list[str]()
+        now, old = self._now(), list[str]()
         async for entries in pages_of(self._storage, paths.uploads(name), page=_PURGED_PAGE):
-            old += await begun_before(self._storage, name, [entry.name for entry in entries], limit)
+            sessions = [entry.name for entry in entries]
+            old += await begun_before(self._storage, name, sessions, now - older_than, now=now)
         return old if dry_run else [session for session in old if await self._is_purged(name, session)]
 
     async def _expect_again(self, digest: Digest) -> Expectation:
@@ -252,7 +254,7 @@ class Uploads:
         return expectation
 
     def _started_at(self) -> bytes:
-        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+        return _text_of(int(self._now().timestamp()))
 
     def _note(self, name: RepositoryName, session: str, algorithm: Algorithm) -> None:
         self._hashers.put(session, Hasher(algorithm))
@@ -362,6 +364,11 @@ class Uploads:
             _log.error("upload could not be purged", repository=name.text, session=session, error=str(exc))
             return False
         return True
+
+
+@lru_cache(maxsize=1)
+def _text_of(second: int) -> bytes:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
 def _check_id(session: str) -> None:

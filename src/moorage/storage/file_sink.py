@@ -1,8 +1,7 @@
 """Uploads on a file system: a file that grows under a lock, and gets its place by being renamed.
 
-Link files are Distribution's layout, and so are uploads beside them: a folder with two files. With a database an upload
-is the file alone, which becomes the blob: nothing is made for it that has to be removed again. Either sink goes on with
-what the other has begun. See ``docs/adr/0124-*.md``.
+An upload is the file alone, which becomes the blob: nothing is made for it that has to be removed again. One that
+Distribution or an older version has begun, a folder with two files, is gone on with. See ``docs/adr/0136-*.md``.
 """
 
 import contextlib
@@ -17,26 +16,19 @@ _DATA = "data"
 
 
 class FileSink(UploadSink):
-    """Uploads as Distribution has them: ``startedat`` and ``data`` in a folder.
-
-    One that begins and ends with the same request, which nobody else is told of, is a file without a folder.
-    """
+    """Uploads that are one file each, in the place of the folder. When one began its id tells, or its last change."""
 
     def __init__(self, storage: FileStorage) -> None:
         self._storage = storage
 
     async def start(self, folder: str, started_at: bytes) -> None:
         """See the interface."""
-        for name, content in ((STARTED_AT, started_at), (_DATA, b"")):
-            writer = await self._storage.open_writer(f"{folder}/{name}")
-            try:
-                await writer.write(content)
-            finally:
-                await writer.close()
+        del started_at
+        await self._storage.make_empty(folder)
 
     async def begin(self, folder: str, started_at: bytes, *, target: str) -> UploadWriter:
         """See the interface."""
-        del started_at, target  # What a crash leaves is as old as its last change; and a rename costs nothing.
+        del started_at, target
         return _LoneUpload(self._storage, folder, await self._storage.open_writer(folder))
 
     async def status(self, folder: str) -> int:
@@ -48,35 +40,14 @@ class FileSink(UploadSink):
         """See the interface. The lock of the file keeps other requests out until it is closed."""
         del target
         with contextlib.suppress(PathUnknown):
-            return await self._in_folder(folder)
-        return await self._alone(folder)
+            return _LoneUpload(self._storage, folder, await self._storage.open_writer(folder, append=True))
+        data = f"{folder}/{_DATA}"
+        return _FolderUpload(self._storage, folder, await self._storage.open_writer(data, append=True))
 
     async def remove(self, folder: str) -> None:
         """See the interface."""
         with contextlib.suppress(PathUnknown):
             await self._storage.delete(folder, durable=False)
-
-    async def _in_folder(self, folder: str) -> UploadWriter:
-        return _FolderUpload(self._storage, folder, await self._storage.open_writer(f"{folder}/{_DATA}", append=True))
-
-    async def _alone(self, path: str) -> UploadWriter:
-        return _LoneUpload(self._storage, path, await self._storage.open_writer(path, append=True))
-
-
-class LoneFileSink(FileSink):
-    """Uploads that are one file each, in the place of the folder. When they began is known elsewhere."""
-
-    async def start(self, folder: str, started_at: bytes) -> None:
-        """See the interface."""
-        del started_at
-        await (await self._storage.open_writer(folder)).close()
-
-    async def append(self, folder: str, *, target: str | None = None) -> UploadWriter:
-        """See the interface."""
-        del target
-        with contextlib.suppress(PathUnknown):
-            return await self._alone(folder)
-        return await self._in_folder(folder)
 
 
 class _FileUpload(UploadWriter):
@@ -113,7 +84,7 @@ class _FileUpload(UploadWriter):
 
 
 class _FolderUpload(_FileUpload):
-    """The file in a folder."""
+    """The file ``data`` in a folder, with ``startedat`` beside it."""
 
     def __init__(self, storage: FileStorage, folder: str, writer: Writer) -> None:
         super().__init__(storage, f"{folder}/{_DATA}", writer)

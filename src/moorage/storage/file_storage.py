@@ -25,6 +25,10 @@ class FileStorage(StorageDriver):
             StorageBusy: another writer has it open, in this process or another.
         """
 
+    async def make_empty(self, path: str) -> None:
+        """Make an object without bytes, of a name that nobody else has; not durable."""
+        await (await self.open_writer(path)).close()
+
     @abstractmethod
     async def move(self, source: str, target: str, *, writer: Writer | None = None) -> None:
         """Make the finished object at *source* the one at *target*: durable on return, atomic, replacing.

@@ -14,9 +14,9 @@
         │   └── tags/<tag>
         │       ├── current/link                                   what the tag points to
         │       └── index/<algorithm>/<hex>/link                   what it ever pointed to
-        ├── _uploads/<id>                                        * the bytes so far, on a file system with a database
+        ├── _uploads/<id>                                        * the bytes so far, on a file system
         └── _uploads/<id>
-            ├── data                                               the bytes so far, on a file system with link files
+            ├── data                                               the bytes so far, if Distribution began it
             ├── piece-<offset>                                   * or a piece of them, on an object store
             ├── multipart-<random>                               * parts that are written to the blob's place there
             └── startedat                                          RFC 3339
@@ -174,7 +174,7 @@ def uploads(name: RepositoryName) -> str:
 
 
 def upload(name: RepositoryName, session: str) -> str:
-    """The folder of one upload session, or the file that it is with a database."""
+    """The file that an upload session is on a file system, or its folder."""
     return f"{REPOSITORIES}/{name.text}/_uploads/{session}"
 
 

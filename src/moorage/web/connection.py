@@ -7,8 +7,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong, TransferEncodingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -19,7 +20,7 @@ from aiohttp.web_server import Server
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests
 from moorage.telemetry import get_log, request_id
 from moorage.web.errors import entry, render, respond
-from moorage.web.known_heads import KnownHeads
+from moorage.web.known_heads import SWIFT, KnownHeads, head_bytes, is_end_of_body
 from moorage.web.responses import SAFE_HEADERS, Response
 from moorage.web.turns import Turns
 
@@ -94,28 +95,49 @@ class Connection(Turns):
     def data_received(self, data: bytes) -> None:
         """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
         if self._is_between and (known := self._server.heads.get(data)) is not None and self.can_begin:
+            self._request_count += 1
             self.begin(known)
             return
-        was_between, self._is_between = self._is_between, False
+        was_between = self._is_between
+        self._is_between = was_between and not data  # Without, aiohttp only goes on with what it kept: here nothing.
         if not self._request_count and data.startswith(_TLS_HANDSHAKE):
             self._refuse_tls()
         elif not isinstance(self._messages, _Last):
             self._parse(data, was_between=was_between)
 
     def _parse(self, data: bytes, *, was_between: bool) -> None:
-        count, fed_bytes = self._request_count, self._receiving.total_bytes
-        super().data_received(data)
-        if self._close or self._force_close:
+        body = self._receiving
+        before = _Before(self._request_count, body.total_bytes, was_between, body.is_eof())
+        waiter = self._waiter if was_between and self.can_begin else None
+        if waiter is not None:
+            self._waiter = None  # aiohttp is not to wake it for what is begun here.
+        try:
+            super().data_received(data)
+        finally:
+            if waiter is not None:
+                self._waiter = waiter
+        is_plain = not (self._close or self._force_close) and self._look_at(data, before)
+        if waiter is None or waiter.done() or not self._messages:
             return
-        is_new = self._request_count != count
+        if is_plain and cast("RawRequestMessage", self._messages[0][0]).method in SWIFT:
+            self.begin(cast("RawRequestMessage", self._take()[0]))
+        else:
+            waiter.set_result(None)
+
+    def _look_at(self, data: bytes, before: "_Before") -> bool:
+        """See what came of *data*; return whether it was one request, without a body."""
+        count, is_plain = self._request_count - before.requests, False
+        is_new, fed_bytes = count > 0, 0 if count else before.fed_bytes
         if is_new:
-            self._receiving, fed_bytes = self._messages[-1][1], 0
-            if why := self._drop_large(self._request_count - count, self._head_bytes + len(data)):
+            self._receiving = self._messages[-1][1]
+            if why := self._drop_large(count, self._head_bytes + len(data)):
                 self._refuse_head(why)
-                return
-            if was_between and self._request_count - count == 1:
-                self._is_between = self._server.heads.note(data, *self._messages[-1])
+                return False
+            if before.was_between and count == 1:
+                is_plain = self._is_between = self._server.heads.note(data, *self._messages[-1])
         came_bytes = self._receiving.total_bytes - fed_bytes
+        if data and self._receiving is not EMPTY_PAYLOAD and self._receiving.is_eof():
+            self._is_between = self._ends_body(data, came_bytes, before)
         if not is_new and not came_bytes:  # A part of a head, or of trailers: aiohttp keeps it.
             self._count_head(len(data))
         elif data:  # Without, aiohttp has only gone on with what it kept.
@@ -124,6 +146,17 @@ class Connection(Turns):
             self._refuse_head(HeadTooLarge(_TOO_LARGE))
         elif self._head_bytes > _ORDINARY_HEAD_BYTES and self._server.unfinished_bytes > _UNFINISHED_BYTES:
             self._refuse_head(TooManyRequests(_TOO_MANY, retry_after=_RETRY))
+        return is_plain
+
+    def _ends_body(self, data: bytes, came_bytes: int, before: "_Before") -> bool:
+        """Return whether a body has ended just where *data* does, so that aiohttp's parser keeps nothing."""
+        if self._buffer_paused or self._upgraded or len(self._messages) > 1:
+            return False
+        count = self._request_count - before.requests
+        if count == 0:
+            return not before.had_ended and is_end_of_body(data, came_bytes)
+        start = head_bytes(data) if count == 1 and before.was_between else 0
+        return start > 0 and is_end_of_body(data, start + came_bytes)
 
     def _refuse_tls(self) -> None:
         _log.debug("a client speaks TLS to a port for plain HTTP")
@@ -276,6 +309,17 @@ class ConnectionServer(Server):
             auto_decompress=False,
             read_bufsize=_READ_BUFFER_BYTES,
         )
+
+
+class _Before(NamedTuple):
+    """The state of a connection before something came."""
+
+    requests: int
+    """Those that had begun."""
+    fed_bytes: int
+    """Bytes of the last body."""
+    was_between: bool
+    had_ended: bool
 
 
 _TOO_LARGE = (

@@ -19,9 +19,12 @@ _LENGTH_LIMIT_BYTES = 4 << 10
 """Longer ones are parsed each time, so that what is remembered stays below some MiB, whatever strangers send."""
 
 _AGE = timedelta(minutes=10)
-READS = frozenset({"GET", "HEAD"})
-"""Methods that are begun at once: nothing comes of them but an answer."""
+SWIFT = frozenset({"GET", "HEAD", "POST"})
+"""Methods whose heads come again, for a pull of the same path and for the beginning of an upload, and whose answers
+most often need not wait for anything."""
 _END = b"\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+"""A body that comes in chunks ends with it. A head that ended so would be a request, or none at all."""
 
 
 class KnownHeads:
@@ -38,21 +41,31 @@ class KnownHeads:
         """
         if not isinstance(message, RawRequestMessage) or not _is_one_head(data) or not _is_plain(message, body):
             return False
-        if len(data) <= _LENGTH_LIMIT_BYTES and not _has_password(message):
+        if message.method in SWIFT and len(data) <= _LENGTH_LIMIT_BYTES and not _has_password(message):
             self._remembered.put(data, message)
         return True
 
 
+def head_bytes(data: bytes) -> int:
+    """Count the bytes of the head with which *data* begins; 0: it is not whole, or may be read in another way."""
+    end = data.find(_END) + len(_END)
+    return end if end >= len(_END) and data.count(b"\n", 0, end) == data.count(b"\r\n", 0, end) else 0
+
+
+def is_end_of_body(data: bytes, known_bytes: int) -> bool:
+    """Return whether *data* ends with a body that is whole now; *known_bytes* of it are its head and its content."""
+    return known_bytes == len(data) or data == _LAST_CHUNK or data.endswith(b"\r\n" + _LAST_CHUNK)
+
+
 def _is_one_head(data: bytes) -> bool:
     """Return whether a head ends where *data* does and not before, in whatever way a parser may read its lines."""
-    return data.find(_END) == len(data) - len(_END) and data.count(b"\n") == data.count(b"\r\n")
+    return 0 < len(data) == head_bytes(data)
 
 
 def _is_plain(message: RawRequestMessage, body: StreamReader) -> bool:
-    """Return whether a request only reads, and neither it nor its end changes how the connection goes on."""
+    """Return whether a request has no body, and neither it nor its end changes how the connection goes on."""
     return (
-        message.method in READS
-        and body is EMPTY_PAYLOAD
+        body is EMPTY_PAYLOAD
         and message.version == HttpVersion11
         and not (message.should_close or message.upgrade or message.chunked)
     )

@@ -1,9 +1,9 @@
 """One request after the other on a connection: each is begun, waited for, and followed by the next.
 
 aiohttp makes a task for every request and wakes another one for it, which costs more than many an answer. Here a
-request that only reads is begun where its head is found, in the name of the connection's own task; if it has to wait
+request without a body is begun where its head is found, in the name of the connection's own task; if it has to wait
 for something, that task goes on with it. One that brings a body has a task of its own, as aiohttp has it.
-Source: ADR 0126.
+Source: ADR 0126, ADR 0135.
 """
 
 import asyncio
@@ -18,8 +18,6 @@ from aiohttp.tcp_helpers import tcp_keepalive
 from aiohttp.web_protocol import _PAYLOAD_ACCESS_ERROR, ERROR, RequestHandler, _ErrInfo
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
-
-from moorage.web.known_heads import READS
 
 _Work = Coroutine[Any, Any, bool]
 """Answers a request; returns whether the connection goes on."""
@@ -56,7 +54,6 @@ class Turns(RequestHandler):
         """Begin a request without a body; the connection must be idle."""
         task, waiter, work = self._task_handler, self._waiter, self._answer(message)
         assert task is not None and waiter is not None  # noqa: S101, PT018 - that is what idle means
-        self._request_count += 1
         asyncio._enter_task(self._loop, task)  # noqa: SLF001 - documented, in "Extending asyncio"
         try:
             waits_for = self._context.run(work.send, None)
@@ -100,15 +97,20 @@ class Turns(RequestHandler):
 
     async def _turn(self) -> bool:
         """Answer the next request; return whether the connection goes on."""
-        message, body = self._messages.popleft()
-        if self._parser is not None:
-            self._parser.message_consumed()
+        message, body = self._take()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
-        if isinstance(message, _ErrInfo) or body is not EMPTY_PAYLOAD or message.method not in READS:
+        if isinstance(message, _ErrInfo) or body is not EMPTY_PAYLOAD:
             # A task of its own: what it takes of the memory for bodies is given back with the task's end.
             return await self._loop.create_task(self._answer(message, body))
         return await self._answer(message)
+
+    def _take(self) -> tuple[RawRequestMessage | _ErrInfo, StreamReader]:
+        """Take the next request that was parsed."""
+        message, body = self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        return message, body
 
     async def _answer(self, message: RawRequestMessage | _ErrInfo, body: StreamReader = EMPTY_PAYLOAD) -> bool:
         """Answer one request; return whether the connection goes on."""

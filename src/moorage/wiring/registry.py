@@ -132,7 +132,7 @@ async def build(
     manifests = Manifests(metadata.manifests, blobs, manifest_rules(config), pulls=metadata.pulls, room=room)
     key = config.http.secret.encode() or secret
     limits = SessionLimits(storage, key, limit=config.http.limits.uploadsessions)
-    sink = sink_of(storage, has_list=metadata.sessions is not None)
+    sink = sink_of(storage)
     uploads = Uploads(storage, metadata.links, sink=sink, sessions=metadata.sessions, limits=limits, room=room)
     bodies, door, prefix = Bodies(), guard(config), config.http.prefix or "/"
     database = metadata.database

@@ -14,7 +14,7 @@ from moorage.storage.base import (
     ObjectContent,
     StorageDriver,
 )
-from moorage.storage.file_sink import FileSink, LoneFileSink
+from moorage.storage.file_sink import FileSink
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from moorage.storage.piece_sink import PieceSink
@@ -28,8 +28,8 @@ TARGET = "/blobs/aa/data"
 SINKS: dict[str, Callable[[Path], tuple[StorageDriver, UploadSink]]] = {
     "file-inmemory": lambda _: _files(MemoryDriver()),
     "file-filesystem": lambda folder: _files(FilesystemDriver(folder)),
-    "lone-inmemory": lambda _: _alone(MemoryDriver()),
-    "lone-filesystem": lambda folder: _alone(FilesystemDriver(folder)),
+    "folder-inmemory": lambda _: _in_folders(MemoryDriver()),
+    "folder-filesystem": lambda folder: _in_folders(FilesystemDriver(folder)),
     "pieces-bucket": lambda _: _pieces(Bucket()),
     "pieces-inmemory": lambda _: _pieces(MemoryDriver()),
     "pieces-filesystem": lambda folder: _pieces(FilesystemDriver(folder)),
@@ -40,8 +40,16 @@ def _files(storage: MemoryDriver | FilesystemDriver) -> tuple[StorageDriver, Upl
     return storage, FileSink(storage)
 
 
-def _alone(storage: MemoryDriver | FilesystemDriver) -> tuple[StorageDriver, UploadSink]:
-    return storage, LoneFileSink(storage)
+class _BegunByDistribution(FileSink):
+    """Uploads whose beginning is Distribution's: a folder with two files."""
+
+    async def start(self, folder: str, started_at: bytes) -> None:
+        await self._storage.put(f"{folder}/startedat", started_at)
+        await self._storage.put(f"{folder}/data", b"")
+
+
+def _in_folders(storage: MemoryDriver | FilesystemDriver) -> tuple[StorageDriver, UploadSink]:
+    return storage, _BegunByDistribution(storage)
 
 
 def _pieces(storage: StorageDriver) -> tuple[StorageDriver, UploadSink]:
@@ -88,7 +96,9 @@ async def whole(sink: UploadSink) -> bytes:
 
 async def test_an_upload_begins_without_bytes(storage: StorageDriver, sink: UploadSink) -> None:
     assert await sink.status(FOLDER) == 0
-    if not isinstance(sink, LoneFileSink):
+    if type(sink) is FileSink:
+        assert await storage.get(FOLDER) == b""
+    else:
         assert await storage.get(f"{FOLDER}/startedat") == b"2024-01-01T00:00:00Z"
 
 
@@ -255,31 +265,12 @@ async def test_what_fits_in_a_piece_is_committed_with_one_request() -> None:
 
 def test_the_sink_is_chosen_by_what_storage_can_do() -> None:
     assert type(sink_of(MemoryDriver())) is FileSink
-    assert type(sink_of(MemoryDriver(), has_list=True)) is LoneFileSink
     assert isinstance(sink_of(Bucket()), PieceSink)
 
 
-@pytest.mark.parametrize(("first", "second"), [(FileSink, LoneFileSink), (LoneFileSink, FileSink)])
-async def test_either_way_of_keeping_files_goes_on_with_what_the_other_began(
-    first: type[FileSink], second: type[FileSink], tmp_path: Path
-) -> None:
+async def test_an_upload_to_files_is_one_file_and_leaves_nothing(tmp_path: Path) -> None:
     storage = FilesystemDriver(tmp_path)
-    await first(storage).start(FOLDER, b"2024-01-01T00:00:00Z")
-    assert await add(first(storage), b"one, ") == 5
-    assert await second(storage).status(FOLDER) == 5
-    assert await add(second(storage), b"two") == 8
-    async with await second(storage).append(FOLDER) as writer:
-        await writer.commit(TARGET)
-        await writer.remove()
-    assert await storage.get(TARGET) == b"one, two"
-    with pytest.raises(PathUnknown):
-        await first(storage).status(FOLDER)
-    await storage.close()
-
-
-async def test_an_upload_beside_a_database_is_one_file_and_leaves_nothing(tmp_path: Path) -> None:
-    storage = FilesystemDriver(tmp_path)
-    sink = LoneFileSink(storage)
+    sink = FileSink(storage)
     await sink.start(FOLDER, b"")
     await add(sink, b"all of it")
     assert await storage.get(FOLDER) == b"all of it"

@@ -1,5 +1,6 @@
 """Sessions that nobody finished are purged by their age."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,6 +48,15 @@ def uploads(clock: Clock, storage: MemoryDriver) -> Uploads:
     return Uploads(storage, LayoutLinks(storage), sink=sink_of(storage), now=clock)
 
 
+async def began_by_another(storage: MemoryDriver, started_at: bytes | None) -> str:
+    """An upload as Distribution begins it; the id says nothing."""
+    session = str(uuid.uuid4())
+    await storage.put(f"{paths.upload(NAME, session)}/data", b"")
+    if started_at is not None:
+        await storage.put(paths.upload_started_at(NAME, session), started_at)
+    return session
+
+
 async def test_only_sessions_older_than_the_age_are_removed(clock: Clock, uploads: Uploads) -> None:
     old = await uploads.start(NAME)
     clock.time += timedelta(days=1)
@@ -78,15 +88,10 @@ async def test_age_counts_from_the_start_however_busy_the_session_is(clock: Cloc
 async def test_a_session_without_a_readable_start_counts_from_its_last_change(
     content: bytes | None, clock: Clock, storage: MemoryDriver, uploads: Uploads
 ) -> None:
-    session = await uploads.start(NAME)
-    path = paths.upload_started_at(NAME, session.id)
-    if content is None:
-        await storage.delete(path)
-    else:
-        await storage.put(path, content)
+    session = await began_by_another(storage, content)
     assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == []
     clock.time += WEEK * 2
-    assert await uploads.purge(NAME, older_than=WEEK, dry_run=False) == [session.id]
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=False) == [session]
 
 
 @pytest.mark.parametrize(
@@ -95,9 +100,8 @@ async def test_a_session_without_a_readable_start_counts_from_its_last_change(
 async def test_starts_that_another_registry_wrote_are_understood(
     text: str, storage: MemoryDriver, uploads: Uploads
 ) -> None:
-    session = await uploads.start(NAME)
-    await storage.put(paths.upload_started_at(NAME, session.id), text.encode())
-    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == [session.id]
+    session = await began_by_another(storage, text.encode())
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == [session]
     assert await uploads.purge(NAME, older_than=timedelta(days=9), dry_run=True) == []
 
 
@@ -140,14 +144,28 @@ async def test_a_repository_without_uploads_has_nothing_to_purge(uploads: Upload
     assert await uploads.purge(RepositoryName("never/seen"), older_than=WEEK, dry_run=False) == []
 
 
-@pytest.mark.parametrize("kind", ["inmemory", "filesystem"])
-async def test_an_upload_beside_a_database_that_no_list_knows_counts_from_its_last_change(
-    kind: str, tmp_path: Path
+@pytest.mark.parametrize("name", ["x", "not one of ours, 8 all the same", "0123456789abcd8xyz"])
+async def test_what_somebody_has_put_there_counts_from_its_last_change(
+    name: str, clock: Clock, storage: MemoryDriver, uploads: Uploads
 ) -> None:
+    await storage.put(f"{paths.uploads(NAME)}/{name}", b"")
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == []
+    clock.time += WEEK * 2
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == [name]
+
+
+async def test_what_has_not_changed_since_the_minutes_of_ids_began_anew_is_old(clock: Clock, uploads: Uploads) -> None:
+    session = await uploads.start(NAME)
+    clock.time += timedelta(minutes=1 << 20)
+    assert await uploads.purge(NAME, older_than=WEEK, dry_run=True) == [session.id]
+
+
+@pytest.mark.parametrize("kind", ["inmemory", "filesystem"])
+async def test_an_upload_that_was_left_is_purged_from_any_storage(kind: str, tmp_path: Path) -> None:
     storage = MemoryDriver() if kind == "inmemory" else FilesystemDriver(tmp_path)
     clock = Clock()
     clock.time = datetime.now(UTC)
-    uploads = Uploads(storage, LayoutLinks(storage), sink=sink_of(storage, has_list=True), now=clock)
+    uploads = Uploads(storage, LayoutLinks(storage), sink=sink_of(storage), now=clock)
     session = await uploads.start(NAME)
     await uploads.append(NAME, session.id, sending(b"so far"), start=0)
     assert await uploads.purge(NAME, older_than=WEEK, dry_run=False) == []

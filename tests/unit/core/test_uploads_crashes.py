@@ -28,10 +28,10 @@ _CALLS_LIMIT = 100
 Worker = Callable[[StorageDriver], Uploads]
 
 
-@pytest.fixture(params=[False, True], ids=["beside link files", "beside a database"])
-def worker(request: pytest.FixtureRequest) -> Worker:
+@pytest.fixture
+def worker() -> Worker:
     """A process that works on a storage."""
-    return lambda storage: Uploads(storage, LayoutLinks(storage), sink=sink_of(storage, has_list=request.param))
+    return lambda storage: Uploads(storage, LayoutLinks(storage), sink=sink_of(storage))
 
 
 async def check_whole(storage: StorageDriver) -> None:

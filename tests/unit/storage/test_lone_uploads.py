@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from moorage.errors import BackendError, PathUnknown, StorageFull
-from moorage.storage.file_sink import LoneFileSink
+from moorage.storage.file_sink import FileSink
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from unit.storage.disk import Disk, Killed
 
@@ -21,7 +21,7 @@ _CALLS_LIMIT = 100
 
 
 async def push(storage: FilesystemDriver) -> None:
-    sink = LoneFileSink(storage)
+    sink = FileSink(storage)
     async with await sink.append(UPLOAD, target=BLOB) as writer:
         await writer.write(CONTENT)
         await writer.commit(BLOB)
@@ -45,7 +45,7 @@ async def test_a_blob_is_on_the_disk_once_it_is_told_and_whole_or_not_there_befo
     for at in range(_CALLS_LIMIT):
         folder = tmp_path / str(at)
         storage = FilesystemDriver(folder)
-        await LoneFileSink(storage).start(UPLOAD, b"")
+        await FileSink(storage).start(UPLOAD, b"")
         disk.calls.clear()
         disk._is_dead = False
         disk.fault = lambda number, _call, at=at: Killed() if number == at else None  # type: ignore[misc]
@@ -75,7 +75,7 @@ async def test_a_full_disk_is_told_and_what_the_upload_had_stays(
     for at in range(_CALLS_LIMIT):
         folder = tmp_path / str(at)
         storage = FilesystemDriver(folder)
-        sink = LoneFileSink(storage)
+        sink = FileSink(storage)
         await sink.start(UPLOAD, b"")
         async with await sink.append(UPLOAD) as writer:
             await writer.write(b"so far")

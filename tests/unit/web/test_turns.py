@@ -18,6 +18,7 @@ _WHO: ContextVar[str] = ContextVar("who", default="")
 
 NOW = b"GET /now HTTP/1.1\r\nHost: x\r\n\r\n"
 LATER = b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n"
+BEGIN = b"POST /begin HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 PUSH = b"PUT /now HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 
 
@@ -72,6 +73,44 @@ class Client:
         """All that comes before the connection ends."""
         async with asyncio.timeout(_PATIENCE_S):
             return await self._reader.read()
+
+
+class Wire(asyncio.Transport):
+    """A connection that is fed by hand, so that what comes is cut where a test wants it."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__()
+        self.answers = 0
+        self.connection = served.connections()
+        self.connection.connection_made(self)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert bytes(data).startswith(b"HTTP/1.1 200 ")
+        self.answers += 1
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    async def come(self, data: bytes) -> int:
+        """Have *data* come, as the loop does it, and return how many answers there were when it had been taken."""
+        taken = asyncio.get_running_loop().create_future()
+
+        def take() -> None:
+            self.connection.data_received(data)
+            taken.set_result(self.answers)
+
+        asyncio.get_running_loop().call_soon(take)
+        answers: int = await taken
+        return answers
+
+    async def answered(self, count: int) -> None:
+        """Wait for so many answers."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while self.answers < count or self.connection._waiter is None:  # noqa: ASYNC110 - it is not ours to tell
+                await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -146,6 +185,53 @@ async def test_a_known_head_behind_half_of_another_is_a_part_of_it(served: Serve
         await asyncio.sleep(0)
     assert await client.answers(NOW) == [b"</half>"]
     assert served.seen["/now"] == 1
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [PUSH],
+        [PUSH[:-3], PUSH[-3:-1], PUSH[-1:]],
+        [b"PUT /now HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n", b"0\r\n\r\n"],
+        [b"PUT /now HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"],
+    ],
+    ids=["at once", "in pieces", "in chunks", "in chunks at once"],
+)
+async def test_behind_a_body_heads_are_known_again(served: Served, parts: list[bytes]) -> None:
+    wire = Wire(served)
+    await wire.answered(0)
+    for count in (1, 2):
+        for part in parts:
+            await wire.come(part)
+        await wire.answered(2 * count - 1)
+        assert await wire.come(BEGIN) == 2 * count
+        assert is_known(served, BEGIN)
+    wire.connection.connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"PUT /behind HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(NOW), b"GET /behind HTTP/1.1\r\nX: "],
+    ids=["a head", "half a head"],
+)
+async def test_a_known_head_behind_a_body_and_the_beginning_of_another_request_is_a_part_of_it(
+    served: Served, client: Client, begun: bytes
+) -> None:
+    assert await client.answers(NOW) == [b"</now>"]
+    assert is_known(served, NOW)
+    assert await client.answers(PUSH + begun) == [b"</now>"]
+    assert await client.answers(NOW) == [b"</behind>"]
+    assert served.seen == {"/now": 2, "/behind": 1}
+
+
+async def test_a_request_that_begins_an_upload_is_answered_where_its_head_is_read(served: Served) -> None:
+    """It needs no turn of the loop: nobody is woken for it."""
+    wire = Wire(served)
+    await wire.answered(0)
+    assert await wire.come(b"POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n") == 1
+    assert await wire.come(PUSH) == 1
+    await wire.answered(2)
+    wire.connection.connection_lost(None)
 
 
 async def test_a_mistake_is_answered_and_ends_the_connection(served: Served, client: Client) -> None:

@@ -255,11 +255,18 @@ class _Writer:
     async def _give(self, turn: SqliteTurn) -> None:
         if turn.is_given_up:
             return
-        self._execute("SAVEPOINT turn")
+        is_first = turn is self._group[0]
+        if not is_first:
+            self._execute("SAVEPOINT turn")
         is_kept = await turn.give()
         if not self._connection.in_transaction:  # Without room SQLite may undo everything by itself.
             msg = "a transaction that this one shared a commit with had no room"
             raise DatabaseUnavailable(msg)
+        if is_first:  # Nothing else is in the transaction yet: it is its own savepoint.
+            if not is_kept:
+                self._execute("ROLLBACK")
+                await self._begin()
+            return
         if not is_kept:
             self._execute("ROLLBACK TO turn")
         self._execute("RELEASE turn")

@@ -128,7 +128,7 @@ def remove_quietly(target: str) -> None:
         os.unlink(target)
 
 
-def open_to_write(target: str, path: str, threads: CallThreads, *, append: bool) -> Writer:
+def open_to_write(target: str, path: str, threads: CallThreads, *, append: bool = False) -> Writer:
     """Lock the file *target* and open it: from its end, or emptied or new.
 
     Raises:

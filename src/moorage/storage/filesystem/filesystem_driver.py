@@ -184,20 +184,23 @@ class FilesystemDriver(FileStorage):
     async def open_writer(self, path: str, *, append: bool = False) -> Writer:
         """See the interface. Without a thread: it makes folders and an empty file at most, and syncs nothing."""
         self._check_place()
-        target = self._root + check_path(path)
-        opened: list[Writer] = []
-
-        def open_it() -> None:
-            opened.append(open_to_write(target, path, self._threads, append=append))
-
+        target, opened = self._root + check_path(path), list[Writer]()
         try:
             if append:
-                open_it()
-            else:
-                in_folder(target.rpartition("/")[0], open_it)
+                return open_to_write(target, path, self._threads, append=True)
+            in_folder(target.rpartition("/")[0], lambda: opened.append(open_to_write(target, path, self._threads)))
         except OSError as exc:
             raise as_storage_error(exc, path, must_exist=append) from exc
         return opened[0]
+
+    async def make_empty(self, path: str) -> None:
+        """See the interface. Without a thread, as it syncs nothing."""
+        self._check_place()
+        target = self._root + check_path(path)
+        try:
+            in_folder(target.rpartition("/")[0], lambda: write_new(target, b"", sync=False))
+        except OSError as exc:
+            raise as_storage_error(exc, path, must_exist=False) from exc
 
     async def list(self, path: str, *, after: str = "", limit: int | None = None) -> list[FolderEntry]:
         """See the interface."""

@@ -12,7 +12,6 @@ import stat
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from moorage.cache.remembered import Remembered
 from moorage.storage.base import FolderEntry, is_name
@@ -65,34 +64,72 @@ class SettledFolders:
     def close(self) -> None:
         """Let go of all folders."""
         with self._lock:
-            for held in self._held.clear():
-                os.close(held.fd)
+            _forget(self._held.clear())
 
     def _sync(self, folder: str, opened: list[tuple[str, int]]) -> bool:
-        """Sync one folder, add it to *opened*, and say whether that is enough: its own name is known to be durable."""
+        """Sync one folder, and say whether that is enough: its own name is known to be durable; else it is *opened*."""
+        if self._sync_held(folder):
+            return True
         try:
             fd = os.open(folder or "/", _FOLDER)  # The root of all is "" here, so that a path can follow it.
         except FileNotFoundError:
             return True  # Deleted meanwhile, and the object with it.
         opened.append((folder, fd))
         _sync_names(fd)
+        return False
+
+    def _sync_held(self, folder: str) -> bool:
+        """Sync a folder that is held open; False if none is, or another one is there by now."""
         with self._lock:
             held = self._held.get(folder)
-        return held is not None and os.path.samestat(held.found, os.fstat(fd))
+            if held is None:
+                return False
+            held.users += 1
+        try:
+            is_there = held.is_at(folder)
+            if is_there:
+                _sync_names(held.fd)
+            return is_there
+        finally:
+            with self._lock:
+                held.users -= 1
+                held.close_unused()
 
     def _hold(self, folder: str, fd: int) -> None:
-        held = _Held(fd, os.fstat(fd))
+        held = _Held(fd)
         with self._lock:
-            forgotten = self._held.put(folder, held)
-        for old in forgotten:
-            os.close(old.fd)
+            _forget(self._held.put(folder, held))
 
 
-class _Held(NamedTuple):
+class _Held:
     """A folder that is held open."""
 
-    fd: int
-    found: os.stat_result
+    __slots__ = ("_found", "fd", "is_forgotten", "users")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.users = 0
+        """Counts the threads that sync it just now: its number may not become another file's meanwhile."""
+        self.is_forgotten = False
+        self._found = os.fstat(fd)
+
+    def is_at(self, folder: str) -> bool:
+        """Return whether it still has that name."""
+        try:
+            return os.path.samestat(self._found, os.stat(folder or "/"))  # noqa: PTH116 - see above
+        except FileNotFoundError:
+            return False
+
+    def close_unused(self) -> None:
+        """Close it, if it is forgotten and nobody uses it."""
+        if self.is_forgotten and not self.users:
+            os.close(self.fd)
+
+
+def _forget(some: Iterable[_Held]) -> None:
+    for held in some:
+        held.is_forgotten = True
+        held.close_unused()
 
 
 def make_root(root: Path, *, sync: bool) -> None:
@@ -131,9 +168,7 @@ def in_folder(folder: str, act: Callable[[], object]) -> bool:
         with contextlib.suppress(FileNotFoundError):
             act()
             return is_new
-        # It "exists" for makedirs if it went between two of its calls. If a file has the name, act says so.
-        with contextlib.suppress(FileNotFoundError, FileExistsError):
-            os.makedirs(folder, exist_ok=True)
+        _make(folder)
         is_new = True
     act()
     return is_new
@@ -146,6 +181,16 @@ def in_new_folder(folder: str, act: Callable[[], object]) -> bool:
         os.mkdir(folder)
         is_new = True
     return in_folder(folder, act) or is_new
+
+
+def _make(folder: str) -> None:
+    """Make a folder that is most likely missing alone; one that goes again meanwhile is not there."""
+    # It "exists" for makedirs if it went between two of its calls. If a file has the name, whoever uses it says so.
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        try:
+            os.mkdir(folder)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
 
 
 def list_folder(

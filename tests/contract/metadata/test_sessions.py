@@ -125,7 +125,7 @@ async def test_a_listed_session_that_could_not_be_removed_keeps_no_other_and_is_
     denying = DenyingDriver(storage)
     clock = Clock()
     clock.time = datetime.now(UTC)
-    sink = sink_of(denying, has_list=True)
+    sink = sink_of(denying)
     uploads = Uploads(denying, LayoutLinks(storage), sessions=sql.sessions, sink=sink, now=clock)
     started = [(await uploads.start(NAME)).id for _ in range(3)]
     await sql.sessions.flush()

@@ -152,7 +152,7 @@ async def test_a_chunk_that_finds_no_room_is_cut_off_and_earlier_ones_stay() -> 
     await storage.put("/other", bytes(100))  # The room of what was refused is there for others.
     await storage.delete("/other")
     await uploads.append(NAME, started.id, sending(SECOND), start=len(FIRST))
-    assert await storage.get(paths.upload_data(NAME, started.id)) == CONTENT
+    assert await storage.get(paths.upload(NAME, started.id)) == CONTENT
 
 
 async def test_a_commit_that_finds_no_room_can_be_tried_again() -> None:
@@ -219,7 +219,7 @@ async def test_a_second_request_of_a_session_is_told_to_wait(
     monkeypatch.setattr(module, "_BUSY_PATIENCE_S", 0.0)
     uploads = worker(files)
     started = await uploads.start(NAME)
-    writer = await files.open_writer(paths.upload_data(NAME, started.id), append=True)
+    writer = await files.open_writer(paths.upload(NAME, started.id), append=True)
     with pytest.raises(UploadBusy):
         await worker(files).append(NAME, started.id, sending(FIRST), start=None)
     with pytest.raises(UploadBusy):

@@ -6,9 +6,13 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
 
+import scale_folders
 from figures import Machine
-from scale_works import Measured
+from scale_works import COLLECTIONS, OPERATIONS, Measured
 
+STORES = ("SQLite", "PostgreSQL", "link files")
+"""In the order of the page."""
+ORDER = (*OPERATIONS, *COLLECTIONS, scale_folders.COLLECTION, scale_folders.IMPORT)
 FLAT = 1.5
 """Times that an operation may cost between the smallest and the largest database, and still be called flat."""
 
@@ -44,7 +48,6 @@ class Sized:
     store: str
     size: int
     operations: Mapping[str, Measured]
-    seeding_s: float
     load_average: float
 
 
@@ -60,9 +63,9 @@ class Scale:
 
     def with_later(self, run: "Scale") -> "Scale":
         """With what *run* measured in the place of the same operations on the same store and size."""
-        sized = {(each.store != "SQLite", each.size): each for each in self.sized}
+        sized = {(STORES.index(each.store), each.size): each for each in self.sized}
         for each in run.sized:
-            place = (each.store != "SQLite", each.size)
+            place = (STORES.index(each.store), each.size)
             known = sized[place].operations if place in sized else {}
             sized[place] = replace(each, operations={**known, **each.operations})
         return replace(run, sized=[sized[place] for place in sorted(sized)])
@@ -82,7 +85,9 @@ _SCALE = TypeAdapter(Scale)
 
 
 def growth(sizes: Sequence[int], costs: Sequence[float]) -> str:
-    """Name the growth of *costs* over *sizes*, from the smallest to the largest."""
+    """Name the growth of *costs* over *sizes*, from the smallest to the largest; empty: too little was measured."""
+    if not costs[0]:
+        return ""
     times = costs[-1] / costs[0]
     if times < FLAT:
         return "flat"
@@ -98,7 +103,7 @@ def tables(scale: Scale) -> str:
         own = [each for each in scale.sized if each.store == store]
         head = ["operation", *(f"{each.size:,}" for each in own), "growth"]
         rows = []
-        for name in own[0].operations:
+        for name in sorted({name for each in own for name in each.operations}, key=ORDER.index):
             there = [each for each in own if name in each.operations]
             cells = [_cell(each.operations[name]) if name in each.operations else "" for each in own]
             named = growth([each.size for each in there], [each.operations[name].cpu_us for each in there])

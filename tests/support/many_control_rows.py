@@ -68,7 +68,6 @@ def fill(first: int, count: int, *, group: Namespace, project: Project, member: 
     )
     level = AccessLevel.DEVELOPER
     memberships = [Membership(user=one, project=project, access_level=level) for one in users]
-    memberships += [Membership(user=member, project=one, access_level=level) for one in projects[::2]]
     Membership.objects.bulk_create(memberships, batch_size=_BATCH)
     _write_past(numbers, project, member, moment)
 

@@ -93,12 +93,13 @@ def change_instance(request: HttpRequest) -> HttpResponse:
 def list_deletions(request: HttpRequest) -> HttpResponse:
     """List the repositories that are being deleted, and those that could not be."""
     administrator_of(request)
-    going = Q(status__in=DELETING) | Q(status=ImageStatus.DELETE_FAILED)
-    rows = ImageRepository.objects.filter(going).select_related("project")
+    states = (*DELETING, ImageStatus.DELETE_FAILED)
+    rows = ImageRepository.objects.filter(status__in=states).select_related("project")
+    each = [Q(status=state) for state in states]
     context = {
         "section": "admin",
         "tab": "deletions",
-        "page": key_page(request, rows, _REPOSITORY_ORDERS, size=PLAIN_ROWS),
+        "page": key_page(request, rows, _REPOSITORY_ORDERS, size=PLAIN_ROWS, among=each),
         "can_administer": True,
     }
     return render(request, "pages/admin/deletions.html", context)

@@ -6,6 +6,7 @@ same operations on the same store and size; else they are printed only.
 
 import argparse
 import datetime as dt
+import itertools
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import machine
 import postgres
+import scale_control
 import scale_folders
 import scale_works
 import scaling
@@ -35,8 +37,9 @@ NOTES = BENCH / "scale_notes.md"
 PAGE = BENCH.parent / "docs" / "scale.md"
 STORES = ("SQLite", "PostgreSQL")
 FOLDERS = (scale_folders.COLLECTION, scale_folders.IMPORT)
-FOLDER_LIMIT = 100_000
-"""Images of link files at most: a million would be some fifteen million files and folders."""
+LIMIT = 100_000
+"""Images of link files, and projects of a control plane, at most: a million would be fifteen million files and folders,
+and more than anybody has."""
 SIZES = (1000, 10_000, 100_000, 1_000_000)
 BYTES_A_TAG = 12_000
 """On the disk, generously, with its share of everything."""
@@ -81,7 +84,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--stores", type=lambda text: text.split(","), default=STORES, help=" and ".join(STORES))
     parser.add_argument(
-        "--only", action="append", choices=[*OPERATIONS, *COLLECTIONS, *FOLDERS], help="these operations only"
+        "--only",
+        action="append",
+        choices=[*OPERATIONS, *COLLECTIONS, *FOLDERS, *scale_control.LISTS],
+        help="these operations only",
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each operation is repeated")
     parser.add_argument("--keep", action="store_true", help="put the figures into the page")
@@ -94,21 +100,37 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _all_sized(folder: Path, options: argparse.Namespace) -> Iterator[Sized]:
-    """Measure each store and size, the folders of link files last."""
+    """Measure each store and size, folders of link files and the control plane last."""
+    bounded = [size for size in options.sizes if size <= LIMIT]
     if _wants(options, [*OPERATIONS, *COLLECTIONS]):
-        for store in options.stores:
-            for size in options.sizes:
-                # A server of its own for each size: what one has left to do is nobody else's.
-                with postgres.serving(folder, POSTGRES_SETTINGS) as server:
-                    yield _measured(folder, _subject(store, server), size, options)
-    if _wants(options, FOLDERS):
-        for size in (size for size in options.sizes if size <= FOLDER_LIMIT):
+        for store, size in itertools.product(options.stores, options.sizes):
+            # A server of its own for each size: what one has left to do is nobody else's.
             with postgres.serving(folder, POSTGRES_SETTINGS) as server:
-                subjects = [_subject(store, server) for store in options.stores]
-                load_average = os.getloadavg()[0]
-                for store, name, measured in scale_folders.measure(folder, subjects, size):
-                    _say(f"{store}, {size:,}: {name}: {measured}")
-                    yield Sized(store=store, size=size, operations={name: measured}, load_average=load_average)
+                yield _measured(folder, _subject(store, server), size, options)
+    if _wants(options, [*scale_control.LISTS]):
+        for store, size in itertools.product(options.stores, bounded):
+            with postgres.serving(folder, POSTGRES_SETTINGS) as server:
+                yield _control(folder, server if store == "PostgreSQL" else None, size, options)
+    if _wants(options, FOLDERS):
+        for size in bounded:
+            with postgres.serving(folder, POSTGRES_SETTINGS) as server:
+                yield from _folders(folder, [_subject(store, server) for store in options.stores], size)
+
+
+def _control(folder: Path, server: postgres.Postgres | None, size: int, options: argparse.Namespace) -> Sized:
+    load_average, name = os.getloadavg()[0], f"{scale_control.STORE} {STORES[server is not None]}"
+    _say(f"{name}, {size:,}")
+    operations = scale_control.measure(folder, size, options.seconds, server)
+    for operation, measured in operations.items():
+        _say(f"{name}, {size:,}: {operation}: {measured}")
+    return Sized(store=name, size=size, operations=operations, load_average=load_average)
+
+
+def _folders(folder: Path, subjects: Sequence[Subject], size: int) -> Iterator[Sized]:
+    load_average = os.getloadavg()[0]
+    for store, name, measured in scale_folders.measure(folder, subjects, size):
+        _say(f"{store}, {size:,}: {name}: {measured}")
+        yield Sized(store=store, size=size, operations={name: measured}, load_average=load_average)
 
 
 def _wants(options: argparse.Namespace, names: Sequence[str]) -> bool:

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
 
+import scale_control
 import scale_folders
 from figures import Machine
 from scale_works import COLLECTIONS, OPERATIONS, Measured
 
-STORES = ("SQLite", "PostgreSQL", "link files")
+_DATABASES = ("SQLite", "PostgreSQL")
+STORES = (*_DATABASES, "link files", *(f"{scale_control.STORE} {database}" for database in _DATABASES))
 """In the order of the page."""
-ORDER = (*OPERATIONS, *COLLECTIONS, scale_folders.COLLECTION, scale_folders.IMPORT)
+ORDER = (*OPERATIONS, *COLLECTIONS, scale_folders.COLLECTION, scale_folders.IMPORT, *scale_control.LISTS)
 FLAT = 1.5
 """Times that an operation may cost between the smallest and the largest database, and still be called flat."""
 
@@ -110,7 +112,7 @@ def tables(scale: Scale) -> str:
             rows.append([name, *cells, named])
         lines = [head, ["---"] * len(head), *rows]
         text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-        parts.append(f"## {store}\n\nCPU µs (ms).\n\n{text}")
+        parts.append(f"## {store[0].upper()}{store[1:]}\n\nCPU µs (ms).\n\n{text}")
     return "\n".join(parts)
 
 

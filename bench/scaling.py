@@ -24,7 +24,12 @@ _INTRODUCTION = """\
 This page is written by `bench/scale.py`; what is explained comes from `bench/scale_notes.md`.
 A database of size *N* has one repository with N tags, each with a manifest, a configuration and a layer of its own,
 and N more repositories with one tag each.
-Each operation is repeated for {seconds:g} seconds at random places, over one connection, on a registry with one worker.
+A folder of link files has N images, half of them in one repository, a fifth of all without a tag.
+A control plane has N users, groups, projects with an image, audit rows and so on, and N images, members, runs and
+refusals in one project. Its lists are asked for in its own process: those of administrators by one, the others by the
+owner of the group that all projects are in.
+Each operation on a database is repeated for {seconds:g} seconds at random places, over one connection, on a registry
+with one worker.
 A cell has the CPU of the registry and its database together for each, and in brackets what the client waited (median).
 *Growth* compares the CPU at the largest size with that at the smallest: *flat* is less than {flat:g} times;
 *logarithmic* is no more than the logarithm of the size grows ({times} from {first} to {last}), times as much again.

@@ -14,7 +14,7 @@ FEW = 1000
 Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
 
-class Part(NamedTuple):
+class RowCondition(NamedTuple):
     """A condition on rows."""
 
     asked: Q
@@ -23,21 +23,21 @@ class Part(NamedTuple):
     """As it is tried on each row of a walk: a database that sees an index for it would leave the walk."""
 
 
-def one(condition: Q) -> Part:
+def one(condition: Q) -> RowCondition:
     """Return a condition that is asked and tried in the same words."""
-    return Part(condition, condition)
+    return RowCondition(condition, condition)
 
 
-def below(lineage: str, field: str = "lineage") -> Part:
+def below(lineage: str, field: str = "lineage") -> RowCondition:
     """Return the condition that *field* is *lineage* or begins with it."""
     found = Q(**{f"{field}__startswith": lineage})
     if connection.vendor != "sqlite":
         return one(found)
     # Its LIKE asks no index. What begins with "3/17/" comes before "3/170", as 0 follows the slash.
-    return Part(found & Q(**{f"{field}__gte": lineage, f"{field}__lt": f"{lineage[:-1]}0"}), found)
+    return RowCondition(found & Q(**{f"{field}__gte": lineage, f"{field}__lt": f"{lineage[:-1]}0"}), found)
 
 
-def any_of(rows: Rows, parts: Sequence[Part]) -> Rows:
+def any_of(rows: Rows, parts: Sequence[RowCondition]) -> Rows:
     """Return those of *rows* that one of *parts* chooses.
 
     No index has both what they ask for and the order of a list. Where they are few, they are named by their ids; of
@@ -49,7 +49,7 @@ def any_of(rows: Rows, parts: Sequence[Part]) -> Rows:
     return rows.filter(pk__in=ids)
 
 
-def few_ids(rows: "QuerySet[Any]", parts: Sequence[Part]) -> set[int] | None:
+def few_ids(rows: "QuerySet[Any]", parts: Sequence[RowCondition]) -> set[int] | None:
     """Return the ids of those of *rows* that one of *parts* chooses; None: they are many."""
     if not parts:
         return set()

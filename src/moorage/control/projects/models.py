@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from moorage.control.accounts.models import User
 from moorage.control.accounts.rules import LAST_USE_AGE
 from moorage.control.accounts.token_secrets import digest_of
-from moorage.control.namespaces.choosing import Part, any_of, below, one
+from moorage.control.namespaces.choosing import RowCondition, any_of, below, one
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.rules import AccessLevel, FeatureLevel, Visibility
 
@@ -23,6 +23,10 @@ class Projects(models.QuerySet["Project"]):
 
     def within(self, namespace: Namespace) -> "Projects":
         """Those of a namespace and of all below it."""
+        return self.filter(below(namespace.lineage, "namespace__lineage").asked)
+
+    def listed_within(self, namespace: Namespace) -> "Projects":
+        """The same, for a list of them."""
         return any_of(self, [below(namespace.lineage, "namespace__lineage")])
 
     def visible_to(self, user: User | None, today: date) -> "Projects":
@@ -39,7 +43,9 @@ class Projects(models.QuerySet["Project"]):
         return any_of(self, parts_of_member(user, today, least=least))
 
 
-def parts_of_member(user: User, today: date, *, least: int = AccessLevel.GUEST, project: str = "") -> list[Part]:
+def parts_of_member(
+    user: User, today: date, *, least: int = AccessLevel.GUEST, project: str = ""
+) -> list[RowCondition]:
     """Return the conditions of which one holds for each project that *user* has that role in at *least*.
 
     *project*: the way to it from the rows that are chosen, such as ``project__``.

@@ -6,7 +6,7 @@ from datetime import date
 from django.db.models import Exists, OuterRef, Q
 
 from moorage.control.accounts.models import User
-from moorage.control.namespaces.choosing import Part, any_of, below, few_ids, one
+from moorage.control.namespaces.choosing import RowCondition, any_of, below, few_ids, one
 from moorage.control.namespaces.models import Namespace, NamespaceKind, Namespaces
 from moorage.control.projects.models import Membership, Memberships, Project
 from moorage.control.projects.rules import AccessLevel, Visibility
@@ -54,13 +54,15 @@ def roles_by_place(user: User, projects: list[Project], today: date) -> dict[tup
     }
 
 
-def _groups_of(parts: Sequence[Part]) -> Namespaces:
+def _groups_of(parts: Sequence[RowCondition]) -> Namespaces:
     # Not by what they are: an index of all groups would be read where a few ids are named.
     ids = few_ids(Namespace.objects.exclude(kind=NamespaceKind.USER), parts)
     return any_of(Namespace.objects.groups(), parts) if ids is None else Namespace.objects.filter(pk__in=ids)
 
 
-def _membership(user: User, today: date, *, is_told: bool = False, least: int = AccessLevel.GUEST) -> list[Part]:
+def _membership(
+    user: User, today: date, *, is_told: bool = False, least: int = AccessLevel.GUEST
+) -> list[RowCondition]:
     theirs = Membership.objects.valid(today).filter(user=user, access_level__gte=least)
     lineages = list(theirs.exclude(namespace=None).values_list("namespace__lineage", flat=True))
     found = [below(lineage) for lineage in lineages]

@@ -115,7 +115,7 @@ def list_projects_of_group(
 ) -> Any:  # noqa: ANN401
     """List the projects of a group."""
     group = group_of(request, place).group
-    rows = Project.objects.within(group) if query.include_subgroups else Project.objects.filter(namespace=group)
+    rows = Project.objects.listed_within(group) if query.include_subgroups else Project.objects.filter(namespace=group)
     return _listed(request, response, rows, query)
 
 

@@ -38,7 +38,7 @@ def take_over(stage: Stage) -> list[Figure]:
         with _folder(stage.scratch, repositories) as folder:
             stage.say(f"{title}, {subject.store}")
             subject.prepare(folder)
-            took_s, cpu_s, peak_bytes = _import(config_of(subject, folder), folder, tags)
+            took_s, cpu_s, peak_bytes = import_folder(config_of(subject, folder), folder, tags)
         judged = Series("ms for each tag", [], [1000 * took_s / tags])
         others = [
             Series("tags/s", [], [tags / took_s], is_higher_better=True),
@@ -81,8 +81,12 @@ def config_of(subject: Subject, folder: Path, *, sqlite: str = "moorage.db") -> 
     return path
 
 
-def _import(config: Path, folder: Path, tags: int) -> tuple[float, float, int]:
-    """Seconds, seconds of the processor, and the largest memory."""
+def import_folder(config: Path, folder: Path, tags: int) -> tuple[float, float, int]:
+    """Seconds, seconds of the processor, and the largest memory of a whole import.
+
+    Raises:
+        LoadError: it failed, or took over another number of tags.
+    """
     command: Sequence[str] = (*_MOORAGE, "database", "import", "--json", "-l", str(config))
     with (folder / "answer").open("wb") as answer, (folder / "log").open("wb") as log:
         began = time.perf_counter()

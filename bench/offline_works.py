@@ -54,7 +54,7 @@ def collect(stage: Stage) -> list[Figure]:
             stage.say(f"{title}: round {number} of {ROUNDS}, writing the folder")
             with _folder(stage.scratch, repositories) as folder:
                 stage.say(f"{title}: round {number} of {ROUNDS}, {commands[side][0]}")
-                runs[side].append(_run(commands[side], folder))
+                runs[side].append(run_collection(commands[side], folder))
         order.reverse()
     left = {run.blobs_left for side in runs for run in side}
     if left != {manifests * (BLOBS + 1) * (UNTAGGED_EVERY - 1) // UNTAGGED_EVERY}:
@@ -84,15 +84,17 @@ def _folder(scratch: Path, repositories: int) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def write_repository(data: str, name: str, *, tags: int | None = None, manifests: int = MANIFESTS) -> None:
+def write_repository(
+    data: str, name: str, *, tags: int | None = None, manifests: int = MANIFESTS, blobs_each: int = BLOBS
+) -> None:
     """Write a repository of *manifests* into Distribution's folder *data*.
 
-    *tags*: so many for each manifest; None: one, and none for every fifth.
+    *tags*: so many for each manifest; None: one, and none for every fifth. *blobs_each*: of each manifest.
     """
     root = f"{data}/{_V2}"
     repository = f"{root}/repositories/{name}"
     for number in range(manifests):
-        blobs = [f"{SEED} {name} {number} {blob}".encode() * 10 for blob in range(BLOBS)]
+        blobs = [f"{SEED} {name} {number} {blob}".encode() * 10 for blob in range(blobs_each)]
         digests = [_write_blob(root, blob) for blob in blobs]
         for digest in digests:
             _write(f"{repository}/_layers/sha256/{digest}/link", f"sha256:{digest}".encode())
@@ -134,7 +136,12 @@ def _payload(digests: Sequence[str], sizes: Sequence[int]) -> bytes:
     return json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": layers}).encode()
 
 
-def _run(command: Sequence[str], folder: Path) -> Collected:
+def run_collection(command: Sequence[str], folder: Path) -> Collected:
+    """Collect the garbage of ``data`` in *folder* by *command*, which is docker-registry's or ours.
+
+    Raises:
+        LoadError: it failed.
+    """
     configuration = folder / "config.yml"
     data = folder / "data"
     configuration.write_text(

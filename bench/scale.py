@@ -6,6 +6,7 @@ same operations on the same store and size; else they are printed only.
 
 import argparse
 import datetime as dt
+import itertools
 import os
 import random
 import shutil
@@ -13,18 +14,20 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import machine
 import postgres
+import scale_control
+import scale_folders
 import scale_works
 import scaling
 import seeding
 from content import GIB, SEED
 from load import LoadError
 from peers import QuietOnPostgres, QuietOnSqlite
-from scale_works import OPERATIONS, Grown
+from scale_works import COLLECTIONS, OPERATIONS, Grown
 from scaling import Scale, Sized
 from subjects import Subject, running
 
@@ -33,10 +36,13 @@ RESULTS = BENCH / "results" / "scale.json"
 NOTES = BENCH / "scale_notes.md"
 PAGE = BENCH.parent / "docs" / "scale.md"
 STORES = ("SQLite", "PostgreSQL")
+FOLDERS = (scale_folders.COLLECTION, scale_folders.IMPORT)
+LIMIT = 100_000
+"""Images of link files, and projects of a control plane, at most: a million would be fifteen million files and folders,
+and more than anybody has."""
 SIZES = (1000, 10_000, 100_000, 1_000_000)
 BYTES_A_TAG = 12_000
 """On the disk, generously, with its share of everything."""
-COLLECTION = "collection of a dead blob"
 POSTGRES_SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "16GB", "checkpoint_timeout": "1h"}
 
 
@@ -51,24 +57,20 @@ def main(arguments: Sequence[str]) -> int:
     if shutil.disk_usage(options.scratch).free < max(options.sizes) * BYTES_A_TAG + GIB:
         print(f"{max(options.sizes) * BYTES_A_TAG // GIB + 1} GiB have to be free in --scratch", file=sys.stderr)
         return 1
-    sized: list[Sized] = []
+    found: Scale | None = None
     try:
         with tempfile.TemporaryDirectory(prefix="scale-", dir=options.scratch) as name:
-            folder = Path(name)
-            for store in options.stores:
-                for size in options.sizes:
-                    # A server of its own for each size: what one has left to do is nobody else's.
-                    with postgres.serving(folder, POSTGRES_SETTINGS) as server:
-                        subject = QuietOnSqlite(1) if store == "SQLite" else QuietOnPostgres(1, server)
-                        sized.append(_measured(folder, subject, size, options))
-                    found = _scale(folder, options, sized)
-                    if options.keep:
-                        # After each: a million takes its time, and what is smaller need not be lost with it.
-                        _keep(found)
+            for sized in _all_sized(Path(name), options):
+                run = _scale(Path(name), options, [sized])
+                found = run if found is None else found.with_later(run)
+                if options.keep:
+                    # After each: a million takes its time, and what is smaller need not be lost with it.
+                    _keep(run)
     except LoadError as failure:
         print(failure, file=sys.stderr)
         return 1
-    print(scaling.tables(found))
+    if found is not None:
+        print(scaling.tables(found))
     return 0
 
 
@@ -81,7 +83,12 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         help="tags, manifests and repositories of the databases, with commas",
     )
     parser.add_argument("--stores", type=lambda text: text.split(","), default=STORES, help=" and ".join(STORES))
-    parser.add_argument("--only", action="append", choices=[*OPERATIONS, COLLECTION], help="these operations only")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[*OPERATIONS, *COLLECTIONS, *FOLDERS, *scale_control.LISTS],
+        help="these operations only",
+    )
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each operation is repeated")
     parser.add_argument("--keep", action="store_true", help="put the figures into the page")
     parser.add_argument("--scratch", type=Path, default=BENCH / "scratch", help="where the databases go: a real disk")
@@ -92,11 +99,54 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def _all_sized(folder: Path, options: argparse.Namespace) -> Iterator[Sized]:
+    """Measure each store and size, folders of link files and the control plane last."""
+    bounded = [size for size in options.sizes if size <= LIMIT]
+    if _wants(options, [*OPERATIONS, *COLLECTIONS]):
+        for store, size in itertools.product(options.stores, options.sizes):
+            # A server of its own for each size: what one has left to do is nobody else's.
+            with postgres.serving(folder, POSTGRES_SETTINGS) as server:
+                yield _measured(folder, _subject(store, server), size, options)
+    if _wants(options, [*scale_control.LISTS]):
+        for store, size in itertools.product(options.stores, bounded):
+            with postgres.serving(folder, POSTGRES_SETTINGS) as server:
+                yield _control(folder, server if store == "PostgreSQL" else None, size, options)
+    if _wants(options, FOLDERS):
+        for size in bounded:
+            with postgres.serving(folder, POSTGRES_SETTINGS) as server:
+                yield from _folders(folder, [_subject(store, server) for store in options.stores], size)
+
+
+def _control(folder: Path, server: postgres.Postgres | None, size: int, options: argparse.Namespace) -> Sized:
+    load_average, name = os.getloadavg()[0], f"{scale_control.STORE} {STORES[server is not None]}"
+    _say(f"{name}, {size:,}")
+    operations = scale_control.measure(folder, size, options.seconds, server)
+    for operation, measured in operations.items():
+        _say(f"{name}, {size:,}: {operation}: {measured}")
+    return Sized(store=name, size=size, operations=operations, load_average=load_average)
+
+
+def _folders(folder: Path, subjects: Sequence[Subject], size: int) -> Iterator[Sized]:
+    load_average = os.getloadavg()[0]
+    for store, name, measured in scale_folders.measure(folder, subjects, size):
+        _say(f"{store}, {size:,}: {name}: {measured}")
+        yield Sized(store=store, size=size, operations={name: measured}, load_average=load_average)
+
+
+def _wants(options: argparse.Namespace, names: Sequence[str]) -> bool:
+    return not options.only or bool(set(options.only) & set(names))
+
+
+def _subject(store: str, server: postgres.Postgres) -> Subject:
+    return QuietOnSqlite(1) if store == "SQLite" else QuietOnPostgres(1, server)
+
+
 def _measured(folder: Path, subject: Subject, size: int, options: argparse.Namespace) -> Sized:
     store, load_average = subject.store, os.getloadavg()[0]
     with running(subject, folder) as daemon:
         _say(f"{store}, {size:,}: writing")
         seeding_s = seeding.seed(daemon.sink(), scale_works.images(size))
+        _say(f"{store}, {size:,}: written in {seeding_s:.0f} s")
         grown = Grown(daemon, size, options.seconds, random.Random(SEED))
         operations = {}
         for name, operation in OPERATIONS.items():
@@ -104,10 +154,11 @@ def _measured(folder: Path, subject: Subject, size: int, options: argparse.Names
                 began = time.monotonic()
                 operations[name] = scale_works.measure(grown, operation)
                 _say(f"{store}, {size:,}: {name}: {operations[name]} in {time.monotonic() - began:.1f} s")
-        if not options.only or COLLECTION in options.only:
-            operations[COLLECTION] = scale_works.collect(grown)
-            _say(f"{store}, {size:,}: {COLLECTION}: {operations[COLLECTION]}")
-    return Sized(store=store, size=size, operations=operations, seeding_s=seeding_s, load_average=load_average)
+        for name, collection in COLLECTIONS.items():
+            if not options.only or name in options.only:
+                operations[name] = collection(grown)
+                _say(f"{store}, {size:,}: {name}: {operations[name]}")
+    return Sized(store=store, size=size, operations=operations, load_average=load_average)
 
 
 def _scale(folder: Path, options: argparse.Namespace, sized: Sequence[Sized]) -> Scale:

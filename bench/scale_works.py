@@ -22,7 +22,10 @@ PAGE = 100
 SETTLE_S = 0.2
 DEAD_BLOBS = 1000
 DEAD_BYTES = 1024
+MANIFESTS = 2000
+"""Deleted by digest at most."""
 REFERRERS = 20
+LAYERS = 40
 _JSON = "application/json"
 
 
@@ -137,10 +140,36 @@ def pushes(grown: Grown) -> Iterator[Request]:
         yield _put(f"push-{number}", json.dumps({**image, "annotations": {"push": str(number)}}).encode())
 
 
+def large_pushes(grown: Grown) -> Iterator[Request]:
+    """The same of an image of many layers."""
+    image = _image(grown, layers=LAYERS)
+    for number in itertools.count():
+        yield _put(f"large-{number}", json.dumps({**image, "annotations": {"push": str(number)}}).encode())
+
+
+def blob_pushes(grown: Grown) -> Iterator[Request]:
+    """Pushes of small blobs, each in one request."""
+    for number in itertools.count():
+        content = b"blob %d of %d" % (number, grown.size)
+        path = f"/v2/{BIG}/blobs/uploads/?digest={client.digest_of(content)}"
+        yield load.request("POST", path, f"Content-Length: {len(content)}", body=[memoryview(content)])
+
+
 def deletes(grown: Grown) -> Iterator[Request]:
-    """Deletions of tags."""
-    for number in grown.random.sample(range(grown.size), min(grown.size // 4, 5000)):
+    """Deletions of tags: of three quarters of them, as what is deleted by digest is not to be gone."""
+    for number in grown.random.sample(range(grown.size // 4, grown.size), min(grown.size // 4, 5000)):
         yield load.request("DELETE", f"/v2/{BIG}/manifests/{seeding.tag_name(number)}")
+
+
+def manifest_deletes(grown: Grown) -> Iterator[Request]:
+    """Deletions of manifests by digest, with their tags."""
+    numbers = grown.random.sample(range(grown.size // 4), min(grown.size // 4, MANIFESTS))
+    digests: list[str] = []
+    heads = [
+        load.request("HEAD", f"/v2/{BIG}/manifests/{seeding.tag_name(number)}", client.ACCEPT) for number in numbers
+    ]
+    load.run(grown.daemon.address, [_digests(heads, digests)])
+    return (load.request("DELETE", f"/v2/{BIG}/manifests/{digest}") for digest in digests)
 
 
 def undos(grown: Grown) -> Iterator[Request]:
@@ -168,10 +197,13 @@ OPERATIONS: Mapping[str, Callable[[Grown], Iterator[Request]]] = {
     "page of 100 of the catalogue": catalogue_page,
     "page of 100 repositories below a path": repositories_page,
     "referrers of a manifest": referrers,
+    "push of a blob": blob_pushes,
     "push of a manifest": pushes,
+    f"push of a manifest with {LAYERS} layers": large_pushes,
     "deletion of a tag": deletes,
     "page of 100 of the history": history,
     "undo of a deletion": undos,
+    "deletion of a manifest by digest": manifest_deletes,
 }
 """In this order: what writes comes last, and an undo after its deletions."""
 
@@ -191,6 +223,18 @@ def measure(grown: Grown, operation: Callable[[Grown], Iterator[Request]]) -> Me
     return Measured(1e6 * cpu_s / count, 1000 * percentile(latencies_s, 0.5), count)
 
 
+def collect_manifests(grown: Grown) -> Measured:
+    """Collect manifests that were deleted by digest, as if that was long ago, with what looks at their blobs."""
+    daemon = grown.daemon
+    count = daemon.sink().make_manifests_due()
+    before_s, began = daemon.cpu_s() + daemon.database_cpu_s(), time.monotonic()
+    while _run_collection(daemon):
+        pass
+    took_s = time.monotonic() - began
+    cpu_s = daemon.cpu_s() + daemon.database_cpu_s() - before_s
+    return Measured(1e6 * cpu_s / count, 1000 * took_s / count, count)
+
+
 def collect(grown: Grown) -> Measured:
     """Collect blobs that are due, however many manifests have to be looked through for whoever may need them."""
     daemon = grown.daemon
@@ -198,13 +242,33 @@ def collect(grown: Grown) -> Measured:
     seeding.seed_dead_blobs(daemon.sink(), folder, DEAD_BLOBS, DEAD_BYTES, first_id=beyond)
     before_s, began = daemon.cpu_s() + daemon.database_cpu_s(), time.monotonic()
     while daemon.sink().waiting_blobs():
-        status, body = client.ask(daemon, "POST", "/moorage/v1/gc/run", b"{}", headers={"Content-Type": _JSON})
-        if status != 200:
-            msg = f"gc/run: {status} {body.decode(errors='replace')}"
-            raise LoadError(msg)
+        _run_collection(daemon)
     took_s = time.monotonic() - began
     cpu_s = daemon.cpu_s() + daemon.database_cpu_s() - before_s
     return Measured(1e6 * cpu_s / DEAD_BLOBS, 1000 * took_s / DEAD_BLOBS, DEAD_BLOBS)
+
+
+COLLECTIONS: Mapping[str, Callable[[Grown], Measured]] = {
+    "collection of a dead blob": collect,
+    "collection of a deleted manifest": collect_manifests,
+}
+"""In this order: manifests that go leave blobs that wait."""
+
+
+def _run_collection(daemon: Daemon) -> int:
+    """Review what is due for two seconds; how many manifests are left."""
+    status, body = client.ask(daemon, "POST", "/moorage/v1/gc/run", b"{}", headers={"Content-Type": _JSON})
+    if status != 200:
+        msg = f"gc/run: {status} {body.decode(errors='replace')}"
+        raise LoadError(msg)
+    return int(json.loads(body)["manifests"]["left"])
+
+
+def _digests(requests: Iterable[Request], found: list[str]) -> Script:
+    for request in requests:
+        answer = yield request
+        found.append(load.expect(answer, 200).header("Docker-Content-Digest"))
+    return len(found)
 
 
 def _asking(requests: Iterable[Request], latencies_s: list[float], *, until: float | None) -> Script:
@@ -230,18 +294,18 @@ def _details(sort: str, last: str) -> str:
     return f"/gitlab/v1/repositories/{BIG}/tags/list/?n={PAGE}&sort={sort}&last={last}"
 
 
-def _image(grown: Grown) -> dict[str, object]:
+def _image(grown: Grown, *, layers: int = 1) -> dict[str, object]:
     """The manifest of an image whose blobs are in the repository, with their bytes."""
     described = []
-    for content, kind in ((b"{}", seeding.CONFIG_TYPE), (b"layer", seeding.LAYER_TYPE)):
+    contents = [(b"{}", seeding.CONFIG_TYPE), *((b"layer %d" % number, seeding.LAYER_TYPE) for number in range(layers))]
+    for content, kind in contents:
         digest = client.digest_of(content)
         status, body = client.ask(grown.daemon, "POST", f"/v2/{BIG}/blobs/uploads/?digest={digest}", content)
         if status != 201:
             msg = f"a blob was refused: {status} {body.decode(errors='replace')}"
             raise LoadError(msg)
         described.append({"mediaType": kind, "digest": digest, "size": len(content)})
-    config, layer = described
-    return {"schemaVersion": 2, "mediaType": seeding.MEDIA_TYPE, "config": config, "layers": [layer]}
+    return {"schemaVersion": 2, "mediaType": seeding.MEDIA_TYPE, "config": described[0], "layers": described[1:]}
 
 
 def _put(tag: str, payload: bytes) -> Request:

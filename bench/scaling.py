@@ -6,9 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
 
+import scale_control
+import scale_folders
 from figures import Machine
-from scale_works import Measured
+from scale_works import COLLECTIONS, OPERATIONS, Measured
 
+_DATABASES = ("SQLite", "PostgreSQL")
+STORES = (*_DATABASES, "link files", *(f"{scale_control.STORE} {database}" for database in _DATABASES))
+"""In the order of the page."""
+ORDER = (*OPERATIONS, *COLLECTIONS, scale_folders.COLLECTION, scale_folders.IMPORT, *scale_control.LISTS)
 FLAT = 1.5
 """Times that an operation may cost between the smallest and the largest database, and still be called flat."""
 
@@ -18,7 +24,12 @@ _INTRODUCTION = """\
 This page is written by `bench/scale.py`; what is explained comes from `bench/scale_notes.md`.
 A database of size *N* has one repository with N tags, each with a manifest, a configuration and a layer of its own,
 and N more repositories with one tag each.
-Each operation is repeated for {seconds:g} seconds at random places, over one connection, on a registry with one worker.
+A folder of link files has N images, half of them in one repository, a fifth of all without a tag.
+A control plane has N users, groups, projects with an image, audit rows and so on, and N images, members, runs and
+refusals in one project. Its lists are asked for in its own process: those of administrators by one, the others by the
+owner of the group that all projects are in.
+Each operation on a database is repeated for {seconds:g} seconds at random places, over one connection, on a registry
+with one worker.
 A cell has the CPU of the registry and its database together for each, and in brackets what the client waited (median).
 *Growth* compares the CPU at the largest size with that at the smallest: *flat* is less than {flat:g} times;
 *logarithmic* is no more than the logarithm of the size grows ({times} from {first} to {last}), times as much again.
@@ -44,7 +55,6 @@ class Sized:
     store: str
     size: int
     operations: Mapping[str, Measured]
-    seeding_s: float
     load_average: float
 
 
@@ -60,9 +70,9 @@ class Scale:
 
     def with_later(self, run: "Scale") -> "Scale":
         """With what *run* measured in the place of the same operations on the same store and size."""
-        sized = {(each.store != "SQLite", each.size): each for each in self.sized}
+        sized = {(STORES.index(each.store), each.size): each for each in self.sized}
         for each in run.sized:
-            place = (each.store != "SQLite", each.size)
+            place = (STORES.index(each.store), each.size)
             known = sized[place].operations if place in sized else {}
             sized[place] = replace(each, operations={**known, **each.operations})
         return replace(run, sized=[sized[place] for place in sorted(sized)])
@@ -82,7 +92,9 @@ _SCALE = TypeAdapter(Scale)
 
 
 def growth(sizes: Sequence[int], costs: Sequence[float]) -> str:
-    """Name the growth of *costs* over *sizes*, from the smallest to the largest."""
+    """Name the growth of *costs* over *sizes*, from the smallest to the largest; empty: too little was measured."""
+    if not costs[0]:
+        return ""
     times = costs[-1] / costs[0]
     if times < FLAT:
         return "flat"
@@ -98,14 +110,14 @@ def tables(scale: Scale) -> str:
         own = [each for each in scale.sized if each.store == store]
         head = ["operation", *(f"{each.size:,}" for each in own), "growth"]
         rows = []
-        for name in own[0].operations:
+        for name in sorted({name for each in own for name in each.operations}, key=ORDER.index):
             there = [each for each in own if name in each.operations]
             cells = [_cell(each.operations[name]) if name in each.operations else "" for each in own]
             named = growth([each.size for each in there], [each.operations[name].cpu_us for each in there])
             rows.append([name, *cells, named])
         lines = [head, ["---"] * len(head), *rows]
         text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-        parts.append(f"## {store}\n\nCPU µs (ms).\n\n{text}")
+        parts.append(f"## {store[0].upper()}{store[1:]}\n\nCPU µs (ms).\n\n{text}")
     return "\n".join(parts)
 
 

@@ -59,6 +59,10 @@ _MOMENTS = ("_at", "_after")
 _DEAD_MARK = b"dead blob "
 # Those that were just pushed wait too; they are not due.
 _WAITING = "SELECT count(*) FROM gc_blob_review_queue WHERE event = 'layer_delete'"
+_DUE = (
+    "UPDATE gc_manifest_review_queue SET review_after = {moment}"
+    " WHERE manifest_id IN (SELECT id FROM manifests WHERE deleted_at IS NOT NULL)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +123,10 @@ class Sink(ABC):
     def waiting_blobs(self) -> int:
         """How many blobs wait for garbage collection."""
 
+    @abstractmethod
+    def make_manifests_due(self) -> int:
+        """Let garbage collection look at once at the manifests that were deleted; how many those are."""
+
 
 class SqliteSink(Sink):
     """A SQLite file with the schema; a daemon may have it open."""
@@ -131,7 +139,7 @@ class SqliteSink(Sink):
         try:
             connection.execute("PRAGMA synchronous = off")
             # Rows of an index come in no order: a cache that is too small would write each page many times.
-            connection.execute("PRAGMA cache_size = -1000000")
+            connection.execute("PRAGMA cache_size = -4000000")
             connection.execute("BEGIN IMMEDIATE")
             for table, rows in tables:
                 columns = _COLUMNS[table]
@@ -142,10 +150,17 @@ class SqliteSink(Sink):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             connection.close()
+        # What is not on the disk yet would be paid for by the first checkpoint of who comes next.
+        with self._path.open("rb") as file:
+            os.fsync(file.fileno())
 
     def waiting_blobs(self) -> int:  # noqa: D102 - see the base
         with contextlib.closing(sqlite3.connect(self._path, timeout=60)) as connection:
             return int(connection.execute(_WAITING).fetchone()[0])
+
+    def make_manifests_due(self) -> int:  # noqa: D102 - see the base
+        with contextlib.closing(sqlite3.connect(self._path, isolation_level=None, timeout=60)) as connection:
+            return connection.execute(_DUE.format(moment=_START_US)).rowcount
 
 
 class PostgresSink(Sink):
@@ -182,6 +197,17 @@ class PostgresSink(Sink):
         connection = await asyncpg.connect(self._url, command_timeout=600)
         try:
             return int(await connection.fetchval(_WAITING))
+        finally:
+            await connection.close()
+
+    def make_manifests_due(self) -> int:  # noqa: D102 - see the base
+        return asyncio.run(self._make_due())
+
+    async def _make_due(self) -> int:
+        connection = await asyncpg.connect(self._url, command_timeout=600)
+        try:
+            said = await connection.execute(_DUE.format(moment=f"'{_START.isoformat()}'"))
+            return int(said.rpartition(" ")[2])
         finally:
             await connection.close()
 

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -15,12 +16,16 @@ import asyncpg
 import pytest
 
 from contract.metadata.stores import sqlite_opener
+from moorage.metadata import sql
 from moorage.sql.base import NamedQuery
 from moorage.sql.queries import load_queries
 from moorage.sql.sqlite.sqlite_parameters import bound
 from support.postgres import Postgres, migrated
 
 BENCH = Path(__file__).parents[3] / "bench"
+LISTS = re.compile(r"= ANY\(\?(\d+)\)|json_each\(\?\d+\)")
+WHOLE = re.compile(r"SEARCH \w+ USING .*\(repository_id=\?\)|SCAN \w+ USING ")
+"""A step that reads all of a repository, or of a table."""
 QUERIES: Mapping[str, NamedQuery] = {
     **load_queries("moorage.metadata.sql", "details"),
     **load_queries("moorage.metadata.sql", "sizes"),
@@ -29,12 +34,18 @@ QUERIES: Mapping[str, NamedQuery] = {
     **load_queries("moorage.metadata.sql", "tag_lists"),
     **load_queries("moorage.metadata.sql"),
 }
+STATEMENTS: Mapping[str, NamedQuery] = {
+    f"{path.name.partition('.')[0]}.{name}": query
+    for path in Path(sql.__file__).parent.glob("*.sql")
+    for name, query in load_queries("moorage.metadata.sql", path.name.partition(".")[0]).items()
+}
 PATH, ID, ROWS, SMALL, PAGE = "group/big", 1_000_000, 5000, 2000, 20
 MANY = "many/app0500"
 NONE = "none/at/all"
 LIMIT = 20 * PAGE
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 DIGESTS = "SELECT digest FROM manifests WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
+BLOBS = "SELECT blob_id FROM repository_blobs WHERE repository_id = 1000000 ORDER BY blob_id LIMIT 5"
 NAMES = "SELECT name FROM tags WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
 JOURNAL = (
     "INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, tag)"
@@ -48,7 +59,7 @@ def fill(seeding: ModuleType, sink: object, rows: int) -> None:
     seeding.seed(sink, [seeding.Images(path=PATH, tags=rows), *small])
 
 
-def asked(digests: Sequence[bytes], names: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+def asked(digests: Sequence[bytes], names: Sequence[str], blobs: Sequence[int]) -> dict[str, tuple[Any, ...]]:
     """Queries and their arguments: a few digests or names of the large repository, or a page of a list."""
     return {
         "known_blobs": (PATH, digests),
@@ -58,6 +69,7 @@ def asked(digests: Sequence[bytes], names: Sequence[str]) -> dict[str, tuple[Any
         "manifest_fates": (ID, digests),
         "blob_fates": (ID, digests),
         "lock_manifests": (ID, digests),
+        "manifests_of_blobs": (ID, blobs),
         "lock_tags": (ID, names),
         "tags_now": (ID, names),
         "tags": (PATH, names[0], PAGE),
@@ -95,8 +107,9 @@ async def test_postgres_finds_a_few_things_without_reading_their_whole_repositor
         await connection.execute("ANALYZE")
         digests = [row[0] for row in await connection.fetch(DIGESTS)]
         names = [row[0] for row in await connection.fetch(NAMES)]
+        blobs = [row[0] for row in await connection.fetch(BLOBS)]
         read = {}
-        for name, arguments in asked(digests, names).items():
+        for name, arguments in asked(digests, names, blobs).items():
             text = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {QUERIES[name].postgres}"
             (found,) = json.loads(await connection.fetchval(text, *arguments))
             read[name] = rows_read(found["Plan"])
@@ -126,7 +139,8 @@ def steps_on_sqlite(seeding: ModuleType, folder: Path, rows: int) -> dict[str, i
         connection.executemany(JOURNAL.replace("$", "?"), [(number, str(number)) for number in range(rows)])
         digests = [row[0] for row in connection.execute(DIGESTS)]
         names = [row[0] for row in connection.execute(NAMES)]
-        for name, arguments in asked(digests, names).items():
+        blobs = [row[0] for row in connection.execute(BLOBS)]
+        for name, arguments in asked(digests, names, blobs).items():
             steps = Steps()
             connection.set_progress_handler(steps, 1)
             connection.execute(*bound(QUERIES[name].sqlite, arguments)).fetchall()
@@ -145,3 +159,28 @@ def test_sqlite_takes_as_many_steps_for_a_few_things_of_a_repository_however_lar
         taken.append(steps_on_sqlite(seeding, folder, rows))
     small, large = taken
     assert {name: (small[name], large[name]) for name in small if large[name] > 1.2 * small[name] + 20} == {}
+
+
+def plan_on_sqlite(connection: sqlite3.Connection, text: str, *, items: int) -> list[str]:
+    """The steps of a statement whose lists have that many items."""
+    count = max(map(int, re.findall(r"\?(\d+)", text)), default=0)
+    lists = {int(number) for number in LISTS.findall(text) if number}
+    values = [number.to_bytes(2) for number in range(items)]
+    arguments = tuple(values if number in lists else None for number in range(1, count + 1))
+    statement, bound_arguments = bound(text, arguments)
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", bound_arguments)]
+
+
+@pytest.mark.parametrize("items", [1, 8, 100, 2000])
+def test_sqlite_walks_no_repository_to_find_what_a_list_names_however_long_that_is(tmp_path: Path, items: int) -> None:
+    sqlite_opener(tmp_path)  # Makes the file.
+    walked = {}
+    with closing(sqlite3.connect(tmp_path / "moorage.db")) as connection:
+        connection.create_function("from_hex", 1, bytes.fromhex)
+        connection.create_function("now_us", 0, int)
+        for name, query in STATEMENTS.items():
+            if LISTS.search(query.sqlite):
+                plan = plan_on_sqlite(connection, query.sqlite, items=items)
+                walked[name] = [step for step in plan if WHOLE.match(step)]
+    assert len(walked) > 50
+    assert {name: steps for name, steps in walked.items() if steps} == {}

@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from moorage.control.accounts.models import User
+from moorage.control.api import paging
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import call
 from support.control_registry import registry_at
@@ -40,6 +41,25 @@ def test_a_numbered_list_says_in_headers_where_it_is(client: Client, admin: str)
     assert 'page=3&per_page=2&order_by=id&sort=asc>; rel="next"' in answer["Link"].replace(
         "per_page=2&page=3", "page=3&per_page=2"
     )
+
+
+def test_the_total_of_a_list_that_is_very_long_is_not_said_but_its_next_page_is(
+    client: Client, admin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "TOTAL_LIMIT", 4)
+    group = new_group("team")
+    for number in range(5):
+        new_project(group, f"app{number}")
+    seen, following = [], "1"
+    while following:
+        path = f"/groups/team/projects?per_page=2&page={following}&order_by=id&sort=asc"
+        answer = call(client, "GET", path, token=admin)
+        seen += [one["path"] for one in read(answer)]
+        assert "X-Total" not in answer
+        assert "X-Total-Pages" not in answer
+        assert 'rel="last"' not in answer["Link"]
+        following = answer["X-Next-Page"]
+    assert seen == [f"app{number}" for number in range(5)]
 
 
 def test_a_list_by_key_leads_through_all(client: Client, admin: str) -> None:

@@ -74,11 +74,15 @@ class User(AbstractBaseUser):
     objects = Users()
 
     class Meta:
-        """Names and addresses differ by more than case."""
+        """Names and addresses differ by more than case; the orders of lists."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(Lower("username"), name="user_username"),
             models.UniqueConstraint(Lower("email"), name="user_email", condition=~models.Q(email="")),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["created_at"], name="user_by_creation"),
+            models.Index(fields=["name"], name="user_by_name"),
         ]
 
     def __str__(self) -> str:

@@ -14,6 +14,8 @@ from moorage.control.api.parameters import ID_LIMIT, Given
 
 PER_PAGE = 20
 PER_PAGE_LIMIT = 100
+TOTAL_LIMIT = 10_000
+"""Of longer lists the total is not said, as GitLab does, because it would be counted for every page."""
 _PAGE_LIMIT = 1 << 32
 
 Row = TypeVar("Row", bound=Model)
@@ -52,10 +54,15 @@ class Paging:
     def numbered(self, rows: QuerySet[Row], query: PageQuery, *, first: Sequence[Row] = ()) -> list[Row]:
         """Return a page of *first* and then *rows*, which are in an order."""
         start = (query.page - 1) * query.size
-        self.set_headers(query, len(first) + rows.count())
-        found = list(first[start : start + query.size])
-        start, end = (max(0, at - len(first)) for at in (start, start + query.size))
-        return found + list(rows[start:end]) if start < end <= ID_LIMIT else found
+        total = len(first) + rows.order_by()[: TOTAL_LIMIT + 1].count()
+        found = list(first[start : start + query.size + 1])
+        start, end = (max(0, at - len(first)) for at in (start, start + query.size + 1))
+        found += list(rows[start:end]) if start < end <= ID_LIMIT else []
+        if total > TOTAL_LIMIT:
+            self._set_place(query, has_next=len(found) > query.size)
+        else:
+            self.set_headers(query, total)
+        return found[: query.size]
 
     def ordered(self, rows: QuerySet[Row], query: KeysetQuery, order_by: str) -> list[Row]:
         """Return a page of *rows*, by number or by key, as the caller asks.
@@ -89,11 +96,15 @@ class Paging:
     def set_headers(self, query: PageQuery, total: int) -> None:
         """Set the headers of a numbered page of *total* items."""
         pages = max(1, -(-total // query.size))
-        following = str(query.page + 1) if query.page < pages else ""
-        before = str(min(query.page - 1, pages)) if query.page > 1 else ""
+        self._response["X-Total"] = str(total)
+        self._response["X-Total-Pages"] = str(pages)
+        self._set_place(query, has_next=query.page < pages, pages=pages)
+
+    def _set_place(self, query: PageQuery, *, has_next: bool, pages: int | None = None) -> None:
+        """Set what says where a page is. *pages*: how many there are; None: too many to be counted."""
+        following = str(query.page + 1) if has_next else ""
+        before = str(min(query.page - 1, pages or query.page)) if query.page > 1 else ""
         values = {
-            "X-Total": str(total),
-            "X-Total-Pages": str(pages),
             "X-Page": str(query.page),
             "X-Per-Page": str(query.size),
             "X-Next-Page": following,
@@ -101,7 +112,7 @@ class Paging:
         }
         for name, value in values.items():
             self._response[name] = value
-        links = [("prev", before), ("next", following), ("first", "1"), ("last", str(pages))]
+        links = [("prev", before), ("next", following), ("first", "1"), ("last", str(pages or ""))]
         self._response["Link"] = ", ".join(
             f'<{self._url({"page": page, "per_page": str(query.size)})}>; rel="{rel}"' for rel, page in links if page
         )

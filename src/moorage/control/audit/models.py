@@ -87,7 +87,7 @@ class AuditEntry(models.Model):
         base_manager_name = "objects"
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["target_kind", "target_id"]),
-            models.Index(fields=["entity_kind", "entity_id"], name="audit_of_entity"),
+            models.Index(fields=["entity_kind", "entity_id", "id"], name="audit_of_entity"),
         ]
 
     def __str__(self) -> str:

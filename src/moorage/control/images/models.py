@@ -5,17 +5,19 @@
 Source: GitLab features REP-001 to REP-005.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 
+from moorage.control.accounts.models import User
 from moorage.control.audit.actors import Actor
 from moorage.control.images.rules import RETRIES_LIMIT
 from moorage.control.jobs.leases import OWNER_LENGTH, LeaseFields
+from moorage.control.namespaces.choosing import any_of, below
 from moorage.control.namespaces.models import Namespace
-from moorage.control.projects.models import Project
+from moorage.control.projects.models import Project, parts_of_member
 from moorage.control.projects.rules import FeatureLevel
 
 
@@ -51,9 +53,13 @@ class ImageRepositories(models.QuerySet["ImageRepository"]):
         """Those of some projects."""
         return self.filter(project__in=projects).select_related("project")
 
+    def of_member(self, user: User, today: date) -> "ImageRepositories":
+        """Those of the projects that *user* is a member of."""
+        return any_of(self, parts_of_member(user, today, project="project__")).select_related("project")
+
     def of_group(self, group: Namespace) -> "ImageRepositories":
         """Those of a group and of all groups below it, where the feature is on."""
-        found = self.filter(project__namespace__lineage__startswith=group.lineage).select_related("project")
+        found = any_of(self, [below(group.lineage, "project__namespace__lineage")]).select_related("project")
         return found.exclude(project__container_registry_access_level=FeatureLevel.DISABLED)
 
     def named_like(self, text: str) -> "ImageRepositories":
@@ -101,7 +107,7 @@ class ImageRepository(models.Model):
     objects = ImageRepositories.as_manager()
 
     class Meta:
-        """One record a path, and the indexes that workers ask by."""
+        """One record a path, and the indexes that workers and lists ask by."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["project", "name"], name="repository_of_project"),
@@ -114,6 +120,12 @@ class ImageRepository(models.Model):
             models.Index(
                 fields=["expiration_policy_cleanup_status", "expiration_policy_started_at"], name="repository_cleanup"
             ),
+            models.Index(fields=["name"], name="repository_by_name"),
+            models.Index(fields=["created_at"], name="repository_by_creation"),
+            models.Index(fields=["updated_at"], name="repository_by_update"),
+            models.Index(fields=["status", "updated_at"], name="repository_of_state_by_update"),
+            models.Index(fields=["project", "updated_at"], name="repository_of_proj_by_update"),
+            models.Index(fields=["project", "created_at"], name="repository_of_proj_by_creation"),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from moorage.control.accounts.models import User
 from moorage.control.images.models import ImageRepositories
-from moorage.control.projects.models import Membership
+from moorage.control.namespaces.choosing import any_of, one
+from moorage.control.projects.models import parts_of_member
 from moorage.control.projects.rules import AccessLevel, FeatureLevel, Visibility
 
 
@@ -14,16 +15,9 @@ def readable_by(rows: ImageRepositories, user: User | None) -> ImageRepositories
     rows = rows.exclude(project__container_registry_access_level=FeatureLevel.DISABLED)
     if user is not None and user.is_admin:
         return rows
-    is_open = Q(project__visibility=Visibility.PUBLIC)
+    is_open = [Visibility.PUBLIC, Visibility.INTERNAL] if user is not None else [Visibility.PUBLIC]
+    parts = [one(Q(project__visibility__in=is_open, project__container_registry_access_level=FeatureLevel.ENABLED))]
     if user is not None:
-        is_open |= Q(project__visibility=Visibility.INTERNAL)
-    found = is_open & Q(project__container_registry_access_level=FeatureLevel.ENABLED)
-    if user is not None:
-        theirs = Membership.objects.valid(timezone.now().date()).filter(
-            user=user, access_level__gte=AccessLevel.REPORTER
-        )
-        found |= Q(project__namespace_id=user.namespace_id) if user.namespace_id is not None else Q()
-        found |= Q(project__in=theirs.exclude(project=None).values("project"))
-        for lineage in theirs.exclude(namespace=None).values_list("namespace__lineage", flat=True):
-            found |= Q(project__namespace__lineage__startswith=lineage)
-    return rows.filter(found)
+        today = timezone.now().date()
+        parts += parts_of_member(user, today, least=AccessLevel.REPORTER, project="project__")
+    return any_of(rows, parts)

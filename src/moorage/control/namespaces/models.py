@@ -5,6 +5,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models.functions import Lower
 
+from moorage.control.namespaces.choosing import below
+
 
 class TakenPath(models.Model):
     """A full path that a namespace or a project has, in small letters: one table, so that no two have the same."""
@@ -35,7 +37,7 @@ class Namespaces(models.QuerySet["Namespace"]):
 
     def within(self, namespace: "Namespace") -> "Namespaces":
         """*namespace* and all below it."""
-        return self.filter(lineage__startswith=namespace.lineage)
+        return self.filter(below(namespace.lineage).asked)
 
 
 class Namespace(models.Model):
@@ -57,10 +59,18 @@ class Namespace(models.Model):
     objects = Namespaces.as_manager()
 
     class Meta:
-        """Paths differ by more than case."""
+        """Paths differ by more than case; the orders of lists."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(Lower("full_path"), name="namespace_full_path"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["full_path"], name="namespace_by_path"),
+            models.Index(fields=["kind", "full_path"], name="namespace_of_kind_by_path"),
+            models.Index(fields=["kind", "created_at"], name="namespace_of_kind_by_age"),
+            models.Index(fields=["kind", "name"], name="namespace_of_kind_by_name"),
+            models.Index(fields=["kind", "parent", "full_path"], name="namespace_of_group_by_path"),
+            models.Index(fields=["visibility"], name="namespace_by_visibility"),
         ]
 
     def __str__(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db.models import DateTimeField, IntegerField, Model, Q, QuerySet
 from django.http import HttpRequest
@@ -51,9 +51,13 @@ class ListPage(Generic[Row]):
 
 
 def key_page(
-    request: HttpRequest, rows: QuerySet[Row], orders: Sequence[ListOrder], *, size: int = ROWS
+    request: HttpRequest, rows: QuerySet[Row], orders: Sequence[ListOrder], *, size: int = ROWS, among: Sequence[Q] = ()
 ) -> ListPage[Row]:
-    """Return the page of *rows* that the address asks for; the first of *orders* is the usual one."""
+    """Return the page of *rows* that the address asks for; the first of *orders* is the usual one.
+
+    *among*: conditions that exclude each other, and of which each row meets one. An index may have the order of the
+    rows of each, while none has it for all.
+    """
     asked = request.GET.get("sort", "")
     order, is_down = _order(asked, orders)
     before, after = request.GET.get("before", "")[:_KEY_LIMIT], request.GET.get("after", "")[:_KEY_LIMIT]
@@ -63,7 +67,11 @@ def key_page(
     goes_down = is_down != is_back
     cut = rows.filter(_beyond(order.field, key, is_down=goes_down)) if key is not None else rows
     sign = "-" if goes_down else ""
-    found = list(cut.order_by(f"{sign}{order.field}", f"{sign}pk")[: size + 1])
+    ordered = cut.order_by(f"{sign}{order.field}", f"{sign}pk")
+    parts = [ordered.filter(part)[: size + 1] for part in among] or [ordered[: size + 1]]
+    found = [row for part in parts for row in part]
+    if len(parts) > 1:
+        found = sorted(found, key=lambda row: (_value(row, order.field), row.pk), reverse=goes_down)[: size + 1]
     is_full, found = len(found) > size, found[:size]
     if is_back:
         found.reverse()
@@ -88,13 +96,19 @@ def _order(asked: str, orders: Sequence[ListOrder]) -> tuple[ListOrder, bool]:
 def _beyond(field: str, key: tuple[object, int], *, is_down: bool) -> Q:
     value, pk = key
     side = "lt" if is_down else "gt"
-    return Q(**{f"{field}__{side}": value}) | Q(**{field: value, f"pk__{side}": pk})
+    # The first says nothing more; an alternative alone is no range of an index.
+    return Q(**{f"{field}__{side}e": value}) & (Q(**{f"{field}__{side}": value}) | Q(**{f"pk__{side}": pk}))
 
 
-def _key(row: Model, field: str) -> str:
+def _value(row: Model, field: str) -> Any:  # noqa: ANN401 - whatever the field is
     value: object = row
     for part in field.split("__"):
         value = getattr(value, part)
+    return value
+
+
+def _key(row: Model, field: str) -> str:
+    value = _value(row, field)
     text = value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
     return f"{text},{row.pk}"
 

@@ -118,6 +118,9 @@ class CleanupRun(models.Model):
         """Newest first."""
 
         ordering: ClassVar[list[str]] = ["-id"]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["project", "started_at"], name="run_of_project"),
+        ]
 
     def __str__(self) -> str:
         return f"cleanup of {self.repository_path} at {self.started_at:%Y-%m-%d %H:%M}"

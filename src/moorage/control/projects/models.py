@@ -8,6 +8,7 @@ from django.db.models.functions import Lower
 
 from moorage.control.accounts.models import User
 from moorage.control.accounts.secret_rows import SecretRows
+from moorage.control.namespaces.choosing import RowCondition, any_of, below, one
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.rules import AccessLevel, FeatureLevel, Visibility
 
@@ -29,7 +30,11 @@ class Projects(models.QuerySet["Project"]):
 
     def within(self, namespace: Namespace) -> "Projects":
         """Those of a namespace and of all below it."""
-        return self.filter(namespace__lineage__startswith=namespace.lineage)
+        return self.filter(below(namespace.lineage, "namespace__lineage").asked)
+
+    def listed_within(self, namespace: Namespace) -> "Projects":
+        """The same, for a list of them."""
+        return any_of(self, [below(namespace.lineage, "namespace__lineage")])
 
     def visible_to(self, user: User | None, today: date) -> "Projects":
         """Those that *user* is told of; None: someone who is not signed in."""
@@ -38,21 +43,26 @@ class Projects(models.QuerySet["Project"]):
         if user.is_admin:
             return self
         visible = models.Q(visibility__in=[Visibility.PUBLIC, Visibility.INTERNAL])
-        return self.filter(visible | _membership(user, today))
+        return any_of(self, [one(visible), *parts_of_member(user, today)])
 
-    def of_member(self, user: User, today: date) -> "Projects":
-        """Those that *user* is a member of, in them or in a group above."""
-        return self.filter(_membership(user, today))
+    def of_member(self, user: User, today: date, *, least: int = AccessLevel.GUEST) -> "Projects":
+        """Those that *user* is a member of, in them or in a group above, with that role at *least*."""
+        return any_of(self, parts_of_member(user, today, least=least))
 
 
-def _membership(user: User, today: date) -> models.Q:
-    theirs = Membership.objects.valid(today).filter(user=user, access_level__gte=AccessLevel.GUEST)
-    found = models.Q(pk__in=theirs.exclude(project=None).values("project_id"))
+def parts_of_member(
+    user: User, today: date, *, least: int = AccessLevel.GUEST, project: str = ""
+) -> list[RowCondition]:
+    """Return the conditions of which one holds for each project that *user* has that role in at *least*.
+
+    *project*: the way to it from the rows that are chosen, such as ``project__``.
+    """
+    theirs = Membership.objects.valid(today).filter(user=user, access_level__gte=least)
+    found = [one(models.Q(**{f"{project}pk__in": theirs.exclude(project=None).values("project_id")}))]
     if user.namespace_id is not None:
-        found |= models.Q(namespace_id=user.namespace_id)
-    for lineage in theirs.exclude(namespace=None).values_list("namespace__lineage", flat=True):
-        found |= models.Q(namespace__lineage__startswith=lineage)
-    return found
+        found.append(one(models.Q(**{f"{project}namespace_id": user.namespace_id})))
+    lineages = theirs.exclude(namespace=None).values_list("namespace__lineage", flat=True)
+    return found + [below(lineage, f"{project}namespace__lineage") for lineage in lineages]
 
 
 class Project(models.Model):
@@ -78,10 +88,21 @@ class Project(models.Model):
     objects = Projects.as_manager()
 
     class Meta:
-        """Paths differ by more than case."""
+        """Paths differ by more than case; the orders of lists."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(Lower("full_path"), name="project_full_path"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["full_path"], name="project_by_path"),
+            models.Index(fields=["updated_at"], name="project_by_update"),
+            models.Index(fields=["created_at"], name="project_by_creation"),
+            models.Index(fields=["name"], name="project_by_name"),
+            models.Index(fields=["path"], name="project_by_last_part"),
+            models.Index(fields=["visibility"], name="project_by_visibility"),
+            models.Index(fields=["namespace", "full_path"], name="project_of_place_by_path"),
+            models.Index(fields=["namespace", "updated_at"], name="project_of_place_by_update"),
+            models.Index(fields=["namespace", "created_at"], name="project_of_place_by_creation"),
         ]
 
     def __str__(self) -> str:

@@ -1,11 +1,13 @@
 """Questions about groups and members that need both: who is told of a group, and who is a member by inheritance."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from django.db.models import Exists, OuterRef, Q
 
 from moorage.control.accounts.models import User
-from moorage.control.namespaces.models import Namespace, Namespaces
+from moorage.control.namespaces.choosing import RowCondition, any_of, below, few_ids, one
+from moorage.control.namespaces.models import Namespace, NamespaceKind, Namespaces
 from moorage.control.projects.models import Membership, Memberships, Project
 from moorage.control.projects.rules import AccessLevel, Visibility
 
@@ -20,13 +22,13 @@ def groups_visible_to(user: User | None, today: date) -> Namespaces:
         return groups.filter(visibility=Visibility.PUBLIC)
     if user.is_admin:
         return groups
-    seen = Q(visibility__in=[Visibility.PUBLIC, Visibility.INTERNAL])
-    return groups.filter(seen | _membership(user, today, is_told=True))
+    seen = one(Q(visibility__in=[Visibility.PUBLIC, Visibility.INTERNAL]))
+    return _groups_of([seen, *_membership(user, today, is_told=True)])
 
 
 def groups_of_member(user: User, today: date, *, least: int = AccessLevel.GUEST) -> Namespaces:
     """Return the groups that *user* has a role in, theirs or inherited."""
-    return Namespace.objects.groups().filter(_membership(user, today, least=least))
+    return _groups_of(_membership(user, today, least=least))
 
 
 def strongest(rows: Memberships) -> Memberships:
@@ -52,14 +54,20 @@ def roles_by_place(user: User, projects: list[Project], today: date) -> dict[tup
     }
 
 
-def _membership(user: User, today: date, *, is_told: bool = False, least: int = AccessLevel.GUEST) -> Q:
+def _groups_of(parts: Sequence[RowCondition]) -> Namespaces:
+    # Not by what they are: an index of all groups would be read where a few ids are named.
+    ids = few_ids(Namespace.objects.exclude(kind=NamespaceKind.USER), parts)
+    return any_of(Namespace.objects.groups(), parts) if ids is None else Namespace.objects.filter(pk__in=ids)
+
+
+def _membership(
+    user: User, today: date, *, is_told: bool = False, least: int = AccessLevel.GUEST
+) -> list[RowCondition]:
     theirs = Membership.objects.valid(today).filter(user=user, access_level__gte=least)
     lineages = list(theirs.exclude(namespace=None).values_list("namespace__lineage", flat=True))
-    found = Q(pk__in=[])
-    for lineage in lineages:
-        found |= Q(lineage__startswith=lineage)
+    found = [below(lineage) for lineage in lineages]
     if is_told:
         lineages += theirs.exclude(project=None).values_list("project__namespace__lineage", flat=True)
         above = {int(part) for lineage in lineages for part in lineage.split("/") if part}
-        found |= Q(pk__in=above)
+        found.append(one(Q(pk__in=above)))
     return found

@@ -53,9 +53,14 @@ class AccessRefusal(models.Model):
     objects = RefusalRows.as_manager()
 
     class Meta:
-        """Newest first."""
+        """Newest first, also of one user or project."""
 
         ordering: ClassVar[list[str]] = ["-last_at", "-pk"]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["user", "last_at"], name="refusal_of_user"),
+            models.Index(fields=["project", "last_at"], name="refusal_of_project"),
+            models.Index(fields=["request_id"], name="refusal_of_request"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actions} {self.repository} {self.name}"

@@ -50,12 +50,21 @@ class UsagePlace(models.Model):
     objects = UsagePlaces.as_manager()
 
     class Meta:
-        """A row is of one thing."""
+        """A row is of one thing; the orders of lists."""
 
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(
                 condition=models.Q(project__isnull=True) ^ models.Q(namespace__isnull=True), name="usage_of_one_place"
             )
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["size_bytes"], name="usage_of_projects_by_size", condition=models.Q(project__isnull=False)
+            ),
+            models.Index(
+                fields=["size_bytes"], name="usage_of_spaces_by_size", condition=models.Q(namespace__isnull=False)
+            ),
+            models.Index(fields=["measured_at"], name="usage_by_measuring"),
         ]
 
     def __str__(self) -> str:

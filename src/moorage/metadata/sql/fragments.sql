@@ -38,9 +38,10 @@
         WHERE r.parent_id = $3 AND c.digest = $1)
 );
 
--- Blobs b of the repository $2, deleted from it or not; of others nobody learns here, nor keeps them.
+-- Blobs b of the repository $2, deleted from it or not; of others nobody learns here, nor keeps them. CROSS JOIN fixes
+-- SQLite's order: for a list of digests it would read all blobs of the repository. More conditions follow with AND.
 -- blobs_of_the_repository --
-blobs b JOIN repository_blobs rb ON rb.blob_id = b.id AND rb.repository_id = $2;
+blobs b CROSS JOIN repository_blobs rb WHERE rb.repository_id = $2 AND rb.blob_id = b.id;
 
 -- That no link files are being taken over: what they need looks as if nobody did, so nothing may be collected (ADR 98).
 -- nothing_is_adopted --

@@ -167,11 +167,12 @@ UNION SELECT c.id, p.id, p.digest FROM manifests c
     JOIN manifests p ON p.id = s.manifest_id
 WHERE c.id = ANY($1) AND p.deleted_at IS NULL;
 
+-- By the blobs: the plus and CROSS JOIN keep SQLite from all manifests of the repository.
 -- manifests_of_blobs --
-SELECT l.blob_id, m.digest FROM layers l JOIN manifests m ON m.id = l.manifest_id
-WHERE l.blob_id = ANY($2) AND m.repository_id = $1 AND m.deleted_at IS NULL
+SELECT l.blob_id, m.digest FROM layers l CROSS JOIN manifests m
+WHERE l.blob_id = ANY($2) AND m.id = l.manifest_id AND m.repository_id = $1 AND m.deleted_at IS NULL
 UNION SELECT m.config_blob_id, m.digest FROM manifests m
-WHERE m.config_blob_id = ANY($2) AND m.repository_id = $1 AND m.deleted_at IS NULL
+WHERE m.config_blob_id = ANY($2) AND +m.repository_id = $1 AND m.deleted_at IS NULL
 UNION SELECT b.id, m.digest FROM blobs b
     JOIN sparse_references s ON s.digest = b.digest AND s.repository_id = $1
     JOIN manifests m ON m.id = s.manifest_id

@@ -18,6 +18,8 @@ SELECT $1, json_extract(p.value, '$[0]'), m.id, $3, coalesce((SELECT j.at FROM j
     ORDER BY j.id DESC LIMIT 1), $3)
 FROM json_each($2) AS p JOIN manifests m ON m.id = json_extract(p.value, '$[1]');
 
+-- By a subselect: in a join SQLite would read all tags of the repository, and the text for each of them.
 -- move_tags --
 UPDATE tags SET manifest_id = json_extract(p.value, '$[1]'), updated_at = $3, published_at = $3
-FROM json_each($2) AS p WHERE tags.repository_id = $1 AND tags.name = json_extract(p.value, '$[0]');
+FROM json_each($2) AS p WHERE tags.id = (
+    SELECT t.id FROM tags t WHERE t.repository_id = $1 AND t.name = json_extract(p.value, '$[0]'));

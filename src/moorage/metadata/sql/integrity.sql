@@ -70,11 +70,11 @@ SELECT s.manifest_id, s.digest FROM sparse_references s WHERE s.manifest_id = AN
 SELECT repository_id FROM manifests WHERE id = $1;
 
 -- relate_config --
-UPDATE manifests SET config_blob_id = (SELECT b.id FROM {blobs_of_the_repository} WHERE b.digest = $3)
+UPDATE manifests SET config_blob_id = (SELECT b.id FROM {blobs_of_the_repository} AND b.digest = $3)
 WHERE id = $1 AND config_blob_id IS NULL;
 
 -- relate_blobs --
-INSERT INTO layers (manifest_id, blob_id) SELECT $1, b.id FROM {blobs_of_the_repository} WHERE b.digest = ANY($3)
+INSERT INTO layers (manifest_id, blob_id) SELECT $1, b.id FROM {blobs_of_the_repository} AND b.digest = ANY($3)
 ON CONFLICT DO NOTHING;
 
 -- relate_children --

@@ -50,7 +50,7 @@ SELECT id, deleted_at FROM manifests WHERE repository_id = $1 AND digest = $2;
 
 -- revive_manifest --
 UPDATE manifests SET deleted_at = NULL, media_type = $3, payload = $5,
-    config_blob_id = coalesce(config_blob_id, (SELECT b.id FROM {blobs_of_the_repository} WHERE b.digest = $4))
+    config_blob_id = coalesce(config_blob_id, (SELECT b.id FROM {blobs_of_the_repository} AND b.digest = $4))
 WHERE id = $1;
 
 -- add_manifest --
@@ -61,7 +61,7 @@ VALUES ($1, $2, $3, $4, $5, length($5), $6, (SELECT b.id FROM blobs b
 RETURNING id;
 
 -- add_layers --
-INSERT INTO layers (manifest_id, blob_id) SELECT $1, b.id FROM {blobs_of_the_repository} WHERE b.digest = ANY($3)
+INSERT INTO layers (manifest_id, blob_id) SELECT $1, b.id FROM {blobs_of_the_repository} AND b.digest = ANY($3)
 ON CONFLICT DO NOTHING;
 
 -- add_references --

@@ -33,7 +33,7 @@ from moorage.control.images.moves import move_project_with_images
 from moorage.control.namespaces.models import Namespace
 from moorage.control.namespaces.rules import path_of_name
 from moorage.control.projects.changes import ProjectWish, change_project, create_project
-from moorage.control.projects.models import Membership, Project, Projects
+from moorage.control.projects.models import Project, Projects
 from moorage.control.projects.rules import may_create_in
 from moorage.control.projects.standings import standing_in_namespace
 from moorage.control.refusals import refused
@@ -117,7 +117,7 @@ def list_projects_of_group(
 ) -> Any:  # noqa: ANN401
     """List the projects of a group."""
     group = group_of(request, place).group
-    rows = Project.objects.within(group) if query.include_subgroups else Project.objects.filter(namespace=group)
+    rows = Project.objects.listed_within(group) if query.include_subgroups else Project.objects.filter(namespace=group)
     return _listed(request, response, rows, query)
 
 
@@ -207,14 +207,7 @@ def _of_caller(rows: Projects, query: ProjectsQuery, user: User | None) -> Proje
         return rows
     if user is None:
         return rows.none()
-    today = timezone.now().date()
-    theirs = Membership.objects.valid(today).filter(user=user, access_level__gte=least)
-    found = Q(pk__in=theirs.exclude(project=None).values("project_id"))
-    if user.namespace_id is not None:
-        found |= Q(namespace_id=user.namespace_id)
-    for lineage in theirs.exclude(namespace=None).values_list("namespace__lineage", flat=True):
-        found |= Q(namespace__lineage__startswith=lineage)
-    return rows.filter(found)
+    return rows.of_member(user, timezone.now().date(), least=least)
 
 
 def _namespace_for(request: HttpRequest, place: int | str) -> Namespace:

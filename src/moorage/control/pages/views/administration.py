@@ -88,9 +88,10 @@ def change_instance(request: HttpRequest) -> HttpResponse:
 def list_deletions(request: HttpRequest) -> HttpResponse:
     """List the repositories that are being deleted, and those that could not be."""
     administrator_of(request)
-    going = Q(status__in=DELETING) | Q(status=ImageStatus.DELETE_FAILED)
-    rows = ImageRepository.objects.filter(going).select_related("project")
-    page = key_page(request, rows, _REPOSITORY_ORDERS, size=PLAIN_ROWS)
+    states = (*DELETING, ImageStatus.DELETE_FAILED)
+    rows = ImageRepository.objects.filter(status__in=states).select_related("project")
+    each = [Q(status=state) for state in states]
+    page = key_page(request, rows, _REPOSITORY_ORDERS, size=PLAIN_ROWS, among=each)
     return _tab(request, "deletions", page=page, can_administer=True)
 
 

@@ -45,9 +45,12 @@ def show_home(request: HttpRequest) -> HttpResponse:
             return list_projects(request)
         return redirect(settings.LOGIN_URL)
     today = timezone.now().date()
-    mine: Projects = Project.objects.of_member(user, today).select_related("namespace")
-    projects = list(mine.annotate(repositories_count=Count("repositories")).order_by("-updated_at", "-pk")[:HOME_ROWS])
-    theirs = readable_by(ImageRepository.objects.of_projects(mine), user)
+    mine: Projects = Project.objects.of_member(user, today)
+    newest = list(mine.order_by("-updated_at", "-pk").values_list("pk", flat=True)[:HOME_ROWS])
+    shown = Project.objects.filter(pk__in=newest).select_related("namespace")
+    counted = shown.annotate(repositories_count=Count("repositories"))
+    projects = sorted(counted, key=lambda project: newest.index(project.pk))
+    theirs = readable_by(ImageRepository.objects.of_member(user, today), user)
     pushed = theirs.order_by("-updated_at", "-pk")[:HOME_ROWS]
     failed = theirs.filter(status=ImageStatus.DELETE_FAILED).order_by("-pk")
     context = {

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from moorage.control.api.api_refusals import unauthorized
 from moorage.control.api.lookups import FoundGroup, FoundProject
+from moorage.control.namespaces.choosing import any_of, below
 from moorage.control.pages.charts import MapItem, size_line, treemap
 from moorage.control.pages.instance_forms import QuotaForm
 from moorage.control.pages.key_pages import PLAIN_ROWS, ListOrder, key_page
@@ -108,7 +109,7 @@ def _rows(kind: str) -> UsagePlaces:
 
 
 def _projects_in(found: FoundGroup) -> UsagePlaces:
-    rows: UsagePlaces = UsagePlace.objects.filter(project__namespace__lineage__startswith=found.group.lineage)
+    rows = any_of(UsagePlace.objects.all(), [below(found.group.lineage, "project__namespace__lineage")])
     return rows.select_related("project")
 
 

@@ -1,0 +1,58 @@
+"""Conditions of which an index answers each: what is below a namespace, and what one of several conditions chooses."""
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple, TypeVar
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+FEW = 1000
+"""Rows that are named by their ids, at most."""
+
+Rows = TypeVar("Rows", bound="QuerySet[Any]")
+
+
+class RowCondition(NamedTuple):
+    """A condition on rows."""
+
+    asked: Q
+    """As an index answers it."""
+    walked: Q
+    """As it is tried on each row of a walk: a database that sees an index for it would leave the walk."""
+
+
+def one(condition: Q) -> RowCondition:
+    """Return a condition that is asked and tried in the same words."""
+    return RowCondition(condition, condition)
+
+
+def below(lineage: str, field: str = "lineage") -> RowCondition:
+    """Return the condition that *field* is *lineage* or begins with it."""
+    found = Q(**{f"{field}__startswith": lineage})
+    if connection.vendor != "sqlite":
+        return one(found)
+    # Its LIKE asks no index. What begins with "3/17/" comes before "3/170", as 0 follows the slash.
+    return RowCondition(found & Q(**{f"{field}__gte": lineage, f"{field}__lt": f"{lineage[:-1]}0"}), found)
+
+
+def any_of(rows: Rows, parts: Sequence[RowCondition]) -> Rows:
+    """Return those of *rows* that one of *parts* chooses.
+
+    No index has both what they ask for and the order of a list. Where they are few, they are named by their ids; of
+    many, a walk in that order soon meets enough for a page.
+    """
+    ids = few_ids(rows.model._default_manager.all(), parts)  # noqa: SLF001 - Django's way
+    if ids is None:
+        return rows.filter(reduce(or_, (part.walked for part in parts)))
+    return rows.filter(pk__in=ids)
+
+
+def few_ids(rows: "QuerySet[Any]", parts: Sequence[RowCondition]) -> set[int] | None:
+    """Return the ids of those of *rows* that one of *parts* chooses; None: they are many."""
+    if not parts:
+        return set()
+    first, *others = (rows.filter(part.asked).order_by().values_list("pk", flat=True) for part in parts)
+    ids = list(first.union(*others, all=True)[: FEW + 1])  # All of them: those that are there twice are not looked for.
+    return set(ids) if len(ids) <= FEW else None

@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +23,7 @@ from moorage.server.server_settings import ServerSettings
 from moorage.server.tls.tls_contexts import CHECK, ServerTLS
 from moorage.telemetry import get_log
 from moorage.web.connection import ConnectionServer
+from moorage.web.responses import Response
 from moorage.work.alongside import alongside
 from moorage.work.loop import Loop, LoopPace, every
 
@@ -91,10 +91,10 @@ async def _serve(setup: WorkerSetup) -> None:
     async with contextlib.AsyncExitStack() as stack:
         if application.on_duty is not None:  # Before the first request, and until after the last.
             await stack.enter_async_context(application.on_duty(stop.at_once))
-        connections = ConnectionServer(application.handler)
-        server = await _listening(connections, setup.listeners, tls)
+        connections = _speaking(application.handler, tls)
+        server = await _listening(connections, setup.listeners)
         if application.debug is not None:
-            debug = await _listening(ConnectionServer(application.debug), setup.debug_listeners, debug_tls)
+            debug = await _listening(_speaking(application.debug, debug_tls), setup.debug_listeners)
             stack.push_async_callback(debug.cleanup)
         stack.push_async_callback(server.cleanup)
         await stack.enter_async_context(housekeeping(application.upkeep))
@@ -117,14 +117,16 @@ async def _serve(setup: WorkerSetup) -> None:
     await application.close()
 
 
-async def _listening(
-    connections: ConnectionServer, listeners: Sequence[socket.socket], tls: ServerTLS | None
-) -> web.ServerRunner:
+def _speaking(handler: Callable[[web.BaseRequest], Awaitable[Response]], tls: ServerTLS | None) -> ConnectionServer:
+    return ConnectionServer(handler, None if tls is None else tls.begin)
+
+
+async def _listening(connections: ConnectionServer, listeners: Sequence[socket.socket]) -> web.ServerRunner:
     """Answer by *connections* at *listeners*."""
     server = web.ServerRunner(connections, handle_signals=False, shutdown_timeout=_CUT_S)
     await server.setup()
     for listener in listeners:
-        await web.SockSite(server, listener, ssl_context=_context(tls)).start()
+        await web.SockSite(server, listener).start()
     return server
 
 
@@ -156,10 +158,6 @@ class _StopSignal:
             asyncio.get_running_loop().remove_reader(lifeline)
             _log.error("the supervisor is gone; draining")
             self._tell(True)
-
-
-def _context(tls: ServerTLS | None) -> ssl.SSLContext | None:
-    return None if tls is None else tls.context
 
 
 async def _drain(server: web.ServerRunner, connections: ConnectionServer, patience: timedelta) -> None:

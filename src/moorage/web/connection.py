@@ -16,6 +16,7 @@ from aiohttp.web_protocol import _ErrInfo
 
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests
 from moorage.telemetry import get_log, request_id
+from moorage.web.encrypted import BeginTLS, EncryptedTransport
 from moorage.web.errors import entry, render, respond
 from moorage.web.known_heads import KnownHeads
 from moorage.web.responses import SAFE_HEADERS, Response
@@ -84,10 +85,6 @@ class Connection(Turns):
         self._server = cast("ConnectionServer", self._manager)
         self._max_msg_queue_size, self._msg_queue_resume_size = _QUEUE_LIMIT, _QUEUE_LIMIT // 2
         super().connection_made(transport)
-        tls = transport.get_extra_info("ssl_object")
-        if hasattr(tls, "on_end"):
-            # What came before the end is still on its way to us.
-            tls.on_end = lambda: self._loop.call_soon(self._tls_ended)
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
@@ -131,9 +128,20 @@ class Connection(Turns):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # what asyncio's protocols may return
         """Go on until everything that was asked is answered: the client may have closed its sending half only."""
-        if self.transport is None or self.transport.get_extra_info("sslcontext") is not None:
-            return None  # The event loop cannot keep one half of TLS; see _tls_ended().
-        return True if self._take_end() else None
+        if self.transport is None:
+            return None
+        waiter = self._waiter
+        if not self._messages and waiter is not None and not waiter.done():
+            return None
+        self.is_half_closed = True
+        self._lingering_time = 0.0
+        if not self._receiving.is_eof():
+            self._receiving.set_exception(EndedEarly())
+        if self._messages:
+            self._messages = _Last(self)
+        else:
+            self._close = True  # Not close(), which is for connections that wait.
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and tell whoever waits for the socket."""
@@ -156,26 +164,6 @@ class Connection(Turns):
             self.force_close()
             return False
         self.keep_alive(False)
-        return True
-
-    def _tls_ended(self) -> None:
-        """Do the same for the end of TLS, which comes by another way."""
-        if self.transport is not None and not self.is_half_closed and not self._take_end():
-            self.transport.close()
-
-    def _take_end(self) -> bool:
-        """Take no more of a client; whether there is something to answer before the connection ends."""
-        waiter = self._waiter
-        if not self._messages and waiter is not None and not waiter.done():
-            return False
-        self.is_half_closed = True
-        self._lingering_time = 0.0
-        if not self._receiving.is_eof():
-            self._receiving.set_exception(EndedEarly())
-        if self._messages:
-            self._messages = _Last(self)
-        else:
-            self._close = True  # Not close(), which is for connections that wait.
         return True
 
     def _count_head(self, more_bytes: int) -> None:
@@ -246,7 +234,11 @@ class Connection(Turns):
 class ConnectionServer(web.Server):
     """Makes a :class:`Connection` for each client."""
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Response]]) -> None:
+    def __init__(
+        self, handler: Callable[[web.BaseRequest], Awaitable[Response]], begin_tls: BeginTLS | None = None
+    ) -> None:
+        """*begin_tls*: begins TLS on each connection; None: plain HTTP is spoken."""
+        self._begin_tls = begin_tls
         self.unfinished_bytes = 0
         """Bytes that all connections hold of heads that are not whole."""
         self.heads = KnownHeads()
@@ -261,9 +253,9 @@ class ConnectionServer(web.Server):
         """Have every connection take no more requests; how many are still answering one."""
         return sum(connection.retire() for connection in self.connections)
 
-    def __call__(self) -> web.RequestHandler:
-        """A handler for the connection that just came in."""
-        return Connection(
+    def __call__(self) -> asyncio.BaseProtocol:  # type: ignore[override]  # aiohttp gives it to the event loop only
+        """What speaks over the connection that just came in."""
+        connection = Connection(
             self,
             loop=self._loop,
             keepalive_timeout=_KEEPALIVE_S,
@@ -274,6 +266,7 @@ class ConnectionServer(web.Server):
             auto_decompress=False,
             read_bufsize=_READ_BUFFER_BYTES,
         )
+        return connection if self._begin_tls is None else EncryptedTransport(connection, self._begin_tls)
 
 
 _TOO_LARGE = (

@@ -192,24 +192,33 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if self.is_closing():
             return
         for data in list_of_data:
-            for start in range(0, len(data), PART_BYTES):
+            for start in range(0, len(data), PART_BYTES):  # Not once for what is empty.
                 if start:
                     self._send()
                 self._tls.write(memoryview(data)[start : start + PART_BYTES])
         self._send()
 
     def write_file(self, head: bytes, fileno: int, start: int, end: int) -> int:
-        """Encrypt and send *head* and a part of a file together; return how much of the file that was.
-
-        It is at most ``PART_BYTES``; none if the file is at its end.
+        """Encrypt and send *head* and a part of a file, until something waits for the client; return where it ended.
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or is shorter.
         """
-        part = memoryview(_buffers()[1])[: min(PART_BYTES, end - start)]
-        count = os.preadv(fileno, [part], start)
-        self.writelines((head, part[:count]))
-        return count
+        plain = memoryview(_buffers()[1])
+        if head:
+            self._tls.write(head)
+        while start < end:
+            part = plain if end - start >= PART_BYTES else plain[: end - start]
+            count = os.preadv(fileno, [part], start)
+            if not count:
+                msg = "the file is shorter than it was"
+                raise OSError(msg)
+            self._tls.write(part if count == len(part) else part[:count])
+            start += count
+            self._send()
+            if self._is_full or not self._is_open:
+                break
+        return start
 
     def close(self) -> None:
         """End when all is sent; until then, and until the client ends too, what it sends is thrown away."""

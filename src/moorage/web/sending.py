@@ -106,21 +106,17 @@ async def _encrypt(
     for piece in pieces:
         head += piece.lead
         start, end = piece.part
-        turn_ends = start + _TLS_TURN_BYTES
         while start < end:
             if transport.is_closing():
                 raise ConnectionResetError
-            count = transport.write_file(head, fileno, start, end)
-            if not count:
-                msg = "the file is shorter than it was"
-                raise OSError(msg)
-            start, head = start + count, b""
+            start = transport.write_file(head, fileno, start, min(end, start + _TLS_TURN_BYTES))
+            head = b""
             if request.protocol.writing_paused:
                 # Nothing more is encrypted while something waits for the client: it would grow cold.
                 await _drained(request)
-            elif start >= turn_ends:
-                turn_ends = start + _TLS_TURN_BYTES
+            elif start < end:
                 await asyncio.sleep(0)
+    transport.write(head)  # If there is nothing behind it.
 
 
 async def _drained(request: web.BaseRequest) -> None:

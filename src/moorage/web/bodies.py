@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 from aiohttp import hdrs, web
 from aiohttp.client_exceptions import ClientConnectionError, ClientError, ClientPayloadError
@@ -11,7 +12,8 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 
 from moorage.errors import CodingUnknown, ContentCodingUnknown, SizeInvalid
-from moorage.web.connection import EndedEarly
+from moorage.web.connection import Connection, EndedEarly
+from moorage.web.diverted import DivertedBody
 from moorage.web.holding import Holdings
 
 _PIECE_BYTES = 1 << 20
@@ -54,6 +56,7 @@ class Bodies:
         *piece_bytes*: the most that is taken at once; the rest stays where it was read, which pauses the client.
 
         What came before the client hung up is yielded before the error is raised, so that it can resume there.
+        A piece that nobody keeps is used again for the next but one.
 
         Raises:
             ClientGone: the client hung up or stalled.
@@ -66,7 +69,7 @@ class Bodies:
         try:
             gathered = bytearray()
             failure: Exception | None = None
-            content = request.content
+            content, diverted = request.content, cast("DivertedBody | None", None)
             while failure is None and not content.at_eof():
                 try:
                     if request.transport is None:
@@ -76,6 +79,8 @@ class Bodies:
                         break
                     if data := content.read_nowait(piece_bytes or -1):  # It is there: nobody has to wait.
                         gathered += data
+                    elif not piece_bytes and (diverted := _divert(request, self._piece_bytes)) is not None:
+                        break
                     else:
                         async with asyncio.timeout(STALL_S):
                             gathered += await (content.read(piece_bytes) if piece_bytes else content.readany())
@@ -84,8 +89,18 @@ class Bodies:
                 if len(gathered) >= (piece_bytes or self._piece_bytes()):
                     yield gathered
                     gathered = bytearray()
-            if gathered:
-                yield gathered
+            if diverted is None:
+                if gathered:
+                    yield gathered
+            else:
+                try:
+                    if gathered:
+                        yield gathered
+                    while piece := await diverted.next_piece(STALL_S):
+                        yield piece
+                finally:
+                    diverted.drop()
+                failure = diverted.failure or content.exception()
             if failure is not None:
                 raise _translated(failure) from failure
         finally:
@@ -120,6 +135,11 @@ class Bodies:
 
     def _piece_bytes(self) -> int:
         return max(_PIECE_MIN_BYTES, min(_PIECE_BYTES, _GATHER_BUDGET_BYTES // self._active))
+
+
+def _divert(request: web.BaseRequest, piece_bytes: Callable[[], int]) -> DivertedBody | None:
+    connection = request.protocol
+    return connection.divert(request, piece_bytes) if isinstance(connection, Connection) else None
 
 
 async def _continue(request: web.BaseRequest) -> None:

@@ -9,13 +9,15 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.http import HttpRequestParser
 from aiohttp.http_exceptions import LineTooLong, TransferEncodingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import _ErrInfo
+from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestPayloadError, _ErrInfo
 
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests
 from moorage.telemetry import get_log, request_id
+from moorage.web.diverted import DivertedBody
 from moorage.web.encrypted import BeginTLS, EncryptedTransport
 from moorage.web.errors import entry, render, respond
 from moorage.web.known_heads import KnownHeads
@@ -61,6 +63,10 @@ _PLAIN_ANSWER = (
 
 _READ_BUFFER_BYTES = 128 << 10
 """Bytes of a request's body that are read ahead; twice as many pause the client."""
+
+
+_DIVERTED_BYTES = 512 << 10
+"""Bytes of a body from which on it is worth to let them pass the parser by."""
 
 
 class Connection(Turns):
@@ -142,6 +148,36 @@ class Connection(Turns):
         else:
             self._close = True  # Not close(), which is for connections that wait.
         return True
+
+    def divert(self, request: web.BaseRequest, piece_bytes: Callable[[], int]) -> DivertedBody | None:
+        """Have the rest of a large body come past the parser; None: it is not large, or cannot.
+
+        All that came of it must have been read.
+        """
+        transport, content = self.transport, request.content
+        if not isinstance(transport, EncryptedTransport) or content is not self._receiving:
+            return None
+        rest_bytes = (request.content_length or 0) - content.total_bytes
+        is_plain = hdrs.TRANSFER_ENCODING not in request.headers and hdrs.UPGRADE not in request.headers
+        if rest_bytes < _DIVERTED_BYTES or not is_plain or self._reading_paused or self._buffer_paused:
+            return None
+        return transport.divert(rest_bytes, piece_bytes, self._diverted_ended)
+
+    def _diverted_ended(self) -> None:
+        """Go on with a parser that knows nothing of the body that it has not seen."""
+        self._parser = HttpRequestParser(
+            self,
+            self._loop,
+            _READ_BUFFER_BYTES,
+            max_line_size=_HEAD_LIMIT_BYTES,
+            max_headers=_HEADERS_LIMIT,
+            max_field_size=_HEAD_LIMIT_BYTES,
+            payload_exception=RequestPayloadError,
+            auto_decompress=False,
+            max_msg_queue_size=MAX_MSG_QUEUE_SIZE,
+        )
+        self._is_between = True
+        self._receiving.feed_eof()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and tell whoever waits for the socket."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from moorage.telemetry import get_log
+from moorage.web.diverted import DivertedBody
 
 _log = get_log("tls")
 
@@ -76,10 +77,13 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         """True until the handshake has ended, well or not."""
         self._is_open = False
         """True from then on until the end has begun."""
+        self._diverted: DivertedBody | None = None
         self._is_told = False
         """True if the protocol above knows of the connection."""
         self._is_paused = False
         """True if the protocol wants nothing more now."""
+        self._is_stopped = False
+        """True if nothing more is taken from the socket: what came since then is kept encrypted."""
         self._is_full = False
         """True if something waits for the client."""
         self._has_ended = False
@@ -104,7 +108,11 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         """Take what came."""
         if self._is_open:
             self._incoming.write(memoryview(_buffers()[0])[:nbytes])
-            self._read()
+            if not self._is_paused:
+                self._read()
+            elif not self._is_stopped:  # Often the protocol goes on at once, so the socket is told only now.
+                self._is_stopped = True
+                self._below.pause_reading()
         elif self._is_shaking:
             self._incoming.write(memoryview(_buffers()[0])[:nbytes])
             self._first = self._first or bytes(_buffers()[0][: min(nbytes, _FIRST_BYTES)])
@@ -132,6 +140,8 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._stop_clock()
         if self._is_told:
             self._above.connection_lost(exc)
+        if self._diverted is not None:
+            self._diverted.cut()
 
     # What the protocol above calls.
 
@@ -161,16 +171,22 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
 
     def pause_reading(self) -> None:
         """Pass nothing more on, and let the client wait."""
-        if self._is_open and not self._is_paused:
-            self._is_paused = True
-            self._below.pause_reading()
+        self._is_paused = True
 
     def resume_reading(self) -> None:
         """Go on with what came meanwhile."""
-        if self._is_open and self._is_paused:
+        if self._is_paused:
             self._is_paused = False
-            self._below.resume_reading()
+            self._go_on()
             self._loop.call_soon(self._read)
+
+    def divert(self, size_bytes: int, piece_bytes: Callable[[], int], on_end: Callable[[], None]) -> DivertedBody:
+        """Have the next *size_bytes* not go to the protocol.
+
+        It is told of ends only, also of that of these bytes (*on_end*).
+        """
+        self._diverted = DivertedBody(size_bytes, piece_bytes, on_end, self.resume_reading)
+        return self._diverted
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Change nothing: the protocol is paused as soon as something waits."""
@@ -272,18 +288,15 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
 
     def _read(self) -> None:
         """Pass on what came, as long as the protocol takes it."""
-        plain, is_more = memoryview(_buffers()[1]), True
+        is_more = True
         while is_more and self._is_open and not self._is_paused:
-            count = 0
+            body = self._diverted
+            plain = memoryview(_buffers()[1]) if body is None else body.room(_buffers()[1])
+            if not plain:
+                self.pause_reading()
+                break
             try:
-                while count < PART_BYTES:
-                    taken = self._tls.read(PART_BYTES - count, plain[count:])
-                    if not taken:
-                        self._has_ended, is_more = True, False
-                        break
-                    count += cast("int", taken)
-            except ssl.SSLWantReadError:
-                is_more = False
+                count, is_more = self._decrypt(plain)
             except ssl.SSLError as exc:
                 _log.debug("what a client sent cannot be decrypted", reason=_said(exc))
                 self._send()  # Maybe an alert.
@@ -291,10 +304,30 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
                 return
             if self._outgoing.pending:  # The answer to a new key.
                 self._send()
-            if count:
+            if body is not None:
+                if count and body.took(count):
+                    self._diverted = None
+            elif count:
                 self._above.data_received(bytes(plain[:count]))
-        if self._has_ended and self._is_open and not self._is_paused and not self._above.eof_received():
-            self.close()
+        if self._has_ended and self._is_open and not self._is_paused:
+            if not self._above.eof_received():
+                self.close()
+            if self._diverted is not None:
+                self._diverted.cut()
+
+    def _decrypt(self, plain: memoryview) -> tuple[int, bool]:
+        """Decrypt as much as there is room for; return how much that was, and whether there may be more."""
+        count = 0
+        try:
+            while count < len(plain):
+                taken = self._tls.read(len(plain) - count, cast("Any", plain[count:] if count else plain))
+                if not taken:
+                    self._has_ended = True
+                    return count, False
+                count += cast("int", taken)
+        except ssl.SSLWantReadError:
+            return count, False
+        return count, True
 
     def _send(self) -> None:
         """Give the socket what is encrypted: at once if nothing waits for it yet."""
@@ -320,10 +353,14 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if self._has_ended:
             self._below.close()
             return
-        if self._is_paused:
-            self._below.resume_reading()
+        self._go_on()
         self._below.write_eof()
         self._deadline = self._loop.call_later(_END_S, self.abort)
+
+    def _go_on(self) -> None:
+        if self._is_stopped and not self._below.is_closing():
+            self._is_stopped = False
+            self._below.resume_reading()
 
     def _stop_clock(self) -> None:
         if self._deadline is not None:

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from aiohttp.client_exceptions import ClientConnectionError, ClientError, ClientPayloadError
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 
 from moorage.errors import CodingUnknown, ContentCodingUnknown, SizeInvalid
@@ -50,7 +50,9 @@ class Bodies:
         self._active = 0
         self._holdings = Holdings()
 
-    async def chunks(self, request: web.BaseRequest, *, piece_bytes: int = 0) -> AsyncIterator[bytearray]:
+    async def chunks(  # noqa: C901 - one loop over what may come next
+        self, request: web.BaseRequest, *, piece_bytes: int = 0
+    ) -> AsyncIterator[bytearray]:
         """The body in pieces of up to 1 MiB; smaller ones while many uploads share the memory.
 
         *piece_bytes*: the most that is taken at once; the rest stays where it was read, which pauses the client.
@@ -66,10 +68,11 @@ class Bodies:
         _check_codings(request)
         await _continue(request)
         self._active += 1
+        diverted: DivertedBody | None = None
         try:
             gathered = bytearray()
             failure: Exception | None = None
-            content, diverted = request.content, cast("DivertedBody | None", None)
+            content = request.content
             while failure is None and not content.at_eof():
                 try:
                     if request.transport is None:
@@ -89,22 +92,16 @@ class Bodies:
                 if len(gathered) >= (piece_bytes or self._piece_bytes()):
                     yield gathered
                     gathered = bytearray()
-            if diverted is None:
-                if gathered:
-                    yield gathered
-            else:
-                try:
-                    if gathered:
-                        yield gathered
-                    while piece := await diverted.next_piece(STALL_S):
-                        yield piece
-                finally:
-                    diverted.drop()
-                failure = diverted.failure or content.exception()
-            if failure is not None:
+            if gathered:
+                yield gathered
+            while diverted is not None and (piece := await diverted.next_piece(STALL_S)):
+                yield piece
+            if failure := failure or _failure_of(diverted, content):
                 raise _translated(failure) from failure
         finally:
             self._active -= 1
+            if diverted is not None:
+                diverted.drop()
 
     async def whole(self, request: web.BaseRequest, *, check_size: Callable[[int], None]) -> bytes:
         """A small body.
@@ -140,6 +137,11 @@ class Bodies:
 def _divert(request: web.BaseRequest, piece_bytes: Callable[[], int]) -> DivertedBody | None:
     connection = request.protocol
     return connection.divert(request, piece_bytes) if isinstance(connection, Connection) else None
+
+
+def _failure_of(diverted: DivertedBody | None, content: StreamReader) -> Exception | None:
+    """Return why not all of a diverted body has come."""
+    return None if diverted is None else diverted.failure or cast("Exception | None", content.exception())
 
 
 async def _continue(request: web.BaseRequest) -> None:

@@ -6,6 +6,7 @@ Source: ADR 0137.
 """
 
 import asyncio
+import contextlib
 import functools
 import os
 import re
@@ -239,10 +240,8 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
     def close(self) -> None:
         """End when all is sent; until then, and until the client ends too, what it sends is thrown away."""
         if self._is_open:
-            try:
+            with contextlib.suppress(ssl.SSLError):  # Our word is out; the client's is not waited for here.
                 self._tls.unwrap()
-            except ssl.SSLError:
-                pass  # Our word is out; the client's is not waited for here.
             self._send()
             self._is_open = False
             self._leave()
@@ -287,11 +286,11 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
     # Both ways.
 
     def _read(self) -> None:
-        """Pass on what came, as long as the protocol takes it."""
+        """Pass on what came, as long as it is taken."""
         is_more = True
         while is_more and self._is_open and not self._is_paused:
-            body = self._diverted
-            plain = memoryview(_buffers()[1]) if body is None else body.room(_buffers()[1])
+            body, scrap = self._diverted, _buffers()[1]
+            plain = memoryview(scrap) if body is None else body.room(scrap)
             if not plain:
                 self.pause_reading()
                 break
@@ -304,16 +303,22 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
                 return
             if self._outgoing.pending:  # The answer to a new key.
                 self._send()
-            if body is not None:
-                if count and body.took(count):
-                    self._diverted = None
-            elif count:
-                self._above.data_received(bytes(plain[:count]))
+            if count:
+                self._pass_on(body, plain[:count])
         if self._has_ended and self._is_open and not self._is_paused:
-            if not self._above.eof_received():
-                self.close()
-            if self._diverted is not None:
-                self._diverted.cut()
+            self._pass_end_on()
+
+    def _pass_on(self, body: DivertedBody | None, plain: memoryview) -> None:
+        if body is None:
+            self._above.data_received(bytes(plain))
+        elif body.took(len(plain)):
+            self._diverted = None
+
+    def _pass_end_on(self) -> None:
+        if not self._above.eof_received():
+            self.close()
+        if self._diverted is not None:
+            self._diverted.cut()
 
     def _decrypt(self, plain: memoryview) -> tuple[int, bool]:
         """Decrypt as much as there is room for; return how much that was, and whether there may be more."""
@@ -336,10 +341,8 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
             return
         sent = 0
         if not self._below.get_write_buffer_size():
-            try:
+            with contextlib.suppress(OSError):  # The transport finds it again, and knows what to do.
                 sent = os.write(self._descriptor, data)
-            except OSError:
-                pass  # The transport finds it again, and knows what to do.
         if sent < len(data):
             self._below.write(memoryview(data)[sent:] if sent else data)
 

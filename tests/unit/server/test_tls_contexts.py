@@ -90,10 +90,10 @@ async def serving(tls: ServerTLS, authority: Authority) -> AsyncIterator[Server]
     server = Server(tls, authority)
     loop = asyncio.get_running_loop()
 
-    def line() -> EncryptedTransport:
+    def speak() -> EncryptedTransport:
         return EncryptedTransport(asyncio.StreamReaderProtocol(asyncio.StreamReader(), echo), tls.begin)
 
-    listening = await loop.create_server(line, "127.0.0.1", 0)
+    listening = await loop.create_server(speak, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         async with asyncio.timeout(30):

@@ -290,7 +290,7 @@ class ConnectionServer(web.Server):
         return sum(connection.retire() for connection in self.connections)
 
     def __call__(self) -> asyncio.BaseProtocol:  # type: ignore[override]  # aiohttp gives it to the event loop only
-        """What speaks over the connection that just came in."""
+        """Return the protocol of the connection that just came in."""
         connection = Connection(
             self,
             loop=self._loop,

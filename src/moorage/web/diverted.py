@@ -25,7 +25,7 @@ class DivertedBody:
         self, size_bytes: int, piece_bytes: Callable[[], int], on_end: Callable[[], None], go_on: Callable[[], None]
     ) -> None:
         self.failure: Exception | None = None
-        """Why no more is waited for."""
+        """Reason for which no more is waited for."""
         self._rest_bytes = size_bytes
         self._piece_bytes = piece_bytes
         self._on_end, self._go_on = on_end, go_on

@@ -51,7 +51,7 @@ class ServerTLS(ABC):
 
     def __init__(self, first: ssl.SSLContext) -> None:
         self.current = first
-        """What new connections are made from; those that are open keep what they were made from."""
+        """Maker of new connections; those that are open keep the one that they were made from."""
 
     def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         """Begin a connection."""

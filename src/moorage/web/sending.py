@@ -111,14 +111,17 @@ async def _encrypt(
                 raise ConnectionResetError
             start = transport.write_file(head, fileno, start, min(end, start + _TLS_TURN_BYTES))
             head = b""
-            if request.protocol.writing_paused:
-                # Nothing more is encrypted while something waits for the client: it would grow cold.
-                await _drained(request)
-            elif start < end:
+            # Nothing more is encrypted while something waits for the client: it would grow cold.
+            await _drained(request)
+            if start < end:
                 await asyncio.sleep(0)
     transport.write(head)  # If there is nothing behind it.
 
 
 async def _drained(request: web.BaseRequest) -> None:
+    if request.transport is None:
+        raise ConnectionResetError
+    if not request.protocol.writing_paused:
+        return
     async with asyncio.timeout(STALL_S):
         await request.writer.drain()

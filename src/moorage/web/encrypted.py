@@ -88,7 +88,10 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._is_full = False
         """True if something waits for the client."""
         self._has_ended = False
-        """True if the client sends no more."""
+        """True if the client has ended its half of TLS."""
+        self._is_end_told = False
+        self._is_cut_off = False
+        """True if the client has ended TCP's half, and what came before is still to be passed on."""
 
     # What the socket's transport calls.
 
@@ -120,8 +123,10 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._shake()
 
     def eof_received(self) -> bool:
-        """End, unless the client had ended its half of TLS before, and waits for answers."""
-        return self._has_ended and self._is_open
+        """End when all that came is passed on; a client that had ended its half of TLS before still gets answers."""
+        self._read()
+        self._is_cut_off = self._is_open and self._is_paused
+        return self._is_cut_off or (self._is_open and self._has_ended)
 
     def pause_writing(self) -> None:
         """Tell the protocol that the client does not take what there is."""
@@ -305,7 +310,7 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
                 self._send()
             if count:
                 self._pass_on(body, plain[:count])
-        if self._has_ended and self._is_open and not self._is_paused:
+        if self._is_open and not self._is_paused:
             self._pass_end_on()
 
     def _pass_on(self, body: DivertedBody | None, plain: memoryview) -> None:
@@ -315,10 +320,14 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._diverted = None
 
     def _pass_end_on(self) -> None:
-        if not self._above.eof_received():
-            self.close()
-        if self._diverted is not None:
-            self._diverted.cut()
+        if self._has_ended and not self._is_end_told:
+            self._is_end_told = True
+            if not self._above.eof_received():
+                self.close()
+            if self._diverted is not None:
+                self._diverted.cut()
+        elif self._is_cut_off and not self._has_ended:
+            self._below.close()
 
     def _decrypt(self, plain: memoryview) -> tuple[int, bool]:
         """Decrypt as much as there is room for; return how much that was, and whether there may be more."""

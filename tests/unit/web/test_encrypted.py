@@ -142,6 +142,8 @@ def test_what_came_of_a_large_body_is_passed_on_before_its_early_end_is_told(aut
         client.socket.sendall(put(CONTENT[: MIB + 99], 4 * MIB))
         if end == "leaves":
             client.socket.shutdown(socket.SHUT_WR)
+            while client.socket.recv(MIB):  # To close with anything unread would reset it, and lose what was sent.
+                pass
         else:
             client.socket.setblocking(False)
             with pytest.raises(ssl.SSLWantReadError):

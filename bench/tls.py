@@ -5,17 +5,19 @@ nginx is the floor: it serves the same bytes as files, and knows nothing of regi
 
 import getpass
 import http.client
-import json
 import shutil
 import ssl
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import client
 import load
 from content import Blob
+from contestants import found
 from load import Address, LoadError
+from peers import Distribution, GitLabRegistry
 from subjects import Daemon, DockerRegistry, Moorage, Subject
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -81,20 +83,39 @@ class MoorageWithTLS(Moorage):
         return ["env", *files, *super().command(address, folder)]
 
 
-class DockerRegistryWithTLS(DockerRegistry):
-    """Debian's docker-registry with HTTPS."""
+class _Secured(DockerRegistry):
+    """A registry of Distribution's family with HTTPS."""
 
     has_tls = True
 
-    def command(self, address: Address, folder: Path) -> list[str]:
-        """Serve as without, but for the certificate."""
+    def configuration(self, address: Address, folder: Path) -> dict[str, object]:
+        """The same with a certificate."""
         make_certificate(folder)
-        command = super().command(address, folder)
-        path = Path(command[-1])
-        configuration = json.loads(path.read_text())
-        configuration["http"]["tls"] = {"certificate": f"{folder}/tls.crt", "key": f"{folder}/tls.key"}
-        path.write_text(json.dumps(configuration, indent=2))
-        return command
+        files = {"certificate": f"{folder}/tls.crt", "key": f"{folder}/tls.key"}
+        made = super().configuration(address, folder)
+        return made | {"http": {**cast("dict[str, object]", made["http"]), "tls": files}}
+
+
+class DockerRegistryWithTLS(_Secured):
+    """Debian's docker-registry with HTTPS."""
+
+
+class DistributionWithTLS(_Secured, Distribution):
+    """A registry of the Distribution project with HTTPS."""
+
+
+class GitLabRegistryWithTLS(_Secured, GitLabRegistry):
+    """GitLab's registry without a database, with HTTPS."""
+
+
+def peers() -> list[Subject]:
+    """The other registries that are on PATH: Distribution 3, and GitLab's."""
+    programs, made = found({}), list[Subject]()
+    if program := programs.get("distribution3"):
+        made.append(DistributionWithTLS("Distribution 3", program))
+    if program := programs.get("gitlab"):
+        made.append(GitLabRegistryWithTLS("GitLab's", program))
+    return made
 
 
 def leave(daemon: Daemon, files: Mapping[str, bytes]) -> None:
@@ -142,22 +163,21 @@ def push(daemon: Daemon, blob: Blob) -> None:
         connection.close()
 
 
-def pull(daemon: Daemon, path: str, times: int) -> None:
-    """Pull one path over HTTPS, so many times, and drop it.
+def pull(daemon: Daemon, path: str) -> None:
+    """Pull one path over HTTPS, and drop it.
 
     Raises:
         LoadError: it was refused.
     """
     connection, buffer = _connection(daemon), bytearray(_BUFFER_BYTES)
     try:
-        for _ in range(times):
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            if answer.status != http.client.OK:
-                msg = f"{daemon.subject.name} answered {answer.status} to GET {path}"
-                raise LoadError(msg)
-            while answer.readinto(buffer):
-                pass
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        if answer.status != http.client.OK:
+            msg = f"{daemon.subject.name} answered {answer.status} to GET {path}"
+            raise LoadError(msg)
+        while answer.readinto(buffer):
+            pass
     finally:
         connection.close()
 

@@ -1,5 +1,6 @@
 """Addresses that requests come from."""
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
@@ -101,6 +102,7 @@ def _without_port(hop: str) -> str:
     return host if colon and hop.count(":") == 1 else hop
 
 
+@functools.lru_cache(maxsize=256)
 def _read(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address; where IPv6 only wraps one of IPv4, as on a socket that listens for both, that one."""
     return _remembered(address) if len(address) <= _REMEMBERED_LENGTH else _parsed(address)

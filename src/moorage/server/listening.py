@@ -6,7 +6,6 @@ megabytes that nothing here uses.
 
 import asyncio
 import socket
-import ssl
 
 from moorage.web.connection import ConnectionServer
 
@@ -22,10 +21,10 @@ class Listening:
         self._connections = connections
         self._servers: list[asyncio.Server] = []
 
-    async def begin(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Take connections from *listener* too, with TLS if there is a *context*."""
+    async def begin(self, listener: socket.socket) -> None:
+        """Take connections from *listener* too."""
         loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_server(self._connections, sock=listener, ssl=context, backlog=_BACKLOG))
+        self._servers.append(await loop.create_server(self._connections, sock=listener, backlog=_BACKLOG))
 
     def stop(self) -> None:
         """Take no more connections; those that are there go on."""

@@ -6,13 +6,13 @@ import gc
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
 import uvloop
+from aiohttp.web_request import BaseRequest
 
 from moorage.errors import BackendError
 from moorage.server.application import HOUSEKEEPER, MakeApplication, ServerProcess
@@ -24,6 +24,7 @@ from moorage.server.server_settings import ServerSettings
 from moorage.server.tls.tls_contexts import CHECK, ServerTLS
 from moorage.telemetry import get_log
 from moorage.web.connection import ConnectionServer
+from moorage.web.responses import Response
 from moorage.work.alongside import alongside
 from moorage.work.loop import Loop, LoopPace, every
 
@@ -91,10 +92,10 @@ async def _serve(setup: WorkerSetup) -> None:
     async with contextlib.AsyncExitStack() as stack:
         if application.on_duty is not None:  # Before the first request, and until after the last.
             await stack.enter_async_context(application.on_duty(stop.at_once))
-        connections = ConnectionServer(application.handler)
-        server = await _listening(connections, setup.listeners, tls)
+        connections = _speaking(application.handler, tls)
+        server = await _listening(connections, setup.listeners)
         if application.debug is not None:
-            debug = await _listening(ConnectionServer(application.debug), setup.debug_listeners, debug_tls)
+            debug = await _listening(_speaking(application.debug, debug_tls), setup.debug_listeners)
             stack.push_async_callback(debug.close, _CUT_S)
         stack.push_async_callback(server.close, _CUT_S)
         await stack.enter_async_context(housekeeping(application.upkeep))
@@ -118,13 +119,15 @@ async def _serve(setup: WorkerSetup) -> None:
     await application.close()
 
 
-async def _listening(
-    connections: ConnectionServer, listeners: Sequence[socket.socket], tls: ServerTLS | None
-) -> Listening:
+def _speaking(handler: Callable[[BaseRequest], Awaitable[Response]], tls: ServerTLS | None) -> ConnectionServer:
+    return ConnectionServer(handler, None if tls is None else tls.begin)
+
+
+async def _listening(connections: ConnectionServer, listeners: Sequence[socket.socket]) -> Listening:
     """Answer by *connections* at *listeners*."""
     server = Listening(connections)
     for listener in listeners:
-        await server.begin(listener, _context(tls))
+        await server.begin(listener)
     return server
 
 
@@ -156,10 +159,6 @@ class _StopSignal:
             asyncio.get_running_loop().remove_reader(lifeline)
             _log.error("the supervisor is gone; draining")
             self._tell(True)
-
-
-def _context(tls: ServerTLS | None) -> ssl.SSLContext | None:
-    return None if tls is None else tls.context
 
 
 async def _drain(server: Listening, connections: ConnectionServer, patience: timedelta) -> None:

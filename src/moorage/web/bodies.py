@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 from aiohttp import hdrs
 from aiohttp.client_exceptions import ClientConnectionError, ClientError, ClientPayloadError
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 from aiohttp.web_request import BaseRequest
 
 from moorage.errors import CodingUnknown, ContentCodingUnknown, SizeInvalid
-from moorage.web.connection import EndedEarly
+from moorage.web.connection import Connection, EndedEarly
+from moorage.web.diverted import DivertedBody
 from moorage.web.holding import Holdings
 
 _PIECE_BYTES = 1 << 20
@@ -49,12 +51,15 @@ class Bodies:
         self._active = 0
         self._holdings = Holdings()
 
-    async def chunks(self, request: BaseRequest, *, piece_bytes: int = 0) -> AsyncIterator[bytearray]:
+    async def chunks(  # noqa: C901 - one loop over what may come next
+        self, request: BaseRequest, *, piece_bytes: int = 0
+    ) -> AsyncIterator[bytearray]:
         """The body in pieces of up to 1 MiB; smaller ones while many uploads share the memory.
 
         *piece_bytes*: the most that is taken at once; the rest stays where it was read, which pauses the client.
 
         What came before the client hung up is yielded before the error is raised, so that it can resume there.
+        A piece that nobody keeps is used again for the next but one.
 
         Raises:
             ClientGone: the client hung up or stalled.
@@ -64,6 +69,7 @@ class Bodies:
         _check_codings(request)
         await _continue(request)
         self._active += 1
+        diverted: DivertedBody | None = None
         try:
             gathered = bytearray()
             failure: Exception | None = None
@@ -77,6 +83,8 @@ class Bodies:
                         break
                     if data := content.read_nowait(piece_bytes or -1):  # It is there: nobody has to wait.
                         gathered += data
+                    elif not piece_bytes and (diverted := _divert(request, self._piece_bytes)) is not None:
+                        break
                     else:
                         async with asyncio.timeout(STALL_S):
                             gathered += await (content.read(piece_bytes) if piece_bytes else content.readany())
@@ -87,10 +95,14 @@ class Bodies:
                     gathered = bytearray()
             if gathered:
                 yield gathered
-            if failure is not None:
+            while diverted is not None and (piece := await diverted.next_piece(STALL_S)):
+                yield piece
+            if failure := failure or _failure_of(diverted, content):
                 raise _translated(failure) from failure
         finally:
             self._active -= 1
+            if diverted is not None:
+                diverted.drop()
 
     async def whole(self, request: BaseRequest, *, check_size: Callable[[int], None]) -> bytes:
         """A small body.
@@ -121,6 +133,16 @@ class Bodies:
 
     def _piece_bytes(self) -> int:
         return max(_PIECE_MIN_BYTES, min(_PIECE_BYTES, _GATHER_BUDGET_BYTES // self._active))
+
+
+def _divert(request: BaseRequest, piece_bytes: Callable[[], int]) -> DivertedBody | None:
+    connection = request.protocol
+    return connection.divert(request, piece_bytes) if isinstance(connection, Connection) else None
+
+
+def _failure_of(diverted: DivertedBody | None, content: StreamReader) -> Exception | None:
+    """Return why not all of a diverted body has come."""
+    return None if diverted is None else diverted.failure or cast("Exception | None", content.exception())
 
 
 async def _continue(request: BaseRequest) -> None:

@@ -9,16 +9,19 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
-from aiohttp.http import RawRequestMessage
+from aiohttp import hdrs
+from aiohttp.http import HttpRequestParser, RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong, TransferEncodingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests
 from moorage.telemetry import get_log, request_id
+from moorage.web.diverted import DivertedBody
+from moorage.web.encrypted import BeginTLS, EncryptedTransport
 from moorage.web.errors import entry, render, respond
 from moorage.web.known_heads import SWIFT, KnownHeads, head_bytes, is_end_of_body
 from moorage.web.responses import SAFE_HEADERS, Response
@@ -65,6 +68,10 @@ _READ_BUFFER_BYTES = 128 << 10
 """Bytes of a request's body that are read ahead; twice as many pause the client."""
 
 
+_DIVERTED_BYTES = 512 << 10
+"""Bytes of a body from which on it is worth to let them pass the parser by."""
+
+
 class Connection(Turns):
     """One connection."""
 
@@ -87,10 +94,6 @@ class Connection(Turns):
         self._server = cast("ConnectionServer", self._manager)
         self._max_msg_queue_size, self._msg_queue_resume_size = _QUEUE_LIMIT, _QUEUE_LIMIT // 2
         super().connection_made(transport)
-        tls = transport.get_extra_info("ssl_object")
-        if hasattr(tls, "on_end"):
-            # What came before the end is still on its way to us.
-            tls.on_end = lambda: self._loop.call_soon(self._tls_ended)
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
@@ -166,9 +169,50 @@ class Connection(Turns):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # what asyncio's protocols may return
         """Go on until everything that was asked is answered: the client may have closed its sending half only."""
-        if self.transport is None or self.transport.get_extra_info("sslcontext") is not None:
-            return None  # The event loop cannot keep one half of TLS; see _tls_ended().
-        return True if self._take_end() else None
+        if self.transport is None:
+            return None
+        waiter = self._waiter
+        if not self._messages and waiter is not None and not waiter.done():
+            return None
+        self.is_half_closed = True
+        self._lingering_time = 0.0
+        if not self._receiving.is_eof():
+            self._receiving.set_exception(EndedEarly())
+        if self._messages:
+            self._messages = _Last(self)
+        else:
+            self._close = True  # Not close(), which is for connections that wait.
+        return True
+
+    def divert(self, request: BaseRequest, piece_bytes: Callable[[], int]) -> DivertedBody | None:
+        """Have the rest of a large body come past the parser; None: it is not large, or cannot.
+
+        All that came of it must have been read.
+        """
+        transport, content = self.transport, request.content
+        if not isinstance(transport, EncryptedTransport) or content is not self._receiving:
+            return None
+        rest_bytes = (request.content_length or 0) - content.total_bytes
+        is_plain = hdrs.TRANSFER_ENCODING not in request.headers and hdrs.UPGRADE not in request.headers
+        if rest_bytes < _DIVERTED_BYTES or not is_plain or self._reading_paused or self._buffer_paused:
+            return None
+        return transport.divert(rest_bytes, piece_bytes, self._diverted_ended)
+
+    def _diverted_ended(self) -> None:
+        """Go on with a parser that knows nothing of the body that it has not seen."""
+        self._parser = HttpRequestParser(
+            self,
+            self._loop,
+            _READ_BUFFER_BYTES,
+            max_line_size=_HEAD_LIMIT_BYTES,
+            max_headers=_HEADERS_LIMIT,
+            max_field_size=_HEAD_LIMIT_BYTES,
+            payload_exception=RequestPayloadError,
+            auto_decompress=False,
+            max_msg_queue_size=MAX_MSG_QUEUE_SIZE,
+        )
+        self._is_between = True
+        self._receiving.feed_eof()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and tell whoever waits for the socket."""
@@ -191,26 +235,6 @@ class Connection(Turns):
             self.force_close()
             return False
         self.keep_alive(False)
-        return True
-
-    def _tls_ended(self) -> None:
-        """Do the same for the end of TLS, which comes by another way."""
-        if self.transport is not None and not self.is_half_closed and not self._take_end():
-            self.transport.close()
-
-    def _take_end(self) -> bool:
-        """Take no more of a client; whether there is something to answer before the connection ends."""
-        waiter = self._waiter
-        if not self._messages and waiter is not None and not waiter.done():
-            return False
-        self.is_half_closed = True
-        self._lingering_time = 0.0
-        if not self._receiving.is_eof():
-            self._receiving.set_exception(EndedEarly())
-        if self._messages:
-            self._messages = _Last(self)
-        else:
-            self._close = True  # Not close(), which is for connections that wait.
         return True
 
     def _count_head(self, more_bytes: int) -> None:
@@ -281,7 +305,11 @@ class Connection(Turns):
 class ConnectionServer(Server):
     """Makes a :class:`Connection` for each client."""
 
-    def __init__(self, handler: Callable[[BaseRequest], Awaitable[Response]]) -> None:
+    def __init__(
+        self, handler: Callable[[BaseRequest], Awaitable[Response]], begin_tls: BeginTLS | None = None
+    ) -> None:
+        """*begin_tls*: begins TLS on each connection; None: plain HTTP is spoken."""
+        self._begin_tls = begin_tls
         self.unfinished_bytes = 0
         """Bytes that all connections hold of heads that are not whole."""
         self.heads = KnownHeads()
@@ -296,9 +324,9 @@ class ConnectionServer(Server):
         """Have every connection take no more requests; how many are still answering one."""
         return sum(connection.retire() for connection in self.connections)
 
-    def __call__(self) -> RequestHandler:
-        """A handler for the connection that just came in."""
-        return Connection(
+    def __call__(self) -> asyncio.BaseProtocol:  # type: ignore[override]  # aiohttp gives it to the event loop only
+        """Return the protocol of the connection that just came in."""
+        connection = Connection(
             self,
             loop=self._loop,
             keepalive_timeout=_KEEPALIVE_S,
@@ -309,6 +337,7 @@ class ConnectionServer(Server):
             auto_decompress=False,
             read_bufsize=_READ_BUFFER_BYTES,
         )
+        return connection if self._begin_tls is None else EncryptedTransport(connection, self._begin_tls)
 
 
 class _Before(NamedTuple):

@@ -1,7 +1,6 @@
 """Files and other bytes to clients, by the kernel where that can be: then they never enter this process."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
@@ -9,18 +8,13 @@ from aiohttp.web_request import BaseRequest
 
 from moorage.errors import BackendError
 from moorage.web.bodies import STALL_S, ClientGone
+from moorage.web.encrypted import EncryptedTransport
 from moorage.web.lane import Lane
 from moorage.web.ranges import Piece
 from moorage.web.responses import Response
 
 _TLS_TURN_BYTES = 1 << 20
 """After so many bytes to one client that takes them at once over TLS, let others have the event loop."""
-
-_RECORDS_BYTES = 7 << 14
-"""Bytes of a file that are encrypted at once: whole records of TLS, that with all around them are less than 128 KiB.
-
-From there on the C library may ask the system for each piece of memory anew.
-"""
 
 
 class ByteSource(Protocol):
@@ -49,7 +43,7 @@ async def send_file(
     if transport is None:
         raise ClientGone
     try:
-        if transport.get_extra_info("sslcontext") is not None:
+        if isinstance(transport, EncryptedTransport):
             if fileno is None:
                 await response.prepare(request)
                 await _copy(request, transport, reader, pieces)
@@ -103,36 +97,31 @@ async def _copy(
 
 
 async def _encrypt(
-    request: BaseRequest, transport: asyncio.Transport, fileno: int, pieces: Sequence[Piece], *, head: bytes
+    request: BaseRequest, transport: EncryptedTransport, fileno: int, pieces: Sequence[Piece], *, head: bytes
 ) -> None:
     """Send *head* and a file over TLS, in parts that stay in the processor's cache from the file to the socket.
 
     They are read on the event loop, as ``sendfile`` reads them without TLS.
     """
-    # Nothing more is encrypted while something waits for the client: it would grow cold, and the buffers large.
-    transport.set_write_buffer_limits(high=1)
     for piece in pieces:
         head += piece.lead
         start, end = piece.part
-        turn_ends = start + _TLS_TURN_BYTES
         while start < end:
-            part = os.pread(fileno, min(end - start, _RECORDS_BYTES), start)
-            if not part:
-                msg = "the file is shorter than it was"
-                raise OSError(msg)
             if transport.is_closing():
                 raise ConnectionResetError
-            start += len(part)
-            # With what goes before it in one piece, for one call of the kernel.
-            transport.writelines((head, part) if head else (part,))
+            start = transport.write_file(head, fileno, start, min(end, start + _TLS_TURN_BYTES))
             head = b""
-            if request.protocol.writing_paused:
-                await _drained(request)
-            elif start >= turn_ends:
-                turn_ends = start + _TLS_TURN_BYTES
+            # Nothing more is encrypted while something waits for the client: it would grow cold.
+            await _drained(request)
+            if start < end:
                 await asyncio.sleep(0)
+    transport.write(head)  # If there is nothing behind it.
 
 
 async def _drained(request: BaseRequest) -> None:
+    if request.transport is None:
+        raise ConnectionResetError
+    if not request.protocol.writing_paused:
+        return
     async with asyncio.timeout(STALL_S):
         await request.writer.drain()

@@ -16,6 +16,7 @@ import uvloop
 from moorage.config.ciphers import DEFAULT_NAMES, OPENSSL_NAMES
 from moorage.errors import ConfigurationError
 from moorage.server.tls.tls_contexts import FileTLS, ServerTLS, Terms, make_context
+from moorage.web.encrypted import EncryptedTransport
 from support.authority import Authority, Certified, serial_of
 
 P = ParamSpec("P")
@@ -87,7 +88,12 @@ class Server:
 @asynccontextmanager
 async def serving(tls: ServerTLS, authority: Authority) -> AsyncIterator[Server]:
     server = Server(tls, authority)
-    listening = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=tls.context)
+    loop = asyncio.get_running_loop()
+
+    def speak() -> EncryptedTransport:
+        return EncryptedTransport(asyncio.StreamReaderProtocol(asyncio.StreamReader(), echo), tls.begin)
+
+    listening = await loop.create_server(speak, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         async with asyncio.timeout(30):
@@ -182,12 +188,12 @@ async def test_a_link_that_leads_elsewhere_is_a_new_certificate(authority: Autho
 
 def test_a_worker_that_starts_late_takes_what_is_there_at_once(authority: Authority, pair: Certified) -> None:
     tls = FileTLS(TERMS, pair.certificate, pair.key)
-    before = tls.context.current
+    before = tls.current
     tls.refresh(at_once=True)
-    assert tls.context.current is before
+    assert tls.current is before
     replace(pair, authority.certify("new", "127.0.0.1"))
     tls.refresh(at_once=True)
-    assert tls.context.current is not before
+    assert tls.current is not before
 
 
 @on_uvloop

@@ -44,10 +44,10 @@ async def serving(tls: ServerTLS) -> AsyncIterator[tuple[ConnectionServer, int]]
         except MoorageError as exc:
             return render(exc)
 
-    connections = ConnectionServer(app)
+    connections = ConnectionServer(app, tls.begin)
     server = web.ServerRunner(connections, handle_signals=False)
     await server.setup()
-    await web.TCPSite(server, "127.0.0.1", 0, ssl_context=tls.context).start()
+    await web.TCPSite(server, "127.0.0.1", 0).start()
     yield connections, server.addresses[0][1]
     await server.cleanup()
 

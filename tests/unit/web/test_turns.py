@@ -9,7 +9,7 @@ import pytest
 from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
 
-from moorage.web.connection import ConnectionServer
+from moorage.web.connection import Connection, ConnectionServer
 from moorage.web.known_heads import KnownHeads
 from moorage.web.responses import Response
 
@@ -308,6 +308,7 @@ def test_few_heads_are_remembered() -> None:
 async def parsed(served: Served, head: bytes) -> tuple[RawRequestMessage, StreamReader]:
     """What aiohttp's parser makes of a head."""
     connection = served.connections()
+    assert isinstance(connection, Connection)
     assert connection._parser is not None
     ((message, body),), _, _ = connection._parser.feed_data(head)
     return message, body

@@ -1,19 +1,17 @@
 """HTTPS of one address: what is spoken there, and certificates that change while connections stay open.
 
-The server holds one :class:`CurrentContext` for as long as it lives. Each new connection is made from the context
-that it currently points to; those that are open keep what they were made from.
+The server holds one :class:`ServerTLS` for as long as it lives. Each new connection is made from the context that it
+currently has; those that are open keep what they were made from.
 """
 
 import contextlib
 import os
-import re
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from moorage.config.ciphers import DEFAULT_NAMES, OPENSSL_NAMES, TLS13_NAMES
 from moorage.errors import ConfigurationError, Mistake
@@ -23,18 +21,6 @@ _log = get_log("tls")
 
 CHECK = timedelta(seconds=1)
 """Time between two looks whether files have changed; a changed file is read when it has stood still as long."""
-
-_NO_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"})
-"""Failures with a client that does not speak TLS, and would not understand an alert."""
-
-_FIRST_BYTES = 16
-_HTTP = re.compile(rb"[A-Z]{1,16}([ ]|\Z)")
-"""The beginning of a request; TLS begins with a byte that is no letter."""
-
-_SPEAK_HTTPS_BODY = b'{"errors":[{"code":"UNSUPPORTED","message":"this port speaks HTTPS: use https://"}]}'
-_SPEAK_HTTPS = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
-) % (len(_SPEAK_HTTPS_BODY), _SPEAK_HTTPS_BODY)
 
 Stamp = tuple[int, int, int] | None
 """Mark that tells whether a file was changed or replaced; None: it is not there."""
@@ -55,107 +41,24 @@ class Terms:
 
 
 class Handshake(ssl.SSLObject):
-    """A connection that tells its client why it is refused, and the log too.
-
-    The event loops drop what OpenSSL wrote before it failed, which is the alert; a client would see no more than the
-    end of the connection. So the failure is held back until the alert has gone out: what ends the connection then is
-    the client, which has no use for it any more, or the handshake's deadline.
-
-    A client that speaks plain HTTP gets an answer that it understands, and the connection ends after it: for the event
-    loop the handshake was done, and the client has nothing more to say.
-
-    A client that ends its half only, by TLS's own word for it, may wait for answers still: whoever has set ``on_end``
-    is told, and ends the connection. If it ends its half of TCP instead the event loop ends the connection at once.
-    """
+    """The server's end of a connection, which knows where what comes from the client is until it is read."""
 
     incoming: ssl.MemoryBIO
-    outgoing: ssl.MemoryBIO
-    on_end: Callable[[], object] | None = None
-    """Told that the client sends no more, maybe more than once."""
-    _failure: ssl.SSLError | None = None
-    _first = b""
-    _speaks_http = False
-
-    def do_handshake(self) -> None:
-        """Go on with the handshake."""
-        if self._failure is not None:
-            raise self._failure
-        if not self._first:
-            data = self.incoming.read()
-            self.incoming.write(data)
-            self._first = data[:_FIRST_BYTES]
-        try:
-            super().do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except ssl.SSLError as exc:
-            if _HTTP.match(self._first):
-                self._answer_http()
-                return
-            _log.info("a client was refused in the TLS handshake", reason=_said(exc))
-            if not self.outgoing.pending or exc.reason in _NO_TLS:
-                raise
-            self._failure = exc
-            raise ssl.SSLWantReadError from exc
-
-    def read(self, len: int = 1024, buffer: bytearray | memoryview | None = None) -> bytes:  # type: ignore[override]  # noqa: A002 - the signature is Python's
-        """Read what the client sends; when it has ended its half, wait with the end until it is answered."""
-        if self._speaks_http:
-            return b""
-        taken = super().read(len, buffer)
-        if not taken and self.on_end is not None:
-            self.on_end()
-            raise ssl.SSLWantReadError
-        return taken
-
-    def pending(self) -> int:
-        """Return how much can be read; for a client that speaks plain HTTP 1, so that the end is read."""
-        return 1 if self._speaks_http else super().pending()
-
-    def getpeercert(self, binary_form: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - the signature is Python's
-        """The client's certificate."""
-        return None if self._speaks_http else super().getpeercert(binary_form)
-
-    def unwrap(self) -> None:
-        """End it."""
-        if not self._speaks_http:
-            super().unwrap()
-
-    def _answer_http(self) -> None:
-        """Tell a client that speaks plain HTTP, in its language, that this is the wrong one."""
-        _log.debug("a client speaks plain HTTP to a port for HTTPS")
-        self.outgoing.read()  # An alert, which it would not understand.
-        self.outgoing.write(_SPEAK_HTTPS)
-        self._speaks_http = True
-
-
-class CurrentContext(ssl.SSLContext):
-    """A context that makes every connection from another one, which can be exchanged at any time."""
-
-    current: ssl.SSLContext
-
-    def wrap_bio(  # noqa: PLR0917 - the signature is Python's
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,  # noqa: FBT001, FBT002 - as above
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        """Begin a connection from the newest context."""
-        made = self.current.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
-        if isinstance(made, Handshake):
-            made.incoming, made.outgoing = incoming, outgoing
-        return made
 
 
 class ServerTLS(ABC):
     """Everything an address needs to speak HTTPS. Made before workers are forked, so that all have a first context."""
 
     def __init__(self, first: ssl.SSLContext) -> None:
-        self.context = CurrentContext(ssl.PROTOCOL_TLS_SERVER)
-        """For the server, once and for all."""
-        self.context.current = first
+        self.current = first
+        """Maker of new connections; those that are open keep the one that they were made from."""
+
+    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+        """Begin a connection."""
+        made = self.current.wrap_bio(incoming, outgoing, server_side=True)
+        if isinstance(made, Handshake):
+            made.incoming = incoming
+        return made
 
     @abstractmethod
     def refresh(self, *, at_once: bool = False) -> None:
@@ -193,7 +96,7 @@ class FileTLS(ServerTLS):
             return
         self._tried = found
         try:
-            self.context.current = self._read()
+            self.current = self._read()
         except ConfigurationError as exc:
             _log.error("the new certificate cannot be used; the old one stays", error=str(exc))
         else:
@@ -234,9 +137,10 @@ def make_context(terms: Terms) -> ssl.SSLContext:
         ConfigurationError: an authority's file cannot be used, or OpenSSL does not have a suite.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslobject_class = Handshake
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if terms.minimum == "tls1.3" else ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    # What is written never has to wait for what is read.
+    context.options |= ssl.OP_NO_RENEGOTIATION
     _choose_suites(context, terms)
     if terms.client_authorities:
         _ask_clients(context, terms)
@@ -285,12 +189,6 @@ def _ask_clients(context: ssl.SSLContext, terms: Terms) -> None:
         except OSError as exc:
             path = f"{terms.path}.clientcas[{index}]"
             raise ConfigurationError([Mistake(path, f"{file} cannot be used: {_reason(exc)}")]) from exc
-
-
-def _said(exc: ssl.SSLError) -> str:
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"client certificate: {exc.verify_message}"
-    return _reason(exc)
 
 
 def _no_passphrase() -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from typing import cast
 
 import pytest
 from aiohttp import StreamReader, web
@@ -81,7 +82,7 @@ class Wire(asyncio.Transport):
     def __init__(self, served: Served) -> None:
         super().__init__()
         self.answers = 0
-        self.connection = served.connections()
+        self.connection = cast("Connection", served.connections())
         self.connection.connection_made(self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:

@@ -1,6 +1,5 @@
 """The how-to for several nodes: nothing acknowledged is lost, no wrong byte served, whatever goes away meanwhile."""
 
-import gc
 import os
 import random
 import subprocess
@@ -19,12 +18,7 @@ from e2e.visitors import PAUSE_S, Storm
 from e2e.wire import eventually
 from support.daemon import Daemon
 
-pytestmark = [
-    pytest.mark.xdist_group("three-nodes"),
-    # Among thousands of connections that are cut a socket of a client is left now and then; it is collected here and
-    # not in another test.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.xdist_group("three-nodes")
 GC = {
     "reviewafter": "5s",
     "maxbackoff": "1s",
@@ -40,12 +34,6 @@ A_MINUTE_S = 60.0
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with three_nodes(tmp_path_factory.mktemp("site"), GC) as site:
         yield site
-
-
-@pytest.fixture(autouse=True)
-def _sockets_left() -> Iterator[None]:
-    yield
-    gc.collect()
 
 
 def test_what_was_acknowledged_stays_though_everything_goes_away_once(

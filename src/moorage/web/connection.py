@@ -5,13 +5,13 @@ How a connection answers one request after the other is in ``web/turns``.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
 from aiohttp import hdrs
 from aiohttp.http import HttpRequestParser, RawRequestMessage
-from aiohttp.http_exceptions import LineTooLong, TransferEncodingError
+from aiohttp.http_exceptions import TransferEncodingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
@@ -23,6 +23,7 @@ from moorage.telemetry import get_log, request_id
 from moorage.web.diverted import DivertedBody
 from moorage.web.encrypted import BeginTLS, EncryptedTransport
 from moorage.web.errors import entry, render, respond
+from moorage.web.head_sizes import field_bytes, is_for_its_head, unfinished_bytes
 from moorage.web.known_heads import SWIFT, KnownHeads, head_bytes, is_end_of_body
 from moorage.web.responses import SAFE_HEADERS, Response
 from moorage.web.turns import Turns
@@ -45,8 +46,6 @@ _UNFINISHED_BYTES = 32 << 20
 
 _ORDINARY_HEAD_BYTES = 16 << 10
 """A head of this size is taken whatever others send."""
-
-_LITTLE_BYTES = 4 << 10
 
 _RETRY = timedelta(seconds=5)
 
@@ -144,7 +143,9 @@ class Connection(Turns):
         if not is_new and not came_bytes:  # A part of a head, or of trailers: aiohttp keeps it.
             self._count_head(len(data))
         elif data:  # Without, aiohttp has only gone on with what it kept.
-            self._count_head(_unfinished(data, came_bytes, is_body=not self._receiving.is_eof()) - self._head_bytes)
+            self._count_head(
+                unfinished_bytes(data, came_bytes, is_body=not self._receiving.is_eof()) - self._head_bytes
+            )
         if self._head_bytes > _HEADS_LIMIT_BYTES:
             self._refuse_head(HeadTooLarge(_TOO_LARGE))
         elif self._head_bytes > _ORDINARY_HEAD_BYTES and self._server.unfinished_bytes > _UNFINISHED_BYTES:
@@ -244,12 +245,12 @@ class Connection(Turns):
     def _drop_large(self, count: int, came_bytes: int) -> BaseException | None:
         """Drop the first of the last *count* requests whose head is too large, with those behind it, and say why."""
         last = self._messages[-1][0]
-        if isinstance(last, _ErrInfo) and _is_large(last.exc):
+        if isinstance(last, _ErrInfo) and is_for_its_head(last.exc):
             self._messages.pop()
             return last.exc
         for number in range(count, 0, -1) if came_bytes > _HEADS_LIMIT_BYTES else ():
             found = self._messages[-number][0]
-            if not isinstance(found, _ErrInfo) and _head_bytes(found.raw_headers) > _HEADS_LIMIT_BYTES:
+            if not isinstance(found, _ErrInfo) and field_bytes(found.raw_headers) > _HEADS_LIMIT_BYTES:
                 for _ in range(number):
                     self._messages.pop()
                 self._receiving = EMPTY_PAYLOAD
@@ -289,7 +290,7 @@ class Connection(Turns):
             raise ConnectionError(msg)
         if isinstance(exc, Refused):
             response = render(exc)
-        elif _is_large(exc):
+        elif is_for_its_head(exc):
             response = render(HeadTooLarge(_TOO_LARGE))
         elif status < 500:  # noqa: PLR2004 - the border between theirs and ours
             response = respond(status, entry("UNSUPPORTED", "the request is not well-formed HTTP/1.1"))
@@ -377,29 +378,6 @@ class _Last(deque[Any]):
         if not self:
             self._connection._close = True  # noqa: SLF001 - a part of it
         return taken
-
-
-def _head_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    return sum(len(name) + len(value) for name, value in headers)
-
-
-def _unfinished(data: bytes, fed_bytes: int, *, is_body: bool) -> int:
-    """Count the bytes of *data* that may be of a head or of trailers that are not whole; *fed_bytes* are of a body.
-
-    The count may be too high, but it never holds bytes of a body; few bytes (``_LITTLE_BYTES``) count as none.
-    """
-    rest_bytes = len(data) - fed_bytes
-    if rest_bytes <= _LITTLE_BYTES:
-        return 0
-    ended_at = data.rfind(b"\n0\r\n" if is_body else b"\r\n\r\n")
-    if ended_at < 0:
-        return 0 if is_body else rest_bytes
-    return min(rest_bytes, len(data) - ended_at - 4)
-
-
-def _is_large(exc: BaseException | None) -> bool:
-    """Return whether aiohttp, or we, refused a request for the size of its head."""
-    return isinstance(exc, LineTooLong) or "Too many headers" in str(exc)
 
 
 def _first_line(exc: BaseException | None) -> str:

@@ -81,7 +81,9 @@ def test_an_address_that_takes_no_connection_counts_after_its_threshold(configur
 def test_a_url_that_hangs_fails_after_its_timeout(configured: Configured) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         uri = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        node = start(configured, f"health: {{http: [{{uri: '{uri}', interval: 10ms, timeout: 50ms}}]}}")
+        # The threshold gives whoever waits for the start the time to see it.
+        check = f"uri: '{uri}', interval: 10ms, timeout: 50ms, threshold: 30"
+        node = start(configured, f"health: {{http: [{{{check}}}]}}")
         node.until("/v2/", 503)
         assert node.ask("/debug/health") == (503, {uri: "no answer within 0.05 s"})
 

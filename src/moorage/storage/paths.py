@@ -178,11 +178,6 @@ def upload(name: RepositoryName, session: str) -> str:
     return f"{REPOSITORIES}/{name.text}/_uploads/{session}"
 
 
-def upload_data(name: RepositoryName, session: str) -> str:
-    """The bytes of an upload so far."""
-    return f"{upload(name, session)}/data"
-
-
 def upload_started_at(name: RepositoryName, session: str) -> str:
     """The path of the file with the time at which an upload was started."""
     return f"{upload(name, session)}/startedat"

@@ -129,7 +129,7 @@ async def test_ids_are_uuids_that_say_nothing_to_others(storage: StorageDriver, 
 
 async def test_sessions_of_another_registry_in_the_folder_do_not_count(storage: StorageDriver, clock: Clock) -> None:
     for _ in range(20):
-        await storage.put(paths.upload_data(NAME, str(uuid.uuid4())), b"")
+        await storage.put(f"{paths.upload(NAME, str(uuid.uuid4()))}/data", b"")
     await open_up_to(worker(storage, 2, clock), 2)
 
 

@@ -185,9 +185,10 @@ async def test_layers_that_may_stay_elsewhere_are_kept_where_they_are_here(stora
 
 async def test_unfinished_uploads_are_left_alone(storage: StorageDriver, app: Writer) -> None:
     await app.image("a", tags=["1"])
-    await storage.put(paths.upload_data(APP, "some-upload"), b"so far")
+    upload = f"{paths.upload(APP, 'some-upload')}/data"
+    await storage.put(upload, b"so far")
     await collect(storage)
-    assert await storage.get(paths.upload_data(APP, "some-upload")) == b"so far"
+    assert await storage.get(upload) == b"so far"
 
 
 async def test_what_is_no_blob_is_left_alone(storage: StorageDriver, app: Writer) -> None:

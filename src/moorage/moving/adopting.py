@@ -115,8 +115,8 @@ class Adoption(Adopter):
         path = paths.repository(name)
         _log.warning("left out", kind=LeftOutKind.NAME.value, path=path, reason=NAME_REASON)
         # No database takes a byte that is no UTF-8; whoever reads the list is to see it all the same.
-        row = RepositoryName(_printable(name.text))
-        found = LeftBehind(LeftOutKind.NAME.value, _printable(path), NAME_REASON)
+        row = RepositoryName(paths.readable(name.text))
+        found = _behind(LeftOut(LeftOutKind.NAME, path, NAME_REASON))
         holder, now = secrets.token_hex(8), self._now()
         if await self._stores.states.claim(row, holder, now=now, until=now + LEASE):
             await self._stores.states.take(row, holder, TakenOver(left_out=1, first_left_out=(found,)))
@@ -246,9 +246,7 @@ class Adoption(Adopter):
             msg = f"{name.text} is not the same in link files and in the database: {', '.join(differences)}"
             raise StorageUnavailable(msg)
         outcome = teller.outcome
-        first = [
-            LeftBehind(found.kind.value, found.path, found.reason) for found in outcome.left_out.first[:_FIRST_LEFT_OUT]
-        ]
+        first = [_behind(found) for found in outcome.left_out.first[:_FIRST_LEFT_OUT]]
         return TakenOver(
             tags=outcome.tags, manifests=outcome.manifests, left_out=outcome.left_out.count, first_left_out=first
         )
@@ -258,5 +256,6 @@ def _below(name: RepositoryName) -> str:
     return f"{name.text}/"
 
 
-def _printable(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
+def _behind(found: LeftOut) -> LeftBehind:
+    """The same, told in characters: names in storage may have bytes that are none."""
+    return LeftBehind(found.kind.value, paths.readable(found.path), paths.readable(found.reason))

@@ -181,3 +181,8 @@ def upload(name: RepositoryName, session: str) -> str:
 def upload_started_at(name: RepositoryName, session: str) -> str:
     """The path of the file with the time at which an upload was started."""
     return f"{upload(name, session)}/startedat"
+
+
+def readable(text: str) -> str:
+    """Return a path or a name of which every part is a character: in storage it may have bytes that are no UTF-8."""
+    return text.encode(errors="backslashreplace").decode()

@@ -256,6 +256,16 @@ async def test_a_repository_whose_name_no_database_takes_is_served_until_the_end
     assert await adopting.walk.round()
 
 
+async def test_whatever_is_left_out_is_told_in_characters(adopting: Adopting) -> None:
+    """What tells of it, as JSON or on a terminal, cannot write half of a surrogate pair."""
+    odd = Tag("caf\udce9")
+    await adopting.store.storage.put(paths.tag_link(NAME, odd), image("a").manifest.digest.encode())
+    await adopting.adoption.ready(NAME)
+    (found,) = (await adopting.stores.ledger.findings(limit=10)).left_out
+    assert found.path == paths.tag(NAME, odd).replace("\udce9", r"\udce9")
+    assert found.reason.isprintable()
+
+
 async def test_a_name_that_nobody_has_makes_no_row(adopting: Adopting) -> None:
     with pytest.raises(NameUnknown):
         await adopting.store.manifests.find(NEW, Tag("v1"))

@@ -25,6 +25,7 @@ from moorage.http.node_status import StatusFound
 from moorage.integrity.progress import KnownChecks, State
 from moorage.metadata.adoptions import AdoptionFindings, AdoptionProgress
 from moorage.metadata.background.background_migrations import MigrationProgress
+from moorage.storage.paths import readable
 
 SHOWN = 100
 """Findings that are shown one by one."""
@@ -113,11 +114,11 @@ def _check(found: State) -> CheckAnswer:
         first=[
             DifferenceAnswer(
                 kind=one.kind.value,
-                subject=_readable(one.subject),
-                repository=_readable(one.repository),
+                subject=readable(one.subject),
+                repository=readable(one.repository),
                 size_bytes=one.size_bytes,
-                detail=_readable(one.detail),
-                repair=_readable(one.repair),
+                detail=readable(one.detail),
+                repair=readable(one.repair),
             )
             for one in tally.noted.first[:SHOWN]
         ],
@@ -139,8 +140,3 @@ def _migration(item: MigrationProgress) -> MigrationAnswer:
 def _share(value: float) -> float:
     """So many digits that a bar moves, cut and not rounded: what is not done is never shown as 1."""
     return math.floor(value * 10_000) / 10_000
-
-
-def _readable(text: str) -> str:
-    """Text of which every part is a character: names in storage may be bytes that are no UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()

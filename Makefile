@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # See docs/adr/0083-a-second-try-in-continuous-integration.md
 SECOND_TRY := $(if $(CI),--reruns 1)
 
-.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak lint fix bench compare docs deb wheels image release pins clean
+.PHONY: help setup run serve test test-quick test-bucket check coverage matrix soak steady lint fix bench compare docs deb wheels image release pins clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -52,6 +52,11 @@ coverage: setup ## measure what the tests reach, but for those of whole processe
 
 soak: setup ## run the long tests (kill -9 storms, large images)
 	$(BIN)/pytest -m long
+
+RUNS ?= 10
+LOOPS ?= 4
+steady: setup ## run `make test` ten times beside four busy loops (RUNS, LOOPS): a wait that is too short shows
+	@scripts/run-under-load $(RUNS) $(LOOPS) $(MAKE) --no-print-directory test SECOND_TRY=
 
 lint: setup ## check style, types, import contracts and the generated pages
 	$(BIN)/ruff check .

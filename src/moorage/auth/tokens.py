@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, Self, cast
 
 from cryptography import x509
@@ -153,7 +154,7 @@ class Verifier:
             raise InvalidToken(msg)
         try:
             signature = jws.deserialize_compact(token, find, registry=self._registry)
-            _check_unique(urlsafe_b64decode(signature.segments["header"]))
+            _check_header_unique(signature.segments["header"])
         except BadSignatureError:
             msg = "the token's signature is not that of the key it names"
             raise InvalidToken(msg) from None
@@ -285,20 +286,30 @@ def _check_unique(text: bytes) -> None:
         InvalidToken: one is there twice.
     """
     try:
-        json.loads(text, object_pairs_hook=_object_once)
+        _NAMES_ONCE.decode(text.decode())
     except (ValueError, RecursionError):  # It was read before; what is deeper than this one goes was not looked at.
         msg = "the token is nested too deeply"
         raise InvalidToken(msg) from None
 
 
+@lru_cache(maxsize=16)  # An issuer's tokens have the same header; it comes from those whose signature is good only.
+def _check_header_unique(segment: bytes) -> None:
+    _check_unique(urlsafe_b64decode(segment))
+
+
 def _object_once(pairs: list[tuple[str, Any]]) -> None:
     """Nothing is kept, as only the names count."""
+    if len(dict(pairs)) == len(pairs):
+        return
     names = set[str]()
     for name, _ in pairs:
         if name in names:
             msg = f"the token has {name[:40]!r} twice in one object"
             raise InvalidToken(msg)
         names.add(name)
+
+
+_NAMES_ONCE = json.JSONDecoder(object_pairs_hook=_object_once)
 
 
 def _protection(meta: Meta) -> Protection | None:

@@ -34,11 +34,12 @@ from moorage.oci.names import RepositoryName
 from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.streams import Arriving, most_bytes_of
 from moorage.storage.uploads import UploadSink, UploadWriter
 from moorage.storage.walk import pages_of
 from moorage.telemetry import get_log
 
-Chunks = AsyncIterator[bytes | bytearray]
+Chunks = AsyncIterator[bytes | bytearray | Arriving]
 
 _HASHERS = 4096
 """Sessions whose running hash a worker remembers; the bytes of a forgotten one are read again at its end."""
@@ -345,7 +346,7 @@ class Uploads:
         if hasher is not None and hasher.size_bytes != writer.size_bytes:
             hasher = None  # Another worker had a part of it, or a part could not be written.
         async for chunk in chunks:
-            self._room.take(len(chunk))
+            self._room.take(most_bytes_of(chunk))
             await writer.write(chunk, observer=None if hasher is None else hasher.update)
         if hasher is not None:
             self._hashers.put(session, hasher)

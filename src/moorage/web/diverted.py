@@ -29,7 +29,7 @@ _OVERHEAD_PARTS = 512
 _RECORD_BYTES = 64
 """Encrypted bytes are more, by this part of them and by this many at least, if records are as long as they may be."""
 
-_LOOK_S = 5.0
+_LOOK_S = 1.0
 """Seconds after which fewer are taken too."""
 
 
@@ -113,10 +113,10 @@ class EncryptedWay(Way):
             return count, came_bytes == len(room)
 
     def _decrypt(self, buffer: memoryview) -> int:
-        count = 0
+        count, wanted, read = 0, len(buffer), self._tls.read
         with contextlib.suppress(ssl.SSLWantReadError):
-            while count < len(buffer):
-                taken = cast("int", self._tls.read(len(buffer) - count, cast("Any", buffer[count:])))
+            while count < wanted:
+                taken = cast("int", read(wanted - count, cast("Any", buffer[count:])))  # One record at most.
                 count += taken
                 if not taken:
                     self._has_ended = True
@@ -184,7 +184,8 @@ class DivertedBody:
         except OSError as exc:
             self.failure, self.is_cut = exc, True
             return 0
-        self.is_cut = not count
+        if not count:
+            self.is_cut = True
         self._is_drained = count < wanted
         self._rest_bytes -= count
         return count

@@ -28,6 +28,11 @@ from support.connections import GET, MIB, Client, put, run, serving, tls_of
 CONTENT = random.Random(137).randbytes(5 * MIB + 3)
 
 
+@pytest.fixture(autouse=True)
+def _short_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diverted, "_LOOK_S", 0.01)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("ca"))
@@ -189,7 +194,6 @@ def test_the_rest_of_a_large_body_that_is_refused_is_thrown_away_and_the_next_re
 def test_a_client_that_falls_silent_is_given_up_and_what_it_sent_is_kept(
     authority: Authority | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diverted, "_LOOK_S", 0.01)
     taken = Taken()
 
     def talk(client: Client) -> None:

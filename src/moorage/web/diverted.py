@@ -19,7 +19,7 @@ from moorage.work.buffers import BUFFERS
 _TURN_BYTES = 2 << 20
 """Bytes that one body may bring before others have their turn in a thread."""
 
-_WORTH_BYTES = 512 << 10
+_WORTH_BYTES = 1 << 20
 """Bytes for which it is worth to wake somebody up; fewer wait in the system until more are there, or the end."""
 
 _DECRYPTED_BYTES = 7 << 14

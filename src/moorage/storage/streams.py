@@ -108,11 +108,6 @@ def in_memory(data: Incoming) -> bytes | bytearray | memoryview:
     return data if isinstance(data, bytes | bytearray | memoryview) else data.read()
 
 
-def most_bytes_of(data: Incoming) -> int:
-    """Return how many bytes are written at most when *data* is."""
-    return len(data) if isinstance(data, bytes | bytearray | memoryview) else data.most_bytes
-
-
 class Writer(ABC):
     """An object being appended to. Only one writer may have a path open: see ``FileStorage``.
 
@@ -127,7 +122,8 @@ class Writer(ABC):
     async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
         """Add *data* to the end, after *observer* has seen it, where the work is done: in the same thread.
 
-        Of what is arriving that is what is there now, and not more than ``most_bytes``; maybe nothing.
+        Of what is arriving that is what is there now, and not more than ``most_bytes``; maybe nothing. The observer
+        sees it in parts of at most 1 MiB, each before it is written, and may refuse one by raising.
 
         Raises:
             StorageFull: not all of it could be written; what could not is dropped, ``size_bytes`` tells.

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 
 from moorage.work.buffers import BUFFERS
 
-_TURN_BYTES = 2 << 20
+_TURN_BYTES = 4 << 20
 """Bytes that one body may bring before others have their turn in a thread."""
 
 _WORTH_BYTES = 1 << 20

@@ -38,7 +38,7 @@ For more at once the kernel takes larger blocks of memory, which a virtual machi
 have them again costs up to three times as much as the copy. Source: ADR 0137.
 """
 _BLOCK_BYTES = 4 << 10
-"""Where a write should end unless all is written: else the next one has the same page to fill up."""
+"""Multiple at which a write ends unless all is written: else the next one has the same page to fill up."""
 
 _LOCK_ATTEMPTS = 8
 _P = ParamSpec("_P")

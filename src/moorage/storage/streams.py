@@ -100,7 +100,7 @@ class Arriving(Protocol):
 
 
 Incoming = bytes | bytearray | memoryview | Arriving
-"""What an object grows by."""
+"""Bytes by which an object grows."""
 
 
 def in_memory(data: Incoming) -> bytes | bytearray | memoryview:

@@ -75,7 +75,7 @@ class EncryptedWay(Way):
     """
 
     hidden_bytes = 64 << 10
-    """What came of a record that is not whole is in *incoming*, or in OpenSSL, with what was taken behind it."""
+    """A record that is not whole yet is in *incoming*, or in OpenSSL, with what was taken behind it."""
 
     def __init__(
         self, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, guard: threading.Lock, settle: Callable[[], None]

@@ -23,12 +23,12 @@ Handler = Callable[[web.BaseRequest], Awaitable[Response]]
 
 
 class Client:
-    """A client for a thread of its own. Without a context it speaks plain HTTP."""
+    """A client for a thread of its own. It speaks TLS if there is an *authority* that it trusts."""
 
-    def __init__(self, port: int, context: ssl.SSLContext | None) -> None:
+    def __init__(self, port: int, authority: Authority | None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        if context is not None:
-            self.socket = context.wrap_socket(self.socket, server_hostname="127.0.0.1")
+        if authority is not None:
+            self.socket = authority.trusted().wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.file = self.socket.makefile("rb")
 
     def answer(self) -> tuple[int, bytes]:
@@ -48,13 +48,13 @@ class Client:
 
     def end_half(self) -> None:
         """End the sending half: that of TLS, if it is spoken."""
-        if not isinstance(self.socket, ssl.SSLSocket):
+        if isinstance(self.socket, ssl.SSLSocket):
+            self.socket.setblocking(False)
+            with contextlib.suppress(ssl.SSLWantReadError):  # The other half is still open.
+                self.socket.unwrap()
+            self.socket.settimeout(30)
+        else:
             self.socket.shutdown(socket.SHUT_WR)
-            return
-        self.socket.setblocking(False)
-        with contextlib.suppress(ssl.SSLWantReadError):
-            self.socket.unwrap()
-        self.socket.settimeout(30)
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +70,7 @@ def put(content: bytes, length: int | None = None) -> bytes:
     return b"PUT /body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (length, content)
 
 
-def tls_of(authority: Authority) -> BeginTLS:
+def _tls_of(authority: Authority) -> BeginTLS:
     """The server's end, with a certificate."""
     pair = authority.certify("server", "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -79,9 +79,9 @@ def tls_of(authority: Authority) -> BeginTLS:
 
 
 @asynccontextmanager
-async def serving(handler: Handler, begin: BeginTLS | None) -> AsyncIterator[tuple[ConnectionServer, int]]:
-    """Serve with *handler*; the port is returned, too."""
-    connections = ConnectionServer(handler, begin)
+async def serving(handler: Handler, authority: Authority | None = None) -> AsyncIterator[tuple[ConnectionServer, int]]:
+    """Serve with *handler*, over TLS if there is an *authority*; the port is returned, too."""
+    connections = ConnectionServer(handler, None if authority is None else _tls_of(authority))
     server = web.ServerRunner(connections, handle_signals=False, shutdown_timeout=0.1)
     await server.setup()
     await web.TCPSite(server, "127.0.0.1", 0).start()
@@ -96,11 +96,11 @@ def run(handler: Handler, talk: Callable[[Client], None], authority: Authority |
     """Have *talk* said to *handler*, over TLS if there is an *authority*."""
 
     def speak(port: int) -> None:
-        with Client(port, None if authority is None else authority.trusted()) as client:
+        with Client(port, authority) as client:
             talk(client)
 
     async def serve() -> None:
-        async with serving(handler, None if authority is None else tls_of(authority)) as (_, port):
+        async with serving(handler, authority) as (_, port):
             await asyncio.to_thread(speak, port)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

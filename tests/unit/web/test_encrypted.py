@@ -17,7 +17,7 @@ from moorage.web.responses import Response
 from moorage.web.sending import ByteSource, send_file
 from moorage.web.spooling import SpooledBody
 from support.authority import Authority
-from support.connections import GET, MIB, Client, run, serving, tls_of
+from support.connections import GET, MIB, Client, run, serving
 
 CONTENT = random.Random(137).randbytes(5 * MIB + 3)
 
@@ -51,10 +51,10 @@ def test_a_client_that_takes_nothing_has_one_part_waiting_and_gets_all_in_the_en
             return await send_file(request, Response(200, content_length=size), source, [Piece(b"", (0, size))])
 
     async def serve() -> None:
-        async with serving(handler, tls_of(authority)) as (_, port):
+        async with serving(handler, authority) as (_, port):
 
             def speak() -> None:
-                with Client(port, authority.trusted()) as slow, Client(port, authority.trusted()) as other:
+                with Client(port, authority) as slow, Client(port, authority) as other:
                     slow.socket.sendall(GET.replace(b"next", b"file"))
                     other.socket.sendall(GET)
                     assert other.answer()[0] == 200  # By now the slow one's socket is full.
@@ -83,10 +83,7 @@ def test_a_client_that_ends_its_half_of_tls_and_then_of_tcp_is_answered(authorit
 
     def talk(client: Client) -> None:
         client.socket.sendall(GET)
-        client.socket.setblocking(False)
-        with pytest.raises(ssl.SSLWantReadError):
-            client.socket.unwrap()
-        client.socket.settimeout(30)
+        client.end_half()
         os_socket = socket.socket(fileno=os.dup(client.socket.fileno()))
         os_socket.shutdown(socket.SHUT_WR)
         os_socket.close()
@@ -104,7 +101,7 @@ def test_a_client_that_never_speaks_is_given_up(authority: Authority, monkeypatc
         return Response(200)
 
     async def serve() -> None:
-        async with serving(handler, tls_of(authority)) as (connections, port):
+        async with serving(handler, authority) as (connections, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             assert await reader.read() == b""
             writer.close()

@@ -34,11 +34,12 @@ from moorage.oci.names import RepositoryName
 from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
+from moorage.storage.streams import Arriving
 from moorage.storage.uploads import UploadSink, UploadWriter
 from moorage.storage.walk import pages_of
 from moorage.telemetry import get_log
 
-Chunks = AsyncIterator[bytes | bytearray]
+Chunks = AsyncIterator[bytes | bytearray | Arriving]
 
 _HASHERS = 4096
 """Sessions whose running hash a worker remembers; the bytes of a forgotten one are read again at its end."""
@@ -344,9 +345,14 @@ class Uploads:
             hasher = Hasher(algorithm or "sha256")
         if hasher is not None and hasher.size_bytes != writer.size_bytes:
             hasher = None  # Another worker had a part of it, or a part could not be written.
+
+        def see(data: bytes | bytearray | memoryview) -> None:
+            self._room.take(len(data))
+            if hasher is not None:
+                hasher.update(data)
+
         async for chunk in chunks:
-            self._room.take(len(chunk))
-            await writer.write(chunk, observer=None if hasher is None else hasher.update)
+            await writer.write(chunk, observer=see)
         if hasher is not None:
             self._hashers.put(session, hasher)
         return hasher

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 from moorage.storage.egress import UNTOLD, Egress
+from moorage.storage.streams import Incoming as Incoming
 from moorage.storage.streams import ObjectContent as ObjectContent
 from moorage.storage.streams import Observer as Observer
 from moorage.storage.streams import PartsWriter as PartsWriter

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from moorage.errors import BackendError, StorageUnavailable
-from moorage.storage.base import Capability, Observer
+from moorage.storage.base import Capability, Incoming, Observer
 from moorage.storage.byte_budget import ByteShare, nothing_to_send
 from moorage.storage.gathering import Gathered, observe
 from moorage.storage.piece_upload import PieceUpload
-from moorage.storage.streams import PartsWriter, part_bytes_at
+from moorage.storage.streams import PartsWriter, in_memory, part_bytes_at
 from moorage.storage.upload_folder import UploadFolder
 from moorage.storage.uploads import UploadWriter
 
@@ -47,11 +47,12 @@ class DirectUpload(UploadWriter):
             return self._committed_bytes
         return self._gathered.size_bytes + (0 if self._parts is None else self._parts.size_bytes)
 
-    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
+    async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
         """See the interface."""
         if self._is_over:
             msg = "the upload could not be written to before"
             raise StorageUnavailable(msg)
+        data = in_memory(data)
         if self._parts is None:  # A part has its room before it comes.
             await self._share.take(len(data))
         await observe(data, observer)

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from moorage.errors import PathUnknown
-from moorage.storage.base import Observer, Writer
+from moorage.storage.base import Incoming, Observer, Writer
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.uploads import STARTED_AT, UploadSink, UploadWriter
 
@@ -62,7 +62,7 @@ class _FileUpload(UploadWriter):
     def size_bytes(self) -> int:  # type: ignore[override]  # it is the file's
         return self._writer.size_bytes
 
-    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
+    async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
         await self._writer.write(data, observer=observer)
 
     async def flush(self) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from moorage.errors import BackendError, PathUnknown, StorageBusy, StorageFull, StorageUnavailable
 from moorage.storage.base import (
     FolderEntry,
+    Incoming,
     ObjectContent,
     Observer,
     Reader,
@@ -20,6 +21,7 @@ from moorage.storage.base import (
     whole,
 )
 from moorage.storage.file_storage import FileStorage
+from moorage.storage.streams import in_memory
 
 _PIECE_BYTES = 1 << 20
 _PROBE_BYTES = 64
@@ -266,10 +268,11 @@ class _MemoryWriter(Writer):
         self.size_bytes = len(target.content)
         self.is_closed = False
 
-    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
+    async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
         if self.is_closed:
             msg = "the writer is closed"
             raise StorageUnavailable(msg)
+        data = in_memory(data)
         if observer is not None:
             observer(data)
         piece = memoryview(data).cast("B")

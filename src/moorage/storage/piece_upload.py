@@ -9,10 +9,10 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from moorage.errors import BackendError, StorageBusy, StorageUnavailable
-from moorage.storage.base import Observer
+from moorage.storage.base import Incoming, Observer
 from moorage.storage.byte_budget import ByteShare, nothing_to_send
 from moorage.storage.gathering import Gathered, observe
-from moorage.storage.streams import part_bytes_at
+from moorage.storage.streams import in_memory, part_bytes_at
 from moorage.storage.upload_folder import UploadFolder
 from moorage.storage.uploads import UploadWriter
 
@@ -36,12 +36,13 @@ class PieceUpload(UploadWriter):
         """See the interface."""
         return self._folder.size_bytes + self._sending_bytes + self._gathered.size_bytes
 
-    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
+    async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
         """See the interface. What goes wrong may be told at the next piece, or by :meth:`flush`."""
         if self._is_over:
             await self._settle()
             msg = "the upload could not be written to before"
             raise StorageUnavailable(msg)
+        data = in_memory(data)
         await self._share.take(len(data))
         await observe(data, observer)
         await self.keep(data)

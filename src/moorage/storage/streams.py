@@ -80,6 +80,34 @@ def part_bytes_at(number: int, first_bytes: int) -> int:
     return first_bytes << min(number // _GROWTH_PARTS, _GROWTH_LIMIT)
 
 
+class Arriving(Protocol):
+    """Bytes for an object that have come to this machine, and are where they came: whoever stores them takes them.
+
+    That is done in the thread that stores them. What nobody takes stays, and makes whoever sends it wait.
+    """
+
+    most_bytes: int
+    """More than this is not taken at once, so that others have their turn."""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Take what has come, up to the size of *buffer*; return how many bytes: fewer if no more are there now.
+
+        It waits for nothing and raises nothing: why no more come, whoever hands them out knows.
+        """
+
+    def read(self) -> bytearray:
+        """Take as many as may be kept in memory at once, at most ``most_bytes``; none if none are there."""
+
+
+Incoming = bytes | bytearray | memoryview | Arriving
+"""Bytes by which an object grows."""
+
+
+def in_memory(data: Incoming) -> bytes | bytearray | memoryview:
+    """Return *data* as bytes in memory; of what is arriving a part, which may be empty."""
+    return data if isinstance(data, bytes | bytearray | memoryview) else data.read()
+
+
 class Writer(ABC):
     """An object being appended to. Only one writer may have a path open: see ``FileStorage``.
 
@@ -91,8 +119,11 @@ class Writer(ABC):
     """Bytes that the object has, those before this writer included."""
 
     @abstractmethod
-    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
+    async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
         """Add *data* to the end, after *observer* has seen it, where the work is done: in the same thread.
+
+        Of what is arriving that is what is there now, and not more than ``most_bytes``; maybe nothing. The observer
+        sees it in parts of at most 1 MiB, each before it is written, and may refuse one by raising.
 
         Raises:
             StorageFull: not all of it could be written; what could not is dropped, ``size_bytes`` tells.

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from moorage.storage.base import Observer
+from moorage.storage.base import Incoming, Observer
 
 STARTED_AT = "startedat"
 """The object in the folder of an upload that says when it was started, in RFC 3339; Distribution's."""
@@ -22,8 +22,8 @@ class UploadWriter(ABC):
     """The bytes of the upload, those before this request included."""
 
     @abstractmethod
-    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
-        """Add *data*, after *observer* has seen it.
+    async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
+        """Add *data*, after *observer* has seen it; of what is arriving as much as is there, maybe nothing.
 
         Raises:
             StorageBusy: another request has added to the upload.

@@ -13,8 +13,9 @@ from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 from aiohttp.web_request import BaseRequest
 
 from moorage.errors import CodingUnknown, ContentCodingUnknown, SizeInvalid
-from moorage.web.connection import Connection, EndedEarly
+from moorage.web.connection import Connection
 from moorage.web.diverted import DivertedBody
+from moorage.web.ends import EndedEarly
 from moorage.web.holding import Holdings
 
 _PIECE_BYTES = 1 << 20
@@ -51,20 +52,25 @@ class Bodies:
         self._active = 0
         self._holdings = Holdings()
 
-    async def chunks(  # noqa: C901 - one loop over what may come next
-        self, request: BaseRequest, *, piece_bytes: int = 0
-    ) -> AsyncIterator[bytearray]:
+    def chunks(self, request: BaseRequest) -> AsyncIterator[bytearray | DivertedBody]:
         """The body in pieces of up to 1 MiB; smaller ones while many uploads share the memory.
 
-        *piece_bytes*: the most that is taken at once; the rest stays where it was read, which pauses the client.
-
-        What came before the client hung up is yielded before the error is raised, so that it can resume there.
-        A piece that nobody keeps is used again for the next but one.
+        In place of the rest of a large body comes something that takes bytes out of the socket, again and again until
+        all are taken. What came before the client hung up comes before the error is raised: it can resume there.
 
         Raises:
             ClientGone: the client hung up or stalled.
             SizeInvalid: the body's framing is broken, or it ended early.
             CodingUnknown, ContentCodingUnknown: the body is coded.
+        """
+        return self._received(request)
+
+    async def _received(  # noqa: C901, PLR0912 - one loop over what may come next
+        self, request: BaseRequest, *, piece_bytes: int = 0
+    ) -> AsyncIterator[bytearray | DivertedBody]:
+        """The same; *piece_bytes*: the most that is taken at once, and all of it in pieces.
+
+        The rest stays where it was read, which pauses the client.
         """
         _check_codings(request)
         await _continue(request)
@@ -95,14 +101,16 @@ class Bodies:
                     gathered = bytearray()
             if gathered:
                 yield gathered
-            while diverted is not None and (piece := await diverted.next_piece(STALL_S)):
-                yield piece
-            if failure := failure or _failure_of(diverted, content):
+            if diverted is not None:
+                while await diverted.comes(STALL_S):
+                    yield diverted
+                failure = await _end_of(diverted, content)
+            if failure is not None:
                 raise _translated(failure) from failure
         finally:
             self._active -= 1
             if diverted is not None:
-                diverted.drop()
+                diverted.end()
 
     async def whole(self, request: BaseRequest, *, check_size: Callable[[int], None]) -> bytes:
         """A small body.
@@ -123,7 +131,8 @@ class Bodies:
         body = bytearray()
         holding = self._holdings.begin(lambda: request.content.set_exception(TimeoutError()))
         # In small pieces: what was read and has no room yet is in no budget.
-        async for chunk in self.chunks(request, piece_bytes=_PIECE_MIN_BYTES):
+        async for piece in self._received(request, piece_bytes=_PIECE_MIN_BYTES):
+            chunk = cast("bytearray", piece)
             body += chunk
             chunk.clear()
             check_size(len(body))
@@ -140,9 +149,16 @@ def _divert(request: BaseRequest, piece_bytes: Callable[[], int]) -> DivertedBod
     return connection.divert(request, piece_bytes) if isinstance(connection, Connection) else None
 
 
-def _failure_of(diverted: DivertedBody | None, content: StreamReader) -> Exception | None:
-    """Return why not all of a diverted body has come."""
-    return None if diverted is None else diverted.failure or cast("Exception | None", content.exception())
+async def _end_of(diverted: DivertedBody, content: StreamReader) -> Exception | None:
+    """End a diverted body; return why not all of it has come."""
+    diverted.end()
+    if diverted.failure is None and diverted.is_cut:
+        try:  # The connection finds the same end, and knows what it means.
+            async with asyncio.timeout(STALL_S):
+                await content.readany()
+        except _FAILURES as exc:
+            return exc
+    return diverted.failure
 
 
 async def _continue(request: BaseRequest) -> None:

@@ -4,27 +4,30 @@ How a connection answers one request after the other is in ``web/turns``.
 """
 
 import asyncio
-from collections import deque
+import os
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from aiohttp import hdrs
-from aiohttp.http import HttpRequestParser, RawRequestMessage
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import TransferEncodingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestPayloadError, _ErrInfo
+from aiohttp.web_protocol import _ErrInfo
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from moorage.errors import HeadTooLarge, Refused, TooManyRequests
 from moorage.telemetry import get_log, request_id
-from moorage.web.diverted import DivertedBody
+from moorage.web.diverted import DivertedBody, PlainWay, Way
 from moorage.web.encrypted import BeginTLS, EncryptedTransport
+from moorage.web.ends import EndedEarly, LastRequests
 from moorage.web.errors import entry, render, respond
 from moorage.web.head_sizes import field_bytes, is_for_its_head, unfinished_bytes
 from moorage.web.known_heads import SWIFT, KnownHeads, head_bytes, is_end_of_body
+from moorage.web.parsing import HEAD_LIMIT_BYTES, HEADERS_LIMIT, READ_BUFFER_BYTES, new_parser
 from moorage.web.responses import SAFE_HEADERS, Response
 from moorage.web.turns import Turns
 
@@ -33,13 +36,8 @@ _log = get_log("http")
 _KEEPALIVE_S = 75.0
 """Seconds that a connection may be idle, or take to send a request's head."""
 
-_HEAD_LIMIT_BYTES = 64 << 10
-"""For the request line and for each header: tokens are long."""
-
 _HEADS_LIMIT_BYTES = 128 << 10
 """For all of a request's head together, and for the trailers of a body in chunks."""
-
-_HEADERS_LIMIT = 128
 
 _UNFINISHED_BYTES = 32 << 20
 """For all heads of a worker that have begun and are not whole."""
@@ -63,10 +61,6 @@ _PLAIN_ANSWER = (
 )
 """For who speaks TLS to us: ``docker manifest`` goes on in plain HTTP once it has seen an answer in HTTP."""
 
-_READ_BUFFER_BYTES = 128 << 10
-"""Bytes of a request's body that are read ahead; twice as many pause the client."""
-
-
 _DIVERTED_BYTES = 512 << 10
 """Bytes of a body from which on it is worth to let them pass the parser by."""
 
@@ -74,13 +68,22 @@ _DIVERTED_BYTES = 512 << 10
 class Connection(Turns):
     """One connection."""
 
-    __slots__ = ("_head_bytes", "_is_between", "_receiving", "_server", "is_half_closed", "on_lost")
+    __slots__ = (
+        "_diverted",
+        "_dropped_bytes",
+        "_head_bytes",
+        "_is_between",
+        "_receiving",
+        "_server",
+        "is_half_closed",
+        "on_lost",
+    )
 
     is_half_closed: bool
     """True if the client has said that it sends no more; it may still wait for answers."""
 
     on_lost: Callable[[], None] | None
-    """Whom to tell that the client is gone, while its socket is used past aiohttp (``web/sending``)."""
+    """Whom to tell that the client is gone, while its socket is used past aiohttp (``web/lane``)."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -89,6 +92,9 @@ class Connection(Turns):
         self._head_bytes = 0
         self._is_between = True
         """True if aiohttp's parser keeps nothing: what comes next is the beginning of a request."""
+        self._diverted: DivertedBody | None = None
+        self._dropped_bytes = 0
+        """Bytes to come of a body that nobody reads any more."""
         self._receiving: StreamReader = EMPTY_PAYLOAD
         self._server = cast("ConnectionServer", self._manager)
         self._max_msg_queue_size, self._msg_queue_resume_size = _QUEUE_LIMIT, _QUEUE_LIMIT // 2
@@ -96,6 +102,8 @@ class Connection(Turns):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
+        if self._dropped_bytes and not (data := self._drop(data)):
+            return
         if self._is_between and (known := self._server.heads.get(data)) is not None and self.can_begin:
             self._request_count += 1
             self.begin(known)
@@ -104,7 +112,7 @@ class Connection(Turns):
         self._is_between = was_between and not data  # Without, aiohttp only goes on with what it kept: here nothing.
         if not self._request_count and data.startswith(_TLS_HANDSHAKE):
             self._refuse_tls()
-        elif not isinstance(self._messages, _Last):
+        elif not isinstance(self._messages, LastRequests):
             self._parse(data, was_between=was_between)
 
     def _parse(self, data: bytes, *, was_between: bool) -> None:
@@ -180,40 +188,57 @@ class Connection(Turns):
         if not self._receiving.is_eof():
             self._receiving.set_exception(EndedEarly())
         if self._messages:
-            self._messages = _Last(self)
+            self._messages = LastRequests(self)
         else:
             self._close = True  # Not close(), which is for connections that wait.
         return True
 
     def divert(self, request: BaseRequest, piece_bytes: Callable[[], int]) -> DivertedBody | None:
-        """Have the rest of a large body come past the parser; None: it is not large, or cannot.
+        """Have the rest of a large body go past the parser; None: it is not large, or cannot.
 
         All that came of it must have been read.
         """
         transport, content = self.transport, request.content
-        if not isinstance(transport, EncryptedTransport) or content is not self._receiving:
+        if transport is None or content is not self._receiving:
             return None
         rest_bytes = (request.content_length or 0) - content.total_bytes
         is_plain = hdrs.TRANSFER_ENCODING not in request.headers and hdrs.UPGRADE not in request.headers
         if rest_bytes < _DIVERTED_BYTES or not is_plain or self._reading_paused or self._buffer_paused:
             return None
-        return transport.divert(rest_bytes, piece_bytes, self._diverted_ended)
+        try:
+            lent = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        except OSError:  # There may be no descriptor left.
+            return None
+        way = _lend(transport)
+        diverted = DivertedBody(lent, way, rest_bytes, piece_bytes=piece_bytes, on_end=self._diverted_ended)
+        self._diverted = diverted
+        return diverted
 
-    def _diverted_ended(self) -> None:
-        """Go on with a parser that knows nothing of the body that it has not seen."""
-        self._parser = HttpRequestParser(
-            self,
-            self._loop,
-            _READ_BUFFER_BYTES,
-            max_line_size=_HEAD_LIMIT_BYTES,
-            max_headers=_HEADERS_LIMIT,
-            max_field_size=_HEAD_LIMIT_BYTES,
-            payload_exception=RequestPayloadError,
-            auto_decompress=False,
-            max_msg_queue_size=MAX_MSG_QUEUE_SIZE,
-        )
+    def _diverted_ended(self, rest_bytes: int) -> None:
+        """Go on with a parser that knows nothing of the body that it has not seen; first its rest is thrown away."""
+        self._diverted = None
+        if self.transport is None:
+            return
+        self._parser = new_parser(self, self._loop)
         self._is_between = True
-        self._receiving.feed_eof()
+        self._dropped_bytes = rest_bytes
+        if not rest_bytes:
+            self._receiving.feed_eof()
+        self.transport.resume_reading()
+
+    async def _drop_rest(self, body: StreamReader) -> None:
+        """Do so also with a body that was diverted: whoever has taken of it is done."""
+        if self._diverted is not None:
+            self._diverted.end()
+        await super()._drop_rest(body)
+
+    def _drop(self, data: bytes) -> bytes:
+        """Throw away what belongs to a body that nobody reads any more; return what is behind it."""
+        count = min(self._dropped_bytes, len(data))
+        self._dropped_bytes -= count
+        if count and not self._dropped_bytes:
+            self._receiving.feed_eof()
+        return data[count:]
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and tell whoever waits for the socket."""
@@ -221,6 +246,8 @@ class Connection(Turns):
         self._count_head(-self._head_bytes)
         if self.on_lost is not None:
             self.on_lost()
+        if self._diverted is not None:
+            self._diverted.cut()
 
     def log_exception(self, *args: object, **fields: object) -> None:
         """Log a mistake of ours; that a client has gone whose body was to be thrown away is none."""
@@ -263,9 +290,9 @@ class Connection(Turns):
             self._request_count += 1
             refusal = _ErrInfo(status=431, exc=why, message="")
             # A body that never ends: as long as it is waited for, the client can read why it was refused.
-            self._messages.append((refusal, StreamReader(self, _READ_BUFFER_BYTES, loop=self._loop)))
+            self._messages.append((refusal, StreamReader(self, READ_BUFFER_BYTES, loop=self._loop)))
             self._lingering_time = _LINGER_S
-            self._messages = _Last(self)
+            self._messages = LastRequests(self)
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(None)
         else:
@@ -332,11 +359,11 @@ class ConnectionServer(Server):
             loop=self._loop,
             keepalive_timeout=_KEEPALIVE_S,
             access_log=None,  # type: ignore[arg-type]  # documented to switch it off; ours is written in web/application
-            max_line_size=_HEAD_LIMIT_BYTES,
-            max_headers=_HEADERS_LIMIT,
-            max_field_size=_HEAD_LIMIT_BYTES,
+            max_line_size=HEAD_LIMIT_BYTES,
+            max_headers=HEADERS_LIMIT,
+            max_field_size=HEAD_LIMIT_BYTES,
             auto_decompress=False,
-            read_bufsize=_READ_BUFFER_BYTES,
+            read_bufsize=READ_BUFFER_BYTES,
         )
         return connection if self._begin_tls is None else EncryptedTransport(connection, self._begin_tls)
 
@@ -353,7 +380,7 @@ class _Before(NamedTuple):
 
 
 _TOO_LARGE = (
-    f"a request has at most {_HEADERS_LIMIT} headers, {_HEAD_LIMIT_BYTES >> 10} KiB in its first line and in each "
+    f"a request has at most {HEADERS_LIMIT} headers, {HEAD_LIMIT_BYTES >> 10} KiB in its first line and in each "
     f"header, and {_HEADS_LIMIT_BYTES >> 10} KiB in all of them together"
 )
 
@@ -361,23 +388,11 @@ _TOO_LARGE = (
 _TOO_MANY = "too many large heads are being sent at once, and there is room for ordinary ones only; try again"
 
 
-class EndedEarly(Exception):
-    """The client closed its sending half before its body was whole; it may still read an answer."""
-
-
-class _Last(deque[Any]):
-    """The last requests that are taken of a client: after them the connection ends, and what else comes is dropped."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection._messages)  # noqa: SLF001 - a part of it
-        self._connection = connection
-
-    def popleft(self) -> object:
-        """Take the next one."""
-        taken = super().popleft()
-        if not self:
-            self._connection._close = True  # noqa: SLF001 - a part of it
-        return taken
+def _lend(transport: asyncio.Transport) -> Way:
+    if isinstance(transport, EncryptedTransport):
+        return transport.lend()
+    transport.pause_reading()
+    return PlainWay()
 
 
 def _first_line(exc: BaseException | None) -> str:

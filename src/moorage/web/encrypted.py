@@ -11,11 +11,12 @@ import functools
 import os
 import re
 import ssl
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from moorage.telemetry import get_log
-from moorage.web.diverted import DivertedBody
+from moorage.web.diverted import EncryptedWay
 
 _log = get_log("tls")
 
@@ -78,7 +79,8 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         """True until the handshake has ended, well or not."""
         self._is_open = False
         """True from then on until the end has begun."""
-        self._diverted: DivertedBody | None = None
+        self._guard = threading.Lock()
+        """Held by whoever uses OpenSSL: what the socket is lent for is decrypted in a thread."""
         self._is_told = False
         """True if the protocol above knows of the connection."""
         self._is_paused = False
@@ -146,8 +148,6 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._stop_clock()
         if self._is_told:
             self._above.connection_lost(exc)
-        if self._diverted is not None:
-            self._diverted.cut()
 
     # What the protocol above calls.
 
@@ -179,20 +179,20 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         """Pass nothing more on, and let the client wait."""
         self._is_paused = True
 
+    def lend(self) -> EncryptedWay:
+        """Take nothing from the socket until :meth:`resume_reading`; return the way for who does meanwhile."""
+        self._is_paused = True
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._below.pause_reading()
+        return EncryptedWay(self._tls, self._incoming, self._guard, self._settle)
+
     def resume_reading(self) -> None:
         """Go on with what came meanwhile."""
         if self._is_paused:
             self._is_paused = False
             self._go_on()
             self._loop.call_soon(self._read)
-
-    def divert(self, size_bytes: int, piece_bytes: Callable[[], int], on_end: Callable[[], None]) -> DivertedBody:
-        """Have the next *size_bytes* not go to the protocol.
-
-        It is told of ends only, also of that of these bytes (*on_end*).
-        """
-        self._diverted = DivertedBody(size_bytes, piece_bytes, on_end, self.resume_reading)
-        return self._diverted
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Change nothing: the protocol is paused as soon as something waits."""
@@ -213,12 +213,13 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         """Encrypt all of them, and send them together."""
         if self.is_closing():
             return
-        for data in list_of_data:
-            for start in range(0, len(data), PART_BYTES):  # Not once for what is empty.
-                if start:
-                    self._send()
-                self._tls.write(memoryview(data)[start : start + PART_BYTES])
-        self._send()
+        with self._guard:
+            for data in list_of_data:
+                for start in range(0, len(data), PART_BYTES):  # Not once for what is empty.
+                    if start:
+                        self._send()
+                    self._tls.write(memoryview(data)[start : start + PART_BYTES])
+            self._send()
 
     def write_file(self, head: bytes, fileno: int, start: int, end: int) -> int:
         """Encrypt and send *head* and a part of a file, until something waits for the client; return where it ended.
@@ -245,9 +246,10 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
     def close(self) -> None:
         """End when all is sent; until then, and until the client ends too, what it sends is thrown away."""
         if self._is_open:
-            with contextlib.suppress(ssl.SSLError):  # Our word is out; the client's is not waited for here.
-                self._tls.unwrap()
-            self._send()
+            with self._guard:
+                with contextlib.suppress(ssl.SSLError):  # Our word is out; the client's is not waited for here.
+                    self._tls.unwrap()
+                self._send()
             self._is_open = False
             self._leave()
 
@@ -294,11 +296,7 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         """Pass on what came, as long as it is taken."""
         is_more = True
         while is_more and self._is_open and not self._is_paused:
-            body, scrap = self._diverted, _buffers()[1]
-            plain = memoryview(scrap) if body is None else body.room(scrap)
-            if not plain:
-                self.pause_reading()
-                break
+            plain = memoryview(_buffers()[1])
             try:
                 count, is_more = self._decrypt(plain)
             except ssl.SSLError as exc:
@@ -306,26 +304,17 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
                 self._send()  # Maybe an alert.
                 self.abort()
                 return
-            if self._outgoing.pending:  # The answer to a new key.
-                self._send()
+            self._settle()
             if count:
-                self._pass_on(body, plain[:count])
+                self._above.data_received(bytes(plain[:count]))
         if self._is_open and not self._is_paused:
             self._pass_end_on()
-
-    def _pass_on(self, body: DivertedBody | None, plain: memoryview) -> None:
-        if body is None:
-            self._above.data_received(bytes(plain))
-        elif body.took(len(plain)):
-            self._diverted = None
 
     def _pass_end_on(self) -> None:
         if self._has_ended and not self._is_end_told:
             self._is_end_told = True
             if not self._above.eof_received():
                 self.close()
-            if self._diverted is not None:
-                self._diverted.cut()
         elif self._is_cut_off and not self._has_ended:
             self._below.close()
 
@@ -342,6 +331,10 @@ class EncryptedTransport(asyncio.Transport, asyncio.BufferedProtocol):
         except ssl.SSLWantReadError:
             return count, False
         return count, True
+
+    def _settle(self) -> None:
+        if self._outgoing.pending:  # The answer to a new key.
+            self._send()
 
     def _send(self) -> None:
         """Give the socket what is encrypted: at once if nothing waits for it yet."""

@@ -12,6 +12,7 @@ from moorage.storage.memory import MemoryDriver
 from moorage.storage.piece_sink import PieceSink
 from moorage.storage.streams import part_bytes_at
 from moorage.storage.uploads import UploadWriter
+from support.arriving import ArrivingBytes
 from support.bucket import Bucket
 
 FOLDER = "/uploads/one"
@@ -67,6 +68,16 @@ async def test_the_bytes_come_to_their_place_and_nothing_else_is_left(
     if isinstance(storage, Bucket):
         assert list(storage.all_keys()) == [TARGET]
         assert not storage.parts
+
+
+async def test_what_is_arriving_comes_to_its_place() -> None:
+    storage, content = Small(), random.Random(148).randbytes(1000)
+    body = ArrivingBytes(content, [30, 0, 7, 0, 250])
+    async with await sink_of(storage).begin(FOLDER, STARTED, target=TARGET) as writer:
+        while body.rest:
+            await writer.write(body)
+        await writer.commit(TARGET)
+    assert await storage.get(TARGET) == content
 
 
 async def test_what_fits_in_a_part_is_one_request() -> None:

@@ -20,6 +20,7 @@ from moorage.storage.memory import MemoryDriver
 from moorage.storage.piece_sink import PieceSink
 from moorage.storage.upload_sinks import sink_of
 from moorage.storage.uploads import UploadSink
+from support.arriving import ArrivingBytes
 from support.bucket import Bucket
 
 FOLDER = "/uploads/one"
@@ -158,6 +159,18 @@ async def test_an_observer_sees_each_byte_once(sink: UploadSink) -> None:
         for size in (1, 250, 99):
             await writer.write(bytes([size]) * size, observer=seen.extend)
     assert bytes(seen) == await whole(sink)
+
+
+async def test_what_is_arriving_is_taken_in_turns_and_an_observer_sees_each_byte_once(sink: UploadSink) -> None:
+    content, seen = random.Random(148).randbytes(1000), bytearray()
+    body = ArrivingBytes(content, [300, 0, 7, 0, 0, 250], most_bytes=400)
+    async with await sink.append(FOLDER) as writer:
+        while body.rest:
+            before = writer.size_bytes
+            await writer.write(body, observer=seen.extend)
+            assert writer.size_bytes - before <= 400
+        await writer.flush()
+    assert bytes(seen) == content == await whole(sink)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
-from moorage.storage.base import FolderEntry, ObjectContent, Observer, Reader, Stat, StorageDriver, Writer
+from moorage.storage.base import FolderEntry, Incoming, ObjectContent, Observer, Reader, Stat, StorageDriver, Writer
 from moorage.storage.file_storage import FileStorage, keeps_files
 
 _T = TypeVar("_T")
@@ -124,7 +124,7 @@ class _BreakingWriter(Writer):
     def size_bytes(self) -> int:  # type: ignore[override]  # it is the other writer's
         return self._inner.size_bytes
 
-    async def write(self, data: bytes | bytearray | memoryview, *, observer: Observer | None = None) -> None:
+    async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
         await self._driver.call("write", self._path, lambda: self._inner.write(data, observer=observer))
 
     async def truncate(self, size_bytes: int) -> None:

@@ -1,7 +1,9 @@
 """Upload sessions over several workers, without room, with clients that go away."""
 
 import uuid
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,14 +12,18 @@ from moorage.core.uploads import Uploads, UploadState
 from moorage.errors import DigestInvalid, PathUnknown, RangeInvalid, StorageFull, UploadBusy, UploadUnknown
 from moorage.metadata.layout import LayoutLinks
 from moorage.oci.digests import Algorithm, Digest
+from moorage.room import Room
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.file_storage import FileStorage
+from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from moorage.storage.upload_sinks import sink_of
+from support.arriving import ArrivingBytes
 from unit.core.breaking import BreakingDriver, every_path
 from unit.core.sending import NAME, HungUp, hanging_up_after, sending
 
+MIB = 1 << 20
 CONTENT = b"the first chunk, " + b"and the second"
 FIRST, SECOND = CONTENT[:17], CONTENT[17:]
 DIGEST = Digest.of(CONTENT)
@@ -166,6 +172,28 @@ async def test_a_commit_that_finds_no_room_can_be_tried_again() -> None:
     await storage.delete("/other")
     await uploads.commit(NAME, started.id, DIGEST, sending(SECOND), start=len(FIRST), known=known)
     assert await stored(storage, DIGEST) == CONTENT
+
+
+async def test_a_body_that_takes_the_last_room_is_refused_in_its_middle(tmp_path: Path) -> None:
+    storage, room = FilesystemDriver(tmp_path), Room({})
+
+    class Body(ArrivingBytes):
+        def readinto(self, buffer: memoryview) -> int:
+            if len(self.rest) < 4 * MIB:
+                room.close("the last is kept")
+            return super().readinto(buffer)
+
+    async def chunks() -> AsyncIterator[Body]:
+        yield body
+
+    body = Body(bytes(5 * MIB), most_bytes=5 * MIB)
+    uploads = Uploads(storage, LayoutLinks(storage), sink=sink_of(storage), room=room)
+    session = await uploads.start(NAME)
+    with pytest.raises(StorageFull, match="kept"):
+        await uploads.append(NAME, session.id, chunks(), start=None)
+    assert (await uploads.status(NAME, session.id)).offset_bytes == 0
+    assert body.rest
+    await storage.close()
 
 
 async def test_what_came_before_the_client_hung_up_stays(storage: StorageDriver) -> None:

@@ -15,6 +15,7 @@ import pytest
 from contract.storage.conftest import open_files_below
 from moorage.errors import PathUnknown, StorageBusy, StorageFull, StorageUnavailable
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
+from support.arriving import ArrivingBytes
 
 MIB = 1 << 20
 
@@ -41,6 +42,47 @@ async def test_a_piece_that_fits_in_part_is_cut_off_again(
     await writer.write(b" third")
     await writer.close()
     assert await driver.get("/a") == b"first third"
+
+
+async def test_what_is_arriving_and_does_not_fit_is_cut_off_again(
+    driver: FilesystemDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left = os.pwrite, iter(range(3))
+
+    def pwrite(fd: int, data: memoryview, offset: int) -> int:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "full")
+        return real(fd, data, offset)
+
+    writer = await driver.open_writer("/a")
+    await writer.write(b"first")
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    with pytest.raises(StorageFull):
+        await writer.write(ArrivingBytes(bytes(MIB)))
+    monkeypatch.undo()
+    assert writer.size_bytes == (tmp_path / "a").stat().st_size == 5
+    await writer.write(ArrivingBytes(b" third"))
+    await writer.close()
+    assert await driver.get("/a") == b"first third"
+
+
+async def test_what_is_arriving_is_written_in_whole_pages_while_enough_is_there(
+    driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, offsets = os.pwrite, list[int]()
+
+    def pwrite(fd: int, data: memoryview, offset: int) -> int:
+        offsets.append(offset)
+        return real(fd, data, offset)
+
+    writer = await driver.open_writer("/a")
+    await writer.write(b"x" * 1001)
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    await writer.write(ArrivingBytes(bytes(MIB)))
+    monkeypatch.undo()
+    await writer.close()
+    assert len(offsets) > 2
+    assert {offset % 4096 for offset in offsets[1:]} == {0}
 
 
 async def test_a_piece_that_cannot_be_cut_off_is_counted(

@@ -9,6 +9,7 @@ from moorage.http.call import Call
 from moorage.http.v2.upload_states import UploadStates
 from moorage.oci.digests import Digest, Hasher, parse_algorithm
 from moorage.oci.names import RepositoryName
+from moorage.storage.streams import in_memory
 from moorage.web.bodies import Bodies
 from moorage.web.errors import render
 from moorage.web.headers import chunk_range
@@ -136,7 +137,8 @@ class UploadHandlers:
         """
         size_bytes = (await self._blobs.sizes([digest])).get(digest, 0)
         hasher = Hasher(digest.algorithm)
-        async for chunk in chunks:
+        async for came in chunks:
+            chunk = in_memory(came)
             if hasher.size_bytes + len(chunk) > size_bytes:
                 msg = "the upload has become a blob, and more bytes came than the blob has"
                 raise DigestInvalid(msg, given=str(digest))

@@ -92,7 +92,7 @@ class AdoptingLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | None,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,

@@ -72,6 +72,9 @@ class LinkedBlob:
 class LinkStore(ABC):
     """The blobs of each repository. A blob is visible in a repository only through a link."""
 
+    notes_intentions: ClassVar[bool] = True
+    """False if nothing is noted by :meth:`expect`, because what a crash leaves is found without it."""
+
     @abstractmethod
     async def expect(self, digest: Digest) -> Expectation:
         """Note that a blob's bytes are about to be where blobs are, so that a crash leaves nothing unknown there.
@@ -110,7 +113,7 @@ class LinkStore(ABC):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | None,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,
@@ -119,6 +122,9 @@ class LinkStore(ABC):
 
         False, and nothing is done, if the *expectation* has lapsed, so that garbage collection may have removed the
         bytes since: expect it again, and see whether they are there.
+
+        *expectation* None: nobody has expected it; what a crash would leave is known from elsewhere. False if garbage
+        collection is at it. It may also have been, so see afterwards whether the bytes are there.
         """
 
     @abstractmethod

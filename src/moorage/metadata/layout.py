@@ -52,6 +52,8 @@ _BATCH = 1000
 class LayoutLinks(LinkStore):
     """``_layers`` link files."""
 
+    notes_intentions: ClassVar[bool] = False
+
     def __init__(self, storage: StorageDriver) -> None:
         self._storage = storage
 
@@ -79,7 +81,7 @@ class LayoutLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | None,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,

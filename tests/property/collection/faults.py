@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Final
 from unittest.mock import patch
 
+from moorage.core.blob_placing import BlobPlacing
+from moorage.core.upload_endings import UploadEnding
 from moorage.gc.online.review_rounds import BlobCollector
 from moorage.metadata.reviews import Dropped, Judged, ManifestsReviewed
 from moorage.metadata.sql import journal_rows as recording
@@ -17,7 +19,10 @@ from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database, NamedQuery, Row
+from moorage.storage import paths
+from moorage.storage.uploads import UploadWriter
 from property.collection.habits import WEIGHTS
 
 Change = tuple[str, str]
@@ -140,6 +145,14 @@ async def _drop_first(self: SqlManifestReviews, *, limit: int) -> ManifestsRevie
     return ManifestsReviewed(due=len(due), needed=[due[row_id] for row_id in needed], dropped=dropped)
 
 
+async def _placed_blindly(self: BlobPlacing, ending: UploadEnding, writer: UploadWriter) -> bool:
+    return await writer.place(paths.blob(ending.digest)) and await self._link(ending, writer, None)
+
+
+async def _no_trace(_self: BlobPlacing, _name: RepositoryName, _session: str) -> None:
+    return
+
+
 @contextlib.contextmanager
 def _no_end_of_claims() -> Iterator[None]:
     remove: Callable[..., Awaitable[object]] = BlobCollector._remove
@@ -219,6 +232,21 @@ FAULTS: Final[Sequence[Fault]] = (
         ),
         weights=_BLOBS,
         passing=0.15,
+    ),
+    Fault(
+        name="placed and not looked for",
+        what="A push does not look whether what it placed was collected before it was linked.",
+        on=["sqlite"],
+        code=lambda: patch.object(BlobPlacing, "_is_placed", _placed_blindly),
+        weights=_BLOBS,
+        passing=0.15,
+    ),
+    Fault(
+        name="purged without a trace",
+        what="An upload that a crash left is purged, and nobody knows the blob that its bytes are.",
+        on=["sqlite"],
+        code=lambda: patch.object(BlobPlacing, "trace", _no_trace),
+        weights=_BLOBS,
     ),
     Fault(
         name="expect during a claim",

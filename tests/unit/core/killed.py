@@ -81,7 +81,7 @@ class _Links(SqlLinks):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | None,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,

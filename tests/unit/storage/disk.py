@@ -14,7 +14,20 @@ from typing import NoReturn
 
 import pytest
 
-CALLS = ("open", "close", "pwrite", "fsync", "fstat", "lstat", "ftruncate", "rename", "unlink", "mkdir", "rmdir")
+CALLS = (
+    "open",
+    "close",
+    "pwrite",
+    "fsync",
+    "fstat",
+    "lstat",
+    "ftruncate",
+    "rename",
+    "link",
+    "unlink",
+    "mkdir",
+    "rmdir",
+)
 """Those that can be disturbed."""
 
 Inode = tuple[int, int]
@@ -59,7 +72,7 @@ class Disk:
 
     def changes(self) -> list[tuple[str, str]]:
         """The calls that matter to what is safe when, in their order."""
-        return [call for call in self.calls if call[0] in {"mkdir", "fsync", "rename", "unlink", "rmdir"}]
+        return [call for call in self.calls if call[0] in {"mkdir", "fsync", "rename", "link", "unlink", "rmdir"}]
 
     def _watched(self, name: str, real: Callable[..., object]) -> Callable[..., object]:
         def call(*args: object, **kwargs: object) -> object:
@@ -67,7 +80,7 @@ class Disk:
                 return real(*args, **kwargs)
             if self._is_dead:
                 self._die(name, args, real)
-            path = self._path(args[-1] if name == "rename" else args[0])
+            path = self._path(args[-1] if name in {"rename", "link"} else args[0])
             self.before(name, path)
             failure = self.fault(len(self.calls), name)
             self.calls.append((name, path))
@@ -94,14 +107,14 @@ class Disk:
         raise Killed
 
     def _note(self, name: str, args: tuple[object, ...]) -> None:
-        target = str(args[-1] if name == "rename" else args[0])
+        target = str(args[-1] if name in {"rename", "link"} else args[0])
         if name == "pwrite":
             self._unsafe_bytes.add(_key(self._fstat(_number(args[0]))))
         elif name == "fsync":
             inode = _key(self._fstat(_number(args[0])))
             self._unsafe_bytes.discard(inode)
             self._unsafe_names.pop(inode, None)
-        elif name in {"mkdir", "rename"} or (name == "open" and _number(args[1]) & os.O_CREAT):
+        elif name in {"mkdir", "rename", "link"} or (name == "open" and _number(args[1]) & os.O_CREAT):
             folder = self._inode(Path(target).parent)
             self._unsafe_names.setdefault(folder, set()).add(Path(target).name)
 

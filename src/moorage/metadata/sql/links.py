@@ -72,7 +72,7 @@ class SqlLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | None,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,
@@ -133,13 +133,19 @@ class SqlLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | None,
         *,
         size_bytes: int | None,
         told: Sequence[Notice],
     ) -> bool:
         """Link a blob; with *size_bytes* None only one that is known. Whether it is linked now."""
-        link = NewLink(digest=digest_key(digest), size_bytes=size_bytes, token=expectation.token, at=now())
+        link = NewLink(
+            digest=digest_key(digest),
+            size_bytes=size_bytes,
+            token=secrets.randbits(_TOKEN_BITS) if expectation is None else expectation.token,
+            at=now(),
+            is_expected=expectation is not None,
+        )
         return await self._pushes.link_blob(name, link, told=told)
 
 

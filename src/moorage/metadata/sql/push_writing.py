@@ -23,8 +23,9 @@ class NewLink:
     size_bytes: int | None
     """None: only if the blob is known."""
     token: int
-    """Of the expectation that the push has of it."""
+    """Of the expectation that the push has of it, or that this write makes of it."""
     at: datetime
+    is_expected: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

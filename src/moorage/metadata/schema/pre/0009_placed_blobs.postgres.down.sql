@@ -1,0 +1,1 @@
+DROP FUNCTION link_placed_blob_v1;

@@ -4,7 +4,7 @@ Two ways, so that a crash between the two leaves nothing that nobody knows:
 
 * *Under two names.* Where storage can give the bytes a second name, they keep that of the upload until they are linked.
   What a crash leaves is an upload, and whoever purges it puts its blob before garbage collection.
-* *Expected first.* Elsewhere, and if garbage collection is at the same digest, what is about to come is noted first.
+* *Expected first.* Elsewhere, and if garbage collection has been at work meanwhile, what is to come is noted first.
 
 Source: ADR 0002, ADR 0146.
 """
@@ -13,7 +13,7 @@ import asyncio
 
 from moorage.core.upload_endings import UploadEnding
 from moorage.errors import StorageUnavailable
-from moorage.metadata.base import Expectation, LinkStore
+from moorage.metadata.base import Expectation, LinkStore, Watch
 from moorage.oci.digests import ALGORITHMS, Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
@@ -36,7 +36,7 @@ class BlobPlacing:
             BeingRemoved: garbage collection is at the same digest, and stays at it.
             StorageUnavailable: the bytes went before the blob was in the repository. The client has to push again.
         """
-        if self._links.notes_intentions and await self._is_placed(ending, writer):
+        if await self._is_placed(ending, writer):
             return
         digest = ending.digest
         expectation = await self._links.expect(digest)
@@ -46,8 +46,6 @@ class BlobPlacing:
 
     async def trace(self, name: RepositoryName, session: str) -> None:
         """See that a blob is known that has its place, and whose upload *session* is about to be removed."""
-        if not self._links.notes_intentions:
-            return
         reader = await self._sink.open_placed(paths.upload(name, session))
         if reader is None:
             return
@@ -61,14 +59,12 @@ class BlobPlacing:
                 await self._links.expect(digest)
 
     async def _is_placed(self, ending: UploadEnding, writer: UploadWriter) -> bool:
-        """Give the bytes a second name and link the blob; return whether it was as simple as that."""
-        place = paths.blob(ending.digest)
-        if not await writer.place(place) or not await self._link(ending, writer, None):
-            return False
-        # A collection that had begun before may have ended in between. One that begins now finds it linked, and new.
-        return await self._storage.exists(place, folder=False)
+        """Give the bytes a second name and link the blob, if both can be done without having expected it."""
+        watch = await self._links.watch()
+        is_placed = watch is not None and await writer.place(paths.blob(ending.digest))
+        return watch is not None and is_placed and await self._link(ending, writer, watch)
 
-    async def _link(self, ending: UploadEnding, writer: UploadWriter, expectation: Expectation | None) -> bool:
+    async def _link(self, ending: UploadEnding, writer: UploadWriter, expectation: Expectation | Watch) -> bool:
         size_bytes, cause = writer.size_bytes, ending.cause
         return await self._links.link(ending.name, ending.digest, expectation, size_bytes=size_bytes, cause=cause)
 

@@ -63,6 +63,14 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """A moment before a blob's bytes got their place: see :meth:`LinkStore.watch`."""
+
+    removals: int
+    """The number of times that garbage collection had removed blobs."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkedBlob:
     """A blob that a repository has. *size_bytes*: how many bytes it should have; None if the store does not know."""
 
@@ -71,9 +79,6 @@ class LinkedBlob:
 
 class LinkStore(ABC):
     """The blobs of each repository. A blob is visible in a repository only through a link."""
-
-    notes_intentions: ClassVar[bool] = True
-    """False if nothing is noted by :meth:`expect`, because what a crash leaves is found without it."""
 
     @abstractmethod
     async def expect(self, digest: Digest) -> Expectation:
@@ -84,6 +89,14 @@ class LinkStore(ABC):
         Raises:
             BeingRemoved: it still is.
         """
+
+    async def watch(self) -> Watch | None:
+        """Begin to watch garbage collection, for a blob that is going to be linked without having been expected.
+
+        What a crash leaves of it has to be known from elsewhere. None: nothing collects beside this store, and
+        expecting costs nothing.
+        """
+        return None
 
     @abstractmethod
     async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
@@ -113,18 +126,15 @@ class LinkStore(ABC):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation | None,
+        expectation: Expectation | Watch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,
     ) -> bool:
         """Put a blob, whose *size_bytes* bytes are in storage and durable, into the repository.
 
-        False, and nothing is done, if the *expectation* has lapsed, so that garbage collection may have removed the
-        bytes since: expect it again, and see whether they are there.
-
-        *expectation* None: nobody has expected it; what a crash would leave is known from elsewhere. False if garbage
-        collection is at it. It may also have been, so see afterwards whether the bytes are there.
+        False, and nothing is done, if the *expectation* has lapsed, or what was watched has gone on: garbage collection
+        may have removed the bytes since. Expect it (again), and see whether they are there.
         """
 
     @abstractmethod

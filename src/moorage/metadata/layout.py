@@ -25,6 +25,7 @@ from moorage.metadata.base import (
     LinkStore,
     ManifestStore,
     Page,
+    Watch,
     no_repository,
 )
 from moorage.metadata.layout_lists import LayoutCatalogue as LayoutCatalogue
@@ -51,8 +52,6 @@ _BATCH = 1000
 
 class LayoutLinks(LinkStore):
     """``_layers`` link files."""
-
-    notes_intentions: ClassVar[bool] = False
 
     def __init__(self, storage: StorageDriver) -> None:
         self._storage = storage
@@ -81,7 +80,7 @@ class LayoutLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation | None,
+        expectation: Expectation | Watch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,

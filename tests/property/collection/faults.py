@@ -9,7 +9,6 @@ from typing import Final
 from unittest.mock import patch
 
 from moorage.core.blob_placing import BlobPlacing
-from moorage.core.upload_endings import UploadEnding
 from moorage.gc.online.review_rounds import BlobCollector
 from moorage.metadata.reviews import Dropped, Judged, ManifestsReviewed
 from moorage.metadata.sql import journal_rows as recording
@@ -21,8 +20,6 @@ from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database, NamedQuery, Row
-from moorage.storage import paths
-from moorage.storage.uploads import UploadWriter
 from property.collection.habits import WEIGHTS
 
 Change = tuple[str, str]
@@ -145,10 +142,6 @@ async def _drop_first(self: SqlManifestReviews, *, limit: int) -> ManifestsRevie
     return ManifestsReviewed(due=len(due), needed=[due[row_id] for row_id in needed], dropped=dropped)
 
 
-async def _placed_blindly(self: BlobPlacing, ending: UploadEnding, writer: UploadWriter) -> bool:
-    return await writer.place(paths.blob(ending.digest)) and await self._link(ending, writer, None)
-
-
 async def _no_trace(_self: BlobPlacing, _name: RepositoryName, _session: str) -> None:
     return
 
@@ -234,10 +227,10 @@ FAULTS: Final[Sequence[Fault]] = (
         passing=0.15,
     ),
     Fault(
-        name="placed and not looked for",
-        what="A push does not look whether what it placed was collected before it was linked.",
+        name="placed and not asked",
+        what="A push does not ask whether anything was removed between its place and its row.",
         on=["sqlite"],
-        code=lambda: patch.object(BlobPlacing, "_is_placed", _placed_blindly),
+        queries={"note_placed": ("(SELECT number FROM gc_blob_removals) = $3", "?3 IS NOT NULL")},
         weights=_BLOBS,
         passing=0.15,
     ),

@@ -23,9 +23,10 @@ class PostgresPushes(PushWriter):
         self._database = database
 
     async def link_blob(self, name: RepositoryName, link: NewLink, *, told: Sequence[Notice]) -> bool:
-        query = "link_blob" if link.is_expected else "link_placed_blob"
+        watched = () if link.removals is None else (link.removals,)
+        query = "link_placed_blob" if watched else "link_blob"
         query, lists = (f"{query}_telling", as_lists(told)) if told else (query, ())
-        arguments = (name.text, link.digest, link.size_bytes, link.token, link.at)
+        arguments = (name.text, link.digest, link.size_bytes, link.token, link.at, *watched)
         rows = await self._database.write(QUERIES[query], *arguments, *lists, repository=name.text)
         is_linked, is_wrong = rows[0]
         if is_linked and is_wrong:

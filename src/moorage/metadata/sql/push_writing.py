@@ -25,7 +25,8 @@ class NewLink:
     token: int
     """Of the expectation that the push has of it, or that this write makes of it."""
     at: datetime
-    is_expected: bool = True
+    removals: int | None = None
+    """None: it was expected. Else nobody has, and blobs have been removed so many times: if more, it is not linked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

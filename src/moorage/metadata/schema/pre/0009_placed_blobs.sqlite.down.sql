@@ -1,1 +1,1 @@
-SELECT 1;
+DROP TABLE gc_blob_removals;

@@ -24,7 +24,7 @@ from moorage.web.diverted import DivertedBody
 from moorage.web.encrypted import BeginTLS, EncryptedTransport
 from moorage.web.errors import entry, render, respond
 from moorage.web.head_sizes import field_bytes, is_for_its_head, unfinished_bytes
-from moorage.web.known_heads import SWIFT, KnownHeads, head_bytes, is_end_of_body
+from moorage.web.known_heads import LENGTH_LIMIT_BYTES, SWIFT, KnownHeads, head_bytes, is_end_of_body
 from moorage.web.responses import SAFE_HEADERS, Response
 from moorage.web.turns import Turns
 
@@ -96,10 +96,12 @@ class Connection(Turns):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
-        if self._is_between and (known := self._server.heads.get(data)) is not None and self.can_begin:
-            self._request_count += 1
-            self.begin(known)
-            return
+        if self._is_between and len(data) <= LENGTH_LIMIT_BYTES:
+            known = self._server.heads.get(data)
+            if known is not None and self.can_begin:
+                self._request_count += 1
+                self.begin(known)
+                return
         was_between = self._is_between
         self._is_between = was_between and not data  # Without, aiohttp only goes on with what it kept: here nothing.
         if not self._request_count and data.startswith(_TLS_HANDSHAKE):

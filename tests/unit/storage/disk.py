@@ -49,6 +49,8 @@ class Disk:
         """Asked before each call, with its number from 0: what to raise instead."""
         self.before: Callable[[str, str], None] = lambda _call, _path: None
         """Told of each call before it is made."""
+        self.only_threads = True
+        """False: what is called where the event loop runs is watched as well."""
         self._is_dead = False
         self._closed: set[int] = set()
         self._unsafe_names: dict[Inode, set[str]] = {}
@@ -76,10 +78,12 @@ class Disk:
 
     def _watched(self, name: str, real: Callable[..., object]) -> Callable[..., object]:
         def call(*args: object, **kwargs: object) -> object:
-            if not threading.current_thread().name.startswith("storage"):
+            if self.only_threads and not threading.current_thread().name.startswith("storage"):
                 return real(*args, **kwargs)
             if self._is_dead:
                 self._die(name, args, real)
+            if "dst_dir_fd" in kwargs:
+                args = (args[0], f"/proc/self/fd/{kwargs.pop('dst_dir_fd')}/{args[1]}")
             path = self._path(args[-1] if name in {"rename", "link"} else args[0])
             self.before(name, path)
             failure = self.fault(len(self.calls), name)

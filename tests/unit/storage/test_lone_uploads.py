@@ -85,6 +85,7 @@ async def test_a_placed_blob_is_on_the_disk_once_it_is_told_and_has_the_upload_s
         await FileSink(storage).start(UPLOAD, b"")
         if was_there:
             await storage.put(BLOB, b"damaged")
+        disk.only_threads = False
         disk.calls.clear()
         disk._is_dead = False
         disk.fault = lambda number, _call, at=at: Killed() if number == at else None  # type: ignore[misc]
@@ -93,7 +94,7 @@ async def test_a_placed_blob_is_on_the_disk_once_it_is_told_and_has_the_upload_s
             await place(storage)
             is_told = True
         calls = len(disk.calls)
-        disk.fault, disk._is_dead = lambda _number, _call: None, False
+        disk.fault, disk._is_dead, disk.only_threads = lambda _number, _call: None, False, True
         blob = await found(folder, BLOB)
         assert await found(folder, UPLOAD) is not None
         assert is_told or blob in (None, b"damaged", CONTENT)
@@ -117,6 +118,7 @@ async def test_a_blob_that_cannot_be_placed_is_an_upload_as_before_or_gone_if_it
     storage = FilesystemDriver(tmp_path)
     await FileSink(storage).start(UPLOAD, b"")
     broken = OSError(errno.EIO, "broken")
+    disk.only_threads = False
     disk.fault = lambda _number, called: broken if called == call else None
     with pytest.raises(BackendError):
         await place(storage)

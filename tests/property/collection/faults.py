@@ -230,7 +230,7 @@ FAULTS: Final[Sequence[Fault]] = (
         name="placed and not asked",
         what="A push does not ask whether anything was removed between its place and its row.",
         on=["sqlite"],
-        queries={"note_placed": ("(SELECT number FROM gc_blob_removals) = $3", "?3 IS NOT NULL")},
+        queries={"note_placed": ("(SELECT number FROM gc_blob_removals) = ?3", "?3 IS NOT NULL")},
         weights=_BLOBS,
         passing=0.15,
     ),

@@ -288,7 +288,7 @@ class FileWriter(Writer):
     """A locked file that grows. It holds a piece whole or not at all, also if the caller is cancelled in the middle."""
 
     def __init__(self, file: OpenFile, path: str, size_bytes: int, *, has_place: bool = False) -> None:
-        self.file = file
+        self._file = file
         self._path = path
         self.size_bytes = size_bytes
         self.has_place = has_place
@@ -299,29 +299,29 @@ class FileWriter(Writer):
             if len(data) <= INLINE_BYTES:
                 self._append(data, observer)
             else:
-                await self.file.in_thread(self._append, data, observer)
+                await self._file.in_thread(self._append, data, observer)
         except OSError as exc:
             raise as_storage_error(exc, self._path, must_exist=False) from exc
 
     async def truncate(self, size_bytes: int) -> None:
         """See the interface."""
         try:
-            await self.file.in_thread(os.ftruncate, self.file.fd, size_bytes)
+            await self._file.in_thread(os.ftruncate, self._file.fd, size_bytes)
         except OSError as exc:
             raise as_storage_error(exc, self._path, must_exist=False) from exc
         self.size_bytes = size_bytes
 
     async def close(self) -> None:
         """See the interface."""
-        self.file.close()
+        self._file.close()
 
     async def in_thread(self, call: Callable[[int], _T]) -> _T:
         """Call with the descriptor, in a thread; it is not closed before that is over."""
-        return await self.file.in_thread(call, self.file.fd)
+        return await self._file.in_thread(call, self._file.fd)
 
     def _append(self, data: bytes | bytearray | memoryview, observer: Observer | None) -> None:
         """Write *data*; on failure drop what of it was written."""
-        fd = self.file.fd
+        fd = self._file.fd
         if observer is not None:
             observer(data)
         try:

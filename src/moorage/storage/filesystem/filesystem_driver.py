@@ -234,7 +234,7 @@ class FilesystemDriver(FileStorage):
         if not isinstance(writer, FileWriter):
             return False
         try:
-            return await self._second_names.give(writer.file, *files)
+            return await writer.in_thread(lambda fd: self._second_names.give(fd, *files))
         except OSError as exc:
             raise as_storage_error(exc, source, must_exist=True) from exc
 

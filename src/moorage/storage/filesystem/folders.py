@@ -16,7 +16,7 @@ from pathlib import Path
 from moorage.cache.remembered import Remembered
 from moorage.storage.base import FolderEntry, is_name
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SMALL_BYTES = 64 << 10
 _ATTEMPTS = 64
 """More than anybody deletes a folder while something is put into it; enough to end if that was not the reason."""
@@ -71,11 +71,11 @@ class SettledFolders:
         if self._sync_held(folder):
             return True
         try:
-            fd = os.open(folder or "/", FOLDER)  # The root of all is "" here, so that a path can follow it.
+            fd = os.open(folder or "/", _FOLDER)  # The root of all is "" here, so that a path can follow it.
         except FileNotFoundError:
             return True  # Deleted meanwhile, and the object with it.
         opened.append((folder, fd))
-        sync_names(fd)
+        _sync_names(fd)
         return False
 
     def _sync_held(self, folder: str) -> bool:
@@ -88,7 +88,7 @@ class SettledFolders:
         try:
             is_there = held.is_at(folder)
             if is_there:
-                sync_names(held.fd)
+                _sync_names(held.fd)
             return is_there
         finally:
             with self._lock:
@@ -144,23 +144,14 @@ def sync_folder(folder: str) -> None:
     """Make the names in a folder durable; if it has gone itself, then that."""
     while True:
         try:
-            fd = os.open(folder or "/", FOLDER)
+            fd = os.open(folder or "/", _FOLDER)
             break
         except FileNotFoundError:
             folder = folder.rpartition("/")[0]
     try:
-        sync_names(fd)
+        _sync_names(fd)
     finally:
         os.close(fd)
-
-
-def sync_names(fd: int) -> None:
-    """Sync a folder that is open. A file system that cannot (CIFS) is taken as it is."""
-    try:
-        os.fsync(fd)
-    except OSError as exc:
-        if exc.errno != errno.EINVAL:
-            raise
 
 
 def in_folder(folder: str, act: Callable[[], object]) -> bool:
@@ -177,7 +168,7 @@ def in_folder(folder: str, act: Callable[[], object]) -> bool:
         with contextlib.suppress(FileNotFoundError):
             act()
             return is_new
-        make_new(folder)
+        _make(folder)
         is_new = True
     act()
     return is_new
@@ -192,7 +183,7 @@ def in_new_folder(folder: str, act: Callable[[], object]) -> bool:
     return in_folder(folder, act) or is_new
 
 
-def make_new(folder: str) -> None:
+def _make(folder: str) -> None:
     """Make a folder that is most likely missing alone; one that goes again meanwhile is not there."""
     # It "exists" for makedirs if it went between two of its calls. If a file has the name, whoever uses it says so.
     with contextlib.suppress(FileNotFoundError, FileExistsError):
@@ -320,6 +311,15 @@ def remove_with_folder(target: str) -> str:
     except OSError:
         return folder  # There is more in it, or it went before.
     return folder.rpartition("/")[0]
+
+
+def _sync_names(fd: int) -> None:
+    """Sync a folder. A file system that cannot (CIFS) is taken as it is."""
+    try:
+        os.fsync(fd)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
 
 
 def _name_of(entry: os.DirEntry[str]) -> str:

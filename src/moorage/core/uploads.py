@@ -299,8 +299,8 @@ class Uploads:
             msg = "the bytes that came have another digest"
             raise DigestInvalid(msg, given=str(digest), computed=str(actual))
         await self._placing.put(ending, writer)
-        self._forget(session)
         await writer.remove()
+        self._forget(session)  # Only now, as below.
 
     async def _drop(self, session: str, writer: UploadWriter) -> None:
         """Remove a session whose end has failed; by one that is a blob already, that is found when it is purged."""

@@ -13,7 +13,7 @@ import asyncio
 
 from moorage.core.upload_endings import UploadEnding
 from moorage.errors import StorageUnavailable
-from moorage.metadata.base import Expectation, LinkStore, Watch
+from moorage.metadata.base import Expectation, LinkStore, RemovalWatch
 from moorage.oci.digests import ALGORITHMS, Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
@@ -64,7 +64,7 @@ class BlobPlacing:
         is_placed = watch is not None and await writer.place(paths.blob(ending.digest))
         return watch is not None and is_placed and await self._link(ending, writer, watch)
 
-    async def _link(self, ending: UploadEnding, writer: UploadWriter, expectation: Expectation | Watch) -> bool:
+    async def _link(self, ending: UploadEnding, writer: UploadWriter, expectation: Expectation | RemovalWatch) -> bool:
         size_bytes, cause = writer.size_bytes, ending.cause
         return await self._links.link(ending.name, ending.digest, expectation, size_bytes=size_bytes, cause=cause)
 

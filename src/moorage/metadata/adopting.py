@@ -17,7 +17,7 @@ from moorage.metadata.base import (
     LinkStore,
     ManifestStore,
     Page,
-    Watch,
+    RemovalWatch,
 )
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
@@ -78,7 +78,7 @@ class AdoptingLinks(LinkStore):
     async def expect(self, digest: Digest) -> Expectation:
         return await self._database.expect(digest)
 
-    async def watch(self) -> Watch | None:
+    async def watch(self) -> RemovalWatch | None:
         return await self._database.watch()
 
     async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
@@ -96,7 +96,7 @@ class AdoptingLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation | Watch,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,

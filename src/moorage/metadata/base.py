@@ -63,7 +63,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class RemovalWatch:
     """A moment before a blob's bytes got their place: see :meth:`LinkStore.watch`."""
 
     removals: int
@@ -90,7 +90,7 @@ class LinkStore(ABC):
             BeingRemoved: it still is.
         """
 
-    async def watch(self) -> Watch | None:
+    async def watch(self) -> RemovalWatch | None:
         """Begin to watch garbage collection, for a blob that is going to be linked without having been expected.
 
         What a crash leaves of it has to be known from elsewhere. None: nothing collects beside this store, and
@@ -126,7 +126,7 @@ class LinkStore(ABC):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation | Watch,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,

@@ -10,7 +10,7 @@ from contract.metadata.passing import DELAY, pass_
 from contract.metadata.pushing import NAME, NOBODY, OTHER, push, push_blob, push_image
 from contract.metadata.stores import SqlStore, query
 from moorage.errors import BeingRemoved, DatabaseContended, ManifestUnknown
-from moorage.metadata.base import LinkedBlob, Watch
+from moorage.metadata.base import LinkedBlob, RemovalWatch
 from moorage.metadata.sql import links
 from moorage.metadata.sql import reviews as reviews_module
 from moorage.metadata.sql.journal_rows import QUERIES
@@ -203,7 +203,7 @@ async def test_nothing_is_linked_that_was_claimed_since_it_was_expected(sql: Sql
     assert await sql.links.link(NAME, DIGEST, again, size_bytes=len(BODY))
 
 
-async def watching(sql: SqlStore) -> Watch:
+async def watching(sql: SqlStore) -> RemovalWatch:
     watch = await sql.links.watch()
     assert watch is not None
     return watch

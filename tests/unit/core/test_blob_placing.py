@@ -14,7 +14,7 @@ from moorage.core.blobs import BlobFile, Blobs
 from moorage.core.uploads import Uploads
 from moorage.errors import DatabaseUnavailable, DigestInvalid, UploadUnknown
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines
-from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, Watch
+from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, RemovalWatch
 from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.reviews import SqlBlobReviews
 from moorage.oci.digests import Digest
@@ -53,7 +53,7 @@ class Links(SqlLinks):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation | Watch,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,

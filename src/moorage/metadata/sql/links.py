@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 
 from moorage.errors import BeingRemoved, BlobReferenced, BlobUnknown
-from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, LinkedBlob, LinkStore, Watch
+from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, LinkedBlob, LinkStore, RemovalWatch
 from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
 from moorage.metadata.sql.journal_rows import QUERIES, journal_row, now, portions_of_known
 from moorage.metadata.sql.outbox import write_notices
@@ -46,12 +46,12 @@ class SqlLinks(LinkStore):
                 raise BeingRemoved(msg)
             await asyncio.sleep(_REMOVAL_PAUSE_S)
 
-    async def watch(self) -> Watch | None:
+    async def watch(self) -> RemovalWatch | None:
         removals = self._removals
         if removals is None:
             row = await self._database.first(QUERIES["removals"])
             removals = self._removals = 0 if row is None else int(row[0])
-        return Watch(removals)
+        return RemovalWatch(removals)
 
     async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
         key = digest_key(digest)
@@ -81,7 +81,7 @@ class SqlLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation | Watch,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,
@@ -142,23 +142,21 @@ class SqlLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation | Watch,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int | None,
         told: Sequence[Notice],
     ) -> bool:
         """Link a blob; with *size_bytes* None only one that is known. Whether it is linked now."""
-        is_watched = isinstance(expectation, Watch)
-        link = NewLink(
-            digest=digest_key(digest),
-            size_bytes=size_bytes,
-            token=secrets.randbits(_TOKEN_BITS) if is_watched else expectation.token,
-            at=now(),
-            removals=expectation.removals if is_watched else None,
-        )
+        removals: int | None = None
+        if isinstance(expectation, RemovalWatch):
+            token, removals = secrets.randbits(_TOKEN_BITS), expectation.removals
+        else:
+            token = expectation.token
+        link = NewLink(digest=digest_key(digest), size_bytes=size_bytes, token=token, at=now(), removals=removals)
         is_linked = await self._pushes.link_blob(name, link, told=told)
-        if is_watched and not is_linked:
-            self._removals = None
+        if removals is not None and not is_linked:
+            self._removals = None  # There may have been more.
         return is_linked
 
 

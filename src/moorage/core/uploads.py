@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from moorage.cache.remembered import Remembered
+from moorage.core.blob_placing import BlobPlacing
 from moorage.core.session_limits import SessionLimits
 from moorage.core.upload_ages import begun_before
 from moorage.core.upload_endings import UploadEnding, read_again
@@ -24,11 +25,10 @@ from moorage.errors import (
     RangeInvalid,
     StorageBusy,
     StorageFull,
-    StorageUnavailable,
     UploadBusy,
     UploadUnknown,
 )
-from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, LinkStore, SessionStore, UploadSession
+from moorage.metadata.base import UNEXPLAINED, Cause, LinkStore, SessionStore, UploadSession
 from moorage.oci.digests import Algorithm, Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.room import Room
@@ -83,7 +83,7 @@ class Uploads:
         """
         self._storage = storage
         self._sink = sink
-        self._links = links
+        self._placing = BlobPlacing(storage, links, sink)
         self._sessions = sessions
         self._limits = limits or SessionLimits(storage, b"", limit=0, now=now)
         self._room = room or Room({})
@@ -156,9 +156,8 @@ class Uploads:
         *known* is what :meth:`append` returned last, here or in another worker; without it the bytes may have to be
         read again.
 
-        On return the blob and its link are durable. The order, so that nothing half-written is ever visible and
-        nothing unknown is ever left: what is about to come is noted, the bytes are made durable, then moved to the
-        blob's place, then linked, then the session is removed.
+        On return the blob and its link are durable. In which order, so that nothing half-written is ever visible and
+        nothing unknown is ever left, says ``blob_placing.py``.
 
         Raises:
             DigestInvalid: the bytes have another digest. The session is removed.
@@ -198,9 +197,8 @@ class Uploads:
                 await self._complete(UploadEnding(name, session, digest, cause=cause), writer, chunks)
             except BaseException:
                 # Nobody was told of the session, so nobody can resume it.
-                self._forget(session)
                 with contextlib.suppress(BackendError):
-                    await writer.remove()
+                    await self._drop(session, writer)
                 raise
 
     async def cancel(self, name: RepositoryName, session: str) -> None:
@@ -239,20 +237,6 @@ class Uploads:
             sessions = [entry.name for entry in entries]
             old += await begun_before(self._storage, name, sessions, now - older_than, now=now)
         return old if dry_run else [session for session in old if await self._is_purged(name, session)]
-
-    async def _expect_again(self, digest: Digest) -> Expectation:
-        """Expect a blob whose bytes have their place already, and that garbage collection has come to meanwhile.
-
-        That takes a move that lasts longer than the review delay.
-
-        Raises:
-            StorageUnavailable: it has removed them. The client has to push again.
-        """
-        expectation = await self._links.expect(digest)
-        if not await self._storage.exists(paths.blob(digest), folder=False):
-            msg = "garbage collection removed the blob before it was in the repository: gc.reviewafter is too short"
-            raise StorageUnavailable(msg)
-        return expectation
 
     def _started_at(self) -> bytes:
         return _text_of(int(self._now().timestamp()))
@@ -306,20 +290,24 @@ class Uploads:
             raise
 
     async def _complete(self, ending: UploadEnding, writer: UploadWriter, chunks: Chunks) -> None:
-        name, session, digest = ending.name, ending.session, ending.digest
+        session, digest = ending.session, ending.digest
         hasher = await self._write(session, writer, chunks, algorithm=digest.algorithm)
         actual = ending.known_digest(hasher, writer.size_bytes)
         if actual is None:
             actual = await read_again(writer, digest.algorithm)
         if actual != digest:
-            self._forget(session)
-            await writer.remove()
+            await self._drop(session, writer)
             msg = "the bytes that came have another digest"
             raise DigestInvalid(msg, given=str(digest), computed=str(actual))
-        expectation = await self._links.expect(digest)
-        await writer.commit(paths.blob(digest))
-        while not await self._links.link(name, digest, expectation, size_bytes=writer.size_bytes, cause=ending.cause):
-            expectation = await self._expect_again(digest)
+        await self._placing.put(ending, writer)
+        await writer.remove()
+        self._forget(session)  # Only now, as below.
+
+    async def _drop(self, session: str, writer: UploadWriter) -> None:
+        """Remove a session whose end has failed; by one that is a blob already, that is found when it is purged."""
+        if writer.has_place:
+            self._hashers.pop(session)
+            return
         self._forget(session)
         await writer.remove()
 
@@ -359,6 +347,7 @@ class Uploads:
 
     async def _remove(self, name: RepositoryName, session: str) -> None:
         self._hashers.pop(session)
+        await self._placing.trace(name, session)
         # Not durable: a session that comes back after a power cut is purged like any that nobody finished.
         await self._sink.remove(paths.upload(name, session))
         self._forget(session)  # Only now: what could not be removed is found by the list the next time.

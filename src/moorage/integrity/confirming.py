@@ -3,11 +3,12 @@
 The walk sees the database at one moment and storage at another, and pushes and collections come between. So each
 suspect is looked at again: database, storage, database, storage. That is enough to tell, because
 
-* a push puts the digest into the queue, then its bytes into their place, then its row into the database;
+* a push puts the digest into the queue, then its bytes into their place, then its row into the database; or its bytes,
+  while they have another name as an upload, and then row and entry of the queue in one;
 * a collection removes the row, then the bytes, then the digest from the queue.
 
 So while the same row is there its bytes are there, and while the same bytes are there, so is a row or an entry of the
-queue. What is there before and after a moment, and the same, was there at that moment.
+queue or an upload. What is there before and after a moment, and the same, was there at that moment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,7 +85,8 @@ class SecondLook:
     async def _without_row(self, digest: Digest, seen: Stat | None, record: BlobRecord | None) -> Sequence[Certain]:
         if seen is None or await self._look(digest) != seen:
             return ()
-        kind: FindingKind | Note = FindingKind.BYTES_UNKNOWN if record is None else Note.AWAITING_REVIEW
+        is_known = record is not None or seen.names > 1
+        kind: FindingKind | Note = Note.AWAITING_REVIEW if is_known else FindingKind.BYTES_UNKNOWN
         return [Certain(digest=digest, kind=kind, size_bytes=seen.size_bytes, seen=seen)]
 
     async def _with_row(self, outcome: Outcome, seen: Stat | None, digest: Digest, row: BlobRow) -> Sequence[Certain]:

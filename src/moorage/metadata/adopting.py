@@ -17,6 +17,7 @@ from moorage.metadata.base import (
     LinkStore,
     ManifestStore,
     Page,
+    RemovalWatch,
 )
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import Descriptor, Manifest, StoredManifest
@@ -77,6 +78,9 @@ class AdoptingLinks(LinkStore):
     async def expect(self, digest: Digest) -> Expectation:
         return await self._database.expect(digest)
 
+    async def watch(self) -> RemovalWatch | None:
+        return await self._database.watch()
+
     async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
         if name is None:
             return await self._database.find(None, digest)  # What it misses is uploaded, which is always right.
@@ -92,7 +96,7 @@ class AdoptingLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,

@@ -63,6 +63,14 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovalWatch:
+    """A moment before a blob's bytes got their place: see :meth:`LinkStore.watch`."""
+
+    removals: int
+    """The number of times that garbage collection had removed blobs."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkedBlob:
     """A blob that a repository has. *size_bytes*: how many bytes it should have; None if the store does not know."""
 
@@ -81,6 +89,14 @@ class LinkStore(ABC):
         Raises:
             BeingRemoved: it still is.
         """
+
+    async def watch(self) -> RemovalWatch | None:
+        """Begin to watch garbage collection, for a blob that is going to be linked without having been expected.
+
+        What a crash leaves of it has to be known from elsewhere. None: nothing collects beside this store, and
+        expecting costs nothing.
+        """
+        return None
 
     @abstractmethod
     async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
@@ -110,15 +126,15 @@ class LinkStore(ABC):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,
     ) -> bool:
         """Put a blob, whose *size_bytes* bytes are in storage and durable, into the repository.
 
-        False, and nothing is done, if the *expectation* has lapsed, so that garbage collection may have removed the
-        bytes since: expect it again, and see whether they are there.
+        False, and nothing is done, if the *expectation* has lapsed, or what was watched has gone on: garbage collection
+        may have removed the bytes since. Expect it (again), and see whether they are there.
         """
 
     @abstractmethod

@@ -25,6 +25,7 @@ from moorage.metadata.base import (
     LinkStore,
     ManifestStore,
     Page,
+    RemovalWatch,
     no_repository,
 )
 from moorage.metadata.layout_lists import LayoutCatalogue as LayoutCatalogue
@@ -79,7 +80,7 @@ class LayoutLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,

@@ -72,6 +72,8 @@ class Stat:
     is_folder: bool = False
     version: str = ""
     """Another one when the object has other bytes, where storage tells one: an ETag, a generation."""
+    names: int = field(default=1, compare=False)
+    """Counts the names of the object's bytes: two while an upload's are a blob already (``FileStorage.place``)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

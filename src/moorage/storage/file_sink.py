@@ -7,8 +7,8 @@ Distribution or an older version has begun, a folder with two files, is gone on 
 import contextlib
 from collections.abc import AsyncIterator
 
-from moorage.errors import PathUnknown
-from moorage.storage.base import Incoming, Observer, Writer
+from moorage.errors import BackendError, PathUnknown
+from moorage.storage.base import Incoming, Observer, Reader, Writer
 from moorage.storage.file_storage import FileStorage
 from moorage.storage.uploads import STARTED_AT, UploadSink, UploadWriter
 
@@ -38,11 +38,21 @@ class FileSink(UploadSink):
 
     async def append(self, folder: str, *, target: str | None = None) -> UploadWriter:
         """See the interface. The lock of the file keeps other requests out until it is closed."""
-        del target
         with contextlib.suppress(PathUnknown):
-            return _LoneUpload(self._storage, folder, await self._storage.open_writer(folder, append=True))
+            upload = _LoneUpload(self._storage, folder, await self._storage.open_writer(folder, append=True))
+            if not upload.has_place or target is not None:
+                return upload
+            await upload.close()  # What would be added to it would be added to a blob.
         data = f"{folder}/{_DATA}"
         return _FolderUpload(self._storage, folder, await self._storage.open_writer(data, append=True))
+
+    async def open_placed(self, folder: str) -> Reader | None:
+        """See the interface."""
+        try:
+            found = await self._storage.stat(folder, folder=False)
+            return await self._storage.open(folder) if found.names > 1 else None
+        except PathUnknown:
+            return None
 
     async def remove(self, folder: str) -> None:
         """See the interface."""
@@ -98,15 +108,42 @@ class _FolderUpload(_FileUpload):
 
 
 class _LoneUpload(_FileUpload):
-    """The file alone. Once it is committed nothing is left."""
+    """The file alone. Once it is committed nothing is left; once it is placed it has two names."""
 
-    _is_committed = False
+    def __init__(self, storage: FileStorage, path: str, writer: Writer) -> None:
+        super().__init__(storage, path, writer)
+        self.has_place = writer.has_place
+        self._is_gone = False
+
+    async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
+        if self.has_place:
+            raise PathUnknown(self._path)  # It would be added to a blob.
+        await super().write(data, observer=observer)
+
+    async def place(self, target: str) -> bool:
+        try:
+            is_placed = await self._storage.place(self._path, target, writer=self._writer)
+        except BaseException:
+            self.has_place = await self._may_have_place()  # What fails may be the last step.
+            raise
+        self.has_place = self.has_place or is_placed
+        return is_placed
 
     async def commit(self, target: str) -> None:
-        await super().commit(target)
-        self._is_committed = True
+        # A rename between two names of a file does nothing.
+        if not self.has_place or not await self.place(target):
+            await super().commit(target)
+            self._is_gone = True
 
     async def remove(self) -> None:
-        if not self._is_committed:
+        if not self._is_gone:
             with contextlib.suppress(PathUnknown):
                 await self._storage.delete(self._path, durable=False)
+
+    async def _may_have_place(self) -> bool:
+        try:
+            return (await self._storage.stat(self._path)).names > 1
+        except PathUnknown:
+            return False
+        except BackendError:
+            return True

@@ -42,6 +42,15 @@ class FileStorage(StorageDriver):
             PathUnknown: there is no object at *source*.
         """
 
+    async def place(self, source: str, target: str, *, writer: Writer) -> bool:
+        """Do as :meth:`move`, but leave the bytes the name *source* besides; whatever had the name *target* loses it.
+
+        *writer* has *source* open. Once it is closed, :meth:`open_writer` says of *source* that ``has_place``. It may
+        be done again. False: storage cannot, and *target* is as it was.
+        """
+        del source, target, writer
+        return False
+
     async def delete_abandoned(self, path: str) -> bool:
         """Remove the object unless a writer has it open; return whether none had. Not durable.
 

@@ -33,6 +33,8 @@ class _Object:
     """A bytearray from its first writer until it is moved."""
     modified_at: datetime
     writer: "weakref.ref[_MemoryWriter] | None" = None
+    names: int = 1
+    """Counts the paths at which it is."""
 
     @property
     def is_busy(self) -> bool:
@@ -79,7 +81,7 @@ class MemoryDriver(FileStorage):
             if not folder:
                 raise PathUnknown(path)
             return Stat(0, found.modified_at, is_folder=True)
-        return Stat(len(found.content), found.modified_at)
+        return Stat(len(found.content), found.modified_at, names=found.names)
 
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         """See the interface."""
@@ -94,7 +96,7 @@ class MemoryDriver(FileStorage):
         del durable  # Nothing is.
         folder, name = self._place(path)
         old = folder.children.get(name)
-        self.take_room(size_of(content) - (len(old.content) if isinstance(old, _Object) else 0))
+        self.take_room(size_of(content) - (self._freed_by(old) if isinstance(old, _Object) else 0))
         folder.children[name] = _Object(whole(content), self._now())
 
     async def put_if_absent(self, path: str, content: ObjectContent) -> bool:
@@ -146,11 +148,25 @@ class MemoryDriver(FileStorage):
         if replaced is moved:
             return
         if isinstance(replaced, _Object):
-            self.take_room(-len(replaced.content))
+            self.take_room(-self._freed_by(replaced))
         moved.content = bytes(moved.content)
         folder.children[name] = moved
         origin, old_name = self._parent(source)
         del origin.children[old_name]
+
+    async def place(self, source: str, target: str, *, writer: Writer) -> bool:
+        """See the interface."""
+        del writer
+        placed = self._object(source)
+        folder, name = self._place(target)
+        replaced = folder.children.get(name)
+        if replaced is not placed:
+            if isinstance(replaced, _Object):
+                self.take_room(-self._freed_by(replaced))
+            placed.content = bytes(placed.content)
+            placed.names += 1
+            folder.children[name] = placed
+        return True
 
     async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface."""
@@ -166,7 +182,7 @@ class MemoryDriver(FileStorage):
         except KeyError:
             raise PathUnknown(path) from None
         objects = gone.objects() if isinstance(gone, _Folder) else [gone]
-        self.take_room(-sum(len(object_.content) for object_ in objects))
+        self.take_room(-sum(self._freed_by(object_) for object_ in objects))
 
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """See the interface."""
@@ -190,6 +206,11 @@ class MemoryDriver(FileStorage):
             msg = f"more than {self._limit_bytes} bytes"
             raise StorageFull(msg)
         self._used_bytes += wanted_bytes
+
+    def _freed_by(self, object_: _Object) -> int:
+        """Count the bytes of room that an object gives back by losing a name, which it has lost now."""
+        object_.names -= 1
+        return 0 if object_.names else len(object_.content)
 
     def _object(self, path: str) -> _Object:
         found = self._find(path)
@@ -266,6 +287,7 @@ class _MemoryWriter(Writer):
         self._target = target
         self._now = now
         self.size_bytes = len(target.content)
+        self.has_place = target.names > 1
         self.is_closed = False
 
     async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:

@@ -117,6 +117,8 @@ class Writer(ABC):
 
     size_bytes: int
     """Bytes that the object has, those before this writer included."""
+    has_place = False
+    """True if its bytes have another name as well, so that nothing may be added to them: see ``FileStorage.place``."""
 
     @abstractmethod
     async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:

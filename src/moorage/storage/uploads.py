@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from moorage.storage.base import Incoming, Observer
+from moorage.storage.base import Incoming, Observer, Reader
 
 STARTED_AT = "startedat"
 """The object in the folder of an upload that says when it was started, in RFC 3339; Distribution's."""
@@ -20,6 +20,8 @@ class UploadWriter(ABC):
 
     size_bytes: int
     """The bytes of the upload, those before this request included."""
+    has_place = False
+    """True if the bytes are an object as well, by :meth:`place`, here or before."""
 
     @abstractmethod
     async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
@@ -56,6 +58,14 @@ class UploadWriter(ABC):
             PathUnknown: the upload has been cancelled or committed.
             StorageBusy: another request has added to the upload.
         """
+
+    async def place(self, target: str) -> bool:
+        """Do as :meth:`commit`, but leave the upload there, by which a crash is found; it is to be removed in the end.
+
+        Another request can add nothing to it, only end or cancel it. False: storage cannot, and nothing is done.
+        """
+        del target
+        return False
 
     @abstractmethod
     async def remove(self) -> None:
@@ -109,6 +119,11 @@ class UploadSink(ABC):
             PathUnknown: there is no such upload.
             StorageBusy: another request is writing to it.
         """
+
+    async def open_placed(self, folder: str) -> Reader | None:
+        """Open the bytes of an upload that was placed and not removed; None: it is none, or not there."""
+        del folder
+        return None
 
     @abstractmethod
     async def remove(self, folder: str) -> None:

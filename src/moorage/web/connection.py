@@ -26,7 +26,7 @@ from moorage.web.encrypted import BeginTLS, EncryptedTransport
 from moorage.web.ends import EndedEarly, LastRequests
 from moorage.web.errors import entry, render, respond
 from moorage.web.head_sizes import field_bytes, is_for_its_head, unfinished_bytes
-from moorage.web.known_heads import SWIFT, KnownHeads, head_bytes, is_end_of_body
+from moorage.web.known_heads import LENGTH_LIMIT_BYTES, SWIFT, KnownHeads, head_bytes, is_end_of_body
 from moorage.web.parsing import HEAD_LIMIT_BYTES, HEADERS_LIMIT, READ_BUFFER_BYTES, new_parser
 from moorage.web.responses import SAFE_HEADERS, Response
 from moorage.web.turns import Turns
@@ -104,7 +104,8 @@ class Connection(Turns):
         """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
         if self._dropped_bytes and not (data := self._drop(data)):
             return
-        if self._is_between and (known := self._server.heads.get(data)) is not None and self.can_begin:
+        known = self._server.heads.get(data) if self._is_between and len(data) <= LENGTH_LIMIT_BYTES else None
+        if known is not None and self.can_begin:
             self._request_count += 1
             self.begin(known)
             return

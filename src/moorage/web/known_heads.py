@@ -15,8 +15,9 @@ from moorage.cache.remembered import Remembered
 _LIMIT = 512
 """Heads that a worker remembers."""
 
-_LENGTH_LIMIT_BYTES = 4 << 10
-"""Longer ones are parsed each time, so that what is remembered stays below some MiB, whatever strangers send."""
+LENGTH_LIMIT_BYTES = 4 << 10
+"""Longer ones are parsed each time, so that what is remembered stays below some MiB, whatever strangers send.
+To look for what is longer would be to hash a body for nothing."""
 
 _AGE = timedelta(minutes=10)
 SWIFT = frozenset({"GET", "HEAD", "POST"})
@@ -41,7 +42,7 @@ class KnownHeads:
         """
         if not isinstance(message, RawRequestMessage) or not _is_one_head(data) or not _is_plain(message, body):
             return False
-        if message.method in SWIFT and len(data) <= _LENGTH_LIMIT_BYTES and not _has_password(message):
+        if message.method in SWIFT and len(data) <= LENGTH_LIMIT_BYTES and not _has_password(message):
             self._remembered.put(data, message)
         return True
 

@@ -72,6 +72,10 @@ class WatchedStorage(FileStorage):
         await self._begin("list", path)
         return await self.inner.list(path, after=after, limit=limit)
 
+    async def place(self, source: str, target: str, *, writer: Writer) -> bool:
+        assert keeps_files(self.inner)
+        return await self.inner.place(source, target, writer=writer)
+
     async def move(self, source: str, target: str, *, writer: Writer | None = None) -> None:
         assert keeps_files(self.inner)
         await self._begin("move", source)

@@ -10,6 +10,7 @@ from contract.metadata.passing import DELAY, pass_
 from contract.metadata.pushing import NAME, NOBODY, OTHER, push, push_blob, push_image
 from contract.metadata.stores import SqlStore, query
 from moorage.errors import BeingRemoved, DatabaseContended, ManifestUnknown
+from moorage.metadata.base import LinkedBlob, RemovalWatch
 from moorage.metadata.sql import links
 from moorage.metadata.sql import reviews as reviews_module
 from moorage.metadata.sql.journal_rows import QUERIES
@@ -200,6 +201,49 @@ async def test_nothing_is_linked_that_was_claimed_since_it_was_expected(sql: Sql
     assert await sql.links.missing(NAME, [DIGEST]) == {DIGEST}
     again = await sql.links.expect(DIGEST)
     assert await sql.links.link(NAME, DIGEST, again, size_bytes=len(BODY))
+
+
+async def watching(sql: SqlStore) -> RemovalWatch:
+    watch = await sql.links.watch()
+    assert watch is not None
+    return watch
+
+
+async def test_a_placed_blob_is_linked_without_an_expectation_and_reviewed_after_its_delay(sql: SqlStore) -> None:
+    for _ in range(2):
+        assert await sql.links.link(NAME, DIGEST, await watching(sql), size_bytes=len(BODY))
+        assert await sql.links.find(NAME, DIGEST) == LinkedBlob(len(BODY))
+        assert await SqlBlobReviews(sql.database).claim(limit=10) == []
+    await pass_(sql, DELAY)
+    assert [review.digest for review in await SqlBlobReviews(sql.database).claim(limit=10)] == [DIGEST]
+
+
+@pytest.mark.parametrize("end", ["finished", "crashed", "failed", "needed after all"])
+async def test_a_placed_blob_is_not_linked_if_it_was_claimed_since_it_was_watched(sql: SqlStore, end: str) -> None:
+    """Whenever the claim began, and however it ended: the bytes may have gone meanwhile."""
+    reviews = await claimed_blob(sql)
+    watch = await watching(sql)
+    await reviews.judge([DIGEST])
+    assert not await sql.links.link(NAME, DIGEST, watch, size_bytes=len(BODY))
+    if end == "finished":
+        await reviews.finish({DIGEST: 0})
+    elif end == "crashed":
+        await pass_(sql, timedelta(seconds=61))
+    elif end == "failed":
+        await reviews.put_off([DIGEST], delay=timedelta(minutes=5), error="not durable, but gone")
+    else:
+        await reviews.forget([DIGEST])
+    is_linked = await sql.links.link(NAME, DIGEST, watch, size_bytes=len(BODY))
+    assert is_linked is (end == "needed after all"), "then nothing was removed"
+    assert await sql.links.has(NAME, DIGEST) is is_linked
+    if end != "crashed":
+        assert await sql.links.link(NAME, DIGEST, await watching(sql), size_bytes=len(BODY))
+
+
+async def test_who_expected_a_blob_that_was_linked_without_it_meanwhile_can_link_it_too(sql: SqlStore) -> None:
+    expectation = await sql.links.expect(DIGEST)
+    assert await sql.links.link(NAME, DIGEST, await watching(sql), size_bytes=len(BODY))
+    assert await sql.links.link(OTHER, DIGEST, expectation, size_bytes=len(BODY))
 
 
 async def test_a_mount_does_not_wait_and_gives_the_blob_its_delay_back(sql: SqlStore) -> None:

@@ -292,3 +292,51 @@ async def test_an_upload_to_files_is_one_file_and_leaves_nothing(tmp_path: Path)
         await writer.remove()
     assert await storage.list("/uploads") == []
     await storage.close()
+
+
+async def test_a_placed_upload_is_there_until_it_is_removed_and_nothing_can_be_added_to_it(
+    storage: StorageDriver, sink: UploadSink
+) -> None:
+    await storage.put(TARGET, b"damaged")
+    await add(sink, b"all of it")
+    async with await sink.append(FOLDER, target=TARGET) as writer:
+        is_placed = await writer.place(TARGET)
+        assert writer.has_place is is_placed
+    assert is_placed is (type(sink) is FileSink), "a folder, or pieces, cannot have a second name"
+    if not is_placed:
+        assert await storage.get(TARGET) == b"damaged"
+        assert await sink.open_placed(FOLDER) is None
+        return
+    assert await storage.get(TARGET) == b"all of it"
+    assert await sink.status(FOLDER) == len(b"all of it")
+    with pytest.raises(PathUnknown):
+        await sink.append(FOLDER)
+    async with await sink.append(FOLDER, target=TARGET) as writer:
+        assert writer.has_place
+        with pytest.raises(PathUnknown):
+            await writer.write(b"more")
+        assert await writer.place(TARGET), "it can be ended again"
+        await writer.commit(TARGET)
+    reader = await sink.open_placed(FOLDER)
+    assert reader is not None
+    with reader:
+        assert b"".join([piece async for piece in reader.chunks()]) == b"all of it"
+    await sink.remove(FOLDER)
+    assert await storage.get(TARGET) == b"all of it"
+    assert await sink.open_placed(FOLDER) is None
+
+
+async def test_of_two_placed_uploads_of_the_same_the_last_has_the_place_and_both_are_known(
+    storage: StorageDriver, sink: UploadSink
+) -> None:
+    if type(sink) is not FileSink:
+        return
+    other = f"{FOLDER}-more"
+    await sink.start(other, b"")
+    for folder in (FOLDER, other):
+        async with await sink.append(folder, target=TARGET) as writer:
+            await writer.write(b"the same")
+            assert await writer.place(TARGET)
+    assert (await storage.stat(TARGET)).names == 2
+    assert (await storage.stat(FOLDER)).names == 1, "it is an upload as any other again"
+    assert await storage.get(FOLDER) == await storage.get(other) == b"the same"

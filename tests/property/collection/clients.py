@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from moorage.auth.access import EVERYTHING
 from moorage.core.blobs import BlobFile, Blobs
@@ -17,6 +18,7 @@ from moorage.errors import (
     ManifestReferenced,
     ManifestUnknown,
     NameUnknown,
+    PathUnknown,
     ReferencesUnknown,
     StorageUnavailable,
 )
@@ -33,7 +35,7 @@ from moorage.storage.base import StorageDriver
 from moorage.storage.upload_sinks import sink_of
 from property.collection.gates import Actor, Violation
 from property.collection.ledger import UNKNOWN, Key, Ledger, Stamp
-from property.collection.world import SPARSE, Item, blob_digest
+from property.collection.world import REPOSITORIES, SPARSE, Item, blob_digest
 from support.images import Content
 
 REFUSALS = (
@@ -73,6 +75,12 @@ class Services:
 
     def manifests(self, name: RepositoryName) -> Manifests:
         return self.sparse if name == SPARSE else self.strict
+
+    async def purge(self) -> None:
+        """Purge all uploads, as is done when they are old."""
+        for name in REPOSITORIES:
+            with contextlib.suppress(PathUnknown):
+                await self.uploads.purge(name, older_than=timedelta(hours=-1), dry_run=False)
 
     async def blob(self, name: RepositoryName, digest: Digest) -> bytes:
         """Pull a blob."""

@@ -68,6 +68,7 @@ async def afterwards(database: Database, storage: StorageDriver) -> Sequence[str
     faults = list((await take(database, storage)).faults(()))
     await SqlReviewDelay(database).set(timedelta(0))
     blobs, manifests = SqlBlobReviews(database), SqlManifestReviews(database)
+    await Services.over(database, storage).purge()
     await pass_in(database, CLAIM)  # Claims of those that were killed end after so long, and nobody else is there.
     async with asyncio.timeout(_DRAINED_S):
         while [await blobs.next_at(), await manifests.next_at()] != [None, None]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 from unittest.mock import patch
 
+from moorage.core.blob_placing import BlobPlacing
 from moorage.gc.online.review_rounds import BlobCollector
 from moorage.metadata.reviews import Dropped, Judged, ManifestsReviewed
 from moorage.metadata.sql import journal_rows as recording
@@ -17,6 +18,7 @@ from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.manifests import SqlManifests
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName
 from moorage.sql.base import Database, NamedQuery, Row
 from property.collection.habits import WEIGHTS
 
@@ -140,6 +142,10 @@ async def _drop_first(self: SqlManifestReviews, *, limit: int) -> ManifestsRevie
     return ManifestsReviewed(due=len(due), needed=[due[row_id] for row_id in needed], dropped=dropped)
 
 
+async def _no_trace(_self: BlobPlacing, _name: RepositoryName, _session: str) -> None:
+    return
+
+
 @contextlib.contextmanager
 def _no_end_of_claims() -> Iterator[None]:
     remove: Callable[..., Awaitable[object]] = BlobCollector._remove
@@ -219,6 +225,21 @@ FAULTS: Final[Sequence[Fault]] = (
         ),
         weights=_BLOBS,
         passing=0.15,
+    ),
+    Fault(
+        name="placed and not asked",
+        what="A push does not ask whether anything was removed between its place and its row.",
+        on=["sqlite"],
+        queries={"note_placed": ("(SELECT number FROM gc_blob_removals) = ?3", "?3 IS NOT NULL")},
+        weights=_BLOBS,
+        passing=0.15,
+    ),
+    Fault(
+        name="purged without a trace",
+        what="An upload that a crash left is purged, and nobody knows the blob that its bytes are.",
+        on=["sqlite"],
+        code=lambda: patch.object(BlobPlacing, "trace", _no_trace),
+        weights=_BLOBS,
     ),
     Fault(
         name="expect during a claim",

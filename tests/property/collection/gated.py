@@ -104,6 +104,8 @@ class GatedStorage(FileStorage):
         self.capabilities = inner.capabilities
         self._scheduler = scheduler
         self._failing = failing
+        self._expecting = 0.5
+        """The chance that a blob cannot be placed under two names."""
 
     @contextlib.asynccontextmanager
     async def _change(self, what: str) -> AsyncIterator[None]:
@@ -161,6 +163,15 @@ class GatedStorage(FileStorage):
         async with self._change("move"):
             await self._inner.move(source, target, writer=writer)
             await self._on_move(target)
+
+    async def place(self, source: str, target: str, *, writer: Writer) -> bool:
+        assert keeps_files(self._inner)
+        async with self._change("place"):
+            actor = CURRENT.get()
+            # Not every storage can, and both ways meet on one that several nodes share.
+            if actor is not None and actor.rng.random() < self._expecting:
+                return False
+            return await self._inner.place(source, target, writer=writer)
 
     async def delete(self, path: str, *, durable: bool = True) -> None:
         await self._scheduler.gate("delete")

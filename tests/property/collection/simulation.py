@@ -251,6 +251,7 @@ class Simulation:
         blobs_queue, manifests_queue = SqlBlobReviews(self._plain), SqlManifestReviews(self._plain)
         blobs = BlobCollector(blobs_queue, self._storage, _PATIENT)
         manifests = ManifestCollector(manifests_queue, _PATIENT)
+        await self._services.purge()
         for _ in range(_DRAIN_ROUNDS):
             await self._let_time_pass(1.5 * DELAY_S)
             await manifests.round()

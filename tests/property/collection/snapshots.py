@@ -48,6 +48,8 @@ class Snapshot:
     blob_reviews: frozenset[Digest]
     manifest_reviews: frozenset[int]
     bytes: Mapping[Digest, bytes]
+    uploads: frozenset[Digest]
+    """Blobs whose bytes have the name of an upload besides, by which they are found when that is purged."""
 
     def manifest(self, repository: int, digest: Digest) -> int | None:
         """The id of a manifest."""
@@ -77,7 +79,7 @@ class Snapshot:
                 yield f"the bytes of the blob {digest} are not in storage"
             if digest not in self.blob_reviews and not self.users(found):
                 yield f"the blob {digest} is not needed and would never be reviewed"
-        for digest in self.bytes.keys() - set(self.blobs.values()) - self.blob_reviews:
+        for digest in self.bytes.keys() - set(self.blobs.values()) - self.blob_reviews - self.uploads:
             if digest.encoded in late:
                 continue
             yield f"the bytes of {digest} are in storage, and nothing knows them"
@@ -195,7 +197,15 @@ async def take(database: Database, storage: StorageDriver) -> Snapshot:
         blob_reviews=frozenset(digest(row[0]) for row in await rows("SELECT digest FROM gc_blob_review_queue")),
         manifest_reviews=frozenset(row[0] for row in await rows("SELECT manifest_id FROM gc_manifest_review_queue")),
         bytes=await stored(storage),
+        uploads=frozenset([key for key in CONTENTS if await _is_upload(storage, key)]),
     )
+
+
+async def _is_upload(storage: StorageDriver, digest: Digest) -> bool:
+    try:
+        return (await storage.stat(paths.blob(digest))).names > 1
+    except PathUnknown:
+        return False
 
 
 async def stored(storage: StorageDriver) -> Mapping[Digest, bytes]:

@@ -76,6 +76,11 @@ class BreakingDriver(FileStorage):
         assert keeps_files(inner)
         await self.call("move", source, lambda: inner.move(source, target, writer=writer))
 
+    async def place(self, source: str, target: str, *, writer: Writer) -> bool:
+        inner = self.inner
+        assert keeps_files(inner)
+        return await self.call("place", source, lambda: inner.place(source, target, writer=writer))
+
     async def delete(self, path: str, *, durable: bool = True) -> None:
         await self.call("delete", path, lambda: self.inner.delete(path, durable=durable))
 
@@ -119,6 +124,7 @@ class _BreakingWriter(Writer):
         self._driver = driver
         self._inner = inner
         self._path = path
+        self.has_place = inner.has_place
 
     @property
     def size_bytes(self) -> int:  # type: ignore[override]  # it is the other writer's

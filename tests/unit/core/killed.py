@@ -18,7 +18,7 @@ from moorage.errors import BackendError
 from moorage.gc.offline.offline_collection import collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
-from moorage.metadata.base import UNEXPLAINED, Cause, Expectation
+from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, RemovalWatch
 from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
 from moorage.metadata.payloads import PayloadCache
 from moorage.metadata.sql.links import SqlLinks
@@ -81,7 +81,7 @@ class _Links(SqlLinks):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,

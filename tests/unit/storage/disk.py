@@ -14,7 +14,20 @@ from typing import NoReturn
 
 import pytest
 
-CALLS = ("open", "close", "pwrite", "fsync", "fstat", "lstat", "ftruncate", "rename", "unlink", "mkdir", "rmdir")
+CALLS = (
+    "open",
+    "close",
+    "pwrite",
+    "fsync",
+    "fstat",
+    "lstat",
+    "ftruncate",
+    "rename",
+    "link",
+    "unlink",
+    "mkdir",
+    "rmdir",
+)
 """Those that can be disturbed."""
 
 Inode = tuple[int, int]
@@ -36,6 +49,8 @@ class Disk:
         """Asked before each call, with its number from 0: what to raise instead."""
         self.before: Callable[[str, str], None] = lambda _call, _path: None
         """Told of each call before it is made."""
+        self.only_threads = True
+        """False: what is called where the event loop runs is watched as well."""
         self._is_dead = False
         self._closed: set[int] = set()
         self._unsafe_names: dict[Inode, set[str]] = {}
@@ -59,15 +74,17 @@ class Disk:
 
     def changes(self) -> list[tuple[str, str]]:
         """The calls that matter to what is safe when, in their order."""
-        return [call for call in self.calls if call[0] in {"mkdir", "fsync", "rename", "unlink", "rmdir"}]
+        return [call for call in self.calls if call[0] in {"mkdir", "fsync", "rename", "link", "unlink", "rmdir"}]
 
     def _watched(self, name: str, real: Callable[..., object]) -> Callable[..., object]:
         def call(*args: object, **kwargs: object) -> object:
-            if not threading.current_thread().name.startswith("storage"):
+            if self.only_threads and not threading.current_thread().name.startswith("storage"):
                 return real(*args, **kwargs)
             if self._is_dead:
                 self._die(name, args, real)
-            path = self._path(args[-1] if name == "rename" else args[0])
+            if "dst_dir_fd" in kwargs:
+                args = (args[0], f"/proc/self/fd/{kwargs.pop('dst_dir_fd')}/{args[1]}")
+            path = self._path(args[-1] if name in {"rename", "link"} else args[0])
             self.before(name, path)
             failure = self.fault(len(self.calls), name)
             self.calls.append((name, path))
@@ -94,14 +111,14 @@ class Disk:
         raise Killed
 
     def _note(self, name: str, args: tuple[object, ...]) -> None:
-        target = str(args[-1] if name == "rename" else args[0])
+        target = str(args[-1] if name in {"rename", "link"} else args[0])
         if name == "pwrite":
             self._unsafe_bytes.add(_key(self._fstat(_number(args[0]))))
         elif name == "fsync":
             inode = _key(self._fstat(_number(args[0])))
             self._unsafe_bytes.discard(inode)
             self._unsafe_names.pop(inode, None)
-        elif name in {"mkdir", "rename"} or (name == "open" and _number(args[1]) & os.O_CREAT):
+        elif name in {"mkdir", "rename", "link"} or (name == "open" and _number(args[1]) & os.O_CREAT):
             folder = self._inode(Path(target).parent)
             self._unsafe_names.setdefault(folder, set()).add(Path(target).name)
 

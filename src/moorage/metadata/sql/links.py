@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 
 from moorage.errors import BeingRemoved, BlobReferenced, BlobUnknown
-from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, LinkedBlob, LinkStore
+from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, LinkedBlob, LinkStore, RemovalWatch
 from moorage.metadata.sql.digest_keys import PORTION, digest_key, digest_of
 from moorage.metadata.sql.journal_rows import QUERIES, journal_row, now, portions_of_known
 from moorage.metadata.sql.outbox import write_notices
@@ -32,6 +32,8 @@ class SqlLinks(LinkStore):
         self._database = database
         self._pushes = push_writer(database)
         self._puts_off = puts_off
+        self._removals: int | None = None
+        """The number of times that blobs were removed, as it was a while ago: if there are more, it is only told so."""
 
     async def expect(self, digest: Digest) -> Expectation:
         deadline = asyncio.get_running_loop().time() + _REMOVAL_PATIENCE_S
@@ -43,6 +45,13 @@ class SqlLinks(LinkStore):
                 msg = f"garbage collection is removing {digest} right now"
                 raise BeingRemoved(msg)
             await asyncio.sleep(_REMOVAL_PAUSE_S)
+
+    async def watch(self) -> RemovalWatch | None:
+        removals = self._removals
+        if removals is None:
+            row = await self._database.first(QUERIES["removals"])
+            removals = self._removals = 0 if row is None else int(row[0])
+        return RemovalWatch(removals)
 
     async def find(self, name: RepositoryName | None, digest: Digest) -> LinkedBlob | None:
         key = digest_key(digest)
@@ -72,7 +81,7 @@ class SqlLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int,
         cause: Cause = UNEXPLAINED,
@@ -133,14 +142,22 @@ class SqlLinks(LinkStore):
         self,
         name: RepositoryName,
         digest: Digest,
-        expectation: Expectation,
+        expectation: Expectation | RemovalWatch,
         *,
         size_bytes: int | None,
         told: Sequence[Notice],
     ) -> bool:
         """Link a blob; with *size_bytes* None only one that is known. Whether it is linked now."""
-        link = NewLink(digest=digest_key(digest), size_bytes=size_bytes, token=expectation.token, at=now())
-        return await self._pushes.link_blob(name, link, told=told)
+        removals: int | None = None
+        if isinstance(expectation, RemovalWatch):
+            token, removals = secrets.randbits(_TOKEN_BITS), expectation.removals
+        else:
+            token = expectation.token
+        link = NewLink(digest=digest_key(digest), size_bytes=size_bytes, token=token, at=now(), removals=removals)
+        is_linked = await self._pushes.link_blob(name, link, told=told)
+        if removals is not None and not is_linked:
+            self._removals = None  # There may have been more.
+        return is_linked
 
 
 async def _refuse_needed(transaction: Transaction, digest: Digest, *, blob_id: int, repository_id: int) -> None:

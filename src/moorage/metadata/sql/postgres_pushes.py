@@ -1,6 +1,7 @@
 """A push into PostgreSQL: each a statement, as the way to the server costs more than what it does there.
 
-The functions are made by migrations: ``link_blob`` and ``put_manifest_v2`` do what ``sqlite_pushes.py`` does in steps.
+The functions are made by migrations: ``link_blob_v2``, ``link_placed_blob_v1`` and ``put_manifest_v2`` do what
+``sqlite_pushes.py`` does in steps.
 """
 
 from collections.abc import Sequence
@@ -22,8 +23,10 @@ class PostgresPushes(PushWriter):
         self._database = database
 
     async def link_blob(self, name: RepositoryName, link: NewLink, *, told: Sequence[Notice]) -> bool:
-        query, lists = ("link_blob_telling", as_lists(told)) if told else ("link_blob", ())
-        arguments = (name.text, link.digest, link.size_bytes, link.token, link.at)
+        watched = () if link.removals is None else (link.removals,)
+        query = "link_placed_blob" if watched else "link_blob"
+        query, lists = (f"{query}_telling", as_lists(told)) if told else (query, ())
+        arguments = (name.text, link.digest, link.size_bytes, link.token, link.at, *watched)
         rows = await self._database.write(QUERIES[query], *arguments, *lists, repository=name.text)
         is_linked, is_wrong = rows[0]
         if is_linked and is_wrong:

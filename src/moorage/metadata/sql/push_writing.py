@@ -23,8 +23,10 @@ class NewLink:
     size_bytes: int | None
     """None: only if the blob is known."""
     token: int
-    """Of the expectation that the push has of it."""
+    """Of the expectation that the push has of it, or that this write makes of it."""
     at: datetime
+    removals: int | None = None
+    """None: it was expected. Else nobody has, and blobs have been removed so many times: if more, it is not linked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,22 @@ WITH linked AS MATERIALIZED (
 )
 SELECT done, (SELECT size <> $3 FROM blobs WHERE digest = $2) FROM linked;
 
+-- As the two above, for a blob that was not expected; $6: the number of removals.
+-- link_placed_blob --
+SELECT link_placed_blob_v1($1, $2, $3, $4, $5, $6), (SELECT size <> $3 FROM blobs WHERE digest = $2);
+
+-- link_placed_blob_telling --
+WITH linked AS MATERIALIZED (
+    SELECT link_placed_blob_v1($1, $2, $3, $4, $5, $6) AS done
+), told AS (
+    INSERT INTO notification_queue (endpoint, lane, event_id, action, artifact, at, payload)
+    SELECT n.endpoint, n.lane, n.event_id, n.action, n.artifact, $5::timestamptz, n.payload
+    FROM linked CROSS JOIN unnest($7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
+        WITH ORDINALITY AS n (endpoint, lane, event_id, action, artifact, payload, place)
+    WHERE linked.done ORDER BY n.place
+)
+SELECT done, (SELECT size <> $3 FROM blobs WHERE digest = $2) FROM linked;
+
 -- mend_size --
 UPDATE blobs SET size = $2 WHERE digest = $1 RETURNING id;
 

@@ -12,6 +12,9 @@ SELECT b.digest, b.size FROM blobs b CROSS JOIN repository_blobs rb
 WHERE b.digest = ANY($2) AND b.missing_since IS NULL
     AND rb.repository_id = (SELECT id FROM repositories WHERE path = $1) AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
 
+-- removals --
+SELECT number FROM gc_blob_removals;
+
 -- known_blob --
 SELECT size FROM blobs WHERE digest = $1 AND missing_since IS NULL;
 

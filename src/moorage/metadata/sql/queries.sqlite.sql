@@ -16,6 +16,16 @@ UPDATE gc_blob_review_queue SET event = 'blob_upload',
 WHERE digest = $1 AND life = $2 AND (claimed_until IS NULL OR claimed_until <= now_us())
 RETURNING life;
 
+-- No row: garbage collection has claimed it, or has removed blobs since $3 was their number.
+-- note_placed --
+INSERT INTO gc_blob_review_queue (digest, review_after, event, life)
+SELECT $1, now_us() + value, event, $2 FROM gc_review_after_defaults
+WHERE event = 'blob_upload' AND (SELECT number FROM gc_blob_removals) = $3
+ON CONFLICT (digest) DO UPDATE SET review_after = excluded.review_after, event = excluded.event,
+    review_count = 0, last_error = NULL
+WHERE claimed_by IS NULL
+RETURNING life;
+
 -- lock_repository --
 SELECT id FROM repositories WHERE path = $1;
 

@@ -88,6 +88,7 @@ class SqlBlobReviews(BlobReviewStore):
         async with self._database.transaction() as transaction:
             await _now(transaction)  # It says how long to wait for what others hold.
             await transaction.all(QUERIES["finish_blobs"], _keys(removed), self._holder)
+            await transaction.all(QUERIES["count_removals"])
             await _note(transaction, "blob", removed=len(removed), removed_bytes=sum(removed.values()))
 
     async def forget(self, digests: Collection[Digest]) -> None:
@@ -103,6 +104,7 @@ class SqlBlobReviews(BlobReviewStore):
             at = await _now(transaction) + delay
             await self._let_go(transaction, digests, at, attempts=0 if error is None else 1, error=error)
             if error is not None:
+                await transaction.all(QUERIES["count_removals"])  # They may have gone all the same.
                 await _note(transaction, "blob", failed=len(digests))
 
     async def next_at(self) -> datetime | None:

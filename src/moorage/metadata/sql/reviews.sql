@@ -34,6 +34,10 @@ DELETE FROM blobs WHERE id = ANY($1);
 -- finish_blobs --
 DELETE FROM gc_blob_review_queue WHERE digest = ANY($1) AND claimed_by = $2 RETURNING digest;
 
+-- Whoever has placed bytes without expecting them hears that some have gone.
+-- count_removals --
+UPDATE gc_blob_removals SET number = number + 1;
+
 -- Needed, and nothing has happened to it since it was claimed.
 -- forget_blobs --
 DELETE FROM gc_blob_review_queue WHERE digest = ANY($1) AND claimed_by = $2 AND review_after = claimed_until;

@@ -37,7 +37,11 @@ class SqlitePushes(PushWriter):
 
 
 async def _link_blob(transaction: Transaction, name: RepositoryName, link: NewLink, *, told: Sequence[Notice]) -> bool:
-    if await transaction.first(QUERIES["renew_expected"], link.digest, link.token) is None:
+    if link.removals is None:
+        in_queue = await transaction.first(QUERIES["renew_expected"], link.digest, link.token)
+    else:
+        in_queue = await transaction.first(QUERIES["note_placed"], link.digest, link.token, link.removals)
+    if in_queue is None:
         return False
     if link.size_bytes is not None:
         await transaction.all(QUERIES["add_blob"], link.digest, link.size_bytes, link.at)

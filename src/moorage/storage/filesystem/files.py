@@ -8,13 +8,16 @@ import contextlib
 import errno
 import fcntl
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from moorage.errors import StorageBusy, StorageUnavailable
+from moorage.room import STORAGE_FLOOR_BYTES, Room
 from moorage.storage.base import Incoming, Observer, Reader, Stat, Writer
 from moorage.storage.filesystem.folders import temporary_in
 from moorage.storage.streams import Arriving
@@ -58,7 +61,8 @@ def stat_of(target: str) -> Stat:
     """Return the state of the file or folder at *target*."""
     found = os.stat(target)
     is_folder = stat.S_ISDIR(found.st_mode)
-    return Stat(0 if is_folder else found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), is_folder)
+    changed_at = datetime.fromtimestamp(found.st_mtime, UTC)
+    return Stat(0, changed_at, is_folder) if is_folder else Stat(found.st_size, changed_at, names=found.st_nlink)
 
 
 def write_new(target: str, content: bytes, *, sync: bool) -> None:
@@ -134,6 +138,25 @@ def rename_or_remove(temporary: str, target: str) -> None:
         raise
 
 
+def probe(root: str, *, sync: bool) -> None:
+    """Write a small file, read it and remove it.
+
+    Raises:
+        StorageFull: less than 1 MiB is left.
+        StorageUnavailable: what was read is something else.
+    """
+    Room({Path(root or "/"): STORAGE_FLOOR_BYTES}).check()
+    temporary, content = temporary_in(root), secrets.token_bytes(64)
+    write_new(temporary, content, sync=sync)
+    try:
+        found = read_whole(temporary, len(content))
+    finally:
+        os.unlink(temporary)
+    if found != content:
+        msg = f"{root}: what was read is not what was written"
+        raise StorageUnavailable(msg)
+
+
 def remove_quietly(target: str) -> None:
     """Remove a file after a failure, which is the one to be told of."""
     with contextlib.suppress(OSError):
@@ -156,7 +179,7 @@ def open_to_write(target: str, path: str, threads: CallThreads, *, append: bool 
             if _is_at(opened, target):
                 if not append and opened.st_size:
                     os.ftruncate(file.fd, 0)
-                return FileWriter(file, path, opened.st_size if append else 0)
+                return FileWriter(file, path, opened.st_size if append else 0, has_place=opened.st_nlink > 1)
         except BlockingIOError as exc:
             file.close()
             raise StorageBusy(path) from exc
@@ -269,10 +292,11 @@ class FileReader(Reader):
 class FileWriter(Writer):
     """A locked file that grows. It holds a piece whole or not at all, also if the caller is cancelled in the middle."""
 
-    def __init__(self, file: OpenFile, path: str, size_bytes: int) -> None:
+    def __init__(self, file: OpenFile, path: str, size_bytes: int, *, has_place: bool = False) -> None:
         self._file = file
         self._path = path
         self.size_bytes = size_bytes
+        self.has_place = has_place
 
     async def write(self, data: Incoming, *, observer: Observer | None = None) -> None:
         """See the interface."""

@@ -5,14 +5,12 @@ The system calls get strings, not :class:`~pathlib.Path`: building one costs mor
 # ruff: noqa: PTH104, PTH108 - see above: system calls on strings are the hot path here
 
 import os
-import secrets
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
-from moorage.room import STORAGE_FLOOR_BYTES, Room
 from moorage.storage.base import (
     Capability,
     FolderEntry,
@@ -33,6 +31,7 @@ from moorage.storage.filesystem.files import (
     delete_abandoned,
     link_new,
     open_to_write,
+    probe,
     read_whole,
     rename_or_remove,
     stat_of,
@@ -54,6 +53,7 @@ from moorage.storage.filesystem.folders import (
     temporary_in,
 )
 from moorage.storage.filesystem.many_files import delete_each, get_each, remove_each, stat_each
+from moorage.storage.filesystem.second_names import SecondNames
 from moorage.storage.system_calls import as_storage_error
 from moorage.storage.watching import Watch
 from moorage.work.call_threads import CallThreads
@@ -74,7 +74,7 @@ class FilesystemDriver(FileStorage):
     * ``put`` writes a temporary file beside the target, syncs it, renames it over the target, then syncs the folder
       and every folder above whose own entry might not be on the disk yet. Before the rename the old content is there,
       after it the new; a crash leaves one of the two and at most a temporary that is never listed.
-    * ``move`` syncs the source's bytes, renames, and syncs the target's folders in the same way.
+    * ``move`` syncs the source's bytes, renames, and syncs the target's folders likewise; ``place`` makes a hard link.
     * ``delete`` takes the name away first (a folder gets a temporary name), syncs the folder it was in, and only then
       removes what a deleted folder contained.
     * ``open_writer`` and ``Writer.write`` sync nothing; ``move`` does.
@@ -115,6 +115,7 @@ class FilesystemDriver(FileStorage):
         self._fsync = fsync
         self._threads = CallThreads(_THREADS, "storage")
         self._settled = SettledFolders(self._root)
+        self._second_names = SecondNames(self._settled, sync=fsync)
         self._watch: Watch | None = None
         try:
             make_root(root.absolute(), sync=fsync)
@@ -226,6 +227,17 @@ class FilesystemDriver(FileStorage):
         except OSError as exc:
             raise as_storage_error(exc, target, must_exist=False) from exc
 
+    async def place(self, source: str, target: str, *, writer: Writer) -> bool:
+        """See the interface."""
+        self._check_place()
+        files = self._root + check_path(source), self._root + check_path(target)
+        if not isinstance(writer, FileWriter):
+            return False
+        try:
+            return await writer.in_thread(lambda fd: self._second_names.give(fd, *files))
+        except OSError as exc:
+            raise as_storage_error(exc, source, must_exist=True) from exc
+
     async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface."""
         del sizes  # A file says how long it is.
@@ -286,7 +298,7 @@ class FilesystemDriver(FileStorage):
         """See the interface. Full is also what has less than 1 MiB left: pushes are refused."""
         self._check_place()
         try:
-            await self._run(self._probe)
+            await self._run(probe, self._root, sync=self._fsync)
         except OSError as exc:
             raise as_storage_error(exc, self._root, must_exist=False) from exc
 
@@ -385,15 +397,3 @@ class FilesystemDriver(FileStorage):
             sync_folder(folder)
         if is_folder:
             remove_tree(hidden)
-
-    def _probe(self) -> None:
-        Room({Path(self._root or "/"): STORAGE_FLOOR_BYTES}).check()
-        temporary, content = temporary_in(self._root), secrets.token_bytes(64)
-        write_new(temporary, content, sync=self._fsync)
-        try:
-            found = read_whole(temporary, len(content))
-        finally:
-            os.unlink(temporary)
-        if found != content:
-            msg = f"{self._root}: what was read is not what was written"
-            raise StorageUnavailable(msg)

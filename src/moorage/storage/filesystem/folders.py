@@ -280,7 +280,7 @@ def delete_saying(target: str, content: bytes, *, inside: str, sync: bool) -> bo
 
 
 def remove_small(target: str) -> bool:
-    """Remove an empty folder or a small file, without a thread; False if it is something else.
+    """Remove an empty folder, or a file that is small or has another name, without a thread; False: something else.
 
     That a folder is empty is found out by removing it: to list one first may have to wait for the disk.
     """
@@ -288,7 +288,7 @@ def remove_small(target: str) -> bool:
         found = os.lstat(target)
         if stat.S_ISDIR(found.st_mode):
             os.rmdir(target)
-        elif found.st_size <= _SMALL_BYTES:
+        elif found.st_size <= _SMALL_BYTES or found.st_nlink > 1:
             os.unlink(target)
         else:
             return False

@@ -23,8 +23,8 @@ from moorage.telemetry import get_log, request_id
 from moorage.web.diverted import DivertedBody
 from moorage.web.encrypted import BeginTLS, EncryptedTransport
 from moorage.web.errors import entry, render, respond
-from moorage.web.head_sizes import field_bytes, is_for_its_head, unfinished_bytes
-from moorage.web.known_heads import SWIFT, KnownHeads, head_bytes, is_end_of_body
+from moorage.web.head_sizes import field_bytes, head_bytes, is_for_its_head, unfinished_bytes
+from moorage.web.known_heads import SWIFT, KnownHeads, is_end_of_body
 from moorage.web.responses import SAFE_HEADERS, Response
 from moorage.web.turns import Turns
 

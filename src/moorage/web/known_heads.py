@@ -11,6 +11,7 @@ from aiohttp.http import HttpVersion11, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from moorage.cache.remembered import Remembered
+from moorage.web.head_sizes import head_bytes
 
 _LIMIT = 512
 """Heads that a worker remembers."""
@@ -22,7 +23,6 @@ _AGE = timedelta(minutes=10)
 SWIFT = frozenset({"GET", "HEAD", "POST"})
 """Methods whose heads come again, for a pull of the same path and for the beginning of an upload, and whose answers
 most often need not wait for anything."""
-_END = b"\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
 """A body that comes in chunks ends with it. A head that ended so would be a request, or none at all."""
 
@@ -44,12 +44,6 @@ class KnownHeads:
         if message.method in SWIFT and len(data) <= _LENGTH_LIMIT_BYTES and not _has_password(message):
             self._remembered.put(data, message)
         return True
-
-
-def head_bytes(data: bytes) -> int:
-    """Count the bytes of the head with which *data* begins; 0: it is not whole, or may be read in another way."""
-    end = data.find(_END) + len(_END)
-    return end if end >= len(_END) and data.count(b"\n", 0, end) == data.count(b"\r\n", 0, end) else 0
 
 
 def is_end_of_body(data: bytes, known_bytes: int) -> bool:

@@ -74,6 +74,19 @@ def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
                 waiting += ast.iter_child_nodes(node)
 
 
+def passed_on(path: Path) -> Iterator[str]:
+    """The names that a file imports for others to import from it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{path.name}: {name.name}" for name in node.names if name.asname == name.name)
+
+
+def test_a_name_is_imported_from_the_file_that_it_is_in() -> None:
+    """Only the doors of rooms pass names on: of the configuration, of what backends are made of, of storage."""
+    doors = {PACKAGE / "config" / "__init__.py", PACKAGE / "storage" / "base.py", *(PACKAGE / "wiring").glob("*.py")}
+    assert [found for path in modules().values() if path not in doors for found in passed_on(path)] == []
+
+
 def longest(names: Mapping[str, Path]) -> tuple[str, ...]:
     @cache
     def chain(name: str) -> tuple[str, ...]:

@@ -7,8 +7,15 @@ from enum import Enum
 from moorage.core.sizes import Size, Sizes
 from moorage.errors import NameUnknown
 from moorage.metadata.base import Page
-from moorage.metadata.details import DetailStore as DetailsStore
-from moorage.metadata.details import Referrer, RepositoryDetails, TagDetails, TagEntry, TagPage, TagSelection
+from moorage.metadata.details import (
+    DetailStore,
+    Referrer,
+    RepositoryDetails,
+    TagDetails,
+    TagEntry,
+    TagPage,
+    TagSelection,
+)
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 
@@ -34,7 +41,7 @@ class Described:
 class Details:
     """Reads what is known."""
 
-    def __init__(self, store: DetailsStore, sizes: Sizes) -> None:
+    def __init__(self, store: DetailStore, sizes: Sizes) -> None:
         self._store = store
         self._sizes = sizes
 

@@ -11,6 +11,7 @@ from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import (
     SHOWN_LIMIT,
     Expected,
+    HistoryStore,
     JournalEntry,
     JournalFilter,
     PastTag,
@@ -18,7 +19,6 @@ from moorage.metadata.history import (
     Target,
     UndoOutcome,
 )
-from moorage.metadata.history import HistoryStore as HistoryStore
 from moorage.oci.names import RepositoryName, Tag
 from moorage.oci.tag_patterns import TagPattern
 

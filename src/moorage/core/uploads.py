@@ -15,8 +15,7 @@ from functools import lru_cache
 from moorage.cache.remembered import Remembered
 from moorage.core.session_limits import SessionLimits
 from moorage.core.upload_ages import begun_before
-from moorage.core.upload_endings import UploadEnding, read_again
-from moorage.core.upload_endings import UploadState as UploadState
+from moorage.core.upload_endings import UploadEnding, UploadState, read_again
 from moorage.errors import (
     BackendError,
     DigestInvalid,

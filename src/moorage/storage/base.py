@@ -212,6 +212,13 @@ class BulkStorage(ObjectStorage):
             return False
         return True
 
+    async def size_bytes(self, path: str) -> int | None:
+        """Return how many bytes the object at *path* has; None if there is none."""
+        try:
+            return (await self.stat(path, folder=False)).size_bytes
+        except PathUnknown:
+            return None
+
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """Remove many objects, and the folders that have nothing left in them because of it; durable on return.
 

@@ -12,7 +12,7 @@ import hmac
 import time
 from collections.abc import Callable
 
-from moorage.core.uploads import UploadState
+from moorage.core.upload_endings import UploadState
 from moorage.errors import DigestInvalid
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from moorage.errors import DatabaseContended
-from moorage.metadata.queues import Queue
 from moorage.metadata.reviews import (
     CLAIM,
     CLAIM_MARGIN,
@@ -18,6 +17,7 @@ from moorage.metadata.reviews import (
     ReviewDelayStore,
 )
 from moorage.metadata.sql.digest_keys import digest_key, digest_of
+from moorage.metadata.words import Queue
 from moorage.oci.digests import Digest
 from moorage.sql import clock
 from moorage.sql.base import Database, NamedQuery, Transaction, maybe_moment, moment

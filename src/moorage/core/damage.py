@@ -1,4 +1,4 @@
-"""Blobs whose bytes are not as they should be: told from whole ones, said in the log, noted for health and metrics.
+"""Damaged blobs, whose bytes are gone or of another length: found out, logged, and noted for health and metrics.
 
 One that is damaged counts as absent, so that the next push brings it back. What ``moorage check`` finds is not noted
 here: that is kept in the database, and in its report.
@@ -37,7 +37,7 @@ class DamageFound:
 
 
 class DamagedBlobs:
-    """Those that this process has met, and that were not mended since."""
+    """The damaged blobs that this process has met, and that were not mended since."""
 
     def __init__(self, storage: StorageDriver, links: LinkStore, *, observer: Callable[[], None] | None = None) -> None:
         """*observer*: is called each time that a client meets one."""

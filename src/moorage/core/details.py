@@ -1,4 +1,4 @@
-"""Details of repositories and tags, beyond their names."""
+"""Details of repositories and tags: times, sizes, digests, referrers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Described:
 
 
 class Details:
-    """Reads what is known."""
+    """Reads details."""
 
     def __init__(self, store: DetailStore, sizes: Sizes) -> None:
         self._store = store

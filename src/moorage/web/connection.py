@@ -1,4 +1,4 @@
-"""aiohttp's low-level server with our manners: what is no HTTP gets the specification's error body and no traceback.
+"""Connections: aiohttp's low-level server with our limits; what is not HTTP gets the specification's error body.
 
 How a connection answers one request after the other is in ``web/turns``.
 """
@@ -34,7 +34,7 @@ _KEEPALIVE_S = 75.0
 """Seconds that a connection may be idle, or take to send a request's head."""
 
 _HEAD_LIMIT_BYTES = 64 << 10
-"""For the request line and for each header: tokens are long."""
+"""For the request line, and for each header: tokens are long."""
 
 _HEADS_LIMIT_BYTES = 128 << 10
 """For all of a request's head together, and for the trailers of a body in chunks."""
@@ -61,14 +61,14 @@ _PLAIN_ANSWER = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n%b" % (len(_PLAIN_BODY), _PLAIN_BODY)
 )
-"""For who speaks TLS to us: ``docker manifest`` goes on in plain HTTP once it has seen an answer in HTTP."""
+"""For a client that speaks TLS: ``docker manifest`` goes on in plain HTTP once it has seen an answer in HTTP."""
 
 _READ_BUFFER_BYTES = 128 << 10
 """Bytes of a request's body that are read ahead; twice as many pause the client."""
 
 
 _DIVERTED_BYTES = 512 << 10
-"""Bytes of a body from which on it is worth to let them pass the parser by."""
+"""A body with at least so many bytes to come is taken past the parser."""
 
 
 class Connection(Turns):
@@ -80,7 +80,7 @@ class Connection(Turns):
     """True if the client has said that it sends no more; it may still wait for answers."""
 
     on_lost: Callable[[], None] | None
-    """Whom to tell that the client is gone, while its socket is used past aiohttp (``web/sending``)."""
+    """Is called when the client is gone, while its socket is used past aiohttp (``web/sending``)."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -95,7 +95,7 @@ class Connection(Turns):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
+        """Parse what came, and bound the size of heads: aiohttp bounds each header, and not their sum."""
         if self._is_between and (known := self._server.heads.get(data)) is not None and self.can_begin:
             self._request_count += 1
             self.begin(known)
@@ -186,9 +186,9 @@ class Connection(Turns):
         return True
 
     def divert(self, request: BaseRequest, piece_bytes: Callable[[], int]) -> DivertedBody | None:
-        """Have the rest of a large body come past the parser; None: it is not large, or cannot.
+        """Take the rest of a large body past the parser; None: it is not large, or this connection cannot.
 
-        All that came of it must have been read.
+        The part that has already come must have been read.
         """
         transport, content = self.transport, request.content
         if not isinstance(transport, EncryptedTransport) or content is not self._receiving:
@@ -223,7 +223,7 @@ class Connection(Turns):
             self.on_lost()
 
     def log_exception(self, *args: object, **fields: object) -> None:
-        """Log a mistake of ours; that a client has gone whose body was to be thrown away is none."""
+        """Log a mistake of ours. A client that leaves while the rest of its body is thrown away is none."""
         why = fields.get("exc_info")
         if isinstance(why, EndedEarly) or (self.transport is None and isinstance(why, RuntimeError | OSError)):
             _log.debug("a client has gone before its request was over")
@@ -231,7 +231,7 @@ class Connection(Turns):
         super().log_exception(*args, **fields)
 
     def retire(self) -> bool:
-        """Take no more requests: close now if none is being answered, else after it. Whether one is."""
+        """Take no more requests: close now, or after the one that is being answered; return whether there is one."""
         if self._current_request is None:
             self.force_close()
             return False
@@ -258,7 +258,7 @@ class Connection(Turns):
         return None
 
     def _refuse_head(self, why: BaseException) -> None:
-        """Refuse a request before it is whole; what else comes is thrown away for a while."""
+        """Refuse a request before it is whole, and throw away for a while what else comes."""
         if self._receiving.is_eof():
             self._request_count += 1
             refusal = _ErrInfo(status=431, exc=why, message="")
@@ -322,7 +322,7 @@ class ConnectionServer(Server):
         return cast("list[Connection]", super().connections)
 
     def retire(self) -> int:
-        """Have every connection take no more requests; how many are still answering one."""
+        """Have every connection take no more requests; return how many are still answering one."""
         return sum(connection.retire() for connection in self.connections)
 
     def __call__(self) -> asyncio.BaseProtocol:  # type: ignore[override]  # aiohttp gives it to the event loop only
@@ -366,7 +366,7 @@ class EndedEarly(Exception):
 
 
 class _Last(deque[Any]):
-    """The last requests that are taken of a client: after them the connection ends, and what else comes is dropped."""
+    """The last requests of a connection: it ends after them, and drops what else comes."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection._messages)  # noqa: SLF001 - a part of it

@@ -29,7 +29,7 @@ class BlobFile:
 
     digest: Digest
     reader: Reader
-    """Open; whoever got it closes it."""
+    """Open; the receiver closes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Capability(Enum):
     EXCLUSIVE_WRITERS = auto()
     """``FileStorage.open_writer`` keeps all other writers out until it is closed or its process is gone."""
     CONDITIONAL_PUT = auto()
-    """:meth:`StorageDriver.put_if_absent` has one winner, whoever else tries at the same time."""
+    """:meth:`StorageDriver.put_if_absent` has one winner among all that try at the same time."""
     RENAME = auto()
     """``FileStorage.move`` is one step, whatever the size."""
     CONDITIONAL_DELETE = auto()

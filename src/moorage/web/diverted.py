@@ -12,7 +12,7 @@ _NOBODY_ELSE = 2
 
 
 class DivertedBody:
-    """Bytes on their way from a connection to whoever stores them: one piece fills up while another is written.
+    """Bytes on their way from a connection to the code that stores them: one piece fills up while another is written.
 
     Args:
         size_bytes: of all of them.
@@ -71,7 +71,7 @@ class DivertedBody:
         self._wake()
 
     async def next_piece(self, stall_s: float) -> bytearray:
-        """Return the next piece, which is used again after the one behind it unless somebody keeps it.
+        """Return the next piece; its memory is used again for the next but one, unless the caller keeps it.
 
         It is empty if no more will come, or if nothing has come for *stall_s* (``failure``).
         """

@@ -38,7 +38,7 @@ class Request:
 
     @cached_property
     def query(self) -> QueryParameters:
-        """The query, parsed when somebody asks.
+        """The query, parsed when it is first asked for.
 
         Raises:
             ParameterInvalid: it has far too many parameters.

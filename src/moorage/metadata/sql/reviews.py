@@ -31,7 +31,7 @@ _CLAIMED_AT_ONCE = 100
 """Rows of the queue that a statement claims."""
 _DROPPED_AT_ONCE = 20
 """Blobs that a statement drops: with what hangs on them it is one long call, in PostgreSQL some 60 µs a blob, in which
-whoever waits for the processor waits. Between two of them the database's process waits, and others have their turn."""
+other processes wait for the processor. Between two of them the database's process waits, and others have their turn."""
 
 
 class SqlBlobReviews(BlobReviewStore):

@@ -97,8 +97,8 @@ class PasswordGuard(Guard):
         self._lanes = {"suspect": _Lane(1), "right lately": _Lane(1), "new": _Lane(2)}
         self._waiting = Waiting()
 
-    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
-        del useful
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, optional: Sequence[Access] = ()) -> Grant:
+        del optional
         header = caller.headers.get("Authorization")
         if header is None:
             raise self._refusal(REQUIRED, wanted)

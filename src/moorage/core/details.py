@@ -20,15 +20,15 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 
 
-class Extent(Enum):
-    """The extent that a repository's size covers."""
+class SizeScope(Enum):
+    """The repositories that a size covers: one, or also all below it."""
 
     SELF = "self"
     SELF_WITH_DESCENDANTS = "self_with_descendants"
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class RepositoryView:
     """A repository as it was asked for."""
 
     name: RepositoryName
@@ -45,22 +45,22 @@ class Details:
         self._store = store
         self._sizes = sizes
 
-    async def repository(self, name: RepositoryName, *, extent: Extent | None) -> Described:
-        """Return the details of a repository, with its size if *extent* says of what.
+    async def repository(self, name: RepositoryName, *, scope: SizeScope | None) -> RepositoryView:
+        """Return the details of a repository, with its size if *scope* says of what.
 
         Raises:
             NameUnknown: there is no such repository; with descendants: nor any whose name begins with the same part.
             DatabaseUnavailable: its size takes too long to measure.
         """
-        with_descendants = extent is Extent.SELF_WITH_DESCENDANTS
+        with_descendants = scope is SizeScope.SELF_WITH_DESCENDANTS
         try:
             details = await self._store.repository(name)
         except NameUnknown:
             if not with_descendants or not await self._store.has_namespace(name):
                 raise
             details = None
-        size = None if extent is None else await self._sizes.of(name, with_descendants=with_descendants)
-        return Described(name, details, size)
+        size = None if scope is None else await self._sizes.of(name, with_descendants=with_descendants)
+        return RepositoryView(name, details, size)
 
     async def repositories(self, under: RepositoryName, *, after: str, limit: int) -> Page[RepositoryDetails]:
         """Repositories that have a tag, *under* and those below it, in byte order, those after *after*.

@@ -194,8 +194,8 @@ class App(WebApplication[Call]):
             call.announcer.tell(call.announcer.refused(call.name, tag, reason=reason, message=str(refusal)))
 
     async def _authorize(self, call: Call, operation: Operation, wanted: Sequence[Access]) -> None:
-        useful = () if operation.useful is None else operation.useful(call)
-        call.grant = await self._guard.check(call, wanted, useful=useful or ())
+        optional = () if operation.optional is None else operation.optional(call)
+        call.grant = await self._guard.check(call, wanted, optional=optional or ())
         if self._limits is not None:
             await _admitted(call, self._limits.admit_client(call.client))
 

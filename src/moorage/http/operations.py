@@ -54,7 +54,7 @@ class Operation:
     methods: Sequence[Method]
     """Methods with the same handler; more than one for ``GET`` and ``HEAD``."""
     wanted: Rights
-    useful: Rights | None = None
+    optional: Rights | None = None
     """Returns access that a request can use but does not need: it is answered without it, too."""
     is_write: bool = True
     """True if read-only mode switches it off."""

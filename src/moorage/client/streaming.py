@@ -340,7 +340,7 @@ async def _watched(
     """Give on what is sent: each piece has its own deadline, and so has the answer after the last one."""
     loop = asyncio.get_running_loop()
     while True:
-        deadline.reschedule(None)  # Whoever makes the pieces has deadlines of their own.
+        deadline.reschedule(None)  # The maker of the pieces has deadlines of its own.
         try:
             chunk = await anext(chunks)
         except StopAsyncIteration:

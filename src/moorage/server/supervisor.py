@@ -175,7 +175,7 @@ class Supervisor:
     def _be_worker(self, number: int) -> int:
         """Run a worker in the child process, and return the status to exit with."""
         try:
-            # They stay blocked until there is somebody to take them: a start that is cut off would not close its files.
+            # They stay blocked until they can be handled: a start that is cut off would not close its files.
             for name in _SIGNALS:
                 signal.signal(name, signal.SIG_IGN if name in _OTHERS else signal.SIG_DFL)
             _name_process(number)
@@ -250,7 +250,7 @@ class Supervisor:
         while any(place.pid for place in self._workers) and time.monotonic() < deadline:
             caught = signal.sigtimedwait(_SIGNALS, 0.2)
             if caught is not None and caught.si_signo == signal.SIGINT and name is not signal.SIGINT:
-                self._tell(signal.SIGKILL)  # Somebody at a terminal has lost patience.
+                self._tell(signal.SIGKILL)  # A person at a terminal has lost patience.
             self._reap()
         self._tell(signal.SIGKILL)
         if self.settings.address.is_unix:

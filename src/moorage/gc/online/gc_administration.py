@@ -36,7 +36,7 @@ class Collector(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GcAdministration:
-    """Online garbage collection, as whoever looks after a registry sees it."""
+    """Online garbage collection, as an administrator sees it."""
 
     queues: QueueStore
     explanations: ExplanationStore

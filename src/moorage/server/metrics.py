@@ -3,7 +3,8 @@
 Every process writes what it counts into files of its own in a folder that all can read (prometheus-client's
 multiprocess mode); the process that is asked adds up all of them. The files belong to the process's place and not to
 its id: one that is started again goes on with those of the one before it, so nothing that was counted is lost, and
-there are never more files than places. Values that hold only now are not among them: those are looked up when they are asked for.
+there are never more files than places. Values that hold only now are not among them: those are looked up when they are
+asked for.
 """
 
 import asyncio

@@ -59,9 +59,14 @@ def modules() -> Mapping[str, Path]:
     return {name.removesuffix(".__init__"): path for name, path in paths.items()}
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
     """The modules that are loaded with a file: not what a function imports later, nor what only its types name."""
-    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    waiting: list[ast.AST] = [parsed(path)]
     while waiting:
         match waiting.pop():
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.If(test=ast.Name(id="TYPE_CHECKING")):
@@ -76,7 +81,7 @@ def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
 
 def passed_on(path: Path) -> Iterator[str]:
     """The names that a file imports for others to import from it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in parsed(path).body:
         if isinstance(node, ast.ImportFrom):
             yield from (f"{path.name}: {name.name}" for name in node.names if name.asname == name.name)
 

@@ -35,7 +35,7 @@ TREE = (errors, gitlab_errors, moorage_errors)
 """The drawing of all errors, and of its branches."""
 CONTROL_KEYS = {"sign_in", "ldap"}
 """Keys of control.yml that the registry's file does not have."""
-USAGE_ERROR = typer.BadParameter.__mro__[1]
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """Typer's own, which has no public name."""
 LEAST_SHOWN = 100
 """Commands on all pages together."""

@@ -51,7 +51,7 @@ test-bucket: setup ## run the tests of what a client can do over storage that ca
 MEASURED ?= tests/unit tests/control tests/contract tests/property tests/spec
 coverage: setup ## measure what the tests reach, but for those of whole processes, and write docs/coverage.md
 	$(BIN)/pytest -m "not long" $(MEASURED) -n $(JOBS) -q --cov --cov-report=
-	$(BIN)/python scripts/coverage_page.py $(MEASURED)
+	$(BIN)/python scripts/coverage_page.py $(MEASURED) $(if $(ROOMS),--rooms $(ROOMS))
 
 soak: setup ## run the long tests (kill -9 storms, large images)
 	$(BIN)/pytest -m long

@@ -19,7 +19,7 @@ from yarl import URL
 from moorage.client.credentials import Credentials, NotLoggedIn
 from moorage.client.patience import PASSING_STATUSES, RegistryPatience
 from moorage.client.places import host_of
-from moorage.client.registry import CommandFailed, see_that_it_is_a_url
+from moorage.client.registry import CommandFailed, see_that_it_is_a_url, silence_in_words
 from moorage.client.tls import tls_in_words, wants_tls
 from moorage.storage.remote.pools import proxy_for
 
@@ -279,7 +279,7 @@ class StreamingRemote:
         is_for_good = not self._has_answered or isinstance(why, ssl.SSLCertVerificationError)
         if is_for_good and (in_words := tls_in_words(why, url or self.url)):
             return CommandFailed(in_words)
-        said = "it took too long" if isinstance(exc, TimeoutError) else str(exc) or type(exc).__name__
+        said = "it took too long" if isinstance(exc, TimeoutError) else silence_in_words(exc)
         text = f"cannot ask the registry at {self.url}: {said}"
         # Who never answered is more likely to be somewhere else than to come back.
         return RegistryAway(text) if self._has_answered else CommandFailed(f"{text}; is it running?")

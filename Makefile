@@ -38,8 +38,11 @@ test: setup ## run the tests (installs the real clients they use where it may)
 	$(BIN)/pytest -m "not long" -n $(JOBS) --dist loadgroup -q $(SECOND_TRY)
 
 QUICK = auth cache config core http oci token_server web wiring work
-test-quick: setup ## run the tests that start no process and no database, under a minute
-	$(BIN)/pytest -m "not long" $(QUICK:%=tests/unit/%) tests/unit/test_*.py -n $(JOBS) -q
+WITH_SERVERS = $(addprefix tests/unit/,core/test_shared_sizes.py wiring/test_sampling.py \
+	test_processes_under_test.py test_schema_reference.py)
+test-quick: setup ## run the tests that start no server, under a minute
+	$(BIN)/pytest -m "not long" $(QUICK:%=tests/unit/%) $(filter-out $(WITH_SERVERS),$(wildcard tests/unit/test_*.py)) \
+		$(WITH_SERVERS:%=--ignore=%) -n $(JOBS) -q
 
 STORED = push_blobs push_chunks push_manifests pull ranges repeated_closing deleting_what_is_listed damaged_blobs
 test-bucket: setup ## run the tests of what a client can do over storage that can do no more than an object store
@@ -48,7 +51,7 @@ test-bucket: setup ## run the tests of what a client can do over storage that ca
 MEASURED ?= tests/unit tests/control tests/contract tests/property tests/spec
 coverage: setup ## measure what the tests reach, but for those of whole processes, and write docs/coverage.md
 	$(BIN)/pytest -m "not long" $(MEASURED) -n $(JOBS) -q --cov --cov-report=
-	$(BIN)/python scripts/coverage_page.py $(MEASURED)
+	$(BIN)/python scripts/coverage_page.py $(MEASURED) $(if $(ROOMS),--rooms $(ROOMS))
 
 soak: setup ## run the long tests (kill -9 storms, large images)
 	$(BIN)/pytest -m long

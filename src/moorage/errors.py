@@ -282,7 +282,7 @@ class DatabaseUnavailable(BackendError):
 
 
 class DatabaseContended(DatabaseUnavailable):
-    """Somebody else holds what was needed, and did not let go of it in time. Nothing was changed."""
+    """Another process holds what was needed, and did not let go of it in time. Nothing was changed."""
 
 
 class DatabaseConflict(BackendError):

@@ -54,16 +54,16 @@ class Logger(Protocol):
     """The part of a structlog logger that our code uses."""
 
     def debug(self, event: str, **fields: object) -> object:
-        """Say what happened, for somebody who looks for a mistake."""
+        """Log a detail, for debugging."""
 
     def info(self, event: str, **fields: object) -> object:
         """Say what happened."""
 
     def warning(self, event: str, **fields: object) -> object:
-        """Say what somebody should look at."""
+        """Log what an administrator should look at."""
 
     def error(self, event: str, **fields: object) -> object:
-        """Say what somebody must act on."""
+        """Log what an administrator must act on."""
 
     def exception(self, event: str, **fields: object) -> object:
         """As :meth:`error`, with the exception being handled."""
@@ -192,5 +192,5 @@ def _to_standard_error(*_arguments: object) -> structlog.PrintLogger:
     return structlog.PrintLogger(sys.stderr)
 
 
-# Until somebody says otherwise: a command that sets up no log has its result on standard output.
+# Until it is set otherwise: a command that sets up no log has its result on standard output.
 structlog.configure(logger_factory=_to_standard_error)

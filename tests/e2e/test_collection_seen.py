@@ -128,7 +128,7 @@ def test_what_is_deleted_is_seen_to_go_and_a_run_takes_it(tmp_path: Path) -> Non
 
 def test_runs_get_on_with_what_is_due_until_the_disk_is_empty(tmp_path: Path) -> None:
     with node(tmp_path, config(tmp_path, reviewafter="1s"), workers=1) as one:
-        soon(lambda: delays(tmp_path) == {1_000_000}, "the housekeeper has not written the delay")
+        soon(lambda: delays(tmp_path) == {1_000_000}, "the keeper has not written the delay")
         push_image(one.client, REPOSITORY, "1")
         assert one.client.request("DELETE", f"/v2/{REPOSITORY}/manifests/1").status == 202
 

@@ -14,7 +14,8 @@ import pytest
 from contract.metadata.pushing import NAME, NOBODY, OTHER, SUBJECT, referrer
 from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown
 from moorage.metadata.base import Expectation
-from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.layout import LayoutLinks, LayoutManifests
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci.digests import Digest
 from moorage.oci.manifests import StoredManifest, parse

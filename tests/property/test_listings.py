@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from moorage.metadata import layout
 from moorage.metadata.base import Page
-from moorage.metadata.layout import LayoutCatalogue
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths

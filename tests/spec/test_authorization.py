@@ -26,12 +26,12 @@ class Line:
 
     target: str
     needs: tuple[str, ...] | None
-    useful: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     body: bytes = b""
 
     @property
     def scope(self) -> str:
-        return " ".join([*(self.needs or ()), *self.useful])
+        return " ".join([*(self.needs or ()), *self.optional])
 
 
 PULL, PUSH, DELETE = (f"repository:{NAME}:{actions}" for actions in ("pull", "pull,push", "delete"))
@@ -254,7 +254,7 @@ def refused(response: Response, method: str, line: Line, *, error: str) -> None:
         return
     (body,) = errors_of(response)
     assert body["code"] == "UNAUTHORIZED"
-    needed = [need.rpartition(":") for need in (*(line.needs or ()), *line.useful)]
+    needed = [need.rpartition(":") for need in (*(line.needs or ()), *line.optional)]
     assert json.loads(response.body)["errors"][0].get("detail", {}).get("access", []) == [
         {"Type": thing.partition(":")[0], "Class": "", "Name": thing.partition(":")[2], "Action": action}
         for thing, _, actions in needed

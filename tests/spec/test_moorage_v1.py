@@ -286,10 +286,10 @@ class ScopedGuard(Guard):
         self.allowed: dict[str, Sequence[Action]] = {"mine": tuple(Action), "theirs": tuple(Action)}
         self.wanted: list[Access] = []
 
-    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, optional: Sequence[Access] = ()) -> Grant:
         every = [(name, action) for name, actions in self.allowed.items() for action in actions]
         grant = Grant("ada", frozenset(Access("repository", name, action) for name, action in every))
-        self.require(caller, grant, [*wanted, *useful])
+        self.require(caller, grant, [*wanted, *optional])
         return grant
 
     def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:

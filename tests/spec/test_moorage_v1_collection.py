@@ -255,8 +255,8 @@ class Recording(Guard):
     def __init__(self) -> None:
         self.wanted: list[Access] = []
 
-    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
-        del caller, useful
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, optional: Sequence[Access] = ()) -> Grant:
+        del caller, optional
         self.wanted += wanted
         return Grant("ada", None)
 

@@ -109,8 +109,8 @@ def test_who_sees_everything_may_mount_from_anywhere(tmp_path: Path) -> None:
     """As without authentication: with a password of a file, whoever knows it may pull from every repository."""
 
     class Known(Guard):
-        async def check(self, caller: Caller, wanted: object, *, useful: object = ()) -> Grant:
-            del caller, wanted, useful
+        async def check(self, caller: Caller, wanted: object, *, optional: object = ()) -> Grant:
+            del caller, wanted, optional
             return Grant("ada", None)
 
         def require(self, caller: Caller, grant: Grant, wanted: object) -> None:

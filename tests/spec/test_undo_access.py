@@ -198,8 +198,8 @@ def test_an_id_that_several_without_a_name_have_used_takes_back_nobodys_but_the_
 class PasswordGuard(OpenGuard):
     """Everybody may do everything, by the name that they give: what ``auth.htpasswd`` comes to."""
 
-    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
-        del wanted, useful
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, optional: Sequence[Access] = ()) -> Grant:
+        del wanted, optional
         return Grant(actor=caller.headers["Authorization"], accesses=None)
 
 

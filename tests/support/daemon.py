@@ -14,7 +14,7 @@ from pathlib import Path
 
 from support.answering import status_of
 from support.ports import free_port
-from support.processes import children_of
+from support.processes import children_of, listens
 from support.server_under_test import ServerUnderTest
 
 START_DEADLINE_S = 90.0
@@ -58,7 +58,7 @@ class Daemon(ServerUnderTest):
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True) -> None:
-        """Start the process group; with *wait*, return only when ``GET /v2/`` answers."""
+        """Start the process group; with *wait*, return only when it answers itself."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [*self.within, sys.executable, "-m", "moorage", "serve"]
         if self.config is not None:
@@ -85,13 +85,14 @@ class Daemon(ServerUnderTest):
                 raise
 
     def wait_ready(self) -> None:
+        """Wait for an answer of this process and of no other: somebody else's may be at its port."""
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline:
             assert self.process is not None
             if self.process.poll() is not None:
                 msg = f"the daemon ended with {self.process.returncode}:\n{self.log[-4000:]}"
                 raise RuntimeError(msg)
-            if status_of(f"{self.url}/", tls=self.tls, timeout_s=2) == HTTPStatus.OK:
+            if listens(self.pid, self.port) and status_of(f"{self.url}/", tls=self.tls, timeout_s=2) == HTTPStatus.OK:
                 return
             time.sleep(0.05)
         msg = f"the daemon did not answer within {START_DEADLINE_S} s:\n{self.log[-4000:]}"

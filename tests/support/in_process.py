@@ -49,9 +49,10 @@ from moorage.http.v2.upload_states import UploadStates
 from moorage.http.v2.v2_operations import v2_api
 from moorage.metadata.base import CatalogueStore, LinkStore
 from moorage.metadata.base import ManifestStore as ManifestStore
-from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.layout import LayoutLinks, LayoutManifests
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.payloads import PayloadCache
-from moorage.metadata.queues import QUEUES, Queue
+from moorage.metadata.queues import QUEUES
 from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.metadata.sql.catalogue import SqlCatalogue
 from moorage.metadata.sql.details import SqlDetails
@@ -64,6 +65,7 @@ from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.renames import SqlRenames
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
 from moorage.metadata.sql.sizes import SqlSizes
+from moorage.metadata.words import Queue
 from moorage.notifications.administration import NotificationAdministration
 from moorage.notifications.endpoints import EndpointSettings
 from moorage.notifications.events import Audience

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from support.ports import free_port
+from support.processes import listens
 
 COMMAND = "docker-registry"
 START_DEADLINE_S = 60.0
@@ -32,7 +33,8 @@ class Peer:
         self.command = command
         self.folder = folder
         self.data = data
-        self.address = f"127.0.0.1:{free_port()}"
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}"
         self.log_path = folder / "peer.log"
         self.config_path = folder / "peer.yml"
@@ -54,8 +56,9 @@ class Peer:
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/", timeout=2):
-                return self
+            if listens(self.process.pid, self.port):
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/", timeout=2):
+                    return self
             time.sleep(0.05)
         self.stop()
         msg = f"{self.command} did not answer within {START_DEADLINE_S} s:\n{self.log}"

@@ -6,6 +6,9 @@ import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+_LISTENING = "0A"
+"""The state of a socket in the kernel's tables."""
+
 
 def children_of(pid: int) -> list[int]:
     """Return the children that *pid* has now; none if it is gone itself."""
@@ -14,6 +17,12 @@ def children_of(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return [int(word) for word in text.split()]
+
+
+def listens(pid: int, port: int) -> bool:
+    """Return whether a server, or a process below it, takes connections to a TCP port; somebody else's do not count."""
+    theirs = _sockets_at(pid, port)
+    return bool(theirs) and (not theirs.isdisjoint(_open_files(pid)) or any(listens(c, port) for c in children_of(pid)))
 
 
 def signal_each(pids: Iterable[int], number: signal.Signals) -> None:
@@ -53,3 +62,24 @@ def frozen(pid: int) -> Iterator[None]:
         yield
     finally:
         thaw(pid)
+
+
+def _sockets_at(pid: int, port: int) -> set[str]:
+    """The sockets that listen at a port, in the network that *pid* is in: the tables of proc_net(5)."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):  # The process has just ended.
+            for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+                _, address, _, state, *more = row.split()
+                if state == _LISTENING and address.endswith(f":{port:04X}"):
+                    found.add(f"socket:[{more[5]}]")
+    return found
+
+
+def _open_files(pid: int) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # It was closed meanwhile.
+                found.add(str(file.readlink()))
+    return found

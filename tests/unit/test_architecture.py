@@ -59,9 +59,14 @@ def modules() -> Mapping[str, Path]:
     return {name.removesuffix(".__init__"): path for name, path in paths.items()}
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
     """The modules that are loaded with a file: not what a function imports later, nor what only its types name."""
-    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    waiting: list[ast.AST] = [parsed(path)]
     while waiting:
         match waiting.pop():
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.If(test=ast.Name(id="TYPE_CHECKING")):
@@ -72,6 +77,19 @@ def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
                     yield below if below in known else module
             case node:
                 waiting += ast.iter_child_nodes(node)
+
+
+def passed_on(path: Path) -> Iterator[str]:
+    """The names that a file imports for others to import from it."""
+    for node in parsed(path).body:
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{path.name}: {name.name}" for name in node.names if name.asname == name.name)
+
+
+def test_a_name_is_imported_from_the_file_that_it_is_in() -> None:
+    """Only the doors of rooms pass names on: of the configuration, of what backends are made of, of storage."""
+    doors = {PACKAGE / "config" / "__init__.py", PACKAGE / "storage" / "base.py", *(PACKAGE / "wiring").glob("*.py")}
+    assert [found for path in modules().values() if path not in doors for found in passed_on(path)] == []
 
 
 def longest(names: Mapping[str, Path]) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """What this project asks of its own files and a linter cannot say (see docs/explanation/style.md)."""
 
+import contextlib
 import inspect
 import io
+import itertools
 import re
 import shlex
 import textwrap
@@ -33,6 +35,10 @@ TREE = (errors, gitlab_errors, moorage_errors)
 """The drawing of all errors, and of its branches."""
 CONTROL_KEYS = {"sign_in", "ldap"}
 """Keys of control.yml that the registry's file does not have."""
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+"""Typer's own, which has no public name."""
+LEAST_SHOWN = 100
+"""Commands on all pages together."""
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 NEVER_ANSWERED = {
     errors.MoorageError,
@@ -52,6 +58,8 @@ CODE = [path for folder in ("src", "tests", "scripts", "bench") for path in sort
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+_SHELL = re.compile(r"^ *```(?:sh|console|shell)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_SETTING = re.compile(r"\w+=")
 _YAML = re.compile(r"(?<!<!-- mistakes -->\n)^ *```yaml\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _TODO = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!.*#\d)")
@@ -159,6 +167,44 @@ def test_every_command_has_an_example_and_its_line_is_seen_whole() -> None:
             rows = [command.get_short_help_str(200) for _, command in command.commands.items()]
             assert [row for row in rows if len(row) > 58 or row.endswith("...")] == [], name
     assert [row.line for rows in COMMANDS.values() for row in rows if len(row.line) > 58] == []
+
+
+def shown_commands(page: Path) -> Iterator[list[str]]:
+    """The arguments of every ``moorage`` that a page's blocks for a shell have a reader type."""
+    for block in _SHELL.findall(page.read_text()):
+        prompt = "$ " if "$ " in block[:2] else ""  # With it, the other lines are what was printed.
+        for line in block.replace("\\\n", " ").splitlines():
+            if not line.startswith(prompt):
+                continue
+            with contextlib.suppress(ValueError):  # Half of what is quoted over several lines.
+                words = shlex.shlex(line.removeprefix(prompt), posix=True, punctuation_chars=True)
+                words.whitespace_split = True
+                yield from moorage_commands(list(words))
+
+
+def moorage_commands(words: list[str]) -> Iterator[list[str]]:
+    """The arguments of each ``moorage`` of a line, between what a shell keeps for itself."""
+    for is_shell, found in itertools.groupby(words, key=lambda word: set(word) <= set("();<>|&")):
+        command = list(itertools.dropwhile(lambda word: word == "sudo" or _SETTING.match(word), found))
+        if not is_shell and command and command[0].rpartition("/")[2].removeprefix("$") == "moorage":
+            yield command[1:]
+
+
+def test_every_command_on_a_page_can_be_typed() -> None:
+    pages = [page for page in PAGES if page.parent.name not in ("adr", "reference")]
+    shown = [(page, arguments) for page in pages for arguments in shown_commands(page)]
+    assert len(shown) > LEAST_SHOWN
+    tree, mistakes = whole_tree(), []
+    for page, arguments in shown:
+        command: TyperCommand | TyperGroup = tree
+        rest = list(arguments)
+        while isinstance(command, TyperGroup) and rest and rest[0] in command.commands:
+            command = command.commands[rest.pop(0)]  # type: ignore[assignment] # Typer's
+        try:
+            command.make_context("moorage", rest)
+        except USAGE_ERROR as exc:
+            mistakes.append(f"{page.relative_to(ROOT)}: moorage {' '.join(arguments)}: {exc}")
+    assert mistakes == []
 
 
 def test_every_note_is_about_a_command() -> None:

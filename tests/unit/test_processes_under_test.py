@@ -3,12 +3,14 @@
 import signal
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from support.daemon import Daemon
 from support.processes import children_of, freeze, frozen, is_running, signal_each, thaw
+from support.threaded_server import Quiet, ThreadedServer
 
 SLEEPER = (sys.executable, "-c", "import signal; signal.pause()")
 _SPAWN = """
@@ -26,6 +28,14 @@ def ended() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait(60)
     return process.pid
+
+
+class Yes(Quiet, BaseHTTPRequestHandler):
+    """Answers every question with 200."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
 
 
 def test_a_process_that_ended_meanwhile_is_passed_over_and_those_after_it_are_told(ended: int) -> None:
@@ -58,3 +68,10 @@ def test_a_daemon_that_does_not_answer_in_time_is_not_left(tmp_path: Path, monke
     with pytest.raises(RuntimeError, match="did not answer"):
         daemon.start()
     assert not is_running(daemon.pid)
+
+
+def test_somebody_else_at_its_port_is_not_taken_for_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadedServer(Yes) as somebody_else:
+        monkeypatch.setattr("support.daemon.free_port", lambda: int(somebody_else.address.rpartition(":")[2]))
+        with pytest.raises(RuntimeError, match="ended with"):
+            Daemon(tmp_path).start()

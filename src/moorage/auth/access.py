@@ -56,7 +56,7 @@ STATISTICS = Access("registry", "statistics", Action.ALL)
 class AccessLacking(Denied):
     """A change that needs access which the credentials do not allow.
 
-    Whoever knows the request turns it into a challenge that says where to get it.
+    The caller that knows the request turns it into a challenge, which says where to get the access.
     """
 
     def __init__(self, wanted: "Sequence[Access]", lacking: "Iterable[Access]") -> None:

@@ -1,4 +1,4 @@
-"""``auth.htpasswd``: users with passwords from a file. Whoever has one may do everything, as in Distribution."""
+"""``auth.htpasswd``: users with passwords from a file. Each of them may do everything, as in Distribution."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ _REMEMBERED_FOR = timedelta(minutes=5)
 
 _HEADER_LIMIT = 8192
 _WAITING_LIMIT = 512
-"""Checks that wait in a lane; whoever comes then is sent away. A network of strangers gets a quarter of them."""
+"""Checks that may wait in a lane; more are refused. A network of strangers gets a quarter of them."""
 
 _RETRY = timedelta(seconds=5)
 
@@ -97,12 +97,12 @@ class PasswordGuard(Guard):
         self._lanes = {"suspect": _Lane(1), "right lately": _Lane(1), "new": _Lane(2)}
         self._waiting = Waiting()
 
-    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
-        del useful
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, optional: Sequence[Access] = ()) -> Grant:
+        del optional
         header = caller.headers.get("Authorization")
         if header is None:
             raise self._refusal(REQUIRED, wanted)
-        # What is remembered of a password is useless to whoever reads this process's memory later.
+        # What is remembered of a password is of no use to a reader of this process's memory.
         name = hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._key, digest_size=32).digest()
         users, found = self._users(), self._remembered.get(name)
         if found is not None:
@@ -125,11 +125,11 @@ class PasswordGuard(Guard):
 
     def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:
         del caller
-        if not grant.allows(wanted):  # It allows everything; whoever changes that changes this as well.
+        if not grant.allows(wanted):  # It allows everything today: if that is changed, this must be, too.
             raise self._refusal(REQUIRED, wanted)
 
     def _see_that_there_is_room(self, caller: Caller, asked: _Asked) -> None:
-        """Send away who has too many waiting: before the check, as whoever is sent away after it has learned from it.
+        """Refuse an address with too many checks that wait: before its check, so that the refusal tells nothing.
 
         Raises:
             TooManyRequests: whether the password is right or wrong.

@@ -61,16 +61,16 @@ class TokenGuard(Guard):
         # By the clock that is never put back, so that nothing is remembered for longer than it was good for.
         self._remembered = Remembered[str, Verified](REMEMBERED, monotonic=monotonic)
 
-    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, optional: Sequence[Access] = ()) -> Grant:
         header, keys = caller.headers.get("Authorization"), self._keys()
         if header is None:
-            raise self._refusal(caller, REQUIRED, [*wanted, *useful])
+            raise self._refusal(caller, REQUIRED, [*wanted, *optional])
         # The whole header is the key, which is as good as the whole token: nobody gets a grant by a part of one.
         found = self._remembered.get(header)
         if found is None or not self._is_good(found, keys):
-            found = self._verified(caller, header, keys, [*wanted, *useful])
+            found = self._verified(caller, header, keys, [*wanted, *optional])
         if not found.grant.allows(wanted):
-            raise self._insufficient(caller, found.grant, wanted, useful)
+            raise self._insufficient(caller, found.grant, wanted, optional)
         return found.grant
 
     def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:
@@ -98,11 +98,11 @@ class TokenGuard(Guard):
         return found
 
     def _insufficient(
-        self, caller: Caller, grant: Grant, wanted: Sequence[Access], useful: Sequence[Access]
+        self, caller: Caller, grant: Grant, wanted: Sequence[Access], optional: Sequence[Access]
     ) -> Unauthorized:
         lacking = ", ".join(f"{access.action} on {access.kind} {access.name}" for access in grant.lacks(wanted))
         msg = f"the token does not allow {lacking}" + (f"; not granted: {grant.denied}" if grant.denied else "")
-        return self._refusal(caller, msg, [*wanted, *useful], error="insufficient_scope")
+        return self._refusal(caller, msg, [*wanted, *optional], error="insufficient_scope")
 
     def _refusal(self, caller: Caller, message: str, wanted: Sequence[Access], *, error: str = "") -> Unauthorized:
         realm, service = self._realm.of(caller), self._verifier.service

@@ -1,4 +1,4 @@
-"""Wrong passwords, counted by where they come from, so that guessing gets slower and slower for whoever guesses.
+"""Wrong passwords, counted by where they come from, so that guessing gets slower and slower.
 
 An address is counted in its networks too, as a stranger may have all of one; where a password was right lately, that
 is nobody's guess, and what its neighbours do does not matter.
@@ -30,7 +30,7 @@ class Failures:
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        # One for each width: whoever has a wide network has so many narrow ones that they would push out the others.
+        # One for each width: a wide network has so many narrow ones that they would push out the others.
         self._failures: dict[int, Remembered[str, int]] = {}
         self._right = Remembered[str, bool](_ADDRESSES, age=_RIGHT, monotonic=monotonic)
 

@@ -32,10 +32,10 @@ class Guard(ABC):
     """Decides what the credentials of a request allow."""
 
     @abstractmethod
-    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, optional: Sequence[Access] = ()) -> Grant:
         """Return the rights of the credentials of *caller*, which include all of *wanted*.
 
-        *useful*: what is asked for in a challenge as well, and does not have to be there.
+        *optional*: access that a challenge asks for too, and that the credentials need not allow.
 
         Raises:
             Unauthorized: they are missing or wrong, or do not allow *wanted*; with the challenge to answer.
@@ -54,8 +54,8 @@ class Guard(ABC):
 class OpenGuard(Guard):
     """``auth.none``, or no ``auth`` at all: everybody may do everything."""
 
-    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
-        del caller, wanted, useful
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, optional: Sequence[Access] = ()) -> Grant:
+        del caller, wanted, optional
         return EVERYTHING
 
     def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:
@@ -69,10 +69,10 @@ class SillyGuard(Guard):
         self._realm = realm
         self._service = service
 
-    async def check(self, caller: Caller, wanted: Sequence[Access], *, useful: Sequence[Access] = ()) -> Grant:
+    async def check(self, caller: Caller, wanted: Sequence[Access], *, optional: Sequence[Access] = ()) -> Grant:
         if "Authorization" in caller.headers:
             return EVERYTHING
-        asked = [*wanted, *useful]
+        asked = [*wanted, *optional]
         raise unauthorized(REQUIRED, bearer_challenge(self._realm, self._service, asked), asked)
 
     def require(self, caller: Caller, grant: Grant, wanted: Sequence[Access]) -> None:

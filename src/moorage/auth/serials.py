@@ -15,7 +15,7 @@ _INTEGER, _VERSION, _NEGATIVE = 0x02, 0xA0, 0x80
 def load_certificates(content: bytes) -> list[x509.Certificate]:
     """The certificates of a PEM file; where the serial number is 0 or less, another stands for it.
 
-    Such a certificate's own signature does not fit any more. Whoever trusts the file does not look at it.
+    Such a certificate's own signature does not fit any more. A registry that trusts the file does not look at it.
 
     Raises:
         ValueError: one cannot be read, or there is none.

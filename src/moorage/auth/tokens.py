@@ -206,7 +206,7 @@ def grant_of(claims: Claims) -> Grant:
                 payers.setdefault(entry.name, payer)
             found = _protection(entry.meta)
             if found is not None:
-                # Not the last one alone: whoever asks for the same repository twice would get rid of the first.
+                # Not the last one alone: a client that asks for the same repository twice would get rid of the first.
                 known = protections.get(entry.name)
                 protections[entry.name] = found if known is None else known.joined(found)
     return Grant(

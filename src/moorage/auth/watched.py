@@ -21,7 +21,7 @@ _Stamp = tuple[int, int, int, int]
 class Watched(Generic[T]):
     """The result of *parse* on a file's bytes, made again when the file has changed.
 
-    A file that cannot be used, as it is when somebody is in the middle of writing it, leaves what was there before.
+    A file that cannot be used, such as one that is being written, leaves what was there before.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 ::
 
     DIR/
-    ├── lock                        held by whoever makes a backup there
+    ├── lock                        held by the process that makes a backup there
     ├── blobs/<algorithm>/ab/<hex>  every blob that some backup has
     ├── partial/                    blobs on their way, emptied at each start
     ├── unfinished/                 the backup that is being made, begun anew at each start

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -180,8 +181,8 @@ class Remote:
             why = exc.reason if isinstance(exc, urllib.error.URLError) else exc
             if in_words := tls_in_words(why, self.url):
                 raise CommandFailed(in_words) from None
-            msg = f"cannot ask the registry at {self.url}: {why}; is it running? --registry or {REGISTRY_VARIABLE} "
-            msg += "say where it is"
+            msg = f"cannot ask the registry at {self.url}: {silence_in_words(why)}; is it running? "
+            msg += f"--registry or {REGISTRY_VARIABLE} say where it is"
             raise CommandFailed(msg) from None
 
     def _refused(self, code: int, body: bytes) -> CommandFailed:
@@ -195,6 +196,15 @@ class Remote:
             return CommandFailed(f"what answers at {self.url} is no Moorage registry (it said {code})", code=code)
         known = detail if isinstance(detail, dict) else {}
         return CommandFailed(message, status=3 if code in _CONFLICTS else 1, detail=known, code=code)
+
+
+def silence_in_words(why: object) -> str:
+    """Return the reason why a registry gave no answer, without the numbers and names that libraries put around it."""
+    cause = getattr(why, "os_error", None) or why
+    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.strerror:
+        # asyncio puts the address where the reason should be; resolvers have negative numbers of their own.
+        return os.strerror(cause.errno) if cause.errno is not None and cause.errno > 0 else cause.strerror
+    return str(why) or type(why).__name__
 
 
 def see_that_it_is_a_url(url: str) -> None:

@@ -19,7 +19,7 @@ from yarl import URL
 from moorage.client.credentials import Credentials, NotLoggedIn
 from moorage.client.patience import PASSING_STATUSES, RegistryPatience
 from moorage.client.places import host_of
-from moorage.client.registry import CommandFailed, see_that_it_is_a_url
+from moorage.client.registry import CommandFailed, see_that_it_is_a_url, silence_in_words
 from moorage.client.tls import tls_in_words, wants_tls
 from moorage.storage.remote.pools import proxy_for
 
@@ -279,7 +279,7 @@ class StreamingRemote:
         is_for_good = not self._has_answered or isinstance(why, ssl.SSLCertVerificationError)
         if is_for_good and (in_words := tls_in_words(why, url or self.url)):
             return CommandFailed(in_words)
-        said = "it took too long" if isinstance(exc, TimeoutError) else str(exc) or type(exc).__name__
+        said = "it took too long" if isinstance(exc, TimeoutError) else silence_in_words(exc)
         text = f"cannot ask the registry at {self.url}: {said}"
         # Who never answered is more likely to be somewhere else than to come back.
         return RegistryAway(text) if self._has_answered else CommandFailed(f"{text}; is it running?")
@@ -340,7 +340,7 @@ async def _watched(
     """Give on what is sent: each piece has its own deadline, and so has the answer after the last one."""
     loop = asyncio.get_running_loop()
     while True:
-        deadline.reschedule(None)  # Whoever makes the pieces has deadlines of their own.
+        deadline.reschedule(None)  # The maker of the pieces has deadlines of its own.
         try:
             chunk = await anext(chunks)
         except StopAsyncIteration:

@@ -14,7 +14,7 @@ from moorage.copying.shared_work import MemoryShare, OnceEach
 from moorage.errors import BackendError, PathUnknown
 from moorage.oci.digests import Digest, Hasher
 from moorage.storage import paths
-from moorage.storage.base import Capability, Reader, StorageDriver
+from moorage.storage.base import Capability, Reader
 from moorage.storage.file_storage import FileStorage, keeps_files
 from moorage.storage.gathering import Gathered, observe
 from moorage.storage.streams import part_bytes_at
@@ -69,7 +69,7 @@ class BlobTransfer:
 
     async def _copy_if_missing(self, digest: Digest) -> None:
         path = paths.blob(digest)
-        wanted, there = await _size_of(self._source, path), await _size_of(self._target, path)
+        wanted, there = await self._source.size_bytes(path), await self._target.size_bytes(path)
         if wanted is None:
             self._outcome.found(CopyFinding.BLOB_MISSING, path)
         elif wanted != there:
@@ -147,10 +147,3 @@ class BlobTransfer:
             with contextlib.suppress(BackendError):
                 await target.delete(scratch, durable=False)
         return is_right
-
-
-async def _size_of(storage: StorageDriver, path: str) -> int | None:
-    try:
-        return (await storage.stat(path, folder=False)).size_bytes
-    except PathUnknown:
-        return None

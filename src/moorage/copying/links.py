@@ -117,10 +117,7 @@ class LinkTransfer:
             if found.is_empty_link:
                 self._outcome.found(CopyFinding.EMPTY_LINK, path)
                 return
-            try:
-                there = (await self._target.stat(path, folder=False)).size_bytes
-            except PathUnknown:
-                there = None
+            there = await self._target.size_bytes(path)
             if found.digest is None or there != wanted.size_bytes:
                 await self._copy(found, is_there=there is not None)
 

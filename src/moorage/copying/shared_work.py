@@ -49,7 +49,7 @@ class OnceEach(Generic[_Key]):
 
 
 class MemoryShare:
-    """Bytes that may be in memory together: whoever would be one too many waits."""
+    """Bytes that may be in memory together; what would be too many waits."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._units = max(1, limit_bytes // _UNIT_BYTES)

@@ -29,7 +29,7 @@ class BlobFile:
 
     digest: Digest
     reader: Reader
-    """Open; whoever got it closes it."""
+    """Open; the receiver closes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,9 @@ class Blobs:
         if known is not None and known != _UNMEASURED:
             return known
         if self._is_remote:
-            linked, size_bytes = await both(self._links.promise(name, digest), self._size_bytes(digest))
+            linked, size_bytes = await both(
+                self._links.promise(name, digest), self._storage.size_bytes(paths.blob(digest))
+            )
         else:
             linked = await self._links.promise(name, digest)
             size_bytes = None if linked is None else await self._readable_bytes(digest)
@@ -220,12 +222,6 @@ class Blobs:
         try:
             with await self._storage.open(paths.blob(digest)) as reader:
                 return reader.size_bytes
-        except PathUnknown:
-            return None
-
-    async def _size_bytes(self, digest: Digest) -> int | None:
-        try:
-            return (await self._storage.stat(paths.blob(digest), folder=False)).size_bytes
         except PathUnknown:
             return None
 

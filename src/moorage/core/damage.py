@@ -1,4 +1,4 @@
-"""Blobs whose bytes are not as they should be: told from whole ones, said in the log, noted for health and metrics.
+"""Damaged blobs, whose bytes are gone or of another length: found out, logged, and noted for health and metrics.
 
 One that is damaged counts as absent, so that the next push brings it back. What ``moorage check`` finds is not noted
 here: that is kept in the database, and in its report.
@@ -7,7 +7,6 @@ here: that is kept in the database, and in its report.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from moorage.errors import PathUnknown
 from moorage.metadata.base import LinkedBlob, LinkStore
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
@@ -38,7 +37,7 @@ class DamageFound:
 
 
 class DamagedBlobs:
-    """Those that this process has met, and that were not mended since."""
+    """The damaged blobs that this process has met, and that were not mended since."""
 
     def __init__(self, storage: StorageDriver, links: LinkStore, *, observer: Callable[[], None] | None = None) -> None:
         """*observer*: is called each time that a client meets one."""
@@ -71,7 +70,7 @@ class DamagedBlobs:
         is_all = len(self._noted) < NOTED_LIMIT
         for digest, name in list(self._noted.items()):
             linked = await self._links.find(name, digest)
-            if linked is None or _is_whole(digest, linked, await self._size_bytes(digest)):
+            if linked is None or _is_whole(digest, linked, await self._storage.size_bytes(paths.blob(digest))):
                 self._noted.pop(digest, None)
         return DamageFound(len(self._noted), next(iter(self._noted)), is_all) if self._noted else None
 
@@ -86,12 +85,6 @@ class DamagedBlobs:
             self._noted[digest] = name
         if self._observer is not None:
             self._observer()
-
-    async def _size_bytes(self, digest: Digest) -> int | None:
-        try:
-            return (await self._storage.stat(paths.blob(digest), folder=False)).size_bytes
-        except PathUnknown:
-            return None
 
 
 def size_of(stat: Stat | None) -> int | None:

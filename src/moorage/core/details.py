@@ -1,4 +1,4 @@
-"""Details of repositories and tags, beyond their names."""
+"""Details of repositories and tags: times, sizes, digests, referrers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,21 +7,28 @@ from enum import Enum
 from moorage.core.sizes import Size, Sizes
 from moorage.errors import NameUnknown
 from moorage.metadata.base import Page
-from moorage.metadata.details import DetailStore as DetailsStore
-from moorage.metadata.details import Referrer, RepositoryDetails, TagDetails, TagEntry, TagPage, TagSelection
+from moorage.metadata.details import (
+    DetailStore,
+    Referrer,
+    RepositoryDetails,
+    TagDetails,
+    TagEntry,
+    TagPage,
+    TagSelection,
+)
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 
 
-class Extent(Enum):
-    """The extent that a repository's size covers."""
+class SizeScope(Enum):
+    """The repositories that a size covers: one, or also all below it."""
 
     SELF = "self"
     SELF_WITH_DESCENDANTS = "self_with_descendants"
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class RepositoryView:
     """A repository as it was asked for."""
 
     name: RepositoryName
@@ -32,28 +39,28 @@ class Described:
 
 
 class Details:
-    """Reads what is known."""
+    """Reads details."""
 
-    def __init__(self, store: DetailsStore, sizes: Sizes) -> None:
+    def __init__(self, store: DetailStore, sizes: Sizes) -> None:
         self._store = store
         self._sizes = sizes
 
-    async def repository(self, name: RepositoryName, *, extent: Extent | None) -> Described:
-        """Return the details of a repository, with its size if *extent* says of what.
+    async def repository(self, name: RepositoryName, *, scope: SizeScope | None) -> RepositoryView:
+        """Return the details of a repository, with its size if *scope* says of what.
 
         Raises:
             NameUnknown: there is no such repository; with descendants: nor any whose name begins with the same part.
             DatabaseUnavailable: its size takes too long to measure.
         """
-        with_descendants = extent is Extent.SELF_WITH_DESCENDANTS
+        with_descendants = scope is SizeScope.SELF_WITH_DESCENDANTS
         try:
             details = await self._store.repository(name)
         except NameUnknown:
             if not with_descendants or not await self._store.has_namespace(name):
                 raise
             details = None
-        size = None if extent is None else await self._sizes.of(name, with_descendants=with_descendants)
-        return Described(name, details, size)
+        size = None if scope is None else await self._sizes.of(name, with_descendants=with_descendants)
+        return RepositoryView(name, details, size)
 
     async def repositories(self, under: RepositoryName, *, after: str, limit: int) -> Page[RepositoryDetails]:
         """Repositories that have a tag, *under* and those below it, in byte order, those after *after*.

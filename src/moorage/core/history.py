@@ -1,4 +1,4 @@
-"""History and undo, and the removal of many tags at once, which an undo brings back."""
+"""History and undo; and the removal of many tags at once, which can be undone."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import (
     SHOWN_LIMIT,
     Expected,
+    HistoryStore,
     JournalEntry,
     JournalFilter,
     PastTag,
@@ -18,7 +19,6 @@ from moorage.metadata.history import (
     Target,
     UndoOutcome,
 )
-from moorage.metadata.history import HistoryStore as HistoryStore
 from moorage.oci.names import RepositoryName, Tag
 from moorage.oci.tag_patterns import TagPattern
 
@@ -33,9 +33,9 @@ class Selection:
     chosen: Sequence[Tag] | TagPattern
     """By name, or by what they match."""
     keep_matching: TagPattern | None = None
-    """Of those, not these."""
+    """Of those, keep these."""
     keep_newest: int = 0
-    """Of what is left, not the so many that were last published."""
+    """Of what is left, keep so many: those that were published last."""
 
 
 @dataclass(slots=True)
@@ -135,10 +135,9 @@ class History:
         limit: int | None = None,
         dry_run: bool = False,
     ) -> Removal:
-        """Remove tags, in batches that are each kept by themselves; their manifests stay.
+        """Remove tags, in batches of a transaction each; their manifests stay.
 
-        What *grant* protects stays, and is counted. *limit*: at most so many. Undoing the request brings all of them
-        back.
+        What *grant* protects stays, and is counted. *limit*: at most so many. Undoing the request brings all back.
 
         Raises:
             NameUnknown: there is no such repository.
@@ -172,7 +171,7 @@ class History:
     def _chosen(
         self, name: RepositoryName, selection: Selection, removal: Removal, protection: Protection
     ) -> tuple[bool, AsyncIterator[Tag]]:
-        """Return whether tags are chosen by their names, and those that are and may be removed."""
+        """Return whether tags are chosen by name, and the chosen tags that may be removed."""
         if isinstance(selection.chosen, TagPattern):
             return False, self._matching(name, selection.chosen, selection, removal=removal, protection=protection)
         named = list(dict.fromkeys(selection.chosen))

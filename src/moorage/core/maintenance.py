@@ -18,7 +18,7 @@ _BATCH = 1000
 async def purge_uploads(storage: StorageDriver, uploads: Uploads, *, age: timedelta, dry_run: bool) -> int:
     """Remove every upload session that was started longer ago than *age*, wherever it lies in storage.
 
-    Returns how many there were. What cannot be read or removed is told in the log, and keeps nothing else from it.
+    Return how many there were. What cannot be read or removed is logged, and the others are removed all the same.
     Source: GitLab features CFS-001, CFS-002.
     """
     count = 0

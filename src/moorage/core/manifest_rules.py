@@ -1,4 +1,4 @@
-"""Rules that a pushed manifest has to keep, whoever pushes it: sizes, counts, URLs, what has to be there before it."""
+"""Rules for every manifest that is pushed: sizes, counts, URLs, and what has to be there before it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class ManifestRules:
             raise ManifestTooLarge(msg, reason="MANIFEST_SIZE_LIMIT", limit=limit)
 
     def check(self, manifest: Manifest, *, size_bytes: int) -> None:
-        """Refuse a manifest, of so many bytes, for what it says itself.
+        """Refuse a manifest for what is in it; *size_bytes* is its own size.
 
         Raises:
             ManifestInvalid: it breaks a rule.
@@ -60,7 +60,7 @@ class ManifestRules:
             raise ManifestInvalid(msg, reason="MANIFEST_REFERENCE_LIMIT", limit=limit)
 
     def is_required(self, reference: ManifestReference) -> bool:
-        """Return whether what a manifest refers to has to be there before it."""
+        """Return whether a reference's target has to be in the repository before the manifest."""
         if reference.kind is ManifestKind.BLOB:
             return True
         platforms = self.required_platforms
@@ -99,7 +99,7 @@ def parse_tags(texts: Sequence[str]) -> Sequence[Tag]:
 
 
 def _check_sizes(manifest: Manifest, payload_bytes: int) -> None:
-    """Refuse what says to be larger, all together, than a number can be that anybody adds it up in."""
+    """Refuse a manifest whose sizes add up to more than a database can count."""
     descriptors = (*(reference.descriptor for reference in manifest.references), *manifest.elsewhere)
     total = payload_bytes + sum(descriptor.size_bytes for descriptor in descriptors)
     if total > _TOTAL_LIMIT_BYTES:

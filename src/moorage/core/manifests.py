@@ -15,8 +15,7 @@ from moorage.errors import (
     ReferencesUnknown,
 )
 from moorage.metadata.aside import aside
-from moorage.metadata.base import Cause, Page, PullStore
-from moorage.metadata.base import ManifestStore as ManifestStore
+from moorage.metadata.base import Cause, ManifestStore, Page, PullStore
 from moorage.oci import mediatypes
 from moorage.oci import stored as lenient
 from moorage.oci.digests import Digest

@@ -13,7 +13,7 @@ class Redirects:
     """Finds the URL of a blob for a client, unless its repository is an exception."""
 
     def __init__(self, urls: ObjectUrls, *, is_exception: Callable[[RepositoryName], bool]) -> None:
-        """*is_exception* says of a repository that its blobs go through this process."""
+        """*is_exception* returns True for a repository whose blobs always go through this process."""
         self._urls = urls
         self._is_exception = is_exception
 

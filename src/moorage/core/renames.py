@@ -8,7 +8,7 @@ from moorage.auth.access import Access, Grant
 from moorage.errors import BackendError, DatabaseUnavailable
 from moorage.gitlab_errors import ProjectMismatch, ProjectUnknown, RenameConflict
 from moorage.metadata.base import Cause
-from moorage.metadata.details import RenameStore as RenameStore
+from moorage.metadata.details import RenameStore
 from moorage.oci.names import RepositoryName
 from moorage.telemetry import get_log
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from moorage.auth.access import Access, Action, Grant
 from moorage.errors import NameUnknown
-from moorage.metadata.history import HistoryStore, JournalAction, JournalEntry, JournalFilter
+from moorage.metadata.history import HistoryStore, JournalEntry, JournalFilter
+from moorage.metadata.words import JournalAction
 from moorage.moorage_errors import RequestShared, RequestUnknown
 from moorage.oci.names import RepositoryName
 

@@ -1,7 +1,7 @@
 """Limit of the upload sessions that a client may have open in a repository, counted without a list of them.
 
-A session's id tells whose it is and when it began, to whoever has the key: so any worker, after any restart, counts
-those of a client by the names in the repository's folder of uploads. Nothing is written for it.
+With the key, a worker reads from a session's id whose it is and when it began. So any worker, after any restart,
+counts those of a client by the names in the repository's folder of uploads. Nothing is written for it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ LIMIT = 2000
 """A hundred builds at once, each with twenty layers on their way."""
 
 COUNTED = timedelta(hours=1)
-"""A session that began longer ago is not counted: whoever left it has left it, and purging removes it."""
+"""A session that began longer ago is not counted: its client has given it up, and purging removes it."""
 
 _MARK_DIGITS = 10
 _MINUTE_BITS = 20
@@ -110,7 +110,7 @@ def began_by(session: str, now: datetime) -> datetime | None:
     """
     try:
         minute = int(session[11:13] + session[15:18], 16) if session[14:15] == "8" else None
-    except ValueError:  # In the folder there may be whatever somebody has put there.
+    except ValueError:  # Anything may have been put into the folder.
         minute = None
     if minute is None:
         return None

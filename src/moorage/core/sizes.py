@@ -10,7 +10,7 @@ from typing import Protocol
 
 from moorage.cache.remembered import Remembered
 from moorage.errors import DatabaseUnavailable
-from moorage.metadata.details import SizeStore as SizeStore
+from moorage.metadata.details import SizeStore
 from moorage.oci.names import RepositoryName
 
 DEADLINE_S = 5.0

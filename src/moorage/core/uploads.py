@@ -1,8 +1,8 @@
 """Upload sessions: start, append, ask, commit, cancel, and purge what nobody finished.
 
-The session lives in storage alone (see ``storage/paths.py``), so any worker may take the next request and
-a restart loses nothing. What a worker keeps besides is the running hash of what passed through it. A session that
-continues in another worker is not hashed again chunk by chunk, but once, when it is committed.
+The session lives in storage alone (see ``storage/paths.py``), so any worker may take the next request and a restart
+loses nothing. A worker also remembers the running hash of the bytes that it has received. If a session goes on in
+another worker, its bytes are hashed once more, all together, when it is committed.
 """
 
 import asyncio
@@ -16,8 +16,7 @@ from moorage.cache.remembered import Remembered
 from moorage.core.blob_placing import BlobPlacing
 from moorage.core.session_limits import SessionLimits
 from moorage.core.upload_ages import begun_before
-from moorage.core.upload_endings import UploadEnding, read_again
-from moorage.core.upload_endings import UploadState as UploadState
+from moorage.core.upload_endings import UploadEnding, UploadState, read_again
 from moorage.errors import (
     BackendError,
     DigestInvalid,
@@ -213,10 +212,10 @@ class Uploads:
     async def purge_listed(
         self, *, older_than: timedelta, dry_run: bool, limit: int, stuck: set[str]
     ) -> Sequence[UploadSession]:
-        """Remove at most *limit* of the listed sessions that were started longer ago than *older_than*, and say which.
+        """Remove at most *limit* of the listed sessions that are older than *older_than*, and return them.
 
         The oldest first, without a walk through storage; empty where sessions are not listed. *stuck*: sessions that
-        could not be removed, which are passed over; those that now cannot be are added, and stay listed.
+        could not be removed: they are passed over, stay listed, and those that fail this time are added.
         """
         if self._sessions is None:
             return []
@@ -228,9 +227,9 @@ class Uploads:
         return [session for session in tried if session.id not in stuck]
 
     async def purge(self, name: RepositoryName, *, older_than: timedelta, dry_run: bool) -> list[str]:
-        """Remove the sessions of a repository that were started longer ago than *older_than*, and say which.
+        """Remove the sessions of a repository that are older than *older_than*, and return their ids.
 
-        One that cannot be removed is told in the log, and keeps none of the others.
+        One that cannot be removed is logged, and does not keep the others from being removed.
         """
         now, old = self._now(), list[str]()
         async for entries in pages_of(self._storage, paths.uploads(name), page=_PURGED_PAGE):
@@ -316,7 +315,7 @@ class Uploads:
     ) -> Hasher | None:
         """Write and hash; return the hasher if it has seen all of the session's bytes.
 
-        Without room nothing of the request is kept: whatever a refused push left would be the last room of others.
+        Without room nothing of the request is kept: what a refused push left would take the last room from others.
         """
         start_bytes = writer.size_bytes
         try:

@@ -38,7 +38,7 @@ class HealthCheck:
 
 
 class FileCheck:
-    """Fails while a file is there: whoever takes a node out of service makes it."""
+    """Fails while a file is there, which an administrator makes to take a node out of service."""
 
     def __init__(self, file: str) -> None:
         self._path = os.path.abspath(file)  # noqa: PTH100 - a working folder that is gone later must not matter

@@ -1,4 +1,4 @@
-"""The registry's HTTP application: it finds the operation of a request, and does what its row in the table says.
+"""The registry's HTTP application: it finds the row of a request in the tables of operations, and has it done.
 
 Nothing here knows what a manifest or a blob is, or which APIs there are: ``wiring`` hands them in.
 """
@@ -57,14 +57,14 @@ class ApplicationRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Conditions under which a request is looked at, before anything of it is."""
+    """Conditions for being answered at all, checked before anything else of a request."""
 
     out_of_service: Mapping[str, str] = field(default_factory=dict)
     """The reason to answer nothing now; it changes, and while it is empty everything is answered."""
     limits: RateLimits | None = None
     """Limits on a client's requests; None: there are none."""
     proxies: Proxies = field(default_factory=Proxies)
-    """Those that are believed about whose request they pass on."""
+    """Proxies whose word on a client's address is believed."""
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class App(WebApplication[Call]):
     ) -> None:
         """Take the parts.
 
-        *apis* are asked in their order whose a path is: those first that are asked for most often.
+        *apis*: each is asked in turn whether a path is its own, so the busiest comes first.
         *admission*: None: everybody gets an answer, and proxies on this machine are believed.
         *observer*: is told of every request; None: nobody is.
         *audience*: hears of what requests do; None: nobody.
@@ -184,7 +184,7 @@ class App(WebApplication[Call]):
             raise
 
     def _tell(self, call: Call, refusal: Protected) -> None:
-        """Tell who wants to hear of a refusal; of the same one not again for a minute, however often it is tried."""
+        """Notify of a refusal; the same one is told at most once a minute, however often it is tried."""
         if call.repository is None or not call.announcer:
             return
         tag, reason = str(refusal.detail.get("tag", "")), str(refusal.detail.get("reason", ""))
@@ -194,8 +194,8 @@ class App(WebApplication[Call]):
             call.announcer.tell(call.announcer.refused(call.name, tag, reason=reason, message=str(refusal)))
 
     async def _authorize(self, call: Call, operation: Operation, wanted: Sequence[Access]) -> None:
-        useful = () if operation.useful is None else operation.useful(call)
-        call.grant = await self._guard.check(call, wanted, useful=useful or ())
+        optional = () if operation.optional is None else operation.optional(call)
+        call.grant = await self._guard.check(call, wanted, optional=optional or ())
         if self._limits is not None:
             await _admitted(call, self._limits.admit_client(call.client))
 

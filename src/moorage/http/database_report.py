@@ -17,7 +17,7 @@ _DEADLINE_S = 5.0
 
 
 class DatabaseReport:
-    """Asks every server when somebody wants to know, and not more often than every two seconds."""
+    """Asks every server when a report is asked for, at most every two seconds."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""The health of a node, for whoever asks: by what its checks have found, and what storage and database say."""
+"""The health of a node: what its checks have found, and what storage and database say."""
 
 import asyncio
 import time
@@ -28,13 +28,13 @@ class NodeHealth:
     full: Mapping[str, str] = field(default_factory=dict)
     """Parts that have no room: pushes should go elsewhere, if there is another place."""
     notes: Mapping[str, str] = field(default_factory=dict)
-    """Things that somebody should look at, and that stop nothing."""
+    """Warnings: things to look at, which stop nothing."""
 
 
 class HealthReport:
     """Health of a node, as one of its workers sees it.
 
-    Storage and database are asked when somebody wants to know, unless they are checked again and again anyway.
+    Storage and database are asked for each report, unless they are checked again and again anyway.
     """
 
     def __init__(

@@ -54,8 +54,8 @@ class Operation:
     methods: Sequence[Method]
     """Methods with the same handler; more than one for ``GET`` and ``HEAD``."""
     wanted: Rights
-    useful: Rights | None = None
-    """Returns the access that a request can use besides, and that it is answered without."""
+    optional: Rights | None = None
+    """Returns access that a request can use but does not need: it is answered without it, too."""
     is_write: bool = True
     """True if read-only mode switches it off."""
     deletes: bool = False
@@ -63,10 +63,10 @@ class Operation:
     documented: Documentation | None = None
 
     def __post_init__(self) -> None:
-        """See that the row makes sense.
+        """Check the row.
 
         Raises:
-            ValueError: it does not, which is a mistake of ours.
+            ValueError: it contradicts itself, which is a mistake of ours.
         """
         if self.is_write and not READS.isdisjoint(self.methods):
             msg = f"{self.endpoint.path}: GET and HEAD write nothing: say is_write=False"
@@ -90,10 +90,10 @@ class Api:
     operations: Sequence[Operation]
     handlers: Mapping[Operation, Handler]
     check_stored: Callable[[RepositoryName], Awaitable[None]] | None = None
-    """Lets a repository with an odd name be reached; raises NameInvalid if there is none. None: no route is odd."""
+    """Checks that a repository with an odd name is here; raises NameInvalid if not. None: no route has odd names."""
 
     def __post_init__(self) -> None:
-        """See that each row has its handler.
+        """Check that each row has its handler.
 
         Raises:
             ValueError: one has none, or one is not in the table, which is a mistake of ours.

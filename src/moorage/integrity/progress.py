@@ -133,7 +133,7 @@ class CheckProgress:
         self.unsaved = ""
         """The reason for which its progress could not be saved; then it goes on all the same."""
         self.unkept = ""
-        """The reason for which its outcome could not be kept for whoever asks later."""
+        """The reason why its outcome could not be kept."""
         self._storage = storage
         self._watcher = watcher
         self._report = report
@@ -152,7 +152,7 @@ class CheckProgress:
             self._report.write(finding)
 
     def moved(self, share: float) -> None:
-        """Tell whoever watches; nothing is settled by it."""
+        """Tell the watcher; nothing is settled by it."""
         self.state.share = share
         if self._watcher is not None:
             self._watcher.watch(self.state.phase, share, self.tally)

@@ -1,4 +1,4 @@
-"""Moving bytes that are not what their digest says out of the way: kept for whoever wants to look, never served."""
+"""Moving bytes that are not what their digest says out of the way: kept to be looked at, never served."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

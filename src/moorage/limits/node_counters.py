@@ -1,4 +1,4 @@
-"""Counters of one node: a table in memory that all its processes share, of a fixed size whoever comes."""
+"""Counters of one node: a table in memory that all its processes share, of a fixed size however many clients come."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ from moorage.limits.rates import Rate, RateVerdict
 
 SETS = 8192
 WAYS = 8
-"""Clients that have the same place; of those, whoever's bucket is nearest to full makes room for a ninth."""
+"""Clients that share a place; of those, the one whose bucket is nearest to full makes room for a ninth."""
 
 _ENTRY = struct.Struct("=16sd")
 _SET_BYTES = _ENTRY.size * WAYS

@@ -1,7 +1,7 @@
 """The stores of a registry that adopts link files: each operation goes to where the truth about its repository is.
 
 There is one rule. A repository that is taken over is in the database, for good. One that is not is in its link files,
-which nobody changes: so whoever reads may read them, and whoever writes waits until it is taken over.
+which nobody changes: so reads go to them, and writes wait until the repository is taken over.
 """
 
 from abc import ABC, abstractmethod

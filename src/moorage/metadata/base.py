@@ -22,7 +22,7 @@ REFERRERS_PAGE_BYTES = (4 << 20) - 1024
 """A page of referrers has at most so many bytes of descriptors, so that it is no larger than a manifest may be."""
 
 INLINE_BYTES = 256 << 10
-"""So much of what callers sent is read or taken apart on the event loop at most: more would hold up the others."""
+"""The most of a caller's bytes that is parsed on the event loop: more would hold up the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Cause:
 
 
 UNEXPLAINED = Cause()
-"""Of a change that nobody in particular makes, and that nobody is told of."""
+"""The cause of a change that has no actor, and that no notice is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,10 @@ class LinkStore(ABC):
     async def expect(self, digest: Digest) -> Expectation:
         """Note that a blob's bytes are about to be where blobs are, so that a crash leaves nothing unknown there.
 
-        Waits, not for long, if garbage collection is removing the same digest at this moment.
+        Waits a short time if garbage collection is removing the same digest now.
 
         Raises:
-            BeingRemoved: it still is.
+            BeingRemoved: it is still removing it after that.
         """
 
     async def watch(self) -> RemovalWatch | None:
@@ -111,7 +111,7 @@ class LinkStore(ABC):
 
     @abstractmethod
     async def find_each(self, name: RepositoryName, digests: Collection[Digest]) -> Mapping[Digest, LinkedBlob]:
-        """Those of *digests* that the repository has as blobs; who needs their bytes looks for them in storage."""
+        """Those of *digests* that the repository has as blobs. Whether their bytes are in storage is not looked at."""
 
     async def has(self, name: RepositoryName, digest: Digest) -> bool:
         """Return whether the repository has the blob."""
@@ -149,7 +149,7 @@ class LinkStore(ABC):
     ) -> bool:
         """Put a blob of *source* into the repository too (None: wherever it is); False if it is not there.
 
-        *size_bytes*: of what is in storage, for those who are told of it.
+        *size_bytes*: the bytes that storage has, for the notice of the change.
         """
 
     @abstractmethod
@@ -207,8 +207,8 @@ class ManifestStore(ABC):
     ) -> None:
         """Store a manifest (checked by the caller), list it among its subject's referrers, then point *tags* to it.
 
-        *required*: blobs and manifests that the caller has seen in the repository; a store with transactions looks
-        again, so that what went in between, or a rename, does not leave an image that cannot be pulled.
+        *required*: blobs and manifests that the caller has seen in the repository. A store with transactions looks
+        again: a deletion or a rename in between must not leave an image that cannot be pulled.
         *configuration*: that of an image, if it is small; see :attr:`keeps_configurations`.
 
         A failure in between leaves at most a manifest without some of its tags.
@@ -305,5 +305,5 @@ class SessionStore(ABC):
 
 
 def no_repository(name: RepositoryName) -> NameUnknown:
-    """Return the refusal where there is no such repository: in all APIs the text that GitLab and Distribution have."""
+    """Return the error for a repository that does not exist: in all APIs with GitLab's and Distribution's text."""
     return NameUnknown("repository name not known to registry", name=name.text)

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from moorage.metadata.base import Cause, Page
-from moorage.metadata.words import JournalAction as JournalAction
-from moorage.metadata.words import JournalSubject as JournalSubject
-from moorage.metadata.words import ObstacleReason
+from moorage.metadata.words import JournalAction, JournalSubject, ObstacleReason
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 

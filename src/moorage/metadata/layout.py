@@ -28,7 +28,6 @@ from moorage.metadata.base import (
     RemovalWatch,
     no_repository,
 )
-from moorage.metadata.layout_lists import LayoutCatalogue as LayoutCatalogue
 from moorage.metadata.layout_pointers import LayoutPointers, held, is_linked, payload_of
 from moorage.metadata.payloads import Payload, PayloadCache
 from moorage.oci import stored as lenient

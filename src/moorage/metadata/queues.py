@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from moorage.metadata.words import Queue as Queue
+from moorage.metadata.words import Queue
 
 QUEUES: Sequence[Queue] = ("manifest", "blob")
 """In the order in which something goes: a manifest first, and its layers after it."""

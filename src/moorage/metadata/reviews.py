@@ -39,7 +39,7 @@ class Judged:
     unneeded: Sequence[tuple[Digest, int | None]] = ()
     """Nobody can see them any more, and their bytes are to be removed. With their size, where a row had it."""
     busy: Sequence[Digest] = ()
-    """Somebody is changing something about them right now, or has since they were claimed."""
+    """They are being changed by a client right now, or were since they were claimed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

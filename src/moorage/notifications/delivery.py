@@ -160,7 +160,7 @@ class OutboxDelivery:
         """Send one; return whether the next one of its lane may go."""
         payload = row.payload or await self._outbox.payload(row.id)
         if payload is None:
-            return True  # Somebody has dropped it.
+            return True  # It was dropped meanwhile.
         if not row.tries:
             self._observer.taken_up(row)
         began = time.monotonic()

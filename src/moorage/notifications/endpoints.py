@@ -63,5 +63,5 @@ def shown_url(url: str) -> str:
 
 
 def lease_name(endpoint: str) -> str:
-    """Return the name of the lease of whoever delivers to an endpoint."""
+    """Return the name of the lease for deliveries to an endpoint."""
     return f"notifications:{endpoint}"

@@ -54,7 +54,7 @@ class NoticeChoice:
 
 
 class Outbox(ABC):
-    """Notices in a database: written with what they tell of, read by whoever delivers."""
+    """Notices in a database: written with what they tell of, read by the node that delivers."""
 
     @abstractmethod
     async def add(self, notices: Sequence[Notice], *, limits: Mapping[str, int]) -> Sequence[Notice]:

@@ -1,4 +1,4 @@
-"""JSON of strangers, read in turns: whoever else has work in the process waits for one piece, never for the whole.
+"""JSON of strangers, read in turns: other work of the process waits for one piece, never for the whole.
 
 Python's fast parser lets no other thread run until it is at the end, however long that takes: 4 MiB of ``[],[],[]``
 hold an event loop up for a quarter of a second. It is taken for documents that are short in this sense, and its slow

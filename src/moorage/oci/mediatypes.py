@@ -33,7 +33,7 @@ _LENGTH_LIMIT = 255
 _MANIFEST_TYPE = re.compile(
     r"application/(?:(?:vnd|prs|x)\.[a-z0-9!#$&^_.-]+|[a-z0-9!#$&^_.-]+(?=\+json))(?:\+json)?", re.ASCII | re.IGNORECASE
 )
-"""Types under which somebody may have a manifest format of their own: registered to a vendor, or said to be JSON.
+"""Types that may be a vendor's own manifest format: registered to a vendor, or said to be JSON.
 
 Source: RFC 6838 § 3 (trees) and § 4.2.8 (suffixes); RFC 6648 for ``x.``.
 """

@@ -22,6 +22,7 @@ MANIFEST_TYPES = ", ".join(
 _NEXT = re.compile(r"<([^>]+)>\s*;\s*rel=\"?next\"?")
 _FALLBACK_DIGITS = 64
 _CANNOT = frozenset({400, 405, 501})
+_FORBIDDEN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _PAGES_LIMIT = 100_000
 _NO_REFERRERS_API = frozenset({400, 404, 405, 501})
 """Answers of registries that do not know the path."""
@@ -203,6 +204,8 @@ class RegistrySide:
     ) -> StreamedAnswer | None:
         url = self._manifest_url(repository, reference)
         answer = await self._ask(method, url, repository, Accept=MANIFEST_TYPES)
+        if method == "HEAD" and answer.status in _FORBIDDEN:  # Without a body it does not say why.
+            answer = await self._ask("GET", url, repository, Accept=MANIFEST_TYPES)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         if answer.status != HTTPStatus.OK:

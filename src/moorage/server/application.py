@@ -7,7 +7,7 @@ from pathlib import Path
 
 from moorage.web.beside import Handler
 
-HOUSEKEEPER = -1
+KEEPER = -1
 """The number of the process that serves nothing and does what only one process of a node has to do."""
 
 Chore = Callable[[], Coroutine[None, None, None]]
@@ -28,7 +28,7 @@ class ServerProcess:
     """The place of one process among those of a node."""
 
     number: int
-    """From 0; or :data:`HOUSEKEEPER`."""
+    """From 0; or :data:`KEEPER`."""
     metrics: Path | None = None
     """The folder in which the node's processes count; None: metrics are off."""
 

@@ -1,9 +1,10 @@
 """The metrics of a node, whichever of its processes is asked. Imported where metrics are on, and nowhere else.
 
 Every process writes what it counts into files of its own in a folder that all can read (prometheus-client's
-multiprocess mode); whoever is asked adds up all of them. The files belong to the process's place and not to its id: one
-that is started again goes on with those of the one before it, so nothing that was counted is lost, and there are never
-more files than places. Values that hold only now are not among them: those are looked up when somebody asks.
+multiprocess mode); the process that is asked adds up all of them. The files belong to the process's place and not to
+its id: one that is started again goes on with those of the one before it, so nothing that was counted is lost, and
+there are never more files than places. Values that hold only now are not among them: those are looked up when they are
+asked for.
 """
 
 import asyncio
@@ -55,7 +56,7 @@ def count_in(folder: Path, place: int) -> CollectorRegistry:
 
 
 def _make_room(path: Path, size_bytes: int) -> None:
-    """Make a file of that size; whoever adds up all files meanwhile sees none, as an empty one cannot be read."""
+    """Make a file of that size; a process that adds up all files meanwhile sees none: an empty one cannot be read."""
     made = path if path.exists() else path.with_suffix(".new")
     with made.open("ab") as file:
         os.posix_fallocate(file.fileno(), 0, size_bytes)
@@ -118,7 +119,7 @@ class Exposition:
 
 
 class _Counted:
-    """Numbers that are counted anew from time to time, by one question at a time, whoever it is held up by."""
+    """Numbers that are counted anew from time to time, by one question at a time, however long that takes."""
 
     def __init__(self, count: Counts) -> None:
         self.found: Mapping[str, int] = {}
@@ -126,7 +127,7 @@ class _Counted:
         self._question = Question(self._look)
 
     async def count(self) -> None:
-        """Count; nothing is found if that takes too long, and whoever is asked may still be at it."""
+        """Count; nothing is found if that takes too long, and the count may still go on."""
         try:
             await self._question.put(_DEADLINE_S)
         except (BackendError, TimeoutError) as exc:

@@ -26,7 +26,7 @@ class ServerSettings:
     has_keeper: bool = False
     """True if a process of its own does the chores, so that no request waits for them; else the first worker does."""
     has_metrics: bool = False
-    """True if there is somebody to ask for what the processes count."""
+    """True if what the processes count can be asked for."""
     debug_address: ListenAddress | None = None
     tls: ServerTLS | None = None
     """HTTPS of the main address, read before the workers are forked; None for plain HTTP."""

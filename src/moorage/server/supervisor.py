@@ -18,7 +18,7 @@ from pathlib import Path
 from moorage.errors import MoorageError
 from moorage.server import worker
 from moorage.server.allocator import share_one_arena
-from moorage.server.application import HOUSEKEEPER, MakeApplication, ServerProcess
+from moorage.server.application import KEEPER, MakeApplication, ServerProcess
 from moorage.server.metrics_folder import metrics_folder
 from moorage.server.open_files import raise_open_files
 from moorage.server.server_settings import ServerSettings
@@ -114,7 +114,7 @@ class Supervisor:
                     waiting = 0
                     self.on_ready(_shown(self._listeners[0]))
                     if self.settings.has_keeper:  # Not before: it has nothing to do with the first answer.
-                        self._workers.append(_Worker(HOUSEKEEPER))
+                        self._workers.append(_Worker(KEEPER))
             if caught is not None and caught.si_signo in _OTHERS:
                 self._note(signal.Signals(caught.si_signo))
             elif caught is not None and caught.si_signo != signal.SIGCHLD:
@@ -175,7 +175,7 @@ class Supervisor:
     def _be_worker(self, number: int) -> int:
         """Run a worker in the child process, and return the status to exit with."""
         try:
-            # They stay blocked until there is somebody to take them: a start that is cut off would not close its files.
+            # They stay blocked until they can be handled: a start that is cut off would not close its files.
             for name in _SIGNALS:
                 signal.signal(name, signal.SIG_IGN if name in _OTHERS else signal.SIG_DFL)
             _name_process(number)
@@ -250,7 +250,7 @@ class Supervisor:
         while any(place.pid for place in self._workers) and time.monotonic() < deadline:
             caught = signal.sigtimedwait(_SIGNALS, 0.2)
             if caught is not None and caught.si_signo == signal.SIGINT and name is not signal.SIGINT:
-                self._tell(signal.SIGKILL)  # Somebody at a terminal has lost patience.
+                self._tell(signal.SIGKILL)  # A person at a terminal has lost patience.
             self._reap()
         self._tell(signal.SIGKILL)
         if self.settings.address.is_unix:
@@ -267,14 +267,14 @@ class Supervisor:
 
 def _own(listeners: list[socket.socket], number: int) -> list[socket.socket]:
     """A worker's own socket; a path has one for all."""
-    if not listeners or number == HOUSEKEEPER:
+    if not listeners or number == KEEPER:
         return []
     return [listeners[number] if len(listeners) > 1 else listeners[0]]
 
 
 def _name_process(number: int) -> None:
     """Call a process, in the lists of ``ps`` and ``top``, what it is."""
-    name = "moorage-keeper" if number == HOUSEKEEPER else f"moorage-worker{number}"
+    name = "moorage-keeper" if number == KEEPER else f"moorage-worker{number}"
     with contextlib.suppress(OSError):  # Not everywhere is Linux.
         fd = os.open("/proc/self/comm", os.O_WRONLY)  # Each process has for itself what it touches: no Path.
         try:

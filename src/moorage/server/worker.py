@@ -15,7 +15,7 @@ import uvloop
 from aiohttp.web_request import BaseRequest
 
 from moorage.errors import BackendError
-from moorage.server.application import HOUSEKEEPER, MakeApplication, ServerProcess
+from moorage.server.application import KEEPER, MakeApplication, ServerProcess
 from moorage.server.chores import housekeeping
 from moorage.server.listening import Listening
 from moorage.server.open_files import watch_open_files
@@ -34,7 +34,7 @@ _DRAIN_TICK_S = 0.05
 _CUT_S = 0.5
 """Seconds that handlers get to let go of their files when their time is up."""
 
-_HOUSEKEEPER_NICENESS = 10
+_KEEPER_NICENESS = 10
 
 _FLUSH = timedelta(seconds=5)
 """Time between notes of pulls and uploads in the database: long, as every write makes SQLite's readers forget."""
@@ -66,14 +66,14 @@ def run(setup: WorkerSetup) -> None:
     Raises:
         ConfigurationError, StorageUnavailable: it cannot start.
     """
-    work = _keep_house if setup.process.number == HOUSEKEEPER else _serve
+    work = _keep_house if setup.process.number == KEEPER else _serve
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work(setup))
 
 
 async def _keep_house(setup: WorkerSetup) -> None:
     """Do what is to be done from time to time, in a process of its own: nobody who pulls or pushes waits for it."""
-    step_back(_HOUSEKEEPER_NICENESS)
+    step_back(_KEEPER_NICENESS)
     stop = _StopSignal(setup.lifeline)
     application = await setup.make(setup.process)
     async with housekeeping(application.chores):

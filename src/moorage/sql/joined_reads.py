@@ -23,7 +23,7 @@ class _Waiting:
         """The row, once it was read; None: this one has to read it, for all that wait."""
 
     def tell(self, read: tuple[Row | None] | None) -> bool:
-        """Say what was read; return whether somebody still waits for it."""
+        """Say what was read; return whether any caller still waits for it."""
         if self.told.done():
             return False
         self.told.set_result(read)

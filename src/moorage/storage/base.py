@@ -52,7 +52,7 @@ class Capability(Enum):
     EXCLUSIVE_WRITERS = auto()
     """``FileStorage.open_writer`` keeps all other writers out until it is closed or its process is gone."""
     CONDITIONAL_PUT = auto()
-    """:meth:`StorageDriver.put_if_absent` has one winner, whoever else tries at the same time."""
+    """:meth:`StorageDriver.put_if_absent` has one winner among all that try at the same time."""
     RENAME = auto()
     """``FileStorage.move`` is one step, whatever the size."""
     CONDITIONAL_DELETE = auto()
@@ -215,14 +215,21 @@ class BulkStorage(ObjectStorage):
             return False
         return True
 
+    async def size_bytes(self, path: str) -> int | None:
+        """Return how many bytes the object at *path* has; None if there is none."""
+        try:
+            return (await self.stat(path, folder=False)).size_bytes
+        except PathUnknown:
+            return None
+
     async def remove(self, paths: Sequence[str], *, until: float, rest: float = 0.0) -> Mapping[str, BackendError]:
         """Remove many objects, and the folders that have nothing left in them because of it; durable on return.
 
         One that is not there is as good as removed. Return what could not be removed, with the reason: the others are
         gone. From the time *until* on, by :func:`clock`, nothing more is removed, whatever is left by then.
 
-        Where removals compute on this machine, a rest comes after each, *rest* times as long as it has computed, in
-        which others come to the processor; none from the moment on when half of the time is over.
+        *rest* limits the use of this machine's processor: after each removal there is a rest, *rest* times as long as
+        it has computed. Once half of the time is over, there are no rests.
         """
         del rest
         failures: dict[str, BackendError] = {}
@@ -308,9 +315,9 @@ class StorageDriver(BulkStorage):
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """Remove a folder if the object *where*, a path inside it, has this *content*; return whether it had. Durable.
 
-        In one step for whoever asks afterwards: what somebody has written there meanwhile is never lost. While it is
-        being looked at, the folder may seem to be away for a moment. This way of doing it needs
-        ``CONDITIONAL_DELETE``; else it is only for a driver on which nobody comes between the two calls.
+        Others see one step: what another process writes there meanwhile is never lost. Meanwhile the folder may seem to
+        be away for a moment. This implementation needs ``CONDITIONAL_DELETE``; without it, it is only for a driver on
+        which nothing can come between the two calls.
         """
         try:
             if Capability.CONDITIONAL_DELETE not in self.capabilities:
@@ -349,7 +356,7 @@ class StorageDriver(BulkStorage):
         del path, note
 
     async def unfinished_parts(self) -> AsyncIterator[UnfinishedParts]:
-        """Yield what is being written in parts, by whomever; nothing where storage forgets it by itself in the end."""
+        """Yield objects that any process is writing in parts; none where storage forgets those by itself."""
         nothing: tuple[UnfinishedParts, ...] = ()
         for each in nothing:
             yield each
@@ -357,7 +364,7 @@ class StorageDriver(BulkStorage):
     async def url_for(self, path: str, *, expires_s: int, egress: Egress = UNTOLD) -> str | None:
         """Give a signed URL for a client to GET the object directly; None without ``SIGNED_URLS``.
 
-        *egress* is told in it to whoever reads the provider's logs.
+        *egress* is written into it, and so into the provider's logs.
         """
         del path, expires_s, egress
         return None

@@ -127,7 +127,7 @@ class DirectUpload(UploadWriter):
             self._become_pieces()
         if self._pieces is not None:
             await self._pieces.close()
-        with contextlib.suppress(BackendError):  # Whoever purges it finds its note.
+        with contextlib.suppress(BackendError):  # The purge finds its note.
             await self._abort()
         self._share.end()
 

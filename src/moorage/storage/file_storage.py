@@ -54,7 +54,7 @@ class FileStorage(StorageDriver):
     async def delete_abandoned(self, path: str) -> bool:
         """Remove the object unless a writer has it open; return whether none had. Not durable.
 
-        Whoever may read the object can ask. Where it cannot be removed it stays.
+        Every user that may read the object can ask. Where it cannot be removed it stays.
 
         Raises:
             PathUnknown: there is none.

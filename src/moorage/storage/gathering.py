@@ -20,7 +20,7 @@ class Gathered:
 
     def add(self, data: bytes | bytearray | memoryview) -> None:
         """Keep *data*, which nobody changes any more."""
-        # A bytearray is as good as bytes for whoever sends it, and whoever received it has let go of it.
+        # A bytearray can be sent like bytes, and the code that received it has let go of it.
         self._pieces.append(cast("bytes", data) if isinstance(data, bytes | bytearray) else bytes(data))
         self.size_bytes += len(data)
 

@@ -1,6 +1,6 @@
 """Announcements on a storage that no process can hold open: an object written again and again, dead when it stops.
 
-Two clocks, of which neither is compared with the other. Whoever looks judges an object's age by the storage's own
+Two clocks, of which neither is compared with the other. Other processes judge an object's age by the storage's own
 clock: the time that storage gives to an object written just now. The owner judges by the machine's, from before its
 last renewal was sent, and gives up :data:`MARGIN_S` earlier. So an owner that slept, or whose storage hung, has stopped
 relying on its lease before anybody takes it for dead; and once it is late it stays late, though its last write may

@@ -85,22 +85,22 @@ def repository(name: RepositoryName) -> str:
 
 def layers(name: RepositoryName) -> str:
     """The folder of all :func:`layer`."""
-    return f"{REPOSITORIES}/{name.text}/_layers"
+    return f"{repository(name)}/_layers"
 
 
 def layer_link(name: RepositoryName, digest: Digest) -> str:
     """Says that a blob is in a repository."""
-    return f"{REPOSITORIES}/{name.text}/_layers/{digest.algorithm}/{digest.encoded}/link"
+    return f"{layer(name, digest)}/link"
 
 
 def layer(name: RepositoryName, digest: Digest) -> str:
     """The folder of :func:`layer_link`."""
-    return f"{REPOSITORIES}/{name.text}/_layers/{digest.algorithm}/{digest.encoded}"
+    return f"{layers(name)}/{digest.algorithm}/{digest.encoded}"
 
 
 def manifests(name: RepositoryName) -> str:
     """The folder whose being there makes a repository."""
-    return f"{REPOSITORIES}/{name.text}/_manifests"
+    return f"{repository(name)}/_manifests"
 
 
 def kept(name: RepositoryName) -> str:
@@ -110,17 +110,17 @@ def kept(name: RepositoryName) -> str:
 
 def revisions(name: RepositoryName) -> str:
     """The folder of all :func:`revision`."""
-    return f"{REPOSITORIES}/{name.text}/_manifests/revisions"
+    return f"{manifests(name)}/revisions"
 
 
 def revision(name: RepositoryName, digest: Digest) -> str:
     """The folder of :func:`revision_link`."""
-    return f"{REPOSITORIES}/{name.text}/_manifests/revisions/{digest.algorithm}/{digest.encoded}"
+    return f"{revisions(name)}/{digest.algorithm}/{digest.encoded}"
 
 
 def revision_link(name: RepositoryName, digest: Digest) -> str:
     """Says that a manifest is in a repository."""
-    return f"{REPOSITORIES}/{name.text}/_manifests/revisions/{digest.algorithm}/{digest.encoded}/link"
+    return f"{revision(name, digest)}/link"
 
 
 def content_type(name: RepositoryName, digest: Digest) -> str:
@@ -130,17 +130,17 @@ def content_type(name: RepositoryName, digest: Digest) -> str:
 
 def tags(name: RepositoryName) -> str:
     """The folder of all tags."""
-    return f"{REPOSITORIES}/{name.text}/_manifests/tags"
+    return f"{manifests(name)}/tags"
 
 
 def tag(name: RepositoryName, tag_: Tag) -> str:
     """The folder of one tag."""
-    return f"{REPOSITORIES}/{name.text}/_manifests/tags/{tag_.text}"
+    return f"{tags(name)}/{tag_.text}"
 
 
 def tag_link(name: RepositoryName, tag_: Tag) -> str:
     """Says what a tag points to."""
-    return f"{REPOSITORIES}/{name.text}/_manifests/tags/{tag_.text}/current/link"
+    return f"{tag(name, tag_)}/current/link"
 
 
 def tag_index(name: RepositoryName, tag_: Tag) -> str:
@@ -150,7 +150,7 @@ def tag_index(name: RepositoryName, tag_: Tag) -> str:
 
 def tag_index_link(name: RepositoryName, tag_: Tag, digest: Digest) -> str:
     """Says that a tag once pointed to a manifest."""
-    return f"{tag(name, tag_)}/index/{digest.algorithm}/{digest.encoded}/link"
+    return f"{tag_index(name, tag_)}/{digest.algorithm}/{digest.encoded}/link"
 
 
 def subjects(name: RepositoryName) -> str:
@@ -160,7 +160,7 @@ def subjects(name: RepositoryName) -> str:
 
 def referrers(name: RepositoryName, subject: Digest) -> str:
     """The folder of the manifests that have *subject* as their subject."""
-    return f"{manifests(name)}/referrers/{subject.algorithm}/{subject.encoded}"
+    return f"{subjects(name)}/{subject.algorithm}/{subject.encoded}"
 
 
 def referrer(name: RepositoryName, subject: Digest, digest: Digest) -> str:
@@ -170,12 +170,12 @@ def referrer(name: RepositoryName, subject: Digest, digest: Digest) -> str:
 
 def uploads(name: RepositoryName) -> str:
     """The folder of all upload sessions of a repository."""
-    return f"{REPOSITORIES}/{name.text}/_uploads"
+    return f"{repository(name)}/_uploads"
 
 
 def upload(name: RepositoryName, session: str) -> str:
     """The file that an upload session is on a file system, or its folder."""
-    return f"{REPOSITORIES}/{name.text}/_uploads/{session}"
+    return f"{uploads(name)}/{session}"
 
 
 def upload_started_at(name: RepositoryName, session: str) -> str:

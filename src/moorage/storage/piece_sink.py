@@ -46,7 +46,7 @@ class PieceSink(UploadSink):
         return (await read_folder(self._storage, folder)).size_bytes
 
     async def append(self, folder: str, *, target: str | None = None) -> UploadWriter:
-        """See the interface. Whoever else writes at the same time is found out at the first piece."""
+        """See the interface. Another writer at the same time is found out at the first piece."""
         found = await read_folder(self._storage, folder)
         if target is not None and not found.starts:
             return self._direct(found, target)

@@ -41,7 +41,7 @@ class Activity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Somebody who is at work: the file, and the machine and process that it names."""
+    """A process that is at work: its file, and the machine and process that the file names."""
 
     path: str
     who: str
@@ -66,7 +66,7 @@ class HeldFile:
         """Make the file *path* and hold it.
 
         Raises:
-            StorageBusy: somebody looked at it before it was locked, and takes it for left over.
+            StorageBusy: another process looked at it before it was locked, and takes it for left over.
             StorageFull, StorageUnavailable: the file cannot be written.
         """
         writer = await storage.open_writer(path)

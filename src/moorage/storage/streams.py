@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 
 class BodySink(Protocol):
-    """Whoever takes the bytes of an object to a client."""
+    """A way to a client, for the bytes of an object."""
 
     async def write(self, data: bytes) -> None:
         """Take *data*."""
@@ -142,7 +142,7 @@ class Writer(ABC):
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedParts:
-    """An object that somebody has begun to write in parts, and has not completed: its parts are kept, unseen."""
+    """An object that was begun in parts and not completed: its parts are kept, unseen."""
 
     path: str
     begun_at: datetime

@@ -142,7 +142,7 @@ async def read_folder(storage: StorageDriver, path: str) -> UploadFolder:
 
 
 async def list_folder(storage: StorageDriver, path: str) -> UploadFolder:
-    """Look at what there is of an upload, whole or not: for whoever removes it."""
+    """Look at what there is of an upload, whole or not, so that it can be removed."""
     folder, _ = await _list(storage, path)
     return folder
 

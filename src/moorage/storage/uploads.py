@@ -34,7 +34,7 @@ class UploadWriter(ABC):
 
     @abstractmethod
     async def flush(self) -> None:
-        """Make all that was written part of the upload, for whoever asks next, on any node.
+        """Make all that was written part of the upload: the next request finds it, on any node.
 
         Raises:
             StorageBusy: another request has added to the upload.

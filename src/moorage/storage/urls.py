@@ -9,7 +9,7 @@ from moorage.storage.egress import UNTOLD, Egress
 class ObjectUrls(ABC):
     """URLs of objects: where a client that may have one is sent, so that its bytes do not pass through this process.
 
-    A URL is good for a time, for whoever has it: it is never logged.
+    A URL works for a time, for anyone who has it: it is never logged.
     """
 
     @abstractmethod

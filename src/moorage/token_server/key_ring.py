@@ -5,7 +5,7 @@
     keys.json       private: the keys, from when each signs and until when it is trusted; and the refresh secret
     registry.pem    public: certificates for ``auth.token.rootcertbundle``
     jwks.json       public: the same keys for ``auth.token.jwks``
-    keys.lock       held by whoever changes them
+    keys.lock       held by the process that changes them
 
 A new key is in the public files for a while before it signs, and an old one stays in them until the last token that
 it has signed has ended.

@@ -1,4 +1,4 @@
-"""aiohttp's low-level server with our manners: what is no HTTP gets the specification's error body and no traceback.
+"""Connections: aiohttp's low-level server with our limits; what is not HTTP gets the specification's error body.
 
 How a connection answers one request after the other is in ``web/turns``.
 """
@@ -25,8 +25,8 @@ from moorage.web.diverted import DivertedBody, PlainWay, Way
 from moorage.web.encrypted import BeginTLS, EncryptedTransport
 from moorage.web.ends import EndedEarly, LastRequests
 from moorage.web.errors import entry, render, respond
-from moorage.web.head_sizes import field_bytes, is_for_its_head, unfinished_bytes
-from moorage.web.known_heads import LENGTH_LIMIT_BYTES, SWIFT, KnownHeads, head_bytes, is_end_of_body
+from moorage.web.head_sizes import field_bytes, head_bytes, is_for_its_head, unfinished_bytes
+from moorage.web.known_heads import LENGTH_LIMIT_BYTES, SWIFT, KnownHeads, is_end_of_body
 from moorage.web.parsing import HEAD_LIMIT_BYTES, HEADERS_LIMIT, READ_BUFFER_BYTES, new_parser
 from moorage.web.responses import SAFE_HEADERS, Response
 from moorage.web.turns import Turns
@@ -59,10 +59,10 @@ _PLAIN_ANSWER = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n%b" % (len(_PLAIN_BODY), _PLAIN_BODY)
 )
-"""For who speaks TLS to us: ``docker manifest`` goes on in plain HTTP once it has seen an answer in HTTP."""
+"""For a client that speaks TLS: ``docker manifest`` goes on in plain HTTP once it has seen an answer in HTTP."""
 
 _DIVERTED_BYTES = 512 << 10
-"""Bytes of a body from which on it is worth to let them pass the parser by."""
+"""A body with at least so many bytes to come is taken past the parser."""
 
 
 class Connection(Turns):
@@ -83,7 +83,7 @@ class Connection(Turns):
     """True if the client has said that it sends no more; it may still wait for answers."""
 
     on_lost: Callable[[], None] | None
-    """Whom to tell that the client is gone, while its socket is used past aiohttp (``web/lane``)."""
+    """Is called when the client is gone, while its socket is used past aiohttp (``web/lane``)."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -101,7 +101,7 @@ class Connection(Turns):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and see that heads stay small: aiohttp bounds each header, and not their sum."""
+        """Parse what came, and bound the size of heads: aiohttp bounds each header, and not their sum."""
         if self._dropped_bytes and not (data := self._drop(data)):
             return
         known = self._server.heads.get(data) if self._is_between and len(data) <= LENGTH_LIMIT_BYTES else None
@@ -195,9 +195,9 @@ class Connection(Turns):
         return True
 
     def divert(self, request: BaseRequest, piece_bytes: Callable[[], int]) -> DivertedBody | None:
-        """Have the rest of a large body go past the parser; None: it is not large, or cannot.
+        """Take the rest of a large body past the parser; None: it is not large, or this connection cannot.
 
-        All that came of it must have been read.
+        The part that has already come must have been read.
         """
         transport, content = self.transport, request.content
         if transport is None or content is not self._receiving:
@@ -251,7 +251,7 @@ class Connection(Turns):
             self._diverted.cut()
 
     def log_exception(self, *args: object, **fields: object) -> None:
-        """Log a mistake of ours; that a client has gone whose body was to be thrown away is none."""
+        """Log a mistake of ours. A client that leaves while the rest of its body is thrown away is none."""
         why = fields.get("exc_info")
         if isinstance(why, EndedEarly) or (self.transport is None and isinstance(why, RuntimeError | OSError)):
             _log.debug("a client has gone before its request was over")
@@ -259,7 +259,7 @@ class Connection(Turns):
         super().log_exception(*args, **fields)
 
     def retire(self) -> bool:
-        """Take no more requests: close now if none is being answered, else after it. Whether one is."""
+        """Take no more requests: close now, or after the one that is being answered; return whether there is one."""
         if self._current_request is None:
             self.force_close()
             return False
@@ -286,7 +286,7 @@ class Connection(Turns):
         return None
 
     def _refuse_head(self, why: BaseException) -> None:
-        """Refuse a request before it is whole; what else comes is thrown away for a while."""
+        """Refuse a request before it is whole, and throw away for a while what else comes."""
         if self._receiving.is_eof():
             self._request_count += 1
             refusal = _ErrInfo(status=431, exc=why, message="")
@@ -350,7 +350,7 @@ class ConnectionServer(Server):
         return cast("list[Connection]", super().connections)
 
     def retire(self) -> int:
-        """Have every connection take no more requests; how many are still answering one."""
+        """Have every connection take no more requests; return how many are still answering one."""
         return sum(connection.retire() for connection in self.connections)
 
     def __call__(self) -> asyncio.BaseProtocol:  # type: ignore[override]  # aiohttp gives it to the event loop only
@@ -384,8 +384,6 @@ _TOO_LARGE = (
     f"a request has at most {HEADERS_LIMIT} headers, {HEAD_LIMIT_BYTES >> 10} KiB in its first line and in each "
     f"header, and {_HEADS_LIMIT_BYTES >> 10} KiB in all of them together"
 )
-
-
 _TOO_MANY = "too many large heads are being sent at once, and there is room for ordinary ones only; try again"
 
 

@@ -125,7 +125,7 @@ class EncryptedWay(Way):
 
 
 class DivertedBody:
-    """Bytes on their way from a socket to whoever stores them; an ``Arriving`` of storage's.
+    """Bytes on their way from a socket to the code that stores them; an ``Arriving`` of storage's.
 
     Args:
         lent: the socket, of which nobody else takes anything until the end. It is closed then.

@@ -5,6 +5,13 @@ from collections.abc import Iterable
 from aiohttp.http_exceptions import LineTooLong
 
 _LITTLE_BYTES = 4 << 10
+_END = b"\r\n\r\n"
+
+
+def head_bytes(data: bytes) -> int:
+    """Count the bytes of the head with which *data* begins; 0: it is not whole, or may be read in another way."""
+    end = data.find(_END) + len(_END)
+    return end if end >= len(_END) and data.count(b"\n", 0, end) == data.count(b"\r\n", 0, end) else 0
 
 
 def field_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
@@ -20,7 +27,7 @@ def unfinished_bytes(data: bytes, fed_bytes: int, *, is_body: bool) -> int:
     rest_bytes = len(data) - fed_bytes
     if rest_bytes <= _LITTLE_BYTES:
         return 0
-    ended_at = data.rfind(b"\n0\r\n" if is_body else b"\r\n\r\n")
+    ended_at = data.rfind(b"\n0\r\n" if is_body else _END)
     if ended_at < 0:
         return 0 if is_body else rest_bytes
     return min(rest_bytes, len(data) - ended_at - 4)

@@ -92,7 +92,7 @@ class Holdings:
         holding.size_bytes = size_bytes
 
     def _make_room(self, asking: Holding) -> None:
-        """End the oldest body that takes too long: whoever stalls, or sends a byte at a time, keeps nobody out."""
+        """End the oldest body that takes too long: a client that stalls, or sends byte by byte, keeps no other out."""
         for holding in self._all:
             late = self.monotonic() - holding.began_at > _FAIR_S
             if late and holding is not asking and holding.size_bytes and not holding.is_whole:

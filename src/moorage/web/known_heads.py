@@ -1,4 +1,4 @@
-"""Heads of requests that were read before: who sends the same bytes again need not be parsed again.
+"""Heads of requests that were parsed before: the same bytes need not be parsed again.
 
 A client that pulls sends the same head for the same path, and a fleet of them the same as each other. Only what
 aiohttp's parser took as exactly one whole request is remembered, and only the very same bytes are found.
@@ -11,19 +11,19 @@ from aiohttp.http import HttpVersion11, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from moorage.cache.remembered import Remembered
+from moorage.web.head_sizes import head_bytes
 
 _LIMIT = 512
 """Heads that a worker remembers."""
 
 LENGTH_LIMIT_BYTES = 4 << 10
-"""Longer ones are parsed each time, so that what is remembered stays below some MiB, whatever strangers send.
+"""Longer heads are parsed each time: what is remembered stays within some MiB, whatever strangers send.
 To look for what is longer would be to hash a body for nothing."""
 
 _AGE = timedelta(minutes=10)
 SWIFT = frozenset({"GET", "HEAD", "POST"})
-"""Methods whose heads come again, for a pull of the same path and for the beginning of an upload, and whose answers
-most often need not wait for anything."""
-_END = b"\r\n\r\n"
+"""Methods whose heads are often sent again (pulls of the same path, beginnings of uploads), and whose answers seldom
+wait for anything."""
 _LAST_CHUNK = b"0\r\n\r\n"
 """A body that comes in chunks ends with it. A head that ended so would be a request, or none at all."""
 
@@ -36,7 +36,7 @@ class KnownHeads:
         self.get = self._remembered.get
 
     def note(self, data: bytes, message: object, body: StreamReader) -> bool:
-        """Take note that *data* was parsed as *message*, with *body*, and return whether it was that and no more.
+        """Remember that *data* was parsed as *message*, with *body*; return whether it was one head without a body.
 
         The parser must have kept nothing before. It keeps nothing now if the return value is True.
         """
@@ -47,19 +47,13 @@ class KnownHeads:
         return True
 
 
-def head_bytes(data: bytes) -> int:
-    """Count the bytes of the head with which *data* begins; 0: it is not whole, or may be read in another way."""
-    end = data.find(_END) + len(_END)
-    return end if end >= len(_END) and data.count(b"\n", 0, end) == data.count(b"\r\n", 0, end) else 0
-
-
 def is_end_of_body(data: bytes, known_bytes: int) -> bool:
     """Return whether *data* ends with a body that is whole now; *known_bytes* of it are its head and its content."""
     return known_bytes == len(data) or data == _LAST_CHUNK or data.endswith(b"\r\n" + _LAST_CHUNK)
 
 
 def _is_one_head(data: bytes) -> bool:
-    """Return whether a head ends where *data* does and not before, in whatever way a parser may read its lines."""
+    """Return whether *data* is one whole head, however a parser reads its lines."""
     return 0 < len(data) == head_bytes(data)
 
 
@@ -73,5 +67,5 @@ def _is_plain(message: RawRequestMessage, body: StreamReader) -> bool:
 
 
 def _has_password(message: RawRequestMessage) -> bool:
-    """Return whether a request carries what is good for longer than a token: that stays in memory no longer than it."""
+    """Return whether a request has credentials that do not expire as a token does: those are not to stay in memory."""
     return any(not value.startswith("Bearer ") for value in message.headers.getall("Authorization", ()))

@@ -1,7 +1,7 @@
-"""The socket of a connection, used past its transport for the length of one answer: the kernel moves the bytes.
+"""The socket of a connection, used past its transport for one answer, so that the kernel moves the bytes.
 
-The loop has no ``sendfile`` and no ``splice``. So a duplicate of the socket is used, which it may watch; it keeps the
-original, and still notices when the client hangs up.
+uvloop has no ``sendfile`` and no ``splice``. So a duplicate of the socket is used, which the loop may watch; the loop
+keeps the original, and still notices when the client hangs up.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _AT_ONCE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 
 class Lane:
-    """A way to a client.
+    """The way of one answer to its client.
 
     Args:
         transport: of the connection, which has nothing left to send.
@@ -186,7 +186,7 @@ class Lane:
 
 @contextlib.contextmanager
 def _of_the_client() -> Iterator[None]:
-    """Errors here are those of the client's socket, and of no other."""
+    """Tell errors of the client's socket as :class:`ClientGone`; no other socket is used in the block."""
     try:
         yield
     except OSError as exc:

@@ -77,7 +77,7 @@ def multipart(parts: Sequence[Part], size_bytes: int, *, content_type: str) -> M
 
     Source: RFC 9110 § 14.6; RFC 2046 § 5.1.
     """
-    # Drawn anew each time: whoever pushed the blob cannot have put the boundary into it.
+    # Drawn anew each time: the client that pushed the blob cannot have put the boundary into it.
     boundary = secrets.token_hex(16)
     pieces = []
     for number, part in enumerate(parts):

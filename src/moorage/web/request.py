@@ -1,4 +1,4 @@
-"""One request on its way through a server: what was parsed of it, and what every answer to it carries."""
+"""A request on its way through a server: its parsed parts, and the headers that every answer to it carries."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -38,7 +38,7 @@ class Request:
 
     @cached_property
     def query(self) -> QueryParameters:
-        """The query, parsed when somebody asks.
+        """The query, parsed when it is first asked for.
 
         Raises:
             ParameterInvalid: it has far too many parameters.

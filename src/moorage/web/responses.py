@@ -77,7 +77,7 @@ class Response:
             await request.writer.drain()
 
     def take_head(self, request: BaseRequest) -> bytes:
-        """The head, for whoever writes it to the connection now; afterwards nothing can be changed any more.
+        """The head, for a caller that writes it to the connection now; afterwards nothing can be changed any more.
 
         Raises:
             ValueError: a header would break out of its line.

@@ -1,4 +1,4 @@
-"""One request after the other on a connection: each is begun, waited for, and followed by the next.
+"""The requests of a connection, answered one after another.
 
 aiohttp makes a task for every request and wakes another one for it, which costs more than many an answer. Here a
 request without a body is begun where its head is found, in the name of the connection's own task; if it has to wait
@@ -24,12 +24,12 @@ _Work = Coroutine[Any, Any, bool]
 
 
 class Turns(RequestHandler):
-    """The part of a connection that has requests answered in their order."""
+    """The part of a connection that has its requests answered in order."""
 
     __slots__ = ("_begun", "_context")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin. As aiohttp does it, but that the task's context is known, for what is begun in its name."""
+        """Begin as aiohttp does, but keep the task's context: requests are begun in it, too."""
         BaseProtocol.connection_made(self, transport)
         real, server = cast("asyncio.Transport", transport), self._manager
         assert server is not None  # noqa: S101 - it is set until the connection is lost
@@ -184,7 +184,7 @@ class Turns(RequestHandler):
 
 
 class _Rest:
-    """Work that was begun outside of the task that goes on with it."""
+    """Work that was begun elsewhere, for the task that goes on with it."""
 
     def __init__(self, work: _Work, waits_for: Any) -> None:  # noqa: ANN401 - whatever a coroutine may yield to its task
         self._work = work

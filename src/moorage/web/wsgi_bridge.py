@@ -35,7 +35,7 @@ RAW_PATH_KEY = "RAW_URI"
 BODY_LIMIT_BYTES = 1 << 20
 
 _WAITING_FACTOR = 16
-"""Times the threads: so many requests may wait for one; whoever comes then is sent away."""
+"""Times the threads: so many requests may wait for one; the next are refused."""
 _RETRY = timedelta(seconds=2)
 _SECRET_WORDS = ("token", "secret", "password", "code", "key")
 """Parameters of a query whose name has one of these are not logged."""

@@ -7,7 +7,8 @@ from functools import partial
 from moorage.metadata.adopting import AdoptingCatalogue, AdoptingLinks, AdoptingManifests
 from moorage.metadata.adoptions import AdoptionLedger
 from moorage.metadata.base import CatalogueStore, LinkStore, ManifestStore
-from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.layout import LayoutLinks, LayoutManifests
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.payloads import PayloadCache
 from moorage.metadata.sql.adoptions import AdoptionClaim, SqlAdoptionLedger, SqlAdoptionStates
 from moorage.metadata.sql.catalogue import SqlCatalogue

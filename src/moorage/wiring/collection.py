@@ -10,11 +10,12 @@ from moorage.gc.online.gc_administration import Collector, GcAdministration
 from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, set_review_delay
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.explanations import ExplanationStore
-from moorage.metadata.queues import Queue, RowCountStore
+from moorage.metadata.queues import RowCountStore
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.metadata.sql.rows import SqlRowCounts
+from moorage.metadata.words import Queue
 from moorage.sql.base import Database
 from moorage.storage.base import StorageDriver
 from moorage.telemetry import get_log

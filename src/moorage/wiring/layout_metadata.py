@@ -6,7 +6,8 @@ from moorage.cache.known_links import SIZE_LIMIT, KnownLinks
 from moorage.cache.link_memory import LinkMemory
 from moorage.cache.shared_changes import SharedChanges
 from moorage.config import Config
-from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.layout import LayoutLinks, LayoutManifests
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.payloads import PayloadCache
 from moorage.storage.base import StorageDriver
 from moorage.storage.locks import FilesystemClaim

@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 class CallThreads:
     """Threads of one event loop, made when they are needed, up to *limit*.
 
-    They end with the process: whoever has nothing to lose by that need not call :meth:`close`.
+    They end with the process: if nothing is lost by that, :meth:`close` need not be called.
     """
 
     def __init__(self, limit: int, name: str) -> None:
@@ -145,7 +145,7 @@ class ThreadCall:
         act()
 
     def make(self) -> None:
-        """Make the call, in a thread, unless whoever wanted it has gone before."""
+        """Make the call, in a thread, unless its caller has gone before."""
         with self._lock:
             call, self._call, self._has_begun = self._call, None, True
         result, error = None, None

@@ -1,4 +1,4 @@
-"""Rests of whoever computes beside others: work that is done piece by piece holds nobody up for longer than a piece.
+"""Rests for work beside other processes: work that is done piece by piece holds up no other for longer than a piece.
 
 The kernel lets a process that has waited for long go on for some milliseconds, however nice it is, while somebody who
 pulls waits for that processor. One that sleeps in between has given it back.

@@ -12,7 +12,8 @@ from moorage.integrity.checking import check
 from moorage.integrity.findings import Finding, FindingKind, Note, Tally
 from moorage.integrity.hashing import Hashing, HashingPace
 from moorage.integrity.progress import CheckProgress, State, Watcher, new_state, report_of, unfinished
-from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.layout import LayoutLinks, LayoutManifests
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci.digests import Digest
 from moorage.sql.base import Database, Value

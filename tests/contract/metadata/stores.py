@@ -15,7 +15,8 @@ from typing import Protocol
 import pytest
 
 from moorage.metadata.base import CatalogueStore, LinkStore, ManifestStore, PullStore, SessionStore
-from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.layout import LayoutLinks, LayoutManifests
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.payloads import PayloadCache
 from moorage.metadata.sql.catalogue import SqlCatalogue
 from moorage.metadata.sql.links import SqlLinks

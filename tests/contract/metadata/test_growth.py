@@ -136,7 +136,7 @@ def steps_on_sqlite(seeding: ModuleType, folder: Path, rows: int) -> dict[str, i
     fill(seeding, seeding.SqliteSink(path), rows)
     taken = {}
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executemany(JOURNAL.replace("$", "?"), [(number, str(number)) for number in range(rows)])
+        connection.executemany(re.sub(r"\$\d", "?", JOURNAL), [(number, str(number)) for number in range(rows)])
         digests = [row[0] for row in connection.execute(DIGESTS)]
         names = [row[0] for row in connection.execute(NAMES)]
         blobs = [row[0] for row in connection.execute(BLOBS)]

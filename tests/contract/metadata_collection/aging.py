@@ -9,12 +9,13 @@ from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCo
 from moorage.gc.online.reviewed import BlobsReviewed
 from moorage.metadata.base import Cause
 from moorage.metadata.explanations import Explanation
-from moorage.metadata.queues import Forecast, Queue
+from moorage.metadata.queues import Forecast
 from moorage.metadata.reviews import ManifestsReviewed
 from moorage.metadata.sql.digest_keys import digest_key
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews
+from moorage.metadata.words import Queue
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.sql.base import Value

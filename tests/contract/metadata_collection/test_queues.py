@@ -7,8 +7,9 @@ import pytest
 from contract.metadata.pushing import NAME, OTHER
 from contract.metadata_collection.aging import DAY, WITHIN, Aging
 from moorage.metadata import queues as promises
-from moorage.metadata.queues import QUEUES, Queue, QueueState
+from moorage.metadata.queues import QUEUES, QueueState
 from moorage.metadata.sql import queues as sql
+from moorage.metadata.words import Queue
 from moorage.oci.digests import Digest
 from support.images import blob, config, image, image_manifest, index
 

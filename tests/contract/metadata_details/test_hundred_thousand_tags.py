@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from moorage.metadata.layout import LayoutCatalogue
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths

@@ -8,8 +8,9 @@ from contract.metadata.pushing import NAME, NEVER, push_blob
 from contract.metadata.stores import query
 from contract.metadata_history.past import Past
 from moorage.errors import NameUnknown
-from moorage.metadata.history import Fate, JournalAction, JournalEntry, JournalFilter, Published, PullFacts
+from moorage.metadata.history import Fate, JournalEntry, JournalFilter, Published, PullFacts
 from moorage.metadata.sql.pulls import SqlPulls
+from moorage.metadata.words import JournalAction
 from moorage.oci.digests import Digest
 from moorage.oci.names import Reference, RepositoryName, Tag
 

@@ -9,7 +9,8 @@ from contract.metadata.stores import Store, query
 from contract.moving.movers import Mover, link_files
 from contract.moving.test_import import push_all_kinds
 from moorage.metadata.exports import ExportStore
-from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.layout import LayoutLinks, LayoutManifests
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.payloads import PayloadCache
 from moorage.metadata.sql.exports import SqlExports
 from moorage.moving.exporting import Export, Exported, ExportOptions, ExportRefused

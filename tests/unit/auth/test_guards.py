@@ -72,7 +72,7 @@ async def test_a_silly_guard_asks_for_a_header_and_takes_any() -> None:
 
 async def test_a_refusal_lists_what_was_asked_for() -> None:
     with pytest.raises(Unauthorized) as caught:
-        await SillyGuard(REALM, SERVICE).check(Visitor({}), PUSH, useful=MOUNT[-1:])
+        await SillyGuard(REALM, SERVICE).check(Visitor({}), PUSH, optional=MOUNT[-1:])
     assert caught.value.detail == {
         "access": [
             {"Type": "repository", "Class": "", "Name": "group/app", "Action": "pull"},

@@ -53,6 +53,11 @@ def test_what_does_not_answer_is_a_message_that_names_it(url: str) -> None:
         Remote(url).get("x")
 
 
+def test_a_registry_that_is_away_is_told_without_numbers_and_names_of_libraries() -> None:
+    with pytest.raises(CommandFailed, match=r":1: Connection refused; is it running"):
+        Remote("http://127.0.0.1:1").get("x")
+
+
 @pytest.fixture
 def redirecting(request: pytest.FixtureRequest) -> Iterator[str]:
     """Sends everybody elsewhere."""

@@ -19,7 +19,8 @@ from moorage.gc.offline.offline_collection import collect_offline
 from moorage.gc.offline.offline_run import OfflineOptions
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
 from moorage.metadata.base import UNEXPLAINED, Cause, Expectation, RemovalWatch
-from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.layout import LayoutLinks, LayoutManifests
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.payloads import PayloadCache
 from moorage.metadata.sql.links import SqlLinks
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from moorage.core import uploads as module
-from moorage.core.uploads import Uploads, UploadState
+from moorage.core.upload_endings import UploadState
+from moorage.core.uploads import Uploads
 from moorage.errors import DigestInvalid, PathUnknown, RangeInvalid, StorageFull, UploadBusy, UploadUnknown
 from moorage.metadata.layout import LayoutLinks
 from moorage.oci.digests import Algorithm, Digest

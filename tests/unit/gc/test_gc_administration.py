@@ -15,10 +15,10 @@ from moorage.gc.online.gc_administration import GcAdministration
 from moorage.gc.online.review_loop import ReviewObserver, ReviewPace
 from moorage.gc.online.reviewed import BlobsReviewed, Round
 from moorage.metadata.adoptions import AdoptionLedger
-from moorage.metadata.queues import Queue
 from moorage.metadata.sql.adoptions import SqlAdoptionLedger
 from moorage.metadata.sql.explanations import SqlExplanations
 from moorage.metadata.sql.queues import SqlQueues
+from moorage.metadata.words import Queue
 from moorage.metrics.meters import Meters
 from moorage.moorage_errors import AdoptionUnderWay
 from unit.gc import test_review_rounds as rounds

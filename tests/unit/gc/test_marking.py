@@ -23,6 +23,14 @@ async def test_a_blob_that_no_manifest_names_goes_with_its_link(storage: Storage
     assert totals.freed_bytes == totals.storage_use_estimate_bytes == len("nobody names me")
 
 
+async def test_a_folder_around_repositories_is_not_counted_as_one(
+    storage: StorageDriver, app: Writer, other: Writer
+) -> None:
+    await app.image("a", tags=["1"])  # In group/app.
+    await other.image("b")
+    assert (await collect(storage, KEEPING)).repositories == 2
+
+
 async def test_without_delete_untagged_every_manifest_stays(storage: StorageDriver, app: Writer) -> None:
     image = await app.image("a")
     before = await all_paths(storage)

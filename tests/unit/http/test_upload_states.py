@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.core.uploads import UploadState
+from moorage.core.upload_endings import UploadState
 from moorage.http.v2.upload_states import UploadStates
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName

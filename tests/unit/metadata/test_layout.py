@@ -8,7 +8,8 @@ import structlog
 from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown
 from moorage.metadata import layout
 from moorage.metadata.base import Cause, Expectation
-from moorage.metadata.layout import LayoutCatalogue, LayoutLinks, LayoutManifests
+from moorage.metadata.layout import LayoutLinks, LayoutManifests
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci import mediatypes
 from moorage.oci.digests import Algorithm, Digest

@@ -7,7 +7,8 @@ import pytest
 
 from moorage.errors import BackendError, ManifestUnknown, NameUnknown
 from moorage.metadata.base import Cause
-from moorage.metadata.layout import LayoutCatalogue, LayoutManifests
+from moorage.metadata.layout import LayoutManifests
+from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci import mediatypes
 from moorage.oci.digests import Digest

@@ -259,4 +259,4 @@ def test_what_cannot_be_copied_is_said_in_one_line(site: Site, words: list[str],
 def test_a_registry_that_is_not_there_is_said_at_once() -> None:
     done = RUNNER.invoke(app, ["copy", "127.0.0.1:1/app:1", "127.0.0.1:1/mirror"])
     assert done.exit_code == 1
-    assert "cannot ask the registry at http://127.0.0.1:1" in done.stderr
+    assert "cannot ask the registry at http://127.0.0.1:1: Connection refused; is it running?" in done.stderr

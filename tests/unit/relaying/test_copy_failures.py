@@ -105,6 +105,16 @@ async def test_an_upload_that_breaks_off_is_gone_on_with_where_the_target_says(
     assert behind.get_blob("mirror", layer_of(large)).body == large.blobs[1].body
 
 
+async def test_a_refusal_is_told_in_the_registrys_words_though_an_answer_to_head_has_none(copying: Copying) -> None:
+    said = b'{"errors":[{"code":"DENIED","message":"ada may not pull here"}]}'
+    copying.source.faults = [
+        FrontFault(method="HEAD", part="manifests/1", status=403),
+        FrontFault(method="GET", part="manifests/1", status=403, body=said),
+    ]
+    (failed,) = (await copying.run()).references
+    assert failed.why.endswith("said 403: ada may not pull here")
+
+
 async def test_an_upload_whose_answer_was_lost_is_not_sent_again(
     copying: Copying, behind: RegistryClient, large: Image
 ) -> None:

@@ -16,7 +16,7 @@ class NewSecret(NamedTuple):
     """A new secret."""
 
     text: str
-    """For whoever asked, once."""
+    """Shown once, to the person who asked."""
     digest: str
     """For the database."""
 

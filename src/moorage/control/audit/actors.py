@@ -1,4 +1,4 @@
-"""The actor of a change: a user, or whoever holds the machine."""
+"""The actor of a change: a user, or the command line of the machine."""
 
 from dataclasses import dataclass
 
@@ -17,6 +17,6 @@ class Actor:
 
 
 COMMAND_LINE = Actor(name="(command line)", credential="command_line")
-"""Whoever may run commands on the machine."""
+"""The actor of commands that are run on the machine."""
 SYSTEM = Actor(name="(system)")
 """A job, or a rule."""

@@ -35,8 +35,8 @@ class Guesses:
         """Let an address try, and an account be tried.
 
         An account is closed by its name whether it is there or not; never to where a password was right lately, so
-        that strangers cannot keep its owner out. With *is_strict* it is closed there too: whoever tries second factors
-        has had the password right.
+        that strangers cannot keep its owner out. With *is_strict* it is closed there too: a client that tries
+        second factors has had the password right.
 
         Raises:
             TooManyRequests: it, or a network of it, was wrong a moment ago, too often; or the account's password was.

@@ -47,7 +47,7 @@ def named_in(login: str) -> tuple[str, str]:
 def person_of_password(
     login: str, password: str, providers: Sequence[str], *, see: Callable[[DirectoryPerson], None] = lambda _: None
 ) -> DirectoryPerson | None:
-    """Return whoever signs in by *login* and *password* at the first of *providers* that has them; None: nobody.
+    """Return the person who signs in by *login* and *password* at the first of *providers* that has them; None: nobody.
 
     A directory that stalls holds up no more than half of this process's threads. *see* is told whom the password is
     tried for, before it is, and may refuse.

@@ -1,7 +1,7 @@
-"""The client of one directory: it searches with a name of its own, and binds as whoever signs in.
+"""The client of one directory: it searches with a name of its own, and binds as the person who signs in.
 
-Referrals are not followed: a password would go to whomever an entry names. Each question has a deadline, which ends it
-also where a directory sends a byte now and then.
+Referrals are not followed: a password would go to any server that an entry names. Each question has a deadline,
+which ends it also where a directory sends a byte now and then.
 """
 
 import socket
@@ -66,7 +66,7 @@ class LDAPClient:
     ) -> DirectoryPerson | None:
         """Return the person who signs in by *login*, if *password* is theirs and they are not disabled.
 
-        *see* is told of whoever was found, before the password is tried; what it raises ends the question.
+        *see* is told of the person who was found, before the password is tried; what it raises ends the question.
 
         Raises:
             DirectoryUnavailable: it did not answer, or not as it should.

@@ -1,4 +1,4 @@
-"""Groups, projects and repositories that an address names, found for whoever asks: unseen is not there."""
+"""Groups, projects and repositories that an address names, as far as the caller may see them."""
 
 from dataclasses import dataclass
 from typing import TypeVar

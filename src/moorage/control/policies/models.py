@@ -74,9 +74,9 @@ class RunKind(models.TextChoices):
 
     POLICY = "policy"
     BULK = "bulk"
-    """Somebody asked for the deletion of many tags."""
+    """A user asked for the deletion of many tags."""
     PICKED = "picked"
-    """Somebody picked tags on a page."""
+    """A user picked tags on a page."""
 
 
 class RunOutcome(models.TextChoices):

@@ -1,4 +1,4 @@
-"""The client of the OpenID Connect provider: the way there, and what it says of whoever comes back.
+"""The client of the OpenID Connect provider: the way there, and what it says of the person who comes back.
 
 Source: OpenID Connect Core § 3.1 (authorization code flow), with PKCE (RFC 7636) and a nonce always.
 """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models.functions import Lower
 
 from moorage.auth.claims import AccessClaim, Meta
+from moorage.control.images.moving_now import is_being_moved
 from moorage.control.prepared import PreparedQuery
 from moorage.control.projects.models import Project
 from moorage.control.projects.requesters import Requester
@@ -13,7 +14,7 @@ from moorage.control.projects.rules import CredentialKind, FeatureLevel, Standin
 from moorage.control.projects.standings import standing_in_project
 from moorage.control.refusals import ChangeRefused
 from moorage.control.tokens.creation import make_project, new_project
-from moorage.control.tokens.image_records import MOVING, is_being_moved, is_push_protected, note_push, tag_claims
+from moorage.control.tokens.image_records import MOVING, is_push_protected, note_push, tag_claims
 from moorage.control.tokens.rules import NOT_THERE, DecisionStep, asked_project_paths, denial, denied_step
 from moorage.control.usage.questions import namespace_obstacle, push_obstacle
 from moorage.token_server.scopes import Scope

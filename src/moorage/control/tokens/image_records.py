@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from moorage.auth.claims import TagPatterns
 from moorage.control.audit.actors import Actor
-from moorage.control.images.moving_now import is_being_moved as is_being_moved
 from moorage.control.images.recording import ensure_repository
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import Standing

@@ -1,6 +1,6 @@
 """Decisions of the token endpoint as functions of values: which project a path is of, which action is allowed. No I/O.
 
-An action that is not allowed comes with its reason, in words for whoever has to mend it.
+An action that is not allowed comes with its reason, in words for the person who has to mend it.
 
 Source: GitLab features TKN-007, TKN-015 to TKN-021; ADR 0074.
 """

@@ -48,16 +48,21 @@ class _Look:
     """True if something that cannot be read may refer to anything in the repository."""
     hides_unseen: bool = False
     """True if that is so of something that storage did not give, and that may be whole."""
+    is_repository: bool = False
+    """True if there is a manifest or a tag: the folder may only hold others."""
 
 
 async def mark_repository(run: OfflineRun, repository: Repository) -> None:
     """Look at all manifests of a repository."""
     name, look = repository.name, _Look(run, repository)
     async for entries in pages_of(run.storage, paths.tags(name)):
+        look.is_repository = look.is_repository or bool(entries)
         for batch in batched(entries):
             await _mark_tagged(look, [Tag(entry.name) for entry in batch])
     async for digests in digests_in(run, paths.revisions(name)):
+        look.is_repository = True
         await _mark_manifests(look, digests)
+    run.totals.repositories += look.is_repository
     is_kept_whole = look.hides_unseen or (look.hides_something and not run.options.ignore_damaged)
     if is_kept_whole:
         run.totals.repositories_kept_whole += 1

@@ -136,8 +136,7 @@ async def _mark(run: OfflineRun) -> None:
     began = time.monotonic()
     stage = {"stage": "mark", "driver": run.storage.name, "dry_run": run.options.dry_run}
     run.log.info("starting mark stage", **stage)
-    run.totals.repositories = run.marks.count_repositories()
-    run.reports.begins(MARKED_REPOSITORIES, run.totals.repositories)
+    run.reports.begins(MARKED_REPOSITORIES, run.marks.count_repositories())
     await in_parallel(run.marks.repositories(), lambda repository: mark_repository(run, repository))
     run.totals.blobs_marked = run.marks.count_marks()
     await find_dead_blobs(run)
@@ -156,7 +155,7 @@ async def _sweep(run: OfflineRun) -> None:
     began = time.monotonic()
     stage = {"stage": "sweep", "driver": run.storage.name, "dry_run": False}
     run.log.info("starting sweep stage", **stage)
-    run.reports.begins(SWEPT_REPOSITORIES, run.totals.repositories)
+    run.reports.begins(SWEPT_REPOSITORIES, run.marks.count_repositories())
     await in_parallel(run.marks.repositories(), lambda repository: unlink(run, repository))
     run.reports.begins(SWEPT_BLOBS, run.totals.blobs_to_delete)
     await remove_blobs(run)

@@ -51,6 +51,7 @@ class Totals:
     """Counts of what was found and done. In a dry run, of what would have been done."""
 
     repositories: int = 0
+    """Those that have manifests or tags."""
     manifests: int = 0
     """Links of manifests, over all repositories."""
     manifests_to_delete: int = 0

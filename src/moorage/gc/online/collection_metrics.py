@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from moorage.gc.online.review_loop import ReviewObserver
 from moorage.gc.online.reviewed import BlobsReviewed, Round
-from moorage.metadata.queues import Queue
+from moorage.metadata.words import Queue
 from moorage.metrics.meters import Meters
 
 _MEDIA_TYPE = "application/octet-stream"

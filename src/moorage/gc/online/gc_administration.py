@@ -12,7 +12,8 @@ from moorage.gc.online.review_rounds import BLOB_BATCH, MANIFEST_BATCH
 from moorage.gc.online.reviewed import Round
 from moorage.metadata.adoptions import AdoptionLedger
 from moorage.metadata.explanations import Explanation, ExplanationStore
-from moorage.metadata.queues import QUEUES, Forecast, Queue, QueueStore
+from moorage.metadata.queues import QUEUES, Forecast, QueueStore
+from moorage.metadata.words import Queue
 from moorage.moorage_errors import AdoptionUnderWay
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
@@ -35,7 +36,7 @@ class Collector(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GcAdministration:
-    """Online garbage collection, as whoever looks after a registry sees it."""
+    """Online garbage collection, as an administrator sees it."""
 
     queues: QueueStore
     explanations: ExplanationStore

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from moorage.gc.online.reviewed import BlobsReviewed, Round
-from moorage.metadata.queues import Forecast, Queue, QueueState, ReviewRate
+from moorage.metadata.queues import Forecast, QueueState, ReviewRate
+from moorage.metadata.words import Queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

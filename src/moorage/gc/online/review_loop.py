@@ -16,8 +16,8 @@ from typing import Protocol
 from moorage.errors import BackendError
 from moorage.gc.online.review_rounds import BLOB_BATCH, MANIFEST_BATCH, BlobCollector, ManifestCollector
 from moorage.gc.online.reviewed import Round
-from moorage.metadata.queues import Queue
 from moorage.metadata.reviews import ReviewDelayStore
+from moorage.metadata.words import Queue
 from moorage.telemetry import get_log
 from moorage.work.loop import DONE, WORKED, Growth, Loop, LoopObserver, LoopPace, RoundOutcome, RoundResult
 

@@ -37,7 +37,7 @@ BLOB_BATCH = 500
 MANIFEST_BATCH = 100
 """Manifests in one round: each brings its layers into the queue, in the same transaction."""
 _JUDGED_AT_ONCE = 100
-"""Blobs in one transaction that judges: each statement is one long call, while somebody may wait for the processor."""
+"""Blobs in one transaction that judges: a statement is one long call, while others may wait for the processor."""
 _REVIEWED_AT_ONCE = 25
 """The same for manifests, of which each takes many more rows with it."""
 
@@ -61,7 +61,7 @@ class Deadlines:
 
     transaction: timedelta = timedelta(seconds=10)
     storage: timedelta = timedelta(seconds=5)
-    """After so long storage counts as slow; whoever removes is waited for all the same."""
+    """After so long storage counts as slow; its removals are waited for all the same."""
 
 
 class BlobCollector:
@@ -177,7 +177,7 @@ class BlobCollector:
             await self._settle(partial(self._reviews.put_off, digests, delay=_delay(attempts), error=error))
 
     async def _settle(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Do a step that ends claims; again if somebody holds what it needs, as else the claims stay for a minute."""
+        """Do a step that ends claims; again if another process holds what it needs: else claims would stay a minute."""
         for pause_s in _CONTENDED_PAUSES_S:
             try:
                 await self._in_time(step())

@@ -61,8 +61,8 @@ class GitLabHandlers:
 
     async def repository(self, call: Call) -> Response:
         """Answer with what is known of a repository; with its size if asked."""
-        extent = parameters.extent(call.query.first("size"))
-        return _answer(shapes.described(await self._details.repository(call.name, extent=extent)))
+        scope = parameters.size_scope(call.query.first("size"))
+        return _answer(shapes.described(await self._details.repository(call.name, scope=scope)))
 
     async def tag(self, call: Call) -> Response:
         """Everything about one tag: its image, what an index refers to, configurations with their platforms."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from moorage import __version__
 from moorage.auth.access import STATISTICS, Access, Action
-from moorage.core.details import Extent
+from moorage.core.details import SizeScope
 from moorage.http import rights
 from moorage.http.call import Call
 from moorage.http.gitlab_v1 import gitlab_routes as routes
@@ -25,7 +25,7 @@ def pull_with_all_below(call: Call) -> Sequence[Access]:
 
 def pull_as_sized(call: Call) -> Sequence[Access]:
     """The same where the size of those below it is asked for, too; else to pull from the repository itself."""
-    is_sized = call.query.first("size") == Extent.SELF_WITH_DESCENDANTS.value
+    is_sized = call.query.first("size") == SizeScope.SELF_WITH_DESCENDANTS.value
     return pull_with_all_below(call) if is_sized else rights.pull(call)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
-from moorage.core.details import Extent
+from moorage.core.details import SizeScope
 from moorage.gitlab_errors import QueryTypeInvalid, QueryValueInvalid
 from moorage.metadata.details import Order, TagEntry, TagPosition
 from moorage.oci.names import TAG_PATTERN
@@ -39,15 +39,15 @@ def limit(text: str | None) -> int:
     return int(text)
 
 
-def extent(text: str | None) -> Extent | None:
-    """Return the extent that a size shall cover (``size``); None: no size is wanted."""
+def size_scope(text: str | None) -> SizeScope | None:
+    """Return what a size is to cover (``size``); None: no size is wanted."""
     if not text:
         return None
-    values = [value.value for value in Extent]
+    values = [value.value for value in SizeScope]
     if text not in values:
         msg = f"size is one of {', '.join(values)}"
         raise QueryValueInvalid(msg, parameter="size", values=values)
-    return Extent(text)
+    return SizeScope(text)
 
 
 def sort(text: str | None) -> tuple[Order, bool, str]:

@@ -6,7 +6,7 @@ Source: GitLab features V1A-004, V1A-005, V1A-009, V1A-011, V1A-019.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from moorage.core.details import Described
+from moorage.core.details import RepositoryView
 from moorage.metadata.details import Configuration, Image, Referrer, RepositoryDetails, TagDetails, TagEntry, Times
 
 Shape = dict[str, object]
@@ -17,7 +17,7 @@ def moment(value: datetime) -> str:
     return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
-def described(repository: Described) -> Shape:
+def described(repository: RepositoryView) -> Shape:
     """A repository with everything that was asked for."""
     shape: Shape = {"name": repository.name.text.rpartition("/")[2], "path": repository.name.text}
     if repository.size is not None:

@@ -21,7 +21,8 @@ from moorage.api.collection_answers import (
 from moorage.gc.online.requested_runs import Done, QueueStatus, RequestedRun
 from moorage.http.moorage_v1.requests import Asked, DigestText, RepositoryText
 from moorage.metadata.explanations import Explanation
-from moorage.metadata.queues import Queue, ReviewRate
+from moorage.metadata.queues import ReviewRate
+from moorage.metadata.words import Queue
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 

@@ -23,7 +23,6 @@ from moorage.http.moorage_v1.json_bodies import read_body
 from moorage.http.operations import Handler, Operation
 from moorage.metadata.base import Cause, Page
 from moorage.metadata.history import AsOf, Expected, JournalEntry, JournalFilter, Target, UndoSteps
-from moorage.metadata.history import JournalAction as JournalAction
 from moorage.oci.tag_patterns import TagPattern
 from moorage.web.bodies import Bodies
 from moorage.web.headers import next_link

@@ -67,7 +67,7 @@ class ListingHandlers:
         return Response(200, headers, b"{}")
 
     async def check_stored(self, name: RepositoryName) -> None:
-        """Let a repository be reached whose name is outside the grammar: one that another registry has left here.
+        """Allow a name outside the grammar if such a repository is here: another registry may have made it.
 
         Raises:
             NameInvalid: there is none.

@@ -3,7 +3,8 @@
 import asyncio
 
 from moorage.core.blobs import Blobs
-from moorage.core.uploads import Chunks, Uploads, UploadState
+from moorage.core.upload_endings import UploadState
+from moorage.core.uploads import Chunks, Uploads
 from moorage.errors import BlobUnknown, DigestInvalid, NameInvalid, RangeInvalid, UploadInvalid, UploadUnknown
 from moorage.http.call import Call
 from moorage.http.v2.upload_states import UploadStates

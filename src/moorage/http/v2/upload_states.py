@@ -1,8 +1,9 @@
 """The digest of an upload's bytes so far, signed: the upload's URL carries it along.
 
-The worker that took the last chunk knows the digest; the one that closes the upload may be another. It comes to it in
-the ``Location`` that the client follows, so that nothing has to be read again or written down. A client that makes up
-its own URLs loses only that; so does one that comes to a node with another ``http.secret``, and the log says so.
+The worker that took the last chunk knows the digest; the one that closes the upload may be another. The client carries
+the digest from one to the other, in the ``Location`` that it follows, so that nothing has to be read again or written
+down. A client that makes up its own URLs only makes the registry read once more; so does one that comes to a node with
+another ``http.secret``, and then the log says so.
 """
 
 import base64
@@ -12,7 +13,7 @@ import hmac
 import time
 from collections.abc import Callable
 
-from moorage.core.uploads import UploadState
+from moorage.core.upload_endings import UploadState
 from moorage.errors import DigestInvalid
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
@@ -69,7 +70,7 @@ class UploadStates:
             return None
 
     def _tell_of_another_secret(self) -> None:
-        """Say it in the log, from time to time, as anybody may send anything."""
+        """Warn in the log, at most once a minute: anybody may send anything."""
         now = self._monotonic()
         if now < self._quiet_until:
             return

@@ -14,7 +14,7 @@ from moorage.http.v2.manifest_handlers import ManifestHandlers
 from moorage.http.v2.upload_handlers import UploadHandlers, mount_source
 
 
-def useful_for_mount(call: Call) -> Sequence[Access]:
+def optional_for_mount(call: Call) -> Sequence[Access]:
     """Return the access that a mount can use besides; without it, the mount is an ordinary upload."""
     try:
         source = mount_source(call) if call.query.first("mount") is not None else None
@@ -30,7 +30,7 @@ DELETE_BLOB = Operation(endpoint=routes.BLOB, methods=("DELETE",), wanted=rights
 PULL_MANIFEST = Operation(endpoint=routes.MANIFEST, methods=READING, wanted=rights.pull, is_write=False)
 PUSH_MANIFEST = Operation(endpoint=routes.MANIFEST, methods=("PUT",), wanted=rights.push)
 DELETE_MANIFEST = Operation(endpoint=routes.MANIFEST, methods=("DELETE",), wanted=rights.delete, deletes=True)
-START_UPLOAD = Operation(endpoint=routes.UPLOADS, methods=("POST",), wanted=rights.push, useful=useful_for_mount)
+START_UPLOAD = Operation(endpoint=routes.UPLOADS, methods=("POST",), wanted=rights.push, optional=optional_for_mount)
 # Asking for and cancelling an upload are parts of pushing.
 APPEND_UPLOAD = Operation(endpoint=routes.UPLOAD, methods=("PATCH",), wanted=rights.push)
 COMMIT_UPLOAD = Operation(endpoint=routes.UPLOAD, methods=("PUT",), wanted=rights.push)

@@ -36,7 +36,7 @@ class AdoptionClaim:
         """Make sure of the right until the transaction ends, and renew it.
 
         Raises:
-            DatabaseContended: it has gone, to somebody who may have finished: nothing may be written any more.
+            DatabaseContended: another worker has it now, and may have finished: nothing may be written any more.
         """
         until = wall_clock() + self.lasts
         if await transaction.first(_QUERIES["hold"], name.text, self.holder, until) is None:

@@ -12,7 +12,6 @@ from moorage.metadata.history import (
     Expected,
     Fate,
     HistoryStore,
-    JournalAction,
     JournalEntry,
     JournalFilter,
     PastTag,
@@ -34,6 +33,7 @@ from moorage.metadata.sql.undo import (
     undo_tag,
 )
 from moorage.metadata.sql.undo_transaction import QUERIES, BlobPlace, UndoTransaction
+from moorage.metadata.words import JournalAction
 from moorage.moorage_errors import RequestUnknown, UndoConflict
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag

@@ -135,7 +135,7 @@ class SqlLinks(LinkStore):
         row = await self._database.first(QUERIES["asked_blob"], name.text, key)
         if row is None or row[0] is None:
             return row is not None
-        # Whoever takes away what needs it gives it a delay of its own, which a review that goes on will see.
+        # Code that removes what needs it gives it a delay of its own, which a review that goes on will see.
         return await self._database.first(QUERIES["needed_blob"], key) is not None
 
     async def _link(

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from moorage.metadata.queues import FORECAST_LIMIT, Forecast, Freed, Queue, QueueState, QueueStore, ReviewRate
+from moorage.metadata.queues import FORECAST_LIMIT, Forecast, Freed, QueueState, QueueStore, ReviewRate
+from moorage.metadata.words import Queue
 from moorage.sql import clock
 from moorage.sql.base import Database, Row, Value, maybe_moment
 from moorage.sql.queries import load_queries

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from moorage.errors import DatabaseContended
-from moorage.metadata.queues import Queue
 from moorage.metadata.reviews import (
     CLAIM,
     CLAIM_MARGIN,
@@ -18,6 +17,7 @@ from moorage.metadata.reviews import (
     ReviewDelayStore,
 )
 from moorage.metadata.sql.digest_keys import digest_key, digest_of
+from moorage.metadata.words import Queue
 from moorage.oci.digests import Digest
 from moorage.sql import clock
 from moorage.sql.base import Database, NamedQuery, Transaction, maybe_moment, moment
@@ -31,7 +31,7 @@ _CLAIMED_AT_ONCE = 100
 """Rows of the queue that a statement claims."""
 _DROPPED_AT_ONCE = 20
 """Blobs that a statement drops: with what hangs on them it is one long call, in PostgreSQL some 60 µs a blob, in which
-whoever waits for the processor waits. Between two of them the database's process waits, and others have their turn."""
+other processes wait for the processor. Between two of them the database's process waits, and others have their turn."""
 
 
 class SqlBlobReviews(BlobReviewStore):

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from moorage.errors import ManifestUnknown
 from moorage.metadata.base import no_repository
-from moorage.metadata.history import AsOf, Expected, JournalAction, Target, UndoObstacle, UndoSteps
+from moorage.metadata.history import AsOf, Expected, Target, UndoObstacle, UndoSteps
 from moorage.metadata.sql.digest_keys import digest_key, digest_of
 from moorage.metadata.sql.undo_transaction import BATCH, QUERIES, BlobPlace, TagStep, UndoTransaction
+from moorage.metadata.words import JournalAction
 from moorage.moorage_errors import AlreadyUndone, ContentGone, RequestUnknown, UndoConflict
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag

@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from moorage.metadata.base import Cause
-from moorage.metadata.history import SHOWN_LIMIT, JournalAction, JournalSubject, TagChange, UndoObstacle, UndoOutcome
+from moorage.metadata.history import SHOWN_LIMIT, TagChange, UndoObstacle, UndoOutcome
 from moorage.metadata.sql.digest_keys import digest_of
 from moorage.metadata.sql.outbox import move_lanes, write_notices
+from moorage.metadata.words import JournalAction, JournalSubject
 from moorage.oci.names import RepositoryName
 from moorage.sql.base import NamedQuery, Row, Transaction, Value
 from moorage.sql.queries import load_queries

@@ -214,7 +214,7 @@ class Pool:
             if self._opened:
                 self._wake_one()
             else:
-                # Whoever waits would only be told the same, later.
+                # Those that wait would only be told the same, later.
                 self._fail_waiters(exc)
             self._drained.set()
             raise

@@ -39,7 +39,7 @@ class Recorder:
 
     async def record(self, repository: str, position: Position) -> bool:
         """Record that *repository* was written before *position*; False if that failed and is to be tried again."""
-        # Noted before the first wait: whoever waits may be cancelled, and the write is there all the same.
+        # Noted before the first wait: a caller that waits may be cancelled, and the write is there all the same.
         self._unrecorded.pop(repository, None)
         self._unrecorded[repository] = (position, time.monotonic())
         try:

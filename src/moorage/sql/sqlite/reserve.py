@@ -16,7 +16,7 @@ from moorage.room import DATABASE_FLOOR_BYTES, MIB, NO_ROOM, free_bytes
 RESERVE_BYTES: Final = 8 * MIB
 """As much as the log takes until it is used again, and as much for the file to grow."""
 _STEP_BYTES = MIB
-"""So much of it goes at once: whoever fills the disk may take that, too. It is enough for one transaction, and below it
+"""So much of it goes at once: what fills the disk may take that, too. It is enough for one transaction, and below it
 the next may not have its room."""
 _PLENTY_BYTES = DATABASE_FLOOR_BYTES + 2 * RESERVE_BYTES
 """From here on the reserve is made again: it takes nothing away from pushes that have just begun to work."""
@@ -56,7 +56,7 @@ class Reserve:
         """Say if a file beside the database, as long as that, gets no room: SQLite does not tell a quota."""
         try:
             size_bytes = max(file.stat().st_size for file in self._written if file.exists())
-            # Without a name: whoever is killed here leaves nothing that would refuse the next probe.
+            # Without a name: a process that is killed here leaves nothing that would refuse the next probe.
             with tempfile.TemporaryFile(dir=self._folder, buffering=0) as probe:
                 os.pwrite(probe.fileno(), secrets.token_bytes(_PROBE_BYTES), size_bytes)
                 os.fsync(probe.fileno())

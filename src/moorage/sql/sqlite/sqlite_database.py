@@ -160,7 +160,7 @@ class _Writer:
             expiry.cancel()
             if not turn.finished.done():
                 turn.finished.set_result(is_kept)
-        # Whoever waits here may be cancelled; the commit goes on for the others.
+        # A caller may be cancelled here; the commit goes on for the others.
         await turn.durable
 
     async def call(self, work: Callable[[Transaction], Awaitable[_T]]) -> _T:

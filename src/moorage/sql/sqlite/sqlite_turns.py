@@ -32,7 +32,7 @@ class SqliteTurn(ABC):
 
     @abstractmethod
     def settle(self, exc: Exception | None) -> None:
-        """Tell whoever waits, if somebody does, how it went."""
+        """Tell the caller that waits, if one does, how it went."""
 
     def expire_later(self) -> asyncio.TimerHandle:
         """Give it up if it does not come in time; the handle is to be cancelled when it has come."""
@@ -70,7 +70,7 @@ class BlockTurn(SqliteTurn):
 
 
 class CallTurn(SqliteTurn):
-    """One call, made by whoever gives turns, so that nobody has to be woken for it."""
+    """One call, made by the thread that gives turns, so that no other has to be woken for it."""
 
     __slots__ = ("_call", "_has_begun", "_result")
 
@@ -86,7 +86,7 @@ class CallTurn(SqliteTurn):
         return self._has_begun or self.durable.done()
 
     async def give(self) -> bool:
-        """See the interface. If it fails, whoever waits is told at once."""
+        """See the interface. If it fails, the callers that wait are told at once."""
         self._has_begun = True
         try:
             self._result = await self._call()
@@ -111,4 +111,4 @@ def _settle(future: asyncio.Future[Any], result: object, exc: Exception | None) 
     again = copy.copy(exc)  # Each is raised in a task of its own.
     again.__cause__ = exc
     future.set_exception(again)
-    future.exception()  # Seen: whoever waited may be gone.
+    future.exception()  # Seen: the caller may be gone.

@@ -34,12 +34,12 @@ def switch_on(connection: sqlite3.Connection, *, deadline_s: float) -> None:
 
 
 def bring_in(path: Path) -> None:
-    """Make one file of a database and its log, unless somebody still uses it; nothing is lost where that fails.
+    """Make one file of a database and its log, unless it is still in use; nothing is lost where that fails.
 
     The last connection does so when it closes, but of two that close at the same moment each takes the other for
     somebody who stays, and a process that was killed does nothing.
     """
-    uri = f"{path.absolute().as_uri()}?mode=rw"  # One that somebody took away is not made again.
+    uri = f"{path.absolute().as_uri()}?mode=rw"  # One that was taken away is not made again.
     with (
         contextlib.suppress(sqlite3.Error),
         contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0)) as connection,

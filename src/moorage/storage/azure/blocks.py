@@ -124,7 +124,7 @@ class BlockSession:
         if answer.status == _CREATED:
             return
         if code_of(answer) in NO_BLOCKS and await self._is_there():
-            return  # Somebody has written the same blob meanwhile, which has thrown our blocks away.
+            return  # The same blob was written by another process meanwhile, which has thrown our blocks away.
         raise error_of(answer, self.path, what="PutBlockList")
 
     async def _is_there(self) -> bool:

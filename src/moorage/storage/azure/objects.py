@@ -95,7 +95,7 @@ class ContainerBlobs:
 
     async def put(self, path: str, content: ObjectContent) -> None:
         """Write a blob whole, whatever is there."""
-        # Whoever gave up is not to find the blob changed later: what was sent may still arrive.
+        # A caller that gave up must not find the blob changed later: what was sent may still arrive.
         answer = await to_its_end(self.replacing(path, lambda: self._put(path, content, {})))
         if answer.status != _CREATED:
             raise error_of(answer, path, what="PutBlob")
@@ -142,7 +142,7 @@ class ContainerBlobs:
             if headers.get("x-ms-blob-type") != BLOCK_BLOB:
                 await self.delete(path, etag=headers.get("ETag", ""))
         except PathUnknown:
-            pass  # Somebody else has removed it.
+            pass  # Another process has removed it.
         return await write()
 
     async def _put(self, path: str, content: ObjectContent, headers: Mapping[str, str]) -> StoreAnswer:

@@ -1,4 +1,4 @@
-"""Lines for each request to the service, for whoever looks for a mistake (``debug_log``)."""
+"""Lines in the log for each request to the service, to find mistakes (``debug_log``)."""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit

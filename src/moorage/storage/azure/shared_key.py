@@ -64,5 +64,5 @@ class AccountKey:
 
 
 def signature(key: bytes, text: str) -> str:
-    """Return what proves that *text* was written by somebody who has the *key*, in base64."""
+    """Return the signature of *text* by *key*, in base64."""
     return base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode("ascii")

@@ -43,7 +43,7 @@ class SettledFolders:
     def settle(self, folder: str, *, is_new: bool) -> None:
         """Sync *folder*, in which a name has changed, and those above until one that is known.
 
-        That a folder was there before us says nothing: whoever made it may not have synced it yet, and may never.
+        That a folder was there before us says nothing: its maker may not have synced it yet, and may never.
         So only those are known that were synced here, with all above them, and are still the same.
 
         A folder made for its first object (*is_new*) is not kept: most never get a second one.

@@ -93,7 +93,7 @@ class URLSigner:
             return found
         signing = self._signing.get(key)
         if signing is None:
-            # Whoever asks meanwhile waits for the same signature.
+            # Requests that come meanwhile wait for the same signature.
             signing = self._signing[key] = asyncio.create_task(self._signed_now(key))
             signing.add_done_callback(lambda done: self._keep(key, done))
         return await asyncio.shield(signing)

@@ -76,7 +76,7 @@ class StoreAnswer:
 
 
 class Stream:
-    """An answer whose body is still to come. It is closed by whoever got it; reading it to its end is enough."""
+    """An answer whose body is still to come. The receiver closes it, or reads it to its end."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -120,7 +120,7 @@ class Stream:
         self._response.close()
 
     def __del__(self) -> None:
-        # Whoever drops a reader does not wait for the bytes that are on their way.
+        # To drop a reader is not to wait for the bytes that are on their way.
         self._response.close()
 
     def __enter__(self) -> Self:

@@ -17,7 +17,7 @@ MOST_PART_BYTES = 64 << 20
 PASSING_AT_ONCE = 2
 """Parts that pass through this process in all copies of a driver together, where the store does not copy them.
 
-They are in no budget: whoever commits an upload has sent all that it held, and a crowd commits at once.
+They are in no budget: an upload that is committed has sent all that it held, and a crowd commits at once.
 """
 PROBES = "/docker/registry/moorage/probes"
 
@@ -47,7 +47,7 @@ async def each(items: Sequence[_T], work: Callable[[_T], Awaitable[_U]], *, at_o
 
 
 async def to_its_end(work: Awaitable[_T]) -> _T:
-    """Do what changes a store to its end, though whoever wants it gives up: then it waits for that, and gives up.
+    """Finish a change of the store even if the caller is cancelled: wait for its end, and then be cancelled.
 
     Nobody knows what becomes of a request that was cut off. It could be done much later, over what came after it.
     """

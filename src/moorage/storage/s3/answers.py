@@ -11,7 +11,7 @@ from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 
 _PASSING = frozenset(
     {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted", "Throttling"}
-    | {"ConditionalRequestConflict"}  # Somebody else was writing there: who asks again is told who was first.
+    | {"ConditionalRequestConflict"}  # Another writer was there at the same time: the next attempt finds who was first.
 )
 _FULL = frozenset({"QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "InsufficientCapacity"})
 _FULL_STATUS = 507

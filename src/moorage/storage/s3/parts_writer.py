@@ -56,6 +56,6 @@ class S3PartsWriter(PartsWriter):
             await self._parts.abort(self._upload)
 
     async def _take_first(self) -> None:
-        # Left in the list while it is waited for: whoever is cancelled here still has it ended by ``abort``.
+        # Left in the list while it is waited for: if this is cancelled, ``abort`` still ends it.
         self._sent.append(await self._sending[0])
         del self._sending[0]

@@ -56,7 +56,7 @@ def go_to_provider(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def come_from_provider(request: HttpRequest) -> HttpResponse:
-    """Sign in whoever the provider sends back."""
+    """Sign in the person whom the provider sends back."""
     answer = _come_back(request)
     answer.delete_cookie(_COOKIE, path=_PATH, samesite="Lax")
     answer.headers["Cache-Control"] = "no-store"

@@ -82,8 +82,6 @@ class Disk:
                 return real(*args, **kwargs)
             if self._is_dead:
                 self._die(name, args, real)
-            if "dst_dir_fd" in kwargs:
-                args = (args[0], f"/proc/self/fd/{kwargs.pop('dst_dir_fd')}/{args[1]}")
             path = self._path(args[-1] if name in {"rename", "link"} else args[0])
             self.before(name, path)
             failure = self.fault(len(self.calls), name)

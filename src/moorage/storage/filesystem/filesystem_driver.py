@@ -236,7 +236,7 @@ class FilesystemDriver(FileStorage):
         try:
             return await writer.in_thread(lambda fd: self._second_names.give(fd, *files))
         except OSError as exc:
-            raise as_storage_error(exc, source, must_exist=True) from exc
+            raise as_storage_error(exc, source, must_exist=isinstance(exc, FileNotFoundError)) from exc
 
     async def copy(self, sources: Sequence[str], target: str, *, sizes: Sequence[int] = ()) -> None:
         """See the interface."""

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Mapping
 
 from moorage.storage.filesystem.files import READ, read_whole, write_new
 from moorage.storage.filesystem.folders import in_folder, remove_tree, sync_folder, temporary_in
@@ -32,7 +33,8 @@ def delete_saying(root: str, path: str, content: bytes, *, inside: str, sync: bo
     hidden = temporary_in(folder)
     if not says(target + inside, content):
         return False
-    note = _write_note(root, hidden, path, content, inside, sync=sync)
+    said = {"path": path, "inside": inside, "content": content.decode("latin-1")}
+    note = _write_note(root, hidden.rpartition("/")[2], said, sync=sync)
     try:
         os.rename(target, hidden)
     except OSError as exc:
@@ -118,10 +120,8 @@ def _finish(root: str, note: str, *, is_abandoned: bool) -> None:
     _remove_note(root, note)
 
 
-def _write_note(root: str, hidden: str, path: str, content: bytes, inside: str, *, sync: bool) -> str:
-    name = hidden.rpartition("/")[2]
-    text = json.dumps({"path": path, "hidden": name, "inside": inside, "content": content.decode("latin-1")})
-    note = f"{root}{NOTES}/{name}"
+def _write_note(root: str, hidden: str, said: Mapping[str, str], *, sync: bool) -> str:
+    note, text = f"{root}{NOTES}/{hidden}", json.dumps({"hidden": hidden, **said})
     in_folder(root + NOTES, lambda: write_new(note, text.encode(), sync=sync))
     return note
 

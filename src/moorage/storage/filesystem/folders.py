@@ -1,5 +1,5 @@
 """Folders for the file system driver: made, listed, removed, and when a name in one is on the disk."""
-# ruff: noqa: PTH102, PTH103, PTH104, PTH106, PTH108 - system calls on strings are the hot path: a Path costs more than the call
+# ruff: noqa: PTH102, PTH103, PTH106, PTH108 - system calls on strings are the hot path: a Path costs more than the call
 
 import contextlib
 import errno

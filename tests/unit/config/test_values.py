@@ -70,6 +70,10 @@ WARN_THRESHOLD = "rate_limiter.limiters[0].action.warn_threshold"
             {"validation.manifests.indexes.platforms": "should be 'all', 'none' or 'list'"},
         ),
         ('http: {secret: "\\ud800"}', {"line 3": "not YAML: an escape that is no character"}),
+        (
+            'database: {sqlite: "/a\\0b"}',
+            {"line 3": "not YAML: a null character, which no path, name or password can have"},
+        ),
     ],
 )
 def test_a_value_that_is_not_right_is_refused(text: str, mistakes: dict[str, str]) -> None:

@@ -7,7 +7,6 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_http_methods
 
-
 READS = ("GET", "HEAD", "OPTIONS")
 
 

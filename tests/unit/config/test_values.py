@@ -182,7 +182,7 @@ def test_headers_are_lists_of_values(headers: str, expected: dict[str, tuple[str
         ("{Ä: a}", "http.headers"),
         ("{'': a}", "http.headers"),
         ('{X-One: "a\\r\\nX-Two: b"}', "http.headers"),
-        ('{X-One: ["a", "b\\0"]}', "http.headers"),
+        ('{X-One: ["a", "b\\x01"]}', "http.headers"),
         ("{X-One: [a, {b: c}]}", "http.headers.X-One[1]"),
         ("{X-One: {b: c}}", "http.headers.X-One[0]"),
         ("{X-One: [~]}", "http.headers.X-One[0]"),

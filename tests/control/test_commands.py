@@ -151,6 +151,7 @@ def test_repositories_are_listed_and_their_deletion_asked_for(run: Run) -> None:
         (["token", "create", "nobody", "--name", "x", "--scope", "api"], "there is no user nobody"),
         (["token", "revoke", "99"], "there is no token 99"),
         (["project", "create", "nowhere/app"], "there is no namespace nowhere"),
+        (["project", "create", "app"], "a project is in a group or in a user's own namespace: write it as GROUP/NAME"),
         (["project", "member", "a/b", "nobody"], "there is no project a/b"),
         (["repository", "tags", "acme/app"], "there is no repository acme/app"),
         (["group", "create", "x", "--owner", "nobody"], "there is no user nobody"),

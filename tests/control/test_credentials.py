@@ -195,5 +195,11 @@ def test_a_header_that_is_no_basic_has_nobody(header: str) -> None:
     assert basic_of(header) is None
 
 
+@pytest.mark.parametrize("given", [b"ad\xff:secret", b"ada:secret\xff", b"\xed\xa0\x80:secret"])
+def test_a_basic_header_that_is_no_unicode_has_nobody(given: bytes) -> None:
+    """No user and no password can be meant by it, and no database takes it."""
+    assert basic_of("Basic " + base64.b64encode(given).decode()) is None
+
+
 def test_a_basic_header_is_split_at_its_first_colon() -> None:
     assert basic_of("basic " + base64.b64encode(b"user:pass:word").decode()) == ("user", "pass:word")

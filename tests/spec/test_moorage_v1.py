@@ -203,7 +203,7 @@ class TestTagsDelete:
             ({}, "give one of tags, matching, not none"),
             ({"tags": ["1"], "matching": "1"}, "give one of tags, matching, not tags and matching"),
             ({"tags": ["1"], "keep_newest": 1}, "keep_matching and keep_newest go with matching"),
-            ({"matching": "("}, "the pattern is not RE2"),
+            ({"matching": "("}, "the pattern is not RE2: missing ): ("),
             ({"matching": "\ud800"}, "Invalid JSON: unexpected end of hex escape"),
             ({"matching": "a" * 1001}, "matching: String should have at most 1000 characters"),
             ({"matching": None}, "matching: must not be null"),

@@ -13,7 +13,12 @@ DENIED_LIMIT = 400
 _AUDIENCES_LIMIT = 10
 
 _IN_ORDER = Field(union_mode="left_to_right")
-_Time = Annotated[int | Annotated[float, Field(allow_inf_nan=False)], _IN_ORDER]
+_FAR = 1 << 63
+"""Seconds that every clock and every float has room for; what is further away is read as a float."""
+_Time = Annotated[
+    Annotated[int, Field(ge=-_FAR, le=_FAR)] | Annotated[float, Field(allow_inf_nan=False)],
+    _IN_ORDER,
+]
 
 
 class _Part(BaseModel):

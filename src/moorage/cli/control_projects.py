@@ -16,7 +16,7 @@ from moorage.cli.control_rows import (
     user_named,
 )
 from moorage.cli.options import AsJSON
-from moorage.errors import ConfigurationError, Mistake
+from moorage.errors import ConfigurationError, Mistake, Refused
 
 if TYPE_CHECKING:
     from moorage.control.namespaces.models import Namespace
@@ -267,6 +267,9 @@ def change_setting(
 def _namespace_at(path: str) -> "Namespace":
     from moorage.control.namespaces.models import Namespace  # noqa: PLC0415 - Django has started
 
+    if not path:
+        msg = "a project is in a group or in a user's own namespace: write it as GROUP/NAME"
+        raise Refused(msg)
     return first_of(Namespace.objects.at(path), "namespace", path)
 
 

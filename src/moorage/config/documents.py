@@ -136,6 +136,9 @@ def _construct_text(loader: _Loader, node: ScalarNode) -> object:
     text = str(loader.construct_scalar(node))
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise yaml.constructor.ConstructorError(None, None, "an escape that is no character", node.start_mark)
+    if "\0" in text:
+        msg = "a null character, which no path, name or password can have"
+        raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark)
     return text
 
 

@@ -1,7 +1,7 @@
 """Reading a configuration: file and environment in, models out, with every mistake and warning there is."""
 
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
@@ -13,6 +13,7 @@ from moorage.config.checks import after, before
 from moorage.config.documents import NotYAML, WrittenValue, plain, read_document
 from moorage.config.environment import Overrides
 from moorage.config.messages import mistakes_of
+from moorage.config.misplaced import misplaced_guard
 from moorage.config.realms import realm_warnings
 from moorage.config.refusals import refusals
 from moorage.config.root import Config
@@ -118,12 +119,14 @@ class _Reading:
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
         self.unknown: list[str] = []
+        self._given: Mapping[str, Any] = {}
 
     def read(self, given: dict[str, Any], environ: Mapping[str, str]) -> Loaded:
         overrides = Overrides(_schema())
         data = self._settle(overrides.apply(given, environ))
         self.mistakes += overrides.mistakes
         self.warnings += overrides.warnings
+        self._given = data
         given = self._known(data, _schema(), "")
         self._settle_host(given)
         self.mistakes += before(given)
@@ -198,16 +201,20 @@ class _Reading:
             return value.text
         return plain(value)
 
-    def _note_unknown(self, where: str, key: str, node: Node, path: str, *, beside: Container[Any] = ()) -> None:
+    def _note_unknown(self, where: str, key: str, node: Node, path: str, *, beside: Mapping[Any, Any]) -> None:
         if key.lower() in beside and key.lower() in (node.children or {}):
             message = (
                 f"is there beside {shown(key.lower())}, and keys are written in small letters; take one of them out"
             )
             self.mistakes.append(Mistake(where, message))
             return
-        self.unknown.append(where)
         near = nearest(key.lower(), node.children or (), likeness=_NEAR)
         place = (f"{path}.{near}" if path else near) if near else _place_of(key)
+        if guard := misplaced_guard(key, beside.get(key), place, self._given):
+            message = f"unknown key; did you mean {guard}? To ignore it would leave open what it protects"
+            self.mistakes.append(Mistake(where, message))
+            return
+        self.unknown.append(where)
         hint = f"; did you mean {place}?" if place else ""
         self.warnings.append(f"{where}: unknown key, ignored{hint}")
 

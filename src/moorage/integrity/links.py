@@ -68,8 +68,8 @@ class LinkCheck:
         async for path, digest in self._digests(folder):
             if digest is None:
                 yield _finding(FindingKind.LINK_INVALID, path, name, detail="its folder is not named by a digest")
-            elif kind := await self._odd(path, digest, FindingKind.LAYER_DANGLING):
-                yield _finding(kind, path if kind is FindingKind.LINK_INVALID else str(digest), name)
+            elif odd := await self._odd(name, path, digest, FindingKind.LAYER_DANGLING):
+                yield odd
         async for finding in self._tags(name):
             yield finding
 
@@ -82,8 +82,8 @@ class LinkCheck:
                 continue
             progress.tally.manifests += 1
             references.add(digest)
-            if kind := await self._odd(path, digest, FindingKind.REVISION_DANGLING):
-                yield _finding(kind, path if kind is FindingKind.LINK_INVALID else str(digest), name)
+            if finding := await self._odd(name, path, digest, FindingKind.REVISION_DANGLING):
+                yield finding
             else:
                 async for finding in self._payload(name, digest, references):
                     yield finding
@@ -131,17 +131,22 @@ class LinkCheck:
         detail = f"{manifest} says that it has {size_bytes} bytes"
         return _finding(FindingKind.SIZE_DIFFERS, str(named), name, seen.size_bytes, detail=detail)
 
-    async def _odd(self, path: str, digest: Digest, dangling: FindingKind) -> FindingKind | None:
+    async def _odd(self, name: RepositoryName, path: str, digest: Digest, dangling: FindingKind) -> Finding | None:
         """Find what is wrong with a link to a blob. Its target is there before it is, so it is read twice."""
-        link = await self._link(path)
+        try:
+            link = await self._link(path)
+        except BackendError as exc:
+            return _finding(FindingKind.UNREADABLE, path, name, detail=str(exc))
         if link is None:
             return None
         try:
             kind = FindingKind.LINK_INVALID if link.target != digest else None
             kind = kind or (dangling if await stat_of(self._storage, digest) is None else None)
+            if kind is None or await self._link(path) != link:
+                return None
         except BackendError:
             return None  # The walk over the blobs has reported it.
-        return kind if kind is not None and await self._link(path) == link else None
+        return _finding(kind, path if kind is FindingKind.LINK_INVALID else str(digest), name)
 
     async def _tags(self, name: RepositoryName) -> AsyncIterator[Finding]:
         async for entry in entries_of(self._storage, paths.tags(name)):
@@ -153,16 +158,23 @@ class LinkCheck:
                 )
                 continue
             path = paths.tag_link(name, tag)
-            link = await self._link(path)
-            if link is None:
-                continue  # Half written or half removed: there is no such tag.
-            target, finding = link.target, None
-            if target is None:
-                finding = _finding(FindingKind.LINK_INVALID, path, name)
-            elif await self._link(paths.revision_link(name, target)) is None:
-                finding = _finding(FindingKind.TAG_DANGLING, tag.text, name, detail=f"it points to {target}")
-            if finding is not None and await self._link(path) == link:
+            try:
+                finding = await self._odd_tag(name, tag, path)
+            except BackendError as exc:
+                finding = _finding(FindingKind.UNREADABLE, path, name, detail=str(exc))
+            if finding is not None:
                 yield finding
+
+    async def _odd_tag(self, name: RepositoryName, tag: Tag, path: str) -> Finding | None:
+        link = await self._link(path)
+        if link is None:
+            return None  # Half written or half removed: there is no such tag.
+        target, finding = link.target, None
+        if target is None:
+            finding = _finding(FindingKind.LINK_INVALID, path, name)
+        elif await self._link(paths.revision_link(name, target)) is None:
+            finding = _finding(FindingKind.TAG_DANGLING, tag.text, name, detail=f"it points to {target}")
+        return finding if finding is not None and await self._link(path) == link else None
 
     async def _count_unreferenced(self, progress: CheckProgress, references: References) -> None:
         try:

@@ -25,5 +25,8 @@ def compiled(pattern: str, *, memory_bytes: int | None = None) -> Any:  # noqa: 
         options.max_mem = memory_bytes
     try:
         return re2.compile(pattern, options)
-    except (re2.error, UnicodeEncodeError) as exc:
+    except UnicodeEncodeError as exc:
         raise PatternInvalid(str(exc)) from None
+    except re2.error as exc:
+        said = exc.args[0] if exc.args else ""  # Bytes, which would be shown as Python writes them.
+        raise PatternInvalid(said.decode(errors="replace") if isinstance(said, bytes) else str(said)) from None

@@ -129,6 +129,18 @@ async def test_a_blob_that_cannot_be_read_is_no_mismatch_and_the_check_goes_on(l
     assert await layout.storage.get(paths.blob(LAYER)) == CONTENT
 
 
+@pytest.mark.parametrize(
+    "path", [paths.tag_link(NAME, Tag("1")), paths.layer_link(NAME, LAYER), paths.revision_link(NAME, MANIFEST)]
+)
+async def test_a_link_that_cannot_be_read_is_named_and_the_check_goes_on(layout: Registry, path: str) -> None:
+    await layout.lose(Digest.parse(IMAGE.blobs[0].digest))
+    storage = WatchedStorage(layout.storage)
+    storage.broken = {("get", path)}
+    found = await layout.check(storage=storage, verifies=False)
+    assert (FindingKind.UNREADABLE, path) in found.pairs
+    assert (FindingKind.LAYER_DANGLING, IMAGE.blobs[0].digest) in found.pairs
+
+
 @pytest.mark.parametrize("odd", ["Team/app", "a copy (2)", "new\nline", "\udcff\udcfe"])
 async def test_a_repository_or_tag_of_an_odd_name_is_looked_at_and_stops_nothing_else(
     layout: Registry, odd: str

@@ -97,6 +97,26 @@ def test_pages_are_in_the_reader_s_language_and_the_api_is_not(client: Client) -
     assert client.get("/api/v4/nothing", headers=german).json() == {"error": "404 Not Found"}
 
 
+@pytest.mark.parametrize("address", ["/", "/-/readiness"])
+def test_a_balancer_that_asks_for_options_is_told_that_the_node_is_up(client: Client, address: str) -> None:
+    """HAProxy sends ``OPTIONS / HTTP/1.0`` unless it is told otherwise, and takes 405 for down."""
+    answer = client.options(address)
+    assert answer.status_code == 200
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("address", ["/projects?q=%00", "/groups?sort=name&after=a%00b,1", "/-/search?q=a%00b"])
+def test_an_address_with_a_null_character_makes_no_sense(client: Client, address: str) -> None:
+    """PostgreSQL has no room for one: it was a fault of ours there."""
+    assert client.get(address).status_code == 400
+
+
+@pytest.mark.parametrize("key", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_key_that_is_a_moment_beyond_the_calendar_is_none(client: Client, key: str) -> None:
+    new_project(visibility="public")
+    assert client.get(f"/projects?after={key},1").status_code == 200
+
+
 def test_administration_is_for_administrators(client: Client) -> None:
     assert client.get("/admin").status_code == 302
     client.force_login(new_user())

@@ -94,6 +94,19 @@ def test_a_strangers_artifact_is_shown_as_text_and_nothing_of_it_runs(
     assert client.get(f"/{path}/-/attached/nothing").status_code == 404
 
 
+def test_sizes_of_hundreds_of_digits_are_not_known(
+    people: dict[str, User], path: str, client: Client, shared_daemon: Daemon
+) -> None:
+    """The registry keeps what it does not know as it came, and whoever may push can write anything there."""
+    kind, huge = "application/vnd.stranger+json", {"mediaType": "a/b", "digest": f"sha256:{'1' * 64}", "size": 10**400}
+    manifest = encode({"schemaVersion": 2, "mediaType": kind, "layers": [huge], "blobs": [huge]}, kind)
+    with RegistryClient(shared_daemon.address) as pusher:
+        assert pusher.put_manifest(path, "huge", manifest.body, kind).status == 201
+    client.force_login(people["rea"])
+    assert client.get(f"/{path}/-/tags?open=huge").status_code == 200
+    assert client.get(f"/{path}/-/attached/{manifest.digest}").status_code == 200
+
+
 @pytest.mark.parametrize("is_enveloped", [True, False], ids=["in an envelope", "plain"])
 def test_a_list_of_packages_is_a_table(*, is_enveloped: bool) -> None:
     packages = {"spdxVersion": "SPDX-2.3", "packages": [{"name": "zlib", "versionInfo": "1.3"}, {"name": "<b>"}]}

@@ -151,6 +151,8 @@ CLAIMS: list[tuple[dict[str, Any], str]] = [
     ({"exp": "2099"}, "the token's claim exp"),
     ({"exp": True}, "the token's claim exp"),
     ({"exp": 0}, "the token has expired: its exp is 1970-01-01T00:00:00Z, it is 20"),
+    ({"exp": 10**400}, "the token's claim exp"),
+    ({"nbf": -(10**400)}, "the token's claim nbf"),
     ({"exp": -1e300}, "the token has expired: its exp is -1e+300, it is 20"),
     ({"nbf": "1"}, "the token's claim nbf"),
     ({"nbf": 2**40}, "the token is not valid yet: its nbf is 1099511627776, it is 20"),

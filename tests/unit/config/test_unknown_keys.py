@@ -2,7 +2,7 @@
 
 import pytest
 
-from unit.config.reading import read
+from unit.config.reading import mistakes_of, read
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,46 @@ def test_an_empty_section_has_its_defaults(section: str) -> None:
 )
 def test_an_empty_key_has_its_default(path: str) -> None:
     assert read(path).config == read().config
+
+
+_READONLY_KEY = "storage.maintenance.readOnly"
+
+
+@pytest.mark.parametrize(
+    ("lines", "where", "meant"),
+    [
+        ("Auth: {htpasswd: {realm: r, path: /p}}", "Auth", "auth"),
+        ("http: {auth: {htpasswd: {realm: r, path: /p}}}", "http.auth", "auth"),
+        ("HTTP: {TLS: {certificate: /c, key: /k}}", "HTTP", "http.tls"),
+        ("tls: {certificate: /c, key: /k}", "tls", "http.tls"),
+        ("http: {tls: {certificate: /c, key: /k, clientCAs: [/a]}}", "http.tls.clientCAs", "http.tls.clientcas"),
+        ("maintenance: {readonly: {enabled: true}}", "maintenance", "storage.maintenance.readonly"),
+        ("http: {readonly: true}", "http.readonly", "storage.maintenance.readonly"),
+        (
+            "storage: {inmemory: {}, maintenance: {readOnly: {enabled: true}}}",
+            _READONLY_KEY,
+            "storage.maintenance.readonly",
+        ),
+    ],
+)
+def test_a_key_that_keeps_somebody_out_is_not_ignored_where_it_does_not_belong(
+    lines: str, where: str, meant: str
+) -> None:
+    """With a warning alone the registry was open, and went on with what it was told to keep."""
+    message = f"unknown key; did you mean {meant}? To ignore it would leave open what it protects"
+    assert mistakes_of(lines)[where] == message
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Auth: none",
+        "http: {readonly: {enabled: false}}",
+        "maintenance: {uploadpurging: {enabled: false}}",
+        "x-auth: {htpasswd: {realm: r, path: /p}}",
+        "auth: {silly: {realm: r, service: s}}\nhttp: {auth: {htpasswd: {realm: r, path: /p}}}",
+        "tls: {}",
+    ],
+)
+def test_a_key_that_keeps_nobody_out_is_named_and_ignored(lines: str) -> None:
+    assert "unknown key, ignored" in " ".join(read(lines).warnings)

@@ -70,6 +70,10 @@ WARN_THRESHOLD = "rate_limiter.limiters[0].action.warn_threshold"
             {"validation.manifests.indexes.platforms": "should be 'all', 'none' or 'list'"},
         ),
         ('http: {secret: "\\ud800"}', {"line 3": "not YAML: an escape that is no character"}),
+        (
+            'database: {sqlite: "/a\\0b"}',
+            {"line 3": "not YAML: a null character, which no path, name or password can have"},
+        ),
     ],
 )
 def test_a_value_that_is_not_right_is_refused(text: str, mistakes: dict[str, str]) -> None:
@@ -146,6 +150,7 @@ def test_patterns_are_those_of_re2(pattern: str) -> None:
         ((where, message),) = mistakes_of(text).items()
         assert where == path
         assert message.startswith("not a regular expression of RE2's syntax: ")
+        assert "b'" not in message, "bytes as Python writes them"
 
 
 @pytest.mark.parametrize("pattern", [r"^https?://([^/]+\.)*example\.com/", "(?i)a", r"\pL+", "(?P<name>a)", ""])
@@ -178,7 +183,7 @@ def test_headers_are_lists_of_values(headers: str, expected: dict[str, tuple[str
         ("{Ä: a}", "http.headers"),
         ("{'': a}", "http.headers"),
         ('{X-One: "a\\r\\nX-Two: b"}', "http.headers"),
-        ('{X-One: ["a", "b\\0"]}', "http.headers"),
+        ('{X-One: ["a", "b\\x01"]}', "http.headers"),
         ("{X-One: [a, {b: c}]}", "http.headers.X-One[1]"),
         ("{X-One: {b: c}}", "http.headers.X-One[0]"),
         ("{X-One: [~]}", "http.headers.X-One[0]"),

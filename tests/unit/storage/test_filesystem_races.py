@@ -8,7 +8,7 @@ import pytest
 
 from contract.storage.conftest import temporaries_below
 from moorage.errors import PathUnknown, StorageUnavailable
-from moorage.storage.filesystem import folders
+from moorage.storage.filesystem import conditional_removal, folders
 from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 
 LINK = "/tags/a/current/link"
@@ -19,7 +19,7 @@ def between(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let another process do these, each behind one of the looks that a removal takes at what it removes."""
 
     def let(*works: Callable[[], object]) -> None:
-        left, says = list(works), folders.says
+        left, says = list(works), conditional_removal.says
 
         def says_and_lets(target: str, content: bytes) -> bool:
             found = says(target, content)
@@ -27,7 +27,7 @@ def between(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 left.pop(0)()
             return found
 
-        monkeypatch.setattr(folders, "says", says_and_lets)
+        monkeypatch.setattr(conditional_removal, "says", says_and_lets)
 
     return let
 

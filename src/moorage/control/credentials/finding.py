@@ -142,7 +142,7 @@ def basic_of(header: str) -> tuple[str, str] | None:
     if scheme.lower() != "basic" or len(header) > _HEADER_LIMIT:
         return None
     try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8", "surrogateescape")
+        text = base64.b64decode(encoded.strip(), validate=True).decode()
     except (ValueError, binascii.Error):
         return None
     username, colon, secret = text.partition(":")

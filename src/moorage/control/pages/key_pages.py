@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 from django.db.models import DateTimeField, IntegerField, Model, Q, QuerySet
 from django.http import HttpRequest
 
+from moorage.control.registry.reading_answers import moment_of
+
 ROWS = 20
 PLAIN_ROWS = 100
 COUNT_LIMIT = 10_000
@@ -116,12 +118,13 @@ def _key(row: Model, field: str) -> str:
 def _parsed(rows: QuerySet[Row], field: str, text: str) -> tuple[object, int] | None:
     """The key; None: there is none, or it makes no sense, and the first page is shown."""
     value, _, pk = text.rpartition(",")
-    if not pk.isascii() or not pk.isdigit() or len(pk) > _DIGITS:
+    if not pk.isascii() or not pk.isdigit() or len(pk) > _DIGITS or "\0" in value:
         return None
     try:
         kind = rows.model._meta.get_field(field.partition("__")[0])  # noqa: SLF001 - Django's way
         if isinstance(kind, IntegerField):
             return (int(value), int(pk)) if len(value) <= _DIGITS else None
-        return (datetime.fromisoformat(value) if isinstance(kind, DateTimeField) else value), int(pk)
+        key = moment_of(value) if isinstance(kind, DateTimeField) else value
+        return (key, int(pk)) if key is not None else None
     except ValueError:
         return None

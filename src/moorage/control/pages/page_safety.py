@@ -58,7 +58,8 @@ class PageSafetyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer *request*."""
-        response = self._get_response(request)
+        response = _null_page(request) if is_page(request) else None
+        response = response or self._get_response(request)
         if is_page(request):
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
@@ -67,6 +68,13 @@ class PageSafetyMiddleware:
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
         """Return the page of an error; None: it is not a caller's."""
         return _answer(request, exc) if is_page(request) else None
+
+
+def _null_page(request: HttpRequest) -> HttpResponse | None:
+    """The answer to an address with a null character, for which PostgreSQL has no room; Django looks into forms."""
+    if "\0" in request.path_info:
+        return failure_page(request, 404)
+    return failure_page(request, 400) if "%00" in request.META.get("QUERY_STRING", "") else None
 
 
 def _answer(request: HttpRequest, exc: Exception) -> HttpResponse | None:

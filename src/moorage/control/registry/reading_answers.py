@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Fields = Mapping[str, object]
 Value = TypeVar("Value", bound="DataclassInstance")
 
+_NUMBERS = 1 << 63
+"""Beyond them is no size and no id; what strangers write into their manifests may be."""
+
 
 def fields(value: object) -> Fields:
     """Return *value* as an object.
@@ -69,9 +72,9 @@ def text(found: Fields, name: str) -> str:
 
 
 def number(found: Fields, name: str) -> int | None:
-    """Return a whole number that is not negative; None if there is none."""
+    """Return a whole number that is not negative; None if there is none, or if it is larger than any size can be."""
     value = found.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _NUMBERS else None
 
 
 def moment(found: Fields, name: str) -> datetime | None:

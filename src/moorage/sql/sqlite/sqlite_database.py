@@ -20,6 +20,7 @@ from moorage.permissions import reason_at
 from moorage.private_files import make_private
 from moorage.sql.base import Database, NamedQuery, Row, Transaction, Value
 from moorage.sql.sqlite.heavy_reader import HeavyReader
+from moorage.sql.sqlite.opened_file import OpenedFile
 from moorage.sql.sqlite.recalled_rows import RecalledRows
 from moorage.sql.sqlite.reserve import Reserve
 from moorage.sql.sqlite.sqlite_errors import code_of, fail, is_writing
@@ -63,7 +64,7 @@ class SqliteDatabase(Database):
         self._reader = _connect(path, "PRAGMA query_only = on", cache)
         self._recalled = RecalledRows(self._reader)
         self._heavy = HeavyReader(lambda: _connect(path, "PRAGMA query_only = on", heavy))
-        self._writer = _Writer(_connect(path, "PRAGMA synchronous = full", cache), reserve)
+        self._writer = _Writer(_connect(path, "PRAGMA synchronous = full", cache), reserve, OpenedFile(path))
 
     @classmethod
     async def open(cls, path: Path, *, keeps_reserve: bool = False) -> Self:
@@ -128,8 +129,9 @@ class SqliteDatabase(Database):
 class _Writer:
     """Gives transactions their turns, and commits those that came together."""
 
-    def __init__(self, connection: sqlite3.Connection, reserve: Reserve) -> None:
+    def __init__(self, connection: sqlite3.Connection, reserve: Reserve, file: OpenedFile) -> None:
         self._connection = connection
+        self._file = file
         self._reserve = reserve
         self._transaction = _SqliteTransaction(connection)
         self._thread = CallThreads(1, "sqlite-commit")
@@ -292,6 +294,7 @@ class _Writer:
             await asyncio.sleep(_BUSY_PAUSE_S)
 
     async def _commit(self) -> None:
+        self._file.check()
         slow = asyncio.get_running_loop().call_later(_COMMIT_DEADLINE_S, self._tell_slow, tuple(self._group))
         try:
             await self._thread.run(self._execute, "COMMIT")

@@ -22,6 +22,7 @@ from moorage.storage.base import (
     whole,
 )
 from moorage.storage.file_storage import FileStorage
+from moorage.storage.filesystem.conditional_removal import delete_saying, finish_removals
 from moorage.storage.filesystem.files import (
     INLINE_BYTES,
     READ,
@@ -42,7 +43,6 @@ from moorage.storage.filesystem.files import (
 )
 from moorage.storage.filesystem.folders import (
     SettledFolders,
-    delete_saying,
     in_folder,
     in_new_folder,
     list_folder,
@@ -121,6 +121,7 @@ class FilesystemDriver(FileStorage):
             make_root(root.absolute(), sync=fsync)
         except OSError as exc:
             raise as_storage_error(exc, str(root), must_exist=False) from exc
+        finish_removals(self._root)
 
     async def stat(self, path: str, *, folder: bool = True) -> Stat:
         """See the interface."""
@@ -261,11 +262,11 @@ class FilesystemDriver(FileStorage):
     async def delete_saying(self, path: str, content: bytes, *, where: str) -> bool:
         """See the interface. The folder gets a temporary name first, and what it says is read there.
 
-        If it is something else, because somebody was quicker, it goes back, unless there is something newer already.
+        If it is something else it goes back, unless there is something newer already: ``conditional_removal.py``.
         """
         inside = check_path(where).removeprefix(check_path(path))
         try:
-            return await self._run(delete_saying, self._root + path, content, inside=inside, sync=self._fsync)
+            return await self._run(delete_saying, self._root, path, content, inside=inside, sync=self._fsync)
         except OSError as exc:
             raise as_storage_error(exc, path, must_exist=False) from exc
 

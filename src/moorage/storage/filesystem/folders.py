@@ -1,5 +1,5 @@
 """Folders for the file system driver: made, listed, removed, and when a name in one is on the disk."""
-# ruff: noqa: PTH102, PTH103, PTH104, PTH106, PTH108 - system calls on strings are the hot path: a Path costs more than the call
+# ruff: noqa: PTH102, PTH103, PTH106, PTH108 - system calls on strings are the hot path: a Path costs more than the call
 
 import contextlib
 import errno
@@ -230,53 +230,6 @@ def remove_tree(folder: str) -> None:
         else:
             return
     shutil.rmtree(folder)
-
-
-def says(target: str, content: bytes) -> bool:
-    """Return whether a small file has this content."""
-    try:
-        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        return os.read(fd, len(content) + 1) == content
-    except IsADirectoryError:
-        return False
-    finally:
-        os.close(fd)
-
-
-def put_back(hidden: str, folder: str, inside: str) -> None:
-    """Give a folder its name back; if somebody has made it anew, give it at least the file *inside*, unless it has one.
-
-    What is there by then is newer, and stays.
-    """
-    with contextlib.suppress(OSError):
-        # Onto an empty folder too; one with something in it refuses.
-        os.rename(hidden, folder)
-        return
-    with contextlib.suppress(FileNotFoundError, FileExistsError):
-        in_folder((folder + inside).rpartition("/")[0], lambda: os.link(hidden + inside, folder + inside))
-
-
-def delete_saying(target: str, content: bytes, *, inside: str, sync: bool) -> bool:
-    """Remove a folder if the file *inside* has this *content*; return whether it had: see ``filesystem_driver.py``."""
-    folder = target.rpartition("/")[0]
-    hidden = temporary_in(folder)
-    if not says(target + inside, content):
-        return False
-    try:
-        os.rename(target, hidden)
-    except FileNotFoundError:
-        return False
-    is_right = says(hidden + inside, content)
-    if not is_right:
-        put_back(hidden, target, inside)
-    if sync:
-        sync_folder(folder)
-    with contextlib.suppress(FileNotFoundError):
-        remove_tree(hidden)
-    return is_right
 
 
 def remove_small(target: str) -> bool:

@@ -8,7 +8,7 @@ from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from moorage.control.accounts.models import User
 from moorage.control.images.models import ImageRepositories, ImageRepository, ImageStatus
@@ -21,6 +21,7 @@ from moorage.control.pages.room_texts import said
 from moorage.control.pages.tag_search import search_tags
 from moorage.control.projects.models import Project, Projects
 from moorage.control.projects.visible_groups import groups_of_member, groups_visible_to, roles_by_place
+from moorage.control.readiness import READS, is_ready
 from moorage.control.tokens.models import AccessRefusal
 
 HOME_ROWS = 10
@@ -36,9 +37,11 @@ _PROJECT_ORDERS = (
 _GROUP_ORDERS = (ListOrder(word="name", field="full_path"), ListOrder(word="created", field="created_at"))
 
 
-@require_safe
+@require_http_methods(READS)
 def show_home(request: HttpRequest) -> HttpResponse:
     """Show what is mine; without sign-in, what is public."""
+    if request.method == "OPTIONS":
+        return is_ready(request)
     user = user_of_page(request)
     if user is None:
         if Project.objects.visible_to(None, timezone.now().date()).exists():

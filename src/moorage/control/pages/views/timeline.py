@@ -1,6 +1,6 @@
 """The time line of a repository and of a tag: what happened, how it was at a time, and the way back."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -22,6 +22,7 @@ from moorage.control.protection.questions import person_of
 from moorage.control.protection.rules import Person
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.moorage_values import RecordedChanges
+from moorage.control.registry.reading_answers import moment_of
 from moorage.control.registry.registry_errors import RegistryError, RegistryIsOther, RegistryRefused
 from moorage.errors import Refused
 from moorage.oci.names import Tag
@@ -36,7 +37,7 @@ def show_timeline(request: HttpRequest, repository: str) -> HttpResponse:
     """Show what was done in a repository or to one tag, newest first; with a time, its tags as they were then."""
     image = _image(request, repository)
     tag, asked = request.GET.get("tag", "").strip()[:_TEXT_LIMIT], request.GET.get("at", "").strip()[:_TEXT_LIMIT]
-    when = _moment(asked)
+    when = moment_of(asked)
     context = image_context(image, "timeline") | {
         "tag": tag,
         "asked_time": asked,
@@ -106,12 +107,3 @@ def _then(request: HttpRequest, image: FoundImage, when: datetime) -> dict[str, 
     after = request.GET.get("after", "")[:_TEXT_LIMIT]
     found: TagsThen = tags_at(image.repository.path, min(when, timezone.now()), after=after)
     return {"past": found}
-
-
-def _moment(text: str) -> datetime | None:
-    """A time as a form or an address has it, in UTC unless it says otherwise; None: it is none."""
-    try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -25,5 +25,7 @@ def compiled(pattern: str, *, memory_bytes: int | None = None) -> Any:  # noqa: 
         options.max_mem = memory_bytes
     try:
         return re2.compile(pattern, options)
-    except (re2.error, UnicodeEncodeError) as exc:
+    except re2.error as exc:
+        raise PatternInvalid(exc.args[0].decode(errors="replace")) from None  # RE2 speaks in bytes.
+    except UnicodeEncodeError as exc:
         raise PatternInvalid(str(exc)) from None

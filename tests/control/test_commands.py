@@ -278,7 +278,7 @@ def test_sizes_are_reported_shown_and_bounded(run: Run, shared_daemon: Daemon) -
     project = new_project(group)
     push_tags(shared_daemon.address, f"{project.full_path}/web", "1")
     ensure_repository(project, f"{project.full_path}/web", by=COMMAND_LINE)
-    assert run("usage", "report").stdout == "project_id,creator_id,registry_size_bytes,path\n"
+    assert run("usage", "report").stdout == "project_id,creator_id,registry_size_bytes,project path\n"
     assert "not measured yet" in run("usage", "show", project.full_path).stdout
     assert run("usage", "refresh", project.full_path).stdout == f"{project.full_path} is to be measured\n"
     with registry_at(shared_daemon.url):

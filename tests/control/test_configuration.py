@@ -39,7 +39,7 @@ def test_all_mistakes_are_said_at_once_with_their_paths(tmp_path: Path) -> None:
         tmp_path,
     )
     assert [line.partition(":")[0] for line in said] == ["http.addr", "registry.isuer"]
-    assert "did you mean issuer?" in said[1]
+    assert "did you mean registry.issuer?" in said[1]
     said = mistakes(
         "http: {host: control.example.com, tls: {key: a.pem}}\n"
         "registry: {enabled: true, host: 'http://x', api_url: here}\n",
@@ -114,3 +114,46 @@ def test_https_is_from_one_place_and_plain_http_is_sent_on_to_a_name(tmp_path: P
     both = "{certificate: a.crt, key: a.key, letsencrypt: {cachefile: c, hosts: [a.example.com]}}"
     [said] = mistakes(f"{SECRET}http: {{tls: {both}}}\n", tmp_path)
     assert said == "http.tls.letsencrypt: a certificate is named, too; take one of them"
+
+
+GUIDE = """
+registry:
+  enabled: true
+  host: "registry.gitlab.example.com"
+  port: "5005"
+  api_url: "https://registry.internal.example.com:5000"
+  path: /var/lib/registry
+  key: keys
+  issuer: gitlab-issuer
+gitlab:
+  default_projects_features:
+    issues: true
+    merge_requests: true
+    wiki: true
+    snippets: false
+    builds: true
+    container_registry: false
+"""
+
+
+def test_sections_of_a_gitlab_yml_as_gitlabs_guide_shows_them_are_read(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    found = read(f"{GUIDE}database: {{host: db, dbname: m, port: '5433'}}\n", tmp_path)
+    assert found.registry.host_port == "registry.gitlab.example.com:5005"
+    assert not found.gitlab.default_projects_features.container_registry
+    assert found.database.port == 5433
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("default_projects_features: {container_registry: false}", "did you mean gitlab.default_projects_features?"),
+        ("registry: {default_projects_features: {}}", "did you mean gitlab.default_projects_features?"),
+        ("gitlab: {api_urll: a}", "did you mean registry.api_url?"),
+        ("registry: {prot: 5}", "did you mean registry.port?"),
+        ("gitlab: {host: a}", "there are default_projects_features"),
+    ],
+)
+def test_an_unknown_key_is_told_where_it_may_belong(text: str, said: str, tmp_path: Path) -> None:
+    (mistake,) = mistakes(f"{SECRET}{text}\n", tmp_path)
+    assert mistake.partition(": ")[2] == f"unknown key; {said}"

@@ -98,6 +98,8 @@ def test_what_is_below_a_push_and_a_pull_is_counted(node: Node) -> None:
     content = b"x" * 5000
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     assert node.ask("POST", f"/v2/app/blobs/uploads/?digest={digest}", content) == 201
+    assert node.ask("POST", f"/v2/other/blobs/uploads/?mount={digest}&from=app") == 201
+    assert node.ask("POST", f"/v2/app/blobs/uploads/?digest=sha256:{'0' * 64}", content) == 400
     assert node.ask("GET", f"/v2/app/blobs/{digest}") == 200
     after = node.scrape()
 
@@ -108,8 +110,10 @@ def test_what_is_below_a_push_and_a_pull_is_counted(node: Node) -> None:
     assert grew("registry_database_queries_total") > 0
     assert grew("registry_database_query_duration_seconds_count", name="transaction") > 0
     assert grew("registry_storage_blob_download_bytes_sum", redirect="false") == 5000
-    assert grew("registry_http_request_size_bytes_sum", method="POST") == 5000
-    assert grew("registry_rate_limiter_requests_total", limiter="each", result="allowed") == 2
+    assert grew("registry_storage_blob_upload_bytes_sum") == 5000
+    assert grew("registry_storage_blob_upload_bytes_count") == 1
+    assert grew("registry_http_request_size_bytes_sum", method="POST") == 2 * 5000
+    assert grew("registry_rate_limiter_requests_total", limiter="each", result="allowed") == 4
     assert total(after, "registry_redis_failures_total", instance="redis.ratelimiter") > 0
 
 

@@ -58,6 +58,9 @@ def main() -> None:
             print(f"unknown command {words[0]!r} for moorage-ctl", file=sys.stderr)
         print(_usage())
         sys.exit(0 if is_help else UNKNOWN_COMMAND)
+    if words[0] != "registry-database" and not {"-h", "--help"}.isdisjoint(words):
+        print(f"Usage: moorage-ctl {words[0]} {command.takes}\n\n{command.about[0].upper()}{command.about[1:]}.")
+        sys.exit(0)
     try:
         sys.exit(command.run(words[1:]))
     except FlagMistake as exc:
@@ -77,18 +80,23 @@ def _usage() -> str:
 
 def _of_systemd(action: str) -> Callable[[Sequence[str]], int]:
     def run(words: Sequence[str]) -> int:
-        units = [unit for name, unit in SERVICES.items() if not words or name in words]
-        if unknown := [word for word in words if word not in SERVICES]:
-            print(f"error: there is no service {unknown[0]}; there are {', '.join(SERVICES)}", file=sys.stderr)
-            return 1
-        return _call(["systemctl", "--no-pager", action, *units])
+        units = _units(words)
+        return _call(["systemctl", "--no-pager", action, *units]) if units else 1
 
     return run
 
 
 def _tail(words: Sequence[str]) -> int:
-    units = [f"--unit={unit}" for name, unit in SERVICES.items() if not words or name in words]
-    return _call(["journalctl", "--follow", *units])
+    units = _units(words)
+    return _call(["journalctl", "--follow", *(f"--unit={unit}" for unit in units)]) if units else 1
+
+
+def _units(words: Sequence[str]) -> Sequence[str]:
+    """The units of the services that are named, or of all; none if there is no such service, which is said."""
+    if unknown := [word for word in words if word not in SERVICES]:
+        print(f"error: there is no service {unknown[0]}; there are {', '.join(SERVICES)}", file=sys.stderr)
+        return ()
+    return [unit for name, unit in SERVICES.items() if not words or name in words]
 
 
 def _collect(words: Sequence[str]) -> int:
@@ -106,7 +114,11 @@ def _collect(words: Sequence[str]) -> int:
 
 
 def _database(words: Sequence[str]) -> int:
-    """Run ``registry database …`` with the site's configuration."""
+    """Run ``registry database …`` with the site's configuration. Of migrations ``-l`` is gitlab-ctl's ``-n``."""
+    if not {"-h", "--help"}.isdisjoint(words):
+        return _call([_program("registry"), "database", *words])
+    if words[:1] == ["migrate"]:
+        words = [f"-n{word[2:]}" if word.startswith("-l") else word for word in words]
     config = SITE / "config.yml"
     if not config.exists():
         print(f"error: there is no {config}", file=sys.stderr)
@@ -170,8 +182,7 @@ def _executed(command: Sequence[str]) -> int:
 
     A signal goes to the command, and this program goes on when that has ended.
     """
-    program = Path(sys.argv[0]).resolve().parent / command[0]
-    whole = [str(program) if program.exists() else command[0], *command[1:]]
+    whole = [_program(command[0]), *command[1:]]
     if os.geteuid() == 0 and _has_user():
         whole = ["runuser", "-u", USER, "--", *whole]
     print(f"Executing command:\n{' '.join(whole)}", flush=True)
@@ -185,6 +196,12 @@ def _executed(command: Sequence[str]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return status if status >= 0 else UNKNOWN_COMMAND - status
+
+
+def _program(name: str) -> str:
+    """The program of that name that lies beside this one; else whichever is on ``PATH``."""
+    program = Path(sys.argv[0]).resolve().parent / name
+    return str(program) if program.exists() else name
 
 
 def _heed_signals() -> None:

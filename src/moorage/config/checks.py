@@ -46,6 +46,8 @@ def after(config: Config) -> Iterator[Mistake]:
     for path, address in addresses.items():
         if not is_address(address):
             yield Mistake(path, f"{address[:60]!r} is no address; write host:port, such as 127.0.0.1:5000")
+    if len({*addresses.values()}) < len(addresses) and not http.addr.endswith(":0"):
+        yield Mistake("http.debug.addr", f"{http.addr[:60]} is http.addr too; another port is needed, such as 5001")
     yield from health_mistakes(config.health)
     yield from limiter_mistakes(config.rate_limiter)
     yield from _check_tls(tls)

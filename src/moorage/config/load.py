@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from moorage.config.bare_numbers import bare_durations
 from moorage.config.checks import after, before
 from moorage.config.documents import NotYAML, WrittenValue, plain, read_document
 from moorage.config.environment import Overrides
@@ -135,6 +136,7 @@ class _Reading:
             self.mistakes += after(config)
         if self.mistakes or config is None:
             raise ConfigurationError([overrides.named(mistake) for mistake in self.mistakes], self.warnings)
+        self.warnings += bare_durations(given, _schema())
         self.warnings += realm_warnings(config)
         for where, hint in unknown_options(config):
             self.unknown.append(where)

@@ -1,6 +1,6 @@
 """Mistakes that pydantic finds, with their place in the file and in our words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -20,10 +20,19 @@ _MESSAGES = {
 }
 
 
-def mistakes_of(exc: ValidationError, path: str, *, known: Sequence[str] = ()) -> Iterator[Mistake]:
-    """Each mistake, below *path*; *known* are keys that an unknown one may have been meant for."""
+Place = tuple[int | str, ...]
+"""Keys and numbers of items, from the outermost on."""
+
+
+def mistakes_of(
+    exc: ValidationError, path: str, *, known: Sequence[str] = (), hint: Callable[[Place], str] | None = None
+) -> Iterator[Mistake]:
+    """Each mistake, below *path*; *known* are keys that an unknown one may have been meant for, or *hint* says it."""
     for error in exc.errors(include_url=False, include_context=True, include_input=False):
-        yield Mistake(_path(path, error["loc"]), _message(error, known))
+        if error["type"] == "extra_forbidden" and hint is not None:
+            yield Mistake(_path(path, error["loc"]), f"unknown key; {hint(error['loc'])}")
+        else:
+            yield Mistake(_path(path, error["loc"]), _message(error, known))
 
 
 def _path(prefix: str, parts: tuple[int | str, ...]) -> str:

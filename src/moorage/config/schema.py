@@ -37,6 +37,8 @@ class Node:
     """True if a bare word is the name of a section without keys, as in ``storage: inmemory``."""
     is_free: bool = False
     """True if anything may stand here."""
+    is_duration: bool = False
+    """True if a length of time is meant."""
 
     @property
     def is_implemented(self) -> bool:
@@ -99,7 +101,7 @@ def _node(annotation: Any, field: FieldInfo | None) -> Node:  # noqa: ANN401 - a
     if origin is dict:
         return Node(values=_node(_bare(arguments[1]), None), field=field, default=default)
     is_text = annotation is str or (origin is typing.Literal and all(isinstance(word, str) for word in arguments))
-    return Node(field=field, default=default, takes_text=is_text)
+    return Node(field=field, default=default, takes_text=is_text, is_duration=annotation is timedelta)
 
 
 def _bare(annotation: Any) -> Any:  # noqa: ANN401 - a type, of any kind

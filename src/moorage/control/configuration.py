@@ -5,6 +5,7 @@ Everything wrong with it is said at once, each with its path. Paths in it are re
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,8 +14,9 @@ from pydantic import Field, ValidationError
 from moorage.config.documents import NotYAML, plain, read_document
 from moorage.config.environment import Overrides
 from moorage.config.messages import mistakes_of
-from moorage.config.schema import Node, tree_of
-from moorage.config.section import Count, Flag, Required, Secret, Section, Text, Whole, now
+from moorage.config.near_keys import near_key
+from moorage.config.schema import tree_of
+from moorage.config.section import DriverCount, DriverWhole, Flag, Required, Secret, Section, Text, Whole, now
 from moorage.config.sections.http import LetsEncrypt
 from moorage.control.configured_ldap import LDAPKeys, checked_ldap, settled_ldap
 from moorage.control.configured_sign_in import SignInKeys, checked_sign_in, settled_sign_in
@@ -72,7 +74,7 @@ class ControlDatabase(ControlSection):
 
     sqlite: Text = now("control.db", "File of SQLite, where no `host` is given.")
     host: Text = now("", "PostgreSQL's host, or the folder of its socket.")
-    port: Annotated[Count, Field(lt=1 << 16)] = now(0, "PostgreSQL's port; 0: its own.")
+    port: Annotated[DriverCount, Field(lt=1 << 16)] = now(0, "PostgreSQL's port; 0: its own.")
     dbname: Text = now("", "Name of the database.")
     user: Text = now("", "Who connects.")
     password: Secret = now("", "The password.")
@@ -88,7 +90,7 @@ class RegistryKeys(ControlSection):
 
     enabled: Flag = now(False, "False hides the feature and keeps every image.")
     host: Text = now("example.com", "The registry's host as people type it.")
-    port: Annotated[Whole, Field(ge=1, lt=1 << 16)] | None = now(None, "Its port; 80 and 443 are not shown.")
+    port: Annotated[DriverWhole, Field(ge=1, lt=1 << 16)] | None = now(None, "Its port; 80 and 443 are not shown.")
     api_url: Text = now("http://localhost:5000/", "Where the control plane reaches the registry.")
     key: Text = now("", "PEM file of the private key that signs tokens, or a folder as `moorage token` keeps one.")
     path: Text = now("shared/registry", "GitLab's folder of images; it is not used.")
@@ -106,6 +108,11 @@ class ProjectFeatures(ControlSection):
     """``gitlab.default_projects_features``: what new projects have."""
 
     container_registry: Flag = now(True, "True: new projects have a registry.")
+    issues: Flag = now(True, "GitLab's; it is not used.")
+    merge_requests: Flag = now(True, "GitLab's; it is not used.")
+    wiki: Flag = now(True, "GitLab's; it is not used.")
+    snippets: Flag = now(False, "GitLab's; it is not used.")
+    builds: Flag = now(True, "GitLab's; it is not used.")
 
 
 class GitLabKeys(ControlSection):
@@ -179,7 +186,7 @@ def load_control(text: str, environ: Mapping[str, str], *, folder: Path) -> Load
     try:
         found = ControlConfiguration.model_validate(_without_empty(plain(data)))
     except ValidationError as exc:
-        mistakes += mistakes_of(exc, "", known=[*_keys_of(schema)])
+        mistakes += mistakes_of(exc, "", hint=partial(near_key, schema))
         raise ConfigurationError([overrides.named(one) for one in mistakes], overrides.warnings) from None
     found, more = _settled(found, folder)
     mistakes += [*more, *_checked(found)]
@@ -193,14 +200,6 @@ def _without_empty(value: object) -> object:
     if isinstance(value, dict):
         return {key: _without_empty(item) for key, item in value.items() if item is not None}
     return value
-
-
-def _keys_of(node: Node) -> Iterator[str]:
-    for name, child in (node.children or {}).items():
-        yield name
-        yield from _keys_of(child)
-    if node.values is not None:
-        yield from _keys_of(node.values)
 
 
 def _settled(found: ControlConfiguration, folder: Path) -> tuple[ControlConfiguration, list[Mistake]]:

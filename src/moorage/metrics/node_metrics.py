@@ -2,7 +2,7 @@
 
 Labels have few values, whatever strangers send: routes are those of the tables, and an odd method is ``other``.
 
-Source: GitLab features MET-001, MET-002, MET-005, MET-007, MET-008, MET-009, MET-022.
+Source: GitLab features MET-001, MET-002, MET-005, MET-006, MET-007, MET-008, MET-009, MET-022.
 """
 
 from moorage.metrics.meters import Meters
@@ -117,6 +117,11 @@ class PartMetrics:
             ("driver", "action"),
             buckets=_DURATIONS,
         )
+        self._uploads = meters.histogram(
+            "registry_storage_blob_upload_bytes",
+            "Bytes of blobs that were pushed; those that were mounted are not among them.",
+            buckets=_SIZES,
+        )
         self._queries = meters.counter("registry_database_queries", "Queries to the database.", ("name",))
         self._query_seconds = meters.histogram(
             "registry_database_query_duration_seconds",
@@ -144,6 +149,10 @@ class PartMetrics:
     def stored(self, action: str, duration_s: float) -> None:
         """Count a call to storage."""
         self._storage.labels(self._driver, action).observe(duration_s)
+
+    def uploaded(self, size_bytes: int) -> None:
+        """Count a blob that was pushed."""
+        self._uploads.observe(size_bytes)
 
     def queried(self, name: str, duration_s: float) -> None:
         """Count a query to the database."""

@@ -34,6 +34,8 @@ class Observers:
     storage: Observe | None = None
     store: StoreTally = field(default_factory=NoTally)
     """Of single requests to an object store."""
+    uploads: Callable[[int], None] | None = None
+    """Told how many bytes a blob has that was pushed."""
     database: Observe | None = None
     damage: Callable[[], None] | None = None
     """Called when a client meets a damaged blob."""
@@ -71,6 +73,7 @@ def observers(process: ServerProcess, *, driver: str) -> Observers:
         requests=RequestMetrics(meters),
         storage=parts.stored,
         store=StoreMetrics(meters),
+        uploads=parts.uploaded,
         database=parts.queried,
         damage=BlobMetrics(meters).met_damage,
         limits=parts.limited,

@@ -1,4 +1,4 @@
-"""Storage and database, observed for metrics: their own methods, with a look at the clock around them."""
+"""Storage, links and database, observed for metrics: their own methods, with a look at clock or size around them."""
 
 import contextlib
 import functools
@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from moorage.metadata.base import LinkStore
 from moorage.sql.base import Database, NamedQuery, Transaction
 from moorage.storage.base import StorageDriver
 
@@ -35,6 +36,20 @@ def observe_storage(storage: StorageDriver, observe: Observe) -> None:
         method = getattr(storage, name, None)
         if method is not None and inspect.iscoroutinefunction(method):
             setattr(storage, name, _timed(method, _always(action), observe))
+
+
+def observe_uploads(links: LinkStore, uploaded: Callable[[int], None]) -> None:
+    """Have *uploaded* told of the bytes of every blob that was pushed; one that is mounted is not."""
+    link = links.link
+
+    @functools.wraps(link)
+    async def linked(*args: Any, size_bytes: int, **named: Any) -> bool:  # noqa: ANN401 - whatever a link takes
+        is_linked = await link(*args, size_bytes=size_bytes, **named)
+        if is_linked:
+            uploaded(size_bytes)
+        return is_linked
+
+    links.link = linked  # type: ignore[method-assign]  # that is what observing means
 
 
 def observe_database(database: Database, observe: Observe) -> None:

@@ -43,7 +43,7 @@ from moorage.wiring.log_settings import log_settings
 from moorage.wiring.metadata import open_metadata
 from moorage.wiring.notifications import Notifying, notifying
 from moorage.wiring.observers import Observers
-from moorage.wiring.observing import observe_database, observe_storage
+from moorage.wiring.observing import observe_database, observe_storage, observe_uploads
 from moorage.wiring.opened_metadata import Metadata
 from moorage.wiring.purging import purging
 from moorage.wiring.redirects import redirects_of
@@ -115,6 +115,8 @@ async def build(
     if spans is not None:
         trace_parts(spans, storage, redises.clients())
     metadata = await open_metadata(config, store, storage, changes, redis=redises.links)
+    if observed.uploads is not None:
+        observe_uploads(metadata.links, observed.uploads)
     if observed.database is not None and metadata.database is not None:
         observe_database(metadata.database, observed.database)
     if spans is not None and metadata.database is not None:

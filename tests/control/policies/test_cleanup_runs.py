@@ -107,7 +107,7 @@ def test_a_policy_runs_when_it_is_due_and_leaves_a_report(
 
 def test_a_run_can_be_asked_for_at_once(shared_daemon: Daemon, clock: MovedClock) -> None:
     found = repository_with(shared_daemon, "a")
-    with pytest.raises(ChangeRefused):
+    with pytest.raises(ChangeRefused, match="only a policy that is on runs; switch it on"):
         run_now(found.project, by=COMMAND_LINE)
     enabled(found, clock)
     run_now(found.project, by=COMMAND_LINE, now=clock.now)

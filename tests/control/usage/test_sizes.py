@@ -211,7 +211,7 @@ def test_the_report_is_csv_for_whoever_asks_for_it_whole_and_a_few_rows_at_a_tim
     for project, size in zip(projects, sizes, strict=True):
         UsagePlace.objects.create(project=project, size_bytes=size)
     ordered = sorted(zip(sizes, projects, strict=True), key=lambda one: (-one[0], one[1].pk))
-    wanted = ["project_id,creator_id,registry_size_bytes,path"]
+    wanted = ["project_id,creator_id,registry_size_bytes,project path"]
     wanted += [f"{project.pk},,{size},{project.full_path}" for size, project in ordered]
     monkeypatch.setattr(questions, "CHUNK", 2)
     path = "/moorage/usage/projects"

@@ -128,6 +128,43 @@ def test_the_database_s_commands_get_the_configuration_of_the_site(site: Site) -
     assert site.calls == [f"registry database migrate status -u {site.etc}/config.yml"]
 
 
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        (("migrate", "up", "-l", "1"), "migrate up -n 1"),
+        (("migrate", "down", "-f", "-l2"), "migrate down -f -n2"),
+        (("import", "-1", "-l"), "import -1 -l"),
+    ],
+)
+def test_gitlab_ctl_s_limit_of_migrations_is_passed_on_under_its_own_name(
+    site: Site, given: tuple[str, ...], passed: str
+) -> None:
+    assert site("registry-database", *given).returncode == 0
+    assert site.calls == [f"registry database {passed} {site.etc}/config.yml"]
+
+
+@pytest.mark.parametrize("command", ["stop", "tail", "reconfigure", "registry-garbage-collect"])
+def test_who_asks_for_help_is_helped_and_nothing_is_done(site: Site, command: str) -> None:
+    found = site(command, "--help")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith(f"Usage: moorage-ctl {command} ")
+    assert site.calls == []
+
+
+def test_help_about_the_database_s_commands_needs_no_configuration(site: Site) -> None:
+    (site.etc / "config.yml").unlink()
+    assert site("registry-database", "migrate", "up", "--help").returncode == 0
+    assert site.calls == ["registry database migrate up --help"]
+
+
+def test_the_log_of_a_service_that_there_is_not_is_not_that_of_the_whole_machine(site: Site) -> None:
+    found = site("tail", "sidekiq")
+    assert (found.returncode, found.stderr) == (
+        1,
+        "error: there is no service sidekiq; there are registry, control\n",
+    )
+
+
 @pytest.mark.parametrize("action", ["status", "start", "stop", "restart"])
 def test_services_are_named_in_short_words(site: Site, action: str) -> None:
     assert site(action).returncode == 0

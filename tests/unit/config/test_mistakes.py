@@ -261,3 +261,11 @@ def test_adoption_needs_a_database_for_good_and_may_write() -> None:
     found = mistakes_in(f"version: 0.1\n{read_only}\ndatabase: {{adopt: true, enabled: true, sqlite: /m.db}}")
     assert list(found) == ["database.adopt"]
     assert "readonly" in found["database.adopt"]
+
+
+def test_the_debug_address_is_another_than_the_registrys() -> None:
+    same = "http: {addr: '127.0.0.1:5000', debug: {addr: '127.0.0.1:5000'}}"
+    said = {"http.debug.addr": "127.0.0.1:5000 is http.addr too; another port is needed, such as 5001"}
+    assert mistakes_of(same) == said
+    assert mistakes_of(same.replace("5000", "0")) == {}  # Whatever is free.
+    assert mistakes_of("http: {net: unix, addr: '127.0.0.1:5000', debug: {addr: '127.0.0.1:5000'}}") == {}

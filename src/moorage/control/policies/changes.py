@@ -71,7 +71,7 @@ def run_now(project: Project, *, by: Actor, now: datetime | None = None) -> None
     """
     changed = CleanupPolicy.objects.filter(project=project, enabled=True).update(next_run_at=now or timezone.now())
     if not changed:
-        raise refused("enabled", "is off")
+        raise refused("enabled", "is off, and only a policy that is on runs; switch it on, or look at its preview")
     record("cleanup_run_requested", policy_of(project), by=by)
 
 

@@ -12,11 +12,14 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from moorage.cache.remembered import Remembered
 
-_LIMIT = 512
-"""Heads that a worker remembers."""
+LIMIT_BYTES = 1 << 20
+"""Memory for the heads that a worker remembers, about: 400, and 220 where each has a token."""
+
+_PARSED_BYTES = 2200
+"""Memory that a head takes besides its text and its values: the map of its headers, its URL, the entry."""
 
 _LENGTH_LIMIT_BYTES = 4 << 10
-"""Longer ones are parsed each time, so that what is remembered stays below some MiB, whatever strangers send."""
+"""Longer ones are parsed each time: few of them would take the room of all others."""
 
 _AGE = timedelta(minutes=10)
 SWIFT = frozenset({"GET", "HEAD", "POST"})
@@ -31,7 +34,7 @@ class KnownHeads:
     """The heads that were read last, and what was read of each."""
 
     def __init__(self) -> None:
-        self._remembered = Remembered[bytes, RawRequestMessage](_LIMIT, age=_AGE)
+        self._remembered = Remembered[bytes, RawRequestMessage](LIMIT_BYTES, age=_AGE, size_of=_size_bytes)
         self.get = self._remembered.get
 
     def note(self, data: bytes, message: object, body: StreamReader) -> bool:
@@ -42,8 +45,14 @@ class KnownHeads:
         if not isinstance(message, RawRequestMessage) or not _is_one_head(data) or not _is_plain(message, body):
             return False
         if message.method in SWIFT and len(data) <= _LENGTH_LIMIT_BYTES and not _has_password(message):
-            self._remembered.put(data, message)
+            # Without the headers as they came, which nobody asks for again: they are as long as the head.
+            self._remembered.put(data, message._replace(raw_headers=()))
         return True
+
+
+def _size_bytes(message: RawRequestMessage) -> int:
+    """Return the memory that a head takes, about: its values are there twice, in its text and by themselves."""
+    return _PARSED_BYTES + 2 * (len(message.path) + sum(map(len, message.headers.values())))
 
 
 def head_bytes(data: bytes) -> int:

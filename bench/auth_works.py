@@ -20,7 +20,7 @@ from moorage.auth.claims import AccessClaim, Claims, Meta, TagPatterns
 from moorage.auth.keys import Key, TrustedKeys, import_key
 from moorage.auth.tokens import SigningKey, Verifier, mint
 from stage import Rounds, Stage
-from subjects import Daemon, Moorage
+from subjects import Daemon, Moorage, MoorageConfigured
 
 CONNECTIONS = 16
 LAYERS = 9
@@ -44,8 +44,10 @@ class MoorageWithAuth(Moorage):
         configuration: dict[str, object] = {
             "version": "0.1",
             "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-            "database": {"enabled": True, "sqlite": str(folder / "data" / "moorage.db")},
         }
+        database = self._database(folder)
+        if database is not None:
+            configuration["database"] = database
         if self.has_tokens:
             (folder / "keys.json").write_text(json.dumps({"keys": [_public_key().as_dict(private=False)]}))
             names = {"realm": "https://issuer.example/token", "service": SERVICE, "issuer": ISSUER}
@@ -54,6 +56,26 @@ class MoorageWithAuth(Moorage):
         path.write_text(json.dumps(configuration, indent=2))  # JSON is YAML too.
         program, module, name, serve, *options = super().command(address, folder)
         return [program, module, name, serve, str(path), *options]
+
+    def _database(self, folder: Path) -> object:
+        """Return what the file says of the database; None: nothing."""
+        return {"enabled": True, "sqlite": str(folder / "data" / "moorage.db")}
+
+
+class WithTokens(MoorageWithAuth):
+    """Moorage with tokens and the metadata of another subject."""
+
+    def __init__(self, workers: int, like: MoorageConfigured) -> None:
+        super().__init__(workers, has_tokens=True)
+        self.store, self.database = like.store, like.database
+        self._like = like
+
+    def prepare(self, folder: Path) -> None:
+        """Do what the other one needs."""
+        self._like.prepare(folder)
+
+    def _database(self, folder: Path) -> object:
+        return self._like.configuration(folder).get("database")
 
 
 def bearer(stage: Stage) -> list[Figure]:

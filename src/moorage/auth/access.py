@@ -41,7 +41,7 @@ class Access(NamedTuple):
         return (*cls.repository(name, Action.PULL, Action.PUSH), below, there)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _of_repository(name: str, actions: tuple[Action, ...]) -> tuple[Access, ...]:
     """The same few are asked for again and again; names are short, once they have been parsed."""
     return tuple([Access("repository", name, action) for action in actions])

@@ -39,6 +39,9 @@ TOKEN_LIMIT_BYTES = 32 << 10
 _TYPES = frozenset({"jwt", "at+jwt"})
 """Other ``typ`` are of tokens for something else, by the same issuer. Source: RFC 8725 § 3.11."""
 
+_GRANT_BYTES = 1000
+"""Memory that a grant takes besides what its token says: sets, maps and the entry by which it is remembered."""
+
 _ACTIONS = {action.value: action for action in Action}
 _NUMBERS = 1 << 63
 """Source: GitLab's registry, ``registry/auth/token/types.go``."""
@@ -110,6 +113,8 @@ class Verified:
     """Until when, in seconds since 1970; the leeway is in it."""
     begins_at: float = -math.inf
     """From when, in the same way."""
+    size_bytes: int = 0
+    """Memory that it takes, about."""
 
 
 class Verifier:
@@ -135,7 +140,7 @@ class Verifier:
         self._check(claims, now)
         ends_at = min(float(claims.exp) + LEEWAY_S, key.ends_at)
         begins_at = max(-math.inf if claims.nbf is None else float(claims.nbf) - LEEWAY_S, key.begins_at)
-        return Verified(grant_of(claims), keys, ends_at, begins_at)
+        return Verified(grant_of(claims), keys, ends_at, begins_at, _GRANT_BYTES + 2 * len(payload))
 
     def _open(self, token: str, keys: TrustedKeys, now: float) -> tuple[TrustedKey, bytes]:
         """The key that the token is signed by, and what is signed.
@@ -317,7 +322,13 @@ def _protection(meta: Meta) -> Protection | None:
     push, delete = ((), ()) if denied is None else (denied.push or (), denied.delete or ())
     if not (push or delete or immutable):
         return None
-    return Protection(deny_push=tuple(push), deny_delete=tuple(delete), immutable=tuple(immutable))
+    return _one_protection(tuple(push), tuple(delete), tuple(immutable))
+
+
+@lru_cache(maxsize=256)
+def _one_protection(push: tuple[str, ...], delete: tuple[str, ...], immutable: tuple[str, ...]) -> Protection:
+    """All tokens of a project say the same, and so share it."""
+    return Protection(deny_push=push, deny_delete=delete, immutable=immutable)
 
 
 def _malformed(exc: ValidationError) -> str:

@@ -6,7 +6,6 @@ No lock keeps them apart, as not every storage has locks: ``docs/adr/0034-pushes
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from functools import lru_cache
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.metadata.aside import aside
@@ -178,7 +177,6 @@ async def _delete_if_there(storage: StorageDriver, path: str) -> None:
         return
 
 
-@lru_cache(maxsize=16384)
 def _subject(content: bytes) -> Digest | None:
     with lenient.reading(content) as value:
         return lenient.subject(value)

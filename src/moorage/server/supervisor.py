@@ -19,6 +19,7 @@ from moorage.errors import MoorageError
 from moorage.server import worker
 from moorage.server.allocator import share_one_arena
 from moorage.server.application import KEEPER, MakeApplication, ServerProcess
+from moorage.server.idle_pages import let_go_of_files
 from moorage.server.metrics_folder import metrics_folder
 from moorage.server.open_files import raise_open_files
 from moorage.server.server_settings import ServerSettings
@@ -115,6 +116,7 @@ class Supervisor:
                     self.on_ready(_shown(self._listeners[0]))
                     if self.settings.has_keeper:  # Not before: it has nothing to do with the first answer.
                         self._workers.append(_Worker(KEEPER))
+                    let_go_of_files()
             if caught is not None and caught.si_signo in _OTHERS:
                 self._note(signal.Signals(caught.si_signo))
             elif caught is not None and caught.si_signo != signal.SIGCHLD:

@@ -86,7 +86,7 @@ class FolderEntry:
     """The size of an object, where the list tells it without another request; None: ask :meth:`ObjectStorage.stat`."""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def check_path(path: str) -> str:
     """Return *path* if it is well formed.
 

@@ -13,11 +13,14 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from moorage.cache.remembered import Remembered
 from moorage.web.head_sizes import head_bytes
 
-_LIMIT = 512
-"""Heads that a worker remembers."""
+LIMIT_BYTES = 1 << 20
+"""Memory for the heads that a worker remembers, about: 400, and 220 where each has a token."""
+
+_PARSED_BYTES = 2200
+"""Memory that a head takes besides its text and its values: the map of its headers, its URL, the entry."""
 
 LENGTH_LIMIT_BYTES = 4 << 10
-"""Longer heads are parsed each time: what is remembered stays within some MiB, whatever strangers send.
+"""Longer heads are parsed each time: few of them would take the room of all others.
 To look for what is longer would be to hash a body for nothing."""
 
 _AGE = timedelta(minutes=10)
@@ -32,7 +35,7 @@ class KnownHeads:
     """The heads that were read last, and what was read of each."""
 
     def __init__(self) -> None:
-        self._remembered = Remembered[bytes, RawRequestMessage](_LIMIT, age=_AGE)
+        self._remembered = Remembered[bytes, RawRequestMessage](LIMIT_BYTES, age=_AGE, size_of=_size_bytes)
         self.get = self._remembered.get
 
     def note(self, data: bytes, message: object, body: StreamReader) -> bool:
@@ -43,8 +46,14 @@ class KnownHeads:
         if not isinstance(message, RawRequestMessage) or not _is_one_head(data) or not _is_plain(message, body):
             return False
         if message.method in SWIFT and len(data) <= LENGTH_LIMIT_BYTES and not _has_password(message):
-            self._remembered.put(data, message)
+            # Without the headers as they came, which nobody asks for again: they are as long as the head.
+            self._remembered.put(data, message._replace(raw_headers=()))
         return True
+
+
+def _size_bytes(message: RawRequestMessage) -> int:
+    """Return the memory that a head takes, about: its values are there twice, in its text and by themselves."""
+    return _PARSED_BYTES + 2 * (len(message.path) + sum(map(len, message.headers.values())))
 
 
 def is_end_of_body(data: bytes, known_bytes: int) -> bool:

@@ -114,7 +114,7 @@ def _lines(status: int, content_length: int, headers: tuple[tuple[str, str], ...
     return "".join([f"{_checked(line)}\r\n" for line in lines]).encode("utf-8", "backslashreplace")
 
 
-_remembered_lines = lru_cache(maxsize=512)(_lines)
+_remembered_lines = lru_cache(maxsize=256)(_lines)
 
 
 def _checked(line: str) -> str:

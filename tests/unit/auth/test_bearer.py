@@ -1,14 +1,17 @@
 """The guard of tokens: what it remembers and for how long, and what it tells whom it sends away."""
 
+import gc
 import time
+import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from moorage.auth import bearer
 from moorage.auth.access import Access, Action
-from moorage.auth.bearer import REMEMBERED, Realm, TokenGuard
+from moorage.auth.bearer import Realm, TokenGuard
 from moorage.auth.keys import TrustedKeys
 from moorage.auth.tokens import LEEWAY_S, Verified, Verifier, mint
 from moorage.errors import Unauthorized
@@ -131,17 +134,35 @@ async def test_a_remembered_token_ends_when_its_key_is_taken_back(world: World) 
     await world.guard.check(Visitor(headers), PULL)
 
 
-async def test_so_many_tokens_are_remembered_and_no_more(world: World) -> None:
-    one = world.issuer.bearer(("group/app", "pull"))
-    grant = await world.guard.check(Visitor(one), PULL)
-    found = world.guard._remembered.get(one["Authorization"])
-    assert found is not None
-    for number in range(REMEMBERED - 1):
-        world.guard._remembered.put(f"Bearer {number}", found)
-    assert await world.guard.check(Visitor(one), PULL) is grant
-    await world.guard.check(Visitor(world.issuer.bearer(("group/app", "pull"), jti="another")), PULL)
-    assert len(world.guard._remembered) == REMEMBERED
-    assert world.guard._remembered.get(one["Authorization"]) is None
+async def test_tokens_take_no_more_memory_than_they_may(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit_bytes, count = 512 << 10, 500
+    monkeypatch.setattr(bearer, "LIMIT_BYTES", limit_bytes)
+    guard = TokenGuard(world.verifier, lambda: world.keys, Realm(url=REALM))
+    tokens = [
+        world.issuer.bearer(("group/app", "pull,push"), jti=f"{number}", user="u" * 300) for number in range(count)
+    ]
+    await guard.check(Visitor(tokens[0]), PUSH)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for token in tokens:
+            await guard.check(Visitor(token), PUSH)
+        gc.collect()
+        held_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 100 < len(guard._remembered) < count
+    assert held_bytes < 1.2 * limit_bytes
+    before = world.verifier.count
+    await guard.check(Visitor(tokens[-1]), PUSH)
+    assert world.verifier.count == before
+    await guard.check(Visitor(tokens[0]), PUSH)
+    assert world.verifier.count == before + 1
+
+
+async def test_the_text_of_a_password_is_kept_nowhere(world: World) -> None:
+    await world.refusal({"Authorization": "Basic dXNlcjpwYXNzd29yZA=="})
+    assert world.guard._digest.cache_info().currsize == 0
 
 
 async def test_a_long_token_is_verified_each_time(world: World) -> None:

@@ -1,6 +1,7 @@
 """Metadata as link files: what Distribution, a crash, or another registry may have left, and what is made of it."""
 
 import json
+import tracemalloc
 
 import pytest
 import structlog
@@ -10,6 +11,7 @@ from moorage.metadata import layout
 from moorage.metadata.base import Cause, Expectation
 from moorage.metadata.layout import LayoutLinks, LayoutManifests
 from moorage.metadata.layout_lists import LayoutCatalogue
+from moorage.metadata.layout_pointers import LayoutPointers, payload_of
 from moorage.metadata.payloads import PayloadCache
 from moorage.oci import mediatypes
 from moorage.oci.digests import Algorithm, Digest
@@ -327,3 +329,16 @@ async def test_a_manifest_that_was_collected_is_unknown_to_who_has_it_in_memory(
     await storage.delete(paths.blob(digest))
     with pytest.raises(ManifestUnknown):
         await manifests.find(NAME, digest)
+
+
+async def test_a_deleted_manifest_is_not_kept_in_memory(storage: MemoryDriver) -> None:
+    pointers = LayoutPointers(storage)
+    tracemalloc.start()
+    try:
+        for number in range(8):
+            payload = payload_of(image(number, annotations={"large": "x" * (1 << 20)}))
+            await pointers.remove(NAME, Digest.of(payload.content), payload)
+        held_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 3 << 20

@@ -1,6 +1,7 @@
 """Rows of SQLite that are remembered: for as long as nobody has changed anything, in whatever process."""
 
 import sqlite3
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -79,3 +80,18 @@ async def test_large_rows_are_not_remembered_and_all_are_bounded(database: Sqlit
     for number in range(count):
         rows.put(number, ("a" * (100 << 10),))
     assert len(rows._rows) * (100 << 10) <= recalled_rows._LIMIT_BYTES
+
+
+async def test_rows_take_no_more_memory_than_they_may(database: SqliteDatabase) -> None:
+    rows, count = recalled_rows.RecalledRows(database._reader), 5000
+    rows.get(0)
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            payload = f"{number:0600}".encode()
+            rows.put(("manifest_by_tag", f"group/app{number}", f"{number}"), (number, "text/plain", payload))
+        held_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 100 < len(rows._rows) < count
+    assert held_bytes < 1.1 * recalled_rows._LIMIT_BYTES

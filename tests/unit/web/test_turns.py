@@ -1,6 +1,7 @@
 """Requests whose head was read before: they are begun at once, and answered as all others are, in their order."""
 
 import asyncio
+import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
@@ -11,7 +12,7 @@ from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
 
 from moorage.web.connection import Connection, ConnectionServer
-from moorage.web.known_heads import KnownHeads
+from moorage.web.known_heads import LIMIT_BYTES, KnownHeads
 from moorage.web.responses import Response
 
 _PATIENCE_S = 30.0
@@ -301,9 +302,21 @@ async def test_what_is_more_than_a_head_or_holds_a_password_is_not_remembered(
     assert not is_known(served, head)
 
 
-def test_few_heads_are_remembered() -> None:
-    heads = KnownHeads()
-    assert heads._remembered._limit <= 1000
+async def test_heads_take_no_more_memory_than_they_may(served: Served, client: Client) -> None:
+    await client.answers(NOW)
+    heads, count = KnownHeads(), 1000
+    token = b"t" * 1200
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            head = b"GET /v2/a/manifests/%d HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\n\r\n" % (number, token)
+            assert heads.note(head, *await parsed(served, head))
+        held_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 100 < len(heads._remembered) < count
+    assert held_bytes < 1.1 * LIMIT_BYTES
+    assert heads.get(head) is not None
 
 
 async def parsed(served: Served, head: bytes) -> tuple[RawRequestMessage, StreamReader]:

@@ -58,7 +58,7 @@ def _match(path: str) -> Route | None:
     return Route(endpoint, RepositoryName.parse_stored(name), target, is_odd=not RepositoryName.is_valid(name))
 
 
-_remembered = lru_cache(maxsize=4096)(_match)
+_remembered = lru_cache(maxsize=1024)(_match)
 """The same few paths are asked for again and again."""
 
 

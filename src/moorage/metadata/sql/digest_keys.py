@@ -24,7 +24,7 @@ def encoded_key(encoded: str) -> bytes:
     return _CODES["sha256" if len(encoded) == _SHA256_LENGTH else "sha512"] + bytes.fromhex(encoded)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)
 def digest_of(key: bytes) -> Digest:
     """The digest in a column. The same few are asked for again and again."""
     return Digest(_ALGORITHMS[key[0]], key[1:].hex())

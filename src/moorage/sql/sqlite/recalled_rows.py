@@ -6,8 +6,8 @@ from collections.abc import Hashable
 from moorage.cache.remembered import Remembered
 from moorage.sql.base import Row
 
-_LIMIT_BYTES = 8 << 20
-_ROW_BYTES = 512
+_LIMIT_BYTES = 1 << 20
+_ROW_BYTES = 768
 """Bytes that a row takes besides its values, about."""
 _LARGE_BYTES = 128 << 10
 

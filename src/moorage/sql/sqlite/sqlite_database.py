@@ -39,7 +39,7 @@ _GROUP_LIMIT = 64
 _MANY = 500
 """After so many statements in a row, let others have the event loop."""
 _CACHE_KIB = 16 * 1024
-_SERVING_CACHE_KIB = 1024
+_SERVING_CACHE_KIB = 256
 """Of a server's processes, each of which has two connections at least: what another one writes empties them all, and
 what is not there comes from the kernel's cache."""
 _HEAVY_CACHE_KIB = 4 * 1024

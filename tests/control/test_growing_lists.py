@@ -25,7 +25,8 @@ STEPS = 20
 """As many steps of SQLite's machine as are counted at once."""
 PLACES = (
     "/projects", "/projects?sort=name", "/projects?sort=created", "/projects?whose=mine", "/groups",
-    "/groups?sort=created", "/many/-/registry", "/-/refused",
+    "/groups?sort=created", "/many/-/registry", "/-/refused", "/projects/new",
+    "/-/me/tokens",
 )  # fmt: skip
 FOR_MEMBERS_OF_ALL = (
     "/many", "/many?sort=-updated", "/many/big/-/registry", "/many/big/-/registry?sort=updated",
@@ -37,11 +38,14 @@ FOR_ADMINISTRATORS = (
 LISTS = (
     "projects", "projects?order_by=id", "projects?order_by=name", "projects?order_by=path",
     "projects?order_by=updated_at", "projects?pagination=keyset&order_by=id", "projects?membership=true", "groups",
-    "users", "users?order_by=name", "namespaces", "groups/many/registry/repositories",
+    "projects?pagination=keyset&order_by=name", "groups?pagination=keyset", "namespaces?pagination=keyset",
+    "users", "users?order_by=name", "users?order_by=name&pagination=keyset", "namespaces",
+    "groups/many/registry/repositories", "groups/many/registry/repositories?pagination=keyset",
+    "personal_access_tokens", "personal_access_tokens?pagination=keyset",
 )  # fmt: skip
 LISTS_FOR_ADMINISTRATORS = (
     "audit_events", "audit_events?pagination=keyset", "projects/{big}/audit_events",
-    "moorage/usage/projects", "groups/many/projects",
+    "moorage/usage/projects", "moorage/usage/projects?pagination=keyset", "groups/many/projects",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from moorage.control.accounts.second_factors import accepts_password_for_git, re
 from moorage.control.accounts.token_changes import IssuedToken, create_token, revoke_token
 from moorage.control.audit.actors import Actor
 from moorage.control.credentials.finding import user_of_password
+from moorage.control.pages.key_pages import COUNT_LIMIT, first_rows
 from moorage.control.pages.page_answers import done
 from moorage.control.refusals import ChangeRefused
 from moorage.control.sign_in.guards import for_me
@@ -86,8 +87,8 @@ def show_tokens(request: HttpRequest, user: User) -> HttpResponse:
         "tab": "tokens",
         "form": form,
         "issued": issued,
-        "tokens": usable[:_TOKENS_LIMIT],
-        "ended": rows.exclude(pk__in=usable.values("pk")).count(),
+        "tokens": first_rows(usable, _TOKENS_LIMIT),
+        "ended": rows.exclude(pk__in=usable.values("pk"))[:COUNT_LIMIT].count(),
         "is_needed": not accepts_password_for_git(user) or not user.has_usable_password(),
     }
     return render(request, "sign_in/tokens.html", context, status=status)

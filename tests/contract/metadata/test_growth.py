@@ -47,6 +47,7 @@ FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 DIGESTS = "SELECT digest FROM manifests WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
 BLOBS = "SELECT blob_id FROM repository_blobs WHERE repository_id = 1000000 ORDER BY blob_id LIMIT 5"
 NAMES = "SELECT name FROM tags WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
+CHECK = "EXPLAIN (FORMAT JSON) SELECT 1 FROM ONLY {table} WHERE id = 1 FOR KEY SHARE"
 JOURNAL = (
     "INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, tag)"
     " VALUES ($1, 'r', '', '', 'tag_delete', 1000000, 'group/big', $2)"
@@ -116,6 +117,21 @@ async def test_postgres_finds_a_few_things_without_reading_their_whole_repositor
     finally:
         await connection.close()
     assert {name: rows for name, rows in read.items() if rows > LIMIT} == {}
+
+
+async def test_postgres_plans_for_a_new_database_as_it_will_be_when_it_is_filled(postgres: Postgres) -> None:
+    connection = await asyncpg.connect(postgres.dsn(migrated(postgres)))
+    try:
+        plans = {
+            # As foreign keys are checked, with a plan that the first session keeps while it pushes or imports.
+            table: await connection.fetchval(CHECK.format(table=table))
+            for table in ("repositories", "blobs", "manifests", "tags")
+        }
+        for name, arguments in {"ids_of_manifests": (ID, [b"a"]), "known_blobs": (PATH, [b"a"])}.items():
+            plans[name] = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {QUERIES[name].postgres}", *arguments)
+    finally:
+        await connection.close()
+    assert {name: plan for name, plan in plans.items() if "Seq Scan" in plan} == {}
 
 
 class Steps:

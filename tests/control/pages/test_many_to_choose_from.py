@@ -13,7 +13,7 @@ from moorage.control.pages import offered_places
 from moorage.control.pages.views import place_tokens, places, protection
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
-from moorage.control.protection.changes import create_tag_rule
+from moorage.control.protection.changes import create_repository_rule
 from support.control_rows import new_deploy_token, new_group, new_member, new_project, new_user
 
 OFFERED = 3
@@ -106,9 +106,7 @@ def test_lists_without_pages_say_where_the_rest_is(client: Client, root: User, m
     def grow(name: str) -> None:
         new_group(name, parent=group)
         new_deploy_token(project, username=name)
-        create_tag_rule(
-            project, name, by=_BY, minimum_access_level_for_push="owner", minimum_access_level_for_delete="owner"
-        )
+        create_repository_rule(project, f"team/app/{name}", by=_BY, minimum_access_level_for_push="owner")
 
     addresses = ("/team/app/-/tokens", "/team/app/-/protection")
     grow("one")

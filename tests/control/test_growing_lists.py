@@ -15,6 +15,7 @@ from moorage.control.namespaces import choosing
 from moorage.control.pages import key_pages
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
+from moorage.control.sign_in.views import account
 from support.control_rows import new_group, new_member, new_project, new_token, new_user
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -117,6 +118,7 @@ def test_a_page_of_any_list_reads_no_more_however_much_there_is(
     asking: Callable[[], dict[str, int]], people: dict[str, User], rows: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_pages, "COUNT_LIMIT", BOUND)
+    monkeypatch.setattr(account, "COUNT_LIMIT", BOUND)
     monkeypatch.setattr(paging, "TOTAL_LIMIT", BOUND)
     monkeypatch.setattr(choosing, "FEW", BOUND)
     big = Project.objects.select_related("namespace").get(full_path="many/big")

@@ -9,6 +9,7 @@ import pytest
 from django.http.response import HttpResponse, HttpResponseBase
 from django.test import Client
 
+from moorage.control.api import paging
 from moorage.control.api.routes import images as images_routes
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.images.models import ImageRepository
@@ -88,7 +89,8 @@ def test_tags_by_number_are_counted_no_further_than_rows_are_and_end_at_the_same
 ) -> None:
     monkeypatch.setattr(distribution_api, "PAGE_SIZE", 1)
     monkeypatch.setattr(distribution_api, "PAGES_LIMIT", 3)  # One more would be refused.
-    monkeypatch.setattr(images_routes, "TOTAL_LIMIT", 2)
+    for module in (images_routes, paging):
+        monkeypatch.setattr(module, "TOTAL_LIMIT", 2)
     token = token_of(web, AccessLevel.REPORTER)
     place = f"/projects/{web.project_id}/registry/repositories/{web.pk}/tags"
     first = call(client, "GET", f"{place}?per_page=1", token=token)

@@ -15,12 +15,12 @@ _KINDS = {"SQLite": "ours", "PostgreSQL": "other", scale_folders.LINK_FILES: "fl
 _REGISTRY = {
     "get": "GET of a manifest by tag",
     "push": "push of a manifest",
-    "tags": "page of 100 tags",
-    "catalogue": "page of 100 of the catalogue",
     "tag-deletion": "deletion of a tag",
     "import": scale_folders.IMPORT,
     "offline-collection": scale_folders.COLLECTION,
 }
+_LISTS = {"tags": "page of 100 tags", "catalogue": "page of 100 of the catalogue"}
+"""Beside what these cost on link files, no bar of a database would be seen."""
 _CONTROL = {
     "control-projects": "projects",
     "control-users": "users",
@@ -48,10 +48,12 @@ def write(scale: Scale, folder: Path) -> None:
 
 
 def _pictures(scale: Scale) -> list[tuple[str, str, Sequence[Bar]]]:
-    registry = [
-        (key, f"{name}, CPU µs", _bars(scale, name, {store: store for store in _KINDS}))
-        for key, name in _REGISTRY.items()
-    ]
+    stores = {store: store for store in _KINDS}
+    databases, files = {store: store for store in _DATABASES}, {scale_folders.LINK_FILES: scale_folders.LINK_FILES}
+    registry = [(key, f"{name}, CPU µs", _bars(scale, name, stores)) for key, name in _REGISTRY.items()]
+    for key, name in _LISTS.items():
+        registry.append((key, f"{name}, CPU µs", _bars(scale, name, databases)))
+        registry.append((f"{key}-of-link-files", f"{name} of link files, CPU µs", _bars(scale, name, files)))
     planes = {f"{scale_control.STORE} {store}": store for store in _DATABASES}
     control = [(key, f"control plane, {name}, CPU µs", _bars(scale, name, planes)) for key, name in _CONTROL.items()]
     return [*registry, *control]

@@ -19,7 +19,7 @@ class OfferedPlaces:
 
     rows: Sequence[Namespace]
     text: str
-    """What was looked for."""
+    """The text that was looked for."""
     is_found: bool
     """There is one with that text."""
     has_more: bool

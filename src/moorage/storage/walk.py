@@ -16,7 +16,7 @@ MOST_HELD = 1 << 16
 GROWTH = 4
 """Times as many as before are read at once of such a folder, because each time the whole of it is gone through.
 
-With that, folders of a million names are gone through about 20 times; by a thousand names at a time, it would be 1,000 times.
+With that, a folder of a million names is gone through about 20 times; by a thousand at a time, it would be 1,000 times.
 """
 
 Place = tuple[str, ...]

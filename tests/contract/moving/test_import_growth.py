@@ -24,11 +24,11 @@ async def test_an_import_has_postgres_look_at_the_tables_when_they_have_grown(
     try:
         async with layout_opener("layout-filesystem", tmp_path)() as links:
             sql = sql_store(database)
-            before = dict(await sql.rows(COUNTS))
+            before = {row[0]: row[1] for row in await sql.rows(COUNTS)}
             for number in range(3):
                 await push_image(links, image(f"image {number}"), f"v{number}")
             await Mover(links, sql, sql).run()
-            after = dict(await sql.rows(COUNTS))
+            after = {row[0]: row[1] for row in await sql.rows(COUNTS)}
     finally:
         await database.close()
     assert set(before.values()) == {UNKNOWN}

@@ -57,7 +57,7 @@ class CursorOrder:
             return rows
         try:
             value, pk = _read(cursor, _field_of(rows, self.field))
-        except (ValueError, TypeError, OverflowError, ValidationError):
+        except (ValueError, TypeError, OverflowError, RecursionError, ValidationError):
             raise bad_parameter(_INVALID) from None
         if self._is_id:
             return rows.filter(Q(**{f"pk__{'lt' if self.is_down else 'gt'}": pk}))

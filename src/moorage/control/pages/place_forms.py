@@ -55,7 +55,7 @@ class NewProjectForm(PlainForm):
         super().__init__(*args, **kwargs)
         field = self.fields["namespace"]
         field.queryset = allowed  # type: ignore[attr-defined] # it is a field of choices
-        field.widget.choices = [(one.pk, one.full_path) for one in offered]  # type: ignore[attr-defined] # as above
+        field.widget.choices = [(one.pk, one.full_path) for one in offered]
 
 
 class ProjectForm(PlainForm):

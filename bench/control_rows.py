@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from django.db.models import DateTimeField, Model, QuerySet
 
-from moorage.control.accounts.models import User
+from moorage.control.accounts.models import PersonalAccessToken, User
 from moorage.control.audit.models import AuditEntry
 from moorage.control.images.models import ImageRepository, ImageStatus
 from moorage.control.namespaces.models import Namespace, NamespaceKind
@@ -28,7 +28,7 @@ Row = TypeVar("Row", bound=Model)
 def fill(numbers: range, *, group: Namespace, project: Project, user: User) -> None:
     """Write so many users, groups, projects of *group* with an image each, and of all that lists show of *project*.
 
-    *numbers* are in their names, so that there can be more later. *user* is who was refused something.
+    *numbers* are in their names, so that there can be more later. *user* has the tokens, and was refused something.
     """
     users = _written(
         User(username=f"u{n:06}", name=f"U {n}", email=f"u{n}@example.com", created_at=_at(n)) for n in numbers
@@ -79,6 +79,9 @@ def _write_past(numbers: range, project: Project, user: User) -> None:
     place = {"entity_kind": "project", "entity_id": project.pk, "entity_path": project.full_path}
     target = {"action": "project_created", "target_kind": "project", "target_name": "p"}
     _written(AuditEntry(actor_name=f"u{n}", at=_at(n), **place, **target) for n in numbers)
+    day = (_START + timedelta(days=36525)).date()
+    token = {"user": user, "scopes": ["read_api"], "expires_at": day}
+    _written(PersonalAccessToken(name=f"t{n}", digest=f"bench {n}", created_at=_at(n), **token) for n in numbers)
     run = {"project": project, "repository_path": project.full_path, "outcome": "finished"}
     _written(CleanupRun(started_at=_at(n), **run) for n in numbers)
     refusal = {"user": user, "project": project, "name": "u", "credential": "personal_access_token 1"}

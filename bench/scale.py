@@ -1,7 +1,7 @@
 """Measures how operations grow with a database, from a thousand tags to a million. ``--help`` lists the options.
 
-With ``--keep`` the figures go into ``bench/results/scale.json`` and ``docs/scale.md``, in the place of those of the
-same operations on the same store and size; else they are printed only.
+With ``--keep`` the figures go into ``bench/results/scale.json``, ``docs/scale.md`` and its pictures, in the place of
+those of the same operations on the same store and size; else they are printed only.
 """
 
 import argparse
@@ -21,13 +21,15 @@ import machine
 import postgres
 import scale_control
 import scale_folders
+import scale_layout
+import scale_pictures
 import scale_works
 import scaling
 import seeding
 from content import GIB, SEED
 from load import LoadError
-from peers import QuietOnPostgres, QuietOnSqlite
-from scale_works import COLLECTIONS, OPERATIONS, Grown
+from peers import QuietOnLayout, QuietOnPostgres, QuietOnSqlite
+from scale_works import COLLECTIONS, OPERATIONS, Grown, Measured, Operations
 from scaling import Scale, Sized
 from subjects import Subject, running
 
@@ -35,11 +37,13 @@ BENCH = Path(__file__).resolve().parent
 RESULTS = BENCH / "results" / "scale.json"
 NOTES = BENCH / "scale_notes.md"
 PAGE = BENCH.parent / "docs" / "scale.md"
-STORES = ("SQLite", "PostgreSQL")
+PICTURES = PAGE.parent / "pictures" / "scale"
+DATABASES = ("SQLite", "PostgreSQL")
+STORES = (*DATABASES, scale_folders.LINK_FILES)
 FOLDERS = (scale_folders.COLLECTION, scale_folders.IMPORT)
 LIMIT = 100_000
-"""Images of link files, and projects of a control plane, at most: a million would be fifteen million files and folders,
-and more than anybody has."""
+"""Whole images of link files, and projects of a control plane, at most: a million would be fifteen million files and
+folders, and more than anybody has."""
 SIZES = (1000, 10_000, 100_000, 1_000_000)
 BYTES_A_TAG = 12_000
 """On the disk, generously, with its share of everything."""
@@ -82,7 +86,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         default=SIZES,
         help="tags, manifests and repositories of the databases, with commas",
     )
-    parser.add_argument("--stores", type=lambda text: text.split(","), default=STORES, help=" and ".join(STORES))
+    parser.add_argument("--stores", type=lambda text: text.split(","), default=STORES, help=", ".join(STORES))
     parser.add_argument(
         "--only",
         action="append",
@@ -95,30 +99,35 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--report", action="store_true", help="write the page again; measure nothing")
     options = parser.parse_args(arguments)
     if set(options.stores) - set(STORES):
-        parser.error(f"--stores: {' or '.join(STORES)}")
+        parser.error(f"--stores: some of {', '.join(STORES)}")
     return options
 
 
 def _all_sized(folder: Path, options: argparse.Namespace) -> Iterator[Sized]:
-    """Measure each store and size, folders of link files and the control plane last."""
+    """Measure each store and size, link files and the control plane last."""
     bounded = [size for size in options.sizes if size <= LIMIT]
+    databases = [store for store in DATABASES if store in options.stores]
+    has_files = scale_folders.LINK_FILES in options.stores
     if _wants(options, [*OPERATIONS, *COLLECTIONS]):
-        for store, size in itertools.product(options.stores, options.sizes):
+        for store, size in itertools.product(databases, options.sizes):
             # A server of its own for each size: what one has left to do is nobody else's.
             with postgres.serving(folder, POSTGRES_SETTINGS) as server:
                 yield _measured(folder, _subject(store, server), size, options)
+    if has_files and _wants(options, [*scale_layout.OPERATIONS]):
+        for size in options.sizes:
+            yield _link_files(folder, size, options)
     if _wants(options, [*scale_control.LISTS]):
-        for store, size in itertools.product(options.stores, bounded):
+        for store, size in itertools.product(databases, bounded):
             with postgres.serving(folder, POSTGRES_SETTINGS) as server:
                 yield _control(folder, server if store == "PostgreSQL" else None, size, options)
     if _wants(options, FOLDERS):
         for size in bounded:
             with postgres.serving(folder, POSTGRES_SETTINGS) as server:
-                yield from _folders(folder, [_subject(store, server) for store in options.stores], size)
+                yield from _folders(folder, [_subject(store, server) for store in databases], size)
 
 
 def _control(folder: Path, server: postgres.Postgres | None, size: int, options: argparse.Namespace) -> Sized:
-    load_average, name = os.getloadavg()[0], f"{scale_control.STORE} {STORES[server is not None]}"
+    load_average, name = os.getloadavg()[0], f"{scale_control.STORE} {DATABASES[server is not None]}"
     _say(f"{name}, {size:,}")
     operations = scale_control.measure(folder, size, options.seconds, server)
     for operation, measured in operations.items():
@@ -148,17 +157,32 @@ def _measured(folder: Path, subject: Subject, size: int, options: argparse.Names
         seeding_s = seeding.seed(daemon.sink(), scale_works.images(size))
         _say(f"{store}, {size:,}: written in {seeding_s:.0f} s")
         grown = Grown(daemon, size, options.seconds, random.Random(SEED))
-        operations = {}
-        for name, operation in OPERATIONS.items():
-            if not options.only or name in options.only:
-                began = time.monotonic()
-                operations[name] = scale_works.measure(grown, operation)
-                _say(f"{store}, {size:,}: {name}: {operations[name]} in {time.monotonic() - began:.1f} s")
+        operations = _repeated(store, grown, OPERATIONS, options)
         for name, collection in COLLECTIONS.items():
             if not options.only or name in options.only:
                 operations[name] = collection(grown)
                 _say(f"{store}, {size:,}: {name}: {operations[name]}")
     return Sized(store=store, size=size, operations=operations, load_average=load_average)
+
+
+def _link_files(folder: Path, size: int, options: argparse.Namespace) -> Sized:
+    store, load_average = scale_folders.LINK_FILES, os.getloadavg()[0]
+    with running(QuietOnLayout(1), folder) as daemon:
+        _say(f"{store}, {size:,}: writing")
+        scale_layout.fill(daemon, size)
+        grown = Grown(daemon, size, options.seconds, random.Random(SEED))
+        operations = _repeated(store, grown, scale_layout.OPERATIONS, options)
+    return Sized(store=store, size=size, operations=operations, load_average=load_average)
+
+
+def _repeated(store: str, grown: Grown, operations: Operations, options: argparse.Namespace) -> dict[str, Measured]:
+    found = {}
+    for name, operation in operations.items():
+        if not options.only or name in options.only:
+            began = time.monotonic()
+            found[name] = scale_works.measure(grown, operation)
+            _say(f"{store}, {grown.size:,}: {name}: {found[name]} in {time.monotonic() - began:.1f} s")
+    return found
 
 
 def _scale(folder: Path, options: argparse.Namespace, sized: Sequence[Sized]) -> Scale:
@@ -179,8 +203,10 @@ def _keep(found: Scale) -> None:
 
 
 def _write(found: Scale) -> None:
-    PAGE.write_text(scaling.page(found, NOTES.read_text()))
-    print(f"wrote {PAGE.relative_to(BENCH.parent)}")
+    scale_pictures.write(found, PICTURES)
+    pictures = scale_pictures.shown(found, PICTURES.relative_to(PAGE.parent).as_posix())
+    PAGE.write_text(scaling.page(found, NOTES.read_text(), pictures))
+    print(f"wrote {PAGE.relative_to(BENCH.parent)} and its pictures")
 
 
 def _say(text: str) -> None:

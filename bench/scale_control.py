@@ -40,6 +40,10 @@ LISTS = {
     "API: projects": ("owner", "/api/v4/projects"),
     "API: groups": ("owner", "/api/v4/groups"),
     "API: users": ("root", "/api/v4/users"),
+    "API: personal access tokens": ("owner", "/api/v4/personal_access_tokens"),
+    "API: projects, the last page by number": ("owner", "/api/v4/projects?per_page=100&page=500"),
+    "API: projects, by key": ("owner", "/api/v4/projects?per_page=100&pagination=keyset"),
+    "form of a new project": ("root", "/projects/new"),
     "API: audit events": ("root", "/api/v4/audit_events"),
 }
 LEAST = 3

@@ -119,7 +119,7 @@ def filtered(_: Grown) -> Iterator[Request]:
 
 def referrers(grown: Grown) -> Iterator[Request]:
     """Manifests that have another as their subject."""
-    image = _image(grown)
+    image = push_image(grown.daemon)
     payload = json.dumps(image).encode()
     digest = client.digest_of(payload)
     subject = {"mediaType": seeding.MEDIA_TYPE, "digest": digest, "size": len(payload)}
@@ -127,24 +127,24 @@ def referrers(grown: Grown) -> Iterator[Request]:
         json.dumps({**image, "subject": subject, "annotations": {"note": str(number)}}).encode()
         for number in range(REFERRERS)
     ]
-    puts = [_put(client.digest_of(note), note) for note in notes]
-    load.run(grown.daemon.address, [_asking(puts, [], until=None)])
+    puts = [put(client.digest_of(note), note) for note in notes]
+    ask_all(grown.daemon, puts)
     while True:
         yield _get(f"/v2/{BIG}/referrers/{digest}")
 
 
 def pushes(grown: Grown) -> Iterator[Request]:
     """Pushes of manifests of images that are there, each under a tag of its own."""
-    image = _image(grown)
+    image = push_image(grown.daemon)
     for number in itertools.count():
-        yield _put(f"push-{number}", json.dumps({**image, "annotations": {"push": str(number)}}).encode())
+        yield put(f"push-{number}", json.dumps({**image, "annotations": {"push": str(number)}}).encode())
 
 
 def large_pushes(grown: Grown) -> Iterator[Request]:
     """The same of an image of many layers."""
-    image = _image(grown, layers=LAYERS)
+    image = push_image(grown.daemon, layers=LAYERS)
     for number in itertools.count():
-        yield _put(f"large-{number}", json.dumps({**image, "annotations": {"push": str(number)}}).encode())
+        yield put(f"large-{number}", json.dumps({**image, "annotations": {"push": str(number)}}).encode())
 
 
 def blob_pushes(grown: Grown) -> Iterator[Request]:
@@ -187,7 +187,8 @@ def history(_: Grown) -> Iterator[Request]:
         yield _get(f"/moorage/v1/history?repository={BIG}&n={PAGE}")
 
 
-OPERATIONS: Mapping[str, Callable[[Grown], Iterator[Request]]] = {
+Operations = Mapping[str, Callable[[Grown], Iterator[Request]]]
+OPERATIONS: Operations = {
     "GET of a manifest by tag": get_by_tag,
     "HEAD of a manifest by tag": head_by_tag,
     "page of 100 tags": tags_page,
@@ -212,7 +213,7 @@ def measure(grown: Grown, operation: Callable[[Grown], Iterator[Request]]) -> Me
     """Repeat an operation for a while."""
     requests = operation(grown)
     # What an operation needs is made with its first request, which is not counted.
-    load.run(grown.daemon.address, [_asking([next(requests)], [], until=None)])
+    ask_all(grown.daemon, [next(requests)])
     latencies_s: list[float] = []
     daemon = grown.daemon
     before_s = daemon.cpu_s() + daemon.database_cpu_s()
@@ -221,6 +222,31 @@ def measure(grown: Grown, operation: Callable[[Grown], Iterator[Request]]) -> Me
     time.sleep(SETTLE_S)
     cpu_s = daemon.cpu_s() + daemon.database_cpu_s() - before_s
     return Measured(1e6 * cpu_s / count, 1000 * percentile(latencies_s, 0.5), count)
+
+
+def push_image(daemon: Daemon, *, layers: int = 1) -> dict[str, object]:
+    """Push the blobs of an image into the large repository; its manifest."""
+    described = []
+    contents = [(b"{}", seeding.CONFIG_TYPE), *((b"layer %d" % number, seeding.LAYER_TYPE) for number in range(layers))]
+    for content, kind in contents:
+        digest = client.digest_of(content)
+        status, body = client.ask(daemon, "POST", f"/v2/{BIG}/blobs/uploads/?digest={digest}", content)
+        if status != 201:
+            msg = f"a blob was refused: {status} {body.decode(errors='replace')}"
+            raise LoadError(msg)
+        described.append({"mediaType": kind, "digest": digest, "size": len(content)})
+    return {"schemaVersion": 2, "mediaType": seeding.MEDIA_TYPE, "config": described[0], "layers": described[1:]}
+
+
+def put(reference: str, payload: bytes) -> Request:
+    """The push of a manifest into the large repository."""
+    headers = (f"Content-Type: {seeding.MEDIA_TYPE}", f"Content-Length: {len(payload)}")
+    return load.request("PUT", f"/v2/{BIG}/manifests/{reference}", *headers, body=[memoryview(payload)])
+
+
+def ask_all(daemon: Daemon, requests: Iterable[Request]) -> None:
+    """Send *requests* one after the other, which all have to succeed."""
+    load.run(daemon.address, [_asking(requests, [], until=None)])
 
 
 def collect_manifests(grown: Grown) -> Measured:
@@ -292,22 +318,3 @@ def _get(path: str) -> Request:
 
 def _details(sort: str, last: str) -> str:
     return f"/gitlab/v1/repositories/{BIG}/tags/list/?n={PAGE}&sort={sort}&last={last}"
-
-
-def _image(grown: Grown, *, layers: int = 1) -> dict[str, object]:
-    """The manifest of an image whose blobs are in the repository, with their bytes."""
-    described = []
-    contents = [(b"{}", seeding.CONFIG_TYPE), *((b"layer %d" % number, seeding.LAYER_TYPE) for number in range(layers))]
-    for content, kind in contents:
-        digest = client.digest_of(content)
-        status, body = client.ask(grown.daemon, "POST", f"/v2/{BIG}/blobs/uploads/?digest={digest}", content)
-        if status != 201:
-            msg = f"a blob was refused: {status} {body.decode(errors='replace')}"
-            raise LoadError(msg)
-        described.append({"mediaType": kind, "digest": digest, "size": len(content)})
-    return {"schemaVersion": 2, "mediaType": seeding.MEDIA_TYPE, "config": described[0], "layers": described[1:]}
-
-
-def _put(tag: str, payload: bytes) -> Request:
-    headers = (f"Content-Type: {seeding.MEDIA_TYPE}", f"Content-Length: {len(payload)}")
-    return load.request("PUT", f"/v2/{BIG}/manifests/{tag}", *headers, body=[memoryview(payload)])

@@ -12,7 +12,7 @@ from figures import Machine
 from scale_works import COLLECTIONS, OPERATIONS, Measured
 
 _DATABASES = ("SQLite", "PostgreSQL")
-STORES = (*_DATABASES, "link files", *(f"{scale_control.STORE} {database}" for database in _DATABASES))
+STORES = (*_DATABASES, scale_folders.LINK_FILES, *(f"{scale_control.STORE} {database}" for database in _DATABASES))
 """In the order of the page."""
 ORDER = (*OPERATIONS, *COLLECTIONS, scale_folders.COLLECTION, scale_folders.IMPORT, *scale_control.LISTS)
 FLAT = 1.5
@@ -24,10 +24,13 @@ _INTRODUCTION = """\
 This page is written by `bench/scale.py`; what is explained comes from `bench/scale_notes.md`.
 A database of size *N* has one repository with N tags, each with a manifest, a configuration and a layer of its own,
 and N more repositories with one tag each.
-A folder of link files has N images, half of them in one repository, a fifth of all without a tag.
-A control plane has N users, groups, projects with an image, audit rows and so on, and N images, members, runs and
-refusals in one project. Its lists are asked for in its own process: those of administrators by one, the others by the
-owner of the group that all projects are in.
+The registry on link files has N tags in one repository and a tenth as many other repositories: names in folders, as
+all but the newest tags are links to the folder of one.
+For collection and import, a folder of link files has N images, half of them in one repository, a fifth of all without a
+tag.
+A control plane has N users, groups, projects with an image, audit rows and so on, N images, members, runs and
+refusals in one project, and N tokens of one person. Its lists are asked for in its own process: those of administrators
+by one, the others by the owner of the group that all projects are in.
 Each operation on a database is repeated for {seconds:g} seconds at random places, over one connection, on a registry
 with one worker.
 A cell has the CPU of the registry and its database together for each, and in brackets what the client waited (median).
@@ -39,7 +42,7 @@ _ENDING = """\
 ## Measure it yourself
 
 ```sh
-.venv/bin/python bench/scale.py --sizes 1000,10000,100000,1000000
+.venv/bin/python bench/scale.py --sizes 1000,10000,100000,1000000 --keep
 .venv/bin/python bench/scale.py --sizes 1000,10000 --stores SQLite      # a first look: prints, and writes nothing
 ```
 
@@ -121,8 +124,8 @@ def tables(scale: Scale) -> str:
     return "\n".join(parts)
 
 
-def page(scale: Scale, notes: str) -> str:
-    """The documentation page. *notes* are Markdown."""
+def page(scale: Scale, notes: str, pictures: str) -> str:
+    """The documentation page. *notes* and *pictures* are Markdown."""
     sizes = sorted({each.size for each in scale.sized})
     times = math.log(sizes[-1]) / math.log(sizes[0])
     machine = scale.machine
@@ -135,7 +138,8 @@ def page(scale: Scale, notes: str) -> str:
     introduction = _INTRODUCTION.format(
         seconds=scale.seconds, flat=FLAT, times=f"{times:.1f} times", first=f"{sizes[0]:,}", last=f"{sizes[-1]:,}"
     )
-    return "\n".join([introduction, described, tables(scale), notes.strip() + "\n", _ENDING])
+    shown = ["## Pictures\n", "Shorter is better: each has a bar for every store and size.\n", pictures]
+    return "\n".join([introduction, described, tables(scale), *shown, notes.strip() + "\n", _ENDING])
 
 
 def _cell(measured: Measured) -> str:

@@ -27,7 +27,7 @@ PAGES = {
     "projects": ("ada", "/projects"),
     "groups": ("ada", "/groups"),
     "group": ("ada", "/team"),
-    "new-project": ("ada", "/projects/new"),
+    "new-project": ("ada", "/projects/new?q=te"),
     "new-group": ("ada", "/groups/new"),
     "search": ("ada", "/-/search?q=ap"),
     "registry": ("ada", "/team/app/-/registry"),

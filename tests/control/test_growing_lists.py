@@ -15,6 +15,7 @@ from moorage.control.namespaces import choosing
 from moorage.control.pages import key_pages
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
+from moorage.control.sign_in.views import account
 from support.control_rows import new_group, new_member, new_project, new_token, new_user
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -25,7 +26,8 @@ STEPS = 20
 """As many steps of SQLite's machine as are counted at once."""
 PLACES = (
     "/projects", "/projects?sort=name", "/projects?sort=created", "/projects?whose=mine", "/groups",
-    "/groups?sort=created", "/many/-/registry", "/-/refused",
+    "/groups?sort=created", "/many/-/registry", "/-/refused", "/projects/new",
+    "/-/me/tokens",
 )  # fmt: skip
 FOR_MEMBERS_OF_ALL = (
     "/many", "/many?sort=-updated", "/many/big/-/registry", "/many/big/-/registry?sort=updated",
@@ -37,11 +39,14 @@ FOR_ADMINISTRATORS = (
 LISTS = (
     "projects", "projects?order_by=id", "projects?order_by=name", "projects?order_by=path",
     "projects?order_by=updated_at", "projects?pagination=keyset&order_by=id", "projects?membership=true", "groups",
-    "users", "users?order_by=name", "namespaces", "groups/many/registry/repositories",
+    "projects?pagination=keyset&order_by=name", "groups?pagination=keyset", "namespaces?pagination=keyset",
+    "users", "users?order_by=name", "users?order_by=name&pagination=keyset", "namespaces",
+    "groups/many/registry/repositories", "groups/many/registry/repositories?pagination=keyset",
+    "personal_access_tokens", "personal_access_tokens?pagination=keyset",
 )  # fmt: skip
 LISTS_FOR_ADMINISTRATORS = (
     "audit_events", "audit_events?pagination=keyset", "projects/{big}/audit_events",
-    "moorage/usage/projects", "groups/many/projects",
+    "moorage/usage/projects", "moorage/usage/projects?pagination=keyset", "groups/many/projects",
 )  # fmt: skip
 
 
@@ -113,6 +118,7 @@ def test_a_page_of_any_list_reads_no_more_however_much_there_is(
     asking: Callable[[], dict[str, int]], people: dict[str, User], rows: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_pages, "COUNT_LIMIT", BOUND)
+    monkeypatch.setattr(account, "COUNT_LIMIT", BOUND)
     monkeypatch.setattr(paging, "TOTAL_LIMIT", BOUND)
     monkeypatch.setattr(choosing, "FEW", BOUND)
     big = Project.objects.select_related("namespace").get(full_path="many/big")

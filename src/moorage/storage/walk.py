@@ -7,9 +7,17 @@ from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.storage.base import FolderEntry, StorageDriver
+from moorage.storage.file_storage import keeps_files
 
 PAGE = 10_000
-"""Names of a folder that are held together. Each page of a file system's folder reads the whole folder again."""
+"""Names of a folder that are held together."""
+MOST_HELD = 1 << 16
+"""Names of a file system's folder that are held together, if it is a large one: about 10 MiB."""
+GROWTH = 4
+"""Times as many as before are read at once of such a folder, because each time the whole of it is gone through.
+
+With that, a folder of a million names is gone through about 20 times; by a thousand at a time, it would be 1,000 times.
+"""
 
 Place = tuple[str, ...]
 """Parts of a path below ``blobs``, as a place in a walk over the blobs: their order is that of the walk."""
@@ -20,18 +28,22 @@ async def pages_of(
 ) -> AsyncIterator[Sequence[FolderEntry]]:
     """Yield what is in a folder and comes after a name, in order, page by page; nothing if it is not there.
 
-    *page*: how many names at a time; None: :data:`PAGE`.
+    *page*: how many names at a time; None: :data:`PAGE`. A file system is asked for more and more at once.
     """
     limit = PAGE if page is None else page
+    asked = limit
     while True:
         try:
-            entries = await storage.list(folder, after=after, limit=limit)
+            entries = await storage.list(folder, after=after, limit=asked)
         except PathUnknown:
             return  # It was never there, or it went while we were on our way.
-        yield entries
-        if len(entries) < limit:
+        for start in range(0, max(1, len(entries)), limit):
+            yield entries[start : start + limit]
+        if len(entries) < asked:
             return
         after = entries[-1].name
+        if keeps_files(storage):
+            asked = max(asked, min(GROWTH * asked, MOST_HELD))
 
 
 async def entries_of(storage: StorageDriver, folder: str) -> AsyncIterator[FolderEntry]:

@@ -47,6 +47,13 @@ FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 DIGESTS = "SELECT digest FROM manifests WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
 BLOBS = "SELECT blob_id FROM repository_blobs WHERE repository_id = 1000000 ORDER BY blob_id LIMIT 5"
 NAMES = "SELECT name FROM tags WHERE repository_id = 1000000 ORDER BY id LIMIT 5"
+CHECK = "EXPLAIN (FORMAT JSON) SELECT 1 FROM ONLY {table} WHERE id = 1 FOR KEY SHARE"
+FRESH = """
+    INSERT INTO repositories (id, top_level_namespace_id, path, created_at) VALUES (1, 1, 'group/big', now());
+    INSERT INTO blobs (id, digest, size, created_at)
+        SELECT n, '\\x01'::bytea || sha256(int4send(n)), 5, now() FROM generate_series(1, 5000) n;
+    INSERT INTO repository_blobs (repository_id, blob_id, created_at) SELECT 1, id, now() FROM blobs;
+"""
 JOURNAL = (
     "INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, tag)"
     " VALUES ($1, 'r', '', '', 'tag_delete', 1000000, 'group/big', $2)"
@@ -116,6 +123,39 @@ async def test_postgres_finds_a_few_things_without_reading_their_whole_repositor
     finally:
         await connection.close()
     assert {name: rows for name, rows in read.items() if rows > LIMIT} == {}
+
+
+async def test_postgres_plans_for_a_new_database_as_it_will_be_when_it_is_filled(postgres: Postgres) -> None:
+    connection = await asyncpg.connect(postgres.dsn(migrated(postgres)))
+    try:
+        plans = {
+            # As foreign keys are checked, with a plan that the first session keeps while it pushes or imports.
+            table: await connection.fetchval(CHECK.format(table=table))
+            for table in ("repositories", "blobs", "manifests", "tags")
+        }
+        for name, arguments in {"ids_of_manifests": (ID, [b"a"]), "known_blobs": (PATH, [b"a"])}.items():
+            plans[name] = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {QUERIES[name].postgres}", *arguments)
+    finally:
+        await connection.close()
+    assert {name: plan for name, plan in plans.items() if "Seq Scan" in plan} == {}
+
+
+async def test_postgres_finds_a_few_blobs_in_a_database_that_was_just_filled_without_reading_a_repository(
+    postgres: Postgres,
+) -> None:
+    url = postgres.dsn(migrated(postgres))
+    connection = await asyncpg.connect(url, server_settings={"session_replication_role": "replica"})
+    try:
+        # Nobody has analyzed it: as it is in the first minutes of an import.
+        await connection.execute("ALTER TABLE blobs SET (autovacuum_enabled = off)")
+        await connection.execute("ALTER TABLE repository_blobs SET (autovacuum_enabled = off)")
+        await connection.execute(FRESH)
+        digests = [row[0] for row in await connection.fetch("SELECT digest FROM blobs WHERE id <= 50")]
+        text = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {QUERIES['known_blobs'].postgres}"
+        (found,) = json.loads(await connection.fetchval(text, PATH, digests))
+    finally:
+        await connection.close()
+    assert rows_read(found["Plan"]) <= 5 * len(digests)
 
 
 class Steps:

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from moorage.control.accounts.models import User
 from moorage.control.api import paging
+from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
 from support.control_api import call
 from support.control_registry import registry_at
@@ -62,18 +63,92 @@ def test_the_total_of_a_list_that_is_very_long_is_not_said_but_its_next_page_is(
     assert seen == [f"app{number}" for number in range(5)]
 
 
-def test_a_list_by_key_leads_through_all(client: Client, admin: str) -> None:
+def pages_by_key(client: Client, path: str, token: str) -> list[list[Any]]:
+    """All pages of a list, from the first to that without a link to a next one."""
+    pages = []
+    while path:
+        answer = call(client, "GET", path, token=token)
+        assert answer.status_code == 200
+        assert "X-Total" not in answer
+        pages.append(read(answer))
+        path = answer.headers.get("Link", "").partition(">")[0].partition("/api/v4")[2]
+    return pages
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("order_by=id&sort=asc", [2, 0, 1, 4, 3]),
+        ("order_by=id&sort=desc", [3, 4, 1, 0, 2]),
+        ("order_by=name&sort=asc", [0, 1, 2, 3, 4]),
+        ("order_by=name&sort=desc", [4, 3, 2, 1, 0]),
+        ("order_by=created_at&sort=asc", [2, 0, 1, 4, 3]),
+    ],
+)
+def test_a_list_by_key_leads_through_all_in_any_order(
+    order: str, expected: list[int], client: Client, admin: str
+) -> None:
+    group = new_group("team")
+    for number in (2, 0, 1, 4, 3):
+        new_project(group, f"app{number}")
+    pages = pages_by_key(client, f"/groups/team/projects?pagination=keyset&{order}&per_page=2", admin)
+    assert [[one["path"] for one in page] for page in pages] == [
+        [f"app{number}" for number in expected[at : at + 2]] for at in (0, 2, 4)
+    ]
+
+
+def test_rows_that_are_equal_in_the_order_are_on_one_page_by_key_each(client: Client, admin: str) -> None:
     group = new_group("team")
     made = [new_project(group).pk for _ in range(5)]
-    path, seen = "/groups/team/projects?pagination=keyset&order_by=id&sort=asc&per_page=2", []
-    while path:
-        answer = call(client, "GET", path, token=admin)
-        seen += [one["id"] for one in read(answer)]
-        link = answer.headers.get("Link", "")
-        path = link.partition(">")[0].partition("/api/v4")[2]
-    assert seen == made
-    refused = call(client, "GET", "/projects?pagination=keyset&order_by=name", token=admin)
-    assert refused.status_code == 405
+    Project.objects.update(name="same")
+    pages = pages_by_key(client, "/groups/team/projects?pagination=keyset&order_by=name&sort=asc&per_page=2", admin)
+    assert [one["id"] for page in pages for one in page] == made
+
+
+def test_every_list_has_pages_by_key(client: Client, admin: str) -> None:
+    user = new_user("ada")
+    own, group = new_project(user, "own"), new_group("team")
+    for number in range(3):
+        new_member(own, AccessLevel.DEVELOPER, new_user(f"bob{number}"))
+        new_project(group, f"app{number}", visibility="public")
+        new_deploy_token(own)
+    lists = {
+        f"/projects/{own.pk}/members/all": ["ada", "bob0", "bob1", "bob2"],
+        f"/projects/{own.pk}/members": ["bob0", "bob1", "bob2"],
+    }
+    for path, expected in lists.items():
+        for size in (1, 2, 5):
+            pages = pages_by_key(client, f"{path}?pagination=keyset&per_page={size}", admin)
+            assert [one["username"] for page in pages for one in page] == expected, (path, size)
+            assert all(len(page) == size for page in pages[:-1])
+    for path in ("/namespaces", "/users", "/deploy_tokens", f"/projects/{own.pk}/deploy_tokens", "/audit_events"):
+        whole = [one["id"] for one in read(call(client, "GET", f"{path}?per_page=100", token=admin))]
+        pages = pages_by_key(client, f"{path}?pagination=keyset&per_page=2", admin)
+        assert [one["id"] for page in pages for one in page] == whole, path
+        assert len(whole) > 2
+
+
+@pytest.mark.parametrize("order", ["id", "created_at"])
+def test_what_is_no_cursor_is_refused(order: str, client: Client, admin: str) -> None:
+    nested = "W1tb" * 900  # The beginning of a list in a list in a list.
+    for cursor in ("x", "é", "W10", "bnVsbA", "WyJ4IiwgLTFd", "WyJ4IiwgdHJ1ZSwgMV0", "WyJcdTAwMDAiLCAxXQ", nested):
+        answer = call(client, "GET", f"/projects?pagination=keyset&order_by={order}&cursor={cursor}", token=admin)
+        assert (answer.status_code, read(answer)) == (400, {"error": "cursor is invalid"}), cursor
+
+
+def test_a_page_by_number_ends_at_gitlabs_limit_and_the_rest_is_there_by_key(client: Client, admin: str) -> None:
+    new_project(visibility="public")
+    for path, kind in (("/projects", "Project"), ("/groups", "Group"), ("/users", "User")):
+        assert call(client, "GET", f"{path}?per_page=100&page=500", token=admin).status_code == 200
+        for far in ("per_page=100&page=501", "page=2501", "per_page=1&page=50001", "page=4294967296"):
+            with CaptureQueriesContext(connection) as questions:
+                answer = call(client, "GET", f"{path}?{far}", token=admin)
+            said = read(answer)["error"]
+            assert answer.status_code == 405
+            assert said.startswith("Offset pagination has a maximum allowed offset of 50000 for requests that return")
+            assert f"objects of type {kind}. " in said
+            assert said.endswith("can be retrieved using keyset pagination.")
+            assert not [one for one in questions if "OFFSET" in one["sql"]]
 
 
 @pytest.mark.parametrize("path", ["/projects", "/groups", "/users", "/personal_access_tokens", "/namespaces"])

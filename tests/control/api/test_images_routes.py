@@ -9,12 +9,15 @@ import pytest
 from django.http.response import HttpResponse, HttpResponseBase
 from django.test import Client
 
+from moorage.control.api import paging
+from moorage.control.api.routes import images as images_routes
 from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.images.models import ImageRepository
 from moorage.control.images.recording import ensure_repository
 from moorage.control.instance.changes import change_settings
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.protection.changes import create_repository_rule, create_tag_rule
+from moorage.control.registry import distribution_api
 from support.components import need
 from support.control_api import call
 from support.control_registry import push_tags, registry_at
@@ -79,6 +82,25 @@ def test_a_repository_is_shown_by_gitlab_s_fields_and_what_was_not_asked_for_is_
     (of_group,) = read(call(client, "GET", "/groups/rest/registry/repositories", token=reporter))
     assert of_group == plain
     assert call(client, "GET", place).status_code == 401
+
+
+def test_tags_by_number_are_counted_no_further_than_rows_are_and_end_at_the_same_limit(
+    client: Client, web: ImageRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distribution_api, "PAGE_SIZE", 1)
+    monkeypatch.setattr(distribution_api, "PAGES_LIMIT", 3)  # One more would be refused.
+    for module in (images_routes, paging):
+        monkeypatch.setattr(module, "TOTAL_LIMIT", 2)
+    token = token_of(web, AccessLevel.REPORTER)
+    place = f"/projects/{web.project_id}/registry/repositories/{web.pk}/tags"
+    first = call(client, "GET", f"{place}?per_page=1", token=token)
+    assert ([tag["name"] for tag in read(first)], first["X-Next-Page"], "X-Total" in first) == (["a"], "2", False)
+    monkeypatch.setattr(distribution_api, "PAGES_LIMIT", 5)
+    last = call(client, "GET", f"{place}?per_page=2&page=2", token=token)
+    assert ([tag["name"] for tag in read(last)], last["X-Next-Page"]) == (["c", "latest"], "")
+    far = call(client, "GET", f"{place}?per_page=100&page=501", token=token)
+    assert far.status_code == 405
+    assert "objects of type Tag" in read(far)["error"]
 
 
 def test_tags_are_listed_by_number_and_by_key_and_one_is_shown_with_its_image(

@@ -10,22 +10,30 @@ from django.http import HttpRequest, HttpResponse
 from pydantic import Field
 
 from moorage.control.api.api_refusals import APIRefused
+from moorage.control.api.cursors import START, CursorOrder
 from moorage.control.api.parameters import ID_LIMIT, Given
 
 PER_PAGE = 20
 PER_PAGE_LIMIT = 100
 TOTAL_LIMIT = 10_000
 """Of longer lists the total is not said, as GitLab does, because it would be counted for every page."""
+OFFSET_LIMIT = 50_000
+"""A numbered page ends here at most: a database reads all that is before it. Source: GitLab's instance limits."""
+CURSOR_LIMIT = 4096
 _PAGE_LIMIT = 1 << 32
+_GITLAB_KINDS = {"Namespace": "Group", "AuditEntry": "AuditEvent", "ImageRepository": "ContainerRepository"}
 
 Row = TypeVar("Row", bound=Model)
 
 
-class PageQuery(Given):
-    """Parameters of a numbered list."""
+class NumberQuery(Given):
+    """Parameters of a list that has numbered pages."""
 
     page: Annotated[int, Field(ge=1, le=_PAGE_LIMIT, description="Number of the page, from 1.")] = 1
     per_page: Annotated[int, Field(ge=1, le=ID_LIMIT, description="Items a page: at most 100.")] = PER_PAGE
+    pagination: Literal["", "keyset", "offset", "legacy"] = Field(
+        "", description="`keyset`: pages by key, with `Link`."
+    )
 
     @property
     def size(self) -> int:
@@ -33,12 +41,17 @@ class PageQuery(Given):
         return min(self.per_page, PER_PAGE_LIMIT)
 
 
-class KeysetQuery(PageQuery):
-    """Parameters of a list that can go by key too."""
+class PageQuery(NumberQuery):
+    """Parameters of a list of rows, which has pages by number and by key."""
 
-    pagination: Literal["", "keyset", "offset", "legacy"] = Field(
-        "", description="`keyset`: pages by key, with `Link`."
+    cursor: Annotated[str, Field(max_length=CURSOR_LIMIT)] = Field(
+        "", description="With keyset pagination: where the page begins, as the `Link` of the one before says."
     )
+
+
+class KeysetQuery(PageQuery):
+    """Parameters of a list whose order callers choose."""
+
     id_after: Annotated[int, Field(ge=0, le=ID_LIMIT)] | None = Field(None, description="Only ids above this.")
     id_before: Annotated[int, Field(ge=0, le=ID_LIMIT)] | None = Field(None, description="Only ids below this.")
     sort: Literal["asc", "desc"] | None = None
@@ -51,56 +64,72 @@ class Paging:
         self._request = request
         self._response = response
 
-    def numbered(self, rows: QuerySet[Row], query: PageQuery, *, first: Sequence[Row] = ()) -> list[Row]:
-        """Return a page of *first* and then *rows*, which are in an order."""
-        start = (query.page - 1) * query.size
-        total = len(first) + rows.order_by()[: TOTAL_LIMIT + 1].count()
-        found = list(first[start : start + query.size + 1])
-        start, end = (max(0, at - len(first)) for at in (start, start + query.size + 1))
-        found += list(rows[start:end]) if start < end <= ID_LIMIT else []
-        if total > TOTAL_LIMIT:
-            self._set_place(query, has_next=len(found) > query.size)
-        else:
-            self.set_headers(query, total)
-        return found[: query.size]
-
-    def ordered(self, rows: QuerySet[Row], query: KeysetQuery, order_by: str) -> list[Row]:
-        """Return a page of *rows*, by number or by key, as the caller asks.
+    def page(self, rows: QuerySet[Row], query: PageQuery, *, first: Sequence[Row] = ()) -> list[Row]:
+        """Return a page of *first* and then *rows*, which are in an order: by number or by key, as the caller asks.
 
         Raises:
-            APIRefused: pages by key are by id only.
+            APIRefused: the page is too far for a number, or its cursor is none.
+        """
+        return self._after(rows, query, first) if query.pagination == "keyset" else self._numbered(rows, query, first)
+
+    def ordered(self, rows: QuerySet[Row], query: KeysetQuery, order_by: str) -> list[Row]:
+        """Return a page of *rows* in the order that the caller chose.
+
+        Raises:
+            APIRefused: as above.
         """
         if query.id_after is not None:
             rows = rows.filter(pk__gt=query.id_after)
         if query.id_before is not None:
             rows = rows.filter(pk__lt=query.id_before)
         minus = "-" if query.sort == "desc" else ""
-        if query.pagination != "keyset":
-            # The id makes an order of rows that are otherwise equal, so that none is on two pages.
-            return self.numbered(rows.order_by(f"{minus}{order_by}", f"{minus}pk"), query)
-        if order_by != "id":
-            raise APIRefused(405, {"error": "Keyset pagination is not yet available for this type of request"})
-        found = list(rows.order_by(f"{minus}pk")[: query.size + 1])
-        if len(found) > query.size:
-            marker = "id_before" if minus else "id_after"
-            self.link({marker: str(found[query.size - 1].pk), "pagination": "keyset", "order_by": "id"})
-        self._response["X-Per-Page"] = str(query.size)
+        # The id makes an order of rows that are otherwise equal, so that none is on two pages.
+        return self.page(rows.order_by(f"{minus}{order_by}", f"{minus}pk"), query)
+
+    def see_that_near(self, query: NumberQuery, kind: str) -> None:
+        """See that a numbered page is not too far. Source: GitLab's lib/api/helpers/pagination_strategies.rb.
+
+        Raises:
+            APIRefused: it is; *kind* is what is listed.
+        """
+        if query.page * query.size > OFFSET_LIMIT:
+            text = f"Offset pagination has a maximum allowed offset of {OFFSET_LIMIT} for requests that return"
+            text = f"{text} objects of type {kind}. Remaining records can be retrieved using keyset pagination."
+            raise APIRefused(405, {"error": text})
+
+    def _numbered(self, rows: QuerySet[Row], query: PageQuery, first: Sequence[Row]) -> list[Row]:
+        self.see_that_near(query, _GITLAB_KINDS.get(rows.model.__name__, rows.model.__name__))
+        start = (query.page - 1) * query.size
+        total = len(first) + rows.order_by()[: TOTAL_LIMIT + 1].count()
+        found = list(first[start : start + query.size + 1])
+        start, end = (max(0, at - len(first)) for at in (start, start + query.size + 1))
+        found += list(rows[start:end]) if start < end else []
+        self.set_headers(query, total, has_next=len(found) > query.size)
         return found[: query.size]
 
-    def listed(self, items: Sequence[str], query: PageQuery) -> Sequence[str]:
-        """Return a page of a whole list."""
-        start = (query.page - 1) * query.size
-        self.set_headers(query, len(items))
-        return items[start : start + query.size]
+    def _after(self, rows: QuerySet[Row], query: PageQuery, first: Sequence[Row]) -> list[Row]:
+        order, size = CursorOrder.of(rows), query.size
+        found = [] if query.cursor else list(first[: size + 1])
+        if query.cursor:
+            rows = order.after(rows, query.cursor)
+        is_first_all = len(found) >= size
+        found += order.ordered(rows)[: size + 1 - len(found)]
+        if len(found) > size:
+            self.link({"cursor": START if is_first_all else order.cursor(found[size - 1])})
+        self._response["X-Per-Page"] = str(size)
+        return found[:size]
 
-    def set_headers(self, query: PageQuery, total: int) -> None:
-        """Set the headers of a numbered page of *total* items."""
+    def set_headers(self, query: NumberQuery, total: int, *, has_next: bool) -> None:
+        """Set the headers of a numbered page of *total* items; a long list's total is not said."""
+        if total > TOTAL_LIMIT:
+            self._set_place(query, has_next=has_next)
+            return
         pages = max(1, -(-total // query.size))
         self._response["X-Total"] = str(total)
         self._response["X-Total-Pages"] = str(pages)
         self._set_place(query, has_next=query.page < pages, pages=pages)
 
-    def _set_place(self, query: PageQuery, *, has_next: bool, pages: int | None = None) -> None:
+    def _set_place(self, query: NumberQuery, *, has_next: bool, pages: int | None = None) -> None:
         """Set what says where a page is. *pages*: how many there are; None: too many to be counted."""
         following = str(query.page + 1) if has_next else ""
         before = str(min(query.page - 1, pages or query.page)) if query.page > 1 else ""

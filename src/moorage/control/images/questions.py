@@ -19,13 +19,19 @@ class OffsetPage:
 
     names: Sequence[str]
     total: int
+    """One more than were to be counted: there are more than that."""
+    has_next: bool
 
 
-def tags_by_offset(repository: ImageRepository, *, page: int, per_page: int) -> OffsetPage:
-    """Return a numbered page of tags, the first is 1; they are sorted by name."""
-    names = the_registry().tag_names(repository.path)
-    start = (page - 1) * per_page
-    return OffsetPage(names=names[start : start + per_page], total=len(names))
+def tags_by_offset(repository: ImageRepository, *, page: int, per_page: int, count_limit: int) -> OffsetPage:
+    """Return a numbered page of tags, the first is 1; they are sorted by name.
+
+    The registry is asked for those before it, and for as many as are to be counted, but for no more.
+    """
+    end = page * per_page
+    names = the_registry().tag_names(repository.path, limit=max(end, count_limit) + 1)
+    total = min(len(names), count_limit + 1)
+    return OffsetPage(names=names[end - per_page : end], total=total, has_next=len(names) > end)
 
 
 def tags_by_key(

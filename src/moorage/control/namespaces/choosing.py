@@ -1,4 +1,4 @@
-"""Conditions of which an index answers each: what is below a namespace, and what one of several conditions chooses."""
+"""Conditions that an index answers: what is below a namespace or after a row, and what one of several chooses."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -35,6 +35,13 @@ def below(lineage: str, field: str = "lineage") -> RowCondition:
         return one(found)
     # Its LIKE asks no index. What begins with "3/17/" comes before "3/170", as 0 follows the slash.
     return RowCondition(found & Q(**{f"{field}__gte": lineage, f"{field}__lt": f"{lineage[:-1]}0"}), found)
+
+
+def beyond(field: str, value: object, pk: int, *, is_down: bool, is_pk_down: bool) -> Q:
+    """Return the condition of what comes after a row in an order by *field*, and by id where that is equal."""
+    side, pk_side = ("lt" if down else "gt" for down in (is_down, is_pk_down))
+    # The first says nothing more; an alternative alone is no range of an index.
+    return Q(**{f"{field}__{side}e": value}) & (Q(**{f"{field}__{side}": value}) | Q(**{f"pk__{pk_side}": pk}))
 
 
 def any_of(rows: Rows, parts: Sequence[RowCondition]) -> Rows:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from django.db.models import DateTimeField, IntegerField, Model, Q, QuerySet
 from django.http import HttpRequest
 
+from moorage.control.namespaces.choosing import beyond
 from moorage.control.registry.reading_answers import moment_of
 
 ROWS = 20
@@ -52,6 +53,14 @@ class ListPage(Generic[Row]):
         return bool(self.after or self.before)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRows(Generic[Row]):
+    """The beginning of a list that has no pages."""
+
+    rows: Sequence[Row]
+    has_more: bool
+
+
 def key_page(
     request: HttpRequest, rows: QuerySet[Row], orders: Sequence[ListOrder], *, size: int = ROWS, among: Sequence[Q] = ()
 ) -> ListPage[Row]:
@@ -67,7 +76,9 @@ def key_page(
     is_back = bool(before) and not after
     key = _parsed(rows, order.field, before if is_back else after)
     goes_down = is_down != is_back
-    cut = rows.filter(_beyond(order.field, key, is_down=goes_down)) if key is not None else rows
+    cut = rows
+    if key is not None:
+        cut = rows.filter(beyond(order.field, *key, is_down=goes_down, is_pk_down=goes_down))
     sign = "-" if goes_down else ""
     ordered = cut.order_by(f"{sign}{order.field}", f"{sign}pk")
     parts = [ordered.filter(part)[: size + 1] for part in among] or [ordered[: size + 1]]
@@ -87,19 +98,18 @@ def key_page(
     )
 
 
+def first_rows(rows: QuerySet[Row], limit: int) -> FirstRows[Row]:
+    """Return the first of *rows*, for a list that is hardly ever longer than *limit*."""
+    found = list(rows[: limit + 1])
+    return FirstRows(rows=found[:limit], has_more=len(found) > limit)
+
+
 def _order(asked: str, orders: Sequence[ListOrder]) -> tuple[ListOrder, bool]:
     by_word = {order.word.removeprefix("-"): order for order in orders}
     word = asked.removeprefix("-")
     if word in by_word:
         return by_word[word], asked.startswith("-")
     return orders[0], orders[0].word.startswith("-")
-
-
-def _beyond(field: str, key: tuple[object, int], *, is_down: bool) -> Q:
-    value, pk = key
-    side = "lt" if is_down else "gt"
-    # The first says nothing more; an alternative alone is no range of an index.
-    return Q(**{f"{field}__{side}e": value}) & (Q(**{f"{field}__{side}": value}) | Q(**{f"pk__{side}": pk}))
 
 
 def _value(row: Model, field: str) -> Any:  # noqa: ANN401 - whatever the field is

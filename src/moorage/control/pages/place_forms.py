@@ -1,11 +1,12 @@
 """Forms of groups, projects and their members."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from moorage.control.namespaces.models import Namespace
+from moorage.control.namespaces.models import Namespace, Namespaces
 from moorage.control.pages.plain_forms import PlainForm
 from moorage.control.projects.rules import AccessLevel
 
@@ -49,9 +50,12 @@ class NewProjectForm(PlainForm):
     description = forms.CharField(label=_("Description"), required=False, max_length=2000)
     visibility = forms.ChoiceField(label=_("Visibility"), choices=VISIBILITIES)
 
-    def __init__(self, *args: Any, namespaces: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Django's
+    def __init__(self, *args: Any, allowed: Namespaces, offered: Sequence[Namespace], **kwargs: Any) -> None:  # noqa: ANN401 - as Django's
+        """*allowed* are taken, however many they are; *offered* are shown."""
         super().__init__(*args, **kwargs)
-        self.fields["namespace"].queryset = namespaces  # type: ignore[attr-defined] # it is a field of choices
+        field = self.fields["namespace"]
+        field.queryset = allowed  # type: ignore[attr-defined] # it is a field of choices
+        field.widget.choices = [(one.pk, one.full_path) for one in offered]
 
 
 class ProjectForm(PlainForm):

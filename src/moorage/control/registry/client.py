@@ -1,5 +1,6 @@
 """The registry as the control plane asks it: by GitLab's API where it is there, else by what every registry has."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -142,9 +143,9 @@ class ControlRegistry:
         for page in _pages(lambda last: self.tags(path, limit=PAGE_LIMIT, last=last, sort=sort), f"tags of {path}"):
             yield from page.tags
 
-    def tag_names(self, path: str) -> list[str]:
-        """Return the names of all tags, sorted."""
-        return list(distribution.list_tag_names(self._transport, _name(path)))
+    def tag_names(self, path: str, *, limit: int | None = None) -> list[str]:
+        """Return the names of all tags, sorted; the first ones if there are more than *limit*."""
+        return list(itertools.islice(distribution.list_tag_names(self._transport, _name(path)), limit))
 
     def tag(self, path: str, name: str) -> RemoteTag | None:
         """Return one tag with its details; None: there is no such tag."""

@@ -19,6 +19,11 @@ from moorage.sql.base import Database, NamedQuery, Transaction, Value
 
 _Item = TypeVar("_Item")
 
+_FIRST_LOOK = 1000
+_GROWTH = 10
+"""PostgreSQL is told to look at its tables after so many manifests, and again each time that there are so many times
+as many: it does so by itself once a minute, and plans until then for the few rows that there were at first."""
+
 _CAUSE = Cause(reason="imported from link files")
 _GONE = Cause(reason="not in link files any more")
 
@@ -30,6 +35,7 @@ class SqlImports(SqlImportReads, ImportStore):
         """*claim*: without it nothing is written, as others write to the database meanwhile; None: nobody does."""
         super().__init__(database)
         self._claim = claim
+        self._taken, self._looks_at = 0, _FIRST_LOOK
 
     async def take_repository(self, name: RepositoryName, *, is_populated: bool) -> None:
         async with self._writing(name) as transaction:
@@ -65,6 +71,10 @@ class SqlImports(SqlImportReads, ImportStore):
             await _relate(transaction, name, {ids[new.digest]: new for new, _ in made}, repository=repository)
             fresh = [key for key in keys if key not in before]
             await _note(transaction, name, [("manifest_create", None, None, key) for key in fresh], repository)
+            self._taken += len(fresh)
+            if self._taken >= self._looks_at:
+                self._looks_at = _GROWTH * self._taken
+                await transaction.all(QUERIES["look_at_tables"])
 
     async def take_tags(self, name: RepositoryName, tags: Sequence[FoundTag]) -> Sequence[FoundTag]:
         async with self._writing(name) as transaction:

@@ -5,12 +5,15 @@ SELECT b.size FROM blobs b CROSS JOIN repository_blobs rb
 WHERE b.digest = $2 AND b.missing_since IS NULL
     AND rb.repository_id = (SELECT id FROM repositories WHERE path = $1) AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
 
--- A repository may have very many blobs, and a few are asked for. CROSS JOIN fixes SQLite's order. The subselect makes
--- PostgreSQL look for both columns of the index: in a join it takes every repository for one of average size.
+-- A repository may have very many blobs, and a few are asked for: each is looked up by both columns of an index. OFFSET
+-- keeps PostgreSQL from making a join of it: in a database that is being filled it would begin with the repository.
 -- known_blobs --
-SELECT b.digest, b.size FROM blobs b CROSS JOIN repository_blobs rb
-WHERE b.digest = ANY($2) AND b.missing_since IS NULL
-    AND rb.repository_id = (SELECT id FROM repositories WHERE path = $1) AND rb.blob_id = b.id AND rb.deleted_at IS NULL;
+SELECT b.digest, b.size FROM blobs b
+WHERE b.digest = ANY($2) AND b.missing_since IS NULL AND EXISTS (
+    SELECT 1 FROM repository_blobs rb WHERE rb.repository_id = (SELECT id FROM repositories WHERE path = $1)
+        AND rb.blob_id = b.id AND rb.deleted_at IS NULL
+    LIMIT 1 OFFSET 0
+);
 
 -- removals --
 SELECT number FROM gc_blob_removals;

@@ -163,13 +163,13 @@ def delete_one_group(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
     return Status(202, AcceptedShape())
 
 
-@routes.get("/namespaces", auth=SIGNED_IN, response=answers(list[NamespaceShape]))
+@routes.get("/namespaces", auth=SIGNED_IN, response=answers(list[NamespaceShape], 405))
 def list_namespaces(request: HttpRequest, response: HttpResponse, query: Query[NamespacesQuery]) -> Any:  # noqa: ANN401
     """List the namespaces of the caller: the own one, and groups with a role in them."""
     rows = _own_namespaces(request)
     if query.search:
         rows = rows.filter(Q(name__icontains=query.search) | Q(path__icontains=query.search))
-    page = Paging(request, response).numbered(rows.order_by("full_path", "pk"), query)
+    page = Paging(request, response).page(rows.order_by("full_path", "pk"), query)
     return [show_namespace(one, request) for one in page]
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from moorage.control.api.api_refusals import APIRefused, bad_parameter, forbidden, not_found, unauthorized
 from moorage.control.api.callers import CHANGES_IMAGES, READS_IMAGES, SIGNED_IN, caller
 from moorage.control.api.lookups import FoundProject, group_of, project_of, see_that_registry_on
-from moorage.control.api.paging import PageQuery, Paging
+from moorage.control.api.paging import TOTAL_LIMIT, NumberQuery, PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, Place, ShortText
 from moorage.control.api.shapes import Moment, answers
 from moorage.control.images.changes import delete_tag, ensure_root_repository, schedule_deletion
@@ -76,12 +76,9 @@ class RepositoryQuery(Given):
     size: bool = Field(False, description="With its size in bytes, each layer counted once.")
 
 
-class TagsQuery(PageQuery):
+class TagsQuery(NumberQuery):
     """Parameters of a list of tags."""
 
-    pagination: Literal["", "keyset", "offset", "legacy"] = Field(
-        "", description="`keyset`: pages by key, with `Link`."
-    )
     sort: Literal["asc", "desc"] = Field("asc", description="With keyset pagination.")
     last: ShortText = Field("", description="With keyset pagination: the tag after which the page begins.")
 
@@ -108,7 +105,7 @@ _REPOSITORY = "/projects/{place}/registry/repositories/{repository_id}"
 @routes.get(
     "/projects/{place}/registry/repositories",
     auth=READS_IMAGES,
-    response=answers(list[RepositoryShape], 503),
+    response=answers(list[RepositoryShape], 405, 503),
     exclude_unset=True,
 )
 def list_repositories_of_project(
@@ -124,7 +121,7 @@ def list_repositories_of_project(
 @routes.get(
     "/groups/{place}/registry/repositories",
     auth=READS_IMAGES,
-    response=answers(list[RepositoryShape], 503),
+    response=answers(list[RepositoryShape], 405, 503),
     exclude_unset=True,
 )
 def list_repositories_of_group(
@@ -175,8 +172,9 @@ def list_tags(
     repository = _image(request, place, repository_id, ImageRight.READ).repository
     paging = Paging(request, response)
     if query.pagination != "keyset":
-        page = tags_by_offset(repository, page=query.page, per_page=query.size)
-        paging.set_headers(query, page.total)
+        paging.see_that_near(query, "Tag")
+        page = tags_by_offset(repository, page=query.page, per_page=query.size, count_limit=TOTAL_LIMIT)
+        paging.set_headers(query, page.total, has_next=page.has_next)
         return _tags(repository, page.names)
     try:
         found = tags_by_key(repository, per_page=query.size, sort=query.sort, last=query.last)
@@ -254,7 +252,7 @@ def _image(request: HttpRequest, place: str, repository_id: int, right: ImageRig
 
 
 def _listed(request: HttpRequest, response: HttpResponse, rows: ImageRepositories, query: PageQuery) -> list[Any]:
-    page = Paging(request, response).numbered(rows.order_by("pk"), query)
+    page = Paging(request, response).page(rows.order_by("pk"), query)
     has_tags = isinstance(query, RepositoriesQuery) and query.tags
     has_count = isinstance(query, RepositoriesQuery) and query.tags_count
     return [_shown(repository, has_tags=has_tags, has_count=has_count) for repository in page]

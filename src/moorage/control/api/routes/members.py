@@ -47,13 +47,13 @@ class NewMember(MemberRole):
     username: ShortText | None = None
 
 
-@on_both(routes, "GET", "/members", auth=SIGNED_IN, response=answers(list[MemberShape]))
+@on_both(routes, "GET", "/members", auth=SIGNED_IN, response=answers(list[MemberShape], 405))
 def list_members(request: HttpRequest, response: HttpResponse, place: Place, query: Query[MembersQuery]) -> Any:  # noqa: ANN401
     """List the members of a project or group, without those of groups above it."""
     return _listed(request, response, place_of(request, place).own_members(), query)
 
 
-@on_both(routes, "GET", "/members/all", auth=SIGNED_IN, response=answers(list[MemberShape]))
+@on_both(routes, "GET", "/members/all", auth=SIGNED_IN, response=answers(list[MemberShape], 405))
 def list_all_members(request: HttpRequest, response: HttpResponse, place: Place, query: Query[MembersQuery]) -> Any:  # noqa: ANN401
     """List the members of a project or group and of all groups above it: each once, with the highest role.
 
@@ -162,4 +162,4 @@ def _listed(
     if query.query:
         rows = rows.filter(Q(user__name__icontains=query.query) | Q(user__username__icontains=query.query))
     rows = rows.select_related("user", "created_by").order_by("user__username", "pk")
-    return [show_member(member, request) for member in Paging(request, response).numbered(rows, query, first=first)]
+    return [show_member(member, request) for member in Paging(request, response).page(rows, query, first=first)]

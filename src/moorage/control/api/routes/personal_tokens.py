@@ -58,7 +58,7 @@ def filtered(rows: PersonalTokens, query: TokensQuery) -> PersonalTokens:
     return rows.order_by("-pk")
 
 
-@routes.get("/personal_access_tokens", auth=SIGNED_IN, response=answers(list[TokenShape]))
+@routes.get("/personal_access_tokens", auth=SIGNED_IN, response=answers(list[TokenShape], 405))
 def list_personal_tokens(request: HttpRequest, response: HttpResponse, query: Query[TokensQuery]) -> Any:  # noqa: ANN401
     """List the caller's tokens; administrators see everybody's."""
     user, rows = user_of(request), PersonalAccessToken.objects.filter(user__kind="human")
@@ -68,7 +68,7 @@ def list_personal_tokens(request: HttpRequest, response: HttpResponse, query: Qu
         rows = PersonalAccessToken.objects.filter(user=user)
     elif query.user_id is not None:
         rows = rows.filter(user=query.user_id)
-    return [show_token(token) for token in Paging(request, response).numbered(filtered(rows, query), query)]
+    return [show_token(token) for token in Paging(request, response).page(filtered(rows, query), query)]
 
 
 @routes.get("/personal_access_tokens/self", auth=OWN_TOKEN, response=answers(TokenShape))

@@ -67,11 +67,11 @@ class NewJobToken(Given):
     expires_in: int = Field(3600, ge=1, le=int(JOB_TOKEN_LIFE_LIMIT.total_seconds()), description="Seconds.")
 
 
-@on_both(routes, "GET", "/access_tokens", auth=SIGNED_IN, response=answers(list[TokenShape]))
+@on_both(routes, "GET", "/access_tokens", auth=SIGNED_IN, response=answers(list[TokenShape], 405))
 def list_access_tokens(request: HttpRequest, response: HttpResponse, place: Place, query: Query[TokensQuery]) -> Any:  # noqa: ANN401
     """List the access tokens of a project or group."""
     rows = filtered(_tokens(_managed(request, place)), query)
-    return [_shown(token) for token in Paging(request, response).numbered(rows, query)]
+    return [_shown(token) for token in Paging(request, response).page(rows, query)]
 
 
 @on_both(routes, "POST", "/access_tokens", auth=CHANGES, response=answers(TokenShape, status=201))
@@ -114,19 +114,19 @@ def rotate_access_token(request: HttpRequest, place: Place, token_id: Id, values
     return show_issued(rotate_token(token, by=found.who.as_actor(), expires_at=values.expires_at), level=level)
 
 
-@routes.get("/deploy_tokens", auth=SIGNED_IN, response=answers(list[DeployTokenShape]))
+@routes.get("/deploy_tokens", auth=SIGNED_IN, response=answers(list[DeployTokenShape], 405))
 def list_all_deploy_tokens(request: HttpRequest, response: HttpResponse, query: Query[PageQuery]) -> Any:  # noqa: ANN401
     """List all deploy tokens; for administrators."""
     see_that_admin(request)
     rows = DeployToken.objects.filter(revoked_at=None).order_by("pk")
-    return [show_deploy_token(token) for token in Paging(request, response).numbered(rows, query)]
+    return [show_deploy_token(token) for token in Paging(request, response).page(rows, query)]
 
 
-@on_both(routes, "GET", "/deploy_tokens", auth=SIGNED_IN, response=answers(list[DeployTokenShape]))
+@on_both(routes, "GET", "/deploy_tokens", auth=SIGNED_IN, response=answers(list[DeployTokenShape], 405))
 def list_deploy_tokens(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
     """List the deploy tokens of a project or group."""
     rows = _deploy_tokens(_managed(request, place)).order_by("pk")
-    return [show_deploy_token(token) for token in Paging(request, response).numbered(rows, query)]
+    return [show_deploy_token(token) for token in Paging(request, response).page(rows, query)]
 
 
 @on_both(routes, "POST", "/deploy_tokens", auth=CHANGES, response=answers(DeployTokenShape, status=201))

@@ -96,7 +96,7 @@ class RunAcceptedShape(Given):
     message: str = "202 Accepted"
 
 
-@routes.get(_POLICY + "/preview", auth=SIGNED_IN, response=answers(list[PreviewShape], 503))
+@routes.get(_POLICY + "/preview", auth=SIGNED_IN, response=answers(list[PreviewShape], 405, 503))
 def preview_policy(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PreviewQuery]) -> Any:  # noqa: ANN401
     """Show what the policy would do to each repository; for maintainers. Nothing is deleted."""
     found = _project(request, place)
@@ -108,7 +108,7 @@ def preview_policy(request: HttpRequest, response: HttpResponse, place: Place, q
     if problems:
         raise ChangeRefused(problems)
     rows = ImageRepository.objects.of_project(found.project).select_related("project").order_by("pk")
-    page = Paging(request, response).numbered(rows, query)
+    page = Paging(request, response).page(rows, query)
     return [_preview(found) for found in preview_cleanups(page, policy.selection).previews]
 
 
@@ -120,11 +120,11 @@ def run_policy(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
     return Status(202, RunAcceptedShape())
 
 
-@routes.get(_POLICY + "/runs", auth=SIGNED_IN, response=answers(list[RunShape]))
+@routes.get(_POLICY + "/runs", auth=SIGNED_IN, response=answers(list[RunShape], 405))
 def list_policy_runs(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
     """List the reports of runs, newest first; for maintainers."""
     rows = CleanupRun.objects.filter(project=_project(request, place).project)
-    return Paging(request, response).numbered(rows, query)
+    return Paging(request, response).page(rows, query)
 
 
 @routes.get(_RUN, auth=SIGNED_IN, response=answers(RunShape))
@@ -133,13 +133,13 @@ def show_policy_run(request: HttpRequest, place: Place, run_id: Id) -> Any:  # n
     return _run(_project(request, place), run_id)
 
 
-@routes.get(_RUN + "/tags", auth=SIGNED_IN, response=answers(list[CleanedTagShape]))
+@routes.get(_RUN + "/tags", auth=SIGNED_IN, response=answers(list[CleanedTagShape], 405))
 def list_tags_of_policy_run(
     request: HttpRequest, response: HttpResponse, place: Place, run_id: Id, query: Query[PageQuery]
 ) -> Any:  # noqa: ANN401
     """List the tags that a run deleted; for maintainers."""
     run = _run(_project(request, place), run_id)
-    return Paging(request, response).numbered(run.deleted_tags.all(), query)
+    return Paging(request, response).page(run.deleted_tags.all(), query)
 
 
 @routes.post(_RUN + "/undo", auth=CHANGES, response=answers(UndoneShape, 503))

@@ -52,11 +52,11 @@ class RepositoryRuleToCreate(RepositoryRuleChange):
     repository_path_pattern: LongText = Field(description="The project's path, then what it may be.")
 
 
-@routes.get(_RULES, auth=SIGNED_IN, response=answers(list[RepositoryRuleShape]))
+@routes.get(_RULES, auth=SIGNED_IN, response=answers(list[RepositoryRuleShape], 405))
 def list_repository_rules(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
     """List a project's rules that protect repositories; for maintainers."""
     rows = RepositoryProtection.objects.filter(project=project_to_protect(request, place).project)
-    return [show_rule(row) for row in Paging(request, response).numbered(rows, query)]
+    return [show_rule(row) for row in Paging(request, response).page(rows, query)]
 
 
 @routes.post(_RULES, auth=CHANGES, response=answers(RepositoryRuleShape, 422, status=201))

@@ -58,11 +58,11 @@ class TagRuleChange(Given):
     minimum_access_level_for_delete: LevelOrNone | None = None
 
 
-@routes.get(_RULES, auth=SIGNED_IN, response=answers(list[TagRuleShape]))
+@routes.get(_RULES, auth=SIGNED_IN, response=answers(list[TagRuleShape], 405))
 def list_tag_rules(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
     """List a project's rules that protect tags; for maintainers."""
     rows = ProtectedTagPattern.objects.mutable().filter(project=project_to_protect(request, place).project)
-    return [show_rule(row) for row in Paging(request, response).numbered(rows, query)]
+    return [show_rule(row) for row in Paging(request, response).page(rows, query)]
 
 
 @routes.post(_RULES, auth=CHANGES, response=answers(TagRuleShape, 422, 503, status=201))

@@ -74,14 +74,17 @@ class QuotaValues(Given):
 _AS_CSV: Mapping[str, Any] = {"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}}
 
 
-@routes.get("/moorage/usage/projects", auth=SIGNED_IN, response=answers(list[SizeShape]), openapi_extra=dict(_AS_CSV))
+_SIZES = answers(list[SizeShape], 405)
+
+
+@routes.get("/moorage/usage/projects", auth=SIGNED_IN, response=_SIZES, openapi_extra=dict(_AS_CSV))
 def list_project_sizes(request: HttpRequest, response: HttpResponse, query: Query[SizesQuery]) -> Any:  # noqa: ANN401
     """List the projects that take room, the largest first, as JSON or as CSV; for administrators."""
     see_that_admin(request)
     if query.format == "csv" or (not query.format and request.get_preferred_type(_TYPES) == "text/csv"):
         return StreamingHttpResponse(size_report_as_csv(), content_type="text/csv; charset=utf-8")
     rows = projects_with_sizes().select_related("project")
-    return [size_line(row) for row in Paging(request, response).numbered(rows, query)]
+    return [size_line(row) for row in Paging(request, response).page(rows, query)]
 
 
 @on_both(routes, "GET", "/moorage/usage", auth=SIGNED_IN, response=answers(UsageShape))
@@ -90,10 +93,10 @@ def show_usage(request: HttpRequest, place: Place) -> Any:  # noqa: ANN401
     return _shown(_usage(request, place))
 
 
-@on_both(routes, "GET", "/moorage/usage/days", auth=SIGNED_IN, response=answers(list[DayShape]))
+@on_both(routes, "GET", "/moorage/usage/days", auth=SIGNED_IN, response=answers(list[DayShape], 405))
 def list_days(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
     """List the sizes of a project or group by day, newest first; for maintainers."""
-    rows = Paging(request, response).numbered(_days_of(_usage(request, place)), query)
+    rows = Paging(request, response).page(_days_of(_usage(request, place)), query)
     return [{"day": row.day, "size_bytes": row.size_bytes} for row in rows]
 
 

@@ -11,6 +11,7 @@ from moorage.control.accounts.models import PersonalAccessToken, PersonalTokens,
 from moorage.control.accounts.token_changes import revoke_token
 from moorage.control.api.api_refusals import forbidden, unauthorized
 from moorage.control.api.lookups import FoundGroup, FoundProject, target_of
+from moorage.control.pages.key_pages import first_rows
 from moorage.control.pages.page_answers import done
 from moorage.control.pages.place_pages import place_context
 from moorage.control.pages.places import place_at
@@ -50,8 +51,8 @@ def list_tokens(request: HttpRequest, place: str) -> HttpResponse:
             access_form, deploy_form = AccessTokenForm(), DeployTokenForm()
     now = timezone.now()
     context = place_context(found, "tokens") | {
-        "access_tokens": _access_tokens(found).usable(now.date()).order_by("-pk")[:ROWS_LIMIT],
-        "deploy_tokens": _deploy_tokens(found).usable(now).order_by("-pk")[:ROWS_LIMIT],
+        "access_tokens": first_rows(_access_tokens(found).usable(now.date()).order_by("-pk"), ROWS_LIMIT),
+        "deploy_tokens": first_rows(_deploy_tokens(found).usable(now).order_by("-pk"), ROWS_LIMIT),
         "access_form": access_form,
         "deploy_form": deploy_form,
         "made": made,

@@ -2,19 +2,21 @@
 
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from moorage.control.accounts.models import User
 from moorage.control.api.api_refusals import forbidden, unauthorized
 from moorage.control.api.lookups import FoundGroup, FoundProject
 from moorage.control.images.changes import delete_project_with_images
 from moorage.control.instance.models import ApplicationSettings
-from moorage.control.namespaces.models import Namespace
-from moorage.control.pages.key_pages import ListOrder, key_page
+from moorage.control.namespaces.models import Namespace, Namespaces
+from moorage.control.pages.key_pages import ListOrder, first_rows, key_page
+from moorage.control.pages.offered_places import offered_places
 from moorage.control.pages.page_answers import done
 from moorage.control.pages.place_forms import GroupForm, NewProjectForm, ProjectForm
 from moorage.control.pages.place_pages import group_context, place_context, project_context
@@ -53,9 +55,10 @@ def show_place(request: HttpRequest, place: str) -> HttpResponse:
         return _project(request, found)
     today, user = timezone.now().date(), found.who.user
     rows = Project.objects.visible_to(user, today).filter(namespace=found.group).select_related("namespace")
+    subgroups = groups_visible_to(user, today).filter(parent=found.group)
     context = group_context(found, "content") | {
         "page": key_page(request, rows, _BY_NAME),
-        "subgroups": groups_visible_to(user, today).filter(parent=found.group).order_by("full_path")[:SUBGROUPS_SHOWN],
+        "subgroups": first_rows(subgroups.order_by("full_path"), SUBGROUPS_SHOWN),
     }
     return render(request, "pages/group.html", context)
 
@@ -94,13 +97,11 @@ def make_project(request: HttpRequest) -> HttpResponse:
     user = user_of_page(request)
     if user is None:
         raise unauthorized()
-    asked = request.GET.get("in", "") or (user.namespace.full_path if user.namespace else "")
-    namespaces = _namespaces(request)
-    first = {
-        "namespace": namespaces.filter(full_path=asked).values_list("pk", flat=True).first(),
-        "visibility": ApplicationSettings.now().default_project_visibility,
-    }
-    form = NewProjectForm(request.POST if request.method == "POST" else None, initial=first, namespaces=namespaces)
+    allowed = _namespaces(user)
+    places = offered_places(request, allowed, user.namespace)
+    first = {"namespace": places.chosen, "visibility": ApplicationSettings.now().default_project_visibility}
+    sent = request.POST if request.method == "POST" else None
+    form = NewProjectForm(sent, initial=first, allowed=allowed, offered=places.rows)
     if form.is_valid():
         values = form.cleaned_data
         who, namespace = requester_of(request), values["namespace"]
@@ -113,7 +114,8 @@ def make_project(request: HttpRequest) -> HttpResponse:
             form.take_refusal(exc)
         else:
             return done(request, _("The project is made."), f"/{made.full_path}/-/registry")
-    return render(request, "pages/new_project.html", {"section": "projects", "form": form}, status=_status(form))
+    context = {"section": "projects", "form": form, "places": places}
+    return render(request, "pages/new_project.html", context, status=_status(form))
 
 
 @require_http_methods(FORM_METHODS)
@@ -191,15 +193,12 @@ def _group_settings(request: HttpRequest, found: FoundGroup) -> HttpResponse:
     return render(request, "pages/project_settings.html", context, status=_status(form))
 
 
-def _namespaces(request: HttpRequest) -> "QuerySet[Namespace]":
+def _namespaces(user: User) -> Namespaces:
     """Those that the person may make projects in."""
-    user = user_of_page(request)
-    if user is None:
-        return Namespace.objects.none()
     if user.is_admin:
-        return Namespace.objects.order_by("full_path")
+        return Namespace.objects.all()
     developer = groups_of_member(user, timezone.now().date(), least=AccessLevel.DEVELOPER).values("pk")
-    return Namespace.objects.filter(Q(pk=user.namespace_id) | Q(pk__in=developer)).order_by("full_path")
+    return Namespace.objects.filter(Q(pk=user.namespace_id) | Q(pk__in=developer))
 
 
 def _parent(request: HttpRequest) -> Namespace | None:

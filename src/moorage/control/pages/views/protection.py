@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from moorage.control.api.lookups import FoundProject
+from moorage.control.pages.key_pages import first_rows
 from moorage.control.pages.page_answers import done
 from moorage.control.pages.place_pages import project_context
 from moorage.control.pages.places import maintained_project_at
@@ -30,8 +31,8 @@ def list_rules(request: HttpRequest, place: str) -> HttpResponse:
     if form.is_valid() and form.carries_out(lambda: _create(found, form)):
         return done(request, _("The rule is there."), f"/{found.project.full_path}/-/protection")
     context = project_context(found, "protection") | {
-        "repository_rules": RepositoryProtection.objects.filter(project=found.project)[:ROWS_LIMIT],
-        "tag_rules": ProtectedTagPattern.objects.filter(project=found.project)[:ROWS_LIMIT],
+        "repository_rules": first_rows(RepositoryProtection.objects.filter(project=found.project), ROWS_LIMIT),
+        "tag_rules": first_rows(ProtectedTagPattern.objects.filter(project=found.project), ROWS_LIMIT),
         "repository_form": repository_form,
         "tag_form": tag_form,
     }

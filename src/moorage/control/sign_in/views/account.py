@@ -16,13 +16,14 @@ from moorage.control.accounts.second_factors import accepts_password_for_git, re
 from moorage.control.accounts.token_changes import IssuedToken, create_token, revoke_token
 from moorage.control.audit.actors import Actor
 from moorage.control.credentials.finding import user_of_password
+from moorage.control.pages.key_pages import COUNT_LIMIT, PLAIN_ROWS, ListOrder, key_page
 from moorage.control.pages.page_answers import done
 from moorage.control.refusals import ChangeRefused
 from moorage.control.sign_in.guards import for_me
 from moorage.control.sign_in.sessions import end_sessions, own_session, sessions_of
 from moorage.control.sign_in.sign_in_forms import PasswordForm, TokenForm
 
-_TOKENS_LIMIT = 500
+_TOKEN_ORDERS = (ListOrder(word="-made", field="id"),)
 _SETTINGS, _SESSIONS, _TOKENS = "/-/me/settings", "/-/me/sessions", "/-/me/tokens"
 
 
@@ -81,13 +82,13 @@ def show_tokens(request: HttpRequest, user: User) -> HttpResponse:
         issued = _issued(request, user, form)
         form, status = (TokenForm(), 201) if issued is not None else (form, 422)
     rows = PersonalAccessToken.objects.filter(user=user)
-    usable = rows.usable(timezone.now().date()).order_by("-pk")
+    page = key_page(request, rows.usable(timezone.now().date()), _TOKEN_ORDERS, size=PLAIN_ROWS)
     context = {
         "tab": "tokens",
         "form": form,
         "issued": issued,
-        "tokens": usable[:_TOKENS_LIMIT],
-        "ended": rows.exclude(pk__in=usable.values("pk")).count(),
+        "page": page,
+        "ended": max(0, rows[: COUNT_LIMIT + 1].count() - page.total),
         "is_needed": not accepts_password_for_git(user) or not user.has_usable_password(),
     }
     return render(request, "sign_in/tokens.html", context, status=status)

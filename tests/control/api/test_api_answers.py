@@ -99,7 +99,9 @@ def test_mistakes_are_said_in_gitlabs_form(client: Client, admin: str) -> None:
     assert read(call(client, "POST", "/groups", token=admin, values={"path": "a"})) == {"error": "name is missing"}
     taken = call(client, "POST", "/groups", token=admin, values={"name": "Team", "path": "team"})
     assert (taken.status_code, read(taken)) == (400, {"message": {"path": ["has already been taken"]}})
-    assert read(call(client, "GET", "/projects?per_page=0", token=admin)) == {"error": "per_page is invalid"}
+    assert read(call(client, "GET", "/projects?per_page=0", token=admin)) == {
+        "error": "per_page does not have a valid value"
+    }
     assert read(call(client, "GET", "/projects/none")) == {"message": "404 Project Not Found"}
     assert read(call(client, "GET", "/nothing")) == {"error": "404 Not Found"}
     wrong = call(client, "PATCH", "/projects")

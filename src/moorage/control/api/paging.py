@@ -1,13 +1,13 @@
 """Pages of lists as GitLab has them: numbered, with totals in headers, or by key, with a link to the next."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from moorage.control.api.api_refusals import APIRefused
 from moorage.control.api.parameters import ID_LIMIT, Given
@@ -21,11 +21,19 @@ _PAGE_LIMIT = 1 << 32
 Row = TypeVar("Row", bound=Model)
 
 
+def _or_default(default: int) -> Callable[[object], object]:
+    return lambda value: default if value == "" else value
+
+
 class PageQuery(Given):
     """Parameters of a numbered list."""
 
-    page: Annotated[int, Field(ge=1, le=_PAGE_LIMIT, description="Number of the page, from 1.")] = 1
-    per_page: Annotated[int, Field(ge=1, le=ID_LIMIT, description="Items a page: at most 100.")] = PER_PAGE
+    page: Annotated[
+        int, BeforeValidator(_or_default(1)), Field(ge=1, le=_PAGE_LIMIT, description="Number of the page, from 1.")
+    ] = 1
+    per_page: Annotated[
+        int, BeforeValidator(_or_default(PER_PAGE)), Field(ge=1, le=ID_LIMIT, description="Items a page: at most 100.")
+    ] = PER_PAGE
 
     @property
     def size(self) -> int:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser
 from ninja import Schema
 from ninja.parser import Parser
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 ID_LIMIT = (1 << 63) - 1
 TEXT_LIMIT = 255
@@ -36,6 +36,10 @@ def _in_utc(at: datetime) -> datetime:
         raise ValueError(msg) from None
 
 
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 Id = Annotated[int, Field(ge=1, le=ID_LIMIT)]
 ShortText = Annotated[str, Field(max_length=TEXT_LIMIT), AfterValidator(_storable)]
 LongText = Annotated[str, Field(max_length=LONG_TEXT_LIMIT), AfterValidator(_storable)]
@@ -43,6 +47,8 @@ Place = Annotated[str, Field(max_length=TEXT_LIMIT * 3), AfterValidator(_storabl
 """An id, or a path whose slashes are ``%2F``."""
 Instant = Annotated[datetime, AfterValidator(_in_utc)]
 """A moment; without a zone it is UTC."""
+TextList = Annotated[list[ShortText], BeforeValidator(_split)]
+"""Texts: a list, or one text with commas between them."""
 Visibilities = Literal["private", "internal", "public"]
 
 

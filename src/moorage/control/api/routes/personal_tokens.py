@@ -14,7 +14,7 @@ from moorage.control.api.api_refusals import bad_parameter, not_found, unauthori
 from moorage.control.api.callers import CHANGES, OWN_ROTATION, OWN_TOKEN, SIGNED_IN, caller, see_that_admin, user_of
 from moorage.control.api.lookups import row_of
 from moorage.control.api.paging import PageQuery, Paging
-from moorage.control.api.parameters import Given, Id, LongText, ShortText
+from moorage.control.api.parameters import Given, Id, LongText, ShortText, TextList
 from moorage.control.api.shapes import answers
 from moorage.control.api.token_shapes import TokenShape, show_issued, show_token
 
@@ -34,7 +34,7 @@ class NewToken(Given):
     """Values of a new token."""
 
     name: ShortText
-    scopes: list[ShortText]
+    scopes: TextList
     description: LongText = ""
     expires_at: date | None = None
 

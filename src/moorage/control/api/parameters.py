@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser
+from django.utils.datastructures import MultiValueDict
 from ninja import Schema
 from ninja.parser import Parser
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
@@ -37,7 +38,13 @@ def _in_utc(at: datetime) -> datetime:
 
 
 def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if isinstance(value, list):
+        return [part for one in value for part in (_parts_of_text(one) if isinstance(one, str) else [one])]
+    return _parts_of_text(value) if isinstance(value, str) else value
+
+
+def _parts_of_text(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
 
 
 Id = Annotated[int, Field(ge=1, le=ID_LIMIT)]
@@ -49,6 +56,7 @@ Instant = Annotated[datetime, AfterValidator(_in_utc)]
 """A moment; without a zone it is UTC."""
 TextList = Annotated[list[ShortText], BeforeValidator(_split)]
 """Texts: a list, or one text with commas between them."""
+IdList = Annotated[list[Id], BeforeValidator(_split)]
 Visibilities = Literal["private", "internal", "public"]
 
 
@@ -76,6 +84,13 @@ class AcceptedShape(Given):
 
 class GitLabParser(Parser):
     """A reader of bodies as GitLab takes them: JSON, a form of either kind, and parameters in the query beside it."""
+
+    def parse_querydict(
+        self, data: MultiValueDict[str, Any], list_fields: list[str], request: HttpRequest
+    ) -> dict[str, Any]:
+        """Return the parameters of a query, in which ``user_ids[]`` is the list ``user_ids``."""
+        found = super().parse_querydict(data, list_fields, request)
+        return found | {name[:-2]: data.getlist(name) for name in data if name.endswith("[]")}
 
     def parse_body(self, request: HttpRequest) -> dict[str, Any]:
         """Return all parameters of a change.

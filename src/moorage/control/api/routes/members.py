@@ -12,6 +12,7 @@ from pydantic import Field
 from moorage.control.accounts.models import User
 from moorage.control.api.api_refusals import forbidden, not_found
 from moorage.control.api.callers import CHANGES, SIGNED_IN
+from moorage.control.api.filters import MemberFilters
 from moorage.control.api.lookups import FoundGroup, FoundProject, row_of, target_of
 from moorage.control.api.paging import PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, Place, ShortText
@@ -27,7 +28,7 @@ from moorage.control.refusals import refused
 routes = Router(tags=["members"])
 
 
-class MembersQuery(PageQuery):
+class MembersQuery(PageQuery, MemberFilters):
     """Parameters of a list of members."""
 
     query: ShortText = Field("", description="Only those with this in their name.")
@@ -64,7 +65,8 @@ def list_all_members(request: HttpRequest, response: HttpResponse, place: Place,
     if owner is None:
         return _listed(request, response, rows, query)
     names = (owner.user.name.lower(), owner.user.username.lower())
-    first = [owner] if any(query.query.lower() in name for name in names) else []
+    is_asked = query.has(owner.user_id) and any(query.query.lower() in name for name in names)
+    first = [owner] if is_asked else []
     return _listed(request, response, rows.exclude(user=owner.user), query, first=first)
 
 
@@ -159,6 +161,7 @@ def _listed(
     *,
     first: Sequence[Membership] = (),
 ) -> list[dict[str, Any]]:
+    rows = query.of(rows)
     if query.query:
         rows = rows.filter(Q(user__name__icontains=query.query) | Q(user__username__icontains=query.query))
     rows = rows.select_related("user", "created_by").order_by("user__username", "pk")

@@ -12,11 +12,12 @@ from moorage.control.accounts.models import PersonalAccessToken, PersonalTokens,
 from moorage.control.accounts.token_changes import revoke_token, rotate_token
 from moorage.control.api.api_refusals import APIRefused, forbidden, not_found, unauthorized
 from moorage.control.api.callers import CHANGES, OWN_ROTATION, SIGNED_IN, caller, see_that_admin, user_of
+from moorage.control.api.filters import DeployTokenFilters
 from moorage.control.api.lookups import FoundGroup, FoundProject, project_of, row_of, target_of
 from moorage.control.api.paging import PageQuery, Paging
 from moorage.control.api.parameters import Given, Id, Instant, Place, ShortText, TextList
 from moorage.control.api.place_routes import on_both, place_of, see_that_manager
-from moorage.control.api.routes.personal_tokens import NewToken, Rotation, TokensQuery, filtered
+from moorage.control.api.routes.personal_tokens import NewToken, Rotation, TokensQuery
 from moorage.control.api.shapes import answers
 from moorage.control.api.token_shapes import (
     DeployTokenShape,
@@ -42,6 +43,10 @@ from moorage.control.projects.token_changes import (
 from moorage.control.refusals import refused
 
 routes = Router(tags=["tokens of projects and groups"])
+
+
+class DeployTokensQuery(PageQuery, DeployTokenFilters):
+    """Parameters of a list of deploy tokens."""
 
 
 class NewAccessToken(NewToken):
@@ -70,7 +75,7 @@ class NewJobToken(Given):
 @on_both(routes, "GET", "/access_tokens", auth=SIGNED_IN, response=answers(list[TokenShape]))
 def list_access_tokens(request: HttpRequest, response: HttpResponse, place: Place, query: Query[TokensQuery]) -> Any:  # noqa: ANN401
     """List the access tokens of a project or group."""
-    rows = filtered(_tokens(_managed(request, place)), query)
+    rows = query.of(_tokens(_managed(request, place)))
     return [_shown(token) for token in Paging(request, response).numbered(rows, query)]
 
 
@@ -128,17 +133,19 @@ def rotate_access_token(request: HttpRequest, place: Place, token_id: Id, values
 
 
 @routes.get("/deploy_tokens", auth=SIGNED_IN, response=answers(list[DeployTokenShape]))
-def list_all_deploy_tokens(request: HttpRequest, response: HttpResponse, query: Query[PageQuery]) -> Any:  # noqa: ANN401
+def list_all_deploy_tokens(request: HttpRequest, response: HttpResponse, query: Query[DeployTokensQuery]) -> Any:  # noqa: ANN401
     """List all deploy tokens; for administrators."""
     see_that_admin(request)
-    rows = DeployToken.objects.filter(revoked_at=None).order_by("pk")
+    rows = query.of(DeployToken.objects.all()).order_by("pk")
     return [show_deploy_token(token) for token in Paging(request, response).numbered(rows, query)]
 
 
 @on_both(routes, "GET", "/deploy_tokens", auth=SIGNED_IN, response=answers(list[DeployTokenShape]))
-def list_deploy_tokens(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
+def list_deploy_tokens(
+    request: HttpRequest, response: HttpResponse, place: Place, query: Query[DeployTokensQuery]
+) -> Any:  # noqa: ANN401
     """List the deploy tokens of a project or group; for its maintainers."""
-    rows = _deploy_tokens(_looked_into(request, place)).order_by("pk")
+    rows = query.of(_deploy_tokens(_looked_into(request, place))).order_by("pk")
     return [show_deploy_token(token) for token in Paging(request, response).numbered(rows, query)]
 
 

@@ -120,3 +120,35 @@ def test_a_page_that_cannot_be_is_refused_in_gitlabs_words_and_an_empty_one_is_t
     assert read(call(client, "GET", "/projects?page=x", token=admin)) == {"error": "page is invalid"}
     answer = call(client, "GET", "/projects?page=&per_page=", token=admin)
     assert (answer.status_code, answer["X-Page"], answer["X-Per-Page"]) == (200, "1", "20")
+
+
+@pytest.mark.parametrize("field", ["user_id", "username"])
+def test_several_members_are_made_by_one_call_and_those_that_cannot_be_are_named(
+    field: str, client: Client, admin: str
+) -> None:
+    project, ada, pete = new_project(), new_user("ada"), new_user("pete")
+    path = f"/projects/{project.pk}/members"
+    both = ",".join(str(one.pk) if field == "user_id" else one.username for one in (ada, pete))
+    made = send_form(client, path, {field: both, "access_level": "30"}, token=admin)
+    assert (made.status_code, read(made)) == (201, {"status": "success"})
+    assert {one["username"] for one in read(call(client, "GET", path, token=admin))} == {"ada", "pete"}
+    zoe = new_user("zoe")
+    more = f"{zoe.pk},{ada.pk},999" if field == "user_id" else "zoe,ada,999"
+    partly = send_form(client, path, {field: more, "access_level": "20"}, token=admin)
+    assert (partly.status_code, read(partly)["status"]) == (201, "error"), read(partly)
+    assert read(partly)["message"] == {"ada": "Member already exists", "999": "404 User Not Found"}
+    assert read(call(client, "GET", f"{path}/{zoe.pk}", token=admin))["access_level"] == 20
+    assert read(call(client, "GET", f"{path}/{ada.pk}", token=admin))["access_level"] == 30
+
+
+def test_what_a_call_needs_one_of_is_named(client: Client, admin: str) -> None:
+    project = new_project()
+    member = call(client, "POST", f"/projects/{project.pk}/members", token=admin, values={"access_level": 30})
+    text = "user_id, username are missing, at least one parameter must be provided"
+    assert (member.status_code, read(member)) == (400, {"error": text})
+    pattern = {"repository_path_pattern": f"{project.full_path}/*"}
+    path = f"/projects/{project.pk}/registry/protection/repository/rules"
+    rule = call(client, "POST", path, token=admin, values=pattern)
+    names = "minimum_access_level_for_push, minimum_access_level_for_delete"
+    text = f"{names} are missing, at least one parameter must be provided"
+    assert (rule.status_code, read(rule)) == (400, {"error": text})

@@ -40,6 +40,8 @@ def _in_utc(at: datetime) -> datetime:
 def _split(value: object) -> object:
     if isinstance(value, list):
         return [part for one in value for part in (_parts_of_text(one) if isinstance(one, str) else [one])]
+    if isinstance(value, int):
+        return [value]
     return _parts_of_text(value) if isinstance(value, str) else value
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from moorage.config.durations import parse_duration
+from moorage.oci.safe_patterns import PatternInvalid, compiled
 
 WHOLE_WORDS = frozenset(
     """
@@ -96,12 +97,10 @@ def _lower(value: object) -> object:
 
 
 def _pattern(value: str) -> str:
-    import re2  # noqa: PLC0415 - most configurations have no pattern, and a server keeps what it has imported
-
     try:
-        re2.compile(value)
-    except re2.error as exc:
-        msg = f"not a regular expression of RE2's syntax: {exc}"
+        compiled(value)
+    except PatternInvalid as exc:
+        msg = f"not a regular expression of RE2's syntax: {exc.reason}"
         raise ValueError(msg) from None
     return value
 

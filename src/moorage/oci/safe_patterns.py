@@ -26,4 +26,10 @@ def compiled(pattern: str, *, memory_bytes: int | None = None) -> Any:  # noqa: 
     try:
         return re2.compile(pattern, options)
     except (re2.error, UnicodeEncodeError) as exc:
-        raise PatternInvalid(str(exc)) from None
+        raise PatternInvalid(_reason(exc)) from None
+
+
+def _reason(exc: Exception) -> str:
+    """RE2's word, which comes as bytes and would be shown with their quotes."""
+    said = exc.args[0] if exc.args else ""
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(exc)

@@ -146,6 +146,7 @@ def test_patterns_are_those_of_re2(pattern: str) -> None:
         ((where, message),) = mistakes_of(text).items()
         assert where == path
         assert message.startswith("not a regular expression of RE2's syntax: ")
+        assert "b'" not in message
 
 
 @pytest.mark.parametrize("pattern", [r"^https?://([^/]+\.)*example\.com/", "(?i)a", r"\pL+", "(?P<name>a)", ""])

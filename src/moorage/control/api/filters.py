@@ -53,7 +53,8 @@ class ProjectFilters(Given):
             rows = rows.filter(visibility=self.visibility)
         after = {"updated_at__gte": self.updated_after}, {"updated_at__gte": self.last_activity_after}
         before = {"updated_at__lt": self.updated_before}, {"updated_at__lt": self.last_activity_before}
-        return _within(rows, *after, *before)
+        found: Projects = _within(rows, *after, *before)
+        return found
 
 
 class GroupFilters(Given):

@@ -139,6 +139,8 @@ def test_several_members_are_made_by_one_call_and_those_that_cannot_be_are_named
     assert read(partly)["message"] == {"ada": "Member already exists", "999": "404 User Not Found"}
     assert read(call(client, "GET", f"{path}/{zoe.pk}", token=admin))["access_level"] == 20
     assert read(call(client, "GET", f"{path}/{ada.pk}", token=admin))["access_level"] == 30
+    many = call(client, "POST", path, token=admin, values={field: ["7"] * 101, "access_level": 20})
+    assert (many.status_code, read(many)) == (400, {"error": f"{field} is invalid"})
 
 
 def test_what_a_call_needs_one_of_is_named(client: Client, admin: str) -> None:

@@ -101,6 +101,9 @@ def test_members_are_listed_by_ids(client: Client, admin: str) -> None:
         assert listed(client, f"{path}?{text}", admin) == [ada.pk]
         assert listed(client, f"{path}/all?{text}", admin) == [ada.pk]
     assert listed(client, f"{path}?skip_users[]={ada.pk}", admin) == [pete.pk]
+    first = call(client, "GET", f"{path}?user_ids[]={ada.pk}&user_ids[]={pete.pk}&per_page=1", token=admin)
+    following = first["Link"].split('>; rel="next"')[0].partition("/api/v4")[2]
+    assert listed(client, following, admin) == [pete.pk]
     olga = User.objects.get(username="olga").pk
     assert listed(client, f"{path}/all?skip_users={olga}", admin) == [ada.pk, pete.pk]
     assert listed(client, f"{path}/all?user_ids={olga}", admin) == [olga]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db.models import Model, QuerySet
@@ -130,10 +130,12 @@ class Paging:
         self._response["Link"] = f'<{self._url(changes)}>; rel="next"'
 
     def _url(self, changes: dict[str, str]) -> str:
-        parameters = dict(self._request.GET.items()) | changes
+        parameters = self._request.GET.copy()  # With each value of those that are there more than once.
+        for name, value in changes.items():
+            parameters[name] = value
         # A slash inside a segment is %2F in the path already, and has to stay so.
         path = quote(self._request.path, safe="/%")
-        return f"{site_url(self._request)}{path}?{urlencode(parameters)}"
+        return f"{site_url(self._request)}{path}?{parameters.urlencode()}"
 
 
 def site_url(request: HttpRequest) -> str:

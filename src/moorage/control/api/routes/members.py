@@ -27,6 +27,9 @@ from moorage.control.refusals import ChangeRefused, refused
 
 routes = Router(tags=["members"])
 
+AT_ONCE = 100
+"""Most members that one call makes."""
+
 
 class MembersQuery(PageQuery, MemberFilters):
     """Parameters of a list of members."""
@@ -44,8 +47,8 @@ class MemberRole(Given):
 class NewMember(MemberRole):
     """A new member, or several with one role: ``user_id`` or ``username``, with commas between them."""
 
-    user_id: IdList | None = None
-    username: TextList | None = None
+    user_id: Annotated[IdList, Field(max_length=AT_ONCE)] | None = None
+    username: Annotated[TextList, Field(max_length=AT_ONCE)] | None = None
 
 
 class MadeMembersShape(Schema):

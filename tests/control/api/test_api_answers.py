@@ -128,6 +128,14 @@ def test_every_list_has_pages_by_key(client: Client, admin: str) -> None:
         assert len(whole) > 2
 
 
+def test_an_order_with_rows_that_lack_a_value_has_no_pages_by_key(client: Client, admin: str) -> None:
+    for path in ("/personal_access_tokens?sort=expires_asc", "/personal_access_tokens?sort=last_used_desc"):
+        assert call(client, "GET", path, token=admin).status_code == 200
+        answer = call(client, "GET", f"{path}&pagination=keyset", token=admin)
+        assert answer.status_code == 405
+        assert read(answer)["error"].startswith("Keyset pagination is not yet available")
+
+
 @pytest.mark.parametrize("order", ["id", "created_at"])
 def test_what_is_no_cursor_is_refused(order: str, client: Client, admin: str) -> None:
     nested = "W1tb" * 900  # The beginning of a list in a list in a list.
@@ -174,7 +182,9 @@ def test_mistakes_are_said_in_gitlabs_form(client: Client, admin: str) -> None:
     assert read(call(client, "POST", "/groups", token=admin, values={"path": "a"})) == {"error": "name is missing"}
     taken = call(client, "POST", "/groups", token=admin, values={"name": "Team", "path": "team"})
     assert (taken.status_code, read(taken)) == (400, {"message": {"path": ["has already been taken"]}})
-    assert read(call(client, "GET", "/projects?per_page=0", token=admin)) == {"error": "per_page is invalid"}
+    assert read(call(client, "GET", "/projects?per_page=0", token=admin)) == {
+        "error": "per_page does not have a valid value"
+    }
     assert read(call(client, "GET", "/projects/none")) == {"message": "404 Project Not Found"}
     assert read(call(client, "GET", "/nothing")) == {"error": "404 Not Found"}
     wrong = call(client, "PATCH", "/projects")

@@ -137,6 +137,12 @@ def test_a_pattern_of_keeping_is_read_in_the_way_that_keeps_more(pattern: str, n
     assert verdicts([aged(name, days=1)], keep_pattern=pattern) == {name: verdict}
 
 
+def test_what_is_wrong_with_a_pattern_is_said_without_the_quotes_of_bytes() -> None:
+    problems = PolicySelection(delete_pattern="*é").problems()
+    assert problems["name_regex"] == ["not valid RE2 syntax: no argument for repetition operator: *"]
+    assert PolicySelection(delete_pattern="é(").problems()["name_regex"] == ["not valid RE2 syntax: missing ): é("]
+
+
 @pytest.mark.parametrize("pattern", ["(", "[a", r"(a)\1", "(?=a)", "a{1001}"])
 def test_what_is_not_re2_is_a_problem_of_its_field(pattern: str) -> None:
     assert "not valid RE2 syntax" in PolicySelection(delete_pattern=pattern).problems()["name_regex"][0]

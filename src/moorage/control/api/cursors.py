@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from django.core.exceptions import ValidationError
 from django.db.models import Field, Model, Q, QuerySet
 
-from moorage.control.api.api_refusals import bad_parameter
+from moorage.control.api.api_refusals import APIRefused, bad_parameter
 from moorage.control.api.parameters import ID_LIMIT
 from moorage.control.namespaces.choosing import beyond
 
@@ -30,9 +30,15 @@ class CursorOrder:
 
     @classmethod
     def of(cls, rows: "QuerySet[Any]") -> Self:
-        """Return the order that *rows* have."""
-        first, *others = map(str, rows.query.order_by or rows.model._meta.ordering)  # noqa: SLF001 - Django's way
-        last = others[-1] if others else first
+        """Return the order that *rows* have.
+
+        Raises:
+            APIRefused: it is by an expression, such as one that has rows without a value come last.
+        """
+        first, *others = rows.query.order_by or rows.model._meta.ordering  # noqa: SLF001 - Django's way
+        if not isinstance(first, str):
+            raise APIRefused(405, {"error": "Keyset pagination is not yet available for this type of request"})
+        last = str(others[-1] if others else first)
         return cls(first.removeprefix("-"), first.startswith("-"), last.startswith("-"))
 
     def ordered(self, rows: Rows) -> Rows:

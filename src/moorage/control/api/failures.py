@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse, StreamingHttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
@@ -23,6 +23,7 @@ ROOT = "/api/"
 
 _LOG = get_log("control.api")
 _TAKEN = "has already been taken"
+_WRONG_VALUES = {"enum", "literal_error", "value_error", "greater_than_equal", "less_than_equal"}
 _CONFLICTS = {"Member already exists"}
 
 
@@ -51,7 +52,7 @@ def answer_failures(api: NinjaAPI) -> None:
 class APIAnswersMiddleware:
     """JSON for all that is answered below ``/api/`` without a view: no such path, no such method, a fault of ours.
 
-    A ``HEAD`` is answered as its ``GET``, without the body.
+    A ``HEAD`` is answered as its ``GET``, without the body. A slash at the end of a path counts for nothing.
     """
 
     _TEXTS = {404: {"error": "404 Not Found"}, 405: {"error": "405 Not Allowed"}}  # noqa: RUF012 - never altered
@@ -63,6 +64,7 @@ class APIAnswersMiddleware:
         """Answer *request*."""
         if not request.path_info.startswith(ROOT):
             return self._get_response(request)
+        _take_slash_off(request)
         is_head = request.method == "HEAD"
         if is_head:
             request.method = "GET"
@@ -73,6 +75,18 @@ class APIAnswersMiddleware:
             found.headers["Content-Type"] = "application/json"
             found.headers.pop("Content-Length", None)
         return _without_body(found) if is_head else found
+
+
+def show_no_route(request: HttpRequest) -> HttpResponse:
+    """Answer that there is no such path. Without it a change would be taken for a form that lacks its token."""
+    del request
+    return HttpResponseNotFound()
+
+
+def _take_slash_off(request: HttpRequest) -> None:
+    """Examples in GitLab's documentation have it, as in ``PUT /projects/5/``."""
+    if request.path_info.endswith("/"):
+        request.path_info, request.path = request.path_info[:-1], request.path.removesuffix("/")
 
 
 def _without_body(answer: HttpResponseBase) -> HttpResponse:
@@ -138,4 +152,4 @@ def _parameter(location: tuple[object, ...]) -> str:
 def _word(kind: str) -> str:
     if kind == "missing":
         return "is missing"
-    return "does not have a valid value" if kind in {"enum", "literal_error", "value_error"} else "is invalid"
+    return "does not have a valid value" if kind in _WRONG_VALUES else "is invalid"

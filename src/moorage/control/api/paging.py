@@ -1,13 +1,13 @@
 """Pages of lists as GitLab has them: numbered, with totals in headers, or by key, with a link to the next."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from moorage.control.api.api_refusals import APIRefused
 from moorage.control.api.cursors import START, CursorOrder
@@ -26,11 +26,19 @@ _GITLAB_KINDS = {"Namespace": "Group", "AuditEntry": "AuditEvent", "ImageReposit
 Row = TypeVar("Row", bound=Model)
 
 
+def _or_default(default: int) -> Callable[[object], object]:
+    return lambda value: default if value == "" else value
+
+
 class NumberQuery(Given):
     """Parameters of a list that has numbered pages."""
 
-    page: Annotated[int, Field(ge=1, le=_PAGE_LIMIT, description="Number of the page, from 1.")] = 1
-    per_page: Annotated[int, Field(ge=1, le=ID_LIMIT, description="Items a page: at most 100.")] = PER_PAGE
+    page: Annotated[
+        int, BeforeValidator(_or_default(1)), Field(ge=1, le=_PAGE_LIMIT, description="Number of the page, from 1.")
+    ] = 1
+    per_page: Annotated[
+        int, BeforeValidator(_or_default(PER_PAGE)), Field(ge=1, le=ID_LIMIT, description="Items a page: at most 100.")
+    ] = PER_PAGE
     pagination: Literal["", "keyset", "offset", "legacy"] = Field(
         "", description="`keyset`: pages by key, with `Link`."
     )
@@ -151,10 +159,12 @@ class Paging:
         self._response["Link"] = f'<{self._url(changes)}>; rel="next"'
 
     def _url(self, changes: dict[str, str]) -> str:
-        parameters = dict(self._request.GET.items()) | changes
+        parameters = self._request.GET.copy()  # With each value of those that are there more than once.
+        for name, value in changes.items():
+            parameters[name] = value
         # A slash inside a segment is %2F in the path already, and has to stay so.
         path = quote(self._request.path, safe="/%")
-        return f"{site_url(self._request)}{path}?{urlencode(parameters)}"
+        return f"{site_url(self._request)}{path}?{parameters.urlencode()}"
 
 
 def site_url(request: HttpRequest) -> str:

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser
+from django.utils.datastructures import MultiValueDict
 from ninja import Schema
 from ninja.parser import Parser
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 ID_LIMIT = (1 << 63) - 1
 TEXT_LIMIT = 255
@@ -36,6 +37,18 @@ def _in_utc(at: datetime) -> datetime:
         raise ValueError(msg) from None
 
 
+def _split(value: object) -> object:
+    if isinstance(value, list):
+        return [part for one in value for part in (_parts_of_text(one) if isinstance(one, str) else [one])]
+    if isinstance(value, int):
+        return [value]
+    return _parts_of_text(value) if isinstance(value, str) else value
+
+
+def _parts_of_text(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
 Id = Annotated[int, Field(ge=1, le=ID_LIMIT)]
 ShortText = Annotated[str, Field(max_length=TEXT_LIMIT), AfterValidator(_storable)]
 LongText = Annotated[str, Field(max_length=LONG_TEXT_LIMIT), AfterValidator(_storable)]
@@ -43,6 +56,9 @@ Place = Annotated[str, Field(max_length=TEXT_LIMIT * 3), AfterValidator(_storabl
 """An id, or a path whose slashes are ``%2F``."""
 Instant = Annotated[datetime, AfterValidator(_in_utc)]
 """A moment; without a zone it is UTC."""
+TextList = Annotated[list[ShortText], BeforeValidator(_split)]
+"""Texts: a list, or one text with commas between them."""
+IdList = Annotated[list[Id], BeforeValidator(_split)]
 Visibilities = Literal["private", "internal", "public"]
 
 
@@ -70,6 +86,13 @@ class AcceptedShape(Given):
 
 class GitLabParser(Parser):
     """A reader of bodies as GitLab takes them: JSON, a form of either kind, and parameters in the query beside it."""
+
+    def parse_querydict(
+        self, data: MultiValueDict[str, Any], list_fields: list[str], request: HttpRequest
+    ) -> dict[str, Any]:
+        """Return the parameters of a query, in which ``user_ids[]`` is the list ``user_ids``."""
+        found = super().parse_querydict(data, list_fields, request)
+        return found | {name[:-2]: data.getlist(name) for name in data if name.endswith("[]")}
 
     def parse_body(self, request: HttpRequest) -> dict[str, Any]:
         """Return all parameters of a change.

@@ -37,7 +37,10 @@ def policy_of(project: Project) -> CleanupPolicy:
 
 @transaction.atomic
 def change_policy(project: Project, *, by: Actor, now: datetime | None = None, **values: object) -> CleanupPolicy:
-    """Change a project's policy; its next run is then one interval away.
+    """Change a project's policy; its next run is then one interval away, unless one is due already.
+
+    A run that is due, or that somebody has asked for, is not put off: it goes by the new rules. A save that changes
+    nothing puts nothing off either, as a tool that saves the same every day would keep the policy from ever running.
 
     *values* are ``enabled``, ``cadence``, ``keep_n``, ``older_than``, ``name_regex`` and ``name_regex_keep``.
 
@@ -55,11 +58,19 @@ def change_policy(project: Project, *, by: Actor, now: datetime | None = None, *
     for name, value in values.items():
         setattr(policy, name, value)
     _check(policy)
-    policy.next_run_at = (now or timezone.now()) + interval_of(policy.cadence)
+    _plan(policy, changed, now or timezone.now())
     policy.save()
     if changed:
         record("cleanup_policy_changed", policy, by=by, **changed)
     return policy
+
+
+def _plan(policy: CleanupPolicy, changed: Mapping[str, object], now: datetime) -> None:
+    is_due = (
+        policy.enabled and "enabled" not in changed and policy.next_run_at is not None and policy.next_run_at <= now
+    )
+    if policy.next_run_at is None or (changed and not is_due):
+        policy.next_run_at = now + interval_of(policy.cadence)
 
 
 @transaction.atomic

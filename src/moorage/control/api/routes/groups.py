@@ -10,6 +10,7 @@ from pydantic import Field
 
 from moorage.control.api.api_refusals import bad_parameter, forbidden, not_found
 from moorage.control.api.callers import CHANGES, OPEN, SIGNED_IN, caller, user_of
+from moorage.control.api.filters import GroupFilters
 from moorage.control.api.lookups import FoundGroup, group_of
 from moorage.control.api.paging import KeysetQuery, PageQuery, Paging
 from moorage.control.api.parameters import (
@@ -44,7 +45,7 @@ from moorage.control.usage.questions import sizes_of_namespaces, usage_of
 routes = Router(tags=["groups"])
 
 
-class GroupsQuery(KeysetQuery):
+class GroupsQuery(KeysetQuery, GroupFilters):
     """Parameters of a list of groups."""
 
     search: ShortText = Field("", description="Only those with this in their name or path.")
@@ -59,6 +60,9 @@ class NamespacesQuery(PageQuery):
     """Parameters of a list of namespaces."""
 
     search: ShortText = Field("", description="Only those with this in their name or path.")
+    full_path_search: bool = Field(False, description="Look in whole paths.")
+    owned_only: bool = Field(False, description="Only those that the caller owns.")
+    top_level_only: bool = Field(False, description="Only those in no group.")
 
 
 class GroupValues(Given):
@@ -168,7 +172,14 @@ def list_namespaces(request: HttpRequest, response: HttpResponse, query: Query[N
     """List the namespaces of the caller: the own one, and groups with a role in them."""
     rows = _own_namespaces(request)
     if query.search:
-        rows = rows.filter(Q(name__icontains=query.search) | Q(path__icontains=query.search))
+        found = Q(name__icontains=query.search) | Q(path__icontains=query.search)
+        rows = rows.filter(found | Q(full_path__icontains=query.search) if query.full_path_search else found)
+    if query.owned_only:
+        user = user_of(request)
+        owned = groups_of_member(user, timezone.now().date(), least=AccessLevel.OWNER).values("pk")
+        rows = rows.filter(Q(pk=user.namespace_id) | Q(pk__in=owned))
+    if query.top_level_only:
+        rows = rows.filter(parent=None)
     page = Paging(request, response).page(rows.order_by("full_path", "pk"), query)
     return [show_namespace(one, request) for one in page]
 
@@ -196,6 +207,7 @@ def _own_namespaces(request: HttpRequest) -> Namespaces:
 
 def _listed(request: HttpRequest, response: HttpResponse, rows: Namespaces, query: GroupsQuery) -> list[dict[str, Any]]:
     user = caller(request).user
+    rows = query.of(rows, user)
     least = max(AccessLevel.OWNER if query.owned else 0, query.min_access_level or 0)
     if least:
         if user is None:

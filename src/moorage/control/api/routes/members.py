@@ -2,32 +2,36 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router, Status
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from moorage.control.accounts.models import User
-from moorage.control.api.api_refusals import forbidden, not_found
+from moorage.control.api.api_refusals import APIRefused, bad_parameter, forbidden, not_found
 from moorage.control.api.callers import CHANGES, SIGNED_IN
+from moorage.control.api.filters import MemberFilters
 from moorage.control.api.lookups import FoundGroup, FoundProject, row_of, target_of
 from moorage.control.api.paging import PageQuery, Paging
-from moorage.control.api.parameters import Given, Id, Place, ShortText
+from moorage.control.api.parameters import Given, Id, IdList, Place, ShortText, TextList
 from moorage.control.api.place_routes import on_both, place_of, see_that_manager
-from moorage.control.api.shapes import answers
+from moorage.control.api.shapes import answers, left_out
 from moorage.control.api.user_shapes import MemberShape, show_member
 from moorage.control.projects.members import add_member, change_member, remove_member
 from moorage.control.projects.models import Membership, Memberships
 from moorage.control.projects.rules import AccessLevel, level_problem
 from moorage.control.projects.visible_groups import strongest
-from moorage.control.refusals import refused
+from moorage.control.refusals import ChangeRefused, refused
 
 routes = Router(tags=["members"])
 
+AT_ONCE = 100
+"""Most members that one call makes."""
 
-class MembersQuery(PageQuery):
+
+class MembersQuery(PageQuery, MemberFilters):
     """Parameters of a list of members."""
 
     query: ShortText = Field("", description="Only those with this in their name.")
@@ -41,10 +45,17 @@ class MemberRole(Given):
 
 
 class NewMember(MemberRole):
-    """A new member: ``user_id`` or ``username``."""
+    """A new member, or several with one role: ``user_id`` or ``username``, with commas between them."""
 
-    user_id: Id | None = None
-    username: ShortText | None = None
+    user_id: Annotated[IdList, Field(max_length=AT_ONCE)] | None = None
+    username: Annotated[TextList, Field(max_length=AT_ONCE)] | None = None
+
+
+class MadeMembersShape(Schema):
+    """The outcome of making several members: ``error`` if some could not be made; the others were."""
+
+    status: Literal["success", "error"]
+    message: dict[str, str] | None = left_out()
 
 
 @on_both(routes, "GET", "/members", auth=SIGNED_IN, response=answers(list[MemberShape], 405))
@@ -64,7 +75,8 @@ def list_all_members(request: HttpRequest, response: HttpResponse, place: Place,
     if owner is None:
         return _listed(request, response, rows, query)
     names = (owner.user.name.lower(), owner.user.username.lower())
-    first = [owner] if any(query.query.lower() in name for name in names) else []
+    is_asked = query.has(owner.user_id) and any(query.query.lower() in name for name in names)
+    first = [owner] if is_asked else []
     return _listed(request, response, rows.exclude(user=owner.user), query, first=first)
 
 
@@ -84,20 +96,27 @@ def show_one_of_all_members(request: HttpRequest, place: Place, user_id: Id) -> 
     return show_member(_one(strongest(found.all_members()), user_id), request)
 
 
-@on_both(routes, "POST", "/members", auth=CHANGES, response=answers(MemberShape, 409, status=201))
+@on_both(routes, "POST", "/members", auth=CHANGES, response=answers(MemberShape | MadeMembersShape, 409, status=201))
 def make_member(request: HttpRequest, place: Place, values: NewMember) -> Any:  # noqa: ANN401
-    """Make a user a member of a project or group."""
+    """Make a user a member of a project or group; or several users, and then say what became of them."""
     found = place_of(request, place)
     see_that_manager(found)
     level = _level(found, values.access_level)
-    if values.user_id is None and values.username is None:
-        raise refused("user_id", "is missing")
-    users = User.objects.humans()
-    user = row_of(users, values.user_id) if values.user_id is not None else users.named(values.username or "").first()
-    if user is None:
-        raise not_found("User")
-    made = add_member(target_of(found), user, level, by=found.who.as_actor(), expires_at=values.expires_at)
-    return Status(201, show_member(_one(found.own_members(), made.user_id), request))
+    keys: list[int | str] = [*(values.user_id or values.username or ())]
+    if not keys:
+        raise bad_parameter("user_id, username are missing, at least one parameter must be provided")
+    if len(keys) == 1:
+        made = _made(found, keys[0], level, values.expires_at)
+        return Status(201, show_member(_one(found.own_members(), made.user_id), request))
+    problems: dict[str, str] = {}
+    for key in keys:
+        try:
+            _made(found, key, level, values.expires_at)
+        except APIRefused as exc:
+            problems[str(key)] = str(exc.body["message"])
+        except ChangeRefused as exc:
+            problems[_name(key)] = "; ".join(text for said in exc.problems.values() for text in said)
+    return Status(201, {"status": "error", "message": problems} if problems else {"status": "success"})
 
 
 @on_both(routes, "PUT", "/members/{user_id}", auth=CHANGES, response=answers(MemberShape))
@@ -122,6 +141,19 @@ def remove_one_member(request: HttpRequest, place: Place, user_id: Id) -> Any:  
     _level(found, member.access_level)
     remove_member(member, by=found.who.as_actor())
     return Status(204, None)
+
+
+def _made(found: FoundProject | FoundGroup, key: int | str, level: AccessLevel, expires_at: date | None) -> Membership:
+    """The new member *key*, by id or name."""
+    users = User.objects.humans()
+    user = row_of(users, key) if isinstance(key, int) else users.named(key).first()
+    if user is None:
+        raise not_found("User")
+    return add_member(target_of(found), user, level, by=found.who.as_actor(), expires_at=expires_at)
+
+
+def _name(key: int | str) -> str:
+    return row_of(User.objects.all(), key).username if isinstance(key, int) else key
 
 
 def _level(found: FoundProject | FoundGroup, asked: int) -> AccessLevel:
@@ -159,6 +191,7 @@ def _listed(
     *,
     first: Sequence[Membership] = (),
 ) -> list[dict[str, Any]]:
+    rows = query.of(rows)
     if query.query:
         rows = rows.filter(Q(user__name__icontains=query.query) | Q(user__username__icontains=query.query))
     rows = rows.select_related("user", "created_by").order_by("user__username", "pk")

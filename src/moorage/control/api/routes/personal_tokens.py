@@ -1,40 +1,37 @@
 """Personal access tokens: the caller's own, and all of them for administrators."""
 
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from moorage.control.accounts.models import PersonalAccessToken, PersonalTokens, User
+from moorage.control.accounts.models import PersonalAccessToken, User
 from moorage.control.accounts.token_changes import create_token, revoke_token, rotate_token
 from moorage.control.api.api_refusals import bad_parameter, not_found, unauthorized
 from moorage.control.api.callers import CHANGES, OWN_ROTATION, OWN_TOKEN, SIGNED_IN, caller, see_that_admin, user_of
+from moorage.control.api.filters import TokenFilters
 from moorage.control.api.lookups import row_of
 from moorage.control.api.paging import PageQuery, Paging
-from moorage.control.api.parameters import Given, Id, LongText, ShortText
+from moorage.control.api.parameters import Given, Id, LongText, ShortText, TextList
 from moorage.control.api.shapes import answers
 from moorage.control.api.token_shapes import TokenShape, show_issued, show_token
 
 routes = Router(tags=["personal access tokens"])
 
 
-class TokensQuery(PageQuery):
+class TokensQuery(PageQuery, TokenFilters):
     """Parameters of a list of tokens."""
 
     user_id: Id | None = Field(None, description="Only this user's; for administrators.")
-    state: Literal["active", "inactive"] | None = None
-    revoked: bool | None = None
-    search: ShortText = Field("", description="Only those with this in their name.")
 
 
 class NewToken(Given):
     """Values of a new token."""
 
     name: ShortText
-    scopes: list[ShortText]
+    scopes: TextList
     description: LongText = ""
     expires_at: date | None = None
 
@@ -43,19 +40,6 @@ class Rotation(Given):
     """The last day of a new token that takes the place of another."""
 
     expires_at: date | None = None
-
-
-def filtered(rows: PersonalTokens, query: TokensQuery) -> PersonalTokens:
-    """Return those of *rows* that are asked for, the newest first."""
-    today = timezone.now().date()
-    if query.state is not None:
-        usable = PersonalAccessToken.objects.usable(today).values("pk")
-        rows = rows.filter(pk__in=usable) if query.state == "active" else rows.exclude(pk__in=usable)
-    if query.revoked is not None:
-        rows = rows.filter(revoked_at__isnull=not query.revoked)
-    if query.search:
-        rows = rows.filter(name__icontains=query.search)
-    return rows.order_by("-pk")
 
 
 @routes.get("/personal_access_tokens", auth=SIGNED_IN, response=answers(list[TokenShape], 405))
@@ -68,7 +52,7 @@ def list_personal_tokens(request: HttpRequest, response: HttpResponse, query: Qu
         rows = PersonalAccessToken.objects.filter(user=user)
     elif query.user_id is not None:
         rows = rows.filter(user=query.user_id)
-    return [show_token(token) for token in Paging(request, response).page(filtered(rows, query), query)]
+    return [show_token(token) for token in Paging(request, response).page(query.of(rows), query)]
 
 
 @routes.get("/personal_access_tokens/self", auth=OWN_TOKEN, response=answers(TokenShape))

@@ -10,13 +10,14 @@ from pydantic import Field
 
 from moorage.control.accounts.models import PersonalAccessToken, PersonalTokens, User, UserKind
 from moorage.control.accounts.token_changes import revoke_token, rotate_token
-from moorage.control.api.api_refusals import forbidden, not_found
-from moorage.control.api.callers import CHANGES, SIGNED_IN, caller, see_that_admin, user_of
+from moorage.control.api.api_refusals import APIRefused, forbidden, not_found, unauthorized
+from moorage.control.api.callers import CHANGES, OWN_ROTATION, SIGNED_IN, caller, see_that_admin, user_of
+from moorage.control.api.filters import DeployTokenFilters
 from moorage.control.api.lookups import FoundGroup, FoundProject, project_of, row_of, target_of
 from moorage.control.api.paging import PageQuery, Paging
-from moorage.control.api.parameters import Given, Id, Instant, Place, ShortText
+from moorage.control.api.parameters import Given, Id, Instant, Place, ShortText, TextList
 from moorage.control.api.place_routes import on_both, place_of, see_that_manager
-from moorage.control.api.routes.personal_tokens import NewToken, Rotation, TokensQuery, filtered
+from moorage.control.api.routes.personal_tokens import NewToken, Rotation, TokensQuery
 from moorage.control.api.shapes import answers
 from moorage.control.api.token_shapes import (
     DeployTokenShape,
@@ -44,6 +45,10 @@ from moorage.control.refusals import refused
 routes = Router(tags=["tokens of projects and groups"])
 
 
+class DeployTokensQuery(PageQuery, DeployTokenFilters):
+    """Parameters of a list of deploy tokens."""
+
+
 class NewAccessToken(NewToken):
     """Values of a new access token of a project or group."""
 
@@ -54,7 +59,7 @@ class NewDeployToken(Given):
     """Values of a new deploy token."""
 
     name: ShortText
-    scopes: list[ShortText]
+    scopes: TextList
     username: ShortText = ""
     expires_at: Instant | None = None
 
@@ -70,7 +75,7 @@ class NewJobToken(Given):
 @on_both(routes, "GET", "/access_tokens", auth=SIGNED_IN, response=answers(list[TokenShape], 405))
 def list_access_tokens(request: HttpRequest, response: HttpResponse, place: Place, query: Query[TokensQuery]) -> Any:  # noqa: ANN401
     """List the access tokens of a project or group."""
-    rows = filtered(_tokens(_managed(request, place)), query)
+    rows = query.of(_tokens(_managed(request, place)))
     return [_shown(token) for token in Paging(request, response).page(rows, query)]
 
 
@@ -105,6 +110,19 @@ def revoke_access_token(request: HttpRequest, place: Place, token_id: Id) -> Any
     return Status(204, None)
 
 
+@on_both(routes, "POST", "/access_tokens/self/rotate", auth=OWN_ROTATION, response=answers(TokenShape, 405))
+def rotate_own_access_token(request: HttpRequest, place: Place, values: Rotation) -> Any:  # noqa: ANN401
+    """Put a new access token in the place of the one that the request came with."""
+    found, own = place_of(request, place), caller(request).token
+    if own is None or not own.user.is_bot:
+        raise APIRefused(405, {"message": "405 Method Not Allowed"})
+    token = _tokens(found).filter(pk=own.pk).first()
+    if token is None:
+        raise unauthorized()
+    issued = rotate_token(token, by=found.who.as_actor(), expires_at=values.expires_at)
+    return show_issued(issued, level=getattr(token, "level", None))
+
+
 @on_both(routes, "POST", "/access_tokens/{token_id}/rotate", auth=CHANGES, response=answers(TokenShape))
 def rotate_access_token(request: HttpRequest, place: Place, token_id: Id, values: Rotation) -> Any:  # noqa: ANN401
     """Put a new access token in the place of one, whose role is no higher than the caller's."""
@@ -115,17 +133,19 @@ def rotate_access_token(request: HttpRequest, place: Place, token_id: Id, values
 
 
 @routes.get("/deploy_tokens", auth=SIGNED_IN, response=answers(list[DeployTokenShape], 405))
-def list_all_deploy_tokens(request: HttpRequest, response: HttpResponse, query: Query[PageQuery]) -> Any:  # noqa: ANN401
+def list_all_deploy_tokens(request: HttpRequest, response: HttpResponse, query: Query[DeployTokensQuery]) -> Any:  # noqa: ANN401
     """List all deploy tokens; for administrators."""
     see_that_admin(request)
-    rows = DeployToken.objects.filter(revoked_at=None).order_by("pk")
+    rows = query.of(DeployToken.objects.all()).order_by("pk")
     return [show_deploy_token(token) for token in Paging(request, response).page(rows, query)]
 
 
 @on_both(routes, "GET", "/deploy_tokens", auth=SIGNED_IN, response=answers(list[DeployTokenShape], 405))
-def list_deploy_tokens(request: HttpRequest, response: HttpResponse, place: Place, query: Query[PageQuery]) -> Any:  # noqa: ANN401
-    """List the deploy tokens of a project or group."""
-    rows = _deploy_tokens(_managed(request, place)).order_by("pk")
+def list_deploy_tokens(
+    request: HttpRequest, response: HttpResponse, place: Place, query: Query[DeployTokensQuery]
+) -> Any:  # noqa: ANN401
+    """List the deploy tokens of a project or group; for its maintainers."""
+    rows = query.of(_deploy_tokens(_looked_into(request, place))).order_by("pk")
     return [show_deploy_token(token) for token in Paging(request, response).page(rows, query)]
 
 
@@ -142,8 +162,8 @@ def make_deploy_token(request: HttpRequest, place: Place, values: NewDeployToken
 
 @on_both(routes, "GET", "/deploy_tokens/{token_id}", auth=SIGNED_IN, response=answers(DeployTokenShape))
 def show_one_deploy_token(request: HttpRequest, place: Place, token_id: Id) -> Any:  # noqa: ANN401
-    """Show a deploy token."""
-    return show_deploy_token(_deploy_token(_managed(request, place), token_id))
+    """Show a deploy token; for maintainers."""
+    return show_deploy_token(_deploy_token(_looked_into(request, place), token_id))
 
 
 @on_both(routes, "DELETE", "/deploy_tokens/{token_id}", auth=CHANGES, response=answers(None, status=204))
@@ -184,6 +204,12 @@ def revoke_one_job_token(request: HttpRequest, place: Place, token_id: Id) -> An
 def _managed(request: HttpRequest, place: str) -> FoundProject | FoundGroup:
     found = place_of(request, place)
     see_that_manager(found)
+    return found
+
+
+def _looked_into(request: HttpRequest, place: str) -> FoundProject | FoundGroup:
+    found = place_of(request, place)
+    found.see_that_maintainer()
     return found
 
 

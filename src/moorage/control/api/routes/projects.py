@@ -12,6 +12,7 @@ from pydantic import Field
 from moorage.control.accounts.models import User
 from moorage.control.api.api_refusals import bad_parameter
 from moorage.control.api.callers import CHANGES, OPEN, caller, user_of
+from moorage.control.api.filters import ProjectFilters
 from moorage.control.api.lookups import group_of, project_of, row_of
 from moorage.control.api.paging import KeysetQuery, Paging
 from moorage.control.api.parameters import (
@@ -43,12 +44,11 @@ routes = Router(tags=["projects"])
 Levels = Literal["disabled", "private", "enabled"]
 
 
-class ProjectsQuery(KeysetQuery):
+class ProjectsQuery(KeysetQuery, ProjectFilters):
     """Parameters of a list of projects."""
 
     search: ShortText = Field("", description="Only those with this in their name or path.")
     search_namespaces: bool = Field(False, description="Look in the names of groups too.")
-    visibility: Visibilities | None = None
     owned: bool = Field(False, description="Only those that the caller owns.")
     membership: bool = Field(False, description="Only those that the caller is a member of.")
     min_access_level: Annotated[int, Field(ge=0, le=50)] | None = Field(None, description="Least role of the caller.")
@@ -191,9 +191,7 @@ def _listed(request: HttpRequest, response: HttpResponse, rows: Projects, query:
     if query.search:
         found = Q(name__icontains=query.search) | Q(path__icontains=query.search)
         rows = rows.filter(found | Q(full_path__icontains=query.search) if query.search_namespaces else found)
-    if query.visibility:
-        rows = rows.filter(visibility=query.visibility)
-    rows = _of_caller(rows, query, user)
+    rows = _of_caller(query.of(rows), query, user)
     order_by = "updated_at" if query.order_by == "last_activity_at" else query.order_by
     if query.sort is None:
         query.sort = "desc"

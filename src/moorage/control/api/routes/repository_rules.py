@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
+from moorage.control.api.api_refusals import bad_parameter
 from moorage.control.api.callers import CHANGES, SIGNED_IN
 from moorage.control.api.lookups import FoundProject
 from moorage.control.api.paging import PageQuery, Paging
@@ -65,6 +66,9 @@ def make_repository_rule(request: HttpRequest, place: Place, values: RepositoryR
     found = project_to_protect(request, place)
     given = values.given()
     pattern = given.pop("repository_path_pattern")
+    if not given:
+        names = "minimum_access_level_for_push, minimum_access_level_for_delete"
+        raise bad_parameter(f"{names} are missing, at least one parameter must be provided")
     with rule_refusals():
         made = create_repository_rule(found.project, pattern, by=found.who.as_actor(), **given)
     return Status(201, show_rule(made))

@@ -19,6 +19,7 @@ from moorage.control.accounts.models import User, UserState
 from moorage.control.accounts.second_factors import has_second_factor, remove_all_factors
 from moorage.control.api.api_refusals import bad_parameter, forbidden
 from moorage.control.api.callers import CHANGES, READS_USERS, caller, see_that_admin, user_of
+from moorage.control.api.filters import UserFilters
 from moorage.control.api.lookups import row_of
 from moorage.control.api.paging import KeysetQuery, Paging
 from moorage.control.api.parameters import Given, Id, ShortText
@@ -29,7 +30,7 @@ from moorage.errors import Refused
 routes = Router(tags=["users"])
 
 
-class UsersQuery(KeysetQuery):
+class UsersQuery(KeysetQuery, UserFilters):
     """Parameters of a list of users."""
 
     username: ShortText = Field("", description="Only the one of this name.")
@@ -38,7 +39,6 @@ class UsersQuery(KeysetQuery):
     blocked: bool = Field(False, description="Only those who are kept out.")
     humans: bool = Field(False, description="Only people.")
     without_project_bots: bool = Field(False, description="Without the bots of tokens.")
-    admins: bool = Field(False, description="Only administrators; for administrators.")
     order_by: Literal["id", "name", "username", "created_at"] = "id"
 
 
@@ -69,7 +69,9 @@ def show_caller(request: HttpRequest) -> Any:  # noqa: ANN401
 @routes.get("/users", auth=READS_USERS, response=answers(list[UserShape], 405))
 def list_users(request: HttpRequest, response: HttpResponse, query: Query[UsersQuery]) -> Any:  # noqa: ANN401
     """List users."""
-    is_admin, rows = user_of(request).is_admin, User.objects.all()
+    if query.is_for_admins:
+        see_that_admin(request)
+    is_admin, rows = user_of(request).is_admin, query.of(User.objects.all())
     if query.username:
         rows = rows.filter(username__iexact=query.username)
     if query.search:
@@ -80,8 +82,6 @@ def list_users(request: HttpRequest, response: HttpResponse, query: Query[UsersQ
         rows = rows.filter(is_active if query.active else ~is_active)
     if query.humans or query.without_project_bots:
         rows = rows.filter(kind="human")
-    if query.admins and is_admin:
-        rows = rows.filter(is_admin=True)
     if query.sort is None:
         query.sort = "desc"
     page = Paging(request, response).ordered(rows.prefetch_related("identities"), query, query.order_by)

@@ -89,7 +89,7 @@ def test_a_key_that_does_nothing_for_a_registry_is_refused_with_the_reason_and_a
         load_control(BASE + _ldap(", external_groups: [a], user_filtre: '(a=b)'"), {}, folder=tmp_path)
     said = {mistake.path: mistake.message for mistake in caught.value.mistakes}
     assert "there are no external users here" in said["ldap.servers.main.external_groups"]
-    assert "did you mean user_filter?" in said["ldap.servers.main.user_filtre"]
+    assert "did you mean ldap.servers.main.user_filter?" in said["ldap.servers.main.user_filtre"]
 
 
 @pytest.mark.parametrize(

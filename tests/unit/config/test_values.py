@@ -196,7 +196,8 @@ def test_headers_that_cannot_be_sent_are_refused(headers: str, path: str) -> Non
 
 @pytest.mark.parametrize("addr", [":5000", "127.0.0.1:0", "[::1]:5000", "localhost:65535"])
 def test_addresses_are_taken(addr: str) -> None:
-    assert read(f"http: {{addr: '{addr}', debug: {{addr: '{addr}'}}}}").config.http.addr == addr
+    assert read(f"http: {{addr: '{addr}'}}").config.http.addr == addr
+    assert read(f"http: {{addr: '127.0.0.1:5999', debug: {{addr: '{addr}'}}}}").config.http.debug.addr == addr
 
 
 @pytest.mark.parametrize("addr", ["5000", "localhost", "localhost:", ":65536", ":http", ":٣", ":²", "", "[::1]", ":-1"])

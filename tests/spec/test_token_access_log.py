@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
@@ -73,6 +74,16 @@ def test_each_request_has_a_line_with_the_user_in_every_form(server: TokenServer
         ("GET", 404, ""),
     ]
     assert (found[0]["correlation_id"], found[0]["uri"], found[0]["remote_ip"]) == ("by-basic", target, "127.0.0.1")
+
+
+def test_behind_a_proxy_a_line_has_the_client_and_the_proxy(server: TokenServer) -> None:
+    behind = {"X-Forwarded-For": "192.0.2.1, 203.0.113.9", "Referer": 'https://ci.test/"job"'}
+    assert send(server.address, "GET", f"/token?service={SERVICE}", headers=behind)[0] == 200
+    server.stop()
+    (line,) = access_lines(server.log)
+    assert line["remote_ip"] == "203.0.113.9"
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", str(line["remote_addr"]))
+    assert (line["referrer"], line["content_type"]) == ('https://ci.test/"job"', "application/json")
 
 
 def test_a_form_in_the_query_is_not_in_the_log(server: TokenServer) -> None:

@@ -94,11 +94,7 @@ class Call(Request):
 
         Source: ``RemoteAddr`` in GitLab's registry.
         """
-        address, transport = self.address, self.request.transport
-        peer = None if transport is None else transport.get_extra_info("peername")
-        if not isinstance(peer, tuple) or peer[0] != address:
-            return address
-        return f"[{address}]:{peer[1]}" if ":" in address else f"{address}:{peer[1]}"
+        return self.peer if self.address == self.request.remote else self.address
 
 
 def _readable(text: str) -> str:

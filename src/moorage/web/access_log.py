@@ -28,11 +28,17 @@ class AccessRecord(NamedTuple):
     duration_s: float
     written_bytes: int
     remote: str
+    """The address of the client, by what a proxy that is believed says of it."""
+    peer: str
+    """The other end of the connection, with its port: the client, or the proxy."""
     user_agent: str
     actor: str
     actor_type: str = ""
     projects: tuple[str, ...] = ()
     """The GitLab projects that the credentials are for."""
+    referrer: str = ""
+    content_type: str = ""
+    """The media type of the answer."""
 
 
 class AccessLog:
@@ -99,7 +105,9 @@ class AccessLog:
             f'"method":{quote(record.method)},"uri":{quote(record.uri)},"host":{quote(record.host)},'
             f'"status":{record.status},"duration_ms":{record.duration_s * 1000:.3f},'
             f'"written_bytes":{record.written_bytes},"remote_ip":{quote(record.remote)},'
-            f'"user_agent":{quote(record.user_agent)},{who}{self._tail}}}\n'
+            f'"remote_addr":{quote(record.peer)},"referrer":{quote(record.referrer)},'
+            f'"user_agent":{quote(record.user_agent)},"content_type":{quote(record.content_type)},'
+            f'"system":"http",{who}{self._tail}}}\n'
         )
 
     def _text(self, record: AccessRecord) -> str:

@@ -138,11 +138,14 @@ class WebApplication(ABC, Generic[R]):
                 status=response.status,
                 duration_s=duration_s,
                 written_bytes=0 if request.method == "HEAD" else response.content_length,
-                remote=request.remote or "",
+                remote=asked.address,
+                peer=asked.peer,
                 user_agent=headers.get("User-Agent", "")[:256],
                 actor=asked.grant.actor,
                 actor_type=asked.grant.actor_type,
                 projects=asked.grant.project_paths,
+                referrer=headers.get("Referer", "")[:256],
+                content_type=response.headers.get("Content-Type", ""),
             )
         )
 

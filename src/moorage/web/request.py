@@ -51,6 +51,15 @@ class Request:
         return self._proxies.client_of(self.request.remote or "", self.request.headers.getall("X-Forwarded-For", []))
 
     @property
+    def peer(self) -> str:
+        """The other end of the connection, with its port. Source: ``RemoteAddr`` in Go's ``net/http``."""
+        transport = self.request.transport
+        end = None if transport is None else transport.get_extra_info("peername")
+        if not isinstance(end, tuple):
+            return self.request.remote or ""
+        return f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"
+
+    @property
     def client(self) -> str:
         """The client that is counted as one: the one that the credentials name, else the network of the address."""
         grant = self.grant

@@ -29,7 +29,7 @@ HOSTILE = [
 
 
 def record(**fields: str) -> AccessRecord:
-    plain = AccessRecord("id", "GET", "/v2/", "host", 200, 0.0012, 7, "127.0.0.1", "agent", "")
+    plain = AccessRecord("id", "GET", "/v2/", "host", 200, 0.0012, 7, "192.0.2.1", "127.0.0.1:50000", "agent", "")
     return AccessRecord(**(plain._asdict() | fields))
 
 
@@ -48,20 +48,20 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
     os.close(reading)
 
 
-@given(uri=st.text(), agent=st.text(), host=st.text(), actor=st.text())
-@example(uri=HOSTILE[1], agent=HOSTILE[2], host=HOSTILE[4], actor=HOSTILE[6])
-def test_a_line_of_json_says_what_was_asked(uri: str, agent: str, host: str, actor: str) -> None:
+@given(uri=st.text(), agent=st.text(), host=st.text(), referrer=st.text(), actor=st.text())
+@example(uri=HOSTILE[1], agent=HOSTILE[2], host=HOSTILE[4], referrer=HOSTILE[1], actor=HOSTILE[6])
+def test_a_line_of_json_says_what_was_asked(*, uri: str, agent: str, host: str, referrer: str, actor: str) -> None:
     format_ = AccessLog._json
     log = AccessLog.__new__(AccessLog)
     log._now, log._now_text, log._tail = 0, "", ""
-    line = format_(log, record(uri=uri, user_agent=agent, host=host, actor=actor))
+    line = format_(log, record(uri=uri, user_agent=agent, host=host, referrer=referrer, actor=actor))
     assert line.isascii()
     assert line.count("\n") == 1
     value = json.loads(line)
-    found = (value["uri"], value["user_agent"], value["host"], value["auth.user.name"])
+    found = (value["uri"], value["user_agent"], value["host"], value["referrer"], value["auth.user.name"])
     # A pair of surrogates, as no text that came over the wire has, is one character in JSON.
     assert [text.encode("utf-16", "surrogatepass") for text in found] == [
-        text.encode("utf-16", "surrogatepass") for text in (uri, agent, host, actor)
+        text.encode("utf-16", "surrogatepass") for text in (uri, agent, host, referrer, actor)
     ]
 
 

@@ -18,6 +18,8 @@ from moorage.permissions import reason_of
 FILE_LIMIT_BYTES = 4 << 20
 SECRETS_NAME = "gitlab-secrets.json"
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]+")
+_PLACE = re.compile(r"registry\[['\"](storage|database)['\"]\]|gitlab_rails\[['\"]registry_path['\"]\]")
+"""Settings that say where the images are: without them the site would be an empty one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ def convert(text: str, secrets: Mapping[str, str]) -> Conversion:
     found: GitLabRb = read_gitlab_rb(text)
     settings = PackageSettings(found.assignments)
     site = package_site(settings, secrets)
-    mistakes = [*settings.mistakes, *_addresses(site)]
+    mistakes = [*settings.mistakes, *_addresses(site), *_places(found.not_understood)]
     try:
         site = replace(site, pair=whole_pair(site.pair)) if site.pair.private else site
     except ConfigurationError as exc:
@@ -75,6 +77,13 @@ def _addresses(site: PackageSite) -> list[Mistake]:
         message = "is needed, such as 'https://gitlab.example.com': clients get their tokens there"
         found.append(Mistake("external_url", message))
     return found
+
+
+def _places(not_understood: Sequence[NotUnderstood]) -> list[Mistake]:
+    """List the settings that are not understood and say where the images are."""
+    message = "is needed, as it says where the images are; write it without Ruby"
+    found = [one for one in not_understood if _PLACE.match(one.about)]
+    return [Mistake(f"line {one.line}: {one.about}", f"{message}: {one.reason}") for one in found]
 
 
 def read_text(path: Path) -> str:

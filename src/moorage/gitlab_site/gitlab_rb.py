@@ -13,6 +13,7 @@ _NAME = re.compile(r"[a-z_]\w*")
 _BLOCK = re.compile(r"(?:if|unless|case|while|until|for|begin|def|class|module)\b")
 _DO = re.compile(r"\bdo\b[ \t]*(?:\|[^|\n]*\|)?[ \t]*(?:#[^\n]*)?$")
 _END = re.compile(r"end\b")
+_BEGINNING = re.compile(r"\w+(?:\[(?:'\w+'|\"\w+\")\])*")
 _REST = re.compile(r"[^\n]*")
 _THE_END = re.compile(r"^__END__$", re.MULTILINE)
 
@@ -94,7 +95,7 @@ def _statement(text: RubyText) -> RubyAssignment | NotUnderstood:
             text.refuse("more than a literal stands there, and Ruby is not run")
     except NotLiteral as exc:
         _go_on(text, start)
-        return NotUnderstood(line, about or _first_word(text, start), str(exc))
+        return NotUnderstood(line, about or _beginning(text, start), str(exc))
     return RubyAssignment(line, name, keys, value)
 
 
@@ -129,8 +130,9 @@ def _argument(text: RubyText) -> RubyValue:
     return value
 
 
-def _first_word(text: RubyText, start: int) -> str:
-    found = re.compile(r"\w+").match(text.text, start)
+def _beginning(text: RubyText, start: int) -> str:
+    """The setting with which a line begins, else its first word."""
+    found = _BEGINNING.match(text.text, start)
     return found[0] if found else ""
 
 
@@ -175,7 +177,7 @@ def _block(text: RubyText) -> Iterator[NotUnderstood]:
         elif _END.match(text.text, text.place):
             depth -= 1
         if not text.is_over:
-            yield NotUnderstood(line, _first_word(text, text.place), "it depends on a condition or belongs to a block")
+            yield NotUnderstood(line, _beginning(text, text.place), "it depends on a condition or belongs to a block")
         text.take(_REST)
         if depth <= 0:
             return

@@ -1,5 +1,6 @@
 """The folder of a node's metrics: private, gone with the node, and not kept by one that was killed."""
 
+import fcntl
 import os
 import signal
 import tempfile
@@ -39,10 +40,12 @@ class Node:
         os.waitpid(self._pid, 0)
 
     def end(self) -> None:
-        """Let the forked one end too."""
+        """Let the forked one end too, and wait until the system has closed all that it had."""
         os.close(self._ends)
         assert os.read(self._told, 1) == b""
-        for fd in (self._told, self._goes_on):
+        held = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(held, fcntl.LOCK_EX)  # A process that ends closes one descriptor after the other.
+        for fd in (self._told, self._goes_on, held):
             os.close(fd)
 
 

@@ -7,6 +7,7 @@ from moorage.oci.digests import Digest, digest_or_none
 from moorage.oci.names import RepositoryName
 from moorage.storage import paths
 from moorage.storage.base import FolderEntry, StorageDriver
+from moorage.storage.file_storage import keeps_files
 
 PAGE = 10_000
 """Names of a folder that are held together. Each page of a file system's folder reads the whole folder again."""
@@ -39,6 +40,20 @@ async def entries_of(storage: StorageDriver, folder: str) -> AsyncIterator[Folde
     async for entries in pages_of(storage, folder):
         for entry in entries:
             yield entry
+
+
+async def lies_at(storage: StorageDriver, path: str) -> bool:
+    """Return whether something has the name of an object that is not there, or of a folder above it.
+
+    On a file system that is a symbolic link that leads nowhere, a pipe, a socket, or a file in place of a folder.
+    """
+    while keeps_files(storage) and path.count("/") > 1:
+        folder, _, name = path.rpartition("/")
+        try:
+            return any(entry.name == name for entry in await storage.list(folder))
+        except PathUnknown:
+            path = folder
+    return False
 
 
 def place_of(digest: Digest) -> Place:

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Mapping
 
-from moorage.storage.filesystem.files import READ, read_whole, write_new
+from moorage.storage.filesystem.files import open_to_read, read_whole, write_new
 from moorage.storage.filesystem.folders import in_folder, remove_tree, sync_folder, temporary_in
 from moorage.telemetry import get_log
 
@@ -76,7 +76,7 @@ def finish_removals(root: str) -> None:
 def says(target: str, content: bytes) -> bool:
     """Return whether a small file has this content."""
     try:
-        fd = os.open(target, READ)
+        fd = open_to_read(target)
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:

@@ -23,7 +23,7 @@ from moorage.work.call_threads import CallThreads, ThreadCall
 INLINE_BYTES = 128 << 10
 """Up to here the call itself is cheaper than handing it to a thread (40 to 60 us of CPU)."""
 
-READ = os.O_RDONLY | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _FILE_MODE = 0o666
 """Less the umask, as Distribution has it; folders have 0777."""
@@ -40,9 +40,42 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+def open_to_read(target: str) -> int:
+    """Open what is at *target*, whatever it is, and do not wait for whoever might write into a pipe.
+
+    For files nothing is different: see :func:`check_file` for what is none.
+    """
+    return _open_now(target, _READ)
+
+
+def check_file(found: os.stat_result) -> None:
+    """Refuse what is open and neither a file nor a folder.
+
+    Raises:
+        OSError: with ENXIO, as the system says it of a socket.
+    """
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.ENXIO, "neither a file nor a folder")
+
+
+def read_beginning(target: str, size_bytes: int) -> bytes:
+    """The first bytes of a file, in one read."""
+    fd = open_to_read(target)
+    try:
+        content = os.read(fd, size_bytes)
+        if not content:  # Files that have something in them need not be asked what they are.
+            check_file(os.fstat(fd))
+    except BlockingIOError:
+        check_file(os.fstat(fd))
+        raise
+    finally:
+        os.close(fd)
+    return content
+
+
 def read_whole(target: str, limit_bytes: int) -> bytes:
     """All bytes of a file; of one with more than *limit_bytes*, one more than that."""
-    with open(target, "rb", buffering=0) as file:  # noqa: PTH123 - as above
+    with open(open_to_read(target), "rb", buffering=0) as file:
         pieces = bytearray()
         while len(pieces) <= limit_bytes and (piece := file.read(limit_bytes + 1 - len(pieces))):
             pieces += piece
@@ -52,6 +85,7 @@ def read_whole(target: str, limit_bytes: int) -> bytes:
 def stat_of(target: str) -> Stat:
     """Return the state of the file or folder at *target*."""
     found = os.stat(target)
+    check_file(found)
     is_folder = stat.S_ISDIR(found.st_mode)
     return Stat(0 if is_folder else found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), is_folder)
 
@@ -73,7 +107,7 @@ def write_new(target: str, content: bytes, *, sync: bool) -> None:
 
 def sync_bytes(source: str, *, sync: bool) -> None:
     """Make the bytes of a file durable, with *sync*. Without success it goes: see ``filesystem_driver.py``."""
-    fd = os.open(source, READ)
+    fd = open_to_read(source)
     try:
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -111,7 +145,7 @@ def write_joined(target: str, files: Sequence[str], *, sync: bool) -> None:
     try:
         with open(target, "xb", buffering=0) as joined:  # noqa: PTH123 - as above
             for file in files:
-                with open(file, "rb", buffering=0) as part:  # noqa: PTH123 - as above
+                with open(open_to_read(file), "rb", buffering=0) as part:
                     shutil.copyfileobj(part, joined, _PIECE_BYTES)
             if sync:
                 os.fsync(joined.fileno())
@@ -144,7 +178,7 @@ def open_to_write(target: str, path: str, threads: CallThreads, *, append: bool 
     """
     flags = os.O_WRONLY | os.O_CLOEXEC | (0 if append else os.O_CREAT)
     for _ in range(_LOCK_ATTEMPTS):
-        file = OpenFile(os.open(target, flags, _FILE_MODE), threads)
+        file = OpenFile(_open_now(target, flags), threads)
         try:
             fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             opened = os.fstat(file.fd)
@@ -172,7 +206,7 @@ def delete_abandoned(target: str) -> bool:
         OSError: what the system says; ENOENT if there is no file, EACCES if it may not be read.
     """
     for _ in range(_LOCK_ATTEMPTS):
-        fd = os.open(target, READ)
+        fd = open_to_read(target)
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             if _is_at(os.fstat(fd), target):
@@ -309,6 +343,13 @@ class FileWriter(Writer):
                 self.size_bytes = os.fstat(fd).st_size
             raise
         self.size_bytes += written_bytes
+
+
+def _open_now(target: str, flags: int) -> int:
+    try:
+        return os.open(target, flags | os.O_NONBLOCK, _FILE_MODE)
+    except BlockingIOError:  # Not a pipe: a file on which somebody has a lease, who gives it back meanwhile.
+        return os.open(target, flags, _FILE_MODE)
 
 
 def _write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> int:

@@ -96,6 +96,16 @@ class TestContentTypeOfNoManifest:
         images.push_manifest(registry, repository, manifest, "latest")
         assert registry.get_manifest(repository, "latest").headers["Content-Type"] == images.OCI_MANIFEST
 
+    def test_an_image_that_spells_its_type_in_capitals_is_held_to_them_too(
+        self, registry: RegistryClient, repository: str
+    ) -> None:
+        made = images.image("in capitals", mediaType=images.OCI_MANIFEST.upper())
+        manifest = made.manifest.as_type("application/json")
+        refused(put(registry, repository, manifest), 400, "MANIFEST_BLOB_UNKNOWN")
+        images.push_blobs(registry, repository, made.blobs)
+        images.push_manifest(registry, repository, manifest, "latest")
+        assert registry.get_manifest(repository, "latest").headers["Content-Type"] == images.OCI_MANIFEST
+
     @pytest.mark.parametrize("content_type", NO_MANIFESTS)
     def test_so_is_an_index(self, registry: RegistryClient, repository: str, content_type: str) -> None:
         child = images.image("a child that nobody pushed").manifest

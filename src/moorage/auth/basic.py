@@ -14,8 +14,10 @@ from typing import NamedTuple
 import bcrypt
 
 from moorage.auth.access import Access, Grant
+from moorage.auth.addresses import networks_of
 from moorage.auth.failures import Failures
 from moorage.auth.guards import REQUIRED, Caller, Guard, basic_challenge, unauthorized
+from moorage.auth.network_turns import NetworkTurns
 from moorage.auth.passwords import Check, PasswordFile
 from moorage.auth.waiting import ADDRESS_LIMIT, SUSPECT_LIMIT, Waiting
 from moorage.cache.remembered import Remembered
@@ -40,14 +42,15 @@ _Asked = tuple[bytes, str | None]
 
 
 class _Lane:
-    """Threads that check passwords, and how many wait for them."""
+    """Threads that check passwords for one network after the other, and how many wait for them."""
 
     def __init__(self, threads: int) -> None:
         self.waiting = 0
+        self._turns = NetworkTurns(threads)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="password")
 
-    async def run(self, work: Callable[[], bool]) -> bool:
-        """Do *work* off the event loop.
+    async def run(self, address: str, work: Callable[[], bool]) -> bool:
+        """Do *work* for an *address*, off the event loop.
 
         Raises:
             TooManyRequests: too much is waiting already.
@@ -56,7 +59,11 @@ class _Lane:
             raise _too_many()
         self.waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            await self._turns.take(networks_of(address)[-1].text)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            finally:
+                self._turns.give_back()
         finally:
             self.waiting -= 1
 
@@ -145,7 +152,8 @@ class PasswordGuard(Guard):
         task = self._checking.get(asked)
         if task is None:
             # A task of its own, as several requests wait for it, and any of them may go away.
-            task = asyncio.create_task(self._lane(caller.address).run(lambda: users.matches(*given, check=self._check)))
+            lane, address = self._lane(caller.address), caller.address
+            task = asyncio.create_task(lane.run(address, lambda: users.matches(*given, check=self._check)))
             self._checking[asked] = task
             task.add_done_callback(lambda done: self._end(asked, done))
         # A client that hangs up must not take the answer away from the others.

@@ -20,7 +20,7 @@ from moorage.oci.mentions import mentions
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.base import Stat, StorageDriver
-from moorage.storage.walk import entries_of, repository_folders
+from moorage.storage.walk import entries_of, lies_at, repository_folders
 from moorage.work.large_payloads import read_aside
 
 PHASE = "links"
@@ -138,7 +138,7 @@ class LinkCheck:
         except BackendError as exc:
             return _finding(FindingKind.UNREADABLE, path, name, detail=str(exc))
         if link is None:
-            return None
+            return await self._neither(path, name)
         try:
             kind = FindingKind.LINK_INVALID if link.target != digest else None
             kind = kind or (dangling if await stat_of(self._storage, digest) is None else None)
@@ -168,13 +168,22 @@ class LinkCheck:
     async def _odd_tag(self, name: RepositoryName, tag: Tag, path: str) -> Finding | None:
         link = await self._link(path)
         if link is None:
-            return None  # Half written or half removed: there is no such tag.
+            return await self._neither(path, name)  # Else half written or half removed: there is no such tag.
         target, finding = link.target, None
         if target is None:
             finding = _finding(FindingKind.LINK_INVALID, path, name)
         elif await self._link(paths.revision_link(name, target)) is None:
             finding = _finding(FindingKind.TAG_DANGLING, tag.text, name, detail=f"it points to {target}")
         return finding if finding is not None and await self._link(path) == link else None
+
+    async def _neither(self, path: str, name: RepositoryName) -> Finding | None:
+        """Find what has the name of a link and is no file."""
+        try:
+            is_odd = await lies_at(self._storage, path) and await self._link(path) is None
+        except BackendError as exc:
+            return _finding(FindingKind.UNREADABLE, path, name, detail=str(exc))
+        detail = "what lies there is neither a file nor a link to one"
+        return _finding(FindingKind.UNREADABLE, path, name, detail=detail) if is_odd else None
 
     async def _count_unreferenced(self, progress: CheckProgress, references: References) -> None:
         try:

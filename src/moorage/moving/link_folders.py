@@ -8,8 +8,8 @@ from moorage.moving.outcome import LeftOutKind, Teller
 from moorage.oci.digests import ALGORITHMS, Digest, digest_or_none, linked_digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
-from moorage.storage.base import FolderEntry, StorageDriver
-from moorage.storage.walk import entries_of, pages_of
+from moorage.storage.base import FolderEntry, Stat, StorageDriver
+from moorage.storage.walk import entries_of, lies_at, pages_of
 
 PAGE = 500
 
@@ -50,9 +50,11 @@ class LinkFolders:
     async def tags(self) -> AsyncIterator[Sequence[TagLink]]:
         """Yield the tags, in their order; one that is half written or half removed is none."""
         async for entries in pages_of(self._storage, paths.tags(self._name), page=PAGE):
-            names = [entry.name for entry in entries if entry.is_folder and self._is_tag(entry)]
+            names = [entry.name for entry in entries if self._is_tag(entry)]
             links = [paths.tag_link(self._name, Tag(name)) for name in names]
             stats = await self._storage.stat_each(links)
+            for path, stat in zip(links, stats, strict=True):
+                await self._look_at(path, stat)
             there = [(name, path, stat) for name, path, stat in zip(names, links, stats, strict=True) if stat]
             contents = await self._storage.get_each([path for _, path, _ in there], lambda _, content: content)
             yield [
@@ -72,6 +74,7 @@ class LinkFolders:
                 links = [f"{folder}/{digest.algorithm}/{digest.encoded}/link" for digest in found]
                 stats = await self._storage.stat_each(links)
                 for path, stat in zip(links, stats, strict=True):
+                    await self._look_at(path, stat)
                     if stat is not None and not stat.size_bytes:
                         self._odd(path, "the link file is empty")
                 yield [
@@ -93,6 +96,10 @@ class LinkFolders:
             LeftOutKind.NAME, f"{paths.tags(self._name)}/{entry.name}", "no client can ask for a tag of that name"
         )
         return False
+
+    async def _look_at(self, path: str, stat: Stat | None) -> None:
+        if stat is None and await lies_at(self._storage, path):
+            self._odd(path, "what lies there is neither a file nor a link to one")
 
     def _odd(self, path: str, reason: str) -> None:
         self._teller.leave_out(LeftOutKind.LINK, path, reason)

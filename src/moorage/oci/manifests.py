@@ -139,7 +139,7 @@ def media_type_of(value: JSONObject) -> str | None:
     """The media type that a payload shows: its ``mediaType``, else by its fields; None if it shows none."""
     declared = value.get("mediaType")
     if isinstance(declared, str) and declared:
-        return declared
+        return mediatypes.canonical(declared)
     if value.get("schemaVersion") == 1:
         return mediatypes.DOCKER_SCHEMA1
     if "manifests" in value:
@@ -179,7 +179,7 @@ def _media_type(value: JSONObject, content_type: str) -> str:
     if not mediatypes.may_be_manifest(media_type):
         msg = "no manifest is of that media type; an image manifest is application/vnd.oci.image.manifest.v1+json"
         raise ManifestInvalid(msg, mediaType=media_type[:200])
-    if declared not in (None, "", media_type):
+    if declared not in (None, "") and not (isinstance(declared, str) and declared.lower() == media_type.lower()):
         msg = "the manifest's mediaType is not the Content-Type it was sent with"
         raise ManifestInvalid(msg, mediaType=str(declared)[:200], contentType=media_type)
     return media_type
@@ -232,17 +232,18 @@ def _index(value: JSONObject, media_type: str) -> Manifest:
         msg = "an image index has no 'layers' and no 'config'"
         raise ManifestInvalid(msg)
     children = [_descriptor(item, f"manifests[{i}]") for i, item in enumerate(_array(value, "manifests"))]
-    known = mediatypes.IMAGES | mediatypes.INDEXES
     return Manifest(
         media_type=media_type,
         artifact_type=_text(value, "artifactType"),
         annotations=_annotations(value, "annotations"),
-        references=tuple(
-            ManifestReference(ManifestKind.MANIFEST if child.media_type in known else ManifestKind.EITHER, child)
-            for child in children
-        ),
+        references=tuple(ManifestReference(_kind_of_child(child), child) for child in children),
         subject=_subject(value),
     )
+
+
+def _kind_of_child(child: Descriptor) -> ManifestKind:
+    known = mediatypes.canonical(child.media_type) in mediatypes.IMAGES | mediatypes.INDEXES
+    return ManifestKind.MANIFEST if known else ManifestKind.EITHER
 
 
 def _other(value: JSONObject, media_type: str) -> Manifest:

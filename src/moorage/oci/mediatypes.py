@@ -69,7 +69,16 @@ def served_as(media_type: str) -> str:
 
 def is_nondistributable(media_type: str) -> bool:
     """Return whether layers of this type may stay elsewhere, so that a registry need not have their bytes."""
-    return media_type in _FOREIGN
+    return media_type.lower() in _FOREIGN
+
+
+def canonical(media_type: str) -> str:
+    """The media type as this module spells it, if it knows it; else as it is.
+
+    Source: RFC 6838 § 4.2, names are the same in capitals and in small letters.
+    """
+    small = media_type.lower()
+    return small if small in _KNOWN else media_type
 
 
 def may_be_manifest(media_type: str) -> bool:

@@ -76,4 +76,4 @@ def _mentioned(value: Mapping[str, object]) -> Mentions:
 
 def _may_be_manifest(item: Mapping[str, object]) -> bool:
     kind = item.get("mediaType")
-    return not isinstance(kind, str) or any(word in kind for word in _OF_MANIFESTS)
+    return not isinstance(kind, str) or any(word in kind.lower() for word in _OF_MANIFESTS)

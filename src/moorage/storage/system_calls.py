@@ -8,8 +8,14 @@ from typing import TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageFull, StorageUnavailable
 from moorage.room import NO_ROOM
+from moorage.telemetry import get_log
 
-_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
+_NEITHER = frozenset({errno.ELOOP, errno.ENXIO})
+"""A loop of symbolic links; a pipe, a socket or a device: nobody has stored an object as one."""
+
+_NOT_THERE = _NEITHER | {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+
+_log = get_log("storage")
 
 _T = TypeVar("_T")
 
@@ -23,6 +29,8 @@ def as_storage_error(exc: OSError, path: str, *, must_exist: bool) -> BackendErr
         must_exist: whether *path* names something to be found: a name that cannot be is then only unknown. Where
             something should be made, it is a failure.
     """
+    if exc.errno in _NEITHER:
+        _log.warning("what lies there is neither a file nor a folder; it is left out", path=path, reason=exc.strerror)
     if must_exist and exc.errno in _NOT_THERE:
         return PathUnknown(path)
     reason = f"{path}: {exc.strerror or exc} ({errno.errorcode.get(exc.errno or 0, 'no number')})"

@@ -53,6 +53,20 @@ async def entries_of(storage: StorageDriver, folder: str) -> AsyncIterator[Folde
             yield entry
 
 
+async def lies_at(storage: StorageDriver, path: str) -> bool:
+    """Return whether something has the name of an object that is not there, or of a folder above it.
+
+    On a file system that is a symbolic link that leads nowhere, a pipe, a socket, or a file in place of a folder.
+    """
+    while keeps_files(storage) and path.count("/") > 1:
+        folder, _, name = path.rpartition("/")
+        try:
+            return any(entry.name == name for entry in await storage.list(folder))
+        except PathUnknown:
+            path = folder
+    return False
+
+
 def place_of(digest: Digest) -> Place:
     """Return the place of a digest in a walk."""
     return digest.algorithm, digest.encoded[:2], digest.encoded

@@ -1,5 +1,7 @@
 """Each kind of difference where metadata is in link files is found, named, and never made worse by a repair."""
 
+from pathlib import Path
+
 import pytest
 
 from contract.integrity.breaking import WatchedStorage
@@ -12,6 +14,7 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from support.images import image
+from support.odd_files import ODD_FILES, put_odd_file
 
 CONTENT = IMAGE.blobs[1].body
 FLIPPED = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
@@ -157,3 +160,17 @@ async def test_a_repository_or_tag_of_an_odd_name_is_looked_at_and_stops_nothing
         (FindingKind.TAG_DANGLING, NAME.text),
         (FindingKind.LINK_INVALID, NAME.text),
     }
+
+
+@pytest.mark.parametrize("kind", ODD_FILES)
+@pytest.mark.parametrize("layout", ["filesystem"], indirect=True)
+async def test_what_lies_in_the_place_of_a_link_and_is_no_file_is_reported_and_hides_no_other_tag(
+    kind: str, layout: Registry, folder: Path
+) -> None:
+    links = [paths.tag_link(NAME, Tag("1")), paths.layer_link(NAME, LAYER), paths.revision_link(OTHER, MANIFEST)]
+    before = await layout.store.catalogue.tags(NAME, after="", limit=None)
+    for path in links:
+        put_odd_file(kind, folder / "storage" / path[1:])
+    assert {(FindingKind.UNREADABLE, path) for path in links} <= (await layout.check(verifies=False)).pairs
+    listed = await layout.store.catalogue.tags(NAME, after="", limit=None)
+    assert [tag.text for tag in listed.items] == [tag.text for tag in before.items if tag.text != "1"]

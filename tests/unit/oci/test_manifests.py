@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -155,6 +156,30 @@ def test_a_content_type_that_no_manifest_has_says_nothing_and_the_fields_tell(co
 )
 def test_a_type_that_a_manifest_may_have_is_kept(content_type: str) -> None:
     assert parse(b"{}", content_type).media_type == content_type
+
+
+@pytest.mark.parametrize("content_type", ["", "application/json", "text/plain", mediatypes.DOCKER_MANIFEST])
+@pytest.mark.parametrize("spelled", [str.upper, str.title])
+def test_an_image_that_spells_its_type_in_capitals_is_an_image(
+    spelled: Callable[[str], str], content_type: str
+) -> None:
+    manifest = parse(dump(image(mediaType=spelled(mediatypes.DOCKER_MANIFEST))), content_type)
+    assert (manifest.media_type, len(manifest.references)) == (mediatypes.DOCKER_MANIFEST, 1)
+    assert manifest.references[0].kind is ManifestKind.BLOB
+
+
+def test_an_entry_of_an_index_that_spells_its_type_in_capitals_has_to_be_a_manifest() -> None:
+    listed = {**descriptor(), "mediaType": mediatypes.OCI_MANIFEST.upper()}
+    manifest = parse(dump(index(mediaType=mediatypes.OCI_INDEX.upper(), manifests=[listed])))
+    assert manifest.media_type == mediatypes.OCI_INDEX
+    assert manifest.references[0].kind is ManifestKind.MANIFEST
+
+
+@pytest.mark.parametrize("declared", [f" {mediatypes.OCI_MANIFEST}", f"{mediatypes.OCI_MANIFEST}; a=b", "\t", 7, False])
+@pytest.mark.parametrize("content_type", ["", "application/json", mediatypes.OCI_MANIFEST])
+def test_a_type_with_anything_around_it_is_none(declared: object, content_type: str) -> None:
+    with pytest.raises(ManifestInvalid):
+        parse(dump(image(mediaType=declared)), content_type)
 
 
 def test_what_docker_leaves_out_when_it_is_zero_need_not_be_said() -> None:

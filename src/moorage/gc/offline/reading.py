@@ -10,6 +10,7 @@ from moorage.gc.offline.offline_run import OfflineRun
 from moorage.oci.digests import Digest
 from moorage.oci.mentions import Mentions, mentions
 from moorage.storage import paths
+from moorage.storage.walk import lies_at
 
 _PAYLOAD_LIMIT_BYTES = 64 << 20
 """More than any registry takes."""
@@ -58,6 +59,8 @@ async def _read_each(
         if stat is not None:
             came = Unreadable("came while it was looked for", is_unseen=True)
             found[number] = Unreadable("is a folder") if stat.is_folder else came
+        elif await lies_at(run.storage, wanted[number]):
+            found[number] = Unreadable("is neither a file nor a link to one", is_unseen=True)
     return found
 
 

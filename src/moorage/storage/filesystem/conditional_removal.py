@@ -12,8 +12,9 @@ import os
 import time
 from collections.abc import Mapping
 
-from moorage.storage.filesystem.files import READ, read_whole, write_new
+from moorage.storage.filesystem.files import write_new
 from moorage.storage.filesystem.folders import in_folder, remove_tree, sync_folder, temporary_in
+from moorage.storage.filesystem.opening import open_to_read, read_whole
 from moorage.telemetry import get_log
 
 NOTES = "/.~removing"
@@ -76,7 +77,7 @@ def finish_removals(root: str) -> None:
 def says(target: str, content: bytes) -> bool:
     """Return whether a small file has this content."""
     try:
-        fd = os.open(target, READ)
+        fd = open_to_read(target)
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:

@@ -12,14 +12,14 @@ import secrets
 import shutil
 import stat
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from moorage.errors import StorageBusy, StorageUnavailable
 from moorage.room import STORAGE_FLOOR_BYTES, Room
-from moorage.storage.base import Incoming, Observer, Reader, Stat, Writer
+from moorage.storage.base import Incoming, Observer, Reader, Writer
 from moorage.storage.filesystem.folders import temporary_in
+from moorage.storage.filesystem.opening import FILE_MODE, open_now, open_to_read, read_whole
 from moorage.storage.streams import Arriving
 from moorage.storage.system_calls import as_storage_error
 from moorage.work.buffers import BUFFERS, LARGE_BYTES
@@ -28,10 +28,7 @@ from moorage.work.call_threads import CallThreads, ThreadCall
 INLINE_BYTES = 128 << 10
 """Up to here the call itself is cheaper than handing it to a thread (40 to 60 us of CPU)."""
 
-READ = os.O_RDONLY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_FILE_MODE = 0o666
-"""Less the umask, as Distribution has it; folders have 0777."""
 _PIECE_BYTES = 1 << 20
 
 _WRITE_BYTES = 128 << 10
@@ -48,26 +45,9 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def read_whole(target: str, limit_bytes: int) -> bytes:
-    """All bytes of a file; of one with more than *limit_bytes*, one more than that."""
-    with open(target, "rb", buffering=0) as file:  # noqa: PTH123 - as above
-        pieces = bytearray()
-        while len(pieces) <= limit_bytes and (piece := file.read(limit_bytes + 1 - len(pieces))):
-            pieces += piece
-        return bytes(pieces)
-
-
-def stat_of(target: str) -> Stat:
-    """Return the state of the file or folder at *target*."""
-    found = os.stat(target)
-    is_folder = stat.S_ISDIR(found.st_mode)
-    changed_at = datetime.fromtimestamp(found.st_mtime, UTC)
-    return Stat(0, changed_at, is_folder) if is_folder else Stat(found.st_size, changed_at, names=found.st_nlink)
-
-
 def write_new(target: str, content: bytes, *, sync: bool) -> None:
     """Make a file that is not there yet. On failure there is still none."""
-    fd = os.open(target, _NEW, _FILE_MODE)
+    fd = os.open(target, _NEW, FILE_MODE)
     try:
         try:
             _write_all(fd, content, 0)
@@ -82,7 +62,7 @@ def write_new(target: str, content: bytes, *, sync: bool) -> None:
 
 def sync_bytes(source: str, *, sync: bool) -> None:
     """Make the bytes of a file durable, with *sync*. Without success it goes: see ``filesystem_driver.py``."""
-    fd = os.open(source, READ)
+    fd = open_to_read(source)
     try:
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -120,7 +100,7 @@ def write_joined(target: str, files: Sequence[str], *, sync: bool) -> None:
     try:
         with open(target, "xb", buffering=0) as joined:  # noqa: PTH123 - as above
             for file in files:
-                with open(file, "rb", buffering=0) as part:  # noqa: PTH123 - as above
+                with open(open_to_read(file), "rb", buffering=0) as part:  # noqa: PTH123 - a descriptor
                     shutil.copyfileobj(part, joined, _PIECE_BYTES)
             if sync:
                 os.fsync(joined.fileno())
@@ -172,7 +152,7 @@ def open_to_write(target: str, path: str, threads: CallThreads, *, append: bool 
     """
     flags = os.O_WRONLY | os.O_CLOEXEC | (0 if append else os.O_CREAT)
     for _ in range(_LOCK_ATTEMPTS):
-        file = OpenFile(os.open(target, flags, _FILE_MODE), threads)
+        file = OpenFile(open_now(target, flags), threads)
         try:
             fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             opened = os.fstat(file.fd)
@@ -200,7 +180,7 @@ def delete_abandoned(target: str) -> bool:
         OSError: what the system says; ENOENT if there is no file, EACCES if it may not be read.
     """
     for _ in range(_LOCK_ATTEMPTS):
-        fd = os.open(target, READ)
+        fd = open_to_read(target)
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             if _is_at(os.fstat(fd), target):

@@ -25,7 +25,6 @@ from moorage.storage.file_storage import FileStorage
 from moorage.storage.filesystem.conditional_removal import delete_saying, finish_removals
 from moorage.storage.filesystem.files import (
     INLINE_BYTES,
-    READ,
     FileReader,
     FileWriter,
     OpenFile,
@@ -33,9 +32,7 @@ from moorage.storage.filesystem.files import (
     link_new,
     open_to_write,
     probe,
-    read_whole,
     rename_or_remove,
-    stat_of,
     sync_bytes,
     sync_open,
     write_joined,
@@ -53,6 +50,7 @@ from moorage.storage.filesystem.folders import (
     temporary_in,
 )
 from moorage.storage.filesystem.many_files import delete_each, get_each, remove_each, stat_each
+from moorage.storage.filesystem.opening import check_file, open_to_read, read_beginning, read_whole, stat_of
 from moorage.storage.filesystem.second_names import SecondNames
 from moorage.storage.system_calls import as_storage_error
 from moorage.storage.watching import Watch
@@ -89,7 +87,8 @@ class FilesystemDriver(FileStorage):
     is cancelled meanwhile is held until the operation is over, so it is done or not, and never done later.
 
     *root*, and folders in it, may be symbolic links that an administrator made: they are followed. ``delete`` removes
-    a link, not what it points to. A temporary's name begins with ``.~``, which no name in a path or a list does.
+    a link, not what it points to. What is neither a file nor a folder is not there, though a list names it. A
+    temporary's name begins with ``.~``, which no name in a path or a list does.
 
     Args:
         root: the folder; made if it is missing.
@@ -136,11 +135,7 @@ class FilesystemDriver(FileStorage):
     async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
         """See the interface."""
         try:
-            fd = os.open(self._root + check_path(path), READ)
-            try:
-                content = os.read(fd, INLINE_BYTES)
-            finally:
-                os.close(fd)
+            content = read_beginning(self._root + check_path(path), INLINE_BYTES)
             if len(content) == INLINE_BYTES:
                 content = await self._run(read_whole, self._root + path, limit_bytes)
         except OSError as exc:
@@ -173,9 +168,10 @@ class FilesystemDriver(FileStorage):
         """See the interface."""
         del is_whole  # Nothing is read before it is asked for.
         try:
-            fd = os.open(self._root + check_path(path), READ)
+            fd = open_to_read(self._root + check_path(path))
             file = OpenFile(fd, self._threads)
             found = os.fstat(fd)
+            check_file(found)
         except OSError as exc:
             raise self._not_read(exc, path) from exc
         if stat.S_ISDIR(found.st_mode):

@@ -208,7 +208,7 @@ def list_folder(
             chosen = sorted(wanted, key=_name_of)[:limit]
         else:
             chosen = heapq.nsmallest(limit, wanted, key=_name_of)
-        return [FolderEntry(entry.name, entry.is_dir()) for entry in chosen]
+        return [FolderEntry(entry.name, _is_folder(entry)) for entry in chosen]
 
 
 def temporary_in(folder: str) -> str:
@@ -273,6 +273,15 @@ def _sync_names(fd: int) -> None:
     except OSError as exc:
         if exc.errno != errno.EINVAL:
             raise
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as exc:
+        if exc.errno in (errno.ELOOP, errno.EACCES):
+            return False  # A symbolic link that leads nowhere, or where we may not look.
+        raise
 
 
 def _name_of(entry: os.DirEntry[str]) -> str:

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from moorage.errors import BackendError, PathUnknown, StorageUnavailable
 from moorage.storage.base import Stat, check_path, clock, too_late
-from moorage.storage.filesystem.files import READ, read_whole, stat_of
 from moorage.storage.filesystem.folders import remove_with_folder, sync_folder
+from moorage.storage.filesystem.opening import read_beginning, read_whole, stat_of
 from moorage.storage.system_calls import as_storage_error
 
 _FIRST_READ_BYTES = 16 << 10
@@ -46,11 +46,7 @@ def get_each(root: str, paths: Sequence[str], use: Callable[[int, bytes], _T], l
     found: list[_T | None] = []
     for number, path in enumerate(paths):
         try:
-            fd = os.open(root + _check(path), READ)
-            try:
-                content = os.read(fd, _FIRST_READ_BYTES)
-            finally:
-                os.close(fd)
+            content = read_beginning(root + _check(path), _FIRST_READ_BYTES)
             if len(content) == _FIRST_READ_BYTES:
                 content = read_whole(root + path, limit_bytes)
         except OSError as exc:

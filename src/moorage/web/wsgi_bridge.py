@@ -30,6 +30,11 @@ from moorage.web.spooling import SpooledBody
 
 ACTOR_KEY = "moorage.actor"
 """Key of the environment by which an application tells who asked, for the access log: a name and a kind."""
+AFTERWARDS_KEY = "moorage.afterwards"
+"""Key of a list: what an application puts there is called in a thread once the answer is on its way.
+
+So how long it takes tells a stranger nothing. It is lost if the process ends before.
+"""
 RAW_PATH_KEY = "RAW_URI"
 """Key that has the target as it was sent, by gunicorn's name."""
 BODY_LIMIT_BYTES = 1 << 20
@@ -37,6 +42,8 @@ BODY_LIMIT_BYTES = 1 << 20
 _WAITING_FACTOR = 16
 """Times the threads: so many requests may wait for one; the next are refused."""
 _RETRY = timedelta(seconds=2)
+_AFTERWARDS_S = 0.02
+"""Seconds that an answer has to leave before anything else is done in the same process."""
 _SECRET_WORDS = ("token", "secret", "password", "code", "key")
 """Parameters of a query whose name has one of these are not logged."""
 
@@ -95,6 +102,9 @@ class WSGIApplication(WebApplication[Request]):
         if response.spooled is not None:
             with response.spooled as spooled:
                 await send_file(asked.request, response, spooled, [Piece(b"", (0, spooled.size_bytes))])
+        if environment[AFTERWARDS_KEY]:
+            self._inside += 1  # Who asks faster than this can be done is to be sent away.
+            loop.call_later(_AFTERWARDS_S, self._do_afterwards, environment[AFTERWARDS_KEY])
         actor = environment.get(ACTOR_KEY)
         if actor is not None:
             asked.grant = Grant(actor=actor[0], accesses=None, actor_type=actor[1])
@@ -112,6 +122,18 @@ class WSGIApplication(WebApplication[Request]):
         self._threads.shutdown(wait=True, cancel_futures=True)
         super().close()
 
+    def _do_afterwards(self, calls: Sequence[Callable[[], object]]) -> None:
+        try:
+            doing = asyncio.get_running_loop().run_in_executor(self._threads, _do, calls)
+        except RuntimeError:  # The threads have ended.
+            return
+        doing.add_done_callback(self._is_done)
+
+    def _is_done(self, doing: "asyncio.Future[None]") -> None:
+        self._inside -= 1
+        if not doing.cancelled() and (exc := doing.exception()) is not None:
+            _log.error("what was to be done after an answer failed", exc_info=exc)
+
     def _environment(self, asked: Request, body: bytes) -> Environment:
         request = asked.request
         host, _, port = request.headers.get("Host", "").rpartition(":")
@@ -126,6 +148,7 @@ class WSGIApplication(WebApplication[Request]):
             "SERVER_PORT": port if port.isascii() and port.isdecimal() else "80",
             "SERVER_PROTOCOL": f"HTTP/{request.version.major}.{request.version.minor}",
             "REMOTE_ADDR": asked.address,
+            AFTERWARDS_KEY: [],
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "https" if self._is_https else "http",
             "wsgi.input": io.BytesIO(body),
@@ -174,6 +197,11 @@ class _Errors(io.TextIOBase):
         if text.strip():
             _log.error("the application says", text=text.strip()[:2000])
         return len(text)
+
+
+def _do(calls: Sequence[Callable[[], object]]) -> None:
+    for call in calls:
+        call()
 
 
 def _called(application: WSGICallable, environment: Environment) -> _Answer:

@@ -2,9 +2,14 @@
 
 import base64
 import json
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import urlencode
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from moorage.control.accounts.changes import block_user
 from moorage.control.accounts.token_changes import revoke_token
@@ -12,6 +17,8 @@ from moorage.control.audit.actors import COMMAND_LINE
 from moorage.control.audit.models import AuditEntry
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.projects.token_changes import revoke_deploy_token, revoke_job_token
+from moorage.control.tokens.models import AccessRefusal
+from moorage.web.wsgi_bridge import AFTERWARDS_KEY
 from support.control_registry import registry_off
 from support.control_rows import (
     PASSWORD,
@@ -61,6 +68,24 @@ def test_whoever_has_no_credentials_and_asks_for_nothing_is_forbidden(client: Cl
     answer = ask(client)
     assert answer.status_code == 403
     assert errors_of(answer) == [{"code": "DENIED", "message": "access forbidden"}]
+
+
+def test_a_stranger_cannot_tell_by_the_work_before_the_answer_whether_a_private_project_is_there(
+    client: Client,
+) -> None:
+    project = new_project(visibility="private")
+    counts, afterwards = {}, list[Callable[[], None]]()
+    for name in (project.full_path, f"{project.full_path}/below", f"{project.namespace.full_path}/absent"):
+        for action in ("pull", "pull,push"):
+            query = urlencode({"service": SERVICE, "scope": f"repository:{name}:{action}"})
+            with CaptureQueriesContext(connection) as questions:
+                answer = client.get(f"/jwt/auth?{query}", **cast("Any", {AFTERWARDS_KEY: afterwards}))
+            assert answer.status_code == 403
+            counts[name, action] = [one["sql"].split()[0] for one in questions]
+    assert set(map(tuple, counts.values())) == {tuple(counts[project.full_path, "pull"])}
+    assert not AccessRefusal.objects.exists()
+    afterwards[0]()
+    assert AccessRefusal.objects.filter(project=project).exists()
 
 
 def test_scopes_count_each_time_that_they_are_there_and_several_may_be_in_one(

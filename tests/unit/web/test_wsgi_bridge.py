@@ -18,7 +18,7 @@ from moorage.telemetry import LogSettings
 from moorage.web.access_log import AccessLog
 from moorage.web.connection import ConnectionServer
 from moorage.web.spooling import MEMORY_LIMIT_BYTES
-from moorage.web.wsgi_bridge import BODY_LIMIT_BYTES, WSGIApplication, WSGICallable
+from moorage.web.wsgi_bridge import AFTERWARDS_KEY, BODY_LIMIT_BYTES, WSGIApplication, WSGICallable
 
 StartResponse = Callable[..., object]
 DEADLINE_S = 60
@@ -124,6 +124,38 @@ async def test_who_comes_when_all_threads_and_places_are_taken_is_sent_away() ->
 
         found = await asyncio.gather(*(status() for _ in range(18)))
     assert sorted(found) == [200] * 17 + [429]
+
+
+async def test_what_is_done_afterwards_keeps_no_answer_back_and_has_a_place_of_its_own() -> None:
+    has_begun, go_on = threading.Event(), threading.Event()
+
+    def later() -> None:
+        has_begun.set()
+        assert go_on.wait(DEADLINE_S)
+        msg = "planted"
+        raise ValueError(msg)
+
+    def application(environment: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environment["PATH_INFO"] == "/later":
+            environment[AFTERWARDS_KEY].append(later)
+        return echo(environment, start_response)
+
+    async with (
+        serving(application, threads=1) as address,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client,
+    ):
+
+        async def status(path: str) -> int:
+            async with client.get(f"http://{address}{path}") as answer:
+                if answer.status == 429:
+                    go_on.set()
+                return answer.status
+
+        assert await status("/later") == 200
+        assert await asyncio.to_thread(has_begun.wait, DEADLINE_S)
+        found = await asyncio.gather(*(status("/") for _ in range(17)))
+        assert sorted(found) == [200] * 16 + [429]
+        assert await status("/") == 200
 
 
 async def test_the_answer_is_closed_in_the_thread_that_made_it() -> None:

@@ -92,7 +92,7 @@ def _verdict(who: Requester, scope: Scope, *, makes: bool) -> ScopeVerdict:
     project = _project_at(paths)
     if project is not None:
         return _of_project(who, scope, project)
-    if "push" in scope.actions:
+    if "push" in scope.actions and not who.is_anonymous:  # Strangers make none, and get no later answer.
         return _of_new(who, scope, paths, makes=makes)
     return _all_denied(scope, "there is no project at this path", shown=NOT_THERE, step=DecisionStep.PROJECT)
 

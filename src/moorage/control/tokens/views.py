@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from urllib.parse import parse_qs, quote
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -24,7 +24,7 @@ from moorage.control.tokens.rules import has_registry_ability
 from moorage.errors import TooManyRequests
 from moorage.telemetry import get_log
 from moorage.token_server.scopes import Scope, ScopeInvalid, parse_scopes
-from moorage.web.wsgi_bridge import ACTOR_KEY
+from moorage.web.wsgi_bridge import ACTOR_KEY, AFTERWARDS_KEY
 
 _FIELDS_LIMIT = 200
 _LISTED_LIMIT = 2000
@@ -145,15 +145,29 @@ def _allowed(who: Requester, scopes: Sequence[Scope], request: HttpRequest) -> S
     for verdict in verdicts:
         if verdict.denials:
             _say_denied(who, verdict, _id_of(request))
-    try:
-        note_refusals(who, verdicts, request_id=_id_of(request))
-    except DatabaseError as exc:  # The answer is the same whether it can be looked up later or not.
-        _log.error("a refusal could not be kept", correlation_id=_id_of(request), error=type(exc).__name__)
+    _note_afterwards(who, verdicts, request)
     if who.is_anonymous and not any(verdict.granted for verdict in verdicts):
         raise _Refusal(403, "DENIED", _FORBIDDEN)
     if any(verdict.is_push_protected for verdict in verdicts):
         raise _Refusal(403, "DENIED", PUSH_PROTECTED)
     return verdicts
+
+
+def _note_afterwards(who: Requester, verdicts: Sequence[ScopeVerdict], request: HttpRequest) -> None:
+    """Keep what is refused, but only once the answer is on its way: its time would tell that a project is there."""
+    identity = _id_of(request)
+
+    def note() -> None:
+        try:
+            note_refusals(who, verdicts, request_id=identity)
+        except DatabaseError as exc:  # The answer is the same whether it can be looked up later or not.
+            _log.error("a refusal could not be kept", correlation_id=identity, error=type(exc).__name__)
+
+    afterwards = request.META.get(AFTERWARDS_KEY)
+    if afterwards is None:
+        note()
+    elif any(verdict.denials or verdict.is_push_protected for verdict in verdicts):
+        afterwards += [note, close_old_connections]
 
 
 def _say_denied(who: Requester, verdict: ScopeVerdict, identity: str) -> None:

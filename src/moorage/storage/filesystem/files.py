@@ -19,7 +19,7 @@ from moorage.errors import StorageBusy, StorageUnavailable
 from moorage.room import STORAGE_FLOOR_BYTES, Room
 from moorage.storage.base import Incoming, Observer, Reader, Writer
 from moorage.storage.filesystem.folders import temporary_in
-from moorage.storage.filesystem.opening import FILE_MODE, open_now, open_to_read, read_whole
+from moorage.storage.filesystem.opening import FILE_MODE, open_file, open_now, open_to_read, read_whole
 from moorage.storage.streams import Arriving
 from moorage.storage.system_calls import as_storage_error
 from moorage.work.buffers import BUFFERS, LARGE_BYTES
@@ -100,7 +100,7 @@ def write_joined(target: str, files: Sequence[str], *, sync: bool) -> None:
     try:
         with open(target, "xb", buffering=0) as joined:  # noqa: PTH123 - as above
             for file in files:
-                with open(open_to_read(file), "rb", buffering=0) as part:  # noqa: PTH123 - a descriptor
+                with open_file(file) as part:
                     shutil.copyfileobj(part, joined, _PIECE_BYTES)
             if sync:
                 os.fsync(joined.fileno())

@@ -5,6 +5,7 @@ import errno
 import os
 import stat
 from datetime import UTC, datetime
+from io import FileIO
 
 from moorage.storage.base import Stat
 
@@ -28,6 +29,15 @@ def open_to_read(target: str) -> int:
     For files nothing is different: see :func:`check_file` for what is none.
     """
     return open_now(target, _READ)
+
+
+def open_file(target: str) -> FileIO:
+    """Open what is at *target* for reads one after the other, as :func:`open_to_read` does.
+
+    Raises:
+        IsADirectoryError: it is a folder.
+    """
+    return open(target, "rb", buffering=0, opener=open_now)
 
 
 def check_file(found: os.stat_result) -> None:
@@ -57,7 +67,7 @@ def read_beginning(target: str, size_bytes: int) -> bytes:
 
 def read_whole(target: str, limit_bytes: int) -> bytes:
     """All bytes of a file; of one with more than *limit_bytes*, one more than that."""
-    with open(open_to_read(target), "rb", buffering=0) as file:
+    with open_file(target) as file:
         pieces = bytearray()
         while len(pieces) <= limit_bytes and (piece := file.read(limit_bytes + 1 - len(pieces))):
             pieces += piece

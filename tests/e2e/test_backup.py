@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -72,10 +73,10 @@ def pushes(up: Standalone, password: str) -> Iterator[dict[str, Image]]:
 
 
 def killed_in_the_middle(up: Standalone, folder: Path, held: Path) -> None:
-    """Begin a backup, and kill it while it waits for the blob *held*, which is a pipe that nobody writes to."""
-    content = held.read_bytes()
-    held.unlink()
-    os.mkfifo(held)
+    """Begin a backup, and kill it while it waits for the blob *held*, which somebody keeps to himself by a lease."""
+    handler = signal.signal(signal.SIGIO, signal.SIG_IGN)  # By it the system asks for the blob.
+    kept = os.open(held, os.O_RDWR)
+    fcntl.fcntl(kept, fcntl.F_SETLEASE, fcntl.F_WRLCK)
     command = [sys.executable, "-m", "moorage", "backup", str(folder), "--config", str(up.data / "config.yml")]
     process = subprocess.Popen(command)
     try:
@@ -87,8 +88,8 @@ def killed_in_the_middle(up: Standalone, folder: Path, held: Path) -> None:
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-        held.unlink()
-        held.write_bytes(content)
+        os.close(kept)
+        signal.signal(signal.SIGIO, handler)
 
 
 def test_what_was_pushed_is_served_from_an_empty_folder_with_its_users_and_policies(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ looks at many notices cost a database less than many at few."""
 
 _WINDOW = 64
 """Notices that one round has in hand."""
+_FRESH_S = 0.1
+"""Seconds for which what was read of a notice is believed: behind a slow receiver it may have been dropped since."""
 _ACKNOWLEDGED = 16
 """So many that have arrived are forgotten at once: after a crash no more than these are sent twice in each lane."""
 _ROUND_S = 5.0
@@ -75,6 +77,7 @@ class OutboxDelivery:
         self._misses = 0
         self._pause_s: float | None = None
         self._renew_at = float("-inf")
+        self._read_at = float("-inf")
         self._arrived: list[int] = []
         self._fault: BackendError | None = None
 
@@ -122,6 +125,7 @@ class OutboxDelivery:
 
     async def _waiting(self) -> Sequence[QueuedNotice]:
         name, now = self._settings.name, time.monotonic()
+        self._read_at = now
         held = {lane for lane, state in self._held.items() if state.until > now}
         if not self._misses:
             return await self._outbox.waiting(name, limit=_WINDOW, without=held)
@@ -158,7 +162,8 @@ class OutboxDelivery:
 
     async def _send(self, row: QueuedNotice) -> bool:
         """Send one; return whether the next one of its lane may go."""
-        payload = row.payload or await self._outbox.payload(row.id)
+        is_fresh = time.monotonic() - self._read_at < _FRESH_S
+        payload = row.payload if is_fresh and row.payload else await self._outbox.payload(row.id)
         if payload is None:
             return True  # It was dropped meanwhile.
         if not row.tries:

@@ -1,6 +1,7 @@
 """Delivery of what a database keeps: order in each lane, who delivers, and what becomes of failures."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -79,6 +80,29 @@ async def test_each_lane_is_in_order_and_what_arrived_is_forgotten(database: Sql
                 await asyncio.sleep(0.01)
     assert tags(receiver.taken, A) == [str(number) for number in range(0, 80, 2)]
     assert tags(receiver.taken, B) == [str(number) for number in range(1, 80, 2)]
+
+
+async def test_what_is_dropped_behind_a_slow_receiver_is_not_sent(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moorage.notifications.delivery._FRESH_S", 0)
+    has_come, go_on = threading.Event(), threading.Event()
+    await queue(database, A, A, A)
+
+    def decide(request: Heard) -> Reply:
+        if request.events[0]["target"]["tag"] == "0":
+            has_come.set()
+            assert go_on.wait(60)
+        return Reply()
+
+    with receiving(decide) as receiver:
+        async with at_work(delivery(database, receiver)):
+            assert await asyncio.to_thread(has_come.wait, 60)
+            assert await SqlOutbox(database).drop(NoticeChoice(waits=True)) == 3
+            go_on.set()
+            await queue(database, A, tag="later")
+            await heard(receiver, lambda it: "later0" in tags(it.taken, A))
+    assert tags(receiver.taken, A) == ["0", "later0"]
 
 
 async def test_a_lane_that_is_refused_waits_and_the_others_go_on(database: SqliteDatabase) -> None:

@@ -61,8 +61,9 @@ class BlobPlacing:
     async def _is_placed(self, ending: UploadEnding, writer: UploadWriter) -> bool:
         """Give the bytes a second name and link the blob, if both can be done without having expected it."""
         watch = await self._links.watch()
-        is_placed = watch is not None and await writer.place(paths.blob(ending.digest))
-        return watch is not None and is_placed and await self._link(ending, writer, watch)
+        if watch is None or not await writer.place(paths.blob(ending.digest)):
+            return False
+        return await self._link(ending, writer, watch)
 
     async def _link(self, ending: UploadEnding, writer: UploadWriter, expectation: Expectation | RemovalWatch) -> bool:
         size_bytes, cause = writer.size_bytes, ending.cause

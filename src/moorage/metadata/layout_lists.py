@@ -5,7 +5,6 @@ A tag whose link is not there yet is half-written, or already half removed: it i
 
 from collections.abc import AsyncIterator, Sequence
 
-from moorage.errors import StorageUnavailable
 from moorage.metadata.aside import in_turns
 from moorage.metadata.base import CatalogueStore, Page, no_repository
 from moorage.metadata.layout_pointers import is_linked
@@ -14,7 +13,6 @@ from moorage.storage import paths
 from moorage.storage.base import Capability, FolderEntry, StorageDriver
 from moorage.storage.file_storage import keeps_files
 from moorage.storage.walk import pages_of, repository_folders
-from moorage.telemetry import get_log
 
 BATCH = 1000
 _TOGETHER = 16
@@ -22,8 +20,6 @@ _CURRENT = "/current/link"
 _LEAST_IN_A_PAGE = 200
 """Tags in a page of all keys, below which it is cheaper to ask for each: most keys are of what tags once were."""
 _PATIENCE = 4
-
-_log = get_log("layout")
 
 
 class LayoutCatalogue(CatalogueStore):
@@ -47,30 +43,19 @@ class LayoutCatalogue(CatalogueStore):
             return await self._tags_at_once(name, after, limit)
         found: list[Tag] = []
         batch = BATCH if limit is None else min(limit + 1, BATCH)
-        is_empty, unread = True, list[StorageUnavailable]()
+        is_empty = True
         async for entries in pages_of(self._storage, paths.tags(name), after=after, page=batch):
             is_empty = is_empty and not entries
             async for entry in in_turns(entries):
                 # A tag whose link is not there yet is half-written, or already half removed.
                 tag = Tag(entry.name)
-                if entry.is_folder and tag.can_be_read and await self._is_linked(paths.tag_link(name, tag), unread):
+                if entry.is_folder and tag.can_be_read and await is_linked(self._storage, paths.tag_link(name, tag)):
                     if limit is not None and len(found) == limit:
                         return Page(found, more=True)
                     found.append(tag)
         if is_empty and not await self._storage.exists(paths.manifests(name)):
             raise no_repository(name)
-        if unread and not found:
-            raise unread[0]  # It is not one tag that is amiss.
         return Page(found, more=False)
-
-    async def _is_linked(self, path: str, unread: list[StorageUnavailable]) -> bool:
-        try:
-            return await is_linked(self._storage, path)
-        except StorageUnavailable as exc:
-            if not unread:
-                _log.warning("a tag that cannot be read is left out of the list", path=path, error=str(exc))
-            unread[:] = [exc]
-            return False
 
     async def _tags_at_once(self, name: RepositoryName, after: str, limit: int | None) -> Page[Tag]:
         found: list[Tag] = []

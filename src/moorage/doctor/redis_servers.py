@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from redis.asyncio import RedisCluster
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from moorage.config import Config
 from moorage.config.redis_forms import main_redis
 from moorage.config.sections.redis import RedisConnection
 from moorage.doctor.clocks import Now, compare_clocks
 from moorage.doctor.diagnosis import Report
-from moorage.redis.redis_client import RedisClient, close_redis, open_redis
+from moorage.redis.redis_client import REDIS_ERRORS, RedisClient, close_redis, open_redis
 
 _DEADLINE_S = 15.0
 _KEY_S = 60
@@ -46,7 +46,7 @@ async def _check_redis(name: str, settings: RedisConnection, report: Report, now
             asked = now()
             theirs = await _time_of(client)
             answered = now()
-    except (RedisError, OSError, TimeoutError, ValueError) as exc:
+    except REDIS_ERRORS as exc:
         report.fail(name, _in_words(exc), _remedy(exc, name))
         return
     finally:

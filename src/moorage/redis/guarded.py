@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from redis.exceptions import RedisError
-
 from moorage.config.sections.redis import RedisConnection
 from moorage.errors import BackendError
 from moorage.redis.redis_client import (
+    REDIS_ERRORS,
     RedisClient,
     RedisPoolState,
     answer_deadline_s,
@@ -83,7 +82,7 @@ class GuardedRedis:
             self.uses["timeout"] += 1
             self._note(f"no answer within {self._answer_s:g} s")
             raise RedisUnavailable(self.name) from exc
-        except (RedisError, OSError, ValueError, UnicodeError) as exc:
+        except REDIS_ERRORS as exc:
             self._note(str(exc) or type(exc).__name__)
             raise RedisUnavailable(self.name) from exc
         if self._is_failing:

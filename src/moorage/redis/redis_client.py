@@ -12,10 +12,14 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException, RedisError
 
 from moorage.config.sections.redis import RedisConnection, RedisTLS
 
 RedisClient = Redis | RedisCluster
+
+REDIS_ERRORS = (RedisError, RedisClusterException, OSError, ValueError)
+"""Errors of a Redis that is away or not what it should be. The library's own of clusters are no ``RedisError``."""
 
 
 class RedisPoolState(NamedTuple):

@@ -16,8 +16,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from redis.exceptions import RedisError
-
 from moorage.cache.link_memory import LinkMemory, Mark
 from moorage.cache.remembered import Remembered
 from moorage.cache.shared_changes import SharedChanges
@@ -246,15 +244,15 @@ async def answers(redis: RedisClient, ask: "Callable[[Pipeline], object]") -> Se
     """Return what Redis says to each of several questions; None where the key is of another type.
 
     Raises:
-        RedisError: it does not answer, or with another error.
+        REDIS_ERRORS: it does not answer, or with another error.
     """
     async with redis.pipeline(transaction=False) as asked:
         ask(cast("Pipeline", asked))
         found: list[object] = await asked.execute(raise_on_error=False)
     for answer in found:
-        if isinstance(answer, RedisError) and not str(answer).startswith("WRONGTYPE"):
+        if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
             raise answer
-    return [None if isinstance(answer, RedisError) else answer for answer in found]
+    return [None if isinstance(answer, Exception) else answer for answer in found]
 
 
 def mark_of(entry: str) -> str:

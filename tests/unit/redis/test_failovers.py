@@ -9,12 +9,19 @@ from datetime import timedelta
 
 import pytest
 
+from moorage.cache.shared_changes import SharedChanges
 from moorage.config.sections.redis import RedisConnection
+from moorage.errors import DatabaseUnavailable
 from moorage.limits.node_counters import NodeCounters
 from moorage.limits.rates import Rate
 from moorage.limits.redis_counters import RedisCounters
+from moorage.oci.digests import Digest
+from moorage.oci.names import RepositoryName
 from moorage.redis.guarded import GuardedRedis, RedisUnavailable
+from moorage.redis.shared_links import SharedBlobLinks
+from moorage.sql.replicas.replica_positions import PositionStore
 from support.clock import Clock
+from support.ports import free_port
 from support.redis import Redis, _port_with_bus, cluster, watched
 
 RATE = Rate(name="each", count=1, period_s=3600.0, burst=5, blocks=True)
@@ -123,6 +130,22 @@ async def test_a_cluster_without_a_spare_is_done_without() -> None:
             for _ in range(300):
                 (verdict,) = await counters.take(next(clients), [RATE])
                 assert verdict.remaining == 4
+
+
+async def test_a_cluster_of_which_nothing_is_left_is_done_without() -> None:
+    nowhere = RedisConnection(enabled=True, addr=f"127.0.0.1:{free_port()},127.0.0.1:{free_port()}")
+    name, digest = RepositoryName("a/b"), Digest("sha256", "0" * 64)
+    async with counting(nowhere.addr) as counters:
+        (verdict,) = await counters.take("somebody", [RATE])
+        assert verdict.remaining == 4
+    redis, changes = GuardedRedis(nowhere, name="redis.cache"), SharedChanges()
+    await SharedBlobLinks(redis, changes).take_away(name, digest)
+    assert changes.is_doubtful
+    await redis.close()
+    positions = PositionStore(nowhere)
+    with pytest.raises(DatabaseUnavailable, match=r"redis\.loadbalancing"):
+        await positions.find(name.text, limit_s=60)
+    await positions.close()
 
 
 async def test_a_redis_that_failed_rests_and_is_asked_again_after_a_moment() -> None:

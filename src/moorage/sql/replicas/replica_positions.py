@@ -11,17 +11,17 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import NamedTuple, cast
 
-from redis.exceptions import RedisError
-
 from moorage.config.sections.redis import RedisConnection
 from moorage.errors import DatabaseUnavailable
-from moorage.redis.redis_client import answer_deadline_s, close_redis, open_redis
+from moorage.redis.redis_client import REDIS_ERRORS, answer_deadline_s, close_redis, open_redis
 
 KEPT = timedelta(hours=1)
 """Time that a position stays in Redis. Source: features MDB-044."""
 
 _DEFAULT_CONNECTIONS = 10
 _LSN = re.compile(rb"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
+
+_NUMBER = re.compile(rb"[0-9]{1,10}")
 
 _RAISE = """
 local function parts(lsn)
@@ -77,7 +77,7 @@ class PositionStore:
             lsn, timeline = cast("list[bytes | None]", await self._client.mget([lsn_key, timeline_key]))
         if lsn is None:
             return None
-        return Position(parse_lsn(lsn), int(timeline) if timeline is not None and timeline.isdigit() else 0)
+        return Position(parse_lsn(lsn), int(timeline or b"0") if _NUMBER.fullmatch(timeline or b"") else 0)
 
     async def raise_to(self, repository: str, position: Position, *, limit_s: float) -> None:
         """Note that *repository* was written at *position*. What is there and higher stays.
@@ -113,7 +113,7 @@ class PositionStore:
         except TimeoutError as exc:
             msg = f"redis.loadbalancing: no answer within {limit_s} s"
             raise PositionLate(msg) from exc
-        except (RedisError, OSError) as exc:
+        except REDIS_ERRORS as exc:
             msg = f"redis.loadbalancing: {str(exc) or type(exc).__name__}"
             raise DatabaseUnavailable(msg) from exc
 

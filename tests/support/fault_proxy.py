@@ -35,16 +35,26 @@ class Fault(Enum):
     """403 AccessDenied; nothing is done."""
     EXPIRED = auto()
     """400 ExpiredToken; nothing is done."""
+    PAGE = auto()
+    """200 with a page, as a proxy has for people while the store is in maintenance; nothing is done."""
+    UNSIZED = auto()
+    """It is passed on, and the answer does not say how many bytes there are."""
+    HELD = auto()
+    """503 SlowDown, once ``released`` is set; nothing is done."""
 
 
 _ERRORS = {
     Fault.SLOW_DOWN: (503, "SlowDown"),
+    Fault.HELD: (503, "SlowDown"),
     Fault.ERROR_IN_200: (200, "InternalError"),
     Fault.SKEWED: (403, "RequestTimeTooSkewed"),
     Fault.UNKNOWN: (501, "NotImplemented"),
     Fault.EXPIRED: (400, "ExpiredToken"),
     Fault.DENIED: (403, "AccessDenied"),
 }
+
+
+_PAGE = b"<html><body>We are back soon.</body></html>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,7 @@ class FaultProxy(LoopbackServer):
         self._upstream = upstream
         self._kind_of = kind_of or s3_kind
         self._plans: list[Plan] = []
+        self.held, self.released = asyncio.Event(), asyncio.Event()
 
     @property
     def counts(self) -> Counter[str]:
@@ -101,6 +112,14 @@ class FaultProxy(LoopbackServer):
             return False
         if fault is Fault.DROP:
             return False
+        if fault is Fault.HELD:
+            self.held.set()
+            await self.released.wait()
+        if fault is Fault.PAGE:
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(_PAGE)}\r\n\r\n"
+            writer.write(head.encode() + (b"" if method == "HEAD" else _PAGE))
+            await writer.drain()
+            return True
         if fault in _ERRORS:
             status, code = _ERRORS[fault]
             said = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as planned</Message></Error>".encode()
@@ -126,6 +145,8 @@ class FaultProxy(LoopbackServer):
                 body = await _chunked(reader)
             if fault is Fault.LOST:
                 return False
+            if fault is Fault.UNSIZED:
+                raw = _without(raw, b"content-length")
             writer.write(raw + (body[: len(body) // 2] if fault is Fault.CUT else body))
             await writer.drain()
             return fault is None
@@ -166,6 +187,11 @@ def _head(raw: bytes) -> tuple[str, str, dict[str, str]]:
     lines = raw.decode("latin-1").split("\r\n")
     first = lines[0].split(" ")
     return first[0], first[1], {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines[1:] if line)}
+
+
+def _without(raw: bytes, name: bytes) -> bytes:
+    """A head without one of its headers."""
+    return b"\r\n".join(line for line in raw.split(b"\r\n") if not line.lower().startswith(name + b":"))
 
 
 async def _chunked(reader: asyncio.StreamReader) -> bytes:

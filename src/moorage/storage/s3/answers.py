@@ -1,7 +1,7 @@
 """Answers of S3: what is in them, and what an error means to an administrator."""
 
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
@@ -124,9 +124,48 @@ def xml_of(answer: StoreAnswer) -> ET.Element:
     """
     root = _parsed(answer.body)
     if root is None or not _name(root).endswith(_RESULT):
-        msg = "the service answers otherwise than S3 does: is it S3, and is the endpoint right?"
-        raise StorageUnavailable(msg)
+        raise _other_service()
     return root
+
+
+def etag_of(headers: Mapping[str, str]) -> str:
+    """Return the ETag that comes with each good answer about the bytes of an object.
+
+    Raises:
+        StorageUnavailable: there is none, so it is not S3 that answers. Taken for S3's, a proxy's page for people would
+            say that something was written which is nowhere.
+    """
+    etag = headers.get("ETag", "")
+    if not etag:
+        raise _other_service()
+    return etag
+
+
+def check_done(answer: StoreAnswer) -> None:
+    """See that a good answer to a removal is S3's, which has nothing to say then.
+
+    Raises:
+        StorageUnavailable: it has a page for people.
+    """
+    root = _parsed(answer.body)
+    if answer.body.strip() and (root is None or _name(root) == "html"):
+        raise _other_service()
+
+
+def token_behind(root: ET.Element, *, asked: str) -> str:
+    """Return where a list goes on; empty: this was the end. *asked*: where this page began.
+
+    Raises:
+        StorageUnavailable: it goes on, and the service does not say where. Taken for the end, what comes behind would
+            be collected as garbage, or the copy of a storage lack it.
+    """
+    if text_of(root, "IsTruncated") != "true":
+        return ""
+    token = text_of(root, "NextContinuationToken")
+    if token in ("", asked):
+        msg = "the service says that a list goes on, and not where: does it know ListObjectsV2?"
+        raise StorageUnavailable(msg)
+    return token
 
 
 def text_of(element: ET.Element, name: str) -> str:
@@ -146,9 +185,13 @@ def key_in(text: str) -> str:
 
 def _parsed(body: bytes) -> ET.Element | None:
     try:
-        return ET.fromstring(body)  # noqa: S314 - of the store that has everybody's bytes, and bounded
+        return ET.fromstring(body.strip())  # noqa: S314 - of the store that has everybody's bytes, and bounded
     except ET.ParseError:
         return None
+
+
+def _other_service() -> StorageUnavailable:
+    return StorageUnavailable("the service answers otherwise than S3 does: is it S3, and is the endpoint right?")
 
 
 def _name(element: ET.Element) -> str:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from xml.sax.saxutils import escape
 
-from moorage.errors import PathUnknown
+from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.base import ObjectContent, size_of
 from moorage.storage.remote.exchange import StoreAnswer, StoreCall
-from moorage.storage.s3.answers import error_for, failure_of, text_of, xml_of
+from moorage.storage.s3.answers import error_for, etag_of, failure_of, text_of, xml_of
 from moorage.storage.s3.asking import BucketLine
 from moorage.storage.s3.objects import BucketObjects, key_decoder
 from moorage.storage.s3.signing import in_path
@@ -59,7 +59,7 @@ class BucketParts:
             "UploadPart", "PUT", upload.key, query=_part(upload, number), headers=headers, body=content, is_bulk=True
         )
         self._check(call, answer)
-        return SentPart(number, answer.headers.get("ETag", ""), size_of(content), next(iter(headers.values()), ""))
+        return SentPart(number, etag_of(answer.headers), size_of(content), next(iter(headers.values()), ""))
 
     async def copy(self, upload: PartsUpload, number: int, *, source: str, start: int, end: int) -> SentPart:
         """Make a part of the bytes of the object *source* from *start* up to and without *end*.
@@ -85,7 +85,7 @@ class BucketParts:
             PathUnknown: *source* is not there.
         """
         headers = {**self._line.headers.kept, "x-amz-copy-source": in_path(f"{self._line.name}/{source}")}
-        await self._ask("CopyObject", "PUT", target, headers=headers, source=source)
+        xml_of(await self._ask("CopyObject", "PUT", target, headers=headers, source=source))
 
     async def complete(self, upload: PartsUpload, parts: Sequence[SentPart]) -> None:
         """Make the parts the object."""
@@ -102,6 +102,7 @@ class BucketParts:
         )
         failure = failure_of(call, answer)
         if failure is None:
+            xml_of(answer)
             return
         if failure.code == "NoSuchUpload" and answer.attempt > 1:
             # An earlier attempt may have done it, and only its answer was lost.
@@ -131,10 +132,16 @@ class BucketParts:
                 yield decoded(text_of(upload, "Key")), datetime.fromisoformat(text_of(upload, "Initiated"))
             if text_of(root, "IsTruncated") != "true":
                 return
-            place = {
-                "key-marker": decoded(text_of(root, "NextKeyMarker")),
-                "upload-id-marker": text_of(root, "NextUploadIdMarker"),
-            }
+            before, place = (
+                place,
+                {
+                    "key-marker": decoded(text_of(root, "NextKeyMarker")),
+                    "upload-id-marker": text_of(root, "NextUploadIdMarker"),
+                },
+            )
+            if place == before:
+                msg = "the service says that a list of unfinished uploads goes on, and not where"
+                raise StorageUnavailable(msg)
 
     async def _ask(
         self,

@@ -15,11 +15,23 @@ from moorage.storage.base import ObjectContent, whole
 from moorage.storage.remote.exchange import StoreAnswer, StoreCall, Stream
 from moorage.storage.remote.paging import PAGE, KeyPage
 from moorage.storage.remote.remote_driver import each
-from moorage.storage.s3.answers import S3Failure, S3Refused, error_for, failure_of, key_in, text_of, texts_of, xml_of
+from moorage.storage.s3.answers import (
+    S3Failure,
+    S3Refused,
+    check_done,
+    error_for,
+    etag_of,
+    failure_of,
+    key_in,
+    text_of,
+    texts_of,
+    token_behind,
+    xml_of,
+)
 from moorage.storage.s3.asking import BucketLine
 
 BATCH = 1000
-_NOT_FOUND, _CONFLICT, _FAILED_CONDITION = 404, 409, 412
+_PARTIAL, _NOT_FOUND, _CONFLICT, _FAILED_CONDITION = 206, 404, 409, 412
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -34,13 +46,16 @@ class ObjectFacts:
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> "ObjectFacts":
-        """Read them."""
-        modified = headers.get("Last-Modified")
-        return cls(
-            int(headers.get("Content-Length", "0")),
-            parsedate_to_datetime(modified) if modified else _EPOCH,
-            headers.get("ETag", ""),
-        )
+        """Read them.
+
+        Raises:
+            StorageUnavailable: they lack what S3 always says.
+        """
+        etag, modified, length = etag_of(headers), headers.get("Last-Modified"), headers.get("Content-Length", "")
+        if not length.isdecimal():  # Taken for nothing, a whole blob would count as damaged.
+            msg = "the service does not say how many bytes an object has"
+            raise StorageUnavailable(msg)
+        return cls(int(length), parsedate_to_datetime(modified) if modified else _EPOCH, etag)
 
     @classmethod
     def listed(cls, element: Element) -> "ObjectFacts":
@@ -73,6 +88,12 @@ class BucketObjects:
         headers = {} if end is None else {"Range": f"bytes={start}-{end - 1}"}
         call, answer = await self._line.read(key, headers, limit_bytes=limit_bytes, is_bulk=end is not None)
         self._check_found(call, answer, key)
+        etag_of(answer.headers)
+        if end is not None:
+            check_part(answer, key, start=start)
+            if len(answer.body) != end - start:
+                msg = f"{key}: {end - start} bytes were asked for, and {len(answer.body)} came"
+                raise StorageUnavailable(msg)
         return answer.body
 
     async def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str = "") -> Stream:
@@ -86,6 +107,12 @@ class BucketObjects:
             headers["If-Match"] = etag
         call, found = await self._line.open(key, headers)
         if isinstance(found, Stream):
+            try:
+                etag_of(found.headers)
+                check_part(found, key, start=start)
+            except StorageUnavailable:
+                found.close()
+                raise
             return found
         if etag and found.status in (_NOT_FOUND, _FAILED_CONDITION):
             msg = f"{key}: the object went, or was replaced, while it was read"
@@ -121,6 +148,7 @@ class BucketObjects:
             # Where an earlier attempt had no answer, it may be the one that removed it.
             return not etag or (answer.attempt > 1 and await self.head(key) is None)
         self._check(call, answer)
+        check_done(answer)
         return True
 
     async def delete_batch(self, keys: Sequence[str]) -> Mapping[str, BackendError]:
@@ -150,14 +178,20 @@ class BucketObjects:
         objects = list(map(decoded, texts_of(root, "Contents", "Key")))
         sizes = map(int, texts_of(root, "Contents", "Size"))
         folders = list(map(decoded, texts_of(root, "CommonPrefixes", "Prefix")))
-        token = text_of(root, "NextContinuationToken") if text_of(root, "IsTruncated") == "true" else ""
+        token = token_behind(root, asked=token)
         return KeyPage(sorted([*objects, *folders]), token, dict(zip(objects, sizes, strict=False)))
 
     async def below(self, prefix: str) -> Mapping[str, str]:
-        """Return the first keys of all that begin with *prefix*, with the ETags of their objects."""
-        root = await self._list({"list-type": "2", "prefix": prefix, "max-keys": str(BATCH), "encoding-type": "url"})
-        keys = map(key_decoder(root), texts_of(root, "Contents", "Key"))
-        return dict(zip(keys, texts_of(root, "Contents", "ETag"), strict=True))
+        """Return all keys that begin with *prefix*, or at least :data:`BATCH`, with the ETags of their objects."""
+        query, token = {"list-type": "2", "prefix": prefix, "max-keys": str(BATCH), "encoding-type": "url"}, ""
+        found: dict[str, str] = {}
+        while True:
+            root = await self._list(query | ({"continuation-token": token} if token else {}))
+            keys = map(key_decoder(root), texts_of(root, "Contents", "Key"))
+            found |= zip(keys, texts_of(root, "Contents", "ETag"), strict=True)
+            token = token_behind(root, asked=token)
+            if not token or len(found) >= BATCH:
+                return found
 
     async def all_below(self, prefix: str) -> AsyncIterator[Sequence[tuple[str, ObjectFacts]]]:
         """Yield all keys that begin with *prefix*, with what is known of their objects, a page at a time."""
@@ -171,7 +205,7 @@ class BucketObjects:
                     strict=True,
                 )
             )
-            token = text_of(root, "NextContinuationToken") if text_of(root, "IsTruncated") == "true" else ""
+            token = token_behind(root, asked=token)
             if not token:
                 return
 
@@ -194,6 +228,7 @@ class BucketObjects:
         call, answer = await line.ask("PutObject", "PUT", key, headers=headers, body=content, is_bulk=is_bulk)
         if not (extra and answer.status == _FAILED_CONDITION):
             self._check(call, answer)
+            etag_of(answer.headers)
         return answer
 
     async def _delete_singly(self, keys: Sequence[str]) -> Mapping[str, BackendError]:
@@ -233,6 +268,17 @@ class BucketObjects:
         """Return whether a 404 says nothing of the object: there is no bucket, or it is a proxy's that is no S3."""
         failure = failure_of(call, answer)
         return failure is not None and (failure.code == "NoSuchBucket" or bool(answer.body and not failure.code))
+
+
+def check_part(found: StoreAnswer | Stream, key: str, *, start: int) -> None:
+    """See that an answer begins with the byte *start* of the object.
+
+    Raises:
+        StorageUnavailable: it is of the whole object, as caches answer that know no ranges.
+    """
+    if start and found.status != _PARTIAL:
+        msg = f"{key}: the bytes from {start} on were asked for, and the answer has all of them"
+        raise StorageUnavailable(msg)
 
 
 def key_decoder(root: Element) -> Callable[[str], str]:

@@ -85,7 +85,7 @@ async def test_an_upload_that_is_gone_after_a_lost_answer_is_the_object_or_an_er
     size: str, *, is_done: bool
 ) -> None:
     part = Said(200, headers={"ETag": '"1"'})
-    there = Said(200, headers={"Content-Length": size, "Last-Modified": "Sun, 29 Nov 2026 12:00:00 GMT"})
+    there = Said(200, headers={"Content-Length": size, "ETag": '"2"', "Last-Modified": "Sun, 29 Nov 2026 12:00:00 GMT"})
     async with RudeServer([BEGUN, part, Said(500), NO_SUCH_UPLOAD, there]) as server:
         section = S3Section(bucket="images", regionendpoint=server.url, accesskey="a", secretkey="b", maxretries=1)
         driver = S3Driver(S3Bucket(section))

@@ -45,7 +45,7 @@ async def test_objects_are_written_in_every_way_and_are_whole(server: str, name:
 
 
 async def test_a_request_has_the_agents_name_and_its_line_no_signature(capsys: pytest.CaptureFixture[str]) -> None:
-    async with RudeServer([Said(200, b"x")]) as server:
+    async with RudeServer([Said(200, b"x", {"ETag": '"1"'})]) as server:
         section = S3Section(
             bucket="images",
             regionendpoint=server.url,

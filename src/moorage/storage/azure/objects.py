@@ -45,6 +45,7 @@ class ContainerBlobs:
         answer = await self._line.ask("GetBlobProperties", "HEAD", self._keys.key(path))
         if answer.status != _OK:
             raise error_of(answer, path, what="GetBlobProperties")
+        etag_of(answer.headers, path)
         if answer.headers.get("x-ms-meta-hdi_isfolder") == "true":
             raise PathUnknown(path)
         return answer
@@ -68,6 +69,7 @@ class ContainerBlobs:
             raise _too_large(path, limit_bytes) from None
         if answer.status != _OK:
             raise error_of(answer, path, what="GetBlob")
+        etag_of(answer.headers, path)
         if len(answer.body) > limit_bytes:
             raise _too_large(path, limit_bytes)
         if len(answer.body) != _length(answer.headers, path):
@@ -89,8 +91,13 @@ class ContainerBlobs:
             stream, headers = answer, answer.headers
         else:
             headers = (await self.head(path)).headers
-        fetch = partial(self._fetch, path, headers.get("ETag", ""))
-        size_bytes = _length(headers, path)
+        try:
+            etag, size_bytes = etag_of(headers, path), _length(headers, path)
+        except StorageUnavailable:
+            if stream is not None:
+                stream.close()
+            raise
+        fetch = partial(self._fetch, path, etag)
         return BodyReader(path, stream, size_bytes=size_bytes, fetch=fetch, attempts=self._line.exchange.attempts)
 
     async def put(self, path: str, content: ObjectContent) -> None:
@@ -175,6 +182,19 @@ class ContainerBlobs:
             msg = f"{path}: a part was asked for, and the answer is another"
             raise StorageUnavailable(msg)
         return stream
+
+
+def etag_of(headers: Mapping[str, str], path: str) -> str:
+    """Return the ETag that comes with each good answer about a blob.
+
+    Raises:
+        StorageUnavailable: there is none, so a proxy has answered, and not the service.
+    """
+    etag = headers.get("ETag", "")
+    if not etag:
+        msg = f"{path}: the answer is none of Azure's"
+        raise StorageUnavailable(msg)
+    return etag
 
 
 def moment_of(text: str) -> datetime:

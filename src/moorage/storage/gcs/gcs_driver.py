@@ -15,7 +15,7 @@ from moorage.storage.egress import UNTOLD, Egress, in_query
 from moorage.storage.gcs.accounts import KEY, GoogleAccount, SigningDenied
 from moorage.storage.gcs.answers import ROLE, AccessDenied, BucketMissing
 from moorage.storage.gcs.batches import BATCH, Deletions, count_of, pages_below
-from moorage.storage.gcs.json_api import COMPOSED_AT_MOST, SESSION_TYPE, BucketCalls
+from moorage.storage.gcs.json_api import COMPOSED_AT_MOST, SESSION_TYPE, BucketCalls, generation_of
 from moorage.storage.gcs.resumable import ResumableParts, cancel
 from moorage.storage.gcs.signed_urls import LONGEST_ELSEWHERE_S, LONGEST_S, URLSigner
 from moorage.storage.remote.bodies import BodyReader
@@ -144,7 +144,12 @@ class GCSDriver(RemoteDriver):
             if first.headers.get("Content-Type") == SESSION_TYPE:
                 first.close()
                 raise PathUnknown(path)
-            generation, size_bytes = first.headers.get("X-Goog-Generation", ""), int(first.headers["Content-Length"])
+            generation, length = generation_of(first, key), first.headers.get("Content-Length", "")
+            if not length.isdecimal():
+                first.close()
+                msg = f"{path}: the service does not say how many bytes it has"
+                raise StorageUnavailable(msg)
+            size_bytes = int(length)
         else:
             stat = await self.stat(path, folder=False)
             generation, size_bytes = stat.version, stat.size_bytes

@@ -101,6 +101,15 @@ class BucketCalls:
         async with self._turns:
             answer = await self._with_token(self.exchange.stream, call)
         if isinstance(answer, Stream):
+            if start and answer.status != HTTPStatus.PARTIAL_CONTENT:
+                answer.close()
+                msg = f"{key}: the bytes from {start} on were asked for, and the answer has all of them"
+                raise StorageUnavailable(msg)
+            try:
+                generation_of(answer, key)
+            except StorageUnavailable:
+                answer.close()
+                raise
             return answer
         self._log_it(call, key, answer)
         if answer.status == HTTPStatus.PRECONDITION_FAILED or is_missing(answer, self.bucket):
@@ -122,15 +131,12 @@ class BucketCalls:
         if is_missing(answer, self.bucket) or answer.headers.get("Content-Type") == SESSION_TYPE:
             return None
         expect(answer, "objects.get", key, OK, HTTPStatus.PARTIAL_CONTENT)
-        return answer.body, answer.headers.get("X-Goog-Generation", "")
+        return answer.body, generation_of(answer, key)
 
     async def put(self, key: str, content: ObjectContent) -> None:
         """Write an object whole, replacing."""
         answer = await self._insert({"name": key, "contentType": OCTETS}, content)
-        made = json_of(answer, "objects.insert", key, OK)
-        if int(made.get("size") or 0) != size_of(content):
-            msg = f"{key}: {made.get('size')} bytes were stored of {size_of(content)}"
-            raise StorageUnavailable(msg)
+        check_made(answer, key, size_of(content))
 
     async def put_if_absent(self, key: str, content: ObjectContent) -> bool:
         """Write an object whole unless there is one; return whether it was written."""
@@ -141,7 +147,7 @@ class BucketCalls:
             # Our first attempt may have made it, and its answer been lost.
             found = await self.facts(key) if answer.attempt > 1 else None
             return found is not None and found.writer == writer
-        expect(answer, "objects.insert", key, OK)
+        check_made(answer, key, size_of(content))
         return True
 
     async def _insert(self, about: Mapping[str, object], content: ObjectContent, query: str = "") -> StoreAnswer:
@@ -171,6 +177,9 @@ class BucketCalls:
         if is_missing(answer, self.bucket):
             return answer.attempt > 1  # An earlier attempt may have done it, and its answer been lost.
         expect(answer, "objects.delete", key, OK, HTTPStatus.NO_CONTENT)
+        if answer.body.lstrip().startswith(b"<"):
+            msg = f"objects.delete of {key}: a page was answered, which is none of the service's"
+            raise StorageUnavailable(msg)
         return True
 
     async def page(
@@ -186,7 +195,11 @@ class BucketCalls:
         is_missing(answer, self.bucket)
         found = json_of(answer, "objects.list", prefix, OK)
         objects = [_facts(item) for item in found.get("items", [])]
-        return ListedPage(objects, found.get("prefixes", []), found.get("nextPageToken", ""))
+        behind = found.get("nextPageToken", "")
+        if behind and behind == token:
+            msg = "the service says that a list goes on, and not where"
+            raise StorageUnavailable(msg)
+        return ListedPage(objects, found.get("prefixes", []), behind)
 
     async def rewrite(self, source: str, target: str) -> bool:
         """Copy an object of any size within the bucket; return whether there was one."""
@@ -206,8 +219,11 @@ class BucketCalls:
             if is_missing(answer, self.bucket):
                 return False
             found = json_of(answer, "objects.rewrite", source, OK)
-            if found.get("done", True):
+            if found.get("done", "resource" in found):
                 return True
+            if "rewriteToken" not in found:
+                msg = f"{target}: the service does not say whether it was copied"
+                raise StorageUnavailable(msg)
             token = str(found["rewriteToken"])
 
     async def compose(self, sources: Sequence[str], target: str) -> None:
@@ -230,7 +246,7 @@ class BucketCalls:
         if is_missing(answer, self.bucket):
             named = [name for name in sources if name in answer.body.decode(errors="replace")]
             raise PathUnknown((named or list(sources))[0])
-        expect(answer, "objects.compose", target, OK)
+        check_made(answer, target)
 
     async def permissions(self, wanted: Sequence[str]) -> frozenset[str] | None:
         """Ask which of some permissions the account has for the bucket; None: the service cannot tell."""
@@ -291,6 +307,34 @@ class BucketCalls:
     def _log_it(self, call: StoreCall, key: str, answer: StoreAnswer) -> None:
         if self._logs:
             _log.info("storage request", request=call.kind, key=key, status=answer.status, attempt=answer.attempt)
+
+
+def generation_of(answer: StoreAnswer | Stream, key: str) -> str:
+    """Return the generation of the object whose bytes an answer has.
+
+    Raises:
+        StorageUnavailable: there is none, so they are a proxy's.
+    """
+    generation = answer.headers.get("X-Goog-Generation", "")
+    if not generation:
+        msg = f"{key}: the answer does not say of which generation it is, as the service does"
+        raise StorageUnavailable(msg)
+    return generation
+
+
+def check_made(answer: StoreAnswer, key: str, size_bytes: int | None = None) -> None:
+    """See that an answer says that an object was made, of that many bytes if they are known.
+
+    Raises:
+        StorageUnavailable: it does not. A page of a proxy would else say that something was written which is nowhere.
+    """
+    made = json_of(answer, "objects.insert", key, OK, HTTPStatus.CREATED)
+    if "name" not in made:
+        msg = f"{key}: the service does not say that it was made"
+        raise StorageUnavailable(msg)
+    if size_bytes is not None and str(made.get("size") or 0) != str(size_bytes):
+        msg = f"{key}: {made.get('size')} bytes were stored of {size_bytes}"
+        raise StorageUnavailable(msg)
 
 
 def _facts(item: Mapping[str, Any]) -> GCSObjectFacts:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from moorage.errors import StorageUnavailable
-from moorage.storage.gcs.answers import expect
-from moorage.storage.gcs.json_api import BucketCalls
+from moorage.storage.gcs.answers import expect, unexpected
+from moorage.storage.gcs.json_api import BucketCalls, check_made
 from moorage.storage.remote.exchange import StoreAnswer, StoreCall
 from moorage.storage.streams import PartsWriter, size_of
 
@@ -95,7 +95,9 @@ class ResumableParts(PartsWriter):
             place = f"{self._offset}-{end - 1}" if self._offset < end else "*"
             answer = await self._put(rest, f"bytes {place}/{total}")
             if answer.status != HTTPStatus.PERMANENT_REDIRECT:
-                expect(answer, "objects.insert", self._key, *((HTTPStatus.OK, HTTPStatus.CREATED) if is_last else ()))
+                if not is_last:
+                    raise unexpected(answer, "objects.insert", self._key)
+                check_made(answer, self._key, end)
                 self._offset = end
                 return
             kept = _kept(answer)

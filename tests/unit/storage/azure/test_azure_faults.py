@@ -92,3 +92,24 @@ async def test_what_is_not_the_services_answer_is_not_believed(
     front.faults.append(Fault("*", status=404, code="", times=9))
     with pytest.raises(StorageUnavailable):
         await (driver.get("/a") if what == "blob" else driver.list("/a"))
+
+
+@pytest.mark.parametrize("kind", ["GetBlob", "GetBlobProperties", "PutBlob", "DeleteBlob", "PutBlockList", "ListBlobs"])
+async def test_a_page_in_the_services_place_is_no_answer(driver: AzureDriver, front: AzureFront, kind: str) -> None:
+    """It was one of a blob that is there, whatever was asked for."""
+    await driver.put("/f/a", CONTENT)
+    writer = await driver.begin_parts("/f/b")
+    await writer.add([CONTENT])
+    await writer.settle()
+    asked = {
+        "GetBlob": lambda: read(driver, "/f/a"),
+        "GetBlobProperties": lambda: driver.stat("/f/a", folder=False),
+        "PutBlob": lambda: driver.put("/f/a", b"other"),
+        "DeleteBlob": lambda: driver.delete("/f/a"),
+        "PutBlockList": writer.complete,
+        "ListBlobs": lambda: driver.list("/f"),
+    }
+    front.faults.append(Fault(kind, status=200))
+    with pytest.raises(StorageUnavailable):
+        await asked[kind]()
+    assert await read(driver, "/f/a") == CONTENT

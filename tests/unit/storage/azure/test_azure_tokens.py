@@ -102,7 +102,7 @@ def section_with(url: str, **keys: object) -> AzureSection:
 
 async def test_a_token_that_is_refused_is_renewed_once(directory: Directory) -> None:
     refused = Said(401, headers={"x-ms-error-code": "InvalidAuthenticationInfo"})
-    async with RudeServer([refused, Said(200, b"content"), refused, refused]) as server:
+    async with RudeServer([refused, Said(200, b"content", {"ETag": "1"}), refused, refused]) as server:
         driver = open_azure(section_with(f"{server.url}/{ACCOUNT}"))
         assert await driver.get("/a") == b"content"
         with pytest.raises(StorageUnavailable, match="the token is not accepted"):

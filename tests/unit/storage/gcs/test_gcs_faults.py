@@ -1,7 +1,7 @@
 """What goes wrong on the line to Google: every method comes to its end, and nothing is written twice."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -125,4 +125,57 @@ async def test_a_page_of_a_proxy_says_of_no_object_that_it_is_not_there(fake: GC
         server.answers = [Said(404, b"No such object: registry/a")]
         with pytest.raises(PathUnknown):
             await driver.get("/a")
+        await driver.close()
+
+
+async def _parts(driver: GCSDriver) -> None:
+    writer = await driver.begin_parts("/parts")
+    try:
+        await writer.add([b"the only one"])
+        await writer.complete()
+    finally:
+        await writer.abort()
+
+
+async def _remove(driver: GCSDriver, *names: str) -> None:
+    for failure in (await driver.remove(names, until=float("inf"))).values():
+        raise failure
+
+
+@pytest.mark.parametrize(
+    ("kind", "ask"),
+    [
+        ("insert", lambda driver: driver.put("/new", b"new")),
+        ("insert", lambda driver: driver.put_if_absent("/new", b"new")),
+        ("facts", lambda driver: driver.stat("/f/a", folder=False)),
+        ("media", lambda driver: driver.get("/f/a")),
+        ("media", lambda driver: driver.open("/f/a")),
+        ("list", lambda driver: driver.list("/f")),
+        ("delete", lambda driver: driver.delete("/f/a")),
+        ("part", _parts),
+        ("rewriteTo", lambda driver: driver.copy(["/f/a"], "/new")),
+        ("compose", lambda driver: driver.copy(["/f/a", "/f/b"], "/new")),
+    ],
+)
+async def test_a_page_in_the_services_place_is_no_answer(
+    driver: GCSDriver, proxy: FaultProxy, kind: str, ask: Callable[[GCSDriver], Awaitable[object]]
+) -> None:
+    """It was one for what was written, joined, copied or removed."""
+    await driver.put("/f/a", b"a")
+    await driver.put("/f/b", b"b")
+    proxy.fail(kind, Fault.PAGE)
+    with pytest.raises(StorageUnavailable):
+        await ask(driver)
+    assert proxy.counts[kind]
+    assert not await driver.exists("/new")
+
+
+async def test_bytes_from_another_place_than_was_asked_for_are_not_given(fake: GCSFake) -> None:
+    """Some caches know no ranges."""
+    facts = b'{"name": "a", "size": "8", "updated": "2026-11-29T12:00:00Z", "generation": "1"}'
+    whole = Said(200, b"01234567", {"X-Goog-Generation": "1"})
+    async with RudeServer([Said(200, facts), whole]) as server:
+        driver = open_bucket(GCSSection(bucket="registry", credentials=dict(fake.key())), endpoint=server.url)
+        with await driver.open("/a", is_whole=False) as reader, pytest.raises(StorageUnavailable, match="all of them"):
+            assert [piece async for piece in reader.chunks(5)]
         await driver.close()

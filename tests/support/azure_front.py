@@ -44,6 +44,8 @@ class Fault:
     code: str = ""
     is_lost: bool = False
     """The service has done it; the connection ends without an answer."""
+    held: asyncio.Event | None = None
+    """It is answered only when this is set."""
     cut_at: int | None = None
     """The body of the answer ends there."""
     times: int = 1
@@ -94,6 +96,8 @@ class AzureFront:
         fault = next((fault for fault in self.faults if fault.kind in {kind, "*"} and fault.times > 0), None)
         if fault is not None:
             fault.times -= 1
+            if fault.held is not None:
+                await fault.held.wait()
             if fault.status:
                 return _refusal(fault.status, fault.code, fault.headers)
         answer = await self._answer(request, kind, body)

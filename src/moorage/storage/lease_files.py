@@ -64,6 +64,11 @@ class LeaseFile:
         lease._renewing = asyncio.create_task(lease._go_on())
         return lease
 
+    @property
+    def known_until(self) -> float:
+        """The time, by the owner's clock, until which others know of us if it is not renewed."""
+        return self._held_until
+
     def check(self) -> None:
         """See that others still know of us. Nothing that relies on it may begin otherwise.
 

@@ -14,6 +14,7 @@ ends when its process is killed depends on what storage can do.
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import socket
@@ -73,6 +74,11 @@ class HeldFile:
         with contextlib.suppress(StorageFull):  # Who it is can be left unsaid: room may be what is to be made.
             await writer.write(_who())
         return cls(storage, path, writer)
+
+    @property
+    def known_until(self) -> float:
+        """The time until which others know of us: for ever; see :meth:`check`."""
+        return math.inf
 
     def check(self) -> None:
         """Do nothing: nobody can take it away from us."""

@@ -59,7 +59,7 @@ async def collect_offline(storage: StorageDriver, options: OfflineOptions, repor
 
 async def _collect(storage: StorageDriver, options: OfflineOptions, reports: WorkReports) -> Totals:
     await _refuse_database(storage)
-    check = _unannounced
+    announcement: Announcement | None = None
     async with AsyncExitStack() as stack:
         if not options.dry_run:
             await _refuse_backups(storage)
@@ -68,11 +68,16 @@ async def _collect(storage: StorageDriver, options: OfflineOptions, reports: Wor
             stack.push_async_callback(announcement.close)
             await _refuse_company(storage, announcement)
             await _refuse_backups(storage)  # Again, now that a backup which begins sees us.
-            check = announcement.check
         marks = stack.enter_context(closing(Marks()))
         algorithms = await algorithms_in(storage)
         run = OfflineRun(
-            storage=storage, marks=marks, options=options, log=_log, reports=reports, algorithms=algorithms, check=check
+            storage=storage,
+            marks=marks,
+            options=options,
+            log=_log,
+            reports=reports,
+            algorithms=algorithms,
+            announcement=announcement,
         )
         if not await _find_repositories(run):
             return run.totals
@@ -80,10 +85,6 @@ async def _collect(storage: StorageDriver, options: OfflineOptions, reports: Wor
         if not options.dry_run:
             await _sweep(run)
         return run.totals
-
-
-def _unannounced() -> None:
-    """Do nothing: a run that relies on nobody has nothing to lose."""
 
 
 async def _refuse_database(storage: StorageDriver) -> None:

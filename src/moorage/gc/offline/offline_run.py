@@ -13,6 +13,7 @@ from moorage.oci.digests import ALGORITHMS, Algorithm, Digest, digest_or_none
 from moorage.storage import paths
 from moorage.storage.base import Stat, StorageDriver
 from moorage.storage.file_storage import keeps_files
+from moorage.storage.presence import Announcement
 from moorage.storage.walk import pages_of
 from moorage.telemetry import Logger
 from moorage.work.reports import WorkReports
@@ -88,8 +89,8 @@ class OfflineRun:
     """Those that storage has blobs of: of others nothing can be alive, and nothing is worth looking for."""
     totals: Totals = field(default_factory=Totals)
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    check: Callable[[], None] = lambda: None
-    """Raises if others may no longer know of this run; asked before each batch that is deleted."""
+    announcement: Announcement | None = None
+    """By which others know of this run; None: it relies on nobody, so it has nothing to lose."""
 
     @property
     def has_grace(self) -> bool:
@@ -106,10 +107,13 @@ class OfflineRun:
         Where there are no folders to be emptied nobody looks first which of them are there: each was listed a moment
         ago, and a look at one costs as much as the removal of a thousand.
         """
-        self.check()
+        until = math.inf
+        if self.announcement is not None:
+            self.announcement.check()
+            until = self.announcement.known_until  # Asked for again later, it could be done when we are taken for dead.
         if keeps_files(self.storage):
             return await self.storage.delete_each(objects)
-        for failure in (await self.storage.remove(objects, until=math.inf)).values():
+        for failure in (await self.storage.remove(objects, until=until)).values():
             raise failure
         return len(objects)
 

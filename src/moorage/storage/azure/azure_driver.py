@@ -118,7 +118,7 @@ class AzureDriver(RemoteDriver):
             try:
                 if clock() >= until:
                     raise too_late(path)
-                await self._blobs.delete(path)
+                await self._blobs.delete(path, until=until)
             except PathUnknown:
                 pass  # No blob can have that name.
             except BackendError as exc:

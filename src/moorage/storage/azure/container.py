@@ -166,6 +166,18 @@ class ContainerLine:
             )
         )
 
+    async def delete(self, key: str, *, headers: Mapping[str, str], until: float) -> StoreAnswer:
+        """Ask to remove a blob, and return the answer; no attempt begins later than *until*."""
+        call = StoreCall(
+            kind="DeleteBlob",
+            method="DELETE",
+            url=self.url(key),
+            headers=headers,
+            total_s=self._try_timeout_s,
+            until=until,
+        )
+        return await self.exchange.send(call)
+
     async def open(self, key: str, headers: Mapping[str, str] = _NONE) -> Stream | StoreAnswer:
         """Ask for a blob that is read as it comes."""
         call = StoreCall(kind="GetBlob", method="GET", url=self.url(key), headers=headers, is_bulk=True, total_s=None)

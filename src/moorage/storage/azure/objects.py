@@ -1,5 +1,6 @@
 """Single blobs: looked at, read, written and removed."""
 
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -118,18 +119,20 @@ class ContainerBlobs:
         # It may have been written by the same request whose answer was lost: then it has our mark.
         return await self._has_mark(path, mark)
 
-    async def delete(self, path: str, *, etag: str = "") -> bool:
+    async def delete(self, path: str, *, etag: str = "", until: float = math.inf) -> bool:
         """Remove a blob (with *etag*: that version); return whether there was one, which with *etag* it must be.
+
+        *until*: not later.
 
         Raises:
             StorageUnavailable: it could not be removed.
         """
-        return await self.delete_key(self._keys.key(path), etag=etag)
+        return await self.delete_key(self._keys.key(path), etag=etag, until=until)
 
-    async def delete_key(self, key: str, *, etag: str = "") -> bool:
+    async def delete_key(self, key: str, *, etag: str = "", until: float = math.inf) -> bool:
         """As :meth:`delete`, by the blob's key."""
         headers = {"If-Match": etag} if etag else {}
-        answer = await self._line.ask("DeleteBlob", "DELETE", key, headers=headers)
+        answer = await self._line.delete(key, headers=headers, until=until)
         if answer.status == _ACCEPTED:
             return True
         error = error_of(answer, self._keys.path(key), what="DeleteBlob")

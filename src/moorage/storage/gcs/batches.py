@@ -3,6 +3,7 @@
 Source: "Batch requests" of the Cloud Storage documentation.
 """
 
+import math
 import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -43,12 +44,14 @@ class Deletions:
         self._calls = calls
         self._has_batches = True
 
-    async def each(self, keys: Sequence[str], generations: Sequence[str] = ()) -> Sequence[Outcome]:
-        """Remove objects, of these generations if any are given; return what came of each."""
+    async def each(
+        self, keys: Sequence[str], generations: Sequence[str] = (), *, until: float = math.inf
+    ) -> Sequence[Outcome]:
+        """Remove objects, of these generations if any are given, not later than *until*; return what came of each."""
         wanted = list(zip(keys, generations or [""] * len(keys), strict=True))
         outcomes: list[Outcome] = []
         for at in range(0, len(wanted), BATCH):
-            outcomes += await self._some(wanted[at : at + BATCH])
+            outcomes += await self._some(wanted[at : at + BATCH], until)
         return outcomes
 
     async def below(self, prefix: str) -> int:
@@ -82,13 +85,16 @@ class Deletions:
         async for page in pages_below(self._calls, prefix):
             yield [facts.key for facts in page]
 
-    async def _some(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Outcome]:
-        found = await self._batch(wanted) if self._has_batches and len(wanted) > 1 else {}
+    async def _some(self, wanted: Sequence[tuple[str, str]], until: float) -> Sequence[Outcome]:
+        try:
+            found = await self._batch(wanted, until) if self._has_batches and len(wanted) > 1 else {}
+        except BackendError as exc:
+            return [exc] * len(wanted)
 
         async def one(number: int) -> Outcome:
             key, generation = wanted[number]
             try:
-                return await self._calls.delete(key, generation=generation)
+                return await self._calls.delete(key, generation=generation, until=until)
             except BackendError as exc:
                 return exc
 
@@ -101,7 +107,7 @@ class Deletions:
             )
         ]
 
-    async def _batch(self, wanted: Sequence[tuple[str, str]]) -> dict[int, Outcome]:
+    async def _batch(self, wanted: Sequence[tuple[str, str]], until: float) -> dict[int, Outcome]:
         """Send a batch, and return what it has done, by number; the others are asked for alone."""
         boundary = secrets.token_hex(16)
         folder = f"/storage/v1/b/{quote(self._calls.bucket, safe='')}/o"
@@ -118,6 +124,7 @@ class Deletions:
             url=f"{self._calls.endpoint}/batch/storage/v1",
             headers={"Content-Type": f"multipart/mixed; boundary={boundary}"},
             body="".join([*parts, f"--{boundary}--\r\n"]).encode(),
+            until=until,
         )
         answer = await self._calls.send(call, folder)
         found = outcomes_of(answer)

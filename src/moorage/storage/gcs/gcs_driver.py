@@ -230,7 +230,7 @@ class GCSDriver(RemoteDriver):
             if clock() >= until:
                 failures |= {path: too_late(path) for path in paths[at:]}
                 break
-            outcomes = await self._deletions.each([self._keys.key(path) for path in some])
+            outcomes = await self._deletions.each([self._keys.key(path) for path in some], until=until)
             failures |= {path: why for path, why in zip(some, outcomes, strict=True) if isinstance(why, BackendError)}
         return failures
 

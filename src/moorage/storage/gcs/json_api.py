@@ -5,6 +5,7 @@ Source: the reference of the Cloud Storage JSON API, v1. Keys come and go as the
 
 import asyncio
 import json
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -167,10 +168,10 @@ class BucketCalls:
         )
         return await self.send(call, str(about["name"]))
 
-    async def delete(self, key: str, *, generation: str = "") -> bool:
-        """Remove an object; return whether there was one (of that generation)."""
+    async def delete(self, key: str, *, generation: str = "", until: float = math.inf) -> bool:
+        """Remove an object, not later than *until*; return whether there was one (of that generation)."""
         query = f"?ifGenerationMatch={generation}" if generation else ""
-        call = StoreCall(kind="objects.delete", method="DELETE", url=f"{self._url(key)}{query}")
+        call = StoreCall(kind="objects.delete", method="DELETE", url=f"{self._url(key)}{query}", until=until)
         answer = await self.send(call, key)
         if answer.status == HTTPStatus.PRECONDITION_FAILED:
             return False

@@ -7,9 +7,10 @@ attempt instead of multiplying the load by the attempts.
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+from moorage.storage.base import clock
 
 PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses that say nothing about the request itself."""
@@ -39,7 +40,7 @@ class AttemptLimits:
 class AttemptTimes:
     """The clock, the waiting and the chance behind the pauses."""
 
-    now: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = clock
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     chance: Callable[[], float] = random.random
 
@@ -81,16 +82,21 @@ class Attempts:
         self._budget.give_back(attempts=self.number)
 
     async def again(self) -> bool:
-        """Wait for the next attempt; return False at once if there is none."""
+        """Wait for the next attempt; return False at once if there is none, and after the pause if that took too long.
+
+        While this process was stopped, or its machine slept, others may have taken what was asked for as failed.
+        """
         pause_s = self._times.chance() * self._limits.bound_s(self.number)
-        is_late = self._times.now() + pause_s - self._began_at > self._within_s
-        if self.number > self._limits.retries or is_late or not self._budget.take():
+        if self.number > self._limits.retries or self._is_late(pause_s) or not self._budget.take():
             return False
         self.number += 1
         await self._times.sleep(pause_s)
-        return True
+        return not self._is_late()
 
     def restart(self) -> None:
         """Count from 1 again: something was reached meanwhile, so what fails next is another failure."""
         self.number = 1
         self._began_at = self._times.now()
+
+    def _is_late(self, pause_s: float = 0.0) -> bool:
+        return self._times.now() + pause_s - self._began_at > self._within_s

@@ -3,6 +3,7 @@
 What an answer means is the driver's matter; here only those that say "later" are asked for again.
 """
 
+import math
 import os
 import socket
 import time
@@ -62,6 +63,8 @@ class StoreCall:
     """The longest that nothing comes while we are waiting."""
     limit_bytes: int = _MOST_BYTES
     """The most that the answer may have."""
+    until: float = math.inf
+    """The time, by the clock of attempts, from which on none begins: for what may be done by then or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +246,9 @@ class Exchange:
             headers["Content-Length"] = str(sent_bytes)
         total_s = None if call.total_s is None else call.total_s + sent_bytes / _SLOWEST_BYTES_A_SECOND
         idle_s = call.idle_s + sent_bytes / _WRITTEN_BYTES_A_SECOND
+        if self.settings.times.now() >= call.until:  # After all that may have been waited for.
+            msg = f"{call.kind}: storage was too slow to do it in time"
+            raise StorageUnavailable(msg)
         response = await self._pools.session(is_bulk=call.is_bulk).request(
             call.method,
             URL(call.url, encoded=True),

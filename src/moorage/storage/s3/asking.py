@@ -154,6 +154,21 @@ class BucketLine:
         )
         return call, await self.exchange.send(call)
 
+    async def remove(
+        self,
+        kind: str,
+        method: str,
+        key: str = "",
+        *,
+        until: float,
+        query: Mapping[str, str] = _NONE,
+        headers: Mapping[str, str] = _NONE,
+        body: bytes = b"",
+    ) -> tuple[StoreCall, StoreAnswer]:
+        """Send a request that removes something; no attempt at it begins later than *until*."""
+        call = StoreCall(kind=kind, method=method, url=self._with(key, query), headers=headers, body=body, until=until)
+        return call, await self.exchange.send(call)
+
     async def read(
         self, key: str, headers: Mapping[str, str] = _NONE, *, limit_bytes: int, is_bulk: bool
     ) -> tuple[StoreCall, StoreAnswer]:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -140,9 +141,10 @@ class BucketObjects:
         except (PathUnknown, StorageUnavailable):
             return False
 
-    async def delete(self, key: str, *, etag: str = "") -> bool:
-        """Remove an object; with *etag* only that version. Return False if it is another."""
-        call, answer = await self._line.ask("DeleteObject", "DELETE", key, headers={"If-Match": etag} if etag else {})
+    async def delete(self, key: str, *, etag: str = "", until: float = math.inf) -> bool:
+        """Remove an object; with *etag* only that version. Return False if it is another. *until*: not later."""
+        headers = {"If-Match": etag} if etag else {}
+        call, answer = await self._line.remove("DeleteObject", "DELETE", key, headers=headers, until=until)
         is_other = etag and answer.status in (_FAILED_CONDITION, _CONFLICT)
         if is_other or (answer.status == _NOT_FOUND and not self._is_bucket_away(call, answer)):
             # Where an earlier attempt had no answer, it may be the one that removed it.
@@ -151,15 +153,15 @@ class BucketObjects:
         check_done(answer)
         return True
 
-    async def delete_batch(self, keys: Sequence[str]) -> Mapping[str, BackendError]:
-        """Remove at most :data:`BATCH` objects; return those that could not be, with the reason."""
+    async def delete_batch(self, keys: Sequence[str], *, until: float = math.inf) -> Mapping[str, BackendError]:
+        """Remove at most :data:`BATCH` objects, not later than *until*; return what could not be, with the reason."""
         if self._has_batches and not any(map(_NOT_IN_XML.search, keys)):
             objects = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
             body = f"<Delete><Quiet>true</Quiet>{objects}</Delete>".encode()
             digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
             headers = {"Content-MD5": digest, "Content-Type": "application/xml"}
-            call, answer = await self._line.ask(
-                "DeleteObjects", "POST", query={"delete": ""}, headers=headers, body=body
+            call, answer = await self._line.remove(
+                "DeleteObjects", "POST", query={"delete": ""}, headers=headers, body=body, until=until
             )
             if failure_of(call, answer) is None:
                 return self._failures(call, answer, keys)
@@ -167,7 +169,7 @@ class BucketObjects:
             if not (isinstance(error, S3Refused) and error.is_missing):
                 raise error
             self._has_batches = False
-        return await self._delete_singly(keys)
+        return await self._delete_singly(keys, until)
 
     async def page(self, prefix: str, *, after: str = "", token: str = "", limit: int = PAGE) -> KeyPage:
         """Give a page of keys, folded at the next slash."""
@@ -231,12 +233,12 @@ class BucketObjects:
             etag_of(answer.headers)
         return answer
 
-    async def _delete_singly(self, keys: Sequence[str]) -> Mapping[str, BackendError]:
+    async def _delete_singly(self, keys: Sequence[str], until: float) -> Mapping[str, BackendError]:
         failures: dict[str, BackendError] = {}
 
         async def remove(key: str) -> None:
             try:
-                await self.delete(key)
+                await self.delete(key, until=until)
             except BackendError as exc:
                 failures[key] = exc
 

@@ -151,7 +151,7 @@ class S3Driver(RemoteDriver):
                 if clock() >= until:
                     failures |= {key: too_late(self._keys.path(key)) for key in batch}
                     continue
-                failures |= await self._objects.delete_batch(batch)
+                failures |= await self._objects.delete_batch(batch, until=until)
             except BackendError as exc:
                 failures |= dict.fromkeys(batch, exc)
         return {by_key[key]: failure for key, failure in failures.items() if key in by_key}

@@ -1,9 +1,13 @@
 """The service that fails: what is tried again, what is lost, and what is never done twice."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.storage.azure.azure_driver import AzureDriver
+from moorage.storage.base import clock
 from support.azure_front import AzureFront, Fault
 
 CONTENT = bytes(range(256)) * 8192
@@ -101,7 +105,7 @@ async def test_a_page_in_the_services_place_is_no_answer(driver: AzureDriver, fr
     writer = await driver.begin_parts("/f/b")
     await writer.add([CONTENT])
     await writer.settle()
-    asked = {
+    asked: dict[str, Callable[[], Awaitable[object]]] = {
         "GetBlob": lambda: read(driver, "/f/a"),
         "GetBlobProperties": lambda: driver.stat("/f/a", folder=False),
         "PutBlob": lambda: driver.put("/f/a", b"other"),
@@ -113,3 +117,14 @@ async def test_a_page_in_the_services_place_is_no_answer(driver: AzureDriver, fr
     with pytest.raises(StorageUnavailable):
         await asked[kind]()
     assert await read(driver, "/f/a") == CONTENT
+
+
+async def test_a_removal_is_not_done_behind_its_time(driver: AzureDriver, front: AzureFront) -> None:
+    await driver.put("/a", b"content")
+    until, released = clock() + 0.5, asyncio.Event()
+    front.faults.append(Fault("DeleteBlob", status=503, code="ServerBusy", held=released))
+    removing = asyncio.ensure_future(driver.remove(["/a"], until=until))
+    await asyncio.sleep(0.6)
+    released.set()
+    assert sorted(await removing) == ["/a"]
+    assert await driver.get("/a") == b"content"

@@ -1,5 +1,6 @@
 """What goes wrong on the line to Google: every method comes to its end, and nothing is written twice."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -7,6 +8,7 @@ import pytest
 
 from moorage.config import GCSSection
 from moorage.errors import PathUnknown, StorageUnavailable
+from moorage.storage.base import clock
 from moorage.storage.gcs.gcs_driver import GCSDriver
 from moorage.storage.gcs.opening import open_bucket
 from support.fault_proxy import Fault, FaultProxy
@@ -179,3 +181,16 @@ async def test_bytes_from_another_place_than_was_asked_for_are_not_given(fake: G
         with await driver.open("/a", is_whole=False) as reader, pytest.raises(StorageUnavailable, match="all of them"):
             assert [piece async for piece in reader.chunks(5)]
         await driver.close()
+
+
+@pytest.mark.parametrize("names", [["/f/a"], ["/f/a", "/f/b"]])
+async def test_a_removal_is_not_done_behind_its_time(driver: GCSDriver, proxy: FaultProxy, names: list[str]) -> None:
+    for name in names:
+        await driver.put(name, b"x")
+    proxy.fail("delete" if len(names) == 1 else "batch", Fault.HELD)
+    until = clock() + 0.5
+    removing = asyncio.ensure_future(driver.remove(names, until=until))
+    await asyncio.sleep(0.6)
+    proxy.released.set()
+    assert sorted(await removing) == names
+    assert [await driver.exists(name) for name in names] == [True] * len(names)

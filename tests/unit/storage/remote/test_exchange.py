@@ -83,6 +83,13 @@ async def test_the_time_for_a_body_is_not_taken_from_that_for_more_attempts(meet
     assert not await attempts.again()
 
 
+async def test_no_attempt_begins_behind_its_time(meet: Meeting) -> None:
+    async with RudeServer() as server, meet(server.url) as exchange:
+        with pytest.raises(StorageUnavailable, match="too slow"):
+            await exchange.send(call(server.url, until=exchange.settings.times.now()))
+        assert not server.asked
+
+
 async def test_nobody_there_is_said(meet: Meeting) -> None:
     async with RudeServer() as server:
         url = server.url

@@ -40,6 +40,17 @@ async def test_no_pause_is_longer_than_the_bound_and_no_attempt_begins_after_the
     assert time.now_s - 100 < 60
 
 
+async def test_who_was_stopped_in_a_pause_does_not_ask_again() -> None:
+    """Others have taken the request for one that failed, and have done what it would undo."""
+    time = Time()
+
+    async def stopped(seconds: float) -> None:
+        time.now_s += seconds + 60
+
+    times = AttemptTimes(now=time.now, sleep=stopped, chance=lambda: 1.0)
+    assert not await Attempts(AttemptLimits(), AttemptBudget(), times).again()
+
+
 async def test_a_pause_is_drawn_between_nothing_and_its_bound() -> None:
     time = Time()
     assert await attempts(time, chance=0.0).again()

@@ -1,10 +1,12 @@
 """A store that goes wrong: what is tried again, what is found out, what is said."""
 
+import asyncio
 import random
 
 import pytest
 
 from moorage.errors import PathUnknown, StorageUnavailable
+from moorage.storage.base import clock
 from support.fault_proxy import Fault
 from support.s3_client import S3Client
 from support.s3_stores import seaweed
@@ -168,3 +170,21 @@ async def test_a_thousand_objects_go_in_one_request(behind: Behind) -> None:
     async with behind() as (driver, proxy):
         assert await driver.remove([f"/x/{number}" for number in range(1001)], until=float("inf")) == {}
         assert proxy.counts == {"DeleteObjects": 2}
+
+
+@pytest.mark.parametrize("kind", ["DeleteObjects", "DeleteObject"])
+async def test_a_removal_is_not_done_behind_its_time(behind: Behind, kind: str) -> None:
+    """A collector's claim has ended by then, and a push has brought the same blob again."""
+    async with behind() as (driver, proxy):
+        paths = ["/f/a", "/f/b"]
+        for path in paths:
+            await driver.put(path, b"x")
+        if kind == "DeleteObject":
+            proxy.fail("DeleteObjects", Fault.UNKNOWN, times=9)
+        proxy.fail(kind, Fault.HELD, times=2)
+        until = clock() + 0.5
+        removing = asyncio.ensure_future(driver.remove(paths, until=until))
+        await asyncio.sleep(0.6)
+        proxy.released.set()
+        assert sorted(await removing) == paths
+        assert await driver.get("/f/a") == await driver.get("/f/b") == b"x"

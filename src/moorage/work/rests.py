@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 _PIECE_S = 0.0001
 """To rest more often would cost more than it gives: each rest is a timer, and two switches of the processor."""
 _SHORT_S = 0.002
-"""What is shorter is slept by the thread: timers of event loops have whole milliseconds."""
+"""Shorter rests are slept by the thread: timers of event loops have whole milliseconds."""
 
 
 async def _pause(duration_s: float) -> None:

@@ -15,8 +15,11 @@ _ATTRIBUTES = struct.Struct("=IIQiIQQQ")
 
 
 def step_back(niceness: int) -> None:
-    """Make this process nicer, and have those that wake up take its processor at once.
+    """Make this process nicer; it takes nobody's processor when it wakes up, and those that wake up take its own.
 
+    A process that is owed time by its niceness takes the processor from one that serves as soon as it has something to
+    do, and keeps it for a whole piece of work. One of the policy for batches waits until that one has nothing to do or
+    has had its share. All threads that it starts later are the same.
     Since Linux 6.6 a process may use up its slice, or what is left until the next tick (4 ms), before it gives way to
     one that wakes up with a slice as long; since 6.12 one with a shorter slice need not wait for that. So this one asks
     for the longest slice that there is. Older kernels take no notice, and others may refuse: then it is nice only.
@@ -24,7 +27,7 @@ def step_back(niceness: int) -> None:
     nice = os.nice(niceness)
     number = _SCHED_SETATTR.get(platform.machine())
     if number is not None and platform.system() == "Linux":
-        attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, 0, nice, 0, _SLICE_NS, 0, 0)
+        attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_BATCH, 0, nice, 0, _SLICE_NS, 0, 0)
         ctypes.CDLL(None).syscall(number, 0, attributes, 0)
 
 

@@ -8,8 +8,17 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-_PIECE_S = 0.0002
+_PIECE_S = 0.0001
 """To rest more often would cost more than it gives: each rest is a timer, and two switches of the processor."""
+_SHORT_S = 0.002
+"""Shorter rests are slept by the thread: timers of event loops have whole milliseconds."""
+
+
+async def _pause(duration_s: float) -> None:
+    if 0 < duration_s < _SHORT_S:
+        time.sleep(duration_s)  # noqa: ASYNC251 - nobody who waits on this event loop would notice
+    else:
+        await asyncio.sleep(duration_s)
 
 
 class Rests:
@@ -20,7 +29,7 @@ class Rests:
         share: float = 0.0,
         *,
         computed: Callable[[], float] = time.thread_time,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause: Callable[[float], Awaitable[None]] = _pause,
     ) -> None:
         """Take these parts.
 

@@ -15,7 +15,7 @@ from moorage.errors import BackendError, BeingRemoved, DatabaseContended, Databa
 from moorage.gc.online import review_rounds as online
 from moorage.gc.online.review_loop import ReviewLoop, ReviewObserver, ReviewPace, set_review_delay
 from moorage.gc.online.review_rounds import BlobCollector, Deadlines, ManifestCollector
-from moorage.metadata.reviews import Judged, ManifestsReviewed, ReviewDelayStore
+from moorage.metadata.reviews import Judged, ManifestsReviewed, Review, ReviewDelayStore
 from moorage.metadata.sql import links, reviews
 from moorage.metadata.sql.reviews import SqlBlobReviews, SqlManifestReviews, SqlReviewDelay
 from moorage.oci.digests import Digest
@@ -80,9 +80,18 @@ async def test_a_round_removes_rows_bytes_and_the_review(store: SqlStore, storag
 
 
 class NotedReviews(SqlBlobReviews):
-    """Notes how many blobs were judged."""
+    """Notes how many blobs were claimed, judged and done with."""
 
-    judged = 0
+    claimed = judged = finished = 0
+
+    async def claim(self, *, limit: int) -> Sequence[Review]:
+        found = await super().claim(limit=limit)
+        self.claimed += len(found)
+        return found
+
+    async def finish(self, removed: Mapping[Digest, int]) -> None:
+        self.finished += len(removed)
+        await super().finish(removed)
 
     async def judge(self, digests: Collection[Digest]) -> Judged:
         self.judged += len(digests)
@@ -92,23 +101,25 @@ class NotedReviews(SqlBlobReviews):
 async def test_between_two_rests_a_round_does_no_more_than_a_piece(
     store: SqlStore, storage: Troubled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(online, "_CLAIMED_AT_ONCE", 5)
     monkeypatch.setattr(online, "_JUDGED_AT_ONCE", 3)
     monkeypatch.setattr(reviews, "_DROPPED_AT_ONCE", 2)
     monkeypatch.setattr(reviews, "_CLAIMED_AT_ONCE", 2)
     digests = {await push_blob(store, bytes([number])) for number in range(8)}
     noted, computed = NotedReviews(store.database), itertools.count()  # Each look at the clock finds a second more.
-    at_rests: list[tuple[int, int]] = []
+    at_rests: list[tuple[int, int, int, int]] = []
     with structlog.testing.capture_logs() as lines:
 
         async def pause(duration_s: float) -> None:
             assert duration_s == 3.0
-            at_rests.append((noted.judged, len(lines)))
+            at_rests.append((noted.claimed, noted.judged, noted.finished, len(lines)))
 
         rests = partial(Rests, 3.0, computed=lambda: float(next(computed)), pause=pause)
         found = await BlobCollector(noted, storage, Deadlines(), make_rests=rests).round()
     assert {blob.digest for blob in found.removed} == digests
     assert await store.rows("SELECT id FROM blobs") == []
-    assert at_rests == [(0, 0), (3, 0), (6, 0), (8, 0), *((8, line) for line in range(8))]
+    transactions = [(5, 0, 0), (8, 0, 0), (8, 3, 0), (8, 6, 0), (8, 8, 0), (8, 8, 5), (8, 8, 8)]
+    assert at_rests == [*((*done, 0) for done in transactions), *((8, 8, 8, line) for line in range(8))]
 
 
 class NotedManifests(SqlManifestReviews):

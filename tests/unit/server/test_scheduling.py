@@ -4,6 +4,7 @@ import ctypes
 import multiprocessing
 import os
 import platform
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -41,11 +42,19 @@ def nice_one(pipe: Connection) -> None:
     tell(pipe)
 
 
-def test_it_is_nicer_and_asks_for_the_longest_slice() -> None:
-    before, policy, _ = told_by(tell)
+def thread_of_a_nice_one(pipe: Connection) -> None:
+    step_back(5)
+    thread = threading.Thread(target=tell, args=(pipe,))
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("work", [nice_one, thread_of_a_nice_one])
+def test_it_is_nicer_waits_its_turn_and_asks_for_the_longest_slice(work: Callable[[Connection], None]) -> None:
+    before, _, _ = told_by(tell)
     release = tuple(int(part) for part in platform.release().split(".")[:2])
-    niceness, policy_after, slice_ns = told_by(nice_one)
-    assert (niceness, policy_after) == (min(before + 5, 19), policy)
+    niceness, policy, slice_ns = told_by(work)
+    assert (niceness, policy) == (min(before + 5, 19), os.SCHED_BATCH)
     if release >= (6, 12):
         assert slice_ns == 100_000_000
 

@@ -1,6 +1,10 @@
 """Rests of whoever computes beside others."""
 
+import asyncio
+import time
+
 import pytest
+import uvloop
 
 from moorage.work.rests import Rests
 
@@ -33,10 +37,21 @@ async def test_pieces_that_take_next_to_nothing_share_a_rest() -> None:
     thread = Thread()
     rests = Rests(3.0, computed=thread.computed, pause=thread.pause)
     for _ in range(100):
-        thread.computed_s += 0.00005
+        thread.computed_s += 0.00003
         await rests.between()
     assert 20 <= len(thread.rested_s) <= 25
-    assert sum(thread.rested_s) == pytest.approx(100 * 0.00005 * 3, rel=0.1)
+    assert sum(thread.rested_s) == pytest.approx(100 * 0.00003 * 3, rel=0.1)
+
+
+def test_a_rest_is_no_shorter_than_it_should_be_on_an_event_loop_with_whole_milliseconds() -> None:
+    async def rested_s() -> float:
+        rests = Rests(3.0, computed=iter([0.0, 0.0001, 0.0001]).__next__)
+        began_at = time.monotonic()
+        await rests.between()
+        return time.monotonic() - began_at
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(rested_s()) >= 0.0003
 
 
 async def test_without_a_share_others_of_the_event_loop_have_their_turn_all_the_same() -> None:

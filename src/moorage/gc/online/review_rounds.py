@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from moorage.errors import BackendError, DatabaseContended, DatabaseUnavailable
@@ -36,8 +37,11 @@ BLOB_BATCH = 500
 """Blobs in one round: so many share the syncs of a round."""
 MANIFEST_BATCH = 100
 """Manifests in one round: each brings its layers into the queue, in the same transaction."""
-_JUDGED_AT_ONCE = 100
-"""Blobs in one transaction that judges: a statement is one long call, while others may wait for the processor."""
+_CLAIMED_AT_ONCE = 100
+"""Blobs in one transaction that claims, and in one that ends claims: a transaction is one long piece of work, while
+others may wait for the processor."""
+_JUDGED_AT_ONCE = 50
+"""The same for one that judges, and drops rows."""
 _REVIEWED_AT_ONCE = 25
 """The same for manifests, of which each takes many more rows with it."""
 
@@ -93,7 +97,7 @@ class BlobCollector:
 
     async def _round(self, limit: int) -> BlobsReviewed:
         claimed_at, rests = clock(), self._make_rests()
-        claims = {review.digest: review for review in await self._in_time(self._reviews.claim(limit=limit))}
+        claims = await self._claim(limit, rests)
         if not claims:
             return BlobsReviewed()
         # After the claim: a backup that has not been seen here sees the claim, and waits for its end.
@@ -101,7 +105,6 @@ class BlobCollector:
             await self._settle(partial(self._reviews.put_off, list(claims), delay=_BACKUP_DELAY, error=None))
             return BlobsReviewed(due=len(claims))
         judging_at = clock()
-        await rests.between()
         judged = await self._judge(list(claims), rests)
         judged_at = clock()
         if judged.needed:
@@ -114,8 +117,7 @@ class BlobCollector:
         )
         removed_at = clock()
         gone = {digest: size or 0 for digest, size in sizes.items() if digest not in failures}
-        if gone:
-            await self._settle(partial(self._reviews.finish, gone))
+        await self._finish(gone, rests)
         await self._put_off(claims, failures)
         removed = [Removed(digest=digest, size_bytes=gone[digest], event=claims[digest].event) for digest in gone]
         for blob in removed:
@@ -130,6 +132,17 @@ class BlobCollector:
             judging_s=judged_at - judging_at,
             removing_s=removed_at - removing_at,
         )
+
+    async def _claim(self, limit: int, rests: Rests) -> Mapping[Digest, Review]:
+        claims = dict[Digest, Review]()
+        while len(claims) < limit:
+            wanted = min(limit - len(claims), _CLAIMED_AT_ONCE)
+            found = await self._in_time(self._reviews.claim(limit=wanted))
+            claims |= {review.digest: review for review in found}
+            await rests.between()
+            if len(found) < wanted:
+                break
+        return claims
 
     async def _judge(self, digests: Sequence[Digest], rests: Rests) -> Judged:
         needed, unneeded, busy = list[Digest](), list[tuple[Digest, int | None]](), list[Digest]()
@@ -160,6 +173,12 @@ class BlobCollector:
             await asyncio.wait([removing])  # What is under way cannot be called back.
             raise
         return {by_path[path]: failure for path, failure in removing.result().items()}
+
+    async def _finish(self, gone: Mapping[Digest, int], rests: Rests) -> None:
+        left = iter(gone.items())
+        while some := dict(islice(left, _CLAIMED_AT_ONCE)):
+            await self._settle(partial(self._reviews.finish, some))
+            await rests.between()
 
     async def _put_off(self, claims: Mapping[Digest, Review], failures: Mapping[Digest, BackendError]) -> None:
         alike: defaultdict[tuple[int, str], list[Digest]] = defaultdict(list)

@@ -86,13 +86,13 @@ class TestUnsatisfiableRange:
         refused(get(registry, repository, blob, "bytes=500-0"), 416)
 
     @pytest.mark.parametrize("value", ["bytes=0-", "bytes=0-0", "bytes=-1"])
-    def test_of_an_empty_blob_is_416_or_all_of_it(self, registry: RegistryClient, repository: str, value: str) -> None:
+    def test_of_an_empty_blob_is_all_of_it(self, registry: RegistryClient, repository: str, value: str) -> None:
+        """Distribution's answer: some clients read every blob by ranges, and an artifact's config may be empty."""
         empty = images.blob("empty", 0)
         registry.push_blob(repository, empty.body, empty.digest)
         response = get(registry, repository, empty, value)
-        assert response.status in {200, 416}
-        if response.status == 416:
-            assert response.headers["Content-Range"] == "bytes */0"
+        assert (response.status, response.headers["Content-Length"]) == (200, "0")
+        assert "Content-Range" not in response.headers
 
 
 class TestIgnoredRange:

@@ -55,6 +55,7 @@ def byte_ranges(value: str | None, size_bytes: int) -> Sequence[Part] | None:
 
     Parts that touch or overlap are joined, and the others come in the order in which they were asked for. What is no
     list of byte ranges, or one of too many parts, is passed over, as RFC 9110 allows: the client then gets the whole.
+    So is any range of nothing: who reads all blobs by ranges reads an empty one too.
 
     Raises:
         RangeNotSatisfiable: each range lies outside, or ends before it starts.
@@ -62,7 +63,7 @@ def byte_ranges(value: str | None, size_bytes: int) -> Sequence[Part] | None:
     Source: RFC 9110 § 14.2, § 15.3.7.
     """
     asked = _asked(value)
-    if not asked:
+    if not asked or not size_bytes:
         return None
     inside = [part for part in (_inside(first, last, size_bytes) for first, last in asked) if part is not None]
     if not inside:

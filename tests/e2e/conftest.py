@@ -7,7 +7,7 @@ import pytest
 
 from e2e.settings import config_for
 from e2e.wire import Wire
-from support.clients import Buildah, Containerd, Docker, Podman, Skopeo
+from support.clients import Buildah, Containerd, Docker, LazyPodman, Podman, Skopeo
 from support.components import need
 from support.daemon import Daemon
 
@@ -51,6 +51,13 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
 def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     need("podman", root=True)
     with Podman(tmp_path_factory.mktemp("podman")) as client:
+        yield client
+
+
+@pytest.fixture
+def lazy_podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LazyPodman]:
+    need("podman", root=True)
+    with LazyPodman(tmp_path_factory.mktemp("lazy")) as client:
         yield client
 
 

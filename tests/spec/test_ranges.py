@@ -173,6 +173,21 @@ class TestSeveralRanges:
         assert parts_of(response.headers, response.body) == [content.body[:10], content.body[half:]]
         assert registry.get_blob(repository, content.digest).status == 200
 
+    def test_that_touch_or_overlap_come_one_by_one(
+        self, registry: RegistryClient, repository: str, blob: Content
+    ) -> None:
+        """ "MAY coalesce": podman counts the parts, and Distribution sends each."""
+        response = get(registry, repository, blob, "bytes=200-299,0-99,100-199,50-59")
+        assert response.status == 206
+        body = blob.body
+        assert parts_of(response.headers, response.body) == [body[200:300], body[:100], body[100:200], body[50:60]]
+
+    def test_of_more_bytes_than_the_blob_give_the_whole(
+        self, registry: RegistryClient, repository: str, blob: Content
+    ) -> None:
+        response = get(registry, repository, blob, "bytes=0-,0-,0-")
+        assert (response.status, response.body) == (200, blob.body)
+
     @pytest.mark.parametrize("size_bytes", [10_000, 3_000_000], ids=["in one write", "by sendfile"])
     @pytest.mark.parametrize("keeps", [False, True], ids=["closed", "kept alive"])
     def test_come_over_http_1_0(

@@ -189,6 +189,20 @@ class Podman(_Store):
     command: tuple[str, ...] = ("podman", "--cgroup-manager", "cgroupfs", "--events-backend", "file")
 
 
+class Oras:
+    """``oras`` with its credentials in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._env = {"DOCKER_CONFIG": str(folder), "HOME": str(folder)}
+
+    def __call__(self, *words: str | Path, given: bytes | None = None) -> str:
+        return run("oras", *words, env=self._env, given=given)
+
+    def attempt(self, *words: str | Path) -> tuple[int, str]:
+        return attempt("oras", *words, env=self._env)
+
+
 class LazyPodman(Podman):
     """``podman`` that pulls of a layer only the files that it does not have; of its drivers only ``overlay`` can."""
 

@@ -27,7 +27,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 
 setup: $(VENV)/.dev ## make the virtual environment with everything for development
 
-run: $(VENV)/.run ## start registry and accounts, http://127.0.0.1:5000 and :8080, with all they keep in ./data
+run: $(VENV)/.run ## start registry and accounts, http://localhost:5000 and :8080, with all they keep in ./data
 	@exec $(BIN)/moorage up data
 
 serve: $(VENV)/.run ## start the registry alone on http://127.0.0.1:5000, without accounts, with its data in ./data

@@ -20,6 +20,17 @@ def test_who_listens_everywhere_is_called_by_a_name_that_can_be_called(tmp_path:
     assert control["registry"]["api_url"] == "http://127.0.0.1:5000/"
 
 
+def test_the_registry_of_one_machine_has_the_name_of_its_realm(tmp_path: Path) -> None:
+    for number, host in enumerate(("127.0.0.1", "[::1]", "0.0.0.0")):
+        made = prepare_folder(tmp_path / str(number), registry_addr=f"{host}:5000", control_addr=f"{host}:8080")
+        config, control = (yaml.safe_load(file.read_text()) for file in (made.config, made.control))
+        assert config["auth"]["token"]["realm"] == "http://localhost:8080/jwt/auth"
+        assert control["registry"]["host"] == "localhost"
+        assert read_control(made.control, {}).configuration.registry.port == 5000
+    made = prepare_folder(tmp_path / "other", registry_addr="127.0.0.2:5000", control_addr="127.0.0.2:8080")
+    assert read_control(made.control, {}).configuration.registry.host == "127.0.0.2"
+
+
 def test_a_site_with_a_name_has_pages_on_443_the_registry_on_5050_and_sends_people_on_from_80(tmp_path: Path) -> None:
     https = HTTPSSite("example.com", "example.com")
     made = prepare_folder(tmp_path, registry_addr="0.0.0.0:5050", control_addr="0.0.0.0:443", https=https)

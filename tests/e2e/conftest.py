@@ -7,7 +7,7 @@ import pytest
 
 from e2e.settings import config_for
 from e2e.wire import Wire
-from support.clients import Buildah, Containerd, Docker, Podman, Skopeo
+from support.clients import Buildah, Containerd, Docker, LazyPodman, Oras, Podman, Skopeo
 from support.components import need
 from support.daemon import Daemon
 
@@ -54,6 +54,13 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
         yield client
 
 
+@pytest.fixture
+def lazy_podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LazyPodman]:
+    need("podman", root=True)
+    with LazyPodman(tmp_path_factory.mktemp("lazy")) as client:
+        yield client
+
+
 @pytest.fixture(scope="session")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     need("dockerd", "docker", "containerd", root=True)
@@ -66,3 +73,11 @@ def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containerd]
     need("containerd", "ctr", root=True)
     with Containerd(tmp_path_factory.mktemp("containerd")) as client:
         yield client
+
+
+@pytest.fixture
+def oras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Oras:
+    need("oras")
+    monkeypatch.chdir(tmp_path)  # It takes files below here only, by relative paths.
+    (tmp_path / "report.json").write_text("{}")
+    return Oras(tmp_path)

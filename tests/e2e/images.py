@@ -113,6 +113,14 @@ def build_image(
     return image_of(Blob(json.dumps(config).encode(), _CONFIG[family]), blobs, family=family, subject=subject)
 
 
+def image_of_files(files: Mapping[str, bytes]) -> Image:
+    """An image for amd64 of one layer, which holds *files*."""
+    raw, packed = layer_of(files)
+    rootfs = {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(raw).hexdigest()}"]}
+    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode()
+    return image_of(Blob(config, _CONFIG["oci"]), [Blob(packed, _LAYER["oci"])])
+
+
 def image_of(config: Blob, layers: Sequence[Blob], *, family: Family = "oci", subject: Blob | None = None) -> Image:
     """The image that consists of these blobs."""
     media_type = OCI_MANIFEST if family == "oci" else DOCKER_MANIFEST

@@ -22,7 +22,7 @@ from moorage.auth.claims import AccessClaim, Claims
 from moorage.auth.tokens import mint
 from moorage.control.serving.first_folder import ISSUER, SERVICE
 from moorage.token_server.key_ring import KeyFolder, KeyRing
-from support.clients import Skopeo
+from support.clients import Oras, Skopeo
 from support.daemon import Daemon
 from support.images import push_image
 from support.registry_client import RegistryClient
@@ -58,6 +58,16 @@ def test_clients_are_sent_to_the_control_plane_for_a_token_and_it_is_no_address_
         challenge = caught.value.headers["WWW-Authenticate"]
     assert challenge == f'Bearer realm="{up.url}/jwt/auth",service="container_registry"'
     assert "new clients ask for no token" not in up.log
+
+
+def test_a_newcomer_logs_in_and_pushes_to_the_address_that_is_printed(up: Standalone, oras: Oras) -> None:
+    plain = "--plain-http"
+    login = next(line.split() for line in up.printed() if line.startswith("  docker login"))
+    address = login[login.index("--password-stdin") + 1]
+    said = oras("login", plain, address, "-u", "root", "--password-stdin", given=up.password.encode())
+    assert "Login Succeeded" in said
+    oras("push", plain, f"{address}/root/data:1", "report.json")
+    assert oras("repo", "tags", plain, f"{address}/root/data").split() == ["1"]
 
 
 def test_secrets_are_for_their_owner_only(up: Standalone) -> None:

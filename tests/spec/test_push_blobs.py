@@ -49,6 +49,20 @@ class TestStartOfSession:
         response = registry.request("POST", registry.url(repository, "blobs", "uploads"))
         assert response.status == 202
 
+    def test_a_client_that_adds_its_digest_with_an_ampersand_is_understood(
+        self, registry: RegistryClient, repository: str
+    ) -> None:
+        """Scripts do it: every ``Location`` of Distribution has a query already."""
+        layer = images.blob(repository)
+        started = registry.start_upload(repository)
+        asked = registry.request("GET", started.location)
+        skipped = registry.patch_upload(started.location, b"out of order", start=7)
+        assert [answer.status for answer in (started, asked, skipped)] == [202, 204, 416]
+        for answer in (started, asked, skipped):
+            assert "?" in answer.location, answer.location
+        closed = registry.request("PUT", f"{started.location}&digest={layer.digest}", body=layer.body)
+        assert closed.status == 201
+
     def test_a_minimum_chunk_size_is_named_where_storage_has_one(
         self, registry: RegistryClient, repository: str
     ) -> None:

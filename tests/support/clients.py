@@ -135,6 +135,7 @@ class _Store:
     """A client with a store of images of its own in *folder*, on the ``vfs`` driver, which runs anywhere."""
 
     command: tuple[str, ...]
+    driver = "vfs"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -156,7 +157,7 @@ class _Store:
         return attempt(*self._whole(words), env=self.env, given=given)
 
     def _whole(self, words: Sequence[str | Path]) -> list[str | Path]:
-        places = ("--root", self.folder / "root", "--runroot", self.runroot, "--storage-driver", "vfs")
+        places = ("--root", self.folder / "root", "--runroot", self.runroot, "--storage-driver", self.driver)
         return [*self._alone, self.command[0], *places, *self.command[1:], *words]
 
 
@@ -186,6 +187,35 @@ class Podman(_Store):
     """``podman`` without containers: pull, push, tag, images."""
 
     command: tuple[str, ...] = ("podman", "--cgroup-manager", "cgroupfs", "--events-backend", "file")
+
+
+class Oras:
+    """``oras`` with its credentials in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._env = {"DOCKER_CONFIG": str(folder), "HOME": str(folder)}
+
+    def __call__(self, *words: str | Path, given: bytes | None = None) -> str:
+        return run("oras", *words, env=self._env, given=given)
+
+    def attempt(self, *words: str | Path) -> tuple[int, str]:
+        return attempt("oras", *words, env=self._env)
+
+
+class LazyPodman(Podman):
+    """``podman`` that pulls of a layer only the files that it does not have; of its drivers only ``overlay`` can."""
+
+    driver = "overlay"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        settings = folder / "storage.conf"
+        settings.write_text(
+            f'[storage]\ndriver = "overlay"\nrunroot = "{self.runroot}"\ngraphroot = "{folder / "root"}"\n'
+            '[storage.options]\npull_options = {enable_partial_images = "true"}\n'
+        )
+        self.env["CONTAINERS_STORAGE_CONF"] = str(settings)
 
 
 class Docker:

@@ -28,7 +28,8 @@ class Standalone(ServerUnderTest):
         self.adopt = adopt
         self.data = folder / "data"
         registry_port, control_port = ports or (free_port(), free_port())
-        self.registry = f"127.0.0.1:{registry_port}"
+        self.registry = f"localhost:{registry_port}"
+        self.registry_addr = f"127.0.0.1:{registry_port}"
         self.control = f"127.0.0.1:{control_port}"
         self.url = f"http://localhost:{control_port}"
         self.process: subprocess.Popen[str] | None = None
@@ -38,7 +39,7 @@ class Standalone(ServerUnderTest):
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "moorage", "up", str(self.data), "--workers", "1"]
-        command += ["--addr", self.registry, "--control-addr", self.control]
+        command += ["--addr", self.registry_addr, "--control-addr", self.control]
         command += [] if self.adopt is None else ["--adopt", str(self.adopt)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._reader = threading.Thread(target=self._read, args=(self.process,))

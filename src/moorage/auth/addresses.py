@@ -41,6 +41,11 @@ def is_any(host: str) -> bool:
     return found is not None and found.is_unspecified
 
 
+def is_localhost(host: str) -> bool:
+    """Return whether who listens at a host is reached from this machine as ``localhost``."""
+    return host in {"localhost", "127.0.0.1", "::1"} or is_any(host)
+
+
 def network_of(address: str) -> str:
     """Return the unit that is counted: an IPv4 address (either form), or an IPv6 network; other text stays as it is."""
     found = _read(address)

@@ -155,13 +155,13 @@ def _serve_control(control: Path, on_ready: Callable[[str], object]) -> int:
 
 def _welcome(folder: Path, addresses: Sequence[str]) -> None:
     from moorage import __version__  # noqa: PLC0415 - as above
-    from moorage.auth.addresses import is_any  # noqa: PLC0415 - as above
+    from moorage.auth.addresses import is_localhost  # noqa: PLC0415 - as above
 
     registry_url, control = addresses
     scheme, _, registry = registry_url.partition("://")
     host, _, port = registry.rpartition(":")
-    if is_any(host.strip("[]")):
-        registry = f"localhost:{port}"
+    if is_localhost(host.strip("[]")):
+        registry = f"localhost:{port}"  # The realm's name, without which some clients ask for no token.
     initial = folder / "initial_password"
     known = f"The user is root; the password is in {initial}\n" if initial.exists() else ""
     login = f"docker login -u root --password-stdin {registry} < {initial}" if known else f"docker login {registry}"

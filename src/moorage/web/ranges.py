@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from moorage.errors import RangeNotSatisfiable
 
-PART_LIMIT = 64
-"""Parts of one answer; who asks for more gets the whole. Lazy pullers ask for some tens at once."""
+PART_LIMIT = 1024
+"""Parts of one answer; who asks for more gets the whole. Podman asks for so many at once, at most."""
 
-_ASKED_LIMIT = 1024
-"""Ranges that are read at all, so that a head full of them costs no time worth mentioning."""
+DISTANT_PART_LIMIT = 64
+"""The same for bytes that are elsewhere: each part is a request there, one after the other."""
 
 _UNIT = re.compile(r"\s*bytes=", re.ASCII | re.IGNORECASE)
 _RANGE = re.compile(r"\s*(\d{0,999})\s*-\s*(\d{0,999})\s*", re.ASCII)
@@ -50,26 +50,27 @@ class Multipart:
         return sum(piece.size_bytes for piece in self.pieces) + len(self.tail)
 
 
-def byte_ranges(value: str | None, size_bytes: int) -> Sequence[Part] | None:
+def byte_ranges(value: str | None, size_bytes: int, *, limit: int = PART_LIMIT) -> Sequence[Part] | None:
     """The parts of *size_bytes* that a ``Range`` asks for; None: all of it.
 
-    Parts that touch or overlap are joined, and the others come in the order in which they were asked for. What is no
-    list of byte ranges, or one of too many parts, is passed over, as RFC 9110 allows: the client then gets the whole.
+    They are as they were asked for, in that order, also where they touch or overlap: some clients count them. What is
+    no list of byte ranges, or one of more than *limit* or of more bytes than the whole, is passed over, as RFC 9110
+    allows: the client then gets the whole. So is any range of nothing: who reads all blobs by ranges reads an empty
+    one too.
 
     Raises:
         RangeNotSatisfiable: each range lies outside, or ends before it starts.
 
     Source: RFC 9110 § 14.2, § 15.3.7.
     """
-    asked = _asked(value)
-    if not asked:
+    asked = _asked(value, limit)
+    if not asked or not size_bytes:
         return None
     inside = [part for part in (_inside(first, last, size_bytes) for first, last in asked) if part is not None]
     if not inside:
         msg = f"the range lies outside the {size_bytes} bytes of the blob"
         raise RangeNotSatisfiable(msg, size_bytes=size_bytes)
-    joined = _joined(inside)
-    return joined if len(joined) <= PART_LIMIT else None
+    return inside if sum(end - start for start, end in inside) <= size_bytes else None
 
 
 def multipart(parts: Sequence[Part], size_bytes: int, *, content_type: str) -> Multipart:
@@ -95,12 +96,12 @@ def content_range(part: Part, size_bytes: int) -> str:
     return f"bytes {part[0]}-{part[1] - 1}/{size_bytes}"
 
 
-def _asked(value: str | None) -> list[tuple[str, str]] | None:
+def _asked(value: str | None, limit: int) -> list[tuple[str, str]] | None:
     unit = _UNIT.match(value) if value else None
     if value is None or unit is None:
         return None
-    items = value[unit.end() :].split(",", _ASKED_LIMIT)
-    if len(items) > _ASKED_LIMIT:
+    items = value[unit.end() :].split(",", limit)
+    if len(items) > limit:
         return None
     asked = []
     for item in items:
@@ -119,15 +120,3 @@ def _inside(first: str, last: str, size_bytes: int) -> Part | None:
     else:
         start, end = int(first), min(int(last) + 1 if last else size_bytes, size_bytes)
     return (start, end) if start < end else None
-
-
-def _joined(parts: Sequence[Part]) -> list[Part]:
-    groups: list[tuple[int, Part]] = []
-    """Each with the place in which the first of its members was asked for."""
-    for place, (start, end) in sorted(enumerate(parts), key=lambda item: item[1]):
-        if groups and start <= groups[-1][1][1]:
-            before, (group_start, group_end) = groups[-1]
-            groups[-1] = min(place, before), (group_start, max(end, group_end))
-        else:
-            groups.append((place, (start, end)))
-    return [part for _, part in sorted(groups)]

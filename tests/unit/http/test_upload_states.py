@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.core.upload_endings import UploadState
-from moorage.http.v2.upload_states import UploadStates
+from moorage.http.v2.upload_states import NOTHING_KNOWN, UploadStates
 from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 
@@ -30,7 +30,9 @@ def test_what_was_signed_is_read(session: UploadState) -> None:
 
 
 def test_what_is_not_known_is_not_signed() -> None:
-    assert STATES.sign(NAME, UploadState(ID, 12)) == ""
+    said = STATES.sign(NAME, UploadState(ID, 12))
+    assert said == NOTHING_KNOWN
+    assert STATES.read(NAME, ID, said) is None
     assert STATES.read(NAME, ID, "") is None
     assert STATES.read(NAME, ID, None) is None
 

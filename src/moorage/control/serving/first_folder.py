@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.atomic_writes import write_whole
-from moorage.auth.addresses import is_any, is_loopback
+from moorage.auth.addresses import is_any, is_localhost
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 from moorage.server.address import ListenAddress
@@ -181,11 +181,11 @@ def _with_files(path: Path, keys: KeyFolder, place: "_Place") -> ServingFolder:
     is_old = any((place.data / name).exists() for name in ("docker", "moorage.db"))
     images = place.adopt or (place.data if is_old else place.data / "registry")
     control_database = "control.db" if place.data == path else str(place.data / "control.db")
-    host, _, port = place.registry_addr.rpartition(":")
+    named = _named(place.registry_addr)
     values = {
         "registry_addr": _quoted(place.registry_addr),
-        "registry_host": "localhost" if is_any(host.strip("[]")) else host,
-        "registry_port": port,
+        "registry_host": named.rpartition(":")[0],
+        "registry_port": named.rpartition(":")[2],
         "registry_url": f"http://{_reached(place.registry_addr)}/",
         "control_addr": _quoted(place.control_addr),
         "events_url": f"http://{_reached(place.control_addr)}/api/v4/container_registry_event/events",
@@ -264,10 +264,13 @@ def _events_secret(folder: ServingFolder) -> str:
 
 
 def _named(addr: str) -> str:
-    """The address by a name: new clients ask for no token at a private address that is not the registry's own."""
+    """The address by a name, the same for both servers.
+
+    New clients ask for no token at a private address that is not the registry's own host and port; and none at a name
+    of the loopback that is not the registry's.
+    """
     host, _, port = addr.rpartition(":")
-    host = host.strip("[]")
-    return f"localhost:{port}" if is_loopback(host) or is_any(host) else addr
+    return f"localhost:{port}" if is_localhost(host.strip("[]")) else addr
 
 
 def _quoted(addr: str) -> str:

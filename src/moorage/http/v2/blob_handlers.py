@@ -9,7 +9,7 @@ from moorage.oci.digests import Digest
 from moorage.storage.base import Reader
 from moorage.storage.egress import Egress
 from moorage.web.headers import matches_etag
-from moorage.web.ranges import Part, Piece, byte_ranges, content_range, multipart
+from moorage.web.ranges import DISTANT_PART_LIMIT, PART_LIMIT, Part, Piece, byte_ranges, content_range, multipart
 from moorage.web.responses import Response
 from moorage.web.sending import send_file
 
@@ -45,7 +45,7 @@ class BlobHandlers:
             return Response(307, _redirected(found))
         with found.reader as reader:
             _tell_pull(call, digest, reader.size_bytes)
-            parts = _requested_parts(call, digest, reader.size_bytes)
+            parts = _requested_parts(call, digest, reader)
             return await _send(call, reader, _headers(digest), parts)
 
     async def delete(self, call: Call) -> Response:
@@ -83,12 +83,13 @@ def _redirected(found: BlobUrl) -> dict[str, str]:
     return {"Location": found.url, "Docker-Content-Digest": str(found.digest), "Cache-Control": "no-store"}
 
 
-def _requested_parts(call: Call, digest: Digest, size_bytes: int) -> Sequence[Part] | None:
+def _requested_parts(call: Call, digest: Digest, reader: Reader) -> Sequence[Part] | None:
     # A client that resumes something else than what is here gets it all. Source: RFC 9110 § 13.1.5.
     unless = call.headers.get("If-Range")
     if unless is not None and unless != f'"{digest}"':
         return None
-    return byte_ranges(call.headers.get("Range"), size_bytes)
+    limit = DISTANT_PART_LIMIT if reader.fileno() is None else PART_LIMIT
+    return byte_ranges(call.headers.get("Range"), reader.size_bytes, limit=limit)
 
 
 async def _send(call: Call, reader: Reader, headers: dict[str, str], parts: Sequence[Part] | None) -> Response:

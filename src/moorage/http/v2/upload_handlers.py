@@ -149,10 +149,8 @@ class UploadHandlers:
             raise DigestInvalid(msg, given=str(digest), computed=str(hasher.digest()))
 
     def _session_headers(self, call: Call, session: UploadState) -> dict[str, str]:
-        state = self._states.sign(call.name, session)
-        url = call.upload_url(session.id)
         return {
-            "Location": f"{url}?_state={state}" if state else url,
+            "Location": f"{call.upload_url(session.id)}?_state={self._states.sign(call.name, session)}",
             "Range": f"0-{max(0, session.offset_bytes - 1)}",
             "Docker-Upload-UUID": session.id,
         }

@@ -19,6 +19,9 @@ from moorage.oci.digests import Digest
 from moorage.oci.names import RepositoryName
 from moorage.telemetry import get_log
 
+NOTHING_KNOWN = "-"
+"""A state without content. Scripts add ``&digest=…`` to any ``Location``, as each of Distribution's has a query."""
+
 _TAG_BYTES = 16
 _MARK_BYTES = 8
 _QUIET_S = 60.0
@@ -43,16 +46,16 @@ class UploadStates:
         self._quiet_until = 0.0
 
     def sign(self, name: RepositoryName, session: UploadState) -> str:
-        """The state of *session* as a query value; empty if nothing is known."""
+        """The state of *session* as a query value; ``NOTHING_KNOWN`` if its digest is not known."""
         if session.digest is None:
-            return ""
+            return NOTHING_KNOWN
         content = f"{session.offset_bytes} {session.digest}".encode()
         signed = self._mark(name, session.id) + content
         return base64.urlsafe_b64encode(self._tag(name, session.id, signed) + signed).rstrip(b"=").decode()
 
     def read(self, name: RepositoryName, session: str, text: str | None) -> UploadState | None:
-        """Read what *text* says of the session, if it was signed for it; None if not, or if there is no text."""
-        if not text or len(text) > _LENGTH_LIMIT or not text.isascii():
+        """Read what *text* says of the session, if it was signed for it; None if not, or if it says nothing."""
+        if not text or text == NOTHING_KNOWN or len(text) > _LENGTH_LIMIT or not text.isascii():
             return None
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

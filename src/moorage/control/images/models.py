@@ -118,8 +118,10 @@ class ImageRepository(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["status", "delete_due_at"], name="repository_deletion_due"),
             models.Index(
-                fields=["expiration_policy_cleanup_status", "expiration_policy_started_at"], name="repository_cleanup"
+                fields=["project", "expiration_policy_cleanup_status", "expiration_policy_started_at"],
+                name="repository_of_proj_cleanup",
             ),
+            models.Index(fields=["expiration_policy_cleanup_status", "cleanup_due_at"], name="repository_cleanup_due"),
             models.Index(fields=["name"], name="repository_by_name"),
             models.Index(fields=["created_at"], name="repository_by_creation"),
             models.Index(fields=["updated_at"], name="repository_by_update"),

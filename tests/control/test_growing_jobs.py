@@ -1,4 +1,4 @@
-"""A step of a job, and a change of one row, ask no more of the database when there is many times as much of everything."""
+"""A step of a job, and a change of one row, ask no more of the database when there is many times as much of all."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -160,7 +160,7 @@ def doings(clock: MovedClock, group: Namespace, monkeypatch: pytest.MonkeyPatch)
         "sizes, all due": (None, lambda: measuring.UsageMeasurement().step(turn)),
         "directories": (
             of_directory,
-            lambda: directory_users.DirectoryChecks()._begin_missing(["ldap"], clock.now),  # noqa: SLF001 - a part
+            lambda: directory_users.DirectoryChecks()._begin_missing(["ldap"], clock.now),
         ),
         "somebody by their address": (None, lambda: User.objects.of_login("U7@Example.com").get()),
         "somebody by their name": (None, lambda: User.objects.get_by_natural_key("U000007")),

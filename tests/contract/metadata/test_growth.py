@@ -32,6 +32,7 @@ QUERIES: Mapping[str, NamedQuery] = {
     **load_queries("moorage.metadata.sql", "history"),
     **load_queries("moorage.metadata.sql", "imports"),
     **load_queries("moorage.metadata.sql", "tag_lists"),
+    **load_queries("moorage.metadata.sql", "outbox"),
     **load_queries("moorage.metadata.sql"),
 }
 STATEMENTS: Mapping[str, NamedQuery] = {
@@ -54,6 +55,11 @@ FRESH = """
         SELECT n, '\\x01'::bytea || sha256(int4send(n)), 5, now() FROM generate_series(1, 5000) n;
     INSERT INTO repository_blobs (repository_id, blob_id, created_at) SELECT 1, id, now() FROM blobs;
 """
+NOTICES = """
+    INSERT INTO notification_queue (endpoint, lane, event_id, action, artifact, at, payload)
+    VALUES ('away', $2, $3, 'push', 'manifest', $1, '{}')
+"""
+HELD = "group/held"
 JOURNAL = (
     "INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, tag)"
     " VALUES ($1, 'r', '', '', 'tag_delete', 1000000, 'group/big', $2)"
@@ -86,7 +92,16 @@ def asked(digests: Sequence[bytes], names: Sequence[str], blobs: Sequence[int]) 
         "more_by_name_down": (MANY, "", ""),
         "has_content": (NONE,),
         "entries_of_tag": (ID, 1 << 62, FIRST, LAST, PAGE, "7"),
+        "waiting": ("away", PAGE, [HELD], 5 * PAGE),
+        "waiting_elsewhere": ("away", PAGE, [HELD]),
+        "waiting_pulls": ("away", PAGE),
+        "first_error": ("away", 5 * PAGE),
     }
+
+
+def notices(rows: int, moment: datetime | int) -> list[tuple[datetime | int, str, str]]:
+    """Events of a repository that are held, with a few of others after them."""
+    return [(moment, HELD if number < rows - PAGE else f"other/app{number}", str(number)) for number in range(rows)]
 
 
 def rows_read(plan: Mapping[str, Any]) -> int:
@@ -111,6 +126,7 @@ async def test_postgres_finds_a_few_things_without_reading_their_whole_repositor
     connection = await asyncpg.connect(url)
     try:
         await connection.executemany(JOURNAL, [(datetime.now(UTC), str(number)) for number in range(ROWS)])
+        await connection.executemany(NOTICES, notices(ROWS, datetime.now(UTC)))
         await connection.execute("ANALYZE")
         digests = [row[0] for row in await connection.fetch(DIGESTS)]
         names = [row[0] for row in await connection.fetch(NAMES)]
@@ -177,6 +193,7 @@ def steps_on_sqlite(seeding: ModuleType, folder: Path, rows: int) -> dict[str, i
     taken = {}
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executemany(re.sub(r"\$\d", "?", JOURNAL), [(number, str(number)) for number in range(rows)])
+        connection.executemany(re.sub(r"\$(\d)", r"?\1", NOTICES), notices(rows, 1))
         digests = [row[0] for row in connection.execute(DIGESTS)]
         names = [row[0] for row in connection.execute(NAMES)]
         blobs = [row[0] for row in connection.execute(BLOBS)]

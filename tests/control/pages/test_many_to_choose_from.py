@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 
 import pytest
+from django.db import connection
 from django.http.response import HttpResponseBase
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE as _BY
@@ -131,3 +133,21 @@ def test_the_overview_counts_up_to_a_number_and_says_that_there_are_more(
     assert "<dt>Projects</dt><dd>2+</dd>" in page
     assert "<dt>Users</dt><dd>1</dd>" in page
     assert "More than 10,000 projects with images have no cleanup policy that is on." in page
+
+
+def test_rows_are_counted_in_no_order(client: Client, root: User) -> None:
+    new_project(root)
+    with CaptureQueriesContext(connection) as asked:
+        for address in (
+            "/projects",
+            "/groups",
+            "/admin",
+            "/admin/cleanup",
+            "/admin/users",
+            "/admin/audit",
+            "/admin/usage",
+        ):
+            client.get(address)
+    counts = [query["sql"] for query in asked if "COUNT(" in query["sql"]]
+    assert len(counts) > 10
+    assert [sql for sql in counts if "ORDER BY" in sql] == []

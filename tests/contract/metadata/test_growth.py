@@ -105,6 +105,7 @@ def asked(
         "waiting_elsewhere": ("away", PAGE, [HELD]),
         "waiting_pulls": ("away", PAGE),
         "first_error": ("away", 5 * PAGE),
+        "listed_failed": ("away", 0, PAGE),
     }
 
 

@@ -103,8 +103,15 @@ class SqlOutbox(Outbox):
         return found
 
     async def listed(self, meant: NoticeChoice, *, after: int, limit: int) -> Sequence[QueuedNotice]:
-        query = _QUERIES["listed_waiting" if meant.waits else "listed_failed"]
-        return [_queued(row) for row in await self._database.all(query, meant.endpoint, after, limit)]
+        state = "waiting" if meant.waits else "failed"
+        endpoints = [meant.endpoint]
+        if meant.endpoint is None:
+            endpoints = [row[0] for row in await self._database.all(_QUERIES[f"{state}_counts"], heavy=True)]
+        found: list[QueuedNotice] = []
+        for endpoint in endpoints:  # Each by its own index: of all together, those of the other state would be read.
+            rows = await self._database.all(_QUERIES[f"listed_{state}"], endpoint, after, limit)
+            found += [_queued(row) for row in rows]
+        return sorted(found, key=lambda notice: notice.id)[:limit]
 
     async def retry(self, meant: NoticeChoice) -> int:
         return await self._change("retry", meant)

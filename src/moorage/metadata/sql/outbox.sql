@@ -66,13 +66,11 @@ SELECT error FROM notification_queue WHERE endpoint = $1 AND failed_at IS NOT NU
 
 -- listed_failed --
 SELECT id, event_id, endpoint, lane, action, artifact, at, NULL, tries, tried_at, error, failed_at
-FROM notification_queue WHERE failed_at IS NOT NULL AND ($1::text IS NULL OR endpoint = $1::text) AND id > $2
-ORDER BY id LIMIT $3;
+FROM notification_queue WHERE failed_at IS NOT NULL AND endpoint = $1 AND id > $2 ORDER BY id LIMIT $3;
 
 -- listed_waiting --
 SELECT id, event_id, endpoint, lane, action, artifact, at, NULL, tries, tried_at, error, failed_at
-FROM notification_queue WHERE failed_at IS NULL AND ($1::text IS NULL OR endpoint = $1::text) AND id > $2
-ORDER BY id LIMIT $3;
+FROM notification_queue WHERE failed_at IS NULL AND endpoint = $1 AND id > $2 ORDER BY id LIMIT $3;
 
 -- last_id --
 SELECT max(id) FROM notification_queue;

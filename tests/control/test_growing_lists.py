@@ -9,10 +9,12 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from moorage.cache.remembered import Remembered
 from moorage.control.accounts.models import User
 from moorage.control.api import paging
 from moorage.control.namespaces import choosing
 from moorage.control.pages import key_pages
+from moorage.control.pages.views import registry_state
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.sign_in.views import account
@@ -34,7 +36,7 @@ FOR_MEMBERS_OF_ALL = (
     "/many/big/-/registry?sort=-created", "/many/big/-/cleanup", "/many/big/-/refused",
 )  # fmt: skip
 FOR_ADMINISTRATORS = (
-    "/admin/users", "/admin/users?sort=-created", "/admin/deletions", "/admin/cleanup", "/admin/audit",
+    "/admin", "/admin/users", "/admin/users?sort=-created", "/admin/deletions", "/admin/cleanup", "/admin/audit",
 )  # fmt: skip
 LISTS = (
     "projects", "projects?order_by=id", "projects?order_by=name", "projects?order_by=path",
@@ -119,6 +121,8 @@ def test_a_page_of_any_list_reads_no_more_however_much_there_is(
 ) -> None:
     monkeypatch.setattr(key_pages, "COUNT_LIMIT", BOUND)
     monkeypatch.setattr(account, "COUNT_LIMIT", BOUND)
+    monkeypatch.setattr(registry_state, "COUNT_LIMIT", BOUND)
+    monkeypatch.setattr(registry_state, "_KNOWN", Remembered[str, int](0))
     monkeypatch.setattr(paging, "TOTAL_LIMIT", BOUND)
     monkeypatch.setattr(choosing, "FEW", BOUND)
     big = Project.objects.select_related("namespace").get(full_path="many/big")

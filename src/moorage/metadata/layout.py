@@ -185,9 +185,8 @@ class LayoutManifests(ManifestStore):
             raise await self._unknown(name, digest)
         payload, announcer = await self._payload(digest), cause.announcer
         await keep_repository(self._storage, name)
-        tags = await self._pointers.tags_of(name, digest) if announcer else ()
         try:
-            await held(self._pointers.remove(name, digest, payload))
+            tags = await held(self._pointers.remove(name, digest, payload))
         finally:
             await self._known.take_away(name, digest)
         announcer.tell(announcer.manifest_deleted(name, digest, tags))

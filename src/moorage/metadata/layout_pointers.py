@@ -6,6 +6,7 @@ No lock keeps them apart, as not every storage has locks: ``docs/adr/0034-pushes
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from typing import TypeVar
 
 from moorage.errors import PathUnknown, StorageUnavailable
 from moorage.metadata.aside import aside
@@ -25,6 +26,8 @@ _ATTEMPTS = 16
 
 _BATCH = 1000
 
+_T = TypeVar("_T")
+
 
 class LayoutPointers:
     """Revision links, tags, and what a manifest has beside its link."""
@@ -39,10 +42,6 @@ class LayoutPointers:
         except PathUnknown:
             return None
 
-    async def tags_of(self, name: RepositoryName, digest: Digest) -> Sequence[str]:
-        """Return the tags that point to a manifest now."""
-        return [tag.text async for tag, target in self._tags(name) if target == digest]
-
     async def point(
         self, name: RepositoryName, stored: StoredManifest, manifest: Manifest, tags: Sequence[Tag]
     ) -> None:
@@ -52,14 +51,17 @@ class LayoutPointers:
         """
         await self._write(name, stored.digest, await aside(len(stored.payload), beside, name, stored, manifest), tags)
 
-    async def remove(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> None:
+    async def remove(self, name: RepositoryName, digest: Digest, payload: Payload | None) -> Sequence[str]:
         """Remove what points to a manifest, the tags first; if a push has used it again meanwhile, put it back.
 
+        Return the tags that were removed.
         What is behind a push that was acknowledged is never taken away again: that push came after this deletion.
         """
+        dropped: list[str] = []
         async for tag, target in self._tags(name):
             if target == digest:
                 await self._drop_tag(name, tag)
+                dropped.append(tag.text)
         kept = await self._kept_beside(name, digest, payload)
         await _delete_if_there(self._storage, paths.revision(name, digest))
         for path in kept:
@@ -70,6 +72,7 @@ class LayoutPointers:
             is_used = is_used or target == digest
         if is_used:
             await self._write(name, digest, kept, ())
+        return dropped
 
     async def _write(
         self, name: RepositoryName, digest: Digest, beside: Mapping[str, bytes], tags: Sequence[Tag]
@@ -142,11 +145,11 @@ async def is_linked(storage: StorageDriver, path: str) -> bool:
         return False
 
 
-async def held(work: Coroutine[None, None, None]) -> None:
+async def held(work: Coroutine[None, None, _T]) -> _T:
     """Do *work* to its end: a caller that is cancelled waits for it, as half of it would be seen."""
     task = asyncio.ensure_future(work)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         while not task.done():
             with contextlib.suppress(asyncio.CancelledError):

@@ -37,7 +37,7 @@ class EndpointQueue:
     endpoint: str
     waiting: int = 0
     waiting_since: datetime | None = None
-    """The time of the oldest event that waits."""
+    """The time of the first event that waits."""
     failed: int = 0
     error: str | None = None
     """The error of the first that waits, else of the last that failed."""
@@ -65,7 +65,10 @@ class Outbox(ABC):
 
     @abstractmethod
     async def waiting(self, endpoint: str, *, limit: int, without: Collection[str]) -> Sequence[QueuedNotice]:
-        """Return the first that wait for an endpoint, in their order, without those of some lanes."""
+        """Return the first that wait for an endpoint, in their order, without those of some lanes.
+
+        Where very much of those lanes waits before all others, it is the first of each other lane.
+        """
 
     @abstractmethod
     async def payload(self, notice_id: int) -> str | None:
@@ -89,8 +92,11 @@ class Outbox(ABC):
 
     @abstractmethod
     async def retry(self, meant: NoticeChoice) -> int:
-        """Let notices that failed for good wait again, as if never tried; return how many."""
+        """Let notices that failed for good wait again, as if never tried; return how many.
+
+        All of very many are changed a portion at a time: on failure some may be.
+        """
 
     @abstractmethod
     async def drop(self, meant: NoticeChoice) -> int:
-        """Forget notices without sending them; return how many."""
+        """Forget notices without sending them; return how many. A failure leaves as much as that of :meth:`retry`."""

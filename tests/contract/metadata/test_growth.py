@@ -32,6 +32,7 @@ QUERIES: Mapping[str, NamedQuery] = {
     **load_queries("moorage.metadata.sql", "history"),
     **load_queries("moorage.metadata.sql", "imports"),
     **load_queries("moorage.metadata.sql", "tag_lists"),
+    **load_queries("moorage.metadata.sql", "outbox"),
     **load_queries("moorage.metadata.sql"),
 }
 STATEMENTS: Mapping[str, NamedQuery] = {
@@ -54,6 +55,17 @@ FRESH = """
         SELECT n, '\\x01'::bytea || sha256(int4send(n)), 5, now() FROM generate_series(1, 5000) n;
     INSERT INTO repository_blobs (repository_id, blob_id, created_at) SELECT 1, id, now() FROM blobs;
 """
+NOTICES = """
+    INSERT INTO notification_queue (endpoint, lane, event_id, action, artifact, at, payload)
+    VALUES ('away', $2, $3, 'push', 'manifest', $1, '{}')
+"""
+HELD = "group/held"
+REFERRERS = """
+    UPDATE manifests SET subject_digest =
+        (SELECT digest FROM manifests WHERE repository_id = 1000000 ORDER BY digest LIMIT 1)
+    WHERE repository_id = 1000000
+"""
+SUBJECT = "SELECT digest FROM manifests WHERE repository_id = 1000000 ORDER BY digest LIMIT 1"
 JOURNAL = (
     "INSERT INTO journal (at, request_id, actor, reason, action, repository_id, repository, tag)"
     " VALUES ($1, 'r', '', '', 'tag_delete', 1000000, 'group/big', $2)"
@@ -66,7 +78,9 @@ def fill(seeding: ModuleType, sink: object, rows: int) -> None:
     seeding.seed(sink, [seeding.Images(path=PATH, tags=rows), *small])
 
 
-def asked(digests: Sequence[bytes], names: Sequence[str], blobs: Sequence[int]) -> dict[str, tuple[Any, ...]]:
+def asked(
+    digests: Sequence[bytes], names: Sequence[str], blobs: Sequence[int], subject: bytes
+) -> dict[str, tuple[Any, ...]]:
     """Queries and their arguments: a few digests or names of the large repository, or a page of a list."""
     return {
         "known_blobs": (PATH, digests),
@@ -86,7 +100,18 @@ def asked(digests: Sequence[bytes], names: Sequence[str], blobs: Sequence[int]) 
         "more_by_name_down": (MANY, "", ""),
         "has_content": (NONE,),
         "entries_of_tag": (ID, 1 << 62, FIRST, LAST, PAGE, "7"),
+        "referring": (PATH, subject, b"", None, PAGE, 1 << 20),
+        "waiting": ("away", PAGE, [HELD], 5 * PAGE),
+        "waiting_elsewhere": ("away", PAGE, [HELD]),
+        "waiting_pulls": ("away", PAGE),
+        "first_error": ("away", 5 * PAGE),
+        "listed_failed": ("away", 0, PAGE),
     }
+
+
+def notices(rows: int, moment: datetime | int) -> list[tuple[datetime | int, str, str]]:
+    """Events of a repository that are held, with a few of others after them."""
+    return [(moment, HELD if number < rows - PAGE else f"other/app{number}", str(number)) for number in range(rows)]
 
 
 def rows_read(plan: Mapping[str, Any]) -> int:
@@ -111,12 +136,17 @@ async def test_postgres_finds_a_few_things_without_reading_their_whole_repositor
     connection = await asyncpg.connect(url)
     try:
         await connection.executemany(JOURNAL, [(datetime.now(UTC), str(number)) for number in range(ROWS)])
+        await connection.executemany(NOTICES, notices(ROWS, datetime.now(UTC)))
+        await connection.execute(REFERRERS)
         await connection.execute("ANALYZE")
+        subject = await connection.fetchval(SUBJECT)
         digests = [row[0] for row in await connection.fetch(DIGESTS)]
         names = [row[0] for row in await connection.fetch(NAMES)]
         blobs = [row[0] for row in await connection.fetch(BLOBS)]
         read = {}
-        for name, arguments in asked(digests, names, blobs).items():
+        questions = asked(digests, names, blobs, subject)
+        questions["referrers"] = questions.pop("referring")  # It asks for all in one.
+        for name, arguments in questions.items():
             text = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {QUERIES[name].postgres}"
             (found,) = json.loads(await connection.fetchval(text, *arguments))
             read[name] = rows_read(found["Plan"])
@@ -177,10 +207,13 @@ def steps_on_sqlite(seeding: ModuleType, folder: Path, rows: int) -> dict[str, i
     taken = {}
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executemany(re.sub(r"\$\d", "?", JOURNAL), [(number, str(number)) for number in range(rows)])
+        connection.executemany(re.sub(r"\$(\d)", r"?\1", NOTICES), notices(rows, 1))
+        connection.execute(REFERRERS)
+        (subject,) = connection.execute(SUBJECT).fetchone()
         digests = [row[0] for row in connection.execute(DIGESTS)]
         names = [row[0] for row in connection.execute(NAMES)]
         blobs = [row[0] for row in connection.execute(BLOBS)]
-        for name, arguments in asked(digests, names, blobs).items():
+        for name, arguments in asked(digests, names, blobs, subject).items():
             steps = Steps()
             connection.set_progress_handler(steps, 1)
             connection.execute(*bound(QUERIES[name].sqlite, arguments)).fetchall()

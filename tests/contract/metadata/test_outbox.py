@@ -12,6 +12,7 @@ from contract.metadata.stores import SqlStore
 from moorage.errors import BlobUnknown, ManifestUnknown, ReferencesUnknown
 from moorage.metadata.base import Cause
 from moorage.metadata.history import UndoSteps
+from moorage.metadata.sql import outbox
 from moorage.metadata.sql.history import SqlHistory
 from moorage.metadata.sql.outbox import SqlOutbox
 from moorage.metadata.sql.renames import SqlRenames
@@ -210,3 +211,19 @@ async def test_a_blob_that_is_pushed_is_told_of_by_its_size(sql: SqlStore) -> No
     await link(sql, b"12345678")
     (found,) = await waiting(sql)
     assert (found.artifact, target(found.payload)["size"]) == ("blob", 8)
+
+
+async def test_behind_very_much_that_is_held_the_first_of_each_other_lane_is_found(
+    sql: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_OLDEST", 2)
+    monkeypatch.setattr(outbox, "_PORTION", 2)
+    first, second, third = (RepositoryName(f"other/app{number}") for number in range(3))
+    for name in (NAME, NAME, NAME, third, first, second, first):
+        await push(sql, image(0).manifest, "v1", name=name, cause=TOLD)
+    assert [each.lane for each in await waiting(sql, without=[NAME.text])] == [third.text, first.text, second.text]
+    assert [each.lane for each in await waiting(sql, without=[NAME.text, third.text])] == [first.text, second.text]
+    assert await waiting(sql, without=[NAME.text, first.text, second.text, third.text]) == []
+    # All of them, though one statement drops two.
+    assert await SqlOutbox(sql.database).drop(NoticeChoice(waits=True)) == 7
+    assert await waiting(sql) == []

@@ -4,13 +4,17 @@ import re
 from collections.abc import Sequence
 
 import pytest
+from django.db import connection
 from django.http.response import HttpResponseBase
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from moorage.control.accounts.models import User
 from moorage.control.audit.actors import COMMAND_LINE as _BY
+from moorage.control.images.recording import ensure_repository
 from moorage.control.pages import offered_places
-from moorage.control.pages.views import place_tokens, places, protection
+from moorage.control.pages.templatetags import moorage as tags
+from moorage.control.pages.views import place_tokens, places, protection, registry_state
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel
 from moorage.control.protection.changes import create_repository_rule
@@ -116,3 +120,26 @@ def test_lists_without_pages_say_where_the_rest_is(client: Client, root: User, m
     assert [text_of(client.get(address)).count(NOT_ALL) for address in addresses] == [1, 1]
     (more,) = re.findall(r'<a href="(/groups\?q=[^"]*)">', text_of(client.get("/team")))
     assert [name in text_of(client.get(more)) for name in ("team/one", "team/two")] == [True, True]
+
+
+def test_the_overview_counts_up_to_a_number_and_says_that_there_are_more(
+    client: Client, root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (tags, registry_state):
+        monkeypatch.setattr(module, "COUNT_LIMIT", 2)
+    for project in [new_project(root) for _ in range(3)]:
+        ensure_repository(project, project.full_path, by=_BY)
+    page = text_of(client.get("/admin"))
+    assert "<dt>Projects</dt><dd>2+</dd>" in page
+    assert "<dt>Users</dt><dd>1</dd>" in page
+    assert "More than 10,000 projects with images have no cleanup policy that is on." in page
+
+
+def test_rows_are_counted_in_no_order(client: Client, root: User) -> None:
+    new_project(root)
+    with CaptureQueriesContext(connection) as asked:
+        for address in ("projects", "groups", "admin", "admin/cleanup", "admin/users", "admin/audit", "admin/usage"):
+            client.get(f"/{address}")
+    counts = [query["sql"] for query in asked if "COUNT(" in query["sql"]]
+    assert len(counts) > 10
+    assert [sql for sql in counts if "ORDER BY" in sql] == []

@@ -14,17 +14,29 @@ from moorage.metadata.layout import LayoutLinks, LayoutManifests
 from moorage.metadata.layout_lists import LayoutCatalogue
 from moorage.metadata.layout_pointers import LayoutPointers, payload_of
 from moorage.metadata.payloads import PayloadCache
+from moorage.notifications.events import Notice
 from moorage.oci import mediatypes
 from moorage.oci.digests import Algorithm, Digest
 from moorage.oci.manifests import Descriptor, StoredManifest, parse
 from moorage.oci.names import RepositoryName, Tag
 from moorage.storage import paths
 from moorage.storage.memory import MemoryDriver
+from support.announcing import announcer, target
 
 NAME = RepositoryName("group/app")
 NOBODY = Cause()
 LATEST = Tag("latest")
 SUBJECT = Digest.of(b"a subject that need not be here")
+
+
+class CountedReads(MemoryDriver):
+    """Counts how often links of tags are read."""
+
+    tags = 0
+
+    async def get(self, path: str, *, limit_bytes: int = 4 << 20) -> bytes:
+        self.tags += "/_manifests/tags/" in path
+        return await super().get(path, limit_bytes=limit_bytes)
 
 
 @pytest.fixture
@@ -268,6 +280,16 @@ class TestDelete:
         digest = await push(manifests, image(1), *(Tag(f"t{n}") for n in range(13)))
         await manifests.delete(NAME, digest, cause=NOBODY)
         assert (await LayoutCatalogue(storage).tags(NAME, after="", limit=None)).items == []
+
+    async def test_each_tag_is_read_twice_and_those_that_go_are_told_of(self) -> None:
+        storage, tells = CountedReads(), list[Notice]()
+        manifests = LayoutManifests(storage, PayloadCache())
+        await push(manifests, image(1), *(Tag(f"kept{n}") for n in range(9)))
+        digest = await push(manifests, image(2), Tag("gone"))
+        storage.tags = 0
+        await manifests.delete(NAME, digest, cause=Cause(announcer=announcer(tells=tells)))
+        assert storage.tags == 2 * 9 + 3  # The one that goes is read again before it does, and noted.
+        assert [target(notice.payload).get("tag") for notice in tells] == ["gone", None]
 
     async def test_a_repository_without_manifests_stays_one(
         self, storage: MemoryDriver, manifests: LayoutManifests

@@ -173,7 +173,7 @@ def _check(user: User) -> None:
             validate_email(user.email)
         except ValidationError:
             problems["email"] = ["is invalid"]
-        if User.objects.filter(email__iexact=user.email).exclude(pk=user.pk).exists():
+        if User.objects.of_address(user.email).exclude(pk=user.pk).exists():
             problems["email"] = ["has already been taken"]
     if problems:
         raise ChangeRefused(problems)

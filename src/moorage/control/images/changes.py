@@ -9,16 +9,27 @@ from django.utils import timezone
 from moorage.control.audit.actors import SYSTEM, Actor
 from moorage.control.audit.changes import record
 from moorage.control.images.image_refusals import ImageProtected, TagMissing
-from moorage.control.images.models import GroupDeletion, ImageRepository, ImageStatus, ProjectDeletion
+from moorage.control.images.models import (
+    GroupDeletion,
+    ImageRepositories,
+    ImageRepository,
+    ImageStatus,
+    ProjectDeletion,
+)
 from moorage.control.images.moving_now import lock_tops, see_that_still
 from moorage.control.images.recording import ensure_repository
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.changes import delete_group, delete_project
-from moorage.control.projects.models import Project
+from moorage.control.projects.models import Project, Projects
 from moorage.control.protection.questions import repository_rules, tag_rules
 from moorage.control.protection.rules import Person, delete_obstacle, deletes_any_tag, is_delete_protected
 from moorage.control.refusals import refused
 from moorage.control.registry.connection import the_registry
+
+PROJECTS_AT_ONCE = 100
+"""So many projects of a group are asked to be deleted in one transaction: others write meanwhile."""
+IMAGES_AT_ONCE = 500
+"""So many repositories of a project."""
 
 
 def ensure_root_repository(project: Project, *, by: Actor = SYSTEM) -> ImageRepository | None:
@@ -117,7 +128,8 @@ def delete_tags(repository: ImageRepository, names: Collection[str], *, by: Acto
 def delete_project_with_images(project: Project, *, by: Actor, now: datetime | None = None) -> bool:
     """Delete a project, and first its images: then a job ends it. Return whether it is gone already.
 
-    Rules of protection do not hold the deletion of a whole project up.
+    Of very many images the job asks for the deletion, some at a time. Rules of protection do not hold the deletion of
+    a whole project up.
 
     Raises:
         ChangeRefused: it is being moved.
@@ -125,19 +137,20 @@ def delete_project_with_images(project: Project, *, by: Actor, now: datetime | N
     Source: GitLab features RDL-010, REP-011; MOV-005.
     """
     moment = now or timezone.now()
+    lock_tops(project.namespace)
     see_that_still(project.full_path)
-    repositories = list(ImageRepository.objects.of_project(project))
-    if not repositories:
+    repositories = ImageRepository.objects.of_project(project)
+    if not repositories.exists():
         delete_project(project, by=by)
         return True
     _, is_new = ProjectDeletion.objects.get_or_create(
         project=project, defaults={"actor_id": by.user_id, "actor_name": by.name, "due_at": moment}
     )
     if is_new:
-        record("project_deletion_scheduled", project, by=by, repositories=len(repositories))
-    for repository in repositories:
-        if not repository.is_being_deleted:
-            _schedule(repository, by=by, now=moment)
+        record("project_deletion_scheduled", project, by=by, repositories=repositories.count())
+    while schedule_some(repositories.filter(status=ImageStatus.DELETE_FAILED), by=by, now=moment):
+        pass
+    schedule_some(repositories.filter(status=ImageStatus.NORMAL), by=by, now=moment)
     return False
 
 
@@ -145,15 +158,20 @@ def delete_project_with_images(project: Project, *, by: Actor, now: datetime | N
 def delete_group_with_images(group: Namespace, *, by: Actor, now: datetime | None = None) -> bool:
     """Delete a group with all that is in it, first its images: then a job ends it. Return whether it is gone already.
 
+    Of very many projects the job asks for the deletion, some at a time.
+
     Raises:
         ChangeRefused: something in it is being moved.
 
     Source: GitLab features MOV-005.
     """
     moment = now or timezone.now()
+    lock_tops(group)
     see_that_still(group.full_path)
-    gone = [delete_project_with_images(project, by=by, now=moment) for project in Project.objects.within(group)]
-    if all(gone):
+    for project in projects_that_stay(group)[:PROJECTS_AT_ONCE]:
+        delete_project_with_images(project, by=by, now=moment)
+    left = Project.objects.within(group)
+    if not left.exists():
         # Those in it first.
         for found in sorted(Namespace.objects.within(group), key=lambda one: -len(one.lineage_ids)):
             delete_group(found, by=by)
@@ -162,8 +180,25 @@ def delete_group_with_images(group: Namespace, *, by: Actor, now: datetime | Non
         group=group, defaults={"actor_id": by.user_id, "actor_name": by.name, "due_at": moment}
     )
     if is_new:
-        record("group_deletion_scheduled", group, by=by, projects=gone.count(False))
+        record("group_deletion_scheduled", group, by=by, projects=left.count())
     return False
+
+
+def projects_that_stay(group: Namespace) -> Projects:
+    """Return those projects in *group* whose deletion nobody has asked for yet."""
+    return Project.objects.within(group).filter(deletion=None).select_related("namespace")
+
+
+def schedule_some(repositories: ImageRepositories, *, by: Actor, now: datetime) -> bool:
+    """Ask for the deletion of some of *repositories*, all of one state; False: there was none.
+
+    Callers have seen that nothing there is being moved, in this transaction.
+    """
+    some = list(repositories.select_related("project__namespace")[:IMAGES_AT_ONCE])
+    ImageRepository.objects.filter(pk__in=[one.pk for one in some]).update(**_asked_for(now))
+    for one in some:
+        record("container_repository_deletion_scheduled", one, by=by)
+    return bool(some)
 
 
 @transaction.atomic
@@ -172,9 +207,17 @@ def _schedule(repository: ImageRepository, *, by: Actor, now: datetime) -> None:
     see_that_still(repository.path)
     changed = ImageRepository.objects.filter(
         pk=repository.pk, status__in=[ImageStatus.NORMAL, ImageStatus.DELETE_FAILED]
-    ).update(
-        status=ImageStatus.DELETE_SCHEDULED, status_updated_at=now, delete_due_at=now, delete_owner="", updated_at=now
-    )
+    ).update(**_asked_for(now))
     if changed:
         record("container_repository_deletion_scheduled", repository, by=by)
     repository.refresh_from_db()
+
+
+def _asked_for(now: datetime) -> dict[str, object]:
+    return {
+        "status": ImageStatus.DELETE_SCHEDULED,
+        "status_updated_at": now,
+        "delete_due_at": now,
+        "delete_owner": "",
+        "updated_at": now,
+    }

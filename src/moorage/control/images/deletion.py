@@ -15,11 +15,12 @@ from django.db import transaction
 
 from moorage.control.audit.actors import SYSTEM
 from moorage.control.audit.changes import record
-from moorage.control.images.changes import delete_group_with_images
+from moorage.control.images.changes import delete_group_with_images, projects_that_stay, schedule_some
 from moorage.control.images.models import GroupDeletion, ImageRepository, ImageStatus, ProjectDeletion
 from moorage.control.images.rules import retry_wait
 from moorage.control.jobs.loop import Turn
 from moorage.control.projects.changes import delete_project
+from moorage.control.projects.models import Project
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.registry_errors import RegistryError, RegistryRefused
 from moorage.errors import Refused
@@ -75,7 +76,7 @@ class ProjectsDeletion:
 
     def step(self, turn: Turn) -> bool:
         """Delete the next project if its images have gone; look again later if not."""
-        return _step_when_emptied(ProjectDeletion, turn, _is_project_deleted)
+        return _step_when_emptied(ProjectDeletion, turn, _end_project, _wake_groups)
 
 
 class GroupsDeletion:
@@ -86,37 +87,57 @@ class GroupsDeletion:
 
     def step(self, turn: Turn) -> bool:
         """Delete the next group if its projects have gone; look again later if not."""
-        return _step_when_emptied(GroupDeletion, turn, _is_group_deleted)
+        return _step_when_emptied(GroupDeletion, turn, _end_group, _wake_nobody)
 
 
-def _step_when_emptied(model: type[_Row], turn: Turn, is_deleted: Callable[[_Row, datetime], bool]) -> bool:
-    """Take the next row and delete what it is of, unless something in it is left: then it waits."""
+def _step_when_emptied(
+    model: type[_Row],
+    turn: Turn,
+    end: Callable[[_Row, datetime], timedelta | None],
+    wake: Callable[[_Row, datetime], None],
+) -> bool:
+    """Take the next row and *end* what it is of, unless something in it is left: then it waits. Then *wake* others."""
     now = turn.now
     row = model.LEASE.take(model.objects.all(), now=now, until=now + EMPTYING_WAIT)
     if row is None:
         return False
     with transaction.atomic():
-        if not is_deleted(row, now):
-            model.LEASE.settle(row, due_at=now + EMPTYING_WAIT)
+        wait = end(row, now)
+        if wait is not None:
+            model.LEASE.settle(row, due_at=now + wait)
+    if wait is None:
+        # After the commit: of two that end at once, the later one sees that nothing is left.
+        wake(row, now)
     return True
 
 
-def _is_project_deleted(row: ProjectDeletion, now: datetime) -> bool:
+def _end_project(row: ProjectDeletion, now: datetime) -> timedelta | None:
+    """Delete a project, or return after what time it is looked at again."""
     project = row.project
     if project.repositories.exists():
-        # Something was pushed after the deletion was asked for.
-        project.repositories.filter(status=ImageStatus.NORMAL).update(
-            status=ImageStatus.DELETE_SCHEDULED, status_updated_at=now, delete_due_at=now
-        )
-        return False
-    lineage = project.namespace.lineage_ids
+        # Those that were too many for the one who asked, or were pushed since then.
+        stay = project.repositories.filter(status=ImageStatus.NORMAL)
+        return timedelta() if schedule_some(stay, by=row.actor, now=now) else EMPTYING_WAIT
     delete_project(project, by=row.actor)
-    GroupDeletion.objects.filter(group_id__in=lineage, owner="").update(due_at=now)
-    return True
+    return None
 
 
-def _is_group_deleted(row: GroupDeletion, now: datetime) -> bool:
-    return delete_group_with_images(row.group, by=row.actor, now=now)
+def _wake_groups(row: ProjectDeletion, now: datetime) -> None:
+    """Have groups that *row* was in deleted soon, if it was the last: a group looks at all that is left in it."""
+    for one in GroupDeletion.objects.filter(group_id__in=row.project.namespace.lineage_ids).select_related("group"):
+        if not Project.objects.within(one.group).exists():
+            GroupDeletion.objects.filter(pk=one.pk, owner="").update(due_at=now)
+
+
+def _wake_nobody(row: GroupDeletion, now: datetime) -> None:
+    del row, now
+
+
+def _end_group(row: GroupDeletion, now: datetime) -> timedelta | None:
+    """Delete a group, or return after what time it is looked at again."""
+    if delete_group_with_images(row.group, by=row.actor, now=now):
+        return None
+    return timedelta() if projects_that_stay(row.group).exists() else EMPTYING_WAIT
 
 
 def _delete_tags(row: ImageRepository, turn: Turn) -> None:
@@ -166,6 +187,8 @@ def _finish(row: ImageRepository, turn: Turn) -> None:
         if not deleted:
             raise _NotAll
         record("container_repository_deleted", row, by=SYSTEM)
+    # After the commit: of two that end at once, the later one sees that nothing is left.
+    if not ImageRepository.objects.filter(project_id=row.project_id).exists():
         ProjectDeletion.objects.filter(project_id=row.project_id, owner="").update(due_at=turn.now)
     _LOG.info("repository deleted", repository=row.path)
 

@@ -118,9 +118,12 @@ class ImageRepository(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["status", "delete_due_at"], name="repository_deletion_due"),
             models.Index(
-                fields=["expiration_policy_cleanup_status", "expiration_policy_started_at"], name="repository_cleanup"
+                fields=["project", "expiration_policy_cleanup_status", "expiration_policy_started_at"],
+                name="repository_of_proj_cleanup",
             ),
-            models.Index(fields=["name"], name="repository_by_name"),
+            models.Index(fields=["expiration_policy_cleanup_status", "cleanup_due_at"], name="repository_cleanup_due"),
+            # Very many may have the same name, which is empty for a project's own path.
+            models.Index(fields=["name", "id"], name="repository_by_name_and_id"),
             models.Index(fields=["created_at"], name="repository_by_creation"),
             models.Index(fields=["updated_at"], name="repository_by_update"),
             models.Index(fields=["status", "updated_at"], name="repository_of_state_by_update"),

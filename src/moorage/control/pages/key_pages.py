@@ -72,7 +72,7 @@ def key_page(
     asked = request.GET.get("sort", "")
     order, is_down = _order(asked, orders)
     before, after = request.GET.get("before", "")[:_KEY_LIMIT], request.GET.get("after", "")[:_KEY_LIMIT]
-    total = rows[: COUNT_LIMIT + 1].count()
+    total = rows.order_by()[: COUNT_LIMIT + 1].count()  # In no order: a database would sort all of them first.
     is_back = bool(before) and not after
     key = _parsed(rows, order.field, before if is_back else after)
     goes_down = is_down != is_back

@@ -6,13 +6,14 @@ Source: GitLab features CPS-002 to CPS-011, TDL-005.
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 
 from moorage.control.audit.actors import SYSTEM
 from moorage.control.audit.changes import record
 from moorage.control.images.models import DELETING, CleanupStatus, ImageRepositories, ImageRepository
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.jobs.loop import Turn
+from moorage.control.namespaces.choosing import beyond
 from moorage.control.policies.cleaning import RunLimits, clean, start_run
 from moorage.control.policies.models import BulkDeletion, CleanupPolicy, CleanupRun, RunKind, RunOutcome
 from moorage.control.policies.rules import interval_of
@@ -25,8 +26,10 @@ FAILURE_WAIT = timedelta(minutes=10)
 BULK_RETRIES = 3
 """Source: GitLab features TDL-005."""
 
-_IDLE = (CleanupStatus.UNSCHEDULED, CleanupStatus.SCHEDULED)
+_IDLE = (CleanupStatus.SCHEDULED, CleanupStatus.UNSCHEDULED)
+"""In the order in which they are taken."""
 _BEGUN = (CleanupStatus.UNFINISHED, CleanupStatus.ONGOING)
+_LOOKED_AT_ONCE = 100
 
 
 class PolicyCleanup:
@@ -37,9 +40,7 @@ class PolicyCleanup:
 
     def step(self, turn: Turn) -> bool:
         """Clean the next repository whose policy is due, or go on with one that was not finished."""
-        now = turn.now
-        _disable_idle(now)
-        row = _take(now)
+        row = _take(turn.now)
         if row is None:
             return False
         policy = CleanupPolicy.objects.filter(project_id=row.project_id).first()
@@ -86,17 +87,17 @@ class BulkTagDeletion:
         return True
 
 
-def _disable_idle(now: datetime) -> None:
-    """Switch off the policies that are due of projects without repositories. Source: GitLab features CPS-003."""
-    for policy in CleanupPolicy.objects.due(now).filter(project__repositories__isnull=True)[:100]:
-        with transaction.atomic():
-            if CleanupPolicy.objects.filter(pk=policy.pk, enabled=True).update(enabled=False):
-                record("cleanup_policy_disabled", policy, by=SYSTEM, reason="the project has no repositories")
+def _disable_idle(policy: CleanupPolicy) -> None:
+    """Switch a policy off whose project has no repositories. Source: GitLab features CPS-003."""
+    with transaction.atomic():
+        if CleanupPolicy.objects.filter(pk=policy.pk, enabled=True).update(enabled=False):
+            record("cleanup_policy_disabled", policy, by=SYSTEM, reason="the project has no repositories")
 
 
 def _take(now: datetime) -> ImageRepository | None:
     """Take a repository, and mark it as being cleaned. Source: GitLab features CPS-005, CPS-006."""
-    if not (_due(now).exists() or _waiting(now).exists()):
+    is_any = CleanupPolicy.objects.due(now).exists() or any(rows.exists() for rows in _begun(now))
+    if not is_any:
         return None
     ApplicationSettings.objects.get_or_create(pk=1)
     with transaction.atomic():
@@ -111,8 +112,8 @@ def _take_within(capacity: int, now: datetime) -> ImageRepository | None:
     )
     if going_on.count() >= capacity:
         return None
-    row = None
-    for rows in (_due(now), _begun()):
+    row = _take_due(now)
+    for rows in _begun(now):
         row = row or ImageRepository.CLEANUP.take(rows, now=now, until=now + LEASE, is_due_without=True)
     if row is not None:
         ImageRepository.CLEANUP.own(row).update(
@@ -123,29 +124,43 @@ def _take_within(capacity: int, now: datetime) -> ImageRepository | None:
     return row
 
 
-def _due(now: datetime) -> ImageRepositories:
-    policy = "project__container_expiration_policy"
-    never = Q(expiration_policy_started_at=None)
-    return (
-        ImageRepository.objects.filter(
-            never | Q(expiration_policy_started_at__lt=F(f"{policy}__next_run_at")),
-            expiration_policy_cleanup_status__in=_IDLE,
-            **{f"{policy}__enabled": True, f"{policy}__next_run_at__lte": now},
-        )
-        .exclude(status__in=DELETING)
-        .order_by("expiration_policy_cleanup_status", F("expiration_policy_started_at").asc(nulls_first=True))
-    )
+def _take_due(now: datetime) -> ImageRepository | None:
+    """Take the first repository of the policy that has been due for longest, without a look at any other."""
+    policies, last = CleanupPolicy.objects.due(now).filter(project__deletion=None), Q()
+    while True:
+        some = list(policies.filter(last).select_related("project").order_by("next_run_at", "pk")[:_LOOKED_AT_ONCE])
+        for policy in some:
+            if not policy.project.repositories.exists():
+                _disable_idle(policy)
+                continue
+            for rows in _due(policy):
+                row = ImageRepository.CLEANUP.take(rows, now=now, until=now + LEASE, is_due_without=True)
+                if row is not None:
+                    return row
+        if len(some) < _LOOKED_AT_ONCE:
+            return None
+        last = beyond("next_run_at", some[-1].next_run_at, some[-1].pk, is_down=False, is_pk_down=False)
 
 
-def _begun() -> ImageRepositories:
-    """Those that were not finished, or whose process was killed; oldest first."""
-    begun = ImageRepository.objects.filter(expiration_policy_cleanup_status__in=_BEGUN)
-    return begun.exclude(status__in=DELETING).order_by("expiration_policy_started_at")
+def _due(policy: CleanupPolicy) -> list[ImageRepositories]:
+    """The repositories of a policy that is due, but for those that were cleaned since; each part by an index."""
+    rows = ImageRepository.objects.filter(project_id=policy.pk).exclude(status__in=DELETING)
+    since = "expiration_policy_started_at"
+    return [
+        rows.filter(part, expiration_policy_cleanup_status=status).order_by(since, "pk")
+        for status in _IDLE
+        for part in (Q(**{since: None}), Q(**{f"{since}__lt": policy.next_run_at}))
+    ]
 
 
-def _waiting(now: datetime) -> ImageRepositories:
-    """Those of them that nobody holds."""
-    return _begun().filter(Q(cleanup_due_at=None) | Q(cleanup_due_at__lte=now))
+def _begun(now: datetime) -> list[ImageRepositories]:
+    """Those that were not finished, or whose process was killed, that nobody holds; the longest due first."""
+    rows = ImageRepository.objects.exclude(status__in=DELETING)
+    return [
+        rows.filter(part, expiration_policy_cleanup_status=status).order_by("cleanup_due_at", "pk")
+        for status in _BEGUN
+        for part in (Q(cleanup_due_at=None), Q(cleanup_due_at__lte=now))
+    ]
 
 
 def _run(policy: CleanupPolicy, row: ImageRepository, turn: Turn) -> None:
@@ -187,8 +202,7 @@ def _plan_next(policy: CleanupPolicy, now: datetime) -> None:
     """Set the next run when no repository of the project has this one still before it. Source: CPS-009."""
     if policy.next_run_at is None or policy.next_run_at > now:
         return
-    waiting = _due(now).filter(project_id=policy.project_id)
-    if not waiting.exists():
+    if not any(rows.exists() for rows in _due(policy)):
         CleanupPolicy.objects.filter(pk=policy.pk, next_run_at=policy.next_run_at).update(
             next_run_at=now + interval_of(policy.cadence)
         )

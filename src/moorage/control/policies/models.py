@@ -48,7 +48,10 @@ class CleanupPolicy(models.Model):
     class Meta:
         """The index that the worker asks by."""
 
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["enabled", "next_run_at"], name="policy_due")]
+        # SQLite asks no index whether a policy is on: those that are have one of their own.
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["next_run_at", "project"], condition=models.Q(enabled=True), name="policy_on_due")
+        ]
 
     def __str__(self) -> str:
         return f"cleanup policy of {self.project}"

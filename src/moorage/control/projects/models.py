@@ -97,8 +97,9 @@ class Project(models.Model):
             models.Index(fields=["full_path"], name="project_by_path"),
             models.Index(fields=["updated_at"], name="project_by_update"),
             models.Index(fields=["created_at"], name="project_by_creation"),
-            models.Index(fields=["name"], name="project_by_name"),
-            models.Index(fields=["path"], name="project_by_last_part"),
+            # Very many may have the same name.
+            models.Index(fields=["name", "id"], name="project_by_name_and_id"),
+            models.Index(fields=["path", "id"], name="project_by_last_part_and_id"),
             models.Index(fields=["visibility"], name="project_by_visibility"),
             models.Index(fields=["namespace", "full_path"], name="project_of_place_by_path"),
             models.Index(fields=["namespace", "updated_at"], name="project_of_place_by_update"),

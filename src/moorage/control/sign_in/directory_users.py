@@ -1,6 +1,6 @@
 """Users whom a directory vouches for: at sign-in, and looked at again each hour."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils.translation import gettext
@@ -10,6 +10,7 @@ from moorage.control.accounts.identities import UID_LENGTH_LIMIT, NameGivenAnew,
 from moorage.control.accounts.models import ExternalIdentity, User, UserState
 from moorage.control.audit.actors import SYSTEM
 from moorage.control.jobs.loop import Turn
+from moorage.control.jobs.walking import KeyWalk
 from moorage.control.ldap.directories import client_of, directories
 from moorage.control.ldap.people import DirectoryPerson, DirectoryUnavailable
 from moorage.control.refusals import ChangeRefused
@@ -22,7 +23,7 @@ LEASE = timedelta(minutes=5)
 AGAIN = timedelta(hours=1)
 """As often as GitLab looks."""
 FAILURE_WAIT = timedelta(minutes=10)
-_NEW_AT_ONCE = 500
+_LOOKED_AT_ONCE = 500
 
 _log = get_log("control.sign_in")
 
@@ -45,6 +46,9 @@ class DirectoryChecks:
     name = "directories"
     slots = 1
 
+    def __init__(self) -> None:
+        self._walk = KeyWalk(portion=_LOOKED_AT_ONCE, again=AGAIN)
+
     def step(self, turn: Turn) -> bool:
         """Look at the next user who is due."""
         providers = list(directories())
@@ -53,7 +57,7 @@ class DirectoryChecks:
         rows = DirectoryCheck.objects.filter(identity__provider__in=providers).select_related("identity__user")
         row = DirectoryCheck.LEASE.take(rows, now=turn.now, until=turn.now + LEASE)
         if row is None:
-            return _begin_missing(providers, turn)
+            return self._begin_missing(providers, turn.now)
         identity = row.identity
         try:
             person = client_of(identity.provider).person(identity.uid, identity.stable_id)
@@ -67,14 +71,15 @@ class DirectoryChecks:
         DirectoryCheck.LEASE.settle(row, due_at=turn.now + AGAIN)
         return True
 
-
-def _begin_missing(providers: list[str], turn: Turn) -> bool:
-    """Have rows of those who have signed in since; False: they all have theirs."""
-    missing = ExternalIdentity.objects.filter(provider__in=providers, directory_check=None)[:_NEW_AT_ONCE]
-    rows = [DirectoryCheck(identity=identity, due_at=turn.now) for identity in missing]
-    # Another node may be at it too.
-    DirectoryCheck.objects.bulk_create(rows, ignore_conflicts=True)
-    return bool(rows)
+    def _begin_missing(self, providers: list[str], now: datetime) -> bool:
+        """Have rows of those who have signed in since; False: they all have theirs, as far as it looks."""
+        found = self._walk.next(ExternalIdentity.objects.select_related("directory_check"), now)
+        theirs = [one for one in found if one.provider in providers and not hasattr(one, "directory_check")]
+        # Another node may be at it too.
+        DirectoryCheck.objects.bulk_create(
+            [DirectoryCheck(identity=one, due_at=now) for one in theirs], ignore_conflicts=True
+        )
+        return bool(theirs) or len(found) == _LOOKED_AT_ONCE
 
 
 def _follow(identity: ExternalIdentity, person: DirectoryPerson | None) -> None:

@@ -88,7 +88,7 @@ def _found(claims: IdentityClaims, terms: AccountTerms) -> User:
         raise StrangerRefused(exc.message) from None
     if known is not None:
         return known.user
-    other = User.objects.humans().filter(email__iexact=claims.email).first() if claims.email else None
+    other = User.objects.humans().of_address(claims.email).first()
     if other is not None:
         return _linked(other, claims, terms)
     if not terms.creates_users:

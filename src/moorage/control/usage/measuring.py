@@ -4,13 +4,14 @@ The registry counts each layer once within the path that it is asked for. One wi
 manifests are read. Source: GitLab features DSK-001 to DSK-004.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from moorage.control.images.contents import ManifestContents, TooManyManifests
 from moorage.control.images.models import ImageRepository
 from moorage.control.jobs.loop import Turn
+from moorage.control.jobs.walking import KeyWalk
 from moorage.control.projects.models import Project
 from moorage.control.registry.connection import the_registry
 from moorage.control.registry.registry_errors import RegistryError
@@ -22,7 +23,7 @@ LEASE = timedelta(minutes=10)
 AGAIN = timedelta(hours=12)
 """Twice a day, so that each day has a size however the hours fall."""
 FAILURE_WAIT = timedelta(minutes=10)
-_NEW_AT_ONCE = 100
+_LOOKED_AT_ONCE = 500
 _REASON_LIMIT = 1000
 
 _LOG = structlog.get_logger("moorage.control.usage")
@@ -34,15 +35,18 @@ class UsageMeasurement:
     name = "usage"
     slots = 1
 
+    def __init__(self) -> None:
+        self._walk = KeyWalk(portion=_LOOKED_AT_ONCE, again=AGAIN)
+
     def step(self, turn: Turn) -> bool:
         """Measure the next place that is due."""
-        _begin_missing()
         started = turn.now
+        has_more = self._begin_missing(started)
         row = UsagePlace.LEASE.take(
             UsagePlace.objects.select_related("project__namespace", "namespace"), now=started, until=started + LEASE
         )
         if row is None:
-            return False
+            return has_more
         try:
             size, precision = _measured(row)
         except (RegistryError, Refused) as exc:
@@ -59,12 +63,16 @@ class UsageMeasurement:
             _say(row, before, size)
         return True
 
+    def _begin_missing(self, now: datetime) -> bool:
+        """Have rows of projects that have images and none, such as those from before there were sizes.
 
-def _begin_missing() -> None:
-    """Have rows of projects that have images and none, such as those from before there were sizes."""
-    missing = Project.objects.filter(repositories__isnull=False, usage=None).select_related("namespace").distinct()
-    for project in missing[:_NEW_AT_ONCE]:
-        ensure_places_of(project)
+        Returns whether there may be more.
+        """
+        images = self._walk.next(ImageRepository.objects.only("project_id"), now)
+        projects = Project.objects.filter(pk__in={image.project_id for image in images}, usage=None)
+        for project in projects.select_related("namespace"):
+            ensure_places_of(project)
+        return len(images) == _LOOKED_AT_ONCE
 
 
 def _measured(row: UsagePlace) -> tuple[int, str]:

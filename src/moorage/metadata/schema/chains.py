@@ -132,6 +132,7 @@ CHAINS = Chains(
             Migration("0007_adoptions", oldest_code=3),
             Migration("0008_large_repositories", oldest_code=3),
             Migration("0009_placed_blobs", oldest_code=3),
+            Migration("0010_very_many_notices", oldest_code=3),
         ),
     ),
     post=Chain("post-deployment", _HERE / "post"),

@@ -5,19 +5,19 @@ DELETE FROM notification_queue WHERE id IN (
 -- retry --
 UPDATE notification_queue SET failed_at = NULL, tries = 0 WHERE id IN (
     SELECT id FROM notification_queue WHERE failed_at IS NOT NULL AND ($1::text IS NULL OR endpoint = $1::text)
-    ORDER BY id FOR UPDATE)
+        AND id > $2 AND id <= $3 ORDER BY id LIMIT $4 FOR UPDATE)
 RETURNING id;
 
 -- drop_failed --
 DELETE FROM notification_queue WHERE id IN (
     SELECT id FROM notification_queue WHERE failed_at IS NOT NULL AND ($1::text IS NULL OR endpoint = $1::text)
-    ORDER BY id FOR UPDATE)
+        AND id > $2 AND id <= $3 ORDER BY id LIMIT $4 FOR UPDATE)
 RETURNING id;
 
 -- drop_waiting --
 DELETE FROM notification_queue WHERE id IN (
     SELECT id FROM notification_queue WHERE failed_at IS NULL AND ($1::text IS NULL OR endpoint = $1::text)
-    ORDER BY id FOR UPDATE)
+        AND id > $2 AND id <= $3 ORDER BY id LIMIT $4 FOR UPDATE)
 RETURNING id;
 
 -- move_lanes --

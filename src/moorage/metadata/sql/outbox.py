@@ -13,6 +13,8 @@ _QUERIES = load_queries("moorage.metadata.sql", "outbox")
 
 _PORTION = 500
 """Rows that one statement writes or takes."""
+_OLDEST = 1000
+"""Rows that are looked at one by one before whole lanes are passed by."""
 
 
 async def write_notices(transaction: Transaction, notices: Sequence[Notice]) -> None:
@@ -61,7 +63,10 @@ class SqlOutbox(Outbox):
         return left
 
     async def waiting(self, endpoint: str, *, limit: int, without: Collection[str]) -> Sequence[QueuedNotice]:
-        rows = await self._database.all(_QUERIES["waiting"], endpoint, limit, list(without))
+        held = list(without)
+        rows = await self._database.all(_QUERIES["waiting"], endpoint, limit, held, _OLDEST)
+        if not rows and held:
+            rows = await self._database.all(_QUERIES["waiting_elsewhere"], endpoint, limit, held)
         return [_queued(row) for row in rows]
 
     async def payload(self, notice_id: int) -> str | None:
@@ -75,25 +80,38 @@ class SqlOutbox(Outbox):
         await self._database.write(_QUERIES["missed"], notice_id, at, error, at if is_final else None)
 
     async def queues(self) -> Sequence[EndpointQueue]:
+        waiting = {row[0]: row for row in await self._database.all(_QUERIES["waiting_counts"], heavy=True)}
+        failed = {row[0]: int(row[1]) for row in await self._database.all(_QUERIES["failed_counts"], heavy=True)}
         found = []
-        for endpoint, waiting, since, failed in await self._database.all(_QUERIES["queues"], heavy=True):
-            error = await self._database.first(_QUERIES["first_error" if waiting else "last_failure"], endpoint)
-            if error is None and failed:
+        for endpoint in sorted(waiting.keys() | failed.keys()):
+            _, count, first_id = waiting.get(endpoint, (endpoint, 0, None))
+            since = error = None
+            if first_id is not None:
+                since = await self._database.first(_QUERIES["moment"], first_id)
+                error = await self._database.first(_QUERIES["first_error"], endpoint, _OLDEST)
+            if error is None and endpoint in failed:
                 error = await self._database.first(_QUERIES["last_failure"], endpoint)
             found.append(
                 EndpointQueue(
                     endpoint=endpoint,
-                    waiting=waiting,
-                    waiting_since=maybe_moment(since),
-                    failed=failed,
+                    waiting=count,
+                    waiting_since=None if since is None else moment(since[0]),
+                    failed=failed.get(endpoint, 0),
                     error=None if error is None else error[0],
                 )
             )
         return found
 
     async def listed(self, meant: NoticeChoice, *, after: int, limit: int) -> Sequence[QueuedNotice]:
-        query = _QUERIES["listed_waiting" if meant.waits else "listed_failed"]
-        return [_queued(row) for row in await self._database.all(query, meant.endpoint, after, limit)]
+        state = "waiting" if meant.waits else "failed"
+        endpoints = [meant.endpoint]
+        if meant.endpoint is None:
+            endpoints = [row[0] for row in await self._database.all(_QUERIES[f"{state}_counts"], heavy=True)]
+        found: list[QueuedNotice] = []
+        for endpoint in endpoints:  # Each by its own index: of all together, those of the other state would be read.
+            rows = await self._database.all(_QUERIES[f"listed_{state}"], endpoint, after, limit)
+            found += [_queued(row) for row in rows]
+        return sorted(found, key=lambda notice: notice.id)[:limit]
 
     async def retry(self, meant: NoticeChoice) -> int:
         return await self._change("retry", meant)
@@ -102,9 +120,16 @@ class SqlOutbox(Outbox):
         return await self._change("drop_waiting" if meant.waits else "drop_failed", meant)
 
     async def _change(self, query: str, meant: NoticeChoice) -> int:
-        if meant.ids is None:
-            return len(await self._database.write(_QUERIES[query], meant.endpoint))
-        return len(await self._database.write(_QUERIES[f"{query}_ids"], meant.endpoint, sorted(meant.ids)))
+        if meant.ids is not None:
+            return len(await self._database.write(_QUERIES[f"{query}_ids"], meant.endpoint, sorted(meant.ids)))
+        row = await self._database.first(_QUERIES["last_id"])
+        # What comes meanwhile is not meant.
+        count, after, last = 0, 0, 0 if row is None or row[0] is None else int(row[0])
+        while after < last:
+            rows = await self._database.write(_QUERIES[query], meant.endpoint, after, last, _PORTION)
+            count += len(rows)
+            after = max(int(row[0]) for row in rows) if len(rows) == _PORTION else last
+        return count
 
 
 def _columns(notice: Notice) -> tuple[Value, ...]:

@@ -73,7 +73,7 @@ def list_users(request: HttpRequest, response: HttpResponse, query: Query[UsersQ
         see_that_admin(request)
     is_admin, rows = user_of(request).is_admin, query.of(User.objects.all())
     if query.username:
-        rows = rows.filter(username__iexact=query.username)
+        rows = rows.named(query.username)
     if query.search:
         found = Q(name__icontains=query.search) | Q(username__icontains=query.search)
         rows = rows.filter(found | Q(email__iexact=query.search) if is_admin else found)

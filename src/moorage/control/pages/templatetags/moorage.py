@@ -6,11 +6,13 @@ from datetime import datetime
 from django import template
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
+from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from moorage.control.pages.key_pages import COUNT_LIMIT
 from moorage.control.usage.rules import shown_size
 
 register = template.Library()
@@ -41,6 +43,12 @@ def size(value: float | str | None) -> str:
     if value is None or isinstance(value, str):  # A text is what templates have for a name that is not there.
         return NOTHING
     return shown_size(value)
+
+
+@register.filter
+def counted(value: int) -> str:
+    """A number of rows that were counted up to a limit."""
+    return f"{number_format(min(value, COUNT_LIMIT))}{'+' if value > COUNT_LIMIT else ''}"
 
 
 @register.filter

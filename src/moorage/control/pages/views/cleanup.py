@@ -160,7 +160,7 @@ def _picture(found: FoundProject, policy: CleanupPolicy) -> PastPicture:
         days=ordered[::-7] if len(ordered) > DAYS_SHOWN else ordered[::-1],
         left_out=left_out,
         forgotten=forgotten,
-        is_part=rows.count() > PICTURED,
+        is_part=rows[: PICTURED + 1].count() > PICTURED,
     )
 
 

@@ -4,14 +4,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from moorage.cache.remembered import Remembered
 from moorage.control.accounts.models import User
 from moorage.control.images.models import ImageRepository, ImageStatus
 from moorage.control.namespaces.models import Namespace
+from moorage.control.pages.key_pages import COUNT_LIMIT
 from moorage.control.pages.part_rows import part_rows
 from moorage.control.pages.room_texts import said
 from moorage.control.pages.views.administration import administrator_of
@@ -23,9 +26,12 @@ from moorage.control.registry.state_values import RegistryState
 from moorage.control.usage.models import UsagePlace
 
 _T = TypeVar("_T")
+_Row = TypeVar("_Row", bound=Model)
 
 LATE = timedelta(hours=1)
 """After this, due work is late: no worker of the control plane runs, or they cannot keep up."""
+_KNOWN = Remembered[str, int](1, age=timedelta(minutes=5))
+"""A count that has no index: where there is very much, it is not made for each look at the page."""
 
 
 @require_safe
@@ -100,13 +106,28 @@ def _bytes_to_come() -> int:
 
 def _beside() -> dict[str, object]:
     """The work of the control plane itself, and counts of what it has."""
+    projects = _counted(Project.objects.all())
     return {
-        "users": User.objects.humans().count(),
-        "groups": Namespace.objects.groups().count(),
-        "projects": Project.objects.count(),
-        "repositories": ImageRepository.objects.count(),
-        "going": ImageRepository.objects.to_delete().count(),
+        "users": _counted(User.objects.humans()),
+        "groups": _counted(Namespace.objects.groups()),
+        "projects": projects,
+        "repositories": _counted(ImageRepository.objects.all()),
+        "going": _counted(ImageRepository.objects.to_delete()),
         "failed": ImageRepository.objects.filter(status=ImageStatus.DELETE_FAILED).count(),
-        "without_cleanup": projects_without_cleanup().count(),
+        "without_cleanup": _without_cleanup(projects),
+        "count_limit": COUNT_LIMIT,
         "late": UsagePlace.objects.filter(due_at__lt=timezone.now() - LATE).order_by("due_at").first(),
     }
+
+
+def _counted(rows: QuerySet[_Row]) -> int:
+    """The number of rows; one more than the limit: there are more than that."""
+    return rows.order_by()[: COUNT_LIMIT + 1].count()
+
+
+def _without_cleanup(projects: int) -> int:
+    known = _KNOWN.get("without cleanup") if projects > COUNT_LIMIT else None
+    if known is None:
+        known = _counted(projects_without_cleanup())
+        _KNOWN.put("without cleanup", known)
+    return known

@@ -1,0 +1,2 @@
+DROP INDEX notification_queue_lanes;
+DROP INDEX notification_queue_pulls;

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from moorage.control.api.api_refusals import APIRefused
+from moorage.control.api.api_refusals import APIMoved, APIRefused
 from moorage.control.images.image_refusals import ImageProtected, TagMissing
 from moorage.control.policies.changes import BulkTooSoon
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
@@ -34,6 +34,7 @@ def answer_failures(api: NinjaAPI) -> None:
         api.add_exception_handler(kind, handler)
 
     handle(APIRefused, lambda _, exc: JsonResponse(exc.body, status=exc.status))
+    handle(APIMoved, _moved)
     handle(CredentialsRefused, lambda _, __: _message(401, "401 Unauthorized"))
     handle(ChangeRefused, _change_refused)
     handle(TooManyRequests, _too_many)
@@ -102,6 +103,13 @@ def _without_body(answer: HttpResponseBase) -> HttpResponse:
 
 def _message(status: int, text: object) -> JsonResponse:
     return JsonResponse({"message": text}, status=status)
+
+
+def _moved(request: HttpRequest, exc: APIMoved) -> HttpResponse:
+    """301 in GitLab's words."""
+    del request
+    headers = {"Location": exc.location}
+    return HttpResponse(str(exc), status=301, content_type="text/plain", headers=headers)
 
 
 def _change_refused(request: HttpRequest, exc: ChangeRefused) -> HttpResponse:

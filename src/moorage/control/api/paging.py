@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
-from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from pydantic import BeforeValidator, Field
@@ -12,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from moorage.control.api.api_refusals import APIRefused
 from moorage.control.api.cursors import START, CursorOrder
 from moorage.control.api.parameters import ID_LIMIT, Given
+from moorage.control.api.site_address import site_url
 
 PER_PAGE = 20
 PER_PAGE_LIMIT = 100
@@ -165,9 +165,3 @@ class Paging:
         # A slash inside a segment is %2F in the path already, and has to stay so.
         path = quote(self._request.path, safe="/%")
         return f"{site_url(self._request)}{path}?{parameters.urlencode()}"
-
-
-def site_url(request: HttpRequest) -> str:
-    """Return the address of this site without a slash at its end: as configured, else as the caller has it."""
-    configured: str = settings.MOORAGE.configuration.http.host
-    return (configured or request.build_absolute_uri("/")).rstrip("/")

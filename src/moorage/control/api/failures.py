@@ -12,6 +12,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from moorage.control.api.api_refusals import APIMoved, APIRefused
+from moorage.control.api.parameters import UNKNOWN_NAME
 from moorage.control.images.image_refusals import ImageProtected, TagMissing
 from moorage.control.policies.changes import BulkTooSoon
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
@@ -145,7 +146,7 @@ def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
     said: list[str] = []
     for error in exc.errors:
         name = _parameter(error["loc"])
-        text = f"{name} {_word(error['type'])}"
+        text = error["msg"] if error["type"] == UNKNOWN_NAME else f"{name} {_word(error['type'])}"
         if text not in said:
             said.append(text)
     return JsonResponse({"error": ", ".join(said)}, status=400)

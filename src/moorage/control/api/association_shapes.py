@@ -1,4 +1,4 @@
-"""Groups and projects that a token reaches, as the API shows them. Source: GitLab ``project_association_details.rb``."""
+"""Groups and projects that a token reaches. Source: GitLab ``lib/api/entities/project_association_details.rb``."""
 
 from collections.abc import Sequence
 from typing import Any

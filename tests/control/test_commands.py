@@ -204,6 +204,31 @@ def test_the_first_administrators_password_is_in_a_file_until_it_is_lost_and_fou
         reset_password("nobody")
 
 
+def test_an_empty_list_says_so_on_standard_error_and_is_an_empty_list_as_json(run: Run) -> None:
+    new_project(new_user("ada"), "app")
+    for words, things in (
+        ("token list ada", "tokens of ada"),
+        ("group list", "groups"),
+        ("repository list", "repositories"),
+        ("repository list --project ada/app", "repositories of ada/app"),
+        ("policy list", "projects with images"),
+        ("policy runs ada/app", "runs of the policy of ada/app"),
+        ("protection list ada/app", "rules of ada/app"),
+        ("usage days ada/app", "days of ada/app"),
+    ):
+        found = run(*words.split())
+        assert (found.exit_code, found.stdout, found.stderr) == (0, "", f"no {things} yet\n")
+        found = run(*words.split(), "--json")
+        assert (rows(found), found.stderr) == ([], "")
+
+
+def test_a_policy_that_is_off_is_not_run_and_the_way_to_switch_it_on_is_said(run: Run) -> None:
+    project = new_project()
+    way = f"moorage control policy set {project.full_path} --enabled"
+    with pytest.raises(Refused, match=f"the policy of {project.full_path} is off, so nothing runs: {way}"):
+        run("policy", "run", project.full_path)
+
+
 def test_a_policy_is_set_previewed_run_and_listed_while_it_is_off(run: Run, shared_daemon: Daemon) -> None:
     off, on = new_project(), new_project()
     for project in (off, on):

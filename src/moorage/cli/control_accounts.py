@@ -36,7 +36,7 @@ def list_users(*, config: ConfigOption = None, as_json: AsJSON = False) -> None:
     open_database(config)
     from moorage.control.accounts.models import User  # noqa: PLC0415 - Django has started
 
-    print_rows([_user_row(user) for user in User.objects.humans().order_by("id")], as_json=as_json)
+    print_rows([_user_row(user) for user in User.objects.humans().order_by("id")], as_json=as_json, things="users")
 
 
 @user_app.command("create")
@@ -111,7 +111,7 @@ def list_tokens(username: Username, *, config: ConfigOption = None, as_json: AsJ
     """List the tokens of a user."""
     open_database(config)
     rows = [_token_row(token) for token in user_named(username).tokens.select_related("user").order_by("id")]
-    print_rows(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json, things=f"tokens of {username}")
 
 
 @token_app.command("create")

@@ -49,7 +49,7 @@ def list_audit(
     open_database(config)
     from moorage.control.audit.models import AuditEntry  # noqa: PLC0415 - Django has started
 
-    print_rows([_row(row) for row in AuditEntry.objects.all()[:limit]], as_json=as_json)
+    print_rows([_row(row) for row in AuditEntry.objects.all()[:limit]], as_json=as_json, things="changes")
 
 
 def _row(row: "AuditEntry") -> Row:

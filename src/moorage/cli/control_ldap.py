@@ -56,6 +56,6 @@ def check(
         ]
         if not people:
             failures.append(f"{provider}: it shows nobody below base who has {keys.uid} and meets user_filter")
-    print_rows(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json, things="people in a directory")
     if failures:
         raise Refused("; ".join(failures))

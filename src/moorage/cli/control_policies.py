@@ -7,7 +7,7 @@ import typer
 from moorage.cli.amounts import shown_bytes
 from moorage.cli.control_rows import ConfigOption, Row, not_there, open_database, print_row, print_rows, project_at
 from moorage.cli.options import AsJSON
-from moorage.errors import ConfigurationError, Mistake
+from moorage.errors import ConfigurationError, Mistake, Refused
 
 if TYPE_CHECKING:
     from moorage.control.policies.models import CleanupPolicy, CleanupRun
@@ -35,7 +35,7 @@ def list_policies(
 
     projects = projects_without_cleanup() if disabled else projects_with_images()
     rows = [_policy_row(project) for project in projects.select_related("container_expiration_policy")]
-    print_rows(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json, things="projects with images" + (" and no policy" if disabled else ""))
 
 
 @policy_app.command("show")
@@ -100,7 +100,7 @@ def preview_policy(path: ProjectPath, *, config: ConfigOption = None, as_json: A
         row = {"tags": rows, "deleted": deleted, "freed_bytes": freed.count, "is_freed_exact": freed.is_exact}
         print_row(row, as_json=True, text=str)
         return
-    print_rows(rows, as_json=False)
+    print_rows(rows, as_json=False, things=f"tags in {path}")
     most = "" if freed.is_exact else "at most "
     size = "bytes not counted" if freed.count is None else f"{most}{shown_bytes(freed.count)} come free"
     print(f"{deleted} of {len(rows)} tags would go; {size}")
@@ -108,12 +108,16 @@ def preview_policy(path: ProjectPath, *, config: ConfigOption = None, as_json: A
 
 @policy_app.command("run")
 def run_policy(path: ProjectPath, *, config: ConfigOption = None) -> None:
-    """Have a policy run as soon as a worker of the control plane is free."""
+    """Have a policy run as soon as a worker of the control plane is free; status 1 if it is off."""
     open_database(config)
     from moorage.control.audit.actors import COMMAND_LINE  # noqa: PLC0415 - Django has started
     from moorage.control.policies.changes import run_now  # noqa: PLC0415 - as above
 
-    run_now(project_at(path), by=COMMAND_LINE)
+    project = project_at(path)
+    if not _policy(project).enabled:
+        msg = f"the policy of {path} is off, so nothing runs: moorage control policy set {path} --enabled"
+        raise Refused(msg)
+    run_now(project, by=COMMAND_LINE)
     print(f"the policy of {path} is to run")
 
 
@@ -123,7 +127,8 @@ def list_runs(path: ProjectPath, *, config: ConfigOption = None, as_json: AsJSON
     open_database(config)
     from moorage.control.policies.models import CleanupRun  # noqa: PLC0415 - Django has started
 
-    print_rows([_run_row(run) for run in CleanupRun.objects.filter(project=project_at(path))], as_json=as_json)
+    rows = [_run_row(run) for run in CleanupRun.objects.filter(project=project_at(path))]
+    print_rows(rows, as_json=as_json, things=f"runs of the policy of {path}")
 
 
 @policy_app.command("undo")
@@ -166,7 +171,7 @@ def _print_policy(project: "Project", *, as_json: bool) -> None:
     if as_json:
         print_row(row, as_json=True, text=str)
     else:
-        print_rows([{"value": name, "is": value} for name, value in row.items()], as_json=False)
+        print_rows([{"value": name, "is": value} for name, value in row.items()], as_json=False, things="values")
 
 
 def _policy(project: "Project") -> "CleanupPolicy":

@@ -43,7 +43,8 @@ def list_groups(*, config: ConfigOption = None, as_json: AsJSON = False) -> None
     open_database(config)
     from moorage.control.namespaces.models import Namespace  # noqa: PLC0415 - Django has started
 
-    print_rows([_group_row(group) for group in Namespace.objects.groups().order_by("full_path")], as_json=as_json)
+    rows = [_group_row(group) for group in Namespace.objects.groups().order_by("full_path")]
+    print_rows(rows, as_json=as_json, things="groups")
 
 
 @group_app.command("create")
@@ -119,7 +120,8 @@ def list_projects(*, config: ConfigOption = None, as_json: AsJSON = False) -> No
     open_database(config)
     from moorage.control.projects.models import Project  # noqa: PLC0415 - Django has started
 
-    print_rows([_project_row(project) for project in Project.objects.order_by("full_path")], as_json=as_json)
+    rows = [_project_row(project) for project in Project.objects.order_by("full_path")]
+    print_rows(rows, as_json=as_json, things="projects")
 
 
 @project_app.command("create")
@@ -173,7 +175,7 @@ def take_in(
         }
         for one in found
     ]
-    print_rows(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json, things="repositories in the registry")
     left = sum(bool(one.reason) for one in found)
     new = sum(one.is_new for one in found)
     if not as_json:
@@ -244,7 +246,7 @@ def show_settings(*, config: ConfigOption = None, as_json: AsJSON = False) -> No
     if as_json:
         print_row({str(row["setting"]): row["value"] for row in rows}, as_json=True, text=str)
     else:
-        print_rows(rows, as_json=False)
+        print_rows(rows, as_json=False, things="settings")
 
 
 @settings_app.command("change")

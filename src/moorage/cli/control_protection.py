@@ -33,7 +33,7 @@ def list_rules(path: ProjectPath, *, config: ConfigOption = None, as_json: AsJSO
         *map(_row, RepositoryProtection.objects.filter(project=project)),
         *map(_row, ProtectedTagPattern.objects.filter(project=project)),
     ]
-    print_rows(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json, things=f"rules of {path}")
 
 
 @protection_app.command("add")

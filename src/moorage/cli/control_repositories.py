@@ -32,7 +32,7 @@ def list_repositories(
     rows = [
         {"id": each.pk, "path": each.path, "project": each.project.full_path, "status": each.status} for each in found
     ]
-    print_rows(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json, things=f"repositories of {project}" if project else "repositories")
 
 
 @repository_app.command("tags")
@@ -41,7 +41,7 @@ def list_tags(path: RepositoryPath, *, config: ConfigOption = None, as_json: AsJ
     open_database(config)
     from moorage.control.images.questions import tag_names  # noqa: PLC0415 - Django has started
 
-    print_rows([{"name": name} for name in tag_names(_repository(path))], as_json=as_json)
+    print_rows([{"name": name} for name in tag_names(_repository(path))], as_json=as_json, things=f"tags in {path}")
 
 
 @repository_app.command("delete")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from moorage.cli.control_serving import control_file
+from moorage.cli.tables import say_none
 from moorage.errors import Refused
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ def open_database(config: Path | None) -> None:
     open_configured(control_file(config))
 
 
-def print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
-    """Print *rows* as JSON, or as a table without lines."""
+def print_rows(rows: Sequence[Row], *, as_json: bool, things: str) -> None:
+    """Print *rows* as JSON, or as a table without lines; where there is none, that there are no *things*."""
     if as_json:
         print(json.dumps(list(rows), indent=2))
         return
     if not rows:
+        say_none(things)
         return
     names = list(rows[0])
     cells = [names, *[[_text(row[name]) for name in names] for row in rows]]

@@ -61,7 +61,11 @@ def list_days(path: PlacePath, *, config: ConfigOption = None, as_json: AsJSON =
     from moorage.control.usage.questions import usage_of  # noqa: PLC0415 - as above
 
     days = DailyUsage.objects.filter(place_id=usage_of(_place_at(path)).pk)
-    print_rows([{"day": row.day.isoformat(), "size_bytes": row.size_bytes} for row in days], as_json=as_json)
+    print_rows(
+        [{"day": row.day.isoformat(), "size_bytes": row.size_bytes} for row in days],
+        as_json=as_json,
+        things=f"days of {path}",
+    )
 
 
 @usage_app.command("quota")
@@ -133,4 +137,4 @@ def _print(row: "UsagePlace", *, as_json: bool) -> None:
         return
     size = "not measured yet" if row.size_bytes is None else shown_bytes(row.size_bytes)
     print(f"{row.audit_name}: {size}")
-    print_rows([{"value": name, "is": value} for name, value in shown.items()], as_json=False)
+    print_rows([{"value": name, "is": value} for name, value in shown.items()], as_json=False, things="values")

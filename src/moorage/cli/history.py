@@ -301,7 +301,9 @@ def _print_undo(answer: Answer, *, as_json: bool) -> None:
 def _print_entries(entries: Sequence[Entry]) -> None:
     short = _short_ids([entry.request_id for entry in entries])
     rows = [_row(entry, short[entry.request_id]) for entry in entries]
-    print_table(("TIME (UTC)", "ACTION", "TAG", "FROM", "TO", "WHO", "REQUEST", "CAN COME BACK"), rows)
+    print_table(
+        ("TIME (UTC)", "ACTION", "TAG", "FROM", "TO", "WHO", "REQUEST", "CAN COME BACK"), rows, things="changes"
+    )
 
 
 def _row(entry: Entry, request: str) -> Sequence[str]:

@@ -12,6 +12,7 @@ from moorage.cli.options import AsJSON
 from moorage.cli.reaching import CA, Registry, connect, reach
 from moorage.cli.reporting import reported
 from moorage.cli.signatures import SIGNATURE
+from moorage.cli.tables import say_none
 from moorage.client.contents import ContentSizes, children_of, manifest_of, measured, pages, parts_of
 
 repo_app = typer.Typer(help="Repositories of a registry.", no_args_is_help=True, rich_markup_mode=None)
@@ -23,7 +24,7 @@ image_app = typer.Typer(help="Images of a registry.", no_args_is_help=True, rich
 def list_repositories(registry: Registry = None, *, ca: CA = None, as_json: AsJSON = False) -> None:
     """List the repositories of a registry, one a line. Example: moorage repo list registry.example."""
     names = list(pages(reach(registry, ca=ca), "/v2/_catalog", "repositories"))
-    _print_names(names, as_json=as_json)
+    _print_names(names, as_json=as_json, things="repositories")
 
 
 @reported()
@@ -41,7 +42,7 @@ def list_tags(
     names = pages(remote, f"/v2/{found.repository}/tags/list", "tags")
     # Distribution 2 lists tags in any order.
     shown = sorted(name for name in names if with_signatures or not SIGNATURE.fullmatch(name))
-    _print_names(shown, as_json=as_json)
+    _print_names(shown, as_json=as_json, things=f"tags in {found.repository}")
 
 
 @image_app.command()
@@ -121,8 +122,10 @@ def _print_sizes(sizes: ContentSizes, *, as_json: bool) -> None:
     print(f"{shown_bytes(sizes.size_bytes):>10}  in all, what is shared counted once")
 
 
-def _print_names(names: Sequence[str], *, as_json: bool) -> None:
+def _print_names(names: Sequence[str], *, as_json: bool, things: str) -> None:
     if as_json:
         print(json.dumps(names, indent=2))
     elif names:
         print("\n".join(names))
+    else:
+        say_none(things)

@@ -26,9 +26,10 @@ USER = "moorage"
 UNKNOWN_COMMAND = 128
 """gitlab-ctl's status for a word that is no command."""
 
+_KEY = "gitlab-registry.key"
 _READ_BY = {
     "registry": ("config.yml", "registry.env", "gitlab-registry.crt"),
-    "control": ("control.yml", "control.secret", "notification.secret", "gitlab-registry.key"),
+    "control": ("control.yml", "control.secret", "notification.secret", _KEY),
 }
 _ENDING = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 _COLLECT_FLAGS = (
@@ -136,8 +137,10 @@ def _reconfigure(words: Sequence[str]) -> int:
     report = write_gitlab_site(SiteRequest(file=settings, folder=SITE))
     for remark in report.remarks:
         print(f"warning: {remark}", file=sys.stderr)
-    changed = {Path(path).name for path, change in report.files.items() if change != "unchanged"}
-    _give_to_service([*map(Path, report.files), SITE / "keys"])
+    written = [Path(path) for path, change in report.files.items() if change != "unchanged"]
+    # Only the key can be elsewhere: where registry_key_path says.
+    changed = {path.name if path.parent == SITE else _KEY for path in written}
+    _give_to_service([*{*written, *(path for path in map(Path, report.files) if path.parent == SITE)}, SITE / "keys"])
     for path, change in report.files.items():
         print(f"{change:9}  {path}")
     restarted = [unit for name, unit in SERVICES.items() if changed & set(_READ_BY[name])]

@@ -18,7 +18,7 @@ from moorage.cli.gc_words import shown_duration
 from moorage.cli.options import AsJSON
 from moorage.cli.reaching import CA, Registry, RegistryURL, reach
 from moorage.cli.reporting import reported
-from moorage.cli.tables import print_table
+from moorage.cli.tables import print_table, say_none
 from moorage.client.registry import DEFAULT_REGISTRY
 
 notifications_app = typer.Typer(
@@ -55,7 +55,7 @@ def status(
         for each in found.read(NotificationStatus).endpoints
     ]
     if not rows:
-        print("no endpoint is configured, and no event is kept")
+        say_none("endpoints and events")
         return
     print_table(("Endpoint", "URL", "Waiting", "Oldest", "Failed", "Error"), rows)
 
@@ -141,7 +141,7 @@ def _choice(ids: Sequence[int] | None, endpoint: str | None) -> dict[str, object
 
 def _print_list(found: Sequence[NotificationAnswer], *, state: str, limit: int) -> None:
     if not found:
-        print("none has failed" if state == "failed" else "none waits")
+        say_none("events that failed" if state == "failed" else "events that wait")
         return
     rows = [
         (

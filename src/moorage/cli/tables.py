@@ -7,8 +7,19 @@ from collections.abc import Sequence
 _GAP = "  "
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows; where the terminal is too narrow for a line, one value a line, so that all can be copied whole."""
+def say_none(things: str) -> None:
+    """Say on standard error that a list is empty: a program that reads the list is not told, and a person is."""
+    print(f"no {things} yet", file=sys.stderr)
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, things: str = "") -> None:
+    """Print rows; where the terminal is too narrow for a line, one value a line, so that all can be copied whole.
+
+    *things*: of which it is said that there are none, instead of a head over nothing.
+    """
+    if things and not rows:
+        say_none(things)
+        return
     kept = [index for index in range(len(head)) if not rows or any(row[index] for row in rows)]
     names = [head[index].upper() for index in kept]
     cells = [[row[index] for index in kept] for row in rows]

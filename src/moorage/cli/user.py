@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from moorage.cli.login import FromInput, read_password
+from moorage.cli.tables import say_none
 from moorage.errors import ConfigurationError, Mistake
 from moorage.permissions import reason_of
 
@@ -59,9 +60,11 @@ def add(
 @user_app.command("list")
 def list_users(file: PasswordFile) -> None:
     """List the users, one a line. Example: moorage user list htpasswd."""
-    for line in _lines(file, must_exist=True):
-        if user := _user(line):
-            print(user.decode(errors="replace"))
+    users = [user for line in _lines(file, must_exist=True) if (user := _user(line))]
+    for user in users:
+        print(user.decode(errors="replace"))
+    if not users:
+        say_none(f"users in {file}")
 
 
 @user_app.command()

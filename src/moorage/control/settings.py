@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "moorage.control.pages.page_safety.PageSafetyMiddleware",
+    "moorage.control.pages.moved_places.MovedPlacesMiddleware",
 ]
 ROOT_URLCONF = "moorage.control.urls"
 WSGI_APPLICATION = "moorage.control.wsgi.application"

@@ -2,14 +2,14 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from moorage.copying.kinds import CopiedObject, ObjectKind, is_of_an_upload, object_at
 from moorage.errors import PathUnknown
 from moorage.storage import paths
 from moorage.storage.base import Capability, StorageDriver
-from moorage.storage.walk import pages_of
+from moorage.storage.walk import entries_of, lies_at, pages_of
 
 PAGE = 1000
 _UPLOADS = "_uploads"
@@ -32,8 +32,13 @@ class KindCounts:
         self.size_bytes[found.kind] += found.size_bytes
 
 
-async def objects_below(storage: StorageDriver, folder: str) -> AsyncIterator[Sequence[CopiedObject]]:
-    """Yield all objects below a folder, at any depth, but for uploads; nothing if it is not there."""
+async def objects_below(
+    storage: StorageDriver, folder: str, *, no_file: Callable[[str], object] | None = None
+) -> AsyncIterator[Sequence[CopiedObject]]:
+    """Yield all objects below a folder, at any depth, but for uploads; nothing if it is not there.
+
+    *no_file* is told of each name that is neither a file nor a folder.
+    """
     if Capability.FLAT_LISTS in storage.capabilities:
         async for page in storage.all_below(folder):
             yield [object_at(path, stat.size_bytes) for path, stat in page if not is_of_an_upload(path)]
@@ -42,10 +47,24 @@ async def objects_below(storage: StorageDriver, folder: str) -> AsyncIterator[Se
     async for path in _paths_below(storage, folder):
         waiting.append(path)
         if len(waiting) >= PAGE:
-            yield await _with_sizes(storage, waiting)
+            yield await _with_sizes(storage, waiting, no_file)
             waiting = []
     if waiting:
-        yield await _with_sizes(storage, waiting)
+        yield await _with_sizes(storage, waiting, no_file)
+
+
+async def no_files_above_blobs(storage: StorageDriver) -> AsyncIterator[str]:
+    """Yield each name above the folders of blobs that is neither a file nor a folder: all below it cannot be seen."""
+    if await lies_at(storage, paths.BLOBS) and not await _is_folder(storage, paths.BLOBS):
+        yield paths.BLOBS
+    async for algorithm in entries_of(storage, paths.BLOBS):
+        folder = f"{paths.BLOBS}/{algorithm.name}"
+        entries = [entry async for entry in entries_of(storage, folder)] if algorithm.is_folder else []
+        names = [f"{folder}/{entry.name}" for entry in entries if not entry.is_folder]
+        names += [] if algorithm.is_folder else [folder]
+        for path, stat in zip(names, await storage.stat_each(names), strict=True):
+            if stat is None and await lies_at(storage, path):
+                yield path
 
 
 async def counted(storage: StorageDriver) -> KindCounts:
@@ -69,8 +88,17 @@ async def _paths_below(storage: StorageDriver, folder: str) -> AsyncIterator[str
                     yield below
 
 
-async def _with_sizes(storage: StorageDriver, wanted: Sequence[str]) -> Sequence[CopiedObject]:
+async def _is_folder(storage: StorageDriver, path: str) -> bool:
+    return (await storage.stat_each([path], folder=True))[0] is not None
+
+
+async def _with_sizes(
+    storage: StorageDriver, wanted: Sequence[str], no_file: Callable[[str], object] | None
+) -> Sequence[CopiedObject]:
     stats = await storage.stat_each(wanted)
+    for path, stat in zip(wanted, stats, strict=True):
+        if stat is None and no_file is not None and await lies_at(storage, path):
+            no_file(path)
     return [object_at(path, stat.size_bytes) for path, stat in zip(wanted, stats, strict=True) if stat is not None]
 
 

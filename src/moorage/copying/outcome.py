@@ -18,6 +18,7 @@ class CopyFinding(Enum):
     BLOB_DAMAGED = "blob-damaged"
     BLOB_MISSING = "blob-missing"
     FOREIGN = "foreign"
+    NO_FILE = "no-file"
     VANISHED = "vanished"
     NOT_COPIED = "not-copied"
 
@@ -33,10 +34,11 @@ _MEANINGS = {
     CopyFinding.BLOB_DAMAGED: "blobs whose bytes have another digest: not copied",
     CopyFinding.BLOB_MISSING: "digests that something of the source names and the source does not have",
     CopyFinding.FOREIGN: "objects that no registry has put there: not copied",
+    CopyFinding.NO_FILE: "names that are neither a file nor a folder, such as a link to nowhere or a pipe: not copied",
     CopyFinding.VANISHED: "objects that were removed from the source while it was copied",
     CopyFinding.NOT_COPIED: "objects that could not be read or written: the same command tries them again",
 }
-FAILURES = frozenset({CopyFinding.LINK_DAMAGED, CopyFinding.BLOB_DAMAGED, CopyFinding.NOT_COPIED})
+FAILURES = frozenset({CopyFinding.LINK_DAMAGED, CopyFinding.BLOB_DAMAGED, CopyFinding.NO_FILE, CopyFinding.NOT_COPIED})
 """Those after which the target does not have all that the source has."""
 
 

@@ -14,7 +14,7 @@ from moorage.copying.blobs import BlobTransfer
 from moorage.copying.ends import CopyEnds
 from moorage.copying.kinds import CopiedObject, ObjectKind, object_at
 from moorage.copying.links import LinkTransfer
-from moorage.copying.objects import counted, is_there, objects_below
+from moorage.copying.objects import counted, is_there, no_files_above_blobs, objects_below
 from moorage.copying.outcome import CopyFinding, CopyOutcome
 from moorage.copying.shared_work import many_at_once
 from moorage.errors import BackendError, PathUnknown, StorageFull
@@ -119,11 +119,13 @@ class StorageCopy:
     async def _copy_blobs(self) -> None:
         self._reports.begins(BLOBS, 1.0)
         number = 0
+        async for path in no_files_above_blobs(self._source):
+            self._no_file(path)
         async with many_at_once(_AT_ONCE) as works:
             async for place in blob_folders(self._source):
                 folder = path_at(place)
                 there = await self._sizes_below(folder)
-                async for page in objects_below(self._source, folder):
+                async for page in objects_below(self._source, folder, no_file=self._no_file):
                     for found, size_bytes in await self._with_target(page, there):
                         if found.digest is None:
                             self._outcome.found(CopyFinding.FOREIGN, found.path)
@@ -138,7 +140,7 @@ class StorageCopy:
     async def _copy_links(self) -> None:
         self._reports.begins(LINKS, None)
         async with many_at_once(_AT_ONCE) as works:
-            async for page in objects_below(self._source, paths.REPOSITORIES):
+            async for page in objects_below(self._source, paths.REPOSITORIES, no_file=self._no_file):
                 there: dict[str, int] | None = None if self._has_links else {}
                 for found, size_bytes in await self._with_target(page, there):
                     if found.kind is ObjectKind.FOREIGN:
@@ -146,6 +148,9 @@ class StorageCopy:
                         continue
                     await works.begin(partial(self._try, found.path, partial(self._links.copy, found, size_bytes)))
                 self._reports.advanced(LINKS, len(page))
+
+    def _no_file(self, path: str) -> None:
+        self._outcome.found(CopyFinding.NO_FILE, path)
 
     async def _copy_notes(self) -> None:
         for path in _NOTES:

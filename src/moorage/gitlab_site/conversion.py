@@ -76,6 +76,8 @@ def _addresses(site: PackageSite) -> list[Mistake]:
     if site.runs_registry and not site.token_realm:
         message = "is needed, such as 'https://gitlab.example.com': clients get their tokens there"
         found.append(Mistake("external_url", message))
+    if site.key_path and not Path(site.key_path).is_absolute():
+        found.append(Mistake("gitlab_rails['registry_key_path']", "must be a path that begins with a slash"))
     return found
 
 
@@ -130,7 +132,6 @@ def write_site(site: PackageSite, folder: Path) -> Sequence[WrittenFile]:
     if by_hand := [one.name for one in found if _is_by_hand(one, folder)]:
         message = "was not written by this command; move it away, or name another folder with --to"
         raise ConfigurationError([Mistake(str(folder / name), message) for name in by_hand])
-    folder.mkdir(parents=True, exist_ok=True)
     return [_write(one, folder) for one in found]
 
 
@@ -141,12 +142,15 @@ def _is_by_hand(one: SiteFile, folder: Path) -> bool:
 
 def _write(one: SiteFile, folder: Path) -> WrittenFile:
     path, mode = folder / one.name, 0o600 if one.is_secret else 0o644
+    is_elsewhere = Path(one.name).is_absolute()
     try:
         before: bytes | None = path.read_bytes()
     except FileNotFoundError:
         before = None
-    if before == one.content and path.stat().st_mode & 0o777 == mode:
+    # What is elsewhere may be another program's too, with an owner and a mode that it needs.
+    if before == one.content and (is_elsewhere or path.stat().st_mode & 0o777 == mode):
         return WrittenFile(path, "unchanged")
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, one.content, mode=mode)
     return WrittenFile(path, "new" if before is None else "changed")
 

@@ -28,6 +28,7 @@ class SiteFile:
     """A file to write."""
 
     name: str
+    """Its name in the folder of the site; or its path, where the settings name one elsewhere."""
     content: bytes = field(repr=False)
     is_secret: bool = False
 
@@ -45,7 +46,7 @@ def site_files(site: PackageSite, folder: Path, *, kept: Callable[[str], str]) -
     if site.notification_secret:
         yield SiteFile(name="notification.secret", content=f"{site.notification_secret}\n".encode(), is_secret=True)
     if has_pair:
-        yield SiteFile(name=KEY, content=_with_end(site.pair.private), is_secret=True)
+        yield SiteFile(name=site.key_path or KEY, content=_with_end(site.pair.private), is_secret=True)
         yield SiteFile(name=CERTIFICATE, content=_with_end(site.pair.certificate))
     key, certificate = _places(site, folder)
     yield _yaml(CONFIG, _config(site, http_secret, certificate))
@@ -60,7 +61,7 @@ def site_files(site: PackageSite, folder: Path, *, kept: Callable[[str], str]) -
 def _places(site: PackageSite, folder: Path) -> tuple[str, str]:
     """The files of the key that signs and of the certificate that is trusted."""
     if site.pair.private:
-        return str(folder / KEY), str(folder / CERTIFICATE)
+        return str(folder / (site.key_path or KEY)), str(folder / CERTIFICATE)
     if needs_keys(site):
         return str(folder / KEYS), str(folder / KEYS / "registry.pem")
     return site.key_path, site.certificate_path

@@ -27,7 +27,7 @@ from moorage.storage import identity, locks, paths
 from moorage.storage.base import StorageDriver, clock
 from moorage.storage.locks import Lock
 from moorage.storage.presence import Activity, Announcement, announce, others_at_work
-from moorage.storage.walk import repository_folders
+from moorage.storage.walk import lies_at, repository_folders
 
 REPOSITORIES = "repositories"
 BLOBS = "blobs"
@@ -227,8 +227,10 @@ class Import:
         while names := await self._database.page_of_repositories(after=after, limit=_BATCH):
             folders = [f"{paths.REPOSITORIES}/{name}" for name in names]
             stats = await self._storage.stat_each(folders, folder=True)
-            for name, stat in zip(names, stats, strict=True):
-                if stat is None:
+            for name, folder, stat in zip(names, folders, stats, strict=True):
+                if stat is None and await lies_at(self._storage, folder):
+                    self._teller.leave_out(LeftOutKind.NAME, folder, "what lies there is no folder")
+                elif stat is None:
                     await RepositoryImport(self._storage, self._database, RepositoryName(name), self._teller).leave()
             after = names[-1]
 

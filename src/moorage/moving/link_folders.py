@@ -12,6 +12,7 @@ from moorage.storage.base import FolderEntry, Stat, StorageDriver
 from moorage.storage.walk import entries_of, lies_at, pages_of
 
 PAGE = 500
+_NO_FOLDER = "what lies there is neither a folder nor a link to one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,33 @@ class LinkFolders:
         self._storage = storage
         self._name = name
         self._teller = teller
+        self.odd_layers: set[Digest] = set()
+        """The blobs and manifests whose link is neither a file nor absent, of what was read so far."""
+        self.odd_revisions: set[Digest] = set()
+        self.odd_tags: set[str] = set()
+
+    async def has_odd_folder(self) -> bool:
+        """Name each folder of the repository that is neither a folder nor absent, and return whether one is."""
+        listed = (paths.layers(self._name), paths.revisions(self._name))
+        above = (paths.repository(self._name), paths.manifests(self._name), paths.tags(self._name))
+        folders = [*above, *listed, *(f"{folder}/{algorithm}" for folder in listed for algorithm in ALGORITHMS)]
+        stats = await self._storage.stat_each(folders, folder=True)
+        odd = [
+            path
+            for path, stat in zip(folders, stats, strict=True)
+            if stat is None and await lies_at(self._storage, path)
+        ]
+        for path in odd:
+            self._odd(path, _NO_FOLDER)
+        return bool(odd)
 
     def layers(self) -> AsyncIterator[Sequence[DigestLink]]:
         """Yield the blobs of the repository, in the order of their digests."""
-        return self._digests(paths.layers(self._name))
+        return self._digests(paths.layers(self._name), self.odd_layers)
 
     def revisions(self) -> AsyncIterator[Sequence[DigestLink]]:
         """Yield the manifests of the repository, in the order of their digests."""
-        return self._digests(paths.revisions(self._name))
+        return self._digests(paths.revisions(self._name), self.odd_revisions)
 
     async def tags(self) -> AsyncIterator[Sequence[TagLink]]:
         """Yield the tags, in their order; one that is half written or half removed is none."""
@@ -53,8 +73,9 @@ class LinkFolders:
             names = [entry.name for entry in entries if self._is_tag(entry)]
             links = [paths.tag_link(self._name, Tag(name)) for name in names]
             stats = await self._storage.stat_each(links)
-            for path, stat in zip(links, stats, strict=True):
-                await self._look_at(path, stat)
+            for name, path, stat in zip(names, links, stats, strict=True):
+                if await self._is_odd(path, stat):
+                    self.odd_tags.add(name)
             there = [(name, path, stat) for name, path, stat in zip(names, links, stats, strict=True) if stat]
             contents = await self._storage.get_each([path for _, path, _ in there], lambda _, content: content)
             yield [
@@ -63,7 +84,7 @@ class LinkFolders:
                 if content is not None
             ]
 
-    async def _digests(self, folder: str) -> AsyncIterator[Sequence[DigestLink]]:
+    async def _digests(self, folder: str, odd: set[Digest]) -> AsyncIterator[Sequence[DigestLink]]:
         async for entry in entries_of(self._storage, folder):
             if entry.name not in ALGORITHMS:
                 self._odd(f"{folder}/{entry.name}", "it is not named by an algorithm of digests")
@@ -73,8 +94,9 @@ class LinkFolders:
                 found = [digest for digest in digests if digest is not None]
                 links = [f"{folder}/{digest.algorithm}/{digest.encoded}/link" for digest in found]
                 stats = await self._storage.stat_each(links)
-                for path, stat in zip(links, stats, strict=True):
-                    await self._look_at(path, stat)
+                for digest, path, stat in zip(found, links, stats, strict=True):
+                    if await self._is_odd(path, stat):
+                        odd.add(digest)
                     if stat is not None and not stat.size_bytes:
                         self._odd(path, "the link file is empty")
                 yield [
@@ -97,9 +119,11 @@ class LinkFolders:
         )
         return False
 
-    async def _look_at(self, path: str, stat: Stat | None) -> None:
-        if stat is None and await lies_at(self._storage, path):
-            self._odd(path, "what lies there is neither a file nor a link to one")
+    async def _is_odd(self, path: str, stat: Stat | None) -> bool:
+        if stat is not None or not await lies_at(self._storage, path):
+            return False
+        self._odd(path, "what lies there is neither a file nor a link to one")
+        return True
 
     def _odd(self, path: str, reason: str) -> None:
         self._teller.leave_out(LeftOutKind.LINK, path, reason)

@@ -39,6 +39,8 @@ class RepositoryImport:
         *goes_on*: an earlier import has begun, so the database may have what is not there any more.
         """
         is_known = with_tags and goes_on and await self._database.has_content(self._name)
+        if is_known and await self._folders.has_odd_folder():
+            is_known = False  # What is in it cannot be seen now, and is not gone for that.
         await self._database.take_repository(self._name, is_populated=await self._has_manifests())
         await self._layers()
         await self._manifests(compares=is_known)
@@ -81,11 +83,11 @@ class RepositoryImport:
         async for links in self._folders.revisions():
             lists += await self._take(reading, links)
             if compares and links:
-                there = {link.digest for link in links}
+                there = {link.digest for link in links} | self._folders.odd_revisions
                 await self._drop_manifests(after, links[-1].digest, there)
                 after = links[-1].digest
         if compares:
-            await self._drop_manifests(after, None, ())
+            await self._drop_manifests(after, None, self._folders.odd_revisions)
         for start in range(0, len(lists), _PAGE):
             async for found, _ in reading.read(lists[start : start + _PAGE], self._database, lists_only=True):
                 await self._database.take_manifests(self._name, found)
@@ -108,11 +110,11 @@ class RepositoryImport:
         async for links in self._folders.tags():
             await self._take_tags(links)
             if compares and links:
-                await self._drop_tags(after, links[-1].name, {link.name for link in links})
+                await self._drop_tags(after, links[-1].name, {link.name for link in links} | self._folders.odd_tags)
                 after = links[-1].name
             self._teller.reports.advanced(TAGS, len(links))
         if compares:
-            await self._drop_tags(after, None, set())
+            await self._drop_tags(after, None, self._folders.odd_tags)
 
     async def _take_tags(self, links: Sequence[TagLink]) -> None:
         found = []
@@ -144,7 +146,11 @@ class RepositoryImport:
         while rows := await self._database.page_of_blobs(self._name, after=after, limit=_PAGE):
             links = [paths.layer_link(self._name, digest) for _, digest in rows]
             stats = await self._storage.stat_each(links)
-            gone = [row for (row, _), stat in zip(rows, stats, strict=True) if stat is None or not stat.size_bytes]
+            gone = [
+                row
+                for (row, digest), stat in zip(rows, stats, strict=True)
+                if (stat is None or not stat.size_bytes) and digest not in self._folders.odd_layers
+            ]
             if gone:
                 await self._database.drop_blobs(self._name, gone)
                 self._outcome.removed += len(gone)

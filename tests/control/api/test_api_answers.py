@@ -257,7 +257,7 @@ def test_a_group_is_moved_with_all_that_is_in_it(client: Client, admin: str, sha
         answer = call(client, "POST", "/groups/squad/transfer", token=admin, values={"group_id": outer.pk})
     assert read(answer).get("full_path") == "wide/squad", read(answer)
     assert call(client, "GET", "/projects/wide%2Fsquad%2Fbelow%2Fapp", token=admin).status_code == 200
-    assert call(client, "GET", "/projects/squad%2Fbelow%2Fapp", token=admin).status_code == 404
+    assert call(client, "GET", "/projects/squad%2Fbelow%2Fapp", token=admin).status_code == 301
     into_itself = call(client, "POST", f"/groups/{outer.pk}/transfer", token=admin, values={"group_id": inner.pk})
     assert into_itself.status_code == 400
 

@@ -81,6 +81,7 @@ TABLE = {
     "disable_two_factor": _ADMIN_CHANGE,
     "list_personal_tokens": _SIGNED_LIST,
     "show_own_token": _SIGNED_LIST,
+    "list_own_associations": _SIGNED_LIST,
     "revoke_own_token": "401 401 401 401 204 204 204 204 204",
     "rotate_own_token": "401 401 401 401 200 403 200 200 200",
     "show_personal_token": "401 401 401 401 404 404 404 404 *",

@@ -9,10 +9,12 @@ from django.test import Client
 from django.utils import timezone
 
 from moorage.control.accounts.models import User
+from moorage.control.audit.actors import COMMAND_LINE
+from moorage.control.audit.models import AuditEntry
 from moorage.control.images.changes import ensure_root_repository
 from moorage.control.images.models import ImageRepository
 from moorage.control.projects.models import Project
-from moorage.control.protection.changes import create_tag_rule
+from moorage.control.protection.changes import create_repository_rule, create_tag_rule
 from support.control_registry import push_tags, registry_at
 from support.daemon import Daemon
 from support.images import image, platform_index, push_image, push_manifest
@@ -122,6 +124,34 @@ def test_a_repository_is_deleted_by_who_types_its_path(people: dict[str, User], 
     assert ImageRepository.objects.get(name="api").status == "delete_scheduled"
 
 
+def test_a_rule_is_changed_on_its_page_as_by_the_api(people: dict[str, User], client: Client) -> None:
+    project = Project.objects.get(full_path="team/app")
+    repositories = create_repository_rule(
+        project, "team/app/a*", by=COMMAND_LINE, minimum_access_level_for_push="owner"
+    )
+    levels = {"minimum_access_level_for_push": "owner", "minimum_access_level_for_delete": "admin"}
+    tags = create_tag_rule(project, "^v", by=COMMAND_LINE, **levels)
+    address = "/team/app/-/protection"
+    client.force_login(people["max"])
+    assert f'href="{address}/repository/{repositories.pk}"' in client.get(address).content.decode()
+    shown = client.get(f"{address}/tags/{tags.pk}").content.decode()
+    assert 'value="^v"' in shown
+    assert '<option value="admin" selected>' in shown
+    wish = {"repository-pattern": "team/app/b*", "repository-push": "", "repository-delete": "maintainer"}
+    assert client.post(f"{address}/repository/{repositories.pk}", wish).status_code == 303
+    repositories.refresh_from_db()
+    assert (repositories.repository_path_pattern, repositories.minimum_access_level_for_push) == ("team/app/b*", "")
+    wrong = client.post(
+        f"{address}/tags/{tags.pk}", {"tags-pattern": "(", "tags-push": "owner", "tags-delete": "owner"}
+    )
+    assert (wrong.status_code, 'value="("' in wrong.content.decode()) == (400, True)
+    tags.refresh_from_db()
+    assert (tags.tag_name_pattern, tags.minimum_access_level_for_delete) == ("^v", "admin")
+    client.force_login(people["dev"])
+    assert client.get(f"{address}/tags/{tags.pk}").status_code == 403
+    assert AuditEntry.objects.filter(action="repository_protection_rule_changed", actor_name="max").count() == 1
+
+
 def test_rules_are_added_and_taken_away_on_the_page_and_immutable_tags_are_the_owners_business(
     people: dict[str, User], client: Client
 ) -> None:
@@ -139,6 +169,7 @@ def test_rules_are_added_and_taken_away_on_the_page_and_immutable_tags_are_the_o
     assert re.search(r"\^v .{0,20}immutable", said)
     (rule,) = Project.objects.get(full_path="team/app").tag_protections.all()
     client.force_login(people["max"])
+    assert client.get(f"{address}/tags/{rule.pk}", follow=True).redirect_chain == [(address, 303)]
     assert client.post(f"{address}/tags/{rule.pk}/remove").status_code == 403
     client.force_login(people["ada"])
     assert client.post(f"{address}/tags/{rule.pk}/remove").status_code == 303

@@ -41,6 +41,19 @@ def test_a_place_is_free_warned_of_soft_or_hard(size: int | None, state: str) ->
     assert QuotaLimits(soft_bytes=80, hard_bytes=100).state_at(size) == state
 
 
+def test_a_quota_whose_name_is_not_known_is_refused_by_name_and_changes_nothing(client: Client) -> None:
+    project, secret = new_project(), new_token(new_user(is_admin=True), "api").secret
+    path = f"/projects/{project.pk}/moorage/quota"
+    wrong = call(client, "PUT", path, token=secret, values={"hard_byte": 5, "soft_bytes": 3})
+    said = "hard_byte is unknown; known here: hard_bytes, soft_bytes, warning_percent"
+    assert (wrong.status_code, json.loads(wrong.content)) == (400, {"error": said})
+    assert usage_of(project).soft_bytes is None
+    right = call(client, "PUT", f"{path}?private_token=x", token=secret, values={"hard_bytes": 5})
+    assert json.loads(right.content)["hard_bytes"] == 5
+    job = call(client, "POST", f"/projects/{project.pk}/moorage/job_tokens", token=secret, values={"expires": 5})
+    assert json.loads(job.content) == {"error": "expires is unknown; known here: expires_in, job, user_id"}
+
+
 def test_a_threshold_counts_from_the_only_quota_that_there_is() -> None:
     assert QuotaLimits(hard_bytes=100, warning_percent=50).state_at(50) is QuotaState.WARNING
     assert QuotaLimits(soft_bytes=100, warning_percent=50).state_at(49) is QuotaState.FREE

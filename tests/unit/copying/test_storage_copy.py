@@ -21,6 +21,7 @@ from moorage.storage.filesystem.filesystem_driver import FilesystemDriver
 from moorage.storage.memory import MemoryDriver
 from moorage.work.reports import WorkReports
 from support.bucket import Bucket, Killed
+from support.odd_files import ODD_FILES, put_odd_file
 from support.trees import REPOSITORY, broken, everything, push, put_manifest
 
 LARGE = bytes(range(256)) * 1000
@@ -268,3 +269,20 @@ async def test_a_tag_that_moves_between_two_rounds_of_one_copy_is_copied_again_a
     assert (had_failed, outcome.has_failed) == (True, False)
     assert outcome.rounds == 2
     assert await everything(target) == await everything(source)
+
+
+@pytest.mark.parametrize("kind", ODD_FILES)
+async def test_what_is_no_file_is_named_and_fails_the_copy_and_all_else_is_copied(kind: str, tmp_path: Path) -> None:
+    source, target = KINDS["filesystem"](tmp_path / "source"), KINDS["filesystem"](tmp_path / "target")
+    await two_images(source)
+    tag = paths.tag_link(REPOSITORY, Tag("1"))
+    odd = [f"{paths.BLOBS}/sha256/zz", f"{paths.repository(REPOSITORY)}/elsewhere", tag]
+    for path in odd[:2]:
+        ODD_FILES[kind](tmp_path / "source" / path[1:])
+    put_odd_file(kind, tmp_path / "source" / tag[1:])
+    outcome = await copied(source, target)
+    assert {path for finding, path, _ in outcome.noted.first if finding is CopyFinding.NO_FILE} == set(odd)
+    assert outcome.has_failed
+    there = await everything(target)
+    assert paths.tag_link(RepositoryName("a/b/c"), Tag("2")) in there
+    assert not set(odd) & set(there)

@@ -277,6 +277,23 @@ def test_a_key_of_the_site_gets_its_certificate(tmp_path: Path) -> None:
     assert found.control["registry"]["key"] == str(found.folder / "gitlab-registry.key")
 
 
+def test_the_key_is_written_where_the_site_wants_it(tmp_path: Path) -> None:
+    path, key, fresh = tmp_path / "etc" / "other" / "registry.key", private_key(), private_key()
+    for text in (key, fresh):
+        in_one_line = text.replace("\n", "\\n")
+        lines = f"registry['internal_key'] = \"{in_one_line}\"\ngitlab_rails['registry_key_path'] = '{path}'\n"
+        found = written(tmp_path, REGISTRY + lines)
+        assert path.read_text() == text
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert found.control["registry"]["key"] == str(path)
+        assert not (found.folder / "gitlab-registry.key").exists()
+    path.chmod(0o640)
+    again = written(tmp_path, REGISTRY + lines)
+    assert (again.report.files[str(path)], path.stat().st_mode & 0o777) == ("unchanged", 0o640)
+    [mistake] = mistakes(REGISTRY + lines.replace(str(path), "etc/registry.key"))
+    assert "registry_key_path']: must be a path that begins with a slash" in mistake
+
+
 def test_the_secrets_beside_the_file_count(tmp_path: Path) -> None:
     key = private_key()
     secrets = {"registry": {"http_secret": "the secret", "internal_key": key}, "gitlab_rails": {"secret_key_base": "x"}}

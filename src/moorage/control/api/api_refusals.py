@@ -15,6 +15,14 @@ class APIRefused(Refused):
         self.body = dict(body)
 
 
+class APIMoved(Refused):
+    """An answer that leads to where a thing is now."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"This resource has been moved permanently to {location}")
+        self.location = location
+
+
 def unauthorized() -> APIRefused:
     """Make the refusal of someone who is nobody here."""
     return APIRefused(401, {"message": "401 Unauthorized"})

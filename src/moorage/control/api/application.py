@@ -12,6 +12,7 @@ from moorage import __version__
 from moorage.control.api.failures import answer_failures
 from moorage.control.api.parameters import GitLabParser
 from moorage.control.api.routes import (
+    associations,
     audit_events,
     groups,
     images,
@@ -55,6 +56,7 @@ def _made() -> MoorageAPI:
         members,
         users,
         personal_tokens,
+        associations,
         place_tokens,
         images,
         policies,

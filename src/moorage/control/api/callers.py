@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from django.http import HttpRequest
 
-from moorage.control.accounts.models import User
+from moorage.control.accounts.models import PersonalAccessToken, User
 from moorage.control.accounts.rules import TokenScope
-from moorage.control.api.api_refusals import forbidden, insufficient_scope, unauthorized
+from moorage.control.api.api_refusals import APIRefused, forbidden, insufficient_scope, unauthorized
 from moorage.control.credentials.finding import requester_of_token
 from moorage.control.projects.requesters import ANYBODY, Requester
 from moorage.control.projects.rules import CredentialKind
@@ -76,6 +76,19 @@ CHANGES_IMAGES = RouteCredentials(TokenScope.API, has_jobs=True)
 OWN_TOKEN = RouteCredentials(*TokenScope)
 """A token may always ask about itself, and end itself."""
 OWN_ROTATION = RouteCredentials(TokenScope.API, TokenScope.SELF_ROTATE)
+
+
+def own_token(request: HttpRequest) -> PersonalAccessToken:
+    """Return the personal access token that *request* came with.
+
+    Raises:
+        APIRefused: it came with something else.
+    """
+    token = caller(request).token
+    if token is None:
+        text = "400 Bad request - This endpoint requires token type to be a personal access token"
+        raise APIRefused(400, {"message": text})
+    return token
 
 
 def user_of(request: HttpRequest) -> User:

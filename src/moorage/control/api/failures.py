@@ -11,7 +11,8 @@ from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from moorage.control.api.api_refusals import APIRefused
+from moorage.control.api.api_refusals import APIMoved, APIRefused
+from moorage.control.api.parameters import UNKNOWN_NAME
 from moorage.control.images.image_refusals import ImageProtected, TagMissing
 from moorage.control.policies.changes import BulkTooSoon
 from moorage.control.refusals import ChangeRefused, CredentialsRefused
@@ -34,6 +35,7 @@ def answer_failures(api: NinjaAPI) -> None:
         api.add_exception_handler(kind, handler)
 
     handle(APIRefused, lambda _, exc: JsonResponse(exc.body, status=exc.status))
+    handle(APIMoved, _moved)
     handle(CredentialsRefused, lambda _, __: _message(401, "401 Unauthorized"))
     handle(ChangeRefused, _change_refused)
     handle(TooManyRequests, _too_many)
@@ -104,6 +106,13 @@ def _message(status: int, text: object) -> JsonResponse:
     return JsonResponse({"message": text}, status=status)
 
 
+def _moved(request: HttpRequest, exc: APIMoved) -> HttpResponse:
+    """301 in GitLab's words."""
+    del request
+    headers = {"Location": exc.location}
+    return HttpResponse(str(exc), status=301, content_type="text/plain", headers=headers)
+
+
 def _change_refused(request: HttpRequest, exc: ChangeRefused) -> HttpResponse:
     """400 with the fields; 409 where GitLab has it: a member or a user that is there already."""
     base = exc.problems.get("base", [])
@@ -137,7 +146,7 @@ def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
     said: list[str] = []
     for error in exc.errors:
         name = _parameter(error["loc"])
-        text = f"{name} {_word(error['type'])}"
+        text = error["msg"] if error["type"] == UNKNOWN_NAME else f"{name} {_word(error['type'])}"
         if text not in said:
             said.append(text)
     return JsonResponse({"error": ", ".join(said)}, status=400)

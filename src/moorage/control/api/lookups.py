@@ -1,7 +1,7 @@
 """Things that a path names, found for a caller: what the caller is not told of is not there."""
 
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -9,10 +9,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from moorage.control.accounts.models import User
-from moorage.control.api.api_refusals import APIRefused, forbidden, not_found, unauthorized
+from moorage.control.api.api_refusals import APIMoved, APIRefused, forbidden, not_found, unauthorized
 from moorage.control.api.callers import caller
 from moorage.control.api.parameters import ID_LIMIT
+from moorage.control.api.site_address import site_url
 from moorage.control.namespaces.models import Namespace
+from moorage.control.namespaces.old_paths import project_once_at
 from moorage.control.projects.models import Membership, Memberships, Project
 from moorage.control.projects.requesters import Requester
 from moorage.control.projects.rules import Standing, may_change_project, may_own, may_see_project
@@ -78,16 +80,21 @@ def project_of(request: HttpRequest, place: str) -> FoundProject:
     """Return the project that *place* names, by its id or by its path.
 
     Raises:
-        APIRefused: the caller is not told of such a project.
+        APIRefused: the caller is not told of such a project, or would change one by a path that it has left.
+        APIMoved: *place* is a path that it has left.
     """
     who, key = caller(request), _key(place)
     rows = Project.objects.select_related("namespace", "creator", "container_expiration_policy")
     found = (rows.filter(pk=key) if isinstance(key, int) else rows.at(key)).first()
-    if found is not None:
-        standing = standing_in_project(who, found)
-        if may_see_project(found.shown_to, standing):
-            return FoundProject(who, standing, found)
-    raise not_found("Project")
+    has_moved = found is None and isinstance(key, str)
+    if found is None and isinstance(key, str):
+        found = rows.filter(pk=project_once_at(key) or 0).first()
+    standing = standing_in_project(who, found) if found is not None else None
+    if found is None or standing is None or not may_see_project(found.shown_to, standing):
+        raise not_found("Project")
+    if has_moved:
+        raise _moved(request, place, found)
+    return FoundProject(who, standing, found)
 
 
 def group_of(request: HttpRequest, place: str) -> FoundGroup:
@@ -135,6 +142,16 @@ def _see(who: Requester, *, is_allowed: bool) -> None:
     if is_allowed and who.job_token is None:
         return
     raise unauthorized() if who.is_anonymous else forbidden()
+
+
+def _moved(request: HttpRequest, place: str, project: Project) -> APIMoved | APIRefused:
+    """The answer to a path that a project has left. Source: GitLab ``lib/api/helpers.rb``."""
+    if request.method != "GET":
+        return APIRefused(405, {"message": "Non GET methods are not allowed for moved projects"})
+    before, _, after = request.path.partition(f"/{place}")
+    query = request.META.get("QUERY_STRING", "")
+    path = quote(f"{before}/{project.pk}{after}", safe="/%")
+    return APIMoved(f"{site_url(request)}{path}{'?' if query else ''}{query}")
 
 
 def _key(place: str) -> int | str:

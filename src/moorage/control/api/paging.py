@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
-from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from pydantic import BeforeValidator, Field
@@ -12,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from moorage.control.api.api_refusals import APIRefused
 from moorage.control.api.cursors import START, CursorOrder
 from moorage.control.api.parameters import ID_LIMIT, Given
+from moorage.control.api.site_address import site_url
 
 PER_PAGE = 20
 PER_PAGE_LIMIT = 100
@@ -24,6 +24,19 @@ _PAGE_LIMIT = 1 << 32
 _GITLAB_KINDS = {"Namespace": "Group", "AuditEntry": "AuditEvent", "ImageRepository": "ContainerRepository"}
 
 Row = TypeVar("Row", bound=Model)
+
+
+def headers_of_longest(answers: Sequence[HttpResponse]) -> dict[str, str]:
+    """Return the headers of the list that goes on for longest, of several whose pages are in one answer.
+
+    Whoever follows them to the end has read all of the others too.
+    """
+
+    def length(answer: HttpResponse) -> tuple[bool, int]:
+        return bool(answer["X-Next-Page"]), int(answer.headers.get("X-Total", TOTAL_LIMIT + 1))
+
+    longest = max(answers, key=length)
+    return {name: value for name, value in longest.headers.items() if name.startswith("X-") or name == "Link"}
 
 
 def _or_default(default: int) -> Callable[[object], object]:
@@ -78,7 +91,9 @@ class Paging:
         Raises:
             APIRefused: the page is too far for a number, or its cursor is none.
         """
-        return self._after(rows, query, first) if query.pagination == "keyset" else self._numbered(rows, query, first)
+        return (
+            self._after(rows, query, first) if query.pagination == "keyset" else self.numbered(rows, query, first=first)
+        )
 
     def ordered(self, rows: QuerySet[Row], query: KeysetQuery, order_by: str) -> list[Row]:
         """Return a page of *rows* in the order that the caller chose.
@@ -105,7 +120,12 @@ class Paging:
             text = f"{text} objects of type {kind}. Remaining records can be retrieved using keyset pagination."
             raise APIRefused(405, {"error": text})
 
-    def _numbered(self, rows: QuerySet[Row], query: PageQuery, first: Sequence[Row]) -> list[Row]:
+    def numbered(self, rows: QuerySet[Row], query: NumberQuery, *, first: Sequence[Row] = ()) -> list[Row]:
+        """Return a page of *first* and then *rows* by its number.
+
+        Raises:
+            APIRefused: the page is too far.
+        """
         self.see_that_near(query, _GITLAB_KINDS.get(rows.model.__name__, rows.model.__name__))
         start = (query.page - 1) * query.size
         total = len(first) + rows.order_by()[: TOTAL_LIMIT + 1].count()
@@ -165,9 +185,3 @@ class Paging:
         # A slash inside a segment is %2F in the path already, and has to stay so.
         path = quote(self._request.path, safe="/%")
         return f"{site_url(self._request)}{path}?{parameters.urlencode()}"
-
-
-def site_url(request: HttpRequest) -> str:
-    """Return the address of this site without a slash at its end: as configured, else as the caller has it."""
-    configured: str = settings.MOORAGE.configuration.http.host
-    return (configured or request.build_absolute_uri("/")).rstrip("/")

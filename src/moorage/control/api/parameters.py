@@ -11,12 +11,18 @@ from django.http.multipartparser import MultiPartParser
 from django.utils.datastructures import MultiValueDict
 from ninja import Schema
 from ninja.parser import Parser
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 ID_LIMIT = (1 << 63) - 1
 TEXT_LIMIT = 255
 LONG_TEXT_LIMIT = 10_000
 
+UNKNOWN_NAME = "unknown_name"
+"""The kind of mistake whose words are the whole answer."""
+
+_OF_EVERY_CALL = frozenset({"access_token", "job_token", "private_token", "sudo"})
+"""Names that GitLab's clients may put beside any others."""
 _FORM = "application/x-www-form-urlencoded"
 _NESTED = re.compile(r"[^\[\]]+(\[[^\[\]]+\]){1,3}")
 _MULTIPART = "multipart/form-data"
@@ -70,6 +76,21 @@ class Given(Schema):
     def given(self) -> dict[str, Any]:
         """Return those that the caller gave, null ones left out."""
         return self.model_dump(exclude_unset=True, exclude_none=True)
+
+
+class OwnValues(Given):
+    """Values of a call that GitLab does not have: a name that it does not know is a mistake, and is said."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _see_that_known(cls, found: Any) -> Any:  # noqa: ANN401 - as pydantic's
+        given = getattr(found, "_obj", found)  # Django Ninja hands on an object of its own around the body.
+        names = {str(name) for name in given} if isinstance(given, dict) else set()
+        unknown = sorted(names - cls.model_fields.keys() - _OF_EVERY_CALL)
+        if unknown:
+            text = f"{', '.join(unknown)[:TEXT_LIMIT]} is unknown; known here: {', '.join(sorted(cls.model_fields))}"
+            raise PydanticCustomError(UNKNOWN_NAME, "{text}", {"text": text})
+        return found
 
 
 class StatisticsQuery(Given):

@@ -10,9 +10,9 @@ from ninja import Schema
 from pydantic import Field
 
 from moorage.control.accounts.models import User
-from moorage.control.api.paging import site_url
 from moorage.control.api.policy_shapes import PolicyShape, policy_or_defaults
 from moorage.control.api.shapes import Moment, left_out
+from moorage.control.api.site_address import site_url
 from moorage.control.api.user_shapes import UserSummary, user_summary
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project

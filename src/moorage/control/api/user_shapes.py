@@ -6,8 +6,8 @@ from django.http import HttpRequest
 from ninja import Schema
 
 from moorage.control.accounts.models import User
-from moorage.control.api.paging import site_url
 from moorage.control.api.shapes import Day, Moment, left_out
+from moorage.control.api.site_address import site_url
 from moorage.control.projects.models import Membership
 
 

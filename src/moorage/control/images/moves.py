@@ -19,7 +19,7 @@ from moorage.control.images.move_steps import go_on, move_rows, witness_of
 from moorage.control.images.moving_now import MOVING, lock_tops, see_that_still
 from moorage.control.images.rules import is_within
 from moorage.control.jobs.leases import OWNER_LENGTH
-from moorage.control.namespaces.changes import take_path
+from moorage.control.namespaces.changes import reserve_path
 from moorage.control.namespaces.models import Namespace
 from moorage.control.projects.models import Project
 from moorage.control.refusals import refused
@@ -70,7 +70,7 @@ def _begin(move: PlannedMove, now: datetime) -> ImageMove:
         _lock(move)
         _see_that_none_goes(move)
         _try(move)
-        take_path(move.path, move.namespace)
+        reserve_path(move.path, move.namespace)
         return ImageMove.objects.create(
             project=move.place if isinstance(move.place, Project) else None,
             group=move.place if isinstance(move.place, Namespace) else None,

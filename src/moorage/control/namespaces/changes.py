@@ -4,7 +4,8 @@ from django.db import IntegrityError, transaction
 
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
-from moorage.control.namespaces.models import Namespace, NamespaceKind, TakenPath
+from moorage.control.namespaces.models import Namespace, NamespaceKind, PlaceKind, TakenPath
+from moorage.control.namespaces.old_paths import forget_paths_below, forget_paths_of
 from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT, joined, path_problem
 from moorage.control.refusals import refused
 
@@ -44,7 +45,18 @@ def create_namespace(
 
 
 def take_path(path: str, parent: Namespace | None) -> str:
-    """Take the path *path* below *parent*, in the caller's transaction; return it whole.
+    """Take the path *path* below *parent*, in the caller's transaction; return it whole. What it once led to is over.
+
+    Raises:
+        ChangeRefused: it is not possible, or something has it.
+    """
+    full_path = reserve_path(path, parent)
+    forget_paths_below(full_path)
+    return full_path
+
+
+def reserve_path(path: str, parent: Namespace | None) -> str:
+    """Keep the path *path* below *parent* from others, in the caller's transaction; return it whole.
 
     Raises:
         ChangeRefused: it is not possible, or something has it.
@@ -79,4 +91,5 @@ def delete_namespace(namespace: Namespace, *, by: Actor) -> None:
         raise refused("base", "there are groups in it")
     record(f"{namespace.audit_kind}_deleted", namespace, by=by)
     free_path(namespace.full_path)
+    forget_paths_of(PlaceKind.GROUP, namespace.pk)
     namespace.delete()

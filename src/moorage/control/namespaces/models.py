@@ -1,4 +1,4 @@
-"""Namespaces: a group, or the place of a user's own projects. And the paths that are taken by anything."""
+"""Namespaces: a group, or the place of a user's own projects. And the paths that things have, or had."""
 
 from typing import ClassVar
 
@@ -12,6 +12,30 @@ class TakenPath(models.Model):
     """A full path that a namespace or a project has, in small letters: one table, so that no two have the same."""
 
     path = models.CharField(max_length=255, primary_key=True)
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class PlaceKind(models.TextChoices):
+    """The kinds of things whose old paths are remembered."""
+
+    GROUP = "group"
+    PROJECT = "project"
+
+
+class OldPath(models.Model):
+    """A full path that a group or project had, in small letters, until something else takes it."""
+
+    path = models.CharField(max_length=255, primary_key=True)
+    kind = models.CharField(max_length=8, choices=PlaceKind.choices)
+    place_id = models.BigIntegerField()
+    """The id of what was there: of a group or of a project, whose table is not known here."""
+
+    class Meta:
+        """The index by which a deletion forgets."""
+
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["kind", "place_id"], name="old_path_by_place")]
 
     def __str__(self) -> str:
         return self.path

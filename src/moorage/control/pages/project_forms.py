@@ -81,8 +81,8 @@ class RepositoryRuleForm(PlainForm):
     delete = forms.ChoiceField(label=_("Least role to delete"), required=False, choices=[("", _("Developer")), *LEVELS])
 
 
-class TagRuleForm(PlainForm):
-    """A rule about tags."""
+class TagLevelsForm(PlainForm):
+    """A rule about tags that is there: what can be changed of it."""
 
     prefix = "tags"
     aliases: ClassVar[dict[str, str]] = {
@@ -94,6 +94,14 @@ class TagRuleForm(PlainForm):
     pattern = forms.CharField(
         label=_("Tags"), max_length=100, help_text=_("A regular expression (RE2) that matches somewhere in the name.")
     )
+    push = forms.ChoiceField(label=_("Least role to push"), choices=LEVELS)
+    delete = forms.ChoiceField(label=_("Least role to delete"), choices=LEVELS)
+
+
+class TagRuleForm(TagLevelsForm):
+    """A new rule about tags."""
+
+    field_order = ("pattern", "kind", "push", "delete")
     kind = forms.ChoiceField(
         label=_("Kind"),
         choices=[
@@ -101,8 +109,6 @@ class TagRuleForm(PlainForm):
             ("immutable", _("Immutable: nobody moves or deletes them; for owners to set")),
         ],
     )
-    push = forms.ChoiceField(label=_("Least role to push"), choices=LEVELS)
-    delete = forms.ChoiceField(label=_("Least role to delete"), choices=LEVELS)
 
 
 class AccessTokenForm(PlainForm):

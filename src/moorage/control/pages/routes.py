@@ -54,6 +54,7 @@ urlpatterns: list[URLPattern] = [
     path("<path:place>/-/tokens/<str:kind>/<int:token>/revoke", place_tokens.revoke, name="revoke"),
     path("<path:place>/-/refused", refused.list_of_project, name="refused"),
     path("<path:place>/-/protection", protection.list_rules, name="protection"),
+    path("<path:place>/-/protection/<str:kind>/<int:rule>", protection.change_rule, name="rule"),
     path("<path:place>/-/protection/<str:kind>/<int:rule>/remove", protection.remove_rule, name="remove-rule"),
     path("<path:place>/-/cleanup", cleanup.change_cleanup, name="cleanup"),
     path("<path:place>/-/cleanup/run", cleanup.run_cleanup, name="run-cleanup"),

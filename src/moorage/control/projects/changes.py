@@ -9,7 +9,8 @@ from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.instance.models import ApplicationSettings
 from moorage.control.namespaces.changes import create_namespace, delete_namespace, free_path, take_path
-from moorage.control.namespaces.models import Namespace, NamespaceKind
+from moorage.control.namespaces.models import Namespace, NamespaceKind, PlaceKind
+from moorage.control.namespaces.old_paths import forget_paths_of
 from moorage.control.projects.members import add_member
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import AccessLevel, FeatureLevel, Visibility, is_possible_below
@@ -146,6 +147,7 @@ def delete_project(project: Project, *, by: Actor) -> None:
     """Delete the record of a project. Its images are the caller's to delete first."""
     record("project_deleted", project, by=by)
     free_path(project.full_path)
+    forget_paths_of(PlaceKind.PROJECT, project.pk)
     project.delete()
 
 

@@ -6,7 +6,8 @@ from django.dispatch import Signal
 from moorage.control.audit.actors import Actor
 from moorage.control.audit.changes import record
 from moorage.control.namespaces.changes import free_path, take_path
-from moorage.control.namespaces.models import Namespace, TakenPath
+from moorage.control.namespaces.models import Namespace, PlaceKind, TakenPath
+from moorage.control.namespaces.old_paths import remember_old_paths
 from moorage.control.namespaces.rules import DEPTH_LIMIT, PATH_LENGTH_LIMIT
 from moorage.control.projects.models import Project
 from moorage.control.projects.rules import Visibility, is_possible_below
@@ -35,6 +36,7 @@ def move_project(project: Project, namespace: Namespace, path: str, *, by: Actor
         _see_that_shown(project.shown_to, namespace)
     free_path(old)
     project.full_path = take_path(path, namespace)
+    remember_old_paths(PlaceKind.PROJECT, [(old, project.full_path, project.pk)])
     project.namespace, project.path = namespace, path
     project.save(update_fields=["namespace", "path", "full_path", "updated_at"])
     record("project_moved", project, by=by, full_path=[old, project.full_path])
@@ -71,6 +73,9 @@ def move_group(
     for row in groups:
         row.lineage = group.lineage + row.lineage.removeprefix(old_lineage)
     _follow([*groups, *projects], old, group.full_path)
+    for kind, rows in ((PlaceKind.GROUP, [group, *groups]), (PlaceKind.PROJECT, projects)):
+        new = len(group.full_path)
+        remember_old_paths(kind, ((old + row.full_path[new:], row.full_path, row.pk) for row in rows))
     if any(len(row.lineage_ids) > DEPTH_LIMIT for row in [group, *groups]):
         raise refused("parent", f"would make groups more than {DEPTH_LIMIT} deep")
     Namespace.objects.bulk_update(groups, ["full_path", "lineage"])

@@ -9,8 +9,17 @@ from pydantic import Field
 
 from moorage.control.accounts.models import PersonalAccessToken, User
 from moorage.control.accounts.token_changes import create_token, revoke_token, rotate_token
-from moorage.control.api.api_refusals import bad_parameter, not_found, unauthorized
-from moorage.control.api.callers import CHANGES, OWN_ROTATION, OWN_TOKEN, SIGNED_IN, caller, see_that_admin, user_of
+from moorage.control.api.api_refusals import not_found, unauthorized
+from moorage.control.api.callers import (
+    CHANGES,
+    OWN_ROTATION,
+    OWN_TOKEN,
+    SIGNED_IN,
+    caller,
+    own_token,
+    see_that_admin,
+    user_of,
+)
 from moorage.control.api.filters import TokenFilters
 from moorage.control.api.lookups import row_of
 from moorage.control.api.paging import PageQuery, Paging
@@ -58,20 +67,20 @@ def list_personal_tokens(request: HttpRequest, response: HttpResponse, query: Qu
 @routes.get("/personal_access_tokens/self", auth=OWN_TOKEN, response=answers(TokenShape))
 def show_own_token(request: HttpRequest) -> Any:  # noqa: ANN401
     """Show the token that the request came with."""
-    return show_token(_own(request))
+    return show_token(own_token(request))
 
 
 @routes.delete("/personal_access_tokens/self", auth=OWN_TOKEN, response=answers(None, status=204))
 def revoke_own_token(request: HttpRequest) -> Any:  # noqa: ANN401
     """Revoke the token that the request came with."""
-    revoke_token(_own(request), by=caller(request).as_actor())
+    revoke_token(own_token(request), by=caller(request).as_actor())
     return Status(204, None)
 
 
 @routes.post("/personal_access_tokens/self/rotate", auth=OWN_ROTATION, response=answers(TokenShape))
 def rotate_own_token(request: HttpRequest, values: Rotation) -> Any:  # noqa: ANN401
     """Put a new token in the place of the one that the request came with."""
-    return show_issued(rotate_token(_own(request), by=caller(request).as_actor(), expires_at=values.expires_at))
+    return show_issued(rotate_token(own_token(request), by=caller(request).as_actor(), expires_at=values.expires_at))
 
 
 @routes.get("/personal_access_tokens/{token_id}", auth=SIGNED_IN, response=answers(TokenShape))
@@ -107,13 +116,6 @@ def make_personal_token(request: HttpRequest, user_id: Id, values: NewToken) -> 
         description=values.description,
     )
     return Status(201, show_issued(issued))
-
-
-def _own(request: HttpRequest) -> PersonalAccessToken:
-    token = caller(request).token
-    if token is None:
-        raise bad_parameter("the credentials are no personal access token")
-    return token
 
 
 def _one(request: HttpRequest, token_id: int) -> PersonalAccessToken:

@@ -15,7 +15,7 @@ from moorage.control.api.callers import CHANGES, OWN_ROTATION, SIGNED_IN, caller
 from moorage.control.api.filters import DeployTokenFilters
 from moorage.control.api.lookups import FoundGroup, FoundProject, project_of, row_of, target_of
 from moorage.control.api.paging import PageQuery, Paging
-from moorage.control.api.parameters import Given, Id, Instant, Place, ShortText, TextList
+from moorage.control.api.parameters import Given, Id, Instant, OwnValues, Place, ShortText, TextList
 from moorage.control.api.place_routes import on_both, place_of, see_that_manager
 from moorage.control.api.routes.personal_tokens import NewToken, Rotation, TokensQuery
 from moorage.control.api.shapes import answers
@@ -64,7 +64,7 @@ class NewDeployToken(Given):
     expires_at: Instant | None = None
 
 
-class NewJobToken(Given):
+class NewJobToken(OwnValues):
     """Values of a new token of a job."""
 
     user_id: Id | None = Field(None, description="In whose name the job runs; a developer. The caller without it.")

@@ -11,7 +11,7 @@ from pydantic import Field
 from moorage.control.api.callers import CHANGES, SIGNED_IN, caller, see_that_admin
 from moorage.control.api.lookups import target_of
 from moorage.control.api.paging import PageQuery, Paging
-from moorage.control.api.parameters import Given, Place
+from moorage.control.api.parameters import OwnValues, Place
 from moorage.control.api.place_routes import on_both, place_of
 from moorage.control.api.shapes import Day, Moment, answers
 from moorage.control.usage.changes import change_quota
@@ -63,7 +63,7 @@ _TYPES = ["application/json", "text/csv"]
 _Bytes = Annotated[int, Field(ge=0, le=BYTES_LIMIT)]
 
 
-class QuotaValues(Given):
+class QuotaValues(OwnValues):
     """Quotas; null is no quota."""
 
     soft_bytes: _Bytes | None = Field(None, description="Above it, it is said and nothing is refused.")

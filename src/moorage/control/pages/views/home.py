@@ -153,8 +153,7 @@ def _with_roles(user: User, projects: list[Project]) -> list[tuple[Project, int]
     roles = roles_by_place(user, projects, timezone.now().date())
 
     def role(project: Project) -> int:
-        own = 50 if project.namespace_id == user.namespace_id else 0
         above = [roles.get(("group", pk), 0) for pk in project.namespace.lineage_ids]
-        return max(own, roles.get(("project", project.pk), 0), *above)
+        return max(roles.get(("project", project.pk), 0), *above)
 
     return [(project, role(project)) for project in projects]

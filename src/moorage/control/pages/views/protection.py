@@ -7,12 +7,18 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from moorage.control.api.lookups import FoundProject
 from moorage.control.pages.key_pages import first_rows
-from moorage.control.pages.page_answers import done
+from moorage.control.pages.page_answers import done, not_done
 from moorage.control.pages.place_pages import project_context
 from moorage.control.pages.places import maintained_project_at
 from moorage.control.pages.plain_forms import PlainForm
-from moorage.control.pages.project_forms import RepositoryRuleForm, TagRuleForm
-from moorage.control.protection.changes import create_repository_rule, create_tag_rule, delete_rule
+from moorage.control.pages.project_forms import RepositoryRuleForm, TagLevelsForm, TagRuleForm
+from moorage.control.protection.changes import (
+    change_repository_rule,
+    change_tag_rule,
+    create_repository_rule,
+    create_tag_rule,
+    delete_rule,
+)
 from moorage.control.protection.models import ProtectedTagPattern, RepositoryProtection
 
 ROWS_LIMIT = 200
@@ -39,19 +45,45 @@ def list_rules(request: HttpRequest, place: str) -> HttpResponse:
     return render(request, "pages/protection.html", context, status=400 if form.errors else 200)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_rule(request: HttpRequest, place: str, kind: str, rule: int) -> HttpResponse:
+    """Change a rule; one of immutable tags can only be taken away."""
+    found = maintained_project_at(request, place)
+    row, address = _rule(found, kind, rule), f"/{found.project.full_path}/-/protection"
+    if isinstance(row, ProtectedTagPattern) and row.is_immutable:
+        return not_done(request, _("A rule of immutable tags does not change: take it away, and add another."), address)
+    form_kind = TagLevelsForm if isinstance(row, ProtectedTagPattern) else RepositoryRuleForm
+    now = {name: getattr(row, field) for field, name in form_kind.aliases.items()}
+    form = form_kind(request.POST if request.method == "POST" else None, initial=now)
+    if form.is_valid() and form.carries_out(lambda: _change(found, row, form)):
+        return done(request, _("The rule is changed."), address)
+    context = project_context(found, "protection") | {"rule": row, "pattern": now["pattern"], "form": form}
+    return render(request, "pages/protection_rule.html", context, status=400 if form.errors else 200)
+
+
 @require_POST
 def remove_rule(request: HttpRequest, place: str, kind: str, rule: int) -> HttpResponse:
     """Take a rule away."""
     found = maintained_project_at(request, place)
-    row: RepositoryProtection | ProtectedTagPattern
-    if kind == "tags":
-        row = get_object_or_404(ProtectedTagPattern.objects.select_related("project"), project=found.project, pk=rule)
-        if row.is_immutable:
-            found.see_that_owner()
-    else:
-        row = get_object_or_404(RepositoryProtection.objects.select_related("project"), project=found.project, pk=rule)
+    row = _rule(found, kind, rule)
+    if isinstance(row, ProtectedTagPattern) and row.is_immutable:
+        found.see_that_owner()
     delete_rule(row, by=found.who.as_actor())
     return done(request, _("The rule is gone."), f"/{found.project.full_path}/-/protection")
+
+
+def _rule(found: FoundProject, kind: str, rule: int) -> RepositoryProtection | ProtectedTagPattern:
+    if kind == "tags":
+        return get_object_or_404(ProtectedTagPattern.objects.select_related("project"), project=found.project, pk=rule)
+    return get_object_or_404(RepositoryProtection.objects.select_related("project"), project=found.project, pk=rule)
+
+
+def _change(found: FoundProject, row: RepositoryProtection | ProtectedTagPattern, form: PlainForm) -> None:
+    values = {field: form.cleaned_data[name] for field, name in form.aliases.items()}
+    if isinstance(row, ProtectedTagPattern):
+        change_tag_rule(row, by=found.who.as_actor(), **values)
+    else:
+        change_repository_rule(row, by=found.who.as_actor(), **values)
 
 
 def _create(found: FoundProject, form: PlainForm) -> None:

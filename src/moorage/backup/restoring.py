@@ -1,16 +1,19 @@
 """The way back: a backup brought onto places that are empty.
 
-Nothing is written before it is clear that everything can be. Blobs come first and databases last, and each database
-whole or not at all: where a restore was interrupted there is no registry that looks whole.
+Nothing is written before it is clear that everything can be. A note in storage comes first and goes last: while it is
+there nobody serves or collects what is there already, and the same restore goes on with it. Blobs come before
+databases, and each database is there whole or not at all.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from moorage.atomic_writes import write_whole
 from moorage.backup.backup_folder import BackupFolder, BackupRefused, OneBackup
-from moorage.backup.backup_record import BackupRecord, record_of
+from moorage.backup.backup_record import BackupRecord, digest_of_record, record_of
 from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsBack
 from moorage.backup.kept_files import put_back
 from moorage.backup.link_files import link_lines
@@ -27,9 +30,13 @@ from moorage.sql.database_place import DatabasePlace, PostgresSettings, named_da
 from moorage.storage import paths
 from moorage.storage.base import StorageDriver
 from moorage.storage.presence import Activity, others_at_work
+from moorage.storage.restore_note import RestoreNote, forget
 from moorage.work.noted import Noted
 from moorage.work.reports import WorkReports
 
+_MARK = ".restoring"
+_LOGS = ("-wal", "-journal")
+"""Ends of the names of the files that SQLite has beside a database."""
 _STATS = 500
 _SHOWN = 5
 
@@ -46,24 +53,38 @@ class Restored:
 def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> ServerPlaces:
     """Put configuration and keys of a backup into an empty folder, and read them there.
 
+    A folder that was begun with the same backup is gone on with; :func:`end_files` says that it is done.
+
     Raises:
         BackupRefused: the folder is not empty, or the files lay in several places.
         ConfigurationError: the configuration cannot be used.
     """
-    now = folder.absolute()
+    now, begun = folder.absolute(), digest_of_record(record)
+    mark = now / _MARK
     if not record.is_one_folder:
         msg = (
             f"this backup is of files in several places, and not of one folder; write a configuration with new places, "
             f"take keys from {one.files}, and name it by --to"
         )
         raise BackupRefused(msg)
-    if now.exists() and any(now.iterdir()):
+    goes_on = mark.is_file() and mark.read_text() == begun
+    if now.exists() and any(now.iterdir()) and not goes_on:
         msg = f"{folder} is not empty; name a folder that is, or that is not there yet"
         raise BackupRefused(msg)
     now.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_whole(mark, begun.encode())
     put_back(record.kept, one.path, was=Path(record.folder), now=now)
     has_control = any(each.key == CONTROL_FILE for each in record.kept)
     return read_targets(now / "config.yml", now / CONTROL_FILE if has_control else None)
+
+
+def end_files(folder: Path) -> None:
+    """Take the mark away by which an unfinished restore into *folder* is known.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    (folder.absolute() / _MARK).unlink(missing_ok=True)
 
 
 def file_problems(one: OneBackup, record: BackupRecord) -> list[str]:
@@ -83,11 +104,11 @@ def file_problems(one: OneBackup, record: BackupRecord) -> list[str]:
 async def restore(
     folder: BackupFolder, one: OneBackup, places: ServerPlaces, *, record: BackupRecord, reports: WorkReports
 ) -> Restored:
-    """Bring a backup back onto empty places.
+    """Bring a backup back onto empty places, or go on with that after it was ended before it was done.
 
     Raises:
-        BackupRefused, ConfigurationError: it cannot be brought there; what would help. Nothing was written.
-        BackendError: storage or a database failed on the way.
+        BackupRefused, ConfigurationError: it cannot be brought there; what would help.
+        BackendError: storage or a database failed on the way. The same call goes on from there.
     """
     problems = await asyncio.to_thread(file_problems, one, record)
     if problems:
@@ -97,17 +118,27 @@ async def restore(
     control = _control_place(places, record)
     storage = places.storage(must_be_there=False)
     try:
-        await _see_that_all_is_empty(storage, place, control, record=record)
+        ours = RestoreNote(backup=one.path.name, record=digest_of_record(record), places=_named(place, control))
+        note = begun = await _begun(storage, ours)
+        if note is None:
+            await _see_that_all_is_empty(storage, place, control, record=record)
+            note = ours
+            await note.write(storage)
         done = Restored()
         if record.blobs.are_copied:
-            await _copy_blobs(folder, one, storage, record=record, reports=reports, done=done)
+            back = BlobsBack(storage, folder, reports, goes_on=begun is not None)
+            await _copy_blobs(back, one, record=record, reports=reports, done=done)
         else:
             await _look_for_blobs(one, storage, done)
-        if control is not None:
+        if control is not None and not note.has_control:
             await _put_control(one, places, control)
+            await replace(note, has_control=True).write(storage)
         await put_registry(one, storage, place)
+        with suppress(PathUnknown):  # What a restore that was killed has left on its way.
+            await storage.delete(paths.RESTORING)
+        await forget(storage)
     except OSError as exc:
-        msg = f"{exc.filename} cannot be used: {exc.strerror}"
+        msg = f"{exc.filename} cannot be used: {exc.strerror}; the same command goes on from there"
         raise BackupRefused(msg) from exc
     else:
         return done
@@ -172,13 +203,33 @@ def _see_that_tables_are_the_same(made: set[str], had: Sequence[str], version: s
         raise BackupRefused(msg)
 
 
-async def _see_that_all_is_empty(
-    storage: StorageDriver, place: DatabasePlace | None, control: DatabasePlace | None, *, record: BackupRecord
-) -> None:
+def _named(place: DatabasePlace | None, control: DatabasePlace | None) -> str:
+    """The databases in words, by which a restore knows its own again."""
+    return " ".join(
+        f"{one.host}:{one.port}/{one.dbname}" if isinstance(one, PostgresSettings) else str(one and one.absolute())
+        for one in (place, control)
+    )
+
+
+async def _begun(storage: StorageDriver, ours: RestoreNote) -> RestoreNote | None:
+    """Return the note of a restore that is gone on with; None: nothing was begun there.
+
+    What is in its places is its own: nothing is served from them before it is done.
+    """
     writers = await others_at_work(storage, Activity.WRITING)
     if writers:
         msg = f"a registry is at work on that storage: {', '.join(map(str, writers))}; stop it"
         raise BackupRefused(msg)
+    note = await RestoreNote.read(storage)
+    if note is not None and replace(note, has_control=False) != ours:
+        msg = f"{note.said}; this is not the same backup, or it goes into other databases"
+        raise BackupRefused(msg)
+    return note
+
+
+async def _see_that_all_is_empty(
+    storage: StorageDriver, place: DatabasePlace | None, control: DatabasePlace | None, *, record: BackupRecord
+) -> None:
     for folder in [paths.REPOSITORIES, *([paths.BLOBS] if record.blobs.are_copied else [])]:
         if await _has_names(storage, folder):
             msg = (
@@ -187,9 +238,8 @@ async def _see_that_all_is_empty(
             )
             raise BackupRefused(msg)
     for which, where in (("registry", place), ("control plane", control)):
-        if isinstance(where, Path) and where.exists() and where.stat().st_size:
-            msg = f"{where} is not empty: name a file that is not there yet for the {which}, or move this one away"
-            raise BackupRefused(msg)
+        if isinstance(where, Path):
+            _see_that_no_file_is_left(which, where)
         if isinstance(where, PostgresSettings):
             tables = await tables_of(where)
             if tables:
@@ -200,6 +250,14 @@ async def _see_that_all_is_empty(
                 raise BackupRefused(msg)
 
 
+def _see_that_no_file_is_left(which: str, where: Path) -> None:
+    # SQLite would take what a log has, which a killed server left, for changes of the database that is brought back.
+    for path in (where, *(where.with_name(f"{where.name}{end}") for end in _LOGS)):
+        if path.exists() and path.stat().st_size:
+            msg = f"{path} is not empty: name a file that is not there yet for the {which}, or move this one away"
+            raise BackupRefused(msg)
+
+
 async def _has_names(storage: StorageDriver, folder: str) -> bool:
     try:
         return bool(await storage.list(folder, limit=1))
@@ -208,16 +266,9 @@ async def _has_names(storage: StorageDriver, folder: str) -> bool:
 
 
 async def _copy_blobs(
-    folder: BackupFolder,
-    one: OneBackup,
-    storage: StorageDriver,
-    *,
-    record: BackupRecord,
-    reports: WorkReports,
-    done: Restored,
+    back: BlobsBack, one: OneBackup, *, record: BackupRecord, reports: WorkReports, done: Restored
 ) -> None:
     reports.begins(BLOB_BAR, record.blobs.size_bytes)
-    back = BlobsBack(storage, folder, reports)
     await in_parallel(one.blobs(), back.copy, limit=PARALLEL_BLOBS)
     done.blobs, done.size_bytes = back.sums.copied, back.sums.copied_bytes
     done.problems = back.sums.problems

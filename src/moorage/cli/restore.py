@@ -39,14 +39,14 @@ def restore(
     backup: WhichBackup = "",
     as_json: AsJSON = False,
 ) -> None:
-    """Bring a backup back onto empty places, to be served from there.
+    """Bring a backup back onto empty places, to be served from there. Ended before it was done, it goes on.
 
     Status 0: all of it. 1: blobs were missing or damaged, and all the rest is there. 2: nothing that could be served.
     """
     from moorage.backup.backup_folder import BackupFolder  # noqa: PLC0415 - other commands need not wait for its imports
     from moorage.backup.backup_record import read_record  # noqa: PLC0415 - as above
     from moorage.backup.places import read_targets  # noqa: PLC0415 - as above
-    from moorage.backup.restoring import put_files_back  # noqa: PLC0415 - as above
+    from moorage.backup.restoring import end_files, put_files_back  # noqa: PLC0415 - as above
     from moorage.backup.restoring import restore as bring_back  # noqa: PLC0415 - as above
     from moorage.cli.bars import Bars  # noqa: PLC0415 - as above
 
@@ -60,7 +60,10 @@ def restore(
         record = read_record(one.record)
         places = read_targets(to, control) if to is not None else put_files_back(one, record, into or Path())
         with Bars() as bars:
-            return asyncio.run(bring_back(all_of_them, one, places, record=record, reports=bars))
+            done = asyncio.run(bring_back(all_of_them, one, places, record=record, reports=bars))
+        if into is not None:
+            end_files(into)
+        return done
 
     done = said(run)
     if as_json:

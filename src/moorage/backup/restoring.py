@@ -6,7 +6,6 @@ databases, and each database is there whole or not at all.
 """
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,15 +14,15 @@ from moorage.atomic_writes import write_whole
 from moorage.backup.backup_folder import BackupFolder, BackupRefused, OneBackup
 from moorage.backup.backup_record import BackupRecord, digest_of_record, record_of
 from moorage.backup.blob_copies import BLOB_BAR, PARALLEL_BLOBS, BlobsBack
+from moorage.backup.control_tables import make_control_tables, see_that_tables_are_known
 from moorage.backup.kept_files import put_back
 from moorage.backup.link_files import link_lines
 from moorage.backup.places import CONTROL_FILE, ServerPlaces, kind_of, read_targets
 from moorage.backup.postgres_copies import load_tables, tables_of
 from moorage.backup.sqlite_copies import put_sqlite
-from moorage.control.configuration import LoadedControl
 from moorage.errors import PathUnknown
 from moorage.gc.offline.offline_run import batched, in_parallel
-from moorage.metadata.schema.chains import CHAINS
+from moorage.metadata.schema.chains import CHAINS, Chains
 from moorage.metadata.schema.migration_plan import Wish
 from moorage.metadata.schema.migrator import up
 from moorage.sql.database_place import DatabasePlace, PostgresSettings, named_database
@@ -48,6 +47,10 @@ class Restored:
     blobs: int = 0
     size_bytes: int = 0
     problems: Noted[str] = field(default_factory=Noted)
+    registry_lacks: list[str] = field(default_factory=list)
+    """Migrations that came after the backup: PostgreSQL's tables are as they were, and migrated by a command."""
+    control_lacks: list[str] = field(default_factory=list)
+    """The same of the control plane's tables."""
 
 
 def put_files_back(one: OneBackup, record: BackupRecord, folder: Path) -> ServerPlaces:
@@ -131,9 +134,9 @@ async def restore(
         else:
             await _look_for_blobs(one, storage, done)
         if control is not None and not note.has_control:
-            await _put_control(one, places, control)
+            done.control_lacks = await _put_control(one, control, places, record)
             await replace(note, has_control=True).write(storage)
-        await put_registry(one, storage, place)
+        done.registry_lacks = await put_registry(one, storage, place, record)
         with suppress(PathUnknown):  # What a restore that was killed has left on its way.
             await storage.delete(paths.RESTORING)
         await forget(storage)
@@ -146,8 +149,10 @@ async def restore(
         await storage.close()
 
 
-async def put_registry(one: OneBackup, storage: StorageDriver, place: DatabasePlace | None) -> None:
-    """Put the registry's metadata where it belongs.
+async def put_registry(
+    one: OneBackup, storage: StorageDriver, place: DatabasePlace | None, record: BackupRecord
+) -> list[str]:
+    """Put the registry's metadata where it belongs; return the migrations that its tables lack.
 
     Raises:
         BackupRefused, BackendError, OSError: it does not go there.
@@ -158,8 +163,12 @@ async def put_registry(one: OneBackup, storage: StorageDriver, place: DatabasePl
     elif isinstance(place, Path):
         await asyncio.to_thread(put_sqlite, one.registry_sqlite, place)
     else:
-        await up(place, Wish())
+        chains = _chains_of(record)
+        await up(place, Wish(), chains=chains)
         await load_tables(place, one.registry_tables)
+        known = chains.steps()
+        return [step.migration.name for step in CHAINS.steps() if step not in known]
+    return []
 
 
 def _registry_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace | None:
@@ -168,8 +177,7 @@ def _registry_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace
     place = None if wants_links else named_database(section)
     _see_that_it_is_the_same("database", kind_of(place), record.registry.kind)
     if isinstance(place, PostgresSettings):
-        made = {f"{step.phase} {step.migration.name}" for step in CHAINS.steps()}
-        _see_that_tables_are_the_same(made, record.registry.migrations, record.moorage)
+        _chains_of(record)
     return place
 
 
@@ -181,6 +189,8 @@ def _control_place(places: ServerPlaces, record: BackupRecord) -> DatabasePlace 
         raise BackupRefused(msg)
     place = places.control_database()
     _see_that_it_is_the_same("control plane's database", kind_of(place), record.control.kind)
+    if isinstance(place, PostgresSettings):
+        see_that_tables_are_known(places.control, record.control.migrations, record.moorage)
     return place
 
 
@@ -193,14 +203,18 @@ def _see_that_it_is_the_same(what: str, there: str, wanted: str) -> None:
         raise BackupRefused(msg)
 
 
-def _see_that_tables_are_the_same(made: set[str], had: Sequence[str], version: str) -> None:
-    different = sorted(made ^ set(had))
-    if different:
+def _chains_of(record: BackupRecord) -> Chains:
+    """The migrations that make the tables of a backup, of this version or an older one."""
+    chains = CHAINS.as_of(record.registry.migrations)
+    if chains is None:
+        known = {f"{step.phase} {step.migration.name}" for step in CHAINS.steps()}
+        different = sorted(set(record.registry.migrations) - known)
         msg = (
-            f"the backup is of Moorage {version}, whose tables differ from those of this one "
-            f"({', '.join(different[:_SHOWN])}): restore with that version, and bring it up to date then"
+            f"the backup is of Moorage {record.moorage}, whose tables this version does not know how to make "
+            f"({', '.join(different[:_SHOWN])}): restore with that version"
         )
         raise BackupRefused(msg)
+    return chains
 
 
 def _named(place: DatabasePlace | None, control: DatabasePlace | None) -> str:
@@ -285,22 +299,13 @@ async def _look_for_blobs(one: OneBackup, storage: StorageDriver, done: Restored
             done.problems.add(f"{blob.digest} is not in storage, and the backup has only listed it")
 
 
-async def _put_control(one: OneBackup, places: ServerPlaces, place: DatabasePlace) -> None:
+async def _put_control(one: OneBackup, place: DatabasePlace, places: ServerPlaces, record: BackupRecord) -> list[str]:
+    """Put the control plane's tables where they belong; return the migrations that they lack."""
     if isinstance(place, Path):
         await asyncio.to_thread(put_sqlite, one.control_sqlite, place)
-        return
+        return []
     assert places.control is not None  # noqa: S101 - there is a place
-    await asyncio.to_thread(_make_tables, places.control)
+    assert record.control is not None  # noqa: S101 - as above
+    pending = await asyncio.to_thread(make_control_tables, places.control, record.control.migrations)
     await load_tables(place, one.control_tables)
-
-
-def _make_tables(loaded: LoadedControl) -> None:
-    from moorage.control.current import start_django  # noqa: PLC0415 - who has no control plane need not wait for Django
-
-    start_django(loaded)
-    from django.db import connections  # noqa: PLC0415 - Django has started
-
-    from moorage.control.serving.database_opening import apply_migrations  # noqa: PLC0415 - as above
-
-    apply_migrations()
-    connections.close_all()
+    return pending

@@ -73,9 +73,17 @@ def restore(
             "bytes": done.size_bytes,
             "problems": done.problems.first,
             "problem_count": done.problems.count,
+            "registry_lacks": done.registry_lacks,
+            "control_lacks": done.control_lacks,
         }
         print(json.dumps(found, indent=2))
     else:
         print(f"{counted(done.blobs, 'blob')} ({shown_bytes(done.size_bytes)}) and all that is known of them are back")
         print_problems(done.problems)
+        for lacking, command in (
+            (done.registry_lacks, "moorage database migrate up"),
+            (done.control_lacks, "moorage control migrate"),
+        ):
+            if lacking:
+                print(f"{counted(len(lacking), 'migration')} came after this backup: {command} applies them")
     raise typer.Exit(WITH_PROBLEMS if done.problems.count else 0)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from moorage.backup.backing_up import MadeBackup
 from moorage.backup.backup_folder import BackupFolder, BackupRefused
 from moorage.backup.places import read_targets
 from moorage.backup.restoring import Restored, restore
@@ -23,7 +24,7 @@ from moorage.starting.offline_collecting import collect_garbage
 from moorage.starting.store_choice import choose
 from moorage.storage import paths
 from moorage.wiring.stores import Store
-from unit.backup.test_backups import NOBODY, MadeBackup, Site, backups, make, site, store, write_config
+from unit.backup.test_backups import NOBODY, Site, backups, make, site, store, write_config
 
 __all__ = ["backups", "site", "store"]
 

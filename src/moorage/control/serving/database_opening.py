@@ -1,13 +1,14 @@
 """The database of a configuration, opened for a server or for one command."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 from moorage.control.configuration import LoadedControl, read_control
 from moorage.control.current import start_django
@@ -62,6 +63,28 @@ def pending_migrations() -> list[str]:
     except DatabaseError as exc:
         raise _unusable(exc) from None
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+
+
+def unknown_migrations(names: Collection[str]) -> list[str]:
+    """Return those of *names*, each ``app name``, that this version does not have; no database is asked."""
+    known = {" ".join(key) for key in MigrationLoader(None).graph.nodes}
+    return sorted(set(names) - known)
+
+
+def apply_some_migrations(names: Collection[str]) -> None:
+    """Make tables as they were when *names*, each ``app name``, had been applied.
+
+    Raises:
+        ConfigurationError: the database does not take it.
+    """
+    keys = {(app, name) for app, _, name in (one.partition(" ") for one in names)}
+    try:
+        executor = MigrationExecutor(connection)
+        nodes = executor.loader.graph.node_map
+        needed = {parent.key for key in keys for parent in nodes[key].parents}
+        executor.migrate(sorted(keys - needed))  # Those that they need come by themselves.
+    except DatabaseError as exc:
+        raise _unusable(exc) from None
 
 
 def apply_migrations() -> None:
